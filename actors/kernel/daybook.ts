@@ -1,0 +1,132 @@
+/**
+ * The whole of Daybook as a program sees it: what HTTP, the command line and an embedding program all talk to. Wired in
+ * `main.ts`; adapters import only this shape.
+ */
+import type { Event, StreamId } from "../../events/event.ts";
+import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range } from "../../events/log.ts";
+import type { Catalogue } from "../../events/catalogue.ts";
+import type { Projection } from "../../projections/projection.ts";
+import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
+import type { Actor, CommandType } from "../types.ts";
+
+/** Who asks. Opaque ids only. */
+export interface Principal {
+  readonly authtype: "user" | "token" | "system";
+  readonly authid: string;
+}
+
+export interface Ask {
+  readonly type: CommandType;
+  /** The entity's id; the stream is the command's domain, a slash, and this. */
+  readonly id: string;
+  readonly data: unknown;
+  readonly by: Principal;
+  /** The caller's own id for this wish, unique per caller and entity; the same again returns the first accepted outcome. Default: fresh. */
+  readonly command?: string;
+  /** Refuse unless the entity's last revision is this one. */
+  readonly expected?: number;
+  /** How long the caller is willing to wait, ms. Default 5,000. */
+  readonly deadline?: number;
+  readonly causationid?: string;
+  readonly correlationid?: string;
+  readonly traceparent?: string;
+}
+
+export interface Issue {
+  /** Path into `data`, `/`-joined as in a JSON Pointer (RFC 6901); empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Outcome =
+  | { readonly is: "accepted"; readonly stream: StreamId; readonly revision: number; readonly position: number; readonly facts: readonly Event[]; readonly duplicate: boolean }
+  | { readonly is: "rejected"; readonly code: string; readonly because: string; readonly revision: number }
+  | { readonly is: "invalid"; readonly issues: readonly Issue[] }
+  | { readonly is: "unknown_command" }
+  /** `expected` was not met, or the command's id was used before with other data. */
+  | { readonly is: "conflict"; readonly reason: "revision" | "command_id"; readonly revision: number }
+  /** Not done; may be repeated with the same `command` id. */
+  | { readonly is: "unavailable"; readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "stopping"; readonly retryAfterMs: number };
+
+/** An event as a program outside hands it in: CloudEvents attributes as sent, nothing of ours. */
+export interface Incoming {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly time?: string;
+  readonly subject?: string;
+  readonly datacontenttype?: string;
+  readonly dataschema?: string;
+  readonly data?: unknown;
+  readonly data_base64?: string;
+  readonly causationid?: string;
+  readonly correlationid?: string;
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  readonly extensions?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Ingest's answer: as the log's, or why an event was not acceptable (`index` is its place in the batch). */
+export type Ingested =
+  | Appended
+  | { readonly ok: false; readonly conflict: "invalid"; readonly index: number; readonly code: "decided_type" | "unknown_type" | "invalid_data" | "invalid_attribute"; readonly issues: readonly Issue[] };
+
+/** A node of the supervision tree, as it is now. */
+export interface HealthNode {
+  readonly id: string;
+  readonly state: "starting" | "running" | "backoff" | "stopping" | "stopped" | "down";
+  readonly restarts: number;
+  readonly since: string;
+  /** Last cause of a crash, one line, nothing personal. */
+  readonly cause?: string;
+  readonly children?: readonly HealthNode[];
+}
+
+export interface ProjectionState {
+  readonly name: string;
+  readonly version: number;
+  readonly state: "catching_up" | "live" | "rebuilding" | "stopped";
+  readonly size: number;
+  /** Events the log has and the view has not. */
+  readonly lag: number;
+  readonly stoppedAt?: { readonly position: number; readonly cause: string };
+}
+
+export interface Status {
+  /** `unwritable`: the log cannot be written now; reading goes on. */
+  readonly state: "starting" | "ready" | "unwritable" | "stopping";
+  readonly durable: boolean;
+  readonly size: number;
+  readonly indexed: number;
+  readonly checkpoint?: { readonly size: number; readonly root: string };
+  readonly bytes: { readonly log: number; readonly views: number };
+  readonly health: HealthNode;
+  readonly projections: readonly ProjectionState[];
+  readonly deadLetters: number;
+}
+
+export interface Daybook {
+  readonly catalogue: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly projections: readonly Projection[];
+  readonly log: EventLog;
+  /** Validates, seals and appends observed events: the front door for everything that happened elsewhere. */
+  ingest(events: readonly Incoming[], by: Principal): Promise<Ingested>;
+  /** Appends as the program itself; for embedding programs. Personal fields are sealed on the way. */
+  append(batch: Append): Promise<Appended>;
+  read(range: Range): AsyncIterable<Event>;
+  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;
+  ask(ask: Ask): Promise<Outcome>;
+  row(name: string, key: string, options?: { readonly at?: number; readonly wait?: number; readonly deadline?: number }): Promise<{ readonly size: number; readonly row: Row | undefined }>;
+  view(name: string, query?: ViewQuery & { readonly wait?: number; readonly deadline?: number }): Promise<ViewPage>;
+  /** Restores personal values; `[erased]` where the key is gone. Only for a principal with scope `personal`. */
+  unseal<T>(value: T): T;
+  /** Replaces sealed texts by `[sealed]`; `[erased]` where the key is gone. What everybody else gets. */
+  redact<T>(value: T): T;
+  checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
+  status(): Status;
+  /** Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. */
+  close(): Promise<void>;
+}
+
+export type { NewEvent };

@@ -1,0 +1,76 @@
+/**
+ * What a domain decides: commands in, facts or a rejection out. Everything here is pure and synchronous; the kernel
+ * (`kernel/`) runs it.
+ */
+import type { z } from "zod";
+import type { Event, Fact, FactType, Json, Millis, StreamId } from "../events/event.ts";
+
+/** Dotted `domain.noun.verb`, verb in the imperative: `commits.branch.move`. */
+export type CommandType = `${string}.${string}.${string}`;
+
+export interface Command<T extends CommandType = CommandType, D = unknown> {
+  readonly type: T;
+  readonly data: D;
+}
+export type CommandSchemas = Readonly<Record<CommandType, z.ZodType>>;
+/** The union of a domain's commands, from its schemas. */
+export type Commands<S extends CommandSchemas> = { [T in keyof S & CommandType]: Command<T, z.output<S[T]>> }[keyof S & CommandType];
+
+/** Plain data, captured once at the door, so that deciding is a function. */
+export interface Context {
+  readonly at: Millis;
+  /** Opaque id of who asks. */
+  readonly by: string;
+  /** A fresh random id, should the decision need one. */
+  readonly fresh: string;
+  /** The entity's id: the stream without its domain. */
+  readonly id: string;
+}
+
+/** The domain says no: `code` in snake_case tells what is wrong with the world, `because` is a sentence for people. */
+export interface Rejection {
+  readonly code: string;
+  readonly because: string;
+}
+
+/** A wish for later, durable with the facts of the decision that sets it; after an outage it comes true once. */
+export type Timer =
+  | { readonly set: string; readonly at: Millis; readonly command: Command }
+  | { readonly cancel: string };
+
+export type Decision<F extends Fact = Fact> =
+  | { readonly ok: true; readonly facts: readonly F[]; readonly timers?: readonly Timer[] }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+export const accept = <F extends Fact>(...facts: readonly F[]): Decision<F> => ({ ok: true, facts });
+export const reject = (code: string, because: string): Decision<never> => ({ ok: false, rejection: { code, because } });
+
+/** A pure decider plus its state; one per stream `domain/id`, one message at a time. */
+export interface Actor<S = unknown, C extends Command = Command, F extends Fact = Fact> {
+  readonly domain: string;
+  /** Of state and `evolve` together; a snapshot of another version is not used. */
+  readonly version: number;
+  readonly commands: CommandSchemas;
+  /** Types `evolve` is given; other types in the stream are passed over. */
+  readonly facts: readonly F["type"][];
+  readonly initial: S;
+  decide(state: S, command: C, context: Context): Decision<F>;
+  /** Total: history is not up for debate, so it neither rejects nor throws. */
+  evolve(state: S, fact: F): S;
+}
+
+/** What a process manager wants done in the world, as plain data. `command` effects are performed by the kernel itself. */
+export type Effect =
+  | { readonly type: "command"; readonly stream: StreamId; readonly command: Command }
+  | { readonly type: FactType; readonly data: Json };
+
+/** Pure: events in, effects out. Each effect is performed at least once, keyed by position; its result comes back as a command. */
+export interface ProcessManager<S = unknown, F extends Fact = Fact> {
+  readonly name: string;
+  readonly version: number;
+  readonly hears: readonly F["type"][];
+  readonly initial: S;
+  /** Which instance the event belongs to. */
+  key(event: Event<F>): string;
+  react(state: S, event: Event<F>): { readonly state: S; readonly effects: readonly Effect[] };
+}

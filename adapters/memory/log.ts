@@ -1,0 +1,161 @@
+/**
+ * The log as simply as it can be said: arrays and maps. It is the reference that the contract suite holds every other log
+ * against, and the model in property tests. It keeps every promise but durability, bounds and the signed tree.
+ */
+import { canonical, CanonicalError } from "../../events/canonical.ts";
+import type { Event, StreamId } from "../../events/event.ts";
+import { correlationOf } from "../../events/event.ts";
+import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range, Receipt } from "../../events/log.ts";
+import { LIMITS, LogFault } from "../../events/log.ts";
+import type { Clock } from "../../actors/kernel/world.ts";
+
+const BATCH = 256;
+const bytes = new TextEncoder();
+
+export class MemoryLog implements EventLog {
+  private readonly entries: Event[] = [];
+  private readonly streams = new Map<StreamId, number[]>();
+  private readonly ids = new Map<string, number>();
+  private readonly waiting = new Set<() => void>();
+  private latest = 0;
+  private closed = false;
+
+  constructor(private readonly clock: Pick<Clock, "now">) {}
+
+  get size(): number {
+    return this.entries.length;
+  }
+
+  // Asynchronous as the port is, though nothing here waits.
+  // deno-lint-ignore require-await
+  async append(batch: Append): Promise<Appended> {
+    if (this.closed) throw new LogFault("closed", "the log is closed");
+    const { events, expected = [] } = batch;
+    if (events.length === 0 || events.length > LIMITS.append_events_max) {
+      throw new LogFault("too_large", `an append has 1 to ${LIMITS.append_events_max} events, this one ${events.length}`);
+    }
+    this.latest = Math.max(this.latest, this.clock.now());
+    const recordedat = new Date(this.latest).toISOString();
+    const fresh: Event[] = [];
+    const receipts: Receipt[] = [];
+    const placed = new Map<StreamId, number>();
+    let total = 0;
+    for (const event of events) {
+      const before = this.find(event.source, event.id) ?? fresh.find((e) => e.source === event.source && e.id === event.id);
+      if (before) {
+        if (!sameAsSent(event, before)) return { ok: false, conflict: "id", source: event.source, id: event.id, position: before.position };
+        const { id, source, stream, revision, position } = before;
+        receipts.push({ id, source, stream, revision, position, duplicate: true });
+        continue;
+      }
+      const revision = (placed.get(event.stream) ?? this.head(event.stream)) + 1;
+      placed.set(event.stream, revision);
+      const entry = place(event, { revision, position: this.entries.length + fresh.length, recordedat });
+      const text = canonicalOrFault(entry);
+      const length = bytes.encode(text).length;
+      if (length > LIMITS.entry_bytes_max) throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, this one ${length}`);
+      if ((total += length) > LIMITS.append_bytes_max) throw new LogFault("too_large", `an append has at most ${LIMITS.append_bytes_max} bytes`);
+      fresh.push(JSON.parse(text));
+      receipts.push({ id: event.id, source: event.source, stream: event.stream, revision, position: entry.position, duplicate: false });
+    }
+    // A repeat of the whole is answered whatever the caller expects by now; anything new must meet its expectation.
+    if (fresh.length > 0) {
+      for (const [stream, want] of expected) {
+        const revision = this.head(stream);
+        const met = want === "any" || (want === "none" ? revision < 0 : want === "exists" ? revision >= 0 : revision === want);
+        if (!met) return { ok: false, conflict: "revision", stream, expected: want, revision };
+      }
+    }
+    for (const event of fresh) {
+      this.entries.push(event);
+      this.ids.set(`${event.source}\n${event.id}`, event.position);
+      const positions = this.streams.get(event.stream);
+      positions ? positions.push(event.position) : this.streams.set(event.stream, [event.position]);
+    }
+    if (fresh.length > 0) for (const wake of [...this.waiting]) wake();
+    return { ok: true, receipts, accepted: fresh.length, duplicates: events.length - fresh.length, size: this.size };
+  }
+
+  *read(range: Range): Iterable<readonly Event[]> {
+    const { from = 0, until = Infinity, limit = Infinity } = range;
+    let matching = this.entries.filter((event) =>
+      event.position >= from && event.position < until &&
+      (range.stream === undefined || (event.stream === range.stream && event.revision >= (range.revision ?? 0))) &&
+      (range.types === undefined || range.types.includes(event.type)) &&
+      (range.correlation === undefined || correlationOf(event) === range.correlation)
+    );
+    if (range.backward) matching.reverse();
+    if (limit !== Infinity) matching = matching.slice(0, limit);
+    for (let i = 0; i < matching.length; i += BATCH) yield matching.slice(i, i + BATCH);
+  }
+
+  async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    for (let next = from; !signal.aborted && !this.closed;) {
+      if (next < this.size) {
+        const batch = this.entries.slice(next, next + BATCH);
+        next += batch.length;
+        yield batch;
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          this.waiting.delete(wake);
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.waiting.add(wake);
+        signal.addEventListener("abort", wake, { once: true });
+      });
+    }
+  }
+
+  find(source: string, id: string): Event | undefined {
+    const position = this.ids.get(`${source}\n${id}`);
+    return position === undefined ? undefined : this.entries[position];
+  }
+
+  head(stream: StreamId): number {
+    return (this.streams.get(stream)?.length ?? 0) - 1;
+  }
+
+  entry(position: number): Uint8Array | undefined {
+    const event = this.entries[position];
+    return event && bytes.encode(canonical(event));
+  }
+
+  positionAt(time: string): number {
+    const found = this.entries.findIndex((event) => Date.parse(event.recordedat) >= Date.parse(time));
+    return found < 0 ? this.size : found;
+  }
+
+  checkpoint(): Promise<Checkpoint | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    for (const wake of [...this.waiting]) wake();
+    return Promise.resolve();
+  }
+}
+
+const canonicalOrFault = (entry: unknown): string => {
+  try {
+    return canonical(entry, LIMITS.data_depth_max);
+  } catch (error) {
+    if (error instanceof CanonicalError) throw new LogFault("invalid", `${error.path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+};
+
+const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
+  const { extensions, timeGiven: _, ...given } = event;
+  return { ...extensions, ...given, ...ours, specversion: "1.0" } as Event;
+};
+
+/** Whether a repeat says the same: the sender's attributes and data; what is ours does not count. */
+const sameAsSent = (sent: NewEvent, stored: Event): boolean => {
+  const { extensions, timeGiven = true, authtype: _t, authid: _a, version: _v, stream: _s, time, ...given } = sent;
+  const { revision: _r, position: _p, recordedat: _at, authtype: _t2, authid: _a2, version: _v2, stream: _s2, time: before, specversion: _1, ...kept } = stored;
+  return canonical({ ...extensions, ...given, ...(timeGiven ? { time } : {}) }) === canonical({ ...kept, ...(timeGiven ? { time: before } : {}) });
+};

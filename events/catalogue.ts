@@ -1,0 +1,39 @@
+/**
+ * What a domain says of its facts, and all domains together. The catalogue is data: routes, OpenAPI, laws, sealing and
+ * upcasts are derived from it.
+ */
+import type { z } from "zod";
+import type { Event, FactType, Json, StreamId } from "./event.ts";
+
+/** An old shape to the newer ones, applied on read, never on disk: `upcasts[0]` turns version 1 into version 2. */
+export type Upcast = (data: Json) => readonly { readonly type: FactType; readonly data: Json }[];
+
+export interface FactSpec {
+  readonly schema: z.ZodType;
+  /** `decided`: only its own actor records it. `observed`: it happened elsewhere and may be ingested. */
+  readonly kind: "decided" | "observed";
+  /** Current version of the shape. Default 1. */
+  readonly version?: number;
+  readonly upcasts?: readonly Upcast[];
+  /** Observed types: the stream, from what the sender says. */
+  readonly stream?: (event: { readonly source: string; readonly subject?: string; readonly data: unknown }) => StreamId;
+  /** One line for people: OpenAPI and docs show it. */
+  readonly about: string;
+}
+
+export interface Domain {
+  readonly name: string;
+  readonly facts: Readonly<Record<FactType, FactSpec>>;
+}
+
+export interface Catalogue {
+  readonly domains: readonly Domain[];
+  spec(type: string): FactSpec | undefined;
+}
+
+export const catalogue = (...domains: readonly Domain[]): Catalogue => {
+  const specs = new Map<string, FactSpec>(domains.flatMap((domain) => Object.entries(domain.facts)));
+  return { domains, spec: (type) => specs.get(type) };
+};
+
+export type { Event };

@@ -1,0 +1,33 @@
+/**
+ * A projection: a pure fold of the log into rows by key.
+ *
+ * Views see only the sealed form of personal fields. `read` gives a row as it was before the event, so that an event may
+ * complete what earlier ones began.
+ */
+import type { z } from "zod";
+import type { Event, Fact } from "../events/event.ts";
+
+export type Read<V> = (key: string) => V | undefined;
+
+export interface Projection<V = unknown, F extends Fact = Fact> {
+  /** Dotted `domain.noun`. */
+  readonly name: string;
+  /** Of rows and fold together: a new one is built beside the old and swapped in when it has caught up. */
+  readonly version: number;
+  /** `"*"`: every event. */
+  readonly hears: readonly F["type"][] | "*";
+  readonly row: z.ZodType<V>;
+  readonly initial: V;
+  /** Fields of the row that lists can be filtered and sorted by. */
+  readonly indexes?: readonly (keyof V & string)[];
+  /** Text of the row for full-text search; sealed values left out. */
+  text?(row: V, key: string): string;
+  /** `"all"` (default) keeps when each row version held, for `?at=`; `"none"` keeps the newest only. */
+  readonly history?: "all" | "none";
+  /** One line for people. */
+  readonly about: string;
+  /** Rows the event touches. A key that starts with `~` is a working row: kept like the rest, left out of lists. */
+  keys(event: Event<F>, read: Read<V>): readonly string[];
+  /** The row after the event; `undefined` removes it. Never throws on anything the schemas allow. */
+  apply(row: V, event: Event<F>, key: string, read: Read<V>): V | undefined;
+}

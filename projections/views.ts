@@ -1,0 +1,80 @@
+/**
+ * The port of the views. Writing is one transaction per batch of events, rows and cursor together; readers get a snapshot.
+ */
+import type { Projection } from "./projection.ts";
+
+export interface Row<V = unknown> {
+  readonly key: string;
+  readonly row: V;
+  /** Position of the event that made this row version. */
+  readonly position: number;
+}
+
+export interface ViewQuery {
+  /** Equality on indexed fields; a value is compared as text. */
+  readonly where?: Readonly<Record<string, string>>;
+  /** Full text, words all required; only for projections with `text`. */
+  readonly text?: string;
+  /** Prefix of the key. */
+  readonly prefix?: string;
+  /** Indexed field, or `key` (default). */
+  readonly sort?: string;
+  readonly descending?: boolean;
+  /** 1 to 1,000; default 100. */
+  readonly limit?: number;
+  /** `next` of the page before. */
+  readonly after?: string;
+  /** As of after this position was applied. Default: newest. */
+  readonly at?: number;
+}
+
+export interface ViewPage<V = unknown> {
+  /** The answer reflects exactly the first `size` events. */
+  readonly size: number;
+  readonly rows: readonly Row<V>[];
+  /** Opaque; absent on the last page. */
+  readonly next?: string;
+}
+
+export interface ViewChange {
+  readonly key: string;
+  /** `undefined`: removed. */
+  readonly row: unknown;
+  readonly position: number;
+}
+
+/** Thrown for a question that the view cannot answer as put: unknown field, bad `after`, `at` without history or beyond its size. */
+export class ViewQuestion extends Error {
+  override readonly name = "ViewQuestion";
+  constructor(readonly code: "unknown_field" | "bad_cursor" | "no_history" | "not_yet" | "no_text" | "unknown_view", message: string) {
+    super(message);
+  }
+}
+
+/** One version of one projection, as stored. */
+export interface ViewStore {
+  readonly name: string;
+  readonly version: number;
+  /** Number of events applied; position of the next one to apply. */
+  readonly size: number;
+  /** Newest row, committed or not. */
+  get(key: string): unknown;
+  /** One transaction: rows in order, then the cursor. */
+  commit(changes: readonly ViewChange[], size: number): void;
+}
+
+export interface Views {
+  /** Opens or creates the store of this version; beside older ones, which stay readable until `swap`. */
+  open(projection: Projection<never>): ViewStore;
+  /** From now on readers of the name are answered from this version; other versions are dropped. */
+  swap(store: ViewStore): void;
+  row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined };
+  list(name: string, query: ViewQuery): ViewPage;
+  /** Small durable notes of followers (cursors, states of process managers, snapshots), by key; same database, so rebuildable. */
+  note(key: string): unknown;
+  setNote(key: string, value: unknown): void;
+  notes(prefix: string, limit: number): readonly (readonly [string, unknown])[];
+  /** Bytes on disk, 0 when there is none. */
+  bytes(): number;
+  close(): void;
+}
