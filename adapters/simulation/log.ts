@@ -1,0 +1,84 @@
+/**
+ * Wraps a log with misfortune, for what is above it: one process's handle on a log that survives the process. Reads
+ * are those of the log within; appends are slow, fail, or land without anybody being told.
+ */
+import type { Event, StreamId } from "../../events/event.ts";
+import type { Append, Appended, Checkpoint, EventLog, Range } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Clock } from "../../actors/kernel/world.ts";
+import type { Faults } from "./faults.ts";
+
+export interface FaultyLogOptions {
+  /** The process's share of the clock. */
+  readonly clock: Clock;
+  readonly faults: Faults;
+  /** Told when a fault kills the process; it must call `crash` here and end everything else of the process. */
+  readonly died: () => void;
+}
+
+export class FaultyLog implements EventLog {
+  private readonly ended = new AbortController();
+
+  constructor(private readonly inner: EventLog, private readonly options: FaultyLogOptions) {}
+
+  get size(): number {
+    return this.inner.size;
+  }
+
+  append(batch: Append): Promise<Appended> {
+    const { clock, faults, died } = this.options;
+    if (this.ended.signal.aborted) return Promise.reject(new LogFault("closed", "simulated: the log is closed"));
+    return new Promise((resolve, reject) => {
+      const later = (call: () => void) => clock.schedule(faults.latency(), () => this.ended.signal.aborted || call());
+      later(() => {
+        const fault = faults.draw("locked", "full", "io_before", "crash_before");
+        if (fault === "crash_before") return died();
+        if (fault) return reject(new LogFault(fault === "io_before" ? "io" : fault, `simulated: ${fault}`));
+        this.inner.append(batch).then((appended) => {
+          const after = faults.draw("io_after", "crash_after");
+          if (after === "crash_after") return died();
+          later(() => after ? reject(new LogFault("io", "simulated: outcome unknown")) : resolve(appended));
+        }, reject);
+      });
+    });
+  }
+
+  read(range: Range): Iterable<readonly Event[]> {
+    return this.inner.read(range);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    return this.inner.follow(from, AbortSignal.any([signal, this.ended.signal]));
+  }
+
+  find(source: string, id: string): Event | undefined {
+    return this.inner.find(source, id);
+  }
+
+  head(stream: StreamId): number {
+    return this.inner.head(stream);
+  }
+
+  entry(position: number): Uint8Array | undefined {
+    return this.inner.entry(position);
+  }
+
+  positionAt(time: string): number {
+    return this.inner.positionAt(time);
+  }
+
+  checkpoint(atLeast?: number): Promise<Checkpoint | undefined> {
+    return this.inner.checkpoint(atLeast);
+  }
+
+  /** The process dies: nothing it awaits here ever settles; what reached the log within stays. */
+  crash(): void {
+    this.ended.abort();
+  }
+
+  /** Ends this handle; the log within lives on. */
+  close(): Promise<void> {
+    this.ended.abort();
+    return Promise.resolve();
+  }
+}
