@@ -57,7 +57,15 @@ export interface Receipt {
 
 /** Losing a race and meeting one's own id with other content are values, not errors. */
 export type Appended =
-  | { readonly ok: true; readonly receipts: readonly Receipt[]; readonly accepted: number; readonly duplicates: number; readonly size: number }
+  | {
+    readonly ok: true;
+    readonly receipts: readonly Receipt[];
+    readonly accepted: number;
+    readonly duplicates: number;
+    readonly size: number;
+    /** What every event accepted here was stamped with; a log that leaves it out is read instead, where it is needed. */
+    readonly recordedat?: string;
+  }
   | { readonly ok: false; readonly conflict: "revision"; readonly stream: StreamId; readonly expected: Expected; readonly revision: number }
   | { readonly ok: false; readonly conflict: "id"; readonly source: string; readonly id: string; readonly position: number };
 

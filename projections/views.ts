@@ -72,7 +72,10 @@ export interface Views {
   list(name: string, query: ViewQuery): ViewPage;
   /** Small durable notes of followers (cursors, states of process managers, snapshots), by key; same database, so rebuildable. */
   note(key: string): unknown;
+  /** JSON values; `undefined` removes the note. */
   setNote(key: string, value: unknown): void;
+  /** Several notes in one transaction, so that a follower's states and cursor never disagree. Without it they are set in order. */
+  setNotes?(entries: readonly (readonly [string, unknown])[]): void;
   notes(prefix: string, limit: number): readonly (readonly [string, unknown])[];
   /** Bytes on disk, 0 when there is none. */
   bytes(): number;

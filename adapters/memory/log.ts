@@ -73,7 +73,7 @@ export class MemoryLog implements EventLog {
       positions ? positions.push(event.position) : this.streams.set(event.stream, [event.position]);
     }
     if (fresh.length > 0) for (const wake of [...this.waiting]) wake();
-    return { ok: true, receipts, accepted: fresh.length, duplicates: events.length - fresh.length, size: this.size };
+    return { ok: true, receipts, accepted: fresh.length, duplicates: events.length - fresh.length, size: this.size, recordedat };
   }
 
   *read(range: Range): Iterable<readonly Event[]> {
