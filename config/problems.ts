@@ -1,0 +1,118 @@
+/** What the schema asks for at a path, said for people; and the nearest name to one that is not known. */
+import { z } from "zod";
+import { schema } from "./schema.ts";
+
+/** As much of JSON Schema as our schema needs. */
+export interface Shape {
+  readonly type?: string;
+  readonly description?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly enum?: readonly unknown[];
+  readonly pattern?: string;
+  readonly anyOf?: readonly Shape[];
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly additionalProperties?: Shape | boolean;
+  readonly items?: Shape;
+}
+
+let shape: Shape | undefined;
+
+/** The whole configuration as JSON Schema (2020-12): what documentation and messages are made from. Made on first use. */
+export const shapeOfConfig = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
+
+const alternatives = (shape: Shape): readonly Shape[] => shape.anyOf?.flatMap(alternatives) ?? [shape];
+
+/** What may stand at the path, as alternatives; `undefined` for a path that is not known. */
+export const shapeAt = (path: readonly string[]): readonly Shape[] | undefined => {
+  let shapes = alternatives(shapeOfConfig());
+  for (const step of path) {
+    const next = shapes.map(({ properties, additionalProperties, items }) => {
+      if (properties && Object.hasOwn(properties, step)) return properties[step];
+      return typeof additionalProperties === "object" ? additionalProperties : items;
+    }).find((shape) => shape !== undefined);
+    if (!next) return undefined;
+    shapes = alternatives(next);
+  }
+  return shapes;
+};
+
+export interface Expectation {
+  readonly text: string;
+  /** The value there must not be repeated in a message. */
+  readonly secret?: boolean;
+}
+
+const isSecret = (shapes: readonly Shape[]): boolean =>
+  shapes.some(({ properties }) => properties && Object.hasOwn(properties, "env"));
+
+/** What was expected at the path. */
+export const expectedAt = (path: readonly string[]): Expectation => {
+  // A path into a secret is spoken of as the secret.
+  for (let length = 1; length <= path.length; length++) {
+    const shapes = shapeAt(path.slice(0, length));
+    if (shapes && isSecret(shapes)) {
+      return { text: "{ env: NAME } or { file: PATH }, never the secret itself", secret: true };
+    }
+  }
+  const shapes = shapeAt(path) ?? [];
+  return { text: shapes.map(describe).join(" or ") || "nothing" };
+};
+
+const describe = (shape: Shape): string => {
+  const { minimum, maximum, minLength = 0, maxLength, pattern } = shape;
+  if (shape.enum) return `one of ${shape.enum.map((value) => String(value)).join(", ")}`;
+  switch (shape.type) {
+    case "integer":
+      return `a whole number from ${minimum} to ${maximum}`;
+    case "boolean":
+      return "true or false";
+    case "string":
+      if (pattern) return "a name without spaces and plus signs";
+      return minLength > 0 ? `a text of ${minLength} to ${maxLength ?? "any number of"} characters` : "a text";
+    case "array":
+      return `a list of ${shape.items ? describe(shape.items) : "values"}`;
+    case "object":
+      return "a map";
+    default:
+      return shape.type ?? "nothing";
+  }
+};
+
+const SHOWN_CHARS_MAX = 80;
+
+/** A value as it was found, shortened. */
+export const foundText = (value: unknown): string => {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
+};
+
+/** The known name that a misspelt one was meant to be, if one is near enough to be likely. */
+export const nearest = (name: string, known: readonly string[]): string | undefined => {
+  const near =
+    known.map((candidate) => [distance(name.toLowerCase(), candidate), candidate] as const).sort(([a], [b]) =>
+      a - b
+    )[0];
+  return near && near[0] <= Math.max(1, Math.floor(near[1].length / 3)) ? near[1] : undefined;
+};
+
+/** Optimal string alignment: insertions, deletions, replacements and swaps of neighbours. */
+const distance = (a: string, b: string): number => {
+  let before: number[] = [];
+  let above = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let least = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1);
+      row.push(least);
+    }
+    before = above;
+    above = row;
+  }
+  return above[b.length]!;
+};

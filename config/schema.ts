@@ -1,0 +1,172 @@
+/**
+ * What the process may be told, in one schema: every key has a default and a line that says what it means. The shipped
+ * `daybook.yaml` states the same, and a test holds the two together.
+ *
+ * Units come last in a name (`_ms`, `_bytes_max`). Everything is optional; an unknown key is refused.
+ */
+import { z } from "zod";
+
+/** Where a secret lies. Never the secret itself: a configuration is read aloud, copied and committed. */
+export type SecretReference = { readonly env: string } | { readonly file: string };
+
+const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })])
+  .nullable().default(null);
+
+/** A section whose keys all have defaults, so that it may be left out. */
+const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
+  z.strictObject(shape).prefault({} as never).meta({ description: about });
+
+const count = (min: number, max: number, standard: number, about: string) =>
+  z.int().min(min).max(max).default(standard).meta({ description: about });
+const yes = (standard: boolean, about: string) => z.boolean().default(standard).meta({ description: about });
+const part = (about: string) => z.literal(["profile", true, false]).default("profile").meta({ description: about });
+
+const MIB = 1_048_576;
+const DAY_MS = 86_400_000;
+
+export const schema = z.strictObject({
+  profile: z.enum(["minimal", "development", "full", "testing"]).default("full").meta({
+    description: "Which parts are started where `start` leaves it to the profile",
+  }),
+
+  start: section("What is started: true, false, or what the profile says", {
+    pages: part("Pages for people: the status page and signing in"),
+    docs: part("The API's description: /openapi.json and /docs"),
+    metrics: part("/metrics for Prometheus"),
+    projections: part("All projections; without them only what health needs is folded"),
+    webhooks: part("Receivers of webhooks; each needs its secret as well"),
+  }),
+
+  server: section("HTTP", {
+    host: z.string().min(1).max(255).default("127.0.0.1").meta({
+      description: "Address to listen on; 0.0.0.0 is every one",
+    }),
+    port: count(0, 65_535, 7373, "Port to listen on; 0 takes a free one"),
+    behind_proxy: yes(
+      false,
+      "Whether a reverse proxy stands in front, whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    ),
+    public_checkpoint: yes(false, "Whether the checkpoint and hash tiles are open without a token; entries never are"),
+    body_bytes_max: count(1_024, 64 * MIB, MIB, "Largest request body; a larger one is 413"),
+    deadline_ms: count(100, 600_000, 30_000, "How long a request may take in all"),
+    rate: section("Rate limit per caller; more is 429 with Retry-After", {
+      window_ms: count(100, 3_600_000, 1_000, "Length of the window"),
+      requests_max: count(1, 10_000_000, 100_000, "Requests of one token within a window"),
+      denied_max: count(1, 1_000_000, 100, "Requests of one address that were not let in, within a window"),
+    }),
+    tls: section("TLS; both or neither", {
+      certificate: z.string().min(1).nullable().default(null).meta({
+        description: "File with the certificate chain, PEM",
+      }),
+      key: secret.meta({ description: "The private key, PEM: { file: PATH } or { env: NAME }" }),
+    }).refine((tls) => (tls.certificate === null) === (tls.key === null), {
+      error: "both of certificate and key, or neither",
+    }),
+  }),
+
+  log: section("The log", {
+    origin: z.string().min(1).max(255).regex(/^[^\s+]+$/).nullable().default(null).meta({
+      description:
+        "Name on the checkpoints, as C2SP tlog-checkpoint has it; null makes one with the log, which then stays",
+    }),
+    queue_events_max: count(1_000, 10_000_000, 100_000, "Events that may wait for their commit; more is 503"),
+    queue_bytes_max: count(MIB, 1_024 * MIB, 64 * MIB, "The same in bytes of entries"),
+    checkpoint_ms: count(10, 60_000, 1_000, "How long after a commit the signed checkpoint may follow"),
+    tail_events_max: count(
+      1_000,
+      10_000_000,
+      65_536,
+      "Events that may be durable but not yet in the index; held in memory",
+    ),
+    filter_bytes_max: count(
+      MIB,
+      4_096 * MIB,
+      64 * MIB,
+      "Memory of the filter that answers 'never seen' without a read",
+    ),
+    cache_bytes_max: count(MIB, 4_096 * MIB, 32 * MIB, "Memory for blocks and index pages read lately"),
+  }),
+
+  kernel: section("Actors and their supervision", {
+    mailbox_max: count(1, 1_000_000, 1_024, "Messages that may wait at one entity; more is refused, visibly"),
+    entities_max: count(1, 10_000_000, 100_000, "Entities in memory at once; the idlest leave first"),
+    passivate_ms: count(10, DAY_MS, 300_000, "How long an entity may be idle before it leaves memory"),
+    snapshot_events: count(1, 1_000_000, 1_000, "Events of one entity between two snapshots of its state"),
+    ask_ms: count(1, 600_000, 5_000, "How long an asker waits who does not say"),
+    contention_tries_max: count(
+      1,
+      1_000,
+      8,
+      "How often a decision is made anew when others append to its stream meanwhile",
+    ),
+    grace_ms: count(0, 600_000, 10_000, "How long a child may take to stop before it is abandoned and named"),
+    restarts: section("How often one supervisor restarts before it gives up (OTP's intensity and period)", {
+      max: count(0, 1_000_000, 5, "Restarts within the period"),
+      within_ms: count(1, DAY_MS, 60_000, "The period"),
+    }),
+    backoff: section("Pause before a restart, doubled each time, with jitter", {
+      first_ms: count(0, 600_000, 100, "Before the first"),
+      max_ms: count(0, DAY_MS, 30_000, "At most"),
+    }),
+    dead_letters_max: count(1, 10_000_000, 10_000, "Undeliverable messages kept; the oldest leave first"),
+    facts_per_minute_max: count(
+      1,
+      1_000_000,
+      60,
+      "Facts of one child and one cause a minute; what exceeds it is counted in one",
+    ),
+  }),
+
+  projections: section("Views", {
+    batch_events_max: count(1, 100_000, 1_000, "Events in one transaction of rows and cursor"),
+    poison: z.enum(["stop", "skip"]).default("stop").meta({
+      description: "What an event does that a projection cannot apply: stop it, or be skipped and recorded",
+    }),
+    policies: z.record(z.string().regex(/^[a-z_]+\.[a-z_]+$/), z.enum(["stop", "skip"])).default({}).meta({
+      description: "The same for single projections: { commits.hotspots: skip }",
+    }),
+  }),
+
+  personal: section("Personal data", {
+    pseudonym_period: z.enum(["day", "week", "month", "quarter", "year"]).default("month").meta({
+      description: "How long equal values have equal pseudonyms; the key goes with the period's retention",
+    }),
+  }),
+
+  ingest: section("Events from outside", {
+    unknown: z.enum(["inbox", "reject"]).default("inbox").meta({
+      description: "What becomes of a type nobody has declared: kept in inbox/{source}, or refused",
+    }),
+    sealed_sources: z.array(z.string().min(1).max(1_024)).max(10_000).default([]).meta({
+      description: "Sources whose undeclared types are sealed whole, because they tell of people",
+    }),
+  }),
+
+  github: section("Webhooks of GitHub", {
+    webhook_secret: secret.meta({
+      description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",
+    }),
+  }),
+
+  telemetry: section("Telemetry; spans leave only when OTEL_DENO=true", {
+    spans: yes(true, "Whether requests, commands, appends and projections make spans"),
+    log_level: z.enum(["debug", "info", "warning", "error"]).default("info").meta({
+      description: "Least level that is written to standard error",
+    }),
+  }),
+});
+
+/** What a part of `start` is when it says "profile". */
+export const PROFILES = {
+  minimal: { pages: false, docs: false, metrics: false, projections: false, webhooks: false },
+  development: { pages: true, docs: true, metrics: true, projections: true, webhooks: false },
+  full: { pages: true, docs: true, metrics: true, projections: true, webhooks: true },
+  testing: { pages: false, docs: false, metrics: false, projections: true, webhooks: true },
+} as const satisfies Record<
+  z.output<typeof schema>["profile"],
+  Record<keyof z.output<typeof schema>["start"], boolean>
+>;
+
+type Stated = z.output<typeof schema>;
+/** The configuration as the program uses it: whole, checked, the profile's part filled in. */
+export type Config = Omit<Stated, "start"> & { readonly start: { readonly [P in keyof Stated["start"]]: boolean } };

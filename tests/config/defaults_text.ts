@@ -1,0 +1,32 @@
+/** The shipped configuration as the schema has it. To write it anew: `deno run tests/config/defaults_text.ts > config/daybook.yaml`. */
+import { parseConfig, schema } from "../../config/config.ts";
+import { type Shape, shapeOfConfig } from "../../config/problems.ts";
+
+const HEAD = `# Daybook's configuration. Every key is here with its default, so every line may be left out.
+#
+# Later wins: this file, environment variables, flags. A variable is DAYBOOK__ and the path joined by __, in any letter
+# case, its value written as here: DAYBOOK__SERVER__PORT=8080. A secret is only pointed at, { env: NAME } or { file: PATH }.
+`;
+
+const lines = (shape: Shape, value: unknown, depth: number): readonly string[] =>
+  Object.entries(shape.properties ?? {}).flatMap(([key, inner]) => {
+    const indent = "  ".repeat(depth);
+    const here = (value as Readonly<Record<string, unknown>>)[key];
+    const about = `${indent}# ${inner.description}.`;
+    if (inner.properties) {
+      return [...(depth === 0 ? [""] : []), about, `${indent}${key}:`, ...lines(inner, here, depth + 1)];
+    }
+    return [
+      ...(depth === 0 ? [""] : []),
+      about,
+      `${indent}${key}: ${typeof here === "string" ? here : JSON.stringify(here)}`,
+    ];
+  });
+
+export const defaultsText = (): string =>
+  [HEAD.trimEnd(), ...lines(shapeOfConfig(), schema.parse({}), 0), ""].join("\n");
+
+if (import.meta.main) {
+  console.log(defaultsText().trimEnd());
+  if (!parseConfig(defaultsText(), "defaults", {}).ok) throw new Error("the defaults do not hold");
+}
