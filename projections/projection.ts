@@ -9,6 +9,9 @@ import type { Event, Fact } from "../events/event.ts";
 
 export type Read<V> = (key: string) => V | undefined;
 
+// With this, a projection of any row fits an array of `Projection`: `keyof unknown` would be `never`.
+type FieldOf<V> = unknown extends V ? string : keyof V & string;
+
 export interface Projection<V = unknown, F extends Fact = Fact> {
   /** Dotted `domain.noun`. */
   readonly name: string;
@@ -19,9 +22,16 @@ export interface Projection<V = unknown, F extends Fact = Fact> {
   readonly row: z.ZodType<V>;
   readonly initial: V;
   /** Fields of the row that lists can be filtered and sorted by. */
-  readonly indexes?: readonly (keyof V & string)[];
-  /** Text of the row for full-text search; sealed values left out. */
-  text?(row: V, key: string): string;
+  readonly indexes?: readonly FieldOf<V>[];
+  /** Text for full-text search, of the row or of the event that made it; sealed values left out. */
+  text?(row: V, key: string, event: Event<F>): string;
+  /**
+   * Each event makes at most one row, whose key is its position in decimal, and no row ever changes. Such a view is stored
+   * once and flat, is ordered by position, and answers `?at=` by cutting off what is newer. `apply` must not `read`.
+   */
+  readonly appendOnly?: boolean;
+  /** What to do with an event that the fold throws at: stop this projection (default), or record it and go on. */
+  readonly poison?: "stop" | "skip";
   /** `"all"` (default) keeps when each row version held, for `?at=`; `"none"` keeps the newest only. */
   readonly history?: "all" | "none";
   /** One line for people. */

@@ -1,6 +1,7 @@
 /**
  * The port of the views. Writing is one transaction per batch of events, rows and cursor together; readers get a snapshot.
  */
+import type { Event } from "../events/event.ts";
 import type { Projection } from "./projection.ts";
 
 export interface Row<V = unknown> {
@@ -13,8 +14,15 @@ export interface Row<V = unknown> {
 export interface ViewQuery {
   /** Equality on indexed fields; a value is compared as text. */
   readonly where?: Readonly<Record<string, string>>;
-  /** Full text, words all required; only for projections with `text`. */
+  /**
+   * Full text, words all required; only for projections with `text`. Searches the newest rows, and, unless `sort` is
+   * given, answers in the order in which they came to be.
+   */
   readonly text?: string;
+  /** Only rows made by events from this position on. A time becomes a position by `EventLog.positionAt`. */
+  readonly from?: number;
+  /** Only rows made by events before this position. */
+  readonly until?: number;
   /** Prefix of the key. */
   readonly prefix?: string;
   /** Indexed field, or `key` (default). */
@@ -41,14 +49,46 @@ export interface ViewChange {
   /** `undefined`: removed. */
   readonly row: unknown;
   readonly position: number;
+  /** The event that made it; needed where the projection has `text`. */
+  readonly event?: Event;
 }
 
 /** Thrown for a question that the view cannot answer as put: unknown field, bad `after`, `at` without history or beyond its size. */
 export class ViewQuestion extends Error {
   override readonly name = "ViewQuestion";
-  constructor(readonly code: "unknown_field" | "bad_cursor" | "no_history" | "not_yet" | "no_text" | "unknown_view", message: string) {
+  constructor(
+    readonly code:
+      | "unknown_field"
+      | "bad_cursor"
+      | "bad_limit"
+      | "bad_text"
+      | "no_history"
+      | "not_yet"
+      | "no_text"
+      | "unknown_view",
+    message: string,
+  ) {
     super(message);
   }
+}
+
+/** What a view holds after its first `size` events, in 32 bytes (base64): equal digests, equal rows. See `digest.ts`. */
+export interface ViewDigest {
+  readonly name: string;
+  readonly version: number;
+  readonly size: number;
+  /** Rows counted, working rows among them. */
+  readonly rows: number;
+  readonly digest: string;
+}
+
+/** One stored version of a view. */
+export interface ViewState {
+  readonly name: string;
+  readonly version: number;
+  readonly size: number;
+  /** Whether readers of the name are answered from it. */
+  readonly served: boolean;
 }
 
 /** One version of one projection, as stored. */
@@ -65,11 +105,17 @@ export interface ViewStore {
 
 export interface Views {
   /** Opens or creates the store of this version; beside older ones, which stay readable until `swap`. */
-  open(projection: Projection<never>): ViewStore;
+  open(projection: Projection): ViewStore;
   /** From now on readers of the name are answered from this version; other versions are dropped. */
   swap(store: ViewStore): void;
   row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined };
   list(name: string, query: ViewQuery): ViewPage;
+  /** Every stored version that is not dropped. */
+  stores(): readonly ViewState[];
+  /** Removes a bounded part of what `swap` dropped; false when there was nothing left. To be called when there is time. */
+  sweep(): boolean;
+  /** Of the served version, or as of after position `at`; rows and size are read in one transaction. */
+  digest(name: string, at?: number): ViewDigest;
   /** Small durable notes of followers (cursors, states of process managers, snapshots), by key; same database, so rebuildable. */
   note(key: string): unknown;
   /** JSON values; `undefined` removes the note. */

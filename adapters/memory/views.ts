@@ -1,0 +1,235 @@
+/**
+ * The views as simply as they can be said: every version of every row in a map. It is the reference that the contract
+ * suite holds every other store against, and what replay folds into.
+ */
+import { createHash } from "node:crypto";
+import { canonical } from "../../events/canonical.ts";
+import { RowsDigest } from "../../projections/digest.ts";
+import type { Projection } from "../../projections/projection.ts";
+import {
+  atOf,
+  compareIndexed,
+  compareText,
+  encodeCursor,
+  type Indexed,
+  indexed,
+  matches,
+  type Place,
+  type Question,
+  question,
+  type Shape,
+  shapeOf,
+} from "../../projections/query.ts";
+import type {
+  Row,
+  ViewChange,
+  ViewDigest,
+  ViewPage,
+  ViewQuery,
+  Views,
+  ViewState,
+  ViewStore,
+} from "../../projections/views.ts";
+import { ViewQuestion } from "../../projections/views.ts";
+import { words } from "../../projections/words.ts";
+
+interface Version {
+  readonly from: number;
+  until: number;
+  readonly row: unknown;
+}
+
+interface Kept {
+  /** Rises with each key that comes to be. */
+  readonly created: number;
+  readonly versions: Version[];
+  words: ReadonlySet<string>;
+}
+
+/** A row that held at the asked position, with its place in the asked order. */
+interface Held extends Place {
+  readonly position: number;
+  readonly row: unknown;
+}
+
+export class MemoryStore implements ViewStore {
+  readonly name: string;
+  readonly version: number;
+  readonly shape: Shape;
+  size = 0;
+  served = false;
+  private readonly rows = new Map<string, Kept>();
+  private created = 0;
+
+  constructor(private readonly projection: Projection) {
+    this.name = projection.name;
+    this.version = projection.version;
+    this.shape = shapeOf(projection);
+  }
+
+  get(key: string): unknown {
+    const newest = this.rows.get(key)?.versions.at(-1);
+    return newest && newest.until === Infinity ? newest.row : undefined;
+  }
+
+  commit(changes: readonly ViewChange[], size: number): void {
+    for (const change of changes) this.put(change);
+    this.size = size;
+  }
+
+  private put({ key, row, position, event }: ViewChange): void {
+    let kept = this.rows.get(key);
+    const newest = kept?.versions.at(-1);
+    const alive = newest !== undefined && newest.until === Infinity;
+    if (alive) newest.until = position;
+    // A version that held for no position at all was never to be seen.
+    if (kept && (!this.shape.history || (alive && newest.from === position))) kept.versions.pop();
+    if (row === undefined) {
+      if (kept?.versions.length === 0) this.rows.delete(key);
+      return;
+    }
+    if (kept === undefined || !alive) {
+      kept = { created: this.created++, versions: kept?.versions ?? [], words: new Set() };
+      this.rows.set(key, kept);
+    }
+    kept.versions.push({ from: position, until: Infinity, row });
+    if (this.projection.text && event) kept.words = new Set(words(this.projection.text(row, key, event)));
+  }
+
+  row(key: string, at: number | undefined): Row | undefined {
+    const found = this.versionAt(this.rows.get(key), at);
+    return found && { key, row: found.row, position: found.from };
+  }
+
+  list(asked: Question): ViewPage {
+    const sign = asked.descending ? -1 : 1;
+    const compare = (a: Place, b: Place) =>
+      sign * (compareIndexed(a.value, b.value) || (this.shape.appendOnly ? 0 : compareText(a.key, b.key)));
+    const held: Held[] = [];
+    for (const [key, kept] of this.rows) {
+      const found = this.versionAt(kept, asked.at);
+      if (!found || key.startsWith("~") || !key.startsWith(asked.prefix)) continue;
+      if (found.from < asked.from || found.from >= asked.until) continue;
+      if (asked.words && !(asked.words.length > 0 && asked.words.every((word) => kept.words.has(word)))) continue;
+      if (!asked.where.every(([field, value]) => matches(this.field(found.row, field), value))) continue;
+      held.push({ key, value: this.place(asked, kept, found), position: found.from, row: found.row });
+    }
+    held.sort(compare);
+    const start = asked.after ? held.findIndex((row) => compare(row, asked.after!) > 0) : 0;
+    const page = start < 0 ? [] : held.slice(start, start + asked.limit);
+    const more = start >= 0 && start + asked.limit < held.length;
+    return {
+      size: asked.size,
+      rows: page.map(({ key, row, position }) => ({ key, row, position })),
+      ...(more ? { next: encodeCursor(this.shape, asked, page.at(-1)!) } : {}),
+    };
+  }
+
+  digest(at: number | undefined): ViewDigest {
+    const hash = createHash("sha256");
+    const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
+    const order = this.shape.appendOnly ? (a: string, b: string) => Number(a) - Number(b) : compareText;
+    for (const key of [...this.rows.keys()].sort(order)) {
+      const found = this.versionAt(this.rows.get(key), at);
+      if (found) digest.add(key, canonical(found.row));
+    }
+    const size = at === undefined ? this.size : at + 1;
+    return { name: this.name, version: this.version, size, digest: digest.finish(), rows: digest.rows };
+  }
+
+  private versionAt(kept: Kept | undefined, at = Infinity): Version | undefined {
+    return kept?.versions.findLast(({ from, until }) =>
+      from <= at && (at === Infinity ? until === Infinity : at < until)
+    );
+  }
+
+  private field(row: unknown, field: number): Indexed {
+    return indexed((row as Record<string, unknown>)[this.shape.fields[field]!]);
+  }
+
+  private place({ order }: Question, kept: Kept, { from, row }: Version): Indexed {
+    if (order.by === "created") return kept.created;
+    if (order.by === "field") return this.field(row, order.field);
+    return this.shape.appendOnly ? from : 0;
+  }
+}
+
+export class MemoryViews implements Views {
+  private readonly kept = new Map<string, MemoryStore[]>();
+  private readonly noted = new Map<string, unknown>();
+
+  open(projection: Projection): MemoryStore {
+    const versions = this.kept.get(projection.name) ?? [];
+    this.kept.set(projection.name, versions);
+    const found = versions.find(({ version }) => version === projection.version);
+    if (found) return found;
+    const store = new MemoryStore(projection);
+    store.served = versions.length === 0;
+    versions.push(store);
+    return store;
+  }
+
+  swap(store: ViewStore): void {
+    const versions = this.kept.get(store.name) ?? [];
+    for (const version of versions) version.served = version === store;
+    this.kept.set(store.name, versions.filter(({ served }) => served));
+  }
+
+  row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined } {
+    const store = this.served(name);
+    return {
+      size: at === undefined ? store.size : at + 1,
+      row: store.row(key, atOf(name, store.shape, store.size, at)),
+    };
+  }
+
+  list(name: string, query: ViewQuery): ViewPage {
+    const store = this.served(name);
+    return store.list(question(name, store.shape, store.size, query));
+  }
+
+  stores(): readonly ViewState[] {
+    return [...this.kept.values()].flat().map(({ name, version, size, served }) => ({ name, version, size, served }));
+  }
+
+  sweep(): boolean {
+    return false;
+  }
+
+  digest(name: string, at?: number): ViewDigest {
+    const store = this.served(name);
+    return store.digest(atOf(name, store.shape, store.size, at));
+  }
+
+  note(key: string): unknown {
+    return this.noted.get(key);
+  }
+
+  setNote(key: string, value: unknown): void {
+    // A copy, as a store on disk would give; the writer may go on changing what it handed in.
+    value === undefined ? this.noted.delete(key) : this.noted.set(key, JSON.parse(JSON.stringify(value)));
+  }
+
+  setNotes(entries: readonly (readonly [string, unknown])[]): void {
+    for (const [key, value] of entries) this.setNote(key, value);
+  }
+
+  notes(prefix: string, limit: number): readonly (readonly [string, unknown])[] {
+    return [...this.noted].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => compareText(a, b)).slice(
+      0,
+      limit,
+    );
+  }
+
+  bytes(): number {
+    return 0;
+  }
+
+  close(): void {}
+
+  private served(name: string): MemoryStore {
+    const store = this.kept.get(name)?.find(({ served }) => served);
+    if (!store) throw new ViewQuestion("unknown_view", `There is no view "${name}"`);
+    return store;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * One event through one projection: which rows it touches and what becomes of them. Used by the runner, by replay and by
+ * tests, so that there is one meaning.
+ */
+import type { Event } from "../events/event.ts";
+import type { Projection } from "./projection.ts";
+import type { ViewChange } from "./views.ts";
+
+/** Newest rows as the fold sees them. */
+export interface Rows {
+  get(key: string): unknown;
+  /** `undefined` removes the row. */
+  set(change: ViewChange): void;
+}
+
+/** A fold of one projection over rows. Throws what the projection throws; then no row was set for that event. */
+export const folder = (projection: Projection, rows: Rows): (event: Event) => void => {
+  const hears = projection.hears === "*" ? undefined : new Set<string>(projection.hears);
+  const read = (key: string) => rows.get(key);
+  return (event) => {
+    if (hears !== undefined && !hears.has(event.type)) return;
+    const keys = projection.keys(event, read);
+    if (keys.length === 0) return;
+    if (keys.length === 1) {
+      const key = keys[0]!;
+      const before = rows.get(key);
+      const row = projection.apply(before === undefined ? projection.initial : before, event, key, read);
+      if (row !== before) rows.set({ key, row, position: event.position, event });
+      return;
+    }
+    // All rows are computed before the first is set, so that each `read` gives the state before the event.
+    const changes: ViewChange[] = [];
+    for (const key of new Set(keys)) {
+      const before = rows.get(key);
+      const row = projection.apply(before === undefined ? projection.initial : before, event, key, read);
+      if (row !== before) changes.push({ key, row, position: event.position, event });
+    }
+    for (const change of changes) rows.set(change);
+  };
+};
