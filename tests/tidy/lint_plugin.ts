@@ -32,7 +32,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   config: ["zod", "yaml"],
 };
 
-const CONTRACTS = ["projections/projection.ts", "projections/views.ts"];
+const CONTRACTS = ["projection", "views", "fold", "query", "words", "digest"].map((file) => `projections/${file}.ts`);
 const CATALOGUES = ["actors/mod.ts", "actors/types.ts", "projections/mod.ts", ...CONTRACTS];
 
 /** Why a file of one room may not import a file of the project, or `undefined` if it may. */
