@@ -39,14 +39,25 @@ export interface Issue {
 }
 
 export type Outcome =
-  | { readonly is: "accepted"; readonly stream: StreamId; readonly revision: number; readonly position: number; readonly facts: readonly Event[]; readonly duplicate: boolean }
+  | {
+    readonly is: "accepted";
+    readonly stream: StreamId;
+    readonly revision: number;
+    readonly position: number;
+    readonly facts: readonly Event[];
+    readonly duplicate: boolean;
+  }
   | { readonly is: "rejected"; readonly code: string; readonly because: string; readonly revision: number }
   | { readonly is: "invalid"; readonly issues: readonly Issue[] }
   | { readonly is: "unknown_command" }
   /** `expected` was not met, or the command's id was used before with other data. */
   | { readonly is: "conflict"; readonly reason: "revision" | "command_id"; readonly revision: number }
   /** Not done; may be repeated with the same `command` id. */
-  | { readonly is: "unavailable"; readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "stopping"; readonly retryAfterMs: number };
+  | {
+    readonly is: "unavailable";
+    readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "stopping";
+    readonly retryAfterMs: number;
+  };
 
 /** An event as a program outside hands it in: CloudEvents attributes as sent, nothing of ours. */
 export interface Incoming {
@@ -69,7 +80,13 @@ export interface Incoming {
 /** Ingest's answer: as the log's, or why an event was not acceptable (`index` is its place in the batch). */
 export type Ingested =
   | Appended
-  | { readonly ok: false; readonly conflict: "invalid"; readonly index: number; readonly code: "decided_type" | "unknown_type" | "invalid_data" | "invalid_attribute"; readonly issues: readonly Issue[] };
+  | {
+    readonly ok: false;
+    readonly conflict: "invalid";
+    readonly index: number;
+    readonly code: "decided_type" | "unknown_type" | "invalid_data" | "invalid_attribute";
+    readonly issues: readonly Issue[];
+  };
 
 /** A node of the supervision tree, as it is now. */
 export interface HealthNode {
@@ -110,14 +127,21 @@ export interface Daybook {
   readonly actors: readonly Actor[];
   readonly projections: readonly Projection[];
   readonly log: EventLog;
-  /** Validates, seals and appends observed events: the front door for everything that happened elsewhere. */
-  ingest(events: readonly Incoming[], by: Principal): Promise<Ingested>;
+  /**
+   * Validates, seals and appends observed events: the front door for everything that happened elsewhere.
+   * `traceparent` of the context is kept in the header of events that bring none; being ours it does not count when a repeat is compared.
+   */
+  ingest(events: readonly Incoming[], by: Principal, context?: { readonly traceparent?: string }): Promise<Ingested>;
   /** Appends as the program itself; for embedding programs. Personal fields are sealed on the way. */
   append(batch: Append): Promise<Appended>;
   read(range: Range): AsyncIterable<Event>;
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;
   ask(ask: Ask): Promise<Outcome>;
-  row(name: string, key: string, options?: { readonly at?: number; readonly wait?: number; readonly deadline?: number }): Promise<{ readonly size: number; readonly row: Row | undefined }>;
+  row(
+    name: string,
+    key: string,
+    options?: { readonly at?: number; readonly wait?: number; readonly deadline?: number },
+  ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
   view(name: string, query?: ViewQuery & { readonly wait?: number; readonly deadline?: number }): Promise<ViewPage>;
   /** Restores personal values; `[erased]` where the key is gone. Only for a principal with scope `personal`. */
   unseal<T>(value: T): T;

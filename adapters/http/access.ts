@@ -1,0 +1,90 @@
+/**
+ * Who may do what: the port of tokens and sessions, and reading them from a request. Keys and hashes live elsewhere; a
+ * bearer token is looked at here and forgotten.
+ */
+import type { Principal } from "../../actors/kernel/daybook.ts";
+import { Problem } from "./problem.ts";
+
+/**
+ * `ingest` sends observed events, `command` asks actors, `read` reads all but plain personal data, `personal` reads that
+ * too. `admin` may do what `ingest`, `command` and `read` may, and what only it may; `personal` is never implied.
+ */
+export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
+export type Scope = typeof SCOPES[number];
+
+/** What a route asks for: one scope, any valid token, or nothing. */
+export type Needs = Scope | "any" | "nothing";
+
+export interface Grant {
+  /** Opaque id of the token or session: budgets are per id. */
+  readonly id: string;
+  readonly scopes: readonly string[];
+  readonly principal: Principal;
+}
+
+/** Synchronous: it stands on the way of every request. Nothing here throws on a wrong token; it is `undefined`. */
+export interface Access {
+  check(bearer: string): Grant | undefined;
+  /** A session for a valid token: the value of the cookie. */
+  login(token: string): string | undefined;
+  session(cookie: string): Grant | undefined;
+  logout(cookie: string): void;
+}
+
+export const COOKIE = "daybook_session";
+
+export const holds = (grant: Grant, needs: Needs): boolean =>
+  needs === "any" || needs === "nothing" || grant.scopes.includes(needs) ||
+  (needs !== "personal" && grant.scopes.includes("admin"));
+
+/** The value of the session cookie, if the request has one (RFC 6265 section 5.4: the first of that name). */
+export const cookieOf = (header: string | null): string | undefined => {
+  if (header === null) return undefined;
+  for (const pair of header.split(";")) {
+    const at = pair.indexOf("=");
+    if (at > 0 && pair.slice(0, at).trim() === COOKIE) return pair.slice(at + 1).trim();
+  }
+  return undefined;
+};
+
+// RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1).
+const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+// Nobody's token is longer; a longer header is not worth hashing.
+const BEARER_LENGTH_MAX = 512;
+
+export type Asked =
+  | { readonly is: "granted"; readonly grant: Grant; readonly by: "bearer" | "cookie" }
+  | { readonly is: "nobody" }
+  | { readonly is: "refused" };
+
+/** Who asks. A bearer token counts before a cookie; a wrong token is refused even if the cookie is good. */
+export const whoAsks = (request: Request, access: Access): Asked => {
+  const authorization = request.headers.get("authorization");
+  if (authorization !== null) {
+    const token = authorization.length > BEARER_LENGTH_MAX ? undefined : BEARER.exec(authorization)?.[1];
+    const grant = token === undefined ? undefined : access.check(token);
+    return grant ? { is: "granted", grant, by: "bearer" } : { is: "refused" };
+  }
+  const cookie = cookieOf(request.headers.get("cookie"));
+  if (cookie === undefined || cookie === "") return { is: "nobody" };
+  const grant = cookie.length > BEARER_LENGTH_MAX ? undefined : access.session(cookie);
+  return grant ? { is: "granted", grant, by: "cookie" } : { is: "nobody" };
+};
+
+/** RFC 6750 section 3: the challenge says what was wrong, and for 403 which scope is wanted. */
+export const unauthenticated = (refused: boolean): Problem =>
+  new Problem(
+    "unauthenticated",
+    refused ? "The token is not valid, or no longer." : "Send a token: `Authorization: Bearer …`.",
+    {
+      headers: {
+        "www-authenticate": refused ? 'Bearer realm="daybook", error="invalid_token"' : 'Bearer realm="daybook"',
+      },
+    },
+  );
+
+export const forbidden = (needs: Needs): Problem =>
+  new Problem("forbidden", `This needs the scope ${needs}.`, {
+    members: { scope: needs },
+    headers: { "www-authenticate": `Bearer realm="daybook", error="insufficient_scope", scope="${needs}"` },
+  });

@@ -1,0 +1,128 @@
+/** `POST /commands/{type}/{id}`: a wish for one entity; the body is the command's data. */
+import type { CommandType } from "../../actors/types.ts";
+import type { Outcome } from "../../actors/kernel/daybook.ts";
+import { readBody, textOf } from "./body.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+import { parseJson } from "./cloudevents.ts";
+import { parseMedia, refuseCoding } from "./media.ts";
+import { Problem } from "./problem.ts";
+import { parameters, parseQuery, segment } from "./query.ts";
+import { retryAfter } from "./rate.ts";
+import { type Exchange, json, shown } from "./route.ts";
+import { z } from "zod";
+
+const nothing = z.strictObject({});
+
+export const command = async (exchange: Exchange): Promise<Response> => {
+  const { request, site } = exchange;
+  const { headers } = request;
+  parseQuery(nothing, parameters(exchange.query));
+  const rest = exchange.path.slice("/commands/".length);
+  const slash = rest.indexOf("/");
+  const type = segment(rest.slice(0, slash)) as CommandType;
+  const id = segment(rest.slice(slash + 1));
+  if (!site.daybook.actors.some((actor) => Object.hasOwn(actor.commands, type))) {
+    throw new Problem("unknown_command", "There is no command of this type; /openapi.json lists them.");
+  }
+  refuseCoding(headers);
+  exchange.reading = true;
+  const bytes = await readBody(request);
+  exchange.reading = false;
+  const expected = expectedRevision(headers);
+  const outcome = await site.daybook.ask({
+    type,
+    id,
+    data: dataOf(headers.get("content-type"), bytes),
+    by: exchange.grant!.principal,
+    command: idempotencyKey(headers.get("idempotency-key")),
+    expected,
+    deadline: HTTP_LIMITS.wait_ms_max,
+    traceparent: exchange.traceparent,
+  });
+  return answer(exchange, outcome, expected);
+};
+
+/** A command without members may be sent without a body. */
+const dataOf = (content: string | null, bytes: Uint8Array<ArrayBuffer>): unknown => {
+  if (bytes.length === 0) return {};
+  const media = content === null ? undefined : parseMedia(content);
+  if (!media?.json || (media.charset !== undefined && media.charset !== "utf-8")) {
+    throw new Problem("unsupported_media_type", "Send the command's data as application/json.", {
+      headers: { "accept-post": "application/json" },
+    });
+  }
+  // The facts that carry this data nest it one deeper.
+  return parseJson(textOf(bytes), HTTP_LIMITS.body_depth_max - 1);
+};
+
+const KEY_LENGTH_MAX = 255;
+
+/** A structured-field string or a bare token (draft-ietf-httpapi-idempotency-key-header): visible ASCII, 1 to 255 long. */
+const idempotencyKey = (header: string | null): string | undefined => {
+  if (header === null) return undefined;
+  const key = /^".*"$/.test(header) ? header.slice(1, -1).replace(/\\(["\\])/g, "$1") : header;
+  if (/^[\x21-\x7e]+$/.test(key) && key.length <= KEY_LENGTH_MAX) return key;
+  throw new Problem("invalid_header", `Idempotency-Key is 1 to ${KEY_LENGTH_MAX} visible ASCII characters.`);
+};
+
+/** `If-Match: "<revision>"`: the entity is at that revision. `If-None-Match: *`: it has no events yet. */
+const expectedRevision = (headers: Headers): number | undefined => {
+  const match = headers.get("if-match");
+  const none = headers.get("if-none-match");
+  if (match !== null && none !== null) {
+    throw new Problem("invalid_header", "If-Match and If-None-Match cannot both hold.");
+  }
+  if (none !== null) {
+    if (none.trim() === "*") return -1;
+    throw new Problem("invalid_header", "If-None-Match is * here: the entity has no events yet.");
+  }
+  if (match === null) return undefined;
+  const revision = /^"(0|[1-9]\d{0,15})"$/.exec(match.trim())?.[1];
+  if (revision !== undefined && Number.isSafeInteger(Number(revision))) return Number(revision);
+  throw new Problem("invalid_header", 'If-Match is one revision in quotes, such as "17".');
+};
+
+const etag = (revision: number): Record<string, string> => (revision < 0 ? {} : { etag: `"${revision}"` });
+
+const answer = (exchange: Exchange, outcome: Outcome, expected: number | undefined): Response => {
+  switch (outcome.is) {
+    case "accepted": {
+      const { stream, revision, position, facts } = outcome;
+      return json(exchange, 200, { stream, revision, position, facts: shown(exchange, facts) }, etag(revision));
+    }
+    case "rejected":
+      throw new Problem("rejected", outcome.because, {
+        members: { code: outcome.code, revision: outcome.revision },
+        headers: etag(outcome.revision),
+      });
+    case "invalid":
+      throw new Problem("invalid_data", "The data does not fit the schema of the command.", { errors: outcome.issues });
+    case "unknown_command":
+      throw new Problem("unknown_command", "There is no command of this type; /openapi.json lists them.");
+    case "conflict":
+      if (outcome.reason === "command_id") {
+        throw new Problem("command_conflict", "This Idempotency-Key was used before with other data.", {
+          members: { revision: outcome.revision },
+        });
+      }
+      throw new Problem("revision_mismatch", `Expected revision ${expected}, found ${outcome.revision}.`, {
+        members: { revision: outcome.revision },
+        headers: etag(outcome.revision),
+      });
+    case "unavailable": {
+      const code = UNAVAILABLE[outcome.reason];
+      throw new Problem(code, "It was not done; repeat it with the same Idempotency-Key.", {
+        members: { reason: outcome.reason },
+        headers: retryAfter(outcome.retryAfterMs),
+      });
+    }
+  }
+};
+
+const UNAVAILABLE = {
+  mailbox_full: "overloaded",
+  deadline: "deadline",
+  contention: "overloaded",
+  log: "unwritable",
+  stopping: "stopping",
+} as const;

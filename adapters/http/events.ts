@@ -1,0 +1,202 @@
+/** `GET /events`, `GET /events/{position}` and `GET /follow`: history as it is, read from the store. */
+import { z } from "zod";
+import type { Event, StreamId } from "../../events/event.ts";
+import { correlationOf } from "../../events/event.ts";
+import { LIMITS, type Range } from "../../events/log.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+import { negotiate } from "./media.ts";
+import { Problem } from "./problem.ts";
+import { limit, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { type Exchange, json, plain, shown } from "./route.ts";
+
+const name = z.string().min(1).max(LIMITS.attribute_bytes_max);
+const filters = {
+  stream: name.optional().meta({ description: "Events of this stream only." }),
+  type: z.string().min(1).max(4_096).optional().meta({
+    description: "Events of this type only; several with commas between.",
+  }),
+  correlation: name.optional().meta({ description: "Events of this correlation only." }),
+};
+
+/** Query of `GET /events`. */
+export const eventsQuery = z.strictObject({
+  from: position.optional().meta({ description: "First position, inclusive; default 0." }),
+  until: position.optional().meta({ description: "Last position, exclusive; default: the size." }),
+  limit: limit.optional(),
+  order: order.optional().meta({ description: "`desc` reads from the end towards the beginning." }),
+  ...filters,
+});
+
+/** Query of `GET /follow`. */
+export const followQuery = z.strictObject({
+  from: position.optional().meta({
+    description: "First position, inclusive; default 0. `Last-Event-ID` counts before it.",
+  }),
+  ...filters,
+});
+
+const types = (text: string | undefined): readonly string[] | undefined =>
+  text?.split(",").map((type) => type.trim()).filter((type) => type !== "");
+
+const rangeOf = (query: z.output<typeof eventsQuery>): Range => ({
+  from: query.from,
+  until: query.until,
+  stream: query.stream as StreamId | undefined,
+  types: types(query.type),
+  correlation: query.correlation,
+  backward: query.order === "desc",
+});
+
+const PAGE_DEFAULT = 100;
+
+export const listEvents = async (exchange: Exchange): Promise<Response> => {
+  const { request, site } = exchange;
+  const query = parseQuery(eventsQuery, parameters(exchange.query));
+  const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson"]);
+  const range = rangeOf(query);
+  if (type === "application/x-ndjson") {
+    const body = request.method === "HEAD"
+      ? null
+      : site.streams.start(() => lines(exchange, { ...range, limit: query.limit }));
+    return new Response(body, { headers: { ...streamHeaders(exchange), "content-type": type } });
+  }
+  const { log } = site.daybook;
+  const size = log.size;
+  const wanted = query.limit ?? PAGE_DEFAULT;
+  const texts: string[] = [];
+  let bytes = 0;
+  let last: Event | undefined;
+  let more = false;
+  // One more than wanted, to know whether there is a next page.
+  for await (
+    const event of site.daybook.read({ ...range, until: Math.min(range.until ?? size, size), limit: wanted + 1 })
+  ) {
+    const text = JSON.stringify(shown(exchange, event));
+    bytes += text.length;
+    if (texts.length === wanted || (bytes > HTTP_LIMITS.page_bytes_max && last && last.position !== event.position)) {
+      more = true;
+      break;
+    }
+    texts.push(text);
+    last = event;
+  }
+  const next = more && last ? nextPage(exchange, last.position, range.backward === true) : undefined;
+  const body = `{"events":[${texts.join(",")}],"size":${size}${next ? `,"next":${JSON.stringify(next)}` : ""}}`;
+  return plain(exchange, 200, body, "application/json");
+};
+
+/** The same question from where this page ended. */
+const nextPage = (exchange: Exchange, last: number, backward: boolean): string => {
+  const query = new URLSearchParams(exchange.query);
+  query.set(backward ? "until" : "from", String(backward ? last : last + 1));
+  return `/events?${query}`;
+};
+
+const FRAME = 65_536;
+
+async function* lines(exchange: Exchange, range: Range): AsyncGenerator<string> {
+  let frame = "";
+  for await (const event of exchange.site.daybook.read(range)) {
+    frame += JSON.stringify(shown(exchange, event)) + "\n";
+    if (frame.length < FRAME) continue;
+    yield frame;
+    frame = "";
+  }
+  if (frame !== "") yield frame;
+}
+
+const streamHeaders = (exchange: Exchange): Record<string, string> => ({
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "x-request-id": exchange.id,
+  // nginx and its kind hold answers back unless told not to.
+  "x-accel-buffering": "no",
+});
+
+export const oneEvent = async (exchange: Exchange): Promise<Response> => {
+  const { request, site } = exchange;
+  parseQuery(z.strictObject({}), parameters(exchange.query));
+  const given = segment(exchange.path.slice("/events/".length));
+  const parsed = position.safeParse(given);
+  if (!parsed.success) throw new Problem("no_event", "A position is a whole number from 0.");
+  const at = parsed.data;
+  const type = negotiate(request.headers.get("accept"), ["application/json", "application/octet-stream"]);
+  if (type === "application/octet-stream") {
+    const entry = site.daybook.log.entry(at);
+    if (entry) return plain(exchange, 200, entry as Uint8Array<ArrayBuffer>, type);
+  } else {
+    // An upcast may make several of one entry; each has its position.
+    const events: Event[] = [];
+    for await (const event of site.daybook.read({ from: at, until: at + 1 })) events.push(event);
+    if (events.length === 1) return json(exchange, 200, shown(exchange, events[0]));
+    if (events.length > 1) return json(exchange, 200, shown(exchange, events));
+  }
+  throw new Problem("no_event", `The log has ${site.daybook.log.size} events; this position is not among them.`, {
+    members: { size: site.daybook.log.size },
+  });
+};
+
+/** Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html): catch-up, then live. */
+export const follow = (exchange: Exchange): Response => {
+  const { request, site } = exchange;
+  const query = parseQuery(followQuery, parameters(exchange.query));
+  negotiate(request.headers.get("accept"), ["text/event-stream"]);
+  const resumed = request.headers.get("last-event-id");
+  let from = query.from ?? 0;
+  if (resumed !== null && resumed !== "") {
+    const parsed = position.safeParse(resumed);
+    if (!parsed.success) throw new Problem("invalid_header", "Last-Event-ID is the position of the last event taken.");
+    from = parsed.data + 1;
+  }
+  const body = request.method === "HEAD"
+    ? null
+    : site.streams.start((signal) => frames(exchange, { ...rangeOf(query), from }, signal), {
+      comment: ":\n\n",
+      granted: () => exchange.granted(),
+    });
+  return new Response(body, { headers: { ...streamHeaders(exchange), "content-type": "text/event-stream" } });
+};
+
+async function* frames(
+  exchange: Exchange,
+  range: Range & { from: number },
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const { daybook } = exchange.site;
+  // Sent at once, so that the client knows it is connected before the first event comes.
+  yield "retry: 2000\n\n";
+  let from = range.from;
+  if (range.stream !== undefined || range.types !== undefined || range.correlation !== undefined) {
+    // What is there already is found by index; only what comes later is looked at one by one.
+    const size = daybook.log.size;
+    let frame = "";
+    for await (const event of daybook.read({ ...range, until: size })) {
+      if (signal.aborted) return;
+      frame += message(exchange, event);
+      if (frame.length < FRAME) continue;
+      yield frame;
+      frame = "";
+    }
+    if (frame !== "") yield frame;
+    from = Math.max(from, size);
+  }
+  for await (const batch of daybook.follow(from, signal)) {
+    let frame = "";
+    for (const event of batch) {
+      if (!matches(event, range)) continue;
+      frame += message(exchange, event);
+      if (frame.length < FRAME) continue;
+      yield frame;
+      frame = "";
+    }
+    if (frame !== "") yield frame;
+  }
+}
+
+const matches = (event: Event, range: Range): boolean =>
+  (range.stream === undefined || event.stream === range.stream) &&
+  (range.types === undefined || range.types.includes(event.type)) &&
+  (range.correlation === undefined || correlationOf(event) === range.correlation);
+
+const message = (exchange: Exchange, event: Event): string =>
+  `id: ${event.position}\ndata: ${JSON.stringify(shown(exchange, event))}\n\n`;

@@ -1,0 +1,102 @@
+/**
+ * Which site a request believes it speaks to, and which site sent it: against DNS rebinding and cross-site requests.
+ *
+ * A `Host` that is an address is always ours, since rebinding needs a name; names are `localhost` and what the
+ * configuration gives. An `Origin` must be the site itself, whatever the method.
+ */
+import { Problem } from "./problem.ts";
+
+export interface GuardOptions {
+  /** Host names beside `localhost`, without ports, lower case. */
+  readonly hosts?: readonly string[];
+  /** Address of the proxy in front; its `Forwarded` (RFC 7239) is believed, nobody else's. */
+  readonly behindProxy?: string;
+  readonly tls?: boolean;
+}
+
+/** What is known of the way a request came. */
+export interface Way {
+  /** `host` or `host:port` as the client wrote it, lower case; empty when it wrote none. */
+  readonly host: string;
+  readonly secure: boolean;
+  /** Address of the client, for its budget of wrong tokens; empty on a Unix socket. */
+  readonly client: string;
+}
+
+// reg-name or IPv4, or an IPv6 literal in brackets, and a port (RFC 3986 section 3.2.2).
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?$/;
+const IPV4 = /^(?:\d{1,3}\.){3}\d{1,3}$/;
+const VERDICTS_MAX = 64;
+
+export class Guard {
+  private readonly names: ReadonlySet<string>;
+  // A server hears few hosts, over and over.
+  private readonly verdicts = new Map<string, boolean>();
+
+  constructor(private readonly options: GuardOptions) {
+    this.names = new Set(["localhost", ...(options.hosts ?? []).map((host) => host.toLowerCase())]);
+  }
+
+  way(headers: Headers, remote: string): Way {
+    const proxied = this.options.behindProxy !== undefined && sameAddress(remote, this.options.behindProxy);
+    const host = (headers.get("host") ?? "").toLowerCase();
+    if (!proxied) return { host, secure: this.options.tls === true, client: remote };
+    const hop = lastHop(headers.get("forwarded") ?? "");
+    return { host: hop.host ?? host, secure: hop.proto === "https", client: hop.for ?? remote };
+  }
+
+  /** Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent. */
+  check(headers: Headers, way: Way): void {
+    if (!this.ours(way.host)) {
+      throw new Problem("misdirected", "Use the host name the server was started with, or add yours to its `hosts`.");
+    }
+    const origin = headers.get("origin");
+    if (origin !== null && origin.toLowerCase() !== `${way.secure ? "https" : "http"}://${way.host}`) {
+      throw new Problem("cross_origin", "A page of another site may not send requests here.");
+    }
+    // Fetch Metadata: what a page of another site makes a browser send, with or without Origin; following a link is fine.
+    if (headers.get("sec-fetch-site") === "cross-site" && headers.get("sec-fetch-mode") !== "navigate") {
+      throw new Problem("cross_origin", "A page of another site may not send requests here.");
+    }
+  }
+
+  private ours(host: string): boolean {
+    const known = this.verdicts.get(host);
+    if (known !== undefined) return known;
+    const name = HOST.exec(host)?.[1];
+    const ours = name !== undefined && (this.names.has(name) || name.startsWith("[") || IPV4.test(name));
+    if (this.verdicts.size >= VERDICTS_MAX) this.verdicts.clear();
+    this.verdicts.set(host, ours);
+    return ours;
+  }
+}
+
+const sameAddress = (a: string, b: string): boolean => plain(a) === plain(b);
+const plain = (address: string): string => address.toLowerCase().replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d)/, "");
+
+interface Hop {
+  readonly for?: string;
+  readonly host?: string;
+  readonly proto?: string;
+}
+
+const PAIR = /\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*([;,]|$)/y;
+const FORWARDED_LENGTH_MAX = 4_096;
+
+/** The last element of a `Forwarded` header: the one that the proxy in front of us added. What is malformed says nothing. */
+export const lastHop = (header: string): Hop => {
+  if (header === "" || header.length > FORWARDED_LENGTH_MAX) return {};
+  let hop: Record<string, string> = {};
+  PAIR.lastIndex = 0;
+  for (let ended = ","; PAIR.lastIndex < header.length || ended !== "";) {
+    const found = PAIR.exec(header);
+    if (!found) return {};
+    if (ended === ",") hop = {};
+    const [, name, value, end] = found;
+    hop[name!.toLowerCase()] = (value!.startsWith('"') ? value!.slice(1, -1).replace(/\\(.)/g, "$1") : value!)
+      .toLowerCase();
+    ended = end!;
+  }
+  const { for: client, host, proto } = hop;
+  return { ...(client && { for: client }), ...(host && { host }), ...(proto && { proto }) };
+};

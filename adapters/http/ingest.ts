@@ -1,0 +1,148 @@
+/** `POST /events`: observed events come in, all of a request or none. */
+import { createHash } from "node:crypto";
+import type { Ingested, Issue } from "../../actors/kernel/daybook.ts";
+import { LogFault, type Receipt } from "../../events/log.ts";
+import { readBody } from "./body.ts";
+import { receive, type Received } from "./cloudevents.ts";
+import { refuseCoding } from "./media.ts";
+import { Problem, type ProblemCode } from "./problem.ts";
+import { retryAfter } from "./rate.ts";
+import { type Exchange, jsonText } from "./route.ts";
+
+export const ingest = async (exchange: Exchange): Promise<Response> => {
+  const { request, site } = exchange;
+  const { headers } = request;
+  refuseCoding(headers);
+  exchange.reading = true;
+  const bytes = await readBody(request);
+  exchange.reading = false;
+  const received = receive(headers, bytes);
+  const prefer = preferences(headers.get("prefer"));
+  const { daybook } = site;
+  let done: Ingested;
+  if (received.events.length === 0) {
+    done = { ok: true, accepted: 0, duplicates: 0, size: daybook.log.size, receipts: [] };
+  } else {
+    const began = site.clock.monotonic();
+    try {
+      done = await daybook.ingest(received.events, exchange.grant!.principal, exchange);
+    } catch (fault) {
+      throw faultProblem(fault);
+    }
+    site.metrics.append.observe((site.clock.monotonic() - began) / 1000);
+  }
+  if (!done.ok) throw refusal(done, received);
+  site.metrics.ingested(done.accepted, done.duplicates);
+  const applied: string[] = [];
+  let body = `{"accepted":${done.accepted},"duplicates":${done.duplicates},"size":${done.size}`;
+  if (prefer.minimal) applied.push("return=minimal");
+  else {
+    body += `,"receipts":[${done.receipts.map((receipt) => receiptText(exchange, receipt)).join(",")}]`;
+    if (prefer.representation) applied.push("return=representation");
+  }
+  if (prefer.checkpoint) {
+    const checkpoint = await daybook.checkpoint(done.size);
+    if (checkpoint && checkpoint.size >= done.size) {
+      applied.push("checkpoint");
+      body += `,"checkpoint":${JSON.stringify(checkpoint.note)}`;
+    }
+  }
+  const status = done.accepted > 0 ? 201 : 200;
+  return jsonText(
+    exchange,
+    status,
+    body + "}",
+    applied.length > 0 ? { "preference-applied": applied.join(", ") } : undefined,
+  );
+};
+
+const LEAF = Uint8Array.of(0);
+
+/** RFC 9162 section 2.1.1: the leaf hash is SHA-256 over a zero byte and the entry; base64. */
+export const leafOf = (entry: Uint8Array): string => createHash("sha256").update(LEAF).update(entry).digest("base64");
+
+const receiptText = (exchange: Exchange, receipt: Receipt): string => {
+  const { id, source, stream, revision, position } = receipt;
+  const entry = exchange.site.daybook.log.entry(position);
+  const leaf = entry ? `,"leaf":"${leafOf(entry)}"` : "";
+  return `{"id":${JSON.stringify(id)},"source":${JSON.stringify(source)},"stream":${JSON.stringify(stream)},` +
+    `"revision":${revision},"position":${position}${leaf}}`;
+};
+
+interface Preferences {
+  readonly minimal: boolean;
+  readonly representation: boolean;
+  readonly checkpoint: boolean;
+}
+const NO_PREFERENCE: Preferences = { minimal: false, representation: false, checkpoint: false };
+
+/** RFC 7240: unknown preferences are passed over; of two that contradict each other the first counts. */
+const preferences = (header: string | null): Preferences => {
+  if (header === null) return NO_PREFERENCE;
+  const asked = header.toLowerCase().split(",").map((part) => part.split(";")[0]!.replaceAll(/[\s"]/g, ""));
+  const answer = asked.find((preference) => preference.startsWith("return="));
+  return {
+    minimal: answer === "return=minimal",
+    representation: answer === "return=representation",
+    checkpoint: asked.includes("checkpoint"),
+  };
+};
+
+const refusal = (done: Ingested & { readonly ok: false }, { batch, events }: Received): Problem => {
+  switch (done.conflict) {
+    case "id": {
+      const { source, id, position } = done;
+      const index = events.findIndex((event) => event.source === source && event.id === id);
+      return new Problem(
+        "id_conflict",
+        "An event with this source and id is in the log already, and says something else.",
+        {
+          members: { source, id, position },
+          errors: [{ path: batch ? `/${index}` : "", message: `differs from the event at position ${position}` }],
+        },
+      );
+    }
+    case "revision":
+      return new Problem("revision_conflict", "The stream has moved on.", {
+        members: { stream: done.stream, revision: done.revision },
+      });
+    case "invalid": {
+      const prefix = (batch ? `/${done.index}` : "") + (done.code === "invalid_data" ? "/data" : "");
+      const errors = done.issues.map((issue): Issue => ({ path: prefix + issue.path, message: issue.message }));
+      return new Problem(INVALID[done.code][0], INVALID[done.code][1], {
+        errors: errors.length > 0 ? errors : [{ path: `${prefix}/type`, message: done.code }],
+        members: batch ? { index: done.index } : {},
+      });
+    }
+  }
+};
+
+type Invalid = Extract<Ingested, { readonly conflict: "invalid" }>;
+const INVALID: Readonly<Record<Invalid["code"], readonly [ProblemCode, string]>> = {
+  decided_type: ["decided_type", "Events of this type come from their own actor: send it a command."],
+  unknown_type: ["unknown_type", "Here unknown types are refused."],
+  invalid_data: ["invalid_data", "The data does not fit the schema of its type."],
+  invalid_attribute: ["invalid_event", "An attribute is not as it should be."],
+};
+
+/** What the caller is told of a log that could not do it; the operator finds the fault itself in logs and health. */
+export const faultProblem = (fault: unknown): unknown => {
+  if (!(fault instanceof LogFault)) return fault;
+  switch (fault.kind) {
+    case "too_large":
+      return new Problem("too_large", fault.message);
+    case "invalid":
+      return new Problem("invalid_event", fault.message);
+    case "overloaded":
+      return new Problem("overloaded", "Too many appends are waiting. Repeat it as it is.", {
+        headers: retryAfter(1000),
+      });
+    case "closed":
+      return new Problem("stopping", "The server is stopping. Repeat it as it is.", { headers: retryAfter(1000) });
+    default:
+      return new Problem("unwritable", "The log cannot be written now; reading goes on. Repeat it as it is.", {
+        members: { fault: fault.kind },
+        headers: retryAfter(fault.kind === "locked" || fault.kind === "io" ? 1000 : 10_000),
+      });
+  }
+};

@@ -1,0 +1,106 @@
+/**
+ * Answers that go on: bytes go out as fast as they are taken and no faster.
+ *
+ * The stream asks for the next frame only when the one before was taken, so what is unsent is at most one frame; the
+ * source is read as frames are asked for, never ahead. A frame that nobody takes for 30 s ends the stream.
+ */
+import type { Clock } from "../../actors/kernel/world.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+import { Problem } from "./problem.ts";
+import { retryAfter } from "./rate.ts";
+
+/** Frames of text, each at most `unsent_bytes_max`; ends when the signal aborts. */
+export type Source = (signal: AbortSignal) => AsyncIterator<string>;
+
+export interface OutflowOptions {
+  /** Sent when there was nothing else for `comment_every_ms`. Absent: nothing is. */
+  readonly comment?: string;
+  /** Asked with each comment; false ends the stream. */
+  readonly granted?: () => boolean;
+}
+
+const encoder = new TextEncoder();
+
+/** The open streams of a server: counted, and ended together when it stops. */
+export class Streams {
+  private readonly open = new Set<(reason: string) => void>();
+  private stopped = false;
+
+  constructor(private readonly clock: Clock) {}
+
+  get count(): number {
+    return this.open.size;
+  }
+
+  /** Ends all; those waiting for events end cleanly, others where they are. */
+  stop(): void {
+    this.stopped = true;
+    for (const end of [...this.open]) end("the server is stopping");
+  }
+
+  /** Throws `too_many_requests` over `streams_max`. */
+  start(source: Source, options: OutflowOptions = {}): ReadableStream<Uint8Array> {
+    if (this.stopped) throw new Problem("stopping", "The server is stopping.", { headers: retryAfter(1000) });
+    if (this.open.size >= HTTP_LIMITS.streams_max) {
+      throw new Problem("too_many_requests", `At most ${HTTP_LIMITS.streams_max} streams may be open.`, {
+        headers: retryAfter(10_000),
+      });
+    }
+    const { clock } = this;
+    const stopping = new AbortController();
+    const frames = source(stopping.signal);
+    let next: Promise<IteratorResult<string>> | undefined;
+    let stall: (() => void) | undefined;
+    let out: ReadableStreamDefaultController<Uint8Array>;
+    const end = (reason?: string, error?: unknown) => {
+      if (!this.open.delete(end)) return;
+      stall?.();
+      stopping.abort(reason);
+      // `return` waits for a generator that is in the middle of something; nobody needs to wait for that.
+      frames.return?.()?.catch(() => {});
+      try {
+        error === undefined ? out.close() : out.error(error);
+      } catch { /* it was cancelled by its reader */ }
+    };
+    const send = (text: string) => {
+      out.enqueue(encoder.encode(text));
+      stall = clock.schedule(HTTP_LIMITS.stall_ms_max, () => end("stalled", new Error("nothing was taken")));
+    };
+    this.open.add(end);
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        out = controller;
+      },
+      pull: async () => {
+        stall?.();
+        stall = undefined;
+        next ??= frames.next();
+        const due = options.comment === undefined ? undefined : alarm(clock, HTTP_LIMITS.comment_every_ms);
+        try {
+          const first = await (due ? Promise.race([next, due.rings]) : next);
+          if (!this.open.has(end)) return;
+          if (first === "rings") {
+            if (options.granted?.() === false) return end("no longer granted");
+            return send(options.comment!);
+          }
+          next = undefined;
+          if (first.done) return end("done");
+          send(first.value);
+        } catch (error) {
+          end("fault", error);
+        } finally {
+          due?.cancel();
+        }
+      },
+      cancel: () => end("the reader left"),
+    }, { highWaterMark: 0 });
+  }
+}
+
+const alarm = (clock: Clock, ms: number): { readonly rings: Promise<"rings">; readonly cancel: () => void } => {
+  let cancel = () => {};
+  const rings = new Promise<"rings">((resolve) => {
+    cancel = clock.schedule(ms, () => resolve("rings"));
+  });
+  return { rings, cancel };
+};

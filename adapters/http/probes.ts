@@ -1,0 +1,26 @@
+/** Whether it lives and is ready, from memory alone; and the newest checkpoint. */
+import { Problem } from "./problem.ts";
+import { type Exchange, json, plain } from "./route.ts";
+
+/** The process answers, so it lives: restarting it would mend nothing that is broken elsewhere. */
+export const livez = (exchange: Exchange): Response => json(exchange, 200, { status: "alive" });
+
+export const readyz = (exchange: Exchange): Response => {
+  const { state } = exchange.site.daybook.status();
+  return json(
+    exchange,
+    state === "ready" ? 200 : 503,
+    { status: state },
+    state === "ready" ? undefined : { "retry-after": "1" },
+  );
+};
+
+export const metrics = async (exchange: Exchange): Promise<Response> =>
+  plain(exchange, 200, await exchange.site.metrics.text(), "text/plain; version=0.0.4; charset=utf-8");
+
+/** The signed note (C2SP tlog-checkpoint) as it is. */
+export const checkpoint = async (exchange: Exchange): Promise<Response> => {
+  const newest = await exchange.site.daybook.checkpoint();
+  if (!newest) throw new Problem("no_checkpoint", "The log has signed no checkpoint yet.");
+  return plain(exchange, 200, newest.note, "text/plain; charset=utf-8");
+};

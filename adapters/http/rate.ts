@@ -1,0 +1,64 @@
+/** Token buckets by caller: a burst at once, refilled steadily. Written here because it stands on the way of every request. */
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../../actors/kernel/world.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+
+export interface Rate {
+  /** Requests a second, in the long run. */
+  readonly perSecond: number;
+  /** Requests at once, after a rest. */
+  readonly burst: number;
+}
+
+interface Bucket {
+  left: number;
+  at: number;
+}
+
+export class RateLimiter {
+  private readonly buckets = new LRUCache<string, Bucket>({ max: HTTP_LIMITS.callers_max });
+  // Most requests come from the caller of the one before.
+  private lastCaller = "";
+  private lastBucket: Bucket | undefined;
+
+  constructor(private readonly clock: Pick<Clock, "monotonic">, private readonly rate: Rate) {}
+
+  /** 0 when there was one to take; else the ms until there will be. */
+  take(caller: string): number {
+    const bucket = this.refilled(caller);
+    if (bucket.left >= 1) {
+      bucket.left--;
+      return 0;
+    }
+    return this.until(bucket);
+  }
+
+  /** Ms until `take` would succeed, 0 for now; takes nothing. */
+  wait(caller: string): number {
+    const bucket = this.refilled(caller);
+    return bucket.left >= 1 ? 0 : this.until(bucket);
+  }
+
+  private until(bucket: Bucket): number {
+    return Math.max(1, Math.ceil(((1 - bucket.left) / this.rate.perSecond) * 1000));
+  }
+
+  private refilled(caller: string): Bucket {
+    const now = this.clock.monotonic();
+    let bucket = this.lastCaller === caller ? this.lastBucket : this.buckets.get(caller);
+    if (!bucket) {
+      bucket = { left: this.rate.burst, at: now };
+      this.buckets.set(caller, bucket);
+    }
+    this.lastCaller = caller;
+    this.lastBucket = bucket;
+    bucket.left = Math.min(this.rate.burst, bucket.left + ((now - bucket.at) / 1000) * this.rate.perSecond);
+    bucket.at = now;
+    return bucket;
+  }
+}
+
+/** The header that goes with a wait: whole seconds, rounded up (RFC 9110 section 10.2.3). */
+export const retryAfter = (ms: number): Record<string, string> => ({
+  "retry-after": String(Math.max(1, Math.ceil(ms / 1000))),
+});

@@ -1,0 +1,96 @@
+/** What a route is: data that says who may come in, and a function that answers. */
+import type { Clock, Random } from "../../actors/kernel/world.ts";
+import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { type Grant, holds, type Needs } from "./access.ts";
+import type { Way } from "./guard.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Streams } from "./outflow.ts";
+
+/** What handlers share. */
+export interface Site {
+  readonly daybook: Daybook;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly streams: Streams;
+}
+
+/** One request on its way. */
+export interface Exchange {
+  readonly request: Request;
+  readonly site: Site;
+  /** Path as sent, still percent-encoded. */
+  readonly path: string;
+  /** Query as sent, without the question mark. */
+  readonly query: string;
+  /** Absent on routes that need nothing. */
+  readonly grant: Grant | undefined;
+  /** Still the same answer as at the door; for streams that outlive a revocation. */
+  granted(): boolean;
+  readonly way: Way;
+  /** Id of the request, in `x-request-id` and in problems. */
+  readonly id: string;
+  /** Our place in the caller's trace; absent when the request sent no `traceparent`. */
+  readonly traceparent: string | undefined;
+  /** True while the body is awaited: a request that is late then is the sender's doing. */
+  reading: boolean;
+}
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+export interface Route {
+  readonly method: Method;
+  /** Pattern in hono's form: `/events/:position`. */
+  readonly path: string;
+  readonly needs: Needs;
+  /** A page for people: who has no session is sent to `/login`, and refusals are pages too. */
+  readonly page?: boolean;
+  /** One line, for the OpenAPI document. */
+  readonly about: string;
+  /** The operation in the OpenAPI document, beside what the table says; a function so that it is made only when asked for. */
+  readonly openapi?: () => Readonly<Record<string, unknown>>;
+  readonly handle: (exchange: Exchange) => Response | Promise<Response>;
+}
+
+/** An answer in JSON. Data is never kept by caches: what may be shown changes with scopes and erasure. */
+export const json = (exchange: Exchange, status: number, body: unknown, headers?: Record<string, string>): Response =>
+  jsonText(exchange, status, JSON.stringify(body), headers);
+
+export const jsonText = (
+  exchange: Exchange,
+  status: number,
+  body: string,
+  headers?: Record<string, string>,
+): Response =>
+  new Response(body, {
+    status,
+    headers: {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": exchange.id,
+      ...headers,
+    },
+  });
+
+export const plain = (
+  exchange: Exchange,
+  status: number,
+  body: string | Uint8Array<ArrayBuffer>,
+  type: string,
+): Response =>
+  new Response(body, {
+    status,
+    headers: {
+      "content-type": type,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": exchange.id,
+    },
+  });
+
+/** What the caller may see of personal values: plain with scope `personal`, else only that there is something. */
+export const shown = <T>(exchange: Exchange, value: T): T =>
+  exchange.grant && holds(exchange.grant, "personal")
+    ? exchange.site.daybook.unseal(value)
+    : exchange.site.daybook.redact(value);

@@ -1,0 +1,208 @@
+/** `GET /views`, `/views/{name}`, `/views/{name}/{key}`: what projections hold, now or as of then. */
+import { z } from "zod";
+import type { Projection } from "../../projections/projection.ts";
+import { type ViewPage, type ViewQuery, ViewQuestion } from "../../projections/views.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+import { Problem } from "./problem.ts";
+import { count, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { retryAfter } from "./rate.ts";
+import { type Exchange, json, shown } from "./route.ts";
+
+const text = z.string().min(1).max(1_024);
+const asOf = {
+  at: moment.optional(),
+  wait: position.optional().meta({
+    description: "Answer after this position was applied, waiting for it at most 10 s.",
+  }),
+};
+
+/** Query of `GET /views/{name}/{key}`. */
+export const rowQuery = z.strictObject(asOf);
+
+/** Query of `GET /views/{name}`; beside these, each indexed field of the view is a parameter. */
+export const listQuery = z.strictObject({
+  q: text.optional().meta({ description: "Full text: all words are required." }),
+  prefix: text.optional().meta({ description: "Rows whose key begins so." }),
+  sort: text.optional().meta({
+    description: "An indexed field, or `key`, which is the default; `-` before it sorts downwards.",
+  }),
+  order: order.optional(),
+  limit: count(HTTP_LIMITS.page_rows_max, "At most so many rows; default 100.").optional(),
+  after: text.optional().meta({ description: "`next` of the page before." }),
+  ...asOf,
+});
+
+const projectionOf = (exchange: Exchange, name: string): Projection => {
+  const found = exchange.site.daybook.projections.find((projection) => projection.name === name);
+  if (!found) throw new Problem("unknown_view", "There is no view of this name; /views lists them.");
+  return found;
+};
+
+export const listViews = (exchange: Exchange): Response => {
+  parseQuery(z.strictObject({}), parameters(exchange.query));
+  const { daybook } = exchange.site;
+  const states = new Map(daybook.status().projections.map((state) => [state.name, state]));
+  const views = daybook.projections.map((projection) => {
+    const state = states.get(projection.name);
+    return {
+      name: projection.name,
+      version: projection.version,
+      about: projection.about,
+      indexes: projection.indexes ?? [],
+      search: projection.text !== undefined,
+      history: projection.history ?? "all",
+      state: state?.state ?? "catching_up",
+      size: state?.size ?? 0,
+      lag: state?.lag ?? daybook.log.size,
+      ...(state?.stoppedAt && { stopped_at: state.stoppedAt }),
+    };
+  });
+  return json(exchange, 200, { size: daybook.log.size, views });
+};
+
+/** The last position that counts: none yet is -1. A time means all that was recorded up to and at that time. */
+const resolveAt = (exchange: Exchange, at: string | undefined): number | undefined => {
+  if (at === undefined) return undefined;
+  if (/^\d+$/.test(at)) return Number(at);
+  // Recorded times have whole milliseconds, so what is at or before t is what is before the next one.
+  const after = new Date(Math.floor(Date.parse(at)) + 1);
+  return Number.isNaN(after.getTime()) ? undefined : exchange.site.daybook.log.positionAt(after.toISOString()) - 1;
+};
+
+export const oneView = async (exchange: Exchange): Promise<Response> => {
+  const projection = projectionOf(exchange, segment(exchange.path.slice("/views/".length)));
+  const given = parameters(exchange.query);
+  const { where, rest } = split(given, projection);
+  const query = parseQuery(listQuery, rest);
+  const { wait } = query;
+  const at = resolveAt(exchange, query.at);
+  const head = { name: projection.name, version: projection.version };
+  if (at !== undefined && at < 0) return json(exchange, 200, { ...head, size: 0, rows: [] });
+  const descending = query.sort?.startsWith("-") ? query.order !== "asc" : query.order === "desc";
+  const sort = query.sort?.replace(/^-/, "");
+  const asked: ViewQuery = {
+    ...(Object.keys(where).length > 0 && { where }),
+    ...(query.q !== undefined && { text: query.q }),
+    ...(query.prefix !== undefined && { prefix: query.prefix }),
+    ...(sort !== undefined && sort !== "key" && { sort }),
+    ...(descending && { descending }),
+    ...(query.limit !== undefined && { limit: query.limit }),
+    ...(query.after !== undefined && { after: query.after }),
+    ...(at !== undefined && { at }),
+  };
+  const page = await answered<ViewPage>(
+    exchange,
+    { at, wait },
+    () => exchange.site.daybook.view(projection.name, { ...asked, wait, deadline: HTTP_LIMITS.wait_ms_max }),
+  );
+  return json(exchange, 200, {
+    ...head,
+    size: page.size,
+    rows: shown(exchange, page.rows),
+    ...(page.next !== undefined && { next: page.next }),
+  });
+};
+
+/** Fields apart from what every list knows. `where.field` also names a field, for those called like a parameter. */
+const split = (given: Record<string, string>, projection: Projection) => {
+  const fields = (projection.indexes ?? []) as readonly string[];
+  const where: Record<string, string> = {};
+  const rest: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (name in listQuery.shape) rest[name] = value;
+    else if (name.startsWith("where.") && fields.includes(name.slice(6))) where[name.slice(6)] = value;
+    else if (fields.includes(name)) where[name] = value;
+    else {
+      throw new Problem(
+        "invalid_query",
+        "A parameter is neither an indexed field of this view nor known to all views.",
+        {
+          errors: [{
+            path: `?${name}`,
+            message: `expected one of ${[...Object.keys(listQuery.shape), ...fields].join(", ")}`,
+          }],
+        },
+      );
+    }
+  }
+  return { where, rest };
+};
+
+export const oneRow = async (exchange: Exchange): Promise<Response> => {
+  const path = exchange.path.slice("/views/".length);
+  const slash = path.indexOf("/");
+  const projection = projectionOf(exchange, segment(path.slice(0, slash)));
+  const key = segment(path.slice(slash + 1));
+  const query = parseQuery(rowQuery, parameters(exchange.query));
+  const at = resolveAt(exchange, query.at);
+  const { wait } = query;
+  const found = at !== undefined && at < 0 ? { size: 0, row: undefined } : await answered(
+    exchange,
+    { at, wait },
+    () =>
+      exchange.site.daybook.row(projection.name, key, {
+        ...(at !== undefined && { at }),
+        ...(wait !== undefined && { wait }),
+        deadline: HTTP_LIMITS.wait_ms_max,
+      }),
+  );
+  if (!found.row) {
+    throw new Problem("no_row", "The view has no row with this key.", { members: { size: found.size } });
+  }
+  const { row, position } = found.row;
+  return json(exchange, 200, {
+    name: projection.name,
+    version: projection.version,
+    key,
+    row: shown(exchange, row),
+    position,
+    size: found.size,
+  });
+};
+
+const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {
+  bad_cursor: "?after",
+  bad_limit: "?limit",
+  bad_text: "?q",
+  no_text: "?q",
+  unknown_field: "?sort",
+};
+
+/** A question that the view cannot answer as put, as a problem. */
+const answered = async <T>(
+  exchange: Exchange,
+  asked: { at?: number; wait?: number },
+  ask: () => Promise<T>,
+): Promise<T> => {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof ViewQuestion)) throw error;
+    const { size } = exchange.site.daybook.log;
+    switch (error.code) {
+      case "not_yet": {
+        const wanted = Math.max(asked.at ?? 0, asked.wait ?? 0);
+        throw wanted >= size && asked.wait === undefined
+          ? new Problem("invalid_query", `The log has ${size} events; position ${wanted} is not among them yet.`, {
+            errors: [{ path: "?at", message: `expected at most ${size - 1}` }],
+            members: { size },
+          })
+          : new Problem("view_behind", `The view has not applied position ${wanted} yet.`, {
+            members: { size },
+            headers: retryAfter(1000),
+          });
+      }
+      case "no_history":
+        throw new Problem("no_history", error.message);
+      case "unknown_view":
+        throw new Problem("unknown_view", error.message);
+      default:
+        throw new Problem("invalid_query", error.message, {
+          errors: [{
+            path: PARAMETER[error.code] ?? "?",
+            message: error.message,
+          }],
+        });
+    }
+  }
+};
