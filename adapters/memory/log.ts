@@ -32,7 +32,10 @@ export class MemoryLog implements EventLog {
     if (this.closed) throw new LogFault("closed", "the log is closed");
     const { events, expected = [] } = batch;
     if (events.length === 0 || events.length > LIMITS.append_events_max) {
-      throw new LogFault("too_large", `an append has 1 to ${LIMITS.append_events_max} events, this one ${events.length}`);
+      throw new LogFault(
+        "too_large",
+        `an append has 1 to ${LIMITS.append_events_max} events, this one ${events.length}`,
+      );
     }
     this.latest = Math.max(this.latest, this.clock.now());
     const recordedat = new Date(this.latest).toISOString();
@@ -41,9 +44,13 @@ export class MemoryLog implements EventLog {
     const placed = new Map<StreamId, number>();
     let total = 0;
     for (const event of events) {
-      const before = this.find(event.source, event.id) ?? fresh.find((e) => e.source === event.source && e.id === event.id);
+      checkAttributes(event);
+      const before = this.find(event.source, event.id) ??
+        fresh.find((e) => e.source === event.source && e.id === event.id);
       if (before) {
-        if (!sameAsSent(event, before)) return { ok: false, conflict: "id", source: event.source, id: event.id, position: before.position };
+        if (!sameAsSent(event, before)) {
+          return { ok: false, conflict: "id", source: event.source, id: event.id, position: before.position };
+        }
         const { id, source, stream, revision, position } = before;
         receipts.push({ id, source, stream, revision, position, duplicate: true });
         continue;
@@ -53,16 +60,28 @@ export class MemoryLog implements EventLog {
       const entry = place(event, { revision, position: this.entries.length + fresh.length, recordedat });
       const text = canonicalOrFault(entry);
       const length = bytes.encode(text).length;
-      if (length > LIMITS.entry_bytes_max) throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, this one ${length}`);
-      if ((total += length) > LIMITS.append_bytes_max) throw new LogFault("too_large", `an append has at most ${LIMITS.append_bytes_max} bytes`);
+      if (length > LIMITS.entry_bytes_max) {
+        throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, this one ${length}`);
+      }
+      if ((total += length) > LIMITS.append_bytes_max) {
+        throw new LogFault("too_large", `an append has at most ${LIMITS.append_bytes_max} bytes`);
+      }
       fresh.push(JSON.parse(text));
-      receipts.push({ id: event.id, source: event.source, stream: event.stream, revision, position: entry.position, duplicate: false });
+      receipts.push({
+        id: event.id,
+        source: event.source,
+        stream: event.stream,
+        revision,
+        position: entry.position,
+        duplicate: false,
+      });
     }
     // A repeat of the whole is answered whatever the caller expects by now; anything new must meet its expectation.
     if (fresh.length > 0) {
       for (const [stream, want] of expected) {
         const revision = this.head(stream);
-        const met = want === "any" || (want === "none" ? revision < 0 : want === "exists" ? revision >= 0 : revision === want);
+        const met = want === "any" ||
+          (want === "none" ? revision < 0 : want === "exists" ? revision >= 0 : revision === want);
         if (!met) return { ok: false, conflict: "revision", stream, expected: want, revision };
       }
     }
@@ -72,11 +91,18 @@ export class MemoryLog implements EventLog {
       const positions = this.streams.get(event.stream);
       positions ? positions.push(event.position) : this.streams.set(event.stream, [event.position]);
     }
-    if (fresh.length > 0) for (const wake of [...this.waiting]) wake();
-    return { ok: true, receipts, accepted: fresh.length, duplicates: events.length - fresh.length, size: this.size, recordedat };
+    if (fresh.length > 0) { for (const wake of [...this.waiting]) wake(); }
+    return {
+      ok: true,
+      receipts,
+      accepted: fresh.length,
+      duplicates: events.length - fresh.length,
+      size: this.size,
+      ...(fresh.length > 0 ? { recordedat } : {}),
+    };
   }
 
-  *read(range: Range): Iterable<readonly Event[]> {
+  read(range: Range): Iterable<readonly Event[]> {
     const { from = 0, until = Infinity, limit = Infinity } = range;
     let matching = this.entries.filter((event) =>
       event.position >= from && event.position < until &&
@@ -86,7 +112,10 @@ export class MemoryLog implements EventLog {
     );
     if (range.backward) matching.reverse();
     if (limit !== Infinity) matching = matching.slice(0, limit);
-    for (let i = 0; i < matching.length; i += BATCH) yield matching.slice(i, i + BATCH);
+    return Array.from(
+      { length: Math.ceil(matching.length / BATCH) },
+      (_, i) => matching.slice(i * BATCH, (i + 1) * BATCH),
+    );
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
@@ -143,10 +172,22 @@ const canonicalOrFault = (entry: unknown): string => {
   try {
     return canonical(entry, LIMITS.data_depth_max);
   } catch (error) {
-    if (error instanceof CanonicalError) throw new LogFault("invalid", `${error.path}: ${error.message}`, { cause: error });
+    if (error instanceof CanonicalError) {
+      throw new LogFault("invalid", `${error.path}: ${error.message}`, { cause: error });
+    }
     throw error;
   }
 };
+
+const checkAttributes = (event: NewEvent): void => {
+  for (const [name, value] of Object.entries({ ...event, ...event.extensions })) {
+    if (typeof value !== "string" || name === "data" || name === "data_base64") continue;
+    const most = name === "stream" ? LIMITS.stream_bytes_max : LIMITS.attribute_bytes_max;
+    if (bytes.encode(value).length > most) throw new LogFault("too_large", `/${name}: at most ${most} bytes`);
+    if (value === "" && REQUIRED.has(name)) throw new LogFault("invalid", `/${name}: must not be empty`);
+  }
+};
+const REQUIRED = new Set(["id", "source", "type", "stream", "authtype", "authid"]);
 
 const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
   const { extensions, timeGiven: _, ...given } = event;
@@ -156,6 +197,18 @@ const place = (event: NewEvent, ours: { revision: number; position: number; reco
 /** Whether a repeat says the same: the sender's attributes and data; what is ours does not count. */
 const sameAsSent = (sent: NewEvent, stored: Event): boolean => {
   const { extensions, timeGiven = true, authtype: _t, authid: _a, version: _v, stream: _s, time, ...given } = sent;
-  const { revision: _r, position: _p, recordedat: _at, authtype: _t2, authid: _a2, version: _v2, stream: _s2, time: before, specversion: _1, ...kept } = stored;
-  return canonical({ ...extensions, ...given, ...(timeGiven ? { time } : {}) }) === canonical({ ...kept, ...(timeGiven ? { time: before } : {}) });
+  const {
+    revision: _r,
+    position: _p,
+    recordedat: _at,
+    authtype: _t2,
+    authid: _a2,
+    version: _v2,
+    stream: _s2,
+    time: before,
+    specversion: _1,
+    ...kept
+  } = stored;
+  return canonical({ ...extensions, ...given, ...(timeGiven ? { time } : {}) }) ===
+    canonical({ ...kept, ...(timeGiven ? { time: before } : {}) });
 };

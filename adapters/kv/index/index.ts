@@ -1,0 +1,249 @@
+/**
+ * The index as a whole: sorted segments for what lies behind, generations in memory for the tail. All of it follows from the
+ * blocks; the manifest names the position up to which the segments are complete.
+ *
+ * Answers are candidates: fingerprints can meet, so whoever asks compares with the event itself.
+ */
+import type { StreamId } from "../../../events/event.ts";
+import { LogFault } from "../../../events/log.ts";
+import type { Store } from "../../../events/store.ts";
+import type { Block } from "../block.ts";
+import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
+import { type Extent, Pages, TableReader } from "./pages.ts";
+import { correlationTerm, type Segment, typeTerm } from "./segment.ts";
+
+export interface Manifest {
+  readonly format: 1;
+  /** Events before this position are in the segments. */
+  readonly until: number;
+  /** Next free page. */
+  readonly next: number;
+  /** By position, without gaps. */
+  readonly segments: readonly Segment[];
+  /** Pages of segments that were merged; let go a while later, when no reader still holds an older manifest. */
+  readonly garbage: readonly Extent[];
+}
+
+export const EMPTY: Manifest = { format: 1, until: 0, next: 0, segments: [], garbage: [] };
+export const MANIFEST_KEY = ["manifest"] as const;
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder();
+
+export const encodeManifest = (manifest: Manifest): Uint8Array => utf8.encode(JSON.stringify(manifest));
+export const decodeManifest = (bytes: Uint8Array | undefined): Manifest => {
+  if (!bytes) return EMPTY;
+  const manifest = JSON.parse(text.decode(bytes)) as Manifest;
+  if (manifest.format !== 1) {
+    throw new LogFault("newer", `the index has format ${manifest.format}, this program knows 1`);
+  }
+  return manifest;
+};
+
+/** Some events of one stream, wherever they lie. */
+export interface Stretch {
+  readonly position: number;
+  readonly revision: number;
+  readonly count: number;
+  /** 0: in the block that holds `position`; else a gathered page, see `segment.ts`. */
+  readonly place: number;
+}
+
+interface TailStream {
+  head: number;
+  /** Position, revision, count of each run. */
+  readonly runs: number[];
+}
+
+/** What is known of the newest events, in memory, until a segment holds it. */
+export class Generation {
+  until: number;
+  readonly blocks: number[] = [];
+  readonly ids = new Map<number, number | number[]>();
+  readonly streams = new Map<StreamId, TailStream>();
+  readonly types = new Map<string, number[]>();
+
+  constructor(readonly from: number) {
+    this.until = from;
+  }
+
+  /** Notes a block of these events; called once per block, in order. */
+  addBlock(first: number): void {
+    this.blocks.push(first);
+  }
+
+  add(
+    event: { readonly stream: StreamId; readonly type: string },
+    id: number,
+    position: number,
+    revision: number,
+  ): void {
+    const before = this.ids.get(id);
+    this.ids.set(
+      id,
+      before === undefined ? position : typeof before === "number" ? [before, position] : [...before, position],
+    );
+    const block = this.blocks[this.blocks.length - 1]!;
+    const stream = this.streams.get(event.stream);
+    if (!stream) {
+      this.streams.set(event.stream, { head: revision, runs: [position, revision, 1] });
+    } else {
+      const { runs } = stream;
+      const last = runs.length - 3;
+      // A run stays within its block: it is read from there.
+      if (position === runs[last]! + runs[last + 2]! && runs[last]! >= block) runs[last + 2]!++;
+      else runs.push(position, revision, 1);
+      stream.head = revision;
+    }
+    const firsts = this.types.get(event.type);
+    if (!firsts) this.types.set(event.type, [block]);
+    else if (firsts[firsts.length - 1] !== block) firsts.push(block);
+    this.until = position + 1;
+  }
+
+  addWhole(block: Block): void {
+    this.addBlock(block.first);
+    for (const event of block.events()) {
+      this.add(event, fingerprintOfId(event.source, event.id), event.position, event.revision);
+    }
+  }
+}
+
+class SegmentReader {
+  readonly ids: TableReader;
+  readonly streams: TableReader;
+  readonly terms: TableReader;
+
+  constructor(readonly segment: Segment, pages: Pages) {
+    this.ids = new TableReader(segment.ids, pages);
+    this.streams = new TableReader(segment.streams, pages);
+    this.terms = new TableReader(segment.terms, pages);
+  }
+}
+
+export class LogIndex {
+  readonly pages: Pages;
+  manifest: Manifest = EMPTY;
+  private segments: readonly SegmentReader[] = [];
+  /** Oldest first; the last one is open. */
+  readonly generations: Generation[] = [];
+
+  constructor(store: Pick<Store, "get" | "list">) {
+    this.pages = new Pages(store);
+  }
+
+  /** Takes a newer manifest; generations that its segments hold are let go. */
+  adopt(manifest: Manifest): void {
+    const known = new Map(this.segments.map((reader) => [reader.segment.ids.body.start, reader]));
+    this.segments = manifest.segments.map((segment) => {
+      const reader = known.get(segment.ids.body.start);
+      return reader && reader.segment.until === segment.until ? reader : new SegmentReader(segment, this.pages);
+    });
+    this.manifest = manifest;
+    while (this.generations.length > 0 && this.generations[0]!.until <= manifest.until) this.generations.shift();
+  }
+
+  /** Events that are only in memory. */
+  get tail(): number {
+    const first = this.generations[0];
+    return first ? this.generations.at(-1)!.until - first.from : 0;
+  }
+
+  /** Positions at which an event with this fingerprint of source and id may be. */
+  idCandidates(id: number): readonly number[] {
+    let found: number[] | undefined;
+    for (const generation of this.generations) {
+      const position = generation.ids.get(id);
+      if (position !== undefined) found = [...(found ?? []), ...(typeof position === "number" ? [position] : position)];
+    }
+    for (const segment of this.segments) {
+      if (!segment.ids.perhaps(id)) continue;
+      for (const row of segment.ids.find(id)) found = [...(found ?? []), row[1]!];
+    }
+    return found ?? NONE;
+  }
+
+  /** Last revision as the tail knows it. */
+  tailHead(stream: StreamId): number | undefined {
+    for (let i = this.generations.length - 1; i >= 0; i--) {
+      const known = this.generations[i]!.streams.get(stream);
+      if (known) return known.head;
+    }
+    return undefined;
+  }
+
+  /**
+   * Stretches that may be of the stream, in order of position; in the tail they are for certain. Rows are fetched at once, so
+   * that a merge meanwhile takes nothing away from a reader that is slow.
+   */
+  stretches(stream: StreamId, revision: number, backward: boolean): Iterable<Stretch> {
+    const fp = fingerprint(stream);
+    const rows = this.segments.map((segment) => segment.streams.find(fp));
+    const tails = this.generations.map((generation) => generation.streams.get(stream));
+    return inStretches(rows, tails, revision, backward);
+  }
+
+  /** The newest stretches first, segment by segment, as far as the caller goes; for an answer at once. */
+  *newest(stream: StreamId): Iterable<Stretch> {
+    const fp = fingerprint(stream);
+    for (let i = this.segments.length - 1; i >= 0; i--) {
+      for (const row of this.segments[i]!.streams.find(fp).reverse()) yield toStretch(row);
+    }
+  }
+
+  /** First positions of blocks that may hold events of one of these types or of this correlation, in order. */
+  blocks(filter: { readonly types?: readonly string[]; readonly correlation?: string }): readonly number[] {
+    const { types, correlation } = filter;
+    const terms = correlation === undefined ? types!.map(typeTerm) : [correlationTerm(correlation)];
+    const firsts = new Set<number>();
+    for (const segment of this.segments) {
+      for (const term of terms) for (const row of segment.terms.find(term)) firsts.add(row[1]!);
+    }
+    for (const generation of this.generations) {
+      // The tail does not note correlations: it is short, and most reads never ask.
+      const blocks = correlation === undefined
+        ? types!.flatMap((type) => generation.types.get(type) ?? [])
+        : generation.blocks;
+      for (const first of blocks) firsts.add(first);
+    }
+    return [...firsts].sort((a, b) => a - b);
+  }
+}
+
+const NONE: readonly number[] = [];
+
+const toStretch = (row: Float64Array): Stretch => ({
+  position: row[1]!,
+  revision: row[2]!,
+  count: row[3]!,
+  place: row[4]!,
+});
+
+function* inStretches(
+  segments: readonly Float64Array[][],
+  tails: readonly (TailStream | undefined)[],
+  revision: number,
+  backward: boolean,
+): Iterable<Stretch> {
+  if (backward) { for (const tail of tails.toReversed()) yield* tailStretches(tail, revision, true); }
+  for (const rows of backward ? segments.toReversed() : segments) {
+    for (const row of backward ? rows.toReversed() : rows) if (row[2]! + row[3]! > revision) yield toStretch(row);
+  }
+  if (!backward) { for (const tail of tails) yield* tailStretches(tail, revision, false); }
+}
+
+function* tailStretches(stream: TailStream | undefined, revision: number, backward: boolean): Iterable<Stretch> {
+  if (!stream) return;
+  const { runs } = stream;
+  const stretch = (at: number): Stretch => ({
+    position: runs[at]!,
+    revision: runs[at + 1]!,
+    count: runs[at + 2]!,
+    place: 0,
+  });
+  if (backward) {
+    for (let at = runs.length - 3; at >= 0; at -= 3) if (runs[at + 1]! + runs[at + 2]! > revision) yield stretch(at);
+  } else {
+    for (let at = 0; at < runs.length; at += 3) if (runs[at + 1]! + runs[at + 2]! > revision) yield stretch(at);
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * The index's pages: one numbered shelf of byte values in the log's store. A table is rows of doubles, sorted by their first
+ * two columns and cut into pages; beside it lie the first key of each page and, where asked for, a filter.
+ */
+import { LRUCache } from "lru-cache";
+import { LogFault } from "../../../events/log.ts";
+import type { Key, Store } from "../../../events/store.ts";
+import { Filter } from "./filter.ts";
+
+export const PAGE_BYTES = 60_000;
+/** Pages kept in memory for look-ups: about 15 MB. */
+export const PAGES_CACHED_MAX = 256;
+
+export const pageKey = (page: number): Key => ["index", page];
+
+/** Consecutive pages. */
+export interface Extent {
+  readonly start: number;
+  readonly pages: number;
+}
+
+/** Where a table lies. */
+export interface Table {
+  readonly columns: number;
+  readonly rows: number;
+  readonly body: Extent;
+  readonly fence: Extent;
+  readonly filter?: Extent;
+}
+
+export const rowsPerPage = (columns: number): number => Math.floor(PAGE_BYTES / (8 * columns));
+
+export type Put = readonly [Key, Uint8Array];
+
+/** Hands out page numbers and takes pages, in order. */
+export interface PageSink {
+  next: number;
+  put(page: Put): void;
+}
+
+export const putBytes = (bytes: Uint8Array, sink: PageSink): Extent => {
+  const start = sink.next;
+  for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
+    sink.put([pageKey(sink.next++), bytes.slice(at, at + PAGE_BYTES)]);
+  }
+  return { start, pages: sink.next - start };
+};
+
+/** Takes rows in order and cuts them into pages. */
+export class TableWriter {
+  private page: Float64Array;
+  private filled = 0;
+  private rows = 0;
+  private readonly firsts: number[] = [];
+  private readonly filter: Filter | undefined;
+  private readonly body: Put[] = [];
+  private readonly start: number;
+
+  /** `rowsMax` sizes the filter; the body's pages are numbered from the sink's next on, so nothing else may take numbers meanwhile. */
+  constructor(private readonly columns: number, private readonly sink: PageSink, rowsMax: number, bitsPerKey: number) {
+    this.page = new Float64Array(rowsPerPage(columns) * columns);
+    this.filter = bitsPerKey > 0 ? Filter.sized(rowsMax, bitsPerKey) : undefined;
+    this.start = sink.next;
+  }
+
+  add(row: Float64Array | readonly number[], at = 0): void {
+    if (this.filled === 0) this.firsts.push(row[at]!);
+    for (let c = 0; c < this.columns; c++) this.page[this.filled + c] = row[at + c]!;
+    this.filter?.add(row[at]!);
+    this.filled += this.columns;
+    this.rows++;
+    if (this.filled === this.page.length) this.flush();
+  }
+
+  private flush(): void {
+    if (this.filled === 0) return;
+    const page = this.page.slice(0, this.filled);
+    this.sink.put([pageKey(this.sink.next++), new Uint8Array(page.buffer)]);
+    this.filled = 0;
+  }
+
+  finish(): Table {
+    this.flush();
+    const body = { start: this.start, pages: this.sink.next - this.start };
+    const fence = putBytes(new Uint8Array(Float64Array.from(this.firsts).buffer), this.sink);
+    const filter = this.filter && putBytes(this.filter.bytes, this.sink);
+    return { columns: this.columns, rows: this.rows, body, fence, ...(filter ? { filter } : {}) };
+  }
+}
+
+/** Reads pages through a bounded cache. */
+export class Pages {
+  private readonly cache = new LRUCache<number, Float64Array>({ max: PAGES_CACHED_MAX });
+
+  constructor(private readonly store: Pick<Store, "get" | "list">) {}
+
+  numbers(page: number, cached = true): Float64Array {
+    const known = cached ? this.cache.get(page) : undefined;
+    if (known) return known;
+    const copy = this.bytes(page).slice();
+    const numbers = new Float64Array(copy.buffer, 0, copy.length >>> 3);
+    if (cached) this.cache.set(page, numbers);
+    return numbers;
+  }
+
+  bytes(page: number): Uint8Array {
+    const bytes = this.store.get(pageKey(page));
+    if (!bytes) throw new LogFault("truncated", `the index names page ${page}, which is not there`);
+    return bytes;
+  }
+
+  extent({ start, pages }: Extent): Uint8Array {
+    const parts = [...this.store.list({ prefix: ["index"], from: start, until: start + pages })].map(([, value]) =>
+      value
+    );
+    if (parts.length !== pages) {
+      throw new LogFault("truncated", `the index names ${pages} pages from ${start}, ${parts.length} are there`);
+    }
+    if (parts.length === 1) return parts[0]!;
+    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+}
+
+/** Look-ups in one table. Fence and filter are read when first needed and then kept. */
+export class TableReader {
+  private fence: Float64Array | undefined;
+  private filter: Filter | undefined;
+
+  constructor(readonly table: Table, private readonly pages: Pages) {}
+
+  /** False: no row starts with this fingerprint. */
+  perhaps(fingerprint: number): boolean {
+    if (this.table.rows === 0) return false;
+    if (!this.table.filter) return true;
+    this.filter ??= Filter.from(this.pages.extent(this.table.filter));
+    return this.filter.perhaps(fingerprint);
+  }
+
+  /** All rows that start with this fingerprint, in order, each as a view of `columns` numbers. */
+  find(fingerprint: number): Float64Array[] {
+    if (!this.perhaps(fingerprint)) return [];
+    const { columns, body } = this.table;
+    const fence = this.fence ??= toNumbers(this.pages.extent(this.table.fence));
+    const found: Float64Array[] = [];
+    // The first row may lie at the end of the page before the one whose first key is ours.
+    for (let p = Math.max(0, lowerBound(fence, 1, fingerprint) - 1); p < body.pages && fence[p]! <= fingerprint; p++) {
+      const page = this.pages.numbers(body.start + p);
+      for (
+        let r = lowerBound(page, columns, fingerprint);
+        r * columns < page.length && page[r * columns] === fingerprint;
+        r++
+      ) {
+        found.push(page.subarray(r * columns, (r + 1) * columns));
+      }
+    }
+    return found;
+  }
+
+  /** Every row in order, a page at a time, past the cache. */
+  *scan(): Iterable<Float64Array> {
+    const { start, pages } = this.table.body;
+    for (let p = start; p < start + pages; p++) yield this.pages.numbers(p, false);
+  }
+}
+
+const toNumbers = (bytes: Uint8Array): Float64Array => {
+  const copy = bytes.slice();
+  return new Float64Array(copy.buffer, 0, copy.length >>> 3);
+};
+
+/** Index of the first row whose first column is not below `value`. */
+const lowerBound = (rows: Float64Array, columns: number, value: number): number => {
+  let low = 0;
+  let high = rows.length / columns;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    rows[middle * columns]! < value ? low = middle + 1 : high = middle;
+  }
+  return low;
+};

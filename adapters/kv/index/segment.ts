@@ -1,0 +1,262 @@
+/**
+ * Segments: what the index knows of the events `[from, until)`, sorted and never changed. New ones are built from blocks,
+ * neighbours of one level are merged into one of the next, as in a log-structured merge tree (O'Neil et al., 1996).
+ *
+ * | table   | columns                                                       |
+ * |---------|---------------------------------------------------------------|
+ * | ids     | fingerprint of source and id, position                        |
+ * | streams | fingerprint of the stream, position, revision, count, place   |
+ * | terms   | fingerprint of a type or correlation, first position of block |
+ *
+ * A row of `streams` is a run: `count` events from `revision` on, in the block that holds `position` (place 0). A stream that
+ * is thin in many blocks has its entries gathered on pages of its own, so that loading it does not read the whole log; place
+ * then says page, offset and length of a JSON array.
+ */
+import { correlationOf } from "../../../events/event.ts";
+import type { Block } from "../block.ts";
+import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
+import { PAGE_BYTES, pageKey, Pages, type PageSink, type Put, type Table, TableReader, TableWriter } from "./pages.ts";
+
+export interface Segment {
+  readonly level: number;
+  readonly from: number;
+  readonly until: number;
+  readonly ids: Table;
+  readonly streams: Table;
+  readonly terms: Table;
+}
+
+export const ID_COLUMNS = 2;
+export const STREAM_COLUMNS = 5;
+export const TERM_COLUMNS = 2;
+
+/** So many neighbours of one level become one of the next. */
+export const FANOUT = 8;
+
+// Gathering doubles the bytes of a stream on disk; it is worth it when the blocks would cost four times as much to read.
+const GATHER_EVENTS_MIN = 16;
+const GATHER_GAIN_MIN = 4;
+
+export const typeTerm = (type: string): number => fingerprint(type, 1);
+export const correlationTerm = (correlation: string): number => fingerprint(correlation, 2);
+
+/** Page, offset and length in one number; page numbers stay below 2^21. */
+export const packPlace = (page: number, offset: number, length: number): number =>
+  page * 2 ** 32 + offset * 2 ** 16 + length;
+export const unpackPlace = (place: number): { page: number; offset: number; length: number } => ({
+  page: Math.floor(place / 2 ** 32),
+  offset: Math.floor(place / 2 ** 16) % 2 ** 16,
+  length: place % 2 ** 16,
+});
+
+interface StreamRun {
+  readonly fp: number;
+  readonly stream: string;
+  readonly runs: { block: Block; index: number; revision: number; count: number }[];
+  events: number;
+  bytes: number;
+}
+
+/** Builds the segment of some consecutive blocks. `bitsPerKey` sizes the filters. */
+export const buildSegment = (blocks: readonly Block[], sink: PageSink, bitsPerKey: number): Segment => {
+  const ids: number[] = [];
+  const terms = new Map<number, number[]>();
+  const streams = new Map<string, StreamRun>();
+  let total = 0;
+  for (const block of blocks) {
+    total += block.bytes.length;
+    indexBlock(block, ids, terms, streams);
+  }
+  const streamRows = layStreams(streams, total / blocks.length, sink);
+  return {
+    level: 0,
+    from: blocks[0]!.first,
+    until: blocks.at(-1)!.until,
+    ids: writeTable(ids, ID_COLUMNS, sink, bitsPerKey),
+    streams: writeTable(streamRows, STREAM_COLUMNS, sink, bitsPerKey),
+    terms: writeTable(
+      [...terms].flatMap(([term, firsts]) => firsts.flatMap((first) => [term, first])),
+      TERM_COLUMNS,
+      sink,
+      0,
+    ),
+  };
+};
+
+function indexBlock(block: Block, ids: number[], terms: Map<number, number[]>, streams: Map<string, StreamRun>): void {
+  const events = block.events();
+  let last: StreamRun | undefined;
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i]!;
+    ids.push(fingerprintOfId(event.source, event.id), event.position);
+    for (const term of [typeTerm(event.type), correlationTerm(correlationOf(event))]) {
+      const firsts = terms.get(term);
+      if (!firsts) terms.set(term, [block.first]);
+      else if (firsts.at(-1) !== block.first) firsts.push(block.first);
+    }
+    if (last?.stream !== event.stream) {
+      last = streams.get(event.stream) ??
+        { fp: fingerprint(event.stream), stream: event.stream, runs: [], events: 0, bytes: 0 };
+      streams.set(event.stream, last);
+      last.runs.push({ block, index: i, revision: event.revision, count: 0 });
+    }
+    last.runs.at(-1)!.count++;
+    last.events++;
+    last.bytes += block.entry(i).length;
+  }
+}
+
+/** Rows of the streams table; writes the pages of those that are gathered. */
+function layStreams(streams: ReadonlyMap<string, StreamRun>, blockBytes: number, sink: PageSink): number[] {
+  const rows: number[] = [];
+  const gather = new Gatherer(sink);
+  for (const { fp, runs, events, bytes } of streams.values()) {
+    const gain = (new Set(runs.map((run) => run.block)).size * blockBytes) / bytes;
+    if (events >= GATHER_EVENTS_MIN && gain >= GATHER_GAIN_MIN) {
+      for (const { block, index, revision, count } of runs) {
+        for (let i = 0; i < count; i++) gather.add(block.entry(index + i), block.first + index + i, revision + i);
+      }
+      for (const { position, revision, count, place } of gather.finish()) {
+        rows.push(fp, position, revision, count, place);
+      }
+    } else {
+      for (const { block, index, revision, count } of runs) rows.push(fp, block.first + index, revision, count, 0);
+    }
+  }
+  gather.close();
+  return rows;
+}
+
+/** Packs entries of one stream after another into shared pages, each stretch a JSON array. */
+class Gatherer {
+  private page = new Uint8Array(PAGE_BYTES + 4_000);
+  private filled = 0;
+  private start = 0;
+  private placed: { position: number; revision: number; count: number; place: number }[] = [];
+  private open: { position: number; revision: number; count: number } | undefined;
+
+  constructor(private readonly sink: PageSink) {}
+
+  add(entry: Uint8Array, position: number, revision: number): void {
+    if (this.filled + entry.length + 2 > PAGE_BYTES && this.filled > 0) {
+      this.endStretch();
+      this.flush();
+    }
+    if (!this.open) {
+      this.start = this.filled;
+      this.open = { position, revision, count: 0 };
+      this.page[this.filled++] = 0x5b; // [
+    } else {
+      this.page[this.filled++] = 0x2c; // ,
+    }
+    this.page.set(entry, this.filled);
+    this.filled += entry.length;
+    this.open.count++;
+  }
+
+  private endStretch(): void {
+    if (!this.open) return;
+    this.page[this.filled++] = 0x5d; // ]
+    this.placed.push({ ...this.open, place: packPlace(this.sink.next, this.start, this.filled - this.start) });
+    this.open = undefined;
+  }
+
+  private flush(): void {
+    if (this.filled === 0) return;
+    this.sink.put([pageKey(this.sink.next++), this.page.slice(0, this.filled)]);
+    this.filled = 0;
+  }
+
+  /** Ends the stream; its stretches. */
+  finish(): typeof this.placed {
+    this.endStretch();
+    const placed = this.placed;
+    this.placed = [];
+    return placed;
+  }
+
+  close(): void {
+    this.flush();
+  }
+}
+
+const writeTable = (rows: readonly number[], columns: number, sink: PageSink, bitsPerKey: number): Table => {
+  const count = rows.length / columns;
+  const order = new Uint32Array(count).map((_, i) => i * columns);
+  order.sort((a, b) => rows[a]! - rows[b]! || rows[a + 1]! - rows[b + 1]!);
+  const writer = new TableWriter(columns, sink, count, bitsPerKey);
+  for (const at of order) writer.add(rows as number[], at);
+  return writer.finish();
+};
+
+/** Merges neighbours, oldest first; a generator, so that the caller takes pages as they come and holds few. */
+export function* mergeSegments(
+  segments: readonly Segment[],
+  pages: Pages,
+  first: number,
+  bitsPerKey: number,
+): Generator<Put, { segment: Segment; next: number }> {
+  let queue: Put[] = [];
+  const sink: PageSink = { next: first, put: (page) => queue.push(page) };
+  const tables: Table[] = [];
+  for (const name of ["ids", "streams", "terms"] as const) {
+    const readers = segments.map((segment) => new TableReader(segment[name], pages));
+    const rows = segments.reduce((sum, segment) => sum + segment[name].rows, 0);
+    const columns = segments[0]![name].columns;
+    const writer = new TableWriter(columns, sink, rows, name === "terms" ? 0 : bitsPerKey);
+    for (const [page, at] of inOrder(readers, columns)) {
+      writer.add(page, at);
+      if (queue.length > 0) {
+        yield* queue;
+        queue = [];
+      }
+    }
+    tables.push(writer.finish());
+    yield* queue;
+    queue = [];
+  }
+  const [ids, streams, terms] = tables as [Table, Table, Table];
+  return {
+    segment: {
+      level: segments[0]!.level + 1,
+      from: segments[0]!.from,
+      until: segments.at(-1)!.until,
+      ids,
+      streams,
+      terms,
+    },
+    next: sink.next,
+  };
+}
+
+/** Rows of several sorted tables as one sorted run; among equals the older table first. */
+function* inOrder(readers: readonly TableReader[], columns: number): Iterable<readonly [Float64Array, number]> {
+  const cursors = readers.map((reader) => {
+    const pages = reader.scan()[Symbol.iterator]();
+    const first = pages.next();
+    return { pages, page: first.done ? undefined : first.value, at: 0 };
+  });
+  for (;;) {
+    let least: (typeof cursors)[number] | undefined;
+    for (const cursor of cursors) {
+      if (cursor.page && (!least || before(cursor.page, cursor.at, least.page!, least.at))) least = cursor;
+    }
+    if (!least) return;
+    yield [least.page!, least.at];
+    least.at += columns;
+    if (least.at >= least.page!.length) {
+      const next = least.pages.next();
+      least.page = next.done ? undefined : next.value;
+      least.at = 0;
+    }
+  }
+}
+
+const before = (a: Float64Array, i: number, b: Float64Array, j: number): boolean =>
+  a[i]! < b[j]! || (a[i] === b[j] && a[i + 1]! < b[j + 1]!);
+
+/** The pages a merged segment no longer needs; gathered pages stay, the merged rows point to them. */
+export const pagesOf = (segment: Segment): { start: number; pages: number }[] =>
+  [segment.ids, segment.streams, segment.terms].flatMap((
+    table,
+  ) => [table.body, table.fence, ...(table.filter ? [table.filter] : [])]);

@@ -1,0 +1,352 @@
+/**
+ * Reading the log: by position, stream, type and correlation, forward and backward. It needs nothing but a store that can be
+ * read, so a process that may not write uses it as it is, and the log itself builds on it.
+ */
+import { LRUCache } from "lru-cache";
+import type { Catalogue } from "../../events/catalogue.ts";
+import { correlationOf, type Event, type FactType, type Json, type StreamId } from "../../events/event.ts";
+import { LogFault, type Range } from "../../events/log.ts";
+import type { Key, Store } from "../../events/store.ts";
+import { Block, blockHash, LINK_ZERO } from "./block.ts";
+import { fingerprintOfId } from "./fingerprint.ts";
+import { decodeManifest, Generation, LogIndex, MANIFEST_KEY, type Stretch } from "./index/index.ts";
+import { unpackPlace } from "./index/segment.ts";
+
+/** Decoded blocks kept for point reads and followers: about 8 MB of entries. */
+export const BLOCKS_CACHED_MAX = 128;
+/** A generation is closed, and its segment built, when it holds this many events. */
+export const GENERATION_EVENTS = 16_384;
+const PAGE_BLOCKS_MAX = 64;
+const PAGE_BLOCKS_MIN = 8;
+
+export const LOG_PREFIX = "log";
+export const blockKey = (first: number): Key => [LOG_PREFIX, first];
+
+export interface ReaderOptions {
+  readonly catalogue: Catalogue;
+  /** False: only reading by position is needed, so no index is kept. Default true. */
+  readonly index?: boolean;
+}
+
+export class LogReader {
+  readonly index: LogIndex;
+  /** Hash of the newest block. */
+  protected link: Uint8Array = LINK_ZERO;
+  protected end = 0;
+  protected recorded = "";
+  private readonly blocks = new LRUCache<number, Block>({ max: BLOCKS_CACHED_MAX });
+  private readonly text = new TextDecoder();
+
+  constructor(
+    protected readonly store: Pick<Store, "get" | "list" | "bytes" | "close">,
+    protected readonly options: ReaderOptions,
+  ) {
+    this.index = new LogIndex(store);
+  }
+
+  get size(): number {
+    return this.end;
+  }
+
+  /** Time at which the newest event was recorded; empty for an empty log. */
+  get latest(): string {
+    return this.recorded;
+  }
+
+  /**
+   * Takes in what is in the store: at first, and in a reading process whenever another one has written. The blocks that are
+   * new must continue the chain. Answers whether there was anything new.
+   */
+  refresh(): boolean {
+    const manifest = decodeManifest(this.store.get(MANIFEST_KEY));
+    if (this.options.index === false) return this.takeNewest();
+    if (manifest.until > this.end) this.jump(manifest.until);
+    if (manifest.next !== this.index.manifest.next || manifest.until !== this.index.manifest.until) {
+      this.index.adopt(manifest);
+    }
+    let grown = false;
+    for (const block of this.blocksFrom(this.end)) {
+      this.expectNext(block);
+      this.noteWhole(block);
+      this.advance(block);
+      grown = true;
+    }
+    return grown;
+  }
+
+  /** Without an index only the newest block matters. */
+  private takeNewest(): boolean {
+    const [newest] = this.store.list({ prefix: [LOG_PREFIX], backward: true, limit: 1 });
+    if (!newest) return false;
+    const block = new Block(newest[1], newest[0]);
+    if (block.until === this.end) return false;
+    this.advance(block);
+    return true;
+  }
+
+  /** Events before `until` are indexed, so they need not be seen. */
+  private jump(until: number): void {
+    const before = this.blockAt(until - 1, until);
+    if (!before || before.until !== until) {
+      throw new LogFault("truncated", `the index reaches to position ${until}, the blocks do not`);
+    }
+    this.advance(before);
+  }
+
+  private expectNext(block: Block): void {
+    if (block.first !== this.end) {
+      throw new LogFault(
+        "truncated",
+        `the block at position ${this.end} is missing; the next one is at ${block.first}`,
+      );
+    }
+    if (!sameBytes(block.link, this.link)) {
+      throw new LogFault("truncated", `the block at position ${block.first} does not link to the one before it`);
+    }
+  }
+
+  protected advance(block: Block): void {
+    this.link = blockHash(block.bytes);
+    this.recorded = block.event(block.count - 1).recordedat;
+    this.end = block.until;
+  }
+
+  protected noteWhole(block: Block): void {
+    this.openGeneration(block.first).addWhole(block);
+  }
+
+  /** The generation that takes the block at this position. */
+  protected openGeneration(first: number): Generation {
+    const { generations } = this.index;
+    let last = generations.at(-1);
+    if (!last || last.until - last.from >= GENERATION_EVENTS) generations.push(last = new Generation(first));
+    return last;
+  }
+
+  protected remember(block: Block): void {
+    this.blocks.set(block.first, block);
+  }
+
+  /** Blocks from the one that holds `from` on, a page at a time, so that no read is held open between them. */
+  protected *blocksFrom(from: number, until = Infinity): Iterable<Block> {
+    let limit = PAGE_BLOCKS_MIN;
+    for (let next = from; next < until;) {
+      const known = this.blocks.get(next);
+      if (known) {
+        next = known.until;
+        yield known;
+        continue;
+      }
+      const start = next === from ? this.floor(next) : next;
+      if (start === undefined) return;
+      const page = [
+        ...this.store.list({ prefix: [LOG_PREFIX], from: start, limit, ...(until === Infinity ? {} : { until }) }),
+      ];
+      if (page.length === 0) return;
+      for (const [first, bytes] of page) {
+        const block = new Block(bytes, first);
+        if (block.until <= next) continue;
+        if (first > next) {
+          throw new LogFault("truncated", `the block at position ${next} is missing; the next one is at ${first}`);
+        }
+        next = block.until;
+        yield block;
+      }
+      limit = Math.min(PAGE_BLOCKS_MAX, limit * 2);
+    }
+  }
+
+  private *blocksBackFrom(last: number, from: number): Iterable<Block> {
+    for (let at = last; at >= from;) {
+      const page = [
+        ...this.store.list({ prefix: [LOG_PREFIX], until: at + 1, backward: true, limit: PAGE_BLOCKS_MIN }),
+      ];
+      if (page.length === 0) return;
+      for (const [first, bytes] of page) {
+        if (at < from) return;
+        yield new Block(bytes, first);
+        at = first - 1;
+      }
+    }
+  }
+
+  private floor(position: number): number | undefined {
+    const [found] = this.store.list({ prefix: [LOG_PREFIX], until: position + 1, backward: true, limit: 1 });
+    return found?.[0];
+  }
+
+  /** The block that holds a position below `size`. */
+  protected blockAt(position: number, size = this.end): Block | undefined {
+    if (position < 0 || position >= size) return undefined;
+    const known = this.recent(position);
+    if (known) return known;
+    const [found] = this.store.list({ prefix: [LOG_PREFIX], until: position + 1, backward: true, limit: 1 });
+    if (!found) return undefined;
+    const block = this.blocks.get(found[0]) ?? new Block(found[1], found[0]);
+    if (position >= block.until) {
+      throw new LogFault("truncated", `the block that holds position ${position} is missing`);
+    }
+    this.blocks.set(block.first, block);
+    this.lately = block;
+    return block;
+  }
+
+  private lately: Block | undefined;
+  private recent(position: number): Block | undefined {
+    const block = this.lately;
+    return block && position >= block.first && position < block.until ? block : this.blocks.get(position);
+  }
+
+  /** The event at a position, as recorded, before any upcast. */
+  protected stored(position: number): Event | undefined {
+    const block = this.blockAt(position);
+    return block?.event(position - block.first);
+  }
+
+  entry(position: number): Uint8Array | undefined {
+    const block = this.blockAt(position);
+    return block?.entry(position - block.first);
+  }
+
+  find(source: string, id: string): Event | undefined {
+    const found = this.findStored(source, id, fingerprintOfId(source, id));
+    return found && this.upcast([found])[0];
+  }
+
+  protected findStored(source: string, id: string, fp: number): Event | undefined {
+    for (const position of this.index.idCandidates(fp)) {
+      const event = this.stored(position);
+      if (event && event.source === source && event.id === id) return event;
+    }
+    return undefined;
+  }
+
+  head(stream: StreamId): number {
+    const known = this.index.tailHead(stream);
+    if (known !== undefined) return known;
+    for (const stretch of this.index.newest(stream)) {
+      if (this.stored(stretch.position)?.stream === stream) return stretch.revision + stretch.count - 1;
+    }
+    return -1;
+  }
+
+  positionAt(time: string): number {
+    const wanted = Date.parse(time);
+    let low = 0;
+    let high = this.end;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      Date.parse(this.stored(middle)!.recordedat) < wanted ? low = middle + 1 : high = middle;
+    }
+    return low;
+  }
+
+  read(range: Range): Iterable<readonly Event[]> {
+    // Fixed here and not in the generator, which begins only when it is first asked.
+    return this.batches(range, range.from ?? 0, Math.min(range.until ?? Infinity, this.end));
+  }
+
+  private *batches(range: Range, from: number, until: number): Iterable<readonly Event[]> {
+    let left = range.limit ?? Infinity;
+    for (const batch of this.candidates({ ...range, from, until })) {
+      if (left <= 0) return;
+      const kept = batch.filter((event) => matches(event, range, from, until));
+      if (kept.length === 0) continue;
+      const page = kept.length > left ? kept.slice(0, left) : kept;
+      left -= page.length;
+      yield this.upcast(page);
+    }
+  }
+
+  /** Batches in the order asked for that hold all the range asks for, and perhaps more. */
+  private *candidates(range: Range & { from: number; until: number }): Iterable<readonly Event[]> {
+    const { from, until, stream, types, correlation, backward = false } = range;
+    if (from >= until) return;
+    if (stream !== undefined) {
+      for (const stretch of this.index.stretches(stream, range.revision ?? 0, backward)) {
+        if (stretch.position >= until || stretch.position + (stretch.place ? Infinity : stretch.count) <= from) {
+          continue;
+        }
+        const events = this.stretch(stretch);
+        yield backward ? events.toReversed() : events;
+      }
+    } else if (types !== undefined || correlation !== undefined) {
+      const firsts = this.index.blocks(correlation === undefined ? { types: types! } : { correlation });
+      for (const first of backward ? firsts.toReversed() : firsts) {
+        if (first >= until) continue;
+        const block = this.blockAt(first);
+        if (!block || block.until <= from) continue;
+        yield backward ? block.events().toReversed() : block.events();
+      }
+    } else if (backward) {
+      for (const block of this.blocksBackFrom(until - 1, from)) yield block.events().toReversed();
+    } else {
+      for (const block of this.blocksFrom(from, until)) yield block.events();
+    }
+  }
+
+  private stretch({ position, count, place }: Stretch): readonly Event[] {
+    if (place !== 0) {
+      const { page, offset, length } = unpackPlace(place);
+      return JSON.parse(this.text.decode(this.index.pages.bytes(page).subarray(offset, offset + length)));
+    }
+    const block = this.blockAt(position)!;
+    const index = position - block.first;
+    if (count * 2 > block.count) return block.events().slice(index, index + count);
+    return Array.from({ length: count }, (_, i) => block.event(index + i));
+  }
+
+  /** Old shapes to the present ones. A shape newer than the catalogue knows stops the reader. */
+  protected upcast(events: readonly Event[]): readonly Event[] {
+    const { catalogue } = this.options;
+    let raised: Event[] | undefined;
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i]!;
+      const spec = catalogue.spec(event.type);
+      const version = spec?.version ?? 1;
+      if (spec !== undefined && event.version > version) {
+        throw new LogFault(
+          "newer",
+          `position ${event.position}: "${event.type}" has version ${event.version}, this program knows ${version}`,
+        );
+      }
+      if (spec !== undefined && event.version < version) {
+        raised ??= events.slice(0, i);
+        raised.push(...raise(event, spec.upcasts ?? [], version));
+      } else raised?.push(event);
+    }
+    return raised ?? events;
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+}
+
+const matches = (event: Event, range: Range, from: number, until: number): boolean =>
+  event.position >= from && event.position < until &&
+  (range.stream === undefined || (event.stream === range.stream && event.revision >= (range.revision ?? 0))) &&
+  (range.types === undefined || range.types.includes(event.type)) &&
+  (range.correlation === undefined || correlationOf(event) === range.correlation);
+
+const raise = (
+  event: Event,
+  upcasts: readonly ((data: Json) => readonly { readonly type: FactType; readonly data: Json }[])[],
+  version: number,
+): Event[] => {
+  let shapes: readonly { readonly type: FactType; readonly data: Json }[] = [{
+    type: event.type,
+    data: event.data as Json,
+  }];
+  for (let v = event.version; v < version; v++) {
+    const upcast = upcasts[v - 1];
+    if (!upcast) {
+      throw new LogFault("newer", `position ${event.position}: no upcast leads from version ${v} of "${event.type}"`);
+    }
+    shapes = shapes.flatMap(({ data }) => upcast(data));
+  }
+  return shapes.map((shape) => ({ ...event, ...shape, version }));
+};
+
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

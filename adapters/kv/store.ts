@@ -1,0 +1,181 @@
+/**
+ * The store on a Deno KV file. Deno KV commits; reads go past it through `node:sqlite`, read-only and synchronous, because a
+ * point read there costs microseconds and works where only reading is allowed. Deno KV keeps its SQLite file in WAL mode
+ * with a full flush at each commit, and a reader sees every commit that was acknowledged.
+ *
+ * Keys follow Deno KV's own encoding (https://docs.deno.com/deploy/kv/manual/key_space): per part a type byte and an
+ * order-preserving form; strings end in a zero byte, numbers are doubles with the sign bit turned.
+ */
+import { type Kv, openKv } from "@deno/kv";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Clock, Random } from "../../actors/kernel/world.ts";
+import { pause } from "../../actors/kernel/world.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Batch, Key, Span, Store } from "../../events/store.ts";
+
+const utf8 = new TextEncoder();
+/** Deno KV's own marks of how a value is encoded; bytes are stored as they are. */
+const ENCODING_BYTES = 3;
+
+/** A locked database is tried again so many times, with growing, jittered pauses; about ten seconds in all. */
+export const LOCKED_RETRIES = 40;
+const LOCKED_PAUSE_MS_MAX = 400;
+
+export const encodeKey = (key: Key): Uint8Array => {
+  const parts: number[] = [];
+  for (const part of key) {
+    if (typeof part === "string") {
+      parts.push(0x02, ...utf8.encode(part), 0x00);
+    } else {
+      const number = new DataView(new ArrayBuffer(8));
+      number.setFloat64(0, part);
+      parts.push(0x21, number.getUint8(0) | 0x80);
+      for (let i = 1; i < 8; i++) parts.push(number.getUint8(i));
+    }
+  }
+  return Uint8Array.from(parts);
+};
+
+const lastNumber = (key: Uint8Array): number => {
+  const number = new DataView(new ArrayBuffer(8));
+  for (let i = 0; i < 8; i++) number.setUint8(i, key[key.length - 8 + i]!);
+  number.setUint8(0, number.getUint8(0) & 0x7f);
+  return number.getFloat64(0);
+};
+
+/** The reading half; all there is where the folder cannot be written. */
+export class KvReader {
+  protected readonly db: DatabaseSync;
+  private readonly one: StatementSync;
+  private readonly forward: StatementSync;
+  private readonly backward: StatementSync;
+  private readonly pages: StatementSync;
+
+  constructor(path: string) {
+    this.db = openDatabase(path);
+    this.one = this.db.prepare("select v, v_encoding from kv where k = ?");
+    this.forward = this.db.prepare("select k, v from kv where k >= ? and k < ? order by k limit ?");
+    this.backward = this.db.prepare("select k, v from kv where k >= ? and k < ? order by k desc limit ?");
+    this.pages = this.db.prepare(
+      "select (select * from pragma_page_count()) * (select * from pragma_page_size()) as bytes",
+    );
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return guarded(() => {
+      const row = this.one.get(encodeKey(key));
+      if (row && row.v_encoding !== ENCODING_BYTES) {
+        throw new LogFault("foreign", "the database holds values that are not ours");
+      }
+      return row?.v as Uint8Array | undefined;
+    });
+  }
+
+  list(span: Span): (readonly [number, Uint8Array])[] {
+    return guarded(() => {
+      const lower = encodeKey([...span.prefix, span.from ?? 0]);
+      const upper = span.until === undefined ? after(encodeKey(span.prefix)) : encodeKey([...span.prefix, span.until]);
+      const rows = (span.backward ? this.backward : this.forward).all(lower, upper, span.limit ?? -1);
+      return rows.map((row) => [lastNumber(row.k as Uint8Array), row.v as Uint8Array] as const);
+    });
+  }
+
+  bytes(): number {
+    return guarded(() => Number(this.pages.get()!.bytes));
+  }
+
+  close(): Promise<void> {
+    this.db.close();
+    return Promise.resolve();
+  }
+}
+
+/** Past every number below a prefix: numbers start with 0x21. */
+const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x22]);
+
+const openDatabase = (path: string): DatabaseSync => {
+  return guarded(() => {
+    const db = new DatabaseSync(path, { readOnly: true });
+    try {
+      const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
+      if (!kv) throw new LogFault("foreign", `${path} is a database, but not one of Deno KV`);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+};
+
+/** Turns what SQLite says into the fault it means. */
+export const faultOf = (error: unknown): LogFault => {
+  if (error instanceof LogFault) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  const kind = /database is locked|SQLITE_BUSY|database table is locked/i.test(said)
+    ? "locked"
+    : /disk is full|SQLITE_FULL|ENOSPC|No space left/i.test(said)
+    ? "full"
+    : /readonly|read-only|SQLITE_READONLY|permission denied|EACCES|EROFS|unable to open/i.test(said)
+    ? "read_only"
+    : /not a database|SQLITE_NOTADB/i.test(said)
+    ? "foreign"
+    : /malformed|SQLITE_CORRUPT/i.test(said)
+    ? "truncated"
+    : /no such table|no such column/i.test(said)
+    ? "foreign"
+    : "io";
+  return new LogFault(kind, said, { cause: error });
+};
+
+const guarded = <T>(call: () => T): T => {
+  try {
+    return call();
+  } catch (error) {
+    throw faultOf(error);
+  }
+};
+
+export class KvStore extends KvReader implements Store {
+  private constructor(path: string, private readonly kv: Kv, private readonly world: { clock: Clock; random: Random }) {
+    super(path);
+  }
+
+  /** Opens or creates the file. Throws `LogFault`: `locked`, `read_only`, `foreign`, `truncated`, `full` or `io`. */
+  static async open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
+    let kv: Kv | undefined;
+    try {
+      kv = await openKv(path);
+      return new KvStore(path, kv, world);
+    } catch (error) {
+      kv?.close();
+      throw faultOf(error);
+    }
+  }
+
+  async commit(batch: Batch): Promise<boolean> {
+    for (let attempt = 0;; attempt++) {
+      try {
+        return await this.attempt(batch);
+      } catch (error) {
+        const fault = faultOf(error);
+        // "Locked" is said before anything was written; whatever else is said, the caller reads back what came of it.
+        if (fault.kind !== "locked" || attempt >= LOCKED_RETRIES) throw fault;
+        const longest = Math.min(LOCKED_PAUSE_MS_MAX, 2 ** Math.min(attempt, 9));
+        await pause(this.world.clock, longest * (0.5 + this.world.random.next() / 2));
+      }
+    }
+  }
+
+  private async attempt({ absent, puts, deletes = [] }: Batch): Promise<boolean> {
+    const atomic = this.kv.atomic();
+    if (absent) atomic.check({ key: [...absent], versionstamp: null });
+    for (const [key, value] of puts) atomic.set([...key], value);
+    for (const key of deletes) atomic.delete([...key]);
+    return (await atomic.commit()).ok;
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.kv.close();
+  }
+}

@@ -1,0 +1,64 @@
+import { inlineBackground, workerBackground } from "../../adapters/kv/background.ts";
+import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { KvStore } from "../../adapters/kv/store.ts";
+import { MemoryLog } from "../../adapters/memory/log.ts";
+import { MemoryStore } from "../../adapters/memory/store.ts";
+import { systemClock, systemRandom } from "../../adapters/system/world.ts";
+import { catalogue } from "../../events/catalogue.ts";
+import { logContract } from "./log_contract.ts";
+
+const settable = () => {
+  const clock = { ms: Date.UTC(2026, 0, 1) };
+  return { clock, port: { ...systemClock, now: () => clock.ms } };
+};
+const signer = { origin: "daybook/test", sign: (size: number, root: string) => `daybook/test\n${size}\n${root}\n` };
+
+logContract("memory log", () => {
+  const { clock, port } = settable();
+  const log = new MemoryLog(port);
+  return Promise.resolve({ log, clock, close: () => log.close() });
+});
+
+logContract("log over a memory store", async () => {
+  const { clock, port } = settable();
+  const store = new MemoryStore();
+  const options: LogOptions = {
+    catalogue: catalogue(),
+    clock: port,
+    background: inlineBackground(store, port),
+    signer,
+  };
+  let log = await KvLog.open(store, options);
+  const reopen = async () => {
+    await log.close();
+    return log = await KvLog.open(store, options);
+  };
+  return { log, clock, reopen, close: () => log.close() };
+});
+
+logContract("log on Deno KV", async () => {
+  const { clock, port } = settable();
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/log.db`;
+  const open = async () =>
+    await KvLog.open(await KvStore.open(path, { clock: systemClock, random: systemRandom }), {
+      catalogue: catalogue(),
+      clock: port,
+      background: workerBackground(path, port),
+      signer,
+    });
+  let log = await open();
+  const reopen = async () => {
+    await log.close();
+    return log = await open();
+  };
+  return {
+    log,
+    clock,
+    reopen,
+    async close() {
+      await log.close();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+});
