@@ -1,0 +1,98 @@
+/**
+ * The kernel's own history: what supervisors did and why, what could not be delivered, which timers stand.
+ *
+ * Streams: `kernel/process`, `kernel/{path of the child}`, `kernel/dead_letters`, `kernel/projection:{name}`; timers stand in
+ * the stream of the entity that set them. A path is the ids from the root down, joined by `:`, as in `daybook:http`.
+ */
+import { z } from "zod";
+import type { Domain } from "./catalogue.ts";
+import type { Facts, FactSchemas } from "./event.ts";
+
+/** One line, at most so many characters: a cause is for reading, not a stack trace. */
+export const CAUSE_CHARS_MAX = 300;
+
+const path = z.string().min(1).max(400);
+const cause = z.string().max(CAUSE_CHARS_MAX);
+const count = z.int().nonnegative();
+const time = z.iso.datetime({ offset: true });
+const kind = z.enum(["supervisor", "worker"]);
+const projection = { projection: z.string(), version: count, position: count, cause };
+
+export const kernelFacts = {
+  /** `clean`: whether the run before said that it stopped. `root`: path of the supervision tree's root. */
+  "kernel.process.started": z.strictObject({ version: z.string(), root: path, clean: z.boolean() }),
+  "kernel.process.stopped": z.strictObject({ abandoned: z.array(path).max(100) }),
+  /** `order`: place among its siblings, from 0; they start in this order. */
+  "kernel.child.started": z.strictObject({ child: path, kind, order: count }),
+  "kernel.child.crashed": z.strictObject({ child: path, cause, ran_ms: count }),
+  /** `because`: path of the child whose end brought this about; its own, or by strategy a sibling's. */
+  "kernel.child.restarted": z.strictObject({ child: path, kind, order: count, because: path, restarts: count }),
+  /** A supervisor has restarted too often (`max` within `within_ms`), stops what is left below it and fails upwards. */
+  "kernel.child.gave_up": z.strictObject({ child: path, because: path, cause, max: count, within_ms: count }),
+  "kernel.child.stopped": z.strictObject({
+    child: path,
+    /** `ended`: by itself. `asked`: by a person or program. `sibling`: by strategy. `shutdown`: with its supervisor. */
+    reason: z.enum(["ended", "asked", "sibling", "shutdown"]),
+    /** What it failed with while it was stopping. */
+    cause: cause.optional(),
+  }),
+  /** It did not stop within its grace and was left behind. */
+  "kernel.child.abandoned": z.strictObject({ child: path, grace_ms: count }),
+  /** `message` is kept where it can be redriven after a restart; as given, so sealed where it was sealed. */
+  "kernel.message.dead_lettered": z.strictObject({
+    letter: z.string(),
+    target: z.string().max(400),
+    cause,
+    bytes: count,
+    message: z.json().optional(),
+  }),
+  "kernel.message.redriven": z.strictObject({ letter: z.string(), target: z.string().max(400) }),
+  /** Facts of this child and cause beyond its budget, or beyond what could wait for the log. */
+  "kernel.facts.suppressed": z.strictObject({ child: path, cause, count, first: time, last: time }),
+  "kernel.timer.set": z.strictObject({
+    name: z.string().min(1).max(200),
+    at: time,
+    command: z.strictObject({ type: z.string(), data: z.json() }),
+  }),
+  "kernel.timer.cancelled": z.strictObject({ name: z.string() }),
+  /** `set`: revision of the `kernel.timer.set` that came true. `code`: of the rejection. */
+  "kernel.timer.fired": z.strictObject({
+    name: z.string(),
+    set: count,
+    outcome: z.enum(["accepted", "rejected", "undeliverable"]),
+    code: z.string().optional(),
+  }),
+  /** The event at `position` could not be folded; the projection stands still before it. */
+  "kernel.projection.stopped": z.strictObject(projection),
+  /** The event at `position` could not be folded; the projection's policy is to go on without it. */
+  "kernel.projection.skipped": z.strictObject(projection),
+} satisfies FactSchemas;
+
+export type KernelFact = Facts<typeof kernelFacts>;
+
+const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
+  "kernel.process.started": "The process started; whether the run before it stopped cleanly.",
+  "kernel.process.stopped": "The process stopped in order; what it had to leave behind.",
+  "kernel.child.started": "A supervised child started for the first time in this run.",
+  "kernel.child.crashed": "A supervised child failed.",
+  "kernel.child.restarted": "A supervised child was started again.",
+  "kernel.child.gave_up": "A supervisor spent its budget of restarts and failed upwards.",
+  "kernel.child.stopped": "A supervised child ended, or was stopped.",
+  "kernel.child.abandoned": "A child did not stop within its grace and was left behind.",
+  "kernel.message.dead_lettered": "A message could not be delivered.",
+  "kernel.message.redriven": "A dead letter was delivered after all.",
+  "kernel.facts.suppressed": "Kernel facts of one child and cause beyond its budget.",
+  "kernel.timer.set": "An entity asked for a command to itself at a time.",
+  "kernel.timer.cancelled": "An entity took back a timer.",
+  "kernel.timer.fired": "A timer came true.",
+  "kernel.projection.stopped": "A projection met an event it cannot fold, and stopped.",
+  "kernel.projection.skipped": "A projection met an event it cannot fold, and passed over it.",
+};
+
+export const kernelDomain: Domain = {
+  name: "kernel",
+  facts: Object.fromEntries(
+    (Object.keys(kernelFacts) as (keyof typeof kernelFacts)[])
+      .map((type) => [type, { schema: kernelFacts[type], kind: "decided", about: about[type] }]),
+  ),
+};
