@@ -1,0 +1,122 @@
+/** What the recipes' tests share: the snippets as they stand in the documents, and a real server to run them against. */
+import assert from "node:assert/strict";
+
+const root = new URL("../../", import.meta.url);
+
+/** The blocks of code in a recipe, in order. */
+export const snippets = (recipe: string): readonly { readonly language: string; readonly text: string }[] => {
+  const page = Deno.readTextFileSync(new URL(`docs/recipes/${recipe}.md`, root));
+  return [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({
+    language: language!,
+    text: text!,
+  }));
+};
+
+/** The only block in this language. */
+export const snippet = (recipe: string, language: string): string => {
+  const found = snippets(recipe).filter((block) => block.language === language);
+  assert.equal(found.length, 1, `${recipe}.md has one block of ${language}`);
+  return found[0]!.text;
+};
+
+/** Replaces what a reader of the recipe would put in; a text that is not there is a mistake of the recipe or the test. */
+export const filledIn = (text: string, values: Readonly<Record<string, string>>): string =>
+  Object.entries(values).reduce((filled, [from, to]) => {
+    assert.ok(filled.includes(from), `the snippet says ${from}`);
+    return filled.replaceAll(from, to);
+  }, text);
+
+/** Whether a program is there; a recipe for one that is not passes over itself. */
+export const installed = (program: string): boolean =>
+  `${Deno.env.get("PATH")}:/usr/sbin:/sbin`.split(":").some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${program}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+
+export interface Server {
+  readonly url: string;
+  readonly data: string;
+  /** A token with every scope. */
+  readonly token: string;
+  get(path: string): Promise<Response>;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number>;
+}
+
+/** `deno task start` on a free port. `command` stands in for it when a recipe says another. */
+export const started = async (
+  data: string,
+  command: readonly string[] = ["task", "start", "--data", data, "--port", "0"],
+): Promise<Server> => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...command],
+    cwd: root,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(child.stderr).text();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let printed = "";
+  let url: string | undefined;
+  while (!url) {
+    const { value, done } = await lines.read();
+    if (done) throw new Error(`the server ended before it listened: ${printed}\n${await errors}`);
+    printed += value;
+    url = /listening on (http:\/\/\S+)/.exec(printed)?.[1];
+  }
+  const drained = (async () => {
+    while (!(await lines.read()).done);
+  })();
+  const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
+  return {
+    url: url.replace(/\/$/, ""),
+    data,
+    token,
+    get: (path) => fetch(url + path, { headers: { authorization: `Bearer ${token}` } }),
+    async stop() {
+      child.kill("SIGTERM");
+      const { code } = await child.status;
+      await Promise.all([drained, errors]);
+      return code;
+    },
+  };
+};
+
+/** Asks until the server has `count` events of the type, oldest first. */
+export const events = async (
+  server: Server,
+  type: string,
+  count: number,
+  within = 15_000,
+): Promise<readonly Record<string, unknown>[]> => {
+  const deadline = Date.now() + within;
+  for (;;) {
+    const answer = await server.get(`/events?type=${type}&limit=1000`);
+    assert.equal(answer.status, 200, await answer.clone().text());
+    const found = (await answer.json() as { events: Record<string, unknown>[] }).events;
+    if (found.length >= count) return found;
+    assert.ok(Date.now() < deadline, `${found.length} of ${count} events of ${type} came within ${within} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+/** Runs a script as CI would and answers with what it said. */
+export const script = async (
+  shell: readonly string[],
+  text: string,
+  env: Readonly<Record<string, string>>,
+): Promise<{ readonly code: number; readonly said: string }> => {
+  const { code, stdout, stderr } = await new Deno.Command(shell[0]!, {
+    args: [...shell.slice(1), text],
+    clearEnv: true,
+    env: { PATH: Deno.env.get("PATH") ?? "", ...env },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, said: decoder.decode(stdout) + decoder.decode(stderr) };
+};
