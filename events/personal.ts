@@ -6,7 +6,11 @@
 import { z } from "zod";
 
 export interface PersonalMark {
-  /** Sibling field that tells whose it is: an opaque id (`u_…`, `s_…`) or an identifier such as an address. */
+  /**
+   * Sibling field that tells whose it is: an opaque id (`u_…`, `s_…`) or an identifier such as an address. It may be the
+   * field itself. Siblings are looked up in the nearest enclosing object, also from within an array or record. When the
+   * sibling is absent or blank, the personal text stands for its own subject.
+   */
   readonly subject: string;
 }
 export interface PseudonymMark {
@@ -24,7 +28,135 @@ export type Marks = {
 export const personal = (mark: PersonalMark): z.ZodString => z.string().meta({ personal: mark });
 
 /** Filled in by us when the event is sealed; a sender leaves it out. Equal values, equal pseudonyms within a period. */
-export const pseudonym = (mark: PseudonymMark): z.ZodOptional<z.ZodString> => z.string().optional().meta({ pseudonym: mark });
+export const pseudonym = (mark: PseudonymMark): z.ZodOptional<z.ZodString> =>
+  z.string().optional().meta({ pseudonym: mark });
+
+// `sealed:<version>:<subject>:<base64url>`. Text of people may well begin with "sealed:", so the whole shape counts.
+const SEALED = /^sealed:\d+:([\w-]+):[\w-]+$/;
+// `p_<year and month>_<base64url of 16 bytes>`.
+const PSEUDONYM = /^p_\d{6}_[\w-]{22}$/;
 
 /** True for the text that stands where a personal value was. */
-export const isSealed = (text: string): boolean => text.startsWith("sealed:");
+export const isSealed = (text: string): boolean => text.startsWith("sealed:") && SEALED.test(text);
+
+/** True for the text that stands in for a personal value where equality is needed; derived by us, never sent. */
+export const isPseudonym = (text: string): boolean => text.startsWith("p_") && PSEUDONYM.test(text);
+
+/** Whose text it is: the opaque id inside a sealed text, `undefined` for any other. The same person keeps the same id. */
+export const subjectOf = (text: string): string | undefined =>
+  text.startsWith("sealed:") ? SEALED.exec(text)?.[1] : undefined;
+
+/** What stands in for a sealed text for those who may not read it, and for everybody once the key is gone. */
+export const SEALED_TEXT = "[sealed]";
+export const ERASED_TEXT = "[erased]";
+
+/**
+ * The marks of a schema, wherever they sit: in objects, arrays, records, tuples, unions, intersections, and under
+ * optional, nullable, default and the other wrappers. A union gives the marks of all its options.
+ *
+ * Walks the schema, so callers keep the answer. Throws `TypeError` for a schema that cannot be sealed field by field: a
+ * mark on something that is no text, or within a recursive part.
+ */
+export const marksOf = (schema: z.core.$ZodType): Marks => {
+  const found = new Walk();
+  found.walk(schema, []);
+  return { personal: found.personal, pseudonyms: found.pseudonyms };
+};
+
+type Path = readonly string[];
+
+class Walk {
+  readonly personal: { path: Path; subject: string }[] = [];
+  readonly pseudonyms: { path: Path; of: string }[] = [];
+  private readonly seen = new Set<string>();
+  private readonly above = new Map<z.core.$ZodType, { again: boolean }>();
+
+  walk(schema: z.core.$ZodType, path: Path): void {
+    const cycle = this.above.get(schema);
+    if (cycle) {
+      cycle.again = true;
+      return;
+    }
+    const here = { again: false };
+    this.above.set(schema, here);
+    const before = this.seen.size;
+    this.note(schema, path);
+    this.within(schema as z.core.$ZodTypes, path);
+    this.above.delete(schema);
+    if (here.again && this.seen.size > before) {
+      throw new TypeError(`${place(path)}: personal fields within a recursive schema cannot be listed`);
+    }
+  }
+
+  private note(schema: z.core.$ZodType, path: Path): void {
+    const meta = z.globalRegistry.get(schema) as { personal?: PersonalMark; pseudonym?: PseudonymMark } | undefined;
+    if (!meta?.personal && !meta?.pseudonym) return;
+    if (!isText(schema as z.core.$ZodTypes)) {
+      throw new TypeError(`${place(path)}: only a text can be personal or a pseudonym`);
+    }
+    if (meta.personal && this.first("personal", path)) this.personal.push({ path, subject: meta.personal.subject });
+    if (meta.pseudonym && this.first("pseudonym", path)) this.pseudonyms.push({ path, of: meta.pseudonym.of });
+  }
+
+  // Two options of a union, or a wrapper and what it wraps, may carry the same mark.
+  private first(kind: string, path: Path): boolean {
+    const key = JSON.stringify([kind, ...path]);
+    return !this.seen.has(key) && !!this.seen.add(key);
+  }
+
+  // Which keys are extra is known only where the rest of the shape is, so such a mark would hit the other fields too.
+  private nothingIn(catchall: z.core.$ZodType, path: Path): void {
+    const before = this.seen.size;
+    this.walk(catchall, [...path, "*"]);
+    if (this.seen.size > before) {
+      throw new TypeError(`${place(path)}: fields without a name cannot be personal; use a record`);
+    }
+  }
+
+  private within(schema: z.core.$ZodTypes, path: Path): void {
+    const def = schema._zod.def;
+    switch (def.type) {
+      case "object":
+        for (const [key, member] of Object.entries(def.shape)) {
+          if (key === "*") throw new TypeError(`${place(path)}: a field cannot be named "*"`);
+          this.walk(member, [...path, key]);
+        }
+        if (def.catchall) this.nothingIn(def.catchall, path);
+        return;
+      case "array":
+        return this.walk(def.element, [...path, "*"]);
+      case "record":
+        return this.walk(def.valueType, [...path, "*"]);
+      case "tuple":
+        def.items.forEach((item, i) => this.walk(item, [...path, String(i)]));
+        if (def.rest) this.walk(def.rest, [...path, "*"]);
+        return;
+      case "union":
+        return def.options.forEach((option) => this.walk(option, path));
+      case "intersection":
+        this.walk(def.left, path);
+        return this.walk(def.right, path);
+      case "pipe":
+        this.walk(def.in, path);
+        return this.walk(def.out, path);
+      case "lazy":
+        return this.walk(def.getter(), path);
+      case "optional":
+      case "nullable":
+      case "nonoptional":
+      case "default":
+      case "prefault":
+      case "catch":
+      case "readonly":
+        return this.walk(def.innerType, path);
+    }
+  }
+}
+
+const isText = (schema: z.core.$ZodTypes): boolean => {
+  const def = schema._zod.def;
+  if (def.type === "string") return true;
+  return "innerType" in def && isText(def.innerType as z.core.$ZodTypes);
+};
+
+const place = (path: Path): string => path.length === 0 ? "the schema" : `/${path.join("/")}`;

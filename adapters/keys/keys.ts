@@ -1,0 +1,89 @@
+/**
+ * The key database: what seals personal data, lets people and programs in, and signs for the log. One file, `keys.db`, apart
+ * from the log, with its root key beside it or handed in.
+ */
+import { type DatabaseOptions, KeyDatabase } from "./database.ts";
+import { LogKey } from "./log_key.ts";
+import { Pseudonyms } from "./pseudonyms.ts";
+import { Sealer, type SealerOptions } from "./sealer.ts";
+import { Subjects } from "./subjects.ts";
+import { Tokens } from "./tokens.ts";
+
+export interface KeysOptions extends DatabaseOptions, SealerOptions {
+  /** The log's name in its checkpoints, e.g. `example.com/daybook`. Fixed on first start; default `daybook/` and a random part. */
+  readonly origin?: string;
+}
+
+export class Keys {
+  readonly sealer: Sealer;
+  readonly tokens: Tokens;
+  readonly logKey: LogKey;
+  private readonly subjects: Subjects;
+  private readonly pseudonyms: Pseudonyms;
+
+  constructor(private readonly db: KeyDatabase, options: KeysOptions) {
+    this.subjects = new Subjects(db);
+    this.pseudonyms = new Pseudonyms(db);
+    this.sealer = new Sealer(db, this.subjects, this.pseudonyms, options);
+    this.tokens = new Tokens(db);
+    this.logKey = new LogKey(db, options.origin);
+  }
+
+  /**
+   * Destroys the key of a subject (`s_…`, `u_…`): from now on everything sealed under it reads `[erased]`, here at once, in other
+   * processes within `SEEN_WITHIN_MS`. Durable when it returns; may be repeated. True when there was a key.
+   */
+  eraseKey(subject: string): boolean {
+    return this.subjects.erase(subject);
+  }
+
+  /** Whether the key of a subject was erased. */
+  isErased(subject: string): boolean {
+    this.db.refresh();
+    const known = this.subjects.byOpaque(subject);
+    return known !== undefined && known.keys === undefined;
+  }
+
+  /** Opaque ids of all erased subjects: what a restored copy has to erase again. */
+  erased(): readonly string[] {
+    return this.subjects.erased();
+  }
+
+  /** The opaque id an identifier (an address, an account) leads to; `undefined` when nothing is known of it, or no longer. */
+  subject(identifier: string): string | undefined {
+    this.db.refresh();
+    return this.subjects.find(identifier)?.id;
+  }
+
+  /** Drops what is held in memory and closes the file. May be repeated. */
+  close(): void {
+    this.subjects.forget();
+    this.pseudonyms.forget();
+    this.db.close();
+  }
+}
+
+/**
+ * Opens the key database, or makes it on first start, with its root key and the log's.
+ *
+ * Throws `KeysFault`: `missing` when there is a log (`existing`) or `readOnly` and no database; `root_missing`, `root_wrong` when it
+ * cannot be opened with the root key there is (a new one is never made in its place); `foreign`, `truncated`, `newer`,
+ * `read_only`, `locked`, `full`.
+ */
+export const openKeys = (options: KeysOptions): Keys => {
+  const db = new KeyDatabase(options);
+  try {
+    return new Keys(db, options);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
+
+export type { KeysFaultKind } from "./fault.ts";
+export { KeysFault } from "./fault.ts";
+export type { RootSource } from "./root.ts";
+export type { Sealing, SealOptions, Unsealed } from "./sealer.ts";
+export type { Bearer, Scope, TokenInfo } from "./tokens.ts";
+export { SCOPES } from "./tokens.ts";
+export type { NoteSigner } from "./note.ts";

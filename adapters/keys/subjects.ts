@@ -1,0 +1,173 @@
+/**
+ * One key for each person: what is sealed under it can be read while it exists, and by nobody once it is erased.
+ *
+ * A person is known by an opaque id. An identifier (an address, an account name) leads to it through a keyed hash, so it
+ * lies nowhere in clear; erasing removes that way too.
+ */
+import { Buffer } from "node:buffer";
+import { createHash, type Hash, hkdfSync } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { KeyDatabase } from "./database.ts";
+
+/** Keys held in memory; a further one is read again from the file, about 50 µs. */
+export const SUBJECTS_CACHED_MAX = 8_192;
+
+/** What seals and opens the texts of one person. */
+export interface SubjectKeys {
+  readonly cipher: Uint8Array;
+  /** Key of the nonces, and HMAC-SHA-256 (RFC 2104) under it as far as it does not depend on the message. */
+  readonly nonce: Uint8Array;
+  readonly inner: Hash;
+  readonly outer: Hash;
+}
+export interface Subject {
+  readonly id: string;
+  /** `undefined`: erased. */
+  readonly keys: SubjectKeys | undefined;
+}
+
+// Ours are 16 characters behind `s_`; shorter ones may be somebody's account name and are identifiers.
+const OPAQUE = /^[su]_[\w-]{16,64}$/;
+
+/** Whether a text is an opaque id itself, as against an identifier that leads to one. */
+export const isOpaque = (text: string): boolean => OPAQUE.test(text);
+
+/** Identifiers that differ only in case, outer space or Unicode composition lead to the same person. */
+export const normalised = (identifier: string): string => identifier.trim().normalize("NFC").toLowerCase();
+
+export class Subjects {
+  private readonly byId = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
+  private readonly byIdentifier = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
+
+  constructor(private readonly db: KeyDatabase) {
+    db.whenChanged(() => this.forget());
+  }
+
+  /** Who is meant by an opaque id or an identifier; `undefined` when nothing is known of them. */
+  find(identifier: string): Subject | undefined {
+    const known = this.byIdentifier.get(identifier);
+    if (known) return known;
+    const subject = isOpaque(identifier) ? this.byOpaque(identifier) : this.byLookup(identifier);
+    if (subject) this.byIdentifier.set(identifier, subject);
+    return subject;
+  }
+
+  /** By opaque id alone. */
+  byOpaque(id: string): Subject | undefined {
+    const known = this.byId.get(id);
+    if (known) return known;
+    const row = this.db.read("read a subject key", () => this.db.get("SELECT key FROM subjects WHERE subject = ?", id));
+    if (!row) return undefined;
+    const subject = {
+      id,
+      keys: row.key === null ? undefined : derive(this.db.unwrap(`subject ${id}`, row.key as Uint8Array)),
+    };
+    this.byId.set(id, subject);
+    return subject;
+  }
+
+  private byLookup(identifier: string): Subject | undefined {
+    const row = this.db.read(
+      "look up a subject",
+      () => this.db.get("SELECT subject FROM identifiers WHERE lookup = ?", this.lookup(identifier)),
+    );
+    return row && this.byOpaque(row.subject as string);
+  }
+
+  private lookup(identifier: string): Uint8Array {
+    return this.db.lookup(`identifier\n${normalised(identifier)}`);
+  }
+
+  /**
+   * Makes keys for those that have none. Within the caller's transaction: keep the answer only when that has committed
+   * (`keep`). Identifiers that mean the same person get one key.
+   */
+  create(identifiers: Iterable<string>): Map<string, Subject> {
+    const made = new Map<string, Subject>();
+    const fresh = new Map<string, Subject>();
+    const created = new Date(this.db.clock.now()).toISOString();
+    for (const identifier of identifiers) {
+      const name = isOpaque(identifier) ? identifier : normalised(identifier);
+      // Another process may have made it since we looked.
+      const subject = fresh.get(name) ?? this.find(identifier) ?? this.insert(identifier, created);
+      fresh.set(name, subject);
+      made.set(identifier, subject);
+    }
+    return made;
+  }
+
+  private insert(identifier: string, created: string): Subject {
+    const opaque = isOpaque(identifier);
+    const id = opaque ? identifier : `s_${Buffer.from(this.db.random(12)).toString("base64url")}`;
+    const key = this.db.random(32);
+    this.db.run(
+      "INSERT INTO subjects (subject, key, created) VALUES (?, ?, ?)",
+      id,
+      this.db.wrap(`subject ${id}`, key),
+      created,
+    );
+    if (!opaque) this.db.run("INSERT INTO identifiers VALUES (?, ?)", this.lookup(identifier), id);
+    return { id, keys: derive(key) };
+  }
+
+  keep(made: ReadonlyMap<string, Subject>): void {
+    for (const [identifier, subject] of made) {
+      this.byIdentifier.set(identifier, subject);
+      this.byId.set(subject.id, subject);
+    }
+  }
+
+  /**
+   * Destroys a person's key for good, durable when it returns; the id stays, as erased, and no identifier leads to it any
+   * more. May be repeated; an id never seen is remembered as erased. True when there was a key.
+   */
+  erase(id: string): boolean {
+    const erased = this.db.write("erase a subject key", () => {
+      const now = new Date(this.db.clock.now()).toISOString();
+      const had = this.db.get("SELECT key IS NOT NULL AS had FROM subjects WHERE subject = ?", id)?.had === 1;
+      this.db.run(
+        "INSERT INTO subjects VALUES (?, NULL, ?, ?) ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)",
+        id,
+        now,
+        now,
+      );
+      this.db.run("DELETE FROM identifiers WHERE subject = ?", id);
+      return had;
+    });
+    this.forget();
+    return erased;
+  }
+
+  /** Opaque ids of all that were erased, in the order of ids: what a restored copy has to erase again. */
+  erased(): string[] {
+    return this.db.read("list erasures", () => this.db.all("SELECT subject FROM subjects WHERE erased IS NOT NULL"))
+      .map((row) => row.subject as string);
+  }
+
+  /** Number of keys in memory; at most `SUBJECTS_CACHED_MAX`. */
+  get cached(): number {
+    return this.byId.size;
+  }
+
+  forget(): void {
+    this.byId.clear();
+    this.byIdentifier.clear();
+  }
+}
+
+const derive = (key: Uint8Array): SubjectKeys => {
+  const cipher = new Uint8Array(hkdfSync("sha256", key, "", "daybook seal 1", 32));
+  const nonce = new Uint8Array(hkdfSync("sha256", key, "", "daybook nonce 1", 32));
+  return {
+    cipher,
+    nonce,
+    inner: createHash("sha256").update(padded(nonce, 0x36)),
+    outer: createHash("sha256").update(padded(nonce, 0x5c)),
+  };
+};
+
+const padded = (key: Uint8Array, pad: number): Uint8Array => {
+  const block = new Uint8Array(64).fill(pad);
+  for (let i = 0; i < key.length; i++) block[i]! ^= key[i]!;
+  return block;
+};

@@ -1,0 +1,252 @@
+/**
+ * Bearer tokens and the sessions of browsers. Of both only the SHA-256 of a high-entropy secret is kept, so the file gives
+ * nobody a way in, and no slow hash is needed.
+ */
+import { Buffer } from "node:buffer";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Principal } from "../../actors/kernel/daybook.ts";
+import type { Millis } from "../../events/event.ts";
+import type { KeyDatabase } from "./database.ts";
+import { KeysFault } from "./fault.ts";
+
+export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
+/** `admin` does not contain the others. */
+export type Scope = typeof SCOPES[number];
+
+export const TOKENS_MAX = 10_000;
+export const TOKEN_NAME_CHARS_MAX = 100;
+/** Sessions kept; beyond it the one that would end first goes. */
+export const SESSIONS_MAX = 10_000;
+/** Tokens and sessions whose last check is remembered. */
+export const CHECKED_CACHED_MAX = 4_096;
+export const SESSION_MS: Millis = 12 * 60 * 60 * 1_000;
+
+/** Who a token or session speaks for. */
+export interface Bearer extends Principal {
+  readonly authtype: "token";
+  /** `t_…`: the token's id, also for its sessions. */
+  readonly authid: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** RFC 3339; absent: never. */
+  readonly expires?: string;
+}
+
+/** A token as listed; the secret is nowhere. Times RFC 3339. */
+export interface TokenInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly created: string;
+  readonly expires?: string;
+  readonly revoked?: string;
+}
+
+// 32 letters, so that five bits of a random byte choose one without bias; none is an underscore.
+const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
+const ID_LETTERS = 16;
+const SECRET_LETTERS = 52;
+const SHAPE = /^db([ks])_([a-z2-7]{16})_([a-z2-7]{52})$/;
+
+interface Checked {
+  readonly bearer: Bearer;
+  readonly until: Millis;
+}
+
+export class Tokens {
+  private readonly checked = new LRUCache<string, Checked>({ max: CHECKED_CACHED_MAX });
+
+  constructor(private readonly db: KeyDatabase) {
+    db.whenChanged(() => this.checked.clear());
+  }
+
+  /**
+   * A new token `dbk_<id>_<secret>`, durable when it returns and never shown again. `name` is for people, 1 to 100 characters;
+   * `expires` in ms since 1970, absent for never. Throws `KeysFault` `invalid` for a scope or name that is none, or when there
+   * are `TOKENS_MAX` tokens already.
+   */
+  create(name: string, scopes: readonly Scope[], expires?: Millis): { readonly token: string; readonly id: string } {
+    this.checkRequest(name, scopes, expires);
+    return this.db.write("create a token", () => this.insert(name, scopes, expires));
+  }
+
+  /** A token with every scope when there is none yet, not even a revoked one; else `undefined`. */
+  first(name = "first"): { readonly token: string; readonly id: string } | undefined {
+    if (this.db.readOnly || this.count() > 0) return undefined;
+    return this.db.write(
+      "create the first token",
+      () => this.count() > 0 ? undefined : this.insert(name, SCOPES, undefined),
+    );
+  }
+
+  private count(): number {
+    return Number(this.db.get("SELECT count(*) AS n FROM tokens")!.n);
+  }
+
+  private checkRequest(name: string, scopes: readonly Scope[], expires: Millis | undefined): void {
+    if (name.trim() === "" || name.length > TOKEN_NAME_CHARS_MAX) {
+      throw new KeysFault("invalid", `Cannot create a token: its name has 1 to ${TOKEN_NAME_CHARS_MAX} characters`);
+    }
+    const wrong = scopes.find((scope) => !SCOPES.includes(scope));
+    if (wrong !== undefined || scopes.length === 0) {
+      throw new KeysFault(
+        "invalid",
+        `Cannot create a token: expected scopes out of ${SCOPES.join(", ")}${
+          wrong === undefined ? "" : `, found "${wrong}"`
+        }`,
+      );
+    }
+    if (expires !== undefined && !(expires > this.db.clock.now() && expires <= 8.64e15)) {
+      throw new KeysFault("invalid", "Cannot create a token: it would have expired already");
+    }
+  }
+
+  private insert(name: string, scopes: readonly Scope[], expires: Millis | undefined): { token: string; id: string } {
+    if (this.count() >= TOKENS_MAX) {
+      throw new KeysFault("invalid", `Cannot create a token: there are ${TOKENS_MAX} already`);
+    }
+    const { id, secret } = this.draw();
+    this.db.run(
+      "INSERT INTO tokens (id, name, hash, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
+      id,
+      name,
+      digest(secret),
+      SCOPES.filter((scope) => scopes.includes(scope)).join(" "),
+      this.db.clock.now(),
+      expires ?? null,
+    );
+    return { token: `dbk_${id}_${secret}`, id: `t_${id}` };
+  }
+
+  private draw(): { id: string; secret: string } {
+    const letters = Array.from(this.db.random(ID_LETTERS + SECRET_LETTERS), (byte) => LETTERS[byte & 31]).join("");
+    return { id: letters.slice(0, ID_LETTERS), secret: letters.slice(ID_LETTERS) };
+  }
+
+  /**
+   * Who presents this token; `undefined` for one that is malformed, unknown, expired or revoked. A revocation made here counts
+   * at once, one made by another process within `SEEN_WITHIN_MS`.
+   */
+  check(token: string): Bearer | undefined {
+    return this.lookUp(token, "k");
+  }
+
+  /** As `check`, for the value of a session's cookie. A session ends with its token. */
+  checkSession(cookie: string): Bearer | undefined {
+    return this.lookUp(cookie, "s");
+  }
+
+  private lookUp(text: string, kind: "k" | "s"): Bearer | undefined {
+    this.db.refresh();
+    const now = this.db.clock.now();
+    const known = this.checked.get(text);
+    if (known) return now < known.until && text.charAt(2) === kind ? known.bearer : undefined;
+    const shape = SHAPE.exec(text);
+    if (!shape || shape[1] !== kind) return undefined;
+    const found = this.db.read(
+      "check a token",
+      () => kind === "k" ? this.token(shape[2]!, shape[3]!) : this.session(shape[2]!, shape[3]!),
+    );
+    // Only what was proven is kept, so that guessing fills nothing.
+    if (!found || now >= found.until) return undefined;
+    this.checked.set(text, found);
+    return found.bearer;
+  }
+
+  private token(id: string, secret: string): Checked | undefined {
+    const row = this.db.get("SELECT hash, scopes, expires, revoked FROM tokens WHERE id = ?", id);
+    if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
+    return checked(id, row.scopes as string, row.expires as number | null);
+  }
+
+  private session(id: string, secret: string): Checked | undefined {
+    const row = this.db.get(
+      "SELECT s.hash, s.expires AS ends, t.id, t.scopes, t.expires, t.revoked FROM sessions s JOIN tokens t ON t.id = s.token WHERE s.id = ?",
+      id,
+    );
+    if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
+    const { bearer, until } = checked(row.id as string, row.scopes as string, row.expires as number | null);
+    return { bearer, until: Math.min(until, row.ends as number) };
+  }
+
+  /** Newest last, revoked and expired ones too. */
+  list(): TokenInfo[] {
+    const rows = this.db.read(
+      "list tokens",
+      () => this.db.all("SELECT id, name, scopes, created, expires, revoked FROM tokens ORDER BY created, id"),
+    );
+    return rows.map((row) => ({
+      id: `t_${row.id}`,
+      name: row.name as string,
+      scopes: (row.scopes as string).split(" ") as Scope[],
+      created: iso(row.created as number),
+      ...(row.expires === null ? {} : { expires: iso(row.expires as number) }),
+      ...(row.revoked === null ? {} : { revoked: iso(row.revoked as number) }),
+    }));
+  }
+
+  /** Ends a token, `t_…`, and its sessions for good, durable when it returns. May be repeated. False when there is no such token. */
+  revoke(id: string): boolean {
+    const bare = id.replace(/^t_/, "");
+    const found = this.db.write("revoke a token", () => {
+      this.db.run("DELETE FROM sessions WHERE token = ?", bare);
+      return this.db.run("UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE id = ?", this.db.clock.now(), bare) >
+        0;
+    });
+    this.checked.clear();
+    return found;
+  }
+
+  /**
+   * A session for who has shown a token: the value of a cookie, `dbs_<id>_<secret>`. It ends after `SESSION_MS`, or with the token
+   * if that is sooner. `id` is the token's, `t_…`; throws `KeysFault` `invalid` when it is not alive.
+   */
+  createSession(id: string): { readonly cookie: string; readonly expires: Millis } {
+    const bare = id.replace(/^t_/, "");
+    const now = this.db.clock.now();
+    return this.db.write("create a session", () => {
+      const token = this.db.get(
+        "SELECT expires FROM tokens WHERE id = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)",
+        bare,
+        now,
+      );
+      if (!token) throw new KeysFault("invalid", "Cannot create a session: its token is unknown, expired or revoked");
+      this.db.run("DELETE FROM sessions WHERE expires <= ?", now);
+      const over = Number(this.db.get("SELECT count(*) AS n FROM sessions")!.n) - SESSIONS_MAX + 1;
+      if (over > 0) {
+        this.db.run("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions ORDER BY expires LIMIT ?)", over);
+      }
+      if (over > 0) this.checked.clear();
+      const expires = Math.min(now + SESSION_MS, (token.expires as number | null) ?? Infinity);
+      const drawn = this.draw();
+      this.db.run("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", drawn.id, bare, digest(drawn.secret), now, expires);
+      return { cookie: `dbs_${drawn.id}_${drawn.secret}`, expires };
+    });
+  }
+
+  /** Signs out. False when there was no such session. */
+  endSession(cookie: string): boolean {
+    const shape = SHAPE.exec(cookie);
+    if (!shape || !this.checkSession(cookie)) return false;
+    const ended = this.db.write("end a session", () => this.db.run("DELETE FROM sessions WHERE id = ?", shape[2]!) > 0);
+    this.checked.delete(cookie);
+    return ended;
+  }
+}
+
+const digest = (secret: string): Uint8Array => createHash("sha256").update(secret).digest();
+
+const same = (hash: Uint8Array, secret: string): boolean =>
+  hash.length === 32 && timingSafeEqual(Buffer.from(hash), digest(secret));
+
+const iso = (at: Millis): string => new Date(at).toISOString();
+
+const checked = (id: string, scopes: string, expires: number | null): Checked => ({
+  bearer: {
+    authtype: "token",
+    authid: `t_${id}`,
+    scopes: new Set(scopes.split(" ") as Scope[]),
+    ...(expires === null ? {} : { expires: iso(expires) }),
+  },
+  until: expires ?? Infinity,
+});
