@@ -3,7 +3,7 @@
  * tests, so that there is one meaning.
  */
 import type { Event } from "../events/event.ts";
-import type { Projection } from "./projection.ts";
+import type { AnyProjection } from "./projection.ts";
 import type { ViewChange } from "./views.ts";
 
 /** Newest rows as the fold sees them. */
@@ -14,7 +14,7 @@ export interface Rows {
 }
 
 /** A fold of one projection over rows. Throws what the projection throws; then no row was set for that event. */
-export const folder = (projection: Projection, rows: Rows): (event: Event) => void => {
+export const folder = (projection: AnyProjection, rows: Rows): (event: Event) => void => {
   const hears = projection.hears === "*" ? undefined : new Set<string>(projection.hears);
   const read = (key: string) => rows.get(key);
   return (event) => {

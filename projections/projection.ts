@@ -41,3 +41,9 @@ export interface Projection<V = unknown, F extends Fact = Fact> {
   /** The row after the event; `undefined` removes it. Never throws on anything the schemas allow. */
   apply(row: V, event: Event<F>, key: string, read: Read<V>): V | undefined;
 }
+
+/**
+ * A projection of whatever rows and facts, for lists of them: every `Projection<V, F>` is one. A mapped type, because it makes
+ * TypeScript compare members, which are methods and so bivariant, instead of the type arguments, which it deems invariant.
+ */
+export type AnyProjection = Pick<Projection, keyof Projection>;

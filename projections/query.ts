@@ -1,7 +1,7 @@
 /**
  * Questions to a view, checked and made plain, the same for every store: which rows, in which order, from where on.
  */
-import type { Projection } from "./projection.ts";
+import type { AnyProjection } from "./projection.ts";
 import { ViewQuestion } from "./views.ts";
 import type { ViewQuery } from "./views.ts";
 import { QUERY_WORDS_MAX, words } from "./words.ts";
@@ -17,7 +17,7 @@ export interface Shape {
   readonly appendOnly: boolean;
 }
 
-export const shapeOf = (projection: Projection): Shape => ({
+export const shapeOf = (projection: AnyProjection): Shape => ({
   fields: projection.indexes ?? [],
   history: projection.history !== "none",
   text: projection.text !== undefined,

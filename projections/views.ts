@@ -2,7 +2,7 @@
  * The port of the views. Writing is one transaction per batch of events, rows and cursor together; readers get a snapshot.
  */
 import type { Event } from "../events/event.ts";
-import type { Projection } from "./projection.ts";
+import type { AnyProjection } from "./projection.ts";
 
 export interface Row<V = unknown> {
   readonly key: string;
@@ -105,7 +105,7 @@ export interface ViewStore {
 
 export interface Views {
   /** Opens or creates the store of this version; beside older ones, which stay readable until `swap`. */
-  open(projection: Projection): ViewStore;
+  open(projection: AnyProjection): ViewStore;
   /** From now on readers of the name are answered from this version; other versions are dropped. */
   swap(store: ViewStore): void;
   row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined };

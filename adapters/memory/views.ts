@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { canonical } from "../../events/canonical.ts";
 import { RowsDigest } from "../../projections/digest.ts";
-import type { Projection } from "../../projections/projection.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
 import {
   atOf,
   compareIndexed,
@@ -61,7 +61,7 @@ export class MemoryStore implements ViewStore {
   private readonly rows = new Map<string, Kept>();
   private created = 0;
 
-  constructor(private readonly projection: Projection) {
+  constructor(private readonly projection: AnyProjection) {
     this.name = projection.name;
     this.version = projection.version;
     this.shape = shapeOf(projection);
@@ -158,7 +158,7 @@ export class MemoryViews implements Views {
   private readonly kept = new Map<string, MemoryStore[]>();
   private readonly noted = new Map<string, unknown>();
 
-  open(projection: Projection): MemoryStore {
+  open(projection: AnyProjection): MemoryStore {
     const versions = this.kept.get(projection.name) ?? [];
     this.kept.set(projection.name, versions);
     const found = versions.find(({ version }) => version === projection.version);

@@ -1,0 +1,187 @@
+/**
+ * A connection to one SQLite file: statements prepared once, one transaction at a time, and what to do with a file that
+ * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+
+/** Prepared statements kept; past that the oldest is let go. */
+const STATEMENTS_MAX = 500;
+/** How long to wait for another connection's transaction, ms. Ours are short. */
+const BUSY_MS = 5_000;
+// The runtime gives SQLite's message and not its code: SQLITE_CORRUPT and SQLITE_NOTADB (https://sqlite.org/rescode.html).
+const DAMAGED = /database disk image is malformed|file is not a database/;
+
+declare module "node:sqlite" {
+  // The runtime has it; its types, of an earlier Node, do not yet.
+  interface StatementSync {
+    setReturnArrays(enabled: boolean): void;
+  }
+}
+
+export type Value = SQLInputValue;
+
+/**
+ * Text for a column that is compared or read back. The runtime reads text up to its first NUL, so NUL is written as 01 01
+ * and 01 as 01 02, which keeps the order and prefixes.
+ */
+export const written = (text: string): string =>
+  CONTROL.test(text) ? text.replaceAll("\x01", "\x01\x02").replaceAll("\0", "\x01\x01") : text;
+
+/** The inverse of `written`. */
+export const readBack = (text: string): string =>
+  text.includes("\x01") ? text.replaceAll("\x01\x01", "\0").replaceAll("\x01\x02", "\x01") : text;
+
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\0\x01]/;
+
+export class Connection {
+  private readonly statements = new Map<string, StatementSync>();
+  private depth = 0;
+  private closed = false;
+
+  constructor(readonly db: DatabaseSync) {}
+
+  run(sql: string, ...values: readonly Value[]): void {
+    this.statement(sql).run(...values);
+  }
+
+  /** The first row, as an array of its columns. */
+  one(sql: string, ...values: readonly Value[]): readonly Value[] | undefined {
+    return this.statement(sql).get(...values) as unknown as readonly Value[] | undefined;
+  }
+
+  all(sql: string, ...values: readonly Value[]): readonly (readonly Value[])[] {
+    return this.statement(sql).all(...values) as unknown as readonly (readonly Value[])[];
+  }
+
+  each(sql: string, ...values: readonly Value[]): Iterable<readonly Value[]> {
+    return this.statement(sql).iterate(...values) as unknown as Iterable<readonly Value[]>;
+  }
+
+  exec(sql: string): void {
+    this.db.exec(sql);
+  }
+
+  /** For the hot path: the statement itself, to be kept by the caller. */
+  statement(sql: string): StatementSync {
+    let found = this.statements.get(sql);
+    if (found === undefined) {
+      if (this.statements.size >= STATEMENTS_MAX) this.statements.delete(this.statements.keys().next().value!);
+      found = this.db.prepare(sql);
+      found.setReturnArrays(true);
+      this.statements.set(sql, found);
+    }
+    return found;
+  }
+
+  /** All of `work` or nothing, and to readers at once. Within another transaction it is part of that one. */
+  transaction<T>(kind: "read" | "write", work: () => T): T {
+    if (this.depth > 0) return work();
+    this.db.exec(kind === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
+    this.depth++;
+    try {
+      const result = work();
+      this.db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // After some faults (disk full) SQLite has rolled back by itself, and says so by refusing.
+      try {
+        this.db.exec("ROLLBACK");
+      } catch { /* nothing was open any more */ }
+      throw error;
+    } finally {
+      this.depth--;
+    }
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.statements.clear();
+    this.db.close();
+  }
+}
+
+/** What a file must be to be used: whose it is, and in which format. */
+export interface Format {
+  /** SQLite's `application_id`. */
+  readonly application: number;
+  /** SQLite's `user_version`; another one is moved aside. */
+  readonly version: number;
+  /** Statements that make an empty file one of ours. */
+  readonly tables: string;
+}
+
+/** A file that could not be used, and where it lies now. */
+export interface Aside {
+  readonly path: string;
+  readonly movedTo: string;
+  readonly because: string;
+}
+
+/** Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. */
+export const openWritable = (path: string, format: Format, onAside: (aside: Aside) => void): Connection => {
+  try {
+    return prepare(path, format);
+  } catch (error) {
+    const because = reasonToMoveAside(error);
+    if (because === undefined || path === ":memory:") throw error;
+    const movedTo = moveAside(path);
+    onAside({ path, movedTo, because });
+    return prepare(path, format);
+  }
+};
+
+const prepare = (path: string, format: Format): Connection => {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    const number = (pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
+    const fresh = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
+    if (!fresh && number("application_id") !== format.application) throw new Unusable("it is not one of ours");
+    if (!fresh && number("user_version") !== format.version) {
+      throw new Unusable(`it has format ${number("user_version")}, this program ${format.version}`);
+    }
+    // Rows and cursor are one transaction, so losing the last ones in a power cut costs folding them again, nothing else.
+    db.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000",
+    );
+    if (fresh) {
+      db.exec(`BEGIN IMMEDIATE; ${format.tables};
+        PRAGMA application_id = ${format.application}; PRAGMA user_version = ${format.version}; COMMIT`);
+    }
+    return new Connection(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
+
+/** Opens a file of ours for reading; it must be there. */
+export const openReadable = (path: string): Connection => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  db.exec(
+    `PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`,
+  );
+  return new Connection(db);
+};
+
+class Unusable extends Error {}
+
+const reasonToMoveAside = (error: unknown): string | undefined => {
+  if (error instanceof Unusable) return error.message;
+  return error instanceof Error && DAMAGED.test(error.message) ? error.message : undefined;
+};
+
+/** One earlier file is kept, for whoever wants to look at it. */
+const moveAside = (path: string): string => {
+  const movedTo = `${path}.aside`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      Deno.renameSync(path + suffix, movedTo + suffix);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return movedTo;
+};

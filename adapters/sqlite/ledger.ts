@@ -1,0 +1,122 @@
+/**
+ * One version of an append-only view: a row per event, stored once under its position. Rows never change, so there is no
+ * history to keep: as of a position is a cut. An index holds 32 bits of each field and the position; a collision is told
+ * apart by the row itself.
+ */
+import { canonical } from "../../events/canonical.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { encodeCursor, indexed, matches, type Question, type Shape, shapeOf } from "../../projections/query.ts";
+import type { Row, ViewChange, ViewPage, ViewStore } from "../../projections/views.ts";
+import { words } from "../../projections/words.ts";
+import type { Connection, Value } from "./connection.ts";
+
+export const ledgerTables = (id: number, shape: Shape): string =>
+  `CREATE TABLE c${id}(position INTEGER PRIMARY KEY, row TEXT NOT NULL${
+    shape.fields.map((_, i) => `, f${i} INTEGER`).join("")
+  });` +
+  shape.fields.map((_, i) => `CREATE INDEX c${id}_f${i} ON c${id}(f${i});`).join("") +
+  (shape.text
+    ? `CREATE VIRTUAL TABLE t${id} USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii');`
+    : "");
+
+/** FNV-1a over UTF-16 units, 32 bits, signed. Not for trust, only to find. */
+const hash = (text: string): number => {
+  let h = 0x811c9dc5 | 0;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h;
+};
+
+export class LedgerStore implements ViewStore {
+  readonly name: string;
+  readonly version: number;
+  private readonly shape: Shape;
+  private readonly insert: string;
+
+  constructor(
+    private readonly connection: Connection,
+    readonly id: number,
+    private readonly projection: AnyProjection,
+    public size: number,
+  ) {
+    this.name = projection.name;
+    this.version = projection.version;
+    this.shape = shapeOf(projection);
+    this.insert = `INSERT INTO c${id} VALUES (?, ?${this.shape.fields.map(() => ", ?").join("")})`;
+  }
+
+  get(key: string): unknown {
+    return ledgerRow(this.connection, this.id, key, undefined)?.row;
+  }
+
+  commit(changes: readonly ViewChange[], size: number): void {
+    const { connection, projection, shape } = this;
+    connection.transaction("write", () => {
+      const insert = connection.statement(this.insert);
+      const index = shape.text
+        ? connection.statement(`INSERT INTO t${this.id}(rowid, words) VALUES (?, ?)`)
+        : undefined;
+      for (const { key, row, position, event } of changes) {
+        if (row === undefined || key !== String(position)) {
+          throw new TypeError(
+            `Cannot add row "${key}" to ${this.name}: it is append-only, so the key of an event's one row is its position, ${position}`,
+          );
+        }
+        const fields = shape.fields.map((field) => {
+          const value = indexed((row as Record<string, unknown>)[field]);
+          return value === null ? null : hash(String(value));
+        });
+        insert.run(position, canonical(row), ...fields);
+        if (index && event) index.run(position, words(projection.text!(row, key, event)).join(" "));
+      }
+      connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
+    });
+    this.size = size;
+  }
+}
+
+export const ledgerRow = (connection: Connection, id: number, key: string, at: number | undefined): Row | undefined => {
+  const position = Number(key);
+  if (String(position) !== key || (at !== undefined && position > at)) return undefined;
+  const found = connection.one(`SELECT row FROM c${id} WHERE position = ?`, position);
+  return found && { key, row: JSON.parse(found[0] as string), position };
+};
+
+export const ledgerList = (connection: Connection, id: number, shape: Shape, asked: Question): ViewPage => {
+  const rows: Row[] = [];
+  if (asked.words?.length === 0) return { size: asked.size, rows };
+  for (const [position, text] of candidates(connection, id, asked)) {
+    const row = JSON.parse(text as string) as Record<string, unknown>;
+    if (!asked.where.every(([field, wanted]) => matches(indexed(row[shape.fields[field]!]), wanted))) continue;
+    if (rows.length === asked.limit) {
+      const last = rows.at(-1)!;
+      return { size: asked.size, rows, next: encodeCursor(shape, asked, { key: last.key, value: last.position }) };
+    }
+    rows.push({ key: String(position), row, position: position as number });
+  }
+  return { size: asked.size, rows };
+};
+
+const candidates = (connection: Connection, id: number, asked: Question): Iterable<readonly Value[]> => {
+  const values: Value[] = [];
+  const bind = (value: Value) => `?${values.push(value)}`;
+  const { after, descending } = asked;
+  const place = asked.words ? `t${id}.rowid` : "position";
+  const first = Math.max(asked.from, !descending && after ? Number(after.value) + 1 : 0);
+  const end = Math.min(asked.until, asked.size, descending && after ? Number(after.value) : Infinity);
+  const conditions = [`${place} >= ${bind(first)}`, `${place} < ${bind(end)}`];
+  for (const [field, wanted] of asked.where) conditions.push(`f${field} = ${bind(hash(wanted))}`);
+  if (asked.words) conditions.push(`t${id} MATCH ${bind(asked.words.map((word) => `"${word}"`).join(" "))}`);
+  const tables = asked.words ? `t${id} CROSS JOIN c${id} ON position = t${id}.rowid` : `c${id}`;
+  return connection.each(
+    `SELECT position, row FROM ${tables} WHERE ${conditions.join(" AND ")} ORDER BY ${place}${
+      descending ? " DESC" : ""
+    }`,
+    ...values,
+  );
+};
+
+export const ledgerRows = (connection: Connection, id: number, at: number | undefined): Iterable<readonly Value[]> =>
+  connection.each(
+    `SELECT CAST(position AS TEXT), row FROM c${id} WHERE position <= ? ORDER BY position`,
+    at ?? Number.MAX_SAFE_INTEGER,
+  );

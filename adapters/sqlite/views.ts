@@ -1,0 +1,225 @@
+/**
+ * Views in `node:sqlite`: rows in `views.db`, notes beside them in `notes.db`. Both can be deleted and built again.
+ *
+ * One connection writes, another reads, so that a reader sees a snapshot and never waits. They may live in different
+ * threads: a worker opens the folder with `write`, the main thread without.
+ */
+import { createHash } from "node:crypto";
+import { RowsDigest } from "../../projections/digest.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { atOf, question, type Shape, shapeOf } from "../../projections/query.ts";
+import type { Row, ViewDigest, ViewPage, ViewQuery, Views, ViewState, ViewStore } from "../../projections/views.ts";
+import { ViewQuestion } from "../../projections/views.ts";
+import { type Aside, type Connection, type Format, openReadable, openWritable, readBack } from "./connection.ts";
+import { keyedList, keyedRow, keyedRows, KeyedStore, keyedTables } from "./keyed.ts";
+import { ledgerList, ledgerRow, ledgerRows, LedgerStore, ledgerTables } from "./ledger.ts";
+import { Notes } from "./notes.ts";
+
+/** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
+const FORMAT: Format = {
+  application: 0x4462_5677,
+  version: 1,
+  tables: `CREATE TABLE stores(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL,
+    size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL);
+    CREATE INDEX stores_name ON stores(name, state)`,
+};
+
+/** Rows that one `sweep` removes. */
+export const SWEEP_ROWS = 2_000;
+
+export interface SqliteOptions {
+  /** Folder of `views.db` and `notes.db`, which must exist, or `:memory:`. */
+  readonly path: string;
+  /** Open for writing rows. Default true; false where a worker of the same process does. */
+  readonly write?: boolean;
+  /** Open the notes. Default true; false in that worker. */
+  readonly notes?: boolean;
+  /** Told of a file that was damaged, foreign or in another format and is now out of the way. Default: nobody. */
+  readonly onAside?: (aside: Aside) => void;
+}
+
+/** A view as readers find it. */
+interface Served {
+  readonly id: number;
+  readonly version: number;
+  readonly size: number;
+  readonly shape: Shape;
+}
+
+export class SqliteViews implements Views {
+  private readonly writer: Connection | undefined;
+  private readonly reader: Connection;
+  private readonly noted: Notes | undefined;
+  private readonly shapes = new Map<number, Shape>();
+  private readonly file: string | undefined;
+
+  constructor({ path, write = true, notes = true, onAside = () => {} }: SqliteOptions) {
+    const memory = path === ":memory:";
+    this.file = memory ? undefined : `${path}/views.db`;
+    // The file is made here even if another thread is going to write: whoever comes first.
+    const writer = openWritable(this.file ?? ":memory:", FORMAT, onAside);
+    this.reader = this.file === undefined ? writer : openReadable(this.file);
+    if (write || memory) this.writer = writer;
+    else writer.close();
+    if (notes) this.noted = new Notes(memory ? ":memory:" : `${path}/notes.db`, onAside);
+  }
+
+  open(projection: AnyProjection): ViewStore {
+    const writer = this.writing();
+    const shape = JSON.stringify(shapeOf(projection));
+    return writer.transaction("write", () => {
+      const { name, version } = projection;
+      const found = writer.one(
+        "SELECT id, size, shape FROM stores WHERE name = ? AND version = ? AND state <> 'dropped'",
+        name,
+        version,
+      );
+      if (found && found[2] === shape) return storeOf(writer, projection, found[0] as number, found[1] as number);
+      // The same version with other indexes cannot be used, and is built again.
+      if (found) writer.run("UPDATE stores SET state = 'dropped' WHERE id = ?", found[0]!);
+      const alone = writer.one("SELECT 1 FROM stores WHERE name = ? AND state = 'served'", name) === undefined;
+      const [id] = writer.one(
+        "INSERT INTO stores(name, version, size, state, shape) VALUES (?, ?, 0, ?, ?) RETURNING id",
+        name,
+        version,
+        alone ? "served" : "building",
+        shape,
+      )! as [number];
+      writer.exec(projection.appendOnly ? ledgerTables(id, shapeOf(projection)) : keyedTables(id, shapeOf(projection)));
+      return storeOf(writer, projection, id, 0);
+    });
+  }
+
+  swap(store: ViewStore): void {
+    const writer = this.writing();
+    writer.transaction("write", () => {
+      const { id } = store as KeyedStore | LedgerStore;
+      writer.run("UPDATE stores SET state = 'dropped' WHERE name = ? AND id <> ?", store.name, id);
+      writer.run("UPDATE stores SET state = 'served' WHERE id = ?", id);
+    });
+  }
+
+  row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined } {
+    return this.reading(name, ({ id, shape, size }) => {
+      const cut = atOf(name, shape, size, at);
+      const row = shape.appendOnly ? ledgerRow(this.reader, id, key, cut) : keyedRow(this.reader, id, key, cut);
+      return { size: at === undefined ? size : at + 1, row };
+    });
+  }
+
+  list(name: string, query: ViewQuery): ViewPage {
+    return this.reading(name, ({ id, shape, size }) => {
+      const asked = question(name, shape, size, query);
+      return shape.appendOnly ? ledgerList(this.reader, id, shape, asked) : keyedList(this.reader, id, shape, asked);
+    });
+  }
+
+  stores(): readonly ViewState[] {
+    return this.reader.all("SELECT name, version, size, state FROM stores WHERE state <> 'dropped' ORDER BY id")
+      .map(([name, version, size, state]) => ({
+        name: name as string,
+        version: version as number,
+        size: size as number,
+        served: state === "served",
+      }));
+  }
+
+  sweep(): boolean {
+    const writer = this.writing();
+    const dropped = writer.one("SELECT id FROM stores WHERE state = 'dropped' LIMIT 1");
+    if (!dropped) return false;
+    const id = dropped[0] as number;
+    const tables = writer.all(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (?, ?, ?)",
+      `c${id}`,
+      `p${id}`,
+      `t${id}`,
+    );
+    writer.transaction("write", () => {
+      for (const [table] of tables as readonly (readonly [string])[]) {
+        // An index of words can only go as a whole; it is small beside its rows.
+        if (!table.startsWith("t")) {
+          writer.run(`DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} LIMIT ${SWEEP_ROWS})`);
+          if (writer.one("SELECT changes()")![0] as number >= SWEEP_ROWS) return;
+        }
+        writer.exec(`DROP TABLE ${table}`);
+      }
+      writer.run("DELETE FROM stores WHERE id = ?", id);
+    });
+    return true;
+  }
+
+  digest(name: string, at?: number): ViewDigest {
+    return this.reading(name, ({ id, version, shape, size }) => {
+      const cut = atOf(name, shape, size, at);
+      const hash = createHash("sha256");
+      const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
+      const rows = shape.appendOnly ? ledgerRows(this.reader, id, cut) : keyedRows(this.reader, id, cut);
+      for (const [key, row] of rows) digest.add(readBack(key as string), row as string);
+      return { name, version, size: cut === undefined ? size : cut + 1, digest: digest.finish(), rows: digest.rows };
+    });
+  }
+
+  note(key: string): unknown {
+    return this.notebook().get(key);
+  }
+
+  setNote(key: string, value: unknown): void {
+    this.notebook().set(key, value);
+  }
+
+  setNotes(entries: readonly (readonly [string, unknown])[]): void {
+    this.notebook().setAll(entries);
+  }
+
+  notes(prefix: string, limit: number): readonly (readonly [string, unknown])[] {
+    return this.notebook().list(prefix, limit);
+  }
+
+  bytes(): number {
+    if (this.file === undefined) return 0;
+    const notes = this.file.replace(/views\.db$/, "notes.db");
+    return [this.file, `${this.file}-wal`, notes, `${notes}-wal`].reduce((sum, path) => sum + sizeOf(path), 0);
+  }
+
+  close(): void {
+    this.noted?.close();
+    if (this.reader !== this.writer) this.reader.close();
+    this.writer?.close();
+  }
+
+  private reading<T>(name: string, work: (served: Served) => T): T {
+    return this.reader.transaction("read", () => {
+      const found = this.reader.one(
+        "SELECT id, version, size, shape FROM stores WHERE name = ? AND state = 'served'",
+        name,
+      );
+      if (!found) throw new ViewQuestion("unknown_view", `There is no view "${name}"`);
+      const [id, version, size, text] = found as [number, number, number, string];
+      let shape = this.shapes.get(id);
+      if (!shape) this.shapes.set(id, shape = JSON.parse(text) as Shape);
+      return work({ id, version, size, shape });
+    });
+  }
+
+  private writing(): Connection {
+    if (!this.writer) throw new Error("Cannot write views: they were opened for reading");
+    return this.writer;
+  }
+
+  private notebook(): Notes {
+    if (!this.noted) throw new Error("Cannot use notes: they were not opened");
+    return this.noted;
+  }
+}
+
+const storeOf = (writer: Connection, projection: AnyProjection, id: number, size: number): ViewStore =>
+  projection.appendOnly ? new LedgerStore(writer, id, projection, size) : new KeyedStore(writer, id, projection, size);
+
+const sizeOf = (path: string): number => {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+};
