@@ -106,9 +106,43 @@ Deno.test("no file of the source is so long that it hides a second one", () => {
   }
 });
 
-Deno.test("every file of the source begins with the reason it exists", () => {
+Deno.test("every file of the source says why it exists, at its head or on its one export", () => {
   // A test's reason is its name.
-  for (const path of sources.filter((path) => !path.endsWith("_test.ts"))) assert.match(read(path), /^(#!.*\n)?\/\*\*?[\s*]/, path);
+  for (const path of sources.filter((path) => !path.endsWith("_test.ts"))) {
+    const text = read(path);
+    const exports = text.match(/^export (?!type|interface|\*|\{)/gm)?.length ?? 0;
+    assert.match(text, exports > 1 ? /^(#!.*\n)?\/\*\*?[\s*]/ : /^\/\*\*?[\s*]/m, path);
+  }
+});
+
+Deno.test("everything the library exports says what its type cannot", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", "main.ts"],
+    cwd: root,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  interface Symbol {
+    readonly name: string;
+    readonly declarations: readonly {
+      readonly declarationKind: string;
+      readonly kind: string;
+      readonly jsDoc?: { readonly doc?: string };
+    }[];
+  }
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    nodes: Record<string, { symbols: readonly Symbol[] }>;
+  };
+  const exported = Object.values(nodes).flatMap(({ symbols }) => symbols).flatMap(({ name, declarations }) =>
+    declarations.filter(({ declarationKind }) => declarationKind === "export").map(({ kind, jsDoc }) => ({
+      name,
+      kind,
+      doc: jsDoc?.doc,
+    }))
+  );
+  assert.ok(exported.some(({ name }) => name === "openDaybook"), "the library's entry is found");
+  const silent = exported.filter(({ kind, doc }) => kind !== "reference" && !doc).map(({ name }) => name);
+  assert.deepEqual(silent, []);
 });
 
 Deno.test("no test is switched off or the only one, and none is exempt from the leak checks", () => {
