@@ -1,0 +1,91 @@
+/**
+ * What was typed, after parsing: plain data, known before anything is opened, so that the permissions a command needs can
+ * be worked out from it.
+ */
+import { isAbsolute, resolve } from "node:path";
+import type { ExitCode, Runtime } from "./runtime.ts";
+
+/** Wrong usage: one clear line for the person who typed it; exit code 2. */
+export class Usage extends Error {
+  override readonly name = "Usage";
+}
+
+export type OptionValue = string | boolean | readonly string[] | undefined;
+
+export interface Call {
+  /** As in the table of commands: `import git`. */
+  readonly command: string;
+  readonly args: readonly string[];
+  /** By the option's long name in camelCase. */
+  readonly options: Readonly<Record<string, OptionValue>>;
+  /** Absolute path of the data folder, or `:memory:`. */
+  readonly data: string;
+  /** Whether the folder was named, here or in the environment; else it is the default. */
+  readonly dataGiven: boolean;
+  readonly json: boolean;
+  /** Relative paths start here. */
+  readonly cwd: string;
+}
+
+/** What may be touched: exactly the arguments of Deno's `--allow-*` flags. */
+export interface Grants {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly net: readonly string[];
+  readonly run: readonly string[];
+}
+
+export type Run = (call: Call, runtime: Runtime) => Promise<ExitCode>;
+
+export const text = (call: Call, name: string): string | undefined => {
+  const value = call.options[name];
+  return typeof value === "string" ? value : undefined;
+};
+
+export const flag = (call: Call, name: string): boolean => call.options[name] === true;
+
+export const list = (call: Call, name: string): readonly string[] => {
+  const value = call.options[name];
+  return Array.isArray(value) ? value : [];
+};
+
+/** The option as a whole number within bounds; `Usage` says what was expected. */
+export const whole = (
+  call: Call,
+  name: string,
+  bounds: { readonly min: number; readonly max: number },
+): number | undefined => {
+  const value = text(call, name);
+  return value === undefined ? undefined : wholeFrom(value, `--${name}`, bounds);
+};
+
+export const wholeFrom = (
+  value: string,
+  what: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number => {
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
+  if (number >= min && number <= max) return number;
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new Usage(`${what} takes a whole number ${range}, not ${JSON.stringify(value)}`);
+};
+
+/** A path as the person meant it: relative to where they stood. */
+export const pathOf = (call: Pick<Call, "cwd">, path: string): string =>
+  isAbsolute(path) ? path : resolve(call.cwd, path);
+
+/** A position, or an RFC 3339 time. */
+export type Moment = { readonly position: number } | { readonly time: string };
+
+export const moment = (value: string, what: string): Moment => {
+  if (/^\d+$/.test(value)) return { position: wholeFrom(value, what, { min: 0, max: Number.MAX_SAFE_INTEGER }) };
+  if (
+    /^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/.test(value) &&
+    !Number.isNaN(Date.parse(value))
+  ) {
+    return { time: new Date(value).toISOString() };
+  }
+  throw new Usage(
+    `${what} takes a position or an RFC 3339 time such as 2026-11-20T09:00:00Z, not ${JSON.stringify(value)}`,
+  );
+};

@@ -1,0 +1,64 @@
+/** `backup` and `restore`. */
+import type { Call, Run } from "../call.ts";
+import { flag, pathOf, text, Usage } from "../call.ts";
+import { bytes, count, duration } from "../print.ts";
+import { progressBar } from "../progress.ts";
+import type { Io } from "../runtime.ts";
+
+export const backup: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  const to = pathOf(call, call.args[0]!);
+  const withKeys = flag(call, "withKeys");
+  const passphrase = withKeys ? await passphraseOf(call, io) : undefined;
+  if (withKeys && passphrase === undefined) {
+    throw new Usage("--with-keys needs a passphrase: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
+  }
+  if (!withKeys && text(call, "passphraseFile") !== undefined) throw new Usage("--passphrase-file is for --with-keys");
+  if (!await io.isEmpty(to)) throw new Usage(`${to} is not empty; a backup is made into a new folder`);
+  const began = clock.monotonic();
+  const progress = progressBar("copying", { io, clock, quiet: call.json });
+  const report = await runtime.backup(call.data, to, { passphrase }, progress.on);
+  progress.end();
+  if (call.json) io.out(`${JSON.stringify({ ok: true, folder: to, ...report })}\n`);
+  else {
+    io.out(
+      `${count(report.size)} events, ${bytes(report.bytes)}, verified, to ${to} in ${
+        duration(clock.monotonic() - began)
+      }\nroot ${report.root}\n`,
+    );
+    io.out(
+      report.keys
+        ? "keys included, encrypted under your passphrase\n"
+        : "without keys: personal values cannot be read from this copy alone\n",
+    );
+  }
+  return 0;
+};
+
+export const restore: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  if (!await io.isEmpty(call.data)) {
+    throw new Usage(`${call.data} is not empty; a backup is restored into a new folder (--data)`);
+  }
+  const passphrase = await passphraseOf(call, io);
+  const began = clock.monotonic();
+  const progress = progressBar("restoring", { io, clock, quiet: call.json });
+  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, { passphrase }, progress.on);
+  progress.end();
+  if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);
+  else {io.out(
+      `${count(report.size)} events, ${bytes(report.bytes)}, verified, in ${call.data} after ${
+        duration(clock.monotonic() - began)
+      }\nroot ${report.root}\n`,
+    );}
+  return 0;
+};
+
+const passphraseOf = async (call: Call, io: Io): Promise<string | undefined> => {
+  const file = text(call, "passphraseFile");
+  const passphrase = file === undefined
+    ? io.env("DAYBOOK_PASSPHRASE")
+    : (await io.readText(pathOf(call, file))).split(/\r?\n/)[0];
+  if (file !== undefined && !passphrase) throw new Usage(`${file} has no passphrase on its first line`);
+  return passphrase || undefined;
+};

@@ -1,0 +1,152 @@
+/** `explain`: causes and effects of an event, as a tree. */
+import type { Event } from "../../../events/event.ts";
+import { correlationOf } from "../../../events/event.ts";
+import type { Run } from "../call.ts";
+import { flag, Usage, whole, wholeFrom } from "../call.ts";
+import { count, palette, safe, short } from "../print.ts";
+import type { Palette } from "../print.ts";
+import { progressBar } from "../progress.ts";
+import type { Io, OnProgress, Reader } from "../runtime.ts";
+
+const SHOWN_DEFAULT = 1_000;
+const SHOWN_MAX = 100_000;
+// A chain of causes longer than this is taken for damage, not for history.
+const CAUSES_MAX = 10_000;
+
+export interface Explained {
+  readonly event: Event;
+  readonly effects: readonly Explained[];
+}
+export interface Explanation {
+  readonly position: number;
+  /** What began it; the asked event is in the tree below. */
+  readonly root: Explained;
+  /** The id that the root names as its cause, when no event in the log has it: a command, a request. */
+  readonly cause?: string;
+  readonly events: number;
+  /** True when there were more events than `--limit`. */
+  readonly truncated: boolean;
+}
+
+export const explain: Run = async (call, runtime) => {
+  const position = wholeFrom(call.args[0]!, "<position>", { min: 0, max: Number.MAX_SAFE_INTEGER });
+  const limit = whole(call, "limit", { min: 1, max: SHOWN_MAX }) ?? SHOWN_DEFAULT;
+  const { io, clock } = runtime;
+  const reader = await runtime.reader(call.data);
+  const edge = await runtime.edge(call.data);
+  const progress = progressBar("looking for causes and effects", { io, clock, quiet: call.json });
+  try {
+    const explanation = explained(reader, position, { limit, progress: progress.on });
+    progress.end();
+    const shown = flag(call, "personal") ? edge.unseal(explanation) : edge.redact(explanation);
+    io.out(call.json ? `${JSON.stringify(shown)}\n` : describe(shown, palette(io), io));
+    return 0;
+  } finally {
+    progress.end();
+    edge.close();
+    await reader.close();
+  }
+};
+
+/** Up by `causationid` to what began it, then down to everything that came of it. Two passes over the log at most. */
+export const explained = (
+  reader: Reader,
+  position: number,
+  { limit, progress }: { limit: number; progress: OnProgress },
+): Explanation => {
+  const size = reader.size;
+  if (position >= size) {
+    throw new Usage(size === 0 ? "the log is empty" : `there is no event ${position}; the last is ${size - 1}`);
+  }
+  const asked = eventAt(reader, position)!;
+  const root = rootOf(reader, asked);
+  const { effects, events, truncated } = effectsOf(reader, root, { asked, limit, size, progress });
+  const tree = (event: Event): Explained => ({ event, effects: (effects.get(event.position) ?? []).map(tree) });
+  return {
+    position,
+    root: tree(root),
+    ...(root.causationid === undefined ? {} : { cause: root.causationid }),
+    events,
+    truncated,
+  };
+};
+
+const eventAt = (reader: Reader, position: number): Event | undefined => {
+  for (const batch of reader.read({ from: position, until: position + 1, limit: 1 })) return batch[0];
+};
+
+/** Causes come before their effects, so one walk backwards meets the whole chain. Ids are unique per source only: the nearest in the same piece of work wins. */
+const rootOf = (reader: Reader, asked: Event): Event => {
+  let root = asked;
+  const near = (event: Event): Event | undefined =>
+    find(reader.read({ correlation: correlationOf(event), until: event.position, backward: true }), event.causationid!);
+  for (let steps = 0; root.causationid !== undefined && steps < CAUSES_MAX; steps++) {
+    const cause = near(root) ?? find(reader.read({ until: root.position, backward: true }), root.causationid);
+    if (!cause) break;
+    root = cause;
+  }
+  return root;
+};
+
+const find = (batches: Iterable<readonly Event[]>, id: string): Event | undefined => {
+  for (const batch of batches) {
+    const found = batch.find((event) => event.id === id);
+    if (found) return found;
+  }
+};
+
+/** One walk forwards: an event whose cause is in the tree joins it under its cause. */
+const effectsOf = (
+  reader: Reader,
+  root: Event,
+  { asked, limit, size, progress }: { asked: Event; limit: number; size: number; progress: OnProgress },
+): { effects: ReadonlyMap<number, readonly Event[]>; events: number; truncated: boolean } => {
+  const effects = new Map<number, Event[]>();
+  const known = new Map<string, Event>([[root.id, root]]);
+  let [events, truncated] = [1, false];
+  for (const batch of reader.read({ from: root.position + 1, until: size })) {
+    for (const event of batch) {
+      const cause = event.causationid === undefined ? undefined : known.get(event.causationid);
+      if (!cause) continue;
+      // What was asked about is shown even when the tree is cut.
+      if (events >= limit && event.position !== asked.position) {
+        truncated = true;
+        continue;
+      }
+      events++;
+      const siblings = effects.get(cause.position);
+      siblings ? siblings.push(event) : effects.set(cause.position, [event]);
+      known.set(event.id, event);
+    }
+    progress({ done: batch.at(-1)!.position + 1, total: size, unit: "events" });
+  }
+  return { effects, events, truncated };
+};
+
+const describe = (explanation: Explanation, c: Palette, io: Io): string => {
+  const lines: string[] = [];
+  if (explanation.cause !== undefined) {
+    lines.push(c.dim(`caused by ${safe(explanation.cause)} (no event of this log: a command or a request)`));
+  }
+  // Depth first with a stack of its own: a chain may be thousands of events long.
+  const todo: { node: Explained; lead: string; last?: boolean }[] = [{ node: explanation.root, lead: "" }];
+  for (let next = todo.pop(); next; next = todo.pop()) {
+    const { node: { event, effects }, lead, last } = next;
+    const branch = last === undefined ? "" : last ? "└─ " : "├─ ";
+    lines.push(line(event, { lead: lead + branch, asked: event.position === explanation.position, c, io }));
+    const deeper = last === undefined ? lead : lead + (last ? "   " : "│  ");
+    for (let i = effects.length - 1; i >= 0; i--) {
+      todo.push({ node: effects[i]!, lead: deeper, last: i === effects.length - 1 });
+    }
+  }
+  if (explanation.truncated) lines.push(c.yellow("… there is more; give a higher --limit"));
+  lines.push("", `${count(explanation.events)} event${explanation.events === 1 ? "" : "s"}`);
+  return `${lines.join("\n")}\n`;
+};
+
+const line = (event: Event, { lead, asked, c, io }: { lead: string; asked: boolean; c: Palette; io: Io }): string => {
+  const head = `${event.position}  ${safe(event.type)}  ${safe(event.stream)}  ${event.recordedat}`;
+  const room = io.terminal.out ? io.columns - lead.length - head.length - 4 : 120;
+  const data = event.data === undefined || room < 10 ? "" : `  ${short(JSON.stringify(event.data), room)}`;
+  return `${c.dim(lead)}${asked ? c.bold(head) + c.yellow(" ◀") : head}${c.dim(data)}`;
+};

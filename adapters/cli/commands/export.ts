@@ -1,0 +1,70 @@
+/** `export`: events as NDJSON, each line the exact entry. */
+import type { Event } from "../../../events/event.ts";
+import type { Range } from "../../../events/log.ts";
+import type { Run } from "../call.ts";
+import { flag, list, moment, pathOf, text, Usage } from "../call.ts";
+import { bytes, count, duration } from "../print.ts";
+import { progressBar } from "../progress.ts";
+
+// Written in pieces of about this many characters, so that a large log costs neither memory nor a system call a line.
+const PIECE = 1 << 16;
+
+/** To standard output or a file; with `--json` the file's summary is the document, without a file an array of the events. */
+export const exportEvents: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  const [from, to] = [text(call, "from"), text(call, "to")].map((value, i) =>
+    value === undefined ? undefined : moment(value, i === 0 ? "--from" : "--to")
+  );
+  const types = list(call, "type");
+  const out = text(call, "out");
+  const personal = flag(call, "personal");
+  const reader = await runtime.reader(call.data);
+  const edge = personal ? await runtime.edge(call.data) : undefined;
+  try {
+    const size = reader.size;
+    const place = (at: typeof from) => at && ("position" in at ? at.position : reader.positionAt(at.time));
+    const range: Range = {
+      from: place(from),
+      until: Math.min(size, place(to) ?? size),
+      stream: text(call, "stream") as Range["stream"],
+      types: types.length > 0 ? types : undefined,
+    };
+    if (range.from !== undefined && range.until !== undefined && range.from > range.until) {
+      throw new Usage("--from lies behind --to");
+    }
+    const path = out === undefined ? undefined : pathOf(call, out);
+    const sink = path === undefined ? undefined : await io.create(path);
+    const write = sink ? (piece: string) => sink.write(piece) : (piece: string) => io.out(piece);
+    const began = clock.monotonic();
+    const progress = progressBar("exporting", { io, clock, quiet: !sink });
+    const whole = call.json && !sink;
+    let [piece, events, length] = [whole ? `{"events":[` : "", 0, 0];
+    const utf8 = new TextDecoder();
+    const entry = (event: Event): string =>
+      edge ? JSON.stringify(edge.unseal(event)) : utf8.decode(reader.entry(event.position)!);
+    try {
+      for (const batch of reader.read(range)) {
+        for (const event of batch) {
+          const line = entry(event);
+          piece += whole ? `${events > 0 ? "," : ""}\n${line}` : `${line}\n`;
+          events++;
+          length += line.length + 1;
+          if (piece.length >= PIECE) write(piece), piece = "";
+        }
+        progress.on({ done: events, unit: "events" });
+      }
+      write(piece + (whole ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
+    } finally {
+      progress.end();
+      sink?.close();
+    }
+    if (sink && call.json) io.out(`${JSON.stringify({ ok: true, file: path, events, size })}\n`);
+    else if (sink) {
+      io.err(`${count(events)} events, ${bytes(length)}, to ${path} in ${duration(clock.monotonic() - began)}\n`);
+    }
+    return 0;
+  } finally {
+    edge?.close();
+    await reader.close();
+  }
+};

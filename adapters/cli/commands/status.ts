@@ -1,0 +1,116 @@
+/** `status`: size, checkpoint, health and projections of a log; from the process that has it, else from the folder. */
+import type { HealthNode, ProjectionState, Status } from "../../../actors/kernel/daybook.ts";
+import type { Run } from "../call.ts";
+import { table } from "../columns.ts";
+import type { Palette } from "../print.ts";
+import { bytes, count, palette, safe } from "../print.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** What `--json` prints; what only a running process knows is absent when there is none. */
+export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters"> {
+  readonly data: string;
+  readonly running: boolean;
+  readonly state: Status["state"] | "stopped";
+  readonly health?: HealthNode;
+  readonly deadLetters?: number;
+}
+
+export const status: Run = async (call, runtime) => {
+  const report = await reportOf(call.data, runtime);
+  const { io } = runtime;
+  io.out(call.json ? `${JSON.stringify(report)}\n` : describe(report, palette(io)));
+  return 0;
+};
+
+const reportOf = async (data: string, runtime: Runtime): Promise<StatusReport> => {
+  const remote = await runtime.remote(data);
+  if (!remote) return await stopped(data, runtime);
+  try {
+    return { data, running: true, ...await remote.status() };
+  } finally {
+    remote.close();
+  }
+};
+
+const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> => {
+  const reader = await runtime.reader(data);
+  try {
+    const [checkpoint, views] = await Promise.all([reader.checkpoint(), runtime.views(data)]);
+    const size = reader.size;
+    const projections = (views?.stores() ?? []).filter(({ served }) => served).map((
+      { name, version, size: applied },
+    ): ProjectionState => (
+      { name, version, state: applied < size ? "catching_up" : "live", size: applied, lag: Math.max(0, size - applied) }
+    ));
+    const report: StatusReport = {
+      data,
+      running: false,
+      state: "stopped",
+      durable: true,
+      size,
+      indexed: reader.indexed,
+      checkpoint: checkpoint && { size: checkpoint.size, root: checkpoint.root },
+      bytes: { log: reader.bytes(), views: views?.bytes() ?? 0 },
+      projections,
+    };
+    views?.close();
+    return report;
+  } finally {
+    await reader.close();
+  }
+};
+
+const describe = (report: StatusReport, c: Palette): string => {
+  const state = { ready: c.green, stopped: c.dim, starting: c.yellow, stopping: c.yellow, unwritable: c.red }
+    [report.state](report.state);
+  const { checkpoint } = report;
+  const facts = table([{ title: "" }, { title: "" }], [
+    ["data", safe(report.data)],
+    ["state", report.running ? `${state}, running` : `${state}, no process has this log`],
+    [
+      "log",
+      `${count(report.size)} events, ${bytes(report.bytes.log)}${report.durable ? "" : c.yellow(", in memory only")}`,
+    ],
+    ["checkpoint", checkpoint ? `${count(checkpoint.size)} events, root ${checkpoint.root}` : "none yet"],
+    ["views", bytes(report.bytes.views)],
+    ...(report.deadLetters === undefined
+      ? []
+      : [["dead letters", report.deadLetters > 0 ? c.red(count(report.deadLetters)) : "0"]]),
+  ]).trimStart();
+  const projections = report.projections.length === 0 ? "" : "\n" + table(
+    [{ title: "projection" }, { title: "version", right: true }, { title: "state" }, { title: "size", right: true }, {
+      title: "lag",
+      right: true,
+    }],
+    report.projections.map((p) => [safe(p.name), String(p.version), stateOf(p, c), count(p.size), count(p.lag)]),
+    c,
+  );
+  const health = report.health ? `\n${tree(report.health, c).join("\n")}\n` : "";
+  return facts + health + projections;
+};
+
+const stateOf = (p: ProjectionState, c: Palette): string =>
+  p.stoppedAt
+    ? c.red(`stopped at ${p.stoppedAt.position}: ${safe(p.stoppedAt.cause)}`)
+    : p.state === "live"
+    ? c.green(p.state)
+    : c.yellow(p.state);
+
+const tree = (node: HealthNode, c: Palette, lead = "", branch = ""): string[] => {
+  const state = node.state === "running"
+    ? c.green(node.state)
+    : node.state === "down"
+    ? c.red(node.state)
+    : c.yellow(node.state);
+  const restarts = node.restarts > 0 ? `, ${count(node.restarts)} restarts` : "";
+  const cause = node.cause ? c.dim(` (${safe(node.cause)})`) : "";
+  const children = node.children ?? [];
+  return [
+    `${lead}${branch}${safe(node.id)} ${state}${restarts}${cause}`,
+    ...children.flatMap((child, i) => {
+      const last = i === children.length - 1;
+      const deeper = branch === "" ? lead : lead + (branch === "└─ " ? "   " : "│  ");
+      return tree(child, c, deeper, last ? "└─ " : "├─ ");
+    }),
+  ];
+};

@@ -1,0 +1,64 @@
+/** `verify`: what the independent verifier found, in words and as a document. */
+import type { Call, Run } from "../call.ts";
+import { list, pathOf, text } from "../call.ts";
+import { table } from "../columns.ts";
+import type { Palette } from "../print.ts";
+import { count, duration, palette, safe, short } from "../print.ts";
+import { progressBar } from "../progress.ts";
+import type { VerifyReport } from "../runtime.ts";
+
+const FAILURES_SHOWN = 20;
+
+export const verify: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  const against = await Promise.all(list(call, "against").map((path) => io.readText(pathOf(call, path))));
+  const began = clock.monotonic();
+  const progress = progressBar("verifying", { io, clock, quiet: call.json });
+  const report = await runtime.verify(call.data, { key: text(call, "key"), against }, progress.on);
+  progress.end();
+  io.out(
+    call.json
+      ? `${JSON.stringify(report)}\n`
+      : describe(report, { call, c: palette(io), elapsed: clock.monotonic() - began }),
+  );
+  return report.ok ? 0 : 1;
+};
+
+const describe = (report: VerifyReport, { call, c, elapsed }: { call: Call; c: Palette; elapsed: number }): string => {
+  const verdict = report.ok ? c.green("the log is intact") : c.red(
+    `the log is NOT intact: ${count(report.failures.length)} failures, the first at position ${
+      report.failures[0]?.position
+    }`,
+  );
+  const failures = report.failures.length === 0 ? "" : "\n" + table(
+    [{ title: "position", right: true }, { title: "kind" }, { title: "expected" }, { title: "found" }],
+    report.failures.slice(0, FAILURES_SHOWN).map((
+      f,
+    ) => [String(f.position), safe(f.kind), short(f.expected, 48), short(f.found, 48)]),
+    c,
+  ) +
+    (report.failures.length > FAILURES_SHOWN
+      ? `… and ${count(report.failures.length - FAILURES_SHOWN)} more; --json has all\n`
+      : "");
+  return `${verdict}\n${sumOf(report, call, c)}${failures}\n${count(report.size)} events checked in ${
+    duration(elapsed)
+  }\n`;
+};
+
+/** What was proven, and what was not. */
+const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
+  const tail = report.size - report.anchored;
+  const lines = [`root      ${report.root}`];
+  lines.push(
+    `anchored  up to ${count(report.anchored)} of ${count(report.size)} events${
+      tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
+    }`,
+  );
+  if (!report.authenticated) {
+    lines.push(
+      c.yellow("key       self-consistent, key not authenticated") +
+        (text(call, "key") === undefined ? " (give --key from a source you trust)" : ""),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+};

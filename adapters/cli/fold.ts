@@ -1,0 +1,89 @@
+/** Folding the log again in this process: for replay, and for views that are behind the log while nobody runs. */
+import { createHash } from "node:crypto";
+import { canonical } from "../../events/canonical.ts";
+import { RowsDigest } from "../../projections/digest.ts";
+import { folder } from "../../projections/fold.ts";
+import type { Projection } from "../../projections/projection.ts";
+import { compareText } from "../../projections/query.ts";
+import type { ViewChange, Views } from "../../projections/views.ts";
+import type { OnProgress, Reader } from "./runtime.ts";
+
+export interface Folded {
+  readonly name: string;
+  readonly version: number;
+  /** Events folded. */
+  readonly size: number;
+  readonly rows: number;
+  readonly digest: string;
+}
+
+/** Newest rows only: what a digest is over. */
+class Rows {
+  private readonly rows = new Map<string, unknown>();
+
+  get(key: string): unknown {
+    return this.rows.get(key);
+  }
+
+  set({ key, row }: ViewChange): void {
+    if (row === undefined) this.rows.delete(key);
+    else this.rows.set(key, row);
+  }
+
+  digest(): { readonly rows: number; readonly digest: string } {
+    const hash = createHash("sha256");
+    const digest = new RowsDigest({ update: (bytes) => void hash.update(bytes), finish: () => hash.digest("base64") });
+    for (const key of [...this.rows.keys()].sort(compareText)) digest.add(key, canonical(this.rows.get(key)));
+    return { digest: digest.finish(), rows: digest.rows };
+  }
+}
+
+/** Each projection over the first `until` events of its own; the log is read once. */
+export const fold = (
+  reader: Reader,
+  wanted: readonly { readonly projection: Projection; readonly until: number }[],
+  progress: OnProgress,
+): readonly Folded[] => {
+  const folds = wanted.map(({ projection, until }) => {
+    const rows = new Rows();
+    return { projection, until, rows, take: folder(projection, rows) };
+  });
+  const total = Math.max(0, ...wanted.map(({ until }) => until));
+  for (const batch of reader.read({ until: total })) {
+    for (const { until, take } of folds) {
+      for (const event of batch) if (event.position < until) take(event);
+    }
+    progress({ done: batch.at(-1)!.position + 1, total, unit: "events" });
+  }
+  return folds.map(({ projection: { name, version }, until, rows }) => ({
+    name,
+    version,
+    size: until,
+    ...rows.digest(),
+  }));
+};
+
+/** Builds one view from the beginning into `scratch`, with its history, so that it can be asked like a stored one. */
+export const build = (
+  reader: Reader,
+  projection: Projection,
+  { scratch, until, progress }: { scratch: Views; until: number; progress: OnProgress },
+): void => {
+  const store = scratch.open(projection);
+  for (const batch of reader.read({ until })) {
+    const changes: ViewChange[] = [];
+    const newest = new Map<string, unknown>();
+    const take = folder(projection, {
+      get: (key) => newest.has(key) ? newest.get(key) : store.get(key),
+      set(change) {
+        newest.set(change.key, change.row);
+        changes.push(change);
+      },
+    });
+    for (const event of batch) take(event);
+    store.commit(changes, batch.at(-1)!.position + 1);
+    progress({ done: batch.at(-1)!.position + 1, total: until, unit: "events" });
+  }
+  store.commit([], until);
+  scratch.swap(store);
+};

@@ -1,0 +1,226 @@
+/** A client of the process that owns a folder: its routes over `DIR/control.sock`, where whoever can open the file is `admin`. */
+import type { Ask, Incoming, Ingested, Issue, Outcome, Status } from "../../actors/kernel/daybook.ts";
+import type { StreamId } from "../../events/event.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Receipt } from "../../events/log.ts";
+import type { ViewPage, ViewQuery } from "../../projections/views.ts";
+import { ViewQuestion } from "../../projections/views.ts";
+import type { Remote } from "./runtime.ts";
+import { SOCKET_HOST, socketOf } from "./table.ts";
+
+const BASE = `http://${SOCKET_HOST}`;
+// A request body has at most 1 MiB (DESIGN section 7); what is more goes as several requests, each all or none.
+const BODY_BYTES_MAX = 1_000_000;
+const EVENTS_MAX = 1_000;
+
+export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
+
+/** Undefined when there is no socket, or nobody listens on it. */
+export const connect = async (data: string): Promise<Remote | undefined> => {
+  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socketOf(data) } });
+  const ask: Fetch = (path, init) => fetch(`${BASE}${path}`, { ...init, client });
+  try {
+    const answer = await ask("/livez");
+    await answer.body?.cancel();
+    return remoteOver(ask, () => client.close());
+  } catch (error) {
+    client.close();
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+};
+
+/** The part of a problem (RFC 9457) that we look at. */
+interface Problem {
+  readonly type: string;
+  readonly detail?: string;
+  readonly errors?: readonly Issue[];
+  readonly code?: string;
+  readonly revision?: number;
+  readonly reason?: string;
+  readonly index?: number;
+  readonly source?: string;
+  readonly id?: string;
+  readonly position?: number;
+  readonly size?: number;
+}
+
+export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
+  async status() {
+    return await read<Status>(await ask("/status"));
+  },
+  async ingest(events) {
+    let sum: Ingested = { ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] };
+    let sent = 0;
+    for (const { body, count } of bodiesOf(events)) {
+      const answer = await ask("/events", {
+        method: "POST",
+        body,
+        headers: { "content-type": "application/cloudevents-batch+json" },
+      });
+      const taken = await ingestedOf(answer, events.slice(sent, sent + count));
+      if (!taken.ok) return taken.conflict === "invalid" ? { ...taken, index: taken.index + sent } : taken;
+      sum = {
+        ok: true,
+        accepted: sum.accepted + taken.accepted,
+        duplicates: sum.duplicates + taken.duplicates,
+        size: taken.size,
+        receipts: [...sum.receipts, ...taken.receipts],
+      };
+      sent += count;
+    }
+    return sum;
+  },
+  async ask(wish) {
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (wish.command !== undefined) headers["idempotency-key"] = JSON.stringify(wish.command);
+    if (wish.expected !== undefined) headers["if-match"] = `"${wish.expected}"`;
+    if (wish.traceparent !== undefined) headers["traceparent"] = wish.traceparent;
+    const path = `/commands/${encodeURIComponent(wish.type)}/${wish.id.split("/").map(encodeURIComponent).join("/")}`;
+    return await outcomeOf(await ask(path, { method: "POST", body: JSON.stringify(wish.data), headers }), wish);
+  },
+  async row(name, key, { at } = {}) {
+    const answer = await ask(
+      `/views/${encodeURIComponent(name)}/${encodeURIComponent(key)}${at === undefined ? "" : `?at=${at}`}`,
+    );
+    if (answer.status === 404) {
+      const problem = await problemOf(answer);
+      if (codeOf(problem) === "no_row") return { size: problem.size ?? 0, row: undefined };
+      throw faultOf(problem);
+    }
+    const { size, key: found, row, position } = await read<
+      { size: number; key: string; row: unknown; position: number }
+    >(answer);
+    return { size, row: { key: found, row, position } };
+  },
+  async view(name, query = {}) {
+    const { size, rows, next } = await read<ViewPage>(
+      await ask(`/views/${encodeURIComponent(name)}?${parametersOf(query)}`),
+    );
+    return { size, rows, ...(next === undefined ? {} : { next }) };
+  },
+  close,
+});
+
+const parametersOf = ({ where = {}, text, prefix, sort, descending, limit, after, at }: ViewQuery): URLSearchParams => {
+  const given = { q: text, prefix, sort, order: descending ? "desc" : undefined, limit, after, at };
+  const parameters = new URLSearchParams(
+    Object.entries(given).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)]]),
+  );
+  for (const [field, value] of Object.entries(where)) parameters.append(`where.${field}`, value);
+  return parameters;
+};
+
+function* bodiesOf(events: readonly Incoming[]): Iterable<{ readonly body: string; readonly count: number }> {
+  let [texts, length]: [string[], number] = [[], 0];
+  const utf8 = new TextEncoder();
+  for (const event of events) {
+    const { extensions, ...attributes } = event;
+    const text = JSON.stringify({ specversion: "1.0", ...attributes, ...extensions });
+    const bytes = utf8.encode(text).length + 1;
+    if (texts.length > 0 && (length + bytes > BODY_BYTES_MAX || texts.length === EVENTS_MAX)) {
+      yield { body: `[${texts.join(",")}]`, count: texts.length };
+      [texts, length] = [[], 0];
+    }
+    texts.push(text);
+    length += bytes;
+  }
+  if (texts.length > 0) yield { body: `[${texts.join(",")}]`, count: texts.length };
+}
+
+const read = async <T>(answer: Response): Promise<T> => {
+  if (answer.ok) return await answer.json();
+  throw faultOf(await problemOf(answer));
+};
+
+const problemOf = async (answer: Response): Promise<Problem> => {
+  const text = await answer.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { type: "", detail: `the server answered ${answer.status}` };
+  }
+};
+
+const codeOf = (problem: Problem): string => problem.type.replace(/^urn:daybook:problem:/, "");
+
+const faultOf = (problem: Problem): Error => {
+  const code = codeOf(problem);
+  const message = [problem.detail ?? code, ...(problem.errors ?? []).map((issue) => issue.message)].join(" ");
+  if (code === "unknown_view" || code === "no_history") return new ViewQuestion(code, message);
+  if (code === "invalid_query") return new ViewQuestion("unknown_field", message);
+  if (code === "overloaded") return new LogFault("overloaded", message);
+  if (code === "stopping") return new LogFault("closed", message);
+  return new LogFault("io", message);
+};
+
+const ingestedOf = async (answer: Response, events: readonly Incoming[]): Promise<Ingested> => {
+  if (answer.ok) {
+    const { accepted, duplicates, size, receipts } = await answer.json() as {
+      accepted: number;
+      duplicates: number;
+      size: number;
+      receipts: readonly Omit<Receipt, "duplicate">[];
+    };
+    // The route tells how many were known, not which: a receipt from before this request began lies below its first new position.
+    const first = size - accepted;
+    return {
+      ok: true,
+      accepted,
+      duplicates,
+      size,
+      receipts: receipts.map((receipt) => ({ ...receipt, duplicate: accepted === 0 || receipt.position < first })),
+    };
+  }
+  const problem = await problemOf(answer);
+  const code = codeOf(problem);
+  const { index = 0, errors: issues = [], source = "", id = "", position = 0 } = problem;
+  if (code === "decided_type" || code === "unknown_type" || code === "invalid_data") {
+    return { ok: false, conflict: "invalid", index, code, issues };
+  }
+  if (code === "invalid_event") return { ok: false, conflict: "invalid", index, code: "invalid_attribute", issues };
+  if (code === "id_conflict") return { ok: false, conflict: "id", source, id, position };
+  throw faultOf({
+    ...problem,
+    detail: `${problem.detail ?? code} (${events.length} events from ${events[0]?.source})`,
+  });
+};
+
+const UNAVAILABLE: Readonly<Record<string, Extract<Outcome, { is: "unavailable" }>["reason"]>> = {
+  overloaded: "contention",
+  deadline: "deadline",
+  unwritable: "log",
+  stopping: "stopping",
+};
+
+const outcomeOf = async (answer: Response, wish: Ask): Promise<Outcome> => {
+  if (answer.ok) {
+    const { stream, revision, position, facts } = await answer.json() as Omit<
+      Extract<Outcome, { is: "accepted" }>,
+      "is"
+    >;
+    return { is: "accepted", stream: stream as StreamId, revision, position, facts, duplicate: false };
+  }
+  const problem = await problemOf(answer);
+  const { revision = -1, detail = "", errors = [] } = problem;
+  const code = codeOf(problem);
+  switch (code) {
+    case "rejected":
+      return { is: "rejected", code: problem.code ?? "rejected", because: detail, revision };
+    case "invalid_data":
+      return { is: "invalid", issues: errors };
+    case "unknown_command":
+      return { is: "unknown_command" };
+    case "command_conflict":
+      return { is: "conflict", reason: "command_id", revision };
+    case "revision_mismatch":
+      return { is: "conflict", reason: "revision", revision };
+  }
+  const reason = UNAVAILABLE[code];
+  if (reason === undefined) throw faultOf({ ...problem, detail: `${wish.type} ${wish.id}: ${detail || code}` });
+  return {
+    is: "unavailable",
+    reason: problem.reason as typeof reason ?? reason,
+    retryAfterMs: Number(answer.headers.get("retry-after") ?? 1) * 1_000,
+  };
+};

@@ -1,0 +1,79 @@
+/**
+ * One command, from what was typed to the exit code. Whatever goes wrong becomes one line and a code; with `--json` the
+ * line is a document too: `{ "ok": false, "error": { "code", "message" } }` on standard output.
+ */
+import { LogFault } from "../../events/log.ts";
+import { ViewQuestion } from "../../projections/views.ts";
+import type { Call } from "./call.ts";
+import { Usage } from "./call.ts";
+import { palette, safe } from "./print.ts";
+import type { ExitCode, Io, Runtime } from "./runtime.ts";
+import { ImportFault, OutputClosed } from "./runtime.ts";
+import type { CommandSpec } from "./table.ts";
+
+export interface Failure {
+  readonly exit: ExitCode;
+  /** Stable, snake_case. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Runs a parsed call; never throws. */
+export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Promise<ExitCode> => {
+  try {
+    const command = await spec.load();
+    return await command(call, runtime);
+  } catch (error) {
+    if (error instanceof OutputClosed) return 0;
+    return report(failureOf(error), call.json, runtime.io);
+  }
+};
+
+/** Tells of a failure in the form that was asked for. */
+export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
+  const { exit, code, message } = failure;
+  try {
+    if (json) io.out(`${JSON.stringify({ ok: false, error: { code, message } })}\n`);
+    else io.err(`${palette(io, "err").red("daybook:")} ${safe(message)}\n`);
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error;
+  }
+  return exit;
+};
+
+const FAULTS: Readonly<Record<string, string>> = {
+  locked: "another process has this log; stop it, or use a command that can go through its socket",
+  full: "there is no room on the disk; writing resumes when there is",
+  read_only: "the folder cannot be written",
+  newer: "it was written by a newer version of Daybook; use that one",
+};
+
+/** What an error means to the person who typed the command. Stack traces are for nobody. */
+export const failureOf = (error: unknown): Failure => {
+  if (error instanceof Usage) return { exit: 2, code: "usage", message: error.message };
+  if (error instanceof ViewQuestion) return { exit: 2, code: error.code, message: error.message };
+  if (error instanceof ImportFault) {
+    return {
+      exit: error.kind === "usage" || error.kind === "not_a_repository" ? 2 : 3,
+      code: error.kind,
+      message: error.message,
+    };
+  }
+  if (error instanceof LogFault) {
+    const hint = FAULTS[error.kind];
+    return { exit: 3, code: error.kind, message: hint ? `${error.message} (${hint})` : error.message };
+  }
+  const name = error instanceof Error ? error.name : "";
+  const message = firstLine(error);
+  // Adapters that this one may not import tell what went wrong by a `kind` of their own.
+  const kind = name.endsWith("Fault") ? (error as { readonly kind?: unknown }).kind : undefined;
+  if (typeof kind === "string") return { exit: kind === "invalid" ? 2 : 3, code: kind, message };
+  if (name === "NotFound") return { exit: 3, code: "not_found", message };
+  if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
+  if (name === "NotCapable") return { exit: 3, code: "not_permitted", message };
+  if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
+  return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
+};
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message || error.name : String(error)).split("\n")[0]!.slice(0, 500);

@@ -1,0 +1,232 @@
+/**
+ * All that the command line touches of the world, in one port; `main.ts` implements it. So a command is a function from
+ * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
+ */
+import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
+import type { Clock } from "../../actors/kernel/world.ts";
+import type { Event, Millis } from "../../events/event.ts";
+import type { EventLog } from "../../events/log.ts";
+import type { Projection } from "../../projections/projection.ts";
+import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
+
+/** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+/** What a person is told while long work goes on. */
+export interface Progress {
+  readonly done: number;
+  /** Absent when nobody knows yet. */
+  readonly total?: number;
+  /** Plural noun: `events`, `commits`. */
+  readonly unit: string;
+}
+export type OnProgress = (progress: Progress) => void;
+
+/** The terminal, the environment and small files. */
+export interface Io {
+  /** Writes to standard output. Throws `OutputClosed` when nobody reads any more. */
+  out(text: string): void;
+  err(text: string): void;
+  readonly terminal: { readonly out: boolean; readonly err: boolean };
+  /** Width of the terminal; 80 when there is none. */
+  readonly columns: number;
+  env(name: string): string | undefined;
+  /** Where the person stood when typing; relative paths start there. Absolute. */
+  readonly cwd: string;
+  readText(path: string): Promise<string>;
+  /** All of standard input. */
+  readInput(): Promise<string>;
+  /** Creates the file with mode 0600; fails if it cannot. Replaces an older one. */
+  writePrivate(path: string, text: string): Promise<void>;
+  /** Creates or replaces a file to write into, piece by piece. */
+  create(path: string): Promise<{ write(text: string): void; close(): void }>;
+  /** True when the folder is missing or has nothing in it. */
+  isEmpty(path: string): Promise<boolean>;
+  /** SIGINT and SIGTERM; the answer stops listening. */
+  onStop(call: () => void): () => void;
+}
+
+/** Standard output was closed by its reader, as `head` does: the work ends quietly. */
+export class OutputClosed extends Error {
+  override readonly name = "OutputClosed";
+}
+
+/** The log of a folder, read-only: never the writer's memory, never a byte written; `size` grows while another process appends. */
+export interface Reader
+  extends Pick<EventLog, "size" | "read" | "find" | "entry" | "positionAt" | "checkpoint" | "close"> {
+  /** Position up to which the index is complete. */
+  readonly indexed: number;
+  /** Bytes of the log on disk. */
+  bytes(): number;
+}
+
+/** The views of a folder, read-only. */
+export type StoredViews = Pick<Views, "stores" | "row" | "list" | "digest" | "bytes" | "close">;
+
+/** Personal values at the edge. Reads the keys, never writes them. */
+export interface Edge {
+  /** Plain text where the key is there, `[erased]` where it is gone. */
+  unseal<T>(value: T): T;
+  /** `[sealed]` and `[erased]`. */
+  redact<T>(value: T): T;
+  close(): void;
+}
+
+export interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly created: string;
+  readonly expires?: string;
+  readonly revoked?: string;
+}
+
+export interface Tokens {
+  /** The token itself is told once, here. `expires`: RFC 3339. */
+  create(
+    request: { readonly name: string; readonly scopes: readonly string[]; readonly expires?: string },
+  ): Promise<{ readonly token: string; readonly record: Token }>;
+  list(): Promise<readonly Token[]>;
+  /** By id. False when there is no such token. */
+  revoke(id: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The process that owns the folder, asked over `DIR/control.sock` with scope `admin`. */
+export interface Remote {
+  status(): Promise<Status>;
+  ingest(events: readonly Incoming[], by: Principal): Promise<Ingested>;
+  ask(ask: Ask): Promise<Outcome>;
+  row(
+    name: string,
+    key: string,
+    options?: { readonly at?: number },
+  ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
+  view(name: string, query?: ViewQuery): Promise<ViewPage>;
+  close(): void;
+}
+
+/** Whom an importer hands its findings to: our own daybook, or the process that has the folder. */
+export type Target = Pick<Daybook, "ingest" | "ask">;
+
+export interface ServeOptions {
+  readonly data: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Address of the one proxy whose `Forwarded` is believed. */
+  readonly behindProxy?: string;
+}
+
+export interface Serving {
+  readonly url: string;
+  /** The first token of this folder, when it was made just now. */
+  readonly firstToken?: string;
+  /** No new requests; those under way are answered. */
+  stop(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly profile?: string;
+  /** Path of the configuration. */
+  readonly config?: string;
+}
+
+/** Outcome of `import git`. */
+export interface GitImport {
+  /** `commits/{name}`. */
+  readonly stream: string;
+  readonly commits: number;
+  readonly events: number;
+  readonly duplicates: number;
+  readonly branches: number;
+  readonly shallow: boolean;
+  readonly empty: boolean;
+  /** What could not be read, one line each. */
+  readonly problems: readonly string[];
+}
+
+/** Why an import could not be done; `usage` means that what was asked for is not there. */
+export class ImportFault extends Error {
+  override readonly name = "ImportFault";
+  constructor(readonly kind: "usage" | "no_git" | "not_a_repository" | "io", message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  /** Covered by a checkpoint whose key was given or which came from elsewhere. */
+  readonly anchored: number;
+  /** False: the folder agrees with itself, and no more is known. */
+  readonly authenticated: boolean;
+  readonly failures: readonly {
+    readonly position: number;
+    readonly kind: string;
+    readonly expected: string;
+    readonly found: string;
+  }[];
+}
+
+export interface BackupReport {
+  readonly size: number;
+  readonly root: string;
+  readonly bytes: number;
+  readonly keys: boolean;
+}
+
+export interface Runtime {
+  readonly io: Io;
+  readonly clock: Clock;
+  /** Ends the process at once. */
+  quit(code: ExitCode): void;
+  /** Version of the program. */
+  readonly version: string;
+  /** Takes the writer lock and starts everything. `LogFault` `locked` when another process has it. `:memory:` leaves nothing behind. */
+  open(data: string, options?: OpenOptions): Promise<Daybook>;
+  serve(daybook: Daybook, options: ServeOptions): Promise<Serving>;
+  /** Undefined when no process answers on the folder's socket. */
+  remote(data: string): Promise<Remote | undefined>;
+  /** `LogFault` `foreign` when there is no log. */
+  reader(data: string): Promise<Reader>;
+  /** Undefined when the folder has no views (yet). */
+  views(data: string): Promise<StoredViews | undefined>;
+  /** Empty views that are gone when closed, to fold into. */
+  scratch(): Promise<Views>;
+  edge(data: string): Promise<Edge>;
+  projections(): Promise<readonly Projection[]>;
+  /** The tokens are in a database of their own, so this goes beside a running server too; it takes notice within a second. */
+  tokens(data: string): Promise<Tokens>;
+  importGit(
+    target: Target,
+    path: string,
+    options: { readonly name?: string; readonly range?: string },
+    progress: OnProgress,
+  ): Promise<GitImport>;
+  /** What a push webhook of GitHub tells, as events to ingest. `ImportFault` when the body is not one. */
+  githubPush(body: string): Promise<readonly Incoming[]>;
+  /** A small repository out of the program itself, for machines without git or without a repository. */
+  importSample(target: Target): Promise<GitImport>;
+  verify(
+    data: string,
+    options: { readonly key?: string; readonly against: readonly string[] },
+    progress: OnProgress,
+  ): Promise<VerifyReport>;
+  backup(
+    data: string,
+    destination: string,
+    options: { readonly passphrase?: string },
+    progress: OnProgress,
+  ): Promise<BackupReport>;
+  restore(
+    source: string,
+    data: string,
+    options: { readonly passphrase?: string },
+    progress: OnProgress,
+  ): Promise<BackupReport>;
+}
+
+export type { Event, Millis };

@@ -1,0 +1,315 @@
+/**
+ * Every command there is: what it is called, what it takes, an example, what it may touch, and where its code is. Help,
+ * parsing, permissions and tests are derived from this table; the code is loaded when its command is called.
+ */
+import { dirname, join } from "node:path";
+import type { Call, Grants, Run } from "./call.ts";
+import { list, pathOf, text } from "./call.ts";
+
+export interface CommandSpec {
+  /** One or two words. */
+  readonly name: string;
+  readonly about: string;
+  /** `<required>`, `[optional]`, with a line each. */
+  readonly args?: readonly (readonly [string, string])[];
+  /** Flags as commander writes them, with a line each; `collect` lets a flag be given more than once. */
+  readonly options?: readonly { readonly flags: string; readonly about: string; readonly collect?: true }[];
+  /** What comes after `deno task daybook `. */
+  readonly examples: readonly string[];
+  /** Whether `--data :memory:` makes sense. */
+  readonly memory?: true;
+  /** Beyond the configuration and the socket of a running server. */
+  needs(call: Call): Partial<Grants>;
+  load(): Promise<Run>;
+}
+
+const PERSONAL = { flags: "--personal", about: "show personal values in plain text (needs the keys in the folder)" };
+const reads = (call: Call): Partial<Grants> => ({ read: [call.data] });
+const writes = (call: Call): Partial<Grants> => ({ read: [call.data], write: [call.data] });
+const files = (call: Call, ...names: readonly (string | undefined)[]): readonly string[] =>
+  names.filter((name) => name !== undefined && name !== "-").map((name) => pathOf(call, name!));
+
+export const HOST = "127.0.0.1";
+export const PORT = 7373;
+
+/** `HOST:PORT` as Deno's permission flags write it. */
+export const address = (host: string, port: string | number): string =>
+  host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "start",
+    about: "Serve the log and run all supervised actors, until SIGINT or SIGTERM",
+    options: [
+      { flags: "--host <address>", about: `address to listen on (default ${HOST})` },
+      { flags: "--port <number>", about: `port to listen on, 0 for any free one (default ${PORT})` },
+      { flags: "--tls-cert <file>", about: "certificate chain, PEM" },
+      { flags: "--tls-key <file>", about: "private key, PEM" },
+      { flags: "--behind-proxy <address>", about: "the proxy in front, whose Forwarded header alone is believed" },
+      { flags: "--profile <name>", about: "what is started: minimal, development, full or testing" },
+      { flags: "--config <file>", about: "configuration (default config/daybook.yaml)" },
+    ],
+    examples: ["start", "start --data /var/lib/daybook --port 8080", "start --data :memory: --port 0"],
+    memory: true,
+    needs: (call) => {
+      const [cert, key, config] = [text(call, "tlsCert"), text(call, "tlsKey"), text(call, "config")];
+      const net = [address(text(call, "host") ?? HOST, text(call, "port") ?? PORT)];
+      return {
+        ...(call.data === ":memory:" ? {} : writes(call)),
+        read: [...(call.data === ":memory:" ? [] : [call.data]), ...files(call, cert, key, config)],
+        net,
+      };
+    },
+    load: async () => (await import("./commands/start.ts")).start,
+  },
+  {
+    name: "demo",
+    about: "See it work: import a git repository, follow it through actors and projections, verify and replay",
+    args: [["[repository]", "folder of a git repository (default: the one you stand in)"]],
+    options: [{ flags: "--range <revisions>", about: "only these commits, as git log takes them" }],
+    examples: ["demo", "demo ~/src/linux --range v6.0..v6.1", "demo --json"],
+    needs: (call) => ({ ...writes(call), run: ["git"] }),
+    load: async () => (await import("./commands/demo.ts")).demo,
+  },
+  {
+    name: "import git",
+    about: "Import the commits and branches of a git repository; may be repeated and resumed at any time",
+    args: [["<path>", "folder of the repository"]],
+    options: [
+      { flags: "--range <revisions>", about: "only these commits, as git log takes them (default: all refs)" },
+      { flags: "--name <name>", about: "name in the log, commits/<name> (default: the folder's)" },
+    ],
+    examples: ["import git .", "import git ~/src/linux --name linux --range v6.0..v6.1"],
+    needs: (call) => ({ ...writes(call), run: ["git"] }),
+    load: async () => (await import("./commands/import.ts")).importGit,
+  },
+  {
+    name: "import github",
+    about: "Import GitHub push webhook bodies: a JSON file, or NDJSON with one body a line",
+    args: [["<file>", "the bodies; - for standard input"]],
+    examples: ["import github push.json", "import github - < pushes.ndjson"],
+    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, call.args[0])] }),
+    load: async () => (await import("./commands/import.ts")).importGithub,
+  },
+  {
+    name: "status",
+    about: "Size, checkpoint, health and projections of a log, running or not",
+    examples: ["status", "status --json --data /var/lib/daybook"],
+    needs: reads,
+    load: async () => (await import("./commands/status.ts")).status,
+  },
+  {
+    name: "view",
+    about: "Read a view; without a name, list them",
+    args: [["[name]", "such as commits.hotspots"], ["[key]", "one row"]],
+    options: [
+      { flags: "--at <moment>", about: "as of after this position was applied, or as of this recorded time" },
+      {
+        flags: "--where <field=value>",
+        about: "only rows with this value in an indexed field; may be repeated",
+        collect: true,
+      },
+      { flags: "--text <words>", about: "only rows with all these words, where the view has full text" },
+      { flags: "--prefix <text>", about: "only keys that begin so" },
+      { flags: "--sort <field>", about: "an indexed field (default: key)" },
+      { flags: "--descending", about: "largest first" },
+      { flags: "--limit <rows>", about: "1 to 1000 (default 50)" },
+      { flags: "--after <cursor>", about: "next page, as the page before told" },
+      PERSONAL,
+    ],
+    examples: [
+      "view",
+      "view commits.hotspots --sort churn --descending --limit 10",
+      "view commits.repository linux --at 90412",
+      "view audit.trail --where type=commits.branch.moved --json",
+    ],
+    needs: reads,
+    load: async () => (await import("./commands/view.ts")).view,
+  },
+  {
+    name: "events",
+    about: "Read the log: the newest 50 events, or from a position or time on",
+    options: [
+      { flags: "--follow", about: "go on with new events as they come, until interrupted" },
+      { flags: "--since <moment>", about: "from this position or recorded time on" },
+      { flags: "--stream <stream>", about: "only this stream, such as commits/linux" },
+      { flags: "--type <type>", about: "only this type; may be repeated", collect: true },
+      { flags: "--correlation <id>", about: "only what belongs to this piece of work" },
+      { flags: "--limit <events>", about: "at most so many" },
+      PERSONAL,
+    ],
+    examples: [
+      "events",
+      "events --follow --type commits.branch.moved",
+      "events --since 2026-11-20T09:00:00Z --stream commits/linux --json",
+    ],
+    needs: reads,
+    load: async () => (await import("./commands/events.ts")).events,
+  },
+  {
+    name: "send",
+    about: "Send a command to an entity and tell what came of it",
+    args: [["<type>", "command type, such as commits.branch.move"], ["<id>", "the entity, such as linux"], [
+      "[json]",
+      "the command's data; - for standard input, @file for a file (default {})",
+    ]],
+    options: [
+      {
+        flags: "--id <id>",
+        about: "your own id of the command: the same again returns the first outcome (default: a fresh one)",
+      },
+      { flags: "--expect <revision>", about: "refuse unless this is the entity's last revision" },
+      { flags: "--deadline <ms>", about: "how long to wait (default 5000)" },
+    ],
+    examples: [
+      `send commits.branch.move linux '{"branch":"main","to":"4f1c…","from":null}'`,
+      "send commits.branch.move linux @move.json --id push-1 --expect 17",
+    ],
+    needs: (call) => ({
+      ...writes(call),
+      read: [call.data, ...(call.args[2]?.startsWith("@") ? files(call, call.args[2].slice(1)) : [])],
+    }),
+    load: async () => (await import("./commands/send.ts")).send,
+  },
+  {
+    name: "verify",
+    about: "Recompute chain, tree and signatures from the entries; exit 1 if anything is wrong",
+    options: [
+      { flags: "--key <vkey>", about: "public key of the log, from somewhere you trust (C2SP note verifier key)" },
+      {
+        flags: "--against <file>",
+        about: "a checkpoint kept elsewhere that the log must agree with; may be repeated",
+        collect: true,
+      },
+    ],
+    examples: ["verify", "verify --data ./evidence --key 'daybook+1a2b3c4d+AbC…' --against kept/checkpoint.txt --json"],
+    needs: (call) => ({ read: [call.data, ...files(call, ...list(call, "against"))] }),
+    load: async () => (await import("./commands/verify.ts")).verify,
+  },
+  {
+    name: "replay",
+    about: "Fold the log again from the beginning; with --check compare with the stored views, exit 1 if they differ",
+    options: [
+      { flags: "--view <name>", about: "only this view; may be repeated", collect: true },
+      { flags: "--until <moment>", about: "stop before this position or recorded time" },
+      { flags: "--check", about: "compare with the stored views" },
+    ],
+    examples: ["replay --check", "replay --view commits.hotspots --until 90000 --json"],
+    needs: reads,
+    load: async () => (await import("./commands/replay.ts")).replay,
+  },
+  {
+    name: "explain",
+    about: "The chain of causes and effects of an event, as a tree",
+    args: [["<position>", "position of the event"]],
+    options: [{ flags: "--limit <events>", about: "at most so many in the tree (default 1000)" }, PERSONAL],
+    examples: ["explain 90412", "explain 90412 --json"],
+    needs: reads,
+    load: async () => (await import("./commands/explain.ts")).explain,
+  },
+  {
+    name: "export",
+    about: "Write events as NDJSON: each line the exact entry that the hashes are over",
+    options: [
+      { flags: "--out <file>", about: "write here instead of to standard output" },
+      { flags: "--from <moment>", about: "from this position or recorded time on" },
+      { flags: "--to <moment>", about: "up to, not including, this position or recorded time" },
+      { flags: "--type <type>", about: "only this type; may be repeated", collect: true },
+      { flags: "--stream <stream>", about: "only this stream" },
+      { flags: "--personal", about: "personal values in plain text: for people, no longer what the hashes are over" },
+    ],
+    examples: [
+      "export > log.ndjson",
+      "export --out november.ndjson --from 2026-11-01 --to 2026-12-01",
+      "export --stream commits/linux | head",
+    ],
+    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out")) }),
+    load: async () => (await import("./commands/export.ts")).exportEvents,
+  },
+  {
+    name: "backup",
+    about: "A verified copy of log, index and checkpoints, while running or not",
+    args: [["<folder>", "where to; must be missing or empty"]],
+    options: [
+      { flags: "--with-keys", about: "the keys too, encrypted under a passphrase" },
+      { flags: "--passphrase-file <file>", about: "first line is the passphrase (else DAYBOOK_PASSPHRASE)" },
+    ],
+    examples: [
+      "backup /mnt/backup/2026-11-20",
+      "backup /mnt/backup/whole --with-keys --passphrase-file ~/.daybook-passphrase",
+    ],
+    needs: (call) => {
+      const target = files(call, call.args[0]);
+      return { read: [call.data, ...target, ...files(call, text(call, "passphraseFile"))], write: [...target] };
+    },
+    load: async () => (await import("./commands/backup.ts")).backup,
+  },
+  {
+    name: "restore",
+    about: "Bring a backup back into an empty data folder, verified",
+    args: [["<folder>", "the backup"]],
+    options: [{
+      flags: "--passphrase-file <file>",
+      about: "first line is the passphrase of the keys (else DAYBOOK_PASSPHRASE)",
+    }],
+    examples: ["restore /mnt/backup/2026-11-20 --data /var/lib/daybook"],
+    needs: (call) => ({
+      read: [call.data, ...files(call, call.args[0], text(call, "passphraseFile"))],
+      write: [call.data],
+    }),
+    load: async () => (await import("./commands/backup.ts")).restore,
+  },
+  {
+    name: "token create",
+    about: "Make an access token; it is printed once",
+    args: [["<name>", "what it is for"]],
+    options: [
+      { flags: "--scopes <list>", about: "comma-separated: ingest, command, read, personal, admin (default read)" },
+      { flags: "--expires <when>", about: "30d, 12h, 45m, or an RFC 3339 time (default: never)" },
+    ],
+    examples: ["token create ci --scopes ingest --expires 30d", "token create me --scopes read,command --json"],
+    needs: writes,
+    load: async () => (await import("./commands/token.ts")).create,
+  },
+  {
+    name: "token list",
+    about: "Names, scopes and ends of all tokens",
+    examples: ["token list", "token list --json"],
+    needs: writes,
+    load: async () => (await import("./commands/token.ts")).listAll,
+  },
+  {
+    name: "token revoke",
+    about: "End a token now",
+    args: [["<id>", "its id or, if only one has it, its name"]],
+    examples: ["token revoke ci"],
+    needs: writes,
+    load: async () => (await import("./commands/token.ts")).revoke,
+  },
+];
+
+/** What `main.ts` may always read from the environment; everything else looks unset. */
+export const ENVIRONMENT = ["NO_COLOR", "DAYBOOK_DATA", "DAYBOOK_PASSPHRASE", "INIT_CWD"] as const;
+
+/** Name that stands in URLs over the socket; `.invalid` (RFC 6761 section 6.4) resolves nowhere, so the grant opens nothing. */
+export const SOCKET_HOST = "control.invalid";
+export const socketOf = (data: string): string => join(data, "control.sock");
+
+/** All that a call may touch: what its command needs, the configuration, and the socket of a server that may have the folder. */
+export const grantsOf = (
+  spec: CommandSpec,
+  call: Call,
+  house: { readonly config: string; readonly own: readonly string[] },
+): Grants => {
+  const { read = [], write = [], net = [], run = [] } = spec.needs(call);
+  const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
+  return {
+    read: [...new Set([...read, house.config, ...house.own, ...socket])],
+    write: [...new Set([...write, ...socket])],
+    net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
+    run,
+  };
+};
+
+/** The folder that has to be writable for a data folder to be made in it. */
+export const parentOf = (data: string): string => dirname(data);

@@ -1,0 +1,77 @@
+/** Standard streams, the environment, signals and small files of this process. */
+import type { Io } from "./runtime.ts";
+import { OutputClosed } from "./runtime.ts";
+
+const COLUMNS_DEFAULT = 80;
+const utf8 = new TextEncoder();
+
+/** `env` reads a variable; unset and not granted are the same to us. */
+export const terminal = (env: (name: string) => string | undefined): Io => {
+  const isTerminal = { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() };
+  return {
+    out(text) {
+      try {
+        writeAll(Deno.stdout, utf8.encode(text));
+      } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) {
+          throw new OutputClosed("standard output was closed", { cause: error });
+        }
+        throw error;
+      }
+    },
+    err(text) {
+      try {
+        writeAll(Deno.stderr, utf8.encode(text));
+      } catch (error) {
+        // Whoever listened is gone; what is said here is for people only, so the work goes on.
+        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      }
+    },
+    terminal: isTerminal,
+    get columns() {
+      return isTerminal.out || isTerminal.err ? Deno.consoleSize().columns || COLUMNS_DEFAULT : COLUMNS_DEFAULT;
+    },
+    env,
+    cwd: standingIn(Deno.cwd(), env("INIT_CWD")),
+    readText: (path) => Deno.readTextFile(path),
+    readInput: () => new Response(Deno.stdin.readable).text(),
+    async writePrivate(path, text) {
+      // A file that is there may be open to others or be a link; a fresh one is neither.
+      await Deno.remove(path).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+      await Deno.writeTextFile(path, text, { createNew: true, mode: 0o600 });
+    },
+    async create(path) {
+      const file = await Deno.open(path, { write: true, create: true, truncate: true });
+      return { write: (text) => writeAll(file, utf8.encode(text)), close: () => file.close() };
+    },
+    async isEmpty(path) {
+      try {
+        for await (const _ of Deno.readDir(path)) return false;
+        return true;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return true;
+        throw error;
+      }
+    },
+    onStop(call) {
+      const signals = ["SIGINT", "SIGTERM"] as const;
+      for (const signal of signals) Deno.addSignalListener(signal, call);
+      return () => {
+        for (const signal of signals) Deno.removeSignalListener(signal, call);
+      };
+    },
+  };
+};
+
+/**
+ * Where the person stood when typing. A task runs in the project's folder and leaves in INIT_CWD where it was started from,
+ * at or below it; any other INIT_CWD is left over from something around us.
+ */
+export const standingIn = (cwd: string, initial: string | undefined): string =>
+  initial !== undefined && (initial === cwd || initial.startsWith(cwd.endsWith("/") ? cwd : `${cwd}/`)) ? initial : cwd;
+
+const writeAll = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void => {
+  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+};

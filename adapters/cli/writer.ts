@@ -1,0 +1,38 @@
+/** Commands that write take the folder's lock if they can, else they ask the process that has it. */
+import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Call } from "./call.ts";
+import type { Remote, Runtime } from "./runtime.ts";
+
+export type Writer = { readonly is: "local"; readonly daybook: Daybook } | {
+  readonly is: "remote";
+  readonly remote: Remote;
+};
+
+// Between a process taking the lock and answering on its socket, or closing one and freeing the other, lies a moment.
+const TRIES = 20;
+const TRY_MS = 100;
+
+/** Opens, hands over, closes again whatever comes. Throws `LogFault` `locked` when who has the lock does not answer. */
+export const withWriter = async <T>(call: Call, runtime: Runtime, work: (writer: Writer) => Promise<T>): Promise<T> => {
+  const writer = await openWriter(call.data, runtime);
+  try {
+    return await work(writer);
+  } finally {
+    await (writer.is === "local" ? writer.daybook.close() : writer.remote.close());
+  }
+};
+
+export const openWriter = async (data: string, runtime: Runtime): Promise<Writer> => {
+  for (let tried = 1;; tried++) {
+    try {
+      return { is: "local", daybook: await runtime.open(data) };
+    } catch (error) {
+      if (!(error instanceof LogFault) || error.kind !== "locked") throw error;
+      const remote = await runtime.remote(data);
+      if (remote) return { is: "remote", remote };
+      if (tried === TRIES) throw error;
+    }
+    await new Promise<void>((resolve) => runtime.clock.schedule(TRY_MS, resolve));
+  }
+};

@@ -1,0 +1,96 @@
+/**
+ * This program once more, with exactly the permissions that what was typed needs.
+ *
+ * The parent may start nothing but its own binary. It forwards signals, takes over the exit code and does nothing else.
+ */
+
+export interface Permissions {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly net: readonly string[];
+  /** Names or paths of programs. */
+  readonly run: readonly string[];
+  /** Variables that may be read; all others look unset. */
+  readonly env: readonly string[];
+}
+
+/** Put before the arguments of the second process, so that a missing permission can never make a third. */
+export const GRANTED = "--granted";
+
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** A permission cannot be said on the command line: Deno separates paths by commas and knows no escape. */
+export class Unsayable extends Error {
+  override readonly name = "Unsayable";
+}
+
+/** Whether all of it is granted already. */
+export const granted = ({ read, write, net, run }: Permissions): boolean => {
+  const has = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.querySync(descriptor).state === "granted";
+  return read.every((path) => has({ name: "read", path })) && write.every((path) => has({ name: "write", path })) &&
+    net.every((host) => has({ name: "net", host })) && run.every((command) => has({ name: "run", command }));
+};
+
+/** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */
+export const argumentsOf = (main: string, args: readonly string[], permissions: Permissions): readonly string[] => {
+  const flag = (name: string, values: readonly string[]): readonly string[] => {
+    const comma = values.find((value) => value.includes(","));
+    if (comma !== undefined) throw new Unsayable(`a path with a comma cannot be granted: ${comma}`);
+    return values.length > 0 ? [`--allow-${name}=${values.join(",")}`] : [];
+  };
+  const { read, write, net, run, env } = permissions;
+  return [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    ...flag("read", read),
+    ...flag("write", write),
+    ...flag("net", net),
+    ...flag("run", run),
+    "--ignore-env",
+    ...flag("env", env),
+    main,
+    GRANTED,
+    ...args,
+  ];
+};
+
+/** Runs it to its end; the answer is its exit code, 128 + n if a signal n ended it. */
+export const reexecute = async (args: readonly string[]): Promise<number> => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  const forward = FORWARDED.map((signal) => {
+    const send = () => {
+      try {
+        child.kill(signal);
+      } catch {
+        // It has ended already; its code is on the way.
+      }
+    };
+    Deno.addSignalListener(signal, send);
+    return () => Deno.removeSignalListener(signal, send);
+  });
+  try {
+    return (await child.status).code;
+  } finally {
+    for (const forget of forward) forget();
+  }
+};
+
+const WATCH_MS = 250;
+
+/** Calls once when the process that started us has died without a word (kill -9): what it stood for is to end too. */
+export const onOrphaned = (call: () => void): () => void => {
+  const parent = Deno.ppid;
+  const timer = setInterval(() => {
+    if (Deno.ppid === parent) return;
+    clearInterval(timer);
+    call();
+  }, WATCH_MS);
+  Deno.unrefTimer(timer);
+  return () => clearInterval(timer);
+};
