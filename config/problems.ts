@@ -11,7 +11,8 @@ export interface Shape {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly enum?: readonly unknown[];
-  readonly pattern?: string;
+  /** Said instead of what can be read off the shape. */
+  readonly expected?: string;
   readonly anyOf?: readonly Shape[];
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly additionalProperties?: Shape | boolean;
@@ -62,7 +63,8 @@ export const expectedAt = (path: readonly string[]): Expectation => {
 };
 
 const describe = (shape: Shape): string => {
-  const { minimum, maximum, minLength = 0, maxLength, pattern } = shape;
+  const { minimum, maximum, minLength = 0, maxLength, expected } = shape;
+  if (expected) return expected;
   if (shape.enum) return `one of ${shape.enum.map((value) => String(value)).join(", ")}`;
   switch (shape.type) {
     case "integer":
@@ -70,7 +72,6 @@ const describe = (shape: Shape): string => {
     case "boolean":
       return "true or false";
     case "string":
-      if (pattern) return "a name without spaces and plus signs";
       return minLength > 0 ? `a text of ${minLength} to ${maxLength ?? "any number of"} characters` : "a text";
     case "array":
       return `a list of ${shape.items ? describe(shape.items) : "values"}`;

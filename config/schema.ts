@@ -21,6 +21,10 @@ const count = (min: number, max: number, standard: number, about: string) =>
 const yes = (standard: boolean, about: string) => z.boolean().default(standard).meta({ description: about });
 const part = (about: string) => z.literal(["profile", true, false]).default("profile").meta({ description: about });
 
+const host = z.string().min(1).max(253).regex(/^[a-z0-9._-]+$/).meta({
+  expected: "a host name in lower case, without a port",
+});
+
 const MIB = 1_048_576;
 const DAY_MS = 86_400_000;
 
@@ -42,10 +46,13 @@ export const schema = z.strictObject({
       description: "Address to listen on; 0.0.0.0 is every one",
     }),
     port: count(0, 65_535, 7373, "Port to listen on; 0 takes a free one"),
-    behind_proxy: yes(
-      false,
-      "Whether a reverse proxy stands in front, whose X-Forwarded-For and X-Forwarded-Proto are believed",
-    ),
+    hosts: z.array(host).max(100).default([]).meta({
+      description: "Names the server is reached by, beside localhost and addresses; a request for another is 421",
+    }),
+    behind_proxy: z.string().regex(/^[0-9a-fA-F.:]+$/).meta({ expected: "an IP address" }).nullable().default(null)
+      .meta({
+        description: "Address of the reverse proxy in front, whose Forwarded header alone is believed",
+      }),
     public_checkpoint: yes(false, "Whether the checkpoint and hash tiles are open without a token; entries never are"),
     body_bytes_max: count(1_024, 64 * MIB, MIB, "Largest request body; a larger one is 413"),
     deadline_ms: count(100, 600_000, 30_000, "How long a request may take in all"),
@@ -65,10 +72,11 @@ export const schema = z.strictObject({
   }),
 
   log: section("The log", {
-    origin: z.string().min(1).max(255).regex(/^[^\s+]+$/).nullable().default(null).meta({
-      description:
-        "Name on the checkpoints, as C2SP tlog-checkpoint has it; null makes one with the log, which then stays",
-    }),
+    origin: z.string().min(1).max(255).regex(/^[^\s+]+$/).meta({ expected: "a name without spaces and plus signs" })
+      .nullable().default(null).meta({
+        description:
+          "Name on the checkpoints, as C2SP tlog-checkpoint has it; null makes one with the log, which then stays",
+      }),
     queue_events_max: count(1_000, 10_000_000, 100_000, "Events that may wait for their commit; more is 503"),
     queue_bytes_max: count(MIB, 1_024 * MIB, 64 * MIB, "The same in bytes of entries"),
     checkpoint_ms: count(10, 60_000, 1_000, "How long after a commit the signed checkpoint may follow"),

@@ -82,6 +82,7 @@ Deno.test("all mistakes of a file are named at once", () => {
     "server:",
     "  port: 1.5",
     "  behind_proxy: perhaps",
+    "  public_checkpoint: perhaps",
     "log:",
     "  origin: a b",
     "ingest:",
@@ -90,9 +91,10 @@ Deno.test("all mistakes of a file are named at once", () => {
   assert.deepEqual(bad(text).map(({ line, path, expected }) => [line, path, expected]).sort(), [
     [1, "profile", "one of minimal, development, full, testing"],
     [3, "server.port", "a whole number from 0 to 65535"],
-    [4, "server.behind_proxy", "true or false"],
-    [6, "log.origin", "a name without spaces and plus signs or null"],
-    [8, "ingest.sealed_sources.0", "a text of 1 to 1024 characters"],
+    [4, "server.behind_proxy", "an IP address or null"],
+    [5, "server.public_checkpoint", "true or false"],
+    [7, "log.origin", "a name without spaces and plus signs or null"],
+    [9, "ingest.sealed_sources.0", "a text of 1 to 1024 characters"],
   ]);
 });
 
@@ -171,7 +173,7 @@ Deno.test("an environment variable overrides the file, a flag overrides both", (
 Deno.test("an override is written as in the file, and a text stays one", () => {
   assert.equal(good("", { DAYBOOK__SERVER__HOST: "127" }).server.host, "127");
   assert.equal(good("", { DAYBOOK__LOG__ORIGIN: "null" }).log.origin, null);
-  assert.equal(good("", { DAYBOOK__SERVER__BEHIND_PROXY: "true" }).server.behind_proxy, true);
+  assert.equal(good("", { DAYBOOK__SERVER__PUBLIC_CHECKPOINT: "true" }).server.public_checkpoint, true);
   assert.deepEqual(good("", { DAYBOOK__INGEST__SEALED_SOURCES: "[a, b]" }).ingest.sealed_sources, ["a", "b"]);
   assert.deepEqual(good("", { DAYBOOK__GITHUB__WEBHOOK_SECRET: "{ env: HOOK }" }).github.webhook_secret, {
     env: "HOOK",
