@@ -124,23 +124,34 @@ export class KvLog extends LogReader implements EventLog {
     super(store, options);
   }
 
-  /** Opens what is in the store, or begins a log in an empty one. Throws `LogFault` `newer`, `foreign` or `truncated`. */
+  /**
+   * Opens what is in the store, or begins a log in an empty one. The store is the log's from here on; it is closed with it,
+   * and when opening fails. Throws `LogFault` `newer`, `foreign` or `truncated`.
+   */
   static async open(store: Store, options: LogOptions): Promise<KvLog> {
     const log = new KvLog(store, options);
-    const format = store.get(FORMAT_KEY);
+    try {
+      await log.begin();
+      return log;
+    } catch (fault) {
+      await store.close();
+      throw fault;
+    }
+  }
+
+  private async begin(): Promise<void> {
+    const format = this.store.get(FORMAT_KEY);
     if (format) checkFormat(format);
     else {
-      if (store.list({ prefix: ["log"], limit: 1 })[Symbol.iterator]().next().done === false) {
+      if ([...this.store.list({ prefix: ["log"], limit: 1 })].length > 0) {
         throw new LogFault("foreign", "the database has blocks but no format");
       }
-      await store.commit({ absent: FORMAT_KEY, puts: [[FORMAT_KEY, json({ format: FORMAT })]] });
+      await this.store.commit({ absent: FORMAT_KEY, puts: [[FORMAT_KEY, json({ format: FORMAT })]] });
     }
-    log.refresh();
-    const note = store.get(CHECKPOINT_KEY);
-    if (note) log.latestCheckpoint = JSON.parse(fromUtf8.decode(note));
-    log.sealedUntil = log.index.manifest.until;
-    log.startBackground();
-    return log;
+    this.refresh();
+    const note = this.store.get(CHECKPOINT_KEY);
+    if (note) this.latestCheckpoint = JSON.parse(fromUtf8.decode(note));
+    this.startBackground();
   }
 
   get checkpointed(): Checkpoint | undefined {

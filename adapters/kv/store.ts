@@ -8,6 +8,7 @@
  */
 import { type Kv, openKv } from "@deno/kv";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
@@ -20,6 +21,8 @@ const ENCODING_BYTES = 3;
 /** A locked database is tried again so many times, with growing, jittered pauses; about ten seconds in all. */
 export const LOCKED_RETRIES = 40;
 const LOCKED_PAUSE_MS_MAX = 400;
+/** A read waits so long for a database that is being recovered. */
+const READ_WAIT_MS_MAX = 2_000;
 
 export const encodeKey = (key: Key): Uint8Array => {
   const parts: number[] = [];
@@ -43,27 +46,55 @@ const lastNumber = (key: Uint8Array): number => {
   return number.getFloat64(0);
 };
 
-/** The reading half; all there is where the folder cannot be written. */
-export class KvReader {
-  protected readonly db: DatabaseSync;
-  private readonly one: StatementSync;
-  private readonly forward: StatementSync;
-  private readonly backward: StatementSync;
-  private readonly pages: StatementSync;
+/** What is open: the connection and its statements. */
+class Connection {
+  readonly one: StatementSync;
+  readonly forward: StatementSync;
+  readonly backward: StatementSync;
+  readonly pages: StatementSync;
 
-  constructor(path: string) {
-    this.db = openDatabase(path);
-    this.one = this.db.prepare("select v, v_encoding from kv where k = ?");
-    this.forward = this.db.prepare("select k, v from kv where k >= ? and k < ? order by k limit ?");
-    this.backward = this.db.prepare("select k, v from kv where k >= ? and k < ? order by k desc limit ?");
-    this.pages = this.db.prepare(
+  constructor(readonly db: DatabaseSync) {
+    this.one = db.prepare("select v, v_encoding from kv where k = ?");
+    this.forward = db.prepare("select k, v from kv where k >= ? and k < ? order by k limit ?");
+    this.backward = db.prepare("select k, v from kv where k >= ? and k < ? order by k desc limit ?");
+    this.pages = db.prepare(
       "select (select * from pragma_page_count()) * (select * from pragma_page_size()) as bytes",
     );
+  }
+}
+
+/** How often a reader of a resting file looks whether a writer has come. */
+const RESTING_CHECK_MS = 20;
+
+/**
+ * The reading half; all there is where the folder cannot be written. It leaves no file behind: a file at rest (no `-wal`
+ * beside it) is opened as immutable, and again in the ordinary way as soon as a writer appears.
+ */
+export class KvReader {
+  private connection: Connection;
+  private resting: boolean;
+  private checked = performance.now();
+
+  constructor(private readonly path: string, live = false) {
+    this.resting = !live && !exists(path + "-wal");
+    this.connection = new Connection(openDatabase(path, this.resting));
+  }
+
+  private get at(): Connection {
+    if (this.resting && performance.now() - this.checked > RESTING_CHECK_MS) {
+      this.checked = performance.now();
+      if (exists(this.path + "-wal")) {
+        this.resting = false;
+        this.connection.db.close();
+        this.connection = new Connection(openDatabase(this.path, false));
+      }
+    }
+    return this.connection;
   }
 
   get(key: Key): Uint8Array | undefined {
     return guarded(() => {
-      const row = this.one.get(encodeKey(key));
+      const row = this.at.one.get(encodeKey(key));
       if (row && row.v_encoding !== ENCODING_BYTES) {
         throw new LogFault("foreign", "the database holds values that are not ours");
       }
@@ -75,36 +106,54 @@ export class KvReader {
     return guarded(() => {
       const lower = encodeKey([...span.prefix, span.from ?? 0]);
       const upper = span.until === undefined ? after(encodeKey(span.prefix)) : encodeKey([...span.prefix, span.until]);
-      const rows = (span.backward ? this.backward : this.forward).all(lower, upper, span.limit ?? -1);
+      const rows = (span.backward ? this.at.backward : this.at.forward).all(lower, upper, span.limit ?? -1);
       return rows.map((row) => [lastNumber(row.k as Uint8Array), row.v as Uint8Array] as const);
     });
   }
 
   bytes(): number {
-    return guarded(() => Number(this.pages.get()!.bytes));
+    return guarded(() => Number(this.at.pages.get()!.bytes));
   }
 
   close(): Promise<void> {
-    this.db.close();
+    this.connection.db.close();
     return Promise.resolve();
   }
 }
 
+const exists = (path: string): boolean => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw faultOf(error);
+  }
+};
+
 /** Past every number below a prefix: numbers start with 0x21. */
 const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x22]);
 
-const openDatabase = (path: string): DatabaseSync => {
-  return guarded(() => {
-    const db = new DatabaseSync(path, { readOnly: true });
+const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
+  guarded(() => {
+    const name = immutable ? `${pathToFileURL(path).href}?immutable=1` : path;
+    const db = new DatabaseSync(name, { readOnly: true, timeout: READ_WAIT_MS_MAX });
     try {
       const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
-      if (!kv) throw new LogFault("foreign", `${path} is a database, but not one of Deno KV`);
+      if (!kv) throw new LogFault("foreign", "the file is a database, but not one of Deno KV");
       return db;
     } catch (error) {
       db.close();
       throw error;
     }
   });
+
+const isNotEmpty = async (path: string): Promise<boolean> => {
+  try {
+    return (await Deno.stat(path)).size > 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 };
 
 /** Turns what SQLite says into the fault it means. */
@@ -115,7 +164,7 @@ export const faultOf = (error: unknown): LogFault => {
     ? "locked"
     : /disk is full|SQLITE_FULL|ENOSPC|No space left/i.test(said)
     ? "full"
-    : /readonly|read-only|SQLITE_READONLY|permission denied|EACCES|EROFS|unable to open/i.test(said)
+    : /readonly|read-only|read only|SQLITE_READONLY|permission denied|EACCES|EROFS|unable to open/i.test(said)
     ? "read_only"
     : /not a database|SQLITE_NOTADB/i.test(said)
     ? "foreign"
@@ -137,13 +186,15 @@ const guarded = <T>(call: () => T): T => {
 
 export class KvStore extends KvReader implements Store {
   private constructor(path: string, private readonly kv: Kv, private readonly world: { clock: Clock; random: Random }) {
-    super(path);
+    super(path, true);
   }
 
   /** Opens or creates the file. Throws `LogFault`: `locked`, `read_only`, `foreign`, `truncated`, `full` or `io`. */
   static async open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
     let kv: Kv | undefined;
     try {
+      // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
+      if (await isNotEmpty(path)) openDatabase(path, !exists(path + "-wal")).close();
       kv = await openKv(path);
       return new KvStore(path, kv, world);
     } catch (error) {

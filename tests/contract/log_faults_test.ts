@@ -1,0 +1,335 @@
+/** Named faults of the log on Deno KV, each with its stated reaction. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { inlineBackground, workerBackground } from "../../adapters/kv/background.ts";
+import { FolderLock } from "../../adapters/kv/lock.ts";
+import { KvLog, type LogOptions, QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX } from "../../adapters/kv/log.ts";
+import { LogReader } from "../../adapters/kv/reader.ts";
+import { encodeKey, KvReader, KvStore } from "../../adapters/kv/store.ts";
+import { MemoryStore } from "../../adapters/memory/store.ts";
+import { systemClock, systemRandom } from "../../adapters/system/world.ts";
+import { type Catalogue, catalogue } from "../../events/catalogue.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Batch, Store } from "../../events/store.ts";
+import { all, event } from "./log_contract.ts";
+
+const world = { clock: systemClock, random: systemRandom };
+const fault = (kind: LogFault["kind"]) => (error: unknown) =>
+  (error instanceof LogFault && error.kind === kind) || assert.fail(`${error}`);
+
+const openAt = async (path: string, more: Partial<LogOptions> = {}) =>
+  await KvLog.open(await KvStore.open(path, world), {
+    catalogue: catalogue(),
+    clock: systemClock,
+    background: workerBackground(path, systemClock),
+    ...more,
+  });
+
+const inFolder = async (body: (dir: string) => Promise<void>) => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await body(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+};
+
+const filled = async (path: string, events: number) => {
+  const log = await openAt(path);
+  for (let i = 0; i < events; i++) await log.append({ events: [event(i)] });
+  await log.close();
+};
+
+const sql = (path: string, statement: string, ...values: (Uint8Array | number)[]) => {
+  const db = new DatabaseSync(path);
+  try {
+    return db.prepare(statement).run(...values).changes;
+  } finally {
+    db.close();
+  }
+};
+
+const edit = (path: string, key: Uint8Array, change: (value: Uint8Array) => void) => {
+  const db = new DatabaseSync(path);
+  try {
+    const value = db.prepare("select v from kv where k = ?").get(key)!.v as Uint8Array;
+    change(value);
+    db.prepare("update kv set v = ? where k = ?").run(value, key);
+  } finally {
+    db.close();
+  }
+};
+
+/** A small file system of its own, where this process may make one; else the reason why not. */
+const onSmallDisk = async (
+  t: Deno.TestContext,
+  size: string,
+  body: (dir: string, run: (...command: string[]) => Promise<void>) => Promise<void>,
+) => {
+  const dir = await Deno.makeTempDir();
+  const run = async (...[command, ...args]: string[]) => {
+    const { success, stderr } = await new Deno.Command(command!, { args, stderr: "piped" }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  };
+  try {
+    await run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", dir);
+  } catch (error) {
+    await Deno.remove(dir);
+    if (Deno.env.get("CI") === "true") throw error;
+    console.log(`skipped, cannot mount a small disk: ${(error as Error).message.trim()} (${t.name})`);
+    return;
+  }
+  try {
+    await body(dir, run);
+  } finally {
+    await run("umount", dir);
+    await Deno.remove(dir);
+  }
+};
+
+Deno.test("a database that is locked for a while is tried again until it is free", () =>
+  inFolder(async (dir) => {
+    const log = await openAt(`${dir}/log.db`);
+    const other = new DatabaseSync(`${dir}/log.db`);
+    other.exec("begin immediate");
+    setTimeout(() => other.exec("commit"), 150);
+    const answer = await log.append({ events: [event(1)] });
+    assert.ok(answer.ok);
+    other.close();
+    await log.close();
+  }));
+
+Deno.test("a database that stays locked fails the append as locked, appends nothing, and the next one goes through", () =>
+  inFolder(async (dir) => {
+    const hasty = { ...systemClock, schedule: (_: number, call: () => void) => systemClock.schedule(1, call) };
+    const store = await KvStore.open(`${dir}/log.db`, { clock: hasty, random: systemRandom });
+    const log = await KvLog.open(store, {
+      catalogue: catalogue(),
+      clock: systemClock,
+      background: inlineBackground(store, systemClock),
+    });
+    const other = new DatabaseSync(`${dir}/log.db`);
+    other.exec("begin immediate");
+    await assert.rejects(log.append({ events: [event(1)] }), fault("locked"));
+    other.exec("rollback");
+    other.close();
+    assert.equal(log.size, 0);
+    assert.ok((await log.append({ events: [event(1)] })).ok);
+    await log.close();
+  }));
+
+class Unsure extends MemoryStore {
+  next: "written" | "lost" | "sure" = "sure";
+  override async commit(batch: Batch): Promise<boolean> {
+    const { next } = this;
+    this.next = "sure";
+    if (next !== "lost") await super.commit(batch);
+    if (next !== "sure") throw new LogFault("io", "the connection broke");
+    return true;
+  }
+}
+
+Deno.test("an unknown outcome is read back: what was written counts, what was not is refused and can be repeated", async () => {
+  const store = new Unsure();
+  const log = await KvLog.open(store, {
+    catalogue: catalogue(),
+    clock: systemClock,
+    background: inlineBackground(store, systemClock),
+  });
+  store.next = "written";
+  const first = await log.append({ events: [event(1)] });
+  assert.ok(first.ok && first.accepted === 1);
+  store.next = "lost";
+  await assert.rejects(log.append({ events: [event(2)] }), fault("io"));
+  assert.equal(log.size, 1);
+  const again = await log.append({ events: [event(2)] });
+  assert.ok(again.ok && again.receipts[0]!.position === 1);
+  await log.close();
+});
+
+Deno.test("a log behind whose back another has written stops, and says so", async () => {
+  const store: Store = new MemoryStore();
+  const options = { catalogue: catalogue(), clock: systemClock, background: inlineBackground(store, systemClock) };
+  const one = await KvLog.open(store, options);
+  const two = await KvLog.open(store, options);
+  assert.ok((await two.append({ events: [event("two")] })).ok);
+  await assert.rejects(one.append({ events: [event("one")] }), fault("fenced"));
+  await assert.rejects(one.append({ events: [event("more")] }), fault("fenced"));
+  assert.equal(two.size, 1);
+  await one.close();
+  await two.close();
+});
+
+Deno.test("a full disk fails appends as full and loses nothing; writing resumes in the same process when there is room", (t) =>
+  onSmallDisk(t, "3m", async (dir) => {
+    const log = await openAt(`${dir}/log.db`);
+    let written = 0;
+    await assert.rejects(async () => {
+      for (;; written++) await log.append({ events: [event(written, { data: "x".repeat(20_000) })] });
+    }, fault("full"));
+    assert.ok(written > 10);
+    assert.equal(log.size, written);
+    await assert.rejects(log.append({ events: [event("more", { data: "x".repeat(20_000) })] }), fault("full"));
+    await new Deno.Command("mount", { args: ["-o", "remount,size=12m", dir] }).output();
+    const answer = await log.append({ events: [event("after", { data: "x".repeat(20_000) })] });
+    assert.ok(answer.ok && answer.receipts[0]!.position === written);
+    await log.close();
+    const again = await openAt(`${dir}/log.db`);
+    assert.deepEqual(all(again).map((e) => e.id), [...Array.from({ length: written }, (_, i) => String(i)), "after"]);
+    await again.close();
+  }));
+
+Deno.test("a folder that cannot be written refuses to open for writing and can be read", (t) =>
+  onSmallDisk(t, "8m", async (dir, run) => {
+    await filled(`${dir}/log.db`, 5);
+    await run("mount", "-o", "remount,ro", dir);
+    await assert.rejects(openAt(`${dir}/log.db`), fault("read_only"));
+    await assert.rejects(FolderLock.take(`${dir}/lock`), fault("read_only"));
+    const reader = new LogReader(new KvReader(`${dir}/log.db`), { catalogue: catalogue() });
+    reader.refresh();
+    assert.equal(all(reader).length, 5);
+    await reader.close();
+  }));
+
+Deno.test("a truncated file is named as such", () =>
+  inFolder(async (dir) => {
+    await filled(`${dir}/log.db`, 200);
+    const { size } = await Deno.stat(`${dir}/log.db`);
+    await Deno.truncate(`${dir}/log.db`, Math.floor(size / 2 / 4096) * 4096);
+    await assert.rejects(async () => {
+      const log = await openAt(`${dir}/log.db`);
+      await log.close();
+    }, fault("truncated"));
+  }));
+
+Deno.test("a missing block and a block cut short are named with their position", () =>
+  inFolder(async (dir) => {
+    await filled(`${dir}/log.db`, 6);
+    sql(`${dir}/log.db`, "delete from kv where k = ?", encodeKey(["log", 3]));
+    await assert.rejects(openAt(`${dir}/log.db`), (error: Error) =>
+      fault("truncated")(error) && /position 3 is missing/.test(error.message));
+    await filled(`${dir}/other.db`, 6);
+    sql(`${dir}/other.db`, "update kv set v = substr(v, 1, length(v) - 9) where k = ?", encodeKey(["log", 2]));
+    await assert.rejects(openAt(`${dir}/other.db`), (error: Error) =>
+      fault("truncated")(error) && /position 2/.test(error.message));
+  }));
+
+Deno.test("a foreign file is refused and left as it is", () =>
+  inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/text.db`, "not a database, but some text that somebody wrote\n".repeat(50));
+    await assert.rejects(openAt(`${dir}/text.db`), fault("foreign"));
+    sql(`${dir}/other.db`, "create table accounts(name text)");
+    const before = await Deno.readFile(`${dir}/other.db`);
+    await assert.rejects(openAt(`${dir}/other.db`), fault("foreign"));
+    assert.deepEqual(await Deno.readFile(`${dir}/other.db`), before);
+  }));
+
+Deno.test("a newer format of log, index, block, codec or event stops the reader with a fault that says so", () =>
+  inFolder(async (dir) => {
+    const cases: [string, (path: string) => void][] = [
+      [
+        "log",
+        (path) =>
+          sql(path, "update kv set v = ? where k = ?", new TextEncoder().encode('{"format":2}'), encodeKey(["format"])),
+      ],
+      [
+        "block",
+        (path) => edit(path, encodeKey(["log", 1]), (value) => value.set([0x32], 3)),
+      ],
+      [
+        "codec",
+        (path) => edit(path, encodeKey(["log", 1]), (value) => value.set([7], 4)),
+      ],
+      [
+        "index",
+        (path) =>
+          sql(
+            path,
+            "insert into kv(k, v, v_encoding, version) values (?, ?, 3, 1)",
+            encodeKey(["manifest"]),
+            new TextEncoder().encode('{"format":2}'),
+          ),
+      ],
+    ];
+    for (const [name, change] of cases) {
+      await filled(`${dir}/${name}.db`, 3);
+      change(`${dir}/${name}.db`);
+      await assert.rejects(openAt(`${dir}/${name}.db`), (error) => fault("newer")(error), name);
+    }
+    const schema = { safeParse: () => ({ success: true }) } as never;
+    const shapes = (version: number): Catalogue =>
+      catalogue({
+        name: "tests",
+        facts: {
+          "tests.thing.happened": {
+            schema,
+            kind: "observed",
+            about: "a test",
+            version,
+            upcasts: [(data) => [{ type: "tests.thing.happened", data: { was: data } }]],
+          },
+        },
+      });
+    const log = await openAt(`${dir}/event.db`, { catalogue: shapes(2) });
+    await log.append({ events: [event(1), event(2, { version: 2 })] });
+    assert.deepEqual(all(log).map((e) => [e.version, e.data]), [[2, { was: { n: 1 } }], [2, { n: 2 }]]);
+    await log.close();
+    const older = await openAt(`${dir}/event.db`, { catalogue: shapes(1) });
+    assert.throws(() => all(older), fault("newer"));
+    await older.close();
+  }));
+
+Deno.test("one process at a time holds the lock of a folder", () =>
+  inFolder(async (dir) => {
+    const lock = await FolderLock.take(`${dir}/lock`);
+    await assert.rejects(FolderLock.take(`${dir}/lock`), fault("locked"));
+    lock.release();
+    (await FolderLock.take(`${dir}/lock`)).release();
+  }));
+
+class Stuck extends MemoryStore {
+  go: (() => void) | undefined;
+  override async commit(batch: Batch): Promise<boolean> {
+    if (batch.absent?.[0] === "log") await new Promise<void>((resolve) => this.go = resolve);
+    return super.commit(batch);
+  }
+}
+
+Deno.test("the queue of appends is bounded in number and bytes; what is over is refused, what was taken is written", async () => {
+  const store = new Stuck();
+  const log = await KvLog.open(store, {
+    catalogue: catalogue(),
+    clock: systemClock,
+    background: inlineBackground(store, systemClock),
+  });
+  const taken: Promise<unknown>[] = [log.append({ events: [event("first")] })];
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const big = "x".repeat(55_000);
+  for (let bytes = 0; bytes + 56_000 < QUEUE_BYTES_MAX; bytes += 55_400) {
+    taken.push(log.append({ events: [event(`big${bytes}`, { data: big })] }));
+  }
+  await assert.rejects(async () => {
+    for (let i = 0; i < 100; i++) {
+      await Promise.race([
+        log.append({ events: [event(`over${i}`, { data: big })] }),
+        new Promise((resolve) => setTimeout(resolve, 0)),
+      ]);
+    }
+  }, fault("overloaded"));
+  const free = setInterval(() => store.go?.(), 0);
+  await Promise.all(taken);
+  const many = Array.from(
+    { length: QUEUE_APPENDS_MAX + 10 },
+    (_, i) =>
+      log.append({ events: [event(`n${i}`, { data: null })] }).then(
+        () => true,
+        (error) => fault("overloaded")(error) && false,
+      ),
+  );
+  const done = await Promise.all(many);
+  assert.equal(done.filter((ok) => !ok).length, 10);
+  clearInterval(free);
+  const closing = setInterval(() => store.go?.(), 0);
+  await log.close();
+  clearInterval(closing);
+});
