@@ -1,0 +1,44 @@
+/** Reading one's own write: waiting until a view shows a position. */
+import type { Clock } from "./world.ts";
+
+export type Waited = "reached" | "late" | "stopped" | "unknown";
+
+/** Who waits for a view to reach a position. */
+export class Waiting {
+  private readonly waiters = new Set<{ readonly position: number; readonly done: (outcome: Waited) => void }>();
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly served: () => number,
+    private readonly stopped: () => boolean,
+  ) {}
+
+  until(position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
+    if (this.served() > position) return Promise.resolve("reached");
+    if (this.stopped()) return Promise.resolve("stopped");
+    if (ms <= 0 || signal?.aborted) return Promise.resolve("late");
+    return new Promise((resolve) => {
+      const done = (outcome: Waited) => {
+        this.waiters.delete(waiter);
+        cancel();
+        signal?.removeEventListener("abort", late);
+        resolve(outcome);
+      };
+      const late = () => done("late");
+      const waiter = { position, done };
+      this.waiters.add(waiter);
+      const cancel = this.clock.schedule(ms, late);
+      signal?.addEventListener("abort", late, { once: true });
+    });
+  }
+
+  /** To be called whenever the view has moved on or has stopped. */
+  look(): void {
+    if (this.waiters.size === 0) return;
+    const [served, stopped] = [this.served(), this.stopped()];
+    for (const { position, done } of [...this.waiters]) {
+      if (served > position) done("reached");
+      else if (stopped) done("stopped");
+    }
+  }
+}
