@@ -34,6 +34,8 @@ export interface NewEvent extends Attributes {
   readonly extensions?: Readonly<Record<string, string | number | boolean>>;
   /** False when `time` is ours because the sender gave none: then it does not count when a repeat is compared. */
   readonly timeGiven?: boolean;
+  /** False when `traceparent` is ours; likewise. */
+  readonly traceGiven?: boolean;
 }
 
 /** What the sender believes of a stream: anything, that it is empty, that it has events, or its last revision. */

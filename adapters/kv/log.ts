@@ -18,6 +18,7 @@ import {
   LogFault,
   type Receipt,
 } from "../../events/log.ts";
+import { sameAsSent } from "../../events/same.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { Background, StartBackground } from "./background.ts";
 import { Block, BLOCK_OVERHEAD, blockHash, type BlockPlan, encodeBlock, ENTRY_OVERHEAD, type Run } from "./block.ts";
@@ -25,7 +26,7 @@ import { fingerprint } from "./fingerprint.ts";
 import type { Manifest } from "./index/index.ts";
 import { pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
-import { entryBytes, prepare, type Prepared, sameAsSent, writeEntry } from "./place.ts";
+import { entryBytes, prepare, type Prepared, writeEntry } from "./place.ts";
 import { blockKey, GENERATION_EVENTS, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
 import type { Frontier } from "./tree.ts";
 
@@ -641,7 +642,7 @@ const checkFormat = (bytes: Uint8Array): void => {
 
 /** An event on its way, as it will be read. */
 const asRecorded = ({ prepared: { event }, position, revision }: Placed): Event => {
-  const { extensions, timeGiven: _, ...rest } = event;
+  const { extensions, timeGiven: _t, traceGiven: _g, ...rest } = event;
   return { ...extensions, ...rest, position, revision } as unknown as Event;
 };
 

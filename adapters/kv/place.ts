@@ -104,7 +104,7 @@ const tail = (event: NewEvent): string => {
 
 /** Extensions may stand anywhere in the order, so all members are sorted and then cut where ours belong. */
 const withExtensions = (event: NewEvent): Prepared["parts"] => {
-  const { extensions = {}, timeGiven: _, data, ...attributes } = event;
+  const { extensions = {}, timeGiven: _, traceGiven: _g, data, ...attributes } = event;
   const members: [string, string][] = [["specversion", '"1.0"']];
   if (data !== undefined) members.push(["data", canonical(data, LIMITS.data_depth_max)]);
   plain({ ...event, data: undefined }); // checks the attributes
@@ -148,37 +148,3 @@ const digits = (number: number): number => {
 
 /** An id as an error may show it. */
 const shown = (id: string): string => JSON.stringify(id.length > 40 ? id.slice(0, 40) + "…" : id);
-
-/**
- * Whether a repeat says what the stored event says: the sender's attributes and data. What is ours does not count, nor a
- * time that the sender left to us. `equal` compares the canonical data; the default is by letters.
- */
-export const sameAsSent = (
-  sent: NewEvent,
-  stored: Readonly<Record<string, unknown>>,
-  equal: (a: unknown, b: unknown) => boolean = sameJson,
-): boolean => {
-  const {
-    extensions = {},
-    timeGiven = true,
-    data,
-    data_base64,
-    authtype: _t,
-    authid: _i,
-    version: _v,
-    stream: _s,
-    time,
-    ...attributes
-  } = sent;
-  if (!equal(data, stored.data) || data_base64 !== stored.data_base64) return false;
-  if (timeGiven && time !== stored.time) return false;
-  const given: Record<string, unknown> = { ...extensions, ...attributes };
-  for (const name of Object.keys(stored)) if (!OURS.has(name) && given[name] !== stored[name]) return false;
-  return Object.keys(given).every((name) => given[name] === undefined || given[name] === stored[name]);
-};
-
-const OURS = new Set(
-  "authid authtype data data_base64 position recordedat revision specversion stream time version".split(" "),
-);
-const sameJson = (a: unknown, b: unknown): boolean =>
-  a === undefined || b === undefined ? a === b : canonical(a) === canonical(b);

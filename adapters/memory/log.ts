@@ -7,6 +7,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
 import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range, Receipt } from "../../events/log.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
+import { sameAsSent } from "../../events/same.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 
 const BATCH = 256;
@@ -48,7 +49,7 @@ export class MemoryLog implements EventLog {
       const before = this.find(event.source, event.id) ??
         fresh.find((e) => e.source === event.source && e.id === event.id);
       if (before) {
-        if (!sameAsSent(event, before)) {
+        if (!sameAsSent(event, { ...before })) {
           return { ok: false, conflict: "id", source: event.source, id: event.id, position: before.position };
         }
         const { id, source, stream, revision, position } = before;
@@ -190,25 +191,6 @@ const checkAttributes = (event: NewEvent): void => {
 const REQUIRED = new Set(["id", "source", "type", "stream", "authtype", "authid"]);
 
 const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
-  const { extensions, timeGiven: _, ...given } = event;
+  const { extensions, timeGiven: _t, traceGiven: _g, ...given } = event;
   return { ...extensions, ...given, ...ours, specversion: "1.0" } as Event;
-};
-
-/** Whether a repeat says the same: the sender's attributes and data; what is ours does not count. */
-const sameAsSent = (sent: NewEvent, stored: Event): boolean => {
-  const { extensions, timeGiven = true, authtype: _t, authid: _a, version: _v, stream: _s, time, ...given } = sent;
-  const {
-    revision: _r,
-    position: _p,
-    recordedat: _at,
-    authtype: _t2,
-    authid: _a2,
-    version: _v2,
-    stream: _s2,
-    time: before,
-    specversion: _1,
-    ...kept
-  } = stored;
-  return canonical({ ...extensions, ...given, ...(timeGiven ? { time } : {}) }) ===
-    canonical({ ...kept, ...(timeGiven ? { time: before } : {}) });
 };

@@ -1,0 +1,126 @@
+/**
+ * The front door for what happened elsewhere: what a program hands in is checked against the catalogue and becomes an event
+ * that can be sealed and appended. Nothing here waits and nothing is written.
+ */
+import type { Catalogue } from "../../events/catalogue.ts";
+import type { Millis, StreamId } from "../../events/event.ts";
+import { LIMITS, type NewEvent } from "../../events/log.ts";
+import type { Incoming, Ingested, Issue, Principal } from "./daybook.ts";
+import type { Hash } from "./world.ts";
+
+export interface AdmissionOptions {
+  readonly catalogue: Catalogue;
+  readonly hash: Hash;
+  /** What becomes of a type the catalogue does not know. Default `inbox`: kept as sent in `inbox/{source}`. */
+  readonly unknown?: "inbox" | "reject";
+}
+
+export interface AdmissionContext {
+  readonly at: Millis;
+  readonly by: Principal;
+  /** Ours; for events that bring none. */
+  readonly traceparent?: string;
+}
+
+type Invalid = Extract<Ingested, { readonly conflict: "invalid" }>;
+export type Admitted = { readonly ok: true; readonly events: readonly NewEvent[] } | Invalid;
+
+/** Admits all events or none; the first that is not acceptable is named. */
+export const admit = (events: readonly Incoming[], options: AdmissionOptions, context: AdmissionContext): Admitted => {
+  const now = new Date(context.at).toISOString();
+  const admitted: NewEvent[] = [];
+  for (let index = 0; index < events.length; index++) {
+    const one = admitOne(events[index]!, options, context, now);
+    if ("code" in one) return { ok: false, conflict: "invalid", index, ...one };
+    admitted.push(one);
+  }
+  return { ok: true, events: admitted };
+};
+
+type Refusal = Pick<Invalid, "code" | "issues">;
+
+const admitOne = (
+  event: Incoming,
+  options: AdmissionOptions,
+  context: AdmissionContext,
+  now: string,
+): NewEvent | Refusal => {
+  const wrong = attributeIssue(event);
+  if (wrong) return { code: "invalid_attribute", issues: [wrong] };
+  const spec = options.catalogue.spec(event.type);
+  const { authtype, authid } = context.by;
+  const { time, traceparent, ...given } = event;
+  const ours = {
+    authtype,
+    authid,
+    time: time ?? now,
+    ...(time === undefined ? { timeGiven: false } : {}),
+    ...(traceparent === undefined
+      ? context.traceparent === undefined ? {} : { traceparent: context.traceparent, traceGiven: false }
+      : { traceparent }),
+  };
+  if (!spec) {
+    if (options.unknown === "reject") {
+      return { code: "unknown_type", issues: [issue("/type", `is not a type this log knows`)] };
+    }
+    return { ...given, ...ours, stream: inboxOf(event.source, options.hash), version: 1 };
+  }
+  if (spec.kind === "decided") {
+    return { code: "decided_type", issues: [issue("/type", "is decided by its own actor; send it a command")] };
+  }
+  const parsed = spec.schema.safeParse(event.data);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(({ path, message }) => issue(pointer(path), message));
+    return { code: "invalid_data", issues };
+  }
+  const data = parsed.data;
+  const stream = spec.stream!({
+    source: event.source,
+    ...(event.subject === undefined ? {} : { subject: event.subject }),
+    data,
+  });
+  return { ...given, ...ours, data, stream, version: spec.version ?? 1 };
+};
+
+const issue = (path: string, message: string): Issue => ({ path, message });
+
+const pointer = (path: readonly PropertyKey[]): string =>
+  path.map((step) => "/" + String(step).replaceAll("~", "~0").replaceAll("/", "~1")).join("");
+
+// RFC 3339 section 5.6. `Date.parse` decides whether there is such a day and hour.
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+
+/** True for an RFC 3339 date and time that exists; a leap second counts as one. */
+export const isTime = (text: string): boolean =>
+  RFC3339.test(text) && !Number.isNaN(Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ":59"))) && sameDay(text);
+
+/** `Date.parse` turns 30 February into 2 March; such a day does not exist. */
+const sameDay = (text: string): boolean => {
+  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))];
+  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+};
+
+const attributeIssue = (event: Incoming): Issue | undefined => {
+  for (const name of ["id", "source", "type"] as const) {
+    if (typeof event[name] !== "string" || event[name] === "") {
+      return issue(`/${name}`, "must be a text that is not empty");
+    }
+  }
+  // In RFC 3986 a reference has no spaces or control characters; everything else is the sender's to choose.
+  if (/[\s\p{Cc}]/u.test(event.source)) return issue("/source", "must be a URI reference (RFC 3986), without spaces");
+  if (event.time !== undefined && !isTime(event.time)) return issue("/time", "must be an RFC 3339 date and time");
+  if (event.data !== undefined && event.data_base64 !== undefined) {
+    return issue("/data_base64", "an event has data or data_base64, not both");
+  }
+  return undefined;
+};
+
+/** Readable where it can be, and never longer than a stream's name may be. */
+const INBOX_CHARS_MAX = 400;
+
+/** The stream that keeps unknown types of a source. */
+export const inboxOf = (source: string, hash: Hash): StreamId => {
+  const name = source.toWellFormed().replace(/[^A-Za-z0-9._~@:+/-]/gu, encodeURIComponent);
+  const short = name.length <= INBOX_CHARS_MAX && name.length + 6 <= LIMITS.stream_bytes_max;
+  return `inbox/${short ? name : `${name.slice(0, INBOX_CHARS_MAX - 64)}~${hash.sha256(source)}`}`;
+};

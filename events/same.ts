@@ -1,0 +1,31 @@
+/** When a repeat is the same event: one rule for every log. */
+import { canonical } from "./canonical.ts";
+import type { NewEvent } from "./log.ts";
+
+/**
+ * Whether a repeat says what the recorded event says: the sender's attributes and data. What is ours does not count, nor a
+ * time or trace that the sender left to us. `equal` compares the data; the default is by canonical letters.
+ */
+export const sameAsSent = (
+  sent: NewEvent,
+  recorded: Readonly<Record<string, unknown>>,
+  equal: (sent: unknown, recorded: unknown) => boolean = sameJson,
+): boolean => {
+  if (!equal(sent.data, recorded.data) || sent.data_base64 !== recorded.data_base64) return false;
+  if (sent.timeGiven !== false && sent.time !== recorded.time) return false;
+  if (sent.traceGiven !== false && sent.traceparent !== recorded.traceparent) return false;
+  const given: Record<string, unknown> = { ...sent.extensions, ...sent };
+  for (const name of Object.keys(recorded)) if (!ELSEWHERE.has(name) && given[name] !== recorded[name]) return false;
+  return Object.keys(given).every((name) =>
+    ELSEWHERE.has(name) || given[name] === undefined || given[name] === recorded[name]
+  );
+};
+
+/** Ours, or compared above. */
+const ELSEWHERE = new Set([
+  ..."authid authtype position recordedat revision specversion stream version".split(" "),
+  ..."data data_base64 extensions time timeGiven traceGiven traceparent".split(" "),
+]);
+
+const sameJson = (a: unknown, b: unknown): boolean =>
+  a === undefined || b === undefined ? a === b : canonical(a) === canonical(b);
