@@ -1,0 +1,6 @@
+/** The catalogue of facts: one line per domain. */
+import { catalogue } from "./catalogue.ts";
+import { commits } from "./commits.ts";
+import { kernelDomain } from "./kernel.ts";
+
+export const events = catalogue(commits, kernelDomain);

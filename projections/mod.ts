@@ -1,0 +1,9 @@
+/** The catalogue of views: one line per domain. */
+import { auditTrail } from "./audit.ts";
+import { commitsViews } from "./commits.ts";
+import type { AnyProjection } from "./projection.ts";
+
+export const projections: readonly AnyProjection[] = [
+  auditTrail,
+  ...commitsViews,
+];
