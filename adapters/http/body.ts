@@ -1,22 +1,19 @@
 /** Reading a request's body within a bound, whatever its headers claim. */
-import { HTTP_LIMITS } from "./bounds.ts";
 import { Problem } from "./problem.ts";
 
-const tooLarge = (): Problem =>
-  new Problem("too_large", `A body has at most ${HTTP_LIMITS.body_bytes_max} bytes.`, {
-    members: { limit: HTTP_LIMITS.body_bytes_max },
-  });
+const tooLarge = (limit: number): Problem =>
+  new Problem("too_large", `A body has at most ${limit} bytes.`, { members: { limit } });
 
 const LENGTH = /^\d{1,15}$/;
 
 /** The whole body; `too_large` as soon as it is known to be. The stated length is not believed, only used to refuse early. */
-export const readBody = async (request: Request): Promise<Uint8Array<ArrayBuffer>> => {
+export const readBody = async (request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> => {
   const stated = request.headers.get("content-length");
   if (stated !== null && LENGTH.test(stated)) {
-    if (Number(stated) > HTTP_LIMITS.body_bytes_max) throw tooLarge();
+    if (Number(stated) > bytesMax) throw tooLarge(bytesMax);
     // HTTP/1.1 frames the body by this length, so there cannot be more of it.
     const bytes = await request.bytes().catch(brokenOff);
-    if (bytes.length > HTTP_LIMITS.body_bytes_max) throw tooLarge();
+    if (bytes.length > bytesMax) throw tooLarge(bytesMax);
     return bytes;
   }
   if (!request.body) return new Uint8Array();
@@ -28,7 +25,7 @@ export const readBody = async (request: Request): Promise<Uint8Array<ArrayBuffer
       const { done, value } = await reader.read().catch(brokenOff);
       if (done) break;
       length += value.length;
-      if (length > HTTP_LIMITS.body_bytes_max) throw tooLarge();
+      if (length > bytesMax) throw tooLarge(bytesMax);
       chunks.push(value);
     }
   } catch (error) {

@@ -1,12 +1,12 @@
 /** Every bound of the server; each has a test that reaches it. Durations in ms. */
 export const HTTP_LIMITS = {
-  /** One request body. Over it: 413. */
+  /** One request body, unless configured otherwise. Over it: 413. */
   body_bytes_max: 1_048_576,
   /** Nesting of a structured event or of a command's data within its event, the event itself counted. Over it: 400. */
   body_depth_max: 64,
   /** Path and query together. Over it: 414. */
   target_bytes_max: 8_192,
-  /** From the first byte of the header to the answer's header. Over it: 408 while the body is awaited, else 503. */
+  /** From a request's header to its answer's, unless configured otherwise. Over it: 408 while the body is awaited, else 503. */
   request_ms_max: 30_000,
   /** Events of one page of `GET /events`, and their JSON together; a page that is cut short names `next`. */
   page_events_max: 1_000,
@@ -26,9 +26,6 @@ export const HTTP_LIMITS = {
   /** CloudEvents extension attributes of one event, and the length of an attribute's name. */
   extensions_max: 64,
   attribute_name_max: 64,
-  /** Wrong tokens from one address: so many at once, refilled at so many a second. Over it: 429. */
-  refusals_burst: 20,
-  refusals_per_second: 1,
   /** Callers whose budgets are remembered at the same time; the least recently seen are forgotten. */
   callers_max: 10_000,
 } as const;

@@ -236,14 +236,25 @@ const fromHeaders = (headers: Headers, bytes: Uint8Array<ArrayBuffer>): Incoming
   return gathering.done();
 };
 
-/** Section 3.1.3.2, decoding: double-quoted strings are unescaped, then percent-decoded once as UTF-8. */
+const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Section 3.1.3.2, decoding: double-quoted strings are unescaped, then percent-decoded once as UTF-8.
+ *
+ * Widely used senders (the JavaScript SDK among them) escape nothing, so a percent sign that begins no escape stands for
+ * itself, and bytes outside ASCII are taken as UTF-8 if they are that, else as Latin-1. `undefined`: the escapes are not UTF-8.
+ */
 const headerText = (value: string): string | undefined => {
-  // Headers arrive as bytes read as Latin-1; a sender that wrote raw UTF-8 instead of %-escapes is not conformant.
-  if (!PLAIN.test(value)) return undefined;
-  const text = /^".*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
+  let text = /^".*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
+  if (!PLAIN.test(text)) {
+    try {
+      text = utf8.decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+    } catch { /* Latin-1 it is, as it was read */ }
+  }
   if (!text.includes("%")) return text;
   try {
-    return decodeURIComponent(text);
+    return text.replace(ESCAPES, (escapes) => decodeURIComponent(escapes));
   } catch {
     return undefined;
   }

@@ -26,7 +26,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   }
   refuseCoding(headers);
   exchange.reading = true;
-  const bytes = await readBody(request);
+  const bytes = await readBody(request, site.bodyBytesMax);
   exchange.reading = false;
   const expected = expectedRevision(headers);
   const outcome = await site.daybook.ask({

@@ -4,10 +4,9 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 
 export interface Rate {
-  /** Requests a second, in the long run. */
-  readonly perSecond: number;
-  /** Requests at once, after a rest. */
-  readonly burst: number;
+  /** As many at once after a rest, and as many in each `window_ms` in the long run. */
+  readonly max: number;
+  readonly window_ms: number;
 }
 
 interface Bucket {
@@ -40,19 +39,19 @@ export class RateLimiter {
   }
 
   private until(bucket: Bucket): number {
-    return Math.max(1, Math.ceil(((1 - bucket.left) / this.rate.perSecond) * 1000));
+    return Math.max(1, Math.ceil(((1 - bucket.left) * this.rate.window_ms) / this.rate.max));
   }
 
   private refilled(caller: string): Bucket {
     const now = this.clock.monotonic();
     let bucket = this.lastCaller === caller ? this.lastBucket : this.buckets.get(caller);
     if (!bucket) {
-      bucket = { left: this.rate.burst, at: now };
+      bucket = { left: this.rate.max, at: now };
       this.buckets.set(caller, bucket);
     }
     this.lastCaller = caller;
     this.lastBucket = bucket;
-    bucket.left = Math.min(this.rate.burst, bucket.left + ((now - bucket.at) / 1000) * this.rate.perSecond);
+    bucket.left = Math.min(this.rate.max, bucket.left + ((now - bucket.at) * this.rate.max) / this.rate.window_ms);
     bucket.at = now;
     return bucket;
   }

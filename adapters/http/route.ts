@@ -1,18 +1,25 @@
 /** What a route is: data that says who may come in, and a function that answers. */
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
-import { type Grant, holds, type Needs } from "./access.ts";
+import { type Access, type Grant, holds, type Needs } from "./access.ts";
 import type { Way } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Streams } from "./outflow.ts";
+import type { RateLimiter } from "./rate.ts";
 
 /** What handlers share. */
 export interface Site {
   readonly daybook: Daybook;
+  readonly access: Access;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
   readonly streams: Streams;
+  readonly bodyBytesMax: number;
+  /** Wrong tokens by address. */
+  readonly refusals: RateLimiter;
+  /** Every route, for those that tell of them. */
+  readonly routes: readonly Route[];
 }
 
 /** One request on its way. */

@@ -1,8 +1,12 @@
 /** The route table: what can be asked, of whom, and who answers. Tests walk it; OpenAPI is made from it. */
 import { command } from "./commands.ts";
+import { docs, docsFile } from "./docs.ts";
 import { follow, listEvents, oneEvent } from "./events.ts";
 import { ingest } from "./ingest.ts";
 import { checkpoint, livez, metrics, readyz } from "./probes.ts";
+import { openapiDocument } from "./openapi.ts";
+import { login, loginPage, logout } from "./pages/login.tsx";
+import { live, statusPage } from "./pages/status.tsx";
 import type { Route } from "./route.ts";
 import { listViews, oneRow, oneView } from "./views.ts";
 
@@ -59,5 +63,32 @@ export const routeTable = (options: TableOptions): readonly Route[] => [
   },
   { method: "GET", path: "/livez", needs: "nothing", about: "Whether the process lives.", handle: livez },
   { method: "GET", path: "/readyz", needs: "nothing", about: "Whether it is ready for work.", handle: readyz },
+  {
+    method: "GET",
+    path: "/",
+    needs: "read",
+    page: true,
+    about: "How it is doing: a page for people, JSON for programs.",
+    handle: statusPage,
+  },
+  {
+    method: "GET",
+    path: "/live",
+    needs: "read",
+    about: "The status page's parts as they change, as Server-Sent Events.",
+    handle: live,
+  },
+  { method: "GET", path: "/login", needs: "nothing", about: "The form to sign in with.", handle: loginPage },
+  { method: "POST", path: "/login", needs: "nothing", about: "A session for a token.", handle: login },
+  { method: "POST", path: "/logout", needs: "nothing", about: "Ends the session.", handle: logout },
   { method: "GET", path: "/metrics", needs: "read", about: "Metrics as Prometheus text.", handle: metrics },
+  {
+    method: "GET",
+    path: "/openapi.json",
+    needs: "any",
+    about: "This interface as OpenAPI 3.1.",
+    handle: openapiDocument,
+  },
+  { method: "GET", path: "/docs", needs: "any", page: true, about: "This interface to read and try.", handle: docs },
+  { method: "GET", path: "/docs/:file", needs: "any", about: "Files of the documentation page.", handle: docsFile },
 ];

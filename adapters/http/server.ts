@@ -12,9 +12,10 @@ import { Guard, type GuardOptions, type Way } from "./guard.ts";
 import { type Measure, Metrics, type Tally } from "./metrics.ts";
 import { Streams } from "./outflow.ts";
 import { Problem, problemResponse } from "./problem.ts";
-import { type Rate, RateLimiter, retryAfter } from "./rate.ts";
+import { RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
 import { routeTable, type TableOptions } from "./routes.ts";
+import { toLogin } from "./pages/login.tsx";
 import { continueTrace } from "./trace.ts";
 
 export interface ServerOptions extends GuardOptions, TableOptions {
@@ -22,8 +23,12 @@ export interface ServerOptions extends GuardOptions, TableOptions {
   readonly access: Access;
   readonly clock: Clock;
   readonly random: Random;
-  /** Per token or session. Default: 20,000 a second, 40,000 at once: more than one process can serve, so that it only stops runaways. */
-  readonly rate?: Rate;
+  /** What one caller may ask, by token or session, and how often one address may be refused; names as in the configuration. */
+  readonly rate?: { readonly window_ms: number; readonly requests_max: number; readonly denied_max: number };
+  /** Default `HTTP_LIMITS.body_bytes_max`. */
+  readonly bodyBytesMax?: number;
+  /** Default `HTTP_LIMITS.request_ms_max`. */
+  readonly deadlineMs?: number;
   /** Further routes, such as those of proofs and webhooks; before the page for paths that nobody has. */
   readonly routes?: readonly Route[];
   /** Further metrics, such as group sizes and mailbox depths. */
@@ -68,15 +73,29 @@ interface Env {
   Bindings: { readonly remote: string; readonly fixed: Grant | undefined };
 }
 
-const RATE_DEFAULT: Rate = { perSecond: 20_000, burst: 40_000 };
+// More than one process can serve: it stops runaways and nobody else.
+const RATE_DEFAULT = { window_ms: 1_000, requests_max: 100_000, denied_max: 100 };
 
 export const createServer = (options: ServerOptions): Server => {
   const { clock, random, daybook } = options;
   const streams = new Streams(clock);
   const metrics = new Metrics(daybook, options.measures ?? [], () => streams.count);
-  const site: Site = { daybook, clock, random, metrics, streams };
+  const bodyBytesMax = options.bodyBytesMax ?? HTTP_LIMITS.body_bytes_max;
+  const { window_ms, requests_max, denied_max } = options.rate ?? RATE_DEFAULT;
+  const refusals = new RateLimiter(clock, { max: denied_max, window_ms });
   const routes = [...routeTable(options), ...(options.routes ?? [])];
-  const door = new Door(options, site);
+  const site: Site = {
+    daybook,
+    access: options.access,
+    clock,
+    random,
+    metrics,
+    streams,
+    bodyBytesMax,
+    refusals,
+    routes,
+  };
+  const door = new Door(options, site, new RateLimiter(clock, { max: requests_max, window_ms }));
   const app = new Hono<Env>();
   for (const route of routes) {
     const answer = door.through(route);
@@ -148,20 +167,17 @@ const allowed = (routes: readonly Route[]): Allowed => {
 /** What every request passes on its way to a route. */
 class Door {
   private readonly guard: Guard;
-  private readonly rates: RateLimiter;
-  private readonly refusals: RateLimiter;
   private readonly deadlines: Deadlines;
   private readonly boot: string;
   private count = 0;
 
-  constructor(private readonly options: ServerOptions, private readonly site: Site) {
+  constructor(
+    private readonly options: ServerOptions,
+    private readonly site: Site,
+    private readonly rates: RateLimiter,
+  ) {
     this.guard = new Guard(options);
-    this.rates = new RateLimiter(options.clock, options.rate ?? RATE_DEFAULT);
-    this.refusals = new RateLimiter(options.clock, {
-      perSecond: HTTP_LIMITS.refusals_per_second,
-      burst: HTTP_LIMITS.refusals_burst,
-    });
-    this.deadlines = new Deadlines(options.clock, HTTP_LIMITS.request_ms_max);
+    this.deadlines = new Deadlines(options.clock, options.deadlineMs ?? HTTP_LIMITS.request_ms_max);
     this.boot = options.random.id().slice(-12);
   }
 
@@ -186,7 +202,10 @@ class Door {
         return request.method === "HEAD" && response.body ? headOnly(response) : response;
       };
       const fail = (error: unknown): Response =>
-        finish(this.refuse(error, { id, method: request.method, route: route.path }));
+        finish(
+          this.signIn(error, route, request, id) ??
+            this.refuse(error, { id, method: request.method, route: route.path }),
+        );
       try {
         const exchange = this.enter(route, request, remote, fixed, id);
         const answer = route.handle(exchange);
@@ -237,7 +256,7 @@ class Door {
     const asked = whoAsks(request, this.options.access);
     if (asked.is === "granted") return asked;
     if (asked.is === "nobody") throw unauthenticated(false);
-    const wait = this.refusals.take(way.client);
+    const wait = this.site.refusals.take(way.client);
     if (wait > 0) {
       throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
     }
@@ -262,6 +281,13 @@ class Door {
     }
   }
 
+  /** A browser that asks for a page without a session is shown where to get one. */
+  private signIn(error: unknown, route: Route, request: Request, id: string): Response | undefined {
+    if (!route.page || !(error instanceof Problem) || error.code !== "unauthenticated") return undefined;
+    if (!request.headers.get("accept")?.includes("text/html")) return undefined;
+    return toLogin(id, request.url.slice(pathStart(request.url)));
+  }
+
   private refuse(error: unknown, { id, method, route }: { id: string; method: string; route: string }): Response {
     if (error instanceof Problem) return problemResponse(error, id);
     this.options.report?.({ request: id, method, route, error });
@@ -272,7 +298,7 @@ class Door {
 const late = (exchange: Exchange): Response =>
   problemResponse(
     exchange.reading
-      ? new Problem("slow_request", `The body has to arrive within ${HTTP_LIMITS.request_ms_max / 1000} s.`, {
+      ? new Problem("slow_request", "The body took too long to arrive.", {
         headers: { connection: "close" },
       })
       : new Problem("deadline", "It was not done in time; it may still be done. Repeat it as it is.", {

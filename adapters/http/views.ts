@@ -27,6 +27,8 @@ export const listQuery = z.strictObject({
     description: "An indexed field, or `key`, which is the default; `-` before it sorts downwards.",
   }),
   order: order.optional(),
+  from: moment.optional().meta({ description: "Only rows made by events from this position or recorded time on." }),
+  until: moment.optional().meta({ description: "Only rows made by events before this position or recorded time." }),
   limit: count(HTTP_LIMITS.page_rows_max, "At most so many rows; default 100.").optional(),
   after: text.optional().meta({ description: "`next` of the page before." }),
   ...asOf,
@@ -69,6 +71,12 @@ const resolveAt = (exchange: Exchange, at: string | undefined): number | undefin
   return Number.isNaN(after.getTime()) ? undefined : exchange.site.daybook.log.positionAt(after.toISOString()) - 1;
 };
 
+/** A bound between events: a time is the position of the first event recorded at or after it. */
+const resolveBound = (exchange: Exchange, bound: string): number =>
+  /^\d+$/.test(bound)
+    ? Number(bound)
+    : exchange.site.daybook.log.positionAt(new Date(Math.ceil(Date.parse(bound))).toISOString());
+
 export const oneView = async (exchange: Exchange): Promise<Response> => {
   const projection = projectionOf(exchange, segment(exchange.path.slice("/views/".length)));
   const given = parameters(exchange.query);
@@ -86,6 +94,8 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
     ...(query.prefix !== undefined && { prefix: query.prefix }),
     ...(sort !== undefined && sort !== "key" && { sort }),
     ...(descending && { descending }),
+    ...(query.from !== undefined && { from: resolveBound(exchange, query.from) }),
+    ...(query.until !== undefined && { until: resolveBound(exchange, query.until) }),
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.after !== undefined && { after: query.after }),
     ...(at !== undefined && { at }),

@@ -1,0 +1,263 @@
+/** `GET /`: how it is doing, at a glance. Complete without scripts; `/live` sends the same rendering again when it changed. */
+import { pause } from "../../../actors/kernel/world.ts";
+import type { HealthNode, ProjectionState, Status } from "../../../actors/kernel/daybook.ts";
+import type { Event } from "../../../events/event.ts";
+import { negotiate } from "../media.ts";
+import { parameters, parseQuery } from "../query.ts";
+import { type Exchange, json } from "../route.ts";
+import { Page, page } from "./layout.tsx";
+import { z } from "zod";
+
+const EVENTS_SHOWN = 12;
+const RATE_OVER_MS = 60_000;
+const LIVE_EVERY_MS = 1_000;
+
+interface Glance {
+  readonly status: Status;
+  readonly events: readonly Event[];
+  /** Events a second over the last minute. */
+  readonly rate: number;
+}
+
+const glance = ({ site }: Exchange): Glance => {
+  const { log } = site.daybook;
+  const since = new Date(site.clock.now() - RATE_OVER_MS).toISOString();
+  const size = log.size;
+  return {
+    status: site.daybook.status(),
+    events: [...log.read({ backward: true, limit: EVENTS_SHOWN })].flat(),
+    rate: (size - Math.min(size, log.positionAt(since))) / (RATE_OVER_MS / 1000),
+  };
+};
+
+const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+const bytes = (count: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  for (; count >= 1024 && unit < units.length - 1; unit++) count /= 1024;
+  return `${unit === 0 ? count : fine.format(count)} ${units[unit]}`;
+};
+/** Date and time to the second, UTC. */
+const second = (time: string): string => time.slice(0, 19).replace("T", " ");
+
+const HUES: Readonly<Record<string, string>> = {
+  ready: "good",
+  running: "good",
+  live: "good",
+  starting: "warn",
+  stopping: "warn",
+  backoff: "warn",
+  catching_up: "warn",
+  rebuilding: "warn",
+  down: "bad",
+  stopped: "bad",
+  unwritable: "bad",
+};
+const Dot = ({ state }: { readonly state: string }) => (
+  <span class={`dot ${HUES[state] ?? ""}`} aria-hidden="true"></span>
+);
+
+const WORDS: Readonly<Record<Status["state"], string>> = {
+  starting: "starting",
+  ready: "ready",
+  unwritable: "the log cannot be written; reading goes on",
+  stopping: "stopping",
+};
+
+const Figures = ({ status, rate }: Glance) => (
+  <dl class="figures">
+    <div>
+      <dt>Events</dt>
+      <dd>
+        {number.format(status.size)}
+        <small>{status.durable ? `${bytes(status.bytes.log)} on disk` : "in memory, not durable"}</small>
+      </dd>
+    </div>
+    <div>
+      <dt>Appended</dt>
+      <dd>
+        {rate >= 10 ? number.format(rate) : fine.format(rate)}/s
+        <small>over the last minute</small>
+      </dd>
+    </div>
+    <div>
+      <dt>Checkpoint</dt>
+      <dd>
+        {status.checkpoint ? number.format(status.checkpoint.size) : "none yet"}
+        <small class="mono" title={status.checkpoint?.root}>
+          {status.checkpoint ? status.checkpoint.root.slice(0, 16) + "…" : "nothing signed"}
+        </small>
+      </dd>
+    </div>
+    <div>
+      <dt>Dead letters</dt>
+      <dd>
+        {number.format(status.deadLetters)}
+        <small>{status.deadLetters === 0 ? "nothing undelivered" : "to be redriven"}</small>
+      </dd>
+    </div>
+  </dl>
+);
+
+const Node = ({ node }: { readonly node: HealthNode }) => (
+  <li>
+    <div class="node">
+      <Dot state={node.state} />
+      <span>{node.id}</span>
+      <span class="note">
+        {node.state === "running" ? "" : `${node.state} `}
+        {node.restarts > 0 ? `${node.restarts} ${node.restarts === 1 ? "restart" : "restarts"}` : ""}
+      </span>
+      {node.cause && <span class="cause">{node.cause}</span>}
+    </div>
+    {node.children && node.children.length > 0 && (
+      <ul>{node.children.map((child) => <Node key={child.id} node={child} />)}</ul>
+    )}
+  </li>
+);
+
+const Projections = ({ projections }: { readonly projections: readonly ProjectionState[] }) =>
+  projections.length === 0 ? <p class="empty">There are none.</p> : (
+    <div class="wide">
+      <table>
+        <thead>
+          <tr>
+            <th>View</th>
+            <th>State</th>
+            <th class="number">Lag</th>
+          </tr>
+        </thead>
+        <tbody>
+          {projections.map((one) => (
+            <tr>
+              <td>{one.name}</td>
+              <td>
+                <span
+                  class="pill"
+                  title={one.stoppedAt && `at position ${one.stoppedAt.position}: ${one.stoppedAt.cause}`}
+                >
+                  <Dot state={one.state} />
+                  {one.state.replace("_", " ")}
+                  {one.stoppedAt && ` at ${one.stoppedAt.position}`}
+                </span>
+              </td>
+              <td class="number">{number.format(one.lag)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+
+const Events = ({ events }: { readonly events: readonly Event[] }) =>
+  events.length === 0
+    ? <p class="empty">Nothing has happened yet. Send an event to POST /events.</p>
+    : (
+      <table class="events">
+        <thead>
+          <tr>
+            <th class="number">Position</th>
+            <th>Type</th>
+            <th>Stream</th>
+            <th class="number">Recorded (UTC)</th>
+          </tr>
+        </thead>
+        <tbody data-newest={events[0]?.position}>
+          {events.map((event) => (
+            <tr data-position={event.position}>
+              <td class="number">
+                <a href={`/events/${event.position}`}>{event.position}</a>
+              </td>
+              <td>{event.type}</td>
+              <td class="mono stream">{event.stream}</td>
+              <td class="number">
+                <time datetime={event.recordedat}>{second(event.recordedat)}</time>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    );
+
+const Live = (props: Glance) => (
+  <>
+    <Figures {...props} />
+    <div class="columns">
+      <section>
+        <h2>Health</h2>
+        <ul class="tree">
+          <Node node={props.status.health} />
+        </ul>
+      </section>
+      <section>
+        <h2>
+          Views<small>events behind the log</small>
+        </h2>
+        <Projections projections={props.status.projections} />
+      </section>
+    </div>
+    <section>
+      <h2>Last events</h2>
+      <Events events={props.events} />
+    </section>
+  </>
+);
+
+const StatusPage = (props: Glance) => (
+  <Page title="Daybook" live>
+    <header>
+      <h1>
+        <a href="/">Daybook</a>
+      </h1>
+      <span class="pill">
+        <Dot state={props.status.state} />
+        <span>{WORDS[props.status.state]}</span>
+        <span aria-hidden="true">·</span>
+        <span id="lamp" role="status">as of now</span>
+      </span>
+      <nav>
+        <a href="/docs">API</a>
+        <form method="post" action="/logout">
+          <button type="submit">Sign out</button>
+        </form>
+      </nav>
+    </header>
+    <main id="live">
+      <Live {...props} />
+    </main>
+  </Page>
+);
+
+/** For programs the same as JSON: `Status`. */
+export const statusPage = (exchange: Exchange): Response => {
+  parseQuery(z.strictObject({}), parameters(exchange.query));
+  const type = negotiate(exchange.request.headers.get("accept"), ["application/json", "text/html"]);
+  if (type === "application/json") return json(exchange, 200, exchange.site.daybook.status());
+  return page(exchange, 200, <StatusPage {...glance(exchange)} />);
+};
+
+/** The inner part of the page as Server-Sent Events, at most one a second and only when something changed. */
+export const live = (exchange: Exchange): Response => {
+  const { site } = exchange;
+  const rendering = async function* (signal: AbortSignal): AsyncGenerator<string> {
+    let last = "";
+    while (!signal.aborted) {
+      const html = (<Live {...glance(exchange)} />).toString();
+      if (html !== last) yield `data: ${(last = html).replaceAll("\n", "\ndata: ")}\n\n`;
+      await pause(site.clock, LIVE_EVERY_MS, signal);
+    }
+  };
+  const body = exchange.request.method === "HEAD"
+    ? null
+    : site.streams.start(rendering, { comment: ":\n\n", granted: () => exchange.granted() });
+  return new Response(body, {
+    headers: {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": exchange.id,
+      "x-accel-buffering": "no",
+    },
+  });
+};
