@@ -180,16 +180,16 @@ export class Sealer {
   private plain(text: string): unknown {
     const opened = parts(text);
     const keys = opened && this.subjects.byOpaque(opened.subject)?.keys;
-    const plain = keys && open(keys, opened);
+    const plain = keys && open(keys.key, opened);
     // Pointer "" is the whole of `data`: its JSON was sealed.
-    return plain !== undefined && opened!.pointer.length === 2 ? JSON.parse(plain) : plain;
+    return plain !== undefined && opened!.pointer === "" ? JSON.parse(plain) : plain;
   }
 
   /** Whether a sealed text was sealed for this place, and not copied here from another. Proven only for a text that opens. */
   isAt(text: string, stream: string, id: string, pointer: string): boolean {
     const opened = parts(text);
     if (!opened) return false;
-    return opened.pointer.subarray(2).toString() === pointer && Buffer.compare(opened.place, placeOf(stream, id)) === 0;
+    return opened.pointer === pointer && Buffer.compare(opened.place, placeOf(stream, id)) === 0;
   }
 
   /**

@@ -8,13 +8,17 @@ import { Buffer } from "node:buffer";
 import { createHash, type Hash, hkdfSync } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { KeyDatabase } from "./database.ts";
+import { Gcm } from "./gcm.ts";
 
-/** Keys held in memory; a further one is read again from the file, about 50 µs. */
-export const SUBJECTS_CACHED_MAX = 8_192;
+/** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
+export const SUBJECTS_CACHED_MAX = 4_096;
+export const IDENTIFIERS_CACHED_MAX = 16_384;
 
 /** What seals and opens the texts of one person. */
 export interface SubjectKeys {
-  readonly cipher: Uint8Array;
+  readonly key: Uint8Array;
+  /** AES-256-GCM under `key`. */
+  readonly gcm: Gcm;
   /** Key of the nonces, and HMAC-SHA-256 (RFC 2104) under it as far as it does not depend on the message. */
   readonly nonce: Uint8Array;
   readonly inner: Hash;
@@ -36,8 +40,11 @@ export const isOpaque = (text: string): boolean => OPAQUE.test(text);
 export const normalised = (identifier: string): string => identifier.trim().normalize("NFC").toLowerCase();
 
 export class Subjects {
-  private readonly byId = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
-  private readonly byIdentifier = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
+  private readonly byId = new LRUCache<string, Subject>({
+    max: SUBJECTS_CACHED_MAX,
+    dispose: (subject) => subject.keys?.gcm.close(),
+  });
+  private readonly idOf = new LRUCache<string, string>({ max: IDENTIFIERS_CACHED_MAX });
 
   constructor(private readonly db: KeyDatabase) {
     db.whenChanged(() => this.forget());
@@ -45,11 +52,13 @@ export class Subjects {
 
   /** Who is meant by an opaque id or an identifier; `undefined` when nothing is known of them. */
   find(identifier: string): Subject | undefined {
-    const known = this.byIdentifier.get(identifier);
-    if (known) return known;
-    const subject = isOpaque(identifier) ? this.byOpaque(identifier) : this.byLookup(identifier);
-    if (subject) this.byIdentifier.set(identifier, subject);
-    return subject;
+    if (isOpaque(identifier)) return this.byOpaque(identifier);
+    const known = this.idOf.get(identifier);
+    if (known) return this.byOpaque(known);
+    const row = this.db.read("look up a subject", () => this.db.get(LOOK_UP, this.lookup(identifier)));
+    if (!row) return undefined;
+    this.idOf.set(identifier, row.subject as string);
+    return this.byOpaque(row.subject as string);
   }
 
   /** By opaque id alone. */
@@ -64,14 +73,6 @@ export class Subjects {
     };
     this.byId.set(id, subject);
     return subject;
-  }
-
-  private byLookup(identifier: string): Subject | undefined {
-    const row = this.db.read(
-      "look up a subject",
-      () => this.db.get("SELECT subject FROM identifiers WHERE lookup = ?", this.lookup(identifier)),
-    );
-    return row && this.byOpaque(row.subject as string);
   }
 
   private lookup(identifier: string): Uint8Array {
@@ -112,7 +113,7 @@ export class Subjects {
 
   keep(made: ReadonlyMap<string, Subject>): void {
     for (const [identifier, subject] of made) {
-      this.byIdentifier.set(identifier, subject);
+      this.idOf.set(identifier, subject.id);
       this.byId.set(subject.id, subject);
     }
   }
@@ -151,19 +152,18 @@ export class Subjects {
 
   forget(): void {
     this.byId.clear();
-    this.byIdentifier.clear();
+    this.idOf.clear();
   }
 }
 
-const derive = (key: Uint8Array): SubjectKeys => {
-  const cipher = new Uint8Array(hkdfSync("sha256", key, "", "daybook seal 1", 32));
-  const nonce = new Uint8Array(hkdfSync("sha256", key, "", "daybook nonce 1", 32));
-  return {
-    cipher,
-    nonce,
-    inner: createHash("sha256").update(padded(nonce, 0x36)),
-    outer: createHash("sha256").update(padded(nonce, 0x5c)),
-  };
+const LOOK_UP = "SELECT subject FROM identifiers WHERE lookup = ?";
+
+const derive = (secret: Uint8Array): SubjectKeys => {
+  const key = new Uint8Array(hkdfSync("sha256", secret, "", "daybook seal 1", 32));
+  const nonce = new Uint8Array(hkdfSync("sha256", secret, "", "daybook nonce 1", 32));
+  const inner = createHash("sha256").update(padded(nonce, 0x36));
+  const outer = createHash("sha256").update(padded(nonce, 0x5c));
+  return { key, gcm: new Gcm(key), nonce, inner, outer };
 };
 
 const padded = (key: Uint8Array, pad: number): Uint8Array => {
