@@ -120,8 +120,8 @@ export interface Views {
   note(key: string): unknown;
   /** JSON values; `undefined` removes the note. */
   setNote(key: string, value: unknown): void;
-  /** Several notes in one transaction, so that a follower's states and cursor never disagree. Without it they are set in order. */
-  setNotes?(entries: readonly (readonly [string, unknown])[]): void;
+  /** Several notes in one transaction, so that a follower's states and cursor never disagree. */
+  setNotes(entries: readonly (readonly [string, unknown])[]): void;
   notes(prefix: string, limit: number): readonly (readonly [string, unknown])[];
   /** Bytes on disk, 0 when there is none. */
   bytes(): number;

@@ -1,0 +1,178 @@
+/**
+ * Decisions that are not in the log yet: commands decided one after another on a state that evolves as they are, so that
+ * their facts can be appended together. When the append fails the draft is forgotten and nothing has happened.
+ */
+import type { FactType, StreamId } from "../../events/event.ts";
+import type { KernelFact } from "../../events/kernel.ts";
+import type { NewEvent } from "../../events/log.ts";
+import { LIMITS } from "../../events/log.ts";
+import type { Actor, Decision, Timer } from "../types.ts";
+import type { Outcome } from "./daybook.ts";
+import type { Held, Timers } from "./held.ts";
+import { timed } from "./held.ts";
+import { instant } from "./instant.ts";
+import type { Due, Message } from "./message.ts";
+
+/** Timers of one entity that stand at a time; a decision that sets more is a fault of its decider. */
+export const TIMERS_MAX = 1_000;
+
+/** Replaces personal fields by their sealed form, synchronously; the same fact again gives the same bytes. */
+export type Seal = (type: string, stream: StreamId, id: string, time: string, data: unknown) => unknown;
+
+/** What the draft must know of the actor's facts: version of the shape, and whether `evolve` hears of it. */
+export type FactKinds = (type: string) => { readonly version: number; readonly evolves: boolean };
+
+export type Answer =
+  /** `first` and `count`: which of the draft's events are its own. */
+  | { readonly message: Message; readonly is: "accepted"; readonly first: number; readonly count: number }
+  /** The same command id again, within the draft. */
+  | { readonly message: Message; readonly is: "same"; readonly as: Answer }
+  | { readonly message: Message; readonly is: "settled"; readonly outcome: Outcome };
+
+export interface DraftOf {
+  readonly stream: StreamId;
+  readonly actor: Actor;
+  readonly kinds: FactKinds;
+  readonly seal: Seal | undefined;
+}
+
+export class Draft {
+  readonly events: NewEvent[] = [];
+  readonly answers: Answer[] = [];
+  private byKey: Map<string, Answer> | undefined;
+
+  constructor(private readonly of: DraftOf, public held: Held) {}
+
+  /** The answer that the same command id has in this draft already. */
+  earlier(key: string): Answer | undefined {
+    return this.byKey?.get(key);
+  }
+
+  /**
+   * Decides one command on the state so far. False when its facts do not fit any more, and nothing has changed. Throws
+   * what the decider throws, and `RangeError` for a decision that is over the log's limits by itself.
+   */
+  decide(message: Message): boolean {
+    const decision = message.due?.undeliverable
+      ? UNDELIVERABLE
+      : this.of.actor.decide(this.held.state, message.command, message.context);
+    if (!decision.ok && !message.due) {
+      const { code, because } = decision.rejection;
+      this.settle(message, { is: "rejected", code, because, revision: this.held.revision });
+      return true;
+    }
+    const page = new Page(this.of, this.held, message);
+    if (message.due) page.fired(message.due, decision);
+    if (decision.ok) {
+      for (const fact of decision.facts) page.fact(fact.type, fact.data);
+      if (decision.timers) { for (const timer of decision.timers) page.timer(timer); }
+    }
+    const count = page.events.length;
+    if (count > LIMITS.append_events_max) {
+      throw new RangeError(`a decision has at most ${LIMITS.append_events_max} facts, this one ${count}`);
+    }
+    if (this.events.length + count > LIMITS.append_events_max) return false;
+    const answer: Answer = { message, is: "accepted", first: this.events.length, count };
+    this.answers.push(answer);
+    this.held = page.held;
+    for (const event of page.events) this.events.push(event);
+    if (message.digest !== undefined) (this.byKey ??= new Map()).set(message.key, answer);
+    return true;
+  }
+
+  settle(message: Message, outcome: Outcome): void {
+    this.answers.push({ message, is: "settled", outcome });
+  }
+
+  same(message: Message, as: Answer): void {
+    this.answers.push({ message, is: "same", as });
+  }
+}
+
+const UNDELIVERABLE: Decision<never> = { ok: false, rejection: { code: "undeliverable", because: "" } };
+
+/** One decision's events, and the state after them. */
+class Page {
+  readonly events: NewEvent[] = [];
+  private readonly time: string;
+  private state: unknown;
+  private revision: number;
+  private last: string;
+  private timers: Timers;
+
+  constructor(private readonly of: DraftOf, held: Held, private readonly message: Message) {
+    this.time = instant(message.context.at);
+    ({ state: this.state, revision: this.revision, last: this.last, timers: this.timers } = held);
+  }
+
+  get held(): Held {
+    const { state, revision, last, timers } = this;
+    return { state, revision, last, timers };
+  }
+
+  fact(type: string, data: unknown): void {
+    const { version, evolves } = this.of.kinds(type);
+    const sealed = this.add(type, version, data);
+    if (evolves) this.state = this.of.actor.evolve(this.state, { type: type as FactType, data: sealed });
+  }
+
+  timer(timer: Timer): void {
+    if ("cancel" in timer) {
+      if (this.timers.has(timer.cancel)) {
+        this.kernel({ type: "kernel.timer.cancelled", data: { name: timer.cancel } });
+      }
+      return;
+    }
+    const { set: name, at, command } = timer;
+    if (this.timers.size >= TIMERS_MAX && !this.timers.has(name)) {
+      throw new RangeError(`an entity has at most ${TIMERS_MAX} timers`);
+    }
+    const { type, data } = command;
+    this.kernel({ type: "kernel.timer.set", data: { name, at: instant(at), command: { type, data: data as never } } });
+  }
+
+  fired({ name, set, undeliverable }: Due, decision: Decision): void {
+    if (undeliverable) this.kernel({ type: "kernel.timer.fired", data: { name, set, outcome: "undeliverable" } });
+    else if (decision.ok) this.kernel({ type: "kernel.timer.fired", data: { name, set, outcome: "accepted" } });
+    else {
+      const { code } = decision.rejection;
+      this.kernel({ type: "kernel.timer.fired", data: { name, set, outcome: "rejected", code } });
+    }
+  }
+
+  private kernel(fact: KernelFact): void {
+    this.add(fact.type, 1, fact.data);
+    this.timers = timed(this.timers, fact, this.revision);
+  }
+
+  /** The event of a fact, and the data as it will be read back. */
+  private add(type: string, version: number, plain: unknown): unknown {
+    const { of: { stream, seal }, message: { ask, key, digest }, time } = this;
+    const index = this.events.length;
+    const id = `${key}/${index}`;
+    const data = seal ? seal(type, stream, id, time, plain) : plain;
+    const { by: { authtype, authid }, causationid, correlationid, traceparent } = ask;
+    const event: { -readonly [K in keyof NewEvent]: NewEvent[K] } = {
+      id,
+      source: stream,
+      type,
+      time,
+      timeGiven: false,
+      stream,
+      version,
+      authtype,
+      authid,
+      data,
+    };
+    if (causationid !== undefined) event.causationid = causationid;
+    if (correlationid !== undefined) event.correlationid = correlationid;
+    // Facts of one command belong together even when the caller says nothing.
+    else if (index > 0) event.correlationid = `${key}/0`;
+    if (traceparent !== undefined) event.traceparent = traceparent;
+    if (digest !== undefined && index === 0) event.extensions = { commanddigest: digest };
+    this.events.push(event);
+    this.revision++;
+    this.last = id;
+    return data;
+  }
+}

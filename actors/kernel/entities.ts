@@ -1,0 +1,387 @@
+/**
+ * All entities of all actors: finds or wakes the one a command is for, keeps those in use in memory, and lets the others
+ * go. A child of the supervision tree: while it runs it takes work, and stopping it drains what was taken.
+ */
+import { canonical, CanonicalError } from "../../events/canonical.ts";
+import type { Catalogue } from "../../events/catalogue.ts";
+import type { StreamId } from "../../events/event.ts";
+import { LIMITS } from "../../events/log.ts";
+import type { Actor, Command } from "../types.ts";
+import { causeOf } from "./cause.ts";
+import type { Child, Self } from "./child.ts";
+import type { Ask, Issue, Outcome, Principal } from "./daybook.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { FactKinds, Seal } from "./draft.ts";
+import type { Household } from "./entity.ts";
+import { ENTITY, Entity } from "./entity.ts";
+import type { Held } from "./held.ts";
+import type { Due } from "./message.ts";
+import { Door, Message, unavailable } from "./message.ts";
+import type { Recorder } from "./recorder.ts";
+import { Snapshots } from "./snapshots.ts";
+import type { World } from "./world.ts";
+
+export const ENTITIES = {
+  /** Entities in memory; beyond it the one longest unused goes, and when all are busy a new one is refused. */
+  resident_max: 10_000,
+  /** Messages that wait, over all entities. */
+  waiting_max: 100_000,
+  /** An entity unused for so long is passivated. */
+  idle_ms: 60_000,
+  /** How long a caller waits who does not say. */
+  deadline_ms: 5_000,
+  /** How long stopping may take to drain what was taken. */
+  grace_ms: 10_000,
+  /** Busy entities passed over in search of one to let go. */
+  passed_over_max: 64,
+} as const;
+
+export interface EntitiesOptions {
+  readonly world: World;
+  readonly catalogue: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly recorder: Recorder;
+  readonly seal?: Seal;
+  /** Of a command's content, kept beside its facts to tell a repeat from a clash; default SHA-256. Keyed, it gives nothing away. */
+  readonly digest?: (text: string) => string;
+  readonly bounds?: Partial<{ readonly [K in keyof typeof ENTITIES]: number }>;
+}
+
+/** A timer that came due, as its follower knows it. */
+export interface DueTimer extends Due {
+  readonly stream: StreamId;
+  readonly position: number;
+  readonly command: Command;
+  readonly causationid: string;
+  readonly correlationid: string;
+}
+
+interface Known {
+  readonly actor: Actor;
+  readonly schema: Actor["commands"][keyof Actor["commands"]];
+  readonly kinds: FactKinds;
+}
+
+const KERNEL: Principal = { authtype: "system", authid: "kernel" };
+
+export class Entities implements Child, Household {
+  readonly id = "entities";
+  readonly restart = "permanent";
+  readonly grace: number;
+  readonly log;
+  readonly clock;
+  readonly snapshots: Snapshots;
+  /** Since the beginning: woken, let go, races lost to other writers. */
+  readonly counts = { activations: 0, passivations: 0, races_lost: 0, faults: 0 };
+  private readonly commands = new Map<string, Known>();
+  private readonly entities = new Map<string, Entity>();
+  private readonly deadlines: Deadlines;
+  private readonly bounds: { readonly [K in keyof typeof ENTITIES]: number };
+  private oldest: Entity | undefined;
+  private newest: Entity | undefined;
+  private sweeps = 0;
+  private cancelSweep: (() => void) | undefined;
+  private busy = 0;
+  private waiting = 0;
+  private stopping = false;
+  private drained: (() => void) | undefined;
+  private path = "entities";
+  private issued = 0;
+  private readonly run_id: string;
+
+  constructor(private readonly options: EntitiesOptions) {
+    const { world, actors, catalogue, bounds } = options;
+    this.bounds = { ...ENTITIES, ...bounds };
+    this.grace = this.bounds.grace_ms;
+    this.log = world.log;
+    this.clock = world.clock;
+    this.snapshots = new Snapshots(world);
+    this.deadlines = new Deadlines(world.clock);
+    this.run_id = world.random.id();
+    for (const actor of actors) {
+      const kinds = kindsOf(actor, catalogue);
+      for (const [type, schema] of Object.entries(actor.commands)) {
+        if (this.commands.has(type)) throw new TypeError(`Two actors take the command "${type}"`);
+        this.commands.set(type, { actor, schema, kinds });
+      }
+    }
+  }
+
+  /** Entities in memory. */
+  get resident(): number {
+    return this.entities.size;
+  }
+
+  /** Messages that wait in mailboxes, over all entities. */
+  get depth(): number {
+    return this.waiting;
+  }
+
+  /** What is held of an entity in memory now; for tests and diagnosis. */
+  held(stream: StreamId): Held | undefined {
+    return this.entities.get(stream)?.state;
+  }
+
+  /**
+   * Decides a command. Everything a caller can bring about is an `Outcome`; it rejects with `EntityFault` on a bug in the
+   * domain's code, and the command may or may not be repeated then with the same result.
+   */
+  ask(ask: Ask): Promise<Outcome> {
+    const known = this.commands.get(ask.type);
+    if (!known) return Promise.resolve({ is: "unknown_command" });
+    if (this.stopping) return Promise.resolve(unavailable("stopping"));
+    const parsed = known.schema.safeParse(ask.data);
+    if (!parsed.success) return Promise.resolve({ is: "invalid", issues: parsed.error.issues.map(issueOf) });
+    const named = ask.command !== undefined;
+    const key = named ? `${ask.by.authid}:${ask.command}` : `${ask.by.authid}:${this.run_id}.${++this.issued}`;
+    let digest: string | undefined;
+    if (named) {
+      const issue = commandIssue(ask.command!, key);
+      if (issue) return Promise.resolve({ is: "invalid", issues: [issue] });
+      try {
+        digest = this.digest(ask);
+      } catch (error) {
+        if (!(error instanceof CanonicalError)) throw error;
+        return Promise.resolve({ is: "invalid", issues: [{ path: error.path.replace(/^\/data/, ""), message: error.message }] });
+      }
+    }
+    return this.deliver(known, ask, { type: ask.type, data: parsed.data }, key, digest, undefined);
+  }
+
+  /**
+   * A timer came due. `accepted` when that is recorded, or it does not stand any more; else `unavailable`. Rejects with
+   * `EntityFault` when the decider fails; then it can be sent again as `undeliverable`.
+   */
+  fire(timer: DueTimer): Promise<Outcome> {
+    const { stream, name, set, position, command, causationid, correlationid } = timer;
+    const slash = stream.indexOf("/");
+    const ask: Ask = {
+      type: command.type,
+      id: stream.slice(slash + 1),
+      data: command.data,
+      by: KERNEL,
+      causationid,
+      correlationid,
+      deadline: this.bounds.deadline_ms,
+    };
+    const known = this.commands.get(command.type) ?? this.anyOf(stream.slice(0, slash));
+    if (!known) return Promise.resolve({ is: "unknown_command" });
+    if (this.stopping) return Promise.resolve(unavailable("stopping"));
+    const parsed = known.schema.safeParse(command.data);
+    const undeliverable = timer.undeliverable || !this.commands.has(command.type) || !parsed.success;
+    const due = { name, set, undeliverable };
+    return this.deliver(
+      known,
+      ask,
+      parsed.success ? { ...command, data: parsed.data } : command,
+      `kernel:timer:${position}`,
+      undefined,
+      due,
+    );
+  }
+
+  /** Takes work until the signal aborts; then drains what was taken and leaves snapshots behind. */
+  async run(signal: AbortSignal, self?: Self): Promise<void> {
+    this.path = self?.path ?? this.id;
+    this.stopping = false;
+    if (!signal.aborted) {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    }
+    this.stopping = true;
+    if (this.busy > 0) await new Promise<void>((resolve) => this.drained = resolve);
+    this.cancelSweep?.();
+    this.cancelSweep = undefined;
+    for (const entity of [...this.entities.values()]) this.letGo(entity);
+    this.snapshots.flush();
+    this.deadlines.close();
+  }
+
+  turned(entity: Entity, busy: boolean): void {
+    this.busy += busy ? 1 : -1;
+    if (busy) this.touch(entity);
+    else if (this.busy === 0) this.drained?.();
+  }
+
+  left(): void {
+    this.waiting--;
+  }
+
+  lost(): void {
+    this.counts.races_lost++;
+  }
+
+  crashed(entity: Entity, error: unknown): void {
+    this.counts.faults++;
+    const cause = causeOf(error);
+    const child = this.childOf(entity);
+    this.options.recorder.record({ type: "kernel.child.crashed", data: { child, cause, ran_ms: 0 } }, {
+      child,
+      cause,
+      stream: `kernel/${this.path}`,
+    });
+  }
+
+  gaveUp(entity: Entity, error: unknown): void {
+    const cause = causeOf(error);
+    const child = this.childOf(entity);
+    const data = { child, because: child, cause, max: ENTITY.loads_max, within_ms: ENTITY.down_ms };
+    this.options.recorder.record({ type: "kernel.child.gave_up", data }, {
+      child,
+      cause,
+      stream: `kernel/${this.path}`,
+    });
+  }
+
+  restarted(entity: Entity): void {
+    const child = this.childOf(entity);
+    const data = { child, kind: "worker" as const, order: 0, because: child, restarts: 1 };
+    this.options.recorder.record({ type: "kernel.child.restarted", data }, { child, stream: `kernel/${this.path}` });
+  }
+
+  private deliver(
+    known: Known,
+    ask: Ask,
+    command: Command,
+    key: string,
+    digest: string | undefined,
+    due: Due | undefined,
+  ): Promise<Outcome> {
+    const { world } = this.options;
+    const found = this.entity(known, ask.id);
+    if (!(found instanceof Entity)) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const door = new Door(this.clock.now(), ask.by.authid, ask.id, world.random);
+      const message = new Message(command, door, ask, key, digest, due, this.deadlines, resolve, reject);
+      if (this.waiting >= this.bounds.waiting_max || !found.offer(message)) return resolve(unavailable("mailbox_full"));
+      this.waiting++;
+      this.deadlines.set(message, ask.deadline ?? this.bounds.deadline_ms);
+    });
+  }
+
+  /** The entity in memory, woken if need be; or why it cannot be. */
+  private entity({ actor, kinds }: Known, id: string): Entity | Outcome {
+    const stream: StreamId = `${actor.domain}/${id}`;
+    const resident = this.entities.get(stream);
+    if (resident) return resident;
+    const message = streamFault(stream, id);
+    if (message) return { is: "invalid", issues: [{ path: "", message }] };
+    if (this.entities.size >= this.bounds.resident_max && !this.makeRoom()) return unavailable("mailbox_full");
+    const entity = new Entity({ stream, actor, kinds, seal: this.options.seal }, this);
+    this.entities.set(stream, entity);
+    this.counts.activations++;
+    this.touch(entity);
+    this.cancelSweep ??= this.clock.schedule(this.bounds.idle_ms / SWEEPS_PER_IDLE, () => this.sweep());
+    return entity;
+  }
+
+  /** Any command of the domain will do where the actor is wanted and not what it decides. */
+  private anyOf(domain: string): Known | undefined {
+    for (const known of this.commands.values()) if (known.actor.domain === domain) return known;
+    return undefined;
+  }
+
+  private digest({ type, data, expected }: Ask): string {
+    const text = canonical({ type, data, expected });
+    return this.options.digest?.(text) ?? this.options.world.hash.sha256(text);
+  }
+
+  /** Makes an entity the newest in the order of use. */
+  private touch(entity: Entity): void {
+    entity.used = this.sweeps;
+    if (this.newest === entity) return;
+    this.unlink(entity);
+    entity.older = this.newest;
+    if (this.newest) this.newest.newer = entity;
+    else this.oldest = entity;
+    this.newest = entity;
+  }
+
+  private unlink(entity: Entity): void {
+    const { older, newer } = entity;
+    if (older) older.newer = newer;
+    else if (this.oldest === entity) this.oldest = newer;
+    if (newer) newer.older = older;
+    else if (this.newest === entity) this.newest = older;
+    entity.older = entity.newer = undefined;
+  }
+
+  /** Passivates. Only ever an idle entity: nothing waits for it and nothing of it is on its way. */
+  private letGo(entity: Entity): boolean {
+    if (!entity.idle) return false;
+    entity.passivate();
+    this.unlink(entity);
+    this.entities.delete(entity.stream);
+    this.counts.passivations++;
+    return true;
+  }
+
+  private makeRoom(): boolean {
+    let entity = this.oldest;
+    for (let i = 0; entity && i < this.bounds.passed_over_max; i++) {
+      if (this.letGo(entity)) return true;
+      entity = entity.newer;
+    }
+    return false;
+  }
+
+  /** Lets go of what was not used for the idle time. */
+  private sweep(): void {
+    this.sweeps++;
+    for (let entity = this.oldest; entity && this.sweeps - entity.used > SWEEPS_PER_IDLE;) {
+      const { newer } = entity;
+      this.letGo(entity);
+      entity = newer;
+    }
+    const again = this.entities.size > 0;
+    this.cancelSweep = again
+      ? this.clock.schedule(this.bounds.idle_ms / SWEEPS_PER_IDLE, () => this.sweep())
+      : undefined;
+  }
+
+  private childOf({ stream }: Entity): string {
+    return `${this.path}:${stream}`.slice(0, 400).toWellFormed();
+  }
+}
+
+const SWEEPS_PER_IDLE = 4;
+/** Room for the index behind the command's key. */
+const KEY_BYTES_MAX = LIMITS.attribute_bytes_max - 8;
+
+const kindsOf = (actor: Actor, catalogue: Catalogue): FactKinds => {
+  const kinds = new Map<string, ReturnType<FactKinds>>();
+  return (type) => {
+    let kind = kinds.get(type);
+    if (!kind) {
+      const spec = catalogue.spec(type);
+      if (!spec) throw new TypeError(`the catalogue has no fact "${type}"`);
+      kind = { version: spec.version ?? 1, evolves: (actor.facts as readonly string[]).includes(type) };
+      kinds.set(type, kind);
+    }
+    return kind;
+  };
+};
+
+const issueOf = ({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): Issue => ({
+  path: path.map((step) => "/" + String(step).replaceAll("~", "~0").replaceAll("/", "~1")).join(""),
+  message,
+});
+
+const PRINTABLE = /^[^\p{Cc}\p{Cs}]+$/u;
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
+
+const streamFault = (stream: string, id: string): string | undefined => {
+  if (id === "") return "the entity's id must not be empty";
+  if (!PRINTABLE.test(id)) return "the entity's id must be printable";
+  if (bytesOf(stream) > LIMITS.stream_bytes_max) {
+    return `domain and id together have at most ${LIMITS.stream_bytes_max} bytes`;
+  }
+  return undefined;
+};
+
+const commandIssue = (command: string, key: string): Issue | undefined => {
+  if (command !== "" && PRINTABLE.test(command) && bytesOf(key) <= KEY_BYTES_MAX) return undefined;
+  return {
+    path: "",
+    message: `the command's id must be printable and, with the caller's, have 1 to ${KEY_BYTES_MAX} bytes`,
+  };
+};
