@@ -4,6 +4,7 @@
  */
 import { isAbsolute, resolve } from "node:path";
 import type { ExitCode, Runtime } from "./runtime.ts";
+import type { Settings } from "./settings.ts";
 
 /** Wrong usage: one clear line for the person who typed it; exit code 2. */
 export class Usage extends Error {
@@ -25,6 +26,8 @@ export interface Call {
   readonly json: boolean;
   /** Relative paths start here. */
   readonly cwd: string;
+  /** Of commands whose needs depend on it. */
+  readonly settings?: Settings;
 }
 
 /** What may be touched: exactly the arguments of Deno's `--allow-*` flags. */
@@ -33,6 +36,10 @@ export interface Grants {
   readonly write: readonly string[];
   readonly net: readonly string[];
   readonly run: readonly string[];
+  /** Variables beyond those that are always granted. */
+  readonly env: readonly string[];
+  /** May start this program once more, because what else it needs is not known yet. */
+  readonly again?: true;
 }
 
 export type Run = (call: Call, runtime: Runtime) => Promise<ExitCode>;

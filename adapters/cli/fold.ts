@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { canonical } from "../../events/canonical.ts";
 import { RowsDigest } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
-import type { Projection } from "../../projections/projection.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
 import { compareText } from "../../projections/query.ts";
 import type { ViewChange, Views } from "../../projections/views.ts";
 import type { OnProgress, Reader } from "./runtime.ts";
@@ -41,7 +41,7 @@ class Rows {
 /** Each projection over the first `until` events of its own; the log is read once. */
 export const fold = (
   reader: Reader,
-  wanted: readonly { readonly projection: Projection; readonly until: number }[],
+  wanted: readonly { readonly projection: AnyProjection; readonly until: number }[],
   progress: OnProgress,
 ): readonly Folded[] => {
   const folds = wanted.map(({ projection, until }) => {
@@ -66,7 +66,7 @@ export const fold = (
 /** Builds one view from the beginning into `scratch`, with its history, so that it can be asked like a stored one. */
 export const build = (
   reader: Reader,
-  projection: Projection,
+  projection: AnyProjection,
   { scratch, until, progress }: { scratch: Views; until: number; progress: OnProgress },
 ): void => {
   const store = scratch.open(projection);

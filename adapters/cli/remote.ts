@@ -6,7 +6,7 @@ import type { Receipt } from "../../events/log.ts";
 import type { ViewPage, ViewQuery } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import type { Remote } from "./runtime.ts";
-import { SOCKET_HOST, socketOf } from "./table.ts";
+import { SOCKET_HOST, socketOf } from "./grants.ts";
 
 const BASE = `http://${SOCKET_HOST}`;
 // A request body has at most 1 MiB (DESIGN section 7); what is more goes as several requests, each all or none.

@@ -6,8 +6,10 @@ import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } fro
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
-import type { Projection } from "../../projections/projection.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
+
+import type { Settings } from "./settings.ts";
 
 /** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -111,11 +113,7 @@ export type Target = Pick<Daybook, "ingest" | "ask">;
 
 export interface ServeOptions {
   readonly data: string;
-  readonly host: string;
-  readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Address of the one proxy whose `Forwarded` is believed. */
-  readonly behindProxy?: string;
+  readonly settings: Settings;
 }
 
 export interface Serving {
@@ -124,12 +122,6 @@ export interface Serving {
   readonly firstToken?: string;
   /** No new requests; those under way are answered. */
   stop(): Promise<void>;
-}
-
-export interface OpenOptions {
-  readonly profile?: string;
-  /** Path of the configuration. */
-  readonly config?: string;
 }
 
 /** Outcome of `import git`. */
@@ -186,7 +178,7 @@ export interface Runtime {
   /** Version of the program. */
   readonly version: string;
   /** Takes the writer lock and starts everything. `LogFault` `locked` when another process has it. `:memory:` leaves nothing behind. */
-  open(data: string, options?: OpenOptions): Promise<Daybook>;
+  open(data: string, settings?: Settings): Promise<Daybook>;
   serve(daybook: Daybook, options: ServeOptions): Promise<Serving>;
   /** Undefined when no process answers on the folder's socket. */
   remote(data: string): Promise<Remote | undefined>;
@@ -197,7 +189,7 @@ export interface Runtime {
   /** Empty views that are gone when closed, to fold into. */
   scratch(): Promise<Views>;
   edge(data: string): Promise<Edge>;
-  projections(): Promise<readonly Projection[]>;
+  projections(): Promise<readonly AnyProjection[]>;
   /** The tokens are in a database of their own, so this goes beside a running server too; it takes notice within a second. */
   tokens(data: string): Promise<Tokens>;
   importGit(

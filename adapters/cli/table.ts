@@ -2,9 +2,11 @@
  * Every command there is: what it is called, what it takes, an example, what it may touch, and where its code is. Help,
  * parsing, permissions and tests are derived from this table; the code is loaded when its command is called.
  */
-import { dirname, join } from "node:path";
 import type { Call, Grants, Run } from "./call.ts";
-import { list, pathOf, text } from "./call.ts";
+import { list, text } from "./call.ts";
+import type { Settings } from "./settings.ts";
+import { pointedAt } from "./settings.ts";
+import { address, files, HOST, PORT, reads, writes } from "./grants.ts";
 
 export interface CommandSpec {
   /** One or two words. */
@@ -18,24 +20,14 @@ export interface CommandSpec {
   readonly examples: readonly string[];
   /** Whether `--data :memory:` makes sense. */
   readonly memory?: true;
+  /** Whether what it needs depends on the configuration. */
+  readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
-  needs(call: Call): Partial<Grants>;
+  needs(call: Call, settings?: Settings): Partial<Grants>;
   load(): Promise<Run>;
 }
 
 const PERSONAL = { flags: "--personal", about: "show personal values in plain text (needs the keys in the folder)" };
-const reads = (call: Call): Partial<Grants> => ({ read: [call.data] });
-const writes = (call: Call): Partial<Grants> => ({ read: [call.data], write: [call.data] });
-const files = (call: Call, ...names: readonly (string | undefined)[]): readonly string[] =>
-  names.filter((name) => name !== undefined && name !== "-").map((name) => pathOf(call, name!));
-
-export const HOST = "127.0.0.1";
-export const PORT = 7373;
-
-/** `HOST:PORT` as Deno's permission flags write it. */
-export const address = (host: string, port: string | number): string =>
-  host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
-
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "start",
@@ -51,14 +43,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: ["start", "start --data /var/lib/daybook --port 8080", "start --data :memory: --port 0"],
     memory: true,
-    needs: (call) => {
-      const [cert, key, config] = [text(call, "tlsCert"), text(call, "tlsKey"), text(call, "config")];
-      const net = [address(text(call, "host") ?? HOST, text(call, "port") ?? PORT)];
-      return {
-        ...(call.data === ":memory:" ? {} : writes(call)),
-        read: [...(call.data === ":memory:" ? [] : [call.data]), ...files(call, cert, key, config)],
-        net,
-      };
+    configured: true,
+    needs: (call, settings) => {
+      const { host, port } = settings?.config.server ?? { host: HOST, port: PORT };
+      const { files: read, variables: env } = settings ? pointedAt(settings) : { files: [], variables: [] };
+      const kept = call.data === ":memory:" ? [] : [call.data];
+      return { read: [...kept, ...read], write: kept, net: [address(host, port)], env };
     },
     load: async () => (await import("./commands/start.ts")).start,
   },
@@ -287,29 +277,3 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import("./commands/token.ts")).revoke,
   },
 ];
-
-/** What `main.ts` may always read from the environment; everything else looks unset. */
-export const ENVIRONMENT = ["NO_COLOR", "DAYBOOK_DATA", "DAYBOOK_PASSPHRASE", "INIT_CWD"] as const;
-
-/** Name that stands in URLs over the socket; `.invalid` (RFC 6761 section 6.4) resolves nowhere, so the grant opens nothing. */
-export const SOCKET_HOST = "control.invalid";
-export const socketOf = (data: string): string => join(data, "control.sock");
-
-/** All that a call may touch: what its command needs, the configuration, and the socket of a server that may have the folder. */
-export const grantsOf = (
-  spec: CommandSpec,
-  call: Call,
-  house: { readonly config: string; readonly own: readonly string[] },
-): Grants => {
-  const { read = [], write = [], net = [], run = [] } = spec.needs(call);
-  const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
-  return {
-    read: [...new Set([...read, house.config, ...house.own, ...socket])],
-    write: [...new Set([...write, ...socket])],
-    net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
-    run,
-  };
-};
-
-/** The folder that has to be writable for a data folder to be made in it. */
-export const parentOf = (data: string): string => dirname(data);

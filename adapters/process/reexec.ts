@@ -12,10 +12,24 @@ export interface Permissions {
   readonly run: readonly string[];
   /** Variables that may be read; all others look unset. */
   readonly env: readonly string[];
+  /** May do the same once more. */
+  readonly again?: true;
 }
 
-/** Put before the arguments of the second process, so that a missing permission can never make a third. */
-export const GRANTED = "--granted";
+/** Put before the arguments with the number of the process in its chain, so that a missing permission cannot make one without end. */
+export const GENERATION = "--generation=";
+/** One that may read the configuration, and one that may do what it says. */
+export const GENERATIONS_MAX = 2;
+
+/** What is for us among the arguments, and the rest. */
+export const generationOf = (
+  args: readonly string[],
+): { readonly generation: number; readonly typed: readonly string[] } => {
+  const first = args[0];
+  return first?.startsWith(GENERATION)
+    ? { generation: Number(first.slice(GENERATION.length)), typed: args.slice(1) }
+    : { generation: 0, typed: args };
+};
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -24,21 +38,27 @@ export class Unsayable extends Error {
   override readonly name = "Unsayable";
 }
 
-/** Whether all of it is granted already. */
-export const granted = ({ read, write, net, run }: Permissions): boolean => {
+/** Whether all of it is granted already. Asks by name, so `env` has no patterns. */
+export const granted = ({ read, write, net, run, env }: Permissions): boolean => {
   const has = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.querySync(descriptor).state === "granted";
   return read.every((path) => has({ name: "read", path })) && write.every((path) => has({ name: "write", path })) &&
-    net.every((host) => has({ name: "net", host })) && run.every((command) => has({ name: "run", command }));
+    net.every((host) => has({ name: "net", host })) && run.every((command) => has({ name: "run", command })) &&
+    env.every((variable) => has({ name: "env", variable }));
 };
 
 /** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */
-export const argumentsOf = (main: string, args: readonly string[], permissions: Permissions): readonly string[] => {
+export const argumentsOf = (
+  main: string,
+  args: readonly string[],
+  { permissions, generation, self }: { permissions: Permissions; generation: number; self: string },
+): readonly string[] => {
   const flag = (name: string, values: readonly string[]): readonly string[] => {
     const comma = values.find((value) => value.includes(","));
     if (comma !== undefined) throw new Unsayable(`a path with a comma cannot be granted: ${comma}`);
     return values.length > 0 ? [`--allow-${name}=${values.join(",")}`] : [];
   };
-  const { read, write, net, run, env } = permissions;
+  const { read, write, net, env } = permissions;
+  const run = permissions.again ? [...permissions.run, self] : permissions.run;
   return [
     "run",
     "--quiet",
@@ -50,7 +70,7 @@ export const argumentsOf = (main: string, args: readonly string[], permissions: 
     "--ignore-env",
     ...flag("env", env),
     main,
-    GRANTED,
+    `${GENERATION}${generation}`,
     ...args,
   ];
 };

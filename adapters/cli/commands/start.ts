@@ -2,16 +2,17 @@
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Call, Run } from "../call.ts";
-import { pathOf, text, Usage, whole } from "../call.ts";
-import type { Runtime, ServeOptions, Serving } from "../runtime.ts";
-import { HOST, PORT } from "../table.ts";
+import { Usage } from "../call.ts";
+import type { Runtime, Serving } from "../runtime.ts";
+import type { Settings } from "../settings.ts";
 
 // Ctrl-C reaches us from the terminal and again from each process above that forwards it; what comes within this time is one wish.
 const ONE_WISH_MS = 1_000;
 
 export const start: Run = async (call, runtime) => {
   const { io, clock } = runtime;
-  const options = await optionsOf(call, runtime);
+  const settings = call.settings!;
+  refuseOpen(settings);
   let asked: number | undefined;
   let stop = () => {};
   const stopped = new Promise<void>((resolve) => stop = resolve);
@@ -25,10 +26,10 @@ export const start: Run = async (call, runtime) => {
     if (now - asked > ONE_WISH_MS) runtime.quit(3);
   });
   try {
-    const daybook = await runtime.open(call.data, { profile: text(call, "profile"), config: configOf(call) });
+    const daybook = await runtime.open(call.data, settings);
     try {
       if (asked !== undefined) return 0;
-      const serving = await runtime.serve(daybook, options);
+      const serving = await runtime.serve(daybook, { data: call.data, settings });
       if (call.data === ":memory:") io.err("in memory only: nothing is left when this process ends\n");
       await tellToken(serving, { call, runtime });
       io.out(
@@ -47,27 +48,10 @@ export const start: Run = async (call, runtime) => {
   }
 };
 
-const configOf = (call: Call): string | undefined => {
-  const config = text(call, "config");
-  return config === undefined ? undefined : pathOf(call, config);
-};
-
 /** Throws `Usage` for what must not be: another address than loopback in the clear. */
-const optionsOf = async (call: Call, { io }: Runtime): Promise<ServeOptions> => {
-  const host = text(call, "host") ?? HOST;
-  const [cert, key] = [text(call, "tlsCert"), text(call, "tlsKey")];
-  const behindProxy = text(call, "behindProxy");
-  if ((cert === undefined) !== (key === undefined)) throw new Usage("--tls-cert and --tls-key go together");
-  if (behindProxy !== undefined && isIP(behindProxy) === 0) {
-    throw new Usage(`--behind-proxy takes the IP address of the proxy, not ${JSON.stringify(behindProxy)}`);
-  }
-  if (!isLoopback(host) && cert === undefined && behindProxy === undefined) {
-    throw new Usage(`--host ${host} is not loopback: give --tls-cert and --tls-key, or --behind-proxy ADDRESS`);
-  }
-  const tls = cert === undefined || key === undefined
-    ? undefined
-    : { cert: await io.readText(pathOf(call, cert)), key: await io.readText(pathOf(call, key)) };
-  return { data: call.data, host, port: whole(call, "port", { min: 0, max: 65_535 }) ?? PORT, tls, behindProxy };
+const refuseOpen = ({ config: { server } }: Settings): void => {
+  if (isLoopback(server.host) || server.tls.certificate !== null || server.behind_proxy !== null) return;
+  throw new Usage(`--host ${server.host} is not loopback: give --tls-cert and --tls-key, or --behind-proxy ADDRESS`);
 };
 
 /** 127.0.0.0/8, ::1 and the name localhost (RFC 6761 section 6.3). */

@@ -1,5 +1,5 @@
 /** `view`: rows of a view, now or as of then, whoever runs. */
-import type { Projection } from "../../../projections/projection.ts";
+import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import type { Row, ViewPage, ViewQuery } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
@@ -55,7 +55,7 @@ export const view: Run = async (call, runtime) => {
   }
 };
 
-const listViews = (projections: readonly Projection[], call: Call, { io }: Runtime): 0 => {
+const listViews = (projections: readonly AnyProjection[], call: Call, { io }: Runtime): 0 => {
   const views = projections.map(({ name, version, about, indexes = [] }) => ({
     name,
     version,
@@ -89,7 +89,7 @@ const queryOf = (call: Call): ViewQuery => {
 };
 
 const openSource = async (
-  projection: Projection,
+  projection: AnyProjection,
   { call, runtime, asked }: { call: Call; runtime: Runtime; asked?: { position: number } | { time: string } },
 ): Promise<Source & { readonly at?: number }> => {
   // A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs.

@@ -1,0 +1,51 @@
+/** What a call may touch, worked out before anything is opened. */
+import { join } from "node:path";
+import type { Call, Grants } from "./call.ts";
+import { pathOf } from "./call.ts";
+import type { Settings } from "./settings.ts";
+import type { CommandSpec } from "./table.ts";
+
+export const HOST = "127.0.0.1";
+export const PORT = 7373;
+
+/** `HOST:PORT` as Deno's permission flags write it. */
+export const address = (host: string, port: string | number): string =>
+  host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
+
+export const reads = (call: Call): Partial<Grants> => ({ read: [call.data] });
+export const writes = (call: Call): Partial<Grants> => ({ read: [call.data], write: [call.data] });
+/** Paths as typed, made absolute; `-` and what was not given left out. */
+export const files = (call: Call, ...names: readonly (string | undefined)[]): readonly string[] =>
+  names.filter((name) => name !== undefined && name !== "-").map((name) => pathOf(call, name!));
+
+/** What `main.ts` may always read from the environment; everything else looks unset. */
+export const ENVIRONMENT = ["NO_COLOR", "INIT_CWD", "DAYBOOK_*"] as const;
+
+/** Name that stands in URLs over the socket; `.invalid` (RFC 6761 section 6.4) resolves nowhere, so the grant opens nothing. */
+export const SOCKET_HOST = "control.invalid";
+export const socketOf = (data: string): string => join(data, "control.sock");
+
+/** What of the program itself is read while it runs; absolute. */
+export interface House {
+  /** The folder of the default configuration. */
+  readonly config: string;
+  readonly own: readonly string[];
+}
+
+/** All that a call may touch: what its command needs, the configuration, and the socket of a server that may have the folder. */
+export const grantsOf = (
+  spec: CommandSpec,
+  call: Call,
+  { house, settings }: { readonly house: House; readonly settings?: Settings },
+): Grants => {
+  const { read = [], write = [], net = [], run = [], env = [] } = spec.needs(call, settings);
+  const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
+  const config = settings ? [settings.file] : [];
+  return {
+    read: [...new Set([...read, house.config, ...config, ...house.own, ...socket])],
+    write: [...new Set([...write, ...socket])],
+    net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
+    run,
+    env,
+  };
+};

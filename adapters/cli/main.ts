@@ -1,0 +1,95 @@
+/**
+ * The command line from the first argument to the exit code: parse, see whether this process may do it, else let one that
+ * may, run.
+ */
+import type { Override } from "../../config/config.ts";
+import type { Call, Grants } from "./call.ts";
+import { pathOf, text, Usage } from "./call.ts";
+import type { House } from "./grants.ts";
+import { grantsOf } from "./grants.ts";
+import { parse } from "./parse.ts";
+import type { Place } from "./parse.ts";
+import { report, run } from "./run.ts";
+import type { ExitCode, Io, Runtime } from "./runtime.ts";
+import { OutputClosed } from "./runtime.ts";
+import type { Settings } from "./settings.ts";
+import { overridesOf } from "./settings.ts";
+import type { CommandSpec } from "./table.ts";
+
+export interface World {
+  readonly io: Io;
+  readonly place: Omit<Place, "cwd" | "env">;
+  readonly house: House;
+  /** Reads and checks the configuration: this file, which must be there, or else the default one, which need not. Throws `Usage`. */
+  settings(file: string | undefined, overrides: readonly Override[]): Promise<Settings>;
+  readonly permissions: {
+    granted(grants: Grants): boolean;
+    /** This program again with these permissions and arguments; its exit code. Absent in the last process of a chain. */
+    readonly again?: (grants: Grants, args: readonly string[]) => Promise<number>;
+  };
+  /** Called only when there is something to run. */
+  runtime(): Promise<Runtime>;
+}
+
+/** Never throws; says what is wrong in one line. */
+export const commandLine = async (args: readonly string[], world: World): Promise<number> => {
+  const { io, permissions } = world;
+  // Before the arguments are understood, whether a document is wanted can only be looked for.
+  const json = args.includes("--json");
+  try {
+    const parsed = parse(args, { ...world.place, cwd: io.cwd, env: io.env });
+    if (parsed.is === "text") {
+      io.out(parsed.text.endsWith("\n") ? parsed.text : `${parsed.text}\n`);
+      return 0;
+    }
+    const { spec, call } = parsed;
+    const { grants, settings } = await needed(spec, call, world);
+    if (settings !== undefined && permissions.granted(grants)) {
+      return await run(spec, { ...call, settings: settings || undefined }, await world.runtime());
+    }
+    if (permissions.again) return await permissions.again(grants, args);
+    return report(
+      {
+        exit: 3,
+        code: "not_permitted",
+        message: `${call.command} may not do what it must; run it as a task, or with ${flags(grants)}`,
+      },
+      call.json,
+      io,
+    );
+  } catch (error) {
+    return failed(error, { json, io });
+  }
+};
+
+/** What the call needs; `settings` is undefined when the configuration could not be looked at yet, and false when it does not matter. */
+const needed = async (
+  spec: CommandSpec,
+  call: Call,
+  world: World,
+): Promise<{ readonly grants: Grants; readonly settings: Settings | false | undefined }> => {
+  const { house, permissions } = world;
+  if (!spec.configured) return { grants: grantsOf(spec, call, { house }), settings: false };
+  const overrides = overridesOf(call);
+  const given = text(call, "config");
+  const file = given === undefined ? undefined : pathOf(call, given);
+  const look: Grants = { read: [file ?? house.config], write: [], net: [], run: [], env: [] };
+  if (!permissions.granted(look)) return { grants: { ...look, again: true }, settings: undefined };
+  const settings = await world.settings(file, overrides);
+  return { grants: grantsOf(spec, call, { house, settings }), settings };
+};
+
+/** The grants as flags, for whoever starts this program by hand. */
+const flags = ({ read, write, net, run }: Grants): string =>
+  [["read", read], ["write", write], ["net", net], ["run", run]].filter(([, values]) => values!.length > 0).map((
+    [name, values],
+  ) => `--allow-${name}=${values}`).join(" ");
+
+const failed = (error: unknown, { json, io }: { json: boolean; io: Io }): ExitCode => {
+  if (error instanceof OutputClosed) return 0;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Usage || (error instanceof Error && error.name === "Unsayable")) {
+    return report({ exit: 2, code: "usage", message }, json, io);
+  }
+  return report({ exit: 3, code: "unexpected", message: message.split("\n")[0]! }, json, io);
+};

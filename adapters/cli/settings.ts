@@ -1,0 +1,53 @@
+/** What flags and the configuration say together, and which files and variables that points at. */
+import { dirname, resolve } from "node:path";
+import type { Config, Override } from "../../config/config.ts";
+import type { Call } from "./call.ts";
+import { pathOf, text, Usage } from "./call.ts";
+
+/** Flags that say what the configuration also can; the flag wins. Paths are made absolute: they count from where they were typed. */
+export const overridesOf = (call: Call): readonly Override[] => {
+  const flags = ([
+    ["host", "--host", ["server", "host"]],
+    ["port", "--port", ["server", "port"]],
+    ["behindProxy", "--behind-proxy", ["server", "behind_proxy"]],
+    ["profile", "--profile", ["profile"]],
+  ] as const).flatMap(([option, name, path]): Override[] => {
+    const given = text(call, option);
+    return given === undefined ? [] : [{ name, path, text: given }];
+  });
+  const [cert, key] = [text(call, "tlsCert"), text(call, "tlsKey")];
+  if ((cert === undefined) !== (key === undefined)) throw new Usage("--tls-cert and --tls-key go together");
+  if (cert === undefined || key === undefined) return flags;
+  return [
+    ...flags,
+    { name: "--tls-cert", path: ["server", "tls", "certificate"], text: pathOf(call, cert) },
+    { name: "--tls-key", path: ["server", "tls", "key"], text: JSON.stringify({ file: pathOf(call, key) }) },
+  ];
+};
+
+/** The configuration of a process, with the file it came from: paths in it count from that file's folder. */
+export interface Settings {
+  readonly config: Config;
+  /** Absolute. */
+  readonly file: string;
+}
+
+/** Files and variables that a configuration points at; absolute. */
+export const pointedAt = (
+  { config, file }: Settings,
+): { readonly files: readonly string[]; readonly variables: readonly string[] } => {
+  const files = new Set<string>(), variables = new Set<string>();
+  const look = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { file: path, env } = value as { readonly file?: unknown; readonly env?: unknown };
+    if (typeof path === "string") files.add(inFolderOf(file, path));
+    if (typeof env === "string") variables.add(env);
+    for (const part of Object.values(value)) look(part);
+  };
+  look(config);
+  if (config.server.tls.certificate !== null) files.add(inFolderOf(file, config.server.tls.certificate));
+  return { files: [...files], variables: [...variables] };
+};
+
+/** A path in a configuration, absolute. */
+export const inFolderOf = (file: string, path: string): string => resolve(dirname(file), path);

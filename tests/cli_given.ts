@@ -1,0 +1,206 @@
+/** A command line in a world of its own: a small Daybook in memory, and everything that was printed. */
+import type { Daybook } from "../actors/kernel/daybook.ts";
+import { Usage } from "../adapters/cli/call.ts";
+import { commandLine } from "../adapters/cli/main.ts";
+import type { World } from "../adapters/cli/main.ts";
+import type { Io, Reader, Runtime, Token } from "../adapters/cli/runtime.ts";
+import { OutputClosed } from "../adapters/cli/runtime.ts";
+import { build } from "../adapters/cli/fold.ts";
+import { MemoryViews } from "../adapters/memory/views.ts";
+import { LogFault } from "../events/log.ts";
+import { parseConfig, problemText } from "../config/config.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { givenDaybook } from "./http_given.ts";
+import type { Given } from "./http_given.ts";
+
+export const NOW = "2026-11-20T09:00:00.000Z";
+
+export interface Typed {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Stage extends Given {
+  /** Replace any part of the world. */
+  readonly runtime: Partial<Runtime>;
+  readonly io: Partial<Io>;
+  readonly world: Partial<World>;
+  /** Path → content; what was written is here too. */
+  readonly files: Map<string, string>;
+  readonly tokens: Token[];
+  readonly env: Record<string, string>;
+  /** Folds the stored views up to this size. */
+  store(size?: number): void;
+  /** Types a command, with `--data /data` unless it has its own. */
+  type(...args: string[]): Promise<Typed>;
+  /** The document that `--json` printed. */
+  json<T = Record<string, unknown>>(...args: string[]): Promise<T & { readonly exit: number }>;
+}
+
+/** What a reader sees of the log in memory. */
+export const readerOf = (log: Daybook["log"]): Reader => ({
+  get size() {
+    return log.size;
+  },
+  indexed: 0,
+  read: (range) => log.read(range),
+  find: (source, id) => log.find(source, id),
+  entry: (position) => log.entry(position),
+  positionAt: (time) => log.positionAt(time),
+  checkpoint: () => log.checkpoint(),
+  bytes: () => 1_234,
+  close: () => Promise.resolve(),
+});
+
+export const givenStage = (): Stage => {
+  const given = givenDaybook();
+  const { daybook, log } = given;
+  let stored: MemoryViews | undefined;
+  const files = new Map<string, string>();
+  const tokens: Token[] = [];
+  const env: Record<string, string> = {};
+  const runtime: Partial<Runtime> = {};
+  const io: Partial<Io> = {};
+  const world: Partial<World> = {};
+  const reader = readerOf(log);
+  const store = (size = log.size) => {
+    stored = new MemoryViews();
+    for (const projection of daybook.projections) {
+      build(reader, projection, { scratch: stored, until: size, progress: () => {} });
+    }
+  };
+  const type = async (...args: string[]): Promise<Typed> => {
+    let [out, err] = ["", ""];
+    const fakeIo: Io = {
+      out: (text) => void (out += text),
+      err: (text) => void (err += text),
+      terminal: { out: false, err: false },
+      columns: 80,
+      env: (name) => env[name],
+      cwd: "/here",
+      readText: (path) =>
+        files.has(path)
+          ? Promise.resolve(files.get(path)!)
+          : Promise.reject(new Deno.errors.NotFound(`no such file: ${path}`)),
+      readInput: () => Promise.resolve(files.get("-") ?? ""),
+      writePrivate: (path, text) => Promise.resolve(void files.set(path, text)),
+      create: (path) =>
+        Promise.resolve({ write: (text) => void files.set(path, (files.get(path) ?? "") + text), close: () => {} }),
+      isEmpty: (path) => Promise.resolve(![...files.keys()].some((file) => file.startsWith(`${path}/`))),
+      onStop: () => () => {},
+      ...io,
+    };
+    const whole: Runtime = { ...fakeRuntime({ daybook, reader, tokens, io: fakeIo, views: () => stored }), ...runtime };
+    const code = await commandLine(
+      args.includes("--data") || args.length === 1 && ["import", "token", "help"].includes(args[0]!)
+        ? args
+        : [...args, "--data", "/data"],
+      {
+        io: fakeIo,
+        place: { data: "/here/.daybook", version: "1.2.3" },
+        house: { config: "/house/config", own: [] },
+        settings(file, overrides) {
+          const parsed = parseConfig(
+            file === undefined ? "" : files.get(file) ?? "",
+            file ?? "daybook.yaml",
+            {},
+            overrides,
+          );
+          if (!parsed.ok) return Promise.reject(new Usage(parsed.problems.map(problemText).join("; ")));
+          return Promise.resolve({ config: parsed.config, file: file ?? "/house/config/daybook.yaml" });
+        },
+        permissions: { granted: () => true },
+        runtime: () => Promise.resolve(whole),
+        ...world,
+      },
+    );
+    return { code, out, err };
+  };
+  return {
+    ...given,
+    runtime,
+    io,
+    world,
+    files,
+    tokens,
+    env,
+    store,
+    type,
+    async json(...args) {
+      const { code, out } = await type(...args, "--json");
+      return { ...JSON.parse(out), exit: code };
+    },
+  };
+};
+
+const fakeRuntime = (
+  { daybook, reader, tokens, io, views }: {
+    daybook: Daybook;
+    reader: Reader;
+    tokens: Token[];
+    io: Io;
+    views: () => MemoryViews | undefined;
+  },
+): Runtime => {
+  const none = (what: string) => () => Promise.reject(new Error(`${what} is not given in this test`));
+  return {
+    io,
+    clock: systemClock,
+    version: "1.2.3",
+    quit: (code) => {
+      throw new Error(`quit ${code}`);
+    },
+    // One test may open it again and again.
+    open: () => Promise.resolve({ ...daybook, close: () => Promise.resolve() }),
+    serve: none("serve"),
+    remote: () => Promise.resolve(undefined),
+    reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),
+    views: () => Promise.resolve(views()),
+    scratch: () => Promise.resolve(new MemoryViews()),
+    edge: () =>
+      Promise.resolve({
+        unseal: (value) => daybook.unseal(value),
+        redact: (value) => daybook.redact(value),
+        close: () => {},
+      }),
+    projections: () => Promise.resolve(daybook.projections),
+    tokens: () =>
+      Promise.resolve({
+        create({ name, scopes, expires }) {
+          const record: Token = {
+            id: `t_${tokens.length}`,
+            name,
+            scopes,
+            created: NOW,
+            ...(expires ? { expires } : {}),
+          };
+          tokens.push(record);
+          return Promise.resolve({ token: `secret-${record.id}`, record });
+        },
+        list: () => Promise.resolve(tokens),
+        revoke(id) {
+          const at = tokens.findIndex((token) => token.id === id);
+          if (at >= 0) tokens[at] = { ...tokens[at]!, revoked: NOW };
+          return Promise.resolve(at >= 0);
+        },
+        close: () => Promise.resolve(),
+      }),
+    importGit: none("importGit"),
+    githubPush: none("githubPush"),
+    importSample: none("importSample"),
+    verify: none("verify"),
+    backup: none("backup"),
+    restore: none("restore"),
+  };
+};
+
+/** An output that its reader closes after so many characters, as `head` does. */
+export const closedAfter = (characters: number): Pick<Io, "out"> => {
+  let left = characters;
+  return {
+    out(text) {
+      if ((left -= text.length) < 0) throw new OutputClosed("closed");
+    },
+  };
+};

@@ -1,0 +1,273 @@
+/** Parsing, help, exit codes and permissions of the command line: what holds for every command. */
+import assert from "node:assert/strict";
+import { argumentsOf, GENERATION, generationOf, Unsayable } from "../adapters/process/reexec.ts";
+import type { Grants } from "../adapters/cli/call.ts";
+import { grantsOf } from "../adapters/cli/grants.ts";
+import { nearest } from "../adapters/cli/nearest.ts";
+import { parse } from "../adapters/cli/parse.ts";
+import { COMMANDS } from "../adapters/cli/table.ts";
+import { standingIn } from "../adapters/cli/terminal.ts";
+import { givenStage } from "./cli_given.ts";
+
+const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
+const DESIGNED = "start demo import status view events send verify replay explain export backup restore token".split(
+  " ",
+);
+const house = { config: "/house/config", own: ["/house/worker.ts"] };
+
+const grants = (...args: string[]): Grants => {
+  const parsed = parse(args, place);
+  assert.equal(parsed.is, "call");
+  return parsed.is === "call" ? grantsOf(parsed.spec, parsed.call, { house }) : assert.fail();
+};
+
+Deno.test("every command of the design is there, and no other", () => {
+  assert.deepEqual(new Set(COMMANDS.map(({ name }) => name.split(" ")[0]!)), new Set(DESIGNED));
+});
+
+for (const { name, examples } of COMMANDS) {
+  Deno.test(`${name} --help says what it is for, with examples that parse`, () => {
+    const help = parse([...name.split(" "), "--help"], place);
+    assert.equal(help.is, "text");
+    assert.match(
+      help.is === "text" ? help.text : "",
+      new RegExp(`Usage: daybook ${name}[^]*--data[^]*--json[^]*Examples:\n  deno task daybook ${name}`),
+    );
+    assert.ok(examples.length > 0);
+    for (const example of examples) {
+      assert.ok(example === name || example.startsWith(`${name} `), example);
+      const words = [...example.split(/ [|<>] /)[0]!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) =>
+        quoted ?? bare!
+      );
+      const parsed = parse(words, place);
+      assert.equal(parsed.is === "call" && parsed.call.command, name, example);
+    }
+  });
+
+  Deno.test(`${name} refuses an unknown flag with exit code 2 and one line`, async () => {
+    const { code, out, err } = await givenStage().type(...name.split(" "), "--no-such-flag");
+    assert.equal(code, 2);
+    assert.equal(out, "");
+    assert.match(err, /^daybook: [^\n]+\n$/);
+  });
+}
+
+Deno.test("the top help lists every command and the exit codes, and is asked for in three ways", async () => {
+  const stage = givenStage();
+  const { code, out } = await stage.type("--help");
+  assert.equal(code, 0);
+  for (const name of DESIGNED) assert.match(out, new RegExp(`^  ${name}\\b`, "m"));
+  assert.match(out, /0 done and fine, 1 done and found wanting, 2 wrong usage/);
+  assert.equal((await stage.type("help")).out, out);
+  assert.equal((await stage.type("-h")).out, out);
+  assert.match((await stage.type("--version")).out, /^1\.2\.3\n$/);
+});
+
+Deno.test("a wrong word is answered with the nearest right one", async () => {
+  const stage = givenStage();
+  for (
+    const [typed, meant] of [
+      [["strat"], "did you mean start?"],
+      [["verfiy"], "did you mean verify?"],
+      [["view", "--descendin"], "did you mean --descending?"],
+      [["import", "gti", "."], "did you mean git?"],
+      [["import"], "import takes one of: git, github"],
+      [["token"], "token takes one of: create, list, revoke"],
+      [["view", "things.sene"], "did you mean things.seen?"],
+    ] as const
+  ) {
+    const { code, err } = await stage.type(...typed);
+    assert.equal(code, 2, typed.join(" "));
+    assert.ok(err.includes(meant), `${typed.join(" ")}: ${err}`);
+  }
+  assert.equal(nearest("commits.hotspot", ["commits.hotspots", "commits.history"]), "commits.hotspots");
+  assert.equal(nearest("xyz", ["commits.hotspots", "audit.trail"]), undefined);
+});
+
+Deno.test("wrong usage is told in one line with exit code 2, and with --json as a document", async () => {
+  const stage = givenStage();
+  for (
+    const typed of [
+      ["explain", "x"],
+      ["explain"],
+      ["view", "things.seen", "--limit", "0"],
+      ["view", "things.seen", "--limit", "1001"],
+      ["view", "things.seen", "--where", "nothing"],
+      ["view", "things.seen", "--sort", "who"],
+      ["events", "--since", "yesterday"],
+      ["events", "--limit", "-1"],
+      ["send", "raise", "a"],
+      ["send", "things.counter.raise", "a", "{"],
+      ["token", "create", "x", "--scopes", "all"],
+      ["token", "create", "x", "--expires", "1999-01-01"],
+      ["token", "revoke", "nobody"],
+      ["start", "--port", "99999"],
+      ["start", "--host", "0.0.0.0"],
+      ["start", "--tls-cert", "a.pem"],
+      ["start", "--behind-proxy", "proxy"],
+      ["status", "--data", ":memory:"],
+      ["status", "--data", ""],
+      ["replay", "--view", "no.such"],
+      ["export", "--from", "9", "--to", "3"],
+      ["backup"],
+      ["backup", "b", "--with-keys"],
+      ["restore"],
+      ["import", "git", ".", "--name", "a/b"],
+      ["send", "things.counter.raise", "a", "{}", "--expect", "x"],
+    ]
+  ) {
+    const plain = await stage.type(...typed);
+    assert.equal(plain.code, 2, `${typed.join(" ")}: ${plain.code} ${plain.err}`);
+    assert.match(plain.err, /^daybook: [^\n]+\n$/, typed.join(" "));
+    assert.equal(plain.out, "", typed.join(" "));
+    const document = await stage.json<{ ok: boolean; error: { code: string; message: string } }>(...typed);
+    assert.equal(document.exit, 2);
+    assert.equal(document.ok, false);
+    assert.ok(document.error.code && document.error.message, JSON.stringify(document));
+  }
+});
+
+Deno.test("what cannot be done is one line and exit code 3, never a stack trace", async () => {
+  const stage = givenStage();
+  for (
+    const [error, code] of [
+      [new Error("boom\n    at secret (file.ts:1:1)"), "unexpected"],
+      [new Deno.errors.NotFound("no such file"), "not_found"],
+      [new Deno.errors.PermissionDenied("not yours"), "permission_denied"],
+    ] as const
+  ) {
+    stage.runtime.reader = () => Promise.reject(error);
+    const { code: exit, out, err } = await stage.type("status");
+    assert.equal(exit, 3);
+    assert.equal(out, "");
+    assert.match(err, /^daybook: [^\n]+\n$/);
+    assert.doesNotMatch(err, /secret|file\.ts/);
+    assert.deepEqual((await stage.json<{ error: { code: string } }>("status")).error.code, code);
+  }
+});
+
+Deno.test("a folder is named by --data, else by DAYBOOK_DATA, else it is the default", () => {
+  const data = (args: string[], named?: string) => {
+    const parsed = parse(["status", ...args], { ...place, env: (name) => name === "DAYBOOK_DATA" ? named : undefined });
+    return parsed.is === "call" ? parsed.call.data : undefined;
+  };
+  assert.equal(data(["--data", "x"], "/y"), "/here/x");
+  assert.equal(data(["--data", "/x"]), "/x");
+  assert.equal(data([], "/y"), "/y");
+  assert.equal(data([], ""), "/here/.daybook");
+  assert.equal(data([]), "/here/.daybook");
+});
+
+Deno.test("relative paths start where the person stood, unless what says so is left over from elsewhere", () => {
+  assert.equal(standingIn("/project", "/project/sub"), "/project/sub");
+  assert.equal(standingIn("/project", "/project"), "/project");
+  assert.equal(standingIn("/project", "/projects/other"), "/project");
+  assert.equal(standingIn("/project", undefined), "/project");
+});
+
+Deno.test("commands that read ask for no way to write but the socket", () => {
+  for (const args of [["status"], ["view", "x"], ["events"], ["verify"], ["replay"], ["explain", "1"], ["export"]]) {
+    const asked = grants(...args);
+    assert.deepEqual(asked.write, ["/here/.daybook/control.sock"], args[0]);
+    assert.deepEqual(asked.run, []);
+    assert.deepEqual(asked.net, ["unix:/here/.daybook/control.sock", "control.invalid"]);
+    assert.deepEqual(asked.read, [
+      "/here/.daybook",
+      "/house/config",
+      "/house/worker.ts",
+      "/here/.daybook/control.sock",
+    ]);
+  }
+});
+
+Deno.test("each command asks for exactly what was typed", () => {
+  assert.deepEqual(grants("import", "git", ".").run, ["git"]);
+  assert.deepEqual(grants("demo").run, ["git"]);
+  assert.ok(grants("import", "github", "push.json").read.includes("/here/push.json"));
+  assert.ok(!grants("import", "github", "-").read.some((path) => path.endsWith("-")));
+  assert.deepEqual(grants("export", "--out", "a.ndjson").write, ["/here/a.ndjson", "/here/.daybook/control.sock"]);
+  assert.ok(grants("verify", "--against", "a", "--against", "/b").read.includes("/b"));
+  assert.deepEqual(grants("backup", "/mnt/b").write, ["/mnt/b", "/here/.daybook/control.sock"]);
+  assert.ok(grants("send", "a.b.c", "id", "@move.json").read.includes("/here/move.json"));
+  assert.deepEqual(grants("start").net, ["127.0.0.1:7373", "unix:/here/.daybook/control.sock", "control.invalid"]);
+  assert.deepEqual(grants("start", "--data", ":memory:"), {
+    read: ["/house/config", "/house/worker.ts"],
+    write: [],
+    net: ["127.0.0.1:7373"],
+    run: [],
+    env: [],
+  });
+});
+
+Deno.test("what the configuration says widens the permissions of start, and nothing else does", async () => {
+  const stage = givenStage();
+  stage.files.set(
+    "/here/own.yaml",
+    "server:\n  tls: { certificate: cert.pem, key: { file: key.pem } }\ngithub: { webhook_secret: { env: HOOK } }\n",
+  );
+  const asked: Grants[] = [];
+  Object.assign(stage.world, {
+    permissions: {
+      granted: (wanted: Grants) => wanted.net.length === 0,
+      again: (wanted: Grants) => (asked.push(wanted), Promise.resolve(7)),
+    },
+  });
+  const { code } = await stage.type("start", "--config", "own.yaml", "--host", "::1", "--port", "80");
+  assert.equal(code, 7);
+  assert.deepEqual(asked, [{
+    read: ["/data", "/here/key.pem", "/here/cert.pem", "/house/config", "/here/own.yaml", "/data/control.sock"],
+    write: ["/data", "/data/control.sock"],
+    net: ["[::1]:80", "unix:/data/control.sock", "control.invalid"],
+    run: [],
+    env: ["HOOK"],
+  }]);
+});
+
+Deno.test("a configuration that may not be read yet is read by a second process, which may start the third", async () => {
+  const stage = givenStage();
+  const asked: Grants[] = [];
+  Object.assign(stage.world, {
+    permissions: { granted: () => false, again: (wanted: Grants) => (asked.push(wanted), Promise.resolve(0)) },
+  });
+  await stage.type("start", "--config", "/etc/daybook.yaml");
+  assert.deepEqual(asked, [{ read: ["/etc/daybook.yaml"], write: [], net: [], run: [], env: [], again: true }]);
+});
+
+Deno.test("a process at the end of its chain says which permissions are missing", async () => {
+  const stage = givenStage();
+  Object.assign(stage.world, { permissions: { granted: () => false } });
+  const { code, err } = await stage.type("status");
+  assert.equal(code, 3);
+  assert.match(err, /--allow-read=\/data,\S+ --allow-write=\/data\/control\.sock --allow-net=unix:/);
+});
+
+Deno.test("the second process is started with exactly the permissions asked for, and never with all", () => {
+  const permissions = { read: ["/a", "/b c"], write: ["/a"], net: [], run: ["git"], env: ["NO_COLOR"] };
+  assert.deepEqual(argumentsOf("/main.ts", ["status", "--json"], { permissions, generation: 1, self: "/deno" }), [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--allow-read=/a,/b c",
+    "--allow-write=/a",
+    "--allow-run=git",
+    "--ignore-env",
+    "--allow-env=NO_COLOR",
+    "/main.ts",
+    `${GENERATION}1`,
+    "status",
+    "--json",
+  ]);
+  const again = argumentsOf("/main.ts", [], {
+    permissions: { ...permissions, run: [], again: true },
+    generation: 1,
+    self: "/deno",
+  });
+  assert.ok(again.includes("--allow-run=/deno"));
+  assert.deepEqual(generationOf([`${GENERATION}2`, "status"]), { generation: 2, typed: ["status"] });
+  assert.deepEqual(generationOf(["status"]), { generation: 0, typed: ["status"] });
+});
+
+Deno.test("a path that Deno cannot be given as a permission is refused", () => {
+  const permissions = { read: ["/a,b"], write: [], net: [], run: [], env: [] };
+  assert.throws(() => argumentsOf("/main.ts", [], { permissions, generation: 1, self: "/deno" }), Unsayable);
+});
