@@ -40,7 +40,7 @@ export class Integrator {
     private readonly filterBytesMax: number,
   ) {
     this.tree = new Tree(frontier);
-    this.pages = new Pages(store);
+    this.pages = new Pages(store, 0);
   }
 
   ask(wish: Wish): void {

@@ -42,8 +42,8 @@ export interface LogOptions extends ReaderOptions {
   readonly background: StartBackground;
   /** Without one there are no checkpoints. */
   readonly signer?: Signer;
-  /** Memory for the filters that say "never seen", bytes. Default 64 MiB. */
-  readonly filterBytesMax?: number;
+  /** Default `LOG_BOUNDS`. */
+  readonly bounds?: Partial<LogBounds>;
   /** Compares the data of a repeat with what is stored; default by letters. */
   readonly equal?: (sent: unknown, stored: unknown) => boolean;
   /** Told of each commit: events, bytes, ms. */
@@ -52,14 +52,27 @@ export interface LogOptions extends ReaderOptions {
   readonly trouble?: (line: string) => void;
 }
 
-/** Appends waiting for a commit; one more is refused as `overloaded`. */
-export const QUEUE_APPENDS_MAX = 65_536;
-/** Bytes of entries waiting for a commit. */
-export const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
-/** Events that no segment holds yet; appends wait while there are more. */
-export const TAIL_EVENTS_MAX = 16 * GENERATION_EVENTS;
-const FILTER_BYTES_DEFAULT = 64 * 1024 * 1024;
-const CHECKPOINT_EVERY_MS = 500;
+/** Bounds of one open log. */
+export interface LogBounds {
+  /** Events waiting for a commit; more are refused as `overloaded`. */
+  readonly queue_events_max: number;
+  /** Bytes of their entries; likewise. */
+  readonly queue_bytes_max: number;
+  /** A signed checkpoint follows growth within about so long. */
+  readonly checkpoint_ms: number;
+  /** Events that no segment holds yet; appends wait while there are more. */
+  readonly tail_events_max: number;
+  /** Memory for the filters that say "never seen". */
+  readonly filter_bytes_max: number;
+}
+export const LOG_BOUNDS: LogBounds = {
+  queue_events_max: 100_000,
+  queue_bytes_max: 64 * 1024 * 1024,
+  checkpoint_ms: 500,
+  tail_events_max: 65_536,
+  filter_bytes_max: 64 * 1024 * 1024,
+};
+
 const CHECKPOINT_KEPT_EVERY = 10_000;
 const SWEEP_AFTER_MS = 60_000;
 const RESTART_BACKGROUND_MS = 1_000;
@@ -98,12 +111,15 @@ interface Riding {
 export class KvLog extends LogReader implements EventLog {
   private readonly queue: Waiting[] = [];
   private queuedBytes = 0;
+  private queuedEvents = 0;
+  private readonly bounds: LogBounds;
   private pumping: Promise<void> | undefined;
   /** No more appends are taken. */
   private stopping = false;
   /** Everything ends. */
   private closing = false;
   private fenced: LogFault | undefined;
+  private refused = false;
   private readonly watchers = new Set<() => void>();
   private readonly fingerprints = new Map<StreamId, number>();
 
@@ -123,6 +139,7 @@ export class KvLog extends LogReader implements EventLog {
 
   private constructor(protected override readonly store: Store, protected override readonly options: LogOptions) {
     super(store, options);
+    this.bounds = { ...LOG_BOUNDS, ...options.bounds };
   }
 
   /**
@@ -163,6 +180,11 @@ export class KvLog extends LogReader implements EventLog {
     return this.index.manifest.until;
   }
 
+  /** False after a commit that the disk refused, until one goes through. */
+  get writable(): boolean {
+    return !this.refused && !this.fenced;
+  }
+
   get bytes(): number {
     return this.store.bytes();
   }
@@ -176,12 +198,16 @@ export class KvLog extends LogReader implements EventLog {
       if (this.stopping) throw new LogFault("closed", "the log is closed");
       prepared = prepare(batch);
       const bytes = prepared.reduce((sum, event) => sum + event.bytes, 0);
-      if (this.queue.length >= QUEUE_APPENDS_MAX || this.queuedBytes + bytes > QUEUE_BYTES_MAX) {
+      if (
+        this.queuedEvents + prepared.length > this.bounds.queue_events_max ||
+        this.queuedBytes + bytes > this.bounds.queue_bytes_max
+      ) {
         throw new LogFault("overloaded", "too many appends are waiting for the disk");
       }
       return new Promise((resolve, reject) => {
         this.queue.push({ prepared, expected: batch.expected ?? NOTHING, bytes, resolve, reject });
         this.queuedBytes += bytes;
+        this.queuedEvents += prepared.length;
         this.pumping ??= this.pump();
       });
     } catch (fault) {
@@ -198,7 +224,7 @@ export class KvLog extends LogReader implements EventLog {
         await null;
         await null;
       }
-      while (this.index.tail > TAIL_EVENTS_MAX) await this.indexGrown();
+      while (this.index.tail > this.bounds.tail_events_max) await this.indexGrown();
       const riding = this.gather();
       if (this.groupEvents.length === 0) {
         for (const rider of riding) this.answer(rider, undefined);
@@ -225,6 +251,7 @@ export class KvLog extends LogReader implements EventLog {
         this.groupEvents.length > 0 && (this.groupBytes + most > LIMITS.append_bytes_max || events > COMMIT_EVENTS_MAX)
       ) break;
       this.queuedBytes -= waiting.bytes;
+      this.queuedEvents -= waiting.prepared.length;
       try {
         const rider = this.place(waiting);
         if (rider) riding.push(rider);
@@ -324,9 +351,11 @@ export class KvLog extends LogReader implements EventLog {
       blocks = this.encode(recordedat);
       await this.write(blocks);
     } catch (fault) {
+      this.refused = true;
       for (const { waiting } of riding) waiting.reject(fault);
       return;
     }
+    this.refused = false;
     this.note(blocks, recordedat);
     this.options.committed?.(
       this.groupEvents.length,
@@ -454,7 +483,7 @@ export class KvLog extends LogReader implements EventLog {
     this.background = this.options.background({
       frontier,
       manifest: this.index.manifest,
-      filterBytesMax: this.options.filterBytesMax ?? FILTER_BYTES_DEFAULT,
+      filterBytesMax: this.bounds.filter_bytes_max,
       made: (made) => this.take(made),
       died: (cause) => this.backgroundDied(cause),
     });
@@ -481,7 +510,7 @@ export class KvLog extends LogReader implements EventLog {
   private afterCommit(): void {
     for (const generation of this.index.generations.slice(0, -1)) this.wishSegment(generation.until);
     if (this.options.signer && !this.checkpointTimer && this.end > (this.latestCheckpoint?.size ?? 0)) {
-      this.checkpointTimer = this.later(CHECKPOINT_EVERY_MS, () => {
+      this.checkpointTimer = this.later(this.bounds.checkpoint_ms / 2, () => {
         this.checkpointTimer = undefined;
         this.wishRoot();
       });

@@ -12,8 +12,8 @@ import { fingerprintOfId } from "./fingerprint.ts";
 import { decodeManifest, Generation, LogIndex, MANIFEST_KEY, type Stretch } from "./index/index.ts";
 import { unpackPlace } from "./index/segment.ts";
 
-/** Decoded blocks kept for point reads and followers: about 8 MB of entries. */
-export const BLOCKS_CACHED_MAX = 128;
+/** Bytes of blocks kept for point reads and followers, unless said otherwise. */
+export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 /** A generation is closed, and its segment built, when it holds this many events. */
 export const GENERATION_EVENTS = 16_384;
 const PAGE_BLOCKS_MAX = 64;
@@ -26,6 +26,8 @@ export interface ReaderOptions {
   readonly catalogue: Catalogue;
   /** False: only reading by position is needed, so no index is kept. Default true. */
   readonly index?: boolean;
+  /** Memory for blocks and index pages read lately. Default `CACHE_BYTES_MAX`. */
+  readonly cacheBytesMax?: number;
 }
 
 export class LogReader {
@@ -34,14 +36,17 @@ export class LogReader {
   protected link: Uint8Array = LINK_ZERO;
   protected end = 0;
   protected recorded = "";
-  private readonly blocks = new LRUCache<number, Block>({ max: BLOCKS_CACHED_MAX });
+  private readonly blocks: LRUCache<number, Block>;
   private readonly text = new TextDecoder();
 
   constructor(
     protected readonly store: Pick<Store, "get" | "list" | "bytes" | "close">,
     protected readonly options: ReaderOptions,
   ) {
-    this.index = new LogIndex(store);
+    const half = (options.cacheBytesMax ?? CACHE_BYTES_MAX) / 2;
+    // A block that was parsed holds its events beside its bytes, about as much again.
+    this.blocks = new LRUCache({ maxSize: half, sizeCalculation: ({ bytes }) => bytes.length * 2 });
+    this.index = new LogIndex(store, half);
   }
 
   get size(): number {

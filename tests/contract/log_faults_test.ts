@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { inlineBackground, workerBackground } from "../../adapters/kv/background.ts";
 import { FolderLock } from "../../adapters/kv/lock.ts";
-import { KvLog, type LogOptions, QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX } from "../../adapters/kv/log.ts";
+import { KvLog, LOG_BOUNDS, type LogOptions } from "../../adapters/kv/log.ts";
 import { LogReader } from "../../adapters/kv/reader.ts";
 import { encodeKey, KvReader, KvStore } from "../../adapters/kv/store.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
@@ -305,7 +305,7 @@ Deno.test("the queue of appends is bounded in number and bytes; what is over is 
   const taken: Promise<unknown>[] = [log.append({ events: [event("first")] })];
   await new Promise((resolve) => setTimeout(resolve, 0));
   const big = "x".repeat(55_000);
-  for (let bytes = 0; bytes + 56_000 < QUEUE_BYTES_MAX; bytes += 55_400) {
+  for (let bytes = 0; bytes + 56_000 < LOG_BOUNDS.queue_bytes_max; bytes += 55_400) {
     taken.push(log.append({ events: [event(`big${bytes}`, { data: big })] }));
   }
   await assert.rejects(async () => {
@@ -319,7 +319,7 @@ Deno.test("the queue of appends is bounded in number and bytes; what is over is 
   const free = setInterval(() => store.go?.(), 0);
   await Promise.all(taken);
   const many = Array.from(
-    { length: QUEUE_APPENDS_MAX + 10 },
+    { length: LOG_BOUNDS.queue_events_max + 10 },
     (_, i) =>
       log.append({ events: [event(`n${i}`, { data: null })] }).then(
         () => true,

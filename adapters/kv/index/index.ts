@@ -128,8 +128,8 @@ export class LogIndex {
   /** Oldest first; the last one is open. */
   readonly generations: Generation[] = [];
 
-  constructor(store: Pick<Store, "get" | "list">) {
-    this.pages = new Pages(store);
+  constructor(store: Pick<Store, "get" | "list">, cacheBytesMax: number) {
+    this.pages = new Pages(store, cacheBytesMax);
   }
 
   /** Takes a newer manifest; generations that its segments hold are let go. */

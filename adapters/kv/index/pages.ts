@@ -8,9 +8,6 @@ import type { Key, Store } from "../../../events/store.ts";
 import { Filter } from "./filter.ts";
 
 export const PAGE_BYTES = 60_000;
-/** Pages kept in memory for look-ups: about 15 MB. */
-export const PAGES_CACHED_MAX = 256;
-
 export const pageKey = (page: number): Key => ["index", page];
 
 /** Consecutive pages. */
@@ -90,9 +87,14 @@ export class TableWriter {
 
 /** Reads pages through a bounded cache. */
 export class Pages {
-  private readonly cache = new LRUCache<number, Float64Array>({ max: PAGES_CACHED_MAX });
+  private readonly cache: LRUCache<number, Float64Array>;
 
-  constructor(private readonly store: Pick<Store, "get" | "list">) {}
+  constructor(private readonly store: Pick<Store, "get" | "list">, cacheBytesMax: number) {
+    this.cache = new LRUCache({
+      maxSize: Math.max(PAGE_BYTES, cacheBytesMax),
+      sizeCalculation: ({ byteLength }) => byteLength || 1,
+    });
+  }
 
   numbers(page: number, cached = true): Float64Array {
     const known = cached ? this.cache.get(page) : undefined;

@@ -1,0 +1,203 @@
+/**
+ * Daybook, put together from its parts: the front door for what happened elsewhere, the way to the actors, and what can be
+ * read. `main.ts` hands it the parts.
+ */
+import type { Catalogue } from "../../events/catalogue.ts";
+import type { Event } from "../../events/event.ts";
+import {
+  type Append,
+  type Appended,
+  type Checkpoint,
+  type EventLog,
+  LogFault,
+  type NewEvent,
+  type Range,
+} from "../../events/log.ts";
+import type { AnyProjection, Projection } from "../../projections/projection.ts";
+import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } from "../../projections/views.ts";
+import type { Actor } from "../types.ts";
+import { admit } from "./admission.ts";
+import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
+import type { Projections } from "./project.ts";
+import { type Clock, type Hash, pause } from "./world.ts";
+
+/** Seals on the way in, restores at the edge. */
+export interface Seals {
+  seal<T extends NewEvent>(events: readonly T[], options?: { readonly inside?: boolean }):
+    | { readonly ok: true; readonly events: readonly T[] }
+    | { readonly ok: false; readonly index: number; readonly issues: readonly Issue[] };
+  unseal<T>(value: T): T;
+  redact<T>(value: T): T;
+}
+
+/** The log with what status tells of it. */
+export interface ObservedLog extends EventLog {
+  readonly indexed: number;
+  readonly bytes: number;
+  readonly checkpointed: Checkpoint | undefined;
+  /** False after a commit that the disk refused, until one goes through. */
+  readonly writable: boolean;
+}
+
+export interface Parts {
+  readonly clock: Clock;
+  readonly hash: Hash;
+  readonly catalogue: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly projections: readonly AnyProjection[];
+  readonly log: ObservedLog;
+  readonly seals: Seals;
+  readonly views: Pick<Views, "row" | "list" | "bytes">;
+  readonly projector: Pick<Projections, "states" | "wait">;
+  readonly ask: (ask: Ask) => Promise<Outcome>;
+  readonly health: () => HealthNode;
+  readonly deadLetters: () => number;
+  readonly durable: boolean;
+  readonly unknown?: "inbox" | "reject";
+  /** Drains and closes all parts; never throws. */
+  readonly stop: () => Promise<void>;
+}
+
+/** How long a view may keep a caller waiting who asked for a position, unless the caller says. */
+const WAIT_MS = 5_000;
+/** A long read yields to others this often. */
+const READ_TURN_MS = 8;
+
+export class System implements Daybook {
+  readonly catalogue: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly projections: readonly Projection[];
+  readonly log: EventLog;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly parts: Parts) {
+    this.catalogue = parts.catalogue;
+    this.actors = parts.actors;
+    this.projections = parts.projections as readonly Projection[];
+    this.log = parts.log;
+  }
+
+  async ingest(
+    events: readonly Incoming[],
+    by: Principal,
+    context: { readonly traceparent?: string } = {},
+  ): Promise<Ingested> {
+    const { parts } = this;
+    const admitted = admit(events, parts, { at: parts.clock.now(), by, ...context });
+    if (!admitted.ok) return admitted;
+    const sealed = parts.seals.seal(admitted.events);
+    if (!sealed.ok) {
+      return { ok: false, conflict: "invalid", index: sealed.index, code: "invalid_data", issues: sealed.issues };
+    }
+    return await this.log.append({ events: sealed.events });
+  }
+
+  async append(batch: Append): Promise<Appended> {
+    for (const event of batch.events) {
+      const spec = this.catalogue.spec(event.type);
+      if (spec?.kind === "decided") {
+        throw new LogFault("invalid", `"${event.type}" is decided by its own actor; ask it`);
+      }
+      const parsed = spec?.schema.safeParse(event.data);
+      if (parsed && !parsed.success) {
+        throw new LogFault(
+          "invalid",
+          `"${event.type}": ${parsed.error.issues[0]!.message} at /${parsed.error.issues[0]!.path.join("/")}`,
+        );
+      }
+    }
+    const sealed = this.parts.seals.seal(batch.events);
+    if (!sealed.ok) {
+      throw new LogFault(
+        "invalid",
+        sealed.issues.map(({ path, message }) => `${path}: ${message}`).join("; "),
+      );
+    }
+    return await this.log.append({ ...batch, events: sealed.events });
+  }
+
+  async *read(range: Range): AsyncIterable<Event> {
+    const { clock } = this.parts;
+    let turn = clock.monotonic();
+    for (const batch of this.log.read(range)) {
+      yield* batch;
+      if (clock.monotonic() - turn < READ_TURN_MS) continue;
+      await pause(clock, 0);
+      turn = clock.monotonic();
+    }
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    return this.log.follow(from, signal);
+  }
+
+  ask(ask: Ask): Promise<Outcome> {
+    if (this.closing) return Promise.resolve({ is: "unavailable", reason: "stopping", retryAfterMs: 1_000 });
+    return this.parts.ask(ask);
+  }
+
+  async row(
+    name: string,
+    key: string,
+    options: { readonly at?: number; readonly wait?: number; readonly deadline?: number } = {},
+  ): Promise<{ readonly size: number; readonly row: Row | undefined }> {
+    await this.reached(name, options);
+    return this.parts.views.row(name, key, options.at);
+  }
+
+  async view(
+    name: string,
+    query: ViewQuery & { readonly wait?: number; readonly deadline?: number } = {},
+  ): Promise<ViewPage> {
+    await this.reached(name, query);
+    return this.parts.views.list(name, query);
+  }
+
+  /** Until the view shows what was asked for: `wait`, or the position an as-of read is about. */
+  private async reached(
+    name: string,
+    { wait, at, deadline = WAIT_MS }: { readonly wait?: number; readonly at?: number; readonly deadline?: number },
+  ): Promise<void> {
+    if (!this.projections.some((projection) => projection.name === name)) {
+      throw new ViewQuestion("unknown_view", `there is no view "${name}"`);
+    }
+    const position = Math.max(wait ?? -1, at !== undefined && at < this.log.size ? at : -1);
+    if (position < 0) return;
+    const waited = await this.parts.projector.wait(name, position, deadline);
+    if (waited !== "reached" && wait !== undefined) {
+      throw new ViewQuestion("not_yet", `the view "${name}" has not reached position ${position}`);
+    }
+  }
+
+  unseal<T>(value: T): T {
+    return this.parts.seals.unseal(value);
+  }
+
+  redact<T>(value: T): T {
+    return this.parts.seals.redact(value);
+  }
+
+  checkpoint(atLeast?: number): Promise<Checkpoint | undefined> {
+    return this.log.checkpoint(atLeast);
+  }
+
+  status(): Status {
+    const { log, views, projector, durable } = this.parts;
+    const { checkpointed } = log;
+    return {
+      state: this.closing ? "stopping" : log.writable ? "ready" : "unwritable",
+      durable,
+      size: log.size,
+      indexed: log.indexed,
+      ...(checkpointed ? { checkpoint: { size: checkpointed.size, root: checkpointed.root } } : {}),
+      bytes: { log: log.bytes, views: views.bytes() },
+      health: this.parts.health(),
+      projections: projector.states(),
+      deadLetters: this.parts.deadLetters(),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.closing ??= this.parts.stop();
+  }
+}
