@@ -55,15 +55,17 @@ export const ERASED_TEXT = "[erased]";
  * optional, nullable, default and the other wrappers. A union gives the marks of all its options.
  *
  * Walks the schema, so callers keep the answer. Throws `TypeError` for a schema that cannot be sealed field by field: a
- * mark on something that is no text, or within a recursive part.
+ * mark on something that is no text, that names a sibling the object has not, or within a recursive part.
  */
 export const marksOf = (schema: z.core.$ZodType): Marks => {
   const found = new Walk();
-  found.walk(schema, []);
+  found.walk(schema, [], undefined);
   return { personal: found.personal, pseudonyms: found.pseudonyms };
 };
 
 type Path = readonly string[];
+/** Fields of the nearest enclosing object. */
+type Siblings = ReadonlySet<string> | undefined;
 
 class Walk {
   readonly personal: { path: Path; subject: string }[] = [];
@@ -71,7 +73,7 @@ class Walk {
   private readonly seen = new Set<string>();
   private readonly above = new Map<z.core.$ZodType, { again: boolean }>();
 
-  walk(schema: z.core.$ZodType, path: Path): void {
+  walk(schema: z.core.$ZodType, path: Path, around: Siblings): void {
     const cycle = this.above.get(schema);
     if (cycle) {
       cycle.again = true;
@@ -80,20 +82,22 @@ class Walk {
     const here = { again: false };
     this.above.set(schema, here);
     const before = this.seen.size;
-    this.note(schema, path);
-    this.within(schema as z.core.$ZodTypes, path);
+    this.note(schema, path, around);
+    this.within(schema as z.core.$ZodTypes, path, around);
     this.above.delete(schema);
     if (here.again && this.seen.size > before) {
       throw new TypeError(`${place(path)}: personal fields within a recursive schema cannot be listed`);
     }
   }
 
-  private note(schema: z.core.$ZodType, path: Path): void {
+  private note(schema: z.core.$ZodType, path: Path, around: Siblings): void {
     const meta = z.globalRegistry.get(schema) as { personal?: PersonalMark; pseudonym?: PseudonymMark } | undefined;
     if (!meta?.personal && !meta?.pseudonym) return;
     if (!isText(schema as z.core.$ZodTypes)) {
       throw new TypeError(`${place(path)}: only a text can be personal or a pseudonym`);
     }
+    const sibling = meta.personal?.subject ?? meta.pseudonym!.of;
+    if (around && !around.has(sibling)) throw new TypeError(`${place(path)}: there is no field "${sibling}" beside it`);
     if (meta.personal && this.first("personal", path)) this.personal.push({ path, subject: meta.personal.subject });
     if (meta.pseudonym && this.first("pseudonym", path)) this.pseudonyms.push({ path, of: meta.pseudonym.of });
   }
@@ -105,42 +109,44 @@ class Walk {
   }
 
   // Which keys are extra is known only where the rest of the shape is, so such a mark would hit the other fields too.
-  private nothingIn(catchall: z.core.$ZodType, path: Path): void {
+  private nothingIn(catchall: z.core.$ZodType, path: Path, around: Siblings): void {
     const before = this.seen.size;
-    this.walk(catchall, [...path, "*"]);
+    this.walk(catchall, [...path, "*"], around);
     if (this.seen.size > before) {
       throw new TypeError(`${place(path)}: fields without a name cannot be personal; use a record`);
     }
   }
 
-  private within(schema: z.core.$ZodTypes, path: Path): void {
+  private within(schema: z.core.$ZodTypes, path: Path, around: Siblings): void {
     const def = schema._zod.def;
     switch (def.type) {
-      case "object":
+      case "object": {
+        const fields = new Set(Object.keys(def.shape));
         for (const [key, member] of Object.entries(def.shape)) {
           if (key === "*") throw new TypeError(`${place(path)}: a field cannot be named "*"`);
-          this.walk(member, [...path, key]);
+          this.walk(member, [...path, key], fields);
         }
-        if (def.catchall) this.nothingIn(def.catchall, path);
+        if (def.catchall) this.nothingIn(def.catchall, path, fields);
         return;
+      }
       case "array":
-        return this.walk(def.element, [...path, "*"]);
+        return this.walk(def.element, [...path, "*"], around);
       case "record":
-        return this.walk(def.valueType, [...path, "*"]);
+        return this.walk(def.valueType, [...path, "*"], around);
       case "tuple":
-        def.items.forEach((item, i) => this.walk(item, [...path, String(i)]));
-        if (def.rest) this.walk(def.rest, [...path, "*"]);
+        def.items.forEach((item, i) => this.walk(item, [...path, String(i)], around));
+        if (def.rest) this.walk(def.rest, [...path, "*"], around);
         return;
       case "union":
-        return def.options.forEach((option) => this.walk(option, path));
+        return def.options.forEach((option) => this.walk(option, path, around));
       case "intersection":
-        this.walk(def.left, path);
-        return this.walk(def.right, path);
+        this.walk(def.left, path, around);
+        return this.walk(def.right, path, around);
       case "pipe":
-        this.walk(def.in, path);
-        return this.walk(def.out, path);
+        this.walk(def.in, path, around);
+        return this.walk(def.out, path, around);
       case "lazy":
-        return this.walk(def.getter(), path);
+        return this.walk(def.getter(), path, around);
       case "optional":
       case "nullable":
       case "nonoptional":
@@ -148,7 +154,7 @@ class Walk {
       case "prefault":
       case "catch":
       case "readonly":
-        return this.walk(def.innerType, path);
+        return this.walk(def.innerType, path, around);
     }
   }
 }
