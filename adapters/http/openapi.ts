@@ -306,11 +306,20 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
     ] as const;
   }));
 
+/** Where an operation is listed in `/docs`. */
+const tagOf = (path: string): string => {
+  if (/^\/(events|follow)/.test(path)) return "history";
+  if (/^\/(checkpoint|tile|proofs)/.test(path)) return "proof";
+  if (/^\/(views|commands)/.test(path)) return "views";
+  return /^\/(login|logout|live|docs.*|)$/.test(path) ? "pages" : "operations";
+};
+
 const operationId = (said: string): string =>
   said.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^_|_$/g, "");
 const standing = (route: Route, said: string): Operation => ({
   operationId: operationId(said),
   summary: route.about,
+  tags: [tagOf(route.path)],
   security: route.needs === "nothing" ? [] : [{ bearer: [] }, { session: [] }],
   ...(route.needs !== "nothing" && { "x-scope": route.needs }),
 });

@@ -16,6 +16,7 @@ import { RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
 import { routeTable, type TableOptions } from "./routes.ts";
 import { toLogin } from "./pages/login.tsx";
+import { problemPage } from "./pages/problem.tsx";
 import { continueTrace } from "./trace.ts";
 
 export interface ServerOptions extends GuardOptions, TableOptions {
@@ -203,7 +204,7 @@ class Door {
       };
       const fail = (error: unknown): Response =>
         finish(
-          this.signIn(error, route, request, id) ??
+          this.pageFor(error, route, request, { id, way: this.guard.way(request.headers, remote) }) ??
             this.refuse(error, { id, method: request.method, route: route.path }),
         );
       try {
@@ -281,11 +282,18 @@ class Door {
     }
   }
 
-  /** A browser that asks for a page without a session is shown where to get one. */
-  private signIn(error: unknown, route: Route, request: Request, id: string): Response | undefined {
-    if (!route.page || !(error instanceof Problem) || error.code !== "unauthenticated") return undefined;
-    if (!request.headers.get("accept")?.includes("text/html")) return undefined;
-    return toLogin(id, request.url.slice(pathStart(request.url)));
+  /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
+  private pageFor(
+    error: unknown,
+    route: Route,
+    request: Request,
+    exchange: Pick<Exchange, "id" | "way">,
+  ): Response | undefined {
+    if (!route.page || !(error instanceof Problem) || !request.headers.get("accept")?.includes("text/html")) {
+      return undefined;
+    }
+    if (error.code === "unauthenticated") return toLogin(exchange.id, request.url.slice(pathStart(request.url)));
+    return problemPage(exchange, error);
   }
 
   private refuse(error: unknown, { id, method, route }: { id: string; method: string; route: string }): Response {

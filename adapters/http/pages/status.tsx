@@ -9,6 +9,7 @@ import { Page, page } from "./layout.tsx";
 import { z } from "zod";
 
 const EVENTS_SHOWN = 12;
+const CHILDREN_SHOWN = 24;
 const RATE_OVER_MS = 60_000;
 const LIVE_EVERY_MS = 1_000;
 
@@ -38,8 +39,6 @@ const bytes = (count: number): string => {
   for (; count >= 1024 && unit < units.length - 1; unit++) count /= 1024;
   return `${unit === 0 ? count : fine.format(count)} ${units[unit]}`;
 };
-/** Date and time to the second, UTC. */
-const second = (time: string): string => time.slice(0, 19).replace("T", " ");
 
 const HUES: Readonly<Record<string, string>> = {
   ready: "good",
@@ -117,6 +116,20 @@ const Node = ({ node }: { readonly node: HealthNode }) => (
   </li>
 );
 
+/** The troubled first when there are more than fit. */
+const Children = ({ nodes }: { readonly nodes: readonly HealthNode[] }) => {
+  const shown = nodes.length <= CHILDREN_SHOWN
+    ? nodes
+    : nodes.toSorted((a, b) => rank(b) - rank(a)).slice(0, CHILDREN_SHOWN);
+  return (
+    <ul>
+      {shown.map((child) => <Node key={child.id} node={child} />)}
+      {shown.length < nodes.length && <li class="empty">and {number.format(nodes.length - shown.length)} more</li>}
+    </ul>
+  );
+};
+const rank = ({ state, restarts }: HealthNode): number => (state === "running" ? 0 : 1e9) + restarts;
+
 const Projections = ({ projections }: { readonly projections: readonly ProjectionState[] }) =>
   projections.length === 0 ? <p class="empty">There are none.</p> : (
     <div class="wide">
@@ -166,13 +179,15 @@ const Events = ({ events }: { readonly events: readonly Event[] }) =>
         <tbody data-newest={events[0]?.position}>
           {events.map((event) => (
             <tr data-position={event.position}>
-              <td class="number">
+              <td class="number position">
                 <a href={`/events/${event.position}`}>{event.position}</a>
               </td>
-              <td>{event.type}</td>
+              <td class="type">{event.type}</td>
               <td class="mono stream">{event.stream}</td>
-              <td class="number">
-                <time datetime={event.recordedat}>{second(event.recordedat)}</time>
+              <td class="number time">
+                <time datetime={event.recordedat}>
+                  <span class="date">{event.recordedat.slice(0, 10)}</span> {event.recordedat.slice(11, 19)}
+                </time>
               </td>
             </tr>
           ))}
