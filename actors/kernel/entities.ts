@@ -142,7 +142,10 @@ export class Entities implements Child, Household {
         digest = this.digest(ask);
       } catch (error) {
         if (!(error instanceof CanonicalError)) throw error;
-        return Promise.resolve({ is: "invalid", issues: [{ path: error.path.replace(/^\/data/, ""), message: error.message }] });
+        return Promise.resolve({
+          is: "invalid",
+          issues: [{ path: error.path.replace(/^\/data/, ""), message: error.message }],
+        });
       }
     }
     return this.deliver(known, ask, { type: ask.type, data: parsed.data }, key, digest, undefined);
@@ -183,11 +186,15 @@ export class Entities implements Child, Household {
   /** Takes work until the signal aborts; then drains what was taken and leaves snapshots behind. */
   async run(signal: AbortSignal, self?: Self): Promise<void> {
     this.path = self?.path ?? this.id;
-    this.stopping = false;
-    if (!signal.aborted) {
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    }
-    this.stopping = true;
+    this.stopping = signal.aborted;
+    await new Promise<void>((resolve) => {
+      const stop = () => {
+        this.stopping = true;
+        resolve();
+      };
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop, { once: true });
+    });
     if (this.busy > 0) await new Promise<void>((resolve) => this.drained = resolve);
     this.cancelSweep?.();
     this.cancelSweep = undefined;
