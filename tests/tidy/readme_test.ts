@@ -1,0 +1,57 @@
+/** The README says what there is: every command, every route, and no task that is not there. */
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../adapters/cli/table.ts";
+import { routeTable } from "../../adapters/http/routes.ts";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string): string => Deno.readTextFileSync(new URL(path, root));
+const readme = read("README.md");
+
+/** The first cells of the rows of a section's table. */
+const firstCells = (section: string): readonly string[] => {
+  const text = readme.split(new RegExp(`^## ${section}$`, "m"))[1]?.split(/^## /m)[0] ?? "";
+  return [...text.matchAll(/^\| (`.*?`) \|/gm)].map(([, cell]) => cell!);
+};
+
+Deno.test("the README lists every command, and no other", () => {
+  const listed = firstCells("Commands").map((cell) =>
+    /^`([a-z]+(?: (?:git|github|create|list|revoke)\b)?)/.exec(cell)![1]!
+  );
+  assert.deepEqual([...listed].sort(), COMMANDS.map(({ name }) => name).sort());
+});
+
+Deno.test("the README lists every route, and no other", () => {
+  const listed = firstCells("Routes").flatMap((cell) =>
+    [...cell.matchAll(/`([A-Z]+ [^`?]+?)(?:\?[^`]*)?`/g)].map(([, route]) => route!)
+  );
+  const routes = routeTable({}).map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`);
+  for (const route of routes) assert.ok(listed.includes(route), `the README lists ${route}`);
+});
+
+Deno.test("every task that a document speaks of is there", () => {
+  const { tasks } = JSON.parse(read("deno.json")) as { tasks: Record<string, unknown> };
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    ...folder("docs"),
+    ...folder("docs/decisions"),
+    ...folder("docs/recipes"),
+  ];
+  for (const page of pages) {
+    for (const [, task] of read(page).matchAll(/\bdeno(?:@2\.9\.6)? task ([a-z]+)/g)) {
+      assert.ok(task! in tasks, `${page} speaks of the task ${task}`);
+    }
+  }
+});
+
+Deno.test("every task says what it does", () => {
+  const { tasks } = JSON.parse(read("deno.json")) as { tasks: Record<string, { description?: string }> };
+  for (const [name, task] of Object.entries(tasks)) assert.ok(task.description, `the task ${name} has a description`);
+});
+
+function folder(path: string): readonly string[] {
+  return [...Deno.readDirSync(new URL(path, root))].filter(({ name }) => name.endsWith(".md")).map(({ name }) =>
+    `${path}/${name}`
+  );
+}
