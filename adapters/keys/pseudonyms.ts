@@ -67,6 +67,11 @@ export class Pseudonyms {
     return text;
   }
 
+  /** Pseudonyms and keys in memory. */
+  get cached(): { readonly texts: number; readonly periods: number } {
+    return { texts: this.texts.size, periods: this.keys.size };
+  }
+
   forget(): void {
     this.keys.clear();
     this.texts.clear();

@@ -133,8 +133,7 @@ export class Sealer {
       this.pseudonyms.create(periods);
       return this.subjects.create(unknown);
     });
-    this.subjects.keep(made);
-    for (const [identifier, subject] of made) found.set(identifier, subject);
+    for (const [identifier, subject] of this.subjects.keep(made)) found.set(identifier, subject);
     return found;
   }
 

@@ -30,6 +30,9 @@ export interface Subject {
   readonly keys: SubjectKeys | undefined;
 }
 
+/** A subject not yet committed, or one that was there already. */
+export type Made = Subject | { readonly id: string; readonly secret: Uint8Array };
+
 // Ours are 16 characters behind `s_`; shorter ones may be somebody's account name and are identifiers.
 const OPAQUE = /^[su]_[\w-]{16,64}$/;
 
@@ -80,12 +83,12 @@ export class Subjects {
   }
 
   /**
-   * Makes keys for those that have none. Within the caller's transaction: keep the answer only when that has committed
-   * (`keep`). Identifiers that mean the same person get one key.
+   * Makes keys for those that have none, within the caller's transaction; they are usable once that has committed (`keep`).
+   * Identifiers that mean the same person get one key.
    */
-  create(identifiers: Iterable<string>): Map<string, Subject> {
-    const made = new Map<string, Subject>();
-    const fresh = new Map<string, Subject>();
+  create(identifiers: Iterable<string>): Map<string, Made> {
+    const made = new Map<string, Made>();
+    const fresh = new Map<string, Made>();
     const created = new Date(this.db.clock.now()).toISOString();
     for (const identifier of identifiers) {
       const name = isOpaque(identifier) ? identifier : normalised(identifier);
@@ -97,25 +100,28 @@ export class Subjects {
     return made;
   }
 
-  private insert(identifier: string, created: string): Subject {
+  private insert(identifier: string, created: string): Made {
     const opaque = isOpaque(identifier);
     const id = opaque ? identifier : `s_${Buffer.from(this.db.random(12)).toString("base64url")}`;
-    const key = this.db.random(32);
-    this.db.run(
-      "INSERT INTO subjects (subject, key, created) VALUES (?, ?, ?)",
-      id,
-      this.db.wrap(`subject ${id}`, key),
-      created,
-    );
+    const secret = this.db.random(32);
+    const wrapped = this.db.wrap(`subject ${id}`, secret);
+    this.db.run("INSERT INTO subjects (subject, key, created) VALUES (?, ?, ?)", id, wrapped, created);
     if (!opaque) this.db.run("INSERT INTO identifiers VALUES (?, ?)", this.lookup(identifier), id);
-    return { id, keys: derive(key) };
+    return { id, secret };
   }
 
-  keep(made: ReadonlyMap<string, Subject>): void {
-    for (const [identifier, subject] of made) {
-      this.idOf.set(identifier, subject.id);
+  /** What `create` has made, ready for use, by the identifiers it was given. */
+  keep(made: ReadonlyMap<string, Made>): Map<string, Subject> {
+    const kept = new Map<string, Subject>();
+    const ready = new Map<string, Subject>();
+    for (const [identifier, each] of made) {
+      const subject = ready.get(each.id) ?? ("secret" in each ? { id: each.id, keys: derive(each.secret) } : each);
+      ready.set(subject.id, subject);
+      kept.set(identifier, subject);
+      if (!isOpaque(identifier)) this.idOf.set(identifier, subject.id);
       this.byId.set(subject.id, subject);
     }
+    return kept;
   }
 
   /**

@@ -169,6 +169,11 @@ export class Tokens {
     return { bearer, until: Math.min(until, row.ends as number) };
   }
 
+  /** Tokens and sessions whose check is remembered. */
+  get cached(): number {
+    return this.checked.size;
+  }
+
   /** Newest last, revoked and expired ones too. */
   list(): TokenInfo[] {
     const rows = this.db.read(
