@@ -16,7 +16,7 @@ export const COMMIT_LIMITS = {
   part_files_max: 500,
   path_chars_max: 4_096,
   subject_chars_max: 500,
-  parents_max: 1_000,
+  parents_max: 300,
   branch_chars_max: 500,
   /** Tips that `commits.history.imported` names. */
   tips_max: 1_000,
@@ -82,6 +82,8 @@ export const commitFacts = {
     sha,
     parts: count,
     parents: z.array(sha).max(COMMIT_LIMITS.parents_max),
+    /** So many more than fit. */
+    parents_left_out: count.optional(),
     /** Several parents: files and lines are against the first. */
     merge: yes,
     /** `message`: the whole message, when it says more than `subject` does. */
@@ -103,13 +105,18 @@ export const commitFacts = {
     latin1: yes,
     /** The message is longer than an entry can hold; so many bytes of it were left out. */
     message_cut: count.optional(),
-    /** The end of a shallow clone: what the commit changed is not known here. */
-    boundary: yes,
+    /**
+     * What the commit changed, and its parents, are not known (yet): it is where a shallow clone ends, or a webhook told of it.
+     * Then `parents` is empty and all counts are 0.
+     */
+    incomplete: z.enum(["boundary", "webhook"]).optional(),
   }),
-  /** What was missing in a commit recorded at the end of a shallow clone. `id` is `{sha}/completed`. */
+  /** What was missing in a commit recorded as incomplete. `id` is `{sha}/completed`. */
   "commits.commit.completed": z.strictObject({
     sha,
     parts: count,
+    parents: z.array(sha).max(COMMIT_LIMITS.parents_max),
+    parents_left_out: count.optional(),
     merge: yes,
     /** Committer's time, as in the commit. */
     committed: time.optional(),
@@ -178,7 +185,7 @@ export const commits: Domain = {
       schema: commitFacts["commits.commit.completed"],
       kind: "observed",
       stream,
-      about: "Changes of a commit that was recorded at the end of a shallow clone are known now.",
+      about: "Parents and changes of a commit that was recorded without them are known now.",
     },
     "commits.history.imported": {
       schema: commitFacts["commits.history.imported"],

@@ -38,8 +38,8 @@ const repositoryRow = z.strictObject({
   branches: count,
   /** Branch moves that left something behind. */
   forced: count,
-  /** Commits whose changes are not known: the end of a shallow clone. */
-  boundary: count,
+  /** Commits whose changes are not known: where a shallow clone ends, or what a webhook told. */
+  incomplete: count,
   /** Whether the last complete import was of a shallow clone. */
   shallow: z.boolean().optional(),
 });
@@ -54,18 +54,18 @@ const counted = (row: RepositoryRow, event: CommitEvent, data: CommitRecorded): 
     merges: row.merges + (data.merge ? 1 : 0),
     added: row.added + (data.merge ? 0 : data.added),
     deleted: row.deleted + (data.merge ? 0 : data.deleted),
-    boundary: row.boundary + (data.boundary ? 1 : 0),
+    incomplete: row.incomplete + (data.incomplete ? 1 : 0),
     first: earlier(row.first, at),
     last: later(row.last, at),
   };
 };
 
-// That it is a merge was known, and counted, when it was recorded.
 const completed = (row: RepositoryRow, { merge, added, deleted }: CommitCompleted): RepositoryRow => ({
   ...row,
+  merges: row.merges + (merge ? 1 : 0),
   added: row.added + (merge ? 0 : added),
   deleted: row.deleted + (merge ? 0 : deleted),
-  boundary: Math.max(0, row.boundary - 1),
+  incomplete: Math.max(0, row.incomplete - 1),
 });
 
 export const commitsRepository: Projection<RepositoryRow, CommitFact> = {
@@ -80,7 +80,7 @@ export const commitsRepository: Projection<RepositoryRow, CommitFact> = {
     "commits.branch.deleted",
   ],
   row: repositoryRow,
-  initial: { repository: "", commits: 0, merges: 0, added: 0, deleted: 0, branches: 0, forced: 0, boundary: 0 },
+  initial: { repository: "", commits: 0, merges: 0, added: 0, deleted: 0, branches: 0, forced: 0, incomplete: 0 },
   indexes: ["commits", "last"],
   keys: (event) => [repositoryOf(event)],
   apply(before, event, key): RepositoryRow {
@@ -154,7 +154,7 @@ const historyRow = z.strictObject({
   merge: z.boolean(),
   files: count,
   ...lines,
-  boundary: z.literal(true).optional(),
+  incomplete: z.enum(["boundary", "webhook"]).optional(),
 });
 type HistoryRow = z.output<typeof historyRow>;
 
@@ -180,12 +180,12 @@ export const commitsHistory: Projection<HistoryRow, CommitFact> = {
   keys: (event) => "sha" in event.data ? [`${repositoryOf(event)}/${event.data.sha}`] : [],
   apply(row, event): HistoryRow {
     if (event.type === "commits.commit.completed") {
-      const { boundary: _, ...rest } = row;
-      const { files, added, deleted } = event.data;
-      return { ...rest, files, added, deleted };
+      const { incomplete: _, ...rest } = row;
+      const { parents, merge = false, files, added, deleted } = event.data;
+      return { ...rest, parents, merge, files, added, deleted };
     }
     if (event.type !== "commits.commit.recorded") return row;
-    const { sha, subject, author, parents, merge = false, files, added, deleted, boundary, times } = event.data;
+    const { sha, subject, author, parents, merge = false, files, added, deleted, incomplete, times } = event.data;
     const by = subjectOf(author.email) ?? subjectOf(author.name);
     return {
       repository: repositoryOf(event),
@@ -199,7 +199,7 @@ export const commitsHistory: Projection<HistoryRow, CommitFact> = {
       deleted,
       ...(by === undefined ? {} : { by }),
       ...(times.committed === undefined ? {} : { at: utc(times.committed) }),
-      ...(boundary ? { boundary } : {}),
+      ...(incomplete ? { incomplete } : {}),
     };
   },
 };
@@ -255,7 +255,7 @@ export const commitsActivity: Projection<ActivityRow, CommitFact> = {
       repository: repositoryOf(event),
       ...isoWeek(timeOf(event)),
       commits: row.commits + (event.type === "commits.commit.recorded" ? 1 : 0),
-      merges: row.merges + (merge && event.type === "commits.commit.recorded" ? 1 : 0),
+      merges: row.merges + (merge ? 1 : 0),
       files: row.files + (merge ? 0 : files),
       added: row.added + (merge ? 0 : added),
       deleted: row.deleted + (merge ? 0 : deleted),

@@ -1,0 +1,337 @@
+/**
+ * Imports a repository's history: every commit once, parents first, then where the branches stand. It may be stopped at any
+ * instruction and started again: what is in the log already is passed over, even within a commit.
+ */
+import type { Outcome, Principal } from "../../actors/kernel/daybook.ts";
+import type { Clock } from "../../actors/kernel/world.ts";
+import { pause } from "../../actors/kernel/world.ts";
+import { COMMIT_LIMITS, type CommitFact, repositoryId } from "../../events/commits.ts";
+import type { Event, StreamId } from "../../events/event.ts";
+import { DIFF_LIMITS, diffs } from "./diffs.ts";
+import { type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
+import { isBehind, listBranches, listCommits, openRepository, type Repository } from "./repository.ts";
+import { type ImportTarget, Sender, Stop, type StopCode } from "./send.ts";
+import { type Listed, translate } from "./translate.ts";
+
+export const IMPORT_LIMITS = {
+  /** Branch commands on their way at a time. */
+  asks_in_flight_max: 16,
+  /** Commits whose changes git cannot read; at more the import gives up. */
+  unreadable_max: 1_000,
+} as const;
+
+export interface GitImportOptions {
+  readonly path: string;
+  readonly by: Principal;
+  readonly clock: Clock;
+  /** URI reference that names the repository, instead of its remote or folder: `linux`. */
+  readonly source?: string;
+  /** Only these commits, in git's words: `["main~10..main"]`. Default: all that refs and HEAD reach. */
+  readonly range?: readonly string[];
+  /** Branches that are known but not in the repository are deleted. Default: only when the repository is bare. */
+  readonly prune?: boolean;
+  /** Git's environment; see `GitEnvironment`. Default: that of this process. */
+  readonly env?: GitEnvironment;
+  /** Git processes side by side, 1 to `DIFF_LIMITS.lanes_max`. Default: one per core. */
+  readonly lanes?: number;
+  readonly progress?: (progress: GitProgress) => void;
+  /** Ends it after what is on its way; the rest comes with the next import. */
+  readonly signal?: AbortSignal;
+}
+
+export interface GitProgress {
+  readonly doing: "listing" | "commits" | "branches";
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface GitImported {
+  readonly ok: true;
+  readonly source: string;
+  /** The entity's id; the stream is `commits/` and this. */
+  readonly repository: string;
+  readonly stream: StreamId;
+  /** `known` were there before; all behind an earlier import's tips are not even looked at, and not in it. */
+  readonly commits: { readonly new: number; readonly completed: number; readonly known: number };
+  readonly events: number;
+  readonly branches: {
+    readonly total: number;
+    readonly moved: number;
+    readonly deleted: number;
+    readonly rejected: readonly string[];
+  };
+  readonly shallow: boolean;
+  /** No commits at all. */
+  readonly empty: boolean;
+  /** Commits that were left out, because git cannot read what they changed; the next import tries again. */
+  readonly unreadable: readonly { readonly sha: string; readonly why: string }[];
+}
+
+/** Nothing is lost: what `new` counts is in the log, and the same import again goes on from there. */
+export interface GitImportFailed {
+  readonly ok: false;
+  readonly code: GitFaultCode | StopCode;
+  /** What was being done, and why it could not be. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice: string;
+  readonly new: number;
+}
+
+const ADVICE: Readonly<Record<GitImportFailed["code"], string>> = {
+  git_missing: "Install git, and see that it is on the PATH and may be run.",
+  no_such_folder: "Give the path of a repository.",
+  not_a_repository: "Give the folder of a git repository: its work tree, or a bare one.",
+  unsafe:
+    "Git does not trust a folder that belongs to somebody else, and neither do we. If you do: git config --global --add safe.directory {path}",
+  unknown_range: "Give revisions that exist in this repository, such as main~10..main.",
+  corrupt: "Check the repository with git fsck; a fresh clone often mends it. A range may reach what is whole.",
+  unexpected: "Run the same with git itself to see more.",
+  stopped: "Run the import again; it goes on from there.",
+  conflict:
+    "The log has this event with other content: another program has recorded it under the same source. Name the repository otherwise.",
+  refused: "This is a fault of the importer; please report it.",
+  unavailable: "Run the import again; it goes on from there.",
+};
+
+/** Throws `LogFault` when the log cannot be written; all else is in the answer. */
+export const importGit = async (
+  daybook: ImportTarget,
+  options: GitImportOptions,
+): Promise<GitImported | GitImportFailed> => {
+  const work: { import?: Import } = {};
+  try {
+    options.progress?.({ doing: "listing", done: 0, total: 0 });
+    const repository = await openRepository(options.path, options);
+    work.import = new Import(daybook, options, repository);
+    return await work.import.run();
+  } catch (error) {
+    if (!(error instanceof GitFault || error instanceof Stop)) throw error;
+    const { code, message } = error;
+    return {
+      ok: false,
+      code,
+      message,
+      advice: ADVICE[code].replace("{path}", options.path),
+      new: work.import?.recorded ?? 0,
+    };
+  }
+};
+
+class Import {
+  private known = 0;
+  private done = 0;
+  private readonly stream: StreamId;
+  private readonly unreadable: { sha: string; why: string }[] = [];
+  private readonly sender: Sender;
+
+  constructor(
+    private readonly daybook: ImportTarget,
+    private readonly options: GitImportOptions,
+    private readonly repository: Repository,
+  ) {
+    this.stream = `commits/${repositoryId(repository.source)}`;
+    this.sender = new Sender(daybook, options);
+  }
+
+  get recorded(): number {
+    return this.sender.counts.recorded;
+  }
+
+  async run(): Promise<GitImported> {
+    const { repository, options } = this;
+    const { source, shallow } = repository;
+    const before = options.range ? undefined : this.lastImport();
+    const listed = await listCommits(repository, { range: options.range, known: this.usable(before) });
+    try {
+      await this.commits(listed);
+    } finally {
+      await this.sender.settled();
+    }
+    if (options.signal?.aborted) throw new Stop("stopped", `Stopped after ${this.done} of ${listed.length} commits`);
+    if (!options.range && this.unreadable.length === 0) await this.remember(listed, before);
+    const branches = await this.branches();
+    const { recorded, completed, events } = this.sender.counts;
+    return {
+      ok: true,
+      source,
+      repository: repositoryId(source),
+      stream: this.stream,
+      commits: { new: recorded, completed, known: this.known },
+      events: events + branches.moved + branches.deleted,
+      branches,
+      shallow,
+      empty: listed.length === 0 && before === undefined,
+      unreadable: this.unreadable,
+    };
+  }
+
+  private async commits(listed: readonly Listed[]): Promise<void> {
+    const { options, repository } = this;
+    const lanes = Math.min(DIFF_LIMITS.lanes_max, Math.max(1, options.lanes ?? navigator.hardwareConcurrency));
+    const progress = () => options.progress?.({ doing: "commits", done: this.done, total: listed.length });
+    const missing = await this.missing(listed, progress);
+    for await (const batch of diffs(repository.git, missing, { lanes, signal: options.signal })) {
+      for (const diffed of batch) {
+        this.done++;
+        if (!diffed.raw) {
+          this.leaveOut(diffed.listed.sha, diffed.why);
+          continue;
+        }
+        await this.sender.send(translate(diffed.raw, diffed.listed, repository.source));
+      }
+      progress();
+    }
+    await this.sender.flush();
+  }
+
+  /** Without those that the log has. Looking them up is synchronous, so others get their turn now and then. */
+  private async missing(listed: readonly Listed[], progress: () => void): Promise<readonly Listed[]> {
+    const missing: Listed[] = [];
+    let looks = 0;
+    for (const commit of listed) {
+      if (this.options.signal?.aborted) return [];
+      if (++looks % 1_000 === 0) {
+        await pause(this.options.clock, 0);
+        progress();
+      }
+      const found = this.daybook.log.find(this.repository.source, commit.sha) as Event<CommitFact> | undefined;
+      if (!found) missing.push(commit);
+      else if (this.completes(found, commit)) missing.push({ ...commit, completes: true });
+      else {
+        this.known++;
+        this.done++;
+      }
+    }
+    return missing;
+  }
+
+  private completes(found: Event<CommitFact>, commit: Listed): boolean {
+    return found.type === "commits.commit.recorded" && found.data.incomplete !== undefined &&
+      commit.boundary === undefined &&
+      this.daybook.log.find(this.repository.source, `${commit.sha}/completed`) === undefined;
+  }
+
+  private leaveOut(sha: string, why: string): void {
+    if (this.unreadable.length >= IMPORT_LIMITS.unreadable_max) {
+      throw new Stop(
+        "corrupt",
+        `Git cannot read what ${IMPORT_LIMITS.unreadable_max} commits and more have changed; the last is ${sha}: ${why}`,
+      );
+    }
+    this.unreadable.push({ sha, why });
+  }
+
+  /** How far an import before this one came. */
+  private lastImport(): Reached | undefined {
+    const range = { stream: this.stream, types: ["commits.history.imported"], backward: true, limit: 1 };
+    for (const batch of this.daybook.log.read(range)) {
+      for (const event of batch as readonly Event<CommitFact>[]) {
+        if (event.type === "commits.history.imported") return event.data;
+      }
+    }
+    return undefined;
+  }
+
+  /** Behind the tips of a shallow clone there may be older commits by now. */
+  private usable(before: Reached | undefined): readonly string[] {
+    return before === undefined || before.shallow ? [] : before.tips;
+  }
+
+  /** Says that everything behind the tips is recorded, so that the next import need not look there. */
+  private async remember(listed: readonly Listed[], before: Reached | undefined): Promise<void> {
+    const { shallow } = this.repository;
+    const { recorded, completed } = this.sender.counts;
+    // One that was stopped just before it could say so says it now; one that finds nothing new adds nothing to the log.
+    if (listed.length === 0 || (recorded + completed === 0 && before?.shallow === shallow)) return;
+    const behind = new Set(listed.flatMap(({ parents }) => parents));
+    const heads = listed.map(({ sha }) => sha).reverse();
+    const tips = [...new Set([...heads, ...this.usable(before)])].filter((sha) => !behind.has(sha)).slice(
+      0,
+      COMMIT_LIMITS.tips_max,
+    );
+    const data = { commits: recorded, shallow, tips };
+    // Named by the revision it follows: every import that brought something ends in one of its own.
+    const id = `imported/${this.daybook.log.head(this.stream)}`;
+    const event = { id, source: this.repository.source, type: "commits.history.imported", data };
+    await this.sender.send({ events: [event], bytes: 1_200 + 70 * tips.length });
+    await this.sender.flush();
+    await this.sender.settled();
+  }
+
+  private async branches(): Promise<GitImported["branches"]> {
+    const { repository, options } = this;
+    const here = await listBranches(repository);
+    const known = this.knownHeads();
+    const wishes: (() => Promise<Wish>)[] = [];
+    for (const [branch, to] of here) {
+      const from = known.get(branch);
+      if (from !== to) wishes.push(() => this.moved(branch, from, to));
+    }
+    if (options.prune ?? repository.bare) {
+      for (const branch of known.keys()) {
+        if (!here.has(branch)) wishes.push(() => Promise.resolve({ type: "commits.branch.delete", data: { branch } }));
+      }
+    }
+    const rejected: string[] = [];
+    const counts = { moved: 0, deleted: 0 };
+    let done = 0;
+    await inParallel(IMPORT_LIMITS.asks_in_flight_max, wishes, async (wish) => {
+      const { type, data } = await wish();
+      const outcome = await this.sender.ask({ type, id: repositoryId(repository.source), data, by: options.by });
+      if (outcome.is === "accepted") {
+        counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
+      } else rejected.push(`${data.branch}: ${reasonOf(outcome)}`);
+      options.progress?.({ doing: "branches", done: ++done, total: wishes.length });
+    });
+    return { total: here.size, ...counts, rejected };
+  }
+
+  private async moved(branch: string, from: string | undefined, to: string): Promise<Wish> {
+    const forced = from !== undefined && !await isBehind(this.repository, from, to);
+    return { type: "commits.branch.move", data: { branch, to, ...(forced ? { forced } : {}) } };
+  }
+
+  private knownHeads(): ReadonlyMap<string, string> {
+    const heads = new Map<string, string>();
+    const types = ["commits.branch.moved", "commits.branch.deleted"];
+    for (const batch of this.daybook.log.read({ stream: this.stream, types })) {
+      for (const event of batch as readonly Event<CommitFact>[]) {
+        if (event.type === "commits.branch.moved") heads.set(event.data.branch, event.data.to);
+        if (event.type === "commits.branch.deleted") heads.delete(event.data.branch);
+      }
+    }
+    return heads;
+  }
+}
+
+type Reached = Extract<CommitFact, { type: "commits.history.imported" }>["data"];
+
+type Wish =
+  | {
+    readonly type: "commits.branch.move";
+    readonly data: { readonly branch: string; readonly to: string; readonly forced?: boolean };
+  }
+  | { readonly type: "commits.branch.delete"; readonly data: { readonly branch: string } };
+
+const reasonOf = (outcome: Exclude<Outcome, { is: "accepted" }>): string => {
+  switch (outcome.is) {
+    case "rejected":
+      return outcome.because;
+    case "invalid":
+      return outcome.issues.map(({ path, message }) => `${path} ${message}`).join("; ");
+    case "unknown_command":
+      return "the command is not known";
+    case "conflict":
+    case "unavailable":
+      return outcome.reason;
+  }
+};
+
+const inParallel = async <T>(at: number, items: readonly T[], each: (item: T) => Promise<void>): Promise<void> => {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await each(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(at, items.length) }, worker));
+};

@@ -1,0 +1,181 @@
+/** What a repository is: where git finds it, what it is called, which commits and branches it has. */
+import { asUtf8, cQuoted } from "./text.ts";
+import { type Answer, Git, type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
+import type { Listed } from "./translate.ts";
+
+export interface Repository {
+  readonly git: Git;
+  /** URI reference that names it; `source` of its events. */
+  readonly source: string;
+  readonly bare: boolean;
+  /** Its history ends early, at boundary commits. */
+  readonly shallow: boolean;
+}
+
+const latin1 = (bytes: Uint8Array<ArrayBuffer>): string => {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8_192) text += String.fromCharCode(...bytes.subarray(i, i + 8_192));
+  return text;
+};
+
+/** In which git's words what is recognised; the first that matches counts. English by `LC_ALL=C`. */
+const FAULTS: readonly (readonly [RegExp, GitFaultCode])[] = [
+  [/dubious ownership|unsafe repository|cannot use bare repository|safe\.directory/, "unsafe"],
+  [/cannot change to/, "no_such_folder"],
+  [/not a git repository/, "not_a_repository"],
+  [
+    /unknown revision|ambiguous argument|bad revision|Invalid revision range|Invalid symmetric difference/,
+    "unknown_range",
+  ],
+  [
+    /bad object|missing|corrupt|[Cc]ould not read|unable to (?:read|parse|find)|[Ff]ailed to (?:read|traverse)|loose object|packfile|does not point|invalid object|inflate/,
+    "corrupt",
+  ],
+];
+
+/** The fault that git's own words tell of. */
+export const faultOf = (stderr: string, doing: string): GitFault => {
+  const code = FAULTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? "unexpected";
+  const words = stderr.split("\n").slice(0, 4).map((line) => line.trim()).filter(Boolean).join("; ");
+  return new GitFault(code, `${doing}: ${words === "" ? "git gave no reason" : words}`);
+};
+
+const lines = (answer: Answer): readonly string[] => latin1(answer.stdout).split("\n").filter((line) => line !== "");
+
+const asked = async (git: Git, args: readonly string[], doing: string, stdin = ""): Promise<readonly string[]> => {
+  const answer = await git.run(args, stdin);
+  if (answer.code !== 0) throw faultOf(answer.stderr, doing);
+  return lines(answer);
+};
+
+/** Finds the repository as git does, and asks git whether it may be read. Throws `GitFault`. */
+export const openRepository = async (
+  path: string,
+  options: { readonly env?: GitEnvironment; readonly source?: string } = {},
+): Promise<Repository> => {
+  const outside = Git.at(path, options.env);
+  const doing = `Cannot open ${path}`;
+  const [gitDir, bare, shallow] = await asked(outside, [
+    "rev-parse",
+    "--absolute-git-dir",
+    "--is-bare-repository",
+    "--is-shallow-repository",
+  ], doing);
+  if (gitDir === undefined) throw faultOf("", doing);
+  const folder = asUtf8(gitDir);
+  if (folder === undefined) throw new GitFault("unexpected", `${doing}: the path is not UTF-8`);
+  const git = outside.inside(folder);
+  const source = options.source ?? await sourceOf(git, outside, folder, bare === "true");
+  return { git, source, bare: bare === "true", shallow: shallow === "true" };
+};
+
+const sourceOf = async (git: Git, outside: Git, gitDir: string, bare: boolean): Promise<string> => {
+  const { code, stdout } = await git.run(["config", "--local", "--get", "remote.origin.url"]);
+  const named = code === 0 ? sourceOfRemote(latin1(stdout).trim()) : undefined;
+  if (named !== undefined) return named;
+  const top = bare ? gitDir : lines(await outside.run(["rev-parse", "--show-toplevel"]))[0] ?? gitDir;
+  return sourceOfFolder(asUtf8(top) ?? cQuoted(top));
+};
+
+/** `/home/git/linux.git/` is `linux`; only the last name of the path, for the rest tells of the machine. */
+export const sourceOfFolder = (path: string): string => {
+  const names = path.split(/[/\\]/).filter((name) => name !== "" && name !== "." && name !== ".git");
+  const name = (names.at(-1) ?? "").replace(/\.git$/, "");
+  return encodeURIComponent(name.toWellFormed()) || "repository";
+};
+
+// GitHub's names are the same in upper and lower case, and its webhooks spell them as their owner did.
+const CASELESS = new Set(["github.com"]);
+
+/**
+ * The URL of a remote as the one name of the repository: `https://host/path`, whatever the protocol, without user, password,
+ * port of ssh, query, `.git` or a slash at the end. `undefined` for one on this machine.
+ */
+export const sourceOfRemote = (remote: string): string | undefined => {
+  const scp = /^(?:[^/@:]+@)?([^/@:]{2,}):(?!\/\/)(.+)$/.exec(remote);
+  const url = URL.parse(scp ? `ssh://${scp[1]}/${scp[2]!.replace(/^\/+/, "")}` : remote);
+  if (!url || !/^(?:https?|ssh|git|git\+ssh|ftps?):$/.test(url.protocol) || url.hostname === "") return undefined;
+  const host = url.hostname.toLowerCase() + (/^https?:$/.test(url.protocol) && url.port !== "" ? `:${url.port}` : "");
+  const path = url.pathname.replace(/\/+$/, "").replace(/\.git$/, "").replace(/\/{2,}/g, "/");
+  return `https://${host}${CASELESS.has(host) ? path.toLowerCase() : path}`;
+};
+
+// Refs that hold something else than history: stashes, notes, replacements.
+const REFS = ["--exclude=refs/stash", "--exclude=refs/notes/*", "--exclude=refs/replace/*", "--all"];
+
+/** Which commits: all that refs or HEAD reach, or those of a range in git's words (`main~10..main`). */
+export interface Wanted {
+  readonly range?: readonly string[];
+  /** Everything behind these is known already; ones that are not here are passed over. */
+  readonly known?: readonly string[];
+}
+
+/** Parents before children. About 150 bytes of memory a commit. Throws `GitFault`. */
+export const listCommits = async (
+  repository: Repository,
+  { range, known = [] }: Wanted,
+): Promise<readonly Listed[]> => {
+  const { git } = repository;
+  for (const revision of range ?? []) {
+    // Nothing that is given as a revision may be read as an option.
+    // deno-lint-ignore no-control-regex
+    if (/^-|[\x00-\x20\x7f]/.test(revision) || revision === "") {
+      throw new GitFault("unknown_range", `Not a range of commits: ${JSON.stringify(revision)}`);
+    }
+  }
+  const order = ["rev-list", "--topo-order", "--reverse", "--parents"];
+  const which = range ? ["--end-of-options", ...range] : ["--ignore-missing", ...REFS, "--stdin"];
+  const stdin = range ? "" : known.map((sha) => `^${sha}\n`).join("");
+  const listed = (await asked(git, [...order, ...which], "Cannot list the commits", stdin)).map((line): Listed => {
+    const [sha, ...parents] = line.split(" ");
+    return { sha: sha!, parents };
+  });
+  return repository.shallow ? await withBoundary(git, listed) : listed;
+};
+
+// `<sha> commit <size>\n<content>\n` for each; by size, for a message may look like anything.
+const parentsIn = (batch: string): ReadonlyMap<string, readonly string[]> => {
+  const parents = new Map<string, readonly string[]>();
+  for (let at = 0; at < batch.length;) {
+    const end = batch.indexOf("\n", at);
+    const [sha, type, size] = batch.slice(at, end).split(" ");
+    if (type !== "commit") {
+      throw new GitFault("corrupt", `Cannot read the commits where the clone ends: ${sha} is ${type}`);
+    }
+    const content = batch.slice(end + 1, end + 1 + Number(size));
+    const header = content.slice(0, content.indexOf("\n\n"));
+    parents.set(sha!, [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map((found) => found[1]!));
+    at = end + 1 + Number(size) + 1;
+  }
+  return parents;
+};
+
+// To git the last commits of a shallow clone have no parents; the commits themselves say that they have.
+const withBoundary = async (git: Git, listed: readonly Listed[]): Promise<readonly Listed[]> => {
+  const roots = listed.filter(({ parents }) => parents.length === 0);
+  const answer = await git.run(["cat-file", "--batch"], roots.map(({ sha }) => `${sha}\n`).join(""));
+  if (answer.code !== 0) throw faultOf(answer.stderr, "Cannot read the commits where the clone ends");
+  const parents = parentsIn(latin1(answer.stdout));
+  return listed.map((commit) => {
+    const real = commit.parents.length === 0 ? parents.get(commit.sha) ?? [] : [];
+    return real.length === 0 ? commit : { ...commit, parents: real, boundary: true };
+  });
+};
+
+/** Branch heads by name without `refs/heads/`; bytes that are not UTF-8 as `\ooo`. */
+export const listBranches = async ({ git }: Repository): Promise<ReadonlyMap<string, string>> => {
+  const found = await asked(
+    git,
+    ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"],
+    "Cannot list the branches",
+  );
+  return new Map(found.map((line) => {
+    const at = line.indexOf(" ");
+    const name = line.slice(at + 1 + "refs/heads/".length);
+    return [asUtf8(name) ?? cQuoted(name), line.slice(0, at)];
+  }));
+};
+
+/** Whether `to` has `from` behind it. What is not here any more cannot be behind anything. */
+export const isBehind = async ({ git }: Repository, from: string, to: string): Promise<boolean> =>
+  (await git.run(["merge-base", "--is-ancestor", from, to])).code === 0;
