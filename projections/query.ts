@@ -17,6 +17,14 @@ export interface Shape {
   readonly appendOnly: boolean;
 }
 
+/** A view as it is asked: what it is, and how far it has come. */
+export interface Viewed {
+  readonly name: string;
+  readonly version: number;
+  readonly shape: Shape;
+  readonly size: number;
+}
+
 export const shapeOf = (projection: AnyProjection): Shape => ({
   fields: projection.indexes ?? [],
   history: projection.history !== "none",
@@ -69,12 +77,18 @@ export const afterPrefix = (prefix: string): string | undefined => {
 
 /** Where a page begins: behind the row with this place in the order. */
 export interface Place {
-  readonly value: Indexed;
   readonly key: string;
+  /** Of the field in an order by field. */
+  readonly value: Indexed;
+  /** Rises with each key that comes to be; in an append-only view the position. Decides between equal fields. */
+  readonly created: number;
 }
 
-/** `key`: by key; `created`: in the order in which rows came to be; `field`: by an indexed field, then by key. */
-export type Order = { readonly by: "key" | "created" } | { readonly by: "field"; readonly field: number };
+/** `key`: by key; `created`: in the order in which keys came to be; `field`: by an indexed field, then by `created`. */
+export type Order = { readonly by: "key" } | { readonly by: "created" } | {
+  readonly by: "field";
+  readonly field: number;
+};
 
 export interface Question {
   readonly limit: number;
@@ -99,27 +113,31 @@ export interface Question {
  * The pages of one list show one state: a cursor names the size of the first page, and the next ones are read as of then.
  * Views without history cannot, nor can full text; there a page continues behind the last row seen in the newest state.
  */
-export const question = (name: string, shape: Shape, size: number, query: ViewQuery): Question => {
+export const question = (view: Viewed, query: ViewQuery): Question => {
+  const { name, shape, size } = view;
   const limit = query.limit ?? PAGE_ROWS_DEFAULT;
   if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_ROWS_MAX) {
     throw new ViewQuestion("bad_limit", `limit is a whole number from 1 to ${PAGE_ROWS_MAX}, not ${limit}`);
   }
   const found = wordsOf(name, shape, query);
-  const order = orderOf(name, shape, query.sort, found !== undefined);
+  const where = Object.entries(query.where ?? {}).map(([field, value]) =>
+    [fieldOf(name, shape, field), value] as const
+  );
+  const order = orderOf(name, shape, query.sort, found !== undefined || where.length > 0);
   const descending = query.descending ?? false;
   if (shape.appendOnly && query.prefix) {
     throw new ViewQuestion("unknown_field", `${name} has positions as keys, which have no prefix; use from and until`);
   }
   const pinnable = shape.appendOnly || (shape.history && found === undefined);
-  const asked = atOf(name, shape, size, query.at, found !== undefined);
-  const cursor = query.after === undefined ? undefined : decodeCursor(query.after, orderName(shape, order), descending);
+  const asked = atOf(view, query.at, found !== undefined);
+  const cursor = query.after === undefined ? undefined : decodeCursor(query.after, headOf(view, order, descending));
   if (cursor && asked !== undefined && cursor.size !== asked + 1) throw badCursor("it belongs to another at");
   const pinned = asked !== undefined ? asked + 1 : pinnable && cursor ? Math.min(cursor.size, size) : size;
   return {
     limit,
     order,
     descending,
-    where: Object.entries(query.where ?? {}).map(([field, value]) => [fieldOf(name, shape, field), value]),
+    where,
     prefix: query.prefix ?? "",
     words: found,
     from: query.from ?? 0,
@@ -131,13 +149,7 @@ export const question = (name: string, shape: Shape, size: number, query: ViewQu
 };
 
 /** Checks `at` for a single row or a digest; the answer is `undefined` where the newest state is meant. Throws `ViewQuestion`. */
-export const atOf = (
-  name: string,
-  shape: Shape,
-  size: number,
-  at: number | undefined,
-  text = false,
-): number | undefined => {
+export const atOf = ({ name, shape, size }: Viewed, at: number | undefined, text = false): number | undefined => {
   if (at === undefined) return undefined;
   if (!Number.isInteger(at) || at < 0 || at >= size) {
     throw new ViewQuestion("not_yet", `Cannot read ${name} at ${at}: it has applied the first ${size} events`);
@@ -151,11 +163,19 @@ export const atOf = (
 };
 
 /** The cursor of the page after this one. */
-export const encodeCursor = (shape: Shape, asked: Question, last: Place): string =>
-  new TextEncoder().encode(
-    JSON.stringify([orderName(shape, asked.order), asked.descending, last.value, last.key, asked.size]),
-  )
-    .toBase64({ alphabet: "base64url", omitPadding: true });
+export const encodeCursor = (view: Viewed, asked: Question, last: Place): string => {
+  const place = asked.order.by === "key"
+    ? [last.key]
+    : asked.order.by === "field"
+    ? [last.created, last.value]
+    : [last.created];
+  const parts = [headOf(view, asked.order, asked.descending), asked.size, ...place];
+  return new TextEncoder().encode(JSON.stringify(parts)).toBase64({ alphabet: "base64url", omitPadding: true });
+};
+
+/** What a cursor is good for: this order in this version of this view. */
+const headOf = ({ name, version, shape }: Viewed, order: Order, descending: boolean): string =>
+  `${name}@${version} ${order.by === "field" ? `.${shape.fields[order.field]}` : order.by}${descending ? " down" : ""}`;
 
 const wordsOf = (name: string, shape: Shape, query: ViewQuery): readonly string[] | undefined => {
   if (query.text === undefined || query.text.trim() === "") return undefined;
@@ -167,17 +187,15 @@ const wordsOf = (name: string, shape: Shape, query: ViewQuery): readonly string[
   return found;
 };
 
-const orderOf = (name: string, shape: Shape, sort: string | undefined, text: boolean): Order => {
-  if (sort === undefined) return { by: text && !shape.appendOnly ? "created" : "key" };
-  if (sort === "key") return { by: "key" };
+const orderOf = (name: string, shape: Shape, sort: string | undefined, chosen: boolean): Order => {
+  // In an append-only view they are the same.
+  if (sort === undefined) return { by: chosen || shape.appendOnly ? "created" : "key" };
+  if (sort === "key") return { by: shape.appendOnly ? "created" : "key" };
   if (shape.appendOnly) {
     throw new ViewQuestion("unknown_field", `${name} is ordered by position; it cannot be sorted by "${sort}"`);
   }
   return { by: "field", field: fieldOf(name, shape, sort) };
 };
-
-const orderName = (shape: Shape, order: Order): string =>
-  order.by === "field" ? `.${shape.fields[order.field]}` : order.by;
 
 const fieldOf = (name: string, shape: Shape, field: string): number => {
   const index = shape.fields.indexOf(field);
@@ -189,7 +207,7 @@ const fieldOf = (name: string, shape: Shape, field: string): number => {
 const badCursor = (why: string) =>
   new ViewQuestion("bad_cursor", `after is not the next of a page of this list: ${why}`);
 
-const decodeCursor = (text: string, order: string, descending: boolean): Place & { readonly size: number } => {
+const decodeCursor = (text: string, head: string): Place & { readonly size: number } => {
   let parts: unknown;
   try {
     parts = JSON.parse(
@@ -198,12 +216,13 @@ const decodeCursor = (text: string, order: string, descending: boolean): Place &
   } catch {
     throw badCursor("it cannot be read");
   }
-  if (!Array.isArray(parts) || parts.length !== 5) throw badCursor("it cannot be read");
-  const [by, down, value, key, size] = parts as readonly unknown[];
-  if (by !== order || down !== descending) throw badCursor("the order is another");
+  if (!Array.isArray(parts) || typeof parts[0] !== "string") throw badCursor("it cannot be read");
+  if (parts[0] !== head) throw badCursor("the view, its version or the order is another");
+  const [, size, place, value = null] = parts as readonly unknown[];
   const valued = value === null || typeof value === "string" || typeof value === "number";
-  if (!valued || typeof key !== "string" || typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw badCursor("it cannot be read");
-  }
-  return { value, key, size };
+  const [created, key] = typeof place === "number" ? [place, ""] : [0, place];
+  if (!valued || !isCount(size) || !isCount(created) || typeof key !== "string") throw badCursor("it cannot be read");
+  return { value, key, created, size };
 };
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && value as number >= 0;

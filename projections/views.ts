@@ -14,10 +14,7 @@ export interface Row<V = unknown> {
 export interface ViewQuery {
   /** Equality on indexed fields; a value is compared as text. */
   readonly where?: Readonly<Record<string, string>>;
-  /**
-   * Full text, words all required; only for projections with `text`. Searches the newest rows, and, unless `sort` is
-   * given, answers in the order in which they came to be.
-   */
+  /** Full text of the newest rows, words all required; only for projections with `text`. */
   readonly text?: string;
   /** Only rows made by events from this position on. A time becomes a position by `EventLog.positionAt`. */
   readonly from?: number;
@@ -25,7 +22,10 @@ export interface ViewQuery {
   readonly until?: number;
   /** Prefix of the key. */
   readonly prefix?: string;
-  /** Indexed field, or `key` (default). */
+  /**
+   * Indexed field, or `key`. Default: `key`; with `where` or `text` the order in which the keys came to be, which also
+   * decides between equal fields.
+   */
   readonly sort?: string;
   readonly descending?: boolean;
   /** 1 to 1,000; default 100. */

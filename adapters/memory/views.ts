@@ -79,21 +79,21 @@ export class MemoryStore implements ViewStore {
 
   private put({ key, row, position, event }: ViewChange): void {
     let kept = this.rows.get(key);
-    const newest = kept?.versions.at(-1);
-    const alive = newest !== undefined && newest.until === Infinity;
-    if (alive) newest.until = position;
-    // A version that held for no position at all was never to be seen.
-    if (kept && (!this.shape.history || (alive && newest.from === position))) kept.versions.pop();
-    if (row === undefined) {
-      if (kept?.versions.length === 0) this.rows.delete(key);
-      return;
+    if (kept === undefined) {
+      if (row === undefined) return;
+      this.rows.set(key, kept = { created: this.created++, versions: [], words: new Set() });
     }
-    if (kept === undefined || !alive) {
-      kept = { created: this.created++, versions: kept?.versions ?? [], words: new Set() };
-      this.rows.set(key, kept);
+    const newest = kept.versions.at(-1);
+    if (newest && newest.until === Infinity) {
+      newest.until = position;
+      // A version that held for no position at all was never to be seen.
+      if (!this.shape.history || newest.from === position) kept.versions.pop();
     }
-    kept.versions.push({ from: position, until: Infinity, row });
-    if (this.projection.text && event) kept.words = new Set(words(this.projection.text(row, key, event)));
+    if (row !== undefined) kept.versions.push({ from: position, until: Infinity, row });
+    else if (!this.shape.history) this.rows.delete(key);
+    if (this.projection.text && event) {
+      kept.words = new Set(row === undefined ? [] : words(this.projection.text(row, key, event)));
+    }
   }
 
   row(key: string, at: number | undefined): Row | undefined {
@@ -104,7 +104,10 @@ export class MemoryStore implements ViewStore {
   list(asked: Question): ViewPage {
     const sign = asked.descending ? -1 : 1;
     const compare = (a: Place, b: Place) =>
-      sign * (compareIndexed(a.value, b.value) || (this.shape.appendOnly ? 0 : compareText(a.key, b.key)));
+      sign *
+      (asked.order.by === "key"
+        ? compareText(a.key, b.key)
+        : compareIndexed(a.value, b.value) || a.created - b.created);
     const held: Held[] = [];
     for (const [key, kept] of this.rows) {
       const found = this.versionAt(kept, asked.at);
@@ -112,7 +115,8 @@ export class MemoryStore implements ViewStore {
       if (found.from < asked.from || found.from >= asked.until) continue;
       if (asked.words && !(asked.words.length > 0 && asked.words.every((word) => kept.words.has(word)))) continue;
       if (!asked.where.every(([field, value]) => matches(this.field(found.row, field), value))) continue;
-      held.push({ key, value: this.place(asked, kept, found), position: found.from, row: found.row });
+      const value = asked.order.by === "field" ? this.field(found.row, asked.order.field) : null;
+      held.push({ key, value, created: kept.created, position: found.from, row: found.row });
     }
     held.sort(compare);
     const start = asked.after ? held.findIndex((row) => compare(row, asked.after!) > 0) : 0;
@@ -121,7 +125,7 @@ export class MemoryStore implements ViewStore {
     return {
       size: asked.size,
       rows: page.map(({ key, row, position }) => ({ key, row, position })),
-      ...(more ? { next: encodeCursor(this.shape, asked, page.at(-1)!) } : {}),
+      ...(more ? { next: encodeCursor(this, asked, page.at(-1)!) } : {}),
     };
   }
 
@@ -145,12 +149,6 @@ export class MemoryStore implements ViewStore {
 
   private field(row: unknown, field: number): Indexed {
     return indexed((row as Record<string, unknown>)[this.shape.fields[field]!]);
-  }
-
-  private place({ order }: Question, kept: Kept, { from, row }: Version): Indexed {
-    if (order.by === "created") return kept.created;
-    if (order.by === "field") return this.field(row, order.field);
-    return this.shape.appendOnly ? from : 0;
   }
 }
 
@@ -179,13 +177,13 @@ export class MemoryViews implements Views {
     const store = this.served(name);
     return {
       size: at === undefined ? store.size : at + 1,
-      row: store.row(key, atOf(name, store.shape, store.size, at)),
+      row: store.row(key, atOf(store, at)),
     };
   }
 
   list(name: string, query: ViewQuery): ViewPage {
     const store = this.served(name);
-    return store.list(question(name, store.shape, store.size, query));
+    return store.list(question(store, query));
   }
 
   stores(): readonly ViewState[] {
@@ -198,7 +196,7 @@ export class MemoryViews implements Views {
 
   digest(name: string, at?: number): ViewDigest {
     const store = this.served(name);
-    return store.digest(atOf(name, store.shape, store.size, at));
+    return store.digest(atOf(store, at));
   }
 
   note(key: string): unknown {

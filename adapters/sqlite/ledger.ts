@@ -5,7 +5,15 @@
  */
 import { canonical } from "../../events/canonical.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { encodeCursor, indexed, matches, type Question, type Shape, shapeOf } from "../../projections/query.ts";
+import {
+  encodeCursor,
+  indexed,
+  matches,
+  type Question,
+  type Shape,
+  shapeOf,
+  type Viewed,
+} from "../../projections/query.ts";
 import type { Row, ViewChange, ViewPage, ViewStore } from "../../projections/views.ts";
 import { words } from "../../projections/words.ts";
 import type { Connection, Value } from "./connection.ts";
@@ -81,15 +89,19 @@ export const ledgerRow = (connection: Connection, id: number, key: string, at: n
   return found && { key, row: JSON.parse(found[0] as string), position };
 };
 
-export const ledgerList = (connection: Connection, id: number, shape: Shape, asked: Question): ViewPage => {
+export const ledgerList = (connection: Connection, id: number, view: Viewed, asked: Question): ViewPage => {
   const rows: Row[] = [];
   if (asked.words?.length === 0) return { size: asked.size, rows };
   for (const [position, text] of candidates(connection, id, asked)) {
     const row = JSON.parse(text as string) as Record<string, unknown>;
-    if (!asked.where.every(([field, wanted]) => matches(indexed(row[shape.fields[field]!]), wanted))) continue;
+    if (!asked.where.every(([field, wanted]) => matches(indexed(row[view.shape.fields[field]!]), wanted))) continue;
     if (rows.length === asked.limit) {
       const last = rows.at(-1)!;
-      return { size: asked.size, rows, next: encodeCursor(shape, asked, { key: last.key, value: last.position }) };
+      return {
+        size: asked.size,
+        rows,
+        next: encodeCursor(view, asked, { key: last.key, value: null, created: last.position }),
+      };
     }
     rows.push({ key: String(position), row, position: position as number });
   }
@@ -101,8 +113,8 @@ const candidates = (connection: Connection, id: number, asked: Question): Iterab
   const bind = (value: Value) => `?${values.push(value)}`;
   const { after, descending } = asked;
   const place = asked.words ? `t${id}.rowid` : "position";
-  const first = Math.max(asked.from, !descending && after ? Number(after.value) + 1 : 0);
-  const end = Math.min(asked.until, asked.size, descending && after ? Number(after.value) : Infinity);
+  const first = Math.max(asked.from, !descending && after ? after.created + 1 : 0);
+  const end = Math.min(asked.until, asked.size, descending && after ? after.created : Infinity);
   const conditions = [`${place} >= ${bind(first)}`, `${place} < ${bind(end)}`];
   for (const [field, wanted] of asked.where) conditions.push(`f${field} = ${bind(hash(wanted))}`);
   if (asked.words) conditions.push(`t${id} MATCH ${bind(asked.words.map((word) => `"${word}"`).join(" "))}`);

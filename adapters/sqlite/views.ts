@@ -7,11 +7,20 @@
 import { createHash } from "node:crypto";
 import { RowsDigest } from "../../projections/digest.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { atOf, question, type Shape, shapeOf } from "../../projections/query.ts";
+import { atOf, question, type Shape, shapeOf, type Viewed } from "../../projections/query.ts";
 import type { Row, ViewDigest, ViewPage, ViewQuery, Views, ViewState, ViewStore } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
-import { type Aside, type Connection, type Format, openReadable, openWritable, readBack } from "./connection.ts";
-import { keyedList, keyedRow, keyedRows, KeyedStore, keyedTables } from "./keyed.ts";
+import {
+  type Aside,
+  type Connection,
+  type Format,
+  openReadable,
+  openResting,
+  openWritable,
+  readBack,
+} from "./connection.ts";
+import { KeyedStore, keyedTables } from "./keyed.ts";
+import { keyedList, keyedRow, keyedRows } from "./keyed_read.ts";
 import { ledgerList, ledgerRow, ledgerRows, LedgerStore, ledgerTables } from "./ledger.ts";
 import { Notes } from "./notes.ts";
 
@@ -34,16 +43,15 @@ export interface SqliteOptions {
   readonly write?: boolean;
   /** Open the notes. Default true; false in that worker. */
   readonly notes?: boolean;
+  /** Only look: nothing is made, moved or written, and no other option counts. `views.db` must be there. Default false. */
+  readonly readOnly?: boolean;
   /** Told of a file that was damaged, foreign or in another format and is now out of the way. Default: nobody. */
   readonly onAside?: (aside: Aside) => void;
 }
 
 /** A view as readers find it. */
-interface Served {
+interface Served extends Viewed {
   readonly id: number;
-  readonly version: number;
-  readonly size: number;
-  readonly shape: Shape;
 }
 
 export class SqliteViews implements Views {
@@ -53,9 +61,13 @@ export class SqliteViews implements Views {
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
 
-  constructor({ path, write = true, notes = true, onAside = () => {} }: SqliteOptions) {
+  constructor({ path, write = true, notes = true, readOnly = false, onAside = () => {} }: SqliteOptions) {
     const memory = path === ":memory:";
     this.file = memory ? undefined : `${path}/views.db`;
+    if (readOnly && this.file !== undefined) {
+      this.reader = openResting(this.file, FORMAT);
+      return;
+    }
     // The file is made here even if another thread is going to write: whoever comes first.
     const writer = openWritable(this.file ?? ":memory:", FORMAT, onAside);
     this.reader = this.file === undefined ? writer : openReadable(this.file);
@@ -100,17 +112,19 @@ export class SqliteViews implements Views {
   }
 
   row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined } {
-    return this.reading(name, ({ id, shape, size }) => {
-      const cut = atOf(name, shape, size, at);
+    return this.reading(name, (view) => {
+      const { id, shape, size } = view;
+      const cut = atOf(view, at);
       const row = shape.appendOnly ? ledgerRow(this.reader, id, key, cut) : keyedRow(this.reader, id, key, cut);
       return { size: at === undefined ? size : at + 1, row };
     });
   }
 
   list(name: string, query: ViewQuery): ViewPage {
-    return this.reading(name, ({ id, shape, size }) => {
-      const asked = question(name, shape, size, query);
-      return shape.appendOnly ? ledgerList(this.reader, id, shape, asked) : keyedList(this.reader, id, shape, asked);
+    return this.reading(name, (view) => {
+      const asked = question(view, query);
+      const list = view.shape.appendOnly ? ledgerList : keyedList;
+      return list(this.reader, view.id, view, asked);
     });
   }
 
@@ -150,8 +164,9 @@ export class SqliteViews implements Views {
   }
 
   digest(name: string, at?: number): ViewDigest {
-    return this.reading(name, ({ id, version, shape, size }) => {
-      const cut = atOf(name, shape, size, at);
+    return this.reading(name, (view) => {
+      const { id, version, shape, size } = view;
+      const cut = atOf(view, at);
       const hash = createHash("sha256");
       const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
       const rows = shape.appendOnly ? ledgerRows(this.reader, id, cut) : keyedRows(this.reader, id, cut);
@@ -198,7 +213,7 @@ export class SqliteViews implements Views {
       const [id, version, size, text] = found as [number, number, number, string];
       let shape = this.shapes.get(id);
       if (!shape) this.shapes.set(id, shape = JSON.parse(text) as Shape);
-      return work({ id, version, size, shape });
+      return work({ id, name, version, size, shape });
     });
   }
 
