@@ -151,6 +151,12 @@ export class Entities implements Child, Household {
     return this.deliver(known, ask, { type: ask.type, data: parsed.data }, key, digest, undefined);
   }
 
+  /** Whether the stream's own actor knows the command, and its data parses. */
+  takes(stream: StreamId, { type, data }: Command): boolean {
+    const known = this.commands.get(type);
+    return known !== undefined && stream.startsWith(`${known.actor.domain}/`) && known.schema.safeParse(data).success;
+  }
+
   /**
    * A timer came due. `accepted` when that is recorded, or it does not stand any more; else `unavailable`. Rejects with
    * `EntityFault` when the decider fails; then it can be sent again as `undeliverable`.
@@ -167,20 +173,15 @@ export class Entities implements Child, Household {
       correlationid,
       deadline: this.bounds.deadline_ms,
     };
-    const known = this.commands.get(command.type) ?? this.anyOf(stream.slice(0, slash));
+    const domain = stream.slice(0, slash);
+    const own = this.commands.get(command.type);
+    const known = own?.actor.domain === domain ? own : this.anyOf(domain);
     if (!known) return Promise.resolve({ is: "unknown_command" });
     if (this.stopping) return Promise.resolve(unavailable("stopping"));
-    const parsed = known.schema.safeParse(command.data);
-    const undeliverable = timer.undeliverable || !this.commands.has(command.type) || !parsed.success;
-    const due = { name, set, undeliverable };
-    return this.deliver(
-      known,
-      ask,
-      parsed.success ? { ...command, data: parsed.data } : command,
-      `kernel:timer:${position}`,
-      undefined,
-      due,
-    );
+    const parsed = known === own && !timer.undeliverable ? known.schema.safeParse(command.data) : undefined;
+    const due = { name, set, undeliverable: !parsed?.success };
+    const data = parsed?.success ? parsed.data : command.data;
+    return this.deliver(known, ask, { type: command.type, data }, `kernel:timer:${position}`, undefined, due);
   }
 
   /** Takes work until the signal aborts; then drains what was taken and leaves snapshots behind. */

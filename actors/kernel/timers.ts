@@ -1,0 +1,245 @@
+/**
+ * Makes timers come true. Which ones stand is folded from the log, so they outlive the process; after an outage each that
+ * fell due fires once. A child of the supervision tree.
+ *
+ * That a timer fired is recorded by its entity together with what came of it, so firing twice is found out there.
+ */
+import type { Event, Millis, StreamId } from "../../events/event.ts";
+import { correlationOf, millis } from "../../events/event.ts";
+import type { KernelFact } from "../../events/kernel.ts";
+import type { EventLog } from "../../events/log.ts";
+import type { Views } from "../../projections/views.ts";
+import type { Command } from "../types.ts";
+import type { Child, Self } from "./child.ts";
+import type { DeadLetter, DeadLetters } from "./dead_letters.ts";
+import type { DueTimer, Entities } from "./entities.ts";
+import { instant } from "./instant.ts";
+import { Schedule } from "./schedule.ts";
+import type { Clock, Random } from "./world.ts";
+import { pause } from "./world.ts";
+
+export const TIMERS = {
+  /** Timers fired at a time. */
+  at_once: 64,
+  /** Faults of the decider after which the timer is a dead letter. */
+  attempts: 5,
+  /** Waits between attempts, doubling. */
+  retry_first_ms: 100,
+  retry_last_ms: 30_000,
+  /** The wall clock may be moved; it is looked at this often while timers stand. */
+  recheck_ms: 30_000,
+  /** Timers that stand at a time over all entities; those set beyond it are dead letters at once. */
+  standing_max: 1_000_000,
+  /** Events read in one go while catching up. */
+  turn_events: 2_000,
+} as const;
+
+/** As noted, by the position of its `kernel.timer.set`. */
+export interface Standing {
+  readonly position: number;
+  readonly stream: StreamId;
+  readonly name: string;
+  /** Revision of the same event. */
+  readonly set: number;
+  readonly at: Millis;
+  readonly command: Command;
+  readonly id: string;
+  readonly correlationid: string;
+}
+
+export interface TimersOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: EventLog;
+  readonly views: Views;
+  readonly entities: Pick<Entities, "ask" | "fire" | "takes">;
+  readonly deadLetters: DeadLetters;
+  /** Default `TIMERS.standing_max`. */
+  readonly standing_max?: number;
+}
+
+const TYPES = ["kernel.timer.set", "kernel.timer.cancelled", "kernel.timer.fired"];
+const CURSOR = "timers/cursor";
+const noteOf = ({ position }: Standing) => `timers/standing/${String(position).padStart(16, "0")}`;
+const keyOf = (stream: StreamId, name: string) => `${stream}\n${name}`;
+
+export class Timers implements Child {
+  readonly id = "timers";
+  readonly restart = "permanent";
+  readonly grace = 5_000;
+  readonly readyWithin = 600_000;
+  private standing = new Map<string, Standing>();
+  private schedule: Schedule<Standing>;
+  private attempts = new Map<string, number>();
+  private size = 0;
+  private readonly most: number;
+
+  constructor(private readonly options: TimersOptions) {
+    this.schedule = this.fresh();
+    this.most = options.standing_max ?? TIMERS.standing_max;
+    const { deadLetters } = options;
+    deadLetters.route("timer", (letter) => this.redeliver(letter));
+  }
+
+  /** Timers that stand. */
+  get count(): number {
+    return this.standing.size;
+  }
+
+  async run(signal: AbortSignal, self?: Self): Promise<void> {
+    this.schedule.close();
+    this.schedule = this.fresh();
+    this.attempts.clear();
+    this.restore();
+    await this.catchUp(signal);
+    self?.ready();
+    this.schedule.open(signal, (timer) => this.fire(timer, signal));
+    try {
+      for await (const batch of this.options.log.follow(this.size, signal)) {
+        this.take(batch.filter(({ type }) => TYPES.includes(type)), batch.at(-1)!.position + 1);
+      }
+    } finally {
+      this.schedule.close();
+    }
+  }
+
+  private fresh(): Schedule<Standing> {
+    return new Schedule(this.options.clock, TIMERS.at_once, TIMERS.recheck_ms);
+  }
+
+  private restore(): void {
+    const { views, log } = this.options;
+    const cursor = views.note(CURSOR) as { size: number } | undefined;
+    const notes = views.notes("timers/standing/", TIMERS.standing_max);
+    // A cursor beyond the log is of another log.
+    const ours = cursor !== undefined && cursor.size <= log.size;
+    this.size = ours ? cursor.size : 0;
+    this.standing.clear();
+    if (ours) { for (const [, note] of notes) this.add(note as Standing); }
+    else views.setNotes([...notes.map(([key]) => [key, undefined] as const), [CURSOR, { size: 0 }]]);
+  }
+
+  /** By the index of types, so that a long log costs what its timers cost. */
+  private async catchUp(signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.options;
+    const until = log.size;
+    let events = 0;
+    for (const page of log.read({ types: TYPES, from: this.size, until })) {
+      if (signal.aborted) return;
+      this.take(page, page.at(-1)!.position + 1);
+      if ((events += page.length) < TIMERS.turn_events) continue;
+      events = 0;
+      await pause(clock, 0);
+    }
+    this.take([], until);
+  }
+
+  /** Takes in timer facts; what stands and the cursor are noted together. */
+  private take(events: readonly Event[], size: number): void {
+    const notes = new Map<string, unknown>();
+    for (const event of events) {
+      const fact = event as unknown as KernelFact & Event;
+      const key = "name" in fact.data ? keyOf(event.stream, fact.data.name) : "";
+      const before = this.standing.get(key);
+      if (fact.type === "kernel.timer.fired" && before?.set !== fact.data.set) continue;
+      if (before) {
+        this.drop(key, before);
+        notes.set(noteOf(before), undefined);
+      }
+      if (fact.type !== "kernel.timer.set") continue;
+      const { name, at, command } = fact.data;
+      const timer: Standing = {
+        position: event.position,
+        stream: event.stream,
+        name,
+        set: event.revision,
+        at: millis(at),
+        command: command as Command,
+        id: event.id,
+        correlationid: correlationOf(event),
+      };
+      if (this.standing.size >= this.most) {
+        this.undeliverable(timer, `more than ${this.most} timers stand`);
+        continue;
+      }
+      this.add(timer);
+      notes.set(noteOf(timer), timer);
+    }
+    this.size = size;
+    if (events.length > 0) this.options.views.setNotes([...notes, [CURSOR, { size }]]);
+  }
+
+  private add(timer: Standing): void {
+    this.standing.set(keyOf(timer.stream, timer.name), timer);
+    this.schedule.add(timer, timer.at);
+  }
+
+  private drop(key: string, timer: Standing): void {
+    this.standing.delete(key);
+    this.attempts.delete(key);
+    this.schedule.remove(timer);
+  }
+
+  /** Resolves with when to try again; `undefined` when the fact that it fired is in the log, or will never be needed. */
+  private async fire(timer: Standing, signal: AbortSignal): Promise<Millis | undefined> {
+    const { entities, clock, random } = this.options;
+    const key = keyOf(timer.stream, timer.name);
+    if (this.standing.get(key) !== timer || signal.aborted) return undefined;
+    const attempt = (this.attempts.get(key) ?? 0) + 1;
+    const { stream, name, set, position, command, id: causationid, correlationid } = timer;
+    const due: DueTimer = { stream, name, set, position, command, causationid, correlationid, undeliverable: false };
+    const later = clock.now() +
+      Math.min(TIMERS.retry_last_ms, TIMERS.retry_first_ms * 2 ** (attempt - 1)) * (0.5 + random.next());
+    try {
+      if (!entities.takes(stream, command)) return await this.settle(timer, due, "no actor takes its command", later);
+      const outcome = await entities.fire(due);
+      return outcome.is === "accepted" ? undefined : later;
+    } catch (error) {
+      if (attempt >= TIMERS.attempts) return await this.settle(timer, due, error, later);
+      this.attempts.set(key, attempt);
+      return later;
+    }
+  }
+
+  /** It will never be delivered: that is recorded as its firing, and the command becomes a dead letter. */
+  private async settle(timer: Standing, due: DueTimer, cause: unknown, later: Millis): Promise<Millis | undefined> {
+    const outcome = await this.options.entities.fire({ ...due, undeliverable: true });
+    // Of a domain without an actor: nobody else writes there for it, so nobody else can be asked to.
+    if (outcome.is === "unknown_command") await this.recordFired(timer);
+    else if (outcome.is !== "accepted") return later;
+    else if (outcome.duplicate) return undefined;
+    this.undeliverable(timer, cause);
+    return undefined;
+  }
+
+  private async recordFired({ stream, name, set, position, id, correlationid }: Standing): Promise<void> {
+    const { clock, log } = this.options;
+    const fact: KernelFact = { type: "kernel.timer.fired", data: { name, set, outcome: "undeliverable" } };
+    const header = {
+      id: `kernel:timer:${position}/0`,
+      source: stream,
+      stream,
+      version: 1,
+      authtype: "system",
+      authid: "kernel",
+    };
+    const time = { time: instant(clock.now()), timeGiven: false };
+    await log.append({ events: [{ ...fact, ...header, ...time, causationid: id, correlationid }] });
+  }
+
+  private undeliverable({ stream, command, id, correlationid }: Standing, cause: unknown): void {
+    const target = `timer:${stream}`;
+    this.options.deadLetters.add({ target, cause, message: command, lasting: true, causationid: id, correlationid });
+  }
+
+  private async redeliver({ id, target, message }: DeadLetter): Promise<void> {
+    const [stream, command] = [target.slice(target.indexOf(":") + 1), message as Command];
+    const outcome = await this.options.entities.ask({
+      ...command,
+      id: stream.slice(stream.indexOf("/") + 1),
+      by: { authtype: "system", authid: "kernel" },
+      command: `redrive:${id}`,
+    });
+    if (outcome.is !== "accepted" && outcome.is !== "rejected") throw new Error(`the entity answered "${outcome.is}"`);
+  }
+}

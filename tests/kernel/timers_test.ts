@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import type { StreamId } from "../../events/event.ts";
+import { TIMERS, Timers } from "../../actors/kernel/timers.ts";
+import { Schedule } from "../../actors/kernel/schedule.ts";
+import type { Append, EventLog } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
+import { MemoryLog } from "../../adapters/memory/log.ts";
+import { playground, toys } from "./toy.ts";
+import { rig } from "./rig.ts";
+
+const HOUR = 3_600_000;
+
+/** A playground with timers running; `stop` ends both. */
+const withTimers = async (options: Parameters<typeof playground>[0] & { readonly standing_max?: number } = {}) => {
+  const p = playground(options);
+  const deadLetters = new DeadLetters(p);
+  const { log, views } = p.world;
+  const timers = new Timers({
+    clock: p.clock,
+    random: p.random,
+    log,
+    views,
+    entities: p.entities,
+    deadLetters,
+    standing_max: options.standing_max,
+  });
+  const stopping = new AbortController();
+  const run = timers.run(stopping.signal);
+  await p.clock.settle();
+  const set = (name: string, after: number, by = 1, id = "a") =>
+    p.answer("toys.timer.set", { name, at: p.clock.now() + after, by }, { id });
+  const total = (stream: StreamId = "toys/a") =>
+    [...log.read({ stream, types: ["toys.count.added"] })].flat().reduce(
+      (sum, { data }) => sum + (data as { by: number }).by,
+      0,
+    );
+  const types = () =>
+    [...log.read({})].flat().map(({ type, data }) =>
+      `${type.split(".").slice(1).join(".")}${
+        type.endsWith("fired") ? ` ${(data as { outcome: string }).outcome}` : ""
+      }`
+    );
+  const stop = async () => {
+    stopping.abort();
+    await p.clock.until(run);
+    await p.stop();
+  };
+  return { ...p, timers, deadLetters, set, total, types, stop };
+};
+
+Deno.test("a timer comes true at its time, once, recorded together with what came of it", async () => {
+  const t = await withTimers();
+  await t.set("t", HOUR, 5);
+  await t.clock.advance(HOUR - 1);
+  assert.deepEqual(t.types(), ["timer.set"]);
+  await t.clock.advance(50);
+  assert.deepEqual(t.types(), ["timer.set", "timer.fired accepted", "count.added"]);
+  assert.equal(t.total(), 5);
+  const [set, fired, added] = [...t.log.read({})].flat();
+  assert.equal(added!.causationid, set!.id);
+  assert.equal(fired!.id, `kernel:timer:${set!.position}/0`);
+  await t.clock.advance(24 * HOUR);
+  assert.equal(t.types().length, 3);
+  assert.equal(t.timers.count, 0);
+  await t.stop();
+});
+
+Deno.test("a timer that is cancelled or set anew does not come true as it was", async () => {
+  const t = await withTimers();
+  await t.set("gone", 1_000, 1);
+  await t.set("moved", 1_000, 10);
+  await t.set("moved", 5_000, 100);
+  await t.answer("toys.timer.cancel", { name: "gone" });
+  await t.answer("toys.timer.cancel", { name: "never there" });
+  await t.clock.advance(4_000);
+  assert.deepEqual(t.types(), ["timer.set", "timer.set", "timer.set", "timer.cancelled"]);
+  await t.clock.advance(2_000);
+  assert.equal(t.total(), 100);
+  await t.stop();
+});
+
+Deno.test("a timer whose command is rejected has fired, with the code", async () => {
+  const t = await withTimers();
+  await t.set("t", 10, -7);
+  await t.clock.advance(100);
+  const fired = [...t.log.read({ types: ["kernel.timer.fired"] })].flat()[0]!;
+  assert.deepEqual(fired.data, { name: "t", set: 0, outcome: "rejected", code: "below_zero" });
+  await t.stop();
+});
+
+Deno.test("timers survive the process, and after an outage each fires once, however often the process starts", async () => {
+  for (const notes of ["kept", "lost"] as const) {
+    const first = await withTimers();
+    await first.set("early", HOUR, 1);
+    await first.set("late", 100 * HOUR, 10);
+    await first.set("other", 2 * HOUR, 100, "b");
+    await first.clock.advance(HOUR + 100);
+    await first.stop();
+    const { log } = first;
+    const views = notes === "kept" ? { views: first.world.views } : {};
+    for (let i = 0; i < 3; i++) {
+      const next = await withTimers({ world: { log, ...views } });
+      next.clock.jump(10 * HOUR); // the clock of the new process starts anew
+      await next.clock.advance(TIMERS.recheck_ms);
+      assert.equal(next.timers.count, 1);
+      await next.stop();
+    }
+    const fired = [...log.read({ types: ["kernel.timer.fired"] })].flat().map(({ stream, data }) =>
+      `${stream} ${(data as { name: string }).name}`
+    );
+    assert.deepEqual(fired, ["toys/a early", "toys/b other"]);
+  }
+});
+
+Deno.test("an entity whose snapshot is used still knows its timers", async () => {
+  const first = await withTimers();
+  await first.set("t", HOUR, 5);
+  await first.answer("toys.count.repeat", { times: 100 });
+  await first.stop();
+  const next = await withTimers({ world: { log: first.log, views: first.world.views } });
+  await next.clock.advance(HOUR + 1);
+  assert.equal(next.total(), 105);
+  await next.stop();
+});
+
+Deno.test("a clock that jumps forward fires what it passed soon, one that jumps back fires nothing twice", async () => {
+  const t = await withTimers();
+  await t.set("t", 48 * HOUR, 5);
+  t.clock.jump(50 * HOUR);
+  await t.clock.advance(TIMERS.recheck_ms);
+  assert.equal(t.total(), 5);
+  t.clock.jump(-50 * HOUR);
+  await t.clock.advance(100 * HOUR);
+  assert.equal(t.total(), 5);
+  await t.stop();
+});
+
+Deno.test("a timer that the log does not take is tried again until it does", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let down = false;
+  const log: EventLog = Object.create(inner, {
+    append: {
+      value: (batch: Append) => down ? Promise.reject(new LogFault("full", "no room")) : inner.append(batch),
+    },
+  });
+  const t = await withTimers({ world: { log } });
+  await t.set("t", 1_000, 5);
+  down = true;
+  await t.clock.advance(1_200);
+  down = false;
+  await t.clock.advance(60_000);
+  assert.equal(t.total(), 5);
+  assert.equal(t.types().filter((type) => type.startsWith("timer.fired")).length, 1);
+  await t.stop();
+});
+
+Deno.test("a timer whose decider fails is tried a stated number of times, then it is a dead letter that can be redriven", async () => {
+  let broken = true;
+  const fragile = {
+    ...toys,
+    decide: (...args: Parameters<typeof toys.decide>) => {
+      if (broken && args[1].type === "toys.count.add") throw new Error("broken");
+      return toys.decide(...args);
+    },
+  };
+  const t = await withTimers({ actors: [fragile as never] });
+  await t.set("t", 1_000, 5);
+  await t.clock.advance(10 * 60_000);
+  assert.equal(t.facts.filter(({ type }) => type === "kernel.child.crashed").length, TIMERS.attempts);
+  assert.deepEqual(t.types(), ["timer.set", "timer.fired undeliverable"]);
+  const [letter] = t.deadLetters.list();
+  assert.equal(letter!.target, "timer:toys/a");
+  assert.deepEqual(letter!.message, { type: "toys.count.add", data: { by: 5 } });
+  assert.match((await t.clock.until(t.deadLetters.redrive(letter!.id)) as { cause: string }).cause, /failed on/);
+  broken = false;
+  assert.deepEqual(await t.clock.until(t.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  assert.equal(t.total(), 5);
+  assert.equal(t.deadLetters.size, 0);
+  await t.stop();
+});
+
+Deno.test("a timer that no actor takes any more is a dead letter, and fires no more", async () => {
+  const first = await withTimers();
+  await first.set("t", 1_000, 5);
+  await first.stop();
+  const { "toys.count.add": _, ...commands } = toys.commands as Record<string, never>;
+  for (const actors of [[{ ...toys, commands } as never], []]) {
+    const log = new MemoryLog({ now: () => 0 });
+    const { recordedat: _r, position: _p, revision: _v, specversion: _s, ...set } = [...first.log.read({})].flat()[0]!;
+    await log.append({ events: [set] });
+    const next = await withTimers({ world: { log }, actors });
+    await next.clock.advance(TIMERS.recheck_ms);
+    assert.deepEqual(next.types(), ["timer.set", "timer.fired undeliverable"]);
+    assert.equal(next.deadLetters.size, 1);
+    assert.equal(next.timers.count, 0);
+    await next.stop();
+  }
+});
+
+Deno.test("how many timers stand is bounded; those beyond it are dead letters, not silence", async () => {
+  const t = await withTimers({ standing_max: 2 });
+  for (const name of ["a", "b", "c"]) await t.set(name, HOUR);
+  assert.equal(t.timers.count, 2);
+  assert.match(t.deadLetters.list()[0]!.cause, /more than 2 timers stand/);
+  await t.stop();
+});
+
+Deno.test("a decision that sets more timers than an entity may have fails", async () => {
+  const many = {
+    ...toys,
+    decide: () => ({
+      ok: true as const,
+      facts: [],
+      timers: Array.from(
+        { length: 1_001 },
+        (_, i) => ({ set: `t${i}`, at: 1e12, command: { type: "toys.count.add" as const, data: { by: 1 } } }),
+      ),
+    }),
+  };
+  const t = await withTimers({ actors: [many as never] });
+  await assert.rejects(
+    t.answer("toys.count.add", { by: 1 }),
+    (error: Error) => /at most 1000 timers/.test(String(error.cause)),
+  );
+  assert.equal(t.world.log.size, 0);
+  await t.stop();
+});
+
+Deno.test("no more is done at once than is allowed, and what is removed is not done", async () => {
+  const { clock, random } = rig(3);
+  const schedule = new Schedule<number>(clock, 4, 1_000);
+  let [now, most] = [0, 0];
+  const done: number[] = [];
+  schedule.open(new AbortController().signal, async (item) => {
+    most = Math.max(most, ++now);
+    await new Promise<void>((resolve) => void clock.schedule(random.between(1, 50), resolve));
+    now--;
+    done.push(item);
+    return item === 7 && done.filter((n) => n === 7).length < 3 ? clock.now() + 10 : undefined;
+  });
+  for (let i = 0; i < 50; i++) schedule.add(i, clock.now() + random.between(0, 500));
+  schedule.remove(20);
+  await clock.advance(5_000);
+  assert.equal(most, 4);
+  assert.deepEqual(
+    [...new Set(done)].sort((a, b) => a - b),
+    Array.from({ length: 50 }, (_, i) => i).filter((i) => i !== 20),
+  );
+  assert.equal(done.filter((n) => n === 7).length, 3);
+  schedule.close();
+});
