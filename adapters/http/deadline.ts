@@ -3,12 +3,19 @@
  * request costs a list node instead of a timer.
  */
 import type { Clock } from "../../actors/kernel/world.ts";
+import type { Millis } from "../../events/event.ts";
 
 interface Node {
   due: number;
   late: () => void;
   before: Node | undefined;
   after: Node | undefined;
+}
+
+export interface Endings<T> {
+  readonly done: (value: T) => T;
+  readonly failed: (error: unknown) => T;
+  readonly late: () => T;
 }
 
 export class Deadlines {
@@ -18,16 +25,25 @@ export class Deadlines {
 
   constructor(private readonly clock: Clock, private readonly ms: number) {}
 
-  /** What `work` resolves to, or, if that takes too long, what `late` says; then `work` goes on unheard. */
-  race<T>(work: Promise<T>, late: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const node = this.push(() => resolve(late()));
+  /**
+   * What `done` or `failed` make of the outcome of `work`, or, if that takes too long, what `late` says; then `work` goes
+   * on unheard. `began` is the monotonic time at which the request came. None of the three may throw.
+   */
+  race<T>(work: Promise<T>, began: Millis, { done, failed, late }: Endings<T>): Promise<T> {
+    return new Promise((resolve) => {
+      let ended = false;
+      const node = this.push(began, () => {
+        ended = true;
+        resolve(late());
+      });
       work.then((value) => {
+        if (ended) return;
         this.drop(node);
-        resolve(value);
+        resolve(done(value));
       }, (error) => {
+        if (ended) return;
         this.drop(node);
-        reject(error);
+        resolve(failed(error));
       });
     });
   }
@@ -39,8 +55,8 @@ export class Deadlines {
     return count;
   }
 
-  private push(late: () => void): Node {
-    const node: Node = { due: this.clock.monotonic() + this.ms, late, before: this.last, after: undefined };
+  private push(began: Millis, late: () => void): Node {
+    const node: Node = { due: began + this.ms, late, before: this.last, after: undefined };
     if (this.last) this.last.after = node;
     else this.first = node;
     this.last = node;
@@ -49,7 +65,6 @@ export class Deadlines {
   }
 
   private drop(node: Node): void {
-    if (node.before === undefined && this.first !== node) return; // it was late and is out already
     if (node.before) node.before.after = node.after;
     else this.first = node.after;
     if (node.after) node.after.before = node.before;

@@ -19,8 +19,8 @@ export interface Way {
   /** `host` or `host:port` as the client wrote it, lower case; empty when it wrote none. */
   readonly host: string;
   readonly secure: boolean;
-  /** Address of the client, for its budget of wrong tokens; empty on a Unix socket. */
-  readonly client: string;
+  /** Address of the client, for its budget of wrong tokens; empty on a Unix socket. Asked for only when it counts. */
+  client(): string;
 }
 
 // reg-name or IPv4, or an IPv6 literal in brackets, and a port (RFC 3986 section 3.2.2).
@@ -37,12 +37,12 @@ export class Guard {
     this.names = new Set(["localhost", ...(options.hosts ?? []).map((host) => host.toLowerCase())]);
   }
 
-  way(headers: Headers, remote: string): Way {
-    const proxied = this.options.behindProxy !== undefined && sameAddress(remote, this.options.behindProxy);
+  way(headers: Headers, remote: () => string): Way {
+    const proxied = this.options.behindProxy !== undefined && sameAddress(remote(), this.options.behindProxy);
     const host = (headers.get("host") ?? "").toLowerCase();
     if (!proxied) return { host, secure: this.options.tls === true, client: remote };
     const hop = lastHop(headers.get("forwarded") ?? "");
-    return { host: hop.host ?? host, secure: hop.proto === "https", client: hop.for ?? remote };
+    return { host: hop.host ?? host, secure: hop.proto === "https", client: () => hop.for ?? remote() };
   }
 
   /** Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent. */

@@ -7,7 +7,7 @@ import { receive, type Received } from "./cloudevents.ts";
 import { refuseCoding } from "./media.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { retryAfter } from "./rate.ts";
-import { type Exchange, jsonText } from "./route.ts";
+import type { Exchange } from "./route.ts";
 
 export const ingest = async (exchange: Exchange): Promise<Response> => {
   const { request, site } = exchange;
@@ -48,13 +48,16 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
     }
   }
   const status = done.accepted > 0 ? 201 : 200;
-  return jsonText(
-    exchange,
-    status,
-    body + "}",
-    applied.length > 0 ? { "preference-applied": applied.join(", ") } : undefined,
-  );
+  return answer(status, body + "}", applied);
 };
+
+/** The busiest answer there is: an answer to POST is kept by no cache (RFC 9110 section 9.3.3), so it need not say so. */
+const answer = (status: number, body: string, applied: readonly string[]): Response =>
+  new Response(body, {
+    status,
+    headers: applied.length === 0 ? PLAIN_HEADERS : { ...PLAIN_HEADERS, "preference-applied": applied.join(", ") },
+  });
+const PLAIN_HEADERS = { "content-type": "application/json", "x-content-type-options": "nosniff" };
 
 const LEAF = Uint8Array.of(0);
 

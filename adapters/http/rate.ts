@@ -1,6 +1,6 @@
 /** Token buckets by caller: a burst at once, refilled steadily. Written here because it stands on the way of every request. */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../actors/kernel/world.ts";
+import type { Millis } from "../../events/event.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 
 export interface Rate {
@@ -20,11 +20,11 @@ export class RateLimiter {
   private lastCaller = "";
   private lastBucket: Bucket | undefined;
 
-  constructor(private readonly clock: Pick<Clock, "monotonic">, private readonly rate: Rate) {}
+  constructor(private readonly rate: Rate) {}
 
-  /** 0 when there was one to take; else the ms until there will be. */
-  take(caller: string): number {
-    const bucket = this.refilled(caller);
+  /** 0 when there was one to take; else the ms until there will be. `now` is a monotonic time, which a request knows already. */
+  take(caller: string, now: Millis): number {
+    const bucket = this.refilled(caller, now);
     if (bucket.left >= 1) {
       bucket.left--;
       return 0;
@@ -33,8 +33,8 @@ export class RateLimiter {
   }
 
   /** Ms until `take` would succeed, 0 for now; takes nothing. */
-  wait(caller: string): number {
-    const bucket = this.refilled(caller);
+  wait(caller: string, now: Millis): number {
+    const bucket = this.refilled(caller, now);
     return bucket.left >= 1 ? 0 : this.until(bucket);
   }
 
@@ -42,8 +42,7 @@ export class RateLimiter {
     return Math.max(1, Math.ceil(((1 - bucket.left) * this.rate.window_ms) / this.rate.max));
   }
 
-  private refilled(caller: string): Bucket {
-    const now = this.clock.monotonic();
+  private refilled(caller: string, now: Millis): Bucket {
     let bucket = this.lastCaller === caller ? this.lastBucket : this.buckets.get(caller);
     if (!bucket) {
       bucket = { left: this.rate.max, at: now };

@@ -1,5 +1,6 @@
 /** What a route is: data that says who may come in, and a function that answers. */
 import type { Clock, Random } from "../../actors/kernel/world.ts";
+import type { Millis } from "../../events/event.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { type Access, type Grant, holds, type Needs } from "./access.ts";
 import type { Way } from "./guard.ts";
@@ -35,6 +36,8 @@ export interface Exchange {
   /** Still the same answer as at the door; for streams that outlive a revocation. */
   granted(): boolean;
   readonly way: Way;
+  /** Monotonic time at which it came. */
+  readonly began: Millis;
   /** Id of the request, in `x-request-id` and in problems. */
   readonly id: string;
   /** Our place in the caller's trace; absent when the request sent no `traceparent`. */

@@ -59,13 +59,13 @@ export const login = async (exchange: Exchange): Promise<Response> => {
   const body = await readBody(request, FORM_BYTES_MAX);
   exchange.reading = false;
   const { token = "", next } = parameters(textOf(body));
-  const wait = site.refusals.wait(way.client);
+  const wait = site.refusals.wait(way.client(), exchange.began);
   if (wait > 0) {
     throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
   }
   const cookie = site.access.login(token.trim());
   if (cookie === undefined) {
-    site.refusals.take(way.client);
+    site.refusals.take(way.client(), exchange.began);
     return page(exchange, 401, <Login next={ownPath(next)} wrong="This token is not valid, or no longer." />);
   }
   return away(exchange, ownPath(next), cookieHeader(exchange, cookie));

@@ -110,9 +110,7 @@ const Node = ({ node }: { readonly node: HealthNode }) => (
       </span>
       {node.cause && <span class="cause">{node.cause}</span>}
     </div>
-    {node.children && node.children.length > 0 && (
-      <ul>{node.children.map((child) => <Node key={child.id} node={child} />)}</ul>
-    )}
+    {node.children && node.children.length > 0 && <Children nodes={node.children} />}
   </li>
 );
 

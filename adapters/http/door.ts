@@ -1,0 +1,192 @@
+/**
+ * What every request passes on its way to a route: who is spoken to, who asks, whether they may and how often. Whatever
+ * is thrown behind it becomes a problem (RFC 9457), never a stack trace.
+ */
+import { forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
+import { HTTP_LIMITS } from "./bounds.ts";
+import type { Deadlines } from "./deadline.ts";
+import type { Guard } from "./guard.ts";
+import type { Tally } from "./metrics.ts";
+import { toLogin } from "./pages/login.tsx";
+import { problemPage } from "./pages/problem.tsx";
+import { Problem, problemResponse } from "./problem.ts";
+import { type RateLimiter, retryAfter } from "./rate.ts";
+import type { Exchange, Route, Site } from "./route.ts";
+import { continueTrace } from "./trace.ts";
+
+/** Methods by pattern of the path, for `Allow`. */
+export type Allowed = readonly { readonly pattern: RegExp; readonly methods: readonly string[] }[];
+
+/** A fault as the operator is told of it. */
+export interface Fault {
+  readonly request: string;
+  readonly method: string;
+  /** Pattern of the route; empty where none matched. */
+  readonly route: string;
+  readonly error: unknown;
+}
+
+export interface DoorOptions {
+  readonly guard: Guard;
+  readonly rates: RateLimiter;
+  readonly deadlines: Deadlines;
+  readonly methods: Allowed;
+  readonly report: (fault: Fault) => void;
+}
+
+/** Of a connection: the address at its other end, asked for only when it counts. */
+type Remote = () => string;
+
+export class Door {
+  private readonly boot: string;
+  private count = 0;
+
+  constructor(private readonly site: Site, private readonly options: DoorOptions) {
+    this.boot = site.random.id().slice(-12);
+  }
+
+  requestId(): string {
+    return `${this.boot}-${(++this.count).toString(36)}`;
+  }
+
+  /** The way through to one route. `fixed` stands for every caller where the way in is the proof. */
+  through(route: Route): (request: Request, remote: Remote, fixed: Grant | undefined) => Response | Promise<Response> {
+    const tallies = new Map<number, Tally>();
+    const { clock } = this.site;
+    return (request, remote, fixed) => {
+      const began = clock.monotonic();
+      const id = this.requestId();
+      const done = (response: Response): Response => {
+        const { status } = response;
+        let tally = tallies.get(status);
+        if (!tally) tallies.set(status, tally = this.site.metrics.request(route.method, route.path, status));
+        tally.observe((clock.monotonic() - began) / 1000);
+        return request.method === "HEAD" && response.body ? headOnly(response) : response;
+      };
+      const failed = (error: unknown): Response =>
+        done(this.page(error, route, request, remote, id) ?? this.refuse(error, request, route.path, id));
+      try {
+        const exchange = this.enter(route, request, { remote, fixed, id, began });
+        const answer = route.handle(exchange);
+        if (!(answer instanceof Promise)) return done(answer);
+        return this.options.deadlines.race(answer, began, { done, failed, late: () => failed(late(exchange)) });
+      } catch (error) {
+        return failed(error);
+      }
+    };
+  }
+
+  /** Paths and methods that no route has. */
+  elsewhere(request: Request, remote: Remote, fixed: Grant | undefined): Response {
+    const id = this.requestId();
+    try {
+      if (!fixed) this.options.guard.check(request.headers, this.options.guard.way(request.headers, remote));
+      const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
+      const matching = this.options.methods.filter(({ pattern }) => pattern.test(path));
+      const allow = [...new Set(matching.flatMap(({ methods }) => methods))].join(", ");
+      if (allow === "") throw new Problem("not_found", "No route has this path; /openapi.json lists them.");
+      if (request.method === "OPTIONS") {
+        return new Response(null, { status: 204, headers: { allow, "x-request-id": id } });
+      }
+      throw new Problem("method_not_allowed", `This path takes ${allow}.`, { headers: { allow } });
+    } catch (error) {
+      return this.refuse(error, request, "", id);
+    }
+  }
+
+  /** Who comes in, or a problem. */
+  private enter(
+    route: Route,
+    request: Request,
+    { remote, fixed, id, began }: {
+      readonly remote: Remote;
+      readonly fixed: Grant | undefined;
+      readonly id: string;
+      readonly began: number;
+    },
+  ): Exchange {
+    const { url, headers } = request;
+    const start = pathStart(url);
+    const mark = url.indexOf("?", start);
+    if (url.length - start > HTTP_LIMITS.target_bytes_max) {
+      throw new Problem("target_too_long", `Path and query have at most ${HTTP_LIMITS.target_bytes_max} bytes.`);
+    }
+    const way = this.options.guard.way(headers, remote);
+    // A Unix socket is no site that a browser could be talked into.
+    if (!fixed) this.options.guard.check(headers, way);
+    const grant = fixed ?? this.granted(route, request, way.client, began);
+    if (grant) {
+      if (!holds(grant, route.needs)) throw forbidden(route.needs);
+      const wait = this.options.rates.take(grant.id, began);
+      if (wait > 0) throw new Problem("too_many_requests", "This token asks too often.", { headers: retryAfter(wait) });
+    }
+    const traceparent = headers.get("traceparent");
+    return {
+      request,
+      site: this.site,
+      path: mark < 0 ? url.slice(start) : url.slice(start, mark),
+      query: mark < 0 ? "" : url.slice(mark + 1),
+      grant,
+      granted: () => {
+        if (fixed || route.needs === "nothing") return true;
+        const asked = whoAsks(request, this.site.access);
+        return asked.is === "granted" && holds(asked.grant, route.needs);
+      },
+      way,
+      began,
+      id,
+      traceparent: traceparent === null ? undefined : continueTrace(traceparent, this.site.random),
+      reading: false,
+    };
+  }
+
+  /** Throws unless somebody asks; only a wrong token is held against its address, a missing one is not. */
+  private granted(route: Route, request: Request, client: () => string, began: number): Grant | undefined {
+    if (route.needs === "nothing") return undefined;
+    const asked = whoAsks(request, this.site.access);
+    if (asked.is === "granted") return asked.grant;
+    if (asked.is === "nobody") throw unauthenticated(false);
+    const wait = this.site.refusals.take(client(), began);
+    if (wait === 0) throw unauthenticated(true);
+    throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
+  }
+
+  /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
+  private page(error: unknown, route: Route, request: Request, remote: Remote, id: string): Response | undefined {
+    if (!route.page || !(error instanceof Problem) || !request.headers.get("accept")?.includes("text/html")) {
+      return undefined;
+    }
+    if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
+    return problemPage({ id, way: this.options.guard.way(request.headers, remote) }, error);
+  }
+
+  private refuse(error: unknown, request: Request, route: string, id: string): Response {
+    if (error instanceof Problem) return problemResponse(error, id);
+    try {
+      this.options.report({ request: id, method: request.method, route, error });
+    } catch { /* an answer is owed whether or not the operator can be told */ }
+    return broken(id);
+  }
+}
+
+/** All that a caller is told of a fault. */
+export const broken = (id: string): Response =>
+  problemResponse(new Problem("fault", "The fault has been recorded; quote `instance` when you report it."), id);
+
+const late = (exchange: Exchange): Problem =>
+  exchange.reading
+    ? new Problem("slow_request", "The body took too long to arrive.", { headers: { connection: "close" } })
+    : new Problem("deadline", "It was not done in time; it may still be done. Repeat it as it is.", {
+      headers: retryAfter(1000),
+    });
+
+const headOnly = (response: Response): Response => {
+  response.body?.cancel().catch(() => {});
+  return new Response(null, { status: response.status, headers: response.headers });
+};
+
+/** Where the path begins in a request's URL; it need not be a URL that parses, as the host is the sender's. */
+const pathStart = (url: string): number => {
+  const slash = url.indexOf("/", url.indexOf("://") + 3);
+  return slash < 0 ? url.length : slash;
+};
