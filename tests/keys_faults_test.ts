@@ -4,7 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 import { SEEN_WITHIN_MS } from "../adapters/keys/database.ts";
 import { type KeysFault, type KeysOptions, openKeys } from "../adapters/keys/keys.ts";
 import { readRoot, ROOT_BYTES, writeRoot } from "../adapters/keys/root.ts";
-import { ADA, change, clockAt, MAY, onDisk, people, sealed } from "./keys_given.ts";
+import { subjectOf } from "../events/personal.ts";
+import { ADA, change, clockAt, GRACE, MAY, onDisk, people, sealed } from "./keys_given.ts";
 
 /** Opening fails as said, the message naming the file but nothing secret, and leaves no other file behind. */
 const refuses = (options: KeysOptions, kind: string, message: RegExp) => {
@@ -227,9 +228,18 @@ Deno.test("what another process revokes, creates or erases is seen within SEEN_W
     other.eraseKey(other.subject(ADA.email)!);
     assert.ok(SEEN_WITHIN_MS < 1_000);
     clock.at += SEEN_WITHIN_MS;
+    assert.equal(server.sealer.unseal(text), "[erased]");
     assert.equal(server.tokens.check(token), undefined);
     assert.ok(server.tokens.check(made.token));
-    assert.equal(server.sealer.unseal(text), "[erased]");
+    // Sealing looks too: it must not go on under a key that is no more.
+    const grace = () => subjectOf((sealed(server, change(GRACE))[0]!.data as { author: typeof GRACE }).author.name);
+    const before = grace();
+    other.eraseKey(before!);
+    clock.at += SEEN_WITHIN_MS;
+    assert.notEqual(grace(), before);
+    other.tokens.revoke(made.id);
+    clock.at += SEEN_WITHIN_MS;
+    assert.equal(server.tokens.check(made.token), undefined);
     other.close();
     server.close();
   }));

@@ -7,7 +7,7 @@ import { type KeysFault, openKeys } from "../adapters/keys/keys.ts";
 import { POINTER_CHARS_MAX } from "../adapters/keys/plan.ts";
 import { PERIODS_CACHED_MAX, Pseudonyms, PSEUDONYMS_CACHED_MAX } from "../adapters/keys/pseudonyms.ts";
 import { open, parts, sealFields } from "../adapters/keys/seal.ts";
-import { Subjects, SUBJECTS_CACHED_MAX } from "../adapters/keys/subjects.ts";
+import { type Subject, Subjects, SUBJECTS_CACHED_MAX } from "../adapters/keys/subjects.ts";
 import { canonical } from "../events/canonical.ts";
 import { isPseudonym, isSealed, subjectOf } from "../events/personal.ts";
 import { ADA, change, event, type Given, GRACE, inMemory, MAY, onDisk, people, sealed } from "./keys_given.ts";
@@ -84,6 +84,24 @@ Deno.test("the nonce is HMAC-SHA-256 as RFC 2104 has it", () => {
   ]);
   const expected = createHmac("sha256", subject.keys!.nonce).update(message).digest().subarray(0, 12);
   assert.deepEqual(Buffer.from(nonce), expected);
+  subjects.forget();
+  db.close();
+});
+
+Deno.test("the nonce of a field tells nothing to who has only another person's key", () => {
+  const db = new KeyDatabase({ path: ":memory:", clock: { now: () => MAY } });
+  const subjects = new Subjects(db);
+  const [ada, grace, eda] = [...subjects.keep(subjects.create(["ada", "grace", "eda"])).values()] as [
+    Subject,
+    Subject,
+    Subject,
+  ];
+  const nonce = (second: Subject) => {
+    const fields = [{ subject: ada, text: "Ada", pointer: "/a" }, { subject: second, text: "Grace", pointer: "/b" }];
+    return Buffer.from(parts(sealFields("people/house", "1", fields)[0]!)!.nonce).toString("hex");
+  };
+  // Same id, place and texts: only the key of the second person differs, so it must be in the nonce.
+  assert.notEqual(nonce(grace), nonce({ id: grace.id, keys: eda.keys }));
   subjects.forget();
   db.close();
 });
