@@ -4,14 +4,14 @@
  * A rollback journal, not a write-ahead log, and `secure_delete`: an erased key must be gone from the file when its erasure
  * is acknowledged, and a reader must be able to open the file in a folder it cannot write.
  */
-import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { KeysFault, keysFault } from "./fault.ts";
 import { readRoot, ROOT_BYTES, type RootSource, syncFolder, tooOpen, writeRoot } from "./root.ts";
+import { rootCheck, Wrapping } from "./wrapping.ts";
 
 export interface DatabaseOptions {
   /** The file, or `:memory:`. */
@@ -59,8 +59,7 @@ export class KeyDatabase {
   readonly random: (bytes: number) => Uint8Array;
   private readonly db: DatabaseSync;
   private readonly statements = new Map<string, StatementSync>();
-  private readonly wrapping: Uint8Array;
-  private readonly looking: Uint8Array;
+  readonly wrapping: Wrapping;
   private version: unknown;
   private looked = -Infinity;
   /** Called when another process changed the file: caches are to be dropped. */
@@ -74,8 +73,7 @@ export class KeyDatabase {
     this.db = this.open(path);
     try {
       const root = this.prepared(path);
-      this.wrapping = new Uint8Array(hkdfSync("sha256", root, "", "daybook wrap 1", ROOT_BYTES));
-      this.looking = new Uint8Array(hkdfSync("sha256", root, "", "daybook lookup 1", ROOT_BYTES));
+      this.wrapping = new Wrapping(root, this.random);
       this.version = this.get("PRAGMA data_version")?.data_version;
     } catch (error) {
       this.db.close();
@@ -249,36 +247,7 @@ export class KeyDatabase {
     for (const drop of this.onChange) drop();
   }
 
-  /** AES-256-GCM under a key derived from the root key: nonce, ciphertext, tag. `what` names the place, so that none can be swapped. */
-  wrap(what: string, secret: Uint8Array): Uint8Array {
-    const nonce = this.random(12);
-    const cipher = createCipheriv("aes-256-gcm", this.wrapping, nonce);
-    cipher.setAAD(Buffer.from(what));
-    return Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
-  }
-
-  unwrap(what: string, wrapped: Uint8Array): Uint8Array {
-    try {
-      const decipher = createDecipheriv("aes-256-gcm", this.wrapping, wrapped.subarray(0, 12));
-      decipher.setAAD(Buffer.from(what));
-      decipher.setAuthTag(wrapped.subarray(wrapped.length - 16));
-      return Buffer.concat([decipher.update(wrapped.subarray(12, wrapped.length - 16)), decipher.final()]);
-    } catch (error) {
-      throw new KeysFault("truncated", "Cannot unwrap a key: the key database is damaged; restore it from a backup", {
-        cause: error,
-      });
-    }
-  }
-
-  /** A keyed hash to find things by, so that no identifier lies in the file in clear. */
-  lookup(text: string): Uint8Array {
-    return createHmac("sha256", this.looking).update(text).digest();
-  }
-
   close(): void {
     if (this.db.isOpen) this.db.close();
   }
 }
-
-const rootCheck = (root: Uint8Array): Uint8Array =>
-  new Uint8Array(hkdfSync("sha256", root, "", "daybook root check 1", ROOT_BYTES));

@@ -44,7 +44,7 @@ export class LogKey {
       if (this.stored() !== undefined) return;
       const origin = this.wanted ?? `daybook/${Buffer.from(this.db.random(10)).toString("hex")}`;
       this.db.run("INSERT INTO meta VALUES ('origin', ?)", Buffer.from(origin));
-      this.db.run("INSERT INTO meta VALUES ('log key', ?)", this.db.wrap("log key", this.db.random(32)));
+      this.db.run("INSERT INTO meta VALUES ('log key', ?)", this.db.wrapping.wrap("log key", this.db.random(32)));
     });
   }
 
@@ -54,7 +54,7 @@ export class LogKey {
     const origin = this.stored();
     const row = this.db.read("read the log key", () => this.db.get("SELECT value FROM meta WHERE name = 'log key'"));
     if (origin === undefined || !row) throw new KeysFault("missing", "Cannot sign for the log: its key was never made");
-    return this.made = noteSigner(origin, this.db.unwrap("log key", row.value as Uint8Array));
+    return this.made = noteSigner(origin, this.db.wrapping.unwrap("log key", row.value as Uint8Array));
   }
 
   /**

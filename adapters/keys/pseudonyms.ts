@@ -40,7 +40,7 @@ export class Pseudonyms {
       () => this.db.get("SELECT key FROM periods WHERE period = ?", period),
     );
     if (!row) return undefined;
-    const key = this.db.unwrap(`period ${period}`, row.key as Uint8Array);
+    const key = this.db.wrapping.unwrap(`period ${period}`, row.key as Uint8Array);
     this.keys.set(period, key);
     return key;
   }
@@ -51,7 +51,7 @@ export class Pseudonyms {
       this.db.run(
         "INSERT INTO periods VALUES (?, ?) ON CONFLICT DO NOTHING",
         period,
-        this.db.wrap(`period ${period}`, this.db.random(32)),
+        this.db.wrapping.wrap(`period ${period}`, this.db.random(32)),
       );
     }
   }

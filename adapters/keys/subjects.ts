@@ -5,10 +5,11 @@
  * lies nowhere in clear; erasing removes that way too.
  */
 import { Buffer } from "node:buffer";
-import { createHash, type Hash, hkdfSync } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { KeyDatabase } from "./database.ts";
 import { Gcm } from "./gcm.ts";
+import { derived } from "./wrapping.ts";
 
 /** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
 export const SUBJECTS_CACHED_MAX = 4_096;
@@ -72,14 +73,14 @@ export class Subjects {
     if (!row) return undefined;
     const subject = {
       id,
-      keys: row.key === null ? undefined : derive(this.db.unwrap(`subject ${id}`, row.key as Uint8Array)),
+      keys: row.key === null ? undefined : derive(this.db.wrapping.unwrap(`subject ${id}`, row.key as Uint8Array)),
     };
     this.byId.set(id, subject);
     return subject;
   }
 
   private lookup(identifier: string): Uint8Array {
-    return this.db.lookup(`identifier\n${normalised(identifier)}`);
+    return this.db.wrapping.lookup(`identifier\n${normalised(identifier)}`);
   }
 
   /**
@@ -104,7 +105,7 @@ export class Subjects {
     const opaque = isOpaque(identifier);
     const id = opaque ? identifier : `s_${Buffer.from(this.db.random(12)).toString("base64url")}`;
     const secret = this.db.random(32);
-    const wrapped = this.db.wrap(`subject ${id}`, secret);
+    const wrapped = this.db.wrapping.wrap(`subject ${id}`, secret);
     this.db.run("INSERT INTO subjects (subject, key, created) VALUES (?, ?, ?)", id, wrapped, created);
     if (!opaque) this.db.run("INSERT INTO identifiers VALUES (?, ?)", this.lookup(identifier), id);
     return { id, secret };
@@ -165,8 +166,8 @@ export class Subjects {
 const LOOK_UP = "SELECT subject FROM identifiers WHERE lookup = ?";
 
 const derive = (secret: Uint8Array): SubjectKeys => {
-  const key = new Uint8Array(hkdfSync("sha256", secret, "", "daybook seal 1", 32));
-  const nonce = new Uint8Array(hkdfSync("sha256", secret, "", "daybook nonce 1", 32));
+  const key = derived(secret, "daybook seal 1");
+  const nonce = derived(secret, "daybook nonce 1");
   const inner = createHash("sha256").update(padded(nonce, 0x36));
   const outer = createHash("sha256").update(padded(nonce, 0x5c));
   return { key, gcm: new Gcm(key), nonce, inner, outer };
