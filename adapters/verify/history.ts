@@ -1,0 +1,197 @@
+/**
+ * What must hold between entries: revisions without a gap in each stream, times that never decrease, names (`source` and `id`) that
+ * occur once.
+ *
+ * Memory: 8 bytes for an event and 32 to 64 for a stream, in typed arrays; 16 for an event at the end, while names are sorted, of
+ * which one pass holds at most `names_max`. Streams and names are held as fingerprints. Where those meet it is only a suspicion; a
+ * second reading of the log, which a sound log hardly ever needs, compares the texts themselves.
+ */
+import type { Event } from "../../events/event.ts";
+import type { Failures } from "./failures.ts";
+import { shown } from "./failures.ts";
+import { nameFingerprint } from "./fingerprint.ts";
+
+/** Names held by one pass over the log; more events take more passes. */
+export const NAMES_MAX = 16_777_216;
+const CHUNK = 1 << 16;
+const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+
+/** Next revision by fingerprint of the stream: open addressing, never more than half full. */
+class Heads {
+  private keys = new Float64Array(1 << 12);
+  private next = new Float64Array(1 << 12);
+  private used = 0;
+
+  get size(): number {
+    return this.used;
+  }
+
+  /** Notes that the stream has got to `revision`; answers which one was expected. */
+  advance(fingerprint: number, revision: number): number {
+    if (this.used * 2 >= this.keys.length) this.grow();
+    const at = this.slot(fingerprint + 1);
+    if (this.keys[at] === 0) {
+      this.keys[at] = fingerprint + 1;
+      this.used++;
+    }
+    const expected = this.next[at]!;
+    this.next[at] = revision + 1;
+    return expected;
+  }
+
+  private slot(key: number): number {
+    const mask = this.keys.length - 1;
+    let at = Math.imul((key >>> 0) ^ (key / 0x1_0000_0000), 0x9e3779b1) >>> 0 & mask;
+    while (this.keys[at] !== 0 && this.keys[at] !== key) at = (at + 1) & mask;
+    return at;
+  }
+
+  private grow(): void {
+    const { keys, next } = this;
+    this.keys = new Float64Array(keys.length * 2);
+    this.next = new Float64Array(keys.length * 2);
+    for (let i = 0; i < keys.length; i++) {
+      if (keys[i] === 0) continue;
+      const at = this.slot(keys[i]!);
+      this.keys[at] = keys[i]!;
+      this.next[at] = next[i]!;
+    }
+  }
+}
+
+/** Numbers, as many as come. */
+class Numbers {
+  private readonly chunks: Float64Array[] = [];
+  private length = 0;
+
+  push(value: number): void {
+    const at = this.length % CHUNK;
+    if (at === 0) this.chunks.push(new Float64Array(CHUNK));
+    this.chunks[this.chunks.length - 1]![at] = value;
+    this.length++;
+  }
+
+  /** All of them in order; they are held no longer. */
+  sorted(): Float64Array {
+    const all = new Float64Array(this.length);
+    this.chunks.forEach((chunk, i) => all.set(chunk.subarray(0, this.length - i * CHUNK), i * CHUNK));
+    this.chunks.length = 0;
+    this.length = 0;
+    return all.sort();
+  }
+}
+
+/** Values that occur more than once in a sorted array, once each. */
+const repeated = (sorted: Float64Array): Float64Array => {
+  const found: number[] = [];
+  for (let i = 1; i < sorted.length; i++) {
+    if (sorted[i] === sorted[i - 1] && found[found.length - 1] !== sorted[i]) found.push(sorted[i]!);
+  }
+  return Float64Array.from(found);
+};
+
+const holds = (sorted: Float64Array, value: number): boolean => {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    sorted[middle]! < value ? low = middle + 1 : high = middle;
+  }
+  return sorted[low] === value;
+};
+
+/** The events of the log once more, in order, with the fingerprints of their streams. */
+export type Again = (visit: (event: Event, stream: number) => void) => void;
+
+export class History {
+  private readonly heads = new Heads();
+  private names = new Numbers();
+  private readonly suspectStreams = new Set<number>();
+  private recorded = "";
+  /** From this position on an unknown event may have been in any stream, so revisions say nothing. */
+  private blindFrom = Infinity;
+
+  /** `events`: about how many will come. */
+  constructor(private readonly failures: Failures, events: number, names_max = NAMES_MAX) {
+    this.passes = Math.max(1, Math.ceil(events / names_max));
+  }
+  private readonly passes: number;
+
+  /** Streams seen; two whose fingerprints meet count once. */
+  get streams(): number {
+    return this.heads.size;
+  }
+
+  /** The next event, with the fingerprints of its stream and its name. */
+  add(event: Event, stream: number, name: number): void {
+    if (event.recordedat !== this.recorded) this.time(event);
+    const follows = this.heads.advance(stream, event.revision) === event.revision;
+    if (!follows && event.position < this.blindFrom) this.suspectStreams.add(stream);
+    if (this.passes === 1 || name % this.passes === 0) this.names.push(name);
+  }
+
+  /** The event at this position cannot be read. */
+  lose(position: number): void {
+    this.blindFrom = Math.min(this.blindFrom, position);
+  }
+
+  private time({ position, recordedat }: Event): void {
+    if (!RECORDED.test(recordedat)) {
+      this.failures.add(position, "time", "a UTC time with milliseconds", shown(recordedat));
+    } else if (recordedat < this.recorded) {
+      this.failures.add(position, "time", `recorded at ${this.recorded} or later`, recordedat);
+    }
+    // One that is far too late would make all that follow look wrong; it stays the one that is wrong.
+    this.recorded = recordedat;
+  }
+
+  /** Follows up what is suspected; `again` is called only then. */
+  settle(again: Again): void {
+    if (this.suspectStreams.size > 0) this.settleStreams(again);
+    for (let pass = 0; pass < this.passes; pass++) {
+      if (pass > 0) {
+        again(({ source, id }) => {
+          const name = nameFingerprint(source, id);
+          if (name % this.passes === pass) this.names.push(name);
+        });
+      }
+      const suspects = repeated(this.names.sorted());
+      if (suspects.length > 0) this.settleNames(suspects, again);
+    }
+  }
+
+  private settleStreams(again: Again): void {
+    const next = new Map<string, number>();
+    again((event, fingerprint) => {
+      if (event.position >= this.blindFrom || !this.suspectStreams.has(fingerprint)) return;
+      const expected = next.get(event.stream) ?? 0;
+      if (event.revision !== expected) {
+        this.failures.add(
+          event.position,
+          "revision",
+          `revision ${expected} of ${shown(event.stream)}`,
+          `revision ${event.revision}`,
+        );
+      }
+      next.set(event.stream, event.revision + 1);
+    });
+  }
+
+  private settleNames(suspects: Float64Array, again: Again): void {
+    const seen = new Map<string, number>();
+    again(({ source, id, position }) => {
+      if (!holds(suspects, nameFingerprint(source, id))) return;
+      const name = `${source}\n${id}`;
+      const before = seen.get(name);
+      if (before === undefined) seen.set(name, position);
+      else {
+        this.failures.add(
+          position,
+          "duplicate",
+          "a source and id that occur once",
+          `those of position ${before}: ${shown(source)} ${shown(id)}`,
+        );
+      }
+    });
+  }
+}

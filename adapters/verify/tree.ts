@@ -1,0 +1,80 @@
+/**
+ * The Merkle tree over the entries, by RFC 9162 section 2.1.1, computed from nothing but them:
+ * `MTH({}) = SHA-256()`, `MTH({d}) = SHA-256(0x00 ‖ d)`, `MTH(D[n]) = SHA-256(0x01 ‖ MTH(D[0:k]) ‖ MTH(D[k:n]))` with k the
+ * largest power of two below n.
+ */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+
+const LEAF = Uint8Array.of(0);
+
+/** A complete subtree: the first leaf it covers, how many, and its hash. */
+export interface Subtree {
+  readonly from: number;
+  readonly count: number;
+  readonly hash: Uint8Array;
+}
+
+export const leafHash = (entry: Uint8Array): Uint8Array => createHash("sha256").update(LEAF).update(entry).digest();
+
+const pair = Buffer.alloc(65);
+pair[0] = 1;
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
+  pair.set(left, 1);
+  pair.set(right, 33);
+  return createHash("sha256").update(pair).digest();
+};
+
+/** Holds one hash per bit set in the size. */
+export class MerkleTree {
+  private readonly peaks: Uint8Array[] = [];
+  private leaves = 0;
+
+  get size(): number {
+    return this.leaves;
+  }
+
+  add(leaf: Uint8Array): void {
+    let hash = leaf;
+    // Two subtrees of one height become one of the next: as many times as the size ends in ones.
+    for (let size = this.leaves; size % 2 === 1; size = Math.floor(size / 2)) hash = nodeHash(this.peaks.pop()!, hash);
+    this.peaks.push(hash);
+    this.leaves++;
+  }
+
+  root(): Uint8Array {
+    return rootOf(this.peaks);
+  }
+
+  /** The complete subtrees, largest first. */
+  subtrees(): readonly Subtree[] {
+    return subtreesOf(this.leaves, this.peaks);
+  }
+}
+
+/** The root over complete subtrees, largest first. */
+export const rootOf = (peaks: readonly Uint8Array[]): Uint8Array => {
+  if (peaks.length === 0) return createHash("sha256").digest();
+  let root = peaks[peaks.length - 1]!;
+  for (let i = peaks.length - 2; i >= 0; i--) root = nodeHash(peaks[i]!, root);
+  return root;
+};
+
+/** Which leaves the complete subtrees of a tree of this size cover. */
+export const subtreesOf = (size: number, hashes: readonly Uint8Array[]): Subtree[] => {
+  const subtrees: Subtree[] = [];
+  let from = 0;
+  for (const hash of hashes) {
+    const count = 2 ** Math.floor(Math.log2(size - from));
+    subtrees.push({ from, count, hash });
+    from += count;
+  }
+  return subtrees;
+};
+
+/** How many complete subtrees a tree of this size has. */
+export const peaksOf = (size: number): number => {
+  let ones = 0;
+  for (let left = size; left > 0; left = Math.floor(left / 2)) ones += left % 2;
+  return ones;
+};

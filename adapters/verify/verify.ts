@@ -1,0 +1,404 @@
+/**
+ * Verifies a log from its bytes alone. Shares no code with the writer: it knows the formats, the RFCs and the rules, and recomputes
+ * everything. It writes nothing, believes nothing it was not given, and never throws for what it finds in the file.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import type { Event } from "../../events/event.ts";
+import { LogFault } from "../../events/log.ts";
+import { sameBytes, StoredBlock } from "./block.ts";
+import { type Against, type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
+import { readEntries } from "./entries.ts";
+import { type Failure, Failures, shown } from "./failures.ts";
+import { openLogFile } from "./file.ts";
+import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
+import { History } from "./history.ts";
+import { readVerifierKey, type VerifierKey } from "./note.ts";
+import { Rows } from "./rows.ts";
+import { leafHash, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+
+export type { Against } from "./claims.ts";
+export { type Failure, type FailureKind, FAILURES_MAX } from "./failures.ts";
+
+export interface VerifyOptions {
+  /** The log's file. */
+  readonly path: string;
+  /** Public key (`name+id+key`) by which checkpoints must be signed, from whoever asks. */
+  readonly key?: string;
+  /** Public key from the folder itself: signatures are checked, and authenticate nothing. */
+  readonly folderKey?: string;
+  readonly against?: readonly Against[];
+  /** Called a few times a second. */
+  readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
+  readonly signal?: AbortSignal;
+  /** Folder for a copy, needed only for a file with a `-wal` and no `-shm`. Default: the system's. */
+  readonly scratch?: string;
+  /** Names (source and id) held at a time; see `history.ts`. */
+  readonly namesMax?: number;
+}
+
+export interface LogReport {
+  readonly ok: boolean;
+  /** Entries from the first on that could be read without a gap. */
+  readonly size: number;
+  /** Root hash over them (RFC 9162), base64. */
+  readonly root: string;
+  /** Covered by a true checkpoint that the given key has signed or that came from elsewhere. */
+  readonly anchored: number;
+  /** A true checkpoint is signed by the key that was given. False: the folder agrees with itself, key not authenticated. */
+  readonly authenticated: boolean;
+  /** By position; at most `FAILURES_MAX`. */
+  readonly failures: readonly Failure[];
+  /** All that were found. */
+  readonly failed: number;
+  /** Origin and size of the newest checkpoint in the file. */
+  readonly origin?: string;
+  readonly checkpoint?: number;
+  readonly streams: number;
+  readonly blocks: number;
+  /** Bytes of the entries, without their commas. */
+  readonly entry_bytes: number;
+}
+
+/** The event loop gets a turn so often. */
+const TURN_MS = 40;
+const ATTEMPTS = 3;
+const ZERO_LINK = new Uint8Array(32);
+
+/**
+ * Reads the whole log once; a second time only to tell apart what fingerprints could not.
+ *
+ * Throws `LogFault`: `io` when there is no file to read, `invalid` when a key is none. Throws the signal's reason when it aborts.
+ * A running writer does not disturb it: it sees one moment of the log.
+ */
+export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
+  const keys: Keys = { given: keyOf(options.key), folder: keyOf(options.folderKey) };
+  for (let attempt = 1;; attempt++) {
+    const failures = new Failures();
+    let unchanged = true;
+    let report: LogReport;
+    try {
+      const file = await openLogFile(options.path, options.scratch);
+      try {
+        report = await new Verification(file.db, options, keys, failures).run();
+        unchanged = await file.unchanged();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      if (error instanceof LogFault || options.signal?.aborted) throw error;
+      report = unreadable(failures, error);
+    }
+    // Somebody began to write while the file was taken for one at rest: what was read is no moment of the log.
+    if (unchanged || attempt === ATTEMPTS) return report;
+  }
+};
+
+const keyOf = (vkey: string | undefined): VerifierKey | undefined => {
+  if (vkey === undefined) return undefined;
+  const key = readVerifierKey(vkey);
+  if (!key) throw new LogFault("invalid", `Cannot verify with key "${shown(vkey)}": expected name+id+key for Ed25519`);
+  return key;
+};
+
+/** SQLite gave up before there was anything to walk. */
+const unreadable = (failures: Failures, error: unknown): LogReport => {
+  const said = error instanceof Error ? error.message : String(error);
+  const kind = /not a database|no such table|no such column/i.test(said) ? "foreign" : "unreadable";
+  failures.add(0, kind, "the database of a log", shown(said));
+  return reportOf(failures, { size: 0, tree: new MerkleTree() });
+};
+
+const reportOf = (
+  failures: Failures,
+  more: Partial<LogReport> & { readonly size: number; readonly tree: MerkleTree },
+): LogReport => {
+  const { tree, ...rest } = more;
+  return {
+    ok: failures.count === 0,
+    root: tree.root().toBase64(),
+    anchored: 0,
+    authenticated: false,
+    failures: failures.list,
+    failed: failures.count,
+    streams: 0,
+    blocks: 0,
+    entry_bytes: 0,
+    ...rest,
+  };
+};
+
+/** One walk over the log, in one read transaction. */
+class Verification {
+  private readonly rows: Rows;
+  private readonly tree = new MerkleTree();
+  private readonly roots = new Map<number, string>();
+  private wanted: number[] = [];
+  private subtrees: readonly Subtree[] | undefined;
+  private frontierAt = -1;
+  private history!: History;
+  /** Position behind the last block; where it is not known, the next block says. */
+  private next: number | undefined = 0;
+  private end = 0;
+  /** Hash and first position of the block before; `undefined` where there is none to link to. */
+  private before: { readonly hash: Uint8Array; readonly first: number } | undefined = { hash: ZERO_LINK, first: 0 };
+  private readonly links: { readonly before: number; readonly at: number }[] = [];
+  /** False from the first gap on: what follows has no place in tree and history. */
+  private whole = true;
+  private stop = false;
+  private blocks = 0;
+  private entryBytes = 0;
+  private turn = performance.now();
+
+  constructor(
+    private readonly db: DatabaseSync,
+    private readonly options: VerifyOptions,
+    private readonly keys: Keys,
+    private readonly failures: Failures,
+  ) {
+    db.exec("begin");
+    this.rows = new Rows(db);
+  }
+
+  async run(): Promise<LogReport> {
+    const claims = collectClaims(this.rows, this.options.against ?? [], this.keys);
+    this.checkRows();
+    this.wanted = [...new Set(claims.claims.map(({ size }) => size))].sort((a, b) => b - a);
+    this.frontierAt = claims.frontier?.size ?? -1;
+    const total = this.total();
+    this.history = new History(this.failures, total, this.options.namesMax);
+    this.passSize(0);
+    if (!this.stop) await this.walk(total);
+    this.history.settle((visit) => this.again(visit));
+    return this.judge(claims);
+  }
+
+  /** About how many entries there are; only to say how far we are. */
+  private total(): number {
+    const last = this.rows.last("log");
+    const value = last === undefined ? undefined : this.rows.get("log", last);
+    const block = value instanceof Uint8Array ? StoredBlock.read(value) : undefined;
+    return block instanceof StoredBlock ? block.until : last ?? 0;
+  }
+
+  /** Rows beside the blocks. */
+  private checkRows(): void {
+    const format = this.rows.get("format");
+    if (format === undefined) {
+      if (this.rows.last("log") !== undefined) this.failures.add(0, "foreign", "a format beside the blocks", "none");
+    } else {
+      const said = typeof format === "string" ? format : new TextDecoder().decode(format);
+      if (said !== '{"format":1}') {
+        const newer = /^\{"format":([2-9]|[1-9]\d+)\b/.test(said);
+        this.failures.add(0, newer ? "newer" : "foreign", "format 1", shown(said));
+        this.stop = newer;
+      }
+    }
+    for (const key of this.rows.foreign(10)) {
+      this.failures.add(0, "foreign", "the rows of a log and no others", `a row with key ${shown(key)}`);
+    }
+  }
+
+  private async walk(total: number): Promise<void> {
+    try {
+      for (const { number, value } of this.rows.list("log")) {
+        if (number === undefined) this.failures.add(this.end, "order", "a position as a block's key", "another key");
+        else if (typeof value === "string") {
+          this.lose(number, () => this.failures.add(number, "unreadable", "a block", value));
+        } else this.visit(number, value);
+        if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+      }
+    } catch (error) {
+      if (this.options.signal?.aborted) throw error;
+      this.whole = false;
+      this.failures.add(this.end, "unreadable", "pages that SQLite can read", shown((error as Error).message));
+    }
+    this.options.progress?.({ done: this.end, total: Math.max(total, this.end), unit: "events" });
+  }
+
+  private async pause(total: number): Promise<void> {
+    this.options.progress?.({ done: this.end, total: Math.max(total, this.end), unit: "events" });
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    this.options.signal?.throwIfAborted();
+    this.turn = performance.now();
+  }
+
+  /** From here on there is a gap in what is known. */
+  private lose(position: number, say: () => void): void {
+    say();
+    this.whole = false;
+    this.before = undefined;
+    this.next = undefined;
+    this.end = Math.max(this.end, position + 1);
+  }
+
+  private visit(position: number, bytes: Uint8Array): void {
+    if (this.next !== undefined && position < this.next) {
+      this.failures.add(position, "order", `no block before position ${this.next}`, `one at ${position}`);
+      return;
+    }
+    if (this.next !== undefined && position > this.next) {
+      const from = this.next;
+      this.lose(
+        from,
+        () => this.failures.add(from, "missing_block", `a block at position ${from}`, `the next one is at ${position}`),
+      );
+    }
+    const block = StoredBlock.read(bytes);
+    if (!(block instanceof StoredBlock)) {
+      return this.lose(position, () => this.failures.add(position, block.kind, block.expected, block.found));
+    }
+    if (block.first !== position) {
+      return this.lose(
+        position,
+        () => this.failures.add(position, "order", `a block of position ${position}`, `one of ${block.first}`),
+      );
+    }
+    if (this.before && !sameBytes(this.before.hash, block.link)) {
+      this.links.push({ before: this.before.first, at: position });
+    }
+    this.take(block);
+    this.before = { hash: block.hash(), first: position };
+    this.next = block.until;
+    this.end = block.until;
+  }
+
+  private take(block: StoredBlock): void {
+    this.blocks++;
+    const events = readEntries(block, this.failures);
+    const streams = this.checkRuns(block, events);
+    if (!this.whole) return;
+    for (let i = 0; i < block.count; i++) {
+      const entry = block.entry(i);
+      this.entryBytes += entry.length;
+      this.tree.add(leafHash(entry));
+      this.passSize(block.first + i + 1);
+      const event = events[i];
+      if (!event) this.history.lose(block.first + i);
+      else this.history.add(event, streams[i] || streamFingerprint(event.stream), nameFingerprint(event.source, event.id));
+    }
+  }
+
+  /** A run is as many entries of one stream as follow each other; the answer has each entry's stream by its fingerprint. */
+  private checkRuns(block: StoredBlock, events: readonly (Event | undefined)[]): Float64Array {
+    const streams = new Float64Array(block.count);
+    let run = -1;
+    let left = 0;
+    let stream: string | undefined;
+    let fingerprint = 0;
+    for (let i = 0; i < block.count; i++) {
+      const event = events[i];
+      // An entry that is none says nothing about runs, and has been named.
+      if (!event) return streams;
+      const starts = event.stream !== stream;
+      if (starts !== (left === 0)) return this.wrongRun(block, i, streams, "a run for each change of stream");
+      if (starts) {
+        stream = event.stream;
+        fingerprint = streamFingerprint(stream);
+        if (++run >= block.runs) return this.wrongRun(block, i, streams, "as many runs as streams follow each other");
+        const said = block.run(run);
+        left = said.count;
+        if (said.fingerprint !== fingerprint || said.revision !== event.revision || said.count === 0) {
+          return this.wrongRun(block, i, streams, `a run of ${shown(stream)} from revision ${event.revision}`);
+        }
+      }
+      left--;
+      streams[i] = fingerprint;
+    }
+    if (left !== 0 || run !== block.runs - 1) {
+      this.wrongRun(block, block.count - 1, streams, "runs that end with the entries");
+    }
+    return streams;
+  }
+
+  private wrongRun(block: StoredBlock, index: number, streams: Float64Array, expected: string): Float64Array {
+    this.failures.add(block.first + index, "block", expected, "runs that say otherwise");
+    return streams;
+  }
+
+  /** Keeps what the claims will ask for. */
+  private passSize(size: number): void {
+    if (this.wanted[this.wanted.length - 1] === size) {
+      this.wanted.pop();
+      this.roots.set(size, this.tree.root().toBase64());
+    }
+    if (this.frontierAt === size) this.subtrees = this.tree.subtrees();
+  }
+
+  /** The sound part of the log once more. */
+  private again(visit: (event: Event, stream: number) => void): void {
+    const ignored = new Failures();
+    for (const { number, value } of this.rows.list("log")) {
+      if (number === undefined || typeof value === "string") continue;
+      if (number >= this.tree.size) return;
+      const block = StoredBlock.read(value);
+      if (!(block instanceof StoredBlock) || block.first !== number) continue;
+      for (const event of readEntries(block, ignored)) {
+        if (event && event.position < this.tree.size) visit(event, streamFingerprint(event.stream));
+      }
+    }
+  }
+
+  private judge(claims: Claims): LogReport {
+    const firstBad = Math.min(this.failures.list[0]?.position ?? Infinity, ...this.links.map(({ before }) => before));
+    const walked = { size: this.tree.size, end: this.end, roots: this.roots, firstBad };
+    const { cleared, anchored, authenticated } = judgeClaims(
+      claims,
+      walked,
+      this.keys,
+      this.failures,
+      (below, claim) => Math.max(below, this.suspect(claims, claim.size, claim.root)),
+    );
+    for (const { before, at } of this.links) {
+      // A root that covers the block before clears it, so it is this block's link that is wrong.
+      const position = cleared >= at ? at : before;
+      this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
+    }
+    this.judgeFrontier(claims, firstBad);
+    return reportOf(this.failures, {
+      size: this.tree.size,
+      tree: this.tree,
+      anchored,
+      authenticated,
+      streams: this.history.streams,
+      blocks: this.blocks,
+      entry_bytes: this.entryBytes,
+      ...(claims.newest ? { origin: claims.newest.origin, checkpoint: claims.newest.size } : {}),
+    });
+  }
+
+  /** The first entry that can differ, by the stored frontier: where it has the root that is claimed, it speaks for its subtrees. */
+  private suspect({ frontier }: Claims, size: number, root: string): number {
+    if (!frontier || !this.subtrees || frontier.size !== size || frontier.hashes.length !== this.subtrees.length) {
+      return 0;
+    }
+    if (rootOf(frontier.hashes).toBase64() !== root) return 0;
+    return this.subtrees.find(({ hash }, i) => !sameBytes(hash, frontier.hashes[i]!))?.from ?? 0;
+  }
+
+  private judgeFrontier({ frontier }: Claims, firstBad: number): void {
+    if (!frontier) return;
+    if (frontier.hashes.length !== peaksOf(frontier.size)) {
+      this.failures.add(
+        Math.max(0, this.end - 1),
+        "tree",
+        `${peaksOf(frontier.size)} hashes for size ${frontier.size}`,
+        `${frontier.hashes.length}`,
+      );
+      return;
+    }
+    if (!this.subtrees) {
+      if (frontier.size > this.end) {
+        this.failures.add(this.end, "truncated", `${frontier.size} entries, which the tree covers`, `${this.end}`);
+      }
+      return;
+    }
+    const wrong = subtreesOf(frontier.size, frontier.hashes).find(({ hash }, i) =>
+      !sameBytes(hash, this.subtrees![i]!.hash)
+    );
+    if (wrong) {
+      const until = wrong.from + wrong.count;
+      const position = firstBad >= wrong.from && firstBad < until ? firstBad : wrong.from;
+      this.failures.add(position, "tree", `the hash of entries ${wrong.from} to ${until - 1}`, wrong.hash.toBase64());
+    }
+  }
+}
