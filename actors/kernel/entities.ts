@@ -17,6 +17,7 @@ import { ENTITY, Entity } from "./entity.ts";
 import type { Held } from "./held.ts";
 import type { Due } from "./message.ts";
 import { Door, Message, unavailable } from "./message.ts";
+import type { KernelFact } from "../../events/kernel.ts";
 import type { Recorder } from "./recorder.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { World } from "./world.ts";
@@ -220,30 +221,29 @@ export class Entities implements Child, Household {
 
   crashed(entity: Entity, error: unknown): void {
     this.counts.faults++;
-    const cause = causeOf(error);
-    const child = this.childOf(entity);
-    this.options.recorder.record({ type: "kernel.child.crashed", data: { child, cause, ran_ms: 0 } }, {
-      child,
-      cause,
-      stream: `kernel/${this.path}`,
-    });
+    const [child, cause] = [this.childOf(entity), causeOf(error)];
+    this.record({ type: "kernel.child.crashed", data: { child, cause, ran_ms: 0 } }, child, cause);
   }
 
   gaveUp(entity: Entity, error: unknown): void {
-    const cause = causeOf(error);
-    const child = this.childOf(entity);
+    const [child, cause] = [this.childOf(entity), causeOf(error)];
     const data = { child, because: child, cause, max: ENTITY.loads_max, within_ms: ENTITY.down_ms };
-    this.options.recorder.record({ type: "kernel.child.gave_up", data }, {
-      child,
-      cause,
-      stream: `kernel/${this.path}`,
-    });
+    this.record({ type: "kernel.child.gave_up", data }, child, cause);
   }
 
   restarted(entity: Entity): void {
     const child = this.childOf(entity);
     const data = { child, kind: "worker" as const, order: 0, because: child, restarts: 1 };
-    this.options.recorder.record({ type: "kernel.child.restarted", data }, { child, stream: `kernel/${this.path}` });
+    this.record({ type: "kernel.child.restarted", data }, child);
+  }
+
+  ended(entity: Entity): void {
+    const child = this.childOf(entity);
+    this.record({ type: "kernel.child.stopped", data: { child, reason: "ended" } }, child);
+  }
+
+  private record(fact: KernelFact, child: string, cause?: string): void {
+    this.options.recorder.record(fact, { child, cause, stream: `kernel/${this.path}` });
   }
 
   private deliver(

@@ -57,6 +57,8 @@ export interface Household {
   crashed(entity: Entity, cause: unknown): void;
   gaveUp(entity: Entity, cause: unknown): void;
   restarted(entity: Entity): void;
+  /** One that had crashed is let go. */
+  ended(entity: Entity): void;
 }
 
 export class Entity {
@@ -81,6 +83,8 @@ export class Entity {
   private loads = 0;
   private downUntil = -Infinity;
   private crashed = false;
+  /** Its crash is on record, so its end belongs there too. */
+  private marred = false;
   private snapshotAt = -1;
 
   constructor(private readonly of: DraftOf, private readonly house: Household) {
@@ -115,6 +119,7 @@ export class Entity {
   /** Leaves a snapshot behind, if it is worth it. */
   passivate(): void {
     const { held } = this;
+    if (this.marred) this.house.ended(this);
     if (held && !this.stale && held.revision - this.snapshotAt >= ENTITY.snapshot_least) this.keep(held);
   }
 
@@ -371,7 +376,7 @@ export class Entity {
   }
 
   private crash(cause: unknown): void {
-    this.crashed = true;
+    this.crashed = this.marred = true;
     this.house.crashed(this, cause);
   }
 
