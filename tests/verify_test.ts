@@ -1,0 +1,305 @@
+/** The verifier on sound logs, and against published vectors. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { fingerprint, fingerprintOfId } from "../adapters/kv/fingerprint.ts";
+import { nameFingerprint, streamFingerprint, typeFingerprint } from "../adapters/verify/fingerprint.ts";
+import { readCheckpoint, readNote, readVerifierKey, signedBy } from "../adapters/verify/note.ts";
+import { leafHash, MerkleTree, nodeHash, peaksOf } from "../adapters/verify/tree.ts";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { LogFault } from "../events/log.ts";
+import { chance, makeLog, ones, signer, stranger, Tampered } from "./verify_given.ts";
+
+/** Inputs and roots of the reference tree that implementations of RFC 6962 and RFC 9162 share, of sizes 0 to 8. */
+const LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+const ROOTS = [
+  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+  "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+  "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+  "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+  "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+  "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+  "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+  "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+  "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+];
+
+Deno.test("the tree has the roots of the reference tree of RFC 9162", () => {
+  const tree = new MerkleTree();
+  for (const [size, root] of ROOTS.entries()) {
+    assert.equal(tree.size, size);
+    assert.equal(Buffer.from(tree.root()).toString("hex"), root);
+    assert.equal(tree.subtrees().length, peaksOf(size));
+    if (size < LEAVES.length) tree.add(leafHash(Buffer.from(LEAVES[size]!, "hex")));
+  }
+});
+
+/** RFC 9162 section 2.1.1 read aloud. */
+const mth = (leaves: readonly Uint8Array[]): Uint8Array => {
+  if (leaves.length === 0) return new MerkleTree().root();
+  if (leaves.length === 1) return leaves[0]!;
+  let k = 1;
+  while (k * 2 < leaves.length) k *= 2;
+  return nodeHash(mth(leaves.slice(0, k)), mth(leaves.slice(k)));
+};
+
+Deno.test("the tree grown leaf by leaf is the tree of the definition, and its subtrees cover it", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 200 }), (size) => {
+      const leaves = Array.from({ length: size }, (_, i) => leafHash(Buffer.from(String(i))));
+      const tree = new MerkleTree();
+      for (const leaf of leaves) tree.add(leaf);
+      assert.deepEqual(Buffer.from(tree.root()), Buffer.from(mth(leaves)));
+      let until = 0;
+      for (const { from, count, hash } of tree.subtrees()) {
+        assert.equal(from, until);
+        assert.deepEqual(Buffer.from(hash), Buffer.from(mth(leaves.slice(from, until = from + count))));
+      }
+      assert.equal(until, size);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("fingerprints are those the format has, although computed apart", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme" }), fc.string(), (a, b) => {
+      assert.equal(streamFingerprint(a), fingerprint(a));
+      assert.equal(typeFingerprint(a), fingerprint(a, 1));
+      assert.equal(nameFingerprint(a, b), fingerprintOfId(a, b));
+    }),
+  );
+});
+
+Deno.test("notes are read as C2SP says, and a signature counts only under its own key", () => {
+  const note = signer.checkpoint(3, Buffer.from(ROOTS[3]!, "hex").toString("base64"));
+  const read = readNote(note)!;
+  const own = readVerifierKey(signer.vkey)!;
+  assert.equal(signedBy(read, own), "signed");
+  assert.equal(signedBy(read, readVerifierKey(stranger.vkey)!), "unsigned");
+  assert.equal(signedBy(readNote(note.replace("\n3\n", "\n4\n"))!, own), "wrong");
+  assert.deepEqual(readCheckpoint(read.text), {
+    origin: signer.name,
+    size: 3,
+    root: Buffer.from(ROOTS[3]!, "hex").toString("base64"),
+  });
+  // A second signer, as a witness adds one, takes nothing away.
+  const line = stranger.checkpoint(3, "x").split("\n\n")[1]!;
+  assert.equal(signedBy(readNote(note + line)!, own), "signed");
+  for (
+    const bad of [
+      "",
+      "\n",
+      "a\n3\n",
+      note.slice(0, -1),
+      note + "\n",
+      note.replace("— ", "- "),
+      note.replace("\n3\n", "\n3\r\n"),
+      note + "x\n",
+    ]
+  ) {
+    assert.equal(readNote(bad), undefined, JSON.stringify(bad));
+  }
+  const root = "A".repeat(43) + "=";
+  for (
+    const bad of [
+      `a\n03\n${root}\n`,
+      `a\n3\n${root}`,
+      `a\n3\nAAAA\n`,
+      `a\n-1\n${root}\n`,
+      `\n3\n${root}\n`,
+      `a\n3\n${root}\n\n`,
+      `a\n9007199254740993\n${root}\n`,
+    ]
+  ) {
+    assert.equal(readCheckpoint(bad), undefined, JSON.stringify(bad));
+  }
+  assert.ok(readCheckpoint(`a\n3\n${root}\nextension\n`));
+  for (
+    const bad of [
+      "",
+      "a+b+c",
+      signer.vkey.slice(0, -1),
+      signer.vkey.replace("+", "+0"),
+      signer.vkey.replace("daybook", "Daybook"),
+    ]
+  ) {
+    assert.equal(readVerifierKey(bad), undefined, bad);
+  }
+});
+
+const temporary = async (body: (dir: string) => Promise<void>) => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await body(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+};
+
+Deno.test("logs of many sizes and shapes are found sound, with the root the writer signed", async () => {
+  await temporary(async (dir) => {
+    const random = chance(1);
+    const shapes: number[][] = [
+      [],
+      [1],
+      [2],
+      [1, 1],
+      [3],
+      [4],
+      [7, 1],
+      [8],
+      [16],
+      [17],
+      [63, 2],
+      [64],
+      [255, 1],
+      [256],
+      [257],
+      [1000],
+      ones(40),
+    ];
+    for (let i = 0; i < 12; i++) shapes.push(Array.from({ length: 1 + random() * 8 }, () => Math.ceil(random() * 60)));
+    for (const [i, appends] of shapes.entries()) {
+      const made = await makeLog(`${dir}/${i}.db`, { appends, streams: 1 + i % 7 });
+      const report = await verifyLog({ path: made.path, key: signer.vkey });
+      assert.deepEqual(report.failures, [], JSON.stringify(appends));
+      assert.equal(report.ok, true);
+      assert.equal(report.size, made.size);
+      assert.equal(report.anchored, made.size);
+      assert.equal(report.authenticated, made.size > 0);
+      if (made.size > 0) assert.equal(report.root, made.root);
+      else assert.equal(Buffer.from(report.root, "base64").toString("hex"), ROOTS[0]);
+      assert.equal(report.streams, Math.min(made.size, 1 + i % 7));
+    }
+  });
+});
+
+Deno.test("without a key a sound log agrees with itself and nothing is anchored; what is kept elsewhere anchors", async () => {
+  await temporary(async (dir) => {
+    const notes: string[] = [];
+    const { path, size, note } = await makeLog(`${dir}/log.db`, { appends: ones(9) });
+    const alone = await verifyLog({ path });
+    assert.deepEqual([alone.ok, alone.anchored, alone.authenticated], [true, 0, false]);
+    const folder = await verifyLog({
+      path,
+      folderKey: signer.vkey,
+      against: [{ text: note!, name: "keys", elsewhere: false }],
+    });
+    assert.deepEqual([folder.ok, folder.anchored, folder.authenticated], [true, 0, false]);
+    const witness = await verifyLog({
+      path,
+      against: [{ text: note!.split("\n\n")[0] + "\n", name: "w.txt", elsewhere: true }],
+    });
+    assert.deepEqual([witness.ok, witness.anchored, witness.authenticated], [true, size, false]);
+    notes.push(note!);
+    const both = await verifyLog({
+      path,
+      key: signer.vkey,
+      against: notes.map((text) => ({ text, name: "w", elsewhere: true })),
+    });
+    assert.deepEqual([both.ok, both.anchored, both.authenticated], [true, size, true]);
+  });
+});
+
+Deno.test("a log that grew since a checkpoint is anchored up to it, and the tail is apart", async () => {
+  await temporary(async (dir) => {
+    const early = await makeLog(`${dir}/early.db`, { appends: [5, 6] });
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [5, 6, 7], signed: false });
+    // The recorded times differ between the two, so the older one's file is what grows.
+    const grown = await makeLog(early.path, { appends: [7], signed: false });
+    assert.equal(grown.size, 18);
+    const report = await verifyLog({ path: early.path, key: signer.vkey });
+    assert.deepEqual([report.ok, report.size, report.anchored, report.checkpoint], [true, 18, 11, 11]);
+    assert.equal((await verifyLog({ path })).ok, true);
+  });
+});
+
+Deno.test("a key that is none and a file that is not there are told apart from a log that is wrong", async () => {
+  const fault = (kind: string) => (error: unknown) => error instanceof LogFault && error.kind === kind;
+  await temporary(async (dir) => {
+    await assert.rejects(verifyLog({ path: `${dir}/none.db` }), fault("io"));
+    await assert.rejects(verifyLog({ path: `${dir}/none.db`, key: "what" }), fault("invalid"));
+    await Deno.writeTextFile(`${dir}/text.db`, "not a database ".repeat(100));
+    await Deno.writeTextFile(`${dir}/empty.db`, "");
+    for (const name of ["text", "empty"]) {
+      const report = await verifyLog({ path: `${dir}/${name}.db` });
+      assert.deepEqual(
+        [report.ok, report.failures[0]?.kind, report.failures[0]?.position],
+        [false, "foreign", 0],
+        name,
+      );
+    }
+  });
+});
+
+Deno.test("names are compared in as many passes as memory asks for, with the same result", async () => {
+  await temporary(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [30, 30, 30] });
+    assert.equal((await verifyLog({ path, namesMax: 7 })).ok, true);
+    const file = new Tampered(path);
+    const [, second] = file.blocks();
+    const entries = file.entries(second!);
+    entries[11] = { ...entries[11], id: file.entries(0)[2]!.id, source: file.entries(0)[2]!.source };
+    file.write(second!, entries);
+    file.rechain();
+    file.forget();
+    file.close();
+    for (const namesMax of [1, 7, 1000]) {
+      const { failures } = await verifyLog({ path, namesMax });
+      assert.deepEqual(failures.map(({ kind, position }) => [kind, position]), [["duplicate", 41]]);
+    }
+  });
+});
+
+Deno.test("it reports how far it is, and ends when it is told to", async () => {
+  await temporary(async (dir) => {
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends: ones(3) });
+    const seen: unknown[] = [];
+    await verifyLog({ path, progress: (progress) => seen.push(progress) });
+    assert.deepEqual(seen.at(-1), { done: size, total: size, unit: "events" });
+  });
+});
+
+Deno.test("nothing is left in the folder by looking, and a file at rest, cut off, or copied without its index is read alike", async () => {
+  await temporary(async (dir) => {
+    const rest = await makeLog(`${dir}/log.db`, { appends: ones(20) });
+    const names = () => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+    assert.equal((await verifyLog({ path: rest.path, key: signer.vkey })).ok, true);
+    assert.deepEqual(names(), ["log.db"]);
+
+    // As kill -9 leaves it: everything since the last checkpointing of SQLite is only in the -wal.
+    const open = new Tampered(rest.path);
+    open.run("update kv set version = version + 1 where k = (select min(k) from kv)");
+    for (const suffix of ["", "-wal", "-shm"]) await Deno.copyFile(`${rest.path}${suffix}`, `${dir}/cut.db${suffix}`);
+    for (const suffix of ["", "-wal"]) await Deno.copyFile(`${rest.path}${suffix}`, `${dir}/copied.db${suffix}`);
+    open.close();
+    assert.ok(Deno.statSync(`${dir}/cut.db-wal`).size > 0);
+    const before = names();
+    const bytes = before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64());
+    for (const name of ["cut.db", "copied.db"]) {
+      const report = await verifyLog({ path: `${dir}/${name}`, key: signer.vkey });
+      assert.deepEqual([report.ok, report.size], [true, 20], name);
+    }
+    assert.deepEqual(names(), before);
+    assert.deepEqual(before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64()), bytes);
+  });
+});
+
+Deno.test("a log is verified while it is written, at one moment of it", async () => {
+  await temporary(async (dir) => {
+    const path = `${dir}/log.db`;
+    const sizes: number[] = [];
+    await makeLog(path, {
+      appends: new Array(30).fill(20),
+      async between(size) {
+        if (size % 60 !== 0) return;
+        const report = await verifyLog({ path, folderKey: signer.vkey });
+        assert.deepEqual(report.failures, []);
+        sizes.push(report.size);
+        assert.equal(report.size, size);
+      },
+    });
+    assert.equal(sizes.length, 10);
+  });
+});
