@@ -2,20 +2,19 @@
  * Imports a repository's history: every commit once, parents first, then where the branches stand. It may be stopped at any
  * instruction and started again: what is in the log already is passed over, even within a commit.
  */
-import type { Outcome, Principal } from "../../actors/kernel/daybook.ts";
+import type { Principal } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { COMMIT_LIMITS, type CommitFact, repositoryId } from "../../events/commits.ts";
 import type { Event, StreamId } from "../../events/event.ts";
+import { type BranchesRecorded, recordBranches } from "./branches.ts";
 import { DIFF_LIMITS, diffs } from "./diffs.ts";
 import { type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
-import { isBehind, listBranches, listCommits, openRepository, type Repository } from "./repository.ts";
+import { listCommits, openRepository, type Repository } from "./repository.ts";
 import { type ImportTarget, Sender, Stop, type StopCode } from "./send.ts";
 import { type Listed, translate } from "./translate.ts";
 
 export const IMPORT_LIMITS = {
-  /** Branch commands on their way at a time. */
-  asks_in_flight_max: 16,
   /** Commits whose changes git cannot read; at more the import gives up. */
   unreadable_max: 1_000,
 } as const;
@@ -54,12 +53,7 @@ export interface GitImported {
   /** `known` were there before; all behind an earlier import's tips are not even looked at, and not in it. */
   readonly commits: { readonly new: number; readonly completed: number; readonly known: number };
   readonly events: number;
-  readonly branches: {
-    readonly total: number;
-    readonly moved: number;
-    readonly deleted: number;
-    readonly rejected: readonly string[];
-  };
+  readonly branches: BranchesRecorded;
   readonly shallow: boolean;
   /** No commits at all. */
   readonly empty: boolean;
@@ -150,7 +144,7 @@ class Import {
     }
     if (options.signal?.aborted) throw new Stop("stopped", `Stopped after ${this.done} of ${listed.length} commits`);
     if (!options.range && this.unreadable.length === 0) await this.remember(listed, before);
-    const branches = await this.branches();
+    const branches = await recordBranches(this.repository, { ...options, target: this.daybook, sender: this.sender });
     const { recorded, completed, events } = this.sender.counts;
     return {
       ok: true,
@@ -258,80 +252,6 @@ class Import {
     await this.sender.flush();
     await this.sender.settled();
   }
-
-  private async branches(): Promise<GitImported["branches"]> {
-    const { repository, options } = this;
-    const here = await listBranches(repository);
-    const known = this.knownHeads();
-    const wishes: (() => Promise<Wish>)[] = [];
-    for (const [branch, to] of here) {
-      const from = known.get(branch);
-      if (from !== to) wishes.push(() => this.moved(branch, from, to));
-    }
-    if (options.prune ?? repository.bare) {
-      for (const branch of known.keys()) {
-        if (!here.has(branch)) wishes.push(() => Promise.resolve({ type: "commits.branch.delete", data: { branch } }));
-      }
-    }
-    const rejected: string[] = [];
-    const counts = { moved: 0, deleted: 0 };
-    let done = 0;
-    await inParallel(IMPORT_LIMITS.asks_in_flight_max, wishes, async (wish) => {
-      const { type, data } = await wish();
-      const outcome = await this.sender.ask({ type, id: repositoryId(repository.source), data, by: options.by });
-      if (outcome.is === "accepted") {
-        counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
-      } else rejected.push(`${data.branch}: ${reasonOf(outcome)}`);
-      options.progress?.({ doing: "branches", done: ++done, total: wishes.length });
-    });
-    return { total: here.size, ...counts, rejected };
-  }
-
-  private async moved(branch: string, from: string | undefined, to: string): Promise<Wish> {
-    const forced = from !== undefined && !await isBehind(this.repository, from, to);
-    return { type: "commits.branch.move", data: { branch, to, ...(forced ? { forced } : {}) } };
-  }
-
-  private knownHeads(): ReadonlyMap<string, string> {
-    const heads = new Map<string, string>();
-    const types = ["commits.branch.moved", "commits.branch.deleted"];
-    for (const batch of this.daybook.log.read({ stream: this.stream, types })) {
-      for (const event of batch as readonly Event<CommitFact>[]) {
-        if (event.type === "commits.branch.moved") heads.set(event.data.branch, event.data.to);
-        if (event.type === "commits.branch.deleted") heads.delete(event.data.branch);
-      }
-    }
-    return heads;
-  }
 }
 
 type Reached = Extract<CommitFact, { type: "commits.history.imported" }>["data"];
-
-type Wish =
-  | {
-    readonly type: "commits.branch.move";
-    readonly data: { readonly branch: string; readonly to: string; readonly forced?: boolean };
-  }
-  | { readonly type: "commits.branch.delete"; readonly data: { readonly branch: string } };
-
-const reasonOf = (outcome: Exclude<Outcome, { is: "accepted" }>): string => {
-  switch (outcome.is) {
-    case "rejected":
-      return outcome.because;
-    case "invalid":
-      return outcome.issues.map(({ path, message }) => `${path} ${message}`).join("; ");
-    case "unknown_command":
-      return "the command is not known";
-    case "conflict":
-    case "unavailable":
-      return outcome.reason;
-  }
-};
-
-const inParallel = async <T>(at: number, items: readonly T[], each: (item: T) => Promise<void>): Promise<void> => {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await each(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(at, items.length) }, worker));
-};

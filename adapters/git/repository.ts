@@ -1,4 +1,5 @@
 /** What a repository is: where git finds it, what it is called, which commits and branches it has. */
+import { repositorySource } from "../../events/commit_text.ts";
 import { asUtf8, cQuoted } from "./text.ts";
 import { type Answer, Git, type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
 import type { Listed } from "./translate.ts";
@@ -71,7 +72,7 @@ export const openRepository = async (
 
 const sourceOf = async (git: Git, outside: Git, gitDir: string, bare: boolean): Promise<string> => {
   const { code, stdout } = await git.run(["config", "--local", "--get", "remote.origin.url"]);
-  const named = code === 0 ? sourceOfRemote(latin1(stdout).trim()) : undefined;
+  const named = code === 0 ? repositorySource(latin1(stdout).trim()) : undefined;
   if (named !== undefined) return named;
   const top = bare ? gitDir : lines(await outside.run(["rev-parse", "--show-toplevel"]))[0] ?? gitDir;
   return sourceOfFolder(asUtf8(top) ?? cQuoted(top));
@@ -82,22 +83,6 @@ export const sourceOfFolder = (path: string): string => {
   const names = path.split(/[/\\]/).filter((name) => name !== "" && name !== "." && name !== ".git");
   const name = (names.at(-1) ?? "").replace(/\.git$/, "");
   return encodeURIComponent(name.toWellFormed()) || "repository";
-};
-
-// GitHub's names are the same in upper and lower case, and its webhooks spell them as their owner did.
-const CASELESS = new Set(["github.com"]);
-
-/**
- * The URL of a remote as the one name of the repository: `https://host/path`, whatever the protocol, without user, password,
- * port of ssh, query, `.git` or a slash at the end. `undefined` for one on this machine.
- */
-export const sourceOfRemote = (remote: string): string | undefined => {
-  const scp = /^(?:[^/@:]+@)?([^/@:]{2,}):(?!\/\/)(.+)$/.exec(remote);
-  const url = URL.parse(scp ? `ssh://${scp[1]}/${scp[2]!.replace(/^\/+/, "")}` : remote);
-  if (!url || !/^(?:https?|ssh|git|git\+ssh|ftps?):$/.test(url.protocol) || url.hostname === "") return undefined;
-  const host = url.hostname.toLowerCase() + (/^https?:$/.test(url.protocol) && url.port !== "" ? `:${url.port}` : "");
-  const path = url.pathname.replace(/\/+$/, "").replace(/\.git$/, "").replace(/\/{2,}/g, "/");
-  return `https://${host}${CASELESS.has(host) ? path.toLowerCase() : path}`;
 };
 
 // Refs that hold something else than history: stashes, notes, replacements.

@@ -39,13 +39,3 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 /** Bytes of a text as a JSON string. */
 export const jsonBytes = (text: string): number =>
   PLAIN.test(text) ? text.length + 2 : Buffer.byteLength(JSON.stringify(text));
-
-/** The longest beginning of at most `max` UTF-8 bytes that splits no character, and how many bytes are left out. */
-export const clipped = (text: string, max: number): { readonly text: string; readonly left: number } => {
-  if (text.length * 3 <= max) return { text, left: 0 };
-  const bytes = Buffer.from(text, "utf8");
-  if (bytes.length <= max) return { text, left: 0 };
-  let end = max;
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
-  return { text: bytes.toString("utf8", 0, end), left: bytes.length - end };
-};

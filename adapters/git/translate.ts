@@ -2,16 +2,12 @@
 import { createHash } from "node:crypto";
 import type { Incoming } from "../../actors/kernel/daybook.ts";
 import { type ChangedFile, COMMIT_LIMITS, type CommitRecorded } from "../../events/commits.ts";
+import { commitWords, type Words } from "../../events/commit_text.ts";
 import type { RawCommit, RawFile, RawPerson } from "./parse.ts";
-import { asUtf8, clipped, cQuoted, jsonBytes } from "./text.ts";
+import { asUtf8, cQuoted, jsonBytes } from "./text.ts";
 
-/** Bytes of what one event may hold beside its header, so that sealed, and with a long source, it stays below an entry. */
-export const TRANSLATION_LIMITS = {
-  part_bytes_max: 48_000,
-  message_bytes_max: 16_000,
-  /** Of a name or an address; more is cut and ends in `…`. */
-  person_bytes_max: 500,
-} as const;
+/** Bytes of the files in one event, so that with its header and a long source it stays below an entry. */
+export const PART_BYTES_MAX = 48_000;
 
 /** What the list of commits says of one. */
 export interface Listed {
@@ -102,7 +98,7 @@ const partsOf = (raw: readonly RawFile[]): readonly Part[] => {
     const more = FILE_BYTES + jsonBytes(file.path) + (file.old_path === undefined ? 0 : jsonBytes(file.old_path));
     if (
       files.length > 0 &&
-      (files.length >= COMMIT_LIMITS.part_files_max || bytes + more > TRANSLATION_LIMITS.part_bytes_max)
+      (files.length >= COMMIT_LIMITS.part_files_max || bytes + more > PART_BYTES_MAX)
     ) {
       parts.push({ files, bytes });
       files = [];
@@ -162,8 +158,7 @@ export const timeOf = (date: string): string | undefined => {
   return local.toISOString().slice(0, 19) + (offset === 0 ? "Z" : `${sign}${hours}:${minutes}`);
 };
 
-/** What was written by people: names, addresses, subject, message. */
-type Said = Pick<CommitRecorded, "author" | "committer" | "subject" | "message_cut" | "latin1">;
+type Said = Words & Pick<CommitRecorded, "latin1">;
 
 const wordsOf = ({ author, committer, message }: RawCommit): Said => {
   let latin1 = false;
@@ -173,53 +168,9 @@ const wordsOf = ({ author, committer, message }: RawCommit): Said => {
     latin1 = true;
     return bytes;
   };
-  const person = ({ name, email }: RawPerson) => ({ email: shortened(text(email)), name: shortened(text(name)) });
-  const [writer, keeper] = [person(author), person(committer)];
-  const whole = text(message).replace(/^(?:[ \t\r]*\n)+|\s+$/g, "");
-  const first = subjectOf(whole);
-  const subject = clippedChars(masked(first, [writer, keeper]), COMMIT_LIMITS.subject_chars_max);
-  const kept = clipped(whole, TRANSLATION_LIMITS.message_bytes_max);
-  return {
-    author: { ...writer, ...(whole === subject ? {} : { message: kept.text }) },
-    ...(writer.name === keeper.name && writer.email === keeper.email ? {} : { committer: keeper }),
-    subject,
-    ...(kept.left > 0 ? { message_cut: kept.left } : {}),
-    ...(latin1 ? { latin1: true } : {}),
-  };
-};
-
-const shortened = (text: string): string => {
-  const { text: kept, left } = clipped(text, TRANSLATION_LIMITS.person_bytes_max);
-  return left > 0 ? `${kept}…` : text;
-};
-
-const clippedChars = (text: string, max: number): string =>
-  text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
-
-/** First paragraph in one line, as git's `%s`; control characters become spaces. */
-const subjectOf = (message: string): string =>
-  // deno-lint-ignore no-control-regex
-  message.split(/\n[ \t\r]*\n/, 1)[0]!.replace(/[\x00-\x20\x7f-\x9f]+/g, " ").trim();
-
-/** What stands in a subject where a person was named. */
-export const MASK = "[personal]";
-
-const ADDRESS = /[^\s<>()[\],;:"']+@[^\s<>()[\],;:"']*[^\s<>()[\],;:"'.!?]/g;
-// The forge writes the owner of the branch, a person's login as a rule.
-const MERGED_FROM = /^(Merge pull request #\d+ from )[^/\s]+(?=\/)/;
-const NAME_CHARS_MIN = 3;
-// It commits what is merged on its pages, and is a word that many subjects need.
-const NOBODY = "noreply@github.com";
-
-const masked = (subject: string, people: readonly { readonly name: string; readonly email: string }[]): string => {
-  let text = subject.includes("@") ? subject.replace(ADDRESS, MASK) : subject;
-  text = text.replace(MERGED_FROM, `$1${MASK}`);
-  const names = new Set(people.filter(({ email }) => email !== NOBODY).flatMap(({ name, email }) => [name, email]));
-  for (const name of names) {
-    if (name.length < NAME_CHARS_MIN || !text.includes(name)) continue;
-    text = text.replace(new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(name)}(?![\\p{L}\\p{N}])`, "gu"), MASK);
-  }
-  return text;
+  const person = ({ name, email }: RawPerson) => ({ email: text(email), name: text(name) });
+  const words = commitWords({ author: person(author), committer: person(committer), message: text(message) });
+  return { ...words, ...(latin1 ? { latin1: true } : {}) };
 };
 
 // A sealed text is longer than the plain one: base64 of it, a tag, whose key; a pseudonym stands beside each address.

@@ -1,0 +1,106 @@
+/** Where a repository's branches stand, as commands to the entity: one for each that stands elsewhere than is known. */
+import type { Outcome, Principal } from "../../actors/kernel/daybook.ts";
+import { type CommitFact, repositoryId } from "../../events/commits.ts";
+import type { Event, StreamId } from "../../events/event.ts";
+import { isBehind, listBranches, type Repository } from "./repository.ts";
+import type { ImportTarget, Sender } from "./send.ts";
+
+/** Branch commands on their way at a time. */
+export const ASKS_IN_FLIGHT_MAX = 16;
+
+export interface BranchesRecorded {
+  /** In the repository. */
+  readonly total: number;
+  readonly moved: number;
+  readonly deleted: number;
+  /** Name and reason, a line each. */
+  readonly rejected: readonly string[];
+}
+
+export interface BranchOptions {
+  readonly target: ImportTarget;
+  readonly sender: Sender;
+  readonly by: Principal;
+  /** Branches that are known but not there are deleted. Default: only when the repository is bare, for a clone need not have all. */
+  readonly prune?: boolean;
+  readonly progress?: (progress: { readonly doing: "branches"; readonly done: number; readonly total: number }) => void;
+}
+
+export const recordBranches = async (repository: Repository, options: BranchOptions): Promise<BranchesRecorded> => {
+  const { target, sender, by, progress } = options;
+  const id = repositoryId(repository.source);
+  const here = await listBranches(repository);
+  const known = knownHeads(target, `commits/${id}`);
+  const moves = [...here].filter(([branch, to]) => known.get(branch) !== to)
+    .map(([branch, to]) => () => moved(repository, branch, { from: known.get(branch), to }));
+  const prune = options.prune ?? repository.bare;
+  const deletions = [...known.keys()].filter((branch) => prune && !here.has(branch))
+    .map((branch) => (): Wish => ({ type: "commits.branch.delete", data: { branch } }));
+  const wishes = [...deletions, ...moves]; // those that make room first
+  const rejected: string[] = [];
+  const counts = { moved: 0, deleted: 0 };
+  let done = 0;
+  await inParallel(ASKS_IN_FLIGHT_MAX, wishes, async (wish) => {
+    const { type, data } = await wish();
+    const outcome = await sender.ask({ type, id, data, by });
+    if (outcome.is !== "accepted") rejected.push(`${data.branch}: ${reasonOf(outcome)}`);
+    else counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
+    progress?.({ doing: "branches", done: ++done, total: wishes.length });
+  });
+  return { total: here.size, ...counts, rejected };
+};
+
+type Wish =
+  | {
+    readonly type: "commits.branch.move";
+    readonly data: { readonly branch: string; readonly to: string; readonly forced?: boolean };
+  }
+  | { readonly type: "commits.branch.delete"; readonly data: { readonly branch: string } };
+
+const moved = async (
+  repository: Repository,
+  branch: string,
+  { from, to }: { readonly from: string | undefined; readonly to: string },
+): Promise<Wish> => {
+  const forced = from !== undefined && !await isBehind(repository, from, to);
+  return { type: "commits.branch.move", data: { branch, to, ...(forced ? { forced } : {}) } };
+};
+
+const knownHeads = ({ log }: ImportTarget, stream: StreamId): ReadonlyMap<string, string> => {
+  const heads = new Map<string, string>();
+  for (const batch of log.read({ stream, types: ["commits.branch.moved", "commits.branch.deleted"] })) {
+    for (const event of batch as readonly Event<CommitFact>[]) {
+      if (event.type === "commits.branch.moved") heads.set(event.data.branch, event.data.to);
+      if (event.type === "commits.branch.deleted") heads.delete(event.data.branch);
+    }
+  }
+  return heads;
+};
+
+const reasonOf = (outcome: Exclude<Outcome, { is: "accepted" }>): string => {
+  switch (outcome.is) {
+    case "rejected":
+      return outcome.because;
+    case "invalid":
+      return outcome.issues.map(({ path, message }) => `${path} ${message}`).join("; ");
+    case "unknown_command":
+      return "the command is not known";
+    case "conflict":
+    case "unavailable":
+      return outcome.reason;
+  }
+};
+
+/** The first that fails ends it, when those under way are through. */
+const inParallel = async <T>(at: number, items: readonly T[], each: (item: T) => Promise<void>): Promise<void> => {
+  const queue = items.values();
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (const item of queue) {
+      if (failures.length > 0) return;
+      await each(item).catch((error) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(at, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+};
