@@ -190,3 +190,7 @@ const pathStart = (url: string): number => {
   const slash = url.indexOf("/", url.indexOf("://") + 3);
   return slash < 0 ? url.length : slash;
 };
+
+/** Whether a request's URL has exactly this path and no query. */
+export const pathIs = (url: string, path: string): boolean =>
+  url.endsWith(path) && pathStart(url) === url.length - path.length;
