@@ -1,6 +1,6 @@
 /**
  * Errors as RFC 9457 problem details. The `type` is stable: programs branch on it; titles and details are for people.
- * `docs/recipes/problems.md` lists them, and a test keeps list and code equal.
+ * `docs/problems.md` lists them, and a test keeps list and code equal.
  */
 import type { Issue } from "../../actors/kernel/daybook.ts";
 
