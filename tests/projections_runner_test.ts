@@ -1,0 +1,327 @@
+import assert from "node:assert/strict";
+import { MemoryViews } from "../adapters/memory/views.ts";
+import { SqliteViews } from "../adapters/sqlite/views.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { Projector, type ProjectorOptions } from "../actors/kernel/project.ts";
+import { feedOf } from "../actors/kernel/project_feed.ts";
+import type { Event } from "../events/event.ts";
+import { auditTrail } from "../projections/audit.ts";
+import type { Views, ViewStore } from "../projections/views.ts";
+import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
+
+const BOUNDS = { batch_events: 50, batch_ms: 5, rows_cached: 3, batches_cached: 4 };
+
+const projector = (options: Partial<ProjectorOptions> & Pick<ProjectorOptions, "projections" | "feed" | "views">) =>
+  new Projector({ clock: systemClock, record: () => {}, bounds: BOUNDS, ...options });
+
+const total = (views: Views, name = "tests.counts") =>
+  views.list(name, {}).rows.reduce((sum, { row }) => sum + (row as { count: number }).count, 0);
+
+Deno.test("a projection catches up, follows, and tells when a position is there", async () => {
+  const log = logOf();
+  await counted(log, 500);
+  const views = new MemoryViews();
+  const projections = projector({ projections: [counts], feed: feedOf(log), views });
+  assert.equal(projections.states()[0]!.state, "catching_up");
+  const run = running(projections.children);
+  assert.equal(await projections.wait("tests.counts", 499, 5_000), "reached");
+  assert.deepEqual(projections.states(), [{ name: "tests.counts", version: 1, state: "live", size: 500, lag: 0 }]);
+  const waiting = projections.wait("tests.counts", 502, 5_000);
+  await counted(log, 3);
+  assert.equal(await waiting, "reached");
+  assert.equal(total(views), 503);
+  assert.equal(await projections.wait("tests.counts", 503, 5), "late");
+  assert.equal(await projections.wait("tests.unknown", 0, 5), "unknown");
+  assert.equal(await projections.wait("tests.counts", 503, 5_000, AbortSignal.abort()), "late");
+  await run.stop();
+  assert.deepEqual(run.crashes, []);
+});
+
+Deno.test("one projection's batches are bounded by events, and appends get through between them", async () => {
+  const log = logOf();
+  await counted(log, 5_000);
+  const sizes: number[] = [];
+  const views = new MemoryViews();
+  const seen: number[] = [];
+  const projections = projector({
+    projections: [named(counts, { apply: (row) => slow(row) })],
+    feed: feedOf(log),
+    views,
+    bounds: { ...BOUNDS, batch_ms: 1 },
+    onState: ({ size }) => sizes.push(size),
+  });
+  const slow = (row: unknown) => {
+    for (const until = performance.now() + 0.02; performance.now() < until;);
+    return { count: (row as { count: number }).count + 1, sum: 0 };
+  };
+  const run = running(projections.children);
+  while (projections.states()[0]!.size < 5_000) {
+    await counted(log, 1);
+    seen.push(projections.states()[0]!.size);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await projections.wait("tests.counts", log.size - 1, 5_000);
+  assert.equal(total(views), log.size);
+  for (let i = 1; i < sizes.length; i++) assert.ok(sizes[i]! - sizes[i - 1]! <= BOUNDS.batch_events);
+  assert.ok(new Set(seen).size > 10, `appends came through at ${new Set(seen).size} sizes only`);
+  await run.stop();
+});
+
+Deno.test("several projections share decoded batches of the log", async () => {
+  const log = logOf();
+  await counted(log, 1_000);
+  let reads = 0;
+  const feed = feedOf(log);
+  const counting = {
+    ...feed,
+    get size() {
+      return log.size;
+    },
+    *read(range: { from?: number }): Iterable<readonly Event[]> {
+      for (const batch of log.read(range)) {
+        reads += batch.length;
+        yield batch;
+      }
+    },
+  };
+  const views = new MemoryViews();
+  const projections = projector({
+    projections: ["a", "b", "c"].map((id) => named(counts, { name: `tests.${id}` })),
+    feed: counting,
+    views,
+    bounds: { ...BOUNDS, batch_events: 256, batch_ms: 1_000, batches_cached: 16 },
+  });
+  const run = running(projections.children);
+  for (const id of ["a", "b", "c"]) await projections.wait(`tests.${id}`, 999, 5_000);
+  assert.equal(total(views, "tests.c"), 1_000);
+  assert.ok(reads < 2_000, `${reads} events were decoded for 3,000 folds`);
+  await run.stop();
+});
+
+Deno.test("a poison event stops only its projection, before it, with position and cause", async () => {
+  const log = logOf();
+  await counted(log, 120);
+  await log.append({ events: [newEvent("tests.item.poisoned", { key: "k0", by: 0 })] });
+  await counted(log, 30);
+  const views = new MemoryViews();
+  const { facts, record } = recorded();
+  const fine = named(counts, { name: "tests.fine", hears: ["tests.item.counted"] });
+  const projections = projector({ projections: [counts, fine], feed: feedOf(log), views, record });
+  const run = running(projections.children);
+  assert.equal(await projections.wait("tests.fine", 150, 5_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 150, 5_000), "stopped");
+  await run.ended(0);
+  const [state, other] = projections.states();
+  const cause = "RangeError: cannot count k0";
+  assert.deepEqual(state, {
+    name: "tests.counts",
+    version: 1,
+    state: "stopped",
+    size: 120,
+    lag: 31,
+    stoppedAt: { position: 120, cause },
+  });
+  assert.equal(other!.state, "live");
+  assert.equal(total(views), 120);
+  assert.deepEqual(facts, [{
+    fact: { type: "kernel.projection.stopped", data: { projection: "tests.counts", version: 1, position: 120, cause } },
+    child: "projections:tests.counts",
+  }]);
+  await run.stop();
+  assert.deepEqual(run.crashes, []);
+});
+
+Deno.test("a projection that skips records what it skipped, and never its own skipping", async () => {
+  const log = logOf();
+  await counted(log, 10);
+  await log.append({
+    events: [newEvent("tests.item.poisoned", { key: "k0", by: 0 }), newEvent("kernel.projection.skipped", {})],
+  });
+  await counted(log, 10);
+  const { facts, record } = recorded();
+  const views = new MemoryViews();
+  const skipping = named(counts, {
+    poison: "skip",
+    hears: "*",
+    apply(row, event, key, read) {
+      if (event.type === "kernel.projection.skipped") throw new Error("nor this");
+      return counts.apply(row as never, event as never, key, read as never);
+    },
+  });
+  const projections = projector({ projections: [skipping], feed: feedOf(log), views, record });
+  const run = running(projections.children);
+  assert.equal(await projections.wait("tests.counts", 21, 5_000), "reached");
+  assert.equal(total(views), 20);
+  assert.deepEqual(facts.map(({ fact }) => fact.type), ["kernel.projection.skipped"]);
+  assert.deepEqual((facts[0]!.fact.data as { position: number }).position, 10);
+  await run.stop();
+});
+
+Deno.test("a poison event among the shapes of one recorded event leaves no trace of any of them", async () => {
+  const log = logOf();
+  await counted(log, 3, 1);
+  const feed = feedOf(log);
+  // As an upcast would: the last event becomes two, of which the second cannot be folded.
+  const doubling = {
+    ...feed,
+    get size() {
+      return log.size;
+    },
+    *read(range: { from?: number }): Iterable<readonly Event[]> {
+      for (const batch of log.read(range)) {
+        yield batch.flatMap((event) =>
+          event.position === 2 ? [event, { ...event, type: "tests.item.poisoned" as const }] : [event]
+        );
+      }
+    },
+  };
+  const views = new MemoryViews();
+  const projections = projector({ projections: [counts], feed: doubling, views });
+  const run = running(projections.children);
+  await run.ended(0);
+  assert.equal(projections.states()[0]!.size, 2);
+  assert.deepEqual(views.row("tests.counts", "k0").row?.row, { count: 2, sum: 1 });
+  await run.stop();
+});
+
+Deno.test("a new version is built beside the old one while appends go on, and takes its place when it has caught up", async () => {
+  const log = logOf();
+  await counted(log, 2_000);
+  const views = new MemoryViews();
+  const first = projector({ projections: [counts], feed: feedOf(log), views });
+  const before = running(first.children);
+  await first.wait("tests.counts", 1_999, 5_000);
+  await before.stop();
+
+  const second = named(counts, {
+    version: 2,
+    apply: (row) => ({ count: (row as { count: number }).count + 2, sum: 0 }),
+  });
+  const sums: number[] = [];
+  const projections = projector({
+    projections: [second],
+    feed: feedOf(log),
+    views,
+    onState: () => sums.push(total(views)),
+  });
+  const run = running(projections.children);
+  while (projections.states()[0]!.state !== "live") {
+    await counted(log, 5);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await projections.wait("tests.counts", log.size - 1, 5_000);
+  assert.equal(total(views), 2 * log.size);
+  assert.deepEqual(views.stores(), [{ name: "tests.counts", version: 2, size: log.size, served: true }]);
+  const swap = sums.findIndex((sum) => sum !== 2_000);
+  assert.ok(swap > 10, "readers saw the old version while the new one was built");
+  assert.ok(sums[swap]! >= 4_000, "and never one that was behind it");
+  await run.stop();
+});
+
+Deno.test("while a new version is built, waiting goes by what readers see", async () => {
+  const log = logOf();
+  await counted(log, 10);
+  const views = new MemoryViews();
+  const first = projector({ projections: [counts], feed: feedOf(log), views });
+  const before = running(first.children);
+  await first.wait("tests.counts", 9, 5_000);
+  await before.stop();
+  await counted(log, 1);
+  const poisoned = named(counts, {
+    version: 2,
+    apply() {
+      throw new Error("never");
+    },
+  });
+  const projections = projector({ projections: [poisoned], feed: feedOf(log), views });
+  const run = running(projections.children);
+  await run.ended(0);
+  assert.equal(await projections.wait("tests.counts", 9, 1_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 10, 1_000), "stopped");
+  assert.equal(total(views), 10);
+  await run.stop();
+});
+
+Deno.test("a run that crashed goes on from what was committed", async () => {
+  const log = logOf();
+  await counted(log, 300);
+  const views = new MemoryViews();
+  let broken = true;
+  const store = views.open(counts);
+  const failing: ViewStore = {
+    name: store.name,
+    version: store.version,
+    get size() {
+      return store.size;
+    },
+    get: (key) => store.get(key),
+    commit(changes, size) {
+      if (broken && size > 100) throw new Error("database or disk is full");
+      store.commit(changes, size);
+    },
+  };
+  views.open = () => failing as typeof store;
+  const projections = projector({ projections: [counts], feed: feedOf(log), views });
+  const first = running(projections.children);
+  await first.ended(0);
+  assert.match(String(first.crashes[0]), /disk is full/);
+  await first.stop();
+  assert.equal(total(views), 100);
+  broken = false;
+  const second = running(projections.children);
+  await projections.wait("tests.counts", 299, 5_000);
+  assert.equal(total(views), 300);
+  await second.stop();
+});
+
+Deno.test("the audit trail finds events by stream, type, actor, correlation, time and words, and no sealed text", async () => {
+  const log = logOf();
+  const event = (changes: object, data: unknown) => ({ ...newEvent("tests.item.changed", data), ...changes });
+  await log.append({
+    events: [
+      event({ id: "one", authid: "u_ann" }, { path: "src/main.c", note: { by: "sealed:1:u_ann:c2VjcmV0" } }),
+      event({ id: "two", stream: "tests/two", correlationid: "work" }, ["Käfer", 404, null, true]),
+      event(
+        { id: "three", type: "tests.item.gone", subject: "branch/x", correlationid: "work", causationid: "two" },
+        undefined,
+      ),
+    ],
+  });
+  const path = Deno.makeTempDirSync();
+  const views = new SqliteViews({ path });
+  const projections = projector({ projections: [auditTrail], feed: feedOf(log), views });
+  const run = running(projections.children);
+  await projections.wait("audit.trail", 2, 5_000);
+  const ids = (query: Parameters<Views["list"]>[1]) =>
+    views.list("audit.trail", query).rows.map(({ row }) => (row as { id: string }).id);
+  assert.deepEqual(ids({}), ["one", "two", "three"]);
+  assert.deepEqual(ids({ descending: true, limit: 1 }), ["three"]);
+  assert.deepEqual(ids({ where: { stream: "tests/two" } }), ["two"]);
+  assert.deepEqual(ids({ where: { type: "tests.item.changed", actor: "u_ann" } }), ["one"]);
+  assert.deepEqual(ids({ where: { correlation: "work" } }), ["two", "three"]);
+  assert.deepEqual(ids({ where: { correlation: "one" } }), ["one"]);
+  assert.deepEqual(ids({ text: "kafer 404" }), ["two"]);
+  assert.deepEqual(ids({ text: "MAIN.C" }), ["one"]);
+  assert.deepEqual(ids({ text: "gone branch" }), ["three"]);
+  assert.deepEqual(ids({ text: "c2VjcmV0" }), []);
+  assert.deepEqual(ids({ text: "sealed" }), []);
+  assert.deepEqual(ids({ from: 1, until: 2 }), ["two"]);
+  assert.deepEqual(ids({ at: 0 }), ["one"]);
+  assert.deepEqual(views.row("audit.trail", "2").row?.row, {
+    stream: "tests/one",
+    revision: 1,
+    type: "tests.item.gone",
+    id: "three",
+    source: "/tests",
+    subject: "branch/x",
+    time: "2026-01-01T00:00:00.000Z",
+    recordedat: [...log.read({ from: 2 })][0]![0]!.recordedat,
+    authtype: "system",
+    actor: "s_tests",
+    correlation: "work",
+    cause: "two",
+  });
+  await run.stop();
+  views.close();
+  Deno.removeSync(path, { recursive: true });
+});
