@@ -46,15 +46,18 @@ export interface Server {
   stop(): Promise<number>;
 }
 
-/** `deno task start` on a free port. `command` stands in for it when a recipe says another. */
+/** `deno task start` on a free port. `command` stands in for it when a recipe says another; `env` is added to the environment. */
 export const started = async (
   data: string,
-  command: readonly string[] = ["task", "start", "--data", data, "--port", "0"],
+  { command = ["task", "start", "--data", data, "--port", "0"], env = {} }: {
+    readonly command?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Server> => {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...command],
     cwd: root,
-    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -3,10 +3,13 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { events, filledIn, installed, script, type Server, snippet, started } from "./recipe.ts";
 
-const withServer = async (run: (server: Server, folder: string) => Promise<void>): Promise<void> => {
+const withServer = async (
+  run: (server: Server, folder: string) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> => {
   const folder = await Deno.makeTempDir({ prefix: "daybook-recipe-" });
   try {
-    const server = await started(`${folder}/data`);
+    const server = await started(`${folder}/data`, { env });
     try {
       await run(server, folder);
     } finally {
@@ -15,6 +18,12 @@ const withServer = async (run: (server: Server, folder: string) => Promise<void>
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+};
+
+/** What the recipe for rsyslog says a configuration key should be. */
+const snippetValue = (key: string): string => {
+  const page = Deno.readTextFileSync(new URL("../../docs/recipes/rsyslog-sshd.md", import.meta.url));
+  return new RegExp(`${key}: (\\[.*?\\])`).exec(page)![1]!;
 };
 
 interface Ci {
@@ -179,6 +188,30 @@ Deno.test({
     }),
 });
 
+Deno.test("the recipe's sealed source keeps names and addresses out of the log", () =>
+  withServer(async (server) => {
+    const event = {
+      specversion: "1.0",
+      type: "sshd.line.logged",
+      source: "/hosts/gate/sshd",
+      id: "1",
+      data: { message: "Accepted for ada from 203.0.113.9" },
+    };
+    const posted = await fetch(`${server.url}/events`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.token}`, "content-type": "application/cloudevents+json" },
+      body: JSON.stringify(event),
+    });
+    assert.equal(posted.status, 201, await posted.clone().text());
+    const { receipts: [{ position }] } = await posted.json() as { receipts: [{ position: number }] };
+    const entry = await fetch(`${server.url}/events/${position}`, {
+      headers: { authorization: `Bearer ${server.token}`, accept: "application/octet-stream" },
+    });
+    const bytes = await entry.text();
+    assert.match(bytes, /sshd\.line\.logged/);
+    assert.doesNotMatch(bytes, /ada|203\.0\.113\.9/);
+  }, { DAYBOOK__INGEST__SEALED_SOURCES: snippetValue("sealed_sources").replace("HOSTNAME", "gate") }));
+
 Deno.test({
   name: "the recipe's unit is one that systemd takes without a word",
   ignore: !installed("systemd-analyze"),
@@ -208,7 +241,7 @@ Deno.test("the recipe's unit starts a server that SIGTERM ends cleanly", async (
     const line = /^ExecStart=(.*)$/m.exec(snippet("systemd", "ini"))![1]!;
     const [program, ...words] = filledIn(line, { "/var/lib/daybook": `${folder}/data` }).split(" ");
     assert.equal(program, "/usr/local/bin/deno");
-    const server = await started(`${folder}/data`, [...words, "--port", "0"]);
+    const server = await started(`${folder}/data`, { command: [...words, "--port", "0"] });
     const ready = await fetch(`${server.url}/readyz`);
     assert.equal(ready.status, 200, await ready.text());
     assert.equal(await server.stop(), 0);
