@@ -75,10 +75,9 @@ export class DiffParser {
       for (const token of tokens) this.token(token);
     }
     if (last !== "") this.rest.push(last);
-    if (this.rest.length > 0 && this.state !== "header" && this.atStart() && this.rest.join("") === MARK) {
-      this.rest = [];
-      this.finish();
-      this.on.mark();
+    if (this.rest.length > 0 && this.state !== "header" && this.atStart()) {
+      const rest = this.marks(this.rest.join(""));
+      this.rest = rest === "" ? [] : [rest];
     }
   }
 
@@ -100,11 +99,20 @@ export class DiffParser {
       if (this.header.length === FIELDS) this.state = "entries";
     } else if (this.raw) this.rawPath(token);
     else if (this.lines) this.countedPath(token);
-    else if (token.startsWith(MARK)) {
+    else {
+      const entry = this.marks(token);
+      this.entry(entry.startsWith("\n") ? entry.slice(1) : entry);
+    }
+  }
+
+  /** Takes the marks off the beginning; they end no token, for they hold no NUL. */
+  private marks(text: string): string {
+    let at = 0;
+    for (; text.startsWith(MARK, at); at += MARK.length) {
       this.finish();
       this.on.mark();
-      this.entry(token.slice(MARK.length));
-    } else this.entry(token.startsWith("\n") ? token.slice(1) : token);
+    }
+    return at === 0 ? text : text.slice(at);
   }
 
   private entry(token: string): void {
