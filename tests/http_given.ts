@@ -2,7 +2,7 @@
 import { type Catalogue, catalogue } from "../events/catalogue.ts";
 import type { Event, StreamId } from "../events/event.ts";
 import type { NewEvent, Range } from "../events/log.ts";
-import { isSealed, personal } from "../events/personal.ts";
+import { personal } from "../events/personal.ts";
 import { accept, type Actor, type Command, reject } from "../actors/types.ts";
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../actors/kernel/daybook.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
@@ -70,7 +70,7 @@ const seal = (text: string): string => `sealed:1:someone:${[...text].reverse().j
 const swap = <T>(value: T, to: (sealed: string) => string): T =>
   JSON.parse(
     JSON.stringify(value),
-    (_, member) => typeof member === "string" && isSealed(member) ? to(member) : member,
+    (_, member) => typeof member === "string" && member.startsWith("sealed:1:") ? to(member) : member,
   );
 
 export interface Given {

@@ -26,7 +26,8 @@ export class Streams {
   private readonly open = new Set<(reason: string) => void>();
   private stopped = false;
 
-  constructor(private readonly clock: Clock) {}
+  /** `report` is told why a stream broke off, when it was not its reader's doing. */
+  constructor(private readonly clock: Clock, private readonly report: (error: unknown) => void = () => {}) {}
 
   get count(): number {
     return this.open.size;
@@ -87,6 +88,7 @@ export class Streams {
           if (first.done) return end("done");
           send(first.value);
         } catch (error) {
+          this.report(error);
           end("fault", error);
         } finally {
           due?.cancel();

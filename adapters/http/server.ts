@@ -73,8 +73,8 @@ interface Env {
 const RATE_DEFAULT = { window_ms: 1_000, requests_max: 100_000, denied_max: 100 };
 
 export const createServer = (options: ServerOptions): Server => {
-  const { clock, random, daybook } = options;
-  const streams = new Streams(clock);
+  const { clock, random, daybook, report = () => {} } = options;
+  const streams = new Streams(clock, (error) => report({ request: "", method: "GET", route: "stream", error }));
   const metrics = new Metrics(daybook, options.measures ?? [], () => streams.count);
   const bodyBytesMax = options.bodyBytesMax ?? HTTP_LIMITS.body_bytes_max;
   const { window_ms, requests_max, denied_max } = options.rate ?? RATE_DEFAULT;
@@ -97,7 +97,7 @@ export const createServer = (options: ServerOptions): Server => {
     rates: new RateLimiter({ max: requests_max, window_ms }),
     deadlines,
     methods: allowed(routes),
-    report: options.report ?? (() => {}),
+    report,
   });
   const app = new Hono<Env>();
   let ingest: ReturnType<Door["through"]> | undefined;
