@@ -27,7 +27,8 @@ const HEAD = NONCE + PLACE + LENGTH;
 /** Box of a value whose subject was erased before it came: nothing of it is kept. */
 const NOTHING = "erased";
 const SCRATCH_BYTES = 64 * 1_024;
-const scratch = Buffer.alloc(SCRATCH_BYTES);
+// A view on plain bytes is made at a third of the cost of one on a Buffer.
+const scratch = new Uint8Array(SCRATCH_BYTES);
 const encoder = new TextEncoder();
 
 /** First 16 bytes of SHA-256 over the length of the stream, a colon, the stream and the event's id. */
@@ -44,7 +45,8 @@ interface Box extends GcmText {
 export const sealFields = (stream: string, id: string, fields: readonly Sealable[]): string[] => {
   let bound = 0;
   for (const { text, pointer } of fields) bound += HEAD + TAG + 3 * (text.length + pointer.length);
-  const bytes = bound <= SCRATCH_BYTES ? scratch : Buffer.alloc(bound);
+  const bytes = bound <= SCRATCH_BYTES ? scratch : new Uint8Array(bound);
+  const base64url = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const first = fields.find(({ subject }) => subject.keys)?.subject;
   const place = placeOf(stream, id);
   const boxes: Box[] = [];
@@ -61,7 +63,7 @@ export const sealFields = (stream: string, id: string, fields: readonly Sealable
     keys!.gcm.seal(order.length === 1 ? boxes : boxes.filter(({ subject }) => subject.id === id));
   }
   return boxes.map(({ subject, from, until }) =>
-    `sealed:1:${subject.id}:${subject.keys ? bytes.toString("base64url", from, until) : NOTHING}`
+    `sealed:1:${subject.id}:${subject.keys ? base64url.toString("base64url", from, until) : NOTHING}`
   );
 };
 
@@ -71,7 +73,7 @@ export const sealFields = (stream: string, id: string, fields: readonly Sealable
  * nothing of a value to who has only the others' keys.
  */
 const lay = (
-  bytes: Buffer,
+  bytes: Uint8Array,
   from: number,
   place: Uint8Array,
   { subject, text, pointer }: Sealable,
@@ -82,9 +84,13 @@ const lay = (
   const written = encoder.encodeInto(text, bytes.subarray(start)).written;
   const until = start + written + TAG;
   bytes.fill(0, from, from + NONCE);
-  bytes.writeUInt32BE(written, from);
+  bytes[from] = written >>> 24;
+  bytes[from + 1] = written >>> 16;
+  bytes[from + 2] = written >>> 8;
+  bytes[from + 3] = written;
   bytes.set(place, from + NONCE);
-  bytes.writeUInt16BE(named, from + NONCE + PLACE);
+  bytes[from + HEAD - 2] = named >>> 8;
+  bytes[from + HEAD - 1] = named;
   const tag = bytes.subarray(start + written, until);
   if (subject.keys && subject.id !== first!.id) tag.set(subject.keys.nonce.subarray(0, TAG));
   else tag.fill(0);
