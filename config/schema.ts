@@ -96,17 +96,9 @@ export const schema = z.strictObject({
   }),
 
   kernel: section("Actors and their supervision", {
-    mailbox_max: count(1, 1_000_000, 1_024, "Messages that may wait at one entity; more is refused, visibly"),
-    entities_max: count(1, 10_000_000, 100_000, "Entities in memory at once; the idlest leave first"),
-    passivate_ms: count(10, DAY_MS, 300_000, "How long an entity may be idle before it leaves memory"),
-    snapshot_events: count(1, 1_000_000, 1_000, "Events of one entity between two snapshots of its state"),
+    entities_max: count(1, 10_000_000, 10_000, "Entities in memory at once; the idlest leave first"),
+    passivate_ms: count(10, DAY_MS, 60_000, "How long an entity may be idle before it leaves memory"),
     ask_ms: count(1, 600_000, 5_000, "How long an asker waits who does not say"),
-    contention_tries_max: count(
-      1,
-      1_000,
-      8,
-      "How often a decision is made anew when others append to its stream meanwhile",
-    ),
     grace_ms: count(0, 600_000, 10_000, "How long a child may take to stop before it is abandoned and named"),
     restarts: section("How often one supervisor restarts before it gives up (OTP's intensity and period)", {
       max: count(0, 1_000_000, 5, "Restarts within the period"),
@@ -116,13 +108,6 @@ export const schema = z.strictObject({
       first_ms: count(0, 600_000, 100, "Before the first"),
       max_ms: count(0, DAY_MS, 30_000, "At most"),
     }),
-    dead_letters_max: count(1, 10_000_000, 10_000, "Undeliverable messages kept; the oldest leave first"),
-    facts_per_minute_max: count(
-      1,
-      1_000_000,
-      60,
-      "Facts of one child and one cause a minute; what exceeds it is counted in one",
-    ),
   }),
 
   projections: section("Views", {
@@ -132,12 +117,6 @@ export const schema = z.strictObject({
     }),
     policies: z.record(z.string().regex(/^[a-z_]+\.[a-z_]+$/), z.enum(["stop", "skip"])).default({}).meta({
       description: "The same for single projections: { commits.hotspots: skip }",
-    }),
-  }),
-
-  personal: section("Personal data", {
-    pseudonym_period: z.enum(["day", "week", "month", "quarter", "year"]).default("month").meta({
-      description: "How long equal values have equal pseudonyms; the key goes with the period's retention",
     }),
   }),
 
@@ -153,13 +132,6 @@ export const schema = z.strictObject({
   github: section("Webhooks of GitHub", {
     webhook_secret: secret.meta({
       description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",
-    }),
-  }),
-
-  telemetry: section("Telemetry; spans leave only when OTEL_DENO=true", {
-    spans: yes(true, "Whether requests, commands, appends and projections make spans"),
-    log_level: z.enum(["debug", "info", "warning", "error"]).default("info").meta({
-      description: "Least level that is written to standard error",
     }),
   }),
 });

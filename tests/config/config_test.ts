@@ -302,3 +302,27 @@ Deno.test("parseConfig answers any text at all, and says where every problem is"
     { numRuns: 500 },
   );
 });
+
+Deno.test("every key of the configuration is read by the program", async () => {
+  const root = new URL("../../", import.meta.url);
+  const read = (path: string) => Deno.readTextFile(new URL(path, root));
+  const program = await read("main.ts");
+  // Sections that are handed on whole, and the file in which their keys are read.
+  const handedOn: Readonly<Record<string, string>> = {
+    log: "adapters/kv/log.ts",
+    "server.rate": "adapters/http/server.ts",
+  };
+  const unread: string[] = [];
+  const look = async (shape: Shape, path: string): Promise<void> => {
+    for (const [key, inner] of Object.entries(shape.properties ?? {})) {
+      const here = path === "" ? key : `${path}.${key}`;
+      if (inner.properties) await look(inner, here);
+      else {
+        const text = handedOn[path] ? program + await read(handedOn[path]) : program;
+        if (!new RegExp(`\\b${key}\\b`).test(text)) unread.push(here);
+      }
+    }
+  };
+  await look(shapeOfConfig(), "");
+  assert.deepEqual(unread.filter((path) => path !== "profile"), []);
+});
