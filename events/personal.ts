@@ -46,6 +46,18 @@ export const isPseudonym = (text: string): boolean => text.startsWith("p_") && P
 export const subjectOf = (text: string): string | undefined =>
   text.startsWith("sealed:") ? SEALED.exec(text)?.[1] : undefined;
 
+/**
+ * JSON Pointers (RFC 6901) to everything in a value that looks sealed or like a pseudonym. What comes from outside and reaches
+ * a decider must have none: a fact of ours may hand on what is sealed.
+ */
+export const sealedIn = (value: unknown, pointer = ""): readonly string[] => {
+  if (typeof value === "string") return isSealed(value) || isPseudonym(value) ? [pointer] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) =>
+    sealedIn(member, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`)
+  );
+};
+
 /** What stands in for a sealed text for those who may not read it, and for everybody once the key is gone. */
 export const SEALED_TEXT = "[sealed]";
 export const ERASED_TEXT = "[erased]";

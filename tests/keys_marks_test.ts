@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { isPseudonym, isSealed, marksOf, personal, pseudonym, subjectOf } from "../events/personal.ts";
+import { isPseudonym, isSealed, marksOf, personal, pseudonym, sealedIn, subjectOf } from "../events/personal.ts";
 
 const text = () => personal({ subject: "email" });
 const email = text();
@@ -112,4 +112,16 @@ Deno.test("only the exact shape counts as sealed or as a pseudonym", () => {
   assert.equal(subjectOf("s_abc"), undefined);
   assert.equal(isPseudonym(`p_202405_${"a".repeat(22)}`), true);
   assert.equal(isPseudonym("p_202405_abc"), false);
+});
+
+Deno.test("what looks sealed is found wherever it is in a value", () => {
+  const value = {
+    a: ["sealed:1:s_abc:AAAA", "sealed: no"],
+    "b/c~d": { e: `p_202405_${"a".repeat(22)}` },
+    f: null,
+    g: 1,
+  };
+  assert.deepEqual(sealedIn(value), ["/a/0", "/b~1c~0d/e"]);
+  assert.deepEqual(sealedIn("sealed:1:s_abc:AAAA"), [""]);
+  assert.deepEqual(sealedIn({ a: 1 }), []);
 });
