@@ -258,6 +258,8 @@ Deno.test("it reports how far it is, and ends when it is told to", async () => {
     const seen: unknown[] = [];
     await verifyLog({ path, progress: (progress) => seen.push(progress) });
     assert.deepEqual(seen.at(-1), { done: size, total: size, unit: "events" });
+    const reason = new Error("enough");
+    await assert.rejects(verifyLog({ path, signal: AbortSignal.abort(reason) }), reason);
   });
 });
 

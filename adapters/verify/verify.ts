@@ -73,6 +73,7 @@ const ZERO_LINK = new Uint8Array(32);
 export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
   const keys: Keys = { given: keyOf(options.key), folder: keyOf(options.folderKey) };
   for (let attempt = 1;; attempt++) {
+    options.signal?.throwIfAborted();
     const failures = new Failures();
     let unchanged = true;
     let report: LogReport;
@@ -274,7 +275,11 @@ class Verification {
       this.passSize(block.first + i + 1);
       const event = events[i];
       if (!event) this.history.lose(block.first + i);
-      else this.history.add(event, streams[i] || streamFingerprint(event.stream), nameFingerprint(event.source, event.id));
+      else {this.history.add(
+          event,
+          streams[i] || streamFingerprint(event.stream),
+          nameFingerprint(event.source, event.id),
+        );}
     }
   }
 

@@ -1,0 +1,123 @@
+/**
+ * A folder that appears under its name only when it is complete: it is filled beside its place under another name, made durable, and
+ * renamed. What is cut off leaves only the other name, and the next one for the same place clears it away.
+ */
+import { randomBytes } from "node:crypto";
+import { chmod, lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { LogFault } from "../../events/log.ts";
+
+const OWN = 0o700;
+/** Held as long as somebody fills the folder; the system lets go of it when its holder dies. */
+const LOCK = ".filling";
+
+/** Turns what the file system says into the fault it means. */
+export const faultOf = (action: string, error: unknown): LogFault => {
+  if (error instanceof LogFault) return error;
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  const kind = code === "ENOSPC" || code === "EDQUOT" || /disk is full|No space left|ENOSPC/i.test(message ?? "")
+    ? "full"
+    : code === "EROFS" || code === "EACCES" || code === "EPERM"
+    ? "read_only"
+    : "io";
+  return new LogFault(kind, `Cannot ${action}: ${message ?? error}`, { cause: error });
+};
+
+/** Makes a file's bytes, or a folder's names, durable. */
+export const flush = async (path: string): Promise<void> => {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+/** Missing, or there with nothing in it. Throws `LogFault` `invalid` else. */
+const expectFree = async (place: string): Promise<void> => {
+  let names: readonly string[];
+  try {
+    names = await readdir(place);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return;
+    throw new LogFault("invalid", `Cannot put anything at ${place}: it is there and is no folder`, { cause: error });
+  }
+  if (names.length > 0) {
+    throw new LogFault("invalid", `Cannot put anything at ${place}: there is something in it already`);
+  }
+};
+
+/**
+ * Fills a new folder and puts it in place, readable by its owner alone. Whatever `fill` throws, nothing is left behind.
+ * Throws `LogFault`: `invalid` when the place is taken, `full`, `read_only`, `io`.
+ */
+export const fillFolder = async <T>(place: string, fill: (folder: string) => Promise<T>): Promise<T> => {
+  const target = resolve(place);
+  await expectFree(target);
+  const parent = dirname(target);
+  const name = `.${basename(target)}.partial-`;
+  const folder = join(parent, name + randomBytes(6).toString("hex"));
+  let lock: Deno.FsFile | undefined;
+  try {
+    await mkdir(parent, { recursive: true });
+    await clearAway(parent, name);
+    await mkdir(folder, { mode: OWN });
+    lock = await Deno.open(join(folder, LOCK), { create: true, write: true });
+    await lock.lock(true);
+    const filled = await fill(folder);
+    await rm(join(folder, LOCK));
+    await flush(folder);
+    // Onto an empty folder the rename goes too; one that was filled meanwhile refuses it.
+    await expectFree(target);
+    await rename(folder, target);
+    await flush(parent);
+    return filled;
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+    // What has no code of the system's is not about files: it is whatever the caller stopped with.
+    throw (error as { code?: string }).code === undefined ? error : faultOf(`fill ${target}`, error);
+  } finally {
+    lock?.close();
+  }
+};
+
+/** What earlier ones for the same place left when they were cut off; one that is at work still is let be. */
+const clearAway = async (parent: string, name: string): Promise<void> => {
+  for (const entry of await readdir(parent)) {
+    if (!entry.startsWith(name)) continue;
+    const folder = join(parent, entry);
+    if (!(await lstat(folder)).isDirectory() || await isHeld(join(folder, LOCK))) continue;
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+const isHeld = async (lock: string): Promise<boolean> => {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(lock, { write: true });
+  } catch {
+    return false;
+  }
+  try {
+    return !await file.tryLock(true);
+  } finally {
+    file.close();
+  }
+};
+
+/** Writes a file that only its owner can read, durable when it resolves. It must not be there yet. */
+export const writeFile = async (path: string, bytes: Uint8Array): Promise<void> => {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+/** For a file that something else wrote. */
+export const settleFile = async (path: string): Promise<void> => {
+  await chmod(path, 0o600);
+  await flush(path);
+};

@@ -1,0 +1,138 @@
+/**
+ * A verified return: nothing is put in place before the copy that will be used agrees with its manifest byte for byte and with
+ * itself entry by entry.
+ */
+import { open, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { LogFault } from "../../events/log.ts";
+import { type Copied, copiedOf, type Progress, type Verify, wrongLine } from "./backup.ts";
+import { digestOf, type FileDigest } from "./digest.ts";
+import { faultOf, fillFolder, writeFile } from "./folder.ts";
+import { KEYS, LOG, MANIFEST, type Manifest, MANIFEST_BYTES_MAX, readManifest } from "./manifest.ts";
+import { type Bundle, openBundle } from "./sealed.ts";
+
+/** A checkpoint of the log that is known here or at a witness. */
+export interface Known {
+  readonly name: string;
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  readonly origin: string;
+}
+
+export interface RestoreOptions {
+  /** Folder that a backup made. */
+  readonly source: string;
+  /** Data folder to make; missing or empty. */
+  readonly data: string;
+  /** Name of the log's file there. Default `log.db`. */
+  readonly name?: string;
+  readonly verify: Verify;
+  /** Needed to take the keys back; without it they are left out. */
+  readonly passphrase?: string;
+  /** Writes the keys' files into the folder that is being filled. Default: each under its own name, mode 0600. */
+  readonly importKeys?: (folder: string, files: Bundle) => Promise<void>;
+  readonly known?: readonly Known[];
+  readonly progress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Restored extends Copied {
+  /** The known checkpoint that covers most, when it covers more than was restored: the log must not be written on as itself. */
+  readonly shorter_than?: Known;
+  readonly created: string;
+}
+
+/**
+ * Throws `LogFault`: `invalid` when the data folder is not empty or the passphrase is wrong, `foreign` when the source is no backup,
+ * `newer`, `truncated` when a file is not what the manifest says or the log does not verify or contradicts a known checkpoint,
+ * `full`, `read_only`, `io`; or the signal's reason. Whatever it throws, nothing is left at or beside the data folder.
+ */
+export const restoreLog = async (options: RestoreOptions): Promise<Restored> => {
+  const { source, verify, progress, signal, known = [] } = options;
+  const manifest = await manifestOf(source);
+  return await fillFolder(options.data, async (folder) => {
+    const path = join(folder, options.name ?? LOG);
+    await copyChecked(source, LOG, manifest, path, signal);
+    const against = known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
+      name,
+      text: `${origin}\n${size}\n${root}\n`,
+      elsewhere: true,
+    }));
+    const verdict = await verify(path, { against, ...(progress ? { progress } : {}), ...(signal ? { signal } : {}) });
+    if (!verdict.ok) throw new LogFault("truncated", `Cannot restore ${source}: ${wrongLine(verdict)}`);
+    if (verdict.size !== manifest.size || verdict.root !== manifest.root) {
+      throw new LogFault(
+        "truncated",
+        `Cannot restore ${source}: its manifest says ${manifest.size} events with root ${manifest.root}, ` +
+          `the log has ${verdict.size} with root ${verdict.root}`,
+      );
+    }
+    const keys = await restoreKeys(options, manifest, folder);
+    signal?.throwIfAborted();
+    const shorter_than = known.filter(({ size }) => size > manifest.size).sort((a, b) => b.size - a.size)[0];
+    return {
+      ...copiedOf(verdict, manifest.files, keys),
+      created: manifest.created,
+      ...(shorter_than ? { shorter_than } : {}),
+    };
+  });
+};
+
+const manifestOf = async (source: string): Promise<Manifest> => {
+  const path = join(source, MANIFEST);
+  try {
+    const { size } = await stat(path);
+    if (size > MANIFEST_BYTES_MAX) throw new LogFault("foreign", `Cannot read ${path}: ${size} bytes are no manifest`);
+    return readManifest(await readFile(path));
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT" || (error as { code?: string }).code === "ENOTDIR") {
+      throw new LogFault("foreign", `Cannot restore ${source}: there is no ${MANIFEST}, so it is no finished backup`);
+    }
+    throw faultOf(`read ${path}`, error);
+  }
+};
+
+/** What is verified is the copy, so nothing that changes the source meanwhile gets in. */
+const copyChecked = async (
+  source: string,
+  name: keyof Manifest["files"],
+  manifest: Manifest,
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const handle = await open(to, "wx", 0o600);
+  try {
+    const write = async (piece: Uint8Array) => {
+      // A write may take less than it was given.
+      for (let at = 0; at < piece.length;) at += (await handle.write(piece, at, piece.length - at)).bytesWritten;
+    };
+    expectDigest(name, manifest, await digestOf(join(source, name), signal, { write }));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+const expectDigest = (name: keyof Manifest["files"], manifest: Manifest, found: FileDigest): void => {
+  const said = manifest.files[name]!;
+  if (found.bytes === said.bytes && found.sha256 === said.sha256) return;
+  throw new LogFault(
+    "truncated",
+    `Cannot restore ${name}: the manifest says ${said.bytes} bytes with SHA-256 ${said.sha256}, there are ${found.bytes} with ${found.sha256}`,
+  );
+};
+
+const restoreKeys = async (options: RestoreOptions, manifest: Manifest, folder: string): Promise<boolean> => {
+  const { source, passphrase, importKeys = writeBundle } = options;
+  if (passphrase === undefined) return false;
+  if (!manifest.keys) throw new LogFault("invalid", `Cannot restore keys from ${source}: it was made without them`);
+  const path = join(source, KEYS);
+  expectDigest(KEYS, manifest, await digestOf(path));
+  await importKeys(folder, await openBundle(await readFile(path), passphrase));
+  return true;
+};
+
+const writeBundle = async (folder: string, files: Bundle): Promise<void> => {
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
+};

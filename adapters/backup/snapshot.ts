@@ -1,0 +1,85 @@
+/**
+ * A copy of one moment of a SQLite database that others may be writing, without disturbing them and without writing beside it.
+ *
+ * With a `-wal` beside it somebody may have it open: SQLite's backup interface copies it in one step inside one read transaction
+ * (https://www.sqlite.org/backup.html), which writers go on beside. Without one nobody has, so the file is all there is. A `-wal`
+ * without a `-shm` is what was cut off and then copied: file and `-wal` together are the database.
+ */
+import { constants, copyFile, rm, stat } from "node:fs/promises";
+import { backup, DatabaseSync } from "node:sqlite";
+import { faultOf, settleFile } from "./folder.ts";
+import { LogFault } from "../../events/log.ts";
+
+const ATTEMPTS = 3;
+
+const statOf = async (path: string) => {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    throw error;
+  }
+};
+
+/**
+ * Writes the copy to `to`, which must not be there; durable when it resolves. The copy is one file, whatever its journal was before.
+ * The copying itself does not yield; about 300 MB a second. Throws `LogFault`: `io`, `full`, `foreign`, `truncated`.
+ */
+export const snapshot = async (from: string, to: string): Promise<void> => {
+  try {
+    for (let attempt = 1; !await copied(from, to); attempt++) {
+      if (attempt === ATTEMPTS) {
+        throw new LogFault("locked", `Cannot copy ${from}: it is opened and closed all the time`);
+      }
+      await clear(to);
+    }
+    oneFile(to);
+    await settleFile(to);
+  } catch (error) {
+    await clear(to);
+    throw databaseFault(from, error);
+  }
+};
+
+const clear = async (to: string): Promise<void> => {
+  for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(to + suffix, { force: true });
+};
+
+/** False: it was at rest when looked at, and then was not. */
+const copied = async (from: string, to: string): Promise<boolean> => {
+  const before = await statOf(from);
+  if (!before) throw new LogFault("io", `Cannot copy ${from}: there is no such file`);
+  const wal = await statOf(`${from}-wal`);
+  const shm = await statOf(`${from}-shm`);
+  if (shm) {
+    const db = new DatabaseSync(from, { readOnly: true });
+    try {
+      await backup(db, to, { rate: -1 });
+    } finally {
+      db.close();
+    }
+    return true;
+  }
+  await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (wal) await copyFile(`${from}-wal`, `${to}-wal`);
+  const after = await statOf(from);
+  return after?.size === before.size && after.mtimeMs === before.mtimeMs &&
+    (await statOf(`${from}-wal`))?.size === wal?.size;
+};
+
+/** Takes in a `-wal` and gives the journal up, so that the copy can be read where nothing can be written. */
+const oneFile = (path: string): void => {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec("pragma journal_mode = delete");
+  } finally {
+    db.close();
+  }
+};
+
+const databaseFault = (from: string, error: unknown): LogFault => {
+  const said = error instanceof Error ? error.message : String(error);
+  if (/not a database/i.test(said)) return new LogFault("foreign", `Cannot copy ${from}: ${said}`, { cause: error });
+  if (/malformed/i.test(said)) return new LogFault("truncated", `Cannot copy ${from}: ${said}`, { cause: error });
+  return faultOf(`copy ${from}`, error);
+};
