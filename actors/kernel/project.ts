@@ -146,6 +146,7 @@ class Runner {
     // After a crash nothing that was kept in memory counts: the store has what was committed.
     const rows = new CachedRows(store, this.shared.bounds.rows_cached);
     const fold = folder(this.projection, rows);
+    this.moved(store);
     for (self.ready(); !signal.aborted;) {
       if (store.size < feed.size) {
         await turns.take();

@@ -26,6 +26,40 @@ export const feedOf = (log: Pick<EventLog, "size" | "read" | "follow">): Feed =>
   },
 });
 
+/** What another process or thread reads of a log that it does not write. */
+export interface LogFile {
+  readonly size: number;
+  read(range: Range): Iterable<readonly Event[]>;
+  /** Takes in what has been written since. */
+  refresh(): boolean;
+}
+
+/** A log file as a feed; `grown` is to be called with news of its size. */
+export const feedOfFile = (file: LogFile): Feed & { grew(): void } => {
+  const waiting = new Set<() => void>();
+  return {
+    get size() {
+      return file.size;
+    },
+    read: (range) => file.read(range),
+    grew() {
+      if (file.refresh()) { for (const look of [...waiting]) look(); }
+    },
+    grown: (from, signal) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (file.size <= from && !signal.aborted) return;
+          waiting.delete(look);
+          signal.removeEventListener("abort", look);
+          resolve();
+        };
+        waiting.add(look);
+        signal.addEventListener("abort", look, { once: true });
+        look();
+      }),
+  };
+};
+
 /** A feed that remembers the batches read last, by where they begin. */
 export const sharing = (feed: Feed, max: number): Feed => {
   const kept = new Map<number, readonly Event[]>();

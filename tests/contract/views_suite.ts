@@ -67,7 +67,7 @@ const keysOf = (views: Views, name: string, query: ViewQuery = {}) =>
 
 const pages = (views: Views, name: string, query: ViewQuery, between: () => void = () => {}) => {
   const keys: string[] = [];
-  for (let after: string | undefined;;) {
+  for (let after: string | undefined = undefined;;) {
     const page = views.list(name, { ...query, after });
     keys.push(...page.rows.map(({ key }) => key));
     if (page.next === undefined) return keys;

@@ -1,0 +1,198 @@
+/**
+ * Projections in a thread of their own, seen from the thread that appends: the same children and the same waiting as if they
+ * ran here. The thread itself is the first child; when it dies, its projections wait for the next one and go on.
+ */
+import type { Child, Self } from "./child.ts";
+import type { ProjectionState } from "./daybook.ts";
+import type { Projections } from "./project.ts";
+import type { Feed } from "./project_feed.ts";
+import { type FromProjections, type Line, PROJECTIONS_APART, type ToProjections } from "./project_line.ts";
+import { type Waited, Waiting } from "./project_wait.ts";
+import { type Clock, pause } from "./world.ts";
+import type { KernelFact } from "../../events/kernel.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+
+export interface ApartOptions {
+  readonly projections: readonly AnyProjection[];
+  /** Starts the thread. */
+  readonly connect: () => Line<ToProjections, FromProjections>;
+  /** For the composer in that thread; plain data. */
+  readonly settings: unknown;
+  /** Only for news of growth. */
+  readonly feed: Pick<Feed, "size" | "grown">;
+  readonly clock: Clock;
+  readonly record: (fact: KernelFact, child: string) => void;
+  /** Called whenever a thread has opened the views, the first time and after each restart. */
+  readonly onOpened?: () => void;
+}
+
+/** What is known here of one projection there. */
+interface Known {
+  readonly waiting: Waiting;
+  state: ProjectionState;
+  served: number;
+  ended?: (cause: string | undefined) => void;
+}
+
+export class ProjectionsApart implements Projections {
+  readonly children: readonly Child[];
+  private readonly known: ReadonlyMap<string, Known>;
+  private line: Line<ToProjections, FromProjections> | undefined;
+  private readonly lineChanged = new Set<() => void>();
+
+  constructor(private readonly options: ApartOptions) {
+    this.known = new Map(options.projections.map(({ name, version }) => {
+      const known: Known = {
+        waiting: new Waiting(options.clock, () => known.served, () => known.state.state === "stopped"),
+        state: { name, version, state: "catching_up", size: 0, lag: 0 },
+        served: 0,
+      };
+      return [name, known];
+    }));
+    this.children = [
+      {
+        id: "thread",
+        restart: "permanent",
+        grace: PROJECTIONS_APART.close_ms + 1_000,
+        readyWithin: PROJECTIONS_APART.open_ms,
+        run: (signal, self) => this.thread(signal, self),
+      },
+      ...options.projections.map(({ name }): Child => ({
+        id: name,
+        restart: "transient",
+        grace: 5_000,
+        run: (signal, self) => this.projection(name, signal, self),
+      })),
+    ];
+  }
+
+  states(): readonly ProjectionState[] {
+    const { size } = this.options.feed;
+    return [...this.known.values()].map(({ state }) => ({ ...state, lag: Math.max(0, size - state.size) }));
+  }
+
+  wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
+    return this.known.get(name)?.waiting.until(position, ms, signal) ?? Promise.resolve("unknown");
+  }
+
+  private async thread(signal: AbortSignal, self: Self): Promise<void> {
+    const { clock, connect, settings, onOpened } = this.options;
+    const line = connect();
+    const over = new AbortController();
+    let heard = clock.monotonic();
+    let closed = false;
+    const cause = await new Promise<string | undefined>((done) => {
+      line.listen((message) => {
+        heard = clock.monotonic();
+        if (message.from === "opened") {
+          onOpened?.();
+          this.connected(line);
+          self.ready();
+          void this.news(line, over.signal);
+        } else if (message.from === "closed") {
+          closed = true;
+          done(undefined);
+        } else this.hear(message);
+      }, done);
+      line.send({ to: "open", settings });
+      signal.addEventListener("abort", () => line.send({ to: "close" }), { once: true });
+      void this.watch(() => clock.monotonic() - heard, signal, over.signal).then(done);
+    });
+    over.abort();
+    this.connected(undefined);
+    line.cut();
+    if (!closed) throw new Error(cause ?? "the thread of the projections did not close in time");
+    if (!signal.aborted) throw new Error("the thread of the projections closed unasked");
+  }
+
+  /** Resolves with what is wrong: too long a silence, or, once it was asked to close, too long a farewell. */
+  private async watch(silence: () => number, signal: AbortSignal, over: AbortSignal): Promise<string | undefined> {
+    const { clock } = this.options;
+    const either = AbortSignal.any([signal, over]);
+    while (!either.aborted) {
+      await pause(clock, PROJECTIONS_APART.beat_ms, either);
+      if (silence() > PROJECTIONS_APART.silent_ms) {
+        return `the thread of the projections was silent for ${PROJECTIONS_APART.silent_ms} ms`;
+      }
+    }
+    await pause(clock, PROJECTIONS_APART.close_ms, over);
+    return undefined;
+  }
+
+  private async news(line: Line<ToProjections, FromProjections>, over: AbortSignal): Promise<void> {
+    const { feed, clock } = this.options;
+    for (let told = -1; !over.aborted;) {
+      if (feed.size > told) {
+        line.send({ to: "grown", size: told = feed.size });
+        await pause(clock, PROJECTIONS_APART.news_ms, over);
+      } else await feed.grown(told, over);
+    }
+  }
+
+  private hear(message: FromProjections): void {
+    if (message.from === "fact") return this.options.record(message.fact, message.child);
+    if (message.from !== "state" && message.from !== "ended") return;
+    const known = this.known.get(message.from === "state" ? message.state.name : message.name);
+    if (known === undefined) return;
+    if (message.from === "ended") return known.ended?.(message.cause);
+    known.state = message.state;
+    known.served = message.served;
+    known.waiting.look();
+  }
+
+  private connected(line: Line<ToProjections, FromProjections> | undefined): void {
+    this.line = line;
+    for (const changed of [...this.lineChanged]) changed();
+  }
+
+  /** A run of a projection: as long as it runs over there, in however many threads after each other. */
+  private async projection(name: string, signal: AbortSignal, self: Self): Promise<void> {
+    const known = this.known.get(name)!;
+    self.ready();
+    while (!signal.aborted) {
+      const line = this.line;
+      if (line === undefined) {
+        await this.change(signal);
+        continue;
+      }
+      const outcome = await this.session(line, { name, path: self.path, known }, signal);
+      if (outcome === "line lost") continue;
+      if (outcome !== undefined) throw new Error(outcome);
+      return;
+    }
+  }
+
+  /** One run in one thread; the answer is the cause if it crashed. */
+  private session(
+    line: Line<ToProjections, FromProjections>,
+    { name, path, known }: { readonly name: string; readonly path: string; readonly known: Known },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const stop = () => line.send({ to: "stop", name });
+      const end = (outcome: string | undefined) => {
+        known.ended = undefined;
+        this.lineChanged.delete(lost);
+        signal.removeEventListener("abort", stop);
+        resolve(outcome);
+      };
+      const lost = () => end("line lost");
+      known.ended = end;
+      this.lineChanged.add(lost);
+      signal.addEventListener("abort", stop, { once: true });
+      line.send({ to: "start", name, path });
+    });
+  }
+
+  private change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.lineChanged.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.lineChanged.add(done);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+}

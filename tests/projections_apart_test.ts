@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { SqliteViews } from "../adapters/sqlite/views.ts";
+import { lineToWorker } from "../adapters/system/thread.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import type { Child } from "../actors/kernel/child.ts";
+import { ProjectionsApart } from "../actors/kernel/project_apart.ts";
+import { feedOf } from "../actors/kernel/project_feed.ts";
+import {
+  type FromProjections,
+  type Line,
+  PROJECTIONS_APART,
+  type ToProjections,
+} from "../actors/kernel/project_line.ts";
+import { pause } from "../actors/kernel/world.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { counted, counts, logOf, named, recorded } from "./projections_given.ts";
+import type { Settings } from "./projections_apart_worker.ts";
+
+const until = async (holds: () => boolean) => {
+  for (let i = 0; !holds(); i++) {
+    assert.ok(i < 2_000, "waited too long");
+    await pause(systemClock, 5);
+  }
+};
+
+/** Runs a child as a supervisor would: again after every crash. */
+const supervised = (child: Child) => {
+  const stopping = new AbortController();
+  const crashes: string[] = [];
+  const run = (async () => {
+    while (!stopping.signal.aborted) {
+      try {
+        await child.run(stopping.signal, { path: `projections:${child.id}`, ready() {} });
+        if (child.restart !== "permanent") return;
+      } catch (error) {
+        crashes.push((error as Error).message);
+      }
+    }
+  })();
+  return {
+    crashes,
+    async stop() {
+      stopping.abort();
+      await run;
+    },
+  };
+};
+
+const worker = () =>
+  lineToWorker<ToProjections, FromProjections>(
+    new Worker(new URL("./projections_apart_worker.ts", import.meta.url), { type: "module" }),
+  );
+
+Deno.test("projections in a thread of their own catch up, follow, survive its death, and close in order", async () => {
+  const path = Deno.makeTempDirSync();
+  const log = logOf();
+  await counted(log, 3_000);
+  const settings: Settings = { path, log: `${path}/log`, die: `${path}/die` };
+  Deno.writeFileSync(settings.log, new Uint8Array(log.size));
+  const views = new SqliteViews({ path, write: false });
+  let opened = 0;
+  const apart = new ProjectionsApart({
+    projections: [counts],
+    connect: worker,
+    settings,
+    feed: feedOf(log),
+    clock: systemClock,
+    record: () => {},
+    onOpened: () => void opened++,
+  });
+  const children = apart.children.map(supervised);
+  assert.equal(await apart.wait("tests.counts", 2_999, 20_000), "reached");
+  assert.equal(views.list("tests.counts", {}).size, 3_000);
+  assert.equal(apart.states()[0]!.size, 3_000);
+
+  await counted(log, 100);
+  assert.equal(await apart.wait("tests.counts", 3_099, 5_000), "reached");
+  const sum = () =>
+    views.list("tests.counts", {}).rows.reduce((sum, { row }) => sum + (row as { count: number }).count, 0);
+  assert.equal(sum(), 3_100);
+
+  Deno.writeFileSync(settings.log, new Uint8Array(log.size));
+  Deno.writeTextFileSync(settings.die, "");
+  await counted(log, 10);
+  assert.equal(await apart.wait("tests.counts", 3_109, 20_000), "reached");
+  assert.equal(opened, 2);
+  assert.equal(children[0]!.crashes.length, 1);
+  assert.match(children[0]!.crashes[0]!, /dies as it was told/);
+  assert.deepEqual(children[1]!.crashes, [], "a projection outlives the thread it ran in");
+  assert.equal(sum(), 3_110);
+
+  for (const child of children.toReversed()) await child.stop();
+  assert.equal(children[0]!.crashes.length, 1);
+  views.close();
+  Deno.removeSync(path, { recursive: true });
+});
+
+/** A thread that is played by the test. */
+const played = () => {
+  const sent: ToProjections[] = [];
+  let heard: (message: FromProjections) => void;
+  let died: (cause: string) => void;
+  let cut = 0;
+  const line: Line<ToProjections, FromProjections> = {
+    send: (message) => void sent.push(message),
+    listen: (h, d) => [heard, died] = [h, d],
+    cut: () => void cut++,
+  };
+  return {
+    line,
+    sent,
+    say: (message: FromProjections) => heard(message),
+    die: (cause: string) => died(cause),
+    cuts: () => cut,
+  };
+};
+
+Deno.test("what happens in the thread is told: crashes, stops, facts, unknown projections", async () => {
+  const log = logOf();
+  const thread = played();
+  const { facts, record } = recorded();
+  const other = named(counts, { name: "tests.other" });
+  const apart = new ProjectionsApart({
+    projections: [counts, other],
+    connect: () => thread.line,
+    settings: {},
+    feed: feedOf(log),
+    clock: systemClock,
+    record,
+  });
+  const children = apart.children.map(supervised);
+  thread.say({ from: "opened" });
+  await until(() => thread.sent.filter(({ to }) => to === "start").length === 2);
+  thread.say({ from: "ended", name: "tests.counts", cause: "disk full" });
+  await until(() => thread.sent.filter(({ to }) => to === "start").length === 3);
+  assert.deepEqual(children[1]!.crashes, ["disk full"]);
+
+  const fact = {
+    type: "kernel.projection.stopped",
+    data: { projection: "tests.other", version: 1, position: 4, cause: "bad" },
+  } as const;
+  const waiting = apart.wait("tests.other", 4, 5_000);
+  thread.say({ from: "fact", fact, child: "projections:tests.other" });
+  const state = {
+    name: "tests.other",
+    version: 1,
+    state: "stopped",
+    size: 4,
+    lag: 9,
+    stoppedAt: { position: 4, cause: "bad" },
+  } as const;
+  thread.say({ from: "state", state, served: 4 });
+  thread.say({ from: "ended", name: "tests.other" });
+  assert.equal(await waiting, "stopped");
+  assert.deepEqual(facts, [{ fact, child: "projections:tests.other" }]);
+  assert.deepEqual(apart.states()[1], { ...state, lag: 0 });
+
+  const stopped = children[1]!.stop();
+  assert.deepEqual(thread.sent.at(-1), { to: "stop", name: "tests.counts" });
+  thread.say({ from: "ended", name: "tests.counts" });
+  await stopped;
+  const closed = children[0]!.stop();
+  assert.deepEqual(thread.sent.at(-1), { to: "close" });
+  thread.say({ from: "closed" });
+  await closed;
+  assert.equal(thread.cuts(), 1);
+  await children[2]!.stop();
+});
+
+Deno.test("a thread that falls silent, or does not close, is cut off", async () => {
+  const clock = new SimulatedClock({ next: () => 0.5 });
+  const thread = played();
+  const apart = new ProjectionsApart({
+    projections: [],
+    connect: () => thread.line,
+    settings: {},
+    feed: feedOf(logOf()),
+    clock,
+    record: () => {},
+  });
+  const stopping = new AbortController();
+  const run = (signal: AbortSignal) => apart.children[0]!.run(signal, { path: "projections:thread", ready() {} });
+  const silent = assert.rejects(run(stopping.signal), /silent for 30000 ms/);
+  thread.say({ from: "opened" });
+  for (let ms = 0; ms < PROJECTIONS_APART.silent_ms; ms += 10_000) {
+    await clock.advance(10_000);
+    if (ms === 0) thread.say({ from: "beat" });
+  }
+  assert.equal(thread.cuts(), 0, "a beat counts");
+  await clock.advance(12_000);
+  await silent;
+  assert.equal(thread.cuts(), 1);
+
+  const slow = assert.rejects(run(stopping.signal), /did not close in time/);
+  thread.say({ from: "opened" });
+  stopping.abort();
+  await clock.advance(PROJECTIONS_APART.close_ms + 1);
+  await slow;
+  assert.equal(thread.cuts(), 2);
+});
