@@ -6,7 +6,7 @@ import { type EventLog, LogFault } from "../../events/log.ts";
 export const SEND_LIMITS = {
   /** One ingest: below the log's bounds of an append, with room for what sealing adds. */
   batch_events_max: 500,
-  batch_bytes_max: 450_000,
+  batch_bytes_max: 600_000,
   /** Ingests on their way at a time. */
   in_flight_max: 4,
   /** Times an overloaded log or entity is tried again, after 40 ms, 80 ms … */

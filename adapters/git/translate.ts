@@ -53,7 +53,8 @@ export const translate = (raw: RawCommit, listed: Listed, source: string): Trans
     ...(parents.length < known.length ? { parents_left_out: known.length - parents.length } : {}),
     ...merge,
   };
-  let bytes = parts.reduce((sum, part) => sum + part.bytes, 0) + (parts.length + 1) * HEADER_BYTES +
+  let bytes = parts.reduce((sum, part) => sum + part.bytes, 0) +
+    (parts.length + 1) * (HEADER_BYTES + 2 * source.length) +
     parents.length * (sha.length + 3);
   if (listed.completes) {
     const data = { ...changed, ...(committed === undefined ? {} : { committed }) };
@@ -72,8 +73,8 @@ export const translate = (raw: RawCommit, listed: Listed, source: string): Trans
   return { events, bytes };
 };
 
-// Attributes of an event with the longest source allowed would be more; sources are short.
-const HEADER_BYTES = 1_200;
+// The attributes of an entry but for source and stream, which is made of it.
+const HEADER_BYTES = 550;
 
 const linesOf = (files: readonly RawFile[], which: "added" | "deleted"): number => {
   let sum = 0;
@@ -176,8 +177,8 @@ const wordsOf = ({ author, committer, message }: RawCommit): Said => {
 // A sealed text is longer than the plain one: base64 of it, a tag, whose key; a pseudonym stands beside each address.
 const sealedBytes = ({ author, committer, subject }: Said): number => {
   let bytes = jsonBytes(subject) + 200;
-  for (const text of [author.name, author.email, author.message ?? "", committer?.name ?? "", committer?.email ?? ""]) {
-    bytes += Math.ceil(text.length * 3 * 4 / 3) + 150;
+  for (const text of [author.name, author.email, author.message, committer?.name, committer?.email]) {
+    if (text !== undefined) bytes += text.length * 4 + 130;
   }
   return bytes;
 };
