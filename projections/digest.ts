@@ -3,8 +3,12 @@
  * `uint32(key bytes) ‖ key ‖ uint32(row bytes) ‖ canonical row`, lengths big-endian, text in UTF-8.
  *
  * Lengths make the stream of bytes unambiguous; the order of keys (by code point, which is the order of their UTF-8) makes
- * it independent of how the rows came to be. Why not kept with the rows: docs/decisions/0020.
+ * it independent of how the rows came to be. Rows of an append-only view come in order of position. Why not kept with the rows: docs/decisions/0020.
  */
+import { canonical } from "../events/canonical.ts";
+import type { AnyProjection } from "./projection.ts";
+import { compareText } from "./query.ts";
+import type { ViewChange } from "./views.ts";
 
 /** SHA-256, fed piece by piece. */
 export interface Hasher {
@@ -51,5 +55,38 @@ export class RowsDigest {
   private flush(): void {
     this.hasher.update(this.chunk.subarray(0, this.filled));
     this.filled = 0;
+  }
+}
+
+/**
+ * The newest rows of a fold in memory, and their digest, the same as a store's of the same rows. Of an append-only view
+ * nothing is kept: its rows come in the order of the digest.
+ */
+export class FoldedRows {
+  private readonly rows = new Map<string, unknown>();
+  private readonly appended: RowsDigest | undefined;
+
+  constructor(projection: Pick<AnyProjection, "appendOnly">, private readonly hasher: () => Hasher) {
+    if (projection.appendOnly) this.appended = new RowsDigest(hasher());
+  }
+
+  get(key: string): unknown {
+    return this.rows.get(key);
+  }
+
+  set(change: ViewChange): void {
+    if (this.appended) this.appended.add(change.key, canonical(change.row));
+    else if (change.row === undefined) this.rows.delete(change.key);
+    else this.rows.set(change.key, change.row);
+  }
+
+  /** To be called once, when the fold is done. */
+  digest(): { readonly rows: number; readonly digest: string } {
+    let digest = this.appended;
+    if (digest === undefined) {
+      digest = new RowsDigest(this.hasher());
+      for (const key of [...this.rows.keys()].sort(compareText)) digest.add(key, canonical(this.rows.get(key)));
+    }
+    return { rows: digest.rows, digest: digest.finish() };
   }
 }
