@@ -1,10 +1,8 @@
 /** Folding the log again in this process: for replay, and for views that are behind the log while nobody runs. */
 import { createHash } from "node:crypto";
-import { canonical } from "../../events/canonical.ts";
-import { RowsDigest } from "../../projections/digest.ts";
+import { FoldedRows, type Hasher } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { compareText } from "../../projections/query.ts";
 import type { ViewChange, Views } from "../../projections/views.ts";
 import type { OnProgress, Reader } from "./runtime.ts";
 
@@ -17,26 +15,10 @@ export interface Folded {
   readonly digest: string;
 }
 
-/** Newest rows only: what a digest is over. */
-class Rows {
-  private readonly rows = new Map<string, unknown>();
-
-  get(key: string): unknown {
-    return this.rows.get(key);
-  }
-
-  set({ key, row }: ViewChange): void {
-    if (row === undefined) this.rows.delete(key);
-    else this.rows.set(key, row);
-  }
-
-  digest(): { readonly rows: number; readonly digest: string } {
-    const hash = createHash("sha256");
-    const digest = new RowsDigest({ update: (bytes) => void hash.update(bytes), finish: () => hash.digest("base64") });
-    for (const key of [...this.rows.keys()].sort(compareText)) digest.add(key, canonical(this.rows.get(key)));
-    return { digest: digest.finish(), rows: digest.rows };
-  }
-}
+const hasher = (): Hasher => {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), finish: () => hash.digest("base64") };
+};
 
 /** Each projection over the first `until` events of its own; the log is read once. */
 export const fold = (
@@ -45,7 +27,7 @@ export const fold = (
   progress: OnProgress,
 ): readonly Folded[] => {
   const folds = wanted.map(({ projection, until }) => {
-    const rows = new Rows();
+    const rows = new FoldedRows(projection, hasher);
     return { projection, until, rows, take: folder(projection, rows) };
   });
   const total = Math.max(0, ...wanted.map(({ until }) => until));
