@@ -28,9 +28,12 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
   const integrator = new Integrator(store, start.frontier, start.manifest, start.filterBytesMax);
   let cancel: (() => void) | undefined;
   let closed = false;
+  /** One step at a time: pages must be durable before the manifest that names them. */
+  let busy = false;
   let running: Promise<void> = Promise.resolve();
 
   const run = async () => {
+    busy = true;
     try {
       const made = integrator.step();
       if (made) await start.made(made);
@@ -38,10 +41,11 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
       closed = true;
       return start.died(error instanceof Error ? error.message : String(error));
     }
+    busy = false;
     arm();
   };
   const arm = () => {
-    if (closed || cancel || integrator.idle) return;
+    if (closed || busy || cancel || integrator.idle) return;
     cancel = clock.schedule(0, () => {
       cancel = undefined;
       running = run();

@@ -27,7 +27,7 @@ import type { Manifest } from "./index/index.ts";
 import { pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
 import { entryBytes, prepare, type Prepared, writeEntry } from "./place.ts";
-import { blockKey, GENERATION_EVENTS, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
+import { blockKey, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
 import type { Frontier } from "./tree.ts";
 
 /** Signs checkpoints. */
@@ -224,7 +224,10 @@ export class KvLog extends LogReader implements EventLog {
         await null;
         await null;
       }
-      while (this.index.tail > this.bounds.tail_events_max) await this.indexGrown();
+      while (this.index.tail > this.bounds.tail_events_max && !this.closing) {
+        this.wishSegment(this.endGeneration());
+        await this.indexGrown();
+      }
       const riding = this.gather();
       if (this.groupEvents.length === 0) {
         for (const rider of riding) this.answer(rider, undefined);

@@ -14,8 +14,8 @@ import { unpackPlace } from "./index/segment.ts";
 
 /** Bytes of blocks kept for point reads and followers, unless said otherwise. */
 export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
-/** A generation is closed, and its segment built, when it holds this many events. */
-export const GENERATION_EVENTS = 16_384;
+/** A segment is built when a generation holds this many events, unless said otherwise. */
+export const SEGMENT_EVENTS = 16_384;
 const PAGE_BLOCKS_MAX = 64;
 const PAGE_BLOCKS_MIN = 8;
 
@@ -26,6 +26,8 @@ export interface ReaderOptions {
   readonly catalogue: Catalogue;
   /** False: only reading by position is needed, so no index is kept. Default true. */
   readonly index?: boolean;
+  /** Events of a segment, at least. Default `SEGMENT_EVENTS`. */
+  readonly segmentEvents?: number;
   /** Memory for blocks and index pages read lately. Default `CACHE_BYTES_MAX`. */
   readonly cacheBytesMax?: number;
 }
@@ -124,8 +126,18 @@ export class LogReader {
   protected openGeneration(first: number): Generation {
     const { generations } = this.index;
     let last = generations.at(-1);
-    if (!last || last.until - last.from >= GENERATION_EVENTS) generations.push(last = new Generation(first));
+    if (!last || last.ended || last.until - last.from >= (this.options.segmentEvents ?? SEGMENT_EVENTS)) {
+      generations.push(last = new Generation(first));
+    }
     return last;
+  }
+
+  /** The next block begins a new generation; answers where the last one ends. */
+  protected endGeneration(): number {
+    const last = this.index.generations.at(-1);
+    if (!last) return 0;
+    last.ended = true;
+    return last.until;
   }
 
   protected remember(block: Block): void {

@@ -58,6 +58,8 @@ interface TailStream {
 /** What is known of the newest events, in memory, until a segment holds it. */
 export class Generation {
   until: number;
+  /** Takes no more blocks, whatever room it has. */
+  ended = false;
   readonly blocks: number[] = [];
   readonly ids = new Map<number, number | number[]>();
   readonly streams = new Map<StreamId, TailStream>();
