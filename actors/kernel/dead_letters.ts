@@ -35,7 +35,10 @@ export interface Undelivered {
   readonly target: string;
   readonly cause: unknown;
   readonly message: unknown;
-  /** Recorded with its content, so that it can be redriven after a restart. Only for what holds no plain personal data. */
+  /**
+   * Recorded with its content, so that it can be redriven after a restart; `recorded` should be awaited. Only for what holds
+   * no plain personal data.
+   */
   readonly lasting: boolean;
   readonly causationid?: string;
   readonly correlationid?: string;
@@ -92,6 +95,11 @@ export class DeadLetters {
     for (const letter of found.reverse()) this.keep(letter);
   }
 
+  /** Resolves when what was added is on record. */
+  recorded(): Promise<void> {
+    return this.world.recorder.flush();
+  }
+
   /** Never throws. Answers the letter's id. */
   add({ target, cause, message, lasting, causationid, correlationid }: Undelivered): string {
     const { clock, random, recorder } = this.world;
@@ -113,14 +121,14 @@ export class DeadLetters {
         type: "kernel.message.dead_lettered",
         data: { letter: letter.id, target, cause: letter.cause, bytes, ...content },
       },
-      { child: target, cause: letter.cause, stream: STREAM, causationid, correlationid },
+      { child: target, cause: letter.cause, stream: STREAM, causationid, correlationid, essential: lasting },
     );
     return letter.id;
   }
 
-  /** Who takes letters again whose target is of this kind. */
-  route(kind: string, redeliver: Redeliver): void {
-    this.routes.set(kind, redeliver);
+  /** Who takes letters again: those for this very target, or for all targets of this kind that nobody else takes. */
+  route(target: string, redeliver: Redeliver): void {
+    this.routes.set(target, redeliver);
   }
 
   /** Delivers one letter again. It is gone from the list when that succeeds, and stays when it fails. */
@@ -128,7 +136,7 @@ export class DeadLetters {
     const letter = this.letters.get(id);
     if (!letter) return { is: "unknown" };
     const { target } = letter;
-    const redeliver = this.routes.get(target.slice(0, target.indexOf(":")));
+    const redeliver = this.routes.get(target) ?? this.routes.get(target.slice(0, target.indexOf(":")));
     if (!redeliver || !("message" in letter)) {
       return { is: "failed", cause: redeliver ? "its content is gone" : "nobody takes it" };
     }

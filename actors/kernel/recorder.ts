@@ -33,11 +33,15 @@ export interface RecordOptions {
   readonly stream?: StreamId;
   readonly causationid?: string;
   readonly correlationid?: string;
+  /** Never held back: whoever records it waits for `flush` and so bounds how many there are. Default false. */
+  readonly essential?: boolean;
 }
 
 export interface Recorder {
   /** Never throws, never waits. */
   record(fact: KernelFact, options: RecordOptions): void;
+  /** Resolves when all that waited is in the log, or recording has ended. */
+  flush(): Promise<void>;
 }
 
 interface Budget {
@@ -74,19 +78,19 @@ export class FactRecorder implements Recorder {
     let clean = true;
     const types = ["kernel.process.started", "kernel.process.stopped"];
     for (const [last] of this.world.log.read({ types, backward: true, limit: 1 })) clean = last?.type !== types[0];
-    this.enqueue(this.event({ type: "kernel.process.started", data: { ...process, clean } }, PROCESS));
+    this.enqueue(this.event({ type: "kernel.process.started", data: { ...process, clean } }, PROCESS), true);
     return clean;
   }
 
   record(fact: KernelFact, options: RecordOptions): void {
     if (this.ended.signal.aborted) return;
     const event = this.event(fact, options);
+    if (options.essential) return this.enqueue(event, true);
     const over = this.spend(options.child, options.cause ?? fact.type);
     if (over) this.suppress(over, event);
     else this.enqueue(event);
   }
 
-  /** Resolves when all that waited is written, or recording has ended. */
   async flush(): Promise<void> {
     while (this.writing) await this.writing;
   }
@@ -96,7 +100,10 @@ export class FactRecorder implements Recorder {
     if (this.ended.signal.aborted) return this.queue.length;
     this.cancelSweep?.();
     for (const budget of this.budgets.values()) this.settle(budget);
-    this.enqueue(this.event({ type: "kernel.process.stopped", data: { abandoned: abandoned.slice(0, 100) } }, PROCESS));
+    this.enqueue(
+      this.event({ type: "kernel.process.stopped", data: { abandoned: abandoned.slice(0, 100) } }, PROCESS),
+      true,
+    );
     const cancel = this.world.clock.schedule(grace, () => this.ended.abort());
     await Promise.race([
       this.flush(),
@@ -188,9 +195,9 @@ export class FactRecorder implements Recorder {
     for (const [key, budget] of this.budgets) if (now >= budget.ends && !budget.suppressed) this.budgets.delete(key);
   }
 
-  private enqueue(event: NewEvent): void {
+  private enqueue(event: NewEvent, essential = false): void {
     // A full queue means a log that cannot be written; what does not fit is counted where the budget counts.
-    if (this.queue.length >= RECORDER.waiting_max && event.stream !== PROCESS.stream) {
+    if (this.queue.length >= RECORDER.waiting_max && !essential) {
       return this.suppress(this.budget(OTHERS, "log_unwritable", Infinity), event);
     }
     this.queue.push(event);

@@ -209,6 +209,7 @@ export class Timers implements Child {
     else if (outcome.is !== "accepted") return later;
     else if (outcome.duplicate) return undefined;
     this.undeliverable(timer, cause);
+    await this.options.deadLetters.recorded();
     return undefined;
   }
 

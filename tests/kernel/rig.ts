@@ -15,6 +15,7 @@ export const rig = (seed = 1) => {
       kernelFacts[fact.type].parse(fact.data);
       facts.push(fact);
     },
+    flush: () => Promise.resolve(),
   };
   /** Facts as `verb child`, the paths without the root. */
   const told = () =>

@@ -1,0 +1,404 @@
+/**
+ * Runs a process manager: follows the log, folds what it hears into a state per key, and has the effects performed, each at
+ * least once. States and cursor are noted together, and only as far as all effects before are done. A child of the tree.
+ *
+ * Effects of one key are performed in order, those of different keys beside each other. A `command` effect goes to its entity
+ * under an id made of position and index, so it counts once however often it is performed.
+ */
+import { canonical } from "../../events/canonical.ts";
+import type { Event } from "../../events/event.ts";
+import { correlationOf } from "../../events/event.ts";
+import type { EventLog } from "../../events/log.ts";
+import type { Views } from "../../projections/views.ts";
+import type { Effect, ProcessManager } from "../types.ts";
+import type { Child, Self } from "./child.ts";
+import type { DeadLetter, DeadLetters } from "./dead_letters.ts";
+import type { Entities } from "./entities.ts";
+import type { Clock, Random } from "./world.ts";
+import { pause } from "./world.ts";
+
+export const MANAGER = {
+  /** Events whose effects are under way; more wait for one of them. */
+  in_flight_max: 64,
+  /** Events that are not noted yet because one before them is not done. */
+  unnoted_max: 2_000,
+  /** Attempts at one effect; then it is a dead letter. A log that cannot be written does not count. */
+  attempts: 8,
+  retry_first_ms: 100,
+  retry_last_ms: 30_000,
+  /** How long one attempt at a command may take. */
+  deadline_ms: 10_000,
+  /** States in memory; others are read from their notes. */
+  states_max: 10_000,
+  /** Events passed over after which the cursor is noted although nothing happened. */
+  quiet_events: 10_000,
+  /** Events taken in one go; then others have a turn. */
+  turn_events: 2_000,
+  grace_ms: 10_000,
+} as const;
+
+/** An effect that is not worth another attempt. */
+export class Undeliverable extends Error {
+  override readonly name = "Undeliverable";
+}
+
+export type WorldEffect = Exclude<Effect, { readonly type: "command" }>;
+
+export interface Performance {
+  /** With `index` it names the effect for ever: the same again is the same effect. */
+  readonly position: number;
+  readonly index: number;
+  /** From 1. */
+  readonly attempt: number;
+  readonly event: Event;
+  /** Aborts when the manager is to stop; the effect will be asked for again. */
+  readonly signal: AbortSignal;
+}
+
+/** Does something in the world; throws when it could not, `Undeliverable` when it never will. What comes of it is a command. */
+export type Perform = (effect: WorldEffect, performance: Performance) => Promise<void>;
+
+export interface ManagerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: EventLog;
+  readonly views: Views;
+  readonly entities: Pick<Entities, "ask" | "takes">;
+  readonly deadLetters: DeadLetters;
+  /** Who performs effects that are not commands. Default: they are undeliverable. */
+  readonly perform?: Perform;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly state: unknown;
+  /** Where to resume while this one is the first that is not done. */
+  readonly floor: number;
+  done: boolean;
+}
+
+interface Cursor {
+  readonly version: number;
+  readonly size: number;
+}
+
+interface Work {
+  readonly signal: AbortSignal;
+  readonly abort: () => void;
+  /** What the run must end with. */
+  failure?: { readonly cause: unknown };
+}
+
+type Verdict = { readonly is: "done" } | { readonly is: "again"; readonly counts: boolean; readonly cause: unknown } | {
+  readonly is: "dead";
+  readonly cause: unknown;
+};
+
+export class Manager implements Child {
+  readonly id: string;
+  readonly restart = "permanent";
+  readonly grace = MANAGER.grace_ms;
+  private readonly target: string;
+  private readonly initial: string;
+  private readonly states = new Map<string, unknown>();
+  private readonly lanes = new Map<string, Promise<void>>();
+  private entries: Entry[] = [];
+  /** All before it is taken; noted when all of that is done. */
+  private reached = 0;
+  private noted = 0;
+  private underWay = 0;
+  /** Of the present run; one that was abandoned has another. */
+  private work: Work = { signal: AbortSignal.abort(), abort: () => {} };
+  private roomy: (() => void) | undefined;
+
+  constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
+    this.id = manager.name;
+    this.target = `manager:${manager.name}`;
+    this.initial = canonical(manager.initial);
+    options.deadLetters.route(this.target, (letter) => this.redeliver(letter));
+  }
+
+  /** Events that are taken, their effects done. */
+  get size(): number {
+    return this.entries[0]?.floor ?? this.reached;
+  }
+
+  async run(signal: AbortSignal, self?: Self): Promise<void> {
+    const { log } = this.options;
+    const stop = new AbortController();
+    const abort = () => {
+      stop.abort();
+      this.roomy?.();
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    const work: Work = this.work = { signal: stop.signal, abort };
+    this.states.clear();
+    this.lanes.clear();
+    this.entries = [];
+    this.underWay = 0;
+    this.reached = this.noted = await this.restore();
+    self?.ready();
+    const until = log.size;
+    const hears: readonly string[] = this.manager.hears;
+    for (const page of log.read({ types: hears, from: this.reached, until })) {
+      await this.take(page, page.at(-1)!.position + 1);
+      if (stop.signal.aborted) break;
+    }
+    if (!stop.signal.aborted) await this.take([], until);
+    for await (const page of log.follow(this.reached, stop.signal)) {
+      await this.take(page.filter(({ type }) => hears.includes(type)), page.at(-1)!.position + 1);
+    }
+    await Promise.all(this.lanes.values());
+    signal.removeEventListener("abort", abort);
+    if (work.failure) throw work.failure.cause;
+    this.note(true);
+  }
+
+  /** Where to go on. States of another version, or of a log that was longer, are folded anew without their effects. */
+  private async restore(): Promise<number> {
+    const { views, log } = this.options;
+    const cursor = views.note(this.cursorNote) as Cursor | undefined;
+    if (!cursor) return 0;
+    const { version } = this.manager;
+    if (cursor.version === version && cursor.size <= log.size) return cursor.size;
+    const size = Math.min(cursor.size, log.size);
+    // Not valid for any version until all states are there.
+    views.setNote(this.cursorNote, { version: -1, size } satisfies Cursor);
+    const prefix = `manager/${this.id}/state/`;
+    for (let some = views.notes(prefix, NOTES_AT_ONCE); some.length > 0; some = views.notes(prefix, NOTES_AT_ONCE)) {
+      views.setNotes(some.map(([key]) => [key, undefined] as const));
+    }
+    let events = 0;
+    for (const page of log.read({ types: this.manager.hears, until: size })) {
+      for (const event of page) {
+        const key = this.manager.key(event);
+        this.states.set(key, this.manager.react(this.state(key), event).state);
+      }
+      if ((events += page.length) < MANAGER.turn_events) continue;
+      events = 0;
+      if (this.states.size > MANAGER.states_max) this.noteStates();
+      await pause(this.options.clock, 0);
+    }
+    this.noteStates();
+    views.setNote(this.cursorNote, { version, size } satisfies Cursor);
+    return size;
+  }
+
+  /** All states in memory, which then is empty. */
+  private noteStates(): void {
+    this.options.views.setNotes([...this.states].map(([key, state]) => [this.stateNote(key), state] as const));
+    this.states.clear();
+  }
+
+  /** Folds events that the manager hears and sets their effects going. Resolves when there is room for more. */
+  private async take(events: readonly Event[], size: number): Promise<void> {
+    let turn = 0;
+    for (const event of events) {
+      if (this.work.signal.aborted) return;
+      this.begin(event, event.position);
+      this.reached = event.position + 1;
+      if (this.entries.length >= MANAGER.unnoted_max) this.note();
+      while (this.full && !this.work.signal.aborted) await new Promise<void>((resolve) => this.roomy = resolve);
+      if (++turn % MANAGER.turn_events === 0) await pause(this.options.clock, 0);
+    }
+    this.reached = size;
+    this.note();
+  }
+
+  private get full(): boolean {
+    return this.underWay >= MANAGER.in_flight_max || this.entries.length >= MANAGER.unnoted_max;
+  }
+
+  private begin(event: Event, floor: number): Promise<void> {
+    let key = "";
+    let reaction: ReturnType<ProcessManager["react"]>;
+    try {
+      key = this.manager.key(event);
+      reaction = this.manager.react(this.state(key), event);
+    } catch (cause) {
+      return this.poisoned(event, floor, cause);
+    }
+    const { state, effects } = reaction;
+    this.states.set(key, state);
+    const entry: Entry = { key, state, floor, done: false };
+    return this.enter(entry, effects.length === 0 ? undefined : () => this.performAll(effects, event));
+  }
+
+  /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
+  private poisoned(event: Event, floor: number, cause: unknown): Promise<void> {
+    const entry: Entry = { key: "", state: undefined, floor, done: false };
+    return this.enter(entry, () => this.bury(cause, { position: event.position }, event));
+  }
+
+  /** An entry whose work waits for that of the same key before it. `act` answers whether it is done for good. */
+  private enter(entry: Entry, act: (() => Promise<boolean>) | undefined): Promise<void> {
+    const before = this.lanes.get(entry.key);
+    this.entries.push(entry);
+    if (!act && !before) {
+      entry.done = true;
+      return Promise.resolve();
+    }
+    const { work } = this;
+    const run = async () => {
+      await before;
+      entry.done = act === undefined || await act();
+      if (work === this.work) this.note();
+    };
+    this.underWay++;
+    const lane = run().catch((cause) => {
+      work.failure ??= { cause };
+      work.abort();
+    }).finally(() => {
+      if (work !== this.work) return;
+      this.underWay--;
+      if (this.lanes.get(entry.key) === lane) this.lanes.delete(entry.key);
+      this.roomy?.();
+    });
+    this.lanes.set(entry.key, lane);
+    return lane;
+  }
+
+  private async performAll(effects: readonly Effect[], event: Event): Promise<boolean> {
+    for (const [index, effect] of effects.entries()) if (!await this.deliver(effect, event, index)) return false;
+    return true;
+  }
+
+  /** Until it is done, or has become a dead letter that is on record; false when the manager is to stop before that. */
+  private async deliver(effect: Effect, event: Event, index: number): Promise<boolean> {
+    const { clock, random } = this.options;
+    const { signal } = this.work;
+    let wait: number = MANAGER.retry_first_ms;
+    for (let attempt = 1; !signal.aborted;) {
+      const verdict = await this.attempt(effect, { position: event.position, index, attempt, event, signal });
+      if (verdict.is === "done") return true;
+      if (signal.aborted) return false;
+      if (verdict.is === "dead" || (verdict.counts && attempt >= MANAGER.attempts)) {
+        return await this.bury(verdict.cause, { position: event.position, index, effect }, event);
+      }
+      if (verdict.counts) attempt++;
+      await pause(clock, wait * (0.5 + random.next()), signal);
+      wait = Math.min(2 * wait, MANAGER.retry_last_ms);
+    }
+    return false;
+  }
+
+  private async attempt(effect: Effect, performance: Performance): Promise<Verdict> {
+    try {
+      if (isCommand(effect)) return await this.command(effect, performance);
+      if (!this.options.perform) throw new Undeliverable(`nothing performs "${effect.type}"`);
+      await this.options.perform(effect, performance);
+      return { is: "done" };
+    } catch (cause) {
+      return cause instanceof Undeliverable ? { is: "dead", cause } : { is: "again", counts: true, cause };
+    }
+  }
+
+  private async command({ stream, command }: CommandEffect, { position, index, event }: Performance): Promise<Verdict> {
+    const { entities } = this.options;
+    if (!entities.takes(stream, command)) {
+      return { is: "dead", cause: `"${stream}" does not take "${command.type}" with this data` };
+    }
+    const outcome = await entities.ask({
+      type: command.type,
+      id: stream.slice(stream.indexOf("/") + 1),
+      data: command.data,
+      by: { authtype: "system", authid: `manager.${this.id}` },
+      command: `${position}.${index}`,
+      deadline: MANAGER.deadline_ms,
+      causationid: event.id,
+      correlationid: correlationOf(event),
+      traceparent: event.traceparent,
+    });
+    switch (outcome.is) {
+      case "accepted":
+      case "rejected": // the domain's answer is an answer
+        return { is: "done" };
+      case "unavailable": {
+        const { reason } = outcome;
+        return { is: "again", counts: reason !== "log" && reason !== "stopping", cause: reason };
+      }
+      default:
+        return { is: "dead", cause: `the entity answered "${outcome.is}"` };
+    }
+  }
+
+  private async bury(cause: unknown, message: Letter, event: Event): Promise<boolean> {
+    const { deadLetters } = this.options;
+    const correlationid = correlationOf(event);
+    deadLetters.add({ target: this.target, cause, message, lasting: true, causationid: event.id, correlationid });
+    await deadLetters.recorded();
+    return true;
+  }
+
+  private async redeliver(letter: DeadLetter): Promise<void> {
+    if (this.work.signal.aborted) throw new Error(`"${this.target}" is not running`);
+    const { position, index, effect } = letter.message as Letter;
+    for (const [event] of this.options.log.read({ from: position, limit: 1 })) {
+      if (effect === undefined) {
+        // Throws here, and so stays a letter, when the event still cannot be taken.
+        this.manager.react(this.state(this.manager.key(event!)), event!);
+        return await this.begin(event!, this.reached);
+      }
+      const verdict = await this.attempt(effect, {
+        position,
+        index: index!,
+        attempt: 1,
+        event: event!,
+        signal: this.work.signal,
+      });
+      if (verdict.is !== "done") throw verdict.cause;
+    }
+  }
+
+  private state(key: string): unknown {
+    if (this.states.has(key)) return this.states.get(key);
+    return this.options.views.note(this.stateNote(key)) ?? this.manager.initial;
+  }
+
+  /** Notes what is done from the front on, with the cursor behind it. */
+  private note(last = false): void {
+    let done = 0;
+    while (this.entries[done]?.done) done++;
+    if (done > 0) this.keep(this.entries.splice(0, done));
+    else if (this.size - this.noted >= MANAGER.quiet_events || (last && this.size > this.noted)) this.keep([]);
+    if (this.states.size > MANAGER.states_max) {
+      const needed = new Set(this.entries.map(({ key }) => key));
+      for (const key of this.states.keys()) if (!needed.has(key)) this.states.delete(key);
+    }
+  }
+
+  private keep(entries: readonly Entry[]): void {
+    const notes = new Map<string, unknown>();
+    for (const { key, state } of entries) {
+      if (state === undefined) continue;
+      // A key whose story is over needs no note.
+      notes.set(this.stateNote(key), canonical(state) === this.initial ? undefined : state);
+    }
+    this.noted = this.size;
+    this.options.views.setNotes([...notes, [
+      this.cursorNote,
+      { version: this.manager.version, size: this.noted } satisfies Cursor,
+    ]]);
+  }
+
+  private get cursorNote(): string {
+    return `manager/${this.id}/cursor`;
+  }
+
+  private stateNote(key: string): string {
+    return `manager/${this.id}/state/${key}`;
+  }
+}
+
+const NOTES_AT_ONCE = 1_000;
+
+type CommandEffect = Extract<Effect, { readonly type: "command" }>;
+const isCommand = (effect: Effect): effect is CommandEffect => effect.type === "command";
+
+/** Of one effect; or of a whole event, when the manager could not take it. */
+interface Letter {
+  readonly position: number;
+  readonly index?: number;
+  readonly effect?: Effect;
+}

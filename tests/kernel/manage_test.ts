@@ -1,0 +1,348 @@
+import assert from "node:assert/strict";
+import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import { MANAGER, Manager, type Perform, Undeliverable } from "../../actors/kernel/manage.ts";
+import { FactRecorder } from "../../actors/kernel/recorder.ts";
+import type { Effect, ProcessManager } from "../../actors/types.ts";
+import type { Event } from "../../events/event.ts";
+import type { Append, EventLog } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
+import { MemoryLog } from "../../adapters/memory/log.ts";
+import type { Views } from "../../projections/views.ts";
+import { playground, type ToyFact } from "./toy.ts";
+
+type Added = Extract<ToyFact, { readonly type: "toys.count.added" }>;
+
+/** Adds up per stream; every 10th adds one to `toys/echo`, a note asks for an effect, the note `poison` breaks it. */
+const echo: ProcessManager<{ readonly sum: number }, Added> = {
+  name: "echo",
+  version: 1,
+  hears: ["toys.count.added"],
+  initial: { sum: 0 },
+  key: ({ stream }) => stream,
+  react({ sum }, event) {
+    if (event.data.note === "poison") throw new Error("cannot take it");
+    const effects: Effect[] = [];
+    if (event.stream !== "toys/echo" && event.data.by % 10 === 0) {
+      effects.push({ type: "command", stream: "toys/echo", command: { type: "toys.count.add", data: { by: 1 } } });
+    }
+    if (event.data.note === "alien") {
+      effects.push({ type: "command", stream: "mars/1", command: { type: "mars.rock.lift", data: {} } });
+    } else if (event.data.note !== undefined) {
+      effects.push({ type: "toys.bell.ring", data: { note: event.data.note, sum } });
+    }
+    return { state: { sum: sum + event.data.by }, effects };
+  },
+};
+
+interface Options {
+  readonly log?: EventLog;
+  readonly views?: Views;
+  readonly perform?: Perform;
+  readonly manager?: ProcessManager<{ readonly sum: number }, Added>;
+  readonly seed?: number;
+}
+
+const managed = async ({ log, views, perform, manager = echo, seed }: Options = {}) => {
+  const p = playground({ seed, world: { ...(log ? { log } : {}), ...(views ? { views } : {}) } });
+  const world = p.world;
+  const recorder = new FactRecorder({ ...p, log: world.log });
+  const deadLetters = new DeadLetters({ ...p, recorder });
+  deadLetters.restore(world.log);
+  const rung: string[] = [];
+  const child = new Manager(manager as ProcessManager, {
+    ...world,
+    entities: p.entities,
+    deadLetters,
+    perform: perform ??
+      (({ data }, { position, index, attempt }) => {
+        rung.push(`${(data as { note: string }).note} ${position}.${index} #${attempt}`);
+        return Promise.resolve();
+      }),
+  });
+  const stopping = new AbortController();
+  let ended = "running";
+  const run = child.run(stopping.signal).then(() => ended = "stopped", (error) => ended = String(error));
+  await p.clock.settle();
+  const add = (by: number, note?: string, id = "a") =>
+    p.answer("toys.count.add", note === undefined ? { by } : { by, note }, { id });
+  const sum = (id = "a") => (world.views.note(`manager/echo/state/toys/${id}`) as { sum: number } | undefined)?.sum;
+  const stop = async () => {
+    stopping.abort();
+    await p.clock.until(run);
+    await p.clock.until(recorder.flush());
+    await p.stop();
+  };
+  const stored = (type: string) => [...world.log.read({ types: [type] })].flat() as Event[];
+  return {
+    ...p,
+    log: world.log,
+    views: world.views,
+    child,
+    deadLetters,
+    rung,
+    add,
+    sum,
+    stop,
+    stored,
+    ended: () => ended,
+  };
+};
+
+Deno.test("a manager turns events into commands and effects, caused by the event, and notes how far it is", async () => {
+  const m = await managed();
+  await m.add(3, "ding");
+  await m.add(20);
+  await m.clock.settle();
+  assert.deepEqual(m.rung, ["ding 0.0 #1"]);
+  const [cause, ours] = m.stored("toys.count.added").slice(1);
+  assert.equal(ours!.stream, "toys/echo");
+  assert.deepEqual([ours!.authid, ours!.id, ours!.causationid, ours!.correlationid], [
+    "manager.echo",
+    "manager.echo:1.0/0",
+    cause!.id,
+    cause!.id,
+  ]);
+  assert.equal(m.sum(), 23);
+  assert.equal(m.child.size, 3);
+  assert.deepEqual(m.views.note("manager/echo/cursor"), { version: 1, size: 3 });
+  await m.stop();
+});
+
+Deno.test("a manager goes on where it was; a command counts once even when the notes are lost", async () => {
+  const first = await managed();
+  for (let i = 1; i <= 5; i++) await first.add(10 * i, `n${i}`);
+  await first.stop();
+  const second = await managed({ log: first.log, views: first.views, seed: 2 });
+  await second.add(7, "later");
+  await second.clock.settle();
+  assert.deepEqual(second.rung, ["later 10.0 #1"]);
+  assert.equal(second.sum(), 157);
+  await second.stop();
+  const third = await managed({ log: first.log, seed: 3 });
+  await third.clock.advance(1_000);
+  assert.equal(third.rung.length, 6, "an effect in the world is asked for again");
+  assert.equal(third.stored("toys.count.added").filter(({ stream }) => stream === "toys/echo").length, 5);
+  assert.equal(third.sum(), 157);
+  await third.stop();
+});
+
+Deno.test("states and cursor never pass an effect that is not done", async () => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => release = resolve);
+  const rung: string[] = [];
+  const perform: Perform = async ({ data }) => {
+    const { note } = data as { note: string };
+    if (note === "slow") await gate;
+    rung.push(note);
+  };
+  const m = await managed({ perform });
+  await m.add(1, "slow");
+  await m.add(2, "after it");
+  await m.add(4, "beside it", "b");
+  await m.clock.settle();
+  assert.deepEqual(rung, ["beside it"], "one key in order, others beside it");
+  assert.equal(m.child.size, 0);
+  assert.equal(m.sum(), undefined);
+  assert.equal(m.sum("b"), undefined);
+  release();
+  await m.clock.settle();
+  assert.deepEqual(rung, ["beside it", "slow", "after it"]);
+  assert.deepEqual([m.child.size, m.sum(), m.sum("b")], [3, 3, 4]);
+  await m.stop();
+});
+
+Deno.test("what stopped in the middle of an effect asks for it again", async () => {
+  const first = await managed({
+    perform: (_, { signal }) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("stopping")))),
+  });
+  await first.add(1, "n");
+  await first.clock.settle();
+  await first.stop();
+  assert.equal(first.ended(), "stopped");
+  const second = await managed({ log: first.log, views: first.views, seed: 2 });
+  assert.deepEqual(second.rung, ["n 0.0 #1"]);
+  await second.stop();
+});
+
+Deno.test("an effect is tried again with growing waits, a stated number of times, then it is a dead letter; others go on", async () => {
+  const attempts: number[] = [];
+  let broken = true;
+  const m = await managed({
+    perform: ({ data }) => {
+      if ((data as { note: string }).note !== "bad" || !broken) return Promise.resolve();
+      attempts.push(m.clock.monotonic());
+      return Promise.reject(new Error("refused"));
+    },
+  });
+  await m.add(1, "bad");
+  await m.clock.advance(10 * 60_000);
+  assert.equal(attempts.length, MANAGER.attempts);
+  assert.ok(attempts[7]! - attempts[6]! > attempts[2]! - attempts[1]!);
+  const [letter] = m.deadLetters.list();
+  assert.deepEqual([letter!.target, letter!.cause], ["manager:echo", "refused"]);
+  assert.equal(m.child.size, m.log.size, "it does not stand in the way");
+  assert.equal(m.stored("kernel.message.dead_lettered").length, 1);
+  assert.deepEqual(await m.clock.until(m.deadLetters.redrive(letter!.id)), { is: "failed", cause: "refused" });
+  await m.stop();
+  broken = false;
+  const next = await managed({ log: m.log, views: m.views, seed: 2 });
+  const [kept] = next.deadLetters.list();
+  assert.equal(kept!.id, letter!.id, "letters outlive the process");
+  assert.deepEqual(await next.clock.until(next.deadLetters.redrive(kept!.id)), { is: "delivered" });
+  assert.deepEqual(next.rung, ["bad 0.0 #1"]);
+  await next.clock.settle();
+  assert.equal(next.stored("kernel.message.redriven").length, 1);
+  await next.stop();
+  const last = await managed({ log: m.log, seed: 3, views: m.views });
+  assert.equal(last.deadLetters.size, 0);
+  await last.stop();
+});
+
+Deno.test("what can never be delivered is a dead letter at the first attempt", async () => {
+  const m = await managed({
+    perform: () => Promise.reject(new Undeliverable("no such bell")),
+  });
+  await m.add(1, "n");
+  await m.add(1, "alien");
+  await m.clock.advance(10);
+  assert.deepEqual(m.deadLetters.list().map(({ cause }) => cause), [
+    "Undeliverable: no such bell",
+    `"mars/1" does not take "mars.rock.lift" with this data`,
+  ]);
+  await m.stop();
+});
+
+Deno.test("a log that cannot be written holds a command up and makes no dead letter of it", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let full = true;
+  const refuses = ({ events }: Append) => full && events[0]!.stream === "toys/echo";
+  const log: EventLog = Object.create(inner, {
+    append: {
+      value: (batch: Append) => refuses(batch) ? Promise.reject(new LogFault("full", "no room")) : inner.append(batch),
+    },
+  });
+  const m = await managed({ log });
+  await m.add(10);
+  await m.clock.advance(60 * 60_000);
+  const ours = () => m.stored("toys.count.added").filter(({ stream }) => stream === "toys/echo").length;
+  assert.deepEqual([ours(), m.child.size], [0, 0]);
+  full = false;
+  await m.clock.advance(60_000);
+  assert.deepEqual([ours(), m.child.size, m.deadLetters.size], [1, 2, 0]);
+  await m.stop();
+});
+
+Deno.test("an event that a manager cannot take is a dead letter, is passed over, and can be taken again when it is mended", async () => {
+  const m = await managed();
+  await m.add(1, "poison");
+  await m.add(2);
+  await m.clock.settle();
+  assert.equal(m.sum(), 2);
+  const [letter] = m.deadLetters.list();
+  assert.deepEqual(letter!.message, { position: 0 });
+  assert.equal((await m.deadLetters.redrive(letter!.id)).is, "failed");
+  await m.stop();
+  const mended: typeof echo = {
+    ...echo,
+    react: ({ sum }, { data }) => ({
+      state: { sum: sum + data.by },
+      effects: [{ type: "toys.bell.ring", data: { note: "mended" } }],
+    }),
+  };
+  const next = await managed({ log: m.log, views: m.views, manager: mended, seed: 2 });
+  assert.deepEqual(await next.clock.until(next.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  assert.deepEqual(next.rung, ["mended 0.0 #1"]);
+  assert.equal(next.sum(), 3);
+  await next.stop();
+});
+
+Deno.test("a new version folds its states anew and performs nothing that was performed before", async () => {
+  const first = await managed();
+  for (let i = 1; i <= 5; i++) await first.add(10, `n${i}`);
+  await first.stop();
+  const double: typeof echo = {
+    ...echo,
+    version: 2,
+    react: (state, event) => ({ ...echo.react(state, event), state: { sum: state.sum + 2 * event.data.by } }),
+  };
+  const second = await managed({ log: first.log, views: first.views, manager: double, seed: 2 });
+  await second.add(1, "new");
+  await second.clock.settle();
+  assert.deepEqual(second.rung, ["new 10.0 #1"]);
+  assert.equal(second.sum(), 102);
+  assert.equal(second.stored("toys.count.added").length, 11);
+  await second.stop();
+});
+
+Deno.test("a log that is shorter than the cursor is folded anew up to its end", async () => {
+  const first = await managed();
+  for (let i = 1; i <= 5; i++) await first.add(i);
+  await first.stop();
+  const shorter = new MemoryLog({ now: () => 0 });
+  for (
+    const { recordedat: _r, position: _p, revision: _v, specversion: _s, ...event } of first.stored("toys.count.added")
+      .slice(0, 3)
+  ) {
+    await shorter.append({ events: [event] });
+  }
+  const second = await managed({ log: shorter, views: first.views, seed: 2 });
+  assert.equal(second.sum(), 6);
+  await second.add(4);
+  await second.clock.settle();
+  assert.equal(second.sum(), 10);
+  await second.stop();
+});
+
+Deno.test("effects under way are bounded, and what is not noted because of a slow one is too", async () => {
+  let [now, most] = [0, 0];
+  const m = await managed({
+    perform: async () => {
+      most = Math.max(most, ++now);
+      await new Promise<void>((resolve) => void m.clock.schedule(10, resolve));
+      now--;
+    },
+  });
+  const asks = Array.from({ length: 200 }, (_, i) => m.ask("toys.count.add", { by: 1, note: "n" }, { id: `e${i}` }));
+  await m.clock.until(Promise.all(asks));
+  await m.clock.advance(1_000);
+  assert.equal(most, MANAGER.in_flight_max);
+  assert.equal(m.child.size, 200);
+  await m.stop();
+
+  let release = () => {};
+  const slow = await managed({
+    perform: ({ data }) =>
+      (data as { note: string }).note === "slow" ? new Promise((resolve) => release = resolve) : Promise.resolve(),
+  });
+  await slow.add(1, "slow");
+  for (let i = 0; i < 3; i++) await slow.answer("toys.count.repeat", { times: 1_000 }, { id: "b" }).catch(() => {});
+  await slow.clock.settle();
+  assert.equal(slow.child.size, 0);
+  const taken = () => slow.child.size;
+  release();
+  await slow.clock.advance(100);
+  assert.equal(taken(), 3_001);
+  await slow.stop();
+});
+
+Deno.test("a state that cannot be noted is a crash of the manager, not a silence", async () => {
+  const odd: typeof echo = { ...echo, react: () => ({ state: new Map() as never, effects: [] }) };
+  const m = await managed({ manager: odd });
+  await m.add(1);
+  await m.clock.settle();
+  assert.match(m.ended(), /CanonicalError/);
+  await m.stop();
+});
+
+Deno.test("a key whose state is the initial one again needs no note", async () => {
+  const once: typeof echo = { ...echo, react: ({ sum }) => ({ state: { sum: sum === 0 ? 1 : 0 }, effects: [] }) };
+  const m = await managed({ manager: once });
+  await m.add(1);
+  await m.clock.settle();
+  assert.equal(m.sum(), 1);
+  await m.add(1);
+  await m.clock.settle();
+  assert.equal(m.sum(), undefined);
+  await m.stop();
+});
