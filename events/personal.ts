@@ -7,9 +7,9 @@ import { z } from "zod";
 
 export interface PersonalMark {
   /**
-   * Sibling field that tells whose it is: an opaque id (`u_…`, `s_…`) or an identifier such as an address. It may be the
-   * field itself. Siblings are looked up in the nearest enclosing object, also from within an array or record. When the
-   * sibling is absent or blank, the personal text stands for its own subject.
+   * Sibling field that tells whose it is: an opaque id (`u_…`, `s_…`) or an identifier such as an address. It may be
+   * the field itself. Siblings are looked up in the nearest enclosing object, also from within an array or record.
+   * When the sibling is absent or blank, the personal text stands for its own subject.
    */
   readonly subject: string;
 }
@@ -42,13 +42,15 @@ export const isSealed = (text: string): boolean => text.startsWith("sealed:") &&
 /** True for the text that stands in for a personal value where equality is needed; derived by us, never sent. */
 export const isPseudonym = (text: string): boolean => text.startsWith("p_") && PSEUDONYM.test(text);
 
-/** Whose text it is: the opaque id inside a sealed text, `undefined` for any other. The same person keeps the same id. */
+/**
+ * Whose text it is: the opaque id inside a sealed text, `undefined` for any other. The same person keeps the same id.
+ */
 export const subjectOf = (text: string): string | undefined =>
   text.startsWith("sealed:") ? SEALED.exec(text)?.[1] : undefined;
 
 /**
- * JSON Pointers (RFC 6901) to everything in a value that looks sealed or like a pseudonym. What comes from outside and reaches
- * a decider must have none: a fact of ours may hand on what is sealed.
+ * JSON Pointers (RFC 6901) to everything in a value that looks sealed or like a pseudonym. What comes from outside
+ * and reaches a decider must have none: a fact of ours may hand on what is sealed.
  */
 export const sealedIn = (value: unknown, pointer = ""): readonly string[] => {
   if (typeof value === "string") return isSealed(value) || isPseudonym(value) ? [pointer] : [];

@@ -1,8 +1,8 @@
 /**
  * The file under everything here: one SQLite database, owner-only, every secret in it wrapped by the root key.
  *
- * A rollback journal, not a write-ahead log, and `secure_delete`: an erased key must be gone from the file when its erasure
- * is acknowledged, and a reader must be able to open the file in a folder it cannot write.
+ * A rollback journal, not a write-ahead log, and `secure_delete`: an erased key must be gone from the file when its
+ * erasure is acknowledged, and a reader must be able to open the file in a folder it cannot write.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
@@ -21,7 +21,10 @@ export interface DatabaseOptions {
   readonly root?: RootSource;
   /** Never writes, not even when the folder would allow it. The file must exist. Default false. */
   readonly readOnly?: boolean;
-  /** There is a log that was written with these keys, so a missing database is a fault and not a first start. Default false. */
+  /**
+   * There is a log that was written with these keys, so a missing database is a fault and not a first start. Default
+   * false.
+   */
   readonly existing?: boolean;
   /** How long a call waits for another process that writes, ms. Default 2,000. */
   readonly busyMs?: number;
@@ -50,7 +53,8 @@ const SCHEMA = `
   CREATE TABLE sessions (id TEXT PRIMARY KEY, token TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL,
     expires INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX sessions_end ON sessions (expires);
-  CREATE TABLE checkpoints (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE checkpoints (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL)
+    WITHOUT ROWID;
 `;
 
 export class KeyDatabase {
@@ -235,7 +239,9 @@ export class KeyDatabase {
     this.onChange.push(drop);
   }
 
-  /** Looks, at most every `SEEN_WITHIN_MS`, whether another process has changed the file, and drops the caches if so. */
+  /**
+   * Looks, at most every `SEEN_WITHIN_MS`, whether another process has changed the file, and drops the caches if so.
+   */
   refresh(): void {
     const now = this.clock.now();
     // A clock set back must not stop the looking.

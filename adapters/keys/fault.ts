@@ -1,6 +1,6 @@
 /**
- * What can be wrong with the key database, and whether trying again may help. Texts name files and states, never a key, a
- * token or a person.
+ * What can be wrong with the key database, and whether trying again may help. Texts name files and states, never a
+ * key, a token or a person.
  */
 import type { FaultKind } from "../../events/log.ts";
 

@@ -1,9 +1,9 @@
 /**
  * AES-256-GCM (NIST SP 800-38D) for several short texts at once.
  *
- * The platform makes one native object for each text, which costs more than everything else there is to an event. Here the
- * counter blocks of all texts go through its AES in one call and only GHASH is done by hand, to the same bytes: the tests hold
- * it against the platform's own GCM, which also opens what is sealed here.
+ * The platform makes one native object for each text, which costs more than most of what there is to an event.
+ * Here the counter blocks of all texts go through its AES in one call and only GHASH is done by hand, to the same
+ * bytes: the tests hold it against the platform's own GCM, which also opens what is sealed here.
  */
 import { type Cipheriv, createCipheriv } from "node:crypto";
 

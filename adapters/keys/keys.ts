@@ -1,6 +1,6 @@
 /**
- * The key database: what seals personal data, lets people and programs in, and signs for the log. One file, `keys.db`, apart
- * from the log, with its root key beside it or handed in.
+ * The key database: what seals personal data, lets people and programs in, and signs for the log. One file,
+ * `keys.db`, apart from the log, with its root key beside it or handed in.
  */
 import { type DatabaseOptions, KeyDatabase } from "./database.ts";
 import { LogKey } from "./log_key.ts";
@@ -10,7 +10,10 @@ import { Subjects } from "./subjects.ts";
 import { Tokens } from "./tokens.ts";
 
 export interface KeysOptions extends DatabaseOptions, SealerOptions {
-  /** The log's name in its checkpoints, e.g. `example.com/daybook`. Fixed on first start; default `daybook/` and a random part. */
+  /**
+   * The log's name in its checkpoints, e.g. `example.com/daybook`. Fixed on first start; default `daybook/` and a
+   * random part.
+   */
   readonly origin?: string;
 }
 
@@ -30,8 +33,9 @@ export class Keys {
   }
 
   /**
-   * Destroys the key of a subject (`s_…`, `u_…`): from now on everything sealed under it reads `[erased]`, here at once, in other
-   * processes within `SEEN_WITHIN_MS`. Durable when it returns; may be repeated. True when there was a key.
+   * Destroys the key of a subject (`s_…`, `u_…`): from now on everything sealed under it reads `[erased]`, here at
+   * once, in other processes within `SEEN_WITHIN_MS`. Durable when it returns; may be repeated. True when there was a
+   * key.
    */
   eraseKey(subject: string): boolean {
     return this.subjects.erase(subject);
@@ -49,7 +53,10 @@ export class Keys {
     return this.subjects.erased();
   }
 
-  /** The opaque id an identifier (an address, an account) leads to; `undefined` when nothing is known of it, or no longer. */
+  /**
+   * The opaque id an identifier (an address, an account) leads to; `undefined` when nothing is known of it, or no
+   * longer.
+   */
   subject(identifier: string): string | undefined {
     this.db.refresh();
     return this.subjects.find(identifier)?.id;
@@ -66,9 +73,9 @@ export class Keys {
 /**
  * Opens the key database, or makes it on first start, with its root key and the log's.
  *
- * Throws `KeysFault`: `missing` when there is a log (`existing`) or `readOnly` and no database; `root_missing`, `root_wrong` when it
- * cannot be opened with the root key there is (a new one is never made in its place); `foreign`, `truncated`, `newer`,
- * `read_only`, `locked`, `full`.
+ * Throws `KeysFault`: `missing` when there is a log (`existing`) or `readOnly` and no database; `root_missing`,
+ * `root_wrong` when it cannot be opened with the root key there is (a new one is never made in its place); `foreign`,
+ * `truncated`, `newer`, `read_only`, `locked`, `full`.
  */
 export const openKeys = (options: KeysOptions): Keys => {
   const db = new KeyDatabase(options);

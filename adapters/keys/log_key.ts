@@ -1,6 +1,6 @@
 /**
- * The log's name and the key that signs its checkpoints, and the newest checkpoint that is known: what a log is held against
- * that was cut short or put back.
+ * The log's name and the key that signs its checkpoints, and the newest checkpoint that is known: what a log is held
+ * against that was cut short or put back.
  */
 import { Buffer } from "node:buffer";
 import { KeysFault } from "./fault.ts";
@@ -15,7 +15,10 @@ export interface KnownCheckpoint {
   readonly note: string;
 }
 
-/** `kept`: it is the newest now. `older`: a newer one is known. `fork`: the same size with another root is known; that one stays. */
+/**
+ * `kept`: it is the newest now. `older`: a newer one is known. `fork`: the same size with another root is known; that
+ * one stays.
+ */
 export type Remembered = "kept" | "older" | "fork";
 
 export class LogKey {
@@ -58,8 +61,8 @@ export class LogKey {
   }
 
   /**
-   * Keeps a checkpoint of ours if it is the newest, durable when it returns. Throws `KeysFault` `invalid` for a note that our key
-   * has not signed.
+   * Keeps a checkpoint of ours if it is the newest, durable when it returns. Throws `KeysFault` `invalid` for a note
+   * that our key has not signed.
    */
   remember(note: string): Remembered {
     const text = openNote(note, noteVerifier(this.signer.vkey)!);
@@ -72,7 +75,7 @@ export class LogKey {
       if (known && known.size === said.size) return known.root === said.root ? "kept" : "fork";
       if (known && known.size > said.size) return "older";
       this.db.run(
-        "INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note",
+        "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
         said.origin,
         said.size,
         said.root,

@@ -12,7 +12,10 @@ export interface NoteSigner {
   readonly vkey: string;
   /** Ed25519 (RFC 8032) over the bytes: 64 bytes, always the same for the same. About 0.1 ms. */
   sign(bytes: Uint8Array): Uint8Array;
-  /** The text with a blank line and our signature line. The text ends in a newline and has no control characters but newlines. */
+  /**
+   * The text with a blank line and our signature line. The text ends in a newline and has no control characters but
+   * newlines.
+   */
   note(text: string): string;
   /** The checkpoint of a tree: `root` is its root hash, base64. */
   checkpoint(size: number, root: string): string;
@@ -75,8 +78,8 @@ export const noteVerifier = (vkey: string): NoteVerifier | undefined => {
 };
 
 /**
- * The text of a note when the key has signed it; `undefined` when it is malformed, not signed by this key, or any signature of
- * this key is wrong. Signatures by other keys are passed over.
+ * The text of a note when the key has signed it; `undefined` when it is malformed, not signed by this key, or any
+ * signature of this key is wrong. Signatures by other keys are passed over.
  */
 export const openNote = (note: string, { name, id, key }: NoteVerifier): string | undefined => {
   const split = note.lastIndexOf("\n\n");

@@ -1,6 +1,6 @@
 /**
- * Where the personal fields of a fact type sit, made ready for the hot path: a type without any costs a look into a map, one
- * with some copies only the objects on the way to them.
+ * Where the personal fields of a fact type sit, made ready for the hot path: a type without any costs a look into a
+ * map, one with some copies only the objects on the way to them.
  */
 import type { Issue } from "../../actors/kernel/daybook.ts";
 import { isPseudonym, isSealed, type Marks, subjectOf } from "../../events/personal.ts";

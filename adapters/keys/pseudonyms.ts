@@ -1,6 +1,6 @@
 /**
- * Pseudonyms: equal for equal values within a period, unlinkable from one period to the next, meaningless once the key of
- * the period is destroyed. A period is a calendar month, UTC, of the time the event says it happened.
+ * Pseudonyms: equal for equal values within a period, unlinkable from one period to the next, meaningless once the
+ * key of the period is destroyed. A period is a calendar month, UTC, of the time the event says it happened.
  */
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
@@ -56,7 +56,10 @@ export class Pseudonyms {
     }
   }
 
-  /** HMAC-SHA-256 of the value under the key of the period, cut to 16 bytes: `p_<period>_<base64url>`. The period must have a key. */
+  /**
+   * HMAC-SHA-256 of the value under the key of the period, cut to 16 bytes: `p_<period>_<base64url>`. The period must
+   * have a key.
+   */
   of(period: string, value: string): string {
     const name = `${period}${value}`;
     const known = this.texts.get(name);

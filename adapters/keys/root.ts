@@ -1,7 +1,7 @@
 /**
- * The root key: 32 random bytes that wrap every other key. It lies in a file of its own, so that a copy of the key database
- * alone opens nothing, and so that it can come from elsewhere: the caller may hand in the bytes (from a secret in the
- * environment, or derived from a passphrase) or name another file.
+ * The root key: 32 random bytes that wrap every other key. It lies in a file of its own, so that a copy of the key
+ * database alone opens nothing, and so that it can come from elsewhere: the caller may hand in the bytes (from a
+ * secret in the environment, or derived from a passphrase) or name another file.
  */
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";

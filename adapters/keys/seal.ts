@@ -3,12 +3,14 @@
  *
  *     nonce (12) ‖ place (16) ‖ length of pointer (2, big-endian) ‖ pointer ‖ ciphertext ‖ tag (16)
  *
- * AES-256-GCM under the subject's own key. The associated data is all between nonce and ciphertext; `place` is the first 16
- * bytes of SHA-256 over stream and event id. So a text is bound to its place and still opens wherever it was copied to.
+ * AES-256-GCM under the subject's own key. The associated data is all between nonce and ciphertext; `place` is the
+ * first 16 bytes of SHA-256 over stream and event id. So a text is bound to its place and still opens wherever it was
+ * copied to.
  *
- * Sealing is a function: the nonce is the first 12 bytes of HMAC-SHA-256, under a key of the subject's, over places, pointers
- * and plain values of all that is sealed in the event (a synthetic nonce, as in RFC 5297), counted up from field to field. The
- * same event gives the same bytes; different ones share a nonce under one key only by a collision of 96 bits.
+ * Sealing is a function: the nonce is the first 12 bytes of HMAC-SHA-256, under a key of the subject's, over places,
+ * pointers and plain values of all that is sealed in the event (a synthetic nonce, as in RFC 5297), counted up from
+ * field to field. The same event gives the same bytes; different ones share a nonce under one key only by a collision
+ * of 96 bits.
  */
 import { Buffer } from "node:buffer";
 import { createDecipheriv, createHash } from "node:crypto";
@@ -68,9 +70,9 @@ export const sealFields = (stream: string, id: string, fields: readonly Sealable
 };
 
 /**
- * Writes a box with its text still plain. Where nonce and tag will be stands meanwhile what makes the message of the HMAC
- * unambiguous: the length of the text, and, for all but the first subject, part of their own key, so that the nonce tells
- * nothing of a value to who has only the others' keys.
+ * Writes a box with its text still plain. Where nonce and tag will be stands meanwhile what makes the message of the
+ * HMAC unambiguous: the length of the text, and, for all but the first subject, part of their own key, so that the
+ * nonce tells nothing of a value to who has only the others' keys.
  */
 const lay = (
   bytes: Uint8Array,

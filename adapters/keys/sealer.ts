@@ -1,5 +1,6 @@
 /**
- * Seals personal fields on their way into history and restores them at the edge. Between the two nothing sees plain text.
+ * Seals personal fields on their way into history and restores them at the edge. Between the two nothing sees plain
+ * text.
  */
 import { Buffer } from "node:buffer";
 import type { Issue } from "../../actors/kernel/daybook.ts";
@@ -28,7 +29,10 @@ export interface SealerOptions {
 }
 
 export interface SealOptions {
-  /** The events come from our own actors, which may hand on what is sealed already. Default false: a sealed text is refused. */
+  /**
+   * The events come from our own actors, which may hand on what is sealed already. Default false: a sealed text is
+   * refused.
+   */
   readonly inside?: boolean;
 }
 
@@ -51,8 +55,8 @@ export class Sealer {
   ) {}
 
   /**
-   * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes. Keys that
-   * are needed for the first time are durable before it returns, all of a batch in one transaction.
+   * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes. Keys
+   * that are needed for the first time are durable before it returns, all of a batch in one transaction.
    *
    * Events without personal fields are handed through untouched. Throws `KeysFault` when a key cannot be read or kept.
    */
@@ -151,8 +155,9 @@ export class Sealer {
   }
 
   /**
-   * Restores every sealed text in a JSON value, for those with scope `personal`: `[erased]` where the key is gone, `[sealed]`
-   * where the text is not one we sealed. The value itself is not changed; without sealed texts it is returned as it is.
+   * Restores every sealed text in a JSON value, for those with scope `personal`: `[erased]` where the key is gone,
+   * `[sealed]` where the text is not one we sealed. The value itself is not changed; without sealed texts it is
+   * returned as it is.
    */
   unseal<T>(value: T): T {
     this.db.refresh();
@@ -184,7 +189,10 @@ export class Sealer {
     return plain !== undefined && opened!.pointer === "" ? JSON.parse(plain) : plain;
   }
 
-  /** Whether a sealed text was sealed for this place, and not copied here from another. Proven only for a text that opens. */
+  /**
+   * Whether a sealed text was sealed for this place, and not copied here from another. Proven only for a text that
+   * opens.
+   */
   isAt(text: string, stream: string, id: string, pointer: string): boolean {
     const opened = parts(text);
     if (!opened) return false;
@@ -192,8 +200,9 @@ export class Sealer {
   }
 
   /**
-   * Whether the data of a repeated event, sealed, says the same as what is stored: compared in plain text; what was derived by
-   * us (pseudonyms) does not count; once a subject is erased their fields can no longer tell, so the first receipt stands.
+   * Whether the data of a repeated event, sealed, says the same as what is stored: compared in plain text; what was
+   * derived by us (pseudonyms) does not count; once a subject is erased their fields can no longer tell, so the first
+   * receipt stands.
    */
   sameData(sent: unknown, stored: unknown): boolean {
     if (typeof sent === "string" && typeof stored === "string") return sent === stored || this.sameText(sent, stored);

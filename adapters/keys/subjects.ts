@@ -1,8 +1,8 @@
 /**
  * One key for each person: what is sealed under it can be read while it exists, and by nobody once it is erased.
  *
- * A person is known by an opaque id. An identifier (an address, an account name) leads to it through a keyed hash, so it
- * lies nowhere in clear; erasing removes that way too.
+ * A person is known by an opaque id. An identifier (an address, an account name) leads to it through a keyed hash, so
+ * it lies nowhere in clear; erasing removes that way too.
  */
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
@@ -84,8 +84,8 @@ export class Subjects {
   }
 
   /**
-   * Makes keys for those that have none, within the caller's transaction; they are usable once that has committed (`keep`).
-   * Identifiers that mean the same person get one key.
+   * Makes keys for those that have none, within the caller's transaction; they are usable once that has committed
+   * (`keep`). Identifiers that mean the same person get one key.
    */
   create(identifiers: Iterable<string>): Map<string, Made> {
     const made = new Map<string, Made>();
@@ -126,15 +126,16 @@ export class Subjects {
   }
 
   /**
-   * Destroys a person's key for good, durable when it returns; the id stays, as erased, and no identifier leads to it any
-   * more. May be repeated; an id never seen is remembered as erased. True when there was a key.
+   * Destroys a person's key for good, durable when it returns; the id stays, as erased, and no identifier leads to it
+   * any more. May be repeated; an id never seen is remembered as erased. True when there was a key.
    */
   erase(id: string): boolean {
     const erased = this.db.write("erase a subject key", () => {
       const now = new Date(this.db.clock.now()).toISOString();
       const had = this.db.get("SELECT key IS NOT NULL AS had FROM subjects WHERE subject = ?", id)?.had === 1;
       this.db.run(
-        "INSERT INTO subjects VALUES (?, NULL, ?, ?) ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)",
+        `INSERT INTO subjects VALUES (?, NULL, ?, ?)
+         ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)`,
         id,
         now,
         now,

@@ -1,6 +1,6 @@
 /**
- * Bearer tokens and the sessions of browsers. Of both only the SHA-256 of a high-entropy secret is kept, so the file gives
- * nobody a way in, and no slow hash is needed.
+ * Bearer tokens and the sessions of browsers. Of both only the SHA-256 of a high-entropy secret is kept, so the file
+ * gives nobody a way in, and no slow hash is needed.
  */
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
@@ -61,9 +61,9 @@ export class Tokens {
   }
 
   /**
-   * A new token `dbk_<id>_<secret>`, durable when it returns and never shown again. `name` is for people, 1 to 100 characters;
-   * `expires` in ms since 1970, absent for never. Throws `KeysFault` `invalid` for a scope or name that is none, or when there
-   * are `TOKENS_MAX` tokens already.
+   * A new token `dbk_<id>_<secret>`, durable when it returns and never shown again. `name` is for people, 1 to 100
+   * characters; `expires` in ms since 1970, absent for never. Throws `KeysFault` `invalid` for a scope or name that
+   * is none, or when there are `TOKENS_MAX` tokens already.
    */
   create(name: string, scopes: readonly Scope[], expires?: Millis): { readonly token: string; readonly id: string } {
     this.checkRequest(name, scopes, expires);
@@ -124,8 +124,8 @@ export class Tokens {
   }
 
   /**
-   * Who presents this token; `undefined` for one that is malformed, unknown, expired or revoked. A revocation made here counts
-   * at once, one made by another process within `SEEN_WITHIN_MS`.
+   * Who presents this token; `undefined` for one that is malformed, unknown, expired or revoked. A revocation made
+   * here counts at once, one made by another process within `SEEN_WITHIN_MS`.
    */
   check(token: string): Bearer | undefined {
     return this.lookUp(token, "k");
@@ -190,7 +190,10 @@ export class Tokens {
     }));
   }
 
-  /** Ends a token, `t_…`, and its sessions for good, durable when it returns. May be repeated. False when there is no such token. */
+  /**
+   * Ends a token, `t_…`, and its sessions for good, durable when it returns. May be repeated. False when there is no
+   * such token.
+   */
   revoke(id: string): boolean {
     const bare = id.replace(/^t_/, "");
     const found = this.db.write("revoke a token", () => {
@@ -203,15 +206,16 @@ export class Tokens {
   }
 
   /**
-   * A session for who has shown a token: the value of a cookie, `dbs_<id>_<secret>`. It ends after `SESSION_MS`, or with the token
-   * if that is sooner. `id` is the token's, `t_…`; throws `KeysFault` `invalid` when it is not alive.
+   * A session for who has shown a token: the value of a cookie, `dbs_<id>_<secret>`. It ends after `SESSION_MS`, or
+   * with the token if that is sooner. `id` is the token's, `t_…`; throws `KeysFault` `invalid` when it is not alive.
    */
   createSession(id: string): { readonly cookie: string; readonly expires: Millis } {
     const bare = id.replace(/^t_/, "");
     const now = this.db.clock.now();
     return this.db.write("create a session", () => {
       const token = this.db.get(
-        "SELECT expires FROM tokens WHERE id = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)",
+        `SELECT expires FROM tokens
+         WHERE id = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)`,
         bare,
         now,
       );

@@ -1,5 +1,6 @@
 /**
- * What the root key does: wraps the other keys where they lie, and hashes identifiers so that they can be found and not read.
+ * What the root key does: wraps the other keys where they lie, and hashes identifiers so that they can be found and
+ * not read.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
@@ -23,7 +24,9 @@ export class Wrapping {
     this.lookupKey = derived(root, "daybook lookup 1");
   }
 
-  /** AES-256-GCM with a random nonce: nonce, ciphertext, tag. `what` names the place, so that no two can be exchanged. */
+  /**
+   * AES-256-GCM with a random nonce: nonce, ciphertext, tag. `what` names the place, so that no two can be exchanged.
+   */
   wrap(what: string, secret: Uint8Array): Uint8Array {
     const nonce = this.random(NONCE);
     const cipher = createCipheriv("aes-256-gcm", this.wrapKey, nonce);
