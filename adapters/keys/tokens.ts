@@ -161,7 +161,8 @@ export class Tokens {
 
   private session(id: string, secret: string): Checked | undefined {
     const row = this.db.get(
-      "SELECT s.hash, s.expires AS ends, t.id, t.scopes, t.expires, t.revoked FROM sessions s JOIN tokens t ON t.id = s.token WHERE s.id = ?",
+      `SELECT s.hash, s.expires AS ends, t.id, t.scopes, t.expires, t.revoked
+       FROM sessions s JOIN tokens t ON t.id = s.token WHERE s.id = ?`,
       id,
     );
     if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
