@@ -289,7 +289,7 @@ export interface Site extends Given {
   /** A request in process, with a token of these scopes (default: `ingest+command+read`); `null` for none. */
   send(
     path: string,
-    init?: RequestInit & { readonly as?: string | null; readonly host?: string | null },
+    init?: RequestInit & { readonly as?: string | null; readonly host?: string | null; readonly secure?: boolean },
   ): Promise<Response>;
 }
 
@@ -309,12 +309,16 @@ export const withSite = async (
     report: ({ error }) => faultsSeen.push(error),
     ...options,
   });
-  const send: Site["send"] = async (path, { as = "ingest+command+read", host = "localhost:7373", ...init } = {}) => {
+  const send: Site["send"] = async (
+    path,
+    { as = "ingest+command+read", host = "localhost:7373", secure = false, ...init } = {},
+  ) => {
     const headers = new Headers(init.headers);
     if (host !== null && !headers.has("host")) headers.set("host", host);
     if (as !== null && !headers.has("authorization")) headers.set("authorization", `Bearer ${as}`);
     return await server.fetch(new Request(`http://localhost:7373${path}`, { ...init, headers }), {
       remoteAddr: { transport: "tcp", hostname: "127.0.0.1" },
+      secure,
     });
   };
   try {

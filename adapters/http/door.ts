@@ -34,8 +34,15 @@ export interface DoorOptions {
   readonly report: (fault: Fault) => void;
 }
 
-/** Of a connection: the address at its other end, asked for only when it counts. */
-type Remote = () => string;
+/** Who sent a request, as far as its connection tells. */
+export interface Caller {
+  /** The address at the other end, asked for only when it counts. */
+  remote(): string;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
+  /** Stands for every caller where the way in is the proof. */
+  readonly fixed: Grant | undefined;
+}
 
 export class Door {
   private readonly boot: string;
@@ -49,11 +56,11 @@ export class Door {
     return `${this.boot}-${(++this.count).toString(36)}`;
   }
 
-  /** The way through to one route. `fixed` stands for every caller where the way in is the proof. */
-  through(route: Route): (request: Request, remote: Remote, fixed: Grant | undefined) => Response | Promise<Response> {
+  /** The way through to one route. */
+  through(route: Route): (request: Request, caller: Caller) => Response | Promise<Response> {
     const tallies = new Map<number, Tally>();
     const { clock } = this.site;
-    return (request, remote, fixed) => {
+    return (request, caller) => {
       const began = clock.monotonic();
       const id = this.requestId();
       const done = (response: Response): Response => {
@@ -64,9 +71,9 @@ export class Door {
         return request.method === "HEAD" && response.body ? headOnly(response) : response;
       };
       const failed = (error: unknown): Response =>
-        done(this.page(error, route, request, remote, id) ?? this.refuse(error, request, route.path, id));
+        done(this.page(error, route, request, caller, id) ?? this.refuse(error, request, route.path, id));
       try {
-        const exchange = this.enter(route, request, { remote, fixed, id, began });
+        const exchange = this.enter(route, request, caller, { id, began });
         const answer = route.handle(exchange);
         if (!(answer instanceof Promise)) return done(answer);
         return this.options.deadlines.race(answer, began, { done, failed, late: () => failed(late(exchange)) });
@@ -77,10 +84,10 @@ export class Door {
   }
 
   /** Paths and methods that no route has. */
-  elsewhere(request: Request, remote: Remote, fixed: Grant | undefined): Response {
+  elsewhere(request: Request, caller: Caller): Response {
     const id = this.requestId();
     try {
-      if (!fixed) this.options.guard.check(request.headers, this.options.guard.way(request.headers, remote));
+      if (!caller.fixed) this.options.guard.check(request.headers, this.options.guard.way(request.headers, caller));
       const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
       const matching = this.options.methods.filter(({ pattern }) => pattern.test(path));
       const allow = [...new Set(matching.flatMap(({ methods }) => methods))].join(", ");
@@ -98,20 +105,17 @@ export class Door {
   private enter(
     route: Route,
     request: Request,
-    { remote, fixed, id, began }: {
-      readonly remote: Remote;
-      readonly fixed: Grant | undefined;
-      readonly id: string;
-      readonly began: number;
-    },
+    caller: Caller,
+    { id, began }: { readonly id: string; readonly began: number },
   ): Exchange {
+    const { fixed } = caller;
     const { url, headers } = request;
     const start = pathStart(url);
     const mark = url.indexOf("?", start);
     if (url.length - start > HTTP_LIMITS.target_bytes_max) {
       throw new Problem("target_too_long", `Path and query have at most ${HTTP_LIMITS.target_bytes_max} bytes.`);
     }
-    const way = this.options.guard.way(headers, remote);
+    const way = this.options.guard.way(headers, caller);
     // A Unix socket is no site that a browser could be talked into.
     if (!fixed) this.options.guard.check(headers, way);
     const grant = fixed ?? this.granted(route, request, way.client, began);
@@ -152,12 +156,12 @@ export class Door {
   }
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
-  private page(error: unknown, route: Route, request: Request, remote: Remote, id: string): Response | undefined {
+  private page(error: unknown, route: Route, request: Request, caller: Caller, id: string): Response | undefined {
     if (!route.page || !(error instanceof Problem) || !request.headers.get("accept")?.includes("text/html")) {
       return undefined;
     }
     if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
-    return problemPage({ id, way: this.options.guard.way(request.headers, remote) }, error);
+    return problemPage({ id, way: this.options.guard.way(request.headers, caller) }, error);
   }
 
   private refuse(error: unknown, request: Request, route: string, id: string): Response {

@@ -11,7 +11,6 @@ export interface GuardOptions {
   readonly hosts?: readonly string[];
   /** Address of the proxy in front; its `Forwarded` (RFC 7239) is believed, nobody else's. */
   readonly behindProxy?: string;
-  readonly tls?: boolean;
 }
 
 /** What is known of the way a request came. */
@@ -37,12 +36,12 @@ export class Guard {
     this.names = new Set(["localhost", ...(options.hosts ?? []).map((host) => host.toLowerCase())]);
   }
 
-  way(headers: Headers, remote: () => string): Way {
+  way(headers: Headers, { remote, secure }: { remote(): string; readonly secure: boolean }): Way {
     const proxied = this.options.behindProxy !== undefined && sameAddress(remote(), this.options.behindProxy);
     const host = (headers.get("host") ?? "").toLowerCase();
-    if (!proxied) return { host, secure: this.options.tls === true, client: remote };
+    if (!proxied) return { host, secure, client: remote };
     const hop = lastHop(headers.get("forwarded") ?? "");
-    return { host: hop.host ?? host, secure: hop.proto === "https", client: () => hop.for ?? remote() };
+    return { host: hop.host ?? host, secure: secure || hop.proto === "https", client: () => hop.for ?? remote() };
   }
 
   /** Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent. */

@@ -8,7 +8,7 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { Access, Grant } from "./access.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Deadlines } from "./deadline.ts";
-import { type Allowed, broken, Door, type Fault, pathIs } from "./door.ts";
+import { type Allowed, broken, type Caller, Door, type Fault, pathIs } from "./door.ts";
 import { Guard, type GuardOptions } from "./guard.ts";
 import { type Measure, Metrics } from "./metrics.ts";
 import { Streams } from "./outflow.ts";
@@ -63,10 +63,12 @@ export interface Server {
 /** What is known of a connection; `Deno.ServeHandlerInfo` is one. */
 export interface Info {
   readonly remoteAddr?: { readonly transport: string; readonly hostname?: string };
+  /** Whether it came over TLS. */
+  readonly secure?: boolean;
 }
 
 interface Env {
-  Bindings: { readonly remote: () => string; readonly fixed: Grant | undefined };
+  Bindings: { readonly caller: Caller };
 }
 
 // More than one process can serve: it stops runaways and nobody else.
@@ -102,56 +104,61 @@ export const createServer = (options: ServerOptions): Server => {
   const app = new Hono<Env>();
   let ingest: ReturnType<Door["through"]> | undefined;
   for (const route of routes) {
-    const answer = door.through(route);
-    if (route.method === "POST" && route.path === "/events") ingest = answer;
-    app.on(route.method, [route.path], (c) => answer(c.req.raw, c.env.remote, c.env.fixed));
+    const through = door.through(route);
+    if (route.method === "POST" && route.path === "/events") ingest = through;
+    app.on(route.method, [route.path], (c) => through(c.req.raw, c.env.caller));
   }
-  app.notFound((c) => door.elsewhere(c.req.raw, c.env.remote, c.env.fixed));
+  app.notFound((c) => door.elsewhere(c.req.raw, c.env.caller));
   const listening: Deno.HttpServer[] = [];
-  const fetch: Server["fetch"] = (request, info, fixed) => {
-    const remote = () => info?.remoteAddr?.hostname ?? "";
+  const answer = (request: Request, caller: Caller): Response | Promise<Response> => {
     // The busiest route by far is known without asking the router.
-    if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, remote, fixed);
-    return app.fetch(request, { remote, fixed });
+    if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, caller);
+    return app.fetch(request, { caller });
   };
-  const serve = (how: object, fixed?: Grant): Deno.HttpServer => {
+  const serve = (how: object, secure: boolean, fixed?: Grant): Deno.HttpServer => {
     const server = Deno.serve(
-      { ...how, onListen() {}, onError: () => broken(door.requestId()) } as Deno.ServeTcpOptions,
-      (request, info) => fetch(request, info, fixed),
+      {
+        ...how,
+        onListen() {},
+        onError: () => broken(door.requestId()),
+      } as Deno.ServeTcpOptions,
+      (request, info) => answer(request, { remote: () => remoteOf(info), secure, fixed }),
     );
     listening.push(server);
     return server;
   };
   return {
     routes,
-    fetch,
+    fetch: (request, info = {}, fixed) =>
+      answer(request, { remote: () => remoteOf(info), secure: info.secure === true, fixed }),
     listen({ hostname, port, tls }) {
-      const server = serve({ hostname, port, ...tls });
+      const server = serve({ hostname, port, ...tls }, tls !== undefined);
       const address = server.addr as Deno.NetAddr;
       const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
       return { url: `${tls ? "https" : "http"}://${host}:${address.port}`, port: address.port };
     },
     listenUnix(path, grant) {
-      serve({ path }, grant);
+      serve({ path }, false, grant);
       return { url: `unix:${path}`, port: 0 };
     },
     async stop(graceMs = 5_000) {
       streams.stop();
-      const closing = Promise.all(listening.splice(0).map((server) => shut(server, clock, graceMs)));
-      await closing;
+      await Promise.all(listening.splice(0).map((one) => shut(one, clock, graceMs)));
       deadlines.stop();
     },
   };
 };
 
-/** `shutdown` waits for what is under way without end, so it gets a grace; what is left then is cut off. */
+const remoteOf = (info: Info): string => info.remoteAddr?.hostname ?? "";
+
+/**
+ * `shutdown` waits without end for who does not take an answer, so it gets a grace. Such a connection cannot be cut off
+ * from here (aborting a server that is shutting down throws where nobody can catch it); it ends with the process or its peer.
+ */
 const shut = async (server: Deno.HttpServer, clock: Clock, graceMs: number): Promise<void> => {
   let cancel = () => {};
-  const late = new Promise<"late">((resolve) => {
-    cancel = clock.schedule(graceMs, () => resolve("late"));
-  });
-  const done = server.shutdown();
-  await Promise.race([done, late]);
+  const late = new Promise<void>((resolve) => cancel = clock.schedule(graceMs, resolve));
+  await Promise.race([server.shutdown(), late]);
   cancel();
 };
 

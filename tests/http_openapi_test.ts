@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+
+type Node = Record<string, unknown>;
+interface Document {
+  openapi: string;
+  paths: Record<
+    string,
+    Record<
+      string,
+      {
+        operationId: string;
+        parameters?: { name: string; in: string; schema: Node }[];
+        responses: Record<string, { content?: Record<string, { schema?: Node }> }>;
+      }
+    >
+  >;
+  components: { schemas: Record<string, Node> };
+}
+const documentOf = async (site: Site): Promise<Document> => await (await site.send("/openapi.json")).json();
+
+/** Every object within, with its path. */
+function* walk(value: unknown, path = ""): Generator<readonly [string, Node]> {
+  if (typeof value !== "object" || value === null) return;
+  if (!Array.isArray(value)) yield [path, value as Node];
+  for (const [name, member] of Object.entries(value)) yield* walk(member, `${path}/${name}`);
+}
+
+/** A schema with its references filled in. */
+const whole = (document: Document, schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map((item) => whole(document, item));
+  if (typeof schema !== "object" || schema === null) return schema;
+  const reference = (schema as Node).$ref;
+  if (typeof reference === "string") return whole(document, document.components.schemas[reference.split("/").at(-1)!]);
+  // zod takes a URI reference for a URL, which a relative one is not.
+  const members = Object.entries(schema).filter(([name, member]) => !(name === "format" && member === "uri-reference"));
+  return Object.fromEntries(members.map(([name, member]) => [name, whole(document, member)]));
+};
+
+Deno.test("the OpenAPI document is of one piece: references resolve, ids are unique, path parameters are told", () =>
+  withSite(async (site) => {
+    const document = await documentOf(site);
+    assert.equal(document.openapi, "3.1.0");
+    for (const [path, node] of walk(document)) {
+      if (typeof node.$ref === "string") {
+        assert.ok(document.components.schemas[node.$ref.replace("#/components/schemas/", "")], `${path} ${node.$ref}`);
+      }
+    }
+    const ids = Object.values(document.paths).flatMap((methods) =>
+      Object.values(methods).map(({ operationId }) => operationId)
+    );
+    assert.equal(new Set(ids).size, ids.length);
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const operation of Object.values(methods)) {
+        const told = (operation.parameters ?? []).filter((parameter) => parameter.in === "path").map(({ name }) =>
+          name
+        );
+        assert.deepEqual(told, [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => name), path);
+        assert.ok(Object.keys(operation.responses).some((status) => /^[23]/.test(status)), path);
+      }
+    }
+  }));
+
+Deno.test("the OpenAPI document has every route, command, view and fact, from the schemas that validate", () =>
+  withSite(async (site) => {
+    const document = await documentOf(site);
+    for (const { method, path } of site.server.routes) {
+      if (/:type|:name/.test(path)) continue;
+      assert.ok(
+        document.paths[path.replace(":position", "{position}").replace(":file", "{file}")]?.[method.toLowerCase()],
+        path,
+      );
+    }
+    const raise = document.paths["/commands/things.counter.raise/{id}"]!.post as unknown as {
+      requestBody: { content: Record<string, { schema: Node }> };
+    };
+    assert.deepEqual(raise.requestBody.content["application/json"]!.schema, {
+      type: "object",
+      properties: { by: { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER } },
+      required: ["by"],
+      additionalProperties: false,
+    });
+    const names = document.paths["/views/things.seen"]!.get!.parameters!.map(({ name }) => name);
+    for (const name of ["q", "prefix", "sort", "limit", "after", "at", "wait", "name", "times"]) {
+      assert.ok(names.includes(name), name);
+    }
+    const limit = document.paths["/events"]!.get!.parameters!.find(({ name }) => name === "limit")!;
+    assert.deepEqual([limit.schema.type, limit.schema.maximum], ["integer", 1_000]);
+    const seen = document.components.schemas["fact.things.thing.seen"] as {
+      properties: Record<string, Node>;
+      "x-kind": string;
+    };
+    assert.equal(seen["x-kind"], "observed");
+    assert.deepEqual(seen.properties.who!["x-personal"], { subject: "owner" });
+  }));
+
+Deno.test("answers are as the OpenAPI document says", () =>
+  withSite(async (site) => {
+    const document = await documentOf(site);
+    const check = async (response: Response, path: string, method: string) => {
+      const told = document.paths[path]![method]!.responses[String(response.status)];
+      assert.ok(told, `${method} ${path} answered ${response.status}, which is not told`);
+      const type = response.headers.get("content-type")!;
+      const schema = told.content?.[type]?.schema;
+      assert.ok(schema, `${method} ${path} ${response.status} is ${type}`);
+      const parsed = z.fromJSONSchema(whole(document, schema) as z.core.JSONSchema.JSONSchema).safeParse(
+        await response.json(),
+      );
+      assert.ok(parsed.success, `${path}: ${parsed.error?.message}`);
+    };
+    const post = (body: string) => site.send("/events", { method: "POST", body, headers: structured });
+    await check(await post(cloudEvent("a")), "/events", "post");
+    await check(await post(cloudEvent("a")), "/events", "post");
+    await check(await post(cloudEvent("a", { data: { name: "b" } })), "/events", "post");
+    await check(await post("{"), "/events", "post");
+    await check(await site.send("/events"), "/events", "get");
+    await check(await site.send("/events?limit=x"), "/events", "get");
+    await check(await site.send("/events/0"), "/events/{position}", "get");
+    await check(await site.send("/events/9"), "/events/{position}", "get");
+    await check(await site.send("/views"), "/views", "get");
+    await check(await site.send("/views/things.seen"), "/views/things.seen", "get");
+    await check(await site.send("/views/things.seen/lamp"), "/views/things.seen/{key}", "get");
+    await check(await site.send("/views/things.seen/none"), "/views/things.seen/{key}", "get");
+    await check(await site.send("/readyz"), "/readyz", "get");
+    const command = (body: string) =>
+      site.send("/commands/things.counter.raise/a", {
+        method: "POST",
+        body,
+        headers: { "content-type": "application/json" },
+      });
+    await check(await command('{"by":99}'), "/commands/things.counter.raise/{id}", "post");
+    await check(await command('{"by":99}'), "/commands/things.counter.raise/{id}", "post");
+    await check(await command("[]"), "/commands/things.counter.raise/{id}", "post");
+    await check(await site.send("/events", { as: null }), "/events", "get");
+  }));
+
+Deno.test("the documentation page and its files are served from here", () =>
+  withSite(async (site) => {
+    const page = await (await site.send("/docs")).text();
+    for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      if (path!.startsWith("data:")) continue;
+      const file = await site.send(path!);
+      assert.equal(file.status, 200, path);
+      assert.ok((await file.text()).length > 10_000);
+    }
+    assert.equal((await site.send("/docs/package.json")).status, 404);
+    assert.equal((await site.send("/docs/..%2fpackage.json")).status, 404);
+  }));
