@@ -159,7 +159,7 @@ export class LogReader {
       const page = [
         ...this.store.list({ prefix: [LOG_PREFIX], from: start, limit, ...(until === Infinity ? {} : { until }) }),
       ];
-      if (page.length === 0) return;
+      const before = next;
       for (const [first, bytes] of page) {
         const block = new Block(bytes, first);
         if (block.until <= next) continue;
@@ -169,6 +169,8 @@ export class LogReader {
         next = block.until;
         yield block;
       }
+      // The block before is all there is.
+      if (next === before) return;
       limit = Math.min(PAGE_BLOCKS_MAX, limit * 2);
     }
   }

@@ -75,7 +75,7 @@ export class KvReader {
   private resting: boolean;
   private checked = performance.now();
 
-  constructor(private readonly path: string, live = false) {
+  constructor(protected readonly path: string, live = false) {
     this.resting = !live && !exists(path + "-wal");
     this.connection = new Connection(openDatabase(path, this.resting));
   }
@@ -135,8 +135,8 @@ const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x
 
 const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
   guarded(() => {
-    const name = immutable ? `${pathToFileURL(path).href}?immutable=1` : path;
-    const db = new DatabaseSync(name, { readOnly: true, timeout: READ_WAIT_MS_MAX });
+    const db = (immutable ? openImmutable(path) : undefined) ??
+      new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
     try {
       const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
       if (!kv) throw new LogFault("foreign", "the file is a database, but not one of Deno KV");
@@ -146,6 +146,36 @@ const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
       throw error;
     }
   });
+
+/**
+ * Deno lets a URL through only where all reading is allowed. Elsewhere a file that was closed cleanly is opened as it is,
+ * which leaves nothing behind either, for `close` has taken it out of WAL mode.
+ */
+const openImmutable = (path: string): DatabaseSync | undefined => {
+  try {
+    return new DatabaseSync(`${pathToFileURL(path).href}?immutable=1`, { readOnly: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+};
+
+/**
+ * Takes a file that was just closed out of WAL mode, so that it can be read where nothing can be written beside it. While
+ * somebody still reads it stays as it is: then the files beside it are there, and are enough.
+ */
+const settle = (path: string): void => {
+  try {
+    const db = new DatabaseSync(path);
+    try {
+      db.exec("pragma journal_mode = delete");
+    } finally {
+      db.close();
+    }
+  } catch {
+    // All is durable; only its form is another.
+  }
+};
 
 const isNotEmpty = async (path: string): Promise<boolean> => {
   try {
@@ -228,5 +258,6 @@ export class KvStore extends KvReader implements Store {
   override async close(): Promise<void> {
     await super.close();
     this.kv.close();
+    settle(this.path);
   }
 }

@@ -2,9 +2,7 @@
  * A connection to one SQLite file: statements prepared once, one transaction at a time, and what to do with a file that
  * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
  */
-import { statSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
 
 /** Prepared statements kept; past that the oldest is let go. */
 const STATEMENTS_MAX = 500;
@@ -169,12 +167,11 @@ export const openReadable = (path: string): Connection => {
 };
 
 /**
- * Opens a file of ours, which must be there, in a process that may not write: it leaves no file behind and works in a folder
- * that cannot be written. A file at rest (no `-wal` beside it) is taken as immutable, so this is for reads that end soon.
+ * Opens a file of ours, which must be there, in a process that may not write. A file that was closed cleanly is out of WAL mode
+ * (`settle`), so nothing is left beside it, and it can be read where nothing can be written.
  */
 export const openResting = (path: string, format: Format): Connection => {
-  const resting = statSync(`${path}-wal`, { throwIfNoEntry: false }) === undefined;
-  const db = new DatabaseSync(resting ? `${pathToFileURL(path).href}?immutable=1` : path, { readOnly: true });
+  const db = new DatabaseSync(path, { readOnly: true });
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`);
     const number = (pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
@@ -185,6 +182,20 @@ export const openResting = (path: string, format: Format): Connection => {
   } catch (error) {
     db.close();
     throw error;
+  }
+};
+
+/** Takes a file out of WAL mode, if nobody else has it open; for the last act of its writer. */
+export const settle = (path: string): void => {
+  try {
+    const db = new DatabaseSync(path);
+    try {
+      db.exec("PRAGMA journal_mode = DELETE");
+    } finally {
+      db.close();
+    }
+  } catch {
+    // Nothing is lost: it stays as it is, with its files beside it.
   }
 };
 

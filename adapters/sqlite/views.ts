@@ -18,6 +18,7 @@ import {
   openResting,
   openWritable,
   readBack,
+  settle,
 } from "./connection.ts";
 import { KeyedStore, keyedTables } from "./keyed.ts";
 import { keyedList, keyedRow, keyedRows } from "./keyed_read.ts";
@@ -201,6 +202,7 @@ export class SqliteViews implements Views {
     this.noted?.close();
     if (this.reader !== this.writer) this.reader.close();
     this.writer?.close();
+    if (this.writer && this.file !== undefined) settle(this.file);
   }
 
   private reading<T>(name: string, work: (served: Served) => T): T {

@@ -1,0 +1,80 @@
+/**
+ * The log of a folder for a process that may not write it: beside a running writer, on a copy, on a medium that cannot be
+ * written. It never reads the writer's memory; what the writer appends is seen at the next look.
+ */
+import type { Catalogue } from "../../events/catalogue.ts";
+import type { Event, StreamId } from "../../events/event.ts";
+import { type Checkpoint, LogFault, type Range } from "../../events/log.ts";
+import { CHECKPOINT_KEY, FORMAT, FORMAT_KEY } from "./log.ts";
+import { LogReader } from "./reader.ts";
+import { KvReader } from "./store.ts";
+
+const fromUtf8 = new TextDecoder();
+
+export class FolderReader {
+  private readonly store: KvReader;
+  private readonly log: LogReader;
+
+  /** `path` of the log's file. Throws `LogFault`: `foreign` when there is none or it is not ours, `newer`, `truncated`, `read_only`. */
+  constructor(path: string, options: { readonly catalogue: Catalogue }) {
+    this.store = new KvReader(path);
+    try {
+      const format = this.store.get(FORMAT_KEY);
+      if (!format) throw new LogFault("foreign", `${path} holds no log`);
+      const found = JSON.parse(fromUtf8.decode(format)).format;
+      if (found !== FORMAT) throw new LogFault("newer", `the log has format ${found}, this program knows ${FORMAT}`);
+      this.log = new LogReader(this.store, options);
+      this.log.refresh();
+    } catch (error) {
+      void this.store.close();
+      throw error;
+    }
+  }
+
+  /** As it is now: looks for what was appended. */
+  get size(): number {
+    this.log.refresh();
+    return this.log.size;
+  }
+
+  get indexed(): number {
+    return this.log.index.manifest.until;
+  }
+
+  read(range: Range): Iterable<readonly Event[]> {
+    this.log.refresh();
+    return this.log.read(range);
+  }
+
+  find(source: string, id: string): Event | undefined {
+    this.log.refresh();
+    return this.log.find(source, id);
+  }
+
+  head(stream: StreamId): number {
+    this.log.refresh();
+    return this.log.head(stream);
+  }
+
+  entry(position: number): Uint8Array | undefined {
+    return this.log.entry(position);
+  }
+
+  positionAt(time: string): number {
+    return this.log.positionAt(time);
+  }
+
+  /** The newest that was signed and stored. */
+  checkpoint(): Promise<Checkpoint | undefined> {
+    const stored = this.store.get(CHECKPOINT_KEY);
+    return Promise.resolve(stored && JSON.parse(fromUtf8.decode(stored)));
+  }
+
+  bytes(): number {
+    return this.store.bytes();
+  }
+
+  close(): Promise<void> {
+    return this.log.close();
+  }
+}
