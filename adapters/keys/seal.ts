@@ -13,8 +13,7 @@
  * of 96 bits.
  */
 import { Buffer } from "node:buffer";
-import { createDecipheriv, createHash } from "node:crypto";
-import type { GcmText } from "./gcm.ts";
+import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import type { Subject, SubjectKeys } from "./subjects.ts";
 
 export interface Sealable {
@@ -37,10 +36,15 @@ const encoder = new TextEncoder();
 export const placeOf = (stream: string, id: string): Uint8Array =>
   createHash("sha256").update(`${stream.length}:${stream}${id}`).digest().subarray(0, PLACE);
 
-interface Box extends GcmText {
+/** A box being written; its parts are views on the same bytes. `text` is encrypted in place. */
+interface Box {
   readonly from: number;
   readonly until: number;
   readonly subject: Subject;
+  readonly nonce: Uint8Array;
+  readonly aad: Uint8Array;
+  readonly text: Uint8Array;
+  readonly tag: Uint8Array;
 }
 
 /** Seals the fields of one event; the texts in the same order. */
@@ -59,11 +63,7 @@ export const sealFields = (stream: string, id: string, fields: readonly Sealable
     end = box.until;
   }
   if (first) number(boxes, first.keys!, bytes.subarray(0, end));
-  const order: Subject[] = [];
-  for (const { subject } of boxes) if (subject.keys && !order.some(({ id }) => id === subject.id)) order.push(subject);
-  for (const { id, keys } of order) {
-    keys!.gcm.seal(order.length === 1 ? boxes : boxes.filter(({ subject }) => subject.id === id));
-  }
+  for (const box of boxes) encrypt(box);
   return boxes.map(({ subject, from, until }) =>
     `sealed:1:${subject.id}:${subject.keys ? base64url.toString("base64url", from, until) : NOTHING}`
   );
@@ -114,6 +114,15 @@ const number = (boxes: readonly Box[], { inner, outer }: SubjectKeys, message: U
     for (let i = 0; i < NONCE; i++) box.nonce[i] = nonce[i]!;
     for (let i = NONCE - 1; i >= 0 && (nonce[i] = (nonce[i]! + 1) & 0xff) === 0;) i--;
   }
+};
+
+const encrypt = ({ subject, nonce, aad, text, tag }: Box): void => {
+  if (!subject.keys) return;
+  const cipher = createCipheriv("aes-256-gcm", subject.keys.key, nonce);
+  cipher.setAAD(aad);
+  text.set(cipher.update(text));
+  cipher.final();
+  tag.set(cipher.getAuthTag());
 };
 
 const SHAPE = /^sealed:1:([\w-]+):([\w-]+)$/;

@@ -8,7 +8,6 @@ import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { KeyDatabase } from "./database.ts";
-import { Gcm } from "./gcm.ts";
 import { derived } from "./wrapping.ts";
 
 /** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
@@ -18,8 +17,6 @@ export const IDENTIFIERS_CACHED_MAX = 16_384;
 /** What seals and opens the texts of one person. */
 export interface SubjectKeys {
   readonly key: Uint8Array;
-  /** AES-256-GCM under `key`. */
-  readonly gcm: Gcm;
   /** Key of the nonces, and HMAC-SHA-256 (RFC 2104) under it as far as it does not depend on the message. */
   readonly nonce: Uint8Array;
   readonly inner: Hash;
@@ -44,10 +41,7 @@ export const isOpaque = (text: string): boolean => OPAQUE.test(text);
 export const normalised = (identifier: string): string => identifier.trim().normalize("NFC").toLowerCase();
 
 export class Subjects {
-  private readonly byId = new LRUCache<string, Subject>({
-    max: SUBJECTS_CACHED_MAX,
-    dispose: (subject) => subject.keys?.gcm.close(),
-  });
+  private readonly byId = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
   private readonly idOf = new LRUCache<string, string>({ max: IDENTIFIERS_CACHED_MAX });
 
   constructor(private readonly db: KeyDatabase) {
@@ -171,7 +165,7 @@ const derive = (secret: Uint8Array): SubjectKeys => {
   const nonce = derived(secret, "daybook nonce 1");
   const inner = createHash("sha256").update(padded(nonce, 0x36));
   const outer = createHash("sha256").update(padded(nonce, 0x5c));
-  return { key, gcm: new Gcm(key), nonce, inner, outer };
+  return { key, nonce, inner, outer };
 };
 
 const padded = (key: Uint8Array, pad: number): Uint8Array => {
