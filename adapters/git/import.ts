@@ -17,6 +17,8 @@ import { type Listed, translate } from "./translate.ts";
 export const IMPORT_LIMITS = {
   /** Commits whose changes git cannot read; at more the import gives up. */
   unreadable_max: 1_000,
+  /** Times it begins anew because a webhook was faster. */
+  overtaken_max: 5,
 } as const;
 
 export interface GitImportOptions {
@@ -93,22 +95,22 @@ export const importGit = async (
   daybook: ImportTarget,
   options: GitImportOptions,
 ): Promise<GitImported | GitImportFailed> => {
-  const work: { import?: Import } = {};
-  try {
-    options.progress?.({ doing: "listing", done: 0, total: 0 });
-    const repository = await openRepository(options.path, options);
-    work.import = new Import(daybook, options, repository);
-    return await work.import.run();
-  } catch (error) {
-    if (!(error instanceof GitFault || error instanceof Stop)) throw error;
-    const { code, message } = error;
-    return {
-      ok: false,
-      code,
-      message,
-      advice: ADVICE[code].replace("{path}", options.path),
-      new: work.import?.recorded ?? 0,
-    };
+  let before = 0;
+  for (let tries = 1;; tries++) {
+    const work: { import?: Import } = {};
+    try {
+      options.progress?.({ doing: "listing", done: 0, total: 0 });
+      const repository = await openRepository(options.path, options);
+      work.import = new Import(daybook, options, repository);
+      const done = await work.import.run();
+      return { ...done, commits: { ...done.commits, new: done.commits.new + before } };
+    } catch (error) {
+      if (!(error instanceof GitFault || error instanceof Stop)) throw error;
+      before += work.import?.recorded ?? 0;
+      if (work.import?.overtaken(error) && tries < IMPORT_LIMITS.overtaken_max) continue;
+      const { code, message } = error;
+      return { ok: false, code, message, advice: ADVICE[code].replace("{path}", options.path), new: before };
+    }
   }
 };
 
@@ -130,6 +132,13 @@ class Import {
 
   get recorded(): number {
     return this.sender.counts.recorded;
+  }
+
+  /** A webhook told of the commit between our look and our append: then it is to be completed, not recorded. */
+  overtaken(error: Error): boolean {
+    if (!(error instanceof Stop) || error.clash === undefined) return false;
+    const found = this.daybook.log.find(this.repository.source, error.clash) as Event<CommitFact> | undefined;
+    return found?.type === "commits.commit.recorded" && found.data.incomplete !== undefined;
   }
 
   async run(): Promise<GitImported> {

@@ -23,7 +23,8 @@ export type StopCode = "stopped" | "conflict" | "refused" | "unavailable" | "cor
 /** Why an import ends before its end. */
 export class Stop extends Error {
   override readonly name = "Stop";
-  constructor(readonly code: StopCode, message: string) {
+  /** `clash`: id of the event that the log has with other content. */
+  constructor(readonly code: StopCode, message: string, readonly clash?: string) {
     super(message);
   }
 }
@@ -123,7 +124,11 @@ const stopOf = (refused: Exclude<Ingested, { ok: true }>, batch: readonly Incomi
   switch (refused.conflict) {
     case "id": {
       const { id, source, position } = refused;
-      return new Stop("conflict", `Cannot record ${id} of ${source}: position ${position} has it with other content`);
+      return new Stop(
+        "conflict",
+        `Cannot record ${id} of ${source}: position ${position} has it with other content`,
+        id,
+      );
     }
     case "revision":
       return new Stop("unavailable", `Cannot record commits: ${refused.stream} is at revision ${refused.revision}`);

@@ -1,0 +1,293 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { importGit } from "../adapters/git/import.ts";
+import { PUSH_COMMITS_MAX, translatePush, verifySignature } from "../adapters/github/push.ts";
+import { pushReceiver } from "../adapters/github/receive.ts";
+import { BATCH_BYTES_MAX, recordPush } from "../adapters/github/record.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { LogFault } from "../events/log.ts";
+import { BY, commit, imported, Place, SmallDaybook } from "./git_given.ts";
+
+const SECRET = "It's a Secret to Everybody";
+const utf8 = new TextEncoder();
+const sha = (n: number) => (n + 1).toString(16).padStart(40, "0");
+const sign = (body: string, secret = SECRET) => `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+
+/** As GitHub sends them, but for what nobody reads. */
+const push = (change: Record<string, unknown> = {}) => ({
+  ref: "refs/heads/main",
+  before: sha(0),
+  after: sha(2),
+  created: false,
+  deleted: false,
+  forced: false,
+  base_ref: null,
+  compare: "https://github.com/Octo-Org/Hello/compare/000…",
+  repository: {
+    id: 1,
+    full_name: "Octo-Org/Hello",
+    html_url: "https://github.com/Octo-Org/Hello",
+    pushed_at: 1_767_603_600,
+  },
+  pusher: { name: "octocat", email: "octo@example.com" },
+  commits: [1, 2].map((n) => ({
+    id: sha(n),
+    tree_id: sha(100 + n),
+    distinct: true,
+    message: `Change ${n}\n\nWith a body, by Ada Byron`,
+    timestamp: "2026-01-05T10:00:00+01:00",
+    author: { name: "Ada Byron", email: "ada@example.com", username: "ada" },
+    committer: { name: "GitHub", email: "noreply@github.com", username: "web-flow" },
+    added: ["a.txt"],
+    removed: [],
+    modified: ["b.txt"],
+  })),
+  ...change,
+});
+
+const request = (body: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
+  new Request("http://127.0.0.1/hooks/github", {
+    method: "POST",
+    body,
+    headers: {
+      "content-type": "application/json",
+      "x-github-event": "push",
+      "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+      "x-hub-signature-256": sign(body),
+      ...headers,
+    },
+    ...init,
+  });
+
+Deno.test("the signature is the one that GitHub documents", () => {
+  // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries#testing-the-webhook-payload-validation
+  const body = utf8.encode("Hello, World!");
+  const good = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+  assert.ok(verifySignature(SECRET, body, good));
+  assert.ok(verifySignature(SECRET, body, good.replace("757107ea", "757107EA")));
+  for (
+    const bad of [
+      null,
+      "",
+      "sha256=",
+      good.slice(0, -1),
+      good.replace("3e17", "3e18"),
+      good.replace("sha256", "sha1"),
+      `${good}0`,
+      `${good.slice(0, -1)}g`,
+    ]
+  ) {
+    assert.ok(!verifySignature(SECRET, body, bad), String(bad));
+  }
+  assert.ok(!verifySignature("another", body, good));
+  assert.ok(!verifySignature(SECRET, utf8.encode("Hello, World?"), good));
+  assert.ok(
+    !verifySignature("", body, `sha256=${createHmac("sha256", "").update(body).digest("hex")}`),
+    "an empty secret signs nothing",
+  );
+});
+
+Deno.test("a push is its commits, incomplete, and where the branch went", () => {
+  const told = translatePush(push(), { by: BY, delivery: "d-1" });
+  assert.ok(told.is === "push");
+  assert.equal(told.source, "https://github.com/octo-org/hello");
+  assert.deepEqual(told.incoming.map(({ id, type }) => [id, type]), [[sha(1), "commits.commit.recorded"], [
+    sha(2),
+    "commits.commit.recorded",
+  ]]);
+  assert.deepEqual(told.incoming[0]!.data, {
+    sha: sha(1),
+    parts: 0,
+    parents: [],
+    author: { email: "ada@example.com", name: "Ada Byron", message: "Change 1\n\nWith a body, by Ada Byron" },
+    committer: { email: "noreply@github.com", name: "GitHub" },
+    subject: "Change 1",
+    times: { committed: "2026-01-05T10:00:00+01:00" },
+    files: 0,
+    added: 0,
+    deleted: 0,
+    incomplete: "webhook",
+  });
+  assert.deepEqual(told.asks, [{
+    type: "commits.branch.move",
+    id: "github.com:octo-org:hello",
+    by: BY,
+    command: "github:d-1:main",
+    data: { branch: "main", to: sha(2), at: "2026-01-05T09:00:00.000Z" },
+  }]);
+});
+
+Deno.test("forced pushes say so, and deleted branches are deleted", () => {
+  const forced = translatePush(push({ forced: true }), { by: BY });
+  assert.ok(forced.is === "push");
+  assert.deepEqual(forced.asks[0]!.data, { branch: "main", to: sha(2), forced: true, at: "2026-01-05T09:00:00.000Z" });
+  const deleted = translatePush(
+    push({
+      deleted: true,
+      after: "0".repeat(40),
+      commits: [],
+      repository: { html_url: "https://github.example.com/T/App", pushed_at: "2026-01-05T09:00:00Z" },
+    }),
+    { by: BY },
+  );
+  assert.ok(deleted.is === "push");
+  assert.deepEqual([deleted.asks[0]!.type, deleted.asks[0]!.id, deleted.asks[0]!.data], [
+    "commits.branch.delete",
+    "github.example.com:T:App",
+    { branch: "main", at: "2026-01-05T09:00:00Z" },
+  ]);
+});
+
+Deno.test("what is no push of a branch is ignored or refused, and says where", () => {
+  const is = (body: unknown) => translatePush(body, { by: BY });
+  assert.deepEqual(is({ zen: "Keep it logically awesome.", hook_id: 1 }), { is: "ignored", because: "a ping" });
+  assert.deepEqual(is({ action: "opened" }), { is: "ignored", because: "not a push" });
+  assert.deepEqual(is(push({ ref: "refs/tags/v1" })), { is: "ignored", because: "refs/tags/v1 is not a branch" });
+  for (
+    const [body, path] of [
+      [push({ repository: { html_url: "nonsense" } }), "/repository/html_url"],
+      [push({ after: "0".repeat(40) }), "/after"],
+      [push({ ref: "refs/heads/a..b" }), "/ref"],
+      [push({ commits: [{ ...push().commits[0], id: "abc" }] }), "/commits/0/id"],
+      [push({ commits: Array.from({ length: PUSH_COMMITS_MAX + 1 }, () => push().commits[0]) }), "/commits"],
+      [push({ forced: "yes" }), "/forced"],
+      ["text", ""],
+      [null, ""],
+    ] as const
+  ) {
+    const outcome = is(body);
+    assert.ok(outcome.is === "invalid", JSON.stringify(outcome));
+    assert.equal(outcome.issues[0]!.path, path);
+  }
+});
+
+Deno.test("a signed push is recorded once, however often it is delivered", async () => {
+  const daybook = new SmallDaybook();
+  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
+  const body = JSON.stringify(push());
+  const first = await receive(request(body));
+  assert.deepEqual([first.status, await first.json()], [200, { commits: 2, known: 0, moves: 1 }]);
+  const size = daybook.log.size;
+  const second = await receive(request(body));
+  assert.deepEqual([second.status, await second.json()], [200, { commits: 0, known: 2, moves: 0 }]);
+  assert.equal(daybook.log.size, size);
+});
+
+Deno.test("a push that arrives late does not move the branch back", async () => {
+  const daybook = new SmallDaybook();
+  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
+  const at = (pushed_at: number) => ({ repository: { html_url: "https://github.com/octo-org/hello", pushed_at } });
+  await receive(request(JSON.stringify(push({ after: sha(9), commits: [], ...at(2_000) }))));
+  const late = await receive(request(JSON.stringify(push({ after: sha(8), commits: [], ...at(1_000) }))));
+  assert.equal(late.status, 200);
+  assert.equal((await late.json()).rejected.code, "branch_moved_since");
+});
+
+Deno.test("what is not signed, not JSON, not a push or too large is answered as such, and records nothing", async () => {
+  const daybook = new SmallDaybook();
+  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY, bodyBytesMax: 10_000 });
+  const body = JSON.stringify(push());
+  const cases: readonly (readonly [number, Request])[] = [
+    [401, request(body, { "x-hub-signature-256": sign(body, "wrong") })],
+    [401, request(body, { "x-hub-signature-256": "" })],
+    [401, request(`${body} `, { "x-hub-signature-256": sign(body) })],
+    [415, request(body, { "content-type": "application/x-www-form-urlencoded" })],
+    [400, request("{")],
+    [400, request('{"ref":1,"ref":2}')],
+    [400, request('"\\ud800"')],
+    [400, request(`${"[".repeat(100)}${"]".repeat(100)}`)],
+    [400, request(JSON.stringify(push({ after: "main" })))],
+    [413, request("x".repeat(10_001))],
+    [
+      413,
+      request(
+        "",
+        {},
+        { body: new Blob(["x".repeat(6_000), "x".repeat(6_000)]).stream(), duplex: "half" } as RequestInit,
+      ),
+    ],
+    [405, new Request("http://127.0.0.1/hooks/github")],
+  ];
+  for (const [status, sent] of cases) {
+    const response = await receive(sent);
+    assert.equal(response.status, status, await response.clone().text());
+    const told = await response.json();
+    assert.match(told.type, /^urn:daybook:problem:[a-z_]+$/);
+    assert.equal(response.headers.get("content-type"), "application/problem+json");
+    await sent.body?.cancel().catch(() => {});
+  }
+  for (const [event, ignored] of [["ping", "ping"], ["issues", "issues"]] as const) {
+    const response = await receive(request("{}", { "x-github-event": event }));
+    assert.deepEqual([response.status, await response.json()], [200, { ignored }]);
+  }
+  assert.equal(daybook.log.size, 0);
+});
+
+Deno.test("while the log cannot be written a push is asked for again", async () => {
+  const daybook = new SmallDaybook();
+  daybook.before = () => {
+    throw new LogFault("full", "no room");
+  };
+  const response = await pushReceiver({ target: daybook, secret: SECRET, by: BY })(request(JSON.stringify(push())));
+  assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
+  await response.body?.cancel();
+});
+
+Deno.test("a large push goes in several batches below the bounds of an append", async () => {
+  const daybook = new SmallDaybook();
+  const commits = Array.from(
+    { length: PUSH_COMMITS_MAX },
+    (_, n) => ({ ...push().commits[0], id: sha(n), message: `n${n}\n\n${"body ".repeat(400)}` }),
+  );
+  const told = translatePush(push({ commits }), { by: BY });
+  assert.ok(told.is === "push");
+  const done = await recordPush(daybook, told, BY);
+  assert.deepEqual(done, { is: "recorded", commits: PUSH_COMMITS_MAX, known: 0, moves: 1 });
+  assert.ok(daybook.batches.length > 1);
+  for (const batch of daybook.batches) assert.ok(JSON.stringify(batch).length <= BATCH_BYTES_MAX);
+});
+
+Deno.test("what a webhook told is completed by the next import, and what an import recorded is left alone by a webhook", async () => {
+  await using place = await Place.make();
+  const stream = [1, 2, 3].map((n) => commit({ mark: n, message: `commit ${n}`, files: { [`f${n}`]: "x\n" } })).join(
+    "",
+  );
+  const path = await place.repository("hello", stream);
+  await place.git("hello", ["remote", "add", "origin", "git@github.com:Octo-Org/Hello.git"]);
+  const shas = (await place.git("hello", ["rev-list", "--reverse", "main"])).split("\n");
+  const told = (only: readonly string[], after: string) => ({
+    ...push({ after }),
+    commits: only.map((id) => ({ ...push().commits[0], id, message: `commit ${shas.indexOf(id) + 1}` })),
+  });
+  const daybook = new SmallDaybook();
+  await imported(daybook, place, path, { range: ["main~2"] });
+  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
+  const response = await receive(request(JSON.stringify(told([shas[0]!, shas[1]!], shas[1]!))));
+  assert.deepEqual(await response.json(), { commits: 1, known: 1, moves: 1 });
+  assert.equal(daybook.commit("commit 2").incomplete, "webhook");
+  const done = await imported(daybook, place, path);
+  assert.deepEqual(done.commits, { new: 1, completed: 1, known: 1 });
+  assert.deepEqual(daybook.of("commits.commit.completed").map(({ data }) => [data.sha, data.parents, data.files]), [[
+    shas[1],
+    [shas[0]],
+    1,
+  ]]);
+  assert.equal((await imported(daybook, place, path)).events, 0);
+});
+
+Deno.test("a webhook that overtakes an import does not stop it", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("hello", commit({ message: "commit 1", files: { f: "x\n" } }));
+  await place.git("hello", ["remote", "add", "origin", "https://github.com/octo-org/hello"]);
+  const id = await place.git("hello", ["rev-parse", "main"]);
+  const daybook = new SmallDaybook();
+  const told = translatePush(push({ after: id, commits: [{ ...push().commits[0], id }] }), { by: BY });
+  assert.ok(told.is === "push");
+  daybook.before = async () => {
+    daybook.before = () => {};
+    await daybook.ingest(told.incoming);
+  };
+  const done = await importGit(daybook, { path, by: BY, clock: systemClock, env: place.env });
+  assert.ok(done.ok, JSON.stringify(done));
+  assert.deepEqual([done.commits.new, done.commits.completed], [0, 1]);
+});
