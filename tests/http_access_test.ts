@@ -62,7 +62,7 @@ Deno.test("only probes, the way in and, where configured, checkpoints are open w
       return Promise.resolve();
     }, options).then(() => found.sort());
   };
-  const always = ["GET /livez", "GET /login", "GET /readyz", "POST /login", "POST /logout"];
+  const always = ["GET /favicon.ico", "GET /livez", "GET /login", "GET /readyz", "POST /login", "POST /logout"];
   assert.deepEqual(await open({}), always);
   assert.deepEqual(await open({ openCheckpoint: true }), ["GET /checkpoint", ...always].sort());
 });

@@ -311,7 +311,7 @@ const tagOf = (path: string): string => {
   if (/^\/(events|follow)/.test(path)) return "history";
   if (/^\/(checkpoint|tile|proofs)/.test(path)) return "proof";
   if (/^\/(views|commands)/.test(path)) return "views";
-  return /^\/(login|logout|live|docs.*|)$/.test(path) ? "pages" : "operations";
+  return /^\/(login|logout|live|favicon.ico|docs.*|)$/.test(path) ? "pages" : "operations";
 };
 
 const operationId = (said: string): string =>

@@ -5,6 +5,7 @@ import { follow, listEvents, oneEvent } from "./events.ts";
 import { ingest } from "./ingest.ts";
 import { checkpoint, livez, metrics, readyz } from "./probes.ts";
 import { openapiDocument } from "./openapi.ts";
+import { icon } from "./pages/layout.tsx";
 import { login, loginPage, logout } from "./pages/login.tsx";
 import { live, statusPage } from "./pages/status.tsx";
 import type { Route } from "./route.ts";
@@ -78,6 +79,7 @@ export const routeTable = (options: TableOptions): readonly Route[] => [
     about: "The status page's parts as they change, as Server-Sent Events.",
     handle: live,
   },
+  { method: "GET", path: "/favicon.ico", needs: "nothing", about: "The icon.", handle: icon },
   { method: "GET", path: "/login", needs: "nothing", about: "The form to sign in with.", handle: loginPage },
   { method: "POST", path: "/login", needs: "nothing", about: "A session for a token.", handle: login },
   { method: "POST", path: "/logout", needs: "nothing", about: "Ends the session.", handle: logout },

@@ -19,11 +19,11 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-// Three entries in a book; inline, so that no request is needed for it.
-const ICON = "data:image/svg+xml," + encodeURIComponent(
+/** Three entries in a book; inline in our pages, and under `/favicon.ico` for what a browser shows of its own. */
+export const ICON =
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect x="2" y="1" width="12" height="14" rx="2" fill="#2d5d8f"/>` +
-    `<path d="M5 5h6M5 8h6M5 11h4" stroke="#fff" stroke-width="1.4" stroke-linecap="round"/></svg>`,
-);
+  `<path d="M5 5h6M5 8h6M5 11h4" stroke="#fff" stroke-width="1.4" stroke-linecap="round"/></svg>`;
+const ICON_URL = `data:image/svg+xml,${encodeURIComponent(ICON)}`;
 
 export interface PageProps {
   readonly title: string;
@@ -37,7 +37,7 @@ export const Page = ({ title, live, children }: PageProps) => (
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <title>{title}</title>
-      <link rel="icon" href={ICON} />
+      <link rel="icon" href={ICON_URL} />
       <style dangerouslySetInnerHTML={{ __html: css }} />
       {live && (
         <noscript>
@@ -73,3 +73,13 @@ export const page = (
   body: { toString(): string },
   more?: Record<string, string>,
 ): Response => new Response(`<!doctype html>${body}`, { status, headers: { ...pageHeaders(exchange), ...more } });
+
+export const icon = (exchange: Pick<Exchange, "id">): Response =>
+  new Response(ICON, {
+    headers: {
+      "content-type": "image/svg+xml",
+      "cache-control": "public, max-age=86400",
+      "x-content-type-options": "nosniff",
+      "x-request-id": exchange.id,
+    },
+  });

@@ -85,7 +85,7 @@ const Figures = ({ status, rate }: Glance) => (
       <dd>
         {status.checkpoint ? number.format(status.checkpoint.size) : "none yet"}
         <small class="mono" title={status.checkpoint?.root}>
-          {status.checkpoint ? status.checkpoint.root.slice(0, 16) + "…" : "nothing signed"}
+          {status.checkpoint ? status.checkpoint.root.slice(0, 12) + "…" : "nothing signed"}
         </small>
       </dd>
     </div>

@@ -1,0 +1,95 @@
+/** The pages as a person meets them: a real server, a real browser. */
+import assert from "node:assert/strict";
+import { noBrowser, withBrowser } from "./browser_given.ts";
+import { type Started, withStarted } from "./browser_server.ts";
+
+const missing = noBrowser();
+const inBrowser = (name: string, test: () => Promise<void>): void =>
+  Deno.test(name, async () => {
+    if (missing !== undefined) return console.log(`skipped: ${missing}`);
+    await test();
+  });
+
+const send = async ({ url, token }: Started, id: string): Promise<void> => {
+  const response = await fetch(`${url}/events`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents+json" },
+    body: JSON.stringify({ specversion: "1.0", id, source: "urn:browser", type: "browser.visit.made", data: { id } }),
+  });
+  assert.equal(response.status, 201, await response.text());
+};
+
+const DESK = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844, dark: true };
+
+inBrowser(
+  "a person signs in, sees the tree of health, and sees an event come in by itself",
+  () =>
+    withStarted(async (started) => {
+      const { url, token } = started;
+      await send(started, "before");
+      for (const size of [DESK, PHONE]) {
+        await withBrowser(url, size, async ({ page, context, complaints, strangers }) => {
+          await page.goto(`${url}/`);
+          assert.equal(new URL(page.url()).pathname, "/login");
+          // The browser itself tells of the answer 401; nothing else may complain.
+          await page.fill("#token", "dbk_wrong");
+          await page.click("button");
+          await page.getByRole("alert").waitFor();
+          assert.ok(complaints.splice(0).every((complaint) => complaint.includes("401")));
+          await page.fill("#token", token);
+          await page.click("button");
+          await page.locator(".tree .node").first().waitFor();
+          assert.ok(await page.locator(".tree .node").count() > 3);
+          await page.locator("#lamp", { hasText: "live" }).waitFor();
+          const id = `live-${size.width}`;
+          assert.equal(await page.locator("tr.fresh").count(), 0);
+          await send(started, id);
+          await page.locator("tr.fresh", { hasText: "browser.visit.made" }).first().waitFor({ timeout: 5_000 });
+          const [cookie] = await context.cookies();
+          assert.deepEqual([cookie!.name, cookie!.httpOnly, cookie!.sameSite], ["daybook_session", true, "Strict"]);
+          const overflow = await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+          );
+          assert.equal(overflow, 0, `the page is ${overflow} px wider than the screen`);
+          await page.locator("tr td.position a").first().click();
+          assert.match(await page.locator("body").innerText(), /browser\.visit\.made/);
+          await page.goto(url);
+          await page.getByRole("button", { name: "Sign out" }).click();
+          await page.locator("#token").waitFor();
+          await page.goto(url);
+          assert.equal(new URL(page.url()).pathname, "/login");
+          assert.deepEqual([complaints, strangers], [[], []]);
+        });
+      }
+    }),
+);
+
+inBrowser("the page is whole without scripts", () =>
+  withStarted(async (started) => {
+    await send(started, "before");
+    await withBrowser(started.url, { ...DESK, scripts: false }, async ({ page, complaints, strangers }) => {
+      await page.goto(started.url);
+      await page.fill("#token", started.token);
+      await page.click("button");
+      const text = await page.locator("body").innerText();
+      for (const said of ["Health", "Views", "Last events", "browser.visit.made", "audit.trail"]) {
+        assert.ok(text.includes(said), said);
+      }
+      assert.equal(await page.locator("#lamp").innerText(), "as of now");
+      assert.deepEqual([complaints, strangers], [[], []]);
+    });
+  }));
+
+inBrowser("the documentation draws itself with nothing from elsewhere", () =>
+  withStarted(async (started) => {
+    await withBrowser(started.url, DESK, async ({ page, complaints, strangers }) => {
+      await page.goto(`${started.url}/docs`);
+      await page.fill("#token", started.token);
+      await page.click("button");
+      await page.locator(".opblock").first().waitFor();
+      assert.equal(new URL(page.url()).pathname, "/docs");
+      assert.ok(await page.locator(".opblock").count() > 15);
+      assert.deepEqual([complaints, strangers], [[], []]);
+    });
+  }));
