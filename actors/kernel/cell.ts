@@ -52,11 +52,16 @@ export class AskFailed extends Error {
 
 /** A message with somebody waiting for the answer. */
 class Asked<M> extends Waiting {
-  message: M | undefined;
+  message: M | undefined = undefined;
   settled = false;
+  /** Under the wheel of deadlines; most answers come sooner than that is needed. */
+  wheeled = false;
+  /** The one asked before it since the last drain. */
+  previous: Asked<M> | undefined = undefined;
+
   constructor(
-    private readonly cell: string,
-    private readonly deadlines: Deadlines,
+    readonly cell: Cell<M>,
+    readonly deadline: Millis,
     private readonly resolve: (value: never) => void,
     private readonly reject: (cause: unknown) => void,
   ) {
@@ -66,15 +71,15 @@ class Asked<M> extends Waiting {
   reply(value: unknown): void {
     if (this.settled) return;
     this.settled = true;
-    this.deadlines.lift(this);
+    if (this.wheeled) this.cell.lift(this);
     this.resolve(value as never);
   }
 
   fail(reason: AskFailure): void {
     if (this.settled) return;
     this.settled = true;
-    this.deadlines.lift(this);
-    this.reject(new AskFailed(reason, this.cell));
+    if (this.wheeled) this.cell.lift(this);
+    this.reject(new AskFailed(reason, this.cell.id));
   }
 
   override expire(): void {
@@ -102,7 +107,7 @@ export class Cell<M> implements Child {
   /** The message whose handling waits for something. */
   private handling: M | Asked<M> | undefined;
   /** Asked since the last drain; those answered in it need no deadline. */
-  private asked: { readonly ask: Asked<M>; readonly deadline: Millis }[] = [];
+  private asked: Asked<M> | undefined;
   private exit: PromiseWithResolvers<void> | undefined;
   private cancelLapse = () => {};
 
@@ -134,12 +139,19 @@ export class Cell<M> implements Child {
    */
   ask<R>(make: (reply: (value: R) => void) => M, deadline: Millis = CELL.ask_ms): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const ask = new Asked<M>(this.id, this.world.deadlines, resolve, reject);
+      const ask = new Asked<M>(this, deadline, resolve, reject);
       ask.message = make((value) => ask.reply(value));
       if (!this.accept(ask)) return;
-      if (this.state === "running" && this.handling === undefined) this.asked.push({ ask, deadline });
-      else this.world.deadlines.set(ask, deadline);
+      if (this.state === "running" && this.handling === undefined) {
+        ask.previous = this.asked;
+        this.asked = ask;
+      } else this.setDeadline(ask);
     });
+  }
+
+  /** @internal */
+  lift(ask: Waiting): void {
+    this.world.deadlines.lift(ask);
   }
 
   /** Calls once, when the present run ends; at once when it does not run. The answer takes it back. */
@@ -208,7 +220,7 @@ export class Cell<M> implements Child {
       }
     }
     turns.left -= handled;
-    if (this.asked.length > 0) this.setDeadlines();
+    if (this.asked !== undefined) this.setDeadlines();
     if (this.handling !== undefined) return;
     if (mailbox.size > 0) {
       this.scheduled = true;
@@ -222,8 +234,19 @@ export class Cell<M> implements Child {
   };
 
   private setDeadlines(): void {
-    for (const { ask, deadline } of this.asked) if (!ask.settled) this.world.deadlines.set(ask, deadline);
-    this.asked = [];
+    let ask = this.asked;
+    this.asked = undefined;
+    while (ask !== undefined) {
+      const { previous }: Asked<M> = ask;
+      ask.previous = undefined;
+      if (!ask.settled) this.setDeadline(ask);
+      ask = previous;
+    }
+  }
+
+  private setDeadline(ask: Asked<M>): void {
+    ask.wheeled = true;
+    this.world.deadlines.set(ask, ask.deadline);
   }
 
   private stop(): void {
