@@ -367,9 +367,10 @@ export const commitsHotspots: Projection<HotspotRow, CommitFact> = {
     const path = key.slice(repository.length + 1);
     const file = files.get(path);
     if (!file) return left.has(path) ? undefined : row;
-    if (file.status !== "R" || file.old_path === undefined) return touched(row, file, event);
+    const own = left.has(path) ? commitsHotspots.initial : row;
+    if (file.status !== "R" || file.old_path === undefined) return touched(own, file, event);
     const before = read(`${repository}/${file.old_path}`) ?? commitsHotspots.initial;
-    return touched(left.has(path) ? before : sum(before, row), file, event);
+    return touched(sum(before, own), file, event);
   },
 };
 
