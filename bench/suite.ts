@@ -1,0 +1,293 @@
+/**
+ * The comparisons: each row does the same work with Daybook and with its baseline, in one process, in turns. `compare.ts` prints
+ * them, the `*_bench.ts` files run them under `deno bench`.
+ */
+import { type AnyProjection } from "../projections/projection.ts";
+import { CachedRows } from "../actors/kernel/project_rows.ts";
+import { SqliteViews } from "../adapters/sqlite/views.ts";
+import { folder } from "../projections/fold.ts";
+import type { StreamId } from "../events/event.ts";
+import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
+import { type Bench, counted, entryText, openBench, quiet, readingEvent, visitEvent, write } from "./rig.ts";
+
+/** Work done and the time it took. */
+export interface Measured {
+  readonly units: number;
+  readonly ms: number;
+  /** 95th percentile of one operation, ms, where it is told. */
+  readonly p95?: number;
+}
+
+export interface Stand {
+  ours(): Promise<Measured>;
+  baseline(): Promise<Measured>;
+  close(): Promise<void>;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly group: "append" | "replay" | "ask" | "project";
+  readonly against: string;
+  readonly unit: string;
+  /** What the project holds itself to: ours to the baseline. */
+  readonly must?: number;
+  readonly aim?: number;
+  open(): Promise<Stand>;
+}
+
+const timed = async (work: () => number | Promise<number>): Promise<Measured> => {
+  const began = performance.now();
+  const units = await work();
+  return { units, ms: performance.now() - began };
+};
+
+const percentile95 = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length * 0.95)]!;
+
+interface Pair {
+  readonly bench: Bench;
+  readonly table: SqliteTable;
+}
+
+const paired = async (
+  ours: (pair: Pair) => Promise<Measured>,
+  baseline: (pair: Pair) => Promise<Measured>,
+): Promise<Stand> => {
+  const bench = await openBench();
+  const pair = { bench, table: new SqliteTable(`${bench.dir}/a.db`) };
+  return {
+    async ours() {
+      const measured = await ours(pair);
+      await quiet(bench);
+      return measured;
+    },
+    baseline: () => baseline(pair),
+    async close() {
+      pair.table.close();
+      await bench.close();
+    },
+  };
+};
+
+let placed = 0;
+const rowsOneByOne = (events: number) => ({ table }: Pair): Promise<Measured> => {
+  const latencies: number[] = [];
+  return timed(() => {
+    for (let i = 0; i < events; i++) {
+      const began = performance.now();
+      table.append(entryText(`bench/${i % 256}`, placed++));
+      latencies.push(performance.now() - began);
+    }
+    return events;
+  }).then((measured) => ({ ...measured, p95: percentile95(latencies) }));
+};
+
+const writers = (count: number, each: number, exact = false) => async ({ bench }: Pair): Promise<Measured> => {
+  const latencies: number[] = [];
+  const measured = await timed(() => write(bench.daybook, count, each, exact, latencies));
+  return { ...measured, p95: percentile95(latencies) };
+};
+
+const A = "node:sqlite, WAL, FULL, a row per event";
+
+export const suite: readonly Row[] = [
+  {
+    name: "append, 1 writer",
+    group: "append",
+    against: A,
+    unit: "events",
+    must: 0.42,
+    aim: 0.55,
+    open: () => paired(writers(1, 1_500), rowsOneByOne(1_500)),
+  },
+  {
+    name: "append, 64 writers",
+    group: "append",
+    against: A,
+    unit: "events",
+    must: 11,
+    aim: 17,
+    open: () => paired(writers(64, 400), rowsOneByOne(1_500)),
+  },
+  {
+    name: "append, 256 writers, exact revisions",
+    group: "append",
+    against: A,
+    unit: "events",
+    must: 20,
+    aim: 32,
+    open: () => paired(writers(256, 200, true), rowsOneByOne(1_500)),
+  },
+  {
+    name: "append, batches of 500",
+    group: "append",
+    against: "the same in batches of 500",
+    unit: "events",
+    must: 1.2,
+    aim: 1.8,
+    open: () =>
+      paired(
+        ({ bench }) =>
+          timed(async () => {
+            for (let b = 0; b < 100; b++) {
+              await bench.daybook.append({
+                events: Array.from({ length: 500 }, (_, i) => readingEvent(`bench/${i % 8}`)),
+              });
+            }
+            return 50_000;
+          }),
+        ({ table }) =>
+          timed(() => {
+            for (let b = 0; b < 100; b++) {
+              table.appendMany(Array.from({ length: 500 }, (_, i) => entryText(`bench/${i % 8}`, placed++)));
+            }
+            return 50_000;
+          }),
+      ),
+  },
+  {
+    name: "append, three sealed fields",
+    group: "append",
+    against: "the same without",
+    unit: "events",
+    must: 0.3,
+    aim: 0.5,
+    open: () => {
+      const run = (event: typeof readingEvent) => ({ bench }: Pair) =>
+        timed(async () => {
+          await Promise.all(Array.from({ length: 256 }, async (_, w) => {
+            for (let i = 0; i < 80; i++) await bench.daybook.append({ events: [event(`bench/${w}`)] });
+          }));
+          return 256 * 80;
+        });
+      return paired(run(visitEvent), run(readingEvent));
+    },
+  },
+  {
+    name: "replay through a counting fold",
+    group: "replay",
+    against: "reading A in order",
+    unit: "events",
+    must: 2,
+    aim: 3,
+    open: async () => {
+      const events = 200_000;
+      const bench = await openBench();
+      const table = new SqliteTable(`${bench.dir}/a.db`);
+      for (let n = 0; n < events; n += 500) {
+        await bench.daybook.append({ events: Array.from({ length: 500 }, (_, i) => readingEvent(`bench/${i % 64}`)) });
+        table.appendMany(Array.from({ length: 500 }, (_, i) => entryText(`bench/${i % 64}`, n + i)));
+      }
+      await quiet(bench);
+      return {
+        ours: () =>
+          timed(() => {
+            const sums = new Map<string, number>();
+            let seen = 0;
+            for (const batch of bench.daybook.log.read({})) {
+              for (const { type } of batch) sums.set(type, (sums.get(type) ?? 0) + 1);
+              seen += batch.length;
+            }
+            return seen;
+          }),
+        baseline: () =>
+          timed(() => {
+            const sums = new Map<string, number>();
+            let seen = 0;
+            for (const { type } of table.read()) {
+              sums.set(type, (sums.get(type) ?? 0) + 1);
+              seen++;
+            }
+            return seen;
+          }),
+        async close() {
+          table.close();
+          await bench.close();
+        },
+      };
+    },
+  },
+  {
+    name: "command through an entity, 256 entities",
+    group: "ask",
+    against: "append, 256 writers",
+    unit: "commands",
+    must: 0.5,
+    aim: 0.7,
+    open: () =>
+      paired(
+        ({ bench }) =>
+          timed(async () => {
+            const by = { authtype: "system", authid: "bench" } as const;
+            await Promise.all(Array.from({ length: 256 }, async (_, e) => {
+              for (let i = 0; i < 120; i++) {
+                const outcome = await bench.daybook.ask({
+                  type: "bench.counter.raise",
+                  id: `c${e}`,
+                  data: { by: i, unit: "celsius" },
+                  by,
+                });
+                if (outcome.is !== "accepted") throw new Error(JSON.stringify(outcome));
+              }
+            }));
+            return 256 * 120;
+          }),
+        writers(256, 120, true),
+      ),
+  },
+  {
+    name: "a view: rows counted by key",
+    group: "project",
+    against: "an upsert per event by hand",
+    unit: "events",
+    open: async () => {
+      const events = 50_000;
+      const bench = await openBench();
+      for (let n = 0; n < events; n += 500) {
+        await bench.daybook.append({
+          events: Array.from({ length: 500 }, (_, i) => readingEvent(`bench/${i % 500}` as StreamId)),
+        });
+      }
+      await quiet(bench);
+      let round = 0;
+      return {
+        ours: () =>
+          timed(async () => {
+            const dir = `${bench.dir}/views${round++}`;
+            await Deno.mkdir(dir);
+            const views = new SqliteViews({ path: dir });
+            const done = foldAll(bench, views, counted as AnyProjection);
+            views.close();
+            return done;
+          }),
+        baseline: () =>
+          timed(() => {
+            const counts = new SqliteCounts(`${bench.dir}/counts${round++}.db`);
+            counts.fold(keysOf(bench));
+            counts.close();
+            return events;
+          }),
+        close: () => bench.close(),
+      };
+    },
+  },
+];
+
+function* keysOf({ daybook }: Bench): Iterable<{ readonly key: string }> {
+  for (const batch of daybook.log.read({})) for (const { stream } of batch) yield { key: stream };
+}
+
+/** The whole log into one view, as the runner does it: rows and cursor in transactions of a thousand events. */
+const foldAll = ({ daybook }: Bench, views: SqliteViews, projection: AnyProjection): number => {
+  const store = views.open(projection);
+  const rows = new CachedRows(store, 4_000);
+  const fold = folder(projection, rows);
+  let seen = 0;
+  for (const batch of daybook.log.read({})) {
+    for (const event of batch) {
+      fold(event);
+      if (++seen % 1_000 === 0) store.commit(rows.take(), event.position + 1);
+    }
+  }
+  store.commit(rows.take(), daybook.log.size);
+  return seen;
+};
