@@ -123,6 +123,7 @@ Deno.test("an empty log, one at rest and one that was cut off are backed up, and
     assert.equal((await backupLog({ log: at, destination: `${dir}/rest`, verify, created })).size, 12);
     assert.deepEqual(names(`${dir}/data`), ["log.db"]);
     const open = new Tampered(at);
+    open.run("pragma journal_mode = wal");
     open.run("update kv set version = version + 1");
     await Deno.mkdir(`${dir}/cut`);
     for (const suffix of ["", "-wal"]) await Deno.copyFile(at + suffix, `${dir}/cut/log.db${suffix}`);

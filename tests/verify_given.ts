@@ -48,16 +48,22 @@ export interface Making {
   readonly appends: readonly number[];
   readonly streams?: number;
   readonly signed?: boolean;
+  /** Events of a segment of the index; then it closes only when the index reaches as far as it can. */
+  readonly segmentEvents?: number;
   /** Called between the appends with how many events there are. */
   readonly between?: (size: number) => Promise<void>;
 }
 
-export const makeLog = async (path: string, { appends, streams, signed = true, between }: Making): Promise<Made> => {
+export const makeLog = async (
+  path: string,
+  { appends, streams, signed = true, segmentEvents, between }: Making,
+): Promise<Made> => {
   const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
     clock: systemClock,
     background: inlineBackground(store, systemClock),
+    ...(segmentEvents ? { segmentEvents } : {}),
     ...(signed ? { signer: { origin: signer.name, sign: (size, root) => signer.checkpoint(size, root) } } : {}),
   });
   for (const count of appends) {
@@ -65,6 +71,10 @@ export const makeLog = async (path: string, { appends, streams, signed = true, b
     const answer = await log.append({ events: Array.from({ length: count }, (_, i) => event(from + i, streams)) });
     if (!answer.ok) throw new Error(JSON.stringify(answer));
     await between?.(log.size);
+  }
+  // The newest generation stays open.
+  while (segmentEvents && log.index.manifest.until + 2 * segmentEvents < log.size) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const checkpoint = signed ? await log.checkpoint(log.size) : undefined;
   await log.close();
@@ -82,6 +92,8 @@ export class Tampered {
 
   constructor(readonly path: string) {
     this.db = new DatabaseSync(path);
+    this.run("pragma synchronous = off");
+    this.run("pragma journal_mode = memory");
   }
 
   close(): void {

@@ -175,6 +175,18 @@ Deno.test("logs of many sizes and shapes are found sound, with the root the writ
   });
 });
 
+Deno.test("a log whose index has segments of several levels is found sound", async () => {
+  await temporary(async (dir) => {
+    const appends = new Array<number>(20).fill(100);
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends, streams: 11, segmentEvents: 64 });
+    const report = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([report.failures, report.anchored], [[], size]);
+    const file = new Tampered(path);
+    assert.match(file.text("manifest"), /"level":1/);
+    file.close();
+  });
+});
+
 Deno.test("without a key a sound log agrees with itself and nothing is anchored; what is kept elsewhere anchors", async () => {
   await temporary(async (dir) => {
     const notes: string[] = [];
@@ -272,14 +284,24 @@ Deno.test("nothing is left in the folder by looking, and a file at rest, cut off
 
     // As kill -9 leaves it: everything since the last checkpointing of SQLite is only in the -wal.
     const open = new Tampered(rest.path);
+    open.run("pragma journal_mode = wal");
     open.run("update kv set version = version + 1 where k = (select min(k) from kv)");
     for (const suffix of ["", "-wal", "-shm"]) await Deno.copyFile(`${rest.path}${suffix}`, `${dir}/cut.db${suffix}`);
     for (const suffix of ["", "-wal"]) await Deno.copyFile(`${rest.path}${suffix}`, `${dir}/copied.db${suffix}`);
     open.close();
     assert.ok(Deno.statSync(`${dir}/cut.db-wal`).size > 0);
+    // As a crash leaves it while the file is taken out of WAL mode: half changed, and a journal that takes it back.
+    const other = new Tampered(rest.path);
+    other.run("pragma journal_mode = delete");
+    other.run("pragma cache_size = 1");
+    other.run("begin immediate");
+    other.run("update kv set v = zeroblob(length(v))");
+    for (const suffix of ["", "-journal"]) await Deno.copyFile(`${rest.path}${suffix}`, `${dir}/half.db${suffix}`);
+    other.run("rollback");
+    other.close();
     const before = names();
     const bytes = before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64());
-    for (const name of ["cut.db", "copied.db"]) {
+    for (const name of ["cut.db", "copied.db", "half.db"]) {
       const report = await verifyLog({ path: `${dir}/${name}`, key: signer.vkey });
       assert.deepEqual([report.ok, report.size], [true, 20], name);
     }

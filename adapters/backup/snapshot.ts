@@ -62,6 +62,8 @@ const copied = async (from: string, to: string): Promise<boolean> => {
   }
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   if (wal) await copyFile(`${from}-wal`, `${to}-wal`);
+  // Cut off while it was closed: the journal takes back what was half done.
+  if (await statOf(`${from}-journal`)) await copyFile(`${from}-journal`, `${to}-journal`);
   const after = await statOf(from);
   return after?.size === before.size && after.mtimeMs === before.mtimeMs &&
     (await statOf(`${from}-wal`))?.size === wal?.size;

@@ -7,6 +7,7 @@
  * | nothing             | closed cleanly; nobody has it open      | `immutable`: no locks, no files; watched for a change |
  * | `-wal` and `-shm`   | a writer is at work, or was cut off     | `readonly_shm`: its memory is read, not written       |
  * | `-wal`, no `-shm`   | copied without it after a writer was cut off | as a copy in a scratch folder, where SQLite recovers |
+ * | `-journal`          | cut off while it was closed             | likewise                                              |
  *
  * The parameters are only understood in a URL, and Deno lets a URL through only where all reading is allowed. With permission for
  * the folder alone SQLite opens it as it likes: it may leave an empty `-wal` and a `-shm` there, and where it cannot, the copy is left.
@@ -70,6 +71,7 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
   if (!file) throw new LogFault("io", `Cannot read ${path}: there is no such file`);
   const wal = await about(`${path}-wal`);
   const shm = await about(`${path}-shm`);
+  if ((await about(`${path}-journal`))?.bytes) return await openCopy(path, ["-journal"], scratch);
   if (!wal || (wal.bytes === 0 && !shm)) {
     const db = connect(path, "immutable");
     if (db) {
@@ -81,18 +83,19 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
     }
   }
   const db = wal && !shm ? undefined : (shm && connect(path, "readonly_shm")) ?? connectPlainly(path);
-  if (!db) return await openCopy(path, wal !== undefined, scratch);
+  if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
   return { db, unchanged: () => Promise.resolve(true), close: () => Promise.resolve(db.close()) };
 };
 
-const openCopy = async (path: string, wal: boolean, scratch: string): Promise<LogFile> => {
+const openCopy = async (path: string, beside: readonly string[], scratch: string): Promise<LogFile> => {
   const dir = await mkdtemp(join(scratch, "daybook-verify-"));
   const clear = () => rm(dir, { recursive: true, force: true });
   try {
     const copy = join(dir, "log.db");
     await copyFile(path, copy);
-    if (wal) await copyFile(`${path}-wal`, `${copy}-wal`);
-    const db = new DatabaseSync(copy, { readOnly: true });
+    for (const suffix of beside) await copyFile(path + suffix, copy + suffix);
+    // Not read-only, so that SQLite can put in order what was cut off.
+    const db = new DatabaseSync(copy);
     return {
       db,
       unchanged: () => Promise.resolve(true),

@@ -12,6 +12,7 @@ import { type Failure, Failures, shown } from "./failures.ts";
 import { openLogFile } from "./file.ts";
 import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
+import { IndexCheck } from "./index_check.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";
 import { Rows } from "./rows.ts";
 import { leafHash, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
@@ -137,6 +138,9 @@ class Verification {
   private subtrees: readonly Subtree[] | undefined;
   private frontierAt = -1;
   private history!: History;
+  private index!: IndexCheck;
+  /** First position whose entry could not be read. */
+  private lost = Infinity;
   /** Position behind the last block; where it is not known, the next block says. */
   private next: number | undefined = 0;
   private end = 0;
@@ -167,6 +171,7 @@ class Verification {
     this.frontierAt = claims.frontier?.size ?? -1;
     const total = this.total();
     this.history = new History(this.failures, total, this.options.namesMax);
+    this.index = new IndexCheck(this.rows, this.failures, total);
     this.passSize(0);
     if (!this.stop) await this.walk(total);
     this.history.settle((visit) => this.again(visit));
@@ -271,15 +276,19 @@ class Verification {
     for (let i = 0; i < block.count; i++) {
       const entry = block.entry(i);
       this.entryBytes += entry.length;
-      this.tree.add(leafHash(entry));
+      const leaf = leafHash(entry);
+      this.tree.add(leaf);
       this.passSize(block.first + i + 1);
       const event = events[i];
-      if (!event) this.history.lose(block.first + i);
-      else {this.history.add(
-          event,
-          streams[i] || streamFingerprint(event.stream),
-          nameFingerprint(event.source, event.id),
-        );}
+      if (!event) {
+        this.lost = Math.min(this.lost, block.first + i);
+        this.history.lose(block.first + i);
+        continue;
+      }
+      const stream = streams[i] || streamFingerprint(event.stream);
+      const name = nameFingerprint(event.source, event.id);
+      this.history.add(event, stream, name);
+      this.index.add(event, block.first, stream, name, leaf);
     }
   }
 
@@ -359,6 +368,7 @@ class Verification {
       this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
     }
     this.judgeFrontier(claims, firstBad);
+    this.index.judge(Math.min(this.lost, this.tree.size), this.end);
     return reportOf(this.failures, {
       size: this.tree.size,
       tree: this.tree,

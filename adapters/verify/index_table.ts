@@ -1,0 +1,111 @@
+/**
+ * A table of the index as it lies on its pages: rows of little-endian doubles in the order of their first two columns; beside them the
+ * first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is held against the rows themselves.
+ */
+import type { Rows } from "./rows.ts";
+
+export interface Extent {
+  readonly start: number;
+  readonly pages: number;
+}
+
+export interface TableShape {
+  readonly columns: number;
+  readonly rows: number;
+  readonly body: Extent;
+  readonly fence: Extent;
+  readonly filter?: Extent;
+}
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isExtent = (value: unknown): value is Extent => {
+  const extent = value as Partial<Extent> | null | undefined;
+  return typeof extent === "object" && isWhole(extent?.start) && isWhole(extent?.pages);
+};
+
+export const isTable = (value: unknown, columns: number): value is TableShape => {
+  const table = value as Partial<TableShape> | null | undefined;
+  return typeof table === "object" && table?.columns === columns && isWhole(table.rows) && isExtent(table.body) &&
+    isExtent(table.fence) && (table.filter === undefined || isExtent(table.filter));
+};
+
+/** Why a table is not one. */
+export class IndexFault extends Error {
+  override readonly name = "IndexFault";
+}
+
+const page = (rows: Rows, number: number): Uint8Array => {
+  const bytes = rows.get("index", number);
+  if (!(bytes instanceof Uint8Array)) {
+    throw new IndexFault(`page ${number} ${bytes === undefined ? "is not there" : `is ${bytes}`}`);
+  }
+  return bytes;
+};
+export { page as readPage };
+
+const doubles = (bytes: Uint8Array): Float64Array => {
+  if (bytes.length % 8 !== 0) throw new IndexFault(`${bytes.length} bytes are not doubles`);
+  return new Float64Array(bytes.slice().buffer);
+};
+
+const whole = (rows: Rows, { start, pages }: Extent): Uint8Array => {
+  const parts = Array.from({ length: Math.min(pages, 1_000_000) }, (_, i) => page(rows, start + i));
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+};
+
+const BLOCK_WORDS = 16;
+const PROBES = 6;
+
+/** Whether the filter lets a key through that is there; a filter that does not hides it. */
+const passes = (words: Uint32Array, key: number): boolean => {
+  const low = key >>> 0;
+  const base = Math.floor((low / 0x1_0000_0000) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
+  let mix = Math.imul(low ^ (key / 0x1_0000_0000), 0x9e3779b1);
+  for (let probe = 0; probe < PROBES; probe++) {
+    mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
+    if ((words[base + (mix >>> 28)]! >>> ((mix >>> 23) & 31) & 1) === 0) return false;
+  }
+  return true;
+};
+
+/** Calls with each row, as a page and where the row begins in it. Throws `IndexFault` where the table is not what a look-up needs. */
+export const readTable = (rows: Rows, table: TableShape, visit: (page: Float64Array, at: number) => void): void => {
+  const { columns, body } = table;
+  const fence = doubles(whole(rows, table.fence));
+  if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
+  const filter = table.filter && whole(rows, table.filter);
+  const words = filter && new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2);
+  let count = 0;
+  let key = -1;
+  let second = -1;
+  for (let p = 0; p < body.pages; p++) {
+    const values = doubles(page(rows, body.start + p));
+    if (values.length === 0 || values.length % columns !== 0) {
+      throw new IndexFault(`page ${body.start + p} does not hold whole rows`);
+    }
+    if (values[0] !== fence[p]) throw new IndexFault(`page ${body.start + p} does not begin with its first key`);
+    for (let at = 0; at < values.length; at += columns) {
+      const next = values[at]!;
+      const beside = values[at + 1]!;
+      for (let c = 0; c < columns; c++) {
+        if (!isWhole(values[at + c])) throw new IndexFault(`page ${body.start + p} holds other than whole numbers`);
+      }
+      if (!(next > key || (next === key && beside > second))) {
+        throw new IndexFault(`page ${body.start + p} is not in order`);
+      }
+      if (words && !passes(words, next)) throw new IndexFault(`the filter hides a row of page ${body.start + p}`);
+      key = next;
+      second = beside;
+      count++;
+      visit(values, at);
+    }
+  }
+  if (count !== table.rows) throw new IndexFault(`${count} rows, not ${table.rows}`);
+};

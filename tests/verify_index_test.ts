@@ -1,0 +1,118 @@
+/** The index is derived from the blocks, and the verifier holds it against them. */
+import assert from "node:assert/strict";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
+
+interface Table {
+  rows: number;
+  body: { start: number; pages: number };
+  fence: { start: number; pages: number };
+  filter?: { start: number; pages: number };
+}
+interface Manifest {
+  until: number;
+  segments: { from: number; until: number; ids: Table; streams: Table; terms: Table }[];
+}
+
+type Tampering = (file: Tampered, manifest: Manifest, below: (n: number) => number) => void;
+
+const doubles = (file: Tampered, page: number) => new Float64Array(file.get("index", page).slice().buffer);
+const put = (file: Tampered, page: number, values: Float64Array) =>
+  file.put(new Uint8Array(values.buffer), "index", page);
+const editManifest = (edit: (manifest: Manifest) => void): Tampering => (file, manifest) => {
+  edit(manifest);
+  file.put(JSON.stringify(manifest), "manifest");
+};
+const editRow =
+  (name: "ids" | "streams" | "terms", columns: number, column: number, by: number): Tampering =>
+  (file, { segments }, below) => {
+    const { body } = segments[0]![name];
+    const page = body.start + below(body.pages);
+    const values = doubles(file, page);
+    values[below(values.length / columns) * columns + column]! += by;
+    put(file, page, values);
+  };
+/** A page of entries that lie in the index once more: it holds text. */
+const gathered = (file: Tampered, { segments }: Manifest): number => {
+  for (let page = 0; page < segments[0]!.ids.body.start; page++) {
+    if (file.text("index", page).startsWith("[{")) return page;
+  }
+  throw new Error("nothing was gathered");
+};
+
+const TAMPERINGS: Record<string, Tampering> = {
+  "a position in ids": editRow("ids", 2, 1, 1),
+  "a name in ids": editRow("ids", 2, 0, 0.5),
+  "a position in streams": editRow("streams", 5, 1, 1),
+  "a revision in streams": editRow("streams", 5, 2, 1),
+  "a count in streams": editRow("streams", 5, 3, 1e15),
+  "a place in streams": editRow("streams", 5, 4, 2 ** 32),
+  "a block in terms": editRow("terms", 2, 1, 1),
+  "a first key": (file, { segments }) => {
+    const { fence } = segments[0]!.ids;
+    const values = doubles(file, fence.start);
+    values[values.length - 1]!++;
+    put(file, fence.start, values);
+  },
+  "a filter of nothing": (file, { segments }) => {
+    const { start } = segments[0]!.ids.filter!;
+    file.put(new Uint8Array(file.get("index", start).length), "index", start);
+  },
+  "a page gone": (file, { segments }) => file.delete("index", segments[0]!.terms.body.start),
+  "a page cut": (file, { segments }) =>
+    file.put(file.get("index", segments[0]!.ids.body.start).subarray(0, 801), "index", segments[0]!.ids.body.start),
+  "rows taken out, and counted": (file, manifest) => {
+    const { ids } = manifest.segments[0]!;
+    const page = ids.body.start + ids.body.pages - 1;
+    const values = doubles(file, page);
+    put(file, page, values.slice(0, -2));
+    ids.rows--;
+    file.put(JSON.stringify(manifest), "manifest");
+  },
+  "another text in a copy": (file, manifest) => {
+    const page = gathered(file, manifest);
+    file.put(file.text("index", page).replace('"text":"text', '"text":"tect'), "index", page);
+  },
+  "another revision in a copy": (file, manifest) => {
+    const page = gathered(file, manifest);
+    file.put(file.text("index", page).replace(/"revision":(\d)/g, '"revision":9'), "index", page);
+  },
+  "a copy that is no JSON": (file, manifest) => {
+    const page = gathered(file, manifest);
+    file.put(file.text("index", page).replace("{", "["), "index", page);
+  },
+  "a segment left out": editManifest((manifest) => manifest.segments.shift()),
+  "tables left out": editManifest((manifest) => Reflect.deleteProperty(manifest.segments[0]!, "terms")),
+  "a manifest of nothing": (file) => file.put("nothing", "manifest"),
+};
+
+Deno.test("an index that says anything else than the blocks is found", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const appends = [...new Array<number>(8).fill(700), 1];
+    const { path, size, root } = await makeLog(`${dir}/log.db`, { appends, streams: 50, segmentEvents: 2_000 });
+    const sound = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([sound.failures, sound.size, sound.root, sound.streams], [[], size, root, 50]);
+    for (const [i, [name, tampering]] of Object.entries(TAMPERINGS).entries()) {
+      const random = chance(i);
+      const copy = `${dir}/tampered.db`;
+      await Deno.copyFile(path, copy);
+      const file = new Tampered(copy);
+      tampering(file, JSON.parse(file.text("manifest")), (n) => Math.floor(random() * n));
+      file.close();
+      const report = await verifyLog({ path: copy, key: signer.vkey });
+      assert.deepEqual(report.failures.map(({ kind, position }) => [kind, position]), [["index", 0]], name);
+      assert.equal(report.anchored, size, "the entries are as they were");
+    }
+    const file = new Tampered(path);
+    const from = file.blocks().at(-30)!;
+    for (const first of file.blocks()) if (first >= from) file.delete("log", first);
+    file.forget();
+    file.close();
+    // No checkpoint tells any more that the tail was cut, but the index had seen it.
+    const { failures } = await verifyLog({ path });
+    assert.deepEqual(failures.map(({ kind, position }) => [kind, position]), [["truncated", from]]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
