@@ -4,8 +4,10 @@
  * This file is the library's entry and the only one that wires: it opens stores, reads the environment and hands every part
  * what it needs. `openDaybook` gives the whole system to a program that embeds it; run as a program, it is the command line.
  */
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { actors } from "./actors/mod.ts";
-import type { Daybook } from "./actors/kernel/daybook.ts";
+import type { Daybook, Issue } from "./actors/kernel/daybook.ts";
 import { Entities } from "./actors/kernel/entities.ts";
 import { type Projections, Projector } from "./actors/kernel/project.ts";
 import { feedOf } from "./actors/kernel/project_feed.ts";
@@ -13,17 +15,52 @@ import { FactRecorder } from "./actors/kernel/recorder.ts";
 import { Supervisor } from "./actors/kernel/supervisor.ts";
 import { System } from "./actors/kernel/system.ts";
 import type { World } from "./actors/kernel/world.ts";
+import { type Grants, Usage } from "./adapters/cli/call.ts";
+import { ENVIRONMENT } from "./adapters/cli/grants.ts";
+import { commandLine } from "./adapters/cli/main.ts";
+import { connect } from "./adapters/cli/remote.ts";
+import type { GitImport, Io, Runtime, ServeOptions, Serving, Tokens as TokenStore } from "./adapters/cli/runtime.ts";
+import { ImportFault } from "./adapters/cli/runtime.ts";
+import { sealedEdge } from "./adapters/cli/sealed_edge.ts";
+import { inFolderOf, type Settings } from "./adapters/cli/settings.ts";
+import { terminal } from "./adapters/cli/terminal.ts";
+import { backupLog } from "./adapters/backup/backup.ts";
+import { restoreLog } from "./adapters/backup/restore.ts";
+import type { GitImported, GitImportFailed } from "./adapters/git/import.ts";
+import { importSample } from "./adapters/git/sample.ts";
+import { translatePush } from "./adapters/github/push.ts";
+import { pushReceiver } from "./adapters/github/receive.ts";
+import { recordPush } from "./adapters/github/record.ts";
+import type { Access, Grant } from "./adapters/http/access.ts";
+import type { Route } from "./adapters/http/route.ts";
+import type { Server } from "./adapters/http/server.ts";
 import { inlineBackground, workerBackground } from "./adapters/kv/background.ts";
+import { FolderReader } from "./adapters/kv/folder_reader.ts";
 import { FolderLock } from "./adapters/kv/lock.ts";
 import { KvLog } from "./adapters/kv/log.ts";
 import { KvStore } from "./adapters/kv/store.ts";
-import { type Keys, openKeys } from "./adapters/keys/keys.ts";
+import { copyKeys, forgetBeyond } from "./adapters/keys/copy.ts";
+import { type Bearer, type Keys, openKeys, type Scope } from "./adapters/keys/keys.ts";
 import { MemoryStore } from "./adapters/memory/store.ts";
+import {
+  argumentsOf,
+  generationOf,
+  GENERATIONS_MAX,
+  granted,
+  onOrphaned,
+  type Permissions,
+  reexecute,
+} from "./adapters/process/reexec.ts";
 import { SqliteViews } from "./adapters/sqlite/views.ts";
+import { verifyLog } from "./adapters/verify/verify.ts";
 import { systemClock, systemHash, systemRandom } from "./adapters/system/world.ts";
-import { type Config, parseConfig } from "./config/config.ts";
+import { type Config, type Override, parseConfig, problemText, type SecretReference } from "./config/config.ts";
+import { type Catalogue, catalogue, type Domain } from "./events/catalogue.ts";
 import { events } from "./events/mod.ts";
-import { LogFault } from "./events/log.ts";
+import type { Actor } from "./actors/types.ts";
+import type { AnyProjection } from "./projections/projection.ts";
+import { parseIJson } from "./events/canonical.ts";
+import { LIMITS, LogFault } from "./events/log.ts";
 import { projections } from "./projections/mod.ts";
 
 export const VERSION = "0.1.0";
@@ -37,6 +74,10 @@ export interface OpenOptions {
   readonly data?: string;
   /** As `parseConfig` gives it. Default: every default. */
   readonly config?: Config;
+  /** Domains, deciders and views of the embedding program, beside those of Daybook. */
+  readonly domains?: readonly Domain[];
+  readonly actors?: readonly Actor[];
+  readonly projections?: readonly AnyProjection[];
   /** Told of what an operator should know, one line each. Default: nobody. */
   readonly report?: (line: string) => void;
 }
@@ -59,6 +100,11 @@ interface Opened {
 const openSystem = async (options: OpenOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
   const config = options.config ?? defaults();
+  const catalogues: Catalogues = {
+    events: catalogue(...events.domains, ...options.domains ?? []),
+    actors: [...actors, ...options.actors ?? []],
+    projections: [...projections, ...options.projections ?? []],
+  };
   const closing = new AsyncDisposableStack();
   try {
     const memory = data === MEMORY;
@@ -66,8 +112,8 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
       await makeFolder(data);
       closing.adopt(await FolderLock.take(`${data}/${FILES.lock}`), (lock) => lock.release());
     }
-    const keys = closing.adopt(await openKeysOf(data, config, report), (keys) => keys.close());
-    const log = await openLog(data, config, keys, report);
+    const keys = closing.adopt(await openKeysOf(data, config, catalogues.events, report), (keys) => keys.close());
+    const log = await openLog(data, config, keys, catalogues.events, report);
     closing.defer(() => log.close());
     refuseShorter(log, keys);
     const views = closing.adopt(
@@ -77,7 +123,7 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
       }),
       (views) => views.close(),
     );
-    const daybook = start({ log, keys, views, config, closing, durable: !memory });
+    const daybook = start({ ...catalogues, log, keys, views, config, closing, durable: !memory });
     return { daybook, keys, config };
   } catch (error) {
     await closing.disposeAsync();
@@ -85,7 +131,13 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
   }
 };
 
-interface Stores {
+interface Catalogues {
+  readonly events: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly projections: readonly AnyProjection[];
+}
+
+interface Stores extends Catalogues {
   readonly log: KvLog;
   readonly keys: Keys;
   readonly views: SqliteViews;
@@ -95,7 +147,7 @@ interface Stores {
 }
 
 /** Starts everything that is supervised. */
-const start = ({ log, keys, views, config, closing, durable }: Stores): Daybook => {
+const start = ({ events, actors, projections, log, keys, views, config, closing, durable }: Stores): Daybook => {
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
@@ -189,12 +241,17 @@ const makeFolder = async (data: string): Promise<void> => {
   }
 };
 
-const openKeysOf = async (data: string, config: Config, report: (line: string) => void): Promise<Keys> => {
+const openKeysOf = async (
+  data: string,
+  config: Config,
+  catalogue: Catalogue,
+  report: (line: string) => void,
+): Promise<Keys> => {
   const sealed = new Set(config.ingest.sealed_sources);
   return openKeys({
     path: data === MEMORY ? MEMORY : `${data}/${FILES.keys}`,
     clock: systemClock,
-    catalogue: events,
+    catalogue,
     existing: data !== MEMORY && await exists(`${data}/${FILES.log}`),
     ...(config.log.origin === null ? {} : { origin: config.log.origin }),
     ...(sealed.size > 0 ? { whole: (source: string) => sealed.has(source) } : {}),
@@ -202,13 +259,19 @@ const openKeysOf = async (data: string, config: Config, report: (line: string) =
   });
 };
 
-const openLog = async (data: string, config: Config, keys: Keys, report: (line: string) => void): Promise<KvLog> => {
+const openLog = async (
+  data: string,
+  config: Config,
+  keys: Keys,
+  catalogue: Catalogue,
+  report: (line: string) => void,
+): Promise<KvLog> => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
   const store = memory ? new MemoryStore() : await KvStore.open(path, { clock: systemClock, random: systemRandom });
   const { signer } = keys.logKey;
   return await KvLog.open(store, {
-    catalogue: events,
+    catalogue,
     clock: systemClock,
     background: memory ? inlineBackground(store, systemClock) : workerBackground(path, systemClock),
     signer: {
@@ -248,3 +311,324 @@ const exists = async (path: string): Promise<boolean> => {
     throw error;
   }
 };
+
+// — the command line —
+
+/** A file of the program itself. */
+const inHouse = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Reads and checks a configuration; a file that was named must be there, the default one need not. */
+const settingsOf = async (named: string | undefined, overrides: readonly Override[]): Promise<Settings> => {
+  const file = named ?? inHouse("config/daybook.yaml");
+  const text = await Deno.readTextFile(file).catch((error) => {
+    if (named === undefined && error instanceof Deno.errors.NotFound) return "";
+    throw new Usage(`cannot read the configuration: ${error.message}`);
+  });
+  const parsed = parseConfig(text, file, Deno.env.toObject(), overrides);
+  if (parsed.ok) return { config: parsed.config, file };
+  throw new Usage(parsed.problems.map(problemText).join("; "));
+};
+
+/** What `serve` needs of what `open` made. */
+const systems = new WeakMap<Daybook, Opened>();
+
+const runtimeOf = (io: Io): Runtime => ({
+  io,
+  clock: systemClock,
+  version: VERSION,
+  quit: (code) => Deno.exit(code),
+  async open(data, settings) {
+    const { config } = settings ?? await settingsOf(undefined, []);
+    const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`) });
+    systems.set(opened.daybook, opened);
+    return opened.daybook;
+  },
+  serve: (daybook, options) => serve(systems.get(daybook)!, options, io),
+  remote: connect,
+  async reader(data) {
+    const path = `${data}/${FILES.log}`;
+    if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+    return new FolderReader(path, { catalogue: events });
+  },
+  views: async (data) => await exists(`${data}/views.db`) ? new SqliteViews({ path: data, readOnly: true }) : undefined,
+  scratch: () => Promise.resolve(new SqliteViews({ path: MEMORY })),
+  async edge(data) {
+    // A folder may come without its keys: then everything personal stays sealed.
+    if (!await exists(`${data}/${FILES.keys}`)) return sealedEdge;
+    const keys = openKeys({ path: `${data}/${FILES.keys}`, clock: systemClock, catalogue: events, readOnly: true });
+    const { sealer } = keys;
+    return {
+      unseal: (value) => sealer.unseal(value),
+      redact: (value) => sealer.redact(value),
+      close: () => keys.close(),
+    };
+  },
+  projections: () => Promise.resolve(projections),
+  tokens: tokensOf,
+  importGit: gitImport,
+  importPush,
+  importSample: async (target) =>
+    gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock })),
+  verifierKey: (data) => withKeys(data, (keys) => keys.logKey.signer.vkey),
+  async verify(data, { key, against }, progress) {
+    // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
+    const known = await withKeys(data, ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }));
+    return await verifyLog({
+      path: `${data}/${FILES.log}`,
+      key,
+      folderKey: known?.key,
+      against: [
+        ...against.map((kept) => ({ ...kept, elsewhere: true })),
+        ...(known?.newest
+          ? [{ name: "the newest checkpoint in the key database", text: known.newest, elsewhere: false }]
+          : []),
+      ],
+      progress,
+    });
+  },
+  async backup(data, destination, { passphrase }, progress) {
+    const log = new FolderReader(`${data}/${FILES.log}`, { catalogue: events });
+    const checkpoint = (await log.checkpoint())?.note;
+    await log.close();
+    return await backupLog({
+      log: `${data}/${FILES.log}`,
+      destination,
+      verify: (path, options) => verifyLog({ path, ...options }),
+      created: new Date().toISOString(),
+      checkpoint,
+      ...(passphrase === undefined ? {} : { keys: { passphrase, export: () => Promise.resolve(copyKeys(data)) } }),
+      progress,
+    });
+  },
+  async restore(source, data, { passphrase, against }, progress) {
+    const known = against.map(({ name, text }) => {
+      const [origin, size, root] = text.split("\n");
+      return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
+    });
+    const { shorter_than, ...restored } = await restoreLog({
+      source,
+      data,
+      name: FILES.log,
+      verify: (path, options) => verifyLog({ path, ...options }),
+      ...(passphrase === undefined ? {} : { passphrase }),
+      async importKeys(folder, files) {
+        for (const [name, bytes] of Object.entries(files)) {
+          await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
+        }
+        const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events });
+        forgetBeyond(folder, log.size);
+        await log.close();
+      },
+      known,
+      progress,
+    });
+    return { ...restored, ...(shorter_than ? { shorterThan: shorter_than } : {}) };
+  },
+});
+
+/** Asks the keys of a folder something, without writing them; undefined where there are none. */
+const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
+  const path = `${data}/${FILES.keys}`;
+  if (!await exists(path)) return undefined;
+  const keys = openKeys({ path, clock: systemClock, catalogue: events, readOnly: true });
+  try {
+    return ask(keys);
+  } finally {
+    keys.close();
+  }
+};
+
+const importPush: Runtime["importPush"] = async (target, body) => {
+  const push = translatePush(parseIJson(body, LIMITS.data_depth_max), { by: OPERATOR.principal });
+  if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
+  const because = (issues: readonly Issue[]) =>
+    issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
+  if (push.is === "invalid") throw new ImportFault("usage", because(push.issues));
+  const done = await recordPush(target, push, OPERATOR.principal);
+  if (done.is === "refused") throw new ImportFault("usage", done.because);
+  if (done.is === "unavailable") throw new ImportFault("io", "it could not be recorded now; import it again");
+  const { commits, known, moves, rejected } = done;
+  return { commits, known, moves, ...(rejected ? { note: `${rejected.code}: ${rejected.because}` } : {}) };
+};
+
+const tokensOf = async (data: string): Promise<TokenStore> => {
+  const path = `${data}/${FILES.keys}`;
+  await makeFolder(data);
+  const keys = openKeys({
+    path,
+    clock: systemClock,
+    catalogue: events,
+    existing: await exists(`${data}/${FILES.log}`),
+  });
+  const { tokens } = keys;
+  return {
+    create({ name, scopes, expires }) {
+      const ends = expires === undefined ? undefined : Date.parse(expires);
+      const { token, id } = tokens.create(name, scopes as readonly Scope[], ends);
+      return Promise.resolve({ token, record: tokens.list().find((made) => made.id === id)! });
+    },
+    list: () => Promise.resolve(tokens.list()),
+    revoke: (id) => Promise.resolve(tokens.revoke(id)),
+    close: () => Promise.resolve(keys.close()),
+  };
+};
+
+const grantOf = (bearer: Bearer | undefined): Grant | undefined =>
+  bearer &&
+  { id: bearer.authid, scopes: [...bearer.scopes], principal: { authtype: bearer.authtype, authid: bearer.authid } };
+
+const accessOf = ({ tokens }: Keys): Access => ({
+  check: (token) => grantOf(tokens.check(token)),
+  login(token) {
+    const bearer = tokens.check(token);
+    return bearer && tokens.createSession(bearer.authid).cookie;
+  },
+  session: (cookie) => grantOf(tokens.checkSession(cookie)),
+  logout: (cookie) => void tokens.endSession(cookie),
+});
+
+/** Whoever can open the folder's socket is the operator. */
+const OPERATOR: Grant = { id: "operator", scopes: ["admin"], principal: { authtype: "user", authid: "operator" } };
+
+const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
+  const { createServer } = await import("./adapters/http/server.ts");
+  const { server: stated } = settings.config;
+  const status: Route = {
+    method: "GET",
+    path: "/status",
+    needs: "admin",
+    about: "State, size, health and projections, as the command line shows them.",
+    handle: () => Response.json(daybook.status()),
+  };
+  const tls = await tlsOf(settings);
+  const server = createServer({
+    daybook,
+    access: accessOf(keys),
+    clock: systemClock,
+    random: systemRandom,
+    rate: stated.rate,
+    bodyBytesMax: stated.body_bytes_max,
+    deadlineMs: stated.deadline_ms,
+    openCheckpoint: stated.public_checkpoint,
+    hosts: stated.hosts,
+    ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
+    routes: [status, ...await webhooksOf(daybook, settings)],
+    report: ({ request, error }) =>
+      io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
+  });
+  try {
+    const { url } = server.listen({ hostname: stated.host, port: stated.port, tls });
+    if (data !== MEMORY) await listenInside(server, `${data}/${FILES.socket}`);
+    const first = keys.tokens.first();
+    return { url, ...(first ? { firstToken: first.token } : {}), stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};
+
+/** Receivers of webhooks: each only with its secret, which is what lets its sender in. */
+const webhooksOf = async (daybook: Daybook, settings: Settings): Promise<readonly Route[]> => {
+  const reference = settings.config.github.webhook_secret;
+  if (!settings.config.start.webhooks || reference === null) return [];
+  const secret = (await secretOf(settings, reference))?.trim();
+  if (!secret) throw new Usage("the configuration points at a webhook secret that is not there");
+  const receive = pushReceiver({ target: daybook, secret, by: { authtype: "system", authid: "github" } });
+  return [{
+    method: "POST",
+    path: "/webhooks/github",
+    needs: "nothing",
+    about: "Pushes as GitHub posts them, signed with the secret of the configuration.",
+    handle: ({ request }) => receive(request),
+  }];
+};
+
+/** The socket of a process that died is still there; the lock says that it is ours to take away. */
+const listenInside = async (server: Server, path: string): Promise<void> => {
+  if (await exists(path)) await Deno.remove(path);
+  server.listenUnix(path, OPERATOR);
+};
+
+const tlsOf = async (settings: Settings): Promise<{ readonly cert: string; readonly key: string } | undefined> => {
+  const { certificate, key } = settings.config.server.tls;
+  if (certificate === null || key === null) return undefined;
+  return {
+    cert: await Deno.readTextFile(inFolderOf(settings.file, certificate)),
+    key: (await secretOf(settings, key))!,
+  };
+};
+
+const secretOf = async ({ file }: Settings, secret: SecretReference): Promise<string | undefined> =>
+  "env" in secret ? Deno.env.get(secret.env) : await Deno.readTextFile(inFolderOf(file, secret.file));
+
+const GIT_KINDS: Readonly<Partial<Record<GitImportFailed["code"], ImportFault["kind"]>>> = {
+  git_missing: "no_git",
+  no_such_folder: "usage",
+  not_a_repository: "not_a_repository",
+  unknown_range: "usage",
+};
+
+const gitImport: Runtime["importGit"] = async (target, path, { name, range }, progress) => {
+  const { importGit } = await import("./adapters/git/import.ts");
+  const done = await importGit(target, {
+    path,
+    by: OPERATOR.principal,
+    clock: systemClock,
+    ...(name === undefined ? {} : { source: name }),
+    ...(range === undefined ? {} : { range: range.split(/\s+/) }),
+    progress: ({ doing, done, total }) => doing === "listing" || progress({ done, total, unit: doing }),
+  });
+  if (!done.ok) throw new ImportFault(GIT_KINDS[done.code] ?? "io", `${done.message}. ${done.advice}`);
+  return gitImportOf(done);
+};
+
+const gitImportOf = (done: GitImported): GitImport => {
+  return {
+    stream: done.stream,
+    commits: done.commits.new,
+    events: done.events,
+    duplicates: done.commits.known,
+    branches: done.branches.total,
+    shallow: done.shallow,
+    empty: done.empty,
+    problems: [
+      ...done.branches.rejected.map((why) => `branch ${why}`),
+      ...done.unreadable.map(({ sha, why }) => `commit ${sha} was left out: ${why}`),
+    ],
+  };
+};
+
+const main = async (): Promise<number> => {
+  const io = terminal((name) => Deno.env.get(name));
+  const { generation, typed } = generationOf(Deno.args);
+  // Whoever started us for its own sake and died meant us to end, too.
+  if (generation > 0) onOrphaned(() => io.stop() || Deno.exit(3));
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    io.err(
+      `daybook: this should not have happened: ${
+        event.reason instanceof Error ? event.reason.message : event.reason
+      }\n`,
+    );
+    Deno.exit(3);
+  });
+  const permissionsOf = (grants: Grants): Permissions => ({ ...grants, env: [...ENVIRONMENT, ...grants.env] });
+  const again = (grants: Grants, args: readonly string[]) =>
+    reexecute(
+      argumentsOf(import.meta.url, args, {
+        permissions: permissionsOf(grants),
+        generation: generation + 1,
+        self: Deno.execPath(),
+      }),
+    );
+  return await commandLine(typed, {
+    io,
+    place: { data: resolve(".daybook"), version: VERSION },
+    house: { config: inHouse("config"), own: ["actors", "adapters", "events", "projections"].map(inHouse) },
+    settings: settingsOf,
+    permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },
+    runtime: () => Promise.resolve(runtimeOf(io)),
+  });
+};
+
+if (import.meta.main) Deno.exit(await main());

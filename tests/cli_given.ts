@@ -23,7 +23,7 @@ export interface Typed {
 
 export interface Stage extends Given {
   /** Replace any part of the world. */
-  readonly runtime: Partial<Runtime>;
+  readonly runtime: { -readonly [P in keyof Runtime]?: Runtime[P] };
   readonly io: Partial<Io>;
   readonly world: Partial<World>;
   /** Path → content; what was written is here too. */
@@ -46,6 +46,7 @@ export const readerOf = (log: Daybook["log"]): Reader => ({
   indexed: 0,
   read: (range) => log.read(range),
   find: (source, id) => log.find(source, id),
+  head: (stream) => log.head(stream),
   entry: (position) => log.entry(position),
   positionAt: (time) => log.positionAt(time),
   checkpoint: () => log.checkpoint(),
@@ -60,7 +61,7 @@ export const givenStage = (): Stage => {
   const files = new Map<string, string>();
   const tokens: Token[] = [];
   const env: Record<string, string> = {};
-  const runtime: Partial<Runtime> = {};
+  const runtime: Stage["runtime"] = {};
   const io: Partial<Io> = {};
   const world: Partial<World> = {};
   const reader = readerOf(log);
@@ -187,7 +188,8 @@ const fakeRuntime = (
         close: () => Promise.resolve(),
       }),
     importGit: none("importGit"),
-    githubPush: none("githubPush"),
+    importPush: none("importPush"),
+    verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     importSample: none("importSample"),
     verify: none("verify"),
     backup: none("backup"),

@@ -283,7 +283,7 @@ Deno.test("verify prints the report, exits with 1 when anything is wrong, and sa
   const { out } = await stage.type("verify", "--against", "kept.txt");
   assert.match(out, /the log is intact\nroot +cm9vdA==\nanchored +up to 7 of 9 events; 2 are newer/);
   assert.match(out, /self-consistent, key not authenticated \(give --key/);
-  assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: ["the note"] }]);
+  assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: [{ name: "kept.txt", text: "the note" }] }]);
   stage.runtime.verify = () =>
     Promise.resolve({ ...report, ok: false, failures: [{ position: 4, kind: "leaf", expected: "a", found: "b" }] });
   const bad = await stage.type("verify", "--key", "k");

@@ -13,7 +13,7 @@ const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () 
 const DESIGNED = "start demo import status view events send verify replay explain export backup restore token".split(
   " ",
 );
-const house = { config: "/house/config", own: ["/house/worker.ts"] };
+const house = { config: "/house/config", own: ["/house/source"] };
 
 const grants = (...args: string[]): Grants => {
   const parsed = parse(args, place);
@@ -174,7 +174,6 @@ Deno.test("commands that read ask for no way to write but the socket", () => {
     assert.deepEqual(asked.read, [
       "/here/.daybook",
       "/house/config",
-      "/house/worker.ts",
       "/here/.daybook/control.sock",
     ]);
   }
@@ -187,11 +186,11 @@ Deno.test("each command asks for exactly what was typed", () => {
   assert.ok(!grants("import", "github", "-").read.some((path) => path.endsWith("-")));
   assert.deepEqual(grants("export", "--out", "a.ndjson").write, ["/here/a.ndjson", "/here/.daybook/control.sock"]);
   assert.ok(grants("verify", "--against", "a", "--against", "/b").read.includes("/b"));
-  assert.deepEqual(grants("backup", "/mnt/b").write, ["/mnt/b", "/here/.daybook/control.sock"]);
+  assert.deepEqual(grants("backup", "/mnt/b").write, ["/mnt", "/here/.daybook/control.sock"]);
   assert.ok(grants("send", "a.b.c", "id", "@move.json").read.includes("/here/move.json"));
   assert.deepEqual(grants("start").net, ["127.0.0.1:7373", "unix:/here/.daybook/control.sock", "control.invalid"]);
   assert.deepEqual(grants("start", "--data", ":memory:"), {
-    read: ["/house/config", "/house/worker.ts"],
+    read: ["/house/config", "/house/source"],
     write: [],
     net: ["127.0.0.1:7373"],
     run: [],

@@ -25,10 +25,11 @@ export const ENVIRONMENT = ["NO_COLOR", "INIT_CWD", "DAYBOOK_*"] as const;
 export const SOCKET_HOST = "control.invalid";
 export const socketOf = (data: string): string => join(data, "control.sock");
 
-/** What of the program itself is read while it runs; absolute. */
+/** What of the program itself is read while it runs; absolute paths. */
 export interface House {
   /** The folder of the default configuration. */
   readonly config: string;
+  /** Its source: a worker's modules are read when it starts. Only who opens the log as its writer has workers. */
   readonly own: readonly string[];
 }
 
@@ -42,7 +43,7 @@ export const grantsOf = (
   const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
   const config = settings ? [settings.file] : [];
   return {
-    read: [...new Set([...read, house.config, ...config, ...house.own, ...socket])],
+    read: [...new Set([...read, house.config, ...config, ...(spec.opens ? house.own : []), ...socket])],
     write: [...new Set([...write, ...socket])],
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,

@@ -9,8 +9,10 @@ import type { Remote } from "./runtime.ts";
 import { SOCKET_HOST, socketOf } from "./grants.ts";
 
 const BASE = `http://${SOCKET_HOST}`;
-// A request body has at most 1 MiB (DESIGN section 7); what is more goes as several requests, each all or none.
-const BODY_BYTES_MAX = 1_000_000;
+// An append has at most 720,000 bytes of entries (DESIGN section 4), which have headers of ours too; what is more goes as
+// several requests, each all or none.
+const BODY_BYTES_MAX = 600_000;
+const HEADER_BYTES = 500;
 const EVENTS_MAX = 1_000;
 
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
@@ -117,7 +119,7 @@ function* bodiesOf(events: readonly Incoming[]): Iterable<{ readonly body: strin
   for (const event of events) {
     const { extensions, ...attributes } = event;
     const text = JSON.stringify({ specversion: "1.0", ...attributes, ...extensions });
-    const bytes = utf8.encode(text).length + 1;
+    const bytes = utf8.encode(text).length + HEADER_BYTES;
     if (texts.length > 0 && (length + bytes > BODY_BYTES_MAX || texts.length === EVENTS_MAX)) {
       yield { body: `[${texts.join(",")}]`, count: texts.length };
       [texts, length] = [[], 0];

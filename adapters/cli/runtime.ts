@@ -55,7 +55,7 @@ export class OutputClosed extends Error {
 
 /** The log of a folder, read-only: never the writer's memory, never a byte written; `size` grows while another process appends. */
 export interface Reader
-  extends Pick<EventLog, "size" | "read" | "find" | "entry" | "positionAt" | "checkpoint" | "close"> {
+  extends Pick<EventLog, "size" | "read" | "find" | "head" | "entry" | "positionAt" | "checkpoint" | "close"> {
   /** Position up to which the index is complete. */
   readonly indexed: number;
   /** Bytes of the log on disk. */
@@ -108,8 +108,10 @@ export interface Remote {
   close(): void;
 }
 
-/** Whom an importer hands its findings to: our own daybook, or the process that has the folder. */
-export type Target = Pick<Daybook, "ingest" | "ask">;
+/** Whom an importer hands its findings to: our own daybook, or the process that has the folder; what is known already it looks up itself. */
+export interface Target extends Pick<Daybook, "ingest" | "ask"> {
+  readonly log: Pick<EventLog, "find" | "read" | "head">;
+}
 
 export interface ServeOptions {
   readonly data: string;
@@ -138,6 +140,16 @@ export interface GitImport {
   readonly problems: readonly string[];
 }
 
+/** Outcome of one body of `import github`. */
+export interface PushImport {
+  readonly commits: number;
+  readonly known: number;
+  /** Branch moves. */
+  readonly moves: number;
+  /** Why there was nothing to record, or what the domain refused. */
+  readonly note?: string;
+}
+
 /** Why an import could not be done; `usage` means that what was asked for is not there. */
 export class ImportFault extends Error {
   override readonly name = "ImportFault";
@@ -163,11 +175,22 @@ export interface VerifyReport {
   }[];
 }
 
+/** A checkpoint that was kept elsewhere. */
+export interface Kept {
+  readonly name: string;
+  readonly text: string;
+}
+
 export interface BackupReport {
   readonly size: number;
   readonly root: string;
   readonly bytes: number;
   readonly keys: boolean;
+}
+
+export interface RestoreReport extends BackupReport {
+  /** A checkpoint kept elsewhere that covers more than what was restored. */
+  readonly shorterThan?: { readonly name: string; readonly size: number };
 }
 
 export interface Runtime {
@@ -198,13 +221,15 @@ export interface Runtime {
     options: { readonly name?: string; readonly range?: string },
     progress: OnProgress,
   ): Promise<GitImport>;
-  /** What a push webhook of GitHub tells, as events to ingest. `ImportFault` when the body is not one. */
-  githubPush(body: string): Promise<readonly Incoming[]>;
+  /** One body of GitHub's push webhook. `ImportFault` when it is none, or says what cannot be. */
+  importPush(target: Target, body: string): Promise<PushImport>;
   /** A small repository out of the program itself, for machines without git or without a repository. */
   importSample(target: Target): Promise<GitImport>;
+  /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */
+  verifierKey(data: string): Promise<string | undefined>;
   verify(
     data: string,
-    options: { readonly key?: string; readonly against: readonly string[] },
+    options: { readonly key?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
   ): Promise<VerifyReport>;
   backup(
@@ -216,9 +241,9 @@ export interface Runtime {
   restore(
     source: string,
     data: string,
-    options: { readonly passphrase?: string },
+    options: { readonly passphrase?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
-  ): Promise<BackupReport>;
+  ): Promise<RestoreReport>;
 }
 
 export type { Event, Millis };

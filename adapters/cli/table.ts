@@ -2,11 +2,14 @@
  * Every command there is: what it is called, what it takes, an example, what it may touch, and where its code is. Help,
  * parsing, permissions and tests are derived from this table; the code is loaded when its command is called.
  */
+import { dirname } from "node:path";
 import type { Call, Grants, Run } from "./call.ts";
 import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { address, files, HOST, PORT, reads, writes } from "./grants.ts";
+
+// A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
 
 export interface CommandSpec {
   /** One or two words. */
@@ -20,6 +23,8 @@ export interface CommandSpec {
   readonly examples: readonly string[];
   /** Whether `--data :memory:` makes sense. */
   readonly memory?: true;
+  /** Whether it may open the log as its writer. */
+  readonly opens?: true;
   /** Whether what it needs depends on the configuration. */
   readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
@@ -31,6 +36,7 @@ const PERSONAL = { flags: "--personal", about: "show personal values in plain te
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "start",
+    opens: true,
     about: "Serve the log and run all supervised actors, until SIGINT or SIGTERM",
     options: [
       { flags: "--host <address>", about: `address to listen on (default ${HOST})` },
@@ -54,6 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "demo",
+    opens: true,
     about: "See it work: import a git repository, follow it through actors and projections, verify and replay",
     args: [["[repository]", "folder of a git repository (default: the one you stand in)"]],
     options: [{ flags: "--range <revisions>", about: "only these commits, as git log takes them" }],
@@ -63,6 +70,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "import git",
+    opens: true,
     about: "Import the commits and branches of a git repository; may be repeated and resumed at any time",
     args: [["<path>", "folder of the repository"]],
     options: [
@@ -75,6 +83,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "import github",
+    opens: true,
     about: "Import GitHub push webhook bodies: a JSON file, or NDJSON with one body a line",
     args: [["<file>", "the bodies; - for standard input"]],
     examples: ["import github push.json", "import github - < pushes.ndjson"],
@@ -138,6 +147,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "send",
+    opens: true,
     about: "Send a command to an entity and tell what came of it",
     args: [["<type>", "command type, such as commits.branch.move"], ["<id>", "the entity, such as linux"], [
       "[json]",
@@ -229,8 +239,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       "backup /mnt/backup/whole --with-keys --passphrase-file ~/.daybook-passphrase",
     ],
     needs: (call) => {
-      const target = files(call, call.args[0]);
-      return { read: [call.data, ...target, ...files(call, text(call, "passphraseFile"))], write: [...target] };
+      const beside = files(call, call.args[0]).map((path) => dirname(path));
+      return { read: [call.data, ...beside, ...files(call, text(call, "passphraseFile"))], write: beside };
     },
     load: async () => (await import("./commands/backup.ts")).backup,
   },
@@ -238,15 +248,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "restore",
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
-    options: [{
-      flags: "--passphrase-file <file>",
-      about: "first line is the passphrase of the keys (else DAYBOOK_PASSPHRASE)",
-    }],
-    examples: ["restore /mnt/backup/2026-11-20 --data /var/lib/daybook"],
-    needs: (call) => ({
-      read: [call.data, ...files(call, call.args[0], text(call, "passphraseFile"))],
-      write: [call.data],
-    }),
+    options: [
+      {
+        flags: "--passphrase-file <file>",
+        about: "first line is the passphrase of the keys (else DAYBOOK_PASSPHRASE)",
+      },
+      {
+        flags: "--against <file>",
+        about: "a checkpoint kept elsewhere that the backup must agree with; may be repeated",
+        collect: true,
+      },
+    ],
+    examples: [
+      "restore /mnt/backup/2026-11-20 --data /var/lib/daybook",
+      "restore backup --data new --against kept/checkpoint.txt",
+    ],
+    needs: (call) => {
+      const given = files(call, call.args[0], text(call, "passphraseFile"), ...list(call, "against"));
+      return { read: [dirname(call.data), ...given], write: [dirname(call.data)] };
+    },
     load: async () => (await import("./commands/backup.ts")).restore,
   },
   {

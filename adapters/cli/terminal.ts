@@ -5,8 +5,11 @@ import { OutputClosed } from "./runtime.ts";
 const COLUMNS_DEFAULT = 80;
 const utf8 = new TextEncoder();
 
-/** `env` reads a variable; unset and not granted are the same to us. */
-export const terminal = (env: (name: string) => string | undefined): Io => {
+/**
+ * `env` reads a variable; unset and not granted are the same to us. `stop` does what a signal would; false when nobody listens.
+ */
+export const terminal = (env: (name: string) => string | undefined): Io & { stop(): boolean } => {
+  const stops = new Set<() => void>();
   const isTerminal = { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() };
   return {
     out(text) {
@@ -58,9 +61,15 @@ export const terminal = (env: (name: string) => string | undefined): Io => {
     onStop(call) {
       const signals = ["SIGINT", "SIGTERM"] as const;
       for (const signal of signals) Deno.addSignalListener(signal, call);
+      stops.add(call);
       return () => {
         for (const signal of signals) Deno.removeSignalListener(signal, call);
+        stops.delete(call);
       };
+    },
+    stop() {
+      for (const call of stops) call();
+      return stops.size > 0;
     },
   };
 };

@@ -1,9 +1,9 @@
 /** `backup` and `restore`. */
 import type { Call, Run } from "../call.ts";
-import { flag, pathOf, text, Usage } from "../call.ts";
+import { flag, list, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Io } from "../runtime.ts";
+import type { Io, RestoreReport } from "../runtime.ts";
 
 export const backup: Run = async (call, runtime) => {
   const { io, clock } = runtime;
@@ -43,15 +43,38 @@ export const restore: Run = async (call, runtime) => {
   const passphrase = await passphraseOf(call, io);
   const began = clock.monotonic();
   const progress = progressBar("restoring", { io, clock, quiet: call.json });
-  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, { passphrase }, progress.on);
+  const against = await Promise.all(
+    list(call, "against").map(async (path) => ({ name: path, text: await io.readText(pathOf(call, path)) })),
+  );
+  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, { passphrase, against }, progress.on);
   progress.end();
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);
-  else {io.out(
-      `${count(report.size)} events, ${bytes(report.bytes)}, verified, in ${call.data} after ${
-        duration(clock.monotonic() - began)
-      }\nroot ${report.root}\n`,
-    );}
+  else io.out(describeRestore(report, call.data, clock.monotonic() - began));
   return 0;
+};
+
+const describeRestore = (
+  { size, bytes: length, root, keys, shorterThan }: RestoreReport,
+  data: string,
+  elapsed: number,
+): string => {
+  const lines = [
+    `${count(size)} events, ${bytes(length)}, verified, in ${data} after ${duration(elapsed)}`,
+    `root ${root}`,
+  ];
+  lines.push(
+    keys
+      ? "with its keys"
+      : "without keys: it can be read and verified; to write it, put keys.db and root.key back beside it",
+  );
+  if (shorterThan) {
+    lines.push(
+      `it ends before ${shorterThan.name}, which covers ${
+        count(shorterThan.size)
+      } events: what came after is not in this backup`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
 };
 
 const passphraseOf = async (call: Call, io: Io): Promise<string | undefined> => {

@@ -39,12 +39,16 @@ export const exportEvents: Run = async (call, runtime) => {
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
     const whole = call.json && !sink;
     let [piece, events, length] = [whole ? `{"events":[` : "", 0, 0];
+    let last = -1;
     const utf8 = new TextDecoder();
     const entry = (event: Event): string =>
       edge ? JSON.stringify(edge.unseal(event)) : utf8.decode(reader.entry(event.position)!);
     try {
       for (const batch of reader.read(range)) {
         for (const event of batch) {
+          // An old shape may be read as several events; its entry is one.
+          if (event.position === last) continue;
+          last = event.position;
           const line = entry(event);
           piece += whole ? `${events > 0 ? "," : ""}\n${line}` : `${line}\n`;
           events++;

@@ -1,14 +1,31 @@
 /** `import git` and `import github`. */
-import type { Run } from "../call.ts";
+import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { count, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { GitImport, Runtime, Target } from "../runtime.ts";
 import { ImportFault } from "../runtime.ts";
 import { withWriter, type Writer } from "../writer.ts";
-import { OPERATOR } from "./send.ts";
 
-export const targetOf = (writer: Writer): Target => writer.is === "local" ? writer.daybook : writer.remote;
+/** Through a running server, what the log has already is read from the folder. */
+const withTarget = <T>(
+  call: Call,
+  runtime: Runtime,
+  work: (target: Target, writer: Writer) => Promise<T>,
+): Promise<T> =>
+  withWriter(call, runtime, async (writer) => {
+    if (writer.is === "local") return await work(writer.daybook, writer);
+    const { remote } = writer;
+    const log = await runtime.reader(call.data);
+    try {
+      return await work(
+        { ingest: (events, by) => remote.ingest(events, by), ask: (ask) => remote.ask(ask), log },
+        writer,
+      );
+    } finally {
+      await log.close();
+    }
+  });
 
 export const importGit: Run = async (call, runtime) => {
   const { io, clock } = runtime;
@@ -19,8 +36,8 @@ export const importGit: Run = async (call, runtime) => {
   }
   const began = clock.monotonic();
   const progress = progressBar("importing", { io, clock, quiet: call.json });
-  const done = await withWriter(call, runtime, async (writer) => {
-    const outcome = await runtime.importGit(targetOf(writer), path, { name, range: text(call, "range") }, progress.on);
+  const done = await withTarget(call, runtime, async (target, writer) => {
+    const outcome = await runtime.importGit(target, path, { name, range: text(call, "range") }, progress.on);
     progress.end();
     await caughtUp(writer, runtime);
     return outcome;
@@ -67,8 +84,6 @@ export const describeImport = (
   return `${lines.join("\n")}\n`;
 };
 
-const BATCH = 500;
-
 export const importGithub: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const file = call.args[0]!;
@@ -76,47 +91,32 @@ export const importGithub: Run = async (call, runtime) => {
   const began = clock.monotonic();
   const bodies = bodiesOf(content, file);
   const progress = progressBar("importing", { io, clock, quiet: call.json });
-  const sum = await withWriter(call, runtime, async (writer) => {
-    let [accepted, duplicates] = [0, 0];
+  const sum = await withTarget(call, runtime, async (target, writer) => {
+    const sum = { commits: 0, known: 0, moves: 0, notes: [] as string[] };
     for (const [i, body] of bodies.entries()) {
-      const events = await runtime.githubPush(body).catch((error) => {
-        if (error instanceof ImportFault) {
-          throw new ImportFault("usage", `${file}, body ${i + 1} of ${bodies.length}: ${error.message}`);
-        }
-        throw error;
+      const place = `${file}, body ${i + 1} of ${bodies.length}`;
+      const done = await runtime.importPush(target, body).catch((error) => {
+        throw error instanceof ImportFault ? new ImportFault(error.kind, `${place}: ${error.message}`) : error;
       });
-      for (let from = 0; from < events.length; from += BATCH) {
-        const taken = await targetOf(writer).ingest(events.slice(from, from + BATCH), OPERATOR);
-        if (!taken.ok) throw new ImportFault("usage", `${file}, body ${i + 1} of ${bodies.length}: ${refusal(taken)}`);
-        accepted += taken.accepted;
-        duplicates += taken.duplicates;
-      }
+      sum.commits += done.commits;
+      sum.known += done.known;
+      sum.moves += done.moves;
+      if (done.note !== undefined) sum.notes.push(`${place}: ${done.note}`);
       progress.on({ done: i + 1, total: bodies.length, unit: "bodies" });
     }
     progress.end();
     await caughtUp(writer, runtime);
-    return { accepted, duplicates };
+    return sum;
   });
   if (call.json) io.out(`${JSON.stringify({ ok: true, bodies: bodies.length, ...sum })}\n`);
-  else {io.out(
-      `${count(bodies.length)} bodies: ${count(sum.accepted)} new events, ${count(sum.duplicates)} known already, in ${
-        duration(clock.monotonic() - began)
-      }\n`,
-    );}
-  return 0;
-};
-
-export const refusal = (refused: Exclude<Awaited<ReturnType<Target["ingest"]>>, { ok: true }>): string => {
-  switch (refused.conflict) {
-    case "invalid":
-      return `event ${refused.index}: ${refused.code}: ${
-        refused.issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ")
-      }`;
-    case "id":
-      return `the event ${refused.id} of ${refused.source} is in the log with other content, at position ${refused.position}`;
-    case "revision":
-      return `${refused.stream} is at revision ${refused.revision}`;
+  else {
+    for (const note of sum.notes) io.out(`${safe(note)}\n`);
+    io.out(
+      `${count(bodies.length)} bodies: ${count(sum.commits)} new commits, ${count(sum.known)} known already, ` +
+        `${count(sum.moves)} branch moves, in ${duration(clock.monotonic() - began)}\n`,
+    );
   }
+  return 0;
 };
 
 /** One JSON value, an array of them, or one a line; each body as its own text, for its numbers' sake. */

@@ -13,10 +13,13 @@ export interface StatusReport extends Omit<Status, "state" | "health" | "deadLet
   readonly state: Status["state"] | "stopped";
   readonly health?: HealthNode;
   readonly deadLetters?: number;
+  /** Public key of the log, for those who are to verify it; absent without its keys. */
+  readonly key?: string;
 }
 
 export const status: Run = async (call, runtime) => {
-  const report = await reportOf(call.data, runtime);
+  const key = await runtime.verifierKey(call.data);
+  const report: StatusReport = { ...await reportOf(call.data, runtime), ...(key === undefined ? {} : { key }) };
   const { io } = runtime;
   io.out(call.json ? `${JSON.stringify(report)}\n` : describe(report, palette(io)));
   return 0;
@@ -72,6 +75,7 @@ const describe = (report: StatusReport, c: Palette): string => {
       `${count(report.size)} events, ${bytes(report.bytes.log)}${report.durable ? "" : c.yellow(", in memory only")}`,
     ],
     ["checkpoint", checkpoint ? `${count(checkpoint.size)} events, root ${checkpoint.root}` : "none yet"],
+    ["key", report.key === undefined ? "not in this folder" : safe(report.key)],
     ["views", bytes(report.bytes.views)],
     ...(report.deadLetters === undefined
       ? []

@@ -11,7 +11,9 @@ const FAILURES_SHOWN = 20;
 
 export const verify: Run = async (call, runtime) => {
   const { io, clock } = runtime;
-  const against = await Promise.all(list(call, "against").map((path) => io.readText(pathOf(call, path))));
+  const against = await Promise.all(
+    list(call, "against").map(async (path) => ({ name: path, text: await io.readText(pathOf(call, path)) })),
+  );
   const began = clock.monotonic();
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const report = await runtime.verify(call.data, { key: text(call, "key"), against }, progress.on);
