@@ -67,6 +67,14 @@ Deno.test("only probes, the way in and, where configured, checkpoints are open w
   assert.deepEqual(await open({ openCheckpoint: true }), ["GET /checkpoint", ...always].sort());
 });
 
+Deno.test("parts that are switched off are not there", () =>
+  withSite(async (site) => {
+    for (const path of ["/", "/live", "/login", "/docs", "/openapi.json", "/metrics"]) {
+      assert.equal((await site.send(path)).status, 404, path);
+    }
+    assert.equal((await site.send("/events")).status, 200);
+  }, { parts: { pages: false, docs: false, metrics: false } }));
+
 Deno.test("admin implies what others may but personal data", () => {
   const admin = { id: "a", scopes: ["admin"], principal: { authtype: "token", authid: "a" } } as const;
   assert.deepEqual(SCOPES.filter((scope) => holds(admin, scope)), ["ingest", "command", "read", "admin"]);

@@ -25,7 +25,8 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-export const docs = (exchange: Exchange): Response => new Response(PAGE, { headers: pageHeaders(exchange, POLICY) });
+export const docsPage = (exchange: Exchange): Response =>
+  new Response(PAGE, { headers: pageHeaders(exchange, POLICY) });
 
 type Text = { readonly default: string };
 const FILES: Readonly<Record<string, readonly [string, () => Promise<Text>]>> = {

@@ -15,7 +15,7 @@ export const readyz = (exchange: Exchange): Response => {
   );
 };
 
-export const metrics = async (exchange: Exchange): Promise<Response> =>
+export const metricsText = async (exchange: Exchange): Promise<Response> =>
   plain(exchange, 200, await exchange.site.metrics.text(), "text/plain; version=0.0.4; charset=utf-8");
 
 /** The signed note (C2SP tlog-checkpoint) as it is. */

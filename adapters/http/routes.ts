@@ -1,9 +1,9 @@
 /** The route table: what can be asked, of whom, and who answers. Tests walk it; OpenAPI is made from it. */
 import { command } from "./commands.ts";
-import { docs, docsFile } from "./docs.ts";
+import { docsFile, docsPage } from "./docs.ts";
 import { follow, listEvents, oneEvent } from "./events.ts";
 import { ingest } from "./ingest.ts";
-import { checkpoint, livez, metrics, readyz } from "./probes.ts";
+import { checkpoint, livez, metricsText, readyz } from "./probes.ts";
 import { openapiDocument } from "./openapi.ts";
 import { icon } from "./pages/layout.tsx";
 import { login, loginPage, logout } from "./pages/login.tsx";
@@ -14,9 +14,26 @@ import { listViews, oneRow, oneView } from "./views.ts";
 export interface TableOptions {
   /** `GET /checkpoint` without a token: a checkpoint holds a size and a hash, nothing else. Default false. */
   readonly openCheckpoint?: boolean;
+  /** Which parts are served beside the interface itself. Default: all. */
+  readonly parts?: {
+    /** Pages for people: status, signing in and out. */
+    readonly pages?: boolean;
+    /** `/openapi.json` and `/docs`. */
+    readonly docs?: boolean;
+    readonly metrics?: boolean;
+  };
 }
 
-export const routeTable = (options: TableOptions): readonly Route[] => [
+export const routeTable = (
+  { openCheckpoint, parts: { pages = true, docs = true, metrics = true } = {} }: TableOptions,
+): readonly Route[] => [
+  ...core(openCheckpoint === true),
+  ...(pages ? PAGES : []),
+  ...(docs ? DOCS : []),
+  ...(metrics ? METRICS : []),
+];
+
+const core = (openCheckpoint: boolean): readonly Route[] => [
   { method: "POST", path: "/events", needs: "ingest", about: "Send observed events: all or none.", handle: ingest },
   {
     method: "GET",
@@ -58,12 +75,15 @@ export const routeTable = (options: TableOptions): readonly Route[] => [
   {
     method: "GET",
     path: "/checkpoint",
-    needs: options.openCheckpoint ? "nothing" : "read",
+    needs: openCheckpoint ? "nothing" : "read",
     about: "The newest signed checkpoint of the log (C2SP tlog-checkpoint).",
     handle: checkpoint,
   },
   { method: "GET", path: "/livez", needs: "nothing", about: "Whether the process lives.", handle: livez },
   { method: "GET", path: "/readyz", needs: "nothing", about: "Whether it is ready for work.", handle: readyz },
+];
+
+const PAGES: readonly Route[] = [
   {
     method: "GET",
     path: "/",
@@ -83,7 +103,9 @@ export const routeTable = (options: TableOptions): readonly Route[] => [
   { method: "GET", path: "/login", needs: "nothing", about: "The form to sign in with.", handle: loginPage },
   { method: "POST", path: "/login", needs: "nothing", about: "A session for a token.", handle: login },
   { method: "POST", path: "/logout", needs: "nothing", about: "Ends the session.", handle: logout },
-  { method: "GET", path: "/metrics", needs: "read", about: "Metrics as Prometheus text.", handle: metrics },
+];
+
+const DOCS: readonly Route[] = [
   {
     method: "GET",
     path: "/openapi.json",
@@ -91,6 +113,17 @@ export const routeTable = (options: TableOptions): readonly Route[] => [
     about: "This interface as OpenAPI 3.1.",
     handle: openapiDocument,
   },
-  { method: "GET", path: "/docs", needs: "any", page: true, about: "This interface to read and try.", handle: docs },
+  {
+    method: "GET",
+    path: "/docs",
+    needs: "any",
+    page: true,
+    about: "This interface to read and try.",
+    handle: docsPage,
+  },
   { method: "GET", path: "/docs/:file", needs: "any", about: "Files of the documentation page.", handle: docsFile },
+];
+
+const METRICS: readonly Route[] = [
+  { method: "GET", path: "/metrics", needs: "read", about: "Metrics as Prometheus text.", handle: metricsText },
 ];

@@ -31,7 +31,7 @@ const Login = ({ next, wrong }: { readonly next: string; readonly wrong?: string
           <button type="submit">Sign in</button>
         </form>
         <p class="hint">
-          Make one with <code>daybook token create</code>. The first is printed when Daybook first starts, or kept in
+          Make one with <code>deno task token create</code>. The first is printed when Daybook first starts, or kept in
           {" "}
           <code>first-token</code> in its data folder.
         </p>
