@@ -1,0 +1,85 @@
+/** The real program in its own process, and what a client needs to talk to it. */
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
+
+/** How long a start may take on a busy machine. */
+const START_MS_MAX = 60_000;
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const command = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", "--config", CONFIG, MAIN, ...args],
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+/** Runs one command of the command line to its end. */
+export const run = async (...args: readonly string[]): Promise<Ran> => {
+  const { code, stdout, stderr } = await command(args).output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+};
+
+export class Program {
+  private constructor(
+    private readonly child: Deno.ChildProcess,
+    readonly url: string,
+    readonly token: string,
+    private readonly draining: Promise<unknown>,
+    private readonly said: { err: string },
+  ) {}
+
+  /** Starts the server on a free port and waits for its line. */
+  static async start(data: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+    const child = command(["start", "--data", data, "--port", "0"], env).spawn();
+    const said = { err: "" };
+    const errors = (async () => {
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said.err += text;
+    })();
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const late = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
+    let out = "";
+    for (let url: string | undefined; url === undefined;) {
+      const { value, done } = await lines.read();
+      if (done) {
+        await errors;
+        throw new Error(`the program ended before it listened: ${out}${said.err}`);
+      }
+      out += value;
+      url = /listening on (\S+)\n/.exec(out)?.[1];
+      if (url !== undefined) {
+        clearTimeout(late);
+        const rest = (async () => {
+          while (!(await lines.read()).done);
+        })();
+        const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
+        return new Program(child, url, token, Promise.all([errors, rest]), said);
+      }
+    }
+    throw new Error("unreachable");
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal: Deno.Signal): Promise<Ran> {
+    try {
+      this.child.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // has ended already
+    }
+    const { code } = await this.child.status;
+    await this.draining;
+    return { code, out: "", err: this.said.err };
+  }
+}
