@@ -18,18 +18,20 @@ export interface FaultyLogOptions {
 
 export class FaultyLog implements EventLog {
   private readonly ended = new AbortController();
+  private dead = false;
 
   constructor(private readonly inner: EventLog, private readonly options: FaultyLogOptions) {}
 
   get size(): number {
-    return this.inner.size;
+    return this.alive.size;
   }
 
   append(batch: Append): Promise<Appended> {
     const { clock, faults, died } = this.options;
-    if (this.ended.signal.aborted) return Promise.reject(new LogFault("closed", "simulated: the log is closed"));
+    if (this.dead) return NEVER;
+    if (this.ended.signal.aborted) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
-      const later = (call: () => void) => clock.schedule(faults.latency(), () => this.ended.signal.aborted || call());
+      const later = (call: () => void) => clock.schedule(faults.latency(), () => this.dead || call());
       later(() => {
         const fault = faults.draw("locked", "full", "io_before", "crash_before");
         if (fault === "crash_before") return died();
@@ -44,35 +46,40 @@ export class FaultyLog implements EventLog {
   }
 
   read(range: Range): Iterable<readonly Event[]> {
-    return this.inner.read(range);
+    return this.alive.read(range);
   }
 
-  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
-    return this.inner.follow(from, AbortSignal.any([signal, this.ended.signal]));
+  async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    for await (const page of this.alive.follow(from, AbortSignal.any([signal, this.ended.signal]))) {
+      if (this.dead) break;
+      yield page;
+    }
+    if (this.dead) await NEVER;
   }
 
   find(source: string, id: string): Event | undefined {
-    return this.inner.find(source, id);
+    return this.alive.find(source, id);
   }
 
   head(stream: StreamId): number {
-    return this.inner.head(stream);
+    return this.alive.head(stream);
   }
 
   entry(position: number): Uint8Array | undefined {
-    return this.inner.entry(position);
+    return this.alive.entry(position);
   }
 
   positionAt(time: string): number {
-    return this.inner.positionAt(time);
+    return this.alive.positionAt(time);
   }
 
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined> {
-    return this.inner.checkpoint(atLeast);
+    return this.alive.checkpoint(atLeast);
   }
 
-  /** The process dies: nothing it awaits here ever settles; what reached the log within stays. */
+  /** The process dies: nothing it awaits here ever settles, and it reads nothing more; what reached the log within stays. */
   crash(): void {
+    this.dead = true;
     this.ended.abort();
   }
 
@@ -81,4 +88,12 @@ export class FaultyLog implements EventLog {
     this.ended.abort();
     return Promise.resolve();
   }
+
+  private get alive(): EventLog {
+    if (this.dead) throw closed();
+    return this.inner;
+  }
 }
+
+const NEVER = new Promise<never>(() => {});
+const closed = () => new LogFault("closed", "simulated: the log is closed");

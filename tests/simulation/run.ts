@@ -1,0 +1,38 @@
+/** `run.ts --seed N [--seeds N] [--rounds N]`: the kernel under one seed or many; exits 1 with the seed that failed. */
+import { parseArgs } from "node:util";
+import { simulate } from "./kernel_log.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string", default: "1" },
+    rounds: { type: "string", default: "500" },
+  },
+});
+
+const whole = (name: keyof typeof values): number => {
+  const number = Number(values[name]);
+  if (Number.isSafeInteger(number) && number >= 1) return number;
+  console.error(`--${name}: expected a whole number from 1, not "${values[name]}"`);
+  Deno.exit(2);
+};
+const [first, seeds, rounds] = [whole("seed"), whole("seeds"), whole("rounds")];
+
+const reached: Record<string, number> = {};
+for (let seed = first; seed < first + seeds; seed++) {
+  try {
+    const report = await simulate(seed, rounds);
+    for (const [fault, times] of Object.entries(report.reached)) reached[fault] = (reached[fault] ?? 0) + times;
+    if (seeds === 1) console.log(JSON.stringify(report, null, 2));
+  } catch (error) {
+    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds}`);
+    console.error(error);
+    Deno.exit(1);
+  }
+}
+console.log(`${seeds} seeds of ${rounds} commands held; faults dealt: ${JSON.stringify(reached)}`);
+const missed = Object.keys(reached).filter((fault) => reached[fault] === 0);
+if (seeds >= 100 && missed.length > 0) {
+  console.error(`no seed reached: ${missed.join(", ")}`);
+  Deno.exit(1);
+}
