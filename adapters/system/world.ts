@@ -12,7 +12,10 @@ export const systemClock: Clock = {
   schedule(after, call) {
     let timer: ReturnType<typeof setTimeout>;
     const arm = (left: number) => {
-      timer = setTimeout(() => left > TIMER_MS_MAX ? arm(left - TIMER_MS_MAX) : call(), Math.min(Math.max(0, left), TIMER_MS_MAX));
+      timer = setTimeout(
+        () => left > TIMER_MS_MAX ? arm(left - TIMER_MS_MAX) : call(),
+        Math.min(Math.max(0, left), TIMER_MS_MAX),
+      );
     };
     arm(after);
     return () => clearTimeout(timer);

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { Supervisor } from "../../actors/kernel/supervisor.ts";
+import { systemClock, systemRandom } from "../../adapters/system/world.ts";
+import { WorkerChild, type WorkerSpec } from "../../adapters/system/worker_child.ts";
+import type { KernelFact } from "../../events/kernel.ts";
+
+/** A supervised worker on the real clock; `next` waits for what it says. */
+const hire = async (spec: Partial<WorkerSpec> = {}) => {
+  const facts: KernelFact[] = [];
+  const said: unknown[] = [];
+  let wake = () => {};
+  const worker = new WorkerChild({
+    id: "worker",
+    url: new URL("./troubled_worker.ts", import.meta.url),
+    heartbeat: { every: 50, within: 1_500 },
+    message: (data) => {
+      said.push(data);
+      wake();
+    },
+    ...spec,
+  }, systemClock);
+  const recorder = {
+    record: (fact: KernelFact) => {
+      facts.push(fact);
+      wake();
+    },
+    flush: () => Promise.resolve(),
+  };
+  const world = { clock: systemClock, random: systemRandom, recorder };
+  const supervisor = new Supervisor({
+    id: "root",
+    strategy: "one_for_one",
+    restarts: { max: 10, within: 60_000 },
+    children: [worker],
+  }, world);
+  const stopping = new AbortController();
+  const run = supervisor.run(stopping.signal);
+  const until = async (done: () => boolean) => {
+    while (!done()) await new Promise<void>((resolve) => wake = resolve);
+  };
+  const state = () => supervisor.tree().children![0]!.state;
+  const running = async () => {
+    while (state() !== "running") await new Promise<void>((resolve) => void systemClock.schedule(5, resolve));
+  };
+  await running();
+  const echo = async (data: unknown) => {
+    const before = said.length;
+    assert.equal(worker.post(data), true);
+    await until(() => said.length > before);
+    return said.at(-1);
+  };
+  const crashes = () => facts.flatMap((fact) => fact.type === "kernel.child.crashed" ? fact.data.cause : []);
+  const stop = async () => {
+    stopping.abort();
+    await run;
+  };
+  return { worker, echo, running, until, crashes, stop, facts };
+};
+
+Deno.test("a worker works, and stops when asked", async () => {
+  const w = await hire();
+  assert.deepEqual(await w.echo({ n: 1 }), { echo: { n: 1 } });
+  await w.stop();
+  assert.equal(w.worker.post("late"), false);
+  assert.deepEqual(w.facts.map(({ type }) => type), ["kernel.child.started", "kernel.child.stopped"]);
+});
+
+Deno.test("a worker that throws, rejects, exits, closes itself or hangs is noticed, recorded and restarted", async () => {
+  const w = await hire();
+  for (const [i, trouble] of ["throw", "reject", "exit", "close", "hang"].entries()) {
+    w.worker.post(trouble);
+    await w.until(() => w.crashes().length > i);
+    await w.running();
+    assert.deepEqual(await w.echo(trouble.length), { echo: trouble.length }, `after ${trouble}`);
+  }
+  const [thrown, rejected, ...silent] = w.crashes();
+  assert.match(thrown!, /thrown in the worker/);
+  assert.match(rejected!, /rejected in the worker/);
+  for (const cause of silent) assert.equal(cause, "no heartbeat within 1500 ms");
+  await w.stop();
+});
+
+Deno.test("a worker that does not stop is terminated at its grace, and that is said", async () => {
+  const w = await hire({ stopWithin: 100 });
+  await w.echo("deaf");
+  await w.stop();
+  assert.deepEqual(w.facts.at(-1), {
+    type: "kernel.child.stopped",
+    data: { child: "root:worker", reason: "shutdown", cause: "terminated: it did not stop within 100 ms" },
+  });
+});
+
+Deno.test("a worker has no permission that it was not given", async () => {
+  const w = await hire();
+  assert.equal(await w.echo("environment"), "NotCapable");
+  await w.stop();
+});
+
+Deno.test("a worker whose module cannot be loaded is a crash, not an end of the process", async () => {
+  const facts: KernelFact[] = [];
+  const recorder = { record: (fact: KernelFact) => void facts.push(fact), flush: () => Promise.resolve() };
+  const worker = new WorkerChild(
+    { id: "w", url: new URL("./no_such_worker.ts", import.meta.url), message: () => {} },
+    systemClock,
+  );
+  const supervisor = new Supervisor(
+    { id: "root", strategy: "one_for_one", restarts: { max: 1, within: 60_000 }, children: [worker] },
+    { clock: systemClock, random: systemRandom, recorder },
+  );
+  await assert.rejects(supervisor.run(new AbortController().signal), /root:w/);
+  assert.equal(facts.filter(({ type }) => type === "kernel.child.crashed").length, 2);
+});
