@@ -14,6 +14,8 @@ import { personal, pseudonym } from "./personal.ts";
 export const COMMIT_LIMITS = {
   /** Files of one part; a part is also cut by bytes. */
   part_files_max: 500,
+  /** Parts of one commit: five million files. A projection looks each up, so an untrue number must not cost more. */
+  parts_max: 10_000,
   path_chars_max: 4_096,
   subject_chars_max: 500,
   parents_max: 300,
@@ -40,6 +42,7 @@ export const branchName = z.string().min(1).max(COMMIT_LIMITS.branch_chars_max).
 
 const count = z.int().nonnegative();
 const time = z.iso.datetime({ offset: true });
+const parts = count.max(COMMIT_LIMITS.parts_max);
 const yes = z.literal(true).optional();
 
 /** The address is the person: names and texts are sealed under its key. A person without an address is its own name. */
@@ -56,7 +59,7 @@ const file = z.strictObject({
   old_path: z.string().min(1).max(COMMIT_LIMITS.path_chars_max).optional(),
   /** Git's letter: added, copied, deleted, modified, renamed, type changed. */
   status: z.enum(["A", "C", "D", "M", "R", "T"]),
-  /** Lines; absent where lines mean nothing (`binary`). */
+  /** Lines; absent where they mean nothing (`binary`), and in merges, where they are not counted. */
   added: count.optional(),
   deleted: count.optional(),
   binary: yes,
@@ -73,18 +76,18 @@ export const commitFacts = {
   "commits.changes.listed": z.strictObject({
     sha,
     /** From 0; `commits.commit.recorded` says how many there are. */
-    part: count,
+    part: count.max(COMMIT_LIMITS.parts_max - 1),
     /** The commit has several parents, and these are the changes against the first. */
     merge: yes,
     files: z.array(file).min(1).max(COMMIT_LIMITS.part_files_max),
   }),
   "commits.commit.recorded": z.strictObject({
     sha,
-    parts: count,
+    parts,
     parents: z.array(sha).max(COMMIT_LIMITS.parents_max),
     /** So many more than fit. */
     parents_left_out: count.optional(),
-    /** Several parents: files and lines are against the first. */
+    /** Several parents: the files are those that differ from the first. */
     merge: yes,
     /** `message`: the whole message, when it says more than `subject` does. */
     author: z.strictObject({ ...person, message: personal({ subject: "email" }).optional() }),
@@ -97,10 +100,10 @@ export const commitFacts = {
      * replaced by `[personal]`; the message under `author` has the whole.
      */
     subject: z.string().max(COMMIT_LIMITS.subject_chars_max),
-    /** Totals over all parts. */
+    /** Totals over all parts. Lines of a merge are not counted: they are those of the commits it brings together. */
     files: count,
-    added: count,
-    deleted: count,
+    added: count.optional(),
+    deleted: count.optional(),
     /** Names or message were not valid in the encoding the commit names; read byte for byte as ISO 8859-1. */
     latin1: yes,
     /** The message is longer than an entry can hold; so many bytes of it were left out. */
@@ -114,15 +117,15 @@ export const commitFacts = {
   /** What was missing in a commit recorded as incomplete. `id` is `{sha}/completed`. */
   "commits.commit.completed": z.strictObject({
     sha,
-    parts: count,
+    parts,
     parents: z.array(sha).max(COMMIT_LIMITS.parents_max),
     parents_left_out: count.optional(),
     merge: yes,
     /** Committer's time, as in the commit. */
     committed: time.optional(),
     files: count,
-    added: count,
-    deleted: count,
+    added: count.optional(),
+    deleted: count.optional(),
   }),
   /** Everything reachable from `tips` is recorded. Ends an import that brought something new. */
   "commits.history.imported": z.strictObject({

@@ -1,9 +1,11 @@
 /** The catalogue of views: one line per domain. */
 import { auditTrail } from "./audit.ts";
 import { commitsViews } from "./commits.ts";
+import { healthViews } from "./health.ts";
 import type { AnyProjection } from "./projection.ts";
 
 export const projections: readonly AnyProjection[] = [
   auditTrail,
   ...commitsViews,
+  ...healthViews,
 ];
