@@ -24,13 +24,7 @@ import { ImportFault } from "./adapters/cli/runtime.ts";
 import { sealedEdge } from "./adapters/cli/sealed_edge.ts";
 import { inFolderOf, type Settings } from "./adapters/cli/settings.ts";
 import { terminal } from "./adapters/cli/terminal.ts";
-import { backupLog } from "./adapters/backup/backup.ts";
-import { restoreLog } from "./adapters/backup/restore.ts";
 import type { GitImported, GitImportFailed } from "./adapters/git/import.ts";
-import { importSample } from "./adapters/git/sample.ts";
-import { translatePush } from "./adapters/github/push.ts";
-import { pushReceiver } from "./adapters/github/receive.ts";
-import { recordPush } from "./adapters/github/record.ts";
 import type { Access, Grant } from "./adapters/http/access.ts";
 import type { Route } from "./adapters/http/route.ts";
 import type { Server } from "./adapters/http/server.ts";
@@ -39,7 +33,6 @@ import { FolderReader } from "./adapters/kv/folder_reader.ts";
 import { FolderLock } from "./adapters/kv/lock.ts";
 import { KvLog } from "./adapters/kv/log.ts";
 import { KvStore } from "./adapters/kv/store.ts";
-import { copyKeys, forgetBeyond } from "./adapters/keys/copy.ts";
 import { type Bearer, type Keys, openKeys, type Scope } from "./adapters/keys/keys.ts";
 import { MemoryStore } from "./adapters/memory/store.ts";
 import {
@@ -52,7 +45,6 @@ import {
   reexecute,
 } from "./adapters/process/reexec.ts";
 import { SqliteViews } from "./adapters/sqlite/views.ts";
-import { verifyLog } from "./adapters/verify/verify.ts";
 import { systemClock, systemHash, systemRandom } from "./adapters/system/world.ts";
 import { type Config, type Override, parseConfig, problemText, type SecretReference } from "./config/config.ts";
 import { type Catalogue, catalogue, type Domain } from "./events/catalogue.ts";
@@ -313,6 +305,8 @@ const exists = async (path: string): Promise<boolean> => {
 };
 
 // — the command line —
+//
+// What one command alone needs is loaded when it is called, so that the others start sooner.
 
 /** A file of the program itself. */
 const inHouse = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -367,11 +361,14 @@ const runtimeOf = (io: Io): Runtime => ({
   tokens: tokensOf,
   importGit: gitImport,
   importPush,
-  importSample: async (target) =>
-    gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock })),
+  async importSample(target) {
+    const { importSample } = await import("./adapters/git/sample.ts");
+    return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
+  },
   verifierKey: (data) => withKeys(data, (keys) => keys.logKey.signer.vkey),
   async verify(data, { key, against }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
+    const { verifyLog } = await import("./adapters/verify/verify.ts");
     const known = await withKeys(data, ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }));
     return await verifyLog({
       path: `${data}/${FILES.log}`,
@@ -387,6 +384,9 @@ const runtimeOf = (io: Io): Runtime => ({
     });
   },
   async backup(data, destination, { passphrase }, progress) {
+    const { backupLog } = await import("./adapters/backup/backup.ts");
+    const { copyKeys } = await import("./adapters/keys/copy.ts");
+    const { verifyLog } = await import("./adapters/verify/verify.ts");
     const log = new FolderReader(`${data}/${FILES.log}`, { catalogue: events });
     const checkpoint = (await log.checkpoint())?.note;
     await log.close();
@@ -401,6 +401,9 @@ const runtimeOf = (io: Io): Runtime => ({
     });
   },
   async restore(source, data, { passphrase, against }, progress) {
+    const { restoreLog } = await import("./adapters/backup/restore.ts");
+    const { forgetBeyond } = await import("./adapters/keys/copy.ts");
+    const { verifyLog } = await import("./adapters/verify/verify.ts");
     const known = against.map(({ name, text }) => {
       const [origin, size, root] = text.split("\n");
       return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
@@ -439,6 +442,8 @@ const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | un
 };
 
 const importPush: Runtime["importPush"] = async (target, body) => {
+  const { translatePush } = await import("./adapters/github/push.ts");
+  const { recordPush } = await import("./adapters/github/record.ts");
   const push = translatePush(parseIJson(body, LIMITS.data_depth_max), { by: OPERATOR.principal });
   if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
   const because = (issues: readonly Issue[]) =>
@@ -533,6 +538,7 @@ const webhooksOf = async (daybook: Daybook, settings: Settings): Promise<readonl
   if (!settings.config.start.webhooks || reference === null) return [];
   const secret = (await secretOf(settings, reference))?.trim();
   if (!secret) throw new Usage("the configuration points at a webhook secret that is not there");
+  const { pushReceiver } = await import("./adapters/github/receive.ts");
   const receive = pushReceiver({ target: daybook, secret, by: { authtype: "system", authid: "github" } });
   return [{
     method: "POST",

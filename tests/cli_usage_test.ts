@@ -31,7 +31,7 @@ for (const { name, examples } of COMMANDS) {
     assert.equal(help.is, "text");
     assert.match(
       help.is === "text" ? help.text : "",
-      new RegExp(`Usage: daybook ${name}[^]*--data[^]*--json[^]*Examples:\n  deno task daybook ${name}`),
+      new RegExp(`Usage: deno task daybook ${name}[^]*--data[^]*--json[^]*Examples:\n  deno task daybook ${name}`),
     );
     assert.ok(examples.length > 0);
     for (const example of examples) {

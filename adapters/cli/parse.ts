@@ -1,11 +1,16 @@
 /**
  * From what was typed to a `Call`, or to help. Made from the table of commands; nothing is opened and nothing is printed.
+ *
+ * The platform's own parser does the splitting: it is there already, where a library costs a fifth of the time a command
+ * takes to start (docs/decisions/0050).
  */
-import { Command, CommanderError } from "commander";
+import { parseArgs } from "node:util";
 import type { Call, OptionValue } from "./call.ts";
 import { pathOf, Usage } from "./call.ts";
+import { groupHelp, groupNames, helpOf, topHelp } from "./help.ts";
+import { nearest } from "./nearest.ts";
 import type { CommandSpec } from "./table.ts";
-import { COMMANDS } from "./table.ts";
+import { COMMANDS, COMMON } from "./table.ts";
 
 export interface Place {
   readonly cwd: string;
@@ -20,97 +25,131 @@ export type Parsed =
   /** Help or version that was asked for. */
   | { readonly is: "text"; readonly text: string };
 
-const TASK = "deno task daybook";
-const GROUPS: Readonly<Record<string, string>> = {
-  import: "Bring in what happened elsewhere; may be repeated without duplicates",
-  token: "Access tokens: create, list, revoke; beside a running server and without one",
-};
-
 /** Throws `Usage` with one line; it names the nearest command or option where there is one. */
 export const parse = (args: readonly string[], place: Place): Parsed => {
-  let printed = "";
-  let parsed: Parsed | undefined;
-  const program = build((text) => printed += text, (spec, given, options) => {
-    parsed = { is: "call", spec, call: callOf(spec, { given, options, place }) };
+  const { words, rest } = split(args);
+  const asked = rest.filter((arg, i) => ["--help", "-h"].includes(arg) && !rest.slice(0, i).includes("--")).length > 0;
+  if (words[0] === "help") return { is: "text", text: help(words.slice(1)) };
+  if (words.length === 0) {
+    if (rest.some((arg) => arg === "--version" || arg === "-V")) return { is: "text", text: `${place.version}\n` };
+    if (asked) return { is: "text", text: topHelp() };
+    throw new Usage("no command given; `deno task daybook --help` lists them");
+  }
+  if (asked) return { is: "text", text: help(words) };
+  const { spec, taken } = find(words);
+  return { is: "call", spec, call: callOf(spec, [...words.slice(taken), ...rest], place) };
+};
+
+/** The words before the first option, those before the command's name passed over; and everything else as it is. */
+const split = (args: readonly string[]): { readonly words: readonly string[]; readonly rest: readonly string[] } => {
+  let at = 0;
+  while (at < args.length && args[at]!.startsWith("-") && args[at] !== "-") at += args[at] === "--data" ? 2 : 1;
+  const before = args.slice(0, at);
+  const end = args.findIndex((arg, i) => i >= at && arg.startsWith("-") && arg !== "-");
+  return { words: args.slice(at, end < 0 ? undefined : end), rest: [...before, ...(end < 0 ? [] : args.slice(end))] };
+};
+
+const find = (words: readonly string[]): { readonly spec: CommandSpec; readonly taken: number } => {
+  const [first, second] = words as readonly [string, string | undefined];
+  const one = COMMANDS.find(({ name }) => name === first);
+  if (one) return { spec: one, taken: 1 };
+  const kinds = COMMANDS.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) =>
+    name.slice(first.length + 1)
+  );
+  if (kinds.length === 0) {
+    throw unknown("command", first, [...new Set(COMMANDS.map(({ name }) => name.split(" ")[0]!)), "help"]);
+  }
+  if (second === undefined) throw new Usage(`${first} takes one of: ${kinds.join(", ")}`);
+  const two = COMMANDS.find(({ name }) => name === `${first} ${second}`);
+  if (!two) throw unknown(`kind of ${first}`, second, kinds);
+  return { spec: two, taken: 2 };
+};
+
+const unknown = (what: string, typed: string, known: readonly string[]): Usage => {
+  const close = nearest(typed, known);
+  return new Usage(
+    `unknown ${what} ${JSON.stringify(typed)}${
+      close ? `; did you mean ${close}?` : `; there are: ${known.join(", ")}`
+    }`,
+  );
+};
+
+const help = (words: readonly string[]): string => {
+  if (words.length === 0) return topHelp();
+  if (words.length === 1 && groupNames().includes(words[0]!)) return groupHelp(words[0]!);
+  return helpOf(find(words).spec);
+};
+
+const camel = (name: string): string => name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+const callOf = (spec: CommandSpec, args: readonly string[], place: Place): Call => {
+  const options = [...spec.options ?? [], ...COMMON].map((option) => {
+    const [name, value] = option.flags.slice(2).split(" ") as [string, string | undefined];
+    return {
+      name,
+      type: value === undefined ? "boolean" : "string",
+      multiple: "collect" in option && option.collect === true,
+    } as const;
   });
-  program.version(place.version, "-V, --version", "print the version");
-  if (args.length === 0) throw new Usage(`no command given; \`${TASK} --help\` lists them`);
-  try {
-    program.parse([...args], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { is: "text", text: printed };
-    if (error.code === "commander.help") throw new Usage(groupUsage(args));
-    throw new Usage(oneLine(error.message));
-  }
-  return parsed ?? { is: "text", text: printed };
-};
-
-const groupUsage = (args: readonly string[]): string => {
-  const group = args.find((arg) => arg in GROUPS);
-  const names = COMMANDS.filter(({ name }) => name.startsWith(`${group} `)).map(({ name }) => name.split(" ")[1]);
-  return `${group} takes one of: ${names.join(", ")}`;
-};
-
-const oneLine = (message: string): string =>
-  message.replace(/^error: /, "").trim().replace(/\s*\n\s*\(Did you mean ([^?]+)\?\)/, "; did you mean $1?").replaceAll(
-    "\n",
-    " ",
-  );
-
-const build = (
-  print: (text: string) => void,
-  found: (spec: CommandSpec, args: readonly string[], options: Record<string, OptionValue>) => void,
-): Command => {
-  const settle = (command: Command): Command =>
-    command.exitOverride().configureOutput({
-      writeOut: print,
-      writeErr: () => {},
-      getOutHasColors: () => false,
-      getOutHelpWidth: () => 100,
-    })
-      .helpOption("-h, --help", "show this");
-  const program = settle(new Command("daybook")).usage("<command> [options]")
-    .description("One tamper-evident log of everything that happens, with actors and projections over it.");
-  const groups = new Map<string, Command>();
-  const groupOf = (name: string): Command => {
-    const group = groups.get(name) ??
-      settle(program.command(name).description(GROUPS[name] ?? "")).usage("<kind> [options]");
-    groups.set(name, group);
-    return group;
-  };
-  for (const spec of COMMANDS) {
-    const words = spec.name.split(" ");
-    const parent = words.length > 1 ? groupOf(words[0]!) : program;
-    const command = settle(parent.command(words.at(-1)!)).description(spec.about).allowExcessArguments(false);
-    for (const [name, about] of spec.args ?? []) command.argument(name, about);
-    for (const { flags, about, collect } of spec.options ?? []) {
-      if (collect) {
-        command.option(
-          flags,
-          about,
-          (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
-        );
-      } else command.option(flags, about);
+  const known = new Map(options.map((option) => [option.name, option]));
+  refuseUnknown(spec, args, known);
+  const parsed = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(options.map(({ name, type, multiple }) => [name, { type, multiple }])),
+    allowPositionals: true,
+    strict: false,
+  });
+  countArgs(spec, parsed.positionals);
+  for (const [name, value] of Object.entries(parsed.values)) {
+    const { type } = known.get(name)!;
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (type === "string" && typeof one !== "string") throw new Usage(`${spec.name}: --${name} takes a value`);
+      if (type === "boolean" && typeof one === "string") throw new Usage(`${spec.name}: --${name} takes no value`);
     }
-    command.option("--data <folder>", "the log's folder (else DAYBOOK_DATA, else .daybook)")
-      .option("--json", "one JSON document on standard output");
-    command.addHelpText("after", `\nExamples:\n${spec.examples.map((example) => `  ${TASK} ${example}`).join("\n")}`);
-    command.action(() => found(spec, command.args, command.opts()));
   }
-  program.addHelpText(
-    "after",
-    `\n${TASK} <command> --help shows examples. Exit codes: 0 done and fine, 1 done and found wanting, 2 wrong usage,\n` +
-      "3 could not be done. With --json, standard output is one JSON document, also when something goes wrong.",
+  const values = Object.fromEntries(
+    Object.entries(parsed.values).map(([name, value]) => [camel(name), value as OptionValue]),
   );
-  return program;
+  return located(spec, { given: parsed.positionals, values, place });
 };
 
-const callOf = (
+const refuseUnknown = (
   spec: CommandSpec,
-  typed: { given: readonly string[]; options: Record<string, OptionValue>; place: Place },
+  args: readonly string[],
+  known: ReadonlyMap<string, { readonly type: string }>,
+): void => {
+  for (let i = 0; i < args.length && args[i] !== "--"; i++) {
+    const arg = args[i]!;
+    if (!arg.startsWith("-") || arg === "-") continue;
+    const name = arg.replace(/^--?/, "").split("=")[0]!;
+    const option = arg.startsWith("--") ? known.get(name) : undefined;
+    if (!option) throw unknown("option", arg.split("=")[0]!, [...known.keys()].map((key) => `--${key}`));
+    if (option.type !== "string" || arg.includes("=")) continue;
+    const value = args[++i];
+    // A value that looks like an option is more often a forgotten one; `--name=-x` says that it is meant.
+    if (value === undefined || (value.startsWith("-") && value !== "-")) {
+      throw new Usage(`${spec.name}: --${name} takes a value`);
+    }
+  }
+};
+
+const countArgs = ({ name, args = [] }: CommandSpec, given: readonly string[]): void => {
+  const missing = args.find(([arg], i) => arg.startsWith("<") && given[i] === undefined);
+  if (missing) throw new Usage(`${name}: ${missing[0]} is missing (${missing[1]})`);
+  if (given.length > args.length) {
+    throw new Usage(
+      `${name} takes ${args.length === 0 ? "no arguments" : `${args.map(([arg]) => arg).join(" ")} and no more`}, not ${
+        JSON.stringify(given[args.length])
+      }`,
+    );
+  }
+};
+
+const located = (
+  spec: CommandSpec,
+  { given, values, place }: { given: readonly string[]; values: Record<string, OptionValue>; place: Place },
 ): Call => {
-  const { given, options: { data, json, ...options }, place } = typed;
+  const { data, json, ...options } = values;
   const named = typeof data === "string" ? data : place.env("DAYBOOK_DATA") || undefined;
   if (named === "") throw new Usage("--data takes the path of a folder");
   if (named === ":memory:" && !spec.memory) {

@@ -17,7 +17,7 @@ export interface CommandSpec {
   readonly about: string;
   /** `<required>`, `[optional]`, with a line each. */
   readonly args?: readonly (readonly [string, string])[];
-  /** Flags as commander writes them, with a line each; `collect` lets a flag be given more than once. */
+  /** `--flag` or `--flag <value>`, with a line each; `collect` lets it be given more than once. */
   readonly options?: readonly { readonly flags: string; readonly about: string; readonly collect?: true }[];
   /** What comes after `deno task daybook `. */
   readonly examples: readonly string[];
@@ -33,6 +33,12 @@ export interface CommandSpec {
 }
 
 const PERSONAL = { flags: "--personal", about: "show personal values in plain text (needs the keys in the folder)" };
+/** Options of every command; they may stand before its name, too. */
+export const COMMON = [
+  { flags: "--data <folder>", about: "the log's folder (else DAYBOOK_DATA, else .daybook)" },
+  { flags: "--json", about: "one JSON document on standard output" },
+] as const;
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "start",
