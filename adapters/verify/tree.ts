@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { BatchHasher } from "./sha256.ts";
 
 const LEAF = Uint8Array.of(0);
 
@@ -25,30 +26,62 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
   return createHash("sha256").update(pair).digest();
 };
 
-/** Holds one hash per bit set in the size. */
+/** Bytes of a hash. */
+export const HASH_BYTES = 32;
+
+/** Holds one hash per bit set in the size. Not for two trees that grow at once with one hasher. */
 export class MerkleTree {
-  private readonly peaks: Uint8Array[] = [];
+  /** By height. */
+  private readonly peaks: (Uint8Array | undefined)[] = [];
   private leaves = 0;
+
+  constructor(private readonly hasher = new BatchHasher()) {}
 
   get size(): number {
     return this.leaves;
   }
 
-  add(leaf: Uint8Array): void {
-    let hash = leaf;
-    // Two subtrees of one height become one of the next: as many times as the size ends in ones.
-    for (let size = this.leaves; size % 2 === 1; size = Math.floor(size / 2)) hash = nodeHash(this.peaks.pop()!, hash);
-    this.peaks.push(hash);
-    this.leaves++;
+  /** Takes leaf hashes, one behind the other. */
+  add(leaves: Uint8Array): void {
+    let hashes = leaves;
+    this.leaves += leaves.length / HASH_BYTES;
+    // As in binary addition: what is left over at a height waits there for its neighbour.
+    for (let height = 0; hashes.length > 0; height++) {
+      const waiting = this.peaks[height];
+      if (waiting) {
+        const joined = new Uint8Array(HASH_BYTES + hashes.length);
+        joined.set(waiting);
+        joined.set(hashes, HASH_BYTES);
+        hashes = joined;
+      }
+      const paired = hashes.length - hashes.length % (2 * HASH_BYTES);
+      this.peaks[height] = paired < hashes.length ? hashes.slice(paired) : undefined;
+      hashes = this.nodes(hashes.subarray(0, paired));
+    }
+  }
+
+  private nodes(hashes: Uint8Array): Uint8Array {
+    return this.hasher.digests({
+      bytes: hashes,
+      prefix: 1,
+      count: hashes.length / (2 * HASH_BYTES),
+      from: (index) => index * 2 * HASH_BYTES,
+      until: (index) => (index + 1) * 2 * HASH_BYTES,
+    });
+  }
+
+  /** The hashes of the complete subtrees, largest first. */
+  private hashes(): Uint8Array[] {
+    return this.peaks.filter((peak) => peak !== undefined).reverse();
   }
 
   root(): Uint8Array {
-    return rootOf(this.peaks);
+    return rootOf(this.hashes());
   }
 
   /** The complete subtrees, largest first. */
   subtrees(): readonly Subtree[] {
-    return subtreesOf(this.leaves, this.peaks);
+    return subtreesOf(this.leaves, this.hashes());
   }
 }
 

@@ -15,7 +15,8 @@ import { History } from "./history.ts";
 import { IndexCheck } from "./index_check.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";
 import { Rows } from "./rows.ts";
-import { leafHash, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+import { BatchHasher } from "./sha256.ts";
+import { HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
 
 export type { Against } from "./claims.ts";
 export { type Failure, type FailureKind, FAILURES_MAX } from "./failures.ts";
@@ -132,7 +133,8 @@ const reportOf = (
 /** One walk over the log, in one read transaction. */
 class Verification {
   private readonly rows: Rows;
-  private readonly tree = new MerkleTree();
+  private readonly hasher = new BatchHasher();
+  private readonly tree = new MerkleTree(this.hasher);
   private readonly roots = new Map<number, string>();
   private wanted: number[] = [];
   private subtrees: readonly Subtree[] | undefined;
@@ -167,7 +169,9 @@ class Verification {
   async run(): Promise<LogReport> {
     const claims = collectClaims(this.rows, this.options.against ?? [], this.keys);
     this.checkRows();
-    this.wanted = [...new Set(claims.claims.map(({ size }) => size))].sort((a, b) => b - a);
+    this.wanted = [
+      ...new Set([...claims.claims, ...(claims.frontier ? [claims.frontier] : [])].map(({ size }) => size)),
+    ].sort((a, b) => b - a);
     this.frontierAt = claims.frontier?.size ?? -1;
     const total = this.total();
     this.history = new History(this.failures, total, this.options.namesMax);
@@ -273,12 +277,8 @@ class Verification {
     const events = readEntries(block, this.failures);
     const streams = this.checkRuns(block, events);
     if (!this.whole) return;
+    const leaves = this.grow(block);
     for (let i = 0; i < block.count; i++) {
-      const entry = block.entry(i);
-      this.entryBytes += entry.length;
-      const leaf = leafHash(entry);
-      this.tree.add(leaf);
-      this.passSize(block.first + i + 1);
       const event = events[i];
       if (!event) {
         this.lost = Math.min(this.lost, block.first + i);
@@ -288,8 +288,24 @@ class Verification {
       const stream = streams[i] || streamFingerprint(event.stream);
       const name = nameFingerprint(event.source, event.id);
       this.history.add(event, stream, name);
-      this.index.add(event, block.first, stream, name, leaf);
+      this.index.add(event, block.first, stream, name, leaves.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
     }
+  }
+
+  /** Takes the block's entries into the tree; their leaf hashes. */
+  private grow(block: StoredBlock): Uint8Array {
+    const { bytes, count, first, starts } = block;
+    const from = (index: number) => starts[index]!;
+    const until = (index: number) => starts[index + 1]! - 1;
+    const leaves = this.hasher.digests({ bytes, prefix: 0, count, from, until });
+    this.entryBytes += bytes.length - starts[0]! - count;
+    for (let done = 0; done < count;) {
+      const stop = Math.min(count, (this.wanted[this.wanted.length - 1] ?? Infinity) - first);
+      this.tree.add(leaves.subarray(done * HASH_BYTES, stop * HASH_BYTES));
+      this.passSize(first + stop);
+      done = stop;
+    }
+    return leaves;
   }
 
   /** A run is as many entries of one stream as follow each other; the answer has each entry's stream by its fingerprint. */
