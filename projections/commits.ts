@@ -1,6 +1,6 @@
 /**
- * Commits as views. A commit counts once its `commits.commit.recorded` is there. Lines of merges, which are against the
- * first parent, were counted already in the commits that were merged; so merges are counted, their lines are not.
+ * Commits as views. A commit counts once its `commits.commit.recorded` is there. Merges are counted, but what they change was
+ * counted already in the commits that were merged: their files are in no sum and make no churn.
  */
 import { z } from "zod";
 import { type ChangedFile, type CommitFact, commitFacts, type CommitRecorded } from "../events/commits.ts";
@@ -23,6 +23,19 @@ const utc = (time: string): string => new Date(time).toISOString();
 const earlier = (a: string | undefined, b: string | undefined) =>
   a === undefined ? b : b === undefined || a <= b ? a : b;
 const later = (a: string | undefined, b: string | undefined) => a === undefined ? b : b === undefined || a >= b ? a : b;
+
+interface Lines {
+  readonly added: number;
+  readonly deleted: number;
+}
+
+const linesWith = (
+  row: Lines,
+  { merge, added = 0, deleted = 0 }: Partial<Lines> & { readonly merge?: true },
+): Lines => ({
+  added: row.added + (merge ? 0 : added),
+  deleted: row.deleted + (merge ? 0 : deleted),
+});
 
 const repositoryRow = z.strictObject({
   repository: z.string(),
@@ -52,19 +65,17 @@ const counted = (row: RepositoryRow, event: CommitEvent, data: CommitRecorded): 
     source: event.source,
     commits: row.commits + 1,
     merges: row.merges + (data.merge ? 1 : 0),
-    added: row.added + (data.merge ? 0 : data.added),
-    deleted: row.deleted + (data.merge ? 0 : data.deleted),
+    ...linesWith(row, data),
     incomplete: row.incomplete + (data.incomplete ? 1 : 0),
     first: earlier(row.first, at),
     last: later(row.last, at),
   };
 };
 
-const completed = (row: RepositoryRow, { merge, added, deleted }: CommitCompleted): RepositoryRow => ({
+const completed = (row: RepositoryRow, data: CommitCompleted): RepositoryRow => ({
   ...row,
-  merges: row.merges + (merge ? 1 : 0),
-  added: row.added + (merge ? 0 : added),
-  deleted: row.deleted + (merge ? 0 : deleted),
+  merges: row.merges + (data.merge ? 1 : 0),
+  ...linesWith(row, data),
   incomplete: Math.max(0, row.incomplete - 1),
 });
 
@@ -181,11 +192,12 @@ export const commitsHistory: Projection<HistoryRow, CommitFact> = {
   apply(row, event): HistoryRow {
     if (event.type === "commits.commit.completed") {
       const { incomplete: _, ...rest } = row;
-      const { parents, merge = false, files, added, deleted } = event.data;
+      const { parents, merge = false, files, added = 0, deleted = 0 } = event.data;
       return { ...rest, parents, merge, files, added, deleted };
     }
     if (event.type !== "commits.commit.recorded") return row;
-    const { sha, subject, author, parents, merge = false, files, added, deleted, incomplete, times } = event.data;
+    const { sha, subject, author, parents, merge = false, files, added = 0, deleted = 0, incomplete, times } =
+      event.data;
     const by = subjectOf(author.email) ?? subjectOf(author.name);
     return {
       repository: repositoryOf(event),
@@ -250,15 +262,14 @@ export const commitsActivity: Projection<ActivityRow, CommitFact> = {
   keys: (event) => [`${repositoryOf(event)}/${isoWeek(timeOf(event)).week}`],
   apply(row, event): ActivityRow {
     if (event.type !== "commits.commit.recorded" && event.type !== "commits.commit.completed") return row;
-    const { merge, files, added, deleted } = event.data;
+    const { merge, files } = event.data;
     return {
       repository: repositoryOf(event),
       ...isoWeek(timeOf(event)),
       commits: row.commits + (event.type === "commits.commit.recorded" ? 1 : 0),
       merges: row.merges + (merge ? 1 : 0),
       files: row.files + (merge ? 0 : files),
-      added: row.added + (merge ? 0 : added),
-      deleted: row.deleted + (merge ? 0 : deleted),
+      ...linesWith(row, event.data),
     };
   },
 };

@@ -28,13 +28,13 @@ export interface Translated {
 /** Parts first, then the commit. */
 export const translate = (raw: RawCommit, listed: Listed, source: string): Translated => {
   const { sha } = raw;
-  const parts = partsOf(raw.files);
   const authored = timeOf(raw.author.date);
   const committed = timeOf(raw.committer.date);
   const time = committed ?? authored;
   const header = { source, ...(time === undefined ? {} : { time }) };
   const known = listed.boundary ? [] : listed.parents;
-  const merge = known.length > 1 ? { merge: true } as const : {};
+  const merge: { readonly merge?: true } = known.length > 1 ? { merge: true } : {};
+  const parts = partsOf(raw.files, merge.merge !== true);
   const events: Incoming[] = parts.map(({ files }, part) => ({
     ...header,
     id: `${sha}/${part}`,
@@ -47,8 +47,7 @@ export const translate = (raw: RawCommit, listed: Listed, source: string): Trans
     sha,
     parts: parts.length,
     files: raw.files.length,
-    added: linesOf(raw.files, "added"),
-    deleted: linesOf(raw.files, "deleted"),
+    ...(merge.merge ? {} : { added: linesOf(raw.files, "added"), deleted: linesOf(raw.files, "deleted") }),
     parents,
     ...(parents.length < known.length ? { parents_left_out: known.length - parents.length } : {}),
     ...merge,
@@ -90,12 +89,12 @@ interface Part {
 // `{"added":1234567,"binary":true,…}` without the paths.
 const FILE_BYTES = 150;
 
-const partsOf = (raw: readonly RawFile[]): readonly Part[] => {
+const partsOf = (raw: readonly RawFile[], counted: boolean): readonly Part[] => {
   const parts: Part[] = [];
   let files: ChangedFile[] = [];
   let bytes = 0;
   for (const one of raw) {
-    const file = fileOf(one);
+    const file = fileOf(one, counted);
     const more = FILE_BYTES + jsonBytes(file.path) + (file.old_path === undefined ? 0 : jsonBytes(file.old_path));
     if (
       files.length > 0 &&
@@ -114,7 +113,10 @@ const partsOf = (raw: readonly RawFile[]): readonly Part[] => {
 
 const KINDS: Readonly<Record<string, "symlink" | "submodule">> = { "120000": "symlink", "160000": "submodule" };
 
-const fileOf = ({ status, similarity, mode, path, oldPath, added, deleted }: RawFile): ChangedFile => {
+const fileOf = (
+  { status, similarity, mode, path, oldPath, added, deleted }: RawFile,
+  counted: boolean,
+): ChangedFile => {
   const [text, oldText] = [asUtf8(path), oldPath === undefined ? undefined : asUtf8(oldPath)];
   const quoted = text === undefined || (oldPath !== undefined && oldText === undefined);
   const [now, before] = quoted
@@ -123,9 +125,9 @@ const fileOf = ({ status, similarity, mode, path, oldPath, added, deleted }: Raw
   const long = (name: string | undefined) => name !== undefined && name.length > COMMIT_LIMITS.path_chars_max;
   const kind = KINDS[mode];
   return {
-    ...(added === undefined ? { binary: true as const } : { added }),
+    ...(!counted ? {} : added === undefined ? { binary: true as const } : { added }),
     ...(long(now) || long(before) ? { cut: true as const } : {}),
-    ...(deleted === undefined ? {} : { deleted }),
+    ...(!counted || deleted === undefined ? {} : { deleted }),
     ...(kind ? { kind } : {}),
     ...(before === undefined ? {} : { old_path: fitted(before) }),
     path: fitted(now),
