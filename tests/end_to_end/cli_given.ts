@@ -1,0 +1,171 @@
+/** The real program in processes of its own, in folders of its own. */
+import assert from "node:assert/strict";
+
+const root = new URL("../../", import.meta.url);
+const main = new URL("main.ts", root).pathname;
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Place {
+  readonly dir: string;
+  /** Data folder, not made yet. */
+  readonly data: string;
+}
+
+/** A fresh folder, removed afterwards. */
+export const withPlace = async (test: (place: Place) => Promise<void>): Promise<void> => {
+  const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "daybook-cli-" }));
+  try {
+    await test({ dir, data: `${dir}/data` });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+};
+
+/** What a process started with no more than this must ask a second one for; the same as the tasks grant. */
+const narrow = (): string[] => [
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--ignore-env",
+  "--allow-env=NO_COLOR,INIT_CWD,DAYBOOK_*",
+  `--allow-read=${root.pathname}config`,
+  `--allow-run=${Deno.execPath()}`,
+  main,
+];
+
+interface HowTo {
+  readonly cwd?: string;
+  readonly stdin?: string;
+  readonly env?: Record<string, string>;
+}
+
+const command = (args: readonly string[], { cwd = root.pathname, stdin, env = {} }: HowTo) =>
+  new Deno.Command(Deno.execPath(), {
+    args: [...narrow(), ...args],
+    cwd,
+    // What the runner was started in says nothing of where the command stands.
+    env: { NO_COLOR: "1", INIT_CWD: cwd, DAYBOOK_DATA: "", ...env },
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+/** Types a command and waits for its end. */
+export const run = async (args: readonly string[], how: HowTo = {}): Promise<Ran> => {
+  const child = command(args, how).spawn();
+  if (how.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(how.stdin));
+    await writer.close();
+  }
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+};
+
+/** The document a command prints with `--json`; anything else in its output fails the test. */
+export const document = async <T = Record<string, unknown>>(
+  args: readonly string[],
+  how: HowTo = {},
+): Promise<T & { readonly exit: number }> => {
+  const { code, out, err } = await run([...args, "--json"], how);
+  try {
+    return { ...JSON.parse(out), exit: code };
+  } catch {
+    assert.fail(`${args.join(" ")}: not one document: ${out}\n${err}`);
+  }
+};
+
+export interface Started {
+  readonly url: string;
+  readonly token: string;
+  readonly child: Deno.ChildProcess;
+  /** Ends it as a person would, and tells how it ended. */
+  stop(signal?: Deno.Signal): Promise<Ran>;
+}
+
+/** `start` on a free port, until its line is there. */
+export const start = async (data: string, args: readonly string[] = []): Promise<Started> => {
+  const child = command(["start", "--data", data, "--port", "0", ...args], {}).spawn();
+  let out = "";
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const errors = new Response(child.stderr).text();
+  while (!out.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) assert.fail(`start ended before it was ready: ${await errors}`);
+    out += value;
+  }
+  const rest = (async () => {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return out;
+      out += value;
+    }
+  })();
+  const url = /^listening on (http:\/\/\S+)\n$/.exec(out)?.[1];
+  assert.ok(url, out);
+  return {
+    url,
+    token: (await Deno.readTextFile(`${data}/first-token`)).trim(),
+    child,
+    async stop(signal = "SIGTERM") {
+      child.kill(signal);
+      const { code } = await child.status;
+      return { code, out: await rest, err: await errors };
+    },
+  };
+};
+
+/** A small git repository with two commits; undefined where there is no git. */
+export const repository = async (dir: string): Promise<string | undefined> => {
+  const git = async (...args: string[]) => {
+    const { success, stderr } = await new Deno.Command("git", {
+      args: [
+        "-C",
+        dir,
+        "-c",
+        "user.name=Ann Example",
+        "-c",
+        "user.email=ann@example.org",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "commit.gpgsign=false",
+        ...args,
+      ],
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+  };
+  await Deno.mkdir(dir, { recursive: true });
+  try {
+    await git("init", "-q");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  for (const [name, content] of [["a.txt", "one\n"], ["b.txt", "one\ntwo\n"]] as const) {
+    await Deno.writeTextFile(`${dir}/${name}`, content);
+    await git("add", ".");
+    await git("commit", "-q", "-m", `Adds ${name}`);
+  }
+  return dir;
+};
+
+/** Everything in a folder: name, size, time of change and bytes, for telling that nothing was touched. */
+export const fingerprint = async (dir: string): Promise<readonly string[]> => {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(dir)) {
+    const { size, mtime, isFile } = await Deno.stat(`${dir}/${name}`);
+    found.push(
+      `${name} ${size} ${mtime?.getTime()} ${
+        isFile ? (await Deno.readFile(`${dir}/${name}`)).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7) : ""
+      }`,
+    );
+  }
+  return found.sort();
+};

@@ -1,0 +1,287 @@
+/** The commands as a person types them, in the real program with the permissions of the tasks. */
+import assert from "node:assert/strict";
+import type { Event } from "../../events/event.ts";
+import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
+import { document, fingerprint, repository, run, start, withPlace } from "./cli_given.ts";
+
+const HELLO = { specversion: "1.0", id: "1", source: "/hello", type: "com.example.hello", data: { hello: "world" } };
+
+Deno.test("a repository is imported, read, verified, replayed, backed up, restored and read again", () =>
+  withPlace(async ({ dir, data }) => {
+    if (!await repository(`${dir}/repo`)) return console.log("no git: left out");
+    const imported = await document<{ commits: number; stream: string }>([
+      "import",
+      "git",
+      "repo",
+      "--name",
+      "small",
+      "--data",
+      data,
+    ], { cwd: dir });
+    assert.deepEqual([imported.exit, imported.commits, imported.stream], [0, 2, "commits/small"]);
+    const again = await document<{ commits: number; events: number }>([
+      "import",
+      "git",
+      "repo",
+      "--name",
+      "small",
+      "--data",
+      data,
+    ], { cwd: dir });
+    assert.deepEqual([again.exit, again.commits, again.events], [0, 0, 0]);
+    const before = await fingerprint(data);
+
+    const view = await document<{ row: { churn: number } }>([
+      "view",
+      "commits.hotspots",
+      "small/b.txt",
+      "--data",
+      data,
+    ]);
+    assert.deepEqual([view.exit, view.row.churn], [0, 2]);
+    const status = await document<{ running: boolean; size: number; key: string }>(["status", "--data", data]);
+    assert.equal(status.running, false);
+    const events = await document<{ events: Event[]; size: number }>([
+      "events",
+      "--stream",
+      "commits/small",
+      "--data",
+      data,
+    ]);
+    assert.equal(events.size, status.size);
+    const commit = events.events.find(({ type }) => type === "commits.commit.recorded")!;
+    assert.equal((commit.data as { author: { name: string } }).author.name, "[sealed]");
+    const open = await document<{ events: Event[] }>([
+      "events",
+      "--stream",
+      "commits/small",
+      "--personal",
+      "--data",
+      data,
+    ]);
+    assert.equal(
+      (open.events.find(({ id }) => id === commit.id)!.data as { author: { name: string } }).author.name,
+      "Ann Example",
+    );
+    const explained = await document<{ root: unknown }>(["explain", String(commit.position), "--data", data]);
+    assert.ok(explained.root);
+    const verified = await document<{ ok: boolean; size: number; authenticated: boolean; root: string }>([
+      "verify",
+      "--key",
+      status.key,
+      "--data",
+      data,
+    ]);
+    assert.deepEqual([verified.exit, verified.ok, verified.size, verified.authenticated], [0, true, status.size, true]);
+    const replayed = await document<{ ok: boolean; views: { equal: boolean }[] }>([
+      "replay",
+      "--check",
+      "--data",
+      data,
+    ]);
+    assert.ok(
+      replayed.ok && replayed.views.length > 5 && replayed.views.every(({ equal }) => equal),
+      JSON.stringify(replayed),
+    );
+    const exported = await run(["export", "--data", data]);
+    assert.equal(exported.out.trim().split("\n").length, status.size);
+    assert.deepEqual(await fingerprint(data), before, "commands that read write nothing");
+
+    const pass = { DAYBOOK_PASSPHRASE: "correct horse battery" };
+    const backup = await document<{ size: number; root: string }>(["backup", "copy", "--with-keys", "--data", data], {
+      cwd: dir,
+      env: pass,
+    });
+    assert.deepEqual([backup.exit, backup.size, backup.root], [0, status.size, verified.root]);
+    const restored = await document<{ root: string }>(["restore", "copy", "--data", `${dir}/back`], {
+      cwd: dir,
+      env: pass,
+    });
+    assert.deepEqual([restored.exit, restored.root], [0, verified.root]);
+    const there = await document<{ events: Event[] }>([
+      "events",
+      "--stream",
+      "commits/small",
+      "--personal",
+      "--data",
+      `${dir}/back`,
+    ]);
+    assert.deepEqual(there.events, open.events);
+    const moved = await document<{ ok: boolean }>([
+      "send",
+      "commits.branch.move",
+      "small",
+      `{"branch":"next","to":"${"1".repeat(40)}"}`,
+      "--data",
+      `${dir}/back`,
+    ]);
+    assert.ok(moved.ok, JSON.stringify(moved));
+  }));
+
+Deno.test("a log is read where nothing can be written", () =>
+  withPlace(async ({ dir, data }) => {
+    await run(["send", "commits.branch.move", "r", `{"branch":"main","to":"${"1".repeat(40)}"}`, "--data", data]);
+    const before = await fingerprint(data);
+    for (const name of await Array.fromAsync(Deno.readDir(data))) await Deno.chmod(`${data}/${name.name}`, 0o400);
+    await Deno.chmod(data, 0o500);
+    try {
+      for (
+        const args of [["status"], ["view", "commits.branches"], ["events"], ["verify"], ["replay", "--check"], [
+          "export",
+        ], ["explain", "0"]]
+      ) {
+        const { code, err } = await run([...args, "--data", data]);
+        assert.equal(code, 0, `${args.join(" ")}: ${err}`);
+      }
+      assert.deepEqual(await fingerprint(data), before);
+    } finally {
+      await Deno.chmod(data, 0o700);
+    }
+    assert.ok(dir);
+  }));
+
+Deno.test("a changed byte is found, named, and exit code 1", () =>
+  withPlace(async ({ data }) => {
+    await run(["send", "commits.branch.move", "r", `{"branch":"findme","to":"${"1".repeat(40)}"}`, "--data", data]);
+    const bytes = await Deno.readFile(`${data}/log.db`);
+    const at = new TextDecoder("latin1").decode(bytes).indexOf(`"findme"`);
+    assert.ok(at > 0);
+    bytes[at + 1] = "g".charCodeAt(0);
+    await Deno.writeFile(`${data}/log.db`, bytes);
+    const report = await document<{ ok: boolean; failures: { position: number }[] }>(["verify", "--data", data]);
+    assert.deepEqual([report.exit, report.ok], [1, false]);
+    assert.ok(report.failures[0]!.position > 0);
+    const plain = await run(["verify", "--data", data]);
+    assert.match(plain.out, /NOT intact/);
+  }));
+
+Deno.test("start prints one line, takes events, is asked through its socket by who only knows the folder, and drains", () =>
+  withPlace(async ({ data }) => {
+    const server = await start(data);
+    assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+    const { mode } = await Deno.stat(`${data}/first-token`);
+    assert.equal(mode! & 0o777, 0o600);
+    const taken = await fetch(`${server.url}/events`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.token}`, "content-type": "application/cloudevents+json" },
+      body: JSON.stringify(HELLO),
+    });
+    assert.equal(taken.status, 201);
+    await taken.body?.cancel();
+    const status = await document<{ running: boolean; state: string }>(["status", "--data", data]);
+    assert.deepEqual([status.running, status.state], [true, "ready"]);
+    const sent = await document<{ ok: boolean; stream: string }>([
+      "send",
+      "commits.branch.move",
+      "r",
+      `{"branch":"main","to":"${"1".repeat(40)}"}`,
+      "--data",
+      data,
+    ]);
+    assert.deepEqual([sent.ok, sent.stream], [true, "commits/r"]);
+    const row = await document<{ row: { branch: string } }>(["view", "commits.branches", "r/main", "--data", data]);
+    assert.equal(row.row.branch, "main");
+    const made = await document<{ token: string; id: string }>(["token", "create", "reader", "--data", data]);
+    const asks = async (token: string) => {
+      const answer = await fetch(`${server.url}/events?limit=1`, { headers: { authorization: `Bearer ${token}` } });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    assert.equal(await asks(made.token), 200);
+    await run(["token", "revoke", made.id, "--data", data]);
+    for (let tries = 0; tries < 30 && await asks(made.token) === 200; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(await asks(made.token), 401);
+    const second = await run(["start", "--data", data, "--port", "0"]);
+    assert.equal(second.code, 3);
+    assert.match(second.err, /^daybook: [^\n]*another process[^\n]*\n$/);
+    const ended = await server.stop("SIGINT");
+    assert.deepEqual([ended.code, ended.out], [0, `listening on ${server.url}\n`]);
+    const verified = await document<{ ok: boolean }>(["verify", "--data", data]);
+    assert.equal(verified.ok, true);
+  }));
+
+Deno.test("a server whose starter is killed without a word gives the folder free", () =>
+  withPlace(async ({ data }) => {
+    const server = await start(data);
+    await server.stop("SIGKILL");
+    let sent = { exit: 3 };
+    for (let tries = 0; tries < 5 && sent.exit !== 0; tries++) {
+      sent = await document([
+        "send",
+        "commits.branch.move",
+        "r",
+        `{"branch":"main","to":"${"1".repeat(40)}"}`,
+        "--data",
+        data,
+      ]);
+    }
+    assert.equal(sent.exit, 0);
+    const status = await document<{ running: boolean }>(["status", "--data", data]);
+    assert.equal(status.running, false);
+  }));
+
+Deno.test("the demo tells its story, as a person reads it and as a document", () =>
+  withPlace(async ({ dir }) => {
+    const told = await run(["demo", "--data", `${dir}/one`], { cwd: dir });
+    assert.equal(told.code, 0, told.err);
+    assert.match(told.out, /sample/);
+    for (
+      const said of [
+        "Import",
+        "Follow",
+        "Audit trail",
+        "commits.hotspots",
+        "Verify",
+        "intact",
+        "Replay",
+        "equal",
+        "Try next",
+      ]
+    ) assert.ok(told.out.includes(said), said);
+    if (!await repository(`${dir}/repo`)) return console.log("no git: left out");
+    const report = await document<DemoReport>(["demo", "--data", `${dir}/two`], { cwd: `${dir}/repo` });
+    assert.deepEqual([report.exit, report.ok, report.imported.commits, report.imported.sample], [
+      0,
+      true,
+      2,
+      undefined,
+    ]);
+    assert.deepEqual([report.verified.ok, report.replayed.ok], [true, true]);
+  }));
+
+Deno.test("a log goes through a pipe that is closed early, without a word of complaint", () =>
+  withPlace(async ({ data }) => {
+    for (let i = 0; i < 3; i++) {
+      await run(["send", "commits.branch.move", `r${i}`, `{"branch":"main","to":"${"1".repeat(40)}"}`, "--data", data]);
+    }
+    const shell = new Deno.Command("sh", {
+      args: ["-c", `"${Deno.execPath()}" run -q --no-check -A main.ts export --data "${data}" --json | head -c 10`],
+      cwd: new URL("../../", import.meta.url).pathname,
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const { stdout, stderr } = await shell.output();
+    assert.deepEqual([new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], [`{"events":`, ""]);
+  }));
+
+Deno.test("what was typed wrong, or cannot be, ends with its exit code and one line", () =>
+  withPlace(async ({ dir, data }) => {
+    for (
+      const [args, code] of [
+        [["strat"], 2],
+        [["status", "--data", data], 3],
+        [["import", "git", dir, "--data", data], 2],
+        [["start", "--data", data, "--host", "0.0.0.0"], 2],
+        [["start", "--data", data, "--config", "none.yaml"], 2],
+        [["restore", dir, "--data", `${dir}/new`], 3],
+        [["status", "--data", `${dir}/a,b`], 2],
+        [["start", "--data", "/proc/nowhere", "--port", "0"], 3],
+      ] as const
+    ) {
+      const { code: found, out, err } = await run(args);
+      assert.deepEqual([found, out], [code, ""], `${args.join(" ")}: ${err}`);
+      assert.match(err, /^daybook: [^\n]+\n$/, args.join(" "));
+    }
+  }));
