@@ -645,16 +645,23 @@ export class KvLog extends LogReader implements EventLog {
   private async shut(): Promise<void> {
     this.stopping = true;
     await this.pumping;
-    if (this.options.signer && this.end > (this.latestCheckpoint?.size ?? 0) && !this.fenced) {
-      const enough = new AbortController();
-      const signed = this.checkpoint(this.end).finally(() => enough.abort());
-      await Promise.race([signed, pause(this.options.clock, CLOSE_CHECKPOINT_MS_MAX, enough.signal)]);
-    }
+    const enough = new AbortController();
+    const behind = this.catchUp().finally(() => enough.abort());
+    await Promise.race([behind, pause(this.options.clock, CLOSE_MS_MAX, enough.signal)]);
     this.closing = true;
     for (const cancel of this.cancels) cancel();
     for (const wake of [...this.watchers]) wake();
     await this.background?.close();
     await this.store.close();
+  }
+
+  /** Brings checkpoint and index up to the end, so that the next one to open finds little to do. */
+  private async catchUp(): Promise<void> {
+    if (this.fenced) return;
+    if (this.options.signer) await this.checkpoint(this.end);
+    if (this.index.tail <= CLOSE_TAIL_EVENTS_MAX) return;
+    this.wishSegment(this.endGeneration());
+    while (this.index.tail > 0 && !this.closing) await this.stirred();
   }
 }
 
@@ -665,7 +672,10 @@ const OURS_BYTES_MAX = 110;
 const COMMIT_EVENTS_MAX = 2_000;
 const FINGERPRINTS_MAX = 65_536;
 const SWEEP_PAGES = 500;
-const CLOSE_CHECKPOINT_MS_MAX = 5_000;
+/** How long closing waits for what follows the commits; nothing is lost when it does not. */
+const CLOSE_MS_MAX = 10_000;
+/** So many unindexed events are read again faster than a segment is written. */
+const CLOSE_TAIL_EVENTS_MAX = 2_000;
 
 const checkFormat = (bytes: Uint8Array): void => {
   const { format } = JSON.parse(fromUtf8.decode(bytes));
