@@ -1,4 +1,7 @@
-/** Logs to verify, made by the real writer, and the means of somebody who has the file and the writer's code and changes it. */
+/**
+ * Logs to verify, made by the real writer, and the means of somebody who has the file and the writer's code and
+ * changes it.
+ */
 import { DatabaseSync } from "node:sqlite";
 import { noteSigner } from "../adapters/keys/note.ts";
 import { inlineBackground } from "../adapters/kv/background.ts";

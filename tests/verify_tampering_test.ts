@@ -1,6 +1,6 @@
 /**
- * Every way of changing a log that we could think of, many times each under a seed: each is found, and the first bad position is the
- * right one. Whoever tampers has the file, SQLite and the writer's own code.
+ * Every way of changing a log that we could think of, many times each under a seed: each is found, and the first bad
+ * position is the right one. Whoever tampers has the file, SQLite and the writer's own code.
  */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
@@ -321,7 +321,8 @@ const withoutCheckpoint: Record<string, Tampering> = {
     scene.file.write(first, entries);
     scene.file.rechain();
     scene.file.forget();
-    // Keys that look like numbers stand in the order of letters: this one is canonical, and only a checkpoint could tell.
+    // Keys that look like numbers stand in the order of letters: this one is canonical, and only a checkpoint could
+    // tell.
     return before.includes('"10":1,"9":1') ? { kind: "none", at: -1 } : { kind: "entry", at: first + index };
   },
 };

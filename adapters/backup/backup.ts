@@ -1,6 +1,6 @@
 /**
- * A verified copy of a log while it is written: one moment of its file, with index and checkpoints; the keys too if asked, under a
- * passphrase. It appears under its name only when it is whole, durable and verified.
+ * A verified copy of a log while it is written: one moment of its file, with index and checkpoints; the keys too if
+ * asked, under a passphrase. It appears under its name only when it is whole, durable and verified.
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
@@ -106,8 +106,10 @@ export const copiedOf = (
 /**
  * Copies, verifies, then puts in place. The writer goes on meanwhile.
  *
- * Throws `LogFault`: `invalid` when the destination is taken or the passphrase too short, `truncated` when the copy does not verify,
- * `full`, `read_only`, `io`, `foreign`; or the signal's reason. Whatever it throws, nothing is left at or beside the destination.
+ * Throws `LogFault`: `invalid` when the destination is taken or the passphrase too short, `truncated` when the copy
+ * does not verify,
+ * `full`, `read_only`, `io`, `foreign`; or the signal's reason. Whatever it throws, nothing is left at or beside the
+ * destination.
  */
 export const backupLog = (options: BackupOptions): Promise<Copied> =>
   fillFolder(options.destination, async (folder) => {

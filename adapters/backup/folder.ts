@@ -1,6 +1,7 @@
 /**
- * A folder that appears under its name only when it is complete: it is filled beside its place under another name, made durable, and
- * renamed. What is cut off leaves only the other name, and the next one for the same place clears it away.
+ * A folder that appears under its name only when it is complete: it is filled beside its place under another name,
+ * made durable, and renamed. What is cut off leaves only the other name, and the next one for the same place clears
+ * it away.
  */
 import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
@@ -48,8 +49,8 @@ const expectFree = async (place: string): Promise<void> => {
 };
 
 /**
- * Fills a new folder and puts it in place, readable by its owner alone. Whatever `fill` throws, nothing is left behind.
- * Throws `LogFault`: `invalid` when the place is taken, `full`, `read_only`, `io`.
+ * Fills a new folder and puts it in place, readable by its owner alone. Whatever `fill` throws, nothing is left
+ * behind. Throws `LogFault`: `invalid` when the place is taken, `full`, `read_only`, `io`.
  */
 export const fillFolder = async <T>(place: string, fill: (folder: string) => Promise<T>): Promise<T> => {
   const target = resolve(place);

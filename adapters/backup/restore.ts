@@ -1,6 +1,6 @@
 /**
- * A verified return: nothing is put in place before the copy that will be used agrees with its manifest byte for byte and with
- * itself entry by entry.
+ * A verified return: nothing is put in place before the copy that will be used agrees with its manifest byte for byte
+ * and with itself entry by entry.
  */
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,15 +38,21 @@ export interface RestoreOptions {
 }
 
 export interface Restored extends Copied {
-  /** The known checkpoint that covers most, when it covers more than was restored: the log must not be written on as itself. */
+  /**
+   * The known checkpoint that covers most, when it covers more than was restored: the log must not be written on as
+   * itself.
+   */
   readonly shorter_than?: Known;
   readonly created: string;
 }
 
 /**
- * Throws `LogFault`: `invalid` when the data folder is not empty or the passphrase is wrong, `foreign` when the source is no backup,
- * `newer`, `truncated` when a file is not what the manifest says or the log does not verify or contradicts a known checkpoint,
- * `full`, `read_only`, `io`; or the signal's reason. Whatever it throws, nothing is left at or beside the data folder.
+ * Throws `LogFault`: `invalid` when the data folder is not empty or the passphrase is wrong, `foreign` when the
+ * source is no backup,
+ * `newer`, `truncated` when a file is not what the manifest says or the log does not verify or contradicts a known
+ * checkpoint,
+ * `full`, `read_only`, `io`; or the signal's reason. Whatever it throws, nothing is left at or beside the data
+ * folder.
  */
 export const restoreLog = async (options: RestoreOptions): Promise<Restored> => {
   const { source, verify, progress, signal, known = [] } = options;
@@ -119,7 +125,8 @@ const expectDigest = (name: keyof Manifest["files"], manifest: Manifest, found: 
   if (found.bytes === said.bytes && found.sha256 === said.sha256) return;
   throw new LogFault(
     "truncated",
-    `Cannot restore ${name}: the manifest says ${said.bytes} bytes with SHA-256 ${said.sha256}, there are ${found.bytes} with ${found.sha256}`,
+    `Cannot restore ${name}: the manifest says ${said.bytes} bytes with SHA-256 ${said.sha256}, ` +
+      `there are ${found.bytes} with ${found.sha256}`,
   );
 };
 

@@ -1,6 +1,6 @@
 /**
- * Files under a passphrase: the key from scrypt (RFC 7914), the rest AES-256-GCM (NIST SP 800-38D). The parameters stand in the
- * file and are part of what is authenticated.
+ * Files under a passphrase: the key from scrypt (RFC 7914), the rest AES-256-GCM (NIST SP 800-38D). The parameters
+ * stand in the file and are part of what is authenticated.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
@@ -81,7 +81,10 @@ export const sealBundle = async (files: Bundle, passphrase: string): Promise<Uin
   return Buffer.from(JSON.stringify(sealed) + "\n");
 };
 
-/** Throws `LogFault` `invalid` when the passphrase does not open it, `foreign` when it is nothing that was sealed here. */
+/**
+ * Throws `LogFault` `invalid` when the passphrase does not open it, `foreign` when it is nothing that was sealed
+ * here.
+ */
 export const openBundle = async (file: Uint8Array, passphrase: string): Promise<Bundle> => {
   let sealed: Sealed;
   try {

@@ -1,9 +1,11 @@
 /**
- * A copy of one moment of a SQLite database that others may be writing, without disturbing them and without writing beside it.
+ * A copy of one moment of a SQLite database that others may be writing, without disturbing them and without writing
+ * beside it.
  *
- * With a `-wal` beside it somebody may have it open: SQLite's backup interface copies it in one step inside one read transaction
- * (https://www.sqlite.org/backup.html), which writers go on beside. Without one nobody has, so the file is all there is. A `-wal`
- * without a `-shm` is what was cut off and then copied: file and `-wal` together are the database.
+ * With a `-wal` beside it somebody may have it open: SQLite's backup interface copies it in one step inside one read
+ * transaction (https://www.sqlite.org/backup.html), which writers go on beside. Without one nobody has, so the file
+ * is all there is. A `-wal` without a `-shm` is what was cut off and then copied: file and `-wal` together are the
+ * database.
  */
 import { constants, copyFile, rm, stat } from "node:fs/promises";
 import { backup, DatabaseSync } from "node:sqlite";
@@ -22,8 +24,9 @@ const statOf = async (path: string) => {
 };
 
 /**
- * Writes the copy to `to`, which must not be there; durable when it resolves. The copy is one file, whatever its journal was before.
- * The copying itself does not yield; about 300 MB a second. Throws `LogFault`: `io`, `full`, `foreign`, `truncated`.
+ * Writes the copy to `to`, which must not be there; durable when it resolves. The copy is one file, whatever its
+ * journal was before. The copying itself does not yield; about 300 MB a second. Throws `LogFault`: `io`, `full`,
+ * `foreign`, `truncated`.
  */
 export const snapshot = async (from: string, to: string): Promise<void> => {
   try {

@@ -1,6 +1,6 @@
 /**
- * A stored block as bytes, read by the format that is written down at the top of the writer's `block.ts` and by nothing else of the
- * writer's. All numbers are big-endian.
+ * A stored block as bytes, read by the format that is written down at the top of the writer's `block.ts` and by
+ * nothing else of the writer's. All numbers are big-endian.
  */
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../events/log.ts";

@@ -1,6 +1,6 @@
 /**
- * What is claimed about the log: checkpoints in its own file and those that were handed in. Collected before the walk, so that it
- * keeps the roots they speak of, and judged behind it.
+ * What is claimed about the log: checkpoints in its own file and those that were handed in. Collected before the
+ * walk, so that it keeps the roots they speak of, and judged behind it.
  */
 import { Buffer } from "node:buffer";
 import { type Failures, shown } from "./failures.ts";
@@ -13,7 +13,10 @@ export interface Against {
   readonly text: string;
   /** How the report calls it, e.g. the file's name. */
   readonly name: string;
-  /** True: it was kept elsewhere, so what it covers is anchored. False: it lies in the folder too, as what the keys remember does. */
+  /**
+   * True: it was kept elsewhere, so what it covers is anchored. False: it lies in the folder too, as what the keys
+   * remember does.
+   */
   readonly elsewhere: boolean;
 }
 
@@ -204,7 +207,9 @@ export interface Judged {
   readonly authenticated: boolean;
 }
 
-/** Compares the claims with the log. `suspect`: from where on entries may differ, between what is cleared and a size. */
+/**
+ * Compares the claims with the log. `suspect`: from where on entries may differ, between what is cleared and a size.
+ */
 export const judgeClaims = (
   { claims, newest, faults }: Claims,
   walked: Walked,
@@ -236,7 +241,8 @@ export const judgeClaims = (
       authenticated ||= claim.signed;
     } else judgeWrong(claim, claims.filter(holds), walked, failures, suspect);
   }
-  // Who asks by a key wants to know more than that the folder agrees with itself. An untrue one has been named already.
+  // Who asks by a key wants to know more than that the folder agrees with itself. An untrue one has been named
+  // already.
   if (keys.given && walked.end > 0 && !claims.some(({ signed }) => signed)) {
     failures.add(last, "signature", `a checkpoint signed by ${keys.given.name}`, "none");
   }

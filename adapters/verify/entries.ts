@@ -1,9 +1,10 @@
 /**
- * From a block's bytes to its events: each entry must be, byte for byte, the canonical form (RFC 8785) of what it says, lie where the
- * block's lengths say, and carry a whole header.
+ * From a block's bytes to its events: each entry must be, byte for byte, the canonical form (RFC 8785) of what it
+ * says, lie where the block's lengths say, and carry a whole header.
  *
- * The usual way is short: what `JSON.stringify` makes of a parsed entry is canonical if its keys are sorted, so one comparison with
- * the stored text checks entry and length together. Whatever does not pass it is judged by itself, by the definition.
+ * The usual way is short: what `JSON.stringify` makes of a parsed entry is canonical if its keys are sorted, so one
+ * comparison with the stored text checks entry and length together. Whatever does not pass it is judged by itself, by
+ * the definition.
  */
 import { Buffer } from "node:buffer";
 import { canonical } from "../../events/canonical.ts";

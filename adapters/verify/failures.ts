@@ -1,6 +1,7 @@
 /**
- * What the verifier can find wrong, and the bounded list of it. A failure names the first position it may concern: where the
- * evidence is one entry, that entry; where it is a hash over many, the first that the hash covers and nothing else has cleared.
+ * What the verifier can find wrong, and the bounded list of it. A failure names the first position it may concern:
+ * where the evidence is one entry, that entry; where it is a hash over many, the first that the hash covers and
+ * nothing else has cleared.
  */
 
 /** Failures that a report lists; the lowest positions are kept. */

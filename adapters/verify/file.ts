@@ -1,16 +1,17 @@
 /**
- * Opens the log's file so that nothing in its folder is written, not even the files SQLite keeps beside a database in WAL mode
- * (https://www.sqlite.org/wal.html#read_only_databases).
+ * Opens the log's file so that nothing in its folder is written, not even the files SQLite keeps beside a database in
+ * WAL mode (https://www.sqlite.org/wal.html#read_only_databases).
  *
- * | beside the file     | what it means                           | how it is opened                                      |
- * |---------------------|-----------------------------------------|-------------------------------------------------------|
- * | nothing             | closed cleanly; nobody has it open      | `immutable`: no locks, no files; watched for a change |
- * | `-wal` and `-shm`   | a writer is at work, or was cut off     | `readonly_shm`: its memory is read, not written       |
- * | `-wal`, no `-shm`   | copied without it after a writer was cut off | as a copy in a scratch folder, where SQLite recovers |
- * | `-journal`          | cut off while it was closed             | likewise                                              |
+ * | beside the file   | what it means                      | how it is opened                                |
+ * |-------------------|------------------------------------|-------------------------------------------------|
+ * | nothing           | closed cleanly; nobody has it open | `immutable`: no locks, no files; watched        |
+ * | `-wal` and `-shm` | a writer is at work, or was cut off | `readonly_shm`: its memory is read, not written |
+ * | `-wal`, no `-shm` | cut off, then copied without it    | as a copy elsewhere, where SQLite recovers it   |
+ * | `-journal`        | cut off while it was closed        | likewise                                        |
  *
- * The parameters are only understood in a URL, and Deno lets a URL through only where all reading is allowed. With permission for
- * the folder alone SQLite opens it as it likes: it may leave an empty `-wal` and a `-shm` there, and where it cannot, the copy is left.
+ * The parameters are only understood in a URL, and Deno lets a URL through only where all reading is allowed. With
+ * permission for the folder alone SQLite opens it as it likes: it may leave an empty `-wal` and a `-shm` there, and
+ * where it cannot, the copy is left.
  */
 import { copyFile, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -63,8 +64,8 @@ const connectPlainly = (path: string): DatabaseSync | undefined => {
 };
 
 /**
- * Throws `LogFault` `io` when there is no such file or it may not be read. What SQLite says of a damaged one comes as its own error,
- * here or with the first statement.
+ * Throws `LogFault` `io` when there is no such file or it may not be read. What SQLite says of a damaged one comes as
+ * its own error, here or with the first statement.
  */
 export const openLogFile = async (path: string, scratch = tmpdir()): Promise<LogFile> => {
   const file = await about(path);

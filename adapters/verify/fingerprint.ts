@@ -1,6 +1,7 @@
 /**
- * The 53-bit fingerprint that runs and index use for a stream, an event's name, a type. Part of the format: two lanes of 32 bits
- * over UTF-16 code units, mixed as MurmurHash3's finalizer does, the second cut to its low 21 bits and put in front.
+ * The 53-bit fingerprint that runs and index use for a stream, an event's name, a type. Part of the format: two lanes
+ * of 32 bits over UTF-16 code units, mixed as MurmurHash3's finalizer does, the second cut to its low 21 bits and put
+ * in front.
  */
 
 /** The lanes before the first code unit, for the kind of thing (0 stream and name, 1 type, 2 correlation). */

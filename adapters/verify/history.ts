@@ -1,10 +1,11 @@
 /**
- * What must hold between entries: revisions without a gap in each stream, times that never decrease, names (`source` and `id`) that
- * occur once.
+ * What must hold between entries: revisions without a gap in each stream, times that never decrease, names (`source`
+ * and `id`) that occur once.
  *
- * Memory: 8 bytes for an event and 32 to 64 for a stream, in typed arrays; 16 for an event at the end, while names are sorted, of
- * which one pass holds at most `names_max`. Streams and names are held as fingerprints. Where those meet it is only a suspicion; a
- * second reading of the log, which a sound log hardly ever needs, compares the texts themselves.
+ * Memory: 8 bytes for an event and 32 to 64 for a stream, in typed arrays; 16 for an event at the end, while names
+ * are sorted, of which one pass holds at most `names_max`. Streams and names are held as fingerprints. Where those
+ * meet it is only a suspicion; a second reading of the log, which a sound log hardly ever needs, compares the texts
+ * themselves.
  */
 import type { Event } from "../../events/event.ts";
 import type { Failures } from "./failures.ts";

@@ -1,16 +1,18 @@
 /**
- * Holds the index against the blocks. Nothing else here reads it: whoever changes it changes no entry, but could hide one from look-ups.
+ * Holds the index against the blocks. Nothing else here reads it: whoever changes it changes no entry, but could hide
+ * one from look-ups.
  *
- * Its tables are read before the walk and summed up; the walk takes away what the entries say must be in them; what is left must be
- * nothing. A failure names the first position of the segment that is wrong.
+ * Its tables are read before the walk and summed up; the walk takes away what the entries say must be in them; what
+ * is left must be nothing. A failure names the first position of the segment that is wrong.
  *
- * | table   | columns                                                        | says of                    |
- * |---------|----------------------------------------------------------------|----------------------------|
- * | ids     | fingerprint of source and id, position                         | each event                 |
- * | streams | fingerprint of the stream, position, revision, count, place    | runs of one stream's events |
- * | terms   | fingerprint of a type or correlation, first position of a block | each block                 |
+ * | table   | columns                                                         | says of             |
+ * |---------|-----------------------------------------------------------------|---------------------|
+ * | ids     | fingerprint of source and id, position                          | each event          |
+ * | streams | fingerprint of the stream, position, revision, count, place     | runs of one stream  |
+ * | terms   | fingerprint of a type or correlation, first position of a block | each block          |
  *
- * A place that is not 0 is page × 2^32 + offset × 2^16 + length: there the run's entries lie once more, as a JSON array.
+ * A place that is not 0 is page × 2^32 + offset × 2^16 + length: there the run's entries lie once more, as a JSON
+ * array.
  */
 import { Buffer } from "node:buffer";
 import { canonical } from "../../events/canonical.ts";
@@ -105,8 +107,8 @@ export class IndexCheck {
       readTable(this.rows, segment.terms, (page, at) => terms.add(1, page[at]!, page[at + 1]!));
       readTable(this.rows, segment.streams, (page, at) => this.run(checked, page, at));
     } catch (error) {
-      if (!(error instanceof IndexFault)) throw error;
-      this.wrong(checked, error.message);
+      // Damaged pages come as SQLite's own errors; the blocks may be whole all the same.
+      this.wrong(checked, shown((error as Error).message));
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * Whether two collections hold the same things, in whatever order and in constant memory: each thing is hashed under a secret of this
- * run, and the hashes are added up. It guards what is derived against mistakes and edits; the entries themselves are guarded by SHA-256.
+ * Whether two collections hold the same things, in whatever order and in constant memory: each thing is hashed under
+ * a secret of this run, and the hashes are added up. It guards what is derived against mistakes and edits; the
+ * entries themselves are guarded by SHA-256.
  */
 import { randomBytes } from "node:crypto";
 

@@ -1,6 +1,7 @@
 /**
- * A table of the index as it lies on its pages: rows of little-endian doubles in the order of their first two columns; beside them the
- * first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is held against the rows themselves.
+ * A table of the index as it lies on its pages: rows of little-endian doubles in the order of their first two
+ * columns; beside them the first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is
+ * held against the rows themselves.
  */
 import type { Rows } from "./rows.ts";
 
@@ -75,7 +76,10 @@ const passes = (words: Uint32Array, key: number): boolean => {
   return true;
 };
 
-/** Calls with each row, as a page and where the row begins in it. Throws `IndexFault` where the table is not what a look-up needs. */
+/**
+ * Calls with each row, as a page and where the row begins in it. Throws `IndexFault` where the table is not what a
+ * look-up needs.
+ */
 export const readTable = (rows: Rows, table: TableShape, visit: (page: Float64Array, at: number) => void): void => {
   const { columns, body } = table;
   const fence = doubles(whole(rows, table.fence));

@@ -1,6 +1,6 @@
 /**
- * Reads signed notes (https://c2sp.org/signed-note) with Ed25519 and the checkpoints in them (https://c2sp.org/tlog-checkpoint).
- * Nothing here signs.
+ * Reads signed notes (https://c2sp.org/signed-note) with Ed25519 and the checkpoints in them
+ * (https://c2sp.org/tlog-checkpoint). Nothing here signs.
  */
 import { Buffer } from "node:buffer";
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
@@ -42,7 +42,9 @@ export interface CheckpointText {
 
 const isName = (name: string): boolean => name !== "" && name.isWellFormed() && !/[\s+\p{Z}\p{Cc}]/u.test(name);
 
-/** Bytes of standard base64 with its padding; `undefined` for anything else, so that no two texts mean the same bytes. */
+/**
+ * Bytes of standard base64 with its padding; `undefined` for anything else, so that no two texts mean the same bytes.
+ */
 const fromBase64 = (text: string): Buffer | undefined => {
   const bytes = Buffer.from(text, "base64");
   return bytes.toString("base64") === text ? bytes : undefined;

@@ -1,6 +1,7 @@
 /**
- * The rows of the log's file by their keys. Deno KV's key encoding (https://docs.deno.com/deploy/kv/manual/key_space): a string part
- * is 0x02, its UTF-8 and 0x00; a number part is 0x21 and a big-endian double with its sign bit turned.
+ * The rows of the log's file by their keys. Deno KV's key encoding
+ * (https://docs.deno.com/deploy/kv/manual/key_space): a string part is 0x02, its UTF-8 and 0x00; a number part is
+ * 0x21 and a big-endian double with its sign bit turned.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";

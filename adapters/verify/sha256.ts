@@ -1,8 +1,10 @@
 /**
- * SHA-256 (FIPS 180-4) of many short messages, four at a time in the lanes of SIMD registers. A leaf has a few hundred bytes and a node
- * 65, and there are two hashes for every event: one call of the platform for each costs more than the hashing.
+ * SHA-256 (FIPS 180-4) of many short messages, four at a time in the lanes of SIMD registers. A leaf has a few
+ * hundred bytes and a node 65, and there are two hashes for every event: one call of the platform for each costs more
+ * than the hashing.
  *
- * The machine code is put together here as a WebAssembly module of one function, which takes four blocks of 64 bytes further.
+ * The machine code is put together here as a WebAssembly module of one function, which takes four blocks of 64 bytes
+ * further.
  */
 
 const PRIMES: readonly number[] = (() => {

@@ -1,7 +1,7 @@
 /**
  * The Merkle tree over the entries, by RFC 9162 section 2.1.1, computed from nothing but them:
- * `MTH({}) = SHA-256()`, `MTH({d}) = SHA-256(0x00 ‖ d)`, `MTH(D[n]) = SHA-256(0x01 ‖ MTH(D[0:k]) ‖ MTH(D[k:n]))` with k the
- * largest power of two below n.
+ * `MTH({}) = SHA-256()`, `MTH({d}) = SHA-256(0x00 ‖ d)`, `MTH(D[n]) = SHA-256(0x01 ‖ MTH(D[0:k]) ‖ MTH(D[k:n]))`, where
+ * k is the largest power of two below n.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";

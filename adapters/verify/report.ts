@@ -1,0 +1,67 @@
+/** What a verification is asked and what it answers. */
+import type { Against } from "./claims.ts";
+import type { Failure, Failures } from "./failures.ts";
+import type { MerkleTree } from "./tree.ts";
+
+export interface VerifyOptions {
+  /** The log's file. */
+  readonly path: string;
+  /** Public key (`name+id+key`) by which checkpoints must be signed, from whoever asks. */
+  readonly key?: string;
+  /** Public key from the folder itself: signatures are checked, and authenticate nothing. */
+  readonly folderKey?: string;
+  readonly against?: readonly Against[];
+  /** Called a few times a second. */
+  readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
+  readonly signal?: AbortSignal;
+  /** Folder for a copy, needed only for a file with a `-wal` and no `-shm`. Default: the system's. */
+  readonly scratch?: string;
+  /** Names (source and id) held at a time; see `history.ts`. */
+  readonly namesMax?: number;
+}
+
+export interface LogReport {
+  readonly ok: boolean;
+  /** Entries from the first on that could be read without a gap. */
+  readonly size: number;
+  /** Root hash over them (RFC 9162), base64. */
+  readonly root: string;
+  /** Covered by a true checkpoint that the given key has signed or that came from elsewhere. */
+  readonly anchored: number;
+  /**
+   * A true checkpoint is signed by the key that was given. False: the folder agrees with itself, key not
+   * authenticated.
+   */
+  readonly authenticated: boolean;
+  /** By position; at most `FAILURES_MAX`. */
+  readonly failures: readonly Failure[];
+  /** All that were found. */
+  readonly failed: number;
+  /** Origin and size of the newest checkpoint in the file. */
+  readonly origin?: string;
+  readonly checkpoint?: number;
+  readonly streams: number;
+  readonly blocks: number;
+  /** Bytes of the entries, without their commas. */
+  readonly entry_bytes: number;
+}
+
+/** A report of these failures; what is not known yet is nothing. */
+export const reportOf = (
+  failures: Failures,
+  more: Partial<LogReport> & { readonly size: number; readonly tree: MerkleTree },
+): LogReport => {
+  const { tree, ...rest } = more;
+  return {
+    ok: failures.count === 0,
+    root: tree.root().toBase64(),
+    anchored: 0,
+    authenticated: false,
+    failures: failures.list,
+    failed: failures.count,
+    streams: 0,
+    blocks: 0,
+    entry_bytes: 0,
+    ...rest,
+  };
+};
