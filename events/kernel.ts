@@ -41,12 +41,12 @@ export const kernelFacts = {
   /** `message` is kept where it can be redriven after a restart; as given, so sealed where it was sealed. */
   "kernel.message.dead_lettered": z.strictObject({
     letter: z.string(),
-    target: z.string().max(400),
+    target: z.string().max(600),
     cause,
     bytes: count,
     message: z.json().optional(),
   }),
-  "kernel.message.redriven": z.strictObject({ letter: z.string(), target: z.string().max(400) }),
+  "kernel.message.redriven": z.strictObject({ letter: z.string(), target: z.string().max(600) }),
   /** Facts of this child and cause beyond its budget, or beyond what could wait for the log. */
   "kernel.facts.suppressed": z.strictObject({ child: path, cause, count, first: time, last: time }),
   "kernel.timer.set": z.strictObject({

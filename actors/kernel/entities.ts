@@ -5,11 +5,10 @@
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { StreamId } from "../../events/event.ts";
-import { LIMITS } from "../../events/log.ts";
 import type { Actor, Command } from "../types.ts";
 import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
-import type { Ask, Issue, Outcome, Principal } from "./daybook.ts";
+import type { Ask, Outcome, Principal } from "./daybook.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { FactKinds, Seal } from "./draft.ts";
 import type { Household } from "./entity.ts";
@@ -19,6 +18,8 @@ import type { Due } from "./message.ts";
 import { Door, Message, unavailable } from "./message.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { Recorder } from "./recorder.ts";
+import { commandFault, issueOf, streamFault } from "./naming.ts";
+import { Residents } from "./residents.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { World } from "./world.ts";
 
@@ -75,13 +76,9 @@ export class Entities implements Child, Household {
   /** Since the beginning: woken, let go, races lost to other writers. */
   readonly counts = { activations: 0, passivations: 0, races_lost: 0, faults: 0 };
   private readonly commands = new Map<string, Known>();
-  private readonly entities = new Map<string, Entity>();
+  private readonly residents: Residents;
   private readonly deadlines: Deadlines;
   private readonly bounds: { readonly [K in keyof typeof ENTITIES]: number };
-  private oldest: Entity | undefined;
-  private newest: Entity | undefined;
-  private sweeps = 0;
-  private cancelSweep: (() => void) | undefined;
   private busy = 0;
   private waiting = 0;
   private stopping = false;
@@ -98,6 +95,10 @@ export class Entities implements Child, Household {
     this.clock = world.clock;
     this.snapshots = new Snapshots(world);
     this.deadlines = new Deadlines(world.clock);
+    this.residents = new Residents(world.clock, this.bounds, (entity) => {
+      this.counts.passivations++;
+      entity.passivate();
+    });
     this.run_id = world.random.id();
     for (const actor of actors) {
       const kinds = kindsOf(actor, catalogue);
@@ -110,7 +111,7 @@ export class Entities implements Child, Household {
 
   /** Entities in memory. */
   get resident(): number {
-    return this.entities.size;
+    return this.residents.size;
   }
 
   /** Messages that wait in mailboxes, over all entities. */
@@ -120,7 +121,7 @@ export class Entities implements Child, Household {
 
   /** What is held of an entity in memory now; for tests and diagnosis. */
   held(stream: StreamId): Held | undefined {
-    return this.entities.get(stream)?.state;
+    return this.residents.get(stream)?.state;
   }
 
   /**
@@ -137,8 +138,8 @@ export class Entities implements Child, Household {
     const key = named ? `${ask.by.authid}:${ask.command}` : `${ask.by.authid}:${this.run_id}.${++this.issued}`;
     let digest: string | undefined;
     if (named) {
-      const issue = commandIssue(ask.command!, key);
-      if (issue) return Promise.resolve({ is: "invalid", issues: [issue] });
+      const message = commandFault(ask.command!, key);
+      if (message) return Promise.resolve({ is: "invalid", issues: [{ path: "", message }] });
       try {
         digest = this.digest(ask);
       } catch (error) {
@@ -198,16 +199,14 @@ export class Entities implements Child, Household {
       else signal.addEventListener("abort", stop, { once: true });
     });
     if (this.busy > 0) await new Promise<void>((resolve) => this.drained = resolve);
-    this.cancelSweep?.();
-    this.cancelSweep = undefined;
-    for (const entity of [...this.entities.values()]) this.letGo(entity);
+    this.residents.clear();
     this.snapshots.flush();
     this.deadlines.close();
   }
 
   turned(entity: Entity, busy: boolean): void {
     this.busy += busy ? 1 : -1;
-    if (busy) this.touch(entity);
+    if (busy) this.residents.touch(entity);
     else if (this.busy === 0) this.drained?.();
   }
 
@@ -269,16 +268,14 @@ export class Entities implements Child, Household {
   /** The entity in memory, woken if need be; or why it cannot be. */
   private entity({ actor, kinds }: Known, id: string): Entity | Outcome {
     const stream: StreamId = `${actor.domain}/${id}`;
-    const resident = this.entities.get(stream);
+    const resident = this.residents.get(stream);
     if (resident) return resident;
     const message = streamFault(stream, id);
     if (message) return { is: "invalid", issues: [{ path: "", message }] };
-    if (this.entities.size >= this.bounds.resident_max && !this.makeRoom()) return unavailable("mailbox_full");
+    if (!this.residents.room()) return unavailable("mailbox_full");
     const entity = new Entity({ stream, actor, kinds, seal: this.options.seal }, this);
-    this.entities.set(stream, entity);
     this.counts.activations++;
-    this.touch(entity);
-    this.cancelSweep ??= this.clock.schedule(this.bounds.idle_ms / SWEEPS_PER_IDLE, () => this.sweep());
+    this.residents.add(entity);
     return entity;
   }
 
@@ -293,67 +290,10 @@ export class Entities implements Child, Household {
     return this.options.digest?.(text) ?? this.options.world.hash.sha256(text);
   }
 
-  /** Makes an entity the newest in the order of use. */
-  private touch(entity: Entity): void {
-    entity.used = this.sweeps;
-    if (this.newest === entity) return;
-    this.unlink(entity);
-    entity.older = this.newest;
-    if (this.newest) this.newest.newer = entity;
-    else this.oldest = entity;
-    this.newest = entity;
-  }
-
-  private unlink(entity: Entity): void {
-    const { older, newer } = entity;
-    if (older) older.newer = newer;
-    else if (this.oldest === entity) this.oldest = newer;
-    if (newer) newer.older = older;
-    else if (this.newest === entity) this.newest = older;
-    entity.older = entity.newer = undefined;
-  }
-
-  /** Passivates. Only ever an idle entity: nothing waits for it and nothing of it is on its way. */
-  private letGo(entity: Entity): boolean {
-    if (!entity.idle) return false;
-    entity.passivate();
-    this.unlink(entity);
-    this.entities.delete(entity.stream);
-    this.counts.passivations++;
-    return true;
-  }
-
-  private makeRoom(): boolean {
-    let entity = this.oldest;
-    for (let i = 0; entity && i < this.bounds.passed_over_max; i++) {
-      if (this.letGo(entity)) return true;
-      entity = entity.newer;
-    }
-    return false;
-  }
-
-  /** Lets go of what was not used for the idle time. */
-  private sweep(): void {
-    this.sweeps++;
-    for (let entity = this.oldest; entity && this.sweeps - entity.used > SWEEPS_PER_IDLE;) {
-      const { newer } = entity;
-      this.letGo(entity);
-      entity = newer;
-    }
-    const again = this.entities.size > 0;
-    this.cancelSweep = again
-      ? this.clock.schedule(this.bounds.idle_ms / SWEEPS_PER_IDLE, () => this.sweep())
-      : undefined;
-  }
-
   private childOf({ stream }: Entity): string {
     return `${this.path}:${stream}`.slice(0, 400).toWellFormed();
   }
 }
-
-const SWEEPS_PER_IDLE = 4;
-/** Room for the index behind the command's key. */
-const KEY_BYTES_MAX = LIMITS.attribute_bytes_max - 8;
 
 const kindsOf = (actor: Actor, catalogue: Catalogue): FactKinds => {
   const kinds = new Map<string, ReturnType<FactKinds>>();
@@ -366,30 +306,5 @@ const kindsOf = (actor: Actor, catalogue: Catalogue): FactKinds => {
       kinds.set(type, kind);
     }
     return kind;
-  };
-};
-
-const issueOf = ({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): Issue => ({
-  path: path.map((step) => "/" + String(step).replaceAll("~", "~0").replaceAll("/", "~1")).join(""),
-  message,
-});
-
-const PRINTABLE = /^[^\p{Cc}\p{Cs}]+$/u;
-const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
-
-const streamFault = (stream: string, id: string): string | undefined => {
-  if (id === "") return "the entity's id must not be empty";
-  if (!PRINTABLE.test(id)) return "the entity's id must be printable";
-  if (bytesOf(stream) > LIMITS.stream_bytes_max) {
-    return `domain and id together have at most ${LIMITS.stream_bytes_max} bytes`;
-  }
-  return undefined;
-};
-
-const commandIssue = (command: string, key: string): Issue | undefined => {
-  if (command !== "" && PRINTABLE.test(command) && bytesOf(key) <= KEY_BYTES_MAX) return undefined;
-  return {
-    path: "",
-    message: `the command's id must be printable and, with the caller's, have 1 to ${KEY_BYTES_MAX} bytes`,
   };
 };

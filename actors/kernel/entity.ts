@@ -6,9 +6,10 @@
  * the stream too (ingest): when the race is lost it reads what came in between and decides anew.
  */
 import type { Event, StreamId } from "../../events/event.ts";
-import type { Appended, EventLog, NewEvent, Receipt } from "../../events/log.ts";
-import { LIMITS, LogFault } from "../../events/log.ts";
+import type { Appended, EventLog } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
 import type { Actor } from "../types.ts";
+import { answeredBefore, recordedFacts } from "./answers.ts";
 import type { Answer, DraftOf } from "./draft.ts";
 import { Draft } from "./draft.ts";
 import type { Held } from "./held.ts";
@@ -185,34 +186,14 @@ export class Entity {
       }
       const first = this.house.log.find(this.stream, `${key}/0`);
       if (first) {
-        draft.settle(message, this.before(first, message, draft.held.revision));
+        const answer = answeredBefore(this.house.log, this.stream, first, message, draft.held.revision);
+        draft.settle(message, answer);
         return true;
       }
     }
     if (expected === undefined || expected === draft.held.revision) return false;
     draft.settle(message, { is: "conflict", reason: "revision", revision: draft.held.revision });
     return true;
-  }
-
-  /** The first outcome of a command that comes again. */
-  private before(first: Event, { key, digest }: Message, revision: number) {
-    if ((first as { commanddigest?: unknown }).commanddigest !== digest || first.stream !== this.stream) {
-      return { is: "conflict", reason: "command_id", revision } as const;
-    }
-    const own: Event[] = [];
-    reading: for (
-      const page of this.house.log.read({
-        stream: this.stream,
-        revision: first.revision,
-        limit: LIMITS.append_events_max,
-      })
-    ) {
-      for (const event of page) {
-        if (!event.id.startsWith(`${key}/`)) break reading;
-        own.push(event);
-      }
-    }
-    return accepted(this.stream, own.at(-1) ?? first, () => own.filter(isDomain), true);
   }
 
   /** Nothing to append; but what was decided on an old state is decided anew. */
@@ -245,12 +226,17 @@ export class Entity {
       const { receipts, recordedat, duplicates } = result;
       // Facts that were there already are not where this draft thinks they are.
       this.held = this.crashed || duplicates > 0 ? undefined : draft.held;
-      for (const answer of draft.answers) {
-        answer.message.answer(this.outcome(answer, (first, count) => {
-          const at = receipts[first + Math.max(0, count - 1)] ?? receipts[receipts.length - 1]!;
-          return accepted(this.stream, at, () => this.facts(draft.events, receipts, recordedat, first, count), false);
-        }));
-      }
+      const made = (first: number, count: number) => {
+        const at = receipts[first + Math.max(0, count - 1)] ?? receipts[receipts.length - 1]!;
+        const facts = () => {
+          const own = receipts.slice(first, first + count).map((receipt, i) =>
+            [draft.events[first + i]!, receipt] as const
+          );
+          return recordedFacts(this.house.log, own, recordedat);
+        };
+        return accepted(this.stream, at, facts, false);
+      };
+      for (const answer of draft.answers) answer.message.answer(this.outcome(answer, made));
       if (this.held && draft.held.revision - this.snapshotAt >= ENTITY.snapshot_every) this.keep(draft.held);
     } else if (result.conflict === "id") {
       this.dropForeign(draft, result.id);
@@ -304,24 +290,6 @@ export class Entity {
     if (answer.is === "accepted") return made(answer.first, answer.count);
     const first = this.outcome(answer.as, made);
     return first.is === "accepted" ? { ...first, duplicate: true } : first;
-  }
-
-  /** The recorded events of one command, put together without a read where the log said when it recorded them. */
-  private facts(
-    events: readonly NewEvent[],
-    receipts: readonly Receipt[],
-    recordedat: string | undefined,
-    first: number,
-    count: number,
-  ): readonly Event[] {
-    const own = receipts.slice(first, first + count);
-    if (recordedat === undefined) {
-      return own.flatMap(({ source, id }) => this.house.log.find(source, id) ?? []).filter(isDomain);
-    }
-    return own.map(({ revision, position }, i) => {
-      const { extensions, timeGiven: _, ...event } = events[first + i]!;
-      return { ...extensions, ...event, specversion: "1.0", revision, position, recordedat } as Event;
-    }).filter(isDomain);
   }
 
   /** True when the state is up to date; else it goes on reading after others had a turn. */
@@ -385,8 +353,6 @@ export class Entity {
     this.house.snapshots.keep(this.stream, this.of.actor, held);
   }
 }
-
-const isDomain = ({ type }: Event): boolean => !type.startsWith("kernel.");
 
 const fault = (stream: StreamId, { command }: Message, cause: unknown): EntityFault =>
   cause instanceof EntityFault ? cause : new EntityFault(`"${stream}" failed on "${command.type}"`, { cause });

@@ -7,27 +7,22 @@
  */
 import { canonical } from "../../events/canonical.ts";
 import type { Event } from "../../events/event.ts";
-import { correlationOf } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { Views } from "../../projections/views.ts";
-import type { Effect, ProcessManager } from "../types.ts";
+import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
-import type { DeadLetter, DeadLetters } from "./dead_letters.ts";
-import type { Entities } from "./entities.ts";
-import type { Clock, Random } from "./world.ts";
+import type { DeadLetter } from "./dead_letters.ts";
+import type { EffectLetter, PerformerOptions } from "./perform.ts";
+import { Performer } from "./perform.ts";
 import { pause } from "./world.ts";
+
+export { PERFORM, type Perform, type Performance, Undeliverable, type WorldEffect } from "./perform.ts";
 
 export const MANAGER = {
   /** Events whose effects are under way; more wait for one of them. */
   in_flight_max: 64,
   /** Events that are not noted yet because one before them is not done. */
   unnoted_max: 2_000,
-  /** Attempts at one effect; then it is a dead letter. A log that cannot be written does not count. */
-  attempts: 8,
-  retry_first_ms: 100,
-  retry_last_ms: 30_000,
-  /** How long one attempt at a command may take. */
-  deadline_ms: 10_000,
   /** States in memory; others are read from their notes. */
   states_max: 10_000,
   /** Events passed over after which the cursor is noted although nothing happened. */
@@ -37,36 +32,9 @@ export const MANAGER = {
   grace_ms: 10_000,
 } as const;
 
-/** An effect that is not worth another attempt. */
-export class Undeliverable extends Error {
-  override readonly name = "Undeliverable";
-}
-
-export type WorldEffect = Exclude<Effect, { readonly type: "command" }>;
-
-export interface Performance {
-  /** With `index` it names the effect for ever: the same again is the same effect. */
-  readonly position: number;
-  readonly index: number;
-  /** From 1. */
-  readonly attempt: number;
-  readonly event: Event;
-  /** Aborts when the manager is to stop; the effect will be asked for again. */
-  readonly signal: AbortSignal;
-}
-
-/** Does something in the world; throws when it could not, `Undeliverable` when it never will. What comes of it is a command. */
-export type Perform = (effect: WorldEffect, performance: Performance) => Promise<void>;
-
-export interface ManagerOptions {
-  readonly clock: Clock;
-  readonly random: Random;
+export interface ManagerOptions extends PerformerOptions {
   readonly log: EventLog;
   readonly views: Views;
-  readonly entities: Pick<Entities, "ask" | "takes">;
-  readonly deadLetters: DeadLetters;
-  /** Who performs effects that are not commands. Default: they are undeliverable. */
-  readonly perform?: Perform;
 }
 
 interface Entry {
@@ -89,16 +57,11 @@ interface Work {
   failure?: { readonly cause: unknown };
 }
 
-type Verdict = { readonly is: "done" } | { readonly is: "again"; readonly counts: boolean; readonly cause: unknown } | {
-  readonly is: "dead";
-  readonly cause: unknown;
-};
-
 export class Manager implements Child {
   readonly id: string;
   readonly restart = "permanent";
   readonly grace = MANAGER.grace_ms;
-  private readonly target: string;
+  private readonly performer: Performer;
   private readonly initial: string;
   private readonly states = new Map<string, unknown>();
   private readonly lanes = new Map<string, Promise<void>>();
@@ -113,9 +76,9 @@ export class Manager implements Child {
 
   constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
     this.id = manager.name;
-    this.target = `manager:${manager.name}`;
     this.initial = canonical(manager.initial);
-    options.deadLetters.route(this.target, (letter) => this.redeliver(letter));
+    this.performer = new Performer(manager.name, options);
+    options.deadLetters.route(`manager:${manager.name}`, (letter) => this.redeliver(letter));
   }
 
   /** Events that are taken, their effects done. */
@@ -222,13 +185,16 @@ export class Manager implements Child {
     const { state, effects } = reaction;
     this.states.set(key, state);
     const entry: Entry = { key, state, floor, done: false };
-    return this.enter(entry, effects.length === 0 ? undefined : () => this.performAll(effects, event));
+    return this.enter(
+      entry,
+      effects.length === 0 ? undefined : () => this.performer.all(effects, event, this.work.signal),
+    );
   }
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
   private poisoned(event: Event, floor: number, cause: unknown): Promise<void> {
     const entry: Entry = { key: "", state: undefined, floor, done: false };
-    return this.enter(entry, () => this.bury(cause, { position: event.position }, event));
+    return this.enter(entry, () => this.performer.bury(cause, { position: event.position }, event));
   }
 
   /** An entry whose work waits for that of the same key before it. `act` answers whether it is done for good. */
@@ -259,88 +225,16 @@ export class Manager implements Child {
     return lane;
   }
 
-  private async performAll(effects: readonly Effect[], event: Event): Promise<boolean> {
-    for (const [index, effect] of effects.entries()) if (!await this.deliver(effect, event, index)) return false;
-    return true;
-  }
-
-  /** Until it is done, or has become a dead letter that is on record; false when the manager is to stop before that. */
-  private async deliver(effect: Effect, event: Event, index: number): Promise<boolean> {
-    const { clock, random } = this.options;
-    const { signal } = this.work;
-    let wait: number = MANAGER.retry_first_ms;
-    for (let attempt = 1; !signal.aborted;) {
-      const verdict = await this.attempt(effect, { position: event.position, index, attempt, event, signal });
-      if (verdict.is === "done") return true;
-      if (signal.aborted) return false;
-      if (verdict.is === "dead" || (verdict.counts && attempt >= MANAGER.attempts)) {
-        return await this.bury(verdict.cause, { position: event.position, index, effect }, event);
-      }
-      if (verdict.counts) attempt++;
-      await pause(clock, wait * (0.5 + random.next()), signal);
-      wait = Math.min(2 * wait, MANAGER.retry_last_ms);
-    }
-    return false;
-  }
-
-  private async attempt(effect: Effect, performance: Performance): Promise<Verdict> {
-    try {
-      if (isCommand(effect)) return await this.command(effect, performance);
-      if (!this.options.perform) throw new Undeliverable(`nothing performs "${effect.type}"`);
-      await this.options.perform(effect, performance);
-      return { is: "done" };
-    } catch (cause) {
-      return cause instanceof Undeliverable ? { is: "dead", cause } : { is: "again", counts: true, cause };
-    }
-  }
-
-  private async command({ stream, command }: CommandEffect, { position, index, event }: Performance): Promise<Verdict> {
-    const { entities } = this.options;
-    if (!entities.takes(stream, command)) {
-      return { is: "dead", cause: `"${stream}" does not take "${command.type}" with this data` };
-    }
-    const outcome = await entities.ask({
-      type: command.type,
-      id: stream.slice(stream.indexOf("/") + 1),
-      data: command.data,
-      by: { authtype: "system", authid: `manager.${this.id}` },
-      command: `${position}.${index}`,
-      deadline: MANAGER.deadline_ms,
-      causationid: event.id,
-      correlationid: correlationOf(event),
-      traceparent: event.traceparent,
-    });
-    switch (outcome.is) {
-      case "accepted":
-      case "rejected": // the domain's answer is an answer
-        return { is: "done" };
-      case "unavailable": {
-        const { reason } = outcome;
-        return { is: "again", counts: reason !== "log" && reason !== "stopping", cause: reason };
-      }
-      default:
-        return { is: "dead", cause: `the entity answered "${outcome.is}"` };
-    }
-  }
-
-  private async bury(cause: unknown, message: Letter, event: Event): Promise<boolean> {
-    const { deadLetters } = this.options;
-    const correlationid = correlationOf(event);
-    deadLetters.add({ target: this.target, cause, message, lasting: true, causationid: event.id, correlationid });
-    await deadLetters.recorded();
-    return true;
-  }
-
   private async redeliver(letter: DeadLetter): Promise<void> {
-    if (this.work.signal.aborted) throw new Error(`"${this.target}" is not running`);
-    const { position, index, effect } = letter.message as Letter;
+    if (this.work.signal.aborted) throw new Error(`the manager "${this.id}" is not running`);
+    const { position, index, effect } = letter.message as EffectLetter;
     for (const [event] of this.options.log.read({ from: position, limit: 1 })) {
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
         this.manager.react(this.state(this.manager.key(event!)), event!);
         return await this.begin(event!, this.reached);
       }
-      const verdict = await this.attempt(effect, {
+      const verdict = await this.performer.attempt(effect, {
         position,
         index: index!,
         attempt: 1,
@@ -392,13 +286,3 @@ export class Manager implements Child {
 }
 
 const NOTES_AT_ONCE = 1_000;
-
-type CommandEffect = Extract<Effect, { readonly type: "command" }>;
-const isCommand = (effect: Effect): effect is CommandEffect => effect.type === "command";
-
-/** Of one effect; or of a whole event, when the manager could not take it. */
-interface Letter {
-  readonly position: number;
-  readonly index?: number;
-  readonly effect?: Effect;
-}

@@ -18,7 +18,7 @@ export type { Backoff, Child, Self, SupervisorSpec } from "./child.ts";
 export type { Ended, SupervisorWorld } from "./slot.ts";
 
 /** Children of one supervisor, those stopped but not removed included. */
-export const CHILDREN_MAX = 10_000;
+export const CHILDREN_MAX = 1_000;
 
 /** The budget of restarts is spent; what supervises this supervisor must decide now. */
 export class GaveUp extends Error {

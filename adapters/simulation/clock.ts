@@ -7,7 +7,7 @@ import type { Millis } from "../../events/event.ts";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 
 /** So many timers without virtual time passing are a loop that never waits. */
-export const SAME_TIME_TIMERS_MAX = 1_000_000;
+export const SAME_TIME_TIMERS_MAX = 100_000;
 
 /** Thrown when something is awaited that no timer can bring about any more, or that time alone did not. */
 export class Stalled extends Error {

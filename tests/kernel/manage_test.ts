@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
-import { MANAGER, Manager, type Perform, Undeliverable } from "../../actors/kernel/manage.ts";
+import { MANAGER, Manager, PERFORM, type Perform, Undeliverable } from "../../actors/kernel/manage.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
 import type { Effect, ProcessManager } from "../../actors/types.ts";
 import type { Event } from "../../events/event.ts";
@@ -177,7 +177,7 @@ Deno.test("an effect is tried again with growing waits, a stated number of times
   });
   await m.add(1, "bad");
   await m.clock.advance(10 * 60_000);
-  assert.equal(attempts.length, MANAGER.attempts);
+  assert.equal(attempts.length, PERFORM.attempts);
   assert.ok(attempts[7]! - attempts[6]! > attempts[2]! - attempts[1]!);
   const [letter] = m.deadLetters.list();
   assert.deepEqual([letter!.target, letter!.cause], ["manager:echo", "refused"]);
