@@ -52,7 +52,8 @@ export const build = (
   { scratch, until, progress }: { scratch: Views; until: number; progress: OnProgress },
 ): void => {
   const store = scratch.open(projection);
-  for (const batch of reader.read({ until })) {
+  const types = projection.hears === "*" ? undefined : projection.hears;
+  for (const batch of reader.read({ until, types })) {
     const changes: ViewChange[] = [];
     const newest = new Map<string, unknown>();
     const take = folder(projection, {

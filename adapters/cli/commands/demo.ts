@@ -1,7 +1,6 @@
 /** The main job on real input, start to finish, on a fresh folder: what the project is for, seen in a minute. */
 import { join } from "node:path";
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
-import type { Event } from "../../../events/event.ts";
 import type { Row } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
@@ -9,7 +8,7 @@ import { table } from "../columns.ts";
 import { bar, cell, count, duration, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { GitImport, Runtime, VerifyReport } from "../runtime.ts";
+import type { GitImport, OnProgress, Runtime, VerifyReport } from "../runtime.ts";
 import { ImportFault } from "../runtime.ts";
 import { replayed } from "./replay.ts";
 import type { ReplayReport } from "./replay.ts";
@@ -27,10 +26,10 @@ interface Imported extends Omit<GitImport, "problems"> {
 interface Followed {
   readonly projections: number;
   readonly size: number;
-  readonly trail: readonly Event[];
+  /** Rows of `audit.trail`, each with what its event says in a few words. */
+  readonly trail: readonly (Row & { readonly data: string })[];
   readonly hotspots: readonly Row[];
-  readonly busiest: readonly Row[];
-  readonly checkpoint?: { readonly size: number; readonly root: string };
+  readonly checkpoint?: { readonly size: number; readonly root: string; readonly note: string };
 }
 
 export interface DemoReport {
@@ -66,7 +65,7 @@ export const demo: Run = async (call, runtime) => {
     [imported, importing] = await timed(() => bringIn(daybook, call, runtime));
     say(describeImport(imported, importing, c));
     step(2, "Follow: actors decided, projections folded");
-    [followed, following] = await timed(() => follow(daybook, runtime));
+    [followed, following] = await timed(() => follow(daybook));
     say(describeFollowed(followed, following));
   } finally {
     await daybook.close();
@@ -77,7 +76,7 @@ export const demo: Run = async (call, runtime) => {
   say(describeHotspots(followed.hotspots, c));
   step(5, "Verify: chain, tree and signatures recomputed from the entries");
   const [verified, verifying] = await timed(() =>
-    withBar("verifying", call, runtime, (on) => runtime.verify(data, { against: [] }, on))
+    withBar("verifying", call, runtime, (on) => verifyAll(data, { kept: followed.checkpoint, runtime }, on))
   );
   say(describeVerified(verified, verifying, c));
   step(6, "Replay: folded again from the beginning and compared");
@@ -149,30 +148,36 @@ const bringInSample = async (daybook: Daybook, why: string, runtime: Runtime): P
   return { repository: "bundled sample", sample: why, ...sample };
 };
 
-const follow = async (daybook: Daybook, { io }: Runtime): Promise<Followed> => {
+const follow = async (daybook: Daybook): Promise<Followed> => {
   const { log } = daybook;
   const size = log.size;
   const wait = size - 1;
   const names = daybook.projections.map(({ name }) => name);
   for (const name of size > 0 ? names : []) await daybook.view(name, { limit: 1, wait, deadline: CATCH_UP_MS });
-  const trail: Event[] = [];
-  for (const batch of log.read({ until: size, backward: true, limit: SHOWN })) trail.push(...batch);
+  const trail = names.includes("audit.trail")
+    ? (await daybook.view("audit.trail", { descending: true, limit: SHOWN })).rows.toReversed()
+    : [];
   const hotspots = names.includes("commits.hotspots")
     ? await daybook.view("commits.hotspots", { sort: "churn", descending: true, limit: SHOWN })
     : undefined;
-  const busiest = names.includes("commits.activity")
-    ? await daybook.view("commits.activity", { sort: "commits", descending: true, limit: 1 }).catch(() => undefined)
-    : undefined;
   const checkpoint = await daybook.checkpoint(size);
-  if (!checkpoint) io.err("no checkpoint was signed\n");
   return {
     projections: names.length,
     size,
-    trail: trail.reverse().map((event) => daybook.redact(event)),
+    trail: trail.map((row) => ({ ...row, data: summaryOf(daybook, row.position) })),
     hotspots: hotspots?.rows ?? [],
-    busiest: busiest?.rows ?? [],
-    ...(checkpoint ? { checkpoint: { size: checkpoint.size, root: checkpoint.root } } : {}),
+    ...(checkpoint ? { checkpoint: { size: checkpoint.size, root: checkpoint.root, note: checkpoint.note } } : {}),
   };
+};
+
+/** The checkpoint signed a moment ago and the public key serve as if somebody elsewhere had kept them. */
+const verifyAll = async (
+  data: string,
+  { kept, runtime }: { kept: Followed["checkpoint"]; runtime: Runtime },
+  on: OnProgress,
+): Promise<VerifyReport> => {
+  const against = kept ? [{ name: "the checkpoint of step 2", text: kept.note }] : [];
+  return await runtime.verify(data, { key: await runtime.verifierKey(data), against }, on);
 };
 
 const replayAll = async (data: string, call: Call, runtime: Runtime): Promise<ReplayReport> => {
@@ -217,28 +222,34 @@ const describeFollowed = (followed: Followed, elapsed: number): string => {
 
 const indent = (text: string): string => text.trimEnd().split("\n").map((line) => `   ${line}`).join("\n");
 
-const describeTrail = (trail: readonly Event[], { c, columns }: { c: Palette; columns: number }): string => {
-  const rows = trail.map((
-    event,
-  ) => [
-    String(event.position),
-    event.recordedat.slice(11, 23),
-    safe(event.type),
-    safe(event.authid),
-    safe(event.stream),
-  ]);
+const describeTrail = (
+  trail: readonly (Row & { readonly data: string })[],
+  { c, columns }: { c: Palette; columns: number },
+): string => {
+  if (trail.length === 0) return "   nothing happened";
+  const rows = trail.map(({ key, row }) => {
+    const { recordedat, type, actor, stream } = row as Readonly<Record<string, string>>;
+    return [key, (recordedat ?? "").slice(11, 23), safe(type ?? ""), safe(actor ?? ""), safe(stream ?? "")];
+  });
   const used = 3 + [0, 1, 2, 3, 4].reduce((sum, i) => sum + 2 + Math.max(...rows.map((row) => row[i]!.length), 8), 0);
   const room = Math.max(16, columns - used);
-  const all = rows.map((row, i) => [...row, short(JSON.stringify(trail[i]!.data ?? null), room)]);
-  return indent(
-    table(
-      [{ title: "position", right: true }, { title: "recorded" }, { title: "type" }, { title: "by" }, {
-        title: "stream",
-      }, { title: "data" }],
-      all,
-      c,
-    ),
-  );
+  const titles = ["position", "recorded", "type", "by", "stream", "says"];
+  const all = rows.map((row, i) => [...row, short(trail[i]!.data, room)]);
+  return indent(table(titles.map((title, i) => ({ title, ...(i === 0 ? { right: true as const } : {}) })), all, c));
+};
+
+/** The members of an event's data that are one word or number; what is personal stays sealed. */
+const summaryOf = (daybook: Daybook, position: number): string => {
+  const [event] = [...daybook.log.read({ from: position, until: position + 1 })].flat();
+  const data = event && daybook.redact(event).data;
+  if (typeof data !== "object" || data === null) return "";
+  const said = Object.entries(data).filter(([, value]) => typeof value === "string" || typeof value === "number");
+  // What reads as a sentence comes first, object names last.
+  const weight = (value: unknown) =>
+    typeof value === "number" ? 1 : String(value).includes(" ") ? 0 : String(value).length > 30 ? 2 : 1;
+  return said.sort(([, a], [, b]) => weight(a) - weight(b)).map(([name, value]) =>
+    `${name}: ${short(String(value), 60)}`
+  ).join(", ");
 };
 
 const describeHotspots = (rows: readonly Row[], c: Palette): string => {
@@ -260,17 +271,20 @@ const describeHotspots = (rows: readonly Row[], c: Palette): string => {
 const churnOf = (row: unknown): { readonly path: string; readonly churn: number; readonly commits: number } =>
   row as { path: string; churn: number; commits: number };
 
-const describeVerified = (report: VerifyReport, elapsed: number, c: Palette): string =>
-  report.ok
-    ? `   ${c.green("intact")}: ${count(report.size)} entries in ${duration(elapsed)}; root ${report.root}\n   ` +
-      c.dim(
-        report.authenticated
-          ? `anchored up to ${count(report.anchored)}`
-          : `self-consistent, key not authenticated; anchored up to ${count(report.anchored)}`,
-      )
-    : `   ${c.red("NOT intact")}: ${count(report.failures.length)} failures, the first at position ${
-      report.failures[0]?.position
-    }: ${safe(report.failures[0]?.kind ?? "")}`;
+const describeVerified = (report: VerifyReport, elapsed: number, c: Palette): string => {
+  if (!report.ok) {
+    const [first] = report.failures;
+    return `   ${c.red("NOT intact")}: ${
+      count(report.failures.length)
+    } failures, the first at position ${first?.position}: ${safe(first?.kind ?? "")}`;
+  }
+  const anchored = report.authenticated
+    ? `signed by the log's key up to event ${count(report.anchored)}; the checkpoint of step 2 agrees`
+    : "self-consistent, key not authenticated";
+  return `   ${c.green("intact")}: ${count(report.size)} entries in ${duration(elapsed)}; root ${report.root}\n   ${
+    c.dim(anchored)
+  }`;
+};
 
 const describeReplayed = (report: ReplayReport, elapsed: number, c: Palette): string => {
   const differing = report.views.filter(({ equal }) => equal === false).map(({ name }) => name);

@@ -6,10 +6,11 @@ import type { Call, Run } from "../call.ts";
 import { flag, list, moment, text, Usage, whole } from "../call.ts";
 import { table } from "../columns.ts";
 import { build } from "../fold.ts";
+import { layered } from "../layer.ts";
 import { nearest } from "../nearest.ts";
-import { cell, count, palette, safe } from "../print.ts";
+import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Runtime } from "../runtime.ts";
+import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
 
 const ROWS_DEFAULT = 50;
 
@@ -44,7 +45,7 @@ export const view: Run = async (call, runtime) => {
   try {
     if (key === undefined) {
       const page = shown(await source.list(name, { ...query, at: source.at }));
-      runtime.io.out(call.json ? `${JSON.stringify({ name, ...page })}\n` : describePage(page, { call, runtime }));
+      runtime.io.out(call.json ? `${JSON.stringify({ name, ...page })}\n` : describePage(page, projection, runtime));
       return 0;
     }
     const found = await source.row(name, key, source.at);
@@ -94,48 +95,57 @@ const openSource = async (
 ): Promise<Source & { readonly at?: number }> => {
   // A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs.
   const reader = await runtime.reader(call.data);
-  const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
-  const size = reader.size;
-  if (at !== undefined && (at < 0 || at >= size)) {
+  try {
+    const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
+    const size = reader.size;
+    if (at !== undefined && (at < 0 || at >= size)) {
+      throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
+    }
+    const remote = await runtime.remote(call.data);
+    if (remote) return { at, ...remoteSource(remote, at) };
+    const needed = at === undefined ? size : at + 1;
+    const stored = await runtime.views(call.data);
+    const state = stored?.stores().find((store) => store.name === projection.name && store.served);
+    if (stored && state?.version === projection.version) {
+      if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
+        return { at, ...viewsSource(stored) };
+      }
+      // Behind: the rest is folded on top of what is stored, for nobody may write here.
+      const ahead = state.size < needed
+        ? layered(reader, projection, { stored, from: state.size, until: needed })
+        : undefined;
+      if (ahead) return { ...ahead, close: () => Promise.resolve(stored.close()) };
+    }
+    stored?.close();
+    return await folded(reader, projection, { call, runtime, until: needed });
+  } finally {
     await reader.close();
-    throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
   }
-  const remote = await runtime.remote(call.data);
-  if (remote) {
-    await reader.close();
-    return {
-      at,
-      row: (name, key) => remote.row(name, key, { at }),
-      list: (name, query) => remote.view(name, query),
-      close: () => Promise.resolve(remote.close()),
-    };
-  }
-  const needed = at === undefined ? size : at + 1;
-  const stored = await runtime.views(call.data);
-  const state = stored?.stores().find((store) => store.name === projection.name && store.served);
-  const usable = state !== undefined && state.version === projection.version && state.size >= needed &&
-    (at === undefined || projection.history !== "none" || at + 1 === state.size);
-  if (stored && usable) {
-    await reader.close();
-    return {
-      at,
-      row: (name, key) => Promise.resolve(stored.row(name, key, at)),
-      list: (name, query) => Promise.resolve(stored.list(name, query)),
-      close: () => Promise.resolve(stored.close()),
-    };
-  }
-  stored?.close();
-  // The stored view is missing, behind, or of another version: nobody may write here, so it is folded in memory.
+};
+
+const remoteSource = (remote: Remote, at: number | undefined): Source => ({
+  row: (name, key) => remote.row(name, key, { at }),
+  list: (name, query) => remote.view(name, query),
+  close: () => Promise.resolve(remote.close()),
+});
+
+const viewsSource = (views: StoredViews): Source => ({
+  row: (name, key, at) => Promise.resolve(views.row(name, key, at)),
+  list: (name, query) => Promise.resolve(views.list(name, query)),
+  close: () => Promise.resolve(views.close()),
+});
+
+/** The stored view is missing or of another version, or has changed in more than rows at its end. */
+const folded = async (
+  reader: Reader,
+  projection: AnyProjection,
+  { call, runtime, until }: { call: Call; runtime: Runtime; until: number },
+): Promise<Source> => {
   const scratch = await runtime.scratch();
   const progress = progressBar("folding", { io: runtime.io, clock: runtime.clock, quiet: call.json });
-  build(reader, projection, { scratch, until: needed, progress: progress.on });
+  build(reader, projection, { scratch, until, progress: progress.on });
   progress.end();
-  await reader.close();
-  return {
-    row: (name, key) => Promise.resolve(scratch.row(name, key)),
-    list: (name, query) => Promise.resolve(scratch.list(name, query)),
-    close: () => Promise.resolve(scratch.close()),
-  };
+  return viewsSource(scratch);
 };
 
 /** Recorded times have whole milliseconds: what is at or before this time is what is before the next one. */
@@ -179,28 +189,50 @@ const tellRow = (
 };
 
 const CELL_MIN = 12;
+const CELL_PIPED = 200;
+const GAP = 2;
 
-const describePage = (page: ViewPage, { call, runtime: { io } }: { call: Call; runtime: Runtime }): string => {
-  const c = palette(io);
+const describePage = (page: ViewPage, projection: AnyProjection, { io }: Runtime): string => {
   if (page.rows.length === 0) return `no rows (after ${count(page.size)} events)\n`;
-  const fields = [
-    ...new Set(page.rows.flatMap(({ row }) => typeof row === "object" && row !== null ? Object.keys(row) : ["value"])),
-  ];
-  const valueOf = (row: unknown, field: string): unknown =>
-    typeof row === "object" && row !== null ? (row as Record<string, unknown>)[field] : row;
+  const fields = fieldsOf(page, projection);
   const right = fields.map((field) =>
     page.rows.every(({ row }) => ["number", "undefined"].includes(typeof valueOf(row, field)))
   );
-  const width = Math.max(CELL_MIN, Math.floor((io.terminal.out ? io.columns : 200) / (fields.length + 1)) - 2);
-  const columns = [
-    { title: "key" },
-    ...fields.map((field, i) => ({ title: safe(field), ...(right[i] ? { right: true as const } : {}) })),
-  ];
-  const rows = page.rows.map((
-    { key, row },
-  ) => [cell(key, width * 2), ...fields.map((field) => cell(valueOf(row, field), width))]);
+  const cells = page.rows.map(({ key, row }) =>
+    [key, ...fields.map((field) => valueOf(row, field))].map((v) => cell(v, CELL_PIPED))
+  );
+  const titles = ["key", ...fields.map((field) => safe(field))];
+  const natural = titles.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
+  const widths = io.terminal.out ? fitted(natural, io.columns) : natural;
+  const columns = titles.map((title, i) => ({ title, ...(i > 0 && right[i - 1] ? { right: true as const } : {}) }));
   const more = page.next === undefined ? "" : `more: --after ${page.next}\n`;
-  return `${table(columns, rows, c)}\n${count(page.rows.length)} rows, after ${count(page.size)} events\n${
-    flag(call, "json") ? "" : more
-  }`;
+  const rows = cells.map((row) => row.map((text, i) => short(text, widths[i]!)));
+  return `${table(columns, rows, palette(io))}\n${count(page.rows.length)} row${
+    page.rows.length === 1 ? "" : "s"
+  }, after ${count(page.size)} events\n${more}`;
+};
+
+const valueOf = (row: unknown, field: string): unknown =>
+  typeof row === "object" && row !== null ? (row as Record<string, unknown>)[field] : row;
+
+/** In the order of the row's schema; what the key says already for every row is left out. */
+const fieldsOf = (page: ViewPage, projection: AnyProjection): readonly string[] => {
+  const { shape = {} } = projection.row as { readonly shape?: Readonly<Record<string, unknown>> };
+  const found = page.rows.flatMap(({ row }) => typeof row === "object" && row !== null ? Object.keys(row) : ["value"]);
+  const all = [...new Set([...Object.keys(shape).filter((field) => found.includes(field)), ...found])];
+  const said = (key: string, value: unknown) =>
+    typeof value === "string" && ["/", ":"].some((mark) => `${mark}${key}${mark}`.includes(`${mark}${value}${mark}`));
+  const left = all.filter((field) => !page.rows.every(({ key, row }) => said(key, valueOf(row, field))));
+  return left;
+};
+
+/** The widest columns give way until all fit, or none is wider than can be read. */
+const fitted = (natural: readonly number[], columns: number): readonly number[] => {
+  const widths = [...natural];
+  for (let over = widths.reduce((sum, width) => sum + width + GAP, -GAP) - columns; over > 0; over--) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if (widths[widest]! <= CELL_MIN) break;
+    widths[widest]!--;
+  }
+  return widths;
 };
