@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Against, backupLog, type BackupOptions, type Verify } from "../adapters/backup/backup.ts";
+import { bundleFiles, type BundleSource } from "../adapters/backup/bundle.ts";
 import { CHECKPOINT, KEYS, LOG, MANIFEST, readManifest } from "../adapters/backup/manifest.ts";
 import { restoreLog } from "../adapters/backup/restore.ts";
 import { BUNDLE_BYTES_MAX, openBundle, PASSPHRASE_CHARACTERS_MIN, sealBundle } from "../adapters/backup/sealed.ts";
 import { snapshot } from "../adapters/backup/snapshot.ts";
+import { openKeys } from "../adapters/keys/keys.ts";
+import { systemClock } from "../adapters/system/world.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
+import { catalogue } from "../events/catalogue.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
 
@@ -299,6 +303,40 @@ Deno.test("keys open only under their passphrase, unchanged, and within their bo
   weak.kdf.N = 1 << 16;
   await assert.rejects(openBundle(Buffer.from(JSON.stringify(weak)), "Grüße 12"), fault("invalid"));
   await assert.rejects(openBundle(Buffer.from("{}"), passphrase), fault("foreign"));
+});
+
+Deno.test("keys are taken along at one moment while they are written, and nothing of them is left open", async () => {
+  await temporary(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [4] });
+    const keys = openKeys({ path: `${dir}/keys.db`, clock: systemClock, catalogue: catalogue(), origin: signer.name });
+    const before = names(dir);
+    const sources: BundleSource[] = [
+      { name: "keys.db", path: `${dir}/keys.db`, database: true },
+      { name: "root.key", path: `${dir}/root.key`, database: false },
+    ];
+    await backupLog({
+      log: path,
+      destination: `${dir}/backup`,
+      verify: unsigned,
+      created,
+      keys: { passphrase, export: (scratch) => bundleFiles(scratch, sources) },
+    });
+    const { vkey } = keys.logKey.signer;
+    keys.close();
+    assert.deepEqual(names(`${dir}/backup`), [KEYS, LOG, MANIFEST]);
+    await restoreLog({ source: `${dir}/backup`, data: `${dir}/data`, verify: unsigned, passphrase });
+    const restored = openKeys({
+      path: `${dir}/data/keys.db`,
+      clock: systemClock,
+      catalogue: catalogue(),
+      existing: true,
+    });
+    assert.equal(restored.logKey.signer.vkey, vkey);
+    restored.close();
+    await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: true }]), LogFault);
+    await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: false }]), fault("io"));
+    assert.deepEqual(names(dir), [...before, "backup", "data"].sort());
+  });
 });
 
 Deno.test("a snapshot is refused where there is no database", async () => {

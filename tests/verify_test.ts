@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { fingerprint, fingerprintOfId } from "../adapters/kv/fingerprint.ts";
+import { openLogFile } from "../adapters/verify/file.ts";
 import { nameFingerprint, streamFingerprint, typeFingerprint } from "../adapters/verify/fingerprint.ts";
 import { readCheckpoint, readNote, readVerifierKey, signedBy } from "../adapters/verify/note.ts";
 import { BatchHasher } from "../adapters/verify/sha256.ts";
@@ -345,6 +346,17 @@ Deno.test("nothing is left in the folder by looking, and a file at rest, cut off
     }
     assert.deepEqual(names(), before);
     assert.deepEqual(before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64()), bytes);
+  });
+});
+
+Deno.test("a file that was taken for one at rest and is written to is noticed", async () => {
+  await temporary(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [3] });
+    const quiet = await openLogFile(path);
+    assert.equal(await quiet.unchanged(), true);
+    await makeLog(path, { appends: [1] });
+    assert.equal(await quiet.unchanged(), false);
+    await quiet.close();
   });
 });
 

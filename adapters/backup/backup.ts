@@ -58,8 +58,11 @@ export interface BackupOptions {
   readonly created: string;
   /** Newest checkpoint as a signed note, read before; kept beside the log, and the copy must contain it. */
   readonly checkpoint?: string;
-  /** Files of the keys, and the passphrase to put them under; `export` is called once, after the log was copied. */
-  readonly keys?: { readonly passphrase: string; readonly export: () => Promise<Bundle> };
+  /**
+   * Files of the keys, and the passphrase to put them under. `export` is called once, after the log was copied, with a
+   * folder where it may put things for a moment; `bundleFiles` does it.
+   */
+  readonly keys?: { readonly passphrase: string; readonly export: (scratch: string) => Promise<Bundle> };
   readonly progress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -129,7 +132,7 @@ export const backupLog = (options: BackupOptions): Promise<Copied> =>
     if (!verdict.ok) throw new LogFault("truncated", `Cannot back up ${options.log}: ${wrongLine(verdict)}`);
     files[LOG] = await digestOf(path, signal);
     if (checkpoint !== undefined) await add(CHECKPOINT, Buffer.from(checkpoint));
-    if (options.keys) await add(KEYS, await sealBundle(await options.keys.export(), options.keys.passphrase));
+    if (options.keys) await add(KEYS, await sealBundle(await options.keys.export(folder), options.keys.passphrase));
     signal?.throwIfAborted();
     const { size, root, origin } = verdict;
     const keys = options.keys !== undefined;

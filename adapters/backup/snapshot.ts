@@ -13,6 +13,7 @@ import { faultOf, settleFile } from "./folder.ts";
 import { LogFault } from "../../events/log.ts";
 
 const ATTEMPTS = 3;
+const WAIT_MS_MAX = 5_000;
 
 const statOf = async (path: string) => {
   try {
@@ -37,6 +38,25 @@ export const snapshot = async (from: string, to: string): Promise<void> => {
       await clear(to);
     }
     oneFile(to);
+    await settleFile(to);
+  } catch (error) {
+    await clear(to);
+    throw databaseFault(from, error);
+  }
+};
+
+/**
+ * The same for a database with a rollback journal, as the keys have: always through SQLite, which leaves nothing beside such
+ * a file and waits for a writer that is at it. Throws as `snapshot` does, and `locked` when the writer takes too long.
+ */
+export const snapshotJournaled = async (from: string, to: string): Promise<void> => {
+  try {
+    const db = new DatabaseSync(from, { readOnly: true, timeout: WAIT_MS_MAX });
+    try {
+      await backup(db, to, { rate: -1 });
+    } finally {
+      db.close();
+    }
     await settleFile(to);
   } catch (error) {
     await clear(to);
@@ -85,6 +105,7 @@ const oneFile = (path: string): void => {
 const databaseFault = (from: string, error: unknown): LogFault => {
   const said = error instanceof Error ? error.message : String(error);
   if (/not a database/i.test(said)) return new LogFault("foreign", `Cannot copy ${from}: ${said}`, { cause: error });
+  if (/is locked/i.test(said)) return new LogFault("locked", `Cannot copy ${from}: ${said}`, { cause: error });
   if (/malformed/i.test(said)) return new LogFault("truncated", `Cannot copy ${from}: ${said}`, { cause: error });
   return faultOf(`copy ${from}`, error);
 };
