@@ -62,9 +62,7 @@ const madeOf = (schema: z.core.$ZodTypes): fc.Arbitrary<unknown> => {
     case "string":
       return text(schema as z.core.$ZodType as z.ZodType);
     case "number":
-      return numbers(
-        schema._zod.bag as { readonly minimum?: number; readonly maximum?: number; readonly format?: string },
-      );
+      return numbers(schema as z.core.$ZodType as z.ZodNumber);
     case "boolean":
       return fc.boolean();
     case "null":
@@ -120,16 +118,15 @@ const text = (schema: z.ZodType): fc.Arbitrary<string> => {
     : fc.constantFrom(...accepted);
 };
 
-const numbers = (
-  { minimum, maximum, format }: { readonly minimum?: number; readonly maximum?: number; readonly format?: string },
-) => {
-  const min = Math.max(minimum ?? -1_000_000, Number.MIN_SAFE_INTEGER);
-  const max = Math.min(maximum ?? 1_000_000, Number.MAX_SAFE_INTEGER);
+const numbers = ({ minValue, maxValue, isInt }: z.ZodNumber): fc.Arbitrary<number> => {
+  const min = Math.max(minValue ?? -Infinity, -1_000_000);
+  const max = Math.min(maxValue ?? Infinity, Number.MAX_SAFE_INTEGER);
+  // Mostly small, so that parts of a whole meet.
   const whole = fc.oneof(
-    fc.integer({ min, max: Math.min(max, min + 3) }),
-    fc.integer({ min, max: Math.min(max, 2 ** 31 - 1) }),
+    { weight: 29, arbitrary: fc.integer({ min, max: Math.min(max, min + 3) }) },
+    { weight: 1, arbitrary: fc.integer({ min, max }) },
   );
-  return format === undefined ? fc.oneof(whole, fc.double({ min, max, noNaN: true })) : whole;
+  return isInt ? whole : fc.oneof(whole, fc.double({ min, max, noNaN: true }));
 };
 
 export const freeze = <T>(value: T): T => {
