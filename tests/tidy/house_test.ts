@@ -111,7 +111,7 @@ Deno.test("every file of the source says why it exists, at its head or on its on
   for (const path of sources.filter((path) => !path.endsWith("_test.ts"))) {
     const text = read(path);
     const exports = text.match(/^export (?!type|interface|\*|\{)/gm)?.length ?? 0;
-    assert.match(text, exports > 1 ? /^(#!.*\n)?\/\*\*?[\s*]/ : /^\/\*\*?[\s*]/m, path);
+    assert.match(text, exports > 1 ? /^(#!.*\n)?\/(\*\*?|\/)[\s*]/ : /^\/(\*\*?|\/)[\s*]/m, path);
   }
 });
 
