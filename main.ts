@@ -8,12 +8,14 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { actors } from "./actors/mod.ts";
 import type { Daybook, Issue } from "./actors/kernel/daybook.ts";
+import { DeadLetters } from "./actors/kernel/dead_letters.ts";
 import { Entities } from "./actors/kernel/entities.ts";
 import { type Projections, Projector } from "./actors/kernel/project.ts";
 import { feedOf } from "./actors/kernel/project_feed.ts";
 import { FactRecorder } from "./actors/kernel/recorder.ts";
 import { Supervisor } from "./actors/kernel/supervisor.ts";
 import { System } from "./actors/kernel/system.ts";
+import { Timers } from "./actors/kernel/timers.ts";
 import type { World } from "./actors/kernel/world.ts";
 import { type Grants, Usage } from "./adapters/cli/call.ts";
 import { ENVIRONMENT } from "./adapters/cli/grants.ts";
@@ -55,12 +57,14 @@ import { parseIJson } from "./events/canonical.ts";
 import { LIMITS, LogFault } from "./events/log.ts";
 import { projections } from "./projections/mod.ts";
 
+/** Of the program, and so of the formats it writes (`docs/design.md`). */
 export const VERSION = "0.1.0";
 
 /** Names of the files in a data folder. */
 const FILES = { log: "log.db", keys: "keys.db", lock: "lock", socket: "control.sock" } as const;
 const MEMORY = ":memory:";
 
+/** Where a daybook lies and how it is to be run. */
 export interface OpenOptions {
   /** The data folder, made if missing, or `:memory:`, which keeps every promise but durability. Default `.daybook`. */
   readonly data?: string;
@@ -143,6 +147,8 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
+  const deadLetters = new DeadLetters({ clock: systemClock, random: systemRandom, recorder });
+  deadLetters.restore(log);
   const entities = new Entities({
     world,
     catalogue: events,
@@ -153,6 +159,7 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
       if (sealed.ok) return sealed.events[0]!.data;
       throw new TypeError(`"${type}" cannot be sealed: ${sealed.issues[0]!.path} ${sealed.issues[0]!.message}`);
     },
+    digest: (text) => keys.digest(text),
     bounds: {
       resident_max: kernel.entities_max,
       idle_ms: kernel.passivate_ms,
@@ -167,6 +174,7 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
     clock: systemClock,
     record: (fact, child) => recorder.record(fact, { child }),
   });
+  const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
@@ -182,7 +190,7 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
     strategy: "one_for_one",
     restarts,
     backoff,
-    children: [entities, views_],
+    children: [entities, timers, views_],
   }, supervisorWorld);
 
   recorder.begin({ version: VERSION, root: root.id });
@@ -206,7 +214,7 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
     projector,
     ask: (ask) => entities.ask(ask),
     health: () => root.tree(),
-    deadLetters: () => 0,
+    deadLetters: () => deadLetters.size,
     durable,
     unknown: config.ingest.unknown,
     stop,
@@ -270,8 +278,12 @@ const openLog = async (
       origin: signer.name,
       sign: (size, root) => {
         const note = signer.checkpoint(size, root);
+        // A log must not sign two roots of one size (C2SP tlog-checkpoint).
         if (keys.logKey.remember(note) === "fork") {
-          report(`checkpoint ${size} contradicts one that is known; the log may have been put back`);
+          throw new LogFault(
+            "fenced",
+            `another checkpoint of size ${size} is known; the log has been put back or changed`,
+          );
         }
         return note;
       },

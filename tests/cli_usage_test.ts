@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { argumentsOf, GENERATION, generationOf, Unsayable } from "../adapters/process/reexec.ts";
 import type { Grants } from "../adapters/cli/call.ts";
-import { grantsOf } from "../adapters/cli/grants.ts";
+import { ENVIRONMENT, grantsOf } from "../adapters/cli/grants.ts";
 import { nearest } from "../adapters/cli/nearest.ts";
 import { parse } from "../adapters/cli/parse.ts";
 import { COMMANDS } from "../adapters/cli/table.ts";
@@ -269,4 +269,21 @@ Deno.test("the second process is started with exactly the permissions asked for,
 Deno.test("a path that Deno cannot be given as a permission is refused", () => {
   const permissions = { read: ["/a,b"], write: [], net: [], run: [], env: [] };
   assert.throws(() => argumentsOf("/main.ts", [], { permissions, generation: 1, self: "/deno" }), Unsayable);
+});
+
+Deno.test("every command has its task, with the permissions the command line knows of and never with all", async () => {
+  const { tasks, permissions } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+  for (const name of [...DESIGNED, "daybook"]) {
+    const { command } = tasks[name] as { command: string };
+    assert.match(command, /^deno run -q -P=(reader|writer) --no-prompt /, name);
+    assert.doesNotMatch(command, /-A\b|--allow-all|--allow-(read|write|env|sys|ffi)|--allow-\w+(?!=)\b(?= )/, name);
+    assert.ok(command.endsWith(name === "daybook" ? " main.ts" : ` main.ts ${name}`), name);
+    assert.equal(/--allow-run=git,/.test(command), ["demo", "import"].includes(name), name);
+    assert.equal(/127\.0\.0\.1:7373/.test(command), name === "start", name);
+  }
+  for (const set of ["reader", "writer"]) {
+    assert.deepEqual(permissions[set].env, { allow: [...ENVIRONMENT], ignore: true }, set);
+  }
+  assert.deepEqual(permissions.reader.write, [".daybook/control.sock"]);
+  assert.deepEqual(permissions.writer.write, [".daybook"]);
 });

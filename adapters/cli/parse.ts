@@ -1,8 +1,8 @@
 /**
  * From what was typed to a `Call`, or to help. Made from the table of commands; nothing is opened and nothing is printed.
  *
- * The platform's own parser does the splitting: it is there already, where a library costs a fifth of the time a command
- * takes to start (docs/decisions/0050).
+ * The platform's own parser does the splitting: it is there already, where a library costs more than all the rest of the
+ * command line (docs/decisions/0051).
  */
 import { parseArgs } from "node:util";
 import type { Call, OptionValue } from "./call.ts";

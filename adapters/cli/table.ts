@@ -135,7 +135,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "events",
     about: "Read the log: the newest 50 events, or from a position or time on",
     options: [
-      { flags: "--follow", about: "go on with new events as they come, until interrupted" },
+      {
+        flags: "--follow",
+        about: "go on with new events as they come, until interrupted; with --json one event a line",
+      },
       { flags: "--since <moment>", about: "from this position or recorded time on" },
       { flags: "--stream <stream>", about: "only this stream, such as commits/linux" },
       { flags: "--type <type>", about: "only this type; may be repeated", collect: true },
@@ -168,7 +171,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--deadline <ms>", about: "how long to wait (default 5000)" },
     ],
     examples: [
-      `send commits.branch.move linux '{"branch":"main","to":"4f1c…","from":null}'`,
+      `send commits.branch.move linux '{"branch":"main","to":"831ae6…"}'`,
       "send commits.branch.move linux @move.json --id push-1 --expect 17",
     ],
     needs: (call) => ({
