@@ -1,13 +1,11 @@
 /** The verifier on sound logs, and against published vectors. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { fingerprint, fingerprintOfId } from "../adapters/kv/fingerprint.ts";
 import { openLogFile } from "../adapters/verify/file.ts";
 import { nameFingerprint, streamFingerprint, typeFingerprint } from "../adapters/verify/fingerprint.ts";
 import { readCheckpoint, readNote, readVerifierKey, signedBy } from "../adapters/verify/note.ts";
-import { BatchHasher } from "../adapters/verify/sha256.ts";
 import { leafHash, MerkleTree, nodeHash, peaksOf } from "../adapters/verify/tree.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { LogFault } from "../events/log.ts";
@@ -35,41 +33,6 @@ Deno.test("the tree has the roots of the reference tree of RFC 9162", () => {
     assert.equal(tree.subtrees().length, peaksOf(size));
     if (size < LEAVES.length) tree.add(leafHash(Buffer.from(LEAVES[size]!, "hex")));
   }
-});
-
-Deno.test("many messages at once have the hashes that each has alone, whatever their lengths", () => {
-  const hasher = new BatchHasher();
-  fc.assert(
-    fc.property(
-      fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 40 }),
-      fc.integer({ min: 0, max: 255 }),
-      (lengths, prefix) => {
-        const ends = lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b));
-        const bytes = Uint8Array.from({ length: ends.at(-1) ?? 0 }, (_, i) => (i * 31 + prefix) & 255);
-        const from = (index: number) => ends[index]! - lengths[index]!;
-        const until = (index: number) => ends[index]!;
-        const digests = hasher.digests({ bytes, prefix, count: lengths.length, from, until });
-        for (const i of lengths.keys()) {
-          const alone = createHash("sha256").update(Uint8Array.of(prefix)).update(bytes.subarray(from(i), until(i)));
-          assert.equal(Buffer.from(digests.subarray(i * 32, i * 32 + 32)).toString("hex"), alone.digest("hex"));
-        }
-      },
-    ),
-  );
-  // More than its memory holds at a time, and more than it holds at all.
-  const many = hasher.digests({
-    bytes: new Uint8Array(60_000),
-    prefix: 0,
-    count: 20,
-    from: () => 0,
-    until: () => 60_000,
-  });
-  const one = createHash("sha256").update(new Uint8Array(60_001)).digest();
-  for (let i = 0; i < 20; i++) assert.deepEqual(Buffer.from(many.subarray(i * 32, i * 32 + 32)), one);
-  assert.throws(
-    () => hasher.digests({ bytes: new Uint8Array(300_000), prefix: 0, count: 1, from: () => 0, until: () => 300_000 }),
-    RangeError,
-  );
 });
 
 /** RFC 9162 section 2.1.1 read aloud. */

@@ -134,6 +134,11 @@ export class Entities implements Child, Household {
     if (this.stopping) return Promise.resolve(unavailable("stopping"));
     const parsed = known.schema.safeParse(ask.data);
     if (!parsed.success) return Promise.resolve({ is: "invalid", issues: parsed.error.issues.map(issueOf) });
+    // Facts hand on what is sealed; so nothing that only looks sealed may come in.
+    const [forged] = sealedIn(parsed.data);
+    if (forged !== undefined) {
+      return Promise.resolve({ is: "invalid", issues: [{ path: forged, message: "looks like a sealed text" }] });
+    }
     const named = ask.command !== undefined;
     const key = named ? `${ask.by.authid}:${ask.command}` : `${ask.by.authid}:${this.run_id}.${++this.issued}`;
     let digest: string | undefined;

@@ -589,9 +589,21 @@ export class KvLog extends LogReader implements EventLog {
   }
 
   private async keepCheckpoint(frontier: Frontier, root: string): Promise<void> {
-    const { origin, sign } = this.options.signer!;
+    const { signer } = this.options;
     const { size } = frontier;
-    const checkpoint: Checkpoint = { origin, size, root, note: sign.call(this.options.signer, size, root) };
+    let note: string;
+    try {
+      note = signer!.sign(size, root);
+    } catch (fault) {
+      // What cannot be signed must not grow: it contradicts what was signed before.
+      this.fenced = fault instanceof LogFault
+        ? fault
+        : new LogFault("io", "the checkpoint cannot be signed", { cause: fault });
+      this.options.trouble?.(this.fenced.message);
+      for (const wake of [...this.watchers]) wake();
+      return;
+    }
+    const checkpoint: Checkpoint = { origin: signer!.origin, size, root, note };
     const kept = size - this.keptCheckpoint >= CHECKPOINT_KEPT_EVERY;
     const puts: (readonly [Key, Uint8Array])[] = [[TREE_KEY, json(frontier)], [CHECKPOINT_KEY, json(checkpoint)]];
     if (kept) puts.push([[CHECKPOINTS_PREFIX, size], utf8.encode(checkpoint.note)]);
@@ -609,7 +621,7 @@ export class KvLog extends LogReader implements EventLog {
     if (!this.options.signer || atLeast > this.end) return this.latestCheckpoint;
     this.checkpointWaiters++;
     try {
-      while ((this.latestCheckpoint?.size ?? 0) < atLeast && !this.closing) {
+      while ((this.latestCheckpoint?.size ?? 0) < atLeast && !this.closing && !this.fenced) {
         this.wishRoot();
         await this.stirred();
       }

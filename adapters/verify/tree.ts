@@ -5,7 +5,6 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { BatchHasher } from "./sha256.ts";
 
 const LEAF = Uint8Array.of(0);
 
@@ -29,13 +28,31 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
 
-/** Holds one hash per bit set in the size. Not for two trees that grow at once with one hasher. */
+/** Pieces of some bytes, each to be hashed behind the byte `prefix`. */
+export interface Pieces {
+  readonly bytes: Uint8Array;
+  readonly prefix: number;
+  readonly count: number;
+  from(index: number): number;
+  until(index: number): number;
+}
+
+/** Their hashes, one behind the other. */
+export const hashesOf = ({ bytes, prefix, count, from, until }: Pieces): Uint8Array => {
+  const hashes = new Uint8Array(count * HASH_BYTES);
+  const first = Uint8Array.of(prefix);
+  for (let i = 0; i < count; i++) {
+    const hash = createHash("sha256").update(first).update(bytes.subarray(from(i), until(i))).digest();
+    hashes.set(hash, i * HASH_BYTES);
+  }
+  return hashes;
+};
+
+/** Holds one hash per bit set in the size. */
 export class MerkleTree {
   /** By height. */
   private readonly peaks: (Uint8Array | undefined)[] = [];
   private leaves = 0;
-
-  constructor(private readonly hasher = new BatchHasher()) {}
 
   get size(): number {
     return this.leaves;
@@ -61,7 +78,7 @@ export class MerkleTree {
   }
 
   private nodes(hashes: Uint8Array): Uint8Array {
-    return this.hasher.digests({
+    return hashesOf({
       bytes: hashes,
       prefix: 1,
       count: hashes.length / (2 * HASH_BYTES),

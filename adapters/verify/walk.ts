@@ -11,8 +11,7 @@ import { IndexCheck } from "./index_check.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
 import { checkRuns } from "./runs.ts";
-import { BatchHasher } from "./sha256.ts";
-import { HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+import { HASH_BYTES, hashesOf, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
 
 /** The event loop gets a turn so often. */
 const TURN_MS = 40;
@@ -21,8 +20,7 @@ const ZERO_LINK = new Uint8Array(32);
 /** One walk over the log, in one read transaction. */
 export class Verification {
   private readonly rows: Rows;
-  private readonly hasher = new BatchHasher();
-  private readonly tree = new MerkleTree(this.hasher);
+  private readonly tree = new MerkleTree();
   private readonly roots = new Map<number, string>();
   private wanted: number[] = [];
   private subtrees: readonly Subtree[] | undefined;
@@ -185,7 +183,7 @@ export class Verification {
     const { bytes, count, first, starts } = block;
     const from = (index: number) => starts[index]!;
     const until = (index: number) => starts[index + 1]! - 1;
-    const leaves = this.hasher.digests({ bytes, prefix: 0, count, from, until });
+    const leaves = hashesOf({ bytes, prefix: 0, count, from, until });
     this.entryBytes += bytes.length - starts[0]! - count;
     for (let done = 0; done < count;) {
       const stop = Math.min(count, (this.wanted[this.wanted.length - 1] ?? Infinity) - first);
