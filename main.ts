@@ -527,6 +527,7 @@ const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions
     bodyBytesMax: stated.body_bytes_max,
     deadlineMs: stated.deadline_ms,
     openCheckpoint: stated.public_checkpoint,
+    parts: settings.config.start,
     hosts: stated.hosts,
     ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
     routes: [status, ...await webhooksOf(daybook, settings)],

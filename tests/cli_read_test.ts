@@ -288,6 +288,6 @@ Deno.test("verify prints the report, exits with 1 when anything is wrong, and sa
     Promise.resolve({ ...report, ok: false, failures: [{ position: 4, kind: "leaf", expected: "a", found: "b" }] });
   const bad = await stage.type("verify", "--key", "k");
   assert.equal(bad.code, 1);
-  assert.match(bad.out, /NOT intact: 1 failures, the first at position 4/);
+  assert.match(bad.out, /NOT intact: 1 failure, the first at position 4/);
   assert.match(bad.out, /4 {2}leaf {2}a {9}b/);
 });

@@ -226,7 +226,7 @@ Deno.test("import git tells what came in, and of what could not be read", async 
   stage.runtime.importGit = importer({ shallow: true, problems: ["commit 1234 has a broken date\u001b[31m"] });
   const { code, out } = await stage.type("import", "git", "repo", "--range", "a..b");
   assert.equal(code, 0);
-  assert.match(out, /^commits\/sample: 2 commits, 1 branches; 2 new events, 0 known already, in /);
+  assert.match(out, /^commits\/sample: 2 new commits, 1 branch; 2 new events, 0 known already, in /);
   assert.match(
     out,
     /shallow: its history begins where the clone was cut\ncommit 1234 has a broken date\\u001b\[31m\n$/,
@@ -373,7 +373,7 @@ Deno.test("demo does the whole job on a fresh folder, and says what it did", asy
     const said of [
       "1  Import",
       "/here/repo",
-      "2 commits on 1 branches became 2 events",
+      "2 commits on 1 branch became 2 events",
       "2  Follow",
       "3  Audit trail",
       "5  Verify",

@@ -53,6 +53,10 @@ const groups = new Intl.NumberFormat("en-US");
 /** 12,345 */
 export const count = (number: number): string => groups.format(number);
 
+/** `1 branch`, `12,345 branches`. */
+export const counted = (number: number, one: string, many = `${one}s`): string =>
+  `${count(number)} ${number === 1 ? one : many}`;
+
 /** 1.4 MB: powers of 1,000, as disks are sold. */
 export const bytes = (number: number): string => {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -2,7 +2,7 @@
 import type { Row } from "../../../projections/views.ts";
 import type { Call } from "../call.ts";
 import { table } from "../columns.ts";
-import { bar, cell, count, duration, safe, short } from "../print.ts";
+import { bar, cell, count, counted, duration, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import type { GitImport, VerifyReport } from "../runtime.ts";
 import type { ReplayReport } from "./replay.ts";
@@ -33,9 +33,9 @@ export const describeImport = (done: Imported, elapsed: number, c: Palette): str
       }`,
     );}
   lines.push(
-    `   ${c.bold(count(done.commits))} commits on ${count(done.branches)} branches became ${
-      c.bold(count(done.events))
-    } events in ${duration(elapsed)}` +
+    `   ${c.bold(counted(done.commits, "commit"))} on ${counted(done.branches, "branch", "branches")} became ${
+      c.bold(counted(done.events, "event"))
+    } in ${duration(elapsed)}` +
       ` (${count(Math.round(done.events / Math.max(elapsed, 1) * 1_000))} events/s, each durable, chained and sealed)`,
   );
   for (const problem of done.problems) lines.push(c.yellow(`   ${safe(problem)}`));
@@ -44,7 +44,7 @@ export const describeImport = (done: Imported, elapsed: number, c: Palette): str
 
 export const describeFollowed = (followed: Followed, elapsed: number): string => {
   const signed = followed.checkpoint ? `; a checkpoint of ${count(followed.checkpoint.size)} events is signed` : "";
-  return `   ${followed.projections} projections have applied all ${count(followed.size)} events, ${
+  return `   ${counted(followed.projections, "projection")} applied all ${count(followed.size)} events, ${
     duration(elapsed)
   } after the last${signed}`;
 };
@@ -56,16 +56,21 @@ export const describeTrail = (
   { c, columns }: { c: Palette; columns: number },
 ): string => {
   if (trail.length === 0) return "   nothing happened";
+  const titles = ["position", "recorded", "type", "by", "stream", "says"];
+  // Where there is little room, who and where give way to what was said.
+  const shown = columns < WIDE ? [0, 1, 2] : [0, 1, 2, 3, 4];
   const rows = trail.map(({ key, row }) => {
     const { recordedat, type, actor, stream } = row as Readonly<Record<string, string>>;
-    return [key, (recordedat ?? "").slice(11, 23), safe(type ?? ""), safe(actor ?? ""), safe(stream ?? "")];
+    const all = [key, (recordedat ?? "").slice(11, 23), safe(type ?? ""), safe(actor ?? ""), safe(stream ?? "")];
+    return shown.map((i) => all[i]!);
   });
-  const used = 3 + [0, 1, 2, 3, 4].reduce((sum, i) => sum + 2 + Math.max(...rows.map((row) => row[i]!.length), 8), 0);
-  const room = Math.max(16, columns - used);
-  const titles = ["position", "recorded", "type", "by", "stream", "says"];
-  const all = rows.map((row, i) => [...row, short(trail[i]!.data, room)]);
-  return indent(table(titles.map((title, i) => ({ title, ...(i === 0 ? { right: true as const } : {}) })), all, c));
+  const used = 3 + shown.reduce((sum, _, i) => sum + 2 + Math.max(...rows.map((row) => row[i]!.length), 8), 0);
+  const all = rows.map((row, i) => [...row, short(trail[i]!.data, Math.max(16, columns - used))]);
+  const heads = [...shown, 5].map((i) => ({ title: titles[i]!, ...(i === 0 ? { right: true as const } : {}) }));
+  return indent(table(heads, all, c));
 };
+
+const WIDE = 110;
 
 export const describeHotspots = (rows: readonly Row[], c: Palette): string => {
   if (rows.length === 0) return "   no file changed";
@@ -116,7 +121,7 @@ export const tryNext = (call: Call, data: string, followed: Followed, c: Palette
   const where = `--data ${/^[\w./-]+$/.test(data) ? data : `'${data.replaceAll("'", "'\\''")}'`}`;
   const last = Math.max(0, followed.size - 1);
   const lines = [
-    ["deno task view commits.activity --descending", "commits by week"],
+    ["deno task view commits.activity --sort week --descending", "commits by week"],
     [`deno task explain ${last}`, "causes and effects of the last event"],
     ["deno task events --follow", "the log, live"],
     ["deno task start", "serve it; other programs can send events"],

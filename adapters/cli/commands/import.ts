@@ -1,7 +1,7 @@
 /** `import git` and `import github`. */
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
-import { count, duration, palette, safe } from "../print.ts";
+import { count, counted, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { GitImport, Runtime, Target } from "../runtime.ts";
 import { ImportFault } from "../runtime.ts";
@@ -75,9 +75,9 @@ export const describeImport = (
   const lines = [
     done.empty
       ? `${safe(done.stream)}: the repository has no commits yet`
-      : `${c.bold(safe(done.stream))}: ${count(done.commits)} commits, ${count(done.branches)} branches; ${
-        count(done.events)
-      } new events, ${count(done.duplicates)} known already, in ${duration(elapsed)}${rate}`,
+      : `${c.bold(safe(done.stream))}: ${counted(done.commits, "new commit")}, ${
+        counted(done.branches, "branch", "branches")
+      }; ${counted(done.events, "new event")}, ${count(done.duplicates)} known already, in ${duration(elapsed)}${rate}`,
   ];
   if (done.shallow) lines.push(c.yellow("the clone is shallow: its history begins where the clone was cut"));
   for (const problem of done.problems) lines.push(c.yellow(safe(problem)));

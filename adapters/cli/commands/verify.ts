@@ -3,7 +3,7 @@ import type { Call, Run } from "../call.ts";
 import { list, pathOf, text } from "../call.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
-import { count, duration, palette, safe, short } from "../print.ts";
+import { count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { VerifyReport } from "../runtime.ts";
 
@@ -28,7 +28,7 @@ export const verify: Run = async (call, runtime) => {
 
 const describe = (report: VerifyReport, { call, c, elapsed }: { call: Call; c: Palette; elapsed: number }): string => {
   const verdict = report.ok ? c.green("the log is intact") : c.red(
-    `the log is NOT intact: ${count(report.failures.length)} failures, the first at position ${
+    `the log is NOT intact: ${counted(report.failures.length, "failure")}, the first at position ${
       report.failures[0]?.position
     }`,
   );
