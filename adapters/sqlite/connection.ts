@@ -39,7 +39,8 @@ export class Connection {
   private depth = 0;
   private closed = false;
 
-  constructor(readonly db: DatabaseSync) {}
+  /** `path`: where to leave word when the file turns out damaged while in use. */
+  constructor(readonly db: DatabaseSync, private readonly path?: string) {}
 
   run(sql: string, ...values: readonly Value[]): void {
     this.statement(sql).run(...values);
@@ -84,6 +85,7 @@ export class Connection {
       this.db.exec("COMMIT");
       return result;
     } catch (error) {
+      if (this.path !== undefined && isDamage(error)) leaveWord(this.path, error);
       // After some faults (disk full) SQLite has rolled back by itself, and says so by refusing.
       try {
         this.db.exec("ROLLBACK");
@@ -122,6 +124,8 @@ export interface Aside {
 /** Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. */
 export const openWritable = (path: string, format: Format, onAside: (aside: Aside) => void): Connection => {
   try {
+    const word = wordOf(path);
+    if (word !== undefined) throw new Unusable(word);
     return prepare(path, format);
   } catch (error) {
     const because = reasonToMoveAside(error);
@@ -150,7 +154,7 @@ const prepare = (path: string, format: Format): Connection => {
       db.exec(`BEGIN IMMEDIATE; ${format.tables};
         PRAGMA application_id = ${format.application}; PRAGMA user_version = ${format.version}; COMMIT`);
     }
-    return new Connection(db);
+    return new Connection(db, path === ":memory:" ? undefined : path);
   } catch (error) {
     db.close();
     throw error;
@@ -163,7 +167,7 @@ export const openReadable = (path: string): Connection => {
   db.exec(
     `PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`,
   );
-  return new Connection(db);
+  return new Connection(db, path);
 };
 
 /**
@@ -203,13 +207,27 @@ class Unusable extends Error {}
 
 const reasonToMoveAside = (error: unknown): string | undefined => {
   if (error instanceof Unusable) return error.message;
-  return error instanceof Error && DAMAGED.test(error.message) ? error.message : undefined;
+  return isDamage(error) ? error.message : undefined;
+};
+
+const isDamage = (error: unknown): error is Error => error instanceof Error && DAMAGED.test(error.message);
+
+// Damage deep in a file shows only when it is read. An open file cannot be moved from under its readers, so the next opening does it.
+const leaveWord = (path: string, error: Error): void => Deno.writeTextFileSync(`${path}.damaged`, error.message);
+
+const wordOf = (path: string): string | undefined => {
+  try {
+    return path === ":memory:" ? undefined : Deno.readTextFileSync(`${path}.damaged`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 };
 
 /** One earlier file is kept, for whoever wants to look at it. */
 const moveAside = (path: string): string => {
   const movedTo = `${path}.aside`;
-  for (const suffix of ["", "-wal", "-shm"]) {
+  for (const suffix of ["", "-wal", "-shm", ".damaged"]) {
     try {
       Deno.renameSync(path + suffix, movedTo + suffix);
     } catch (error) {
