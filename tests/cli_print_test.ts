@@ -1,0 +1,90 @@
+/** How things look: what is safe to print, tables, numbers, bars. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { table } from "../adapters/cli/columns.ts";
+import { bar, bytes, cell, counted, duration, palette, safe, short } from "../adapters/cli/print.ts";
+import { describe, progressBar } from "../adapters/cli/progress.ts";
+import type { Io } from "../adapters/cli/runtime.ts";
+
+const io = (terminal: boolean, env: Record<string, string> = {}): Io & { readonly said: string[] } => {
+  const said: string[] = [];
+  return {
+    said,
+    err: (text: string) => void said.push(text),
+    terminal: { out: terminal, err: terminal },
+    columns: 60,
+    env: (name: string) => env[name],
+  } as unknown as Io & { readonly said: string[] };
+};
+
+Deno.test("what was made safe has no control, no mark that turns or hides text, and loses nothing else", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    // deno-lint-ignore no-control-regex
+    assert.doesNotMatch(safe(text), /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/);
+  }));
+  assert.equal(safe("a\u001b[31m\nb\t\u202e"), "a\\u001b[31m\\nb\\t\\u202e");
+  assert.equal(safe("Zoë 漢字 👩‍🚀".replaceAll("\u200d", "")), "Zoë 漢字 👩🚀");
+});
+
+Deno.test("short keeps to its width and says that it cut", () => {
+  assert.equal(short("abcdef", 6), "abcdef");
+  assert.equal(short("abcdefg", 6), "abcde…");
+  assert.equal(cell({ a: 1 }), `{"a":1}`);
+  assert.equal(cell(undefined), "");
+});
+
+Deno.test("tables align what people of the world write", () => {
+  assert.equal(
+    table([{ title: "name" }, { title: "n", right: true }], [["漢字", "1"], ["abc", "1,000"]]),
+    "name      n\n漢字      1\nabc   1,000\n",
+  );
+});
+
+Deno.test("numbers are as people say them", () => {
+  assert.deepEqual([bytes(999), bytes(1_234), bytes(5_600_000), bytes(7e12)], ["999 B", "1.2 kB", "5.6 MB", "7.0 TB"]);
+  assert.deepEqual(
+    [duration(45), duration(1_234), duration(185_000), duration(7_620_000)],
+    ["45 ms", "1.2 s", "3 min 5 s", "2 h 7 min"],
+  );
+  assert.deepEqual([counted(1, "row"), counted(1_234, "branch", "branches")], ["1 row", "1,234 branches"]);
+  assert.deepEqual([bar(0, 4), bar(0.5, 4), bar(1, 4), bar(7, 4)], ["", "██", "████", "████"]);
+});
+
+Deno.test("colour is for terminals, and for those only who have not said NO_COLOR", () => {
+  assert.equal(palette(io(true)).red("x"), "\u001b[31mx\u001b[0m");
+  assert.equal(palette(io(true, { NO_COLOR: "1" })).red("x"), "x");
+  assert.equal(palette(io(true, { NO_COLOR: "" })).red("x"), "\u001b[31mx\u001b[0m");
+  assert.equal(palette(io(false)).red("x"), "x");
+});
+
+Deno.test("progress tells how far, how fast and how long still", () => {
+  assert.equal(
+    describe("importing", { done: 1_200, total: 5_000, unit: "commits" }, 1_000),
+    "importing 1,200 of 5,000 commits · 1,200/s · 3.2 s left",
+  );
+  assert.equal(describe("reading", { done: 7, unit: "events" }, 0), "reading 7 events");
+  assert.equal(describe("reading", { done: 5, total: 5, unit: "events" }, 1_000), "reading 5 of 5 events · 5/s");
+});
+
+Deno.test("a bar is drawn in place on a terminal and taken away, a line now and then elsewhere, nothing when quiet", () => {
+  let now = 0;
+  const clock = { now: () => now, monotonic: () => now, schedule: () => () => {} };
+  const tick = (to: Io, quiet = false) => {
+    now = 0;
+    const progress = progressBar("importing", { io: to, clock, quiet });
+    for (now = 0; now <= 25_000; now += 50) progress.on({ done: now, total: 25_000, unit: "commits" });
+    progress.end();
+  };
+  const [screen, pipe, silent] = [io(true), io(false), io(true)];
+  tick(screen);
+  assert.equal(screen.said.length, 251);
+  assert.ok(screen.said.every((text) => text.startsWith("\r\u001b[2K")));
+  assert.equal(screen.said.at(-1), "\r\u001b[2K");
+  tick(pipe);
+  assert.deepEqual(pipe.said.map((text) => text.split(" ·")[0]), [
+    "importing 10,000 of 25,000 commits",
+    "importing 20,000 of 25,000 commits",
+  ]);
+  tick(silent, true);
+  assert.deepEqual(silent.said, []);
+});
