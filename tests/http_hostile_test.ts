@@ -233,9 +233,9 @@ Deno.test("raw requests that no client would send are refused on the wire, and t
     const auth = "Authorization: Bearer ingest+read+command\r\n";
     const cases: readonly (readonly [string, string, RegExp])[] = [
       ["a host that is none", "GET /livez HTTP/1.1\r\nHost: [bad\r\n\r\n", /^HTTP\/1\.1 421 /],
-      ["no host", "GET /livez HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 4\d\d /],
+      ["no host and a made-up target", "GET http://evil.example/livez HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 4\d\d /],
       ["two hosts", "GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", /^HTTP\/1\.1 400 /],
-      ["HTTP/1.0 without a host", "GET /livez HTTP/1.0\r\n\r\n", /^HTTP\/1\.\d 4\d\d /],
+      ["HTTP/1.0 to another host", "GET /livez HTTP/1.0\r\nHost: evil.example\r\n\r\n", /^HTTP\/1\.\d 421 /],
       ["an absolute target elsewhere", `GET http://evil.example/events HTTP/1.1\r\n${host}\r\n`, /^HTTP\/1\.1 401 /],
       ["CONNECT", `CONNECT localhost:1 HTTP/1.1\r\n${host}\r\n`, /^HTTP\/1\.1 4\d\d /],
       ["OPTIONS *", `OPTIONS * HTTP/1.1\r\n${host}\r\n`, /^HTTP\/1\.1 404 /],

@@ -12,7 +12,7 @@ import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { type RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
-import { continueTrace } from "./trace.ts";
+import { ownTrace } from "./trace.ts";
 
 /** Methods by pattern of the path, for `Allow`. */
 export type Allowed = readonly { readonly pattern: RegExp; readonly methods: readonly string[] }[];
@@ -87,7 +87,7 @@ export class Door {
   elsewhere(request: Request, caller: Caller): Response {
     const id = this.requestId();
     try {
-      if (!caller.fixed) this.options.guard.check(request.headers, this.options.guard.way(request.headers, caller));
+      if (!caller.fixed) this.options.guard.check(request.headers, this.options.guard.way(request, caller));
       const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
       const matching = this.options.methods.filter(({ pattern }) => pattern.test(path));
       const allow = [...new Set(matching.flatMap(({ methods }) => methods))].join(", ");
@@ -115,7 +115,7 @@ export class Door {
     if (url.length - start > HTTP_LIMITS.target_bytes_max) {
       throw new Problem("target_too_long", `Path and query have at most ${HTTP_LIMITS.target_bytes_max} bytes.`);
     }
-    const way = this.options.guard.way(headers, caller);
+    const way = this.options.guard.way(request, caller);
     // A Unix socket is no site that a browser could be talked into.
     if (!fixed) this.options.guard.check(headers, way);
     const grant = fixed ?? this.granted(route, request, way.client, began);
@@ -124,7 +124,6 @@ export class Door {
       const wait = this.options.rates.take(grant.id, began);
       if (wait > 0) throw new Problem("too_many_requests", "This token asks too often.", { headers: retryAfter(wait) });
     }
-    const traceparent = headers.get("traceparent");
     return {
       request,
       site: this.site,
@@ -139,7 +138,7 @@ export class Door {
       way,
       began,
       id,
-      traceparent: traceparent === null ? undefined : continueTrace(traceparent, this.site.random),
+      traceparent: ownTrace(headers.get("traceparent"), this.site.random),
       reading: false,
     };
   }
@@ -161,7 +160,7 @@ export class Door {
       return undefined;
     }
     if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
-    return problemPage({ id, way: this.options.guard.way(request.headers, caller) }, error);
+    return problemPage({ id, way: this.options.guard.way(request, caller) }, error);
   }
 
   private refuse(error: unknown, request: Request, route: string, id: string): Response {

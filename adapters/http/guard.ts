@@ -36,9 +36,13 @@ export class Guard {
     this.names = new Set(["localhost", ...(options.hosts ?? []).map((host) => host.toLowerCase())]);
   }
 
-  way(headers: Headers, { remote, secure }: { remote(): string; readonly secure: boolean }): Way {
+  way(
+    { headers, url }: Pick<Request, "headers" | "url">,
+    { remote, secure }: { remote(): string; readonly secure: boolean },
+  ): Way {
     const proxied = this.options.behindProxy !== undefined && sameAddress(remote(), this.options.behindProxy);
-    const host = (headers.get("host") ?? "").toLowerCase();
+    // HTTP/2 has `:authority` instead (RFC 9113 section 8.3.1), which is part of the URL.
+    const host = (headers.get("host") ?? authorityOf(url)).toLowerCase();
     if (!proxied) return { host, secure, client: remote };
     const hop = lastHop(headers.get("forwarded") ?? "");
     return { host: hop.host ?? host, secure: secure || hop.proto === "https", client: () => hop.for ?? remote() };
@@ -69,6 +73,12 @@ export class Guard {
     return ours;
   }
 }
+
+const authorityOf = (url: string): string => {
+  const start = url.indexOf("://") + 3;
+  const end = url.indexOf("/", start);
+  return url.slice(start, end < 0 ? url.length : end);
+};
 
 const sameAddress = (a: string, b: string): boolean => plain(a) === plain(b);
 const plain = (address: string): string => address.toLowerCase().replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d)/, "");

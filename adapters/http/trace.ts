@@ -2,6 +2,7 @@
  * W3C Trace Context (https://www.w3.org/TR/trace-context/): an incoming trace goes on, an invalid one is restarted
  * (section 3.2.2.3: an invalid `traceparent` is as if there were none, and a new trace begins).
  */
+import { trace } from "@opentelemetry/api";
 import type { Random } from "../../actors/kernel/world.ts";
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -34,4 +35,14 @@ const hex = (random: Random, digits: number): string => {
 export const continueTrace = (header: string, random: Random): string => {
   const parent = parseTraceparent(header) ?? { trace: hex(random, 32), flags: "00" };
   return `00-${parent.trace}-${hex(random, 16)}-${parent.flags}`;
+};
+
+/**
+ * Our place in the caller's trace: the span of this request where telemetry is on (the platform has joined or restarted the
+ * trace by then), else the header continued. `undefined` when nobody traces.
+ */
+export const ownTrace = (header: string | null, random: Random): string | undefined => {
+  const span = trace.getActiveSpan()?.spanContext();
+  if (span) return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, "0")}`;
+  return header === null ? undefined : continueTrace(header, random);
 };

@@ -1,0 +1,139 @@
+/** What the route table does not say of the standing routes: parameters, bodies, answers. */
+import { LIMITS } from "../../events/log.ts";
+import type { Needs } from "./access.ts";
+import { BATCH, STRUCTURED } from "./cloudevents.ts";
+import { eventsQuery, followQuery } from "./events.ts";
+import {
+  answers,
+  content,
+  header,
+  inPath,
+  object,
+  omit,
+  type Operation,
+  problems,
+  queryOf,
+  ref,
+  text,
+  whole,
+} from "./openapi_parts.ts";
+
+const streamed = answers("Server-Sent Events; `id` is the position", content("text/event-stream", text));
+const positionAndNext = {
+  events: { type: "array", items: ref("Event") },
+  size: whole,
+  next: { type: "string", description: "The next page; absent on the last." },
+};
+
+/** By method and path. */
+export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> = {
+  "POST /events": (needs) => ({
+    parameters: [
+      header(
+        "Prefer",
+        "`return=minimal` leaves the receipts out; `checkpoint` waits for the signed checkpoint that covers the events.",
+      ),
+    ],
+    requestBody: {
+      required: true,
+      description:
+        "CloudEvents 1.0.2 in structured or batched mode; any other media type with `ce-` headers is binary mode.",
+      content: {
+        ...content(STRUCTURED, ref("IncomingEvent")),
+        ...content(BATCH, { type: "array", maxItems: LIMITS.append_events_max, items: ref("IncomingEvent") }),
+        "*/*": {},
+      },
+    },
+    responses: {
+      "200": answers("All were there already", content("application/json", ref("Ingested"))),
+      "201": answers("Durable, ordered and linked into the chain", content("application/json", ref("Ingested")), {
+        "Preference-Applied": { schema: text },
+      }),
+      ...problems(
+        needs,
+        "invalid_event",
+        "server_attribute",
+        "invalid_data",
+        "number_not_representable",
+        "decided_type",
+        "id_conflict",
+        "too_large",
+        "unsupported_media_type",
+        "slow_request",
+        "overloaded",
+        "unwritable",
+      ),
+    },
+  }),
+  "GET /events": (needs) => ({
+    parameters: queryOf(eventsQuery),
+    responses: {
+      "200": answers("A page, or all as NDJSON", {
+        ...content("application/json", object(positionAndNext, ["events", "size"])),
+        ...content("application/x-ndjson", text),
+      }),
+      ...problems(needs, "invalid_query", "not_acceptable"),
+    },
+  }),
+  "GET /events/{position}": (needs) => ({
+    parameters: [inPath("position", "Place in the log, from 0.", whole)],
+    responses: {
+      "200": answers("The event, or the exact bytes of its entry", {
+        ...content("application/json", ref("Event")),
+        "application/octet-stream": {},
+      }),
+      ...problems(needs, "no_event", "not_acceptable"),
+    },
+  }),
+  "GET /follow": (needs) => ({
+    parameters: [
+      ...queryOf(followQuery),
+      header("Last-Event-ID", "Position of the last event taken; goes on after it.", whole),
+    ],
+    responses: { "200": streamed, ...problems(needs, "invalid_query", "invalid_header", "not_acceptable") },
+  }),
+  "GET /views": (needs) => ({
+    responses: {
+      "200": answers(
+        "The views",
+        content("application/json", object({ size: whole, views: { type: "array", items: { type: "object" } } })),
+      ),
+      ...problems(needs),
+    },
+  }),
+  "GET /checkpoint": (needs) => ({
+    responses: { "200": answers("A signed note", content("text/plain", text)), ...problems(needs, "no_checkpoint") },
+  }),
+  "GET /metrics": (needs) => ({
+    responses: { "200": answers("Prometheus text format 0.0.4", content("text/plain", text)), ...problems(needs) },
+  }),
+  "GET /readyz": (needs) => ({
+    responses: {
+      "200": answers("Ready", content("application/json", object({ status: text }))),
+      "503": answers("Not now", content("application/json", object({ status: text }))),
+      ...omit(problems(needs), "503"),
+    },
+  }),
+  "GET /": (needs) => ({
+    responses: {
+      "200": answers("The state of it all", {
+        ...content("application/json", { type: "object" }),
+        ...content("text/html", text),
+      }),
+      ...problems(needs, "not_acceptable"),
+    },
+  }),
+  "GET /live": (needs) => ({ responses: { "200": streamed, ...problems(needs) } }),
+  "POST /login": (needs) => ({
+    requestBody: {
+      required: true,
+      content: content("application/x-www-form-urlencoded", object({ token: text, next: text }, ["token"])),
+    },
+    responses: {
+      "303": { description: "Signed in" },
+      "401": answers("A wrong token", content("text/html", text)),
+      ...omit(problems(needs, "too_large", "unsupported_media_type"), "401"),
+    },
+  }),
+  "POST /logout": (needs) => ({ responses: { "303": { description: "Signed out" }, ...problems(needs) } }),
+};

@@ -1,0 +1,84 @@
+/** The pieces that an OpenAPI 3.1 document is made of: schemas, parameters, answers, problems. */
+import { z } from "zod";
+import type { Needs } from "./access.ts";
+import { PROBLEMS } from "./problem.ts";
+
+export type Schema = Readonly<Record<string, unknown>>;
+export type Operation = Readonly<Record<string, unknown>>;
+
+export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** A zod schema as JSON Schema 2020-12, which is OpenAPI 3.1's; our marks become extensions. */
+export const schemaOf = (schema: z.ZodType, io: "input" | "output"): Schema => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    override: ({ jsonSchema }) => {
+      for (const mark of ["personal", "pseudonym"] as const) {
+        if (!(mark in jsonSchema)) continue;
+        const marked = jsonSchema as Record<string, unknown>;
+        marked[`x-${mark}`] = marked[mark];
+        delete marked[mark];
+      }
+    },
+  });
+  return rest;
+};
+
+/** Parameters of a query as its strict object schema has them. */
+export const queryOf = (schema: z.ZodObject): Operation[] =>
+  Object.entries(schema.shape).map(([name, field]) => {
+    const { description, ...rest } = schemaOf(field as z.ZodType, "input");
+    return { name, in: "query", required: false, ...(description !== undefined && { description }), schema: rest };
+  });
+
+export const content = (type: string, schema: Schema) => ({ [type]: { schema } });
+export const answers = (description: string, body: Record<string, unknown>, headers?: Record<string, unknown>) => ({
+  description,
+  content: body,
+  ...(headers && { headers }),
+});
+export const text = { type: "string" };
+export const whole = { type: "integer", minimum: 0 };
+export const base64 = { type: "string", contentEncoding: "base64" };
+
+export const object = (properties: Record<string, Schema>, required = Object.keys(properties)): Schema => ({
+  type: "object",
+  properties,
+  required,
+});
+
+export const header = (name: string, description: string, schema: Schema = text): Operation => ({
+  name,
+  in: "header",
+  required: false,
+  description,
+  schema,
+});
+export const inPath = (name: string, description: string, schema: Schema = text): Operation => ({
+  name,
+  in: "path",
+  required: true,
+  description,
+  schema,
+});
+
+/** The problems of a route by status: those it names, and those that every route may answer. */
+export const problems = (needs: Needs, ...codes: readonly (keyof typeof PROBLEMS)[]): Record<string, unknown> => {
+  const always = ["misdirected", "cross_origin", "too_many_requests", "deadline", "fault"] as const;
+  const guarded = needs === "nothing" ? [] : (["unauthenticated", "forbidden"] as const);
+  const byStatus = new Map<number, string[]>();
+  for (const code of [...codes, ...guarded, ...always]) {
+    const [status] = PROBLEMS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].sort(([a], [b]) => a - b).map(([status, found]) => [
+      String(status),
+      answers(`Problem: ${[...new Set(found)].join(", ")}`, content("application/problem+json", ref("Problem"))),
+    ]),
+  );
+};
+
+export const omit = <T extends object>(from: T, key: string): T =>
+  Object.fromEntries(Object.entries(from).filter(([name]) => name !== key)) as T;

@@ -1,0 +1,149 @@
+/** The server on real sockets: TLS, a Unix socket, stopping, and spans where telemetry is on. */
+import assert from "node:assert/strict";
+import { cloudEvent, structured, withSite } from "./http_given.ts";
+
+const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+Deno.test({
+  name: "over TLS the server speaks HTTP/1.1 and HTTP/2 under an https URL, and its cookies are Secure",
+  ignore: openssl === undefined,
+  fn: () =>
+    withSite(async (site) => {
+      const folder = Deno.makeTempDirSync({ prefix: "daybook-tls-" });
+      try {
+        const { success, stderr } = new Deno.Command(openssl!, {
+          args:
+            `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout ${folder}/key -out ${folder}/cert`
+              .split(" "),
+        }).outputSync();
+        assert.ok(success, new TextDecoder().decode(stderr));
+        const cert = Deno.readTextFileSync(`${folder}/cert`);
+        const { url } = site.server.listen({
+          hostname: "127.0.0.1",
+          port: 0,
+          tls: { cert, key: Deno.readTextFileSync(`${folder}/key`) },
+        });
+        assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
+        using client = Deno.createHttpClient({ caCerts: [cert] });
+        const answer = await fetch(`${url}/livez`, { client });
+        assert.deepEqual(await answer.json(), { status: "alive" });
+        const login = await fetch(`${url}/login`, {
+          client,
+          method: "POST",
+          redirect: "manual",
+          body: new URLSearchParams({ token: "read" }),
+          headers: { origin: url },
+        });
+        await login.body?.cancel();
+        assert.match(login.headers.get("set-cookie")!, /; Secure$/);
+      } finally {
+        Deno.removeSync(folder, { recursive: true });
+      }
+    }),
+});
+
+Deno.test("on a Unix socket everybody is the grant that it was opened with", () =>
+  withSite(async (site) => {
+    const folder = Deno.makeTempDirSync({ prefix: "daybook-socket-" });
+    const path = `${folder}/control.sock`;
+    site.server.listenUnix(path, {
+      id: "operator",
+      scopes: ["admin"],
+      principal: { authtype: "user", authid: "operator" },
+    });
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    const answer = await fetch("http://daybook.socket/events", {
+      client,
+      method: "POST",
+      headers: structured,
+      body: cloudEvent("a"),
+    });
+    assert.equal(answer.status, 201);
+    await answer.body?.cancel();
+    assert.equal([...site.log.read({})].flat()[0]!.authid, "operator");
+    await site.server.stop();
+    Deno.removeSync(folder, { recursive: true });
+  }));
+
+Deno.test("stopping lets requests under way finish, ends followers, refuses new ones, and may be said twice", () =>
+  withSite(async (site) => {
+    const { url } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
+    let release = () => {};
+    site.faults.ingest = () =>
+      new Promise((resolve) =>
+        release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
+      );
+    const headers = { authorization: "Bearer ingest+read" };
+    const following = await fetch(`${url}/follow`, { headers });
+    const posting = fetch(`${url}/events`, {
+      method: "POST",
+      headers: { ...headers, ...structured },
+      body: cloudEvent("a"),
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const stopping = Promise.all([site.server.stop(), site.server.stop()]);
+    assert.match(await following.text(), /^retry: 2000\n\n$/);
+    release();
+    const posted = await posting;
+    assert.equal(posted.status, 200);
+    await posted.body?.cancel();
+    await stopping;
+    await assert.rejects(fetch(`${url}/livez`));
+  }));
+
+Deno.test("with telemetry on, an event carries the span of the request that brought it, in the caller's trace", async () => {
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const program = `
+    import { withSite, structured } from ${JSON.stringify(new URL("./http_given.ts", import.meta.url).href)};
+    await withSite(async (site) => {
+      let seen;
+      site.daybook.ingest = (_events, _by, context) => (seen = context.traceparent, Promise.resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] }));
+      const { url } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
+      const body = JSON.stringify({ specversion: "1.0", id: "a", source: "u", type: "a.b.c" });
+      for (const traceparent of ["00-${trace}-00f067aa0ba902b7-01", "nonsense", undefined]) {
+        const headers = { ...structured, authorization: "Bearer ingest" };
+        if (traceparent) headers.traceparent = traceparent;
+        await (await fetch(url + "/events", { method: "POST", headers, body })).body?.cancel();
+        console.log(seen);
+      }
+    });`;
+  const folder = Deno.makeTempDirSync({ prefix: "daybook-trace-" });
+  const run = async (env: Record<string, string>) => {
+    const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        "--config",
+        new URL("../deno.json", import.meta.url).pathname,
+        `${folder}/program.ts`,
+      ],
+      env,
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout).trim().split("\n");
+  };
+  try {
+    Deno.writeTextFileSync(`${folder}/program.ts`, program);
+    const [joined, restarted, begun] = await run({
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+      NO_COLOR: "1",
+    });
+    for (const own of [joined!, restarted!, begun!]) assert.match(own, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    assert.ok(joined!.includes(trace));
+    assert.ok(!restarted!.includes(trace));
+    const [continued, fresh, none] = await run({ OTEL_DENO: "false", NO_COLOR: "1" });
+    assert.match(continued!, new RegExp(`^00-${trace}-`));
+    assert.match(fresh!, /^00-/);
+    assert.equal(none, "undefined");
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
