@@ -6,7 +6,7 @@
  * native call; `text.ts` turns what is not ASCII into text.
  */
 
-import { Buffer } from "node:buffer";
+import { latin1 } from "./text.ts";
 
 /** Header of a record; fields are separated by NUL, which a commit cannot hold. */
 export const FORMAT = "c%H%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B";
@@ -201,7 +201,3 @@ const unreadable = (token: string): never => {
     `git's output has ${JSON.stringify(token.slice(0, 80))} where a commit, a change or a count was expected`,
   );
 };
-
-/** Bytes as characters U+0000 to U+00FF. `TextDecoder("latin1")` is windows-1252 and changes some. */
-const latin1 = (bytes: Uint8Array<ArrayBuffer>): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");

@@ -1,6 +1,6 @@
 /** What a repository is: where git finds it, what it is called, which commits and branches it has. */
 import { repositorySource } from "../../events/commit_text.ts";
-import { asUtf8, cQuoted } from "./text.ts";
+import { asUtf8, cQuoted, latin1 } from "./text.ts";
 import { type Answer, Git, type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
 import type { Listed } from "./translate.ts";
 
@@ -12,12 +12,6 @@ export interface Repository {
   /** Its history ends early, at boundary commits. */
   readonly shallow: boolean;
 }
-
-const latin1 = (bytes: Uint8Array<ArrayBuffer>): string => {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8_192) text += String.fromCharCode(...bytes.subarray(i, i + 8_192));
-  return text;
-};
 
 /** In which git's words what is recognised; the first that matches counts. English by `LC_ALL=C`. */
 const FAULTS: readonly (readonly [RegExp, GitFaultCode])[] = [

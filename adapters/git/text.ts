@@ -5,6 +5,10 @@ import { Buffer } from "node:buffer";
 const ASCII = /^[\x00-\x7f]*$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Bytes as characters U+0000 to U+00FF. `TextDecoder("latin1")` is windows-1252 and changes some. */
+export const latin1 = (bytes: Uint8Array<ArrayBuffer>): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+
 /** The text the bytes are in UTF-8; `undefined` if they are not UTF-8. */
 export const asUtf8 = (bytes: string): string | undefined => {
   if (ASCII.test(bytes)) return bytes;
