@@ -10,8 +10,11 @@ import { actors } from "./actors/mod.ts";
 import type { Daybook, Issue } from "./actors/kernel/daybook.ts";
 import { DeadLetters } from "./actors/kernel/dead_letters.ts";
 import { Entities } from "./actors/kernel/entities.ts";
-import { type Projections, Projector } from "./actors/kernel/project.ts";
-import { feedOf } from "./actors/kernel/project_feed.ts";
+import { PROJECT_APART, type Projections, Projector } from "./actors/kernel/project.ts";
+import { ProjectionsApart } from "./actors/kernel/project_apart.ts";
+import { feedOf, feedOfFile } from "./actors/kernel/project_feed.ts";
+import type { FromProjections, Line, ToProjections } from "./actors/kernel/project_line.ts";
+import { serveProjections } from "./actors/kernel/project_serve.ts";
 import { FactRecorder } from "./actors/kernel/recorder.ts";
 import { Supervisor } from "./actors/kernel/supervisor.ts";
 import { System } from "./actors/kernel/system.ts";
@@ -34,7 +37,8 @@ import { inlineBackground, workerBackground } from "./adapters/kv/background.ts"
 import { FolderReader } from "./adapters/kv/folder_reader.ts";
 import { FolderLock } from "./adapters/kv/lock.ts";
 import { KvLog } from "./adapters/kv/log.ts";
-import { KvStore } from "./adapters/kv/store.ts";
+import { LogReader } from "./adapters/kv/reader.ts";
+import { KvReader, KvStore } from "./adapters/kv/store.ts";
 import { type Bearer, type Keys, openKeys, type Scope } from "./adapters/keys/keys.ts";
 import { MemoryStore } from "./adapters/memory/store.ts";
 import {
@@ -47,9 +51,11 @@ import {
   reexecute,
 } from "./adapters/process/reexec.ts";
 import { SqliteViews } from "./adapters/sqlite/views.ts";
+import { lineToParent, lineToWorker } from "./adapters/system/thread.ts";
 import { systemClock, systemHash, systemRandom } from "./adapters/system/world.ts";
 import { type Config, type Override, parseConfig, problemText, type SecretReference } from "./config/config.ts";
 import { type Catalogue, catalogue, type Domain } from "./events/catalogue.ts";
+import type { KernelFact } from "./events/kernel.ts";
 import { events } from "./events/mod.ts";
 import type { Actor } from "./actors/types.ts";
 import type { AnyProjection } from "./projections/projection.ts";
@@ -112,14 +118,18 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
     const log = await openLog(data, config, keys, catalogues.events, report);
     closing.defer(() => log.close());
     refuseShorter(log, keys);
+    // Functions cannot go to another thread, so a program's own views keep all of them on this one.
+    const apart = !memory && options.projections === undefined;
     const views = closing.adopt(
       new SqliteViews({
         path: memory ? MEMORY : data,
+        write: !apart,
         onAside: ({ path, because }) => report(`${path} was moved aside: ${because}`),
       }),
       (views) => views.close(),
     );
-    const daybook = start({ ...catalogues, log, keys, views, config, closing, durable: !memory });
+    const thread = apart ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max } : undefined;
+    const daybook = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
     return { daybook, keys, config };
   } catch (error) {
     await closing.disposeAsync();
@@ -139,11 +149,21 @@ interface Stores extends Catalogues {
   readonly views: SqliteViews;
   readonly config: Config;
   readonly closing: AsyncDisposableStack;
+  /** Where projections run in a thread of their own. */
+  readonly thread: ThreadSettings | undefined;
   readonly durable: boolean;
 }
 
+/** What the thread of the projections opens. */
+interface ThreadSettings {
+  readonly data: string;
+  readonly cacheBytesMax: number;
+}
+
 /** Starts everything that is supervised. */
-const start = ({ events, actors, projections, log, keys, views, config, closing, durable }: Stores): Daybook => {
+const start = (
+  { events, actors, projections, log, keys, views, config, closing, thread, durable }: Stores,
+): Daybook => {
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
@@ -167,13 +187,15 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
       grace_ms: kernel.grace_ms,
     },
   });
-  const projector: Projections = new Projector({
+  const projecting = {
     projections,
     feed: feedOf(log),
-    views,
     clock: systemClock,
-    record: (fact, child) => recorder.record(fact, { child }),
-  });
+    record: (fact: KernelFact, child: string) => recorder.record(fact, { child }),
+  };
+  const projector: Projections = thread
+    ? new ProjectionsApart({ ...projecting, settings: thread, connect: projectionsThread })
+    : new Projector({ ...projecting, views });
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
@@ -219,6 +241,38 @@ const start = ({ events, actors, projections, log, keys, views, config, closing,
     unknown: config.ingest.unknown,
     stop,
   });
+};
+
+const THREAD = "projections";
+
+const projectionsThread = (): Line<ToProjections, FromProjections> =>
+  lineToWorker(new Worker(import.meta.url, { type: "module", name: THREAD }));
+
+/** This file again, as the thread of the projections: it reads the log's file and writes the views. */
+const projectApart = async (): Promise<void> => {
+  await serveProjections(lineToParent<FromProjections, ToProjections>(), {
+    clock: systemClock,
+    compose(settings, home) {
+      const { data, cacheBytesMax } = settings as ThreadSettings;
+      const file = new LogReader(new KvReader(`${data}/${FILES.log}`, true), {
+        catalogue: events,
+        index: false,
+        cacheBytesMax,
+      });
+      file.refresh();
+      const feed = feedOfFile(file);
+      const views = new SqliteViews({ path: data, notes: false });
+      return Promise.resolve({
+        projections: new Projector({ projections, feed, views, clock: systemClock, bounds: PROJECT_APART, ...home }),
+        grown: () => feed.grew(),
+        async close() {
+          views.close();
+          await file.close();
+        },
+      });
+    },
+  });
+  close();
 };
 
 /** How long the last facts of a run may take to reach the log. */
@@ -587,13 +641,14 @@ const GIT_KINDS: Readonly<Partial<Record<GitImportFailed["code"], ImportFault["k
   unknown_range: "usage",
 };
 
-const gitImport: Runtime["importGit"] = async (target, path, { name, range }, progress) => {
+const gitImport: Runtime["importGit"] = async (target, path, { name, range, signal }, progress) => {
   const { importGit } = await import("./adapters/git/import.ts");
   const done = await importGit(target, {
     path,
     by: OPERATOR.principal,
     clock: systemClock,
     ...(name === undefined ? {} : { source: name }),
+    ...(signal === undefined ? {} : { signal }),
     ...(range === undefined ? {} : { range: range.split(/\s+/) }),
     progress: ({ doing, done, total }) => doing === "listing" || progress({ done, total, unit: doing }),
   });
@@ -650,4 +705,6 @@ const main = async (): Promise<number> => {
   });
 };
 
-if (import.meta.main) Deno.exit(await main());
+// The thread of the projections is this file in a worker, which has no window and a name.
+if ("WorkerGlobalScope" in globalThis && (globalThis as { name?: string }).name === THREAD) await projectApart();
+else if (import.meta.main) Deno.exit(await main());

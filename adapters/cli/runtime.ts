@@ -218,7 +218,7 @@ export interface Runtime {
   importGit(
     target: Target,
     path: string,
-    options: { readonly name?: string; readonly range?: string },
+    options: { readonly name?: string; readonly range?: string; readonly signal?: AbortSignal },
     progress: OnProgress,
   ): Promise<GitImport>;
   /** One body of GitHub's push webhook. `ImportFault` when it is none, or says what cannot be. */

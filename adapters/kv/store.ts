@@ -152,12 +152,9 @@ const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
  * which leaves nothing behind either, for `close` has taken it out of WAL mode.
  */
 const openImmutable = (path: string): DatabaseSync | undefined => {
-  try {
-    return new DatabaseSync(`${pathToFileURL(path).href}?immutable=1`, { readOnly: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined;
-    throw error;
-  }
+  // With permission for some folders it would be taken for a path below the working folder.
+  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
+  return new DatabaseSync(`${pathToFileURL(path).href}?immutable=1`, { readOnly: true });
 };
 
 /**

@@ -37,16 +37,12 @@ const about = async (path: string): Promise<{ readonly bytes: number; readonly c
   }
 };
 
-/** `undefined`: a URL is not allowed here. */
+/** `undefined`: a URL is not allowed here, where it would be taken for a path below the working folder. */
 const connect = (path: string, parameter: string): DatabaseSync | undefined => {
+  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
   const url = pathToFileURL(path);
   url.searchParams.set(parameter, "1");
-  try {
-    return new DatabaseSync(url, { readOnly: true });
-  } catch (error) {
-    if ((error as Error).name === "NotCapable") return undefined;
-    throw error;
-  }
+  return new DatabaseSync(url, { readOnly: true });
 };
 
 /** As SQLite does it by itself; `undefined` where it would have to write and may not. */

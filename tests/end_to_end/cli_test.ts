@@ -92,7 +92,7 @@ Deno.test("a repository is imported, read, verified, replayed, backed up, restor
       cwd: dir,
       env: pass,
     });
-    assert.deepEqual([backup.exit, backup.size, backup.root], [0, status.size, verified.root]);
+    assert.deepEqual([backup.exit, backup.size, backup.root], [0, status.size, verified.root], JSON.stringify(backup));
     const restored = await document<{ root: string }>(["restore", "copy", "--data", `${dir}/back`], {
       cwd: dir,
       env: pass,
@@ -181,6 +181,8 @@ Deno.test("start prints one line, takes events, is asked through its socket by w
     assert.deepEqual([sent.ok, sent.stream], [true, "commits/r"]);
     const row = await document<{ row: { branch: string } }>(["view", "commits.branches", "r/main", "--data", data]);
     assert.equal(row.row.branch, "main");
+    // Through the socket and past it: the folder's keys are for who may read the folder.
+    assert.equal((await document(["view", "audit.trail", "--personal", "--limit", "1", "--data", data])).exit, 0);
     const made = await document<{ token: string; id: string }>(["token", "create", "reader", "--data", data]);
     const asks = async (token: string) => {
       const answer = await fetch(`${server.url}/events?limit=1`, { headers: { authorization: `Bearer ${token}` } });

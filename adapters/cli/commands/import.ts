@@ -36,9 +36,15 @@ export const importGit: Run = async (call, runtime) => {
   }
   const began = clock.monotonic();
   const progress = progressBar("importing", { io, clock, quiet: call.json });
+  // Ended in the midst, it tells so, and what came in is there; the next import goes on behind it.
+  const stop = new AbortController();
+  const forget = io.onStop(() => stop.abort());
   const done = await withTarget(call, runtime, async (target, writer) => {
-    const outcome = await runtime.importGit(target, path, { name, range: text(call, "range") }, progress.on);
-    progress.end();
+    const options = { name, range: text(call, "range"), signal: stop.signal };
+    const outcome = await runtime.importGit(target, path, options, progress.on).finally(() => {
+      progress.end();
+      forget();
+    });
     await caughtUp(writer, runtime);
     return outcome;
   });

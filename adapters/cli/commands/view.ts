@@ -101,7 +101,8 @@ const openSource = async (
     if (at !== undefined && (at < 0 || at >= size)) {
       throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
     }
-    const remote = await runtime.remote(call.data);
+    // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
+    const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
     if (remote) return { at, ...remoteSource(remote, at) };
     const needed = at === undefined ? size : at + 1;
     const stored = await runtime.views(call.data);
