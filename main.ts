@@ -451,7 +451,7 @@ const runtimeOf = (io: Io): Runtime => ({
   },
   async backup(data, destination, { passphrase }, progress) {
     const { backupLog } = await import("./adapters/backup/backup.ts");
-    const { copyKeys } = await import("./adapters/keys/copy.ts");
+    const { bundleFiles } = await import("./adapters/backup/bundle.ts");
     const { verifyLog } = await import("./adapters/verify/verify.ts");
     const log = new FolderReader(`${data}/${FILES.log}`, { catalogue: events });
     const checkpoint = (await log.checkpoint())?.note;
@@ -462,13 +462,22 @@ const runtimeOf = (io: Io): Runtime => ({
       verify: (path, options) => verifyLog({ path, ...options }),
       created: new Date().toISOString(),
       checkpoint,
-      ...(passphrase === undefined ? {} : { keys: { passphrase, export: () => Promise.resolve(copyKeys(data)) } }),
+      ...(passphrase === undefined ? {} : {
+        keys: {
+          passphrase,
+          export: (scratch) =>
+            bundleFiles(scratch, [
+              { name: FILES.keys, path: `${data}/${FILES.keys}`, database: true },
+              { name: "root.key", path: `${data}/root.key`, database: false },
+            ]),
+        },
+      }),
       progress,
     });
   },
   async restore(source, data, { passphrase, against }, progress) {
     const { restoreLog } = await import("./adapters/backup/restore.ts");
-    const { forgetBeyond } = await import("./adapters/keys/copy.ts");
+    const { forgetBeyond } = await import("./adapters/keys/restored.ts");
     const { verifyLog } = await import("./adapters/verify/verify.ts");
     const known = against.map(({ name, text }) => {
       const [origin, size, root] = text.split("\n");
@@ -485,7 +494,7 @@ const runtimeOf = (io: Io): Runtime => ({
           await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
         }
         const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events });
-        forgetBeyond(folder, log.size);
+        forgetBeyond(`${folder}/${FILES.keys}`, log.size);
         await log.close();
       },
       known,
@@ -698,7 +707,7 @@ const main = async (): Promise<number> => {
   return await commandLine(typed, {
     io,
     place: { data: resolve(".daybook"), version: VERSION },
-    house: { config: inHouse("config"), own: ["actors", "adapters", "events", "projections"].map(inHouse) },
+    house: { config: inHouse("config"), own: ["main.ts", "actors", "adapters", "events", "projections"].map(inHouse) },
     settings: settingsOf,
     permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },
     runtime: () => Promise.resolve(runtimeOf(io)),
