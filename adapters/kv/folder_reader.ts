@@ -5,7 +5,8 @@
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, LogFault, type Range } from "../../events/log.ts";
-import { CHECKPOINT_KEY, FORMAT, FORMAT_KEY } from "./log.ts";
+import { CHECKPOINT_KEY } from "./behind.ts";
+import { FORMAT, FORMAT_KEY } from "./log.ts";
 import { LogReader } from "./reader.ts";
 import { KvReader } from "./store.ts";
 

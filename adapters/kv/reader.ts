@@ -133,7 +133,7 @@ export class LogReader {
   }
 
   /** The next block begins a new generation; answers where the last one ends. */
-  protected endGeneration(): number {
+  endGeneration(): number {
     const last = this.index.generations.at(-1);
     if (!last) return 0;
     last.ended = true;
@@ -232,7 +232,7 @@ export class LogReader {
     return found && this.upcast([found])[0];
   }
 
-  protected findStored(source: string, id: string, fp: number): Event | undefined {
+  findStored(source: string, id: string, fp: number): Event | undefined {
     for (const position of this.index.idCandidates(fp)) {
       const event = this.stored(position);
       if (event && event.source === source && event.id === id) return event;
