@@ -254,7 +254,7 @@ const projectApart = async (): Promise<void> => {
     clock: systemClock,
     compose(settings, home) {
       const { data, cacheBytesMax } = settings as ThreadSettings;
-      const file = new LogReader(new KvReader(`${data}/${FILES.log}`, true), {
+      const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
         catalogue: events,
         index: false,
         cacheBytesMax,

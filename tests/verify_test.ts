@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { fingerprint, fingerprintOfId } from "../adapters/kv/fingerprint.ts";
-import { openLogFile } from "../adapters/verify/file.ts";
 import { nameFingerprint, streamFingerprint, typeFingerprint } from "../adapters/verify/fingerprint.ts";
 import { readCheckpoint, readNote, readVerifierKey, signedBy } from "../adapters/verify/note.ts";
 import { leafHash, MerkleTree, nodeHash, peaksOf } from "../adapters/verify/tree.ts";
@@ -302,24 +301,16 @@ Deno.test("nothing is left in the folder by looking, and a file at rest, cut off
     other.run("rollback");
     other.close();
     const before = names();
-    const bytes = before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64());
+    // What a `-shm` holds is only how SQLite's connections get along.
+    const content = () =>
+      before.filter((name) => !name.endsWith("-shm")).map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64());
+    const bytes = content();
     for (const name of ["cut.db", "copied.db", "half.db"]) {
       const report = await verifyLog({ path: `${dir}/${name}`, key: signer.vkey });
       assert.deepEqual([report.ok, report.size], [true, 20], name);
     }
     assert.deepEqual(names(), before);
-    assert.deepEqual(before.map((name) => Deno.readFileSync(`${dir}/${name}`).toBase64()), bytes);
-  });
-});
-
-Deno.test("a file that was taken for one at rest and is written to is noticed", async () => {
-  await temporary(async (dir) => {
-    const { path } = await makeLog(`${dir}/log.db`, { appends: [3] });
-    const quiet = await openLogFile(path);
-    assert.equal(await quiet.unchanged(), true);
-    await makeLog(path, { appends: [1] });
-    assert.equal(await quiet.unchanged(), false);
-    await quiet.close();
+    assert.deepEqual(content(), bytes);
   });
 });
 

@@ -8,7 +8,6 @@
  */
 import { type Kv, openKv } from "@deno/kv";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
@@ -63,33 +62,15 @@ class Connection {
   }
 }
 
-/** How often a reader of a resting file looks whether a writer has come. */
-const RESTING_CHECK_MS = 20;
-
 /**
- * The reading half; all there is where the folder cannot be written. It leaves no file behind: a file at rest (no `-wal`
- * beside it) is opened as immutable, and again in the ordinary way as soon as a writer appears.
+ * The reading half; all there is where the folder cannot be written. It leaves no file behind: a log that was closed is not in
+ * WAL mode any more (`settle`), and beside one that is open, or was cut off, the files of WAL mode are there already.
  */
 export class KvReader {
-  private connection: Connection;
-  private resting: boolean;
-  private checked = performance.now();
+  private readonly at: Connection;
 
-  constructor(protected readonly path: string, live = false) {
-    this.resting = !live && !exists(path + "-wal");
-    this.connection = new Connection(openDatabase(path, this.resting));
-  }
-
-  private get at(): Connection {
-    if (this.resting && performance.now() - this.checked > RESTING_CHECK_MS) {
-      this.checked = performance.now();
-      if (exists(this.path + "-wal")) {
-        this.resting = false;
-        this.connection.db.close();
-        this.connection = new Connection(openDatabase(this.path, false));
-      }
-    }
-    return this.connection;
+  constructor(protected readonly path: string) {
+    this.at = new Connection(openDatabase(path));
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -116,27 +97,17 @@ export class KvReader {
   }
 
   close(): Promise<void> {
-    this.connection.db.close();
+    this.at.db.close();
     return Promise.resolve();
   }
 }
 
-const exists = (path: string): boolean => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw faultOf(error);
-  }
-};
-
 /** Past every number below a prefix: numbers start with 0x21. */
 const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x22]);
 
-const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
+const openDatabase = (path: string): DatabaseSync =>
   guarded(() => {
-    const db = (immutable ? openImmutable(path) : undefined) ??
-      new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
+    const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
     try {
       const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
       if (!kv) throw new LogFault("foreign", "the file is a database, but not one of Deno KV");
@@ -146,16 +117,6 @@ const openDatabase = (path: string, immutable: boolean): DatabaseSync =>
       throw error;
     }
   });
-
-/**
- * Deno lets a URL through only where all reading is allowed. Elsewhere a file that was closed cleanly is opened as it is,
- * which leaves nothing behind either, for `close` has taken it out of WAL mode.
- */
-const openImmutable = (path: string): DatabaseSync | undefined => {
-  // With permission for some folders it would be taken for a path below the working folder.
-  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
-  return new DatabaseSync(`${pathToFileURL(path).href}?immutable=1`, { readOnly: true });
-};
 
 /**
  * Takes a file that was just closed out of WAL mode, so that it can be read where nothing can be written beside it. While
@@ -213,7 +174,7 @@ const guarded = <T>(call: () => T): T => {
 
 export class KvStore extends KvReader implements Store {
   private constructor(path: string, private readonly kv: Kv, private readonly world: { clock: Clock; random: Random }) {
-    super(path, true);
+    super(path);
   }
 
   /** Opens or creates the file. Throws `LogFault`: `locked`, `read_only`, `foreign`, `truncated`, `full` or `io`. */
@@ -221,7 +182,7 @@ export class KvStore extends KvReader implements Store {
     let kv: Kv | undefined;
     try {
       // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
-      if (await isNotEmpty(path)) openDatabase(path, !exists(path + "-wal")).close();
+      if (await isNotEmpty(path)) openDatabase(path).close();
       kv = await openKv(path);
       return new KvStore(path, kv, world);
     } catch (error) {

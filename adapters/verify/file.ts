@@ -1,52 +1,48 @@
 /**
- * Opens the log's file so that nothing in its folder is written, not even the files SQLite keeps beside a database in
- * WAL mode (https://www.sqlite.org/wal.html#read_only_databases).
+ * Opens the log's file so that no file is left in its folder, not even those SQLite keeps beside a database in WAL mode
+ * (https://www.sqlite.org/wal.html#read_only_databases).
  *
- * | beside the file   | what it means                      | how it is opened                                |
- * |-------------------|------------------------------------|-------------------------------------------------|
- * | nothing           | closed cleanly; nobody has it open | `immutable`: no locks, no files; watched        |
- * | `-wal` and `-shm` | a writer is at work, or was cut off | `readonly_shm`: its memory is read, not written |
- * | `-wal`, no `-shm` | cut off, then copied without it    | as a copy elsewhere, where SQLite recovers it   |
- * | `-journal`        | cut off while it was closed        | likewise                                        |
- *
- * The parameters are only understood in a URL, and Deno lets a URL through only where all reading is allowed. With
- * permission for the folder alone SQLite opens it as it likes: it may leave an empty `-wal` and a `-shm` there, and
- * where it cannot, the copy is left.
+ * | the file                           | what it means                       | how it is opened                             |
+ * |------------------------------------|-------------------------------------|----------------------------------------------|
+ * | not in WAL mode, nothing beside it | closed cleanly                      | as it is; nothing is written                 |
+ * | `-wal` and `-shm` beside it        | a writer is at work, or was cut off | as it is, with the files that are there      |
+ * | in WAL mode, no `-shm`             | cut off, then copied without it     | as a copy elsewhere, where SQLite repairs it |
+ * | `-journal` beside it               | cut off while it was closed         | likewise                                     |
  */
-import { copyFile, mkdtemp, rm, stat } from "node:fs/promises";
+import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
 import { LogFault } from "../../events/log.ts";
 
 export interface LogFile {
   readonly db: DatabaseSync;
-  /** False: it was written to while it was read as if nobody could; what was read does not count. */
-  unchanged(): Promise<boolean>;
   close(): Promise<void>;
 }
 
-const about = async (path: string): Promise<{ readonly bytes: number; readonly changed: number } | undefined> => {
+/** Bytes of a file; `undefined` when there is none. */
+const bytesOf = async (path: string): Promise<number | undefined> => {
   try {
-    const { size, mtimeMs } = await stat(path);
-    return { bytes: size, changed: mtimeMs };
+    return (await stat(path)).size;
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return undefined;
     throw new LogFault("io", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
 };
 
-/** `undefined`: a URL is not allowed here, where it would be taken for a path below the working folder. */
-const connect = (path: string, parameter: string): DatabaseSync | undefined => {
-  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
-  const url = pathToFileURL(path);
-  url.searchParams.set(parameter, "1");
-  return new DatabaseSync(url, { readOnly: true });
+// Byte 19 of the file is its read version; 2 is WAL (https://www.sqlite.org/fileformat.html section 1.3.3).
+const inWalMode = async (path: string): Promise<boolean> => {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(20), 0, 20, 0);
+    return bytesRead === 20 && buffer[19] === 2;
+  } finally {
+    await file.close();
+  }
 };
 
 /** As SQLite does it by itself; `undefined` where it would have to write and may not. */
-const connectPlainly = (path: string): DatabaseSync | undefined => {
+const openPlainly = (path: string): DatabaseSync | undefined => {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { readOnly: true });
@@ -64,24 +60,13 @@ const connectPlainly = (path: string): DatabaseSync | undefined => {
  * its own error, here or with the first statement.
  */
 export const openLogFile = async (path: string, scratch = tmpdir()): Promise<LogFile> => {
-  const file = await about(path);
-  if (!file) throw new LogFault("io", `Cannot read ${path}: there is no such file`);
-  const wal = await about(`${path}-wal`);
-  const shm = await about(`${path}-shm`);
-  if ((await about(`${path}-journal`))?.bytes) return await openCopy(path, ["-journal"], scratch);
-  if (!wal || (wal.bytes === 0 && !shm)) {
-    const db = connect(path, "immutable");
-    if (db) {
-      const unchanged = async () => {
-        const now = await about(path);
-        return now?.bytes === file.bytes && now.changed === file.changed && !(await about(`${path}-wal`))?.bytes;
-      };
-      return { db, unchanged, close: () => Promise.resolve(db.close()) };
-    }
-  }
-  const db = wal && !shm ? undefined : (shm && connect(path, "readonly_shm")) ?? connectPlainly(path);
+  if (await bytesOf(path) === undefined) throw new LogFault("io", `Cannot read ${path}: there is no such file`);
+  if (await bytesOf(`${path}-journal`)) return await openCopy(path, ["-journal"], scratch);
+  const wal = await bytesOf(`${path}-wal`) !== undefined;
+  const shared = await bytesOf(`${path}-shm`) !== undefined;
+  const db = shared || !await inWalMode(path) ? openPlainly(path) : undefined;
   if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
-  return { db, unchanged: () => Promise.resolve(true), close: () => Promise.resolve(db.close()) };
+  return { db, close: () => Promise.resolve(db.close()) };
 };
 
 const openCopy = async (path: string, beside: readonly string[], scratch: string): Promise<LogFile> => {
@@ -95,7 +80,6 @@ const openCopy = async (path: string, beside: readonly string[], scratch: string
     const db = new DatabaseSync(copy);
     return {
       db,
-      unchanged: () => Promise.resolve(true),
       async close() {
         db.close();
         await clear();

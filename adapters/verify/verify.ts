@@ -16,8 +16,6 @@ export type { Against } from "./claims.ts";
 export type { LogReport, VerifyOptions } from "./report.ts";
 export { type Failure, type FailureKind, FAILURES_MAX } from "./failures.ts";
 
-const ATTEMPTS = 3;
-
 /**
  * Reads the whole log once; a second time only to tell apart what fingerprints could not.
  *
@@ -26,25 +24,18 @@ const ATTEMPTS = 3;
  */
 export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
   const keys: Keys = { given: keyOf(options.key), folder: keyOf(options.folderKey) };
-  for (let attempt = 1;; attempt++) {
-    options.signal?.throwIfAborted();
-    const failures = new Failures();
-    let unchanged = true;
-    let report: LogReport;
+  options.signal?.throwIfAborted();
+  const failures = new Failures();
+  try {
+    const file = await openLogFile(options.path, options.scratch);
     try {
-      const file = await openLogFile(options.path, options.scratch);
-      try {
-        report = await new Verification(file.db, options, keys, failures).run();
-        unchanged = await file.unchanged();
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      if (error instanceof LogFault || options.signal?.aborted) throw error;
-      report = unreadable(failures, error);
+      return await new Verification(file.db, options, keys, failures).run();
+    } finally {
+      await file.close();
     }
-    // Somebody began to write while the file was taken for one at rest: what was read is no moment of the log.
-    if (unchanged || attempt === ATTEMPTS) return report;
+  } catch (error) {
+    if (error instanceof LogFault || options.signal?.aborted) throw error;
+    return unreadable(failures, error);
   }
 };
 
