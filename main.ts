@@ -10,7 +10,7 @@ import { actors } from "./actors/mod.ts";
 import type { Daybook, Issue } from "./actors/kernel/daybook.ts";
 import { DeadLetters } from "./actors/kernel/dead_letters.ts";
 import { Entities } from "./actors/kernel/entities.ts";
-import { PROJECT_APART, type Projections, Projector } from "./actors/kernel/project.ts";
+import { PROJECT, PROJECT_APART, type Projections, Projector } from "./actors/kernel/project.ts";
 import { ProjectionsApart } from "./actors/kernel/project_apart.ts";
 import { feedOf, feedOfFile } from "./actors/kernel/project_feed.ts";
 import type { FromProjections, Line, ToProjections } from "./actors/kernel/project_line.ts";
@@ -105,7 +105,7 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],
-    projections: [...projections, ...options.projections ?? []],
+    projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
   };
   const closing = new AsyncDisposableStack();
   try {
@@ -128,7 +128,9 @@ const openSystem = async (options: OpenOptions): Promise<Opened> => {
       }),
       (views) => views.close(),
     );
-    const thread = apart ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max } : undefined;
+    const thread = apart
+      ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max, projections: config.projections }
+      : undefined;
     const daybook = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
     return { daybook, keys, config };
   } catch (error) {
@@ -158,7 +160,18 @@ interface Stores extends Catalogues {
 interface ThreadSettings {
   readonly data: string;
   readonly cacheBytesMax: number;
+  readonly projections: Config["projections"];
 }
+
+/** What becomes of a projection that meets an event it cannot apply. */
+const withPolicies = (
+  projections: readonly AnyProjection[],
+  { poison, policies }: Config["projections"],
+): readonly AnyProjection[] =>
+  projections.map((projection) => ({
+    ...projection,
+    poison: policies[projection.name] ?? projection.poison ?? poison,
+  }));
 
 /** Starts everything that is supervised. */
 const start = (
@@ -195,7 +208,11 @@ const start = (
   };
   const projector: Projections = thread
     ? new ProjectionsApart({ ...projecting, settings: thread, connect: projectionsThread })
-    : new Projector({ ...projecting, views });
+    : new Projector({
+      ...projecting,
+      views,
+      bounds: { ...PROJECT, batch_events: config.projections.batch_events_max },
+    });
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
@@ -253,7 +270,7 @@ const projectApart = async (): Promise<void> => {
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     compose(settings, home) {
-      const { data, cacheBytesMax } = settings as ThreadSettings;
+      const { data, cacheBytesMax, projections: stated } = settings as ThreadSettings;
       const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
         catalogue: events,
         index: false,
@@ -263,7 +280,14 @@ const projectApart = async (): Promise<void> => {
       const feed = feedOfFile(file);
       const views = new SqliteViews({ path: data, notes: false });
       return Promise.resolve({
-        projections: new Projector({ projections, feed, views, clock: systemClock, bounds: PROJECT_APART, ...home }),
+        projections: new Projector({
+          projections: withPolicies(projections, stated),
+          feed,
+          views,
+          clock: systemClock,
+          bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
+          ...home,
+        }),
         grown: () => feed.grew(),
         async close() {
           views.close();
@@ -572,7 +596,7 @@ const OPERATOR: Grant = { id: "operator", scopes: ["admin"], principal: { authty
 
 const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
   const { createServer } = await import("./adapters/http/server.ts");
-  const { server: stated } = settings.config;
+  const { server: stated, start } = settings.config;
   const status: Route = {
     method: "GET",
     path: "/status",
@@ -590,7 +614,7 @@ const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions
     bodyBytesMax: stated.body_bytes_max,
     deadlineMs: stated.deadline_ms,
     openCheckpoint: stated.public_checkpoint,
-    parts: settings.config.start,
+    parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
     hosts: stated.hosts,
     ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
     routes: [status, ...await webhooksOf(daybook, settings)],

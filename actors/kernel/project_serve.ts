@@ -57,7 +57,9 @@ export const serveProjections = (
       over.abort();
       for (const { stop } of running.values()) stop.abort();
       await Promise.all([...running.values()].map(({ run }) => run));
-      await composed?.close();
+      const closing = composed;
+      composed = undefined; // news may still be on their way
+      await closing?.close();
       line.send({ from: "closed" });
       resolve();
     };

@@ -61,10 +61,12 @@ export class SqliteViews implements Views {
   private readonly noted: Notes | undefined;
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
+  private readonly readOnly: boolean;
 
   constructor({ path, write = true, notes = true, readOnly = false, onAside = () => {} }: SqliteOptions) {
     const memory = path === ":memory:";
     this.file = memory ? undefined : `${path}/views.db`;
+    this.readOnly = readOnly;
     if (readOnly && this.file !== undefined) {
       this.reader = openResting(this.file, FORMAT);
       return;
@@ -202,7 +204,8 @@ export class SqliteViews implements Views {
     this.noted?.close();
     if (this.reader !== this.writer) this.reader.close();
     this.writer?.close();
-    if (this.writer && this.file !== undefined) settle(this.file);
+    // Whoever closes last settles, be it the writer or who only read.
+    if (!this.readOnly && this.file !== undefined) settle(this.file);
   }
 
   private reading<T>(name: string, work: (served: Served) => T): T {
