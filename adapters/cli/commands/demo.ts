@@ -1,8 +1,10 @@
 /** The main job on real input, start to finish, on a fresh folder: what the project is for, seen in a minute. */
 import { join } from "node:path";
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
+import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
+import { caughtUp } from "../catch_up.ts";
 import { palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { OnProgress, Runtime, VerifyReport } from "../runtime.ts";
@@ -22,7 +24,6 @@ import { replayed } from "./replay.ts";
 import type { ReplayReport } from "./replay.ts";
 
 const SHOWN = 8;
-const CATCH_UP_MS = 600_000;
 
 export interface DemoReport {
   readonly ok: boolean;
@@ -57,8 +58,8 @@ export const demo: Run = async (call, runtime) => {
     [imported, importing] = await timed(() => bringIn(daybook, call, runtime));
     say(describeImport(imported, importing, c));
     step(2, "Follow: actors decided, projections folded");
-    [followed, following] = await timed(() => follow(daybook));
-    say(describeFollowed(followed, following));
+    [followed, following] = await timed(() => follow(daybook, clock));
+    say(describeFollowed(followed, following, c));
   } finally {
     await daybook.close();
   }
@@ -75,7 +76,7 @@ export const demo: Run = async (call, runtime) => {
   const [again, replaying] = await timed(() => replayAll(data, call, runtime));
   say(describeReplayed(again, replaying, c));
 
-  const ok = verified.ok && again.ok;
+  const ok = verified.ok && again.ok && followed.behind.length === 0;
   const report: DemoReport = {
     ok,
     data,
@@ -140,12 +141,11 @@ const bringInSample = async (daybook: Daybook, why: string, runtime: Runtime): P
   return { repository: "bundled sample", sample: why, ...sample };
 };
 
-const follow = async (daybook: Daybook): Promise<Followed> => {
+const follow = async (daybook: Daybook, clock: Clock): Promise<Followed> => {
   const { log } = daybook;
   const size = log.size;
-  const wait = size - 1;
   const names = daybook.projections.map(({ name }) => name);
-  for (const name of size > 0 ? names : []) await daybook.view(name, { limit: 1, wait, deadline: CATCH_UP_MS });
+  const behind = await caughtUp(daybook, clock);
   const trail = names.includes("audit.trail")
     ? (await daybook.view("audit.trail", { descending: true, limit: SHOWN })).rows.toReversed()
     : [];
@@ -155,6 +155,7 @@ const follow = async (daybook: Daybook): Promise<Followed> => {
   const checkpoint = await daybook.checkpoint(size);
   return {
     projections: names.length,
+    behind,
     size,
     trail: trail.map((row) => ({ ...row, data: summaryOf(daybook, row.position) })),
     hotspots: hotspots?.rows ?? [],

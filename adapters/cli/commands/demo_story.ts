@@ -16,6 +16,8 @@ export interface Imported extends Omit<GitImport, "problems"> {
 
 export interface Followed {
   readonly projections: number;
+  /** Those that stand still or were stopped. */
+  readonly behind: readonly string[];
   readonly size: number;
   /** Rows of `audit.trail`, each with what its event says in a few words. */
   readonly trail: readonly (Row & { readonly data: string })[];
@@ -42,9 +44,11 @@ export const describeImport = (done: Imported, elapsed: number, c: Palette): str
   return lines.join("\n");
 };
 
-export const describeFollowed = (followed: Followed, elapsed: number): string => {
-  const signed = followed.checkpoint ? `; a checkpoint of ${count(followed.checkpoint.size)} events is signed` : "";
-  return `   ${counted(followed.projections, "projection")} applied all ${count(followed.size)} events, ${
+export const describeFollowed = (followed: Followed, elapsed: number, c: Palette): string => {
+  const { projections, behind, size, checkpoint } = followed;
+  const signed = checkpoint ? `; a checkpoint of ${counted(checkpoint.size, "event")} is signed` : "";
+  if (behind.length > 0) return c.red(`   ${behind.join(", ")}: not caught up; status tells more${signed}`);
+  return `   ${counted(projections, "projection")} applied all ${counted(size, "event")}, ${
     duration(elapsed)
   } after the last${signed}`;
 };

@@ -5,6 +5,7 @@ import { count, counted, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { GitImport, Runtime, Target } from "../runtime.ts";
 import { ImportFault } from "../runtime.ts";
+import { caughtUp } from "../catch_up.ts";
 import { withWriter, type Writer } from "../writer.ts";
 
 /** Through a running server, what the log has already is read from the folder. */
@@ -45,7 +46,7 @@ export const importGit: Run = async (call, runtime) => {
       progress.end();
       forget();
     });
-    await caughtUp(writer, runtime);
+    await settled(writer, runtime);
     return outcome;
   });
   io.out(
@@ -57,19 +58,10 @@ export const importGit: Run = async (call, runtime) => {
 };
 
 /** So that the views show what was imported, and the next reader need not fold it. */
-export const caughtUp = async (writer: Writer, runtime: Runtime): Promise<void> => {
-  if (writer.is !== "local" || writer.daybook.log.size === 0) return;
-  const { daybook } = writer;
-  const wait = daybook.log.size - 1;
-  for (const { name, state } of daybook.status().projections) {
-    if (state !== "stopped") {
-      await daybook.view(name, { limit: 1, wait, deadline: CATCH_UP_MS }).catch(() =>
-        runtime.io.err(`${name} is still behind; it goes on at the next start\n`)
-      );
-    }
-  }
+const settled = async (writer: Writer, { io, clock }: Runtime): Promise<void> => {
+  const behind = writer.is === "local" ? await caughtUp(writer.daybook, clock) : [];
+  if (behind.length > 0) io.err(`${behind.join(", ")}: not caught up; \`status\` tells more\n`);
 };
-const CATCH_UP_MS = 600_000;
 
 /** What came of an import, in two or three lines. */
 export const describeImport = (
@@ -111,7 +103,7 @@ export const importGithub: Run = async (call, runtime) => {
       progress.on({ done: i + 1, total: bodies.length, unit: "bodies" });
     }
     progress.end();
-    await caughtUp(writer, runtime);
+    await settled(writer, runtime);
     return sum;
   });
   if (call.json) io.out(`${JSON.stringify({ ok: true, bodies: bodies.length, ...sum })}\n`);
