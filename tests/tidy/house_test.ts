@@ -102,8 +102,7 @@ Deno.test("files and folders of the source are named in snake_case, by nouns tha
 Deno.test("no file of the source is so long that it hides a second one", () => {
   for (const path of sources) {
     const lines = read(path).split("\n").length;
-    // No other file may wire, so `main.ts` has nowhere to be split to.
-    assert.ok(lines <= (path === "main.ts" ? 800 : 500), `${path} has ${lines} lines`);
+    assert.ok(lines <= 500, `${path} has ${lines} lines`);
   }
 });
 

@@ -16,7 +16,8 @@ export const within = (path: string, root = ROOT): string | undefined =>
 /** The room a file of the project is in; `path` is relative to the top. */
 export const roomOf = (path: string): Room => {
   const [top, second, third] = path.split("/");
-  if (path === "main.ts") return "main";
+  // The room that wires, and the entry to it.
+  if (path === "main.ts" || path.startsWith("adapters/program/")) return "main";
   if (top === "actors") return second === "kernel" ? "kernel" : "actors";
   if (top === "adapters" && third !== undefined) return `adapters/${second}`;
   if (top === "events" || top === "projections" || top === "config") return top;
@@ -39,7 +40,7 @@ const CATALOGUES = ["actors/mod.ts", "actors/types.ts", "projections/mod.ts", ..
 export const importFault = (from: string, to: string, typeOnly: boolean): string | undefined => {
   const [room, target] = [roomOf(from), roomOf(to)];
   if (room === "free") return undefined;
-  if (to === "main.ts") return "main.ts wires everything, so nothing imports it";
+  if (to === "main.ts" || (target === "main" && room !== "main")) return "what wires everything is imported by nothing";
   if (target === "free") return "tests/ and bench/ are imported by nothing that ships";
   if (room === "main" || room === target) return undefined;
   const may = (reason: string, ...allowed: readonly boolean[]) => allowed.some(Boolean) ? undefined : reason;
@@ -268,8 +269,8 @@ const noAmbientWorld: Deno.lint.Rule = {
 
 const environmentInMain: Deno.lint.Rule = {
   create(ctx) {
-    const { room } = place(ctx);
-    if (room === "main" || room === "free") return {};
+    const { room, path } = place(ctx);
+    if (path === "main.ts" || room === "free") return {};
     const hint = "let main.ts read it and hand it on";
     return {
       MemberExpression(node) {

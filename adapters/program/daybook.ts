@@ -1,0 +1,284 @@
+/**
+ * Puts a daybook together: opens its folder as its one writer, hands every part what it needs, and starts all that is
+ * supervised.
+ */
+import { resolve } from "node:path";
+import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import { Entities } from "../../actors/kernel/entities.ts";
+import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
+import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
+import { feedOf } from "../../actors/kernel/project_feed.ts";
+import { FactRecorder } from "../../actors/kernel/recorder.ts";
+import { Supervisor } from "../../actors/kernel/supervisor.ts";
+import { System } from "../../actors/kernel/system.ts";
+import { Timers } from "../../actors/kernel/timers.ts";
+import type { World } from "../../actors/kernel/world.ts";
+import { actors } from "../../actors/mod.ts";
+import type { Actor } from "../../actors/types.ts";
+import { type Config, parseConfig } from "../../config/config.ts";
+import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
+import type { KernelFact } from "../../events/kernel.ts";
+import { LogFault } from "../../events/log.ts";
+import { events } from "../../events/mod.ts";
+import { projections } from "../../projections/mod.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { type Keys, openKeys } from "../keys/keys.ts";
+import { inlineBackground, workerBackground } from "../kv/background.ts";
+import { FolderLock } from "../kv/lock.ts";
+import { KvLog } from "../kv/log.ts";
+import { KvStore } from "../kv/store.ts";
+import { MemoryStore } from "../memory/store.ts";
+import { SqliteViews } from "../sqlite/views.ts";
+import { systemClock, systemHash, systemRandom } from "../system/world.ts";
+import { VERSION } from "./version.ts";
+import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
+
+/** Where a daybook lies and how it is to be run. */
+export interface OpenOptions {
+  /** The data folder, made if missing, or `:memory:`, which keeps every promise but durability. Default `.daybook`. */
+  readonly data?: string;
+  /** As `parseConfig` gives it. Default: every default. */
+  readonly config?: Config;
+  /** Domains, deciders and views of the embedding program, beside those of Daybook. */
+  readonly domains?: readonly Domain[];
+  readonly actors?: readonly Actor[];
+  readonly projections?: readonly AnyProjection[];
+  /** Told of what an operator should know, one line each. Default: nobody. */
+  readonly report?: (line: string) => void;
+}
+
+/**
+ * Opens a data folder as its one writer and starts all that is supervised: actors, timers, process managers, projections.
+ *
+ * Throws `LogFault` when the folder cannot be had (`locked`, `read_only`, `full`, `foreign`, `newer`, `truncated`) and
+ * `KeysFault` when its keys cannot. `close` must be called; a process that dies without it loses nothing that was acknowledged.
+ */
+export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> => (await openSystem(options)).daybook;
+
+/** What the command line and the server need beside the daybook itself. */
+export interface Opened {
+  readonly daybook: Daybook;
+  readonly keys: Keys;
+  readonly config: Config;
+}
+
+/** `openDaybook`, with what else was opened. */
+export const openSystem = async (options: OpenOptions): Promise<Opened> => {
+  const { data = ".daybook", report = () => {} } = options;
+  const config = options.config ?? defaults();
+  const catalogues: Catalogues = {
+    events: catalogue(...events.domains, ...options.domains ?? []),
+    actors: [...actors, ...options.actors ?? []],
+    projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
+  };
+  const closing = new AsyncDisposableStack();
+  try {
+    const memory = data === MEMORY;
+    if (!memory) {
+      await makeFolder(data);
+      closing.adopt(await FolderLock.take(`${data}/${FILES.lock}`), (lock) => lock.release());
+    }
+    const keys = closing.adopt(await openKeysOf(data, config, catalogues.events, report), (keys) => keys.close());
+    const log = await openLog(data, config, keys, catalogues.events, report);
+    closing.defer(() => log.close());
+    refuseShorter(log, keys);
+    // Functions cannot go to another thread, so a program's own views keep all of them on this one.
+    const apart = !memory && options.projections === undefined;
+    const views = closing.adopt(
+      new SqliteViews({
+        path: memory ? MEMORY : data,
+        write: !apart,
+        onAside: ({ path, because }) => report(`${path} was moved aside: ${because}`),
+      }),
+      (views) => views.close(),
+    );
+    const thread = apart
+      ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max, projections: config.projections }
+      : undefined;
+    const daybook = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
+    return { daybook, keys, config };
+  } catch (error) {
+    await closing.disposeAsync();
+    throw error;
+  }
+};
+
+interface Catalogues {
+  readonly events: Catalogue;
+  readonly actors: readonly Actor[];
+  readonly projections: readonly AnyProjection[];
+}
+
+interface Stores extends Catalogues {
+  readonly log: KvLog;
+  readonly keys: Keys;
+  readonly views: SqliteViews;
+  readonly config: Config;
+  readonly closing: AsyncDisposableStack;
+  /** Where projections run in a thread of their own. */
+  readonly thread: ThreadSettings | undefined;
+  readonly durable: boolean;
+}
+
+/** Starts everything that is supervised. */
+const start = (
+  { events, actors, projections, log, keys, views, config, closing, thread, durable }: Stores,
+): Daybook => {
+  const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
+  const recorder = new FactRecorder(world);
+  const { kernel } = config;
+  const deadLetters = new DeadLetters({ clock: systemClock, random: systemRandom, recorder });
+  deadLetters.restore(log);
+  const entities = new Entities({
+    world,
+    catalogue: events,
+    actors,
+    recorder,
+    seal: (type, stream, id, time, data) => {
+      const sealed = keys.sealer.seal([{ type, stream, source: stream, id, time, data }], { inside: true });
+      if (sealed.ok) return sealed.events[0]!.data;
+      throw new TypeError(`"${type}" cannot be sealed: ${sealed.issues[0]!.path} ${sealed.issues[0]!.message}`);
+    },
+    digest: (text) => keys.digest(text),
+    bounds: {
+      resident_max: kernel.entities_max,
+      idle_ms: kernel.passivate_ms,
+      deadline_ms: kernel.ask_ms,
+      grace_ms: kernel.grace_ms,
+    },
+  });
+  const projecting = {
+    projections,
+    feed: feedOf(log),
+    clock: systemClock,
+    record: (fact: KernelFact, child: string) => recorder.record(fact, { child }),
+  };
+  const projector: Projections = thread
+    ? new ProjectionsApart({ ...projecting, settings: thread, connect: projectionsThread })
+    : new Projector({
+      ...projecting,
+      views,
+      bounds: { ...PROJECT, batch_events: config.projections.batch_events_max },
+    });
+  const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
+  const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
+  const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
+  const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
+  const views_ = new Supervisor({
+    id: "projections",
+    strategy: "one_for_one",
+    restarts,
+    backoff,
+    children: projector.children,
+  }, supervisorWorld);
+  const root = new Supervisor({
+    id: "daybook",
+    strategy: "one_for_one",
+    restarts,
+    backoff,
+    children: [entities, timers, views_],
+  }, supervisorWorld);
+
+  recorder.begin({ version: VERSION, root: root.id });
+  const stopping = new AbortController();
+  const running = root.run(stopping.signal).catch(() => {}); // its fall is recorded, and `status` shows it
+  const stop = async () => {
+    stopping.abort();
+    await running;
+    await recorder.end(root.abandoned ?? [], STOP_RECORD_MS);
+    await closing.disposeAsync();
+  };
+  return new System({
+    clock: systemClock,
+    hash: systemHash,
+    catalogue: events,
+    actors,
+    projections,
+    log,
+    seals: keys.sealer,
+    views,
+    projector,
+    ask: (ask) => entities.ask(ask),
+    health: () => root.tree(),
+    deadLetters: () => deadLetters.size,
+    durable,
+    unknown: config.ingest.unknown,
+    stop,
+  });
+};
+
+/** How long the last facts of a run may take to reach the log. */
+const STOP_RECORD_MS = 5_000;
+
+const defaults = (): Config => {
+  const parsed = parseConfig("", "defaults", {});
+  if (!parsed.ok) throw new Error("the configuration's defaults do not hold");
+  return parsed.config;
+};
+
+const openKeysOf = async (
+  data: string,
+  config: Config,
+  catalogue: Catalogue,
+  report: (line: string) => void,
+): Promise<Keys> => {
+  const sealed = new Set(config.ingest.sealed_sources);
+  return openKeys({
+    path: data === MEMORY ? MEMORY : `${data}/${FILES.keys}`,
+    clock: systemClock,
+    catalogue,
+    existing: data !== MEMORY && await exists(`${data}/${FILES.log}`),
+    ...(config.log.origin === null ? {} : { origin: config.log.origin }),
+    ...(sealed.size > 0 ? { whole: (source: string) => sealed.has(source) } : {}),
+    warn: report,
+  });
+};
+
+const openLog = async (
+  data: string,
+  config: Config,
+  keys: Keys,
+  catalogue: Catalogue,
+  report: (line: string) => void,
+): Promise<KvLog> => {
+  const memory = data === MEMORY;
+  const path = `${data}/${FILES.log}`;
+  const store = memory ? new MemoryStore() : await KvStore.open(path, { clock: systemClock, random: systemRandom });
+  const { signer } = keys.logKey;
+  return await KvLog.open(store, {
+    catalogue,
+    clock: systemClock,
+    background: memory ? inlineBackground(store, systemClock) : workerBackground(path, systemClock),
+    signer: {
+      origin: signer.name,
+      sign: (size, root) => {
+        const note = signer.checkpoint(size, root);
+        // A log must not sign two roots of one size (C2SP tlog-checkpoint).
+        if (keys.logKey.remember(note) === "fork") {
+          throw new LogFault(
+            "fenced",
+            `another checkpoint of size ${size} is known; the log has been put back or changed`,
+          );
+        }
+        return note;
+      },
+    },
+    bounds: config.log,
+    cacheBytesMax: config.log.cache_bytes_max,
+    equal: (sent, stored) => keys.sealer.sameData(sent, stored),
+    trouble: report,
+  });
+};
+
+/** A log that ends before a checkpoint that is known has lost events, or was put back; going on would fork it. */
+const refuseShorter = (log: KvLog, keys: Keys): void => {
+  const known = keys.logKey.latest();
+  if (known && known.size > log.size) {
+    throw new LogFault(
+      "truncated",
+      `the log ends at ${log.size}, but a checkpoint of size ${known.size} is known; it can be read, not written`,
+    );
+  }
+};

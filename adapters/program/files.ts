@@ -1,0 +1,36 @@
+/** Where things lie in a data folder. */
+import { LogFault } from "../../events/log.ts";
+
+/** Names of the files in a data folder. */
+export const FILES = {
+  log: "log.db",
+  keys: "keys.db",
+  root: "root.key",
+  lock: "lock",
+  socket: "control.sock",
+  views: "views.db",
+} as const;
+/** The data folder that is none. */
+export const MEMORY = ":memory:";
+
+/** Throws `LogFault` where it cannot be made. */
+export const makeFolder = async (data: string): Promise<void> => {
+  try {
+    await Deno.mkdir(data, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new LogFault(
+      error instanceof Deno.errors.AlreadyExists ? "foreign" : "read_only",
+      `cannot make the data folder: ${(error as Error).message}`,
+    );
+  }
+};
+
+export const exists = async (path: string): Promise<boolean> => {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+};

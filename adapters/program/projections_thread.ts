@@ -1,0 +1,78 @@
+/**
+ * Projections in a thread of their own. This file is also the module that thread runs: it reads the log's file and writes the
+ * views, while the one that started it appends.
+ */
+import { PROJECT_APART, Projector } from "../../actors/kernel/project.ts";
+import { feedOfFile } from "../../actors/kernel/project_feed.ts";
+import type { FromProjections, Line, ToProjections } from "../../actors/kernel/project_line.ts";
+import { serveProjections } from "../../actors/kernel/project_serve.ts";
+import type { Config } from "../../config/config.ts";
+import { events } from "../../events/mod.ts";
+import { projections } from "../../projections/mod.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { LogReader } from "../kv/reader.ts";
+import { KvReader } from "../kv/store.ts";
+import { SqliteViews } from "../sqlite/views.ts";
+import { lineToParent, lineToWorker } from "../system/thread.ts";
+import { systemClock } from "../system/world.ts";
+import { FILES } from "./files.ts";
+
+/** What the thread of the projections opens. */
+export interface ThreadSettings {
+  readonly data: string;
+  readonly cacheBytesMax: number;
+  readonly projections: Config["projections"];
+}
+
+/** What becomes of a projection that meets an event it cannot apply. */
+export const withPolicies = (
+  projections: readonly AnyProjection[],
+  { poison, policies }: Config["projections"],
+): readonly AnyProjection[] =>
+  projections.map((projection) => ({
+    ...projection,
+    poison: policies[projection.name] ?? projection.poison ?? poison,
+  }));
+
+const THREAD = "projections";
+
+/** Starts the thread. */
+export const projectionsThread = (): Line<ToProjections, FromProjections> =>
+  lineToWorker(new Worker(import.meta.url, { type: "module", name: THREAD }));
+
+/** The thread itself: it reads the log's file and writes the views. */
+const serve = async (): Promise<void> => {
+  await serveProjections(lineToParent<FromProjections, ToProjections>(), {
+    clock: systemClock,
+    compose(settings, home) {
+      const { data, cacheBytesMax, projections: stated } = settings as ThreadSettings;
+      const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
+        catalogue: events,
+        index: false,
+        cacheBytesMax,
+      });
+      file.refresh();
+      const feed = feedOfFile(file);
+      const views = new SqliteViews({ path: data, notes: false });
+      return Promise.resolve({
+        projections: new Projector({
+          projections: withPolicies(projections, stated),
+          feed,
+          views,
+          clock: systemClock,
+          bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
+          ...home,
+        }),
+        grown: () => feed.grew(),
+        async close() {
+          views.close();
+          await file.close();
+        },
+      });
+    },
+  });
+  close();
+};
+
+// A worker has no window, and this one has a name.
+if ("WorkerGlobalScope" in globalThis && (globalThis as { name?: string }).name === THREAD) await serve();

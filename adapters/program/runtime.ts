@@ -1,0 +1,229 @@
+/**
+ * What the command line touches of the world (`../cli/runtime.ts`), for real. What one command alone needs is loaded when it is
+ * called, so that the others start sooner.
+ */
+import type { Daybook, Issue } from "../../actors/kernel/daybook.ts";
+import type { Override } from "../../config/config.ts";
+import { parseIJson } from "../../events/canonical.ts";
+import { LIMITS, LogFault } from "../../events/log.ts";
+import { events } from "../../events/mod.ts";
+import { projections } from "../../projections/mod.ts";
+import { connect } from "../cli/remote.ts";
+import type { GitImport, Io, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
+import { ImportFault } from "../cli/runtime.ts";
+import { sealedEdge } from "../cli/sealed_edge.ts";
+import type { Settings } from "../cli/settings.ts";
+import type { GitImported, GitImportFailed } from "../git/import.ts";
+import { type Keys, openKeys, type Scope } from "../keys/keys.ts";
+import { FolderReader } from "../kv/folder_reader.ts";
+import { SqliteViews } from "../sqlite/views.ts";
+import { systemClock } from "../system/world.ts";
+import { type Opened, openSystem } from "./daybook.ts";
+import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { OPERATOR, serve } from "./serve.ts";
+
+/** Reads and checks the configuration that was named, or the default one. */
+export type SettingsOf = (named: string | undefined, overrides: readonly Override[]) => Promise<Settings>;
+
+/** What `serve` needs of what `open` made. */
+const systems = new WeakMap<Daybook, Opened>();
+
+export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runtime => ({
+  io,
+  clock: systemClock,
+  version,
+  quit: (code) => Deno.exit(code),
+  async open(data, settings) {
+    const { config } = settings ?? await settingsOf(undefined, []);
+    const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`) });
+    systems.set(opened.daybook, opened);
+    return opened.daybook;
+  },
+  serve: (daybook, options) => serve(systems.get(daybook)!, options, io),
+  remote: connect,
+  async reader(data) {
+    const path = `${data}/${FILES.log}`;
+    if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+    return new FolderReader(path, { catalogue: events });
+  },
+  views: async (data) =>
+    await exists(`${data}/${FILES.views}`) ? new SqliteViews({ path: data, readOnly: true }) : undefined,
+  scratch: () => Promise.resolve(new SqliteViews({ path: MEMORY })),
+  async edge(data) {
+    // A folder may come without its keys: then everything personal stays sealed.
+    if (!await exists(`${data}/${FILES.keys}`)) return sealedEdge;
+    const keys = openKeys({ path: `${data}/${FILES.keys}`, clock: systemClock, catalogue: events, readOnly: true });
+    const { sealer } = keys;
+    return {
+      unseal: (value) => sealer.unseal(value),
+      redact: (value) => sealer.redact(value),
+      close: () => keys.close(),
+    };
+  },
+  projections: () => Promise.resolve(projections),
+  tokens: tokensOf,
+  importGit: gitImport,
+  importPush,
+  async importSample(target) {
+    const { importSample } = await import("../git/sample.ts");
+    return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
+  },
+  verifierKey: (data) => withKeys(data, (keys) => keys.logKey.signer.vkey),
+  async verify(data, { key, against }, progress) {
+    // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
+    const { verifyLog } = await import("../verify/verify.ts");
+    const known = await withKeys(data, ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }));
+    return await verifyLog({
+      path: `${data}/${FILES.log}`,
+      key,
+      folderKey: known?.key,
+      against: [
+        ...against.map((kept) => ({ ...kept, elsewhere: true })),
+        ...(known?.newest
+          ? [{ name: "the newest checkpoint in the key database", text: known.newest, elsewhere: false }]
+          : []),
+      ],
+      progress,
+    });
+  },
+  async backup(data, destination, { passphrase }, progress) {
+    const { backupLog } = await import("../backup/backup.ts");
+    const { bundleFiles } = await import("../backup/bundle.ts");
+    const { verifyLog } = await import("../verify/verify.ts");
+    const log = new FolderReader(`${data}/${FILES.log}`, { catalogue: events });
+    const checkpoint = (await log.checkpoint())?.note;
+    await log.close();
+    return await backupLog({
+      log: `${data}/${FILES.log}`,
+      destination,
+      verify: (path, options) => verifyLog({ path, ...options }),
+      created: new Date().toISOString(),
+      checkpoint,
+      ...(passphrase === undefined ? {} : {
+        keys: {
+          passphrase,
+          export: (scratch) =>
+            bundleFiles(scratch, [
+              { name: FILES.keys, path: `${data}/${FILES.keys}`, database: true },
+              { name: FILES.root, path: `${data}/${FILES.root}`, database: false },
+            ]),
+        },
+      }),
+      progress,
+    });
+  },
+  async restore(source, data, { passphrase, against }, progress) {
+    const { restoreLog } = await import("../backup/restore.ts");
+    const { forgetBeyond } = await import("../keys/restored.ts");
+    const { verifyLog } = await import("../verify/verify.ts");
+    const known = against.map(({ name, text }) => {
+      const [origin, size, root] = text.split("\n");
+      return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
+    });
+    const { shorter_than, ...restored } = await restoreLog({
+      source,
+      data,
+      name: FILES.log,
+      verify: (path, options) => verifyLog({ path, ...options }),
+      ...(passphrase === undefined ? {} : { passphrase }),
+      async importKeys(folder, files) {
+        for (const [name, bytes] of Object.entries(files)) {
+          await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
+        }
+        const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events });
+        forgetBeyond(`${folder}/${FILES.keys}`, log.size);
+        await log.close();
+      },
+      known,
+      progress,
+    });
+    return { ...restored, ...(shorter_than ? { shorterThan: shorter_than } : {}) };
+  },
+});
+
+/** Asks the keys of a folder something, without writing them; undefined where there are none. */
+const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
+  const path = `${data}/${FILES.keys}`;
+  if (!await exists(path)) return undefined;
+  const keys = openKeys({ path, clock: systemClock, catalogue: events, readOnly: true });
+  try {
+    return ask(keys);
+  } finally {
+    keys.close();
+  }
+};
+
+const importPush: Runtime["importPush"] = async (target, body) => {
+  const { translatePush } = await import("../github/push.ts");
+  const { recordPush } = await import("../github/record.ts");
+  const push = translatePush(parseIJson(body, LIMITS.data_depth_max), { by: OPERATOR.principal });
+  if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
+  const because = (issues: readonly Issue[]) =>
+    issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
+  if (push.is === "invalid") throw new ImportFault("usage", because(push.issues));
+  const done = await recordPush(target, push, OPERATOR.principal);
+  if (done.is === "refused") throw new ImportFault("usage", done.because);
+  if (done.is === "unavailable") throw new ImportFault("io", "it could not be recorded now; import it again");
+  const { commits, known, moves, rejected } = done;
+  return { commits, known, moves, ...(rejected ? { note: `${rejected.code}: ${rejected.because}` } : {}) };
+};
+
+const tokensOf = async (data: string): Promise<TokenStore> => {
+  const path = `${data}/${FILES.keys}`;
+  await makeFolder(data);
+  const keys = openKeys({
+    path,
+    clock: systemClock,
+    catalogue: events,
+    existing: await exists(`${data}/${FILES.log}`),
+  });
+  const { tokens } = keys;
+  return {
+    create({ name, scopes, expires }) {
+      const ends = expires === undefined ? undefined : Date.parse(expires);
+      const { token, id } = tokens.create(name, scopes as readonly Scope[], ends);
+      return Promise.resolve({ token, record: tokens.list().find((made) => made.id === id)! });
+    },
+    list: () => Promise.resolve(tokens.list()),
+    revoke: (id) => Promise.resolve(tokens.revoke(id)),
+    close: () => Promise.resolve(keys.close()),
+  };
+};
+
+const GIT_KINDS: Readonly<Partial<Record<GitImportFailed["code"], ImportFault["kind"]>>> = {
+  git_missing: "no_git",
+  no_such_folder: "usage",
+  not_a_repository: "not_a_repository",
+  unknown_range: "usage",
+};
+
+const gitImport: Runtime["importGit"] = async (target, path, { name, range, signal }, progress) => {
+  const { importGit } = await import("../git/import.ts");
+  const done = await importGit(target, {
+    path,
+    by: OPERATOR.principal,
+    clock: systemClock,
+    ...(name === undefined ? {} : { source: name }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(range === undefined ? {} : { range: range.split(/\s+/) }),
+    progress: ({ doing, done, total }) => doing === "listing" || progress({ done, total, unit: doing }),
+  });
+  if (!done.ok) throw new ImportFault(GIT_KINDS[done.code] ?? "io", `${done.message}. ${done.advice}`);
+  return gitImportOf(done);
+};
+
+const gitImportOf = (done: GitImported): GitImport => {
+  return {
+    stream: done.stream,
+    commits: done.commits.new,
+    events: done.events,
+    duplicates: done.commits.known,
+    branches: done.branches.total,
+    shallow: done.shallow,
+    empty: done.empty,
+    problems: [
+      ...done.branches.rejected.map((why) => `branch ${why}`),
+      ...done.unreadable.map(({ sha, why }) => `commit ${sha} was left out: ${why}`),
+    ],
+  };
+};

@@ -1,0 +1,111 @@
+/** The server of an opened daybook: who may come in, what is served, where. */
+import type { Daybook } from "../../actors/kernel/daybook.ts";
+import type { SecretReference } from "../../config/config.ts";
+import { Usage } from "../cli/call.ts";
+import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
+import { inFolderOf, type Settings } from "../cli/settings.ts";
+import type { Access, Grant } from "../http/access.ts";
+import type { Route } from "../http/route.ts";
+import type { Server } from "../http/server.ts";
+import type { Bearer, Keys } from "../keys/keys.ts";
+import { systemClock, systemRandom } from "../system/world.ts";
+import type { Opened } from "./daybook.ts";
+import { exists, FILES, MEMORY } from "./files.ts";
+
+/** Whoever can open the folder's socket is the operator. */
+export const OPERATOR: Grant = {
+  id: "operator",
+  scopes: ["admin"],
+  principal: { authtype: "user", authid: "operator" },
+};
+
+const grantOf = (bearer: Bearer | undefined): Grant | undefined =>
+  bearer &&
+  { id: bearer.authid, scopes: [...bearer.scopes], principal: { authtype: bearer.authtype, authid: bearer.authid } };
+
+const accessOf = ({ tokens }: Keys): Access => ({
+  check: (token) => grantOf(tokens.check(token)),
+  login(token) {
+    const bearer = tokens.check(token);
+    return bearer && tokens.createSession(bearer.authid).cookie;
+  },
+  session: (cookie) => grantOf(tokens.checkSession(cookie)),
+  logout: (cookie) => void tokens.endSession(cookie),
+});
+
+/** Listens on the address of the configuration, and on the folder's own socket. */
+export const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
+  const { createServer } = await import("../http/server.ts");
+  const { server: stated, start } = settings.config;
+  const status: Route = {
+    method: "GET",
+    path: "/status",
+    needs: "admin",
+    about: "State, size, health and projections, as the command line shows them.",
+    handle: () => Response.json(daybook.status()),
+  };
+  const tls = await tlsOf(settings, io);
+  const server = createServer({
+    daybook,
+    access: accessOf(keys),
+    clock: systemClock,
+    random: systemRandom,
+    rate: stated.rate,
+    bodyBytesMax: stated.body_bytes_max,
+    deadlineMs: stated.deadline_ms,
+    openCheckpoint: stated.public_checkpoint,
+    parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
+    hosts: stated.hosts,
+    ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
+    routes: [status, ...await webhooksOf(daybook, settings, io)],
+    report: ({ request, error }) =>
+      io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
+  });
+  try {
+    const { url } = server.listen({ hostname: stated.host, port: stated.port, tls });
+    if (data !== MEMORY) await listenInside(server, `${data}/${FILES.socket}`);
+    const first = keys.tokens.first();
+    return { url, ...(first ? { firstToken: first.token } : {}), stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};
+
+/** Receivers of webhooks: each only with its secret, which is what lets its sender in. */
+const webhooksOf = async (daybook: Daybook, settings: Settings, io: Io): Promise<readonly Route[]> => {
+  const reference = settings.config.github.webhook_secret;
+  if (!settings.config.start.webhooks || reference === null) return [];
+  const secret = (await secretOf(settings, reference, io))?.trim();
+  if (!secret) throw new Usage("the configuration points at a webhook secret that is not there");
+  const { pushReceiver } = await import("../github/receive.ts");
+  const receive = pushReceiver({ target: daybook, secret, by: { authtype: "system", authid: "github" } });
+  return [{
+    method: "POST",
+    path: "/webhooks/github",
+    needs: "nothing",
+    about: "Pushes as GitHub posts them, signed with the secret of the configuration.",
+    handle: ({ request }) => receive(request),
+  }];
+};
+
+/** The socket of a process that died is still there; the lock says that it is ours to take away. */
+const listenInside = async (server: Server, path: string): Promise<void> => {
+  if (await exists(path)) await Deno.remove(path);
+  server.listenUnix(path, OPERATOR);
+};
+
+const tlsOf = async (
+  settings: Settings,
+  io: Io,
+): Promise<{ readonly cert: string; readonly key: string } | undefined> => {
+  const { certificate, key } = settings.config.server.tls;
+  if (certificate === null || key === null) return undefined;
+  return {
+    cert: await Deno.readTextFile(inFolderOf(settings.file, certificate)),
+    key: (await secretOf(settings, key, io))!,
+  };
+};
+
+const secretOf = async ({ file }: Settings, secret: SecretReference, io: Io): Promise<string | undefined> =>
+  "env" in secret ? io.env(secret.env) : await Deno.readTextFile(inFolderOf(file, secret.file));
