@@ -306,7 +306,11 @@ Deno.test("parseConfig answers any text at all, and says where every problem is"
 Deno.test("every key of the configuration is read by the program", async () => {
   const root = new URL("../../", import.meta.url);
   const read = (path: string) => Deno.readTextFile(new URL(path, root));
-  const program = await read("main.ts");
+  const wiring = [
+    "main.ts",
+    ...["daybook", "projections_thread", "runtime", "serve"].map((name) => `adapters/program/${name}.ts`),
+  ];
+  const program = (await Promise.all(wiring.map(read))).join("\n");
   // Sections that are handed on whole, and the file in which their keys are read.
   const handedOn: Readonly<Record<string, string>> = {
     log: "adapters/kv/log.ts",

@@ -315,8 +315,9 @@ export const logContract = (name: string, start: Start): void => {
     assert.deepEqual(sevens, expected);
     assert.deepEqual(streams, all(log).filter((e) => e.stream === "tests/one").map((e) => e.position));
     const backward: number[] = [];
-    for (let until: number | undefined; until !== 0;) {
-      const page = all(log, { backward: true, limit: 13, ...(until === undefined ? {} : { until }) });
+    let until = log.size;
+    while (until > 0) {
+      const page = all(log, { backward: true, limit: 13, until });
       backward.push(...page.map((e) => e.position));
       until = page.at(-1)!.position;
     }

@@ -47,14 +47,14 @@ export class Program {
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     const late = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
     let out = "";
-    for (let url: string | undefined; url === undefined;) {
+    for (;;) {
       const { value, done } = await lines.read();
       if (done) {
         await errors;
         throw new Error(`the program ended before it listened: ${out}${said.err}`);
       }
       out += value;
-      url = /listening on (\S+)\n/.exec(out)?.[1];
+      const url = /listening on (\S+)\n/.exec(out)?.[1];
       if (url !== undefined) {
         clearTimeout(late);
         const rest = (async () => {
@@ -64,7 +64,6 @@ export class Program {
         return new Program(child, url, token, Promise.all([errors, rest]), said);
       }
     }
-    throw new Error("unreachable");
   }
 
   get pid(): number {
