@@ -38,12 +38,16 @@ export class Unsayable extends Error {
   override readonly name = "Unsayable";
 }
 
-/** Whether all of it is granted already. Asks by name, so `env` has no patterns. */
+/**
+ * Whether all of it is granted already, as far as it can be. Asks by name, so `env` has no patterns. A program that is not on
+ * the PATH cannot be granted: who may not start this program again goes on without, and whoever runs that one says that it
+ * is missing.
+ */
 export const granted = ({ read, write, net, run, env }: Permissions): boolean => {
   const has = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.querySync(descriptor).state === "granted";
   return read.every((path) => has({ name: "read", path })) && write.every((path) => has({ name: "write", path })) &&
-    net.every((host) => has({ name: "net", host })) && run.every((command) => has({ name: "run", command })) &&
-    env.every((variable) => has({ name: "env", variable }));
+    net.every((host) => has({ name: "net", host })) && env.every((variable) => has({ name: "env", variable })) &&
+    (run.every((command) => has({ name: "run", command })) || !has({ name: "run", command: Deno.execPath() }));
 };
 
 /** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */

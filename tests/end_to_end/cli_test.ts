@@ -261,6 +261,16 @@ Deno.test("the demo tells its story, as a person reads it and as a document", ()
     assert.deepEqual([report.verified.ok, report.replayed.ok], [true, true]);
   }));
 
+Deno.test("where there is no git the demo brings its own history and says so, and an import says what is missing", () =>
+  withPlace(async ({ dir, data }) => {
+    const env = { PATH: dir };
+    const told = await run(["demo", "--data", data], { cwd: dir, env });
+    assert.equal(told.code, 0, told.err);
+    assert.match(told.out, /sample/);
+    const refused = await document<{ error: { code: string } }>(["import", "git", dir, "--data", data], { env });
+    assert.deepEqual([refused.exit, refused.error.code], [3, "no_git"]);
+  }));
+
 Deno.test("a log goes through a pipe that is closed early, without a word of complaint", () =>
   withPlace(async ({ data }) => {
     for (let i = 0; i < 3; i++) {
