@@ -57,7 +57,8 @@ export class Group {
   readonly events: Placed[] = [];
   readonly riding: Riding[] = [];
   private readonly heads = new Map<StreamId, number>();
-  private readonly ids = new Map<number, Placed[]>();
+  /** By fingerprint; several where fingerprints meet. */
+  private readonly ids = new Map<number, Placed | Placed[]>();
   private bytes = 0;
 
   constructor(private readonly ground: Ground) {}
@@ -103,7 +104,7 @@ export class Group {
       this.heads.set(stream, revision);
       this.events.push(placed);
       const same = this.ids.get(one.fp);
-      same ? same.push(placed) : this.ids.set(one.fp, [placed]);
+      this.ids.set(one.fp, same === undefined ? placed : [...listOf(same), placed]);
       receipts.push({ id, source, stream, revision, position: placed.position, duplicate: false });
     }
     return undefined;
@@ -112,9 +113,9 @@ export class Group {
   /** The same event, recorded or on its way, and whether it says the same. */
   private known({ event, fp }: Prepared): { readonly receipt: Receipt; readonly same: boolean } | undefined {
     const { id, source } = event;
-    const riding = this.ids.get(fp)?.find(({ prepared }) =>
-      prepared.event.id === id && prepared.event.source === source
-    );
+    const here = this.ids.get(fp);
+    const riding = here &&
+      listOf(here).find(({ prepared }) => prepared.event.id === id && prepared.event.source === source);
     const before = riding ? asRecorded(riding) : this.ground.findStored(source, id, fp);
     if (!before) return undefined;
     const { stream, revision, position } = before;
@@ -152,7 +153,8 @@ export class Group {
 
   private takeBack(start: number): void {
     for (const { prepared, revision } of this.events.splice(start).reverse()) {
-      this.ids.get(prepared.fp)!.pop();
+      const left = listOf(this.ids.get(prepared.fp)!).slice(0, -1);
+      left.length === 0 ? this.ids.delete(prepared.fp) : this.ids.set(prepared.fp, left);
       this.heads.set(prepared.event.stream, revision - 1);
     }
   }
@@ -191,6 +193,8 @@ export class Group {
     yield plan;
   }
 }
+
+const listOf = <T>(one: T | T[]): T[] => Array.isArray(one) ? one : [one];
 
 /** An event on its way, as it will be read. */
 const asRecorded = ({ prepared: { event }, position, revision }: Placed): Event => {

@@ -9,6 +9,7 @@ import { LogFault } from "../../../events/log.ts";
 import type { Store } from "../../../events/store.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
+import { IdTable } from "./id_table.ts";
 import { type Extent, Pages, TableReader } from "./pages.ts";
 import { correlationTerm, type Segment, typeTerm } from "./segment.ts";
 
@@ -61,7 +62,7 @@ export class Generation {
   /** Takes no more blocks, whatever room it has. */
   ended = false;
   readonly blocks: number[] = [];
-  readonly ids = new Map<number, number | number[]>();
+  readonly ids = new IdTable();
   readonly streams = new Map<StreamId, TailStream>();
   readonly types = new Map<string, number[]>();
 
@@ -80,11 +81,7 @@ export class Generation {
     position: number,
     revision: number,
   ): void {
-    const before = this.ids.get(id);
-    this.ids.set(
-      id,
-      before === undefined ? position : typeof before === "number" ? [before, position] : [...before, position],
-    );
+    this.ids.add(id, position);
     const block = this.blocks[this.blocks.length - 1]!;
     const stream = this.streams.get(event.stream);
     if (!stream) {
@@ -154,13 +151,10 @@ export class LogIndex {
   /** Positions at which an event with this fingerprint of source and id may be. */
   idCandidates(id: number): readonly number[] {
     let found: number[] | undefined;
-    for (const generation of this.generations) {
-      const position = generation.ids.get(id);
-      if (position !== undefined) found = [...(found ?? []), ...(typeof position === "number" ? [position] : position)];
-    }
+    for (const generation of this.generations) found = generation.ids.find(id, found);
     for (const segment of this.segments) {
       if (!segment.ids.perhaps(id)) continue;
-      for (const row of segment.ids.find(id)) found = [...(found ?? []), row[1]!];
+      for (const row of segment.ids.find(id)) (found ??= []).push(row[1]!);
     }
     return found ?? NONE;
   }
