@@ -1,77 +1,138 @@
 /**
- * `deno task bench --compare [--json] [--rounds N] [--only TEXT]`: every row of the suite, ours and its baseline in turns in one run; prints the
- * median ratio (ours to the baseline, in work per time) and its spread.
+ * `deno task bench --compare`: every row of the suite, ours and its baseline in turns in one run; prints medians, the median
+ * ratio of a round (ours to the baseline) and its spread.
  */
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { type Measured, type Row, suite } from "./suite.ts";
+import { type Goal, type Measured, type Row, suite } from "./suite.ts";
 
+export const USAGE = `deno task bench [arguments of deno bench]
+  every suite under deno bench
+deno task bench --compare [--json] [--rounds N] [--only TEXT]
+  ours beside the baselines, in turns in one run; --only: rows whose name has this text`;
+
+const ROUNDS_DEFAULT = 5;
+const ROUNDS_MAX = 1_000;
+
+/** As `--json` prints it. */
 interface Compared {
   readonly name: string;
-  /** Units per second, medians. */
+  /** Medians: units per second, or ms. */
   readonly ours: number;
   readonly baseline: number;
+  /** Median of the rounds' ratios. */
   readonly ratio: number;
   readonly rounds: number;
   /** Smallest and largest ratio of a round. */
   readonly spread: readonly [number, number];
-  /** Ours to the baseline, 95th percentile of one operation; smaller is better. */
-  readonly p95?: number;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-const rate = ({ units, ms }: Measured): number => (units / ms) * 1_000;
+/** One line of the table: something measured of a row. */
+interface Figure extends Goal {
+  readonly name: string;
+  readonly unit: string;
+  readonly lessIsBetter: boolean;
+  of(measured: Measured): number;
+}
 
-const compare = async (row: Row, rounds: number): Promise<Compared> => {
+const figuresOf = ({ name, of = "rate", unit, must, aim, p95 }: Row): readonly Figure[] => [
+  of === "rate"
+    ? { name, must, aim, unit: `${unit}/s`, lessIsBetter: false, of: ({ units, ms }) => (units / ms) * 1_000 }
+    : { name, must, aim, unit: "ms", lessIsBetter: true, of: (measured) => measured[of]! },
+  ...(p95 ? [{ ...p95, name: `${name}: p95`, unit: "ms", lessIsBetter: true, of: (one: Measured) => one.p95! }] : []),
+];
+
+interface Pair {
+  readonly ours: Measured;
+  readonly baseline: Measured;
+}
+
+/** Rounds after one that does not count. */
+const measure = async (row: Row, rounds: number): Promise<readonly Pair[]> => {
   const stand = await row.open();
   try {
-    await stand.ours();
-    await stand.baseline();
-    const pairs: { ours: Measured; baseline: Measured }[] = [];
-    for (let i = 0; i < rounds; i++) {
-      const ours = await stand.ours();
-      pairs.push({ ours, baseline: await stand.baseline() });
+    const pairs: Pair[] = [];
+    for (let round = 0; round <= rounds; round++) {
+      pairs.push({ ours: await stand.ours(), baseline: await stand.baseline() });
     }
-    const ratios = pairs.map(({ ours, baseline }) => rate(ours) / rate(baseline));
-    const p95s = pairs.flatMap(({ ours, baseline }) => ours.p95 && baseline.p95 ? [ours.p95 / baseline.p95] : []);
-    return {
-      name: row.name,
-      ours: Math.round(median(pairs.map(({ ours }) => rate(ours)))),
-      baseline: Math.round(median(pairs.map(({ baseline }) => rate(baseline)))),
-      ratio: round(median(ratios)),
-      rounds,
-      spread: [round(Math.min(...ratios)), round(Math.max(...ratios))],
-      ...(p95s.length > 0 ? { p95: round(median(p95s)) } : {}),
-    };
+    return pairs.slice(1);
   } finally {
     await stand.close();
   }
 };
 
-const round = (value: number): number => Number(value.toPrecision(3));
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const rounded = (value: number): number => value >= 1_000 ? Math.round(value) : Number(value.toPrecision(3));
 
-const { values } = parseArgs({
-  options: {
-    compare: { type: "boolean" },
-    json: { type: "boolean" },
-    rounds: { type: "string", default: "5" },
-    only: { type: "string", default: "" },
-  },
-});
-const compared: Compared[] = [];
-for (const row of suite.filter(({ name }) => name.includes(values.only))) {
-  if (!values.json) console.error(`… ${row.name}`);
-  compared.push(await compare(row, Number(values.rounds)));
-}
-if (values.json) console.log(JSON.stringify(compared, undefined, 2));
-else {
+const summed = ({ name, of }: Figure, pairs: readonly Pair[]): Compared => {
+  const ratios = pairs.map(({ ours, baseline }) => of(ours) / of(baseline));
+  return {
+    name,
+    ours: rounded(median(pairs.map(({ ours }) => of(ours)))),
+    baseline: rounded(median(pairs.map(({ baseline }) => of(baseline)))),
+    ratio: rounded(median(ratios)),
+    rounds: pairs.length,
+    spread: [rounded(Math.min(...ratios)), rounded(Math.max(...ratios))],
+  };
+};
+
+const goal = (figure: Figure, value: number | undefined): string =>
+  value === undefined ? "" : `${figure.lessIsBetter ? "≤" : "≥"} ${value}`;
+
+/** Measures what `args` ask for and prints it; the exit code, 2 for arguments that are none. */
+export const compare = async (args: readonly string[]): Promise<number> => {
+  const asked = parse(args);
+  if (typeof asked === "string") {
+    console.error(`${asked}\n${USAGE}`);
+    return 2;
+  }
+  const { json, rounds, rows } = asked;
+  const done: { readonly figure: Figure; readonly against: string; readonly compared: Compared }[] = [];
+  for (const row of rows) {
+    const because = row.without?.();
+    console.error(because ? `skipped: ${row.name}: ${because}` : `… ${row.name}`);
+    if (because) continue;
+    const pairs = await measure(row, rounds);
+    for (const figure of figuresOf(row)) done.push({ figure, against: row.against, compared: summed(figure, pairs) });
+  }
+  if (json) {
+    console.log(JSON.stringify(done.map(({ compared }) => compared), undefined, 2));
+    return 0;
+  }
   const table = new Table({
-    head: ["work", "ours /s", "baseline /s", "ratio", "spread", "p95", "must", "aim"],
+    head: ["work", "to", "ours", "baseline", "", "ratio", "spread", "must", "aim"],
     style: { head: [], border: [] },
   });
-  for (const { name, ours, baseline, ratio, spread, p95 } of compared) {
-    const { must, aim } = suite.find((row) => row.name === name)!;
-    table.push([name, ours, baseline, ratio, spread.join(" – "), p95 ?? "", must ?? "", aim ?? ""]);
+  for (const { figure, against, compared: { name, ours, baseline, ratio, spread } } of done) {
+    const goals = [goal(figure, figure.must), goal(figure, figure.aim)];
+    table.push([name, against, ours, baseline, figure.unit, ratio, spread.join(" – "), ...goals]);
   }
   console.log(table.toString());
-}
+  return 0;
+};
+
+const parse = (args: readonly string[]) => {
+  let given;
+  try {
+    given = parseArgs({
+      args: [...args],
+      options: {
+        compare: { type: "boolean" },
+        json: { type: "boolean", default: false },
+        rounds: { type: "string", default: String(ROUNDS_DEFAULT) },
+        only: { type: "string", default: "" },
+      },
+    }).values;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const rounds = Number(given.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX) {
+    return `--rounds: expected 1 to ${ROUNDS_MAX}, found "${given.rounds}"`;
+  }
+  const rows = suite.filter(({ name }) => name.includes(given.only));
+  if (rows.length === 0) {
+    return `--only: no row has "${given.only}" in its name: ${suite.map(({ name }) => name).join("; ")}`;
+  }
+  return { json: given.json, rounds, rows };
+};

@@ -6,6 +6,11 @@ const ITERATIONS = 5;
 /** Registers the rows of a group. What a row opens is closed when the process ends: `deno bench` has no hook for it. */
 export const benchGroup = (group: Row["group"]): void => {
   for (const row of suite.filter((row) => row.group === group)) {
+    const because = row.without?.();
+    if (because) {
+      console.error(`skipped: ${row.name}: ${because}`);
+      continue;
+    }
     let stand: Promise<Stand> | undefined;
     let left = 2;
     const measure = (which: "ours" | "baseline") => async (b: Deno.BenchContext) => {

@@ -1,5 +1,5 @@
 /**
- * The comparisons: each row does the same work with Daybook and with its baseline, in one process, in turns. `compare.ts` prints
+ * The comparisons: each row does the same work with Daybook and with its baseline, in one run, in turns. `compare.ts` prints
  * them, the `*_bench.ts` files run them under `deno bench`.
  */
 import { type AnyProjection } from "../projections/projection.ts";
@@ -8,14 +8,17 @@ import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { folder } from "../projections/fold.ts";
 import type { StreamId } from "../events/event.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
+import { ingesting, withoutWrk } from "./http_rig.ts";
+import { importing, repositoryNamed } from "./import_rig.ts";
 import { type Bench, counted, entryText, openBench, quiet, readingEvent, visitEvent, write } from "./rig.ts";
 
 /** Work done and the time it took. */
 export interface Measured {
   readonly units: number;
   readonly ms: number;
-  /** 95th percentile of one operation, ms, where it is told. */
+  /** Percentiles of one operation, ms, where they are told. */
   readonly p95?: number;
+  readonly p99?: number;
 }
 
 export interface Stand {
@@ -24,14 +27,23 @@ export interface Stand {
   close(): Promise<void>;
 }
 
-export interface Row {
-  readonly name: string;
-  readonly group: "append" | "replay" | "ask" | "project";
-  readonly against: string;
-  readonly unit: string;
-  /** What the project holds itself to: ours to the baseline. */
+/** What the project holds itself to: ours to the baseline. */
+export interface Goal {
   readonly must?: number;
   readonly aim?: number;
+}
+
+export interface Row extends Goal {
+  readonly name: string;
+  readonly group: "append" | "replay" | "ask" | "project" | "ingest" | "import";
+  readonly against: string;
+  readonly unit: string;
+  /** What is compared: units per second, or the ms of all or of the slowest operations, of which less is better. Default `rate`. */
+  readonly of?: "rate" | "ms" | "p99";
+  /** The 95th percentile of one operation is compared, too. */
+  readonly p95?: Goal;
+  /** Why it cannot run here, `undefined` when it can. */
+  without?(): string | undefined;
   open(): Promise<Stand>;
 }
 
@@ -115,6 +127,7 @@ export const suite: readonly Row[] = [
     unit: "events",
     must: 20,
     aim: 32,
+    p95: { must: 0.08, aim: 0.04 },
     open: () => paired(writers(256, 200, true), rowsOneByOne(1_500)),
   },
   {
@@ -269,6 +282,47 @@ export const suite: readonly Row[] = [
         close: () => bench.close(),
       };
     },
+  },
+  {
+    name: "HTTP, 1 event a POST, durable",
+    group: "ingest",
+    against: "a hono route that does nothing",
+    unit: "requests",
+    must: 0.3,
+    aim: 0.38,
+    without: withoutWrk,
+    open: () => ingesting(1, "/nothing"),
+  },
+  {
+    name: "HTTP, 100 events a POST, durable",
+    group: "ingest",
+    against: "parse + validate only",
+    unit: "events",
+    must: 0.35,
+    aim: 0.45,
+    without: withoutWrk,
+    open: () => ingesting(100, "/events"),
+  },
+  {
+    name: "HTTP p99, 1 event a POST, durable",
+    group: "ingest",
+    against: "parse + validate only",
+    unit: "requests",
+    of: "p99",
+    must: 6,
+    aim: 4,
+    without: withoutWrk,
+    open: () => ingesting(1, "/events"),
+  },
+  {
+    name: "import git",
+    group: "import",
+    against: `git log --all --raw --numstat -z; ${repositoryNamed()}`,
+    unit: "commits",
+    of: "ms",
+    must: 1.5,
+    aim: 1.1,
+    open: importing,
   },
 ];
 

@@ -1,0 +1,95 @@
+/** What the benchmarks over HTTP need: the real program and the baselines, each in a process of its own, and wrk to ask them. */
+import { fileURLToPath } from "node:url";
+import { Program } from "../tests/end_to_end/program.ts";
+import type { Measured, Stand } from "./suite.ts";
+
+const BASELINES = new URL("./baselines/", import.meta.url);
+const inFolder = (name: string): string => fileURLToPath(new URL(name, BASELINES));
+const WRK = "wrk";
+const SECONDS = 3;
+
+/** Why rows that need wrk cannot run here; `undefined` when they can. Where CI says it is CI, it must be there. */
+export const withoutWrk = (): string | undefined => {
+  try {
+    new Deno.Command(WRK, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (Deno.env.get("CI") === "true") throw new Error("wrk is missing: apt-get install wrk", { cause: error });
+    return "wrk is missing (Debian package wrk)";
+  }
+};
+
+class Baselines {
+  private constructor(private readonly child: Deno.ChildProcess, readonly url: string) {}
+
+  static async start(): Promise<Baselines> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "--no-prompt", "--allow-net=127.0.0.1:0", "--ignore-env", inFolder("http.ts")],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let out = "";
+    for (;;) {
+      const { value, done } = await lines.read();
+      if (done) throw new Error("the baselines ended before they listened");
+      const url = /listening on (\S+)\n/.exec(out += value)?.[1];
+      if (url === undefined) continue;
+      await lines.cancel();
+      return new Baselines(child, url);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill("SIGTERM");
+    await this.child.status;
+  }
+}
+
+let runs = 0;
+
+/** One run of wrk; every request must be answered with success. */
+const ask = async (url: string, token: string, events: number): Promise<Measured> => {
+  const run = (Date.now() % 0x10_0000_0000).toString(16).padStart(9, "0") +
+    (runs++ % 0x1_0000).toString(16).padStart(5, "0");
+  const { stdout, stderr, code } = await new Deno.Command(WRK, {
+    args: ["-t2", "-c64", `-d${SECONDS}s`, "-s", inFolder("post.lua"), url, "--", token, run, String(events)],
+  }).output();
+  const said = new TextDecoder().decode(stdout);
+  const line = said.split("\n").find((line) => line.startsWith("{"));
+  if (code !== 0 || line === undefined) throw new Error(`wrk: ${said}${new TextDecoder().decode(stderr)}`);
+  const { requests, us, p99_us, errors } = JSON.parse(line);
+  if (errors > 0) throw new Error(`wrk: ${errors} requests failed: ${said}`);
+  return { units: requests * events, ms: us / 1_000, p99: p99_us / 1_000 };
+};
+
+/** Until the views have caught up, so that one measurement does not pay for the one before. */
+const quiet = async ({ url, token }: Program): Promise<void> => {
+  for (;;) {
+    const response = await fetch(`${url}/status`, { headers: { authorization: `Bearer ${token}` } });
+    const { projections } = await response.json() as { projections: { lag: number; state: string }[] };
+    if (projections.every(({ lag, state }) => lag === 0 || state === "stopped")) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+/** `start` as it is shipped, and a baseline's route, asked in turns. */
+export const ingesting = async (events: number, route: "/nothing" | "/events"): Promise<Stand> => {
+  const dir = await Deno.makeTempDir({ prefix: "daybook-bench-" });
+  const program = await Program.start(`${dir}/data`);
+  const baselines = await Baselines.start();
+  return {
+    async ours() {
+      const measured = await ask(`${program.url}/events`, program.token, events);
+      await quiet(program);
+      return measured;
+    },
+    baseline: () => ask(`${baselines.url}${route}`, program.token, events),
+    async close() {
+      await baselines.stop();
+      await program.end("SIGTERM");
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+};
