@@ -14,7 +14,9 @@ export interface Command<T extends CommandType = CommandType, D = unknown> {
 }
 export type CommandSchemas = Readonly<Record<CommandType, z.ZodType>>;
 /** The union of a domain's commands, from its schemas. */
-export type Commands<S extends CommandSchemas> = { [T in keyof S & CommandType]: Command<T, z.output<S[T]>> }[keyof S & CommandType];
+export type Commands<S extends CommandSchemas> = {
+  [T in keyof S & CommandType]: Command<T, z.output<S[T]>>;
+}[keyof S & CommandType];
 
 /** Plain data, captured once at the door, so that deciding is a function. */
 export interface Context {

@@ -7,7 +7,13 @@
 export class CanonicalError extends Error {
   override readonly name = "CanonicalError";
   constructor(
-    readonly code: "number_not_representable" | "lone_surrogate" | "not_json" | "too_deep" | "duplicate_key" | "malformed",
+    readonly code:
+      | "number_not_representable"
+      | "lone_surrogate"
+      | "not_json"
+      | "too_deep"
+      | "duplicate_key"
+      | "malformed",
     readonly path: string,
     message: string,
   ) {
@@ -43,7 +49,9 @@ function write(value: unknown, depth: number, trail: Trail | undefined): string 
       return canonicalText(value, pointer(trail));
     case "number":
       // Number::toString (ECMA-262) is what RFC 8785 section 3.2.2.3 asks for; -0 is written 0.
-      if (!Number.isFinite(value)) throw new CanonicalError("number_not_representable", pointer(trail), `${value} is not a JSON number`);
+      if (!Number.isFinite(value)) {
+        throw new CanonicalError("number_not_representable", pointer(trail), `${value} is not a JSON number`);
+      }
       return value === 0 ? "0" : String(value);
     case "boolean":
       return value ? "true" : "false";
@@ -105,7 +113,9 @@ export const parseIJson = (text: string, depthMax = 64): unknown => {
   }
   // A text that comes back letter for letter lost nothing on the way: no duplicate key, no rounded number. Most senders
   // write compact JSON, so the exact scan below is for the others.
-  if (!text.includes("\\u") && text.isWellFormed() && depthOf(value, depthMax) && JSON.stringify(value) === text) return value;
+  if (!text.includes("\\u") && text.isWellFormed() && depthOf(value, depthMax) && JSON.stringify(value) === text) {
+    return value;
+  }
   new Scanner(text, depthMax).scan();
   return value;
 };
@@ -145,7 +155,9 @@ class Scanner {
 
   private string(): string {
     const text = JSON.parse(this.take(STRING)) as string;
-    if (!text.isWellFormed()) throw new CanonicalError("lone_surrogate", this.here(), "a string holds a lone surrogate");
+    if (!text.isWellFormed()) {
+      throw new CanonicalError("lone_surrogate", this.here(), "a string holds a lone surrogate");
+    }
     return text;
   }
 
@@ -162,7 +174,11 @@ class Scanner {
     else {
       const digits = this.take(NUMBER);
       if (!sameNumber(digits, Number(digits))) {
-        throw new CanonicalError("number_not_representable", this.here(), `${digits.slice(0, 40)} is not representable as a double to the digits given`);
+        throw new CanonicalError(
+          "number_not_representable",
+          this.here(),
+          `${digits.slice(0, 40)} is not representable as a double to the digits given`,
+        );
       }
     }
     this.take(SPACE);
@@ -210,5 +226,7 @@ const scientific = (text: string): string => {
   const all = (whole + fraction).replace(/^0+/, "");
   const significant = all.replace(/0+$/, "");
   if (significant === "") return "0";
-  return `${sign}${significant}e${BigInt(exponent) - BigInt(fraction.length) + BigInt(all.length - significant.length)}`;
+  return `${sign}${significant}e${
+    BigInt(exponent) - BigInt(fraction.length) + BigInt(all.length - significant.length)
+  }`;
 };

@@ -68,8 +68,20 @@ export type Appended =
     /** What every event accepted here was stamped with; a log that leaves it out is read instead, where it is needed. */
     readonly recordedat?: string;
   }
-  | { readonly ok: false; readonly conflict: "revision"; readonly stream: StreamId; readonly expected: Expected; readonly revision: number }
-  | { readonly ok: false; readonly conflict: "id"; readonly source: string; readonly id: string; readonly position: number };
+  | {
+    readonly ok: false;
+    readonly conflict: "revision";
+    readonly stream: StreamId;
+    readonly expected: Expected;
+    readonly revision: number;
+  }
+  | {
+    readonly ok: false;
+    readonly conflict: "id";
+    readonly source: string;
+    readonly id: string;
+    readonly position: number;
+  };
 
 /** Why the log could not do it. Only `locked`, `full` and `closed` may be worth a retry. */
 export type FaultKind =
