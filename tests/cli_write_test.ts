@@ -87,6 +87,16 @@ Deno.test("send takes its data from standard input or a file, and prints the fac
   assert.equal((await stage.type("send", "things.counter.raise", "a", "@none.json")).code, 3);
 });
 
+Deno.test("the client of a running server tells new from known while others append", async () => {
+  const receipt = (id: string, position: number) => ({ id, source: "/t", stream: "a/b", revision: 0, position, leaf: "" });
+  const receipts = [receipt("x", 3), receipt("y", 7), receipt("z", 8), receipt("y", 7)];
+  const answer = { accepted: 2, duplicates: 2, size: 20, receipts };
+  const remote = remoteOver(() => Promise.resolve(Response.json(answer, { status: 201 })), () => {});
+  const sent = ["x", "y", "z", "y"].map((id) => ({ id, source: "/t", type: "things.thing.seen", data: {} }));
+  const taken = await remote.ingest(sent, ADMIN.principal);
+  assert.deepEqual(taken.ok && taken.receipts.map(({ duplicate }) => duplicate), [true, false, false, true]);
+});
+
 Deno.test("the client of a running server tells its status, its views and what became of events", async () => {
   const stage = givenStage();
   const { server, remote } = elsewhere(stage);

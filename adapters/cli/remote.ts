@@ -164,15 +164,7 @@ const ingestedOf = async (answer: Response, events: readonly Incoming[]): Promis
       size: number;
       receipts: readonly Omit<Receipt, "duplicate">[];
     };
-    // The route tells how many were known, not which: a receipt from before this request began lies below its first new position.
-    const first = size - accepted;
-    return {
-      ok: true,
-      accepted,
-      duplicates,
-      size,
-      receipts: receipts.map((receipt) => ({ ...receipt, duplicate: accepted === 0 || receipt.position < first })),
-    };
+    return { ok: true, accepted, duplicates, size, receipts: marked(receipts, accepted) };
   }
   const problem = await problemOf(answer);
   const code = codeOf(problem);
@@ -186,6 +178,16 @@ const ingestedOf = async (answer: Response, events: readonly Incoming[]): Promis
     ...problem,
     detail: `${problem.detail ?? code} (${events.length} events from ${events[0]?.source})`,
   });
+};
+
+/**
+ * The route tells how many were known, not which. What a request adds comes behind everything it can repeat, so the new ones
+ * are the first at each of its highest positions. `size` says nothing of it: others append meanwhile.
+ */
+const marked = (receipts: readonly Omit<Receipt, "duplicate">[], accepted: number): readonly Receipt[] => {
+  const positions = [...new Set(receipts.map(({ position }) => position))].sort((a, b) => b - a);
+  const fresh = new Set(positions.slice(0, accepted));
+  return receipts.map((receipt) => ({ ...receipt, duplicate: !fresh.delete(receipt.position) }));
 };
 
 const UNAVAILABLE: Readonly<Record<string, Extract<Outcome, { is: "unavailable" }>["reason"]>> = {
