@@ -4,6 +4,7 @@
  * shape is written.
  */
 import { z } from "zod";
+import { metaOf, type Path, placeOf, type Siblings, walkSchema } from "./schema_walk.ts";
 
 export interface PersonalMark {
   /**
@@ -65,111 +66,44 @@ export const SEALED_TEXT = "[sealed]";
 export const ERASED_TEXT = "[erased]";
 
 /**
- * The marks of a schema, wherever they sit: in objects, arrays, records, tuples, unions, intersections, and under
- * optional, nullable, default and the other wrappers. A union gives the marks of all its options.
+ * The marks of a schema, wherever they sit (`schema_walk.ts`).
  *
  * Walks the schema, so callers keep the answer. Throws `TypeError` for a schema that cannot be sealed field by field: a
  * mark on something that is no text, that names a sibling the object has not, or within a recursive part.
  */
 export const marksOf = (schema: z.core.$ZodType): Marks => {
-  const found = new Walk();
-  found.walk(schema, [], undefined);
+  const found = new Found();
+  walkSchema(schema, {
+    what: "personal fields",
+    is: "personal",
+    note: (each, path, around) => found.note(each, path, around),
+  });
   return { personal: found.personal, pseudonyms: found.pseudonyms };
 };
 
-type Path = readonly string[];
-/** Fields of the nearest enclosing object. */
-type Siblings = ReadonlySet<string> | undefined;
-
-class Walk {
+class Found {
   readonly personal: { path: Path; subject: string }[] = [];
   readonly pseudonyms: { path: Path; of: string }[] = [];
   private readonly seen = new Set<string>();
-  private readonly above = new Map<z.core.$ZodType, { again: boolean }>();
 
-  walk(schema: z.core.$ZodType, path: Path, around: Siblings): void {
-    const cycle = this.above.get(schema);
-    if (cycle) {
-      cycle.again = true;
-      return;
-    }
-    const here = { again: false };
-    this.above.set(schema, here);
-    const before = this.seen.size;
-    this.note(schema, path, around);
-    this.within(schema as z.core.$ZodTypes, path, around);
-    this.above.delete(schema);
-    if (here.again && this.seen.size > before) {
-      throw new TypeError(`${place(path)}: personal fields within a recursive schema cannot be listed`);
-    }
-  }
-
-  private note(schema: z.core.$ZodType, path: Path, around: Siblings): void {
-    const meta = z.globalRegistry.get(schema) as { personal?: PersonalMark; pseudonym?: PseudonymMark } | undefined;
-    if (!meta?.personal && !meta?.pseudonym) return;
-    if (!isText(schema as z.core.$ZodTypes)) {
-      throw new TypeError(`${place(path)}: only a text can be personal or a pseudonym`);
-    }
+  note(schema: z.core.$ZodTypes, path: Path, around: Siblings): boolean {
+    const meta = metaOf(schema) as { personal?: PersonalMark; pseudonym?: PseudonymMark };
+    if (!meta.personal && !meta.pseudonym) return false;
+    if (!isText(schema)) throw new TypeError(`${placeOf(path)}: only a text can be personal or a pseudonym`);
     const sibling = meta.personal?.subject ?? meta.pseudonym!.of;
-    if (around && !around.has(sibling)) throw new TypeError(`${place(path)}: there is no field "${sibling}" beside it`);
+    if (around && !around.has(sibling)) {
+      throw new TypeError(`${placeOf(path)}: there is no field "${sibling}" beside it`);
+    }
+    const before = this.seen.size;
     if (meta.personal && this.first("personal", path)) this.personal.push({ path, subject: meta.personal.subject });
     if (meta.pseudonym && this.first("pseudonym", path)) this.pseudonyms.push({ path, of: meta.pseudonym.of });
+    return this.seen.size > before;
   }
 
   // Two options of a union, or a wrapper and what it wraps, may carry the same mark.
   private first(kind: string, path: Path): boolean {
     const key = JSON.stringify([kind, ...path]);
     return !this.seen.has(key) && !!this.seen.add(key);
-  }
-
-  // Which keys are extra is known only where the rest of the shape is, so such a mark would hit the other fields too.
-  private nothingIn(catchall: z.core.$ZodType, path: Path, around: Siblings): void {
-    const before = this.seen.size;
-    this.walk(catchall, [...path, "*"], around);
-    if (this.seen.size > before) {
-      throw new TypeError(`${place(path)}: fields without a name cannot be personal; use a record`);
-    }
-  }
-
-  private within(schema: z.core.$ZodTypes, path: Path, around: Siblings): void {
-    const def = schema._zod.def;
-    switch (def.type) {
-      case "object": {
-        const fields = new Set(Object.keys(def.shape));
-        for (const [key, member] of Object.entries(def.shape)) {
-          if (key === "*") throw new TypeError(`${place(path)}: a field cannot be named "*"`);
-          this.walk(member, [...path, key], fields);
-        }
-        if (def.catchall) this.nothingIn(def.catchall, path, fields);
-        return;
-      }
-      case "array":
-        return this.walk(def.element, [...path, "*"], around);
-      case "record":
-        return this.walk(def.valueType, [...path, "*"], around);
-      case "tuple":
-        def.items.forEach((item, i) => this.walk(item, [...path, String(i)], around));
-        if (def.rest) this.walk(def.rest, [...path, "*"], around);
-        return;
-      case "union":
-        return def.options.forEach((option) => this.walk(option, path, around));
-      case "intersection":
-        this.walk(def.left, path, around);
-        return this.walk(def.right, path, around);
-      case "pipe":
-        this.walk(def.in, path, around);
-        return this.walk(def.out, path, around);
-      case "lazy":
-        return this.walk(def.getter(), path, around);
-      case "optional":
-      case "nullable":
-      case "nonoptional":
-      case "default":
-      case "prefault":
-      case "catch":
-      case "readonly":
-        return this.walk(def.innerType, path, around);
-    }
   }
 }
 
@@ -178,5 +112,3 @@ const isText = (schema: z.core.$ZodTypes): boolean => {
   if (def.type === "string") return true;
   return "innerType" in def && isText(def.innerType as z.core.$ZodTypes);
 };
-
-const place = (path: Path): string => path.length === 0 ? "the schema" : `/${path.join("/")}`;
