@@ -88,7 +88,14 @@ Deno.test("send takes its data from standard input or a file, and prints the fac
 });
 
 Deno.test("the client of a running server tells new from known while others append", async () => {
-  const receipt = (id: string, position: number) => ({ id, source: "/t", stream: "a/b", revision: 0, position, leaf: "" });
+  const receipt = (id: string, position: number) => ({
+    id,
+    source: "/t",
+    stream: "a/b",
+    revision: 0,
+    position,
+    leaf: "",
+  });
   const receipts = [receipt("x", 3), receipt("y", 7), receipt("z", 8), receipt("y", 7)];
   const answer = { accepted: 2, duplicates: 2, size: 20, receipts };
   const remote = remoteOver(() => Promise.resolve(Response.json(answer, { status: 201 })), () => {});
