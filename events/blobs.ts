@@ -39,6 +39,9 @@ export interface StoredBlob extends BlobRef {
 // Base64 of 32 bytes; the last letter holds four bits, the two left over are zero.
 const SHA256 = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 
+/** Whether a text can be the name of a blob: the SHA-256 of something, base64. */
+export const isBlobName = (text: string): boolean => SHA256.test(text);
+
 /** A field that names a blob. What it names must be in the log before the event that does. */
 export const blob = (): z.ZodType<BlobRef> =>
   z.strictObject({

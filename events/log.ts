@@ -5,6 +5,7 @@
  * microseconds; so a fold over history is a plain loop. Long reads are cut into batches, between which the caller
  * yields to others. Only `append` and `follow` wait.
  */
+import type { BlobRef, StoredBlob } from "./blobs.ts";
 import type { Attributes, Event, Json, StreamId } from "./event.ts";
 
 /** Bounds of the log; each has a test that reaches it. */
@@ -153,6 +154,16 @@ export interface EventLog {
   entry(position: number): Uint8Array | undefined;
   /** Position of the first event recorded at or after this RFC 3339 time; `size` when there is none. */
   positionAt(time: string): number;
+  /**
+   * Stores bytes beside the events (`blobs.ts`), durable when it resolves; the answer is how an event may name them. The same
+   * bytes again cost their hash and a look-up. A put that is cut off leaves no blob, and may be repeated. Throws `LogFault`:
+   * `too_large` over `BLOB_LIMITS.blob_bytes_max`, `overloaded`, and as `append` does.
+   *
+   * The bytes must not be changed until it resolves.
+   */
+  putBlob(bytes: Uint8Array): Promise<BlobRef>;
+  /** The blob with this SHA-256 (base64), if it is there as a whole; costs a look-up, and its bytes are read when asked for. */
+  blob(sha256: string): StoredBlob | undefined;
   /** Newest signed checkpoint, if there is one; with `atLeast` it waits until one covers that size. */
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
   /** Resolves after what was accepted is durable and everything opened is closed. */

@@ -6,11 +6,13 @@
  * What is derived (tree, index) follows behind, see `behind.ts`.
  */
 import { type Clock, pause } from "../../actors/kernel/world.ts";
+import type { BlobRef } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Append, type Appended, type Checkpoint, type EventLog, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
 import { Behind, type Followed, type Signer } from "./behind.ts";
+import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type Ground, Group, type Placed, type Riding, type Waiting, type Written } from "./group.ts";
@@ -45,6 +47,8 @@ export interface LogBounds {
   readonly tail_events_max: number;
   /** Memory for the filters that say "never seen". */
   readonly filter_bytes_max: number;
+  /** Bytes of blobs on their way at the same time; more are refused as `overloaded`. */
+  readonly blobs_bytes_max: number;
 }
 export const LOG_BOUNDS: LogBounds = {
   queue_events_max: 100_000,
@@ -52,6 +56,7 @@ export const LOG_BOUNDS: LogBounds = {
   checkpoint_ms: 500,
   tail_events_max: 65_536,
   filter_bytes_max: 64 * 1024 * 1024,
+  blobs_bytes_max: 256 * 1024 * 1024,
 };
 
 /** How long closing waits for what follows the commits; nothing is lost when it does not. */
@@ -78,11 +83,19 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private refused = false;
   private readonly news = new News();
   private readonly fingerprints = new Map<StreamId, number>();
+  private readonly blobs: BlobWriter;
   private behind!: Behind;
 
   private constructor(protected override readonly store: Store, protected override readonly options: LogOptions) {
     super(store, options);
     this.bounds = { ...LOG_BOUNDS, ...options.bounds };
+    this.blobs = new BlobWriter(store, {
+      clock: options.clock,
+      bytesMax: this.bounds.blobs_bytes_max,
+      check: () => {
+        if (this.fenced) throw this.fenced;
+      },
+    });
   }
 
   /**
@@ -162,6 +175,11 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     } catch (fault) {
       return Promise.reject(fault);
     }
+  }
+
+  putBlob(bytes: Uint8Array): Promise<BlobRef> {
+    if (this.stopping) return Promise.reject(new LogFault("closed", "the log is closed"));
+    return this.fenced ? Promise.reject(this.fenced) : this.blobs.put(bytes);
   }
 
   private async pump(): Promise<void> {
@@ -307,6 +325,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     this.stopping = true;
     this.news.tell();
     await this.pumping;
+    await this.blobs.ended();
     if (!this.fenced) {
       const enough = new AbortController();
       const behind = this.behind.catchUp(() => this.closing || this.fenced !== undefined).finally(() => enough.abort());

@@ -3,10 +3,12 @@
  * read, so a process that may not write uses it as it is, and the log itself builds on it.
  */
 import { LRUCache } from "lru-cache";
+import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import { correlationOf, type Event, type FactType, type Json, type StreamId } from "../../events/event.ts";
 import { LogFault, type Range } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
+import { readBlob } from "./blobs.ts";
 import { Block, blockHash, LINK_ZERO } from "./block.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
 import { decodeManifest, Generation, LogIndex, MANIFEST_KEY, type Stretch } from "./index/index.ts";
@@ -258,6 +260,10 @@ export class LogReader {
       Date.parse(this.stored(middle)!.recordedat) < wanted ? low = middle + 1 : high = middle;
     }
     return low;
+  }
+
+  blob(sha256: string): StoredBlob | undefined {
+    return readBlob(this.store, sha256);
   }
 
   read(range: Range): Iterable<readonly Event[]> {

@@ -2,6 +2,8 @@
  * The log as simply as it can be said: arrays and maps. It is the reference that the contract suite holds every other log
  * against, and the model in property tests. It keeps every promise but durability, bounds and the signed tree.
  */
+import { createHash } from "node:crypto";
+import { BLOB_LIMITS, type BlobRef, type StoredBlob } from "../../events/blobs.ts";
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
@@ -17,6 +19,7 @@ export class MemoryLog implements EventLog {
   private readonly entries: Event[] = [];
   private readonly streams = new Map<StreamId, number[]>();
   private readonly ids = new Map<string, number>();
+  private readonly blobs = new Map<string, Uint8Array>();
   private readonly waiting = new Set<() => void>();
   private latest = 0;
   private closed = false;
@@ -156,6 +159,35 @@ export class MemoryLog implements EventLog {
   positionAt(time: string): number {
     const found = this.entries.findIndex((event) => Date.parse(event.recordedat) >= Date.parse(time));
     return found < 0 ? this.size : found;
+  }
+
+  // Asynchronous as the port is, though nothing here waits.
+  // deno-lint-ignore require-await
+  async putBlob(bytes: Uint8Array): Promise<BlobRef> {
+    if (this.closed) throw new LogFault("closed", "the log is closed");
+    const { blob_bytes_max } = BLOB_LIMITS;
+    if (bytes.length > blob_bytes_max) {
+      throw new LogFault("too_large", `a blob has at most ${blob_bytes_max} bytes, this one ${bytes.length}`);
+    }
+    const sha256 = createHash("sha256").update(bytes).digest("base64");
+    this.blobs.set(sha256, bytes.slice());
+    return { sha256, bytes: bytes.length };
+  }
+
+  blob(sha256: string): StoredBlob | undefined {
+    const bytes = this.blobs.get(sha256);
+    if (!bytes) return undefined;
+    const { chunk_bytes } = BLOB_LIMITS;
+    return {
+      sha256,
+      bytes: bytes.length,
+      read: () => bytes.slice(),
+      chunks: () =>
+        Array.from(
+          { length: Math.ceil(bytes.length / chunk_bytes) },
+          (_, n) => bytes.slice(n * chunk_bytes, (n + 1) * chunk_bytes),
+        ),
+    };
   }
 
   checkpoint(): Promise<Checkpoint | undefined> {

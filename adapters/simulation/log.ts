@@ -2,6 +2,7 @@
  * Wraps a log with misfortune, for what is above it: one process's handle on a log that survives the process. Reads
  * are those of the log within; appends are slow, fail, or land without anybody being told.
  */
+import type { BlobRef, StoredBlob } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import type { Append, Appended, Checkpoint, EventLog, Range } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
@@ -71,6 +72,14 @@ export class FaultyLog implements EventLog {
 
   positionAt(time: string): number {
     return this.alive.positionAt(time);
+  }
+
+  putBlob(bytes: Uint8Array): Promise<BlobRef> {
+    return this.dead ? NEVER : this.alive.putBlob(bytes);
+  }
+
+  blob(sha256: string): StoredBlob | undefined {
+    return this.alive.blob(sha256);
   }
 
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined> {

@@ -1,7 +1,10 @@
 /** What every log promises, said once. `log_test.ts` holds each implementation against it. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { MemoryLog } from "../../adapters/memory/log.ts";
+import { BLOB_LIMITS } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type EventLog, LIMITS, LogFault, type NewEvent } from "../../events/log.ts";
 
@@ -322,6 +325,72 @@ export const logContract = (name: string, start: Start): void => {
       until = page.at(-1)!.position;
     }
     assert.deepEqual(backward, expected.toReversed());
+  });
+
+  test("a blob is there from when its put resolves, by the SHA-256 of its bytes, and survives", async (subject) => {
+    let { log } = subject;
+    const { chunk_bytes, commit_chunks_max } = BLOB_LIMITS;
+    const lengths = [0, 1, chunk_bytes - 1, chunk_bytes, chunk_bytes + 1, chunk_bytes * commit_chunks_max * 2 + 7];
+    const blobs = lengths.map((length, i) => Uint8Array.from({ length }, (_, at) => at * 7 + i));
+    const refs = await Promise.all(blobs.map((bytes) => log.putBlob(bytes)));
+    const look = () => {
+      for (const [i, ref] of refs.entries()) {
+        assert.deepEqual(ref, { sha256: createHash("sha256").update(blobs[i]!).digest("base64"), bytes: lengths[i] });
+        const found = log.blob(ref.sha256)!;
+        assert.deepEqual([found.sha256, found.bytes], [ref.sha256, ref.bytes]);
+        assert.ok(Buffer.from(found.read()).equals(blobs[i]!));
+        const chunks = [...found.chunks()];
+        assert.deepEqual(chunks.map(({ length }) => length).filter((length) => length > chunk_bytes), []);
+        assert.ok(Buffer.concat(chunks).equals(blobs[i]!));
+      }
+    };
+    look();
+    // What was put stays as it was, whatever becomes of the bytes handed in.
+    const kept = blobs[1]![0]!;
+    blobs[1]![0] = kept + 1;
+    assert.equal(log.blob(refs[1]!.sha256)!.read()[0], kept);
+    blobs[1]![0] = kept;
+    if (subject.reopen) log = await subject.reopen();
+    look();
+    assert.equal(log.size, 0);
+  });
+
+  test("the same bytes again are the same blob, also side by side, and what was never put is not there", async ({ log }) => {
+    const bytes = new Uint8Array(500_000).fill(1);
+    const [first, beside] = await Promise.all([log.putBlob(bytes), log.putBlob(bytes.slice())]);
+    assert.deepEqual(first, beside);
+    assert.deepEqual(await log.putBlob(bytes), first);
+    assert.equal(log.blob(createHash("sha256").update("never").digest("base64")), undefined);
+    for (const name of ["", "no hash", first.sha256.slice(1), "a".repeat(44), "A".repeat(43) + "="]) {
+      assert.equal(log.blob(name), undefined, name);
+    }
+  });
+
+  test("events go on while a blob is put", async ({ log }) => {
+    let done = false;
+    const put = log.putBlob(new Uint8Array(BLOB_LIMITS.chunk_bytes * 40).fill(2)).finally(() => done = true);
+    let appends = 0;
+    for (; !done && appends < 1_000; appends++) await appended(log, event(appends));
+    assert.equal(log.blob((await put).sha256)!.bytes, BLOB_LIMITS.chunk_bytes * 40);
+    assert.equal(log.size, appends);
+  });
+
+  test("a blob has at most 64 MiB", async ({ log }) => {
+    const bytes = new Uint8Array(BLOB_LIMITS.blob_bytes_max);
+    bytes[12_345_678] = 1;
+    const ref = await log.putBlob(bytes);
+    let length = 0;
+    for (const chunk of log.blob(ref.sha256)!.chunks()) length += chunk.length;
+    assert.equal(length, BLOB_LIMITS.blob_bytes_max);
+    await assert.rejects(log.putBlob(new Uint8Array(BLOB_LIMITS.blob_bytes_max + 1)), fault("too_large"));
+  });
+
+  test("a closed log takes no blobs; closing waits for those on their way", async (subject) => {
+    const put = subject.log.putBlob(new Uint8Array(1_000_000).fill(3));
+    const closed = subject.log.close();
+    await assert.rejects(subject.log.putBlob(new Uint8Array(1)), fault("closed"));
+    const [{ sha256 }] = await Promise.all([put, closed]);
+    if (subject.reopen) assert.equal((await subject.reopen()).blob(sha256)!.read().length, 1_000_000);
   });
 
   test("does what the model does, over any run of appends and reads", async ({ log, reopen, clock }) => {
