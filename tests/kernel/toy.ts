@@ -120,7 +120,7 @@ export const outside = (type: ToyFact["type"], data: unknown, id: string, stream
   type,
   time: "2026-01-01T00:00:00Z",
   stream,
-  version: 1,
+  version: toyCatalogue.spec(type)?.version ?? 1,
   authtype: "token",
   authid: "t_1",
   data,

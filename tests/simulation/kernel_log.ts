@@ -13,12 +13,16 @@ import { Timers } from "../../actors/kernel/timers.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import type { Actor, Effect, ProcessManager } from "../../actors/types.ts";
 import type { Event, StreamId } from "../../events/event.ts";
+import type { EventLog, NewEvent } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryViews } from "../../adapters/memory/views.ts";
-import { SimulatedClock } from "../../adapters/simulation/clock.ts";
+import { inlineBackground } from "../../adapters/kv/background.ts";
+import { KvLog } from "../../adapters/kv/log.ts";
+import { type ClockShare, SimulatedClock } from "../../adapters/simulation/clock.ts";
 import { FAULTS, Faults } from "../../adapters/simulation/faults.ts";
 import { FaultyLog } from "../../adapters/simulation/log.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
+import { SimulatedDisk, SimulatedStore } from "../../adapters/simulation/store.ts";
 import { systemHash } from "../../adapters/system/world.ts";
 import type { Views } from "../../projections/views.ts";
 import { hastyLog, type Plant, plantedLog, plantedViews } from "./plants.ts";
@@ -67,9 +71,18 @@ interface Told {
 
 const ENTITIES = 5;
 
+/** What the kernel stands on: the reference log behind a faulty handle, or the real one over a disk that fails. */
+export type Ground = "memory" | "kv";
+
 /** Runs `rounds` commands under the seed and checks the guarantees; throws what does not hold. */
-export const simulate = async (seed: number, rounds: number, plant?: Plant): Promise<Report> => {
-  const world = new SimulatedWorld(seed, plant);
+export const simulate = async (
+  seed: number,
+  rounds: number,
+  plant?: Plant,
+  ground: Ground = "memory",
+): Promise<Report> => {
+  const world = new SimulatedWorld(seed, plant, ground);
+  await world.begin();
   const told: Told[] = [];
   const clients = Array.from({ length: 4 }, (_, client) => world.client(client, Math.ceil(rounds / 4), told));
   const chaos = world.chaos();
@@ -94,25 +107,35 @@ export const simulate = async (seed: number, rounds: number, plant?: Plant): Pro
 class SimulatedWorld {
   readonly random;
   readonly clock: SimulatedClock;
-  readonly log: MemoryLog;
+  /** Survives every process, each in its own way. */
+  readonly memory: MemoryLog;
+  readonly disk = new SimulatedDisk();
   readonly faults: Faults;
   readonly rung = new Set<number>();
   views = new MemoryViews();
   processes = 0;
   kills = 0;
   jumps = 0;
-  process: Process;
+  process!: Process;
   private lost = 0;
   private calmed = false;
 
-  constructor(readonly seed: number, readonly plant: Plant | undefined) {
+  constructor(readonly seed: number, readonly plant: Plant | undefined, readonly ground: Ground) {
     this.random = seededRandom(seed);
     this.clock = new SimulatedClock(this.random.split());
-    this.log = new MemoryLog(this.clock);
+    this.memory = new MemoryLog(this.clock);
     const level = this.random.pick([0, 0.01, 0.03, 0.1]);
     const chances = FAULTS.map((fault) => [fault, this.random.strikes(0.7) ? level * 2 * this.random.next() : 0]);
     this.faults = new Faults(this.random.split(), Object.fromEntries(chances));
-    this.process = new Process(this);
+  }
+
+  /** The log as it is now. */
+  get log(): EventLog {
+    return this.ground === "memory" ? this.memory : this.process.log;
+  }
+
+  async begin(): Promise<void> {
+    this.process = await this.clock.until(Process.open(this));
   }
 
   get racesLost(): number {
@@ -131,7 +154,7 @@ class SimulatedWorld {
     const down = this.random.strikes(0.2) ? this.random.next() * 60_000 : this.random.next() * 500;
     this.clock.schedule(down, () => {
       if (this.random.strikes(0.05)) this.views = new MemoryViews();
-      this.process = new Process(this);
+      void Process.open(this).then((process) => this.process = process);
     });
   };
 
@@ -158,12 +181,23 @@ class SimulatedWorld {
       const id = String(random.between(0, ENTITIES));
       const stream: StreamId = `toys/${id}`;
       if (random.strikes(0.1)) {
-        await this.log.append({ events: [outside("toys.count.added", { by: 1 }, `o${client}-${step}`, stream)] });
+        await this.write(outside("toys.count.added", { by: 1 }, `o${client}-${step}`, stream));
       }
       const [type, data] = this.wish(random, `${client}-${step}`);
       const ask: Ask = { type, id, data, by: { authtype: "user", authid: `u_${client}` }, command: `c${step}` };
       told.push({ client, ask, stream, outcome: await this.insist(ask, random) });
       if (random.strikes(0.5)) await pause(this.clock, random.next() * 300);
+    }
+  }
+
+  /** As another program would: the same again until it is answered. */
+  private async write(event: NewEvent): Promise<void> {
+    for (;;) {
+      const { process } = this;
+      const log = this.ground === "memory" ? this.memory : process.dead ? undefined : process.log;
+      const answer = log?.append({ events: [event] }).then((appended) => appended.ok, () => false);
+      if (await Promise.race([answer ?? false, process.death])) return;
+      await pause(this.clock, 100);
     }
   }
 
@@ -215,21 +249,29 @@ class Process {
   readonly timers: Timers;
   readonly manager: Manager;
   private readonly tell: (value: undefined) => void;
-  private readonly share;
-  private readonly log: FaultyLog;
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
   private readonly recorder: FactRecorder;
 
-  constructor(world: SimulatedWorld) {
+  /** Starts a process; one that dies or is refused the disk while it opens its log starts again. */
+  static async open(world: SimulatedWorld): Promise<Process> {
+    for (;;) {
+      const share = world.clock.share();
+      const handle = world.ground === "memory" ? faultyHandle(world, share) : await diskHandle(world, share);
+      if (handle) return new Process(world, share, handle);
+      share.end();
+      await pause(world.clock, 100);
+    }
+  }
+
+  private constructor(world: SimulatedWorld, private readonly share: ClockShare, private readonly handle: Handle) {
     world.processes++;
     ({ promise: this.death, resolve: this.tell } = Promise.withResolvers<undefined>());
-    this.share = world.clock.share();
     const { clock } = this.share;
     const random = world.random.split();
-    const { faults, died, plant } = world;
-    this.log = new FaultyLog(plantedLog(world.log, plant), { clock, faults, died });
-    const log = hastyLog(this.log, plant);
+    const { plant } = world;
+    handle.died = world.died;
+    const log = hastyLog(handle.log, plant);
     const views = plantedViews(this.mortal(world.views), plant);
     const recorder = this.recorder = new FactRecorder({ clock, random, log });
     const deadLetters = new DeadLetters({ clock, random, recorder });
@@ -257,10 +299,14 @@ class Process {
     this.running = root.run(this.stopping.signal);
   }
 
+  get log(): EventLog {
+    return this.handle.log;
+  }
+
   kill(): void {
     this.dead = true;
     this.share.end();
-    this.log.crash();
+    this.handle.crash();
     this.tell(undefined);
   }
 
@@ -268,6 +314,7 @@ class Process {
     this.stopping.abort();
     await this.running;
     assert.equal(await this.recorder.end([], 10_000), 0);
+    await this.handle.log.close();
   }
 
   /** What a dead process touches is not there any more. */
@@ -281,6 +328,45 @@ class Process {
     });
   }
 }
+
+/** One process's way to the log. */
+interface Handle {
+  readonly log: EventLog;
+  crash(): void;
+  /** What a fault that kills the process does. */
+  died: () => void;
+}
+
+const faultyHandle = ({ memory, faults, plant }: SimulatedWorld, { clock }: ClockShare): Handle => {
+  const log = new FaultyLog(plantedLog(memory, plant), { clock, faults, died: () => handle.died() });
+  const handle: Handle = { log, crash: () => log.crash(), died: () => {} };
+  return handle;
+};
+
+/** The real log over the simulated disk, its segments so small that there are many; undefined when it did not open. */
+const diskHandle = async (
+  { disk, random, faults, plant }: SimulatedWorld,
+  { clock }: ClockShare,
+): Promise<Handle | undefined> => {
+  const gone = Promise.withResolvers<undefined>();
+  const store: SimulatedStore = new SimulatedStore(disk, {
+    clock,
+    random: random.split(),
+    faults,
+    died: () => handle.died(),
+  });
+  const handle = { crash: () => store.crash(), died: () => (store.crash(), gone.resolve(undefined)) };
+  const opening = KvLog.open(store, {
+    catalogue: toyCatalogue,
+    clock,
+    background: inlineBackground(store, clock),
+    segmentEvents: 64,
+    bounds: { tail_events_max: 512, checkpoint_ms: 100 },
+    signer: { origin: "sim", sign: (size, root) => `sim\n${size}\n${root}\n` },
+  });
+  const log = await Promise.race([opening.catch(() => undefined), gone.promise]);
+  return log && Object.assign(handle, { log: plantedLog(log, plant) });
+};
 
 const check = (world: SimulatedWorld, told: readonly Told[]): void => {
   const events = world.stored();

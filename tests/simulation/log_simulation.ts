@@ -4,6 +4,8 @@
  * every life that follows.
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { SimulatedClock } from "../../adapters/simulation/clock.ts";
 import { type Chances, Faults } from "../../adapters/simulation/faults.ts";
 import { type SeededRandom, seededRandom } from "../../adapters/simulation/random.ts";
@@ -13,6 +15,7 @@ import { KvLog } from "../../adapters/kv/log.ts";
 import { Tree } from "../../adapters/kv/tree.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
+import { BLOB_LIMITS } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Append, LogFault, type Receipt } from "../../events/log.ts";
 
@@ -26,6 +29,7 @@ export interface LogRun {
   readonly repeated: number;
   readonly segments: number;
   readonly checkpoints: number;
+  readonly blobs: number;
   readonly faults: Readonly<Record<string, number>>;
 }
 
@@ -36,6 +40,8 @@ interface Memory {
   readonly unanswered: Map<string, Append>;
   repeated: number;
   checkpoints: number;
+  /** Every blob that was ever begun, by its number, and its SHA-256 once its put was acknowledged. */
+  readonly blobs: Map<number, string | undefined>;
   /** Root by size, as ever signed. */
   readonly roots: Map<number, string>;
 }
@@ -54,6 +60,7 @@ export const runLog = async (
     unanswered: new Map(),
     repeated: 0,
     checkpoints: 0,
+    blobs: new Map(),
     roots: new Map(),
   };
   let segments = 0;
@@ -76,6 +83,7 @@ export const runLog = async (
     repeated: memory.repeated,
     segments,
     checkpoints: memory.checkpoints,
+    blobs: [...memory.blobs.values()].filter((sha256) => sha256 !== undefined).length,
     faults: { ...faults.reached },
   };
 };
@@ -139,6 +147,7 @@ async function live(given: Life): Promise<number> {
   const stop = new AbortController();
   const followed = follow(log, stop.signal);
   const writers = [0, 1, 2, 3].map((w) => write(log, w, given, random.split(), share.clock));
+  writers.push(putBlobs(log, given, random.split(), share.clock));
   await settled(clock, Promise.all(writers), () => died);
   if (died) return log.index.manifest.segments.length;
   await clock.advance(100);
@@ -188,6 +197,34 @@ async function write(
       }
     }
     if (random.strikes(0.3)) await new Promise<void>((resolve) => clock.schedule(random.next() * 20, resolve));
+  }
+}
+
+const blobOf = (number: number): Uint8Array => {
+  const bytes = new Uint8Array((number * 7_919_717) % (BLOB_LIMITS.chunk_bytes * 8));
+  for (let at = 0; at < bytes.length; at += 1_000) bytes[at] = number + at;
+  return bytes;
+};
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64");
+
+/** Puts new blobs and, now and then, one that was begun before. */
+async function putBlobs(
+  log: KvLog,
+  { memory, life }: Life,
+  random: SeededRandom,
+  clock: Pick<Clock, "schedule">,
+): Promise<void> {
+  for (let i = 0; i < 5; i++) {
+    const begun = [...memory.blobs.keys()];
+    const again = begun.length > 0 && random.strikes(0.3);
+    const number = again ? begun[Math.floor(random.next() * begun.length)]! : life * 100 + i;
+    if (!again) memory.blobs.set(number, undefined);
+    try {
+      memory.blobs.set(number, (await log.putBlob(blobOf(number))).sha256);
+    } catch (fault) {
+      if (!(fault instanceof LogFault)) throw fault;
+    }
+    if (random.strikes(0.3)) await new Promise<void>((resolve) => clock.schedule(random.next() * 40, resolve));
   }
 }
 
@@ -295,6 +332,12 @@ function check(log: KvLog, memory: Memory): void {
       `acknowledged event ${id} is not at ${position}`,
     );
     assert.equal(log.find("sim", id)?.position, position, `the index does not find ${id}`);
+  }
+  for (const [number, acknowledged] of memory.blobs) {
+    const bytes = blobOf(number);
+    const found = log.blob(sha256(bytes));
+    assert.ok(found || acknowledged === undefined, `acknowledged blob ${number} is not there`);
+    if (found) assert.ok(Buffer.from(found.read()).equals(bytes), `blob ${number} is there by half`);
   }
   for (const stream of STREAMS) {
     assert.equal(log.head(stream), heads.get(stream) ?? -1);

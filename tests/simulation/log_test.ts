@@ -7,15 +7,20 @@ Deno.test("the log keeps its promises under any seed, through crashes and failin
   const reached: Record<string, number> = {};
   let segments = 0;
   let repeated = 0;
+  let blobs = 0;
   for (let seed = first; seed < first + 16; seed++) {
     const run = await runLog(seed);
     for (const [fault, times] of Object.entries(run.faults)) reached[fault] = (reached[fault] ?? 0) + times;
     segments = Math.max(segments, run.segments);
     repeated += run.repeated;
+    blobs += run.blobs;
   }
   // A fault that no seed reaches proves nothing.
   for (const fault of FAULTS) assert.ok((reached[fault] ?? 0) > 0, `no seed reached ${fault}`);
-  assert.ok(segments > 4 && repeated > 0, `${segments} segments, ${repeated} repeats`);
+  assert.ok(
+    segments > 4 && repeated > 0 && blobs > 100,
+    `${segments} segments, ${repeated} repeats, ${blobs} blobs`,
+  );
 });
 
 Deno.test("the same seed plays the same history", async () => {

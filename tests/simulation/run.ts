@@ -1,4 +1,4 @@
-/** `run.ts --seed N [--seeds N] [--rounds N]`: the kernel under one seed or many; exits 1 with the seed that failed. */
+/** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
 import { parseArgs } from "node:util";
 import { simulate } from "./kernel_log.ts";
 
@@ -7,6 +7,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     seeds: { type: "string", default: "1" },
     rounds: { type: "string", default: "500" },
+    ground: { type: "string", default: "kv" },
   },
 });
 
@@ -18,14 +19,15 @@ const whole = (name: keyof typeof values): number => {
 };
 const [first, seeds, rounds] = [whole("seed"), whole("seeds"), whole("rounds")];
 
+const ground = values.ground === "memory" ? "memory" : "kv";
 const reached: Record<string, number> = {};
 for (let seed = first; seed < first + seeds; seed++) {
   try {
-    const report = await simulate(seed, rounds);
+    const report = await simulate(seed, rounds, undefined, ground);
     for (const [fault, times] of Object.entries(report.reached)) reached[fault] = (reached[fault] ?? 0) + times;
     if (seeds === 1) console.log(JSON.stringify(report, null, 2));
   } catch (error) {
-    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds}`);
+    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds} --ground ${ground}`);
     console.error(error);
     Deno.exit(1);
   }
