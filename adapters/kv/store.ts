@@ -102,6 +102,26 @@ export class KvReader {
   }
 }
 
+/**
+ * Tries again while another connection has the database. "Locked" is said before anything was written; whatever else is said,
+ * the caller reads back what came of it.
+ */
+const whileLocked = async <T>(
+  { clock, random }: { clock: Clock; random: Random },
+  call: () => Promise<T>,
+): Promise<T> => {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      const fault = faultOf(error);
+      if (fault.kind !== "locked" || attempt >= LOCKED_RETRIES) throw fault;
+      const longest = Math.min(LOCKED_PAUSE_MS_MAX, 2 ** Math.min(attempt, 9));
+      await pause(clock, longest * (0.5 + random.next() / 2));
+    }
+  }
+};
+
 /** Past every number below a prefix: numbers start with 0x21. */
 const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x22]);
 
@@ -177,32 +197,27 @@ export class KvStore extends KvReader implements Store {
     super(path);
   }
 
-  /** Opens or creates the file. Throws `LogFault`: `locked`, `read_only`, `foreign`, `truncated`, `full` or `io`. */
-  static async open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
-    let kv: Kv | undefined;
-    try {
-      // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
-      if (await isNotEmpty(path)) openDatabase(path).close();
-      kv = await openKv(path);
-      return new KvStore(path, kv, world);
-    } catch (error) {
-      kv?.close();
-      throw faultOf(error);
-    }
+  /**
+   * Opens or creates the file. One that was closed cleanly goes back into WAL mode, for which whoever is reading it must have
+   * finished; that is waited for. Throws `LogFault`: `locked`, `read_only`, `foreign`, `truncated`, `full` or `io`.
+   */
+  static open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
+    return whileLocked(world, async () => {
+      let kv: Kv | undefined;
+      try {
+        // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
+        if (await isNotEmpty(path)) openDatabase(path).close();
+        kv = await openKv(path);
+        return new KvStore(path, kv, world);
+      } catch (error) {
+        kv?.close();
+        throw error;
+      }
+    });
   }
 
-  async commit(batch: Batch): Promise<boolean> {
-    for (let attempt = 0;; attempt++) {
-      try {
-        return await this.attempt(batch);
-      } catch (error) {
-        const fault = faultOf(error);
-        // "Locked" is said before anything was written; whatever else is said, the caller reads back what came of it.
-        if (fault.kind !== "locked" || attempt >= LOCKED_RETRIES) throw fault;
-        const longest = Math.min(LOCKED_PAUSE_MS_MAX, 2 ** Math.min(attempt, 9));
-        await pause(this.world.clock, longest * (0.5 + this.world.random.next() / 2));
-      }
-    }
+  commit(batch: Batch): Promise<boolean> {
+    return whileLocked(this.world, () => this.attempt(batch));
   }
 
   private async attempt({ absent, puts, deletes = [] }: Batch): Promise<boolean> {

@@ -99,6 +99,19 @@ Deno.test("a database that is locked for a while is tried again until it is free
     await log.close();
   }));
 
+Deno.test("a log that somebody is reading opens when they have finished", () =>
+  inFolder(async (dir) => {
+    await filled(`${dir}/log.db`, 3);
+    const reader = new DatabaseSync(`${dir}/log.db`, { readOnly: true });
+    reader.exec("begin");
+    reader.prepare("select count(*) from kv").get();
+    setTimeout(() => reader.exec("commit"), 200);
+    const log = await openAt(`${dir}/log.db`);
+    assert.equal(log.size, 3);
+    reader.close();
+    await log.close();
+  }));
+
 Deno.test("a database that stays locked fails the append as locked, appends nothing, and the next one goes through", () =>
   inFolder(async (dir) => {
     const hasty = { ...systemClock, schedule: (_: number, call: () => void) => systemClock.schedule(1, call) };
