@@ -75,6 +75,7 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     const known = await withKeys(data, ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }));
     return await verifyLog({
       path: `${data}/${FILES.log}`,
+      catalogue: events,
       key,
       folderKey: known?.key,
       against: [
@@ -96,7 +97,7 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     return await backupLog({
       log: `${data}/${FILES.log}`,
       destination,
-      verify: (path, options) => verifyLog({ path, ...options }),
+      verify: (path, options) => verifyLog({ path, catalogue: events, ...options }),
       created: new Date().toISOString(),
       checkpoint,
       ...(passphrase === undefined ? {} : {
@@ -124,7 +125,7 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
       source,
       data,
       name: FILES.log,
-      verify: (path, options) => verifyLog({ path, ...options }),
+      verify: (path, options) => verifyLog({ path, catalogue: events, ...options }),
       ...(passphrase === undefined ? {} : { passphrase }),
       async importKeys(folder, files) {
         for (const [name, bytes] of Object.entries(files)) {

@@ -41,7 +41,9 @@ export type FailureKind =
   /** The stored frontier of the tree, from which the next checkpoint would be made, is not that of the entries. */
   | "tree"
   /** The index gives other answers than the blocks. */
-  | "index";
+  | "index"
+  /** A blob that is damaged or not there as a whole, or one that an event names and that is not there. */
+  | "blob";
 
 export interface Failure {
   readonly position: number;

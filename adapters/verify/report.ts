@@ -1,4 +1,5 @@
 /** What a verification is asked and what it answers. */
+import type { Catalogue } from "../../events/catalogue.ts";
 import type { Against } from "./claims.ts";
 import type { Failure, Failures } from "./failures.ts";
 import type { MerkleTree } from "./tree.ts";
@@ -11,6 +12,8 @@ export interface VerifyOptions {
   /** Public key from the folder itself: signatures are checked, and authenticate nothing. */
   readonly folderKey?: string;
   readonly against?: readonly Against[];
+  /** Where events name blobs. Without it blobs are held against their hashes, and nobody is asked who names them. */
+  readonly catalogue?: Pick<Catalogue, "spec">;
   /** Called a few times a second. */
   readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
   readonly signal?: AbortSignal;
@@ -44,6 +47,8 @@ export interface LogReport {
   readonly blocks: number;
   /** Bytes of the entries, without their commas. */
   readonly entry_bytes: number;
+  /** Blobs that are there as a whole. */
+  readonly blobs: number;
 }
 
 /** A report of these failures; what is not known yet is nothing. */
@@ -62,6 +67,7 @@ export const reportOf = (
     streams: 0,
     blocks: 0,
     entry_bytes: 0,
+    blobs: 0,
     ...rest,
   };
 };

@@ -15,6 +15,8 @@ const PAGE_ROWS = 32;
 const named = (name: string): Buffer => Buffer.concat([Buffer.from([0x02]), Buffer.from(name), Buffer.from([0x00])]);
 /** Behind every key of this first part that goes on with a number. */
 const behind = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0x22])]);
+/** Likewise, with a text. */
+const behindTexts = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0x03])]);
 
 const numbered = (name: string, number: number): Buffer => {
   const part = Buffer.alloc(NUMBER_PART);
@@ -24,20 +26,32 @@ const numbered = (name: string, number: number): Buffer => {
   return Buffer.concat([named(name), part]);
 };
 
-/** What a log of format 1 has: single rows, and rows numbered from 0 on. In the order of their keys. */
+/** What a log of format 1 has: single rows, rows numbered from 0 on, and rows named by a text. In the order of their keys. */
 const KNOWN = [
-  ["checkpoint", false],
-  ["checkpoints", true],
-  ["format", false],
-  ["index", true],
-  ["log", true],
-  ["manifest", false],
-  ["tree", false],
+  ["blob", "named"],
+  ["checkpoint", "one"],
+  ["checkpoints", "numbered"],
+  ["format", "one"],
+  ["index", "numbered"],
+  ["log", "numbered"],
+  ["manifest", "one"],
+  ["tree", "one"],
 ] as const;
 
 export interface NumberedRow {
   /** `undefined`: the key has no such number. */
   readonly number: number | undefined;
+  readonly value: Uint8Array | string;
+}
+
+/** A row whose key goes on with a text and perhaps a number. */
+export interface NamedRow {
+  /** The whole key, in hexadecimal digits. */
+  readonly key: string;
+  readonly text: string | undefined;
+  readonly number: number | undefined;
+  /** Its key is none of these. */
+  readonly strange: boolean;
   readonly value: Uint8Array | string;
 }
 
@@ -55,9 +69,36 @@ export class Rows {
   }
 
   /** The value of a row; a text says why it is none. */
-  get(name: string, number?: number): Uint8Array | string | undefined {
-    const row = this.one.get(number === undefined ? named(name) : numbered(name, number));
+  get(name: string, part?: number | string): Uint8Array | string | undefined {
+    const key = part === undefined
+      ? named(name)
+      : typeof part === "number"
+      ? numbered(name, part)
+      : Buffer.concat([named(name), named(part)]);
+    const row = this.one.get(key);
     return row && valueOf(row);
+  }
+
+  /** Rows whose key goes on with a text, in the order of their keys, a few at a time. */
+  *named(name: string): Iterable<NamedRow> {
+    const prefix = named(name);
+    const end = behindTexts(prefix);
+    for (let after: Uint8Array = prefix;;) {
+      const page = this.page.all(after, end);
+      for (const row of page) {
+        const key = Buffer.from(row.k as Uint8Array);
+        // Names have no zero byte, so the first one ends the text.
+        const until = key.indexOf(0x00, prefix.length);
+        const text = key[prefix.length] === 0x02 && until > 0
+          ? key.toString("utf8", prefix.length + 1, until)
+          : undefined;
+        const number = until > 0 ? numberOf(key, until + 1) : undefined;
+        const strange = text === undefined || (number === undefined && key.length !== until + 1);
+        yield { key: key.toString("hex"), text, number, strange, value: valueOf(row) };
+      }
+      if (page.length < PAGE_ROWS) return;
+      after = page[page.length - 1]!.k as Uint8Array;
+    }
   }
 
   /** Rows in the order of their keys, a few at a time. */
@@ -88,13 +129,17 @@ export class Rows {
       for (const row of statement.all(...bounds)) if (found.length < most) found.push(String(row.k));
     };
     let from: Buffer | undefined;
-    for (const [name, many] of KNOWN) {
+    for (const [name, kind] of KNOWN) {
       const prefix = named(name);
       if (from === undefined) look("k < ?", prefix);
       else look("k >= ? and k < ?", from, prefix);
       // A single row is its prefix; the next possible key is one zero byte longer.
-      from = many ? behind(prefix) : Buffer.concat([prefix, Buffer.from([0])]);
-      if (many) look("k = ?", prefix);
+      from = kind === "one"
+        ? Buffer.concat([prefix, Buffer.from([0])])
+        : kind === "numbered"
+        ? behind(prefix)
+        : behindTexts(prefix);
+      if (kind !== "one") look("k = ?", prefix);
     }
     look("k >= ?", from!);
     return found;

@@ -1,6 +1,7 @@
 /** The one walk over a log that finds everything out; see `verify.ts`. */
 import type { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../events/event.ts";
+import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
 import { readEntries } from "./entries.ts";
@@ -27,6 +28,7 @@ export class Verification {
   private frontierAt = -1;
   private history!: History;
   private index!: IndexCheck;
+  private blobs!: BlobCheck;
   /** First position whose entry could not be read. */
   private lost = Infinity;
   /** Position behind the last block; where it is not known, the next block says. */
@@ -62,8 +64,12 @@ export class Verification {
     const total = this.total();
     this.history = new History(this.failures, total, this.options.namesMax);
     this.index = new IndexCheck(this.rows, this.failures, total);
+    this.blobs = new BlobCheck(this.rows, this.failures, this.options.catalogue);
     this.passSize(0);
-    if (!this.stop) await this.walk(total);
+    if (!this.stop) {
+      await this.readBlobs(total);
+      await this.walk(total);
+    }
     this.history.settle((visit) => this.again(visit));
     return this.judge(claims);
   }
@@ -91,6 +97,15 @@ export class Verification {
     }
     for (const key of this.rows.foreign(10)) {
       this.failures.add(0, "foreign", "the rows of a log and no others", `a row with key ${shown(key)}`);
+    }
+  }
+
+  private async readBlobs(total: number): Promise<void> {
+    try {
+      for (const _ of this.blobs.scan()) if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+    } catch (error) {
+      if (this.options.signal?.aborted) throw error;
+      this.failures.add(0, "unreadable", "pages that SQLite can read", shown((error as Error).message));
     }
   }
 
@@ -174,6 +189,7 @@ export class Verification {
       const stream = streams[i] || streamFingerprint(event.stream);
       const name = nameFingerprint(event.source, event.id);
       this.history.add(event, stream, name);
+      this.blobs.add(event);
       this.index.add(event, block.first, stream, name, leaves.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
     }
   }
@@ -218,7 +234,9 @@ export class Verification {
   }
 
   private judge(claims: Claims): LogReport {
-    const firstBad = Math.min(this.failures.list[0]?.position ?? Infinity, ...this.links.map(({ before }) => before));
+    // A blob's damage is not in the entry that names it.
+    const bad = this.failures.list.find(({ kind }) => kind !== "blob");
+    const firstBad = Math.min(bad?.position ?? Infinity, ...this.links.map(({ before }) => before));
     const walked = { size: this.tree.size, end: this.end, roots: this.roots, firstBad };
     const { cleared, anchored, authenticated } = judgeClaims(
       claims,
@@ -233,6 +251,7 @@ export class Verification {
       this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
     }
     this.judgeFrontier(claims, firstBad);
+    this.blobs.judge();
     this.index.judge(Math.min(this.lost, this.tree.size), this.end);
     return reportOf(this.failures, {
       size: this.tree.size,
@@ -242,6 +261,7 @@ export class Verification {
       streams: this.history.streams,
       blocks: this.blocks,
       entry_bytes: this.entryBytes,
+      blobs: this.blobs.count,
       ...(claims.newest ? { origin: claims.newest.origin, checkpoint: claims.newest.size } : {}),
     });
   }
