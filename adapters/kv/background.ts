@@ -87,46 +87,50 @@ export type FromWorker = { readonly from: "made"; readonly made: Made } | { read
 // A worker that is told to close and does not is ended.
 const CLOSE_MS_MAX = 5_000;
 
-/** In a worker of its own, which reads the same file through its own connection. */
+/** In a worker of its own, which reads the same file through its own connection; it begins with the first wish. */
 export const workerBackground = (path: string, clock: Clock): StartBackground => (start) => {
-  const worker = new Worker(new URL("./background_worker.ts", import.meta.url), {
-    type: "module",
-    name: "log background",
-  });
+  let worker: Worker | undefined;
   let over = false;
   let closed: (() => void) | undefined;
   const send = (message: ToWorker) => {
-    if (!over) worker.postMessage(message);
+    if (!over) (worker ??= begin()).postMessage(message);
   };
   const end = (cause?: string) => {
     if (over) return;
     over = true;
-    worker.terminate();
+    worker?.terminate();
     if (closed) closed();
     else if (cause !== undefined) start.died(cause);
   };
-  worker.onmessage = async ({ data }: MessageEvent<FromWorker>) => {
-    if (data.from === "closed") return end();
-    if (data.from === "died") return end(data.cause);
-    try {
-      await start.made(data.made);
-      send({ to: "taken" });
-    } catch (error) {
-      end(error instanceof Error ? error.message : String(error));
-    }
+  const begin = (): Worker => {
+    const begun = new Worker(new URL("./background_worker.ts", import.meta.url), {
+      type: "module",
+      name: "log background",
+    });
+    begun.onmessage = async ({ data }: MessageEvent<FromWorker>) => {
+      if (data.from === "closed") return end();
+      if (data.from === "died") return end(data.cause);
+      try {
+        await start.made(data.made);
+        send({ to: "taken" });
+      } catch (error) {
+        end(error instanceof Error ? error.message : String(error));
+      }
+    };
+    begun.onerror = (event) => {
+      event.preventDefault();
+      end(event.message);
+    };
+    const { frontier, manifest, filterBytesMax } = start;
+    begun.postMessage({ to: "start", path, frontier, manifest, filterBytesMax } satisfies ToWorker);
+    return begun;
   };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    end(event.message);
-  };
-  const { frontier, manifest, filterBytesMax } = start;
-  send({ to: "start", path, frontier, manifest, filterBytesMax });
 
   return {
     ask: (wish) => send({ to: "ask", wish }),
     swept: (count) => send({ to: "swept", count }),
     close() {
-      if (over) return Promise.resolve();
+      if (over || !worker) return Promise.resolve();
       return new Promise<void>((resolve) => {
         const cancel = clock.schedule(CLOSE_MS_MAX, () => end());
         closed = () => {
