@@ -3,6 +3,7 @@
  * `main.ts`; adapters import only this shape.
  */
 import type { Event, StreamId } from "../../events/event.ts";
+import type { BlobRef } from "../../events/blobs.ts";
 import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range } from "../../events/log.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Projection } from "../../projections/projection.ts";
@@ -147,6 +148,19 @@ export interface Daybook {
   unseal<T>(value: T): T;
   /** Replaces sealed texts by `[sealed]`; `[erased]` where the key is gone. What everybody else gets. */
   redact<T>(value: T): T;
+  /**
+   * Stores bytes beside the events, durable when it resolves; the answer is how an event names them (`events/blobs.ts`).
+   * May be repeated. `log.blob` reads them.
+   *
+   * `subject`: whom the bytes tell of, an opaque id or an identifier. Then they are sealed under that person's key before they
+   * are stored, and the answer names the sealed bytes: once the key is gone nobody can read them.
+   */
+  putBlob(bytes: Uint8Array, options?: { readonly subject?: string }): Promise<BlobRef>;
+  /**
+   * The plain bytes of a sealed blob, and of any other the bytes themselves; `undefined` where the key is gone, or is not one
+   * of ours. Only for a principal with scope `personal`.
+   */
+  unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined>;
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
   status(): Status;
   /** Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. */

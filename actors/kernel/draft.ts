@@ -7,7 +7,7 @@ import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { LIMITS } from "../../events/log.ts";
 import type { Actor, Decision, Timer } from "../types.ts";
-import type { Outcome } from "./daybook.ts";
+import type { Issue, Outcome } from "./daybook.ts";
 import type { Held, Timers } from "./held.ts";
 import { timed } from "./held.ts";
 import { instant } from "./instant.ts";
@@ -34,6 +34,8 @@ export interface DraftOf {
   readonly actor: Actor;
   readonly kinds: FactKinds;
   readonly seal: Seal | undefined;
+  /** What a fact names and the log has not. */
+  readonly missing: (type: string, data: unknown) => readonly Issue[];
 }
 
 export class Draft {
@@ -61,6 +63,13 @@ export class Draft {
       this.settle(message, { is: "rejected", code, because, revision: this.held.revision });
       return true;
     }
+    const issues = decision.ok ? this.missing(decision.facts) : undefined;
+    if (issues) {
+      // Nobody waits for a timer's answer: there it is a bug of the decider.
+      if (message.due) throw new TypeError(`${issues[0]!.path} ${issues[0]!.message}`);
+      this.settle(message, { is: "invalid", issues });
+      return true;
+    }
     const page = new Page(this.of, this.held, message);
     if (message.due) page.fired(message.due, decision);
     if (decision.ok) {
@@ -78,6 +87,15 @@ export class Draft {
     for (const event of page.events) this.events.push(event);
     if (message.digest !== undefined) (this.byKey ??= new Map()).set(message.key, answer);
     return true;
+  }
+
+  /** What the first of the facts that names something that is not there names so. */
+  private missing(facts: readonly { readonly type: string; readonly data: unknown }[]): readonly Issue[] | undefined {
+    for (const { type, data } of facts) {
+      const issues = this.of.missing(type, data);
+      if (issues.length > 0) return issues;
+    }
+    return undefined;
   }
 
   settle(message: Message, outcome: Outcome): void {

@@ -11,7 +11,7 @@ import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
 import type { Ask, Outcome, Principal } from "./daybook.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { FactKinds, Seal } from "./draft.ts";
+import type { DraftOf, FactKinds, Seal } from "./draft.ts";
 import type { Household } from "./entity.ts";
 import { ENTITY, Entity } from "./entity.ts";
 import type { Held } from "./held.ts";
@@ -19,6 +19,7 @@ import type { Due } from "./message.ts";
 import { Door, Message, unavailable } from "./message.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { Recorder } from "./recorder.ts";
+import { NamedBlobs } from "./named_blobs.ts";
 import { commandFault, issueOf, streamFault } from "./naming.ts";
 import { Residents } from "./residents.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -87,6 +88,7 @@ export class Entities implements Child, Household {
   private path = "entities";
   private issued = 0;
   private readonly run_id: string;
+  private readonly missing: DraftOf["missing"];
 
   constructor(private readonly options: EntitiesOptions) {
     const { world, actors, catalogue, bounds } = options;
@@ -101,6 +103,8 @@ export class Entities implements Child, Household {
       entity.passivate();
     });
     this.run_id = world.random.id();
+    const blobs = new NamedBlobs(catalogue, world.log);
+    this.missing = (type, data) => blobs.missing(type, data);
     for (const actor of actors) {
       const kinds = kindsOf(actor, catalogue);
       for (const [type, schema] of Object.entries(actor.commands)) {
@@ -279,7 +283,7 @@ export class Entities implements Child, Household {
     const message = streamFault(stream, id);
     if (message) return { is: "invalid", issues: [{ path: "", message }] };
     if (!this.residents.room()) return unavailable("mailbox_full");
-    const entity = new Entity({ stream, actor, kinds, seal: this.options.seal }, this);
+    const entity = new Entity({ stream, actor, kinds, seal: this.options.seal, missing: this.missing }, this);
     this.counts.activations++;
     this.residents.add(entity);
     return entity;

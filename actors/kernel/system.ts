@@ -2,6 +2,7 @@
  * Daybook, put together from its parts: the front door for what happened elsewhere, the way to the actors, and what can be
  * read. `main.ts` hands it the parts.
  */
+import type { BlobRef } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event } from "../../events/event.ts";
 import {
@@ -18,6 +19,7 @@ import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } fro
 import type { Actor } from "../types.ts";
 import { admit } from "./admission.ts";
 import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
+import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
 import { type Clock, type Hash, pause } from "./world.ts";
 
@@ -28,6 +30,9 @@ export interface Seals {
     | { readonly ok: false; readonly index: number; readonly issues: readonly Issue[] };
   unseal<T>(value: T): T;
   redact<T>(value: T): T;
+  /** As `Daybook.putBlob` with a subject, without putting it. */
+  sealBlob(bytes: Uint8Array, subject: string): Promise<Uint8Array>;
+  unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined>;
 }
 
 /** The log with what status tells of it. */
@@ -68,6 +73,7 @@ export class System implements Daybook {
   readonly actors: readonly Actor[];
   readonly projections: readonly Projection[];
   readonly log: EventLog;
+  private readonly blobs: NamedBlobs;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly parts: Parts) {
@@ -75,6 +81,7 @@ export class System implements Daybook {
     this.actors = parts.actors;
     this.projections = parts.projections as readonly Projection[];
     this.log = parts.log;
+    this.blobs = new NamedBlobs(parts.catalogue, parts.log);
   }
 
   async ingest(
@@ -85,6 +92,11 @@ export class System implements Daybook {
     const { parts } = this;
     const admitted = admit(events, parts, { at: parts.clock.now(), by, ...context });
     if (!admitted.ok) return admitted;
+    for (let index = 0; index < admitted.events.length; index++) {
+      const { type, data } = admitted.events[index]!;
+      const issues = this.blobs.missing(type, data);
+      if (issues.length > 0) return { ok: false, conflict: "invalid", index, code: "invalid_data", issues };
+    }
     const sealed = parts.seals.seal(admitted.events);
     if (!sealed.ok) {
       return { ok: false, conflict: "invalid", index: sealed.index, code: "invalid_data", issues: sealed.issues };
@@ -105,6 +117,10 @@ export class System implements Daybook {
           `"${event.type}": ${parsed.error.issues[0]!.message} at /${parsed.error.issues[0]!.path.join("/")}`,
         );
       }
+    }
+    for (const { type, data } of batch.events) {
+      const [issue] = this.blobs.missing(type, data);
+      if (issue) throw new LogFault("invalid", `"${type}": ${issue.message} at ${issue.path}`);
     }
     const sealed = this.parts.seals.seal(batch.events);
     if (!sealed.ok) {
@@ -175,6 +191,14 @@ export class System implements Daybook {
 
   redact<T>(value: T): T {
     return this.parts.seals.redact(value);
+  }
+
+  async putBlob(bytes: Uint8Array, { subject }: { readonly subject?: string } = {}): Promise<BlobRef> {
+    return await this.log.putBlob(subject === undefined ? bytes : await this.parts.seals.sealBlob(bytes, subject));
+  }
+
+  unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.parts.seals.unsealBlob(bytes);
   }
 
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined> {

@@ -8,6 +8,7 @@ import { canonical } from "../../events/canonical.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { ERASED_TEXT, isPseudonym, isSealed, marksOf, SEALED_TEXT, subjectOf } from "../../events/personal.ts";
+import { openBlob, sealBlob, subjectOfBlob } from "./blob.ts";
 import type { KeyDatabase } from "./database.ts";
 import { Collector, type Plan, planOf, type Slot } from "./plan.ts";
 import { periodOf, type Pseudonyms } from "./pseudonyms.ts";
@@ -168,6 +169,28 @@ export class Sealer {
   redact<T>(value: T): T {
     this.db.refresh();
     return each(value, (text) => this.isErased(subjectOf(text)!) ? ERASED_TEXT : SEALED_TEXT) as T;
+  }
+
+  /**
+   * Bytes about a person, sealed under their key; the same bytes of the same person again give the same bytes. Whose they are
+   * is told by an opaque id or an identifier, for which a key is made if there is none. Of who was erased nothing is kept.
+   */
+  async sealBlob(bytes: Uint8Array, identifier: string): Promise<Uint8Array> {
+    this.db.refresh();
+    const found = this.subjects.find(identifier) ??
+      this.subjects.keep(this.db.write("create a subject key", () => this.subjects.create([identifier]))).get(
+        identifier,
+      )!;
+    return await sealBlob(bytes, found);
+  }
+
+  /** The plain bytes; those that are not sealed as they are, and `undefined` where the key is gone or is not ours. */
+  async unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    const subject = subjectOfBlob(bytes);
+    if (subject === undefined) return bytes;
+    this.db.refresh();
+    const keys = this.subjects.byOpaque(subject)?.keys;
+    return keys && await openBlob(bytes, subject, keys);
   }
 
   private isErased(subject: string): boolean {
