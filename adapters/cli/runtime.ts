@@ -151,6 +151,11 @@ export interface PushImport {
 }
 
 /** Why an import could not be done; `usage` means that what was asked for is not there. */
+/** Views are there and cannot be read. They can be built again from the log; only who writes the folder does it. */
+export class ViewsUnreadable extends Error {
+  override readonly name = "ViewsUnreadable";
+}
+
 export class ImportFault extends Error {
   override readonly name = "ImportFault";
   constructor(readonly kind: "usage" | "no_git" | "not_a_repository" | "io", message: string, options?: ErrorOptions) {
@@ -207,7 +212,7 @@ export interface Runtime {
   remote(data: string): Promise<Remote | undefined>;
   /** `LogFault` `foreign` when there is no log. */
   reader(data: string): Promise<Reader>;
-  /** Undefined when the folder has no views (yet). */
+  /** Undefined when the folder has no views (yet). `ViewsUnreadable` when there are, and they are damaged or of another format. */
   views(data: string): Promise<StoredViews | undefined>;
   /** Empty views that are gone when closed, to fold into. */
   scratch(): Promise<Views>;

@@ -10,7 +10,7 @@ import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { connect } from "../cli/remote.ts";
 import type { GitImport, Io, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
-import { ImportFault } from "../cli/runtime.ts";
+import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
 import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
@@ -46,8 +46,15 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
     return new FolderReader(path, { catalogue: events });
   },
-  views: async (data) =>
-    await exists(`${data}/${FILES.views}`) ? new SqliteViews({ path: data, readOnly: true }) : undefined,
+  async views(data) {
+    const path = `${data}/${FILES.views}`;
+    if (!await exists(path)) return undefined;
+    try {
+      return new SqliteViews({ path: data, readOnly: true });
+    } catch (error) {
+      throw new ViewsUnreadable(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+    }
+  },
   scratch: () => Promise.resolve(new SqliteViews({ path: MEMORY })),
   async edge(data) {
     // A folder may come without its keys: then everything personal stays sealed.

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Event } from "../../events/event.ts";
 import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
+import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";
 import { document, fingerprint, repository, run, start, withPlace } from "./cli_given.ts";
 
 const HELLO = { specversion: "1.0", id: "1", source: "/hello", type: "com.example.hello", data: { hello: "world" } };
@@ -161,6 +162,28 @@ Deno.test("a changed byte is found, named, and exit code 1", () =>
     assert.ok(report.failures[0]!.position <= moved.position, JSON.stringify(report.failures));
     const plain = await run(["verify", "--data", data]);
     assert.match(plain.out, /NOT intact/);
+  }));
+
+Deno.test("views that are damaged are read from the log, found wanting, and built again by the next start", () =>
+  withPlace(async ({ data }) => {
+    const to = "1".repeat(40);
+    await document(["send", "commits.branch.move", "shop", `{"branch":"main","to":"${to}"}`, "--data", data]);
+    await Deno.writeTextFile(`${data}/views.db`, "not a database, whatever it was ".repeat(400));
+    const before = await fingerprint(data);
+    const view = await run(["view", "commits.branches", "shop/main", "--data", data]);
+    assert.equal(view.code, 0, view.err);
+    assert.ok(view.out.includes(to), view.out);
+    assert.match(view.err, /^daybook: cannot read .*views\.db: .*\n$/);
+    assert.equal((await document(["status", "--data", data])).exit, 0);
+    const replayed = await document<ReplayReport>(["replay", "--check", "--data", data]);
+    assert.equal(replayed.exit, 1);
+    for (const { equal, note } of replayed.views) {
+      assert.equal(equal, false);
+      assert.match(note ?? "", /cannot read/);
+    }
+    assert.deepEqual(await fingerprint(data), before);
+    await document(["send", "commits.branch.delete", "shop", `{"branch":"main"}`, "--data", data]);
+    assert.equal((await document(["replay", "--check", "--data", data])).exit, 0);
   }));
 
 Deno.test("start prints one line, takes events, is asked through its socket by who only knows the folder, and drains", () =>

@@ -9,6 +9,7 @@ import type { Folded } from "../fold.ts";
 import { count, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { OnProgress, Reader, Runtime, StoredViews } from "../runtime.ts";
+import { ViewsUnreadable } from "../runtime.ts";
 
 export interface ReplayedView extends Folded {
   /** Against the stored view at the same size; null when it was not compared. */
@@ -70,10 +71,12 @@ export const replayed = async (
       `there is no view ${JSON.stringify(missing)}; there are: ${all.map(({ name }) => name).join(", ")}`,
     );
   }
-  const views = check ? await runtime.views(data) : undefined;
+  const views = check ? await storedViews(runtime, data) : undefined;
   try {
     const chosen = only.length > 0 ? all.filter(({ name }) => only.includes(name)) : all;
-    const stored = chosen.map(({ name }) => views && storedDigest(views, name, size));
+    const stored = chosen.map(({ name }) =>
+      views instanceof ViewsUnreadable ? views : views && storedDigest(views, name, size)
+    );
     const whole = Math.min(size ?? Infinity, reader.size);
     const folded = fold(
       reader,
@@ -85,26 +88,39 @@ export const replayed = async (
     );
     return { ok: compared.every(({ equal }) => equal !== false), size: whole, views: compared };
   } finally {
-    views?.close();
+    if (!(views instanceof ViewsUnreadable)) views?.close();
   }
 };
 
-/** The stored digest, or why there is none. */
-const storedDigest = (views: StoredViews, name: string, size: number | undefined): ViewDigest | string => {
-  const state = views.stores().find((store) => store.name === name && store.served);
-  if (!state) return "not stored";
+const storedViews = async (runtime: Runtime, data: string): Promise<StoredViews | ViewsUnreadable | undefined> => {
   try {
-    return views.digest(name, size === undefined || size >= state.size ? undefined : size - 1);
+    return await runtime.views(data);
   } catch (error) {
-    if (error instanceof ViewQuestion) return error.message;
+    if (error instanceof ViewsUnreadable) return error;
     throw error;
   }
 };
 
-const digestOf = (stored: ViewDigest | string | undefined): ViewDigest | undefined =>
-  typeof stored === "object" ? stored : undefined;
+/** The stored digest; why there is none to compare; or why what is stored cannot be what was folded. */
+type Stored = ViewDigest | string | ViewsUnreadable;
 
-const compare = (view: Folded, stored: ViewDigest | string | undefined): ReplayedView => {
+const storedDigest = (views: StoredViews, name: string, size: number | undefined): Stored => {
+  try {
+    const state = views.stores().find((store) => store.name === name && store.served);
+    if (!state) return "not stored";
+    return views.digest(name, size === undefined || size >= state.size ? undefined : size - 1);
+  } catch (error) {
+    if (error instanceof ViewQuestion) return error.message;
+    // A file may be damaged in one place only: the other views are compared all the same.
+    return new ViewsUnreadable(`the stored view cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+};
+
+const digestOf = (stored: Stored | undefined): ViewDigest | undefined =>
+  typeof stored === "object" && !(stored instanceof ViewsUnreadable) ? stored : undefined;
+
+const compare = (view: Folded, stored: Stored | undefined): ReplayedView => {
+  if (stored instanceof ViewsUnreadable) return { ...view, equal: false, note: stored.message };
   if (typeof stored !== "object") return { ...view, equal: null, note: stored };
   if (stored.version !== view.version) {
     return {

@@ -5,6 +5,7 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { bytes, count, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
+import { readableViews } from "../stored.ts";
 
 /** What `--json` prints; what only a running process knows is absent when there is none. */
 export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters"> {
@@ -38,7 +39,7 @@ const reportOf = async (data: string, runtime: Runtime): Promise<StatusReport> =
 const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> => {
   const reader = await runtime.reader(data);
   try {
-    const [checkpoint, views] = await Promise.all([reader.checkpoint(), runtime.views(data)]);
+    const [checkpoint, views] = await Promise.all([reader.checkpoint(), readableViews(runtime, data)]);
     const size = reader.size;
     const projections = (views?.stores() ?? []).filter(({ served }) => served).map((
       { name, version, size: applied },

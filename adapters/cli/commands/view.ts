@@ -11,6 +11,7 @@ import { nearest } from "../nearest.ts";
 import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
+import { readableViews } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;
 
@@ -105,7 +106,7 @@ const openSource = async (
     const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
     if (remote) return { at, ...remoteSource(remote, at) };
     const needed = at === undefined ? size : at + 1;
-    const stored = await runtime.views(call.data);
+    const stored = await readableViews(runtime, call.data);
     const state = stored?.stores().find((store) => store.name === projection.name && store.served);
     if (stored && state?.version === projection.version) {
       if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {

@@ -1,0 +1,15 @@
+/** The stored views, for commands that can do without them. */
+import { safe } from "./print.ts";
+import type { Runtime, StoredViews } from "./runtime.ts";
+import { ViewsUnreadable } from "./runtime.ts";
+
+/** Views that cannot be read are told of and passed over, as if there were none. */
+export const readableViews = async (runtime: Runtime, data: string): Promise<StoredViews | undefined> => {
+  try {
+    return await runtime.views(data);
+  } catch (error) {
+    if (!(error instanceof ViewsUnreadable)) throw error;
+    runtime.io.err(`daybook: ${safe(error.message)}; start builds them again, until then the log itself is read\n`);
+    return undefined;
+  }
+};
