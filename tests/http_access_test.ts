@@ -1,19 +1,25 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { holds, SCOPES } from "../adapters/http/access.ts";
 import { lastHop } from "../adapters/http/guard.ts";
 import { PROBLEMS } from "../adapters/http/problem.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
 
+const BLOB = createHash("sha256").update("a").digest("hex");
+
 /** Somewhere to go and something to send for each route of the table. */
 const visit = (site: Site, method: string, pattern: string, as: string | null): Promise<Response> => {
   const path = pattern.replace(":position", "0").replace(":type", "things.counter.raise").replace(":id{.+}", "a")
-    .replace(":name", "things.seen").replace(":key{.+}", "lamp").replace(":file", "swagger-ui.css");
+    .replace(":name", "things.seen").replace(":key{.+}", "lamp").replace(":file", "swagger-ui.css")
+    .replace(":sha256{.+}", BLOB);
   const body = method === "GET" || method === "HEAD"
     ? {}
     : path === "/events"
     ? { body: cloudEvent("a"), headers: structured }
     : path === "/login"
     ? { body: "token=read", headers: { "content-type": "application/x-www-form-urlencoded" } }
+    : path === "/blobs"
+    ? { body: "a", headers: { "content-type": "application/octet-stream" } }
     : path === "/logout"
     ? {}
     : { body: '{"by":1}', headers: { "content-type": "application/json" } };

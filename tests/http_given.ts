@@ -227,6 +227,8 @@ export const givenDaybook = (): Given => {
     view: (name, query) => answer(() => views.list(name, query ?? {})),
     unseal: (value) => swap(value, (text) => [...text.split(":").at(-1)!].reverse().join("")),
     redact: (value) => swap(value, () => "[sealed]"),
+    putBlob: (bytes) => log.putBlob(bytes),
+    unsealBlob: (bytes) => Promise.resolve(bytes),
     checkpoint: () =>
       Promise.resolve(
         faults.note === undefined ? undefined : { origin: "test", size: log.size, root: "AAAA", note: faults.note },

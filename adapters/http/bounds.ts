@@ -1,7 +1,13 @@
+import { BLOB_LIMITS } from "../../events/blobs.ts";
+
 /** Every bound of the server; each has a test that reaches it. Durations in ms. */
 export const HTTP_LIMITS = {
   /** One request body, unless configured otherwise. Over it: 413. */
   body_bytes_max: 1_048_576,
+  /** The body of a blob, which is not parsed; the log's own bound. Over it: 413. */
+  blob_body_bytes_max: BLOB_LIMITS.blob_bytes_max,
+  /** Blobs whose bodies are received or stored at the same time. Over it: 503. */
+  blobs_receiving_max: 4,
   /** Nesting of a structured event or of a command's data within its event, the event itself counted. Over it: 400. */
   body_depth_max: 64,
   /** Path and query together. Over it: 414. */

@@ -144,10 +144,10 @@ export const openapi = (daybook: Daybook, routes: readonly Route[], version: str
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     if (route.path === PER_COMMAND || route.path === PER_VIEW || route.path === PER_ROW) continue;
-    const path = route.path.replaceAll(/:([a-z]+)(?:\{[^}]*\})?/g, "{$1}");
+    const path = route.path.replaceAll(/:([a-z0-9]+)(?:\{[^}]*\})?/g, "{$1}");
     const said = `${route.method} ${path}`;
     const operation = OPERATIONS[said]?.(route.needs) ?? route.openapi?.() ?? {
-      parameters: [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => inPath(name!, name!)),
+      parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),
       responses: { "200": { description: "Done" }, ...problems(route.needs) },
     };
     (paths[path] ??= {})[route.method.toLowerCase()] = { ...standing(route, said), ...operation };

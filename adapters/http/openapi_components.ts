@@ -67,6 +67,7 @@ export const components = (daybook: Daybook): Record<string, Schema> => {
       "authtype",
       "authid",
     ]),
+    Blob: object({ sha256: base64, bytes: whole }),
     Ingested: object({
       accepted: whole,
       duplicates: whole,

@@ -92,6 +92,33 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
     ],
     responses: { "200": streamed, ...problems(needs, "invalid_query", "invalid_header", "not_acceptable") },
   }),
+  "POST /blobs": (needs) => ({
+    requestBody: { required: true, content: { "application/octet-stream": {} } },
+    responses: {
+      "200": answers("It was there already", content("application/json", ref("Blob"))),
+      "201": answers("Durable, and ready to be named by an event", content("application/json", ref("Blob")), {
+        Location: { schema: text },
+      }),
+      ...problems(
+        needs,
+        "too_large",
+        "unsupported_media_type",
+        "slow_request",
+        "overloaded",
+        "unwritable",
+      ),
+    },
+  }),
+  "GET /blobs/{sha256}": (needs) => ({
+    parameters: [inPath("sha256", "SHA-256 of the bytes: base64 as in events, or hexadecimal.")],
+    responses: {
+      "200": answers("The bytes that the hash is over; of a sealed blob the sealed ones", {
+        "application/octet-stream": {},
+      }, { ETag: { schema: text } }),
+      "304": { description: "The caller has them already" },
+      ...problems(needs, "no_blob", "not_acceptable"),
+    },
+  }),
   "GET /views": (needs) => ({
     responses: {
       "200": answers(

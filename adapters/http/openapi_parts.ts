@@ -14,7 +14,7 @@ export const schemaOf = (schema: z.ZodType, io: "input" | "output"): Schema => {
     io,
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
-      for (const mark of ["personal", "pseudonym"] as const) {
+      for (const mark of ["personal", "pseudonym", "blob"] as const) {
         if (!(mark in jsonSchema)) continue;
         const marked = jsonSchema as Record<string, unknown>;
         marked[`x-${mark}`] = marked[mark];

@@ -9,8 +9,9 @@ import { HTTP_LIMITS } from "./bounds.ts";
 import { Problem } from "./problem.ts";
 import { retryAfter } from "./rate.ts";
 
-/** Frames of text, each at most `unsent_bytes_max`; ends when the signal aborts. */
-export type Source = (signal: AbortSignal) => AsyncIterator<string>;
+/** Frames, each at most `unsent_bytes_max`; ends when the signal aborts. */
+export type Source = (signal: AbortSignal) => AsyncIterator<Frame>;
+export type Frame = string | Uint8Array;
 
 export interface OutflowOptions {
   /** Sent when there was nothing else for `comment_every_ms`. Absent: nothing is. */
@@ -50,7 +51,7 @@ export class Streams {
     const { clock } = this;
     const stopping = new AbortController();
     const frames = source(stopping.signal);
-    let next: Promise<IteratorResult<string>> | undefined;
+    let next: Promise<IteratorResult<Frame>> | undefined;
     let stall: (() => void) | undefined;
     let out: ReadableStreamDefaultController<Uint8Array>;
     const end = (reason?: string, error?: unknown) => {
@@ -63,8 +64,8 @@ export class Streams {
         error === undefined ? out.close() : out.error(error);
       } catch { /* it was cancelled by its reader */ }
     };
-    const send = (text: string) => {
-      out.enqueue(encoder.encode(text));
+    const send = (frame: Frame) => {
+      out.enqueue(typeof frame === "string" ? encoder.encode(frame) : frame);
       stall = clock.schedule(HTTP_LIMITS.stall_ms_max, () => end("stalled", new Error("nothing was taken")));
     };
     this.open.add(end);

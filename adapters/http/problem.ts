@@ -28,6 +28,7 @@ export const PROBLEMS = {
   unknown_view: [404, "There is no such view"],
   no_row: [404, "The view has no row with this key"],
   no_event: [404, "There is no event at this position"],
+  no_blob: [404, "There is no blob with this hash"],
   no_checkpoint: [404, "No checkpoint has been signed yet"],
   method_not_allowed: [405, "This method is not for this path"],
   not_acceptable: [406, "None of the accepted media types can be made here"],

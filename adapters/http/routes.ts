@@ -1,4 +1,5 @@
 /** The route table: what can be asked, of whom, and who answers. Tests walk it; OpenAPI is made from it. */
+import { blobReceiver, oneBlob } from "./blobs.ts";
 import { command } from "./commands.ts";
 import { docsFile, docsPage } from "./docs.ts";
 import { follow, listEvents, oneEvent } from "./events.ts";
@@ -55,6 +56,20 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
     needs: "read",
     about: "History from a position on, then live, as Server-Sent Events.",
     handle: follow,
+  },
+  {
+    method: "POST",
+    path: "/blobs",
+    needs: "ingest",
+    about: "Store bytes beside the events, for events to name.",
+    handle: blobReceiver(),
+  },
+  {
+    method: "GET",
+    path: "/blobs/:sha256{.+}",
+    needs: "read",
+    about: "The bytes of a blob.",
+    handle: oneBlob,
   },
   {
     method: "POST",
