@@ -50,6 +50,7 @@ export const readerOf = (log: Daybook["log"]): Reader => ({
   entry: (position) => log.entry(position),
   positionAt: (time) => log.positionAt(time),
   checkpoint: () => log.checkpoint(),
+  blobs: () => [],
   bytes: () => 1_234,
   close: () => Promise.resolve(),
 });
@@ -86,8 +87,15 @@ export const givenStage = (): Stage => {
           : Promise.reject(new Deno.errors.NotFound(`no such file: ${path}`)),
       readInput: () => Promise.resolve(files.get("-") ?? ""),
       writePrivate: (path, text) => Promise.resolve(void files.set(path, text)),
-      create: (path) =>
-        Promise.resolve({ write: (text) => void files.set(path, (files.get(path) ?? "") + text), close: () => {} }),
+      create: (path) => {
+        const text = (piece: string | Uint8Array) =>
+          typeof piece === "string" ? piece : new TextDecoder().decode(piece);
+        return Promise.resolve({
+          write: (piece) => void files.set(path, (files.get(path) ?? "") + text(piece)),
+          close: () => {},
+        });
+      },
+      folder: () => Promise.resolve(),
       isEmpty: (path) => Promise.resolve(![...files.keys()].some((file) => file.startsWith(`${path}/`))),
       onStop: () => () => {},
       ...io,

@@ -4,6 +4,7 @@
  */
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
+import type { StoredBlob } from "../../events/blobs.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
@@ -41,7 +42,9 @@ export interface Io {
   /** Creates the file with mode 0600; fails if it cannot. Replaces an older one. */
   writePrivate(path: string, text: string): Promise<void>;
   /** Creates or replaces a file to write into, piece by piece. */
-  create(path: string): Promise<{ write(text: string): void; close(): void }>;
+  create(path: string): Promise<{ write(piece: string | Uint8Array): void; close(): void }>;
+  /** Makes the folder if it is missing; what it lies in must be there. */
+  folder(path: string): Promise<void>;
   /** True when the folder is missing or has nothing in it. */
   isEmpty(path: string): Promise<boolean>;
   /** SIGINT and SIGTERM; the answer stops listening. */
@@ -58,6 +61,8 @@ export interface Reader
   extends Pick<EventLog, "size" | "read" | "find" | "head" | "entry" | "positionAt" | "checkpoint" | "close"> {
   /** Position up to which the index is complete. */
   readonly indexed: number;
+  /** Every blob, in the order of their hashes. */
+  blobs(): Iterable<StoredBlob>;
   /** Bytes of the log on disk. */
   bytes(): number;
 }

@@ -226,13 +226,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--type <type>", about: "only this type; may be repeated", collect: true },
       { flags: "--stream <stream>", about: "only this stream" },
       { flags: "--personal", about: "personal values in plain text: for people, no longer what the hashes are over" },
+      { flags: "--blobs <folder>", about: "every blob of the log too, as files named by their SHA-256" },
     ],
     examples: [
       "export > log.ndjson",
       "export --out november.ndjson --from 2026-11-01 --to 2026-12-01",
       "export --stream commits/linux | head",
     ],
-    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out")) }),
+    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out"), text(call, "blobs")) }),
     load: async () => (await import("./commands/export.ts")).exportEvents,
   },
   {

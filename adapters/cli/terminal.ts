@@ -47,7 +47,15 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     async create(path) {
       const file = await Deno.open(path, { write: true, create: true, truncate: true });
-      return { write: (text) => writeAll(file, utf8.encode(text)), close: () => file.close() };
+      return {
+        write: (piece) => writeAll(file, typeof piece === "string" ? utf8.encode(piece) : piece),
+        close: () => file.close(),
+      };
+    },
+    async folder(path) {
+      await Deno.mkdir(path).catch((error) => {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      });
     },
     async isEmpty(path) {
       try {

@@ -2,10 +2,12 @@
  * The log of a folder for a process that may not write it: beside a running writer, on a copy, on a medium that cannot be
  * written. It never reads the writer's memory; what the writer appends is seen at the next look.
  */
+import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, LogFault, type Range } from "../../events/log.ts";
 import { CHECKPOINT_KEY } from "./behind.ts";
+import { BLOB_PREFIX } from "./blobs.ts";
 import { FORMAT, FORMAT_KEY } from "./log.ts";
 import { LogReader } from "./reader.ts";
 import { KvReader } from "./store.ts";
@@ -59,6 +61,14 @@ export class FolderReader {
 
   entry(position: number): Uint8Array | undefined {
     return this.log.entry(position);
+  }
+
+  /** Every blob that is there as a whole, in the order of their hashes. */
+  *blobs(): Iterable<StoredBlob> {
+    for (let hex = this.store.nextText(BLOB_PREFIX); hex !== undefined; hex = this.store.nextText(BLOB_PREFIX, hex)) {
+      const blob = this.log.blob(Uint8Array.fromHex(hex).toBase64());
+      if (blob) yield blob;
+    }
   }
 
   positionAt(time: string): number {

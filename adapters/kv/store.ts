@@ -14,6 +14,9 @@ import { LogFault } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 
 const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
+/** The byte that a text begins with in a key. */
+const TEXT = 0x02;
 /** Deno KV's own marks of how a value is encoded; bytes are stored as they are. */
 const ENCODING_BYTES = 3;
 
@@ -27,7 +30,7 @@ export const encodeKey = (key: Key): Uint8Array => {
   const parts: number[] = [];
   for (const part of key) {
     if (typeof part === "string") {
-      parts.push(0x02, ...utf8.encode(part), 0x00);
+      parts.push(TEXT, ...utf8.encode(part), 0x00);
     } else {
       const number = new DataView(new ArrayBuffer(8));
       number.setFloat64(0, part);
@@ -89,6 +92,18 @@ export class KvReader {
       const upper = span.until === undefined ? after(encodeKey(span.prefix)) : encodeKey([...span.prefix, span.until]);
       const rows = (span.backward ? this.at.backward : this.at.forward).all(lower, upper, span.limit ?? -1);
       return rows.map((row) => [lastNumber(row.k as Uint8Array), row.v as Uint8Array] as const);
+    });
+  }
+
+  /** The first text behind `after` that follows `name` in a key. */
+  nextText(name: string, after?: string): string | undefined {
+    return guarded(() => {
+      const prefix = encodeKey([name]);
+      // Behind all that goes on from the text before: no part begins with 0xff.
+      const lower = after === undefined ? [...prefix, TEXT] : [...encodeKey([name, after]), 0xff];
+      const [row] = this.at.forward.all(Uint8Array.from(lower), Uint8Array.from([...prefix, TEXT + 1]), 1);
+      const key = row?.k as Uint8Array | undefined;
+      return key && fromUtf8.decode(key.subarray(prefix.length + 1, key.indexOf(0, prefix.length)));
     });
   }
 

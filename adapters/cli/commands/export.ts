@@ -5,6 +5,7 @@ import type { Run } from "../call.ts";
 import { flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
+import { exportBlobs } from "./export_blobs.ts";
 
 // Written in pieces of about this many characters, so that a large log costs neither memory nor a system call a line.
 const PIECE = 1 << 16;
@@ -18,6 +19,7 @@ export const exportEvents: Run = async (call, runtime) => {
   const types = list(call, "type");
   const out = text(call, "out");
   const personal = flag(call, "personal");
+  const folder = text(call, "blobs");
   const reader = await runtime.reader(call.data);
   const edge = personal ? await runtime.edge(call.data) : undefined;
   try {
@@ -62,9 +64,13 @@ export const exportEvents: Run = async (call, runtime) => {
       progress.end();
       sink?.close();
     }
-    if (sink && call.json) io.out(`${JSON.stringify({ ok: true, file: path, events, size })}\n`);
-    else if (sink) {
-      io.err(`${count(events)} events, ${bytes(length)}, to ${path} in ${duration(clock.monotonic() - began)}\n`);
+    const blobs = folder === undefined ? undefined : await exportBlobs(reader, pathOf(call, folder), runtime);
+    if (sink && call.json) {
+      io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);
+    } else {
+      const told = sink ? [`${count(events)} events, ${bytes(length)}, to ${path}`] : [];
+      if (blobs) told.push(`${count(blobs.blobs)} blobs, ${bytes(blobs.bytes)}, to ${folder}`);
+      if (told.length > 0) io.err(`${told.join("; ")} in ${duration(clock.monotonic() - began)}\n`);
     }
     return 0;
   } finally {
