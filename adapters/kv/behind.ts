@@ -19,7 +19,10 @@ export const CHECKPOINTS_PREFIX = "checkpoints";
 /** Signs checkpoints. */
 export interface Signer {
   readonly origin: string;
-  /** The signed note (C2SP tlog-checkpoint) over size and root (base64). Throws where signing would contradict what was signed. */
+  /**
+   * The signed note (C2SP tlog-checkpoint) over size and root (base64). Throws `LogFault` `fenced` where signing would contradict
+   * what was signed: then the log must not grow. Whatever else it throws passes, and is tried again.
+   */
   sign(size: number, root: string): string;
 }
 
@@ -48,6 +51,8 @@ const CHECKPOINT_KEPT_EVERY = 10_000;
 const SWEEP_AFTER_MS = 60_000;
 const SWEEP_PAGES = 500;
 const RESTART_MS = 1_000;
+/** What cannot be written is tried again after so long, then twice as long, up to the most. */
+const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 /** So many unindexed events are read again faster than a segment is written. */
 const TAIL_LEFT_MAX = 2_000;
@@ -64,7 +69,7 @@ export class Behind {
   private rootAsked = false;
   private hurried = 0;
   private kept = 0;
-  private closing = false;
+  private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
   private sweeping: (() => void) | undefined;
   private readonly cancels = new Set<() => void>();
@@ -128,6 +133,10 @@ export class Behind {
     });
   }
 
+  private get closing(): boolean {
+    return this.ended.signal.aborted;
+  }
+
   private get unsigned(): boolean {
     return this.options.signer !== undefined && this.log.size > (this.latest?.size ?? 0);
   }
@@ -153,14 +162,14 @@ export class Behind {
 
   /** While the disk is full it waits: the log itself comes first, and nothing is lost by waiting. */
   private async commit(puts: readonly (readonly [Key, Uint8Array])[], deletes: readonly Key[] = []): Promise<void> {
-    for (let wait = 100;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
+    for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
       try {
         await this.store.commit({ puts, deletes });
         return;
       } catch (fault) {
         if (this.closing) throw fault;
         this.options.trouble(`the index waits for the disk: ${(fault as Error).message}`);
-        await pause(this.options.clock, wait);
+        await pause(this.options.clock, wait, this.ended.signal);
       }
     }
   }
@@ -187,18 +196,10 @@ export class Behind {
   }
 
   private async sign(frontier: Frontier, root: string): Promise<void> {
-    this.rootAsked = false;
     const { signer } = this.options;
     const { size } = frontier;
-    let note: string;
-    try {
-      note = signer!.sign(size, root);
-    } catch (fault) {
-      // What cannot be signed must not grow: it contradicts what was signed before.
-      const message = "the checkpoint cannot be signed";
-      this.log.fence(fault instanceof LogFault ? fault : new LogFault("io", message, { cause: fault }));
-      return;
-    }
+    const note = await this.noteOf(size, root);
+    if (note === undefined) return;
     const checkpoint: Checkpoint = { origin: signer!.origin, size, root, note };
     const puts: (readonly [Key, Uint8Array])[] = [[TREE_KEY, json(frontier)], [CHECKPOINT_KEY, json(checkpoint)]];
     const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
@@ -206,10 +207,26 @@ export class Behind {
     await this.commit(puts);
     if (keep) this.kept = size;
     this.latest = checkpoint;
+    // Not before: checkpoints of two sizes must not overtake each other while the disk is waited for.
+    this.rootAsked = false;
     this.news.tell();
     if (this.closing) return;
     if (this.hurried > 0) this.wishRoot();
     else this.grew();
+  }
+
+  /** Undefined when there will be none: it would contradict what was signed before, or the log is closed. */
+  private async noteOf(size: number, root: string): Promise<string | undefined> {
+    for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
+      try {
+        return this.options.signer!.sign(size, root);
+      } catch (fault) {
+        if (fault instanceof LogFault && fault.kind === "fenced") return void this.log.fence(fault);
+        if (this.closing) return undefined;
+        this.options.trouble(`the checkpoint waits: ${fault instanceof Error ? fault.message : fault}`);
+        await pause(this.options.clock, wait, this.ended.signal);
+      }
+    }
   }
 
   /** Resolves when a checkpoint covers `size`, or `given up` says so. */
@@ -241,7 +258,7 @@ export class Behind {
   }
 
   async close(): Promise<void> {
-    this.closing = true;
+    this.ended.abort();
     for (const cancel of this.cancels) cancel();
     await this.background?.close();
   }
