@@ -15,8 +15,8 @@ import { bytesOf, reports, shelf } from "./blobs_given.ts";
 const by: Principal = { authtype: "system", authid: "test" };
 const never = { sha256: createHash("sha256").update("never put").digest("base64"), bytes: 9 };
 
-const withDaybook = async (body: (daybook: Daybook) => Promise<void>, data = ":memory:"): Promise<void> => {
-  const daybook = await openDaybook({ data, domains: [reports], actors: [shelf] });
+const withDaybook = async (body: (daybook: Daybook) => Promise<void>): Promise<void> => {
+  const daybook = await openDaybook({ data: ":memory:", domains: [reports], actors: [shelf] });
   try {
     await body(daybook);
   } finally {
@@ -117,53 +117,52 @@ Deno.test("a command whose fact names a blob which is not there is invalid, and 
     assert.deepEqual(outcomes.map(({ is }) => is), ["accepted", "invalid", "accepted"]);
   }));
 
-Deno.test("a personal blob is stored sealed, the same bytes once, and cannot be read once its key is erased", async () => {
-  const data = await Deno.makeTempDir();
-  try {
+/** Whose a sealed blob says it is. */
+const subjectOf = (stored: Uint8Array): string =>
+  /^sealed-blob:1:([\w-]+)\n/.exec(Buffer.from(stored).toString("latin1"))![1]!;
+
+Deno.test("a personal blob is stored sealed, the same bytes of the same person once, and opens whole or not at all", () =>
+  withDaybook(async (daybook) => {
     const plain = bytesOf(4, 200_000);
-    let sha256 = "";
-    let erased = "";
-    await withDaybook(async (daybook) => {
-      const ref = await daybook.putBlob(plain, { subject: "ada@example.com" });
-      sha256 = ref.sha256;
-      assert.notEqual(sha256, createHash("sha256").update(plain).digest("base64"));
-      assert.deepEqual(await daybook.putBlob(plain, { subject: " Ada@Example.com" }), ref);
-      const others = await daybook.putBlob(plain, { subject: "grace@example.com" });
-      assert.notEqual(others.sha256, sha256);
-      const stored = Buffer.from(daybook.log.blob(sha256)!.read());
-      assert.equal(stored.length, ref.bytes);
-      assert.ok(!stored.includes(Buffer.from(plain.subarray(0, 32))) && !stored.includes("example.com"));
-      assert.deepEqual(await daybook.unsealBlob(stored), plain);
-      assert.deepEqual(await daybook.unsealBlob(plain), plain);
-      // Any byte of it counts, and so does whose it says it is.
-      const subject = /^sealed-blob:1:([\w-]+)\n/.exec(stored.toString("latin1"))![1]!;
-      for (const at of [subject.length + 20, stored.length >> 1, stored.length - 1]) {
-        const touched = Uint8Array.from(stored);
-        touched[at]! ^= 1;
-        assert.equal(await daybook.unsealBlob(touched), undefined);
-      }
-      assert.equal(await daybook.unsealBlob(stored.subarray(0, subject.length + 20)), undefined);
-      const claimed = Buffer.from(stored);
-      const grace = /^sealed-blob:1:([\w-]+)\n/.exec(
-        Buffer.from(daybook.log.blob(others.sha256)!.read()).toString("latin1"),
-      )!;
-      claimed.write(grace[1]!, "sealed-blob:1:".length);
-      assert.equal(await daybook.unsealBlob(claimed), undefined);
-      erased = subject;
-    }, data);
-    const keys = openKeys({ path: `${data}/keys.db`, clock: systemClock, catalogue: catalogue(), existing: true });
-    assert.equal(keys.eraseKey(erased), true);
-    keys.close();
-    await withDaybook(async (daybook) => {
-      const stored = daybook.log.blob(sha256)!.read();
-      assert.equal(createHash("sha256").update(stored).digest("base64"), sha256, "no stored byte has changed");
-      assert.equal(await daybook.unsealBlob(stored), undefined);
-      // Of somebody erased nothing is kept.
-      const late = await daybook.putBlob(plain, { subject: erased });
-      assert.ok(late.bytes < 100);
-      assert.equal(await daybook.unsealBlob(daybook.log.blob(late.sha256)!.read()), undefined);
-    }, data);
+    const ref = await daybook.putBlob(plain, { subject: "ada@example.com" });
+    assert.notEqual(ref.sha256, createHash("sha256").update(plain).digest("base64"));
+    assert.deepEqual(await daybook.putBlob(plain, { subject: " Ada@Example.com" }), ref);
+    const others = await daybook.putBlob(plain, { subject: "grace@example.com" });
+    assert.notEqual(others.sha256, ref.sha256);
+    const stored = Buffer.from(daybook.log.blob(ref.sha256)!.read());
+    assert.equal(stored.length, ref.bytes);
+    assert.ok(!stored.includes(Buffer.from(plain.subarray(0, 32))) && !stored.includes("example.com"));
+    assert.deepEqual(await daybook.unsealBlob(stored), plain);
+    assert.deepEqual(await daybook.unsealBlob(plain), plain);
+    const head = `sealed-blob:1:${subjectOf(stored)}\n`.length;
+    for (const at of [head, head + 12, stored.length >> 1, stored.length - 1]) {
+      const touched = Uint8Array.from(stored);
+      touched[at]! ^= 1;
+      assert.equal(await daybook.unsealBlob(touched), undefined, `byte ${at} counts`);
+    }
+    assert.equal(await daybook.unsealBlob(stored.subarray(0, head + 20)), undefined);
+    const claimed = Buffer.from(stored);
+    claimed.write(subjectOf(daybook.log.blob(others.sha256)!.read()), "sealed-blob:1:".length);
+    assert.equal(await daybook.unsealBlob(claimed), undefined, "whose it is counts");
+    const empty = await daybook.putBlob(new Uint8Array(), { subject: "ada@example.com" });
+    assert.deepEqual(await daybook.unsealBlob(daybook.log.blob(empty.sha256)!.read()), new Uint8Array());
+  }));
+
+Deno.test("once its key is erased a personal blob cannot be read, and nothing more is kept of that person", async () => {
+  const keys = openKeys({ path: ":memory:", clock: systemClock, catalogue: catalogue() });
+  try {
+    const plain = bytesOf(5, 1_000);
+    const sealed = await keys.sealer.sealBlob(plain, "ada@example.com");
+    assert.deepEqual(await keys.sealer.unsealBlob(sealed), plain);
+    const subject = subjectOf(sealed);
+    assert.equal(subject, keys.subject("ada@example.com"));
+    assert.equal(keys.eraseKey(subject), true);
+    assert.equal(await keys.sealer.unsealBlob(sealed), undefined);
+    const late = await keys.sealer.sealBlob(plain, subject);
+    assert.equal(Buffer.from(late).toString(), `sealed-blob:1:${subject}\n`);
+    assert.equal(await keys.sealer.unsealBlob(late), undefined);
+    assert.deepEqual(await keys.sealer.unsealBlob(bytesOf(6, 30)), bytesOf(6, 30));
   } finally {
-    await Deno.remove(data, { recursive: true });
+    keys.close();
   }
 });
