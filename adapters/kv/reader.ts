@@ -144,6 +144,8 @@ export class LogReader {
 
   protected remember(block: Block): void {
     this.blocks.set(block.first, block);
+    // Whoever appended asks for the new entries next.
+    this.lately = block;
   }
 
   /** Blocks from the one that holds `from` on, a page at a time, so that no read is held open between them. */
@@ -200,7 +202,7 @@ export class LogReader {
   protected blockAt(position: number, size = this.end): Block | undefined {
     if (position < 0 || position >= size) return undefined;
     const known = this.recent(position);
-    if (known) return known;
+    if (known) return this.lately = known;
     const [found] = this.store.list({ prefix: [LOG_PREFIX], until: position + 1, backward: true, limit: 1 });
     if (!found) return undefined;
     const block = this.blocks.get(found[0]) ?? new Block(found[1], found[0]);
