@@ -48,22 +48,11 @@ const admitOne = (
   const wrong = attributeIssue(event);
   if (wrong) return { code: "invalid_attribute", issues: [wrong] };
   const spec = options.catalogue.spec(event.type);
-  const { authtype, authid } = context.by;
-  const { time, traceparent, ...given } = event;
-  const ours = {
-    authtype,
-    authid,
-    time: time ?? now,
-    ...(time === undefined ? { timeGiven: false } : {}),
-    ...(traceparent === undefined
-      ? context.traceparent === undefined ? {} : { traceparent: context.traceparent, traceGiven: false }
-      : { traceparent }),
-  };
   if (!spec) {
     if (options.unknown === "reject") {
       return { code: "unknown_type", issues: [issue("/type", `is not a type this log knows`)] };
     }
-    return { ...given, ...ours, stream: inboxOf(event.source, options.hash), version: 1 };
+    return stamped(event, context, now, { data: event.data, stream: inboxOf(event.source, options.hash), version: 1 });
   }
   if (spec.kind === "decided") {
     return { code: "decided_type", issues: [issue("/type", "is decided by its own actor; send it a command")] };
@@ -79,8 +68,27 @@ const admitOne = (
     ...(event.subject === undefined ? {} : { subject: event.subject }),
     data,
   });
-  return { ...given, ...ours, data, stream, version: spec.version ?? 1 };
+  return stamped(event, context, now, { data, stream, version: spec.version ?? 1 });
 };
+
+/** With what is ours: one copy, as this is on the way of every event. */
+const stamped = (
+  event: Incoming,
+  { by, traceparent }: AdmissionContext,
+  now: string,
+  { data, stream, version }: Pick<NewEvent, "data" | "stream" | "version">,
+): NewEvent => {
+  const { authtype, authid } = by;
+  const admitted: Writable<NewEvent> = { ...event, authtype, authid, time: event.time ?? now, data, stream, version };
+  if (event.time === undefined) admitted.timeGiven = false;
+  if (event.traceparent === undefined && traceparent !== undefined) {
+    admitted.traceparent = traceparent;
+    admitted.traceGiven = false;
+  }
+  return admitted;
+};
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const issue = (path: string, message: string): Issue => ({ path, message });
 
@@ -88,17 +96,18 @@ const pointer = (path: readonly PropertyKey[]): string =>
   path.map((step) => "/" + String(step).replaceAll("~", "~0").replaceAll("/", "~1")).join("");
 
 // RFC 3339 section 5.6. `Date.parse` decides whether there is such a day and hour.
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+const RFC3339 = /^\d{4}-\d\d-(\d\d)[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 /** True for an RFC 3339 date and time that exists; a leap second counts as one. */
-export const isTime = (text: string): boolean =>
-  RFC3339.test(text) && !Number.isNaN(Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ":59"))) && sameDay(text);
-
-/** `Date.parse` turns 30 February into 2 March; such a day does not exist. */
-const sameDay = (text: string): boolean => {
-  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))];
-  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+export const isTime = (text: string): boolean => {
+  const day = RFC3339.exec(text)?.[1];
+  if (day === undefined) return false;
+  if (Number.isNaN(Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ":59")))) return false;
+  // `Date.parse` turns 30 February into 2 March; such a day does not exist.
+  return Number(day) <= 28 || Number(day) <= daysOf(Number(text.slice(0, 4)), Number(text.slice(5, 7)));
 };
+
+const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate();
 
 const attributeIssue = (event: Incoming): Issue | undefined => {
   for (const name of ["id", "source", "type"] as const) {

@@ -87,10 +87,10 @@ export class System implements Daybook {
   async ingest(
     events: readonly Incoming[],
     by: Principal,
-    context: { readonly traceparent?: string } = {},
+    { traceparent }: { readonly traceparent?: string } = {},
   ): Promise<Ingested> {
     const { parts } = this;
-    const admitted = admit(events, parts, { at: parts.clock.now(), by, ...context });
+    const admitted = admit(events, parts, { at: parts.clock.now(), by, traceparent });
     if (!admitted.ok) return admitted;
     for (let index = 0; index < admitted.events.length; index++) {
       const { type, data } = admitted.events[index]!;

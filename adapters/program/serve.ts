@@ -19,19 +19,28 @@ export const OPERATOR: Grant = {
   principal: { authtype: "user", authid: "operator" },
 };
 
-const grantOf = (bearer: Bearer | undefined): Grant | undefined =>
-  bearer &&
-  { id: bearer.authid, scopes: [...bearer.scopes], principal: { authtype: bearer.authtype, authid: bearer.authid } };
-
-const accessOf = ({ tokens }: Keys): Access => ({
-  check: (token) => grantOf(tokens.check(token)),
-  login(token) {
-    const bearer = tokens.check(token);
-    return bearer && tokens.createSession(bearer.authid).cookie;
-  },
-  session: (cookie) => grantOf(tokens.checkSession(cookie)),
-  logout: (cookie) => void tokens.endSession(cookie),
-});
+const accessOf = ({ tokens }: Keys): Access => {
+  // A token that has been proven is the same bearer until it changes.
+  const grants = new WeakMap<Bearer, Grant>();
+  const grantOf = (bearer: Bearer | undefined): Grant | undefined => {
+    if (!bearer) return undefined;
+    let grant = grants.get(bearer);
+    if (!grant) {
+      const { authtype, authid, scopes } = bearer;
+      grants.set(bearer, grant = { id: authid, scopes: [...scopes], principal: { authtype, authid } });
+    }
+    return grant;
+  };
+  return {
+    check: (token) => grantOf(tokens.check(token)),
+    login(token) {
+      const bearer = tokens.check(token);
+      return bearer && tokens.createSession(bearer.authid).cookie;
+    },
+    session: (cookie) => grantOf(tokens.checkSession(cookie)),
+    logout: (cookie) => void tokens.endSession(cookie),
+  };
+};
 
 /** Listens on the address of the configuration, and on the folder's own socket. */
 export const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
