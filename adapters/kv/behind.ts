@@ -247,7 +247,9 @@ export class Behind {
   /** Resolves when the tail holds at most `most` events that no segment has, or `given up` says so. */
   async indexed(most: number, givenUp: () => boolean): Promise<void> {
     if (this.log.index.tail <= most) return;
-    this.wishSegment(this.log.endGeneration());
+    // Those that are full have been asked for; the one that is not ends early only if it is too much by itself.
+    const open = this.log.index.generations.at(-1)!;
+    if (open.until - open.from > most) this.wishSegment(this.log.endGeneration());
     await this.news.until(() => this.log.index.tail <= most || givenUp());
   }
 

@@ -18,7 +18,7 @@ import { fingerprint } from "./fingerprint.ts";
 import { type Ground, Group, type Placed, type Riding, type Waiting, type Written } from "./group.ts";
 import { News } from "./news.ts";
 import { prepare } from "./place.ts";
-import { blockKey, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
+import { blockKey, FILTER_BYTES_MAX, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
 
 export interface LogOptions extends ReaderOptions {
   readonly clock: Clock;
@@ -55,7 +55,7 @@ export const LOG_BOUNDS: LogBounds = {
   queue_bytes_max: 64 * 1024 * 1024,
   checkpoint_ms: 500,
   tail_events_max: 65_536,
-  filter_bytes_max: 64 * 1024 * 1024,
+  filter_bytes_max: FILTER_BYTES_MAX,
   blobs_bytes_max: 256 * 1024 * 1024,
 };
 
@@ -87,7 +87,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private behind!: Behind;
 
   private constructor(protected override readonly store: Store, protected override readonly options: LogOptions) {
-    super(store, options);
+    super(store, { ...options, filterBytesMax: options.bounds?.filter_bytes_max });
     this.bounds = { ...LOG_BOUNDS, ...options.bounds };
     this.blobs = new BlobWriter(store, {
       clock: options.clock,

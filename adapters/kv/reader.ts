@@ -16,6 +16,8 @@ import { unpackPlace } from "./index/segment.ts";
 
 /** Bytes of blocks kept for point reads and followers, unless said otherwise. */
 export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+/** Memory for the filters that say "never seen", unless said otherwise. */
+export const FILTER_BYTES_MAX = 64 * 1024 * 1024;
 /** A segment is built when a generation holds this many events, unless said otherwise. */
 export const SEGMENT_EVENTS = 16_384;
 const PAGE_BLOCKS_MAX = 64;
@@ -32,6 +34,8 @@ export interface ReaderOptions {
   readonly segmentEvents?: number;
   /** Memory for blocks and index pages read lately. Default `CACHE_BYTES_MAX`. */
   readonly cacheBytesMax?: number;
+  /** Memory for the index's filters. Default `FILTER_BYTES_MAX`. */
+  readonly filterBytesMax?: number;
 }
 
 export class LogReader {
@@ -50,7 +54,7 @@ export class LogReader {
     const half = (options.cacheBytesMax ?? CACHE_BYTES_MAX) / 2;
     // A block that was parsed holds its events beside its bytes, about as much again.
     this.blocks = new LRUCache({ maxSize: half, sizeCalculation: ({ bytes }) => bytes.length * 2 });
-    this.index = new LogIndex(store, half);
+    this.index = new LogIndex(store, half, options.filterBytesMax ?? FILTER_BYTES_MAX);
   }
 
   get size(): number {

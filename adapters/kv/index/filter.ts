@@ -3,22 +3,37 @@
  * (one cache line), after Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2007).
  */
 const BLOCK_WORDS = 16;
+export const FILTER_BLOCK_BYTES = BLOCK_WORDS * 4;
 const PROBES = 6;
 
 /** Bits a key gets while the memory budget allows: about one false "perhaps" in 300. */
 export const BITS_PER_KEY = 12;
 
 export class Filter {
-  private constructor(readonly words: Uint32Array) {}
+  /** `blocks`: as made. `folds`: how often neighbouring blocks have been laid over each other since. */
+  private constructor(readonly words: Uint32Array, private readonly blocks: number, readonly folds = 0) {}
 
   static sized(keys: number, bitsPerKey: number): Filter {
     const blocks = Math.max(1, Math.ceil((keys * bitsPerKey) / 512));
-    return new Filter(new Uint32Array(blocks * BLOCK_WORDS));
+    return new Filter(new Uint32Array(blocks * BLOCK_WORDS), blocks);
   }
 
   static from(bytes: Uint8Array): Filter {
     const copy = bytes.slice();
-    return new Filter(new Uint32Array(copy.buffer, 0, copy.length >>> 2));
+    const words = new Uint32Array(copy.buffer, 0, copy.length >>> 2);
+    return new Filter(words, words.length / BLOCK_WORDS);
+  }
+
+  /** The same keys in about half the memory for each further fold; more keys that are not there become "perhaps". */
+  folded(folds: number): Filter {
+    const by = folds - this.folds;
+    if (by <= 0) return this;
+    const blocks = ((this.blocks - 1) >>> folds) + 1;
+    const words = new Uint32Array(blocks * BLOCK_WORDS);
+    for (let i = 0; i < this.words.length; i++) {
+      words[((i / BLOCK_WORDS) >>> by) * BLOCK_WORDS + (i % BLOCK_WORDS)]! |= this.words[i]!;
+    }
+    return new Filter(words, this.blocks, folds);
   }
 
   get bytes(): Uint8Array {
@@ -48,6 +63,6 @@ export class Filter {
   }
 
   private block(low: number): number {
-    return Math.floor((low / 2 ** 32) * (this.words.length / BLOCK_WORDS)) * BLOCK_WORDS;
+    return (Math.floor((low / 2 ** 32) * this.blocks) >>> this.folds) * BLOCK_WORDS;
   }
 }

@@ -10,7 +10,8 @@ import type { Store } from "../../../events/store.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
 import { IdTable } from "./id_table.ts";
-import { type Extent, Pages, TableReader } from "./pages.ts";
+import { BITS_PER_KEY, FILTER_BLOCK_BYTES } from "./filter.ts";
+import { type Extent, PAGE_BYTES, Pages, type Table, TableReader } from "./pages.ts";
 import { correlationTerm, type Segment, typeTerm } from "./segment.ts";
 
 export interface Manifest {
@@ -127,8 +128,13 @@ export class LogIndex {
   /** Oldest first; the last one is open. */
   readonly generations: Generation[] = [];
 
-  constructor(store: Pick<Store, "get" | "list">, cacheBytesMax: number) {
+  constructor(store: Pick<Store, "get" | "list">, cacheBytesMax: number, private readonly filterBytesMax = Infinity) {
     this.pages = new Pages(store, cacheBytesMax);
+  }
+
+  /** Memory of the filters that have been read. */
+  get filterBytes(): number {
+    return this.segments.reduce((sum, { ids, streams }) => sum + ids.filterBytes + streams.filterBytes, 0);
   }
 
   /** Takes a newer manifest; generations that its segments hold are let go. */
@@ -138,6 +144,7 @@ export class LogIndex {
       const reader = known.get(segment.ids.body.start);
       return reader && reader.segment.until === segment.until ? reader : new SegmentReader(segment, this.pages);
     });
+    foldFilters(this.segments.flatMap(({ ids, streams }) => [ids, streams]), this.filterBytesMax);
     this.manifest = manifest;
     while (this.generations.length > 0 && this.generations[0]!.until <= manifest.until) this.generations.shift();
   }
@@ -207,6 +214,39 @@ export class LogIndex {
 }
 
 const NONE: readonly number[] = [];
+
+/**
+ * Filters were made for the log as large as it was then. Folds those that have the most bits for a key until all of them
+ * together fit: they may let more pass, but memory stays what it is.
+ */
+const foldFilters = (tables: readonly TableReader[], bytesMax: number): void => {
+  const sized = tables.filter(({ table }) => table.filter).map((reader) => ({
+    reader,
+    bytes: filterBytesMost(reader.table),
+    folds: 0,
+  }));
+  let total = sized.reduce((sum, { bytes }) => sum + bytes, 0);
+  while (total > bytesMax) {
+    const richest = sized.filter(({ bytes }) => bytes > FILTER_BLOCK_BYTES)
+      .reduce<(typeof sized)[number] | undefined>(
+        (most, one) => most && most.bytes / most.reader.table.rows >= one.bytes / one.reader.table.rows ? most : one,
+        undefined,
+      );
+    if (!richest) break; // every filter is as small as it can be
+    const half = Math.ceil(richest.bytes / FILTER_BLOCK_BYTES / 2) * FILTER_BLOCK_BYTES;
+    total -= richest.bytes - half;
+    richest.bytes = half;
+    richest.folds++;
+  }
+  for (const { reader, folds } of sized) reader.foldFilter(folds);
+};
+
+/** What a filter can have at most; its last page is seldom full. */
+const filterBytesMost = ({ rows, filter }: Table): number =>
+  Math.min(
+    filter!.pages * PAGE_BYTES,
+    Math.max(1, Math.ceil((rows * BITS_PER_KEY) / 8 / FILTER_BLOCK_BYTES)) * FILTER_BLOCK_BYTES,
+  );
 
 const toStretch = (row: Float64Array): Stretch => ({
   position: row[1]!,

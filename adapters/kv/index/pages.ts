@@ -134,13 +134,26 @@ export class TableReader {
   private fence: Float64Array | undefined;
   private filter: Filter | undefined;
 
+  private folds = 0;
+
   constructor(readonly table: Table, private readonly pages: Pages) {}
+
+  /** Memory of the filter, as far as it has been read. */
+  get filterBytes(): number {
+    return this.filter?.bytes.length ?? 0;
+  }
+
+  /** How often the filter is to be folded. */
+  foldFilter(folds: number): void {
+    this.folds = folds;
+    this.filter = this.filter && this.filter.folds <= folds ? this.filter.folded(folds) : undefined;
+  }
 
   /** False: no row starts with this fingerprint. */
   perhaps(fingerprint: number): boolean {
     if (this.table.rows === 0) return false;
     if (!this.table.filter) return true;
-    this.filter ??= Filter.from(this.pages.extent(this.table.filter));
+    this.filter ??= Filter.from(this.pages.extent(this.table.filter)).folded(this.folds);
     return this.filter.perhaps(fingerprint);
   }
 
