@@ -1,0 +1,145 @@
+/**
+ * `deno task soak [--only ids,cold,catch-up,growth,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { catchUp } from "./catch_up.ts";
+import { coldStream } from "./cold_stream.ts";
+import { growth } from "./growth.ts";
+import { manyIds } from "./ids.ts";
+
+const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
+const scale = Number(values.scale);
+const scaled = (whole: number): number => Math.max(1, Math.round(whole * scale));
+const million = (events: number): string => `${events / 1_000_000} M`;
+
+interface Line {
+  readonly what: string;
+  readonly measured: string;
+  readonly must: string;
+  readonly held: boolean;
+}
+
+const child = async (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Line> => {
+  const began = performance.now();
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: fileURLToPath(new URL("../../", import.meta.url)),
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  const lines = new TextDecoder().decode(stdout).split("\n");
+  const told = lines.find((line) => /^killed in|seeds of/.test(line)) ?? new TextDecoder().decode(stderr).slice(-600);
+  const seconds = Math.round((performance.now() - began) / 1_000);
+  return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
+};
+
+const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
+  async ids() {
+    const ids = await manyIds({ ids: scaled(20_000_000), samples: 20_000 });
+    // What is there after the first tenth, caches and all, may not grow with the ids but for the filters.
+    const growth = ids.rss.at(-1)! - ids.rss[0]!;
+    const known = ids.found === ids.asked && ids.recognised === ids.repeated;
+    return [
+      {
+        what: `${million(ids.ids)} distinct ids: known ones`,
+        measured: `${ids.found} of ${ids.asked} found, ${ids.recognised} of ${ids.repeated} repeats recognised, ` +
+          `${ids.us_per_known} µs each`,
+        must: "all",
+        held: known,
+      },
+      {
+        what: "… unknown ones",
+        measured: `${ids.reads_per_unknown} reads, ${ids.us_per_unknown} µs each`,
+        must: "reads ≤ 0.1",
+        held: ids.reads_per_unknown <= 0.1,
+      },
+      {
+        what: "… filters",
+        measured: `${ids.filter_bytes.toLocaleString("en")} bytes, ${ids.segments} segments`,
+        must: `≤ ${ids.filter_bytes_max.toLocaleString("en")}`,
+        held: ids.filter_bytes <= ids.filter_bytes_max,
+      },
+      {
+        what: "… memory, MiB after each tenth",
+        measured: ids.rss.join(" "),
+        must: "grows ≤ 256",
+        held: growth <= 256,
+      },
+      {
+        what: "… appends of 1,000",
+        measured: `${ids.events_per_s} events/s, longest ${ids.longest_append_ms} ms`,
+        must: "",
+        held: true,
+      },
+    ];
+  },
+  async cold() {
+    const cold = await coldStream({ among: scaled(1_000_000), every: 100, rounds: 7 });
+    return [{
+      what: `a stream of ${cold.events} events among ${million(cold.among)}`,
+      measured: `${cold.ms} ms, sequential ${cold.sequential_ms} ms: ${cold.ratio} ×; ` +
+        `${cold.reads.blocks} blocks, ${cold.reads.pages} pages, ${cold.reads.bytes} bytes for ${cold.bytes}`,
+      must: "≤ 3 ×",
+      held: cold.ratio <= 3,
+    }];
+  },
+  async "catch-up"() {
+    const { events, seconds, during, beside, rows, size } = await catchUp({
+      events: scaled(1_000_000),
+      writers: 16,
+      beside_ms: 10_000,
+    });
+    return [{
+      what: `all views new to ${million(events)} events`,
+      measured: `${seconds} s; appends ${during.per_s}/s, p95 ${during.p95_ms} ms, longest ${during.longest_ms} ms; ` +
+        `without ${beside.per_s}/s, p95 ${beside.p95_ms} ms, longest ${beside.longest_ms} ms`,
+      must: "appends go on",
+      held: rows === size && during.appends > 0,
+    }];
+  },
+  async growth() {
+    const lives = await growth([100_000, 1_000_000, 10_000_000].map(scaled));
+    return lives.map((life) => ({
+      what: `a log of ${million(life.size)} events`,
+      measured: `appends ${life.append_per_s}/s, longest ${life.longest_append_ms} ms; find ${life.find_us} µs, ` +
+        `head ${life.head_us} µs, position ${life.position_us} µs; opens in ${life.open_clean_ms} ms after a stop, ` +
+        `${life.open_killed_ms} ms after a kill; ${life.rss_open} MiB opened, ${life.rss} MiB after; ` +
+        `${life.bytes_per_event} bytes an event`,
+      must: "",
+      held: true,
+    }));
+  },
+  async kill() {
+    const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];
+    return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
+  },
+  async simulation() {
+    const args = ["run", "-A", "tests/simulation/run.ts", "--seeds", String(scaled(2_000))];
+    return [{ ...await child(args), what: "kernel and log under seeds" }];
+  },
+};
+
+const chosen = values.only?.split(",") ?? Object.keys(parts);
+const unknown = chosen.filter((name) => !parts[name]);
+if (unknown.length > 0 || !(scale > 0)) {
+  console.error(`--only takes ${Object.keys(parts).join(",")}; --scale a number above 0`);
+  Deno.exit(2);
+}
+const table = new Table({
+  head: ["what", "measured", "must", "held"],
+  colWidths: [32, 72, 20, 6],
+  wordWrap: true,
+  style: { head: [], border: [] },
+});
+let held = true;
+for (const name of chosen) {
+  console.error(`… ${name}`);
+  for (const line of await parts[name]!()) {
+    held &&= line.held;
+    table.push([line.what, line.measured, line.must, line.held ? "yes" : "NO"]);
+  }
+}
+console.log(table.toString());
+Deno.exit(held ? 0 : 1);
