@@ -8,9 +8,11 @@ import { openKeys } from "../adapters/keys/keys.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { blob, BLOB_LIMITS, BlobNames, blobsIn } from "../events/blobs.ts";
 import { catalogue } from "../events/catalogue.ts";
+import { kernelDomain } from "../events/kernel.ts";
 import { LogFault } from "../events/log.ts";
 import { openDaybook } from "../main.ts";
 import { bytesOf, reports, shelf } from "./blobs_given.ts";
+import { playground } from "./kernel/toy.ts";
 
 const by: Principal = { authtype: "system", authid: "test" };
 const never = { sha256: createHash("sha256").update("never put").digest("base64"), bytes: 9 };
@@ -116,6 +118,29 @@ Deno.test("a command whose fact names a blob which is not there is invalid, and 
     const outcomes = await Promise.all([stock(file), stock(never), stock(file)]);
     assert.deepEqual(outcomes.map(({ is }) => is), ["accepted", "invalid", "accepted"]);
   }));
+
+Deno.test("a timer whose command comes to name a blob that is not there fails its decider, for nobody hears the answer", async () => {
+  const house = playground({ actors: [shelf], catalogue: catalogue(reports, kernelDomain) });
+  const command = { type: "reports.shelf.stock", data: { file: never } } as const;
+  const set = {
+    id: "set",
+    source: "reports/s",
+    stream: "reports/s",
+    type: "kernel.timer.set",
+    version: 1,
+    time: "2026-01-01T00:00:00Z",
+    data: { name: "t", at: "2026-01-01T00:00:01.000Z", command },
+    ...by,
+  } as const;
+  await house.log.append({ events: [set] });
+  const due = { stream: set.stream, name: "t", set: 0, position: 0, command, causationid: "set", correlationid: "set" };
+  const fire = (undeliverable: boolean) => house.clock.until(house.entities.fire({ ...due, undeliverable }));
+  await assert.rejects(fire(false), (error: Error) => /names a blob that is not there/.test(String(error.cause)));
+  assert.equal(house.log.head("reports/s"), 0);
+  assert.equal((await fire(true)).is, "accepted");
+  assert.equal(house.log.head("reports/s"), 1);
+  await house.stop();
+});
 
 /** Whose a sealed blob says it is. */
 const subjectOf = (stored: Uint8Array): string =>

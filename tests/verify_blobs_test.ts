@@ -9,6 +9,7 @@ import { FolderReader } from "../adapters/kv/folder_reader.ts";
 import { KvLog } from "../adapters/kv/log.ts";
 import { KvStore } from "../adapters/kv/store.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
+import { BAD_MAX } from "../adapters/verify/blobs.ts";
 import type { Failure } from "../adapters/verify/failures.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { BLOB_LIMITS, type BlobRef } from "../events/blobs.ts";
@@ -127,6 +128,19 @@ for (const [what, tamper, expected] of TAMPERING) {
       assert.equal(report.ok, false);
     }));
 }
+
+Deno.test("more damaged blobs than are remembered are all counted", () =>
+  withLog(async (path, refs) => {
+    const tampered = new Tampered(path);
+    tampered.run("begin");
+    for (let n = 0; n < BAD_MAX; n++) tampered.put("[", "blob", n.toString(16).padStart(64, "0"));
+    // Behind all of those, so that it is not remembered; the event that names it is not told of.
+    tampered.put("[", "blob", hexOf(refs[1]!));
+    tampered.run("commit");
+    tampered.close();
+    const report = await verifyLog({ path, catalogue: specs });
+    assert.deepEqual([report.ok, report.failed], [false, BAD_MAX + 1]);
+  }));
 
 Deno.test("without a catalogue a damaged blob is found all the same; only who names it is not known", () =>
   withLog(async (path, refs) => {

@@ -11,7 +11,7 @@ import { type Failures, shown } from "./failures.ts";
 import type { NamedRow, Rows } from "./rows.ts";
 
 /** Damaged blobs that are remembered until an event is seen that names them; more are named without one. */
-const BAD_MAX = 10_000;
+export const BAD_MAX = 10_000;
 const HEX = /^[0-9a-f]{64}$/;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

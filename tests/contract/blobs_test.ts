@@ -28,7 +28,11 @@ class Failing extends MemoryStore {
   readonly batches: Batch[] = [];
   fail: ((commit: number) => { readonly kind: LogFault["kind"]; readonly done: boolean } | undefined) | undefined;
 
+  /** Nothing of a blob can be deleted. */
+  stuck = false;
+
   override async commit(batch: Batch): Promise<boolean> {
+    if (this.stuck && batch.deletes?.some(isBlob)) throw new LogFault("full", "made to fail");
     if (!batch.puts.some(([key]) => isBlob(key))) return await super.commit(batch);
     this.batches.push(batch);
     const failure = this.fail?.(this.batches.length - 1);
@@ -81,6 +85,21 @@ Deno.test("a put that fails at any commit leaves no blob and no chunks, and goes
     }
   }
 });
+
+Deno.test("a put that fails late clears away in more than one commit, and one that cannot be cleared goes through later", () =>
+  withLog(async (log, store) => {
+    const empty = store.bytes();
+    const bytes = bytesOf(506);
+    store.fail = (commit) => commit === 125 ? { kind: "full", done: true } : undefined;
+    await assert.rejects(log.putBlob(bytes), fault("full"));
+    assert.equal(store.bytes(), empty);
+    store.stuck = true;
+    store.fail = (commit) => commit === 126 + 3 ? { kind: "io", done: true } : undefined;
+    await assert.rejects(log.putBlob(bytes), fault("io"));
+    assert.ok(store.bytes() > empty);
+    const ref = await log.putBlob(bytes);
+    assert.deepEqual(log.blob(ref.sha256)!.read(), bytes);
+  }));
 
 Deno.test("a commit whose outcome was unknown and which happened is a blob that was put", () =>
   withLog(async (log, store) => {
