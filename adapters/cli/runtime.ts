@@ -201,6 +201,8 @@ export interface BackupReport {
 export interface RestoreReport extends BackupReport {
   /** A checkpoint kept elsewhere that covers more than what was restored. */
   readonly shorterThan?: { readonly name: string; readonly size: number };
+  /** Going on would fork what that checkpoint stands for, so the folder can be read and not written. */
+  readonly readOnly?: boolean;
 }
 
 export interface Runtime {

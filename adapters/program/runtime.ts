@@ -14,6 +14,7 @@ import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
 import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
+import { KeysFault } from "../keys/fault.ts";
 import { type Keys, openKeys, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { SqliteViews } from "../sqlite/views.ts";
@@ -145,9 +146,25 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
       known,
       progress,
     });
-    return { ...restored, ...(shorter_than ? { shorterThan: shorter_than } : {}) };
+    if (!shorter_than) return restored;
+    const newer = against.find(({ name }) => name === shorter_than.name)!;
+    return { ...restored, shorterThan: shorter_than, readOnly: restored.keys && remembered(data, newer.text) };
   },
 });
+
+/** Keeps what a witness knows in the keys of a restored folder, so that its log is not gone on with; false when our key has not signed it. */
+const remembered = (data: string, note: string): boolean => {
+  const keys = openKeys({ path: `${data}/${FILES.keys}`, clock: systemClock, catalogue: events, existing: true });
+  try {
+    keys.logKey.remember(note);
+    return true;
+  } catch (error) {
+    if (error instanceof KeysFault && error.kind === "invalid") return false;
+    throw error;
+  } finally {
+    keys.close();
+  }
+};
 
 /** Asks the keys of a folder something, without writing them; undefined where there are none. */
 const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {

@@ -164,6 +164,29 @@ Deno.test("a changed byte is found, named, and exit code 1", () =>
     assert.match(plain.out, /NOT intact/);
   }));
 
+Deno.test("a restored log that ends before a checkpoint kept elsewhere is read and not gone on with", () =>
+  withPlace(async ({ dir, data }) => {
+    const send = (branch: string, at: string) =>
+      document<{ error?: { code: string } }>(
+        ["send", "commits.branch.move", "shop", JSON.stringify({ branch, to: "1".repeat(40) }), "--data", at],
+      );
+    await Deno.writeTextFile(`${dir}/pass`, "correct horse");
+    const keys = ["--with-keys", "--passphrase-file", `${dir}/pass`];
+    await send("one", data);
+    assert.equal((await document(["backup", `${dir}/early`, "--data", data, ...keys])).exit, 0);
+    await send("two", data);
+    assert.equal((await document(["backup", `${dir}/late`, "--data", data])).exit, 0);
+    const back = ["restore", `${dir}/early`, "--passphrase-file", `${dir}/pass`, "--data"];
+    const known = ["--against", `${dir}/late/checkpoint.txt`];
+    const restored = await document<{ readOnly?: boolean }>([...back, `${dir}/short`, ...known]);
+    assert.deepEqual([restored.exit, restored.readOnly], [0, true]);
+    const refused = await send("three", `${dir}/short`);
+    assert.deepEqual([refused.exit, refused.error?.code], [3, "truncated"]);
+    assert.equal((await document(["view", "commits.branches", "shop/one", "--data", `${dir}/short`])).exit, 0);
+    assert.equal((await document([...back, `${dir}/whole`])).exit, 0);
+    assert.equal((await send("three", `${dir}/whole`)).exit, 0);
+  }));
+
 Deno.test("views that are damaged are read from the log, found wanting, and built again by the next start", () =>
   withPlace(async ({ data }) => {
     const to = "1".repeat(40);

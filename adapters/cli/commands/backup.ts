@@ -54,7 +54,7 @@ export const restore: Run = async (call, runtime) => {
 };
 
 const describeRestore = (
-  { size, bytes: length, root, keys, shorterThan }: RestoreReport,
+  { size, bytes: length, root, keys, shorterThan, readOnly }: RestoreReport,
   data: string,
   elapsed: number,
 ): string => {
@@ -71,7 +71,7 @@ const describeRestore = (
     lines.push(
       `it ends before ${shorterThan.name}, which covers ${
         count(shorterThan.size)
-      } events: what came after is not in this backup`,
+      } events: what came after is not in this backup${readOnly ? "; it can be read, not written" : ""}`,
     );
   }
   return `${lines.join("\n")}\n`;
