@@ -61,7 +61,11 @@ export const failureOf = (error: unknown): Failure => {
   }
   if (error instanceof LogFault) {
     const hint = FAULTS[error.kind];
-    return { exit: 3, code: error.kind, message: hint ? `${error.message} (${hint})` : error.message };
+    return {
+      exit: error.kind === "invalid" ? 2 : 3,
+      code: error.kind,
+      message: hint ? `${error.message} (${hint})` : error.message,
+    };
   }
   const name = error instanceof Error ? error.name : "";
   const message = firstLine(error);

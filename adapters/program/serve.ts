@@ -77,6 +77,11 @@ export const serve = async ({ daybook, keys }: Opened, { data, settings }: Serve
     return { url, ...(first ? { firstToken: first.token } : {}), stop: () => server.stop() };
   } catch (error) {
     await server.stop();
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new Deno.errors.AddrInUse(
+        `cannot listen on ${stated.host}:${stated.port}: another program does; give another --port`,
+      );
+    }
     throw error;
   }
 };

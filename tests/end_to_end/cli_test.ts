@@ -334,6 +334,8 @@ Deno.test("a log goes through a pipe that is closed early, without a word of com
 
 Deno.test("what was typed wrong, or cannot be, ends with its exit code and one line", () =>
   withPlace(async ({ dir, data }) => {
+    const kept = `${dir}/kept`;
+    await document(["send", "commits.branch.delete", "shop", `{"branch":"main"}`, "--data", kept]);
     for (
       const [args, code] of [
         [["strat"], 2],
@@ -344,10 +346,17 @@ Deno.test("what was typed wrong, or cannot be, ends with its exit code and one l
         [["restore", dir, "--data", `${dir}/new`], 3],
         [["status", "--data", `${dir}/a,b`], 2],
         [["start", "--data", "/proc/nowhere", "--port", "0"], 3],
+        [["verify", "--data", kept, "--key", "not a key"], 2],
       ] as const
     ) {
       const { code: found, out, err } = await run(args);
       assert.deepEqual([found, out], [code, ""], `${args.join(" ")}: ${err}`);
       assert.match(err, /^daybook: [^\n]+\n$/, args.join(" "));
     }
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const { code, err } = await run(["start", "--data", data, "--port", String(port)]);
+    listener.close();
+    assert.equal(code, 3);
+    assert.ok(err.includes(`127.0.0.1:${port}`), err);
   }));
