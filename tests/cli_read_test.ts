@@ -277,13 +277,18 @@ Deno.test("verify prints the report, exits with 1 when anything is wrong, and sa
   const stage = givenStage();
   const report: VerifyReport = { ok: true, size: 9, root: "cm9vdA==", anchored: 7, authenticated: false, failures: [] };
   const asked: unknown[] = [];
-  stage.files.set("/here/kept.txt", "the note");
+  const note = `origin\n7\n${"A".repeat(43)}=\n`;
+  stage.files.set("/here/kept.txt", note).set("/here/other.txt", "a secret");
   stage.runtime.verify = (data, options) => (asked.push([data, options]), Promise.resolve(report));
   assert.deepEqual(await stage.json("verify"), { ...report, exit: 0 });
   const { out } = await stage.type("verify", "--against", "kept.txt");
   assert.match(out, /the log is intact\nroot +cm9vdA==\nanchored +up to 7 of 9 events; 2 are newer/);
   assert.match(out, /self-consistent, key not authenticated \(give --key/);
-  assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: [{ name: "kept.txt", text: "the note" }] }]);
+  assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: [{ name: "kept.txt", text: note }] }]);
+  const other = await stage.type("verify", "--against", "other.txt");
+  assert.equal(other.code, 2);
+  assert.match(other.err, /^daybook: --against other\.txt is not a checkpoint: [^\n]+\n$/);
+  assert.ok(!other.err.includes("secret"));
   stage.runtime.verify = () =>
     Promise.resolve({ ...report, ok: false, failures: [{ position: 4, kind: "leaf", expected: "a", found: "b" }] });
   const bad = await stage.type("verify", "--key", "k");

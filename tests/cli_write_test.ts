@@ -199,7 +199,8 @@ Deno.test("backup and restore want an empty folder, and keys want a passphrase",
   stage.runtime.backup = (...args) => (asked.push(args.slice(0, 3)), Promise.resolve(report));
   stage.runtime.restore = (...args) => (asked.push(args.slice(0, 3)), Promise.resolve(report));
   assert.deepEqual(await stage.json("backup", "b"), { ok: true, folder: "/here/b", ...report, exit: 0 });
-  stage.files.set("/here/pass", "open sesame\n").set("/here/kept", "checkpoint");
+  const checkpoint = `origin\n7\n${"A".repeat(43)}=\n`;
+  stage.files.set("/here/pass", "open sesame\n").set("/here/kept", checkpoint);
   await stage.type("backup", "b", "--with-keys", "--passphrase-file", "pass");
   stage.env.DAYBOOK_PASSPHRASE = "from the environment";
   await stage.type("backup", "b", "--with-keys");
@@ -208,7 +209,7 @@ Deno.test("backup and restore want an empty folder, and keys want a passphrase",
     ["/data", "/here/b", { passphrase: undefined }],
     ["/data", "/here/b", { passphrase: "open sesame" }],
     ["/data", "/here/b", { passphrase: "from the environment" }],
-    ["/here/b", "/data", { passphrase: "from the environment", against: [{ name: "kept", text: "checkpoint" }] }],
+    ["/here/b", "/data", { passphrase: "from the environment", against: [{ name: "kept", text: checkpoint }] }],
   ]);
   stage.files.set("/here/b/log", "").set("/data/log", "").set("/here/empty", "\n");
   assert.equal((await stage.type("backup", "b")).code, 2);

@@ -1,6 +1,7 @@
 /** `backup` and `restore`. */
 import type { Call, Run } from "../call.ts";
-import { flag, list, pathOf, text, Usage } from "../call.ts";
+import { flag, pathOf, text, Usage } from "../call.ts";
+import { keptCheckpoints } from "../checkpoints.ts";
 import { bytes, count, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Io, RestoreReport } from "../runtime.ts";
@@ -43,9 +44,7 @@ export const restore: Run = async (call, runtime) => {
   const passphrase = await passphraseOf(call, io);
   const began = clock.monotonic();
   const progress = progressBar("restoring", { io, clock, quiet: call.json });
-  const against = await Promise.all(
-    list(call, "against").map(async (path) => ({ name: path, text: await io.readText(pathOf(call, path)) })),
-  );
+  const against = await keptCheckpoints(call, io);
   const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, { passphrase, against }, progress.on);
   progress.end();
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);

@@ -1,6 +1,7 @@
 /** `verify`: what the independent verifier found, in words and as a document. */
 import type { Call, Run } from "../call.ts";
-import { list, pathOf, text } from "../call.ts";
+import { text } from "../call.ts";
+import { keptCheckpoints } from "../checkpoints.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { count, counted, duration, palette, safe, short } from "../print.ts";
@@ -11,9 +12,7 @@ const FAILURES_SHOWN = 20;
 
 export const verify: Run = async (call, runtime) => {
   const { io, clock } = runtime;
-  const against = await Promise.all(
-    list(call, "against").map(async (path) => ({ name: path, text: await io.readText(pathOf(call, path)) })),
-  );
+  const against = await keptCheckpoints(call, io);
   const began = clock.monotonic();
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const report = await runtime.verify(call.data, { key: text(call, "key"), against }, progress.on);
