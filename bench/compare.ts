@@ -53,7 +53,9 @@ const measure = async (row: Row, rounds: number): Promise<readonly Pair[]> => {
   try {
     const pairs: Pair[] = [];
     for (let round = 0; round <= rounds; round++) {
-      pairs.push({ ours: await stand.ours(), baseline: await stand.baseline() });
+      const ours = await stand.ours();
+      await stand.rest?.();
+      pairs.push({ ours, baseline: await stand.baseline() });
     }
     return pairs.slice(1);
   } finally {

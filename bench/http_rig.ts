@@ -41,6 +41,10 @@ class Baselines {
     }
   }
 
+  get pid(): number {
+    return this.child.pid;
+  }
+
   async stop(): Promise<void> {
     this.child.kill("SIGTERM");
     await this.child.status;
@@ -49,8 +53,11 @@ class Baselines {
 
 let runs = 0;
 
-/** One run of wrk; every request must be answered with success. */
-const ask = async (url: string, token: string, events: number): Promise<Measured> => {
+/** Asks one route; every request must be answered with success. */
+type Asking = (url: string, token: string, events: number) => Promise<Measured>;
+
+/** 64 connections for so many seconds. */
+export const byWrk: Asking = async (url, token, events) => {
   const run = (Date.now() % 0x10_0000_0000).toString(16).padStart(9, "0") +
     (runs++ % 0x1_0000).toString(16).padStart(5, "0");
   const { stdout, stderr, code } = await new Deno.Command(WRK, {
@@ -64,7 +71,43 @@ const ask = async (url: string, token: string, events: number): Promise<Measured
   return { units: requests * events, ms: us / 1_000, p99: p99_us / 1_000 };
 };
 
-/** Until the views have caught up, so that one measurement does not pay for the one before. */
+const FIXED_EVENTS = 6_400;
+const CLIENTS = 64;
+
+/** As many events each time, by 64 clients of this process: its own cost is part of both sides. */
+export const byFetch: Asking = async (url, token, events) => {
+  const run = `${Date.now()}-${runs++}`;
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": `application/cloudevents${events > 1 ? "-batch" : ""}+json`,
+  };
+  let left = FIXED_EVENTS / events;
+  const began = performance.now();
+  await Promise.all(Array.from({ length: CLIENTS }, async () => {
+    while (left-- > 0) {
+      const made = Array.from({ length: events }, (_, i) => listed(`${run}.${left}.${i}`));
+      const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(events > 1 ? made : made[0]) });
+      if (!response.ok) throw new Error(await response.text());
+      await response.body?.cancel();
+    }
+  }));
+  return { units: FIXED_EVENTS, ms: performance.now() - began };
+};
+
+/** As in `post.lua`. */
+const listed = (id: string) => ({
+  specversion: "1.0",
+  id,
+  source: `bench/${id.length}`,
+  type: "commits.changes.listed",
+  time: "2026-01-01T00:00:00Z",
+  data: {
+    files: [{ added: 12, deleted: 3, path: "adapters/http/server.ts", status: "M" }],
+    part: 0,
+    sha: "1".repeat(40),
+  },
+});
+
 const quiet = async ({ url, token }: Program): Promise<void> => {
   for (;;) {
     const response = await fetch(`${url}/status`, { headers: { authorization: `Bearer ${token}` } });
@@ -75,17 +118,18 @@ const quiet = async ({ url, token }: Program): Promise<void> => {
 };
 
 /** `start` as it is shipped, and a baseline's route, asked in turns. */
-export const ingesting = async (events: number, route: "/nothing" | "/events"): Promise<Stand> => {
+export const ingesting = async (events: number, route: "/nothing" | "/events", ask: Asking): Promise<Stand> => {
   const dir = await Deno.makeTempDir({ prefix: "daybook-bench-" });
   const program = await Program.start(`${dir}/data`);
   const baselines = await Baselines.start();
   return {
-    async ours() {
-      const measured = await ask(`${program.url}/events`, program.token, events);
-      await quiet(program);
-      return measured;
-    },
+    ours: () => ask(`${program.url}/events`, program.token, events),
+    rest: () => quiet(program),
     baseline: () => ask(`${baselines.url}${route}`, program.token, events),
+    abandon() {
+      for (const { pid } of [program, baselines]) Deno.kill(pid, "SIGKILL");
+      Deno.removeSync(dir, { recursive: true });
+    },
     async close() {
       await baselines.stop();
       await program.end("SIGTERM");

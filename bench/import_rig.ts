@@ -67,5 +67,6 @@ export const importing = async (): Promise<Stand> => {
         commits,
       ),
     close: () => place[Symbol.asyncDispose](),
+    abandon: () => Deno.removeSync(place.folder, { recursive: true }),
   };
 };

@@ -10,6 +10,9 @@ const inFolder = (path: string): string => fileURLToPath(new URL(path, import.me
 const benchmarks = async (args: readonly string[]): Promise<number> => {
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["bench", "-q", "-P=bench", "--config", inFolder("../deno.json"), ...args, inFolder(".")],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
   }).output();
   return code;
 };
