@@ -3,6 +3,9 @@
  * committed before they began; they are synchronous (see `log.ts`).
  */
 
+/** One value; Deno KV's own bound. A commit with a larger one throws and writes nothing. */
+export const VALUE_BYTES_MAX = 65_536;
+
 /** Ordered part by part; numbers before strings never meet in one place here. Numbers are non-negative safe integers. */
 export type Key = readonly (string | number)[];
 

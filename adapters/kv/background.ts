@@ -57,7 +57,10 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
       integrator.ask(wish);
       arm();
     },
-    swept: (count) => integrator.swept(count),
+    swept(count) {
+      integrator.swept(count);
+      arm();
+    },
     async close() {
       closed = true;
       cancel?.();

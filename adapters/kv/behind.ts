@@ -103,6 +103,7 @@ export class Behind {
       made: (made) => this.take(made),
       died: (cause) => this.died(cause),
     });
+    this.sweepLater(manifest);
     this.grew();
   }
 
@@ -177,6 +178,11 @@ export class Behind {
   private adopt(manifest: Manifest): void {
     this.log.index.adopt(manifest);
     this.news.tell();
+    this.sweepLater(manifest);
+  }
+
+  /** Readers may hold an older manifest for a while. */
+  private sweepLater(manifest: Manifest): void {
     if (manifest.garbage.length === 0 || this.sweeping) return;
     this.sweeping = this.later(SWEEP_AFTER_MS, () => {
       this.sweeping = undefined;

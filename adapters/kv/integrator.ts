@@ -24,6 +24,8 @@ export type Made =
   | { readonly made: "pages"; readonly puts: readonly Put[] }
   | { readonly made: "manifest"; readonly manifest: Manifest; readonly bytes: Uint8Array };
 
+/** Stretches of pages that wait to be let go; the manifest names them and is one value of the store. More segments wait. */
+export const GARBAGE_MAX = 1_000;
 const BLOCKS_PER_STEP = 16;
 const PAGES_PER_STEP = 10;
 
@@ -48,7 +50,11 @@ export class Integrator {
   }
 
   get idle(): boolean {
-    return this.job === undefined && this.wishes.length === 0;
+    return this.job === undefined && !this.wishes.some(({ wish }) => wish === "root" || !this.full);
+  }
+
+  private get full(): boolean {
+    return this.manifest.garbage.length >= GARBAGE_MAX;
   }
 
   /** Does a bounded piece of work; answers with what came of it, if something did. */
@@ -59,6 +65,7 @@ export class Integrator {
       return this.grow(root, this.wishes[root]!.wish === "root" ? (this.wishes[root] as { size: number }).size : 0);
     }
     if (!this.job) {
+      if (this.full) return undefined;
       const wish = this.wishes.shift();
       if (wish?.wish !== "segment") return undefined;
       this.job = this.build(wish.from, wish.until);
@@ -129,7 +136,7 @@ export class Integrator {
           ...this.manifest,
           next,
           segments,
-          garbage: [...this.manifest.garbage, ...run.flatMap(pagesOf)],
+          garbage: [...this.manifest.garbage, ...pagesOf(run)],
         });
         return;
       }

@@ -1,5 +1,6 @@
 /** A store that lives and dies with the process: every promise of the port but durability. */
-import type { Batch, Key, Span, Store } from "../../events/store.ts";
+import { LogFault } from "../../events/log.ts";
+import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
 
 /** A sorted list of numbers with their values; additions are nearly always at the end. */
 class Shelf {
@@ -38,6 +39,10 @@ export class MemoryStore implements Store {
   // Asynchronous as the port is, though nothing here waits.
   // deno-lint-ignore require-await
   async commit({ absent, puts, deletes = [] }: Batch): Promise<boolean> {
+    const large = puts.find(([, value]) => value.length > VALUE_BYTES_MAX);
+    if (large) {
+      throw new LogFault("too_large", `a value has at most ${VALUE_BYTES_MAX} bytes, this one ${large[1].length}`);
+    }
     if (absent && this.get(absent) !== undefined) return false;
     for (const key of deletes) this.remove(key);
     for (const [key, value] of puts) this.put(key, value);

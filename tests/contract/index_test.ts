@@ -1,14 +1,23 @@
 /** Bounds of the log's index: what its filters may take, and how small its segments may be. */
 import assert from "node:assert/strict";
+import { clearImmediate, setImmediate } from "node:timers";
+import type { Clock } from "../../actors/kernel/world.ts";
 import fc from "fast-check";
 import { inlineBackground } from "../../adapters/kv/background.ts";
+import { EMPTY, encodeManifest, MANIFEST_KEY } from "../../adapters/kv/index/index.ts";
 import { Filter } from "../../adapters/kv/index/filter.ts";
+import { FANOUT } from "../../adapters/kv/index/segment.ts";
+import { GARBAGE_MAX, Integrator } from "../../adapters/kv/integrator.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
-import { LogReader } from "../../adapters/kv/reader.ts";
+import { FILTER_BYTES_MAX, LogReader } from "../../adapters/kv/reader.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
+import { VALUE_BYTES_MAX } from "../../events/store.ts";
 import { event } from "./log_contract.ts";
+
+/** With segments of 16,384 events, levels of eight reach 16,384 × 8⁶ = four thousand million events. */
+const LEVELS_MAX = 6;
 
 const fingerprints = fc.uniqueArray(fc.integer({ min: 0, max: 2 ** 53 - 1 }), { minLength: 1, maxLength: 300 });
 
@@ -40,7 +49,7 @@ const filled = async (
   check: (log: KvLog, store: MemoryStore) => void,
 ): Promise<void> => {
   const store = new MemoryStore();
-  const background = inlineBackground(store, systemClock);
+  const background = inlineBackground(store, options.clock ?? systemClock);
   const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background, ...options });
   try {
     for (let n = 0; n < events; n += each) {
@@ -76,4 +85,63 @@ Deno.test("when appends outrun the index they wait, and no segment is cut short 
     const events = manifest.segments.map(({ level, from, until }) => (until - from) / 8 ** level);
     assert.ok(manifest.until > 1_000 && events.every((each) => each >= 32), events.join());
   });
+});
+
+/** Nothing waits: neither the next step of the index nor the sweep, which else comes after a minute. */
+const hasty: Clock = {
+  ...systemClock,
+  schedule(after, call) {
+    if (after > 0 && after < 60_000) return systemClock.schedule(after, call);
+    const soon = setImmediate(call);
+    return () => clearImmediate(soon);
+  },
+};
+
+Deno.test("pages of merged segments are let go, and the manifest that names them stays one value of the store", async () => {
+  await filled(2_200, 4, { clock: hasty, segmentEvents: 4 }, (log, store) => {
+    const { manifest } = log.index;
+    assert.ok(manifest.segments.some(({ level }) => level === 3), "merged three times over");
+    assert.ok(store.get(MANIFEST_KEY)!.length < VALUE_BYTES_MAX);
+    const pages = [...store.list({ prefix: ["index"] })].length;
+    assert.ok(pages < manifest.next / 4, `${pages} of ${manifest.next} pages are left`);
+    for (let n = 0; n < 2_200; n += 11) assert.equal(log.find("urn:test", String(n))?.position, n);
+  });
+});
+
+Deno.test("while too many pages wait to be let go, segments wait, and roots do not", async () => {
+  await filled(64, 8, { segmentEvents: 1_000 }, (_, store) => {
+    const garbage = Array.from({ length: GARBAGE_MAX }, (_, i) => ({ start: 2 * i, pages: 1 }));
+    const manifest = { ...EMPTY, next: 2 * GARBAGE_MAX, garbage };
+    const integrator = new Integrator(store, { size: 0, nodes: [] }, manifest, FILTER_BYTES_MAX);
+    integrator.ask({ wish: "segment", from: 0, until: 64 });
+    assert.ok(integrator.idle && integrator.step() === undefined);
+    integrator.ask({ wish: "root", size: 64 });
+    assert.ok(!integrator.idle);
+    assert.equal(integrator.step()?.made, "root");
+    assert.ok(integrator.idle);
+    integrator.swept(1);
+    assert.ok(!integrator.idle);
+    assert.equal(integrator.step()?.made, "pages");
+  });
+  // As many as may wait, and as many segments as there can be, fit one value.
+  const most = 2 ** 21;
+  const table = (rows: number) => ({ columns: 5, rows, body: extent, fence: extent, filter: extent });
+  const extent = { start: most, pages: most };
+  const events = Number.MAX_SAFE_INTEGER;
+  const segment = {
+    level: 9,
+    from: events,
+    until: events,
+    ids: table(events),
+    streams: table(events),
+    terms: table(events),
+  };
+  const large = {
+    ...EMPTY,
+    until: events,
+    next: most,
+    garbage: Array.from({ length: GARBAGE_MAX + 2 * FANOUT * LEVELS_MAX }, () => ({ start: most, pages: 100_000 })),
+    segments: Array.from({ length: FANOUT * LEVELS_MAX }, () => segment),
+  };
+  assert.ok(encodeManifest(large).length < VALUE_BYTES_MAX, `${encodeManifest(large).length} bytes`);
 });

@@ -15,7 +15,17 @@
 import { correlationOf } from "../../../events/event.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
-import { PAGE_BYTES, pageKey, Pages, type PageSink, type Put, type Table, TableReader, TableWriter } from "./pages.ts";
+import {
+  type Extent,
+  PAGE_BYTES,
+  pageKey,
+  Pages,
+  type PageSink,
+  type Put,
+  type Table,
+  TableReader,
+  TableWriter,
+} from "./pages.ts";
 
 export interface Segment {
   readonly level: number;
@@ -255,8 +265,16 @@ function* inOrder(readers: readonly TableReader[], columns: number): Iterable<re
 const before = (a: Float64Array, i: number, b: Float64Array, j: number): boolean =>
   a[i]! < b[j]! || (a[i] === b[j] && a[i + 1]! < b[j + 1]!);
 
-/** The pages a merged segment no longer needs; gathered pages stay, the merged rows point to them. */
-export const pagesOf = (segment: Segment): { start: number; pages: number }[] =>
-  [segment.ids, segment.streams, segment.terms].flatMap((
-    table,
-  ) => [table.body, table.fence, ...(table.filter ? [table.filter] : [])]);
+/** The pages that merged segments no longer need, neighbours as one; gathered pages stay, the merged rows point to them. */
+export const pagesOf = (segments: readonly Segment[]): readonly Extent[] => {
+  const extents = segments.flatMap(({ ids, streams, terms }) => [ids, streams, terms])
+    .flatMap(({ body, fence, filter }) => [body, fence, ...(filter ? [filter] : [])])
+    .sort((a, b) => a.start - b.start);
+  const joined: Extent[] = [];
+  for (const { start, pages } of extents) {
+    const last = joined.at(-1);
+    if (last && last.start + last.pages === start) joined[joined.length - 1] = { ...last, pages: last.pages + pages };
+    else joined.push({ start, pages });
+  }
+  return joined;
+};
