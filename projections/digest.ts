@@ -3,11 +3,12 @@
  * `uint32(key bytes) ‖ key ‖ uint32(row bytes) ‖ canonical row`, lengths big-endian, text in UTF-8.
  *
  * Lengths make the stream of bytes unambiguous; the order of keys (by code point, which is the order of their UTF-8) makes
- * it independent of how the rows came to be. Rows of an append-only view come in order of position. Why not kept with the rows: docs/decisions/0020.
+ * it independent of how the rows came to be. Rows of an append-only view come in order of position.
+ * Working rows are left out: a fold's own means, of which no past is kept. Why not kept with the rows: docs/decisions/0020.
  */
 import { canonical } from "../events/canonical.ts";
 import type { AnyProjection } from "./projection.ts";
-import { compareText } from "./query.ts";
+import { compareText, isWorking } from "./query.ts";
 import type { ViewChange } from "./views.ts";
 
 /** SHA-256, fed piece by piece. */
@@ -85,7 +86,8 @@ export class FoldedRows {
     let digest = this.appended;
     if (digest === undefined) {
       digest = new RowsDigest(this.hasher());
-      for (const key of [...this.rows.keys()].sort(compareText)) digest.add(key, canonical(this.rows.get(key)));
+      const keys = [...this.rows.keys()].filter((key) => !isWorking(key)).sort(compareText);
+      for (const key of keys) digest.add(key, canonical(this.rows.get(key)));
     }
     return { rows: digest.rows, digest: digest.finish() };
   }

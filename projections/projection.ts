@@ -36,7 +36,7 @@ export interface Projection<V = unknown, F extends Fact = Fact> {
   readonly history?: "all" | "none";
   /** One line for people. */
   readonly about: string;
-  /** Rows the event touches. A key that starts with `~` is a working row: kept like the rest, left out of lists. */
+  /** Rows the event touches. A key that starts with `~` is a working row: its newest state alone is kept, out of lists and digests. */
   keys(event: Event<F>, read: Read<V>): readonly string[];
   /** The row after the event; `undefined` removes it. Never throws on anything the schemas allow. */
   apply(row: V, event: Event<F>, key: string, read: Read<V>): V | undefined;

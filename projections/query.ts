@@ -9,6 +9,9 @@ import { QUERY_WORDS_MAX, words } from "./words.ts";
 export const PAGE_ROWS_MAX = 1_000;
 export const PAGE_ROWS_DEFAULT = 100;
 
+/** Whether a key is that of a working row: its newest state alone is kept, and neither lists nor digests have it. */
+export const isWorking = (key: string): boolean => key.charCodeAt(0) === 0x7e; // ~
+
 /** What a store must know of a projection to keep it and to answer for it. */
 export interface Shape {
   readonly fields: readonly string[];

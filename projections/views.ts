@@ -77,7 +77,7 @@ export interface ViewDigest {
   readonly name: string;
   readonly version: number;
   readonly size: number;
-  /** Rows counted, working rows among them. */
+  /** Rows counted; working rows are left out. */
   readonly rows: number;
   readonly digest: string;
 }
@@ -108,6 +108,7 @@ export interface Views {
   open(projection: AnyProjection): ViewStore;
   /** From now on readers of the name are answered from this version; other versions are dropped. */
   swap(store: ViewStore): void;
+  /** Throws `ViewQuestion` `no_history` for an older state of a working row, too. */
   row(name: string, key: string, at?: number): { readonly size: number; readonly row: Row | undefined };
   list(name: string, query: ViewQuery): ViewPage;
   /** Every stored version that is not dropped. */

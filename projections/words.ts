@@ -14,3 +14,9 @@ export const words = (text: string): readonly string[] =>
   ASCII.test(text)
     ? text.toLowerCase().match(/[a-z0-9]+/g) ?? []
     : text.normalize("NFKD").replace(/\p{M}+/gu, "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+
+/**
+ * A text for an index that knows ASCII letters, their case and digits, and takes all else but ASCII for letters, too (FTS5's
+ * `ascii`): it finds the same words there as `words` gives. Nearly all text is ASCII, and is handed on as it is.
+ */
+export const spelled = (text: string): string => ASCII.test(text) ? text : words(text).join(" ");

@@ -12,6 +12,7 @@ import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
 import type { ProjectionState } from "./daybook.ts";
 import { type Feed, sharing } from "./project_feed.ts";
+import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
 import { type Waited, Waiting } from "./project_wait.ts";
 import type { Clock } from "./world.ts";
@@ -43,6 +44,8 @@ export interface ProjectorOptions {
   readonly onState?: (state: ProjectionState, served: number) => void;
   /** Default `PROJECT`. */
   readonly bounds?: ProjectBounds;
+  /** How far projections give way to appends. Default: not, beyond yielding the thread. */
+  readonly pace?: Pace;
 }
 
 /** What the rest of the program sees of the projections, wherever they run. */
@@ -65,6 +68,7 @@ export class Projector implements Projections {
       bounds,
       turns: new Turns(options.clock, bounds.batch_ms),
       feed: sharing(options.feed, bounds.batches_cached),
+      pacer: options.pace && new Pacer(options.clock, options.feed, options.pace),
     };
     this.runners = new Map(options.projections.map((projection) => [projection.name, new Runner(projection, shared)]));
     this.children = [...this.runners.values()].map((runner) => ({
@@ -82,31 +86,60 @@ export class Projector implements Projections {
   }
 
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
-    return this.runners.get(name)?.waiting.until(position, ms, signal) ?? Promise.resolve("unknown");
+    const runner = this.runners.get(name);
+    if (runner === undefined) return Promise.resolve("unknown");
+    if (ms > 0) runner.hurry(position);
+    return runner.waiting.until(position, ms, signal);
+  }
+
+  /** A reader waits elsewhere until the view shows `position`. */
+  hurry(name: string, position: number): void {
+    this.runners.get(name)?.hurry(position);
   }
 }
 
 interface Shared extends ProjectorOptions {
   readonly bounds: ProjectBounds;
   readonly turns: Turns;
+  readonly pacer: Pacer | undefined;
 }
 
-class Runner {
+class Runner implements Paced {
   readonly waiting: Waiting;
   readonly name: string;
   private store: ViewStore | undefined;
   /** Size of the older version that serves while this one is built. */
   private older: number | undefined;
   private caughtUp = false;
+  /** The farthest position that a reader has waited for. */
+  private wanted = -1;
   private stoppedAt: { readonly position: number; readonly cause: string } | undefined;
 
   constructor(private readonly projection: AnyProjection, private readonly shared: Shared) {
     this.name = projection.name;
     this.waiting = new Waiting(
       shared.clock,
-      () => this.older ?? this.store?.size ?? 0,
+      () => this.served,
       () => this.stoppedAt !== undefined,
     );
+  }
+
+  private get served(): number {
+    return this.older ?? this.store?.size ?? 0;
+  }
+
+  get lag(): number {
+    return Math.max(0, this.shared.feed.size - (this.store?.size ?? 0));
+  }
+
+  get hurried(): boolean {
+    return this.wanted >= this.served;
+  }
+
+  hurry(position: number): void {
+    if (position <= this.wanted) return;
+    this.wanted = position;
+    if (this.hurried) this.shared.pacer?.look();
   }
 
   state(): ProjectionState {
@@ -124,7 +157,7 @@ class Runner {
       version,
       state,
       size,
-      lag: Math.max(0, this.shared.feed.size - size),
+      lag: this.lag,
       ...(this.stoppedAt ? { stoppedAt: this.stoppedAt } : {}),
     };
   }
@@ -138,7 +171,7 @@ class Runner {
   }
 
   private async follow(signal: AbortSignal, self: Self): Promise<void> {
-    const { feed, turns, views, clock } = this.shared;
+    const { feed, turns, pacer, views, clock } = this.shared;
     this.stoppedAt = undefined;
     const store = this.store = views.open(this.projection);
     const serving = views.stores().find(({ name, served }) => name === this.name && served);
@@ -149,11 +182,14 @@ class Runner {
     this.moved(store);
     for (self.ready(); !signal.aborted;) {
       if (store.size < feed.size) {
+        await pacer?.take(this, signal);
         await turns.take();
         if (signal.aborted) return;
         const began = clock.monotonic();
         const poison = this.transaction(store, rows, fold);
-        turns.spent(clock.monotonic() - began);
+        const ms = clock.monotonic() - began;
+        turns.spent(ms);
+        pacer?.spent(ms);
         if (poison && !this.skip(poison, store, self.path)) return;
       }
       this.moved(store);

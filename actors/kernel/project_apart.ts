@@ -31,6 +31,8 @@ interface Known {
   readonly waiting: Waiting;
   state: ProjectionState;
   served: number;
+  /** The farthest position that a reader has waited for. */
+  wanted: number;
   ended?: (cause: string | undefined) => void;
 }
 
@@ -46,6 +48,7 @@ export class ProjectionsApart implements Projections {
         waiting: new Waiting(options.clock, () => known.served, () => known.state.state === "stopped"),
         state: { name, version, state: "catching_up", size: 0, lag: 0 },
         served: 0,
+        wanted: -1,
       };
       return [name, known];
     }));
@@ -72,7 +75,13 @@ export class ProjectionsApart implements Projections {
   }
 
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
-    return this.known.get(name)?.waiting.until(position, ms, signal) ?? Promise.resolve("unknown");
+    const known = this.known.get(name);
+    if (known === undefined) return Promise.resolve("unknown");
+    if (ms > 0 && position >= known.served && position > known.wanted) {
+      known.wanted = position;
+      this.hurry(name, position);
+    }
+    return known.waiting.until(position, ms, signal);
   }
 
   private async thread(signal: AbortSignal, self: Self): Promise<void> {
@@ -117,6 +126,14 @@ export class ProjectionsApart implements Projections {
     }
     await pause(clock, PROJECTIONS_APART.close_ms, over);
     return undefined;
+  }
+
+  /** What is waited for may be newer than the last news. */
+  private hurry(name: string, position: number): void {
+    const { line } = this;
+    if (line === undefined) return;
+    line.send({ to: "grown", size: this.options.feed.size });
+    line.send({ to: "hurry", name, position });
   }
 
   private async news(line: Line<ToProjections, FromProjections>, over: AbortSignal): Promise<void> {
@@ -181,6 +198,7 @@ export class ProjectionsApart implements Projections {
       this.lineChanged.add(lost);
       signal.addEventListener("abort", stop, { once: true });
       line.send({ to: "start", name, path });
+      if (known.wanted >= known.served) this.hurry(name, known.wanted);
     });
   }
 

@@ -10,6 +10,8 @@ export type ToProjections =
   | { readonly to: "stop"; readonly name: string }
   /** The log has at least so many events. */
   | { readonly to: "grown"; readonly size: number }
+  /** A reader waits until the view shows this position. */
+  | { readonly to: "hurry"; readonly name: string; readonly position: number }
   | { readonly to: "close" };
 
 /** From it. */
@@ -36,12 +38,12 @@ export interface Line<Out, In> {
 export const PROJECTIONS_APART = {
   /** The thread says that it lives this often. */
   beat_ms: 1_000,
-  /** Longer silence, and it is taken for dead. Its longest step, dropping the words of an old version, takes far less. */
+  /** Longer silence, and it is taken for dead. Its longest step is a transaction. */
   silent_ms: 30_000,
   /** Loading the program and opening the files. */
   open_ms: 30_000,
   /** How long it may take to finish its transactions when asked to close. */
   close_ms: 5_000,
-  /** News of a growing log are sent at most this often. */
-  news_ms: 2,
+  /** News of a growing log are sent at most this often, unless a reader waits. */
+  news_ms: 20,
 } as const satisfies Record<string, Millis>;

@@ -8,7 +8,7 @@ import { type Clock, pause } from "./world.ts";
 
 /** What the composer in this thread has put together. */
 export interface Composed {
-  readonly projections: Pick<Projections, "children">;
+  readonly projections: Pick<Projections, "children"> & { hurry(name: string, position: number): void };
   /** Takes in what the log has by now. */
   grown(size: number): void;
   close(): Promise<void>;
@@ -68,6 +68,7 @@ export const serveProjections = (
       else if (message.to === "start") start(message.name, message.path);
       else if (message.to === "stop") running.get(message.name)?.stop.abort();
       else if (message.to === "grown") composed?.grown(message.size);
+      else if (message.to === "hurry") composed?.projections.hurry(message.name, message.position);
       else close().catch(reject);
     }, (cause) => reject(new Error(cause)));
   });

@@ -13,6 +13,7 @@ import {
   encodeCursor,
   type Indexed,
   indexed,
+  isWorking,
   matches,
   type Place,
   type Question,
@@ -87,16 +88,19 @@ export class MemoryStore implements ViewStore {
     if (newest && newest.until === Infinity) {
       newest.until = position;
       // A version that held for no position at all was never to be seen.
-      if (!this.shape.history || newest.from === position) kept.versions.pop();
+      if (!this.shape.history || isWorking(key) || newest.from === position) kept.versions.pop();
     }
     if (row !== undefined) kept.versions.push({ from: position, until: Infinity, row });
-    else if (!this.shape.history) this.rows.delete(key);
+    else if (!this.shape.history || isWorking(key)) this.rows.delete(key);
     if (this.projection.text && event) {
       kept.words = new Set(row === undefined ? [] : words(this.projection.text(row, key, event)));
     }
   }
 
   row(key: string, at: number | undefined): Row | undefined {
+    if (isWorking(key) && at !== undefined) {
+      throw new ViewQuestion("no_history", "of a working row the newest state alone is kept");
+    }
     const found = this.versionAt(this.rows.get(key), at);
     return found && { key, row: found.row, position: found.from };
   }
@@ -111,7 +115,7 @@ export class MemoryStore implements ViewStore {
     const held: Held[] = [];
     for (const [key, kept] of this.rows) {
       const found = this.versionAt(kept, asked.at);
-      if (!found || key.startsWith("~") || !key.startsWith(asked.prefix)) continue;
+      if (!found || isWorking(key) || !key.startsWith(asked.prefix)) continue;
       if (found.from < asked.from || found.from >= asked.until) continue;
       if (asked.words && !(asked.words.length > 0 && asked.words.every((word) => kept.words.has(word)))) continue;
       if (!asked.where.every(([field, value]) => matches(this.field(found.row, field), value))) continue;
@@ -134,7 +138,7 @@ export class MemoryStore implements ViewStore {
     const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
     const order = this.shape.appendOnly ? (a: string, b: string) => Number(a) - Number(b) : compareText;
     for (const key of [...this.rows.keys()].sort(order)) {
-      const found = this.versionAt(this.rows.get(key), at);
+      const found = isWorking(key) ? undefined : this.versionAt(this.rows.get(key), at);
       if (found) digest.add(key, canonical(found.row));
     }
     const size = at === undefined ? this.size : at + 1;

@@ -3,6 +3,7 @@
  * views, while the one that started it appends.
  */
 import { PROJECT_APART, Projector } from "../../actors/kernel/project.ts";
+import { PACE } from "../../actors/kernel/project_pace.ts";
 import { feedOfFile } from "../../actors/kernel/project_feed.ts";
 import type { FromProjections, Line, ToProjections } from "../../actors/kernel/project_line.ts";
 import { serveProjections } from "../../actors/kernel/project_serve.ts";
@@ -61,6 +62,7 @@ const serve = async (): Promise<void> => {
           views,
           clock: systemClock,
           bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
+          pace: PACE,
           ...home,
         }),
         grown: () => feed.grew(),

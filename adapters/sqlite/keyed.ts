@@ -1,14 +1,18 @@
 /**
- * One version of a view whose rows change, in two tables: `c` has each key once, with its newest row (none, when it was
- * removed), `p` what rows were before, each with the positions from and until which it held. So live reads never wade
- * through history, and writing history is appending. Reading is in `keyed_read.ts`.
+ * One version of a view whose rows change: `c` has each key once, with its newest row (none, when it was removed), `p` what
+ * rows were before, each with the positions from and until which it held. So live reads never wade through history, and
+ * writing history is appending. Working rows lie apart in `w`, newest only. Reading is in `keyed_read.ts`.
  */
 import { canonical } from "../../events/canonical.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type Indexed, indexed, type Shape, shapeOf } from "../../projections/query.ts";
+import { type Indexed, indexed, isWorking, type Shape, shapeOf } from "../../projections/query.ts";
 import type { ViewChange, ViewStore } from "../../projections/views.ts";
-import { words } from "../../projections/words.ts";
+import { spelled } from "../../projections/words.ts";
 import { type Connection, type Value, written } from "./connection.ts";
+import { Extremes, extremesTable } from "./extremes.ts";
+
+/** Keys whose place is remembered between transactions, so that a row that was read is not looked up again to be changed. */
+const PLACES_MAX = 10_000;
 
 /** A field that a row lacks; blobs sort behind numbers and text. */
 const ABSENT = new Uint8Array(0);
@@ -20,19 +24,21 @@ const columns = (shape: Shape) => shape.fields.map((_, i) => `, f${i}`).join("")
 
 /**
  * Ids rise with the keys' creation, and so does `born`, the position of it; with `history` no id is ever given twice.
- * Fields are indexed without the key: keys are long and in no order, and would make every insert a random write.
+ * Fields are indexed without the key: keys are long and in no order, and would make every insert a random write. Those of a
+ * key that has no row are NULL; an index that said so by `row` would be renewed with every row.
  */
 export const keyedTables = (id: number, shape: Shape): string => {
   const fields = columns(shape);
   const indexes = shape.fields.map((_, i) =>
-    `CREATE INDEX c${id}_f${i} ON c${id}(f${i}) WHERE row IS NOT NULL;` +
+    `CREATE INDEX c${id}_f${i} ON c${id}(f${i}) WHERE f${i} IS NOT NULL;` +
     (shape.history ? `CREATE INDEX p${id}_f${i} ON p${id}(f${i}, owner, since, until);` : "")
   );
   return `CREATE TABLE c${id}(id INTEGER PRIMARY KEY, key TEXT NOT NULL, born INTEGER NOT NULL, since INTEGER NOT NULL, row TEXT${fields});
-    CREATE UNIQUE INDEX c${id}_key ON c${id}(key);` +
+    CREATE UNIQUE INDEX c${id}_key ON c${id}(key);
+    CREATE TABLE w${id}(key TEXT PRIMARY KEY, since INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;` +
     (shape.history
       ? `CREATE TABLE p${id}(id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, row TEXT NOT NULL${fields});
-    CREATE INDEX p${id}_owner ON p${id}(owner, since);`
+    CREATE INDEX p${id}_owner ON p${id}(owner, since);${extremesTable(id)}`
       : "") +
     indexes.join("") +
     (shape.text
@@ -40,11 +46,20 @@ export const keyedTables = (id: number, shape: Shape): string => {
       : "");
 };
 
+/** Where a key's newest row lies; `undefined`: the key is not there. */
+type Place =
+  | { readonly id: number; readonly since: number; readonly columns: readonly Value[] | undefined }
+  | undefined;
+
+type Statement = "get" | "working" | "keep" | "drop" | "archive" | "past" | "insert" | "remove";
+
 export class KeyedStore implements ViewStore {
   readonly name: string;
   readonly version: number;
   private readonly shape: Shape;
-  private readonly sql: Readonly<Record<"get" | "find" | "archive" | "past" | "insert" | "update" | "remove", string>>;
+  private readonly sql: Readonly<Record<Statement, string>>;
+  private readonly places = new Map<string, Place>();
+  private readonly extremes: Extremes | undefined;
 
   constructor(
     private readonly connection: Connection,
@@ -57,59 +72,106 @@ export class KeyedStore implements ViewStore {
     this.shape = shapeOf(projection);
     const fields = columns(this.shape);
     const marks = this.shape.fields.map(() => ", ?").join("");
-    const set = this.shape.fields.map((_, i) => `, f${i} = ?`).join("");
+    if (this.shape.history) this.extremes = new Extremes(connection, id, this.shape.fields.length);
     this.sql = {
-      get: `SELECT row FROM c${id} WHERE key = ?`,
-      find: `SELECT id, since, row IS NOT NULL FROM c${id} WHERE key = ?`,
+      get: `SELECT row, id, since FROM c${id} WHERE key = ?`,
+      working: `SELECT row FROM w${id} WHERE key = ?`,
+      keep: `INSERT OR REPLACE INTO w${id}(key, since, row) VALUES (?, ?, ?)`,
+      drop: `DELETE FROM w${id} WHERE key = ?`,
       archive:
         `INSERT INTO p${id}(until, owner, since, row${fields}) SELECT ?, id, since, row${fields} FROM c${id} WHERE id = ?`,
       past: `INSERT INTO p${id}(until, owner, since, row${fields}) VALUES (?, ?, ?, ?${marks})`,
       insert: `INSERT INTO c${id}(key, born, since, row${fields}) VALUES (?, ?, ?, ?${marks})`,
-      update: `UPDATE c${id} SET since = ?, row = ?${set} WHERE id = ?`,
       remove: `DELETE FROM c${id} WHERE id = ?`,
     };
   }
 
   get(key: string): unknown {
-    const row = this.connection.one(this.sql.get, written(key))?.[0];
-    return typeof row === "string" ? JSON.parse(row) : undefined;
+    const working = isWorking(key);
+    const found = this.connection.one(working ? this.sql.working : this.sql.get, written(key));
+    const text = found?.[0];
+    const row: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
+    const place = found && { id: Number(found[1]), since: Number(found[2]), columns: row && this.columns(row) };
+    this.places.set(key, place as Place);
+    return row;
   }
 
   commit(changes: readonly ViewChange[], size: number): void {
-    this.connection.transaction("write", () => {
-      for (const versions of byKey(changes)) this.put(versions);
-      this.connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
-    });
+    try {
+      this.connection.transaction("write", () => {
+        for (const versions of byKey(changes)) {
+          if (isWorking(versions[0]!.key)) this.work(versions.at(-1)!);
+          else this.put(versions);
+        }
+        this.extremes?.write();
+        this.connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
+      });
+    } catch (error) {
+      // What was noted on the way is not what the file has.
+      this.places.clear();
+      this.extremes?.forget();
+      throw error;
+    }
+    if (this.places.size > PLACES_MAX) this.places.clear();
     this.size = size;
+  }
+
+  /** Of a working row only what it is at the end counts: one that came and went in between is never written. */
+  private work({ key, row, position }: ViewChange): void {
+    const absent = this.places.has(key) && this.places.get(key) === undefined;
+    if (row !== undefined) this.connection.run(this.sql.keep, written(key), position, canonical(row));
+    else if (!absent) this.connection.run(this.sql.drop, written(key));
+    this.places.delete(key);
   }
 
   /** All that became of one key within the transaction. What lay between goes straight to the past. */
   private put(versions: readonly ViewChange[]): void {
     const { connection, sql, shape } = this;
     const last = versions.at(-1)!;
-    const key = written(last.key);
-    let found = connection.one(sql.find, key) as [id: number, since: number, held: number] | undefined;
-    if (!shape.history && found && versions.some(({ row }) => row === undefined)) {
+    if (!this.places.has(last.key)) this.get(last.key);
+    let place = this.places.get(last.key);
+    if (!shape.history && place && versions.some(({ row }) => row === undefined)) {
       // It ends here; if it comes to be again, it does so anew.
-      this.index(found[0], undefined);
-      connection.run(sql.remove, found[0]);
-      found = undefined;
+      this.index(place.id, undefined);
+      connection.run(sql.remove, place.id);
+      this.places.set(last.key, place = undefined);
     }
     const first = versions.find(({ row }) => row !== undefined);
-    if (found && shape.history && found[2] && found[1] < versions[0]!.position) {
-      connection.run(sql.archive, versions[0]!.position, found[0]);
+    if (place?.columns && shape.history && place.since < versions[0]!.position) {
+      connection.run(sql.archive, versions[0]!.position, place.id);
     }
-    if (!found && (first === undefined || (!shape.history && last.row === undefined))) return;
+    if (!place && (first === undefined || (!shape.history && last.row === undefined))) return;
     const row = last.row === undefined ? null : canonical(last.row);
-    const fields = this.fields(last.row);
-    if (found) connection.run(sql.update, last.position, row, ...fields, found[0]);
-    const id = found?.[0] ??
-      Number(connection.statement(sql.insert).run(key, first!.position, last.position, row, ...fields).lastInsertRowid);
+    const columns = last.row === undefined ? undefined : this.columns(last.row);
+    if (columns) this.extremes?.note(columns, last.position);
+    const fresh = place === undefined;
+    const id = place?.id ?? this.insert(last, first!.position, row, columns);
+    if (place) this.update(place, last.position, row, columns);
+    this.places.set(last.key, { id, since: last.position, columns });
     if (shape.history && versions.length > 1) this.between(id, versions);
     if (last.row === undefined) this.index(id, undefined);
-    else if (shape.text && last.event) {
-      this.index(id, this.projection.text!(last.row, last.key, last.event), found === undefined);
+    else if (shape.text && last.event) this.index(id, this.projection.text!(last.row, last.key, last.event), fresh);
+  }
+
+  private insert(last: ViewChange, born: number, row: string | null, columns: readonly Value[] | undefined): number {
+    const values = columns ?? this.none();
+    const { lastInsertRowid } = this.connection.statement(this.sql.insert)
+      .run(written(last.key), born, last.position, row, ...values);
+    return Number(lastInsertRowid);
+  }
+
+  /** Names the columns that change and no other, for SQLite renews the index of each that is named. */
+  private update(place: NonNullable<Place>, since: number, row: string | null, columns = this.none()): void {
+    const before = place.columns ?? this.none();
+    const values: Value[] = [];
+    let set = "";
+    for (let i = 0; i < columns.length; i++) {
+      if (columns[i] === before[i]) continue;
+      set += `, f${i} = ?`;
+      values.push(columns[i]!);
     }
+    const sql = `UPDATE c${this.id} SET since = ?, row = ?${set} WHERE id = ?`;
+    this.connection.run(sql, since, row, ...values, place.id);
   }
 
   private between(id: number, versions: readonly ViewChange[]): void {
@@ -117,7 +179,9 @@ export class KeyedStore implements ViewStore {
       const { row, position } = versions[i]!;
       const until = versions[i + 1]!.position;
       if (row === undefined || until === position) continue;
-      this.connection.run(this.sql.past, until, id, position, canonical(row), ...this.fields(row));
+      const columns = this.columns(row);
+      this.extremes?.note(columns, position);
+      this.connection.run(this.sql.past, until, id, position, canonical(row), ...columns);
     }
   }
 
@@ -125,14 +189,16 @@ export class KeyedStore implements ViewStore {
     if (!this.shape.text) return;
     if (!fresh) this.connection.run(`DELETE FROM t${this.id} WHERE rowid = ?`, id);
     if (text !== undefined) {
-      this.connection.run(`INSERT INTO t${this.id}(rowid, words) VALUES (?, ?)`, id, words(text).join(" "));
+      this.connection.run(`INSERT INTO t${this.id}(rowid, words) VALUES (?, ?)`, id, spelled(text));
     }
   }
 
-  private fields(row: unknown): Value[] {
-    const { fields } = this.shape;
-    if (row === undefined) return fields.map(() => null);
-    return fields.map((field) => column(indexed((row as Record<string, unknown>)[field])));
+  private columns(row: unknown): Value[] {
+    return this.shape.fields.map((field) => column(indexed((row as Record<string, unknown>)[field])));
+  }
+
+  private none(): readonly Value[] {
+    return this.shape.fields.map(() => null);
   }
 }
 

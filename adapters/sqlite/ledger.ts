@@ -15,7 +15,7 @@ import {
   type Viewed,
 } from "../../projections/query.ts";
 import type { Row, ViewChange, ViewPage, ViewStore } from "../../projections/views.ts";
-import { words } from "../../projections/words.ts";
+import { spelled } from "../../projections/words.ts";
 import type { Connection, Value } from "./connection.ts";
 
 export const ledgerTables = (id: number, shape: Shape): string =>
@@ -34,11 +34,55 @@ const hash = (text: string): number => {
   return h;
 };
 
+/** Rows of one statement: calling into SQLite costs about as much as a row does. */
+const ROWS = 32;
+
+/** Values for as many rows as a statement takes. */
+class Inserts {
+  private values: Value[] = [];
+  private readonly many: string;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly into: string,
+    private readonly columns: number,
+  ) {
+    this.many = this.statement(ROWS);
+  }
+
+  add(...values: readonly Value[]): void {
+    this.values.push(...values);
+    if (this.values.length === ROWS * this.columns) this.flush(this.many);
+  }
+
+  /** To be called within the same transaction. */
+  end(): void {
+    const { values, columns } = this;
+    if (values.length > 0) this.flush(this.statement(values.length / columns));
+  }
+
+  clear(): void {
+    this.values = [];
+  }
+
+  private flush(sql: string): void {
+    const { values } = this;
+    this.values = [];
+    this.connection.run(sql, ...values);
+  }
+
+  private statement(rows: number): string {
+    const row = `(${Array(this.columns).fill("?").join(", ")})`;
+    return `INSERT INTO ${this.into} VALUES ${Array(rows).fill(row).join(", ")}`;
+  }
+}
+
 export class LedgerStore implements ViewStore {
   readonly name: string;
   readonly version: number;
   private readonly shape: Shape;
-  private readonly insert: string;
+  private readonly rows: Inserts;
+  private readonly texts: Inserts | undefined;
 
   constructor(
     private readonly connection: Connection,
@@ -49,7 +93,8 @@ export class LedgerStore implements ViewStore {
     this.name = projection.name;
     this.version = projection.version;
     this.shape = shapeOf(projection);
-    this.insert = `INSERT INTO c${id} VALUES (?, ?${this.shape.fields.map(() => ", ?").join("")})`;
+    this.rows = new Inserts(connection, `c${id}`, 2 + this.shape.fields.length);
+    if (this.shape.text) this.texts = new Inserts(connection, `t${id}(rowid, words)`, 2);
   }
 
   get(key: string): unknown {
@@ -57,28 +102,34 @@ export class LedgerStore implements ViewStore {
   }
 
   commit(changes: readonly ViewChange[], size: number): void {
-    const { connection, projection, shape } = this;
-    connection.transaction("write", () => {
-      const insert = connection.statement(this.insert);
-      const index = shape.text
-        ? connection.statement(`INSERT INTO t${this.id}(rowid, words) VALUES (?, ?)`)
-        : undefined;
-      for (const { key, row, position, event } of changes) {
-        if (row === undefined || key !== String(position)) {
-          throw new TypeError(
-            `Cannot add row "${key}" to ${this.name}: it is append-only, so the key of an event's one row is its position, ${position}`,
-          );
-        }
-        const fields = shape.fields.map((field) => {
-          const value = indexed((row as Record<string, unknown>)[field]);
-          return value === null ? null : hash(String(value));
-        });
-        insert.run(position, canonical(row), ...fields);
-        if (index && event) index.run(position, words(projection.text!(row, key, event)).join(" "));
-      }
-      connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
-    });
+    const { connection } = this;
+    try {
+      connection.transaction("write", () => {
+        for (const change of changes) this.add(change);
+        this.rows.end();
+        this.texts?.end();
+        connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
+      });
+    } catch (error) {
+      this.rows.clear();
+      this.texts?.clear();
+      throw error;
+    }
     this.size = size;
+  }
+
+  private add({ key, row, position, event }: ViewChange): void {
+    if (row === undefined || key !== String(position)) {
+      throw new TypeError(
+        `Cannot add row "${key}" to ${this.name}: it is append-only, so the key of an event's one row is its position, ${position}`,
+      );
+    }
+    const fields = this.shape.fields.map((field) => {
+      const value = indexed((row as Record<string, unknown>)[field]);
+      return value === null ? null : hash(String(value));
+    });
+    this.rows.add(position, canonical(row), ...fields);
+    if (this.texts && event) this.texts.add(position, spelled(this.projection.text!(row, key, event)));
   }
 }
 

@@ -28,7 +28,7 @@ import { Notes } from "./notes.ts";
 /** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
 const FORMAT: Format = {
   application: 0x4462_5677,
-  version: 1,
+  version: 2,
   tables: `CREATE TABLE stores(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL,
     size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL);
     CREATE INDEX stores_name ON stores(name, state)`,
@@ -146,21 +146,15 @@ export class SqliteViews implements Views {
     const dropped = writer.one("SELECT id FROM stores WHERE state = 'dropped' LIMIT 1");
     if (!dropped) return false;
     const id = dropped[0] as number;
-    const tables = writer.all(
-      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (?, ?, ?)",
-      `c${id}`,
-      `p${id}`,
-      `t${id}`,
-    );
+    const holds = (name: string) => writer.one("SELECT 1 FROM sqlite_schema WHERE name = ?", name) !== undefined;
     writer.transaction("write", () => {
-      for (const [table] of tables as readonly (readonly [string])[]) {
-        // An index of words can only go as a whole; it is small beside its rows.
-        if (!table.startsWith("t")) {
-          writer.run(`DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} LIMIT ${SWEEP_ROWS})`);
-          if (writer.one("SELECT changes()")![0] as number >= SWEEP_ROWS) return;
-        }
-        writer.exec(`DROP TABLE ${table}`);
+      // An index of words can only go as a whole: SQLite guards its inner tables.
+      for (const table of [`c${id}`, `p${id}`]) {
+        if (!holds(table)) continue;
+        writer.run(`DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} LIMIT ${SWEEP_ROWS})`);
+        if (writer.one("SELECT changes()")![0] as number >= SWEEP_ROWS) return;
       }
+      for (const table of ["t", "c", "p", "w", "e"]) writer.exec(`DROP TABLE IF EXISTS ${table}${id}`);
       writer.run("DELETE FROM stores WHERE id = ?", id);
     });
     return true;

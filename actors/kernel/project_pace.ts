@@ -1,0 +1,122 @@
+/**
+ * The pace of projections: appends come first. While the log grows fast, all projections together take a part of a core
+ * and no more; when it is quiet, or a reader waits for a position, they go as fast as they can. What they fall behind
+ * meanwhile is their lag, which `status` shows. Events that come one by one are gathered, as a transaction costs more than an event.
+ */
+import type { Feed } from "./project_feed.ts";
+import { type Clock } from "./world.ts";
+import type { Millis } from "../../events/event.ts";
+
+/** Bounds of the pace; each has a test that reaches it. */
+export interface Pace {
+  /** Part of one core that all projections together take while the log grows fast, above 0 and at most 1. */
+  readonly share: number;
+  /** The log grows fast when it grew by so many events within `window_ms`. */
+  readonly fast_events: number;
+  readonly window_ms: Millis;
+  /** A projection begins a transaction at most this often, unless `gather_events` wait for it. */
+  readonly gather_ms: Millis;
+  readonly gather_events: number;
+}
+
+/** On two cores a quarter of one keeps up with about 5,000 events a second of all views together. */
+export const PACE: Pace = { share: 0.25, fast_events: 1_000, window_ms: 500, gather_ms: 250, gather_events: 4_000 };
+
+/** A projection, as far as its pace matters. */
+export interface Paced {
+  /** Events that wait for it. */
+  readonly lag: number;
+  /** Whether a reader waits for what it has not shown yet. */
+  readonly hurried: boolean;
+}
+
+interface Turn {
+  readonly paced: Paced;
+  readonly go: () => void;
+}
+
+/** Hands out turns, one transaction each, in the order in which they were asked for. */
+export class Pacer {
+  private readonly queue: Turn[] = [];
+  private readonly began = new Map<Paced, number>();
+  private readonly grown: { readonly at: number; readonly size: number }[] = [];
+  private restUntil = -Infinity;
+  private cancel: (() => void) | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly feed: Pick<Feed, "size">,
+    private readonly pace: Pace,
+  ) {
+    this.growsFast();
+  }
+
+  /** Resolves when the projection may begin its next transaction, or the signal aborts; `spent` is to be called after it. */
+  take(paced: Paced, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const leave = () => {
+        const at = this.queue.indexOf(turn);
+        if (at >= 0) this.queue.splice(at, 1);
+        resolve();
+        this.look();
+      };
+      const turn: Turn = {
+        paced,
+        go: () => {
+          signal.removeEventListener("abort", leave);
+          resolve();
+        },
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      this.queue.push(turn);
+      this.look();
+    });
+  }
+
+  /** So long the transaction took. */
+  spent(ms: Millis): void {
+    this.restUntil = this.clock.monotonic() + ms * (1 / this.pace.share - 1);
+    this.look();
+  }
+
+  /** To be called when a reader begins to wait. */
+  look(): void {
+    this.cancel?.();
+    this.cancel = undefined;
+    const now = this.clock.monotonic();
+    const fast = this.growsFast();
+    let soonest = Infinity;
+    for (const turn of [...this.queue]) {
+      const due = this.due(turn.paced, fast);
+      if (due > now) {
+        soonest = Math.min(soonest, due);
+        continue;
+      }
+      this.queue.splice(this.queue.indexOf(turn), 1);
+      this.began.set(turn.paced, now);
+      // Until it tells what it took, the others rest; should it never tell, not for long.
+      this.restUntil = Math.max(this.restUntil, now + this.pace.gather_ms);
+      turn.go();
+    }
+    if (this.queue.length > 0) this.cancel = this.clock.schedule(soonest - now, () => this.look());
+  }
+
+  private due(paced: Paced, fast: boolean): number {
+    if (paced.hurried) return -Infinity;
+    const { gather_events, gather_ms } = this.pace;
+    const gathered = paced.lag >= gather_events ? -Infinity : (this.began.get(paced) ?? -Infinity) + gather_ms;
+    return fast ? Math.max(gathered, this.restUntil) : gathered;
+  }
+
+  private growsFast(): boolean {
+    const { window_ms, fast_events } = this.pace;
+    const [now, size] = [this.clock.monotonic(), this.feed.size];
+    const last = this.grown.at(-1);
+    // A few looks a window are enough to know.
+    if (last === undefined || now - last.at >= window_ms / 10) this.grown.push({ at: now, size });
+    // The newest that is older than the window stays: what it grew since then.
+    while (this.grown.length > 1 && this.grown[1]!.at <= now - window_ms) this.grown.shift();
+    return size - this.grown[0]!.size >= fast_events;
+  }
+}
