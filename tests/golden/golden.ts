@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { Actor } from "../../actors/types.ts";
 import { replay } from "../../actors/kernel/replay.ts";
+import type { BlobRef } from "../../events/blobs.ts";
 import { canonical } from "../../events/canonical.ts";
 import type { Event, FactType } from "../../events/event.ts";
 import type { Range } from "../../events/log.ts";
@@ -34,6 +35,8 @@ export interface Folds {
   readonly root: string;
   /** The log's public key, as a verifier takes it. */
   readonly key: string;
+  /** What lies beside the events. */
+  readonly blobs: readonly BlobRef[];
   readonly projections: readonly Fold[];
   readonly actors: readonly Fold[];
 }

@@ -60,7 +60,7 @@ for (const version of versions()) {
   const folder = HERE + version;
 
   Deno.test(`the log of ${version} is verified, signature and all, and reading leaves nothing beside it`, async () => {
-    const { size, root, key } = await readFolds(folder);
+    const { size, root, key, blobs } = await readFolds(folder);
     const before = filesOf(folder);
     const report = await verifyLog({ path: `${folder}/log.db`, key });
     assert.deepEqual(report.failures, []);
@@ -71,7 +71,12 @@ for (const version of versions()) {
       true,
       size,
     ]);
-    assert.equal(await reading(folder, (log) => allOf(log).length), size);
+    assert.equal(report.blobs, blobs.length);
+    await reading(folder, (log) => {
+      assert.equal(allOf(log).length, size);
+      const stored = new Map([...log.blobs()].map((blob) => [blob.sha256, blob.read().length]));
+      assert.deepEqual(stored, new Map(blobs.map(({ sha256, bytes }) => [sha256, bytes])));
+    });
     assert.deepEqual(filesOf(folder), before);
   });
 

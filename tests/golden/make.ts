@@ -13,6 +13,7 @@ import { KvLog } from "../../adapters/kv/log.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { systemClock } from "../../adapters/system/world.ts";
+import type { BlobRef } from "../../events/blobs.ts";
 import { events } from "../../events/mod.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { VERSION } from "../../main.ts";
@@ -22,6 +23,9 @@ import { type Step, story } from "./story.ts";
 
 /** Events of a segment: eight of the first and more become one of the next level; the second holds a stream that is thin in it. */
 const SEGMENT_EVENTS = { first: 3, second: 41, tail: 1_000 };
+
+/** Bytes that lie beside the events. */
+const BLOB = Uint8Array.from({ length: 500 }, (_, i) => (i * 7) % 256);
 
 /** Makes the log and its keys in an empty folder. */
 export const makeGolden = async (folder: string): Promise<Folds> => {
@@ -46,6 +50,7 @@ export const makeGolden = async (folder: string): Promise<Folds> => {
     refuseMissing([...first, ...second, ...tail]);
     const path = `${folder}/log.db`;
     const { signer } = keys.logKey;
+    const blobs: BlobRef[] = [];
     const append = async (steps: readonly Step[], segmentEvents: number, merged: boolean) => {
       const store = await KvStore.open(path, { clock: port, random });
       const log = await KvLog.open(store, {
@@ -65,12 +70,13 @@ export const makeGolden = async (folder: string): Promise<Folds> => {
         await until(() => log.index.generations.length <= 1, "a segment is built");
       }
       if (merged) await until(() => log.index.manifest.segments.some(({ level }) => level > 0), "segments merge");
+      if (blobs.length === 0) blobs.push(await log.putBlob(BLOB), await log.putBlob(new Uint8Array()));
       await log.close();
     };
     await append(first, SEGMENT_EVENTS.first, true);
     await append(second, SEGMENT_EVENTS.second, false);
     await append(tail, SEGMENT_EVENTS.tail, false);
-    return await foldsOf(folder, signer.vkey);
+    return await foldsOf(folder, signer.vkey, blobs);
   } finally {
     keys.close();
     await Deno.remove(`${folder}/keys.db-journal`).catch(() => {}); // empty, and made again when needed
@@ -91,7 +97,7 @@ const refuseMissing = (steps: readonly Step[]): void => {
   if (missing.length > 0) throw new Error(`the story has no ${missing.join(", ")}: add them to tests/golden/story.ts`);
 };
 
-const foldsOf = async (folder: string, key: string): Promise<Folds> => {
+const foldsOf = async (folder: string, key: string, blobs: readonly BlobRef[]): Promise<Folds> => {
   const log = new FolderReader(`${folder}/log.db`, { catalogue: events });
   try {
     const checkpoint = await log.checkpoint();
@@ -99,6 +105,7 @@ const foldsOf = async (folder: string, key: string): Promise<Folds> => {
       size: log.size,
       root: checkpoint!.root,
       key,
+      blobs,
       projections: foldProjections(log, projections),
       actors: foldActors(log, actors),
     };
@@ -111,7 +118,7 @@ const main = async (): Promise<number> => {
   if (Deno.args.includes("--folds")) {
     for (const version of versions()) {
       const before = await readFolds(HERE + version);
-      const now = await foldsOf(HERE + version, before.key);
+      const now = await foldsOf(HERE + version, before.key, before.blobs);
       await writeFolds(HERE + version, {
         ...before,
         projections: added(before.projections, now.projections),
