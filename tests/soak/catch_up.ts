@@ -18,8 +18,9 @@ export interface CatchUp {
   readonly during: Appends;
   /** The same once nothing was left to catch up with. */
   readonly beside: Appends;
-  /** Rows of the view that has one for each event. */
+  /** Position after the newest row, as of `size`, of the view that has a row for each event. */
   readonly rows: number;
+  /** Of the log when it was opened. */
   readonly size: number;
 }
 
@@ -46,7 +47,6 @@ export const catchUp = (
       const until = performance.now() + beside_ms;
       const beside = await appending(daybook, writers, "b", () => performance.now() < until);
       await settled(daybook);
-      const { size } = daybook.status();
       const { rows } = await daybook.view("audit.trail", { sort: "key", descending: true, limit: 1, at: target - 1 });
       return {
         events,
@@ -55,7 +55,6 @@ export const catchUp = (
         beside,
         rows: (rows[0]?.position ?? -1) + 1,
         size: target,
-        ...(size < target ? { size } : {}),
       };
     } finally {
       await daybook.close();

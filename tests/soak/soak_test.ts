@@ -14,9 +14,9 @@ Deno.test("of 200,000 distinct ids every one is known, unknown ones cost no read
 });
 
 Deno.test("filters stay within their bound when there are more ids than it was made for", async () => {
-  const filter_bytes_max = 64 * 1024;
+  const filter_bytes_max = 16 * 1024;
   const ids = await manyIds({
-    ids: 200_000,
+    ids: 50_000,
     samples: 1_000,
     tuning: { segmentEvents: 2_000, bounds: { filter_bytes_max } },
   });
@@ -33,13 +33,13 @@ Deno.test("a thin stream among 100,000 events is read from pages of its own, not
 });
 
 Deno.test("views that are new to a log catch up while appends go on", async () => {
-  const { seconds, during, rows, size } = await catchUp({ events: 30_000, writers: 4, beside_ms: 200 });
+  const { seconds, during, rows, size } = await catchUp({ events: 20_000, writers: 4, beside_ms: 200 });
   assert.equal(rows, size);
   assert.ok(during.appends >= 20, `${during.appends} appends in ${seconds} s`);
 });
 
 Deno.test("a log opens after a clean stop and after a kill with what it had", async () => {
-  const [life] = await growth([30_000]);
-  assert.equal(life!.size, 30_000);
+  const [life] = await growth([20_000]);
+  assert.equal(life!.size, 20_000);
   assert.ok(life!.open_clean_ms > 0 && life!.open_killed_ms > 0);
 });
