@@ -11,8 +11,10 @@ import {
   PROJECTIONS_APART,
   type ToProjections,
 } from "../actors/kernel/project_line.ts";
+import { Supervisor } from "../actors/kernel/supervisor.ts";
 import { pause } from "../actors/kernel/world.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { rig } from "./kernel/rig.ts";
 import { counted, counts, logOf, named, recorded } from "./projections_given.ts";
 import type { Settings } from "./projections_apart_worker.ts";
 
@@ -197,4 +199,98 @@ Deno.test("a thread that falls silent, or does not close, is cut off", async () 
   await clock.advance(PROJECTIONS_APART.close_ms + 1);
   await slow;
   assert.equal(thread.cuts(), 2);
+});
+
+Deno.test("news of a growing log are gathered, a reader who waits is told of at once, and again after a restart", async () => {
+  const clock = new SimulatedClock({ next: () => 0.5 });
+  const growing = { size: 5, waiting: [] as (() => void)[] };
+  const threads = [played(), played()];
+  let started = 0;
+  const apart = new ProjectionsApart({
+    projections: [counts],
+    connect: () => threads[started++]!.line,
+    settings: {},
+    feed: {
+      get size() {
+        return growing.size;
+      },
+      grown: () => new Promise((resolve) => void growing.waiting.push(resolve)),
+    },
+    clock,
+    record: () => {},
+  });
+  const grow = (by: number) => {
+    growing.size += by;
+    for (const look of growing.waiting.splice(0)) look();
+  };
+  const children = apart.children.map(supervised);
+  const [first, second] = threads as [ReturnType<typeof played>, ReturnType<typeof played>];
+  first.say({ from: "opened" });
+  await clock.settle();
+  const news = () => first.sent.filter(({ to }) => to === "grown").length;
+  assert.equal(news(), 1);
+  for (let ms = 0; ms < PROJECTIONS_APART.news_ms; ms++) {
+    grow(1);
+    await clock.advance(1);
+  }
+  assert.equal(news(), 2, "at once, and then after a while");
+  grow(1);
+  await clock.settle();
+  assert.equal(news(), 2);
+
+  const waiting = apart.wait("tests.counts", growing.size - 1, 5_000);
+  const hurry = { to: "hurry", name: "tests.counts", position: growing.size - 1 } as const;
+  assert.deepEqual(first.sent.slice(-2), [{ to: "grown", size: growing.size }, hurry]);
+  await apart.wait("tests.counts", growing.size - 1, 0);
+  assert.equal(first.sent.filter(({ to }) => to === "hurry").length, 1, "told once");
+  first.die("gone");
+  await clock.settle();
+  second.say({ from: "opened" });
+  await clock.settle();
+  assert.deepEqual(second.sent.filter(({ to }) => to === "hurry"), [hurry]);
+  const state = { name: "tests.counts", version: 1, state: "live", size: growing.size, lag: 0 } as const;
+  second.say({ from: "state", state, served: growing.size });
+  assert.equal(await waiting, "reached");
+
+  const stopped = children.map((child) => child.stop());
+  second.say({ from: "ended", name: "tests.counts" });
+  second.say({ from: "closed" });
+  await clock.advance(1);
+  await Promise.all(stopped);
+});
+
+Deno.test("a thread that does not open in time is cut off, and another one starts", async () => {
+  const r = rig();
+  const threads: ReturnType<typeof played>[] = [];
+  const connect = () => {
+    const thread = played();
+    threads.push(thread);
+    return thread.line;
+  };
+  const { children } = new ProjectionsApart({
+    projections: [],
+    connect,
+    settings: {},
+    feed: feedOf(logOf()),
+    clock: r.clock,
+    record: () => {},
+  });
+  const restarts = { max: 3, within: 600_000 };
+  const supervisor = new Supervisor({ id: "root", strategy: "one_for_one", restarts, children }, r);
+  const stop = new AbortController();
+  const run = supervisor.run(stop.signal).catch(() => {});
+  for (let ms = 0; ms < PROJECTIONS_APART.open_ms - 1; ms += 1_000) {
+    // It loads, and says that it lives.
+    await r.clock.advance(Math.min(1_000, PROJECTIONS_APART.open_ms - 1 - ms));
+    threads[0]!.say({ from: "beat" });
+  }
+  assert.deepEqual([threads.length, threads[0]!.sent.map(({ to }) => to)], [1, ["open"]]);
+  await r.clock.advance(1);
+  assert.deepEqual(threads[0]!.sent.map(({ to }) => to), ["open", "close"]);
+  await r.clock.advance(PROJECTIONS_APART.close_ms + 1_000);
+  assert.equal(threads[0]!.cuts(), 1);
+  await r.clock.advance(1_000);
+  assert.equal(threads.length, 2);
+  stop.abort();
+  await r.clock.until(run);
 });

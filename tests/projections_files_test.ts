@@ -93,6 +93,29 @@ Deno.test("a views file found damaged while in use is moved aside when it is ope
     third.views.close();
   }));
 
+Deno.test("a reader whose file the writer moved aside sees the new one once it is told", () =>
+  folder((path) => {
+    const { views } = opened(path);
+    views.open(items).commit([change(0, "a", { title: "old" })], 1);
+    const reader = new SqliteViews({ path, write: false, notes: false });
+    assert.equal(reader.list("tests.items", {}).size, 1);
+    views.close();
+    Deno.writeTextFileSync(`${path}/views.db.damaged`, "database disk image is malformed");
+    const again = opened(path);
+    assert.equal(again.asides.length, 1);
+    const fewer = { ...items, indexes: ["count" as const] };
+    again.views.open(fewer).commit([change(0, "b", { title: "new", count: 1 }), change(1, "c", { title: "new" })], 2);
+    assert.equal(reader.list("tests.items", {}).size, 1, "still the old file");
+    reader.reopen();
+    assert.equal(reader.list("tests.items", {}).size, 2);
+    assert.equal(reader.list("tests.items", { where: { count: "1" } }).rows.length, 1);
+    assert.throws(() => reader.list("tests.items", { where: { title: "old" } }), /no indexed field/);
+    reader.close();
+    again.views.reopen(); // what writes stays as it is
+    assert.equal(again.views.list("tests.items", {}).size, 2);
+    again.views.close();
+  }));
+
 Deno.test("a reader sees whole transactions only, and its own state throughout one answer", () =>
   folder((path) => {
     const writer = new SqliteViews({ path });

@@ -62,6 +62,8 @@ export interface Opened {
   readonly daybook: Daybook;
   readonly keys: Keys;
   readonly config: Config;
+  readonly log: Pick<KvLog, "counts">;
+  readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
 }
 
 /** `openDaybook`, with what else was opened. */
@@ -97,8 +99,8 @@ export const openSystem = async (options: OpenOptions): Promise<Opened> => {
     const thread = apart
       ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max, projections: config.projections }
       : undefined;
-    const daybook = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
-    return { daybook, keys, config };
+    const started = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
+    return { ...started, keys, config, log };
   } catch (error) {
     await closing.disposeAsync();
     throw error;
@@ -125,7 +127,7 @@ interface Stores extends Catalogues {
 /** Starts everything that is supervised. */
 const start = (
   { events, actors, projections, log, keys, views, config, closing, thread, durable }: Stores,
-): Daybook => {
+): Pick<Opened, "daybook" | "entities"> => {
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
@@ -156,7 +158,12 @@ const start = (
     record: (fact: KernelFact, child: string) => recorder.record(fact, { child }),
   };
   const projector: Projections = thread
-    ? new ProjectionsApart({ ...projecting, settings: thread, connect: projectionsThread })
+    ? new ProjectionsApart({
+      ...projecting,
+      settings: thread,
+      connect: projectionsThread,
+      onOpened: () => views.reopen(),
+    })
     : new Projector({
       ...projecting,
       views,
@@ -190,7 +197,7 @@ const start = (
     await recorder.end(root.abandoned ?? [], STOP_RECORD_MS);
     await closing.disposeAsync();
   };
-  return new System({
+  const daybook = new System({
     clock: systemClock,
     hash: systemHash,
     catalogue: events,
@@ -207,6 +214,7 @@ const start = (
     unknown: config.ingest.unknown,
     stop,
   });
+  return { daybook, entities };
 };
 
 /** How long the last facts of a run may take to reach the log. */

@@ -57,7 +57,7 @@ interface Served extends Viewed {
 
 export class SqliteViews implements Views {
   private readonly writer: Connection | undefined;
-  private readonly reader: Connection;
+  private reader: Connection;
   private readonly noted: Notes | undefined;
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
@@ -200,6 +200,19 @@ export class SqliteViews implements Views {
     this.writer?.close();
     // Whoever closes last settles, be it the writer or who only read.
     if (!this.readOnly && this.file !== undefined) settle(this.file);
+  }
+
+  /**
+   * To be called where a worker writes, whenever it has opened the views: a file that it moved aside is not the one that was
+   * open here, so the one that is there now is opened.
+   */
+  reopen(): void {
+    if (this.writer || this.readOnly || this.file === undefined) return;
+    const reader = openReadable(this.file);
+    this.reader.close();
+    this.reader = reader;
+    // Ids of stores begin anew in a new file.
+    this.shapes.clear();
   }
 
   private reading<T>(name: string, work: (served: Served) => T): T {
