@@ -111,7 +111,7 @@ export const schema = z.strictObject({
   }),
 
   projections: section("Views", {
-    batch_events_max: count(1, 100_000, 1_000, "Events in one transaction of rows and cursor"),
+    batch_events_max: count(1, 100_000, 4_000, "Events in one transaction of rows and cursor"),
     poison: z.enum(["stop", "skip"]).default("stop").meta({
       description: "What an event does that a projection cannot apply: stop it, or be skipped and recorded",
     }),

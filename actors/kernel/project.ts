@@ -29,9 +29,9 @@ export interface ProjectBounds {
 }
 
 /** On the thread that appends: appends wait at most `batch_ms`. */
-export const PROJECT: ProjectBounds = { batch_events: 1_000, batch_ms: 8, rows_cached: 4_000, batches_cached: 16 };
+export const PROJECT: ProjectBounds = { batch_events: 4_000, batch_ms: 8, rows_cached: 4_000, batches_cached: 16 };
 /** On a thread of its own. */
-export const PROJECT_APART: ProjectBounds = { ...PROJECT, batch_events: 8_000, batch_ms: 60 };
+export const PROJECT_APART: ProjectBounds = { ...PROJECT, batch_ms: 60 };
 
 export interface ProjectorOptions {
   readonly projections: readonly AnyProjection[];
