@@ -57,7 +57,7 @@ export interface Header extends Attributes {
   readonly version: number;
   /** RFC 3339, UTC, milliseconds. Ours; never decreases. */
   readonly recordedat: string;
-  /** Kind of principal: `user`, `token`, `system`. */
+  /** Kind of principal (CloudEvents authcontext extension): `user`, `api_key`, `system`. */
   readonly authtype: string;
   /** Opaque id of the principal. */
   readonly authid: string;

@@ -46,7 +46,7 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
           const grant = {
             id: "",
             scopes: as === "none" ? [] : [as],
-            principal: { authtype: "token", authid: "" },
+            principal: { authtype: "api_key", authid: "" },
           } as const;
           if (holds(grant, needs)) assert.ok(response.status < 400, told);
           else {
@@ -82,7 +82,7 @@ Deno.test("parts that are switched off are not there", () =>
   }, { parts: { pages: false, docs: false, metrics: false } }));
 
 Deno.test("admin implies what others may but personal data", () => {
-  const admin = { id: "a", scopes: ["admin"], principal: { authtype: "token", authid: "a" } } as const;
+  const admin = { id: "a", scopes: ["admin"], principal: { authtype: "api_key", authid: "a" } } as const;
   assert.deepEqual(SCOPES.filter((scope) => holds(admin, scope)), ["ingest", "command", "read", "admin"]);
 });
 

@@ -12,7 +12,8 @@ import type { Actor, CommandType } from "../types.ts";
 
 /** Who asks. Opaque ids only. */
 export interface Principal {
-  readonly authtype: "user" | "token" | "system";
+  /** As in the CloudEvents authcontext extension: a person, a token of ours, or the program itself. */
+  readonly authtype: "user" | "api_key" | "system";
   readonly authid: string;
 }
 

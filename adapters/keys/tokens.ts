@@ -24,7 +24,7 @@ export const SESSION_MS: Millis = 12 * 60 * 60 * 1_000;
 
 /** Who a token or session speaks for. */
 export interface Bearer extends Principal {
-  readonly authtype: "token";
+  readonly authtype: "api_key";
   /** `t_…`: the token's id, also for its sessions. */
   readonly authid: string;
   readonly scopes: ReadonlySet<Scope>;
@@ -253,7 +253,7 @@ const iso = (at: Millis): string => new Date(at).toISOString();
 
 const checked = (id: string, scopes: string, expires: number | null): Checked => ({
   bearer: {
-    authtype: "token",
+    authtype: "api_key",
     authid: `t_${id}`,
     scopes: new Set(scopes.split(" ") as Scope[]),
     ...(expires === null ? {} : { expires: iso(expires) }),

@@ -29,8 +29,6 @@ export interface LogOptions extends ReaderOptions {
   readonly bounds?: Partial<LogBounds>;
   /** Compares the data of a repeat with what is stored; default by letters. */
   readonly equal?: (sent: unknown, stored: unknown) => boolean;
-  /** Told of each commit: events, bytes, ms. */
-  readonly committed?: (events: number, bytes: number, ms: number) => void;
   /** Told when something went wrong behind the log and is tried again; one line. */
   readonly trouble?: (line: string) => void;
 }
@@ -69,6 +67,8 @@ export const FORMAT_KEY: Key = ["format"];
 export const FORMAT = 1;
 
 export class KvLog extends LogReader implements EventLog, Ground, Followed {
+  /** Since it was opened: commits, their events, and the time they took. */
+  readonly counts = { commits: 0, events: 0, ms: 0 };
   private readonly queue: Waiting[] = [];
   private queuedBytes = 0;
   private queuedEvents = 0;
@@ -219,7 +219,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   /** Writes the group as one commit and answers everyone in it. */
   private async ride(group: Group): Promise<void> {
-    const { clock, committed } = this.options;
+    const { clock } = this.options;
     const now = clock.now();
     const recordedat = this.recorded && Date.parse(this.recorded) > now ? this.recorded : new Date(now).toISOString();
     const started = clock.monotonic();
@@ -234,11 +234,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     }
     this.refused = false;
     this.note(blocks, group.events, recordedat);
-    committed?.(
-      group.events.length,
-      blocks.reduce((sum, { bytes }) => sum + bytes.length, 0),
-      clock.monotonic() - started,
-    );
+    this.counts.commits++;
+    this.counts.events += group.events.length;
+    this.counts.ms += clock.monotonic() - started;
     for (const rider of group.riding) this.answer(rider, recordedat);
     this.news.tell();
     this.behind.grew();

@@ -5,6 +5,7 @@ import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
+import type { Measure } from "../http/metrics.ts";
 import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
 import type { Bearer, Keys } from "../keys/keys.ts";
@@ -43,8 +44,9 @@ const accessOf = ({ tokens }: Keys): Access => {
 };
 
 /** Listens on the address of the configuration, and on the folder's own socket. */
-export const serve = async ({ daybook, keys }: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
+export const serve = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
   const { createServer } = await import("../http/server.ts");
+  const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
   const status: Route = {
     method: "GET",
@@ -67,6 +69,7 @@ export const serve = async ({ daybook, keys }: Opened, { data, settings }: Serve
     hosts: stated.hosts,
     ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
     routes: [status, ...await webhooksOf(daybook, settings, io)],
+    measures: measuresOf(opened),
     report: ({ request, error }) =>
       io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
   });
@@ -84,6 +87,36 @@ export const serve = async ({ daybook, keys }: Opened, { data, settings }: Serve
     }
     throw error;
   }
+};
+
+/** What `/metrics` tells of the log and the entities, beside what the server knows itself. */
+const measuresOf = ({ log, entities }: Opened): readonly Measure[] => {
+  const one = (kind: Measure["kind"], name: string, help: string, value: () => number): Measure => ({
+    name: `daybook_${name}`,
+    help,
+    kind,
+    samples: () => [{ labels: {}, value: value() }],
+  });
+  return [
+    one(
+      "counter",
+      "log_commits_total",
+      "Commits of the log; events through commits is the size of a group.",
+      () => log.counts.commits,
+    ),
+    one("counter", "log_commit_events_total", "Events in them.", () => log.counts.events),
+    one("counter", "log_commit_seconds_total", "Time they took.", () => log.counts.ms / 1_000),
+    one("gauge", "mailbox_messages", "Messages that wait, over all entities.", () => entities.depth),
+    one("gauge", "entities_resident", "Entities in memory.", () => entities.resident),
+    one("counter", "entity_activations_total", "Entities woken.", () => entities.counts.activations),
+    one("counter", "entity_passivations_total", "Entities let go.", () => entities.counts.passivations),
+    one(
+      "counter",
+      "entity_races_lost_total",
+      "Decisions made anew because others wrote first.",
+      () => entities.counts.races_lost,
+    ),
+  ];
 };
 
 /** Receivers of webhooks: each only with its secret, which is what lets its sender in. */

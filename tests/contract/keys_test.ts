@@ -27,7 +27,7 @@ const promises: Record<string, Promised> = {
     for (let check = 0; check < 2; check++) {
       const bearer = tokens.check(token)!;
       assert.deepEqual({ ...bearer, scopes: [...bearer.scopes] }, {
-        authtype: "token",
+        authtype: "api_key",
         authid: id,
         scopes: ["ingest", "read"],
       });

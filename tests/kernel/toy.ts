@@ -121,7 +121,7 @@ export const outside = (type: ToyFact["type"], data: unknown, id: string, stream
   time: "2026-01-01T00:00:00Z",
   stream,
   version: toyCatalogue.spec(type)?.version ?? 1,
-  authtype: "token",
+  authtype: "api_key",
   authid: "t_1",
   data,
 });

@@ -174,7 +174,7 @@ export const histories = (
         position,
         version: spec?.version ?? 1,
         recordedat: new Date(1_767_225_600_000 + position).toISOString(),
-        authtype: "token",
+        authtype: "api_key",
         authid: "t_1",
         ...(cause === undefined ? {} : { causationid: cause }),
         ...(correlation === undefined ? {} : { correlationid: correlation }),
