@@ -135,7 +135,7 @@ for (const version of versions()) {
       await Deno.chmod(`${copy}/keys.db`, 0o600);
       const daybook = await openDaybook({ data: copy, report: (line) => told.push(line) });
       try {
-        const by = { authtype: "token", authid: "t_golden" } as const;
+        const by = { authtype: "api_key", authid: "t_golden" } as const;
         const old = daybook.unseal([...daybook.log.read({ types: ["commits.commit.recorded"] })].flat()[0]!);
         const { id, source, type, time } = old;
         const { author, ...data } = old.data as { author: object };

@@ -20,7 +20,7 @@ const MINUTE = 60_000;
 
 export const GARDEN = "https://example.org/garden";
 const stream: StreamId = "commits/example.org:garden";
-const TELLER = { authtype: "token", authid: "t_golden" } as const;
+const TELLER = { authtype: "api_key", authid: "t_golden" } as const;
 const ASKER = { authtype: "user", authid: "u_golden" } as const;
 
 const sha = (n: number): string => createHash("sha1").update(`commit ${n}`).digest("hex");
