@@ -3,7 +3,7 @@ import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Run } from "../call.ts";
 import { flag, list, moment, pathOf, text, Usage } from "../call.ts";
-import { bytes, count, duration } from "../print.ts";
+import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { exportBlobs } from "./export_blobs.ts";
 
@@ -69,7 +69,7 @@ export const exportEvents: Run = async (call, runtime) => {
       io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);
     } else {
       const told = sink ? [`${count(events)} events, ${bytes(length)}, to ${path}`] : [];
-      if (blobs) told.push(`${count(blobs.blobs)} blobs, ${bytes(blobs.bytes)}, to ${folder}`);
+      if (blobs) told.push(`${counted(blobs.blobs, "blob")}, ${bytes(blobs.bytes)}, to ${folder}`);
       if (told.length > 0) io.err(`${told.join("; ")} in ${duration(clock.monotonic() - began)}\n`);
     }
     return 0;
