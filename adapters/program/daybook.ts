@@ -253,7 +253,9 @@ const openLog = async (
 ): Promise<KvLog> => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
-  const store = memory ? new MemoryStore() : await KvStore.open(path, { clock: systemClock, random: systemRandom });
+  const store = memory
+    ? new MemoryStore()
+    : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
   const { signer } = keys.logKey;
   return await KvLog.open(store, {
     catalogue,
@@ -278,6 +280,16 @@ const openLog = async (
     equal: (sent, stored) => keys.sealer.sameData(sent, stored),
     trouble: report,
   });
+};
+
+/** A fault of a file says which file. */
+const named = async <T>(path: string, open: () => Promise<T>): Promise<T> => {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof LogFault)) throw error;
+    throw new LogFault(error.kind, `${path}: ${error.message}`, { cause: error });
+  }
 };
 
 /** A log that ends before a checkpoint that is known has lost events, or was put back; going on would fork it. */
