@@ -24,12 +24,12 @@ export interface ProjectBounds {
   readonly batch_ms: number;
   /** Parsed rows kept per projection, so that a busy row is not read back for every event. */
   readonly rows_cached: number;
-  /** Decoded batches of the log kept, so that projections which go in step decode each once. */
-  readonly batches_cached: number;
+  /** Decoded events kept, so that projections which go in step decode each once: several times `batch_events`, else none is. */
+  readonly events_cached: number;
 }
 
 /** On the thread that appends: appends wait at most `batch_ms`. */
-export const PROJECT: ProjectBounds = { batch_events: 4_000, batch_ms: 8, rows_cached: 4_000, batches_cached: 16 };
+export const PROJECT: ProjectBounds = { batch_events: 4_000, batch_ms: 8, rows_cached: 4_000, events_cached: 16_000 };
 /** On a thread of its own. */
 export const PROJECT_APART: ProjectBounds = { ...PROJECT, batch_ms: 60 };
 
@@ -67,7 +67,7 @@ export class Projector implements Projections {
       ...options,
       bounds,
       turns: new Turns(options.clock, bounds.batch_ms),
-      feed: sharing(options.feed, bounds.batches_cached),
+      feed: sharing(options.feed, bounds.events_cached),
       pacer: options.pace && new Pacer(options.clock, options.feed, options.pace),
     };
     this.runners = new Map(options.projections.map((projection) => [projection.name, new Runner(projection, shared)]));

@@ -60,9 +60,19 @@ export const feedOfFile = (file: LogFile): Feed & { grew(): void } => {
   };
 };
 
-/** A feed that remembers the batches read last, by where they begin. */
+/** A feed that remembers the batches read last, by where they begin, up to `max` events. */
 export const sharing = (feed: Feed, max: number): Feed => {
   const kept = new Map<number, readonly Event[]>();
+  let events = 0;
+  const keep = (from: number, batch: readonly Event[]) => {
+    kept.set(from, batch);
+    events += batch.length;
+    for (const [first, { length }] of kept) {
+      if (events <= max) return;
+      kept.delete(first);
+      events -= length;
+    }
+  };
   return {
     get size() {
       return feed.size;
@@ -81,8 +91,7 @@ export const sharing = (feed: Feed, max: number): Feed => {
             const read = rest.next();
             if (read.done) return;
             batch = read.value;
-            kept.set(next, batch);
-            if (kept.size > max) kept.delete(kept.keys().next().value!);
+            keep(next, batch);
           }
           yield batch;
           next = batch.at(-1)!.position + 1;
