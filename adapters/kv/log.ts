@@ -306,8 +306,13 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
         yield batch;
         if (signal.aborted || this.closing) return;
       }
-      await this.news.until(() => this.end > next || this.closing, signal);
+      await this.grown(next, signal);
     }
+  }
+
+  /** Resolves when the log has more than `size` events, when it closes, or when the signal aborts; reads nothing. */
+  grown(size: number, signal: AbortSignal): Promise<void> {
+    return this.news.until(() => this.end > size || this.closing, signal);
   }
 
   async checkpoint(atLeast = 0): Promise<Checkpoint | undefined> {

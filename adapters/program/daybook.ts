@@ -25,6 +25,7 @@ import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Keys, openKeys } from "../keys/keys.ts";
 import { inlineBackground, workerBackground } from "../kv/background.ts";
+import type { Signer } from "../kv/behind.ts";
 import { FolderLock } from "../kv/lock.ts";
 import { KvLog } from "../kv/log.ts";
 import { KvStore } from "../kv/store.ts";
@@ -83,7 +84,9 @@ export const openSystem = async (options: OpenOptions): Promise<Opened> => {
       closing.adopt(await FolderLock.take(`${data}/${FILES.lock}`), (lock) => lock.release());
     }
     const keys = closing.adopt(await openKeysOf(data, config, catalogues.events, report), (keys) => keys.close());
-    const log = await openLog(data, config, keys, catalogues.events, report);
+    const signer = signerOf(keys);
+    closing.defer(() => rememberLast(signer, report));
+    const log = await openLog(data, config, { keys, signer }, catalogues.events, report);
     closing.defer(() => log.close());
     refuseShorter(log, keys);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
@@ -160,6 +163,7 @@ const start = (
   const projector: Projections = thread
     ? new ProjectionsApart({
       ...projecting,
+      feed: log, // the thread reads the file itself; here only news of growth are needed
       settings: thread,
       connect: projectionsThread,
       onOpened: () => views.reopen(),
@@ -247,7 +251,7 @@ const openKeysOf = async (
 const openLog = async (
   data: string,
   config: Config,
-  keys: Keys,
+  { keys, signer }: { readonly keys: Keys; readonly signer: Signer },
   catalogue: Catalogue,
   report: (line: string) => void,
 ): Promise<KvLog> => {
@@ -256,30 +260,59 @@ const openLog = async (
   const store = memory
     ? new MemoryStore()
     : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
-  const { signer } = keys.logKey;
   return await KvLog.open(store, {
     catalogue,
     clock: systemClock,
     background: memory ? inlineBackground(store, systemClock) : workerBackground(path, systemClock),
-    signer: {
-      origin: signer.name,
-      sign: (size, root) => {
-        const note = signer.checkpoint(size, root);
-        // A log must not sign two roots of one size (C2SP tlog-checkpoint).
-        if (keys.logKey.remember(note) === "fork") {
-          throw new LogFault(
-            "fenced",
-            `another checkpoint of size ${size} is known; the log has been put back or changed`,
-          );
-        }
-        return note;
-      },
-    },
+    signer,
     bounds: config.log,
     cacheBytesMax: config.log.cache_bytes_max,
     equal: (sent, stored) => keys.sealer.sameData(sent, stored),
     trouble: report,
   });
+};
+
+/** A checkpoint is remembered at most so often, and when the log closes: each time is a flush of the key database. */
+const REMEMBER_MS = 5_000;
+
+interface Remembering extends Signer {
+  /** Remembers the newest. */
+  flush(): void;
+}
+
+/** Signs with the log's key, and lets the key database know of it. */
+const signerOf = ({ logKey }: Keys): Remembering => {
+  let remembered = -Infinity;
+  let newest: { readonly size: number; readonly note: string } | undefined;
+  const flush = () => {
+    if (!newest) return;
+    // A log must not sign two roots of one size (C2SP tlog-checkpoint).
+    if (logKey.remember(newest.note) === "fork") {
+      const message = `another checkpoint of size ${newest.size} is known; the log has been put back or changed`;
+      throw new LogFault("fenced", message);
+    }
+    remembered = systemClock.monotonic();
+    newest = undefined;
+  };
+  return {
+    origin: logKey.signer.name,
+    sign(size, root) {
+      const note = logKey.signer.checkpoint(size, root);
+      newest = { size, note };
+      if (systemClock.monotonic() - remembered >= REMEMBER_MS) flush();
+      return note;
+    },
+    flush,
+  };
+};
+
+/** The last act on the keys: one more try, for a checkpoint that is not remembered is only one that a later fork is not held against. */
+const rememberLast = (signer: Remembering, report: (line: string) => void): void => {
+  try {
+    signer.flush();
+  } catch (error) {
+    report(`the newest checkpoint was not remembered: ${(error as Error).message}`);
+  }
 };
 
 /** A fault of a file says which file. */
