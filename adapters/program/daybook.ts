@@ -65,6 +65,7 @@ export interface Opened {
   readonly config: Config;
   readonly log: Pick<KvLog, "counts">;
   readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
+  readonly deadLetters: Pick<DeadLetters, "list" | "redrive">;
 }
 
 /** `openDaybook`, with what else was opened. */
@@ -130,7 +131,7 @@ interface Stores extends Catalogues {
 /** Starts everything that is supervised. */
 const start = (
   { events, actors, projections, log, keys, views, config, closing, thread, durable }: Stores,
-): Pick<Opened, "daybook" | "entities"> => {
+): Pick<Opened, "daybook" | "entities" | "deadLetters"> => {
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
@@ -218,7 +219,7 @@ const start = (
     unknown: config.ingest.unknown,
     stop,
   });
-  return { daybook, entities };
+  return { daybook, entities, deadLetters };
 };
 
 /** How long the last facts of a run may take to reach the log. */

@@ -6,6 +6,7 @@ import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
 import type { Measure } from "../http/metrics.ts";
+import { Problem } from "../http/problem.ts";
 import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
 import type { Bearer, Keys } from "../keys/keys.ts";
@@ -68,7 +69,7 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
     hosts: stated.hosts,
     ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
-    routes: [status, ...await webhooksOf(daybook, settings, io)],
+    routes: [status, ...deadLetterRoutes(opened), ...await webhooksOf(daybook, settings, io)],
     measures: measuresOf(opened),
     report: ({ request, error }) =>
       io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
@@ -88,6 +89,25 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     throw error;
   }
 };
+
+/** Messages that could not be delivered: a list for the operator, and another try. What is sealed in them stays sealed. */
+export const deadLetterRoutes = ({ daybook, deadLetters }: Opened): readonly Route[] => [{
+  method: "GET",
+  path: "/dead-letters",
+  needs: "admin",
+  about: "Messages that could not be delivered, oldest first.",
+  handle: () => Response.json({ deadLetters: daybook.redact(deadLetters.list()) }),
+}, {
+  method: "POST",
+  path: "/dead-letters/:id/redrive",
+  needs: "admin",
+  about: "Delivers a dead letter again: 200 with what came of it, 404 when there is none of that id.",
+  async handle({ path }) {
+    const redriven = await deadLetters.redrive(path.split("/")[2]!);
+    if (redriven.is === "unknown") throw new Problem("not_found", "There is no dead letter of this id.");
+    return Response.json(redriven);
+  },
+}];
 
 /** What `/metrics` tells of the log and the entities, beside what the server knows itself. */
 const measuresOf = ({ log, entities }: Opened): readonly Measure[] => {
