@@ -169,7 +169,11 @@ Deno.test({
           `--web.listen-address=127.0.0.1:${port}`,
         ];
         const value = async (query: string): Promise<number | undefined> => {
-          const answer = await (await fetch(`${base}/api/v1/query?query=${encodeURIComponent(query)}`)).json();
+          const response = await fetch(`${base}/api/v1/query?query=${encodeURIComponent(query)}`);
+          const text = await response.text();
+          // While it starts, Prometheus says 503.
+          if (response.status === 503) return undefined;
+          const answer = JSON.parse(text);
           const found = answer.data?.result[0]?.value[1];
           return found === undefined ? undefined : Number(found);
         };
