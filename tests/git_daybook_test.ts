@@ -41,7 +41,8 @@ Deno.test("a repository goes through the whole daybook: sealed, counted, and the
     assert.equal(daybook.log.size, size);
 
     const events = [...daybook.log.read({ types: ["commits.commit.recorded"] })].flat();
-    assert.doesNotMatch(JSON.stringify(events), /Ada|ada@/);
+    // Texts that base64url cannot hold by chance.
+    assert.doesNotMatch(JSON.stringify(events), /Ada Byron|ada@/);
     const { author } = events[0]!.data as Recorded;
     assert.ok(isSealed(author.name) && isSealed(author.email) && isSealed(author.message!));
     const plain = (daybook.unseal(events[0]!).data as Recorded).author;
@@ -91,7 +92,7 @@ Deno.test("the sample and a stored push go through the whole daybook, and are th
     const size = daybook.log.size;
     assert.deepEqual(await recordPush(daybook, push, BY), { is: "recorded", commits: 0, known: 1, moves: 0 });
     assert.equal(daybook.log.size, size);
-    assert.doesNotMatch(JSON.stringify(daybook.log.find("https://github.com/octocat/hello", id)), /Mona/);
+    assert.doesNotMatch(JSON.stringify(daybook.log.find("https://github.com/octocat/hello", id)), /Mona [A-Z]|@github/);
   } finally {
     await daybook.close();
   }
