@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { importGit } from "../adapters/git/import.ts";
 import { PUSH_COMMITS_MAX, translatePush, verifySignature } from "../adapters/github/push.ts";
-import { pushReceiver } from "../adapters/github/receive.ts";
 import { BATCH_BYTES_MAX, recordPush } from "../adapters/github/record.ts";
+import { githubWebhook, type GithubWebhookOptions } from "../adapters/program/webhooks.ts";
+import { type ProblemCode, PROBLEMS } from "../adapters/http/problem.ts";
+import type { ServerOptions } from "../adapters/http/server.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { LogFault } from "../events/log.ts";
 import { BY, commit, imported, Place, SmallDaybook } from "./git_given.ts";
+import { withSite } from "./http_given.ts";
 
 const SECRET = "It's a Secret to Everybody";
 const utf8 = new TextEncoder();
@@ -46,7 +49,7 @@ const push = (change: Record<string, unknown> = {}) => ({
 });
 
 const request = (body: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
-  new Request("http://127.0.0.1/hooks/github", {
+  new Request("http://127.0.0.1/webhooks/github", {
     method: "POST",
     body,
     headers: {
@@ -57,6 +60,19 @@ const request = (body: string, headers: Record<string, string> = {}, init: Reque
       ...headers,
     },
     ...init,
+  });
+
+type Receive = (sent: Request) => Promise<Response>;
+
+/** The webhook of a server, over a daybook of ours. */
+const receiving = (
+  target: SmallDaybook,
+  test: (receive: Receive) => Promise<void>,
+  options: Partial<GithubWebhookOptions & ServerOptions> = {},
+): Promise<void> =>
+  withSite(({ server }) => test(async (sent) => await server.fetch(sent)), {
+    ...options,
+    routes: [githubWebhook({ target, secret: SECRET, by: BY, ...options })],
   });
 
 Deno.test("the signature is the one that GitHub documents", () => {
@@ -163,64 +179,87 @@ Deno.test("what is no push of a branch is ignored or refused, and says where", (
 
 Deno.test("a signed push is recorded once, however often it is delivered", async () => {
   const daybook = new SmallDaybook();
-  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
-  const body = JSON.stringify(push());
-  const first = await receive(request(body));
-  assert.deepEqual([first.status, await first.json()], [200, { commits: 2, known: 0, moves: 1 }]);
-  const size = daybook.log.size;
-  const second = await receive(request(body));
-  assert.deepEqual([second.status, await second.json()], [200, { commits: 0, known: 2, moves: 0 }]);
-  assert.equal(daybook.log.size, size);
+  await receiving(daybook, async (receive) => {
+    const body = JSON.stringify(push());
+    const first = await receive(request(body));
+    assert.deepEqual([first.status, await first.json()], [200, { commits: 2, known: 0, moves: 1 }]);
+    const size = daybook.log.size;
+    const second = await receive(request(body));
+    assert.deepEqual([second.status, await second.json()], [200, { commits: 0, known: 2, moves: 0 }]);
+    assert.equal(daybook.log.size, size);
+  });
 });
 
 Deno.test("a push that arrives late does not move the branch back", async () => {
   const daybook = new SmallDaybook();
-  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
-  const at = (pushed_at: number) => ({ repository: { html_url: "https://github.com/octo-org/hello", pushed_at } });
-  await receive(request(JSON.stringify(push({ after: sha(9), commits: [], ...at(2_000) }))));
-  const late = await receive(request(JSON.stringify(push({ after: sha(8), commits: [], ...at(1_000) }))));
-  assert.equal(late.status, 200);
-  assert.equal((await late.json()).rejected.code, "branch_moved_since");
+  await receiving(daybook, async (receive) => {
+    const at = (pushed_at: number) => ({ repository: { html_url: "https://github.com/octo-org/hello", pushed_at } });
+    await receive(request(JSON.stringify(push({ after: sha(9), commits: [], ...at(2_000) }))));
+    const late = await receive(request(JSON.stringify(push({ after: sha(8), commits: [], ...at(1_000) }))));
+    assert.equal(late.status, 200);
+    assert.equal((await late.json()).rejected.code, "branch_moved_since");
+  });
 });
 
 Deno.test("what is not signed, not JSON, not a push or too large is answered as such, and records nothing", async () => {
   const daybook = new SmallDaybook();
-  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY, bodyBytesMax: 10_000 });
-  const body = JSON.stringify(push());
-  const cases: readonly (readonly [number, Request])[] = [
-    [401, request(body, { "x-hub-signature-256": sign(body, "wrong") })],
-    [401, request(body, { "x-hub-signature-256": "" })],
-    [401, request(`${body} `, { "x-hub-signature-256": sign(body) })],
-    [415, request(body, { "content-type": "application/x-www-form-urlencoded" })],
-    [400, request("{")],
-    [400, request('{"ref":1,"ref":2}')],
-    [400, request('"\\ud800"')],
-    [400, request(`${"[".repeat(100)}${"]".repeat(100)}`)],
-    [400, request(JSON.stringify(push({ after: "main" })))],
-    [413, request("x".repeat(10_001))],
-    [
-      413,
-      request(
-        "",
-        {},
-        { body: new Blob(["x".repeat(6_000), "x".repeat(6_000)]).stream(), duplex: "half" } as RequestInit,
-      ),
-    ],
-    [405, new Request("http://127.0.0.1/hooks/github")],
-  ];
-  for (const [status, sent] of cases) {
-    const response = await receive(sent);
-    assert.equal(response.status, status, await response.clone().text());
-    const told = await response.json();
-    assert.match(told.type, /^urn:daybook:problem:[a-z_]+$/);
-    assert.equal(response.headers.get("content-type"), "application/problem+json");
-    await sent.body?.cancel().catch(() => {});
-  }
-  for (const [event, ignored] of [["ping", "ping"], ["issues", "issues"]] as const) {
-    const response = await receive(request("{}", { "x-github-event": event }));
-    assert.deepEqual([response.status, await response.json()], [200, { ignored }]);
-  }
-  assert.equal(daybook.log.size, 0);
+  await receiving(daybook, async (receive) => {
+    const body = JSON.stringify(push());
+    const cases: readonly (readonly [number, Request])[] = [
+      [401, request(body, { "x-hub-signature-256": sign(body, "wrong") })],
+      [401, request(body, { "x-hub-signature-256": "" })],
+      [401, request(`${body} `, { "x-hub-signature-256": sign(body) })],
+      [415, request(body, { "content-type": "application/x-www-form-urlencoded" })],
+      [400, request("{")],
+      [400, request('{"ref":1,"ref":2}')],
+      [400, request('"\\ud800"')],
+      [400, request(`${"[".repeat(100)}${"]".repeat(100)}`)],
+      [400, request(JSON.stringify(push({ after: "main" })))],
+      [413, request("x".repeat(10_001))],
+      [
+        413,
+        request(
+          "",
+          {},
+          { body: new Blob(["x".repeat(6_000), "x".repeat(6_000)]).stream(), duplex: "half" } as RequestInit,
+        ),
+      ],
+      [405, new Request("http://127.0.0.1/webhooks/github")],
+    ];
+    for (const [status, sent] of cases) {
+      const response = await receive(sent);
+      assert.equal(response.status, status, await response.clone().text());
+      const told = await response.json();
+      assert.match(told.type, /^urn:daybook:problem:[a-z_]+$/);
+      assert.equal(told.title, PROBLEMS[told.type.split(":").at(-1) as ProblemCode][1]);
+      assert.equal(told.instance, `urn:daybook:request:${response.headers.get("x-request-id")}`);
+      assert.equal(told.status, status);
+      assert.equal(response.headers.get("content-type"), "application/problem+json");
+      assert.equal(response.headers.get("www-authenticate"), status === 401 ? "X-Hub-Signature-256" : null);
+      await sent.body?.cancel().catch(() => {});
+    }
+    for (const [event, ignored] of [["ping", "ping"], ["issues", "issues"]] as const) {
+      const response = await receive(request("{}", { "x-github-event": event }));
+      assert.deepEqual([response.status, await response.json()], [200, { ignored }]);
+    }
+    assert.equal(daybook.log.size, 0);
+  }, { bodyBytesMax: 10_000 });
+});
+
+Deno.test("wrong signatures count against their address; a good one is heard all the same", async () => {
+  const daybook = new SmallDaybook();
+  await receiving(daybook, async (receive) => {
+    const body = JSON.stringify(push());
+    const wrong = { "x-hub-signature-256": sign(body, "wrong") };
+    for (const status of [401, 401, 429]) {
+      const response = await receive(request(body, wrong));
+      await response.body?.cancel();
+      assert.equal(response.status, status);
+      assert.equal(response.headers.get("retry-after"), status === 429 ? "30" : null);
+    }
+    const good = await receive(request(body));
+    assert.deepEqual([good.status, await good.json()], [200, { commits: 2, known: 0, moves: 1 }]);
+  }, { rate: { window_ms: 60_000, requests_max: 100, denied_max: 2 } });
 });
 
 Deno.test("while the log cannot be written a push is asked for again", async () => {
@@ -228,9 +267,11 @@ Deno.test("while the log cannot be written a push is asked for again", async () 
   daybook.before = () => {
     throw new LogFault("full", "no room");
   };
-  const response = await pushReceiver({ target: daybook, secret: SECRET, by: BY })(request(JSON.stringify(push())));
-  assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
-  await response.body?.cancel();
+  await receiving(daybook, async (receive) => {
+    const response = await receive(request(JSON.stringify(push())));
+    assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "10"]);
+    assert.equal((await response.json()).type, "urn:daybook:problem:unwritable");
+  });
 });
 
 Deno.test("a large push goes in several batches below the bounds of an append", async () => {
@@ -261,18 +302,19 @@ Deno.test("what a webhook told is completed by the next import, and what an impo
   });
   const daybook = new SmallDaybook();
   await imported(daybook, place, path, { range: ["main~2"] });
-  const receive = pushReceiver({ target: daybook, secret: SECRET, by: BY });
-  const response = await receive(request(JSON.stringify(told([shas[0]!, shas[1]!], shas[1]!))));
-  assert.deepEqual(await response.json(), { commits: 1, known: 1, moves: 1 });
-  assert.equal(daybook.commit("commit 2").incomplete, "webhook");
-  const done = await imported(daybook, place, path);
-  assert.deepEqual(done.commits, { new: 1, completed: 1, known: 1 });
-  assert.deepEqual(daybook.of("commits.commit.completed").map(({ data }) => [data.sha, data.parents, data.files]), [[
-    shas[1],
-    [shas[0]],
-    1,
-  ]]);
-  assert.equal((await imported(daybook, place, path)).events, 0);
+  await receiving(daybook, async (receive) => {
+    const response = await receive(request(JSON.stringify(told([shas[0]!, shas[1]!], shas[1]!))));
+    assert.deepEqual(await response.json(), { commits: 1, known: 1, moves: 1 });
+    assert.equal(daybook.commit("commit 2").incomplete, "webhook");
+    const done = await imported(daybook, place, path);
+    assert.deepEqual(done.commits, { new: 1, completed: 1, known: 1 });
+    assert.deepEqual(daybook.of("commits.commit.completed").map(({ data }) => [data.sha, data.parents, data.files]), [[
+      shas[1],
+      [shas[0]],
+      1,
+    ]]);
+    assert.equal((await imported(daybook, place, path)).events, 0);
+  });
 });
 
 Deno.test("a webhook that overtakes an import does not stop it", async () => {

@@ -294,6 +294,7 @@ Deno.test("other methods are 405 with Allow, other paths 404, OPTIONS tells the 
         ["GET", "/commands/a.b.c/d", "POST, OPTIONS"],
         ["POST", "/views/a/b/c", "GET, HEAD, OPTIONS"],
         ["TRACEME", "/livez", "GET, HEAD, OPTIONS"],
+        ["DELETE", `/blobs/${BLOB}`, "GET, HEAD, OPTIONS"],
       ] as const
     ) {
       const response = await site.send(path, { method, as: null });
@@ -320,6 +321,10 @@ Deno.test("HEAD answers as GET without a body, and opens no stream", () =>
       assert.equal(response.status, got.status, path);
       assert.equal(response.headers.get("content-type"), got.headers.get("content-type"), path);
       assert.equal(await response.text(), "");
+    }
+    for (const path of ["/nothing", "/events/99", "/docs/nothing"]) {
+      const response = await site.send(path, { method: "HEAD" });
+      assert.deepEqual([response.status, await response.text()], [404, ""], path);
     }
     assert.match(await (await site.send("/metrics")).text(), /^daybook_http_streams 0$/m);
   }));

@@ -147,3 +147,32 @@ Deno.test("with telemetry on, an event carries the span of the request that brou
     Deno.removeSync(folder, { recursive: true });
   }
 });
+
+Deno.test("HEAD states the length of GET's body, and none where that is a stream", () =>
+  withSite(async (site) => {
+    await (await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured })).body?.cancel();
+    const { port } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
+    for (
+      const [path, stream] of [
+        ["/livez", false],
+        ["/events", false],
+        ["/views/things.seen", false],
+        ["/nothing", false],
+        ["/events/99", false],
+        ["/docs/swagger-ui.css", false],
+        ["/follow", true],
+        ["/live", true],
+      ] as const
+    ) {
+      const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      await connection.write(
+        new TextEncoder().encode(
+          `HEAD ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer read\r\nconnection: close\r\n\r\n`,
+        ),
+      );
+      const head = await new Response(connection.readable).text();
+      const stated = /^content-length: (\d+)\r$/mi.exec(head)?.[1];
+      if (stream) assert.equal(stated, undefined, head);
+      else assert.equal(stated, String((await (await site.send(path)).bytes()).length), path);
+    }
+  }));

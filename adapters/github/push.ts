@@ -13,6 +13,9 @@ import { branchName, type CommitRecorded, repositoryId, sha } from "../../events
 /** GitHub sends at most 2,048 commits with a push. */
 export const PUSH_COMMITS_MAX = 2_048;
 
+/** GitHub itself stops at 25 MB; a push of 2,048 commits is rarely over one. */
+export const PUSH_BODY_BYTES_MAX = 8 * 1_048_576;
+
 /**
  * Whether the body is from one who knows the secret: `header` is `X-Hub-Signature-256`, `sha256=` and the HMAC-SHA-256 of the
  * exact bytes in hexadecimal. Takes the same time wherever the first difference is. An empty secret signs nothing.

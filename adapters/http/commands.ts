@@ -105,7 +105,7 @@ const answer = (exchange: Exchange, outcome: Outcome, expected: number | undefin
           members: { revision: outcome.revision },
         });
       }
-      throw new Problem("revision_mismatch", `Expected revision ${expected}, found ${outcome.revision}.`, {
+      throw new Problem("revision_mismatch", `Expected ${at(expected)}, found ${at(outcome.revision)}.`, {
         members: { revision: outcome.revision },
         headers: etag(outcome.revision),
       });
@@ -118,6 +118,9 @@ const answer = (exchange: Exchange, outcome: Outcome, expected: number | undefin
     }
   }
 };
+
+const at = (revision: number | undefined): string =>
+  revision === undefined || revision < 0 ? "no events yet" : `revision ${revision}`;
 
 const UNAVAILABLE = {
   mailbox_full: "overloaded",

@@ -60,7 +60,7 @@ export class Door {
   through(route: Route): (request: Request, caller: Caller) => Response | Promise<Response> {
     const tallies = new Map<number, Tally>();
     const { clock } = this.site;
-    return (request, caller) => {
+    const answered = (request: Request, caller: Caller): Response | Promise<Response> => {
       const began = clock.monotonic();
       const id = this.requestId();
       const done = (response: Response): Response => {
@@ -68,7 +68,7 @@ export class Door {
         let tally = tallies.get(status);
         if (!tally) tallies.set(status, tally = this.site.metrics.request(route.method, route.path, status));
         tally.observe((clock.monotonic() - began) / 1000);
-        return request.method === "HEAD" && response.body ? headOnly(response) : response;
+        return response;
       };
       const failed = (error: unknown): Response =>
         done(this.page(error, route, request, caller, id) ?? this.refuse(error, request, route.path, id));
@@ -81,10 +81,17 @@ export class Door {
         return failed(error);
       }
     };
+    return (request, caller) =>
+      request.method === "HEAD" ? headOf(answered(request, caller)) : answered(request, caller);
   }
 
   /** Paths and methods that no route has. */
-  elsewhere(request: Request, caller: Caller): Response {
+  elsewhere(request: Request, caller: Caller): Response | Promise<Response> {
+    const answer = this.nowhere(request, caller);
+    return request.method === "HEAD" ? headOf(answer) : answer;
+  }
+
+  private nowhere(request: Request, caller: Caller): Response {
     const id = this.requestId();
     try {
       if (!caller.fixed) this.options.guard.check(request.headers, this.options.guard.way(request, caller));
@@ -183,9 +190,21 @@ const late = (exchange: Exchange): Problem =>
       headers: retryAfter(1000),
     });
 
-const headOnly = (response: Response): Response => {
-  response.body?.cancel().catch(() => {});
-  return new Response(null, { status: response.status, headers: response.headers });
+/** What HEAD is told: the header of GET, with the length of its body (RFC 9110 section 8.6). A stream was not started, so it has none. */
+const headOf = async (answer: Response | Promise<Response>): Promise<Response> => {
+  const response = await answer;
+  if (!response.body) return response;
+  const { byteLength } = await response.arrayBuffer();
+  const headers = new Headers(response.headers);
+  headers.set("content-length", String(byteLength));
+  return new Response(null, { status: response.status, headers });
+};
+
+/** The platform states length 0 for no body; where HEAD asks for a stream nobody knows the length, so none is stated. */
+export const lengthUnknown = (response: Response): Response => {
+  const { status, headers } = response;
+  if (response.body || headers.has("content-length") || !headers.has("content-type")) return response;
+  return new Response(new ReadableStream({ start: (controller) => controller.close() }), { status, headers });
 };
 
 /** Where the path begins in a request's URL; it need not be a URL that parses, as the host is the sender's. */

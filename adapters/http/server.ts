@@ -8,7 +8,7 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { Access, Grant } from "./access.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Deadlines } from "./deadline.ts";
-import { type Allowed, broken, type Caller, Door, type Fault, pathIs } from "./door.ts";
+import { type Allowed, broken, type Caller, Door, type Fault, lengthUnknown, pathIs } from "./door.ts";
 import { Guard, type GuardOptions } from "./guard.ts";
 import { type Measure, Metrics } from "./metrics.ts";
 import { Streams } from "./outflow.ts";
@@ -113,7 +113,8 @@ export const createServer = (options: ServerOptions): Server => {
   const answer = (request: Request, caller: Caller): Response | Promise<Response> => {
     // The busiest route by far is known without asking the router.
     if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, caller);
-    return app.fetch(request, { caller });
+    const answered = app.fetch(request, { caller });
+    return request.method === "HEAD" ? Promise.resolve(answered).then(lengthUnknown) : answered;
   };
   const serve = (how: object, secure: boolean, fixed?: Grant): Deno.HttpServer => {
     const server = Deno.serve(
@@ -168,7 +169,7 @@ const allowed = (routes: readonly Route[]): Allowed => {
     byPath.set(path, [...(byPath.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
   }
   return [...byPath].map(([path, methods]) => ({
-    pattern: new RegExp(`^${path.replaceAll(/:[a-z]+\{\.\+\}/g, ".+").replaceAll(/:[a-z]+/g, "[^/]+")}$`),
+    pattern: new RegExp(`^${path.replaceAll(/:[a-z0-9]+\{\.\+\}/g, ".+").replaceAll(/:[a-z0-9]+/g, "[^/]+")}$`),
     methods: [...methods, "OPTIONS"],
   }));
 };

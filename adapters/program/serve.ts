@@ -6,13 +6,13 @@ import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
 import type { Measure } from "../http/metrics.ts";
-import { Problem } from "../http/problem.ts";
 import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
 import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
+import { operatorRoutes } from "./operator_routes.ts";
 
 /** Whoever can open the folder's socket is the operator. */
 export const OPERATOR: Grant = {
@@ -49,13 +49,6 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
   const { createServer } = await import("../http/server.ts");
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
-  const status: Route = {
-    method: "GET",
-    path: "/status",
-    needs: "admin",
-    about: "State, size, health and projections, as the command line shows them.",
-    handle: () => Response.json(daybook.status()),
-  };
   const tls = await tlsOf(settings, io);
   const server = createServer({
     daybook,
@@ -69,7 +62,7 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
     hosts: stated.hosts,
     ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
-    routes: [status, ...deadLetterRoutes(opened), ...await webhooksOf(daybook, settings, io)],
+    routes: [...operatorRoutes(opened), ...await webhooksOf(daybook, settings, io)],
     measures: measuresOf(opened),
     report: ({ request, error }) =>
       io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
@@ -89,25 +82,6 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     throw error;
   }
 };
-
-/** Messages that could not be delivered: a list for the operator, and another try. What is sealed in them stays sealed. */
-export const deadLetterRoutes = ({ daybook, deadLetters }: Opened): readonly Route[] => [{
-  method: "GET",
-  path: "/dead-letters",
-  needs: "admin",
-  about: "Messages that could not be delivered, oldest first.",
-  handle: () => Response.json({ deadLetters: daybook.redact(deadLetters.list()) }),
-}, {
-  method: "POST",
-  path: "/dead-letters/:id/redrive",
-  needs: "admin",
-  about: "Delivers a dead letter again: 200 with what came of it, 404 when there is none of that id.",
-  async handle({ path }) {
-    const redriven = await deadLetters.redrive(path.split("/")[2]!);
-    if (redriven.is === "unknown") throw new Problem("not_found", "There is no dead letter of this id.");
-    return Response.json(redriven);
-  },
-}];
 
 /** What `/metrics` tells of the log and the entities, beside what the server knows itself. */
 const measuresOf = ({ log, entities }: Opened): readonly Measure[] => {
@@ -145,15 +119,8 @@ const webhooksOf = async (daybook: Daybook, settings: Settings, io: Io): Promise
   if (!settings.config.start.webhooks || reference === null) return [];
   const secret = (await secretOf(settings, reference, io))?.trim();
   if (!secret) throw new Usage("the configuration points at a webhook secret that is not there");
-  const { pushReceiver } = await import("../github/receive.ts");
-  const receive = pushReceiver({ target: daybook, secret, by: { authtype: "system", authid: "github" } });
-  return [{
-    method: "POST",
-    path: "/webhooks/github",
-    needs: "nothing",
-    about: "Pushes as GitHub posts them, signed with the secret of the configuration.",
-    handle: ({ request }) => receive(request),
-  }];
+  const { githubWebhook } = await import("./webhooks.ts");
+  return [githubWebhook({ target: daybook, secret, by: { authtype: "system", authid: "github" } })];
 };
 
 /** The socket of a process that died is still there; the lock says that it is ours to take away. */

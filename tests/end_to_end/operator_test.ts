@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { accept, type Actor, type Command } from "../../actors/types.ts";
 import { openSystem } from "../../adapters/program/daybook.ts";
-import { deadLetterRoutes } from "../../adapters/program/serve.ts";
+import { operatorRoutes } from "../../adapters/program/operator_routes.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import type { Domain } from "../../events/catalogue.ts";
 import { Program } from "./program.ts";
@@ -68,7 +68,7 @@ Deno.test("dead letters are listed and delivered again for the operator; a lette
     access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
     clock: systemClock,
     random: systemRandom,
-    routes: deadLetterRoutes(opened),
+    routes: operatorRoutes(opened),
   });
   const operator = { id: "o", scopes: ["admin"], principal: { authtype: "user", authid: "o" } } as const;
   const reader = { ...operator, scopes: ["read"] };
