@@ -6,34 +6,39 @@ import { resolve } from "node:path";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
+import { Manager, type Perform } from "../../actors/kernel/manage.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
 import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
-import { Supervisor } from "../../actors/kernel/supervisor.ts";
+import { type Child, Supervisor } from "../../actors/kernel/supervisor.ts";
 import { System } from "../../actors/kernel/system.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
 import type { World } from "../../actors/kernel/world.ts";
 import { actors } from "../../actors/mod.ts";
-import type { Actor } from "../../actors/types.ts";
+import type { Actor, ProcessManager } from "../../actors/types.ts";
 import { type Config, parseConfig } from "../../config/config.ts";
 import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { LogFault } from "../../events/log.ts";
+import type { Store } from "../../events/store.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Keys, openKeys } from "../keys/keys.ts";
-import { inlineBackground, workerBackground } from "../kv/background.ts";
+import { inlineBackground } from "../kv/background.ts";
 import type { Signer } from "../kv/behind.ts";
 import { FolderLock } from "../kv/lock.ts";
 import { KvLog } from "../kv/log.ts";
 import { KvStore } from "../kv/store.ts";
 import { MemoryStore } from "../memory/store.ts";
+import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
+import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
@@ -46,8 +51,24 @@ export interface OpenOptions {
   readonly domains?: readonly Domain[];
   readonly actors?: readonly Actor[];
   readonly projections?: readonly AnyProjection[];
+  /** Process managers of the embedding program; their names are unique and without `:`. */
+  readonly managers?: readonly Managed[];
   /** Told of what an operator should know, one line each. Default: nobody. */
   readonly report?: (line: string) => void;
+  /** Where to die, as `crashAt` reads it. Default: nowhere. */
+  readonly crashAt?: string;
+}
+
+/** A process manager, and who does in the world what it asks for. */
+export interface Managed {
+  readonly manager: ProcessManager;
+  /** Performs effects that are not commands, each at least once, keyed by position and index. Without it they become dead letters. */
+  readonly perform?: Perform;
+  /**
+   * Where it begins when it has no cursor yet: what lies before is folded into its states, and has no effects. A position; `end` is
+   * the log's end at that moment. Default 0. The cursor lies in `notes.db`: where that is deleted, it begins here again.
+   */
+  readonly from?: number | "end";
 }
 
 /**
@@ -66,12 +87,19 @@ export interface Opened {
   readonly log: Pick<KvLog, "counts">;
   readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
   readonly deadLetters: Pick<DeadLetters, "list" | "redrive">;
+  readonly crash: Crash | undefined;
+}
+
+export interface SystemOptions extends OpenOptions {
+  /** How the log's worker is started; a test gives one that gets into trouble. */
+  readonly worker?: Pick<WorkerOptions, "url" | "heartbeat">;
 }
 
 /** `openDaybook`, with what else was opened. */
-export const openSystem = async (options: OpenOptions): Promise<Opened> => {
+export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
   const config = options.config ?? defaults();
+  const crash = options.crashAt === undefined ? undefined : crashAt(options.crashAt);
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],
@@ -82,13 +110,18 @@ export const openSystem = async (options: OpenOptions): Promise<Opened> => {
     const memory = data === MEMORY;
     if (!memory) {
       await makeFolder(data);
+      crash?.("lock.wanted");
+      closing.defer(() => crash?.("shutdown.released"));
       closing.adopt(await FolderLock.take(`${data}/${FILES.lock}`), (lock) => lock.release());
+      crash?.("lock.taken");
     }
     const keys = closing.adopt(await openKeysOf(data, config, catalogues.events, report), (keys) => keys.close());
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
-    const log = await openLog(data, config, { keys, signer }, catalogues.events, report);
+    closing.defer(() => crash?.("shutdown.log_closed"));
+    const log = await openLog(data, config, { keys, signer, crash }, catalogues.events, report);
     closing.defer(() => log.close());
+    closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
     const apart = !memory && options.projections === undefined;
@@ -100,11 +133,18 @@ export const openSystem = async (options: OpenOptions): Promise<Opened> => {
       }),
       (views) => views.close(),
     );
+    if (crash) crashInViews(views, crash);
     const thread = apart
-      ? { data: resolve(data), cacheBytesMax: config.log.cache_bytes_max, projections: config.projections }
+      ? {
+        data: resolve(data),
+        cacheBytesMax: config.log.cache_bytes_max,
+        projections: config.projections,
+        crashAt: options.crashAt,
+      }
       : undefined;
-    const started = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory });
-    return { ...started, keys, config, log };
+    crash?.("lock.opened");
+    const started = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory, crash });
+    return { ...started, keys, config, log, crash };
   } catch (error) {
     await closing.disposeAsync();
     throw error;
@@ -118,7 +158,10 @@ interface Catalogues {
 }
 
 interface Stores extends Catalogues {
+  readonly managers: readonly Managed[];
   readonly log: KvLog;
+  /** What works behind the log. */
+  readonly behind: Child;
   readonly keys: Keys;
   readonly views: SqliteViews;
   readonly config: Config;
@@ -126,11 +169,12 @@ interface Stores extends Catalogues {
   /** Where projections run in a thread of their own. */
   readonly thread: ThreadSettings | undefined;
   readonly durable: boolean;
+  readonly crash: Crash | undefined;
 }
 
 /** Starts everything that is supervised. */
 const start = (
-  { events, actors, projections, log, keys, views, config, closing, thread, durable }: Stores,
+  { events, actors, projections, log, keys, views, config, closing, thread, durable, crash }: Stores,
 ): Pick<Opened, "daybook" | "entities" | "deadLetters"> => {
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
   const recorder = new FactRecorder(world);
@@ -155,6 +199,7 @@ const start = (
       grace_ms: kernel.grace_ms,
     },
   });
+  if (crash) crashInTimers(entities, crash);
   const projecting = {
     projections,
     feed: feedOf(log),
@@ -177,29 +222,51 @@ const start = (
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
+  // What only follows the log may be held up for hours, by a full disk for one; that must not spend the root's budget.
+  const patient = {
+    first: Math.max(backoff.first, FOLLOWERS_FIRST_MS),
+    last: Math.max(backoff.last, FOLLOWERS_FIRST_MS),
+  };
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
-  const views_ = new Supervisor({
-    id: "projections",
-    strategy: "one_for_one",
-    restarts,
-    backoff,
-    children: projector.children,
-  }, supervisorWorld);
+  const followers = (id: string, children: readonly Child[]) =>
+    new Supervisor({ id, strategy: "one_for_one", restarts, backoff: patient, children }, supervisorWorld);
   const root = new Supervisor({
     id: "daybook",
     strategy: "one_for_one",
     restarts,
     backoff,
-    children: [entities, timers, views_],
+    children: [
+      logSupervisor(behind, { restarts, backoff }, supervisorWorld),
+      entities,
+      timers,
+      followers(
+        "managers",
+        managers.map(({ manager, perform, from }) =>
+          new Manager(manager, {
+            clock: systemClock,
+            random: systemRandom,
+            log,
+            views,
+            entities,
+            deadLetters,
+            perform,
+            from,
+          })
+        ),
+      ),
+      followers("projections", projector.children),
+    ],
   }, supervisorWorld);
 
   recorder.begin({ version: VERSION, root: root.id });
   const stopping = new AbortController();
-  const running = root.run(stopping.signal).catch(() => {}); // its fall is recorded, and `status` shows it
+  // Its fall is recorded, and `status` shows it.
+  const fallen = root.run(stopping.signal).then(() => undefined, (error: Error) => error.message);
   const stop = async () => {
     stopping.abort();
-    await running;
+    await fallen;
     await recorder.end(root.abandoned ?? [], STOP_RECORD_MS);
+    crash?.("shutdown.recorded");
     await closing.disposeAsync();
   };
   const daybook = new System({
@@ -219,8 +286,11 @@ const start = (
     unknown: config.ingest.unknown,
     stop,
   });
-  return { daybook, entities, deadLetters };
+  return { daybook, entities, deadLetters, tree: root, fallen };
 };
+
+/** The first pause before a projection or a process manager is started again. */
+const FOLLOWERS_FIRST_MS = 1_000;
 
 /** How long the last facts of a run may take to reach the log. */
 const STOP_RECORD_MS = 5_000;
@@ -252,25 +322,30 @@ const openKeysOf = async (
 const openLog = async (
   data: string,
   config: Config,
-  { keys, signer }: { readonly keys: Keys; readonly signer: Signer },
+  { keys, signer, crash }: { readonly keys: Keys; readonly signer: Signer; readonly crash: Crash | undefined },
   catalogue: Catalogue,
-  report: (line: string) => void,
-): Promise<KvLog> => {
+  { report = () => {}, worker }: SystemOptions,
+): Promise<{ readonly log: KvLog; readonly behind: Child }> => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
   const store = memory
     ? new MemoryStore()
     : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
-  return await KvLog.open(store, {
+  if (crash) crashInStore<Store>(store, crash);
+  const background = inlineBackground(store, systemClock);
+  const log = await KvLog.open(store, {
     catalogue,
     clock: systemClock,
-    background: memory ? inlineBackground(store, systemClock) : workerBackground(path, systemClock),
+    background,
+    backgroundWaitMs: LOG_BACKGROUND.wait_ms,
     signer,
     bounds: config.log,
     cacheBytesMax: config.log.cache_bytes_max,
     equal: (sent, stored) => keys.sealer.sameData(sent, stored),
     trouble: report,
   });
+  const behind = memory ? logInline(log, background) : logWorker(log, { path, clock: systemClock, ...worker });
+  return { log, behind };
 };
 
 /** A checkpoint is remembered at most so often, and when the log closes: each time is a flush of the key database. */

@@ -13,9 +13,11 @@ import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { LogReader } from "../kv/reader.ts";
 import { KvReader } from "../kv/store.ts";
+import { crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
+import { crashInViews } from "./crash_points.ts";
 import { FILES } from "./files.ts";
 
 /** What the thread of the projections opens. */
@@ -23,6 +25,8 @@ export interface ThreadSettings {
   readonly data: string;
   readonly cacheBytesMax: number;
   readonly projections: Config["projections"];
+  /** Where to die, as `crashAt` reads it. */
+  readonly crashAt?: string;
 }
 
 /** What becomes of a projection that meets an event it cannot apply. */
@@ -46,7 +50,7 @@ const serve = async (): Promise<void> => {
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     compose(settings, home) {
-      const { data, cacheBytesMax, projections: stated } = settings as ThreadSettings;
+      const { data, cacheBytesMax, projections: stated, crashAt: point } = settings as ThreadSettings;
       const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
         catalogue: events,
         index: false,
@@ -55,6 +59,7 @@ const serve = async (): Promise<void> => {
       file.refresh();
       const feed = feedOfFile(file);
       const views = new SqliteViews({ path: data, notes: false });
+      if (point !== undefined) crashInViews(views, crashAt(point));
       return Promise.resolve({
         projections: new Projector({
           projections: withPolicies(projections, stated),

@@ -8,6 +8,7 @@ import { parseIJson } from "../../events/canonical.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
+import { Usage } from "../cli/call.ts";
 import { connect } from "../cli/remote.ts";
 import type { GitImport, Io, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
 import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
@@ -17,9 +18,11 @@ import type { GitImported, GitImportFailed } from "../git/import.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { type Keys, openKeys, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
+import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
-import { type Opened, openSystem } from "./daybook.ts";
+import { crashInServing } from "./crash_points.ts";
+import { type Opened, type OpenOptions, openSystem } from "./daybook.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { OPERATOR, serve } from "./serve.ts";
 
@@ -36,11 +39,15 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
   quit: (code) => Deno.exit(code),
   async open(data, settings) {
     const { config } = settings ?? await settingsOf(undefined, []);
-    const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`) });
+    const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`), ...crashing(io) });
     systems.set(opened.daybook, opened);
     return opened.daybook;
   },
-  serve: (daybook, options) => serve(systems.get(daybook)!, options, io),
+  async serve(daybook, options) {
+    const opened = systems.get(daybook)!;
+    const serving = await serve(opened, options, io);
+    return opened.crash ? crashInServing(serving, opened.crash) : serving;
+  },
   remote: connect,
   async reader(data) {
     const path = `${data}/${FILES.log}`;
@@ -151,6 +158,18 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     return { ...restored, shorterThan: shorter_than, readOnly: restored.keys && remembered(data, newer.text) };
   },
 });
+
+/** Where this process is to die, if its environment says so. */
+const crashing = (io: Io): Pick<OpenOptions, "crashAt"> => {
+  const text = io.env(CRASH_VARIABLE);
+  if (text === undefined) return {};
+  try {
+    crashAt(text);
+    return { crashAt: text };
+  } catch (error) {
+    throw new Usage(`${CRASH_VARIABLE}: ${(error as Error).message}`);
+  }
+};
 
 /** Keeps what a witness knows in the keys of a restored folder, so that its log is not gone on with; false when our key has not signed it. */
 const remembered = (data: string, note: string): boolean => {
