@@ -132,6 +132,14 @@ export interface Checkpoint {
   readonly note: string;
 }
 
+/** Some events of the types that are heard. */
+export interface Heard {
+  /** May be none. */
+  readonly events: readonly Event[];
+  /** Nothing else that is heard lies before this position. */
+  readonly size: number;
+}
+
 export interface EventLog {
   /** Number of events that are durable; position of the next one. */
   readonly size: number;
@@ -146,6 +154,8 @@ export interface EventLog {
   read(range: Range): Iterable<readonly Event[]>;
   /** Catch-up, then live, in batches, without a gap or a repeat at the seam. Ends when the signal aborts or the log closes. */
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;
+  /** As `follow`, but only events of these types, by the index: what is of no interest is not even decoded. */
+  hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard>;
   /** The event with this `source` + `id`. For one that was never recorded it costs a look into a filter. */
   find(source: string, id: string): Event | undefined;
   /** Last revision of a stream; -1 when it has no events. */

@@ -102,15 +102,8 @@ export class Manager implements Child {
     this.underWay = 0;
     this.reached = this.noted = await this.restore();
     self?.ready();
-    const until = log.size;
-    const hears: readonly string[] = this.manager.hears;
-    for (const page of log.read({ types: hears, from: this.reached, until })) {
-      await this.take(page, page.at(-1)!.position + 1);
-      if (stop.signal.aborted) break;
-    }
-    if (!stop.signal.aborted) await this.take([], until);
-    for await (const page of log.follow(this.reached, stop.signal)) {
-      await this.take(page.filter(({ type }) => hears.includes(type)), page.at(-1)!.position + 1);
+    for await (const { events, size } of log.hear(this.manager.hears, this.reached, stop.signal)) {
+      await this.take(events, size);
     }
     await Promise.all(this.lanes.values());
     signal.removeEventListener("abort", abort);

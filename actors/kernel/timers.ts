@@ -95,9 +95,7 @@ export class Timers implements Child {
     self?.ready();
     this.schedule.open(signal, (timer) => this.fire(timer, signal));
     try {
-      for await (const batch of this.options.log.follow(this.size, signal)) {
-        this.take(batch.filter(({ type }) => TYPES.includes(type)), batch.at(-1)!.position + 1);
-      }
+      for await (const { events, size } of this.options.log.hear(TYPES, this.size, signal)) this.take(events, size);
     } finally {
       this.schedule.close();
     }

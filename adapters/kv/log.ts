@@ -8,7 +8,7 @@
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
-import { type Append, type Appended, type Checkpoint, type EventLog, LogFault } from "../../events/log.ts";
+import { type Append, type Appended, type Checkpoint, type EventLog, type Heard, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
 import { Behind, type Followed, type Signer } from "./behind.ts";
@@ -306,6 +306,18 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
         yield batch;
         if (signal.aborted || this.closing) return;
       }
+      await this.grown(next, signal);
+    }
+  }
+
+  async *hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard> {
+    for (let next = from; !signal.aborted && !this.closing;) {
+      const until = this.end;
+      for (const events of this.read({ types, from: next, until })) {
+        yield { events, size: next = events.at(-1)!.position + 1 };
+        if (signal.aborted || this.closing) return;
+      }
+      if (until > next) yield { events: NOTHING, size: next = until };
       await this.grown(next, signal);
     }
   }

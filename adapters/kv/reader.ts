@@ -302,7 +302,7 @@ export class LogReader {
         yield backward ? events.toReversed() : events;
       }
     } else if (types !== undefined || correlation !== undefined) {
-      const firsts = this.index.blocks(correlation === undefined ? { types: types! } : { correlation });
+      const firsts = this.index.blocks(correlation === undefined ? { types: types! } : { correlation }, from);
       for (const first of backward ? firsts.toReversed() : firsts) {
         if (first >= until) continue;
         const block = this.blockAt(first);

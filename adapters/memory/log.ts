@@ -7,7 +7,7 @@ import { BLOB_LIMITS, type BlobRef, type StoredBlob } from "../../events/blobs.t
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
-import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range, Receipt } from "../../events/log.ts";
+import type { Append, Appended, Checkpoint, EventLog, Heard, NewEvent, Range, Receipt } from "../../events/log.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
@@ -120,6 +120,12 @@ export class MemoryLog implements EventLog {
       { length: Math.ceil(matching.length / BATCH) },
       (_, i) => matching.slice(i * BATCH, (i + 1) * BATCH),
     );
+  }
+
+  async *hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard> {
+    for await (const batch of this.follow(from, signal)) {
+      yield { events: batch.filter(({ type }) => types.includes(type)), size: batch.at(-1)!.position + 1 };
+    }
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {

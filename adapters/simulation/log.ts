@@ -4,7 +4,7 @@
  */
 import type { BlobRef, StoredBlob } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
-import type { Append, Appended, Checkpoint, EventLog, Range } from "../../events/log.ts";
+import type { Append, Appended, Checkpoint, EventLog, Heard, Range } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Faults } from "./faults.ts";
@@ -50,8 +50,19 @@ export class FaultyLog implements EventLog {
     return this.alive.read(range);
   }
 
-  async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
-    for await (const page of this.alive.follow(from, AbortSignal.any([signal, this.ended.signal]))) {
+  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    return this.whileAlive(signal, (either) => this.alive.follow(from, either));
+  }
+
+  hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard> {
+    return this.whileAlive(signal, (either) => this.alive.hear(types, from, either));
+  }
+
+  private async *whileAlive<T>(
+    signal: AbortSignal,
+    pages: (either: AbortSignal) => AsyncIterable<T>,
+  ): AsyncIterable<T> {
+    for await (const page of pages(AbortSignal.any([signal, this.ended.signal]))) {
       if (this.dead) break;
       yield page;
     }

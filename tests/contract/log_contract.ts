@@ -275,6 +275,26 @@ export const logContract = (name: string, start: Start): void => {
     assert.deepEqual(seen, Array.from({ length: 300 }, (_, i) => i));
   });
 
+  test("what is heard is of those types only, caught up and live, and says how far it is complete", async ({ log }) => {
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const other = (i: number): NewEvent => event(i, { type: "tests.other.happened" });
+    await appended(log, event(0), other(1), event(2), other(3));
+    const writing = (async () => {
+      for (let i = 4; i < 100; i += 2) await appended(log, event(i), other(i + 1));
+      await appended(log, event(100));
+    })();
+    const sizes: number[] = [2];
+    for await (const { events, size } of log.hear(["tests.other.happened"], 2, stop.signal)) {
+      for (const { position } of events) if (position >= sizes.at(-1)! && position < size) seen.push(position);
+      sizes.push(size);
+      if (size === 101) stop.abort();
+    }
+    await writing;
+    assert.deepEqual(sizes, [...new Set(sizes)].sort((a, b) => a - b));
+    assert.deepEqual(seen, Array.from({ length: 49 }, (_, i) => 3 + 2 * i));
+  });
+
   test("follow ends when the signal aborts while it waits, and when the log closes", async ({ log }) => {
     await appended(log, event(1));
     const stop = new AbortController();
@@ -285,6 +305,7 @@ export const logContract = (name: string, start: Start): void => {
     })();
     const two = (async () => {
       for await (const _ of log.follow(1, new AbortController().signal));
+      for await (const _ of log.hear(["tests.thing.happened"], 1, new AbortController().signal));
       ended.push("closed");
     })();
     stop.abort();

@@ -194,15 +194,20 @@ export class LogIndex {
     }
   }
 
-  /** First positions of blocks that may hold events of one of these types or of this correlation, in order. */
-  blocks(filter: { readonly types?: readonly string[]; readonly correlation?: string }): readonly number[] {
+  /** First positions of blocks that may hold events of one of these types or of this correlation, in order; all from `from` on. */
+  blocks(
+    filter: { readonly types?: readonly string[]; readonly correlation?: string },
+    from = 0,
+  ): readonly number[] {
     const { types, correlation } = filter;
     const terms = correlation === undefined ? types!.map(typeTerm) : [correlationTerm(correlation)];
     const firsts = new Set<number>();
-    for (const segment of this.segments) {
-      for (const term of terms) for (const row of segment.terms.find(term)) firsts.add(row[1]!);
+    for (const { segment, terms: table } of this.segments) {
+      if (segment.until <= from) continue;
+      for (const term of terms) for (const row of table.find(term)) firsts.add(row[1]!);
     }
     for (const generation of this.generations) {
+      if (generation.until <= from) continue;
       // The tail does not note correlations: it is short, and most reads never ask.
       const blocks = correlation === undefined
         ? types!.flatMap((type) => generation.types.get(type) ?? [])
