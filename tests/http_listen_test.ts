@@ -97,57 +97,6 @@ Deno.test("stopping lets requests under way finish, ends followers, refuses new 
     await assert.rejects(fetch(`${url}/livez`));
   }));
 
-Deno.test("with telemetry on, an event carries the span of the request that brought it, in the caller's trace", async () => {
-  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-  const program = `
-    import { withSite, structured } from ${JSON.stringify(new URL("./http_given.ts", import.meta.url).href)};
-    await withSite(async (site) => {
-      let seen;
-      site.daybook.ingest = (_events, _by, context) => (seen = context.traceparent, Promise.resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] }));
-      const { url } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
-      const body = JSON.stringify({ specversion: "1.0", id: "a", source: "u", type: "a.b.c" });
-      for (const traceparent of ["00-${trace}-00f067aa0ba902b7-01", "nonsense", undefined]) {
-        const headers = { ...structured, authorization: "Bearer ingest" };
-        if (traceparent) headers.traceparent = traceparent;
-        await (await fetch(url + "/events", { method: "POST", headers, body })).body?.cancel();
-        console.log(seen);
-      }
-    });`;
-  const folder = Deno.makeTempDirSync({ prefix: "daybook-trace-" });
-  const run = async (env: Record<string, string>) => {
-    const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-check",
-        "--config",
-        new URL("../deno.json", import.meta.url).pathname,
-        `${folder}/program.ts`,
-      ],
-      env,
-    }).output();
-    assert.ok(success, new TextDecoder().decode(stderr));
-    return new TextDecoder().decode(stdout).trim().split("\n");
-  };
-  try {
-    Deno.writeTextFileSync(`${folder}/program.ts`, program);
-    const [joined, restarted, begun] = await run({
-      OTEL_DENO: "true",
-      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
-      NO_COLOR: "1",
-    });
-    for (const own of [joined!, restarted!, begun!]) assert.match(own, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
-    assert.ok(joined!.includes(trace));
-    assert.ok(!restarted!.includes(trace));
-    const [continued, fresh, none] = await run({ OTEL_DENO: "false", NO_COLOR: "1" });
-    assert.match(continued!, new RegExp(`^00-${trace}-`));
-    assert.match(fresh!, /^00-/);
-    assert.equal(none, "undefined");
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-});
-
 Deno.test("HEAD states the length of GET's body, and none where that is a stream", () =>
   withSite(async (site) => {
     await (await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured })).body?.cancel();

@@ -23,6 +23,7 @@ import { NamedBlobs } from "./named_blobs.ts";
 import { commandFault, issueOf, streamFault } from "./naming.ts";
 import { Residents } from "./residents.ts";
 import { Snapshots } from "./snapshots.ts";
+import { during, type Telemetry } from "./telemetry.ts";
 import type { World } from "./world.ts";
 
 export const ENTITIES = {
@@ -75,6 +76,7 @@ export class Entities implements Child, Household {
   readonly log;
   readonly clock;
   readonly snapshots: Snapshots;
+  readonly telemetry;
   /** Since the beginning: woken, let go, races lost to other writers. */
   readonly counts = { activations: 0, passivations: 0, races_lost: 0, faults: 0 };
   private readonly commands = new Map<string, Known>();
@@ -96,6 +98,7 @@ export class Entities implements Child, Household {
     this.grace = this.bounds.grace_ms;
     this.log = world.log;
     this.clock = world.clock;
+    this.telemetry = world.telemetry;
     this.snapshots = new Snapshots(world);
     this.deadlines = new Deadlines(world.clock);
     this.residents = new Residents(world.clock, this.bounds, (entity) => {
@@ -134,6 +137,19 @@ export class Entities implements Child, Household {
    * domain's code, and the command may or may not be repeated then with the same result.
    */
   ask(ask: Ask): Promise<Outcome> {
+    return this.telemetry === undefined ? this.decide(ask) : this.traced(ask, this.telemetry);
+  }
+
+  /** The command is a span, and its facts belong under it. */
+  private traced(ask: Ask, telemetry: Telemetry): Promise<Outcome> {
+    const { type, traceparent } = ask;
+    // A type that nobody knows is the sender's choice of words.
+    if (!this.commands.has(type)) return this.decide(ask);
+    const span = telemetry.span(`command ${type}`, traceparent, { "daybook.command": type });
+    return during(span, () => this.decide({ ...ask, traceparent: span.traceparent }), outcomeTold);
+  }
+
+  private decide(ask: Ask): Promise<Outcome> {
     const known = this.commands.get(ask.type);
     if (!known) return Promise.resolve({ is: "unknown_command" });
     if (this.stopping) return Promise.resolve(unavailable("stopping"));
@@ -304,6 +320,12 @@ export class Entities implements Child, Household {
     return `${this.path}:${stream}`.slice(0, 400).toWellFormed();
   }
 }
+
+/** A rejection is the domain's answer and no failure. */
+const outcomeTold = (outcome: Outcome) => ({
+  attributes: { "daybook.outcome": outcome.is },
+  ...(outcome.is === "unavailable" || outcome.is === "conflict" ? { error: outcome.reason } : {}),
+});
 
 const kindsOf = (actor: Actor, catalogue: Catalogue): FactKinds => {
   const kinds = new Map<string, ReturnType<FactKinds>>();

@@ -18,6 +18,7 @@ import { Mailbox, TAKEN } from "./mailbox.ts";
 import type { Message } from "./message.ts";
 import { accepted, unavailable } from "./message.ts";
 import type { Snapshots } from "./snapshots.ts";
+import { appending, type Telemetry } from "./telemetry.ts";
 import type { Clock } from "./world.ts";
 
 export const ENTITY = {
@@ -50,6 +51,7 @@ export interface Household {
   readonly log: EventLog;
   readonly clock: Clock;
   readonly snapshots: Snapshots;
+  readonly telemetry: Telemetry | undefined;
   /** The entity has nothing to do, or has something again. */
   turned(entity: Entity, busy: boolean): void;
   /** A message was taken out of a mailbox, by whatever end. */
@@ -212,10 +214,13 @@ export class Entity {
   private append(draft: Draft): void {
     const { revision } = this.held!;
     const expected = revision < 0 ? "none" : revision;
-    this.house.log.append({ events: draft.events, expected: [[this.stream, expected]] }).then(
-      this.appended,
-      this.refused,
-    );
+    const { log, telemetry } = this.house;
+    const append = () => log.append({ events: draft.events, expected: [[this.stream, expected]] });
+    (telemetry === undefined ? append() : this.traced(telemetry, draft, append)).then(this.appended, this.refused);
+  }
+
+  private traced(telemetry: Telemetry, draft: Draft, append: () => Promise<Appended>): Promise<Appended> {
+    return appending({ telemetry, monotonic: () => this.house.clock.monotonic() }, draft.events, append);
   }
 
   private readonly appended = (result: Appended): void => {

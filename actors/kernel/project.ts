@@ -15,6 +15,7 @@ import { type Feed, sharing } from "./project_feed.ts";
 import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
 import { type Waited, Waiting } from "./project_wait.ts";
+import { type Span, SPANS_MAX, type Telemetry } from "./telemetry.ts";
 import type { Clock } from "./world.ts";
 
 /** Bounds of one transaction and of what is kept between them. */
@@ -46,6 +47,8 @@ export interface ProjectorOptions {
   readonly bounds?: ProjectBounds;
   /** How far projections give way to appends. Default: not, beyond yielding the thread. */
   readonly pace?: Pace;
+  /** Absent where nobody traces. */
+  readonly telemetry?: Telemetry;
 }
 
 /** What the rest of the program sees of the projections, wherever they run. */
@@ -202,11 +205,13 @@ class Runner implements Paced {
 
   /** Folds what one transaction may hold. An event that cannot be folded leaves no trace, and is the answer. */
   private transaction(store: ViewStore, rows: CachedRows, fold: (event: Event) => void): Poison | undefined {
-    const { feed, clock, bounds } = this.shared;
+    const { feed, clock, bounds, telemetry } = this.shared;
     const ends = clock.monotonic() + bounds.batch_ms;
     const last = store.size + bounds.batch_events;
     let next = store.size;
     let poison: Poison | undefined;
+    // What was folded long after it happened belongs to no trace that anybody waits for.
+    const spans = telemetry && this.caughtUp ? new Map<string, Span>() : undefined;
     fold: for (const batch of feed.read({ from: next })) {
       for (const event of batch) {
         // Shapes of one recorded event belong into one transaction.
@@ -214,9 +219,13 @@ class Runner implements Paced {
           event.position >= next &&
           (next >= last || (next % 16 === 0 && clock.monotonic() >= ends && next > store.size))
         ) break fold;
+        const { traceparent } = event;
+        if (spans !== undefined && traceparent !== undefined) this.trace(telemetry!, spans, traceparent);
         try {
           fold(event);
         } catch (error) {
+          spans?.get(traceparent!)?.end({}, "poison");
+          spans?.delete(traceparent!);
           poison = { position: event.position, type: event.type, cause: causeOf(error) };
           rows.undo(event.position);
           next = event.position;
@@ -225,8 +234,21 @@ class Runner implements Paced {
         next = event.position + 1;
       }
     }
-    if (next > store.size) store.commit(rows.take(), next);
+    let committed = false;
+    try {
+      if (next > store.size) store.commit(rows.take(), next);
+      committed = true;
+    } finally {
+      if (spans !== undefined) { for (const span of spans.values()) span.end({}, committed ? undefined : "commit"); }
+    }
     return poison;
+  }
+
+  /** A transaction is a span of each trace whose events it folds. */
+  private trace(telemetry: Telemetry, spans: Map<string, Span>, traceparent: string): void {
+    if (spans.size >= SPANS_MAX || spans.has(traceparent)) return;
+    const span = telemetry.span(`project ${this.name}`, traceparent, { "daybook.projection": this.name });
+    spans.set(traceparent, span);
   }
 
   private moved(store: ViewStore): void {

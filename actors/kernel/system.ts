@@ -21,6 +21,7 @@ import { admit } from "./admission.ts";
 import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
 import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
+import { appending, appendTold, during, type Telemetry } from "./telemetry.ts";
 import { type Clock, type Hash, pause } from "./world.ts";
 
 /** Seals on the way in, restores at the edge. */
@@ -59,6 +60,8 @@ export interface Parts {
   readonly deadLetters: () => number;
   readonly durable: boolean;
   readonly unknown?: "inbox" | "reject";
+  /** Absent where nobody traces. */
+  readonly telemetry?: Telemetry;
   /** Drains and closes all parts; never throws. */
   readonly stop: () => Promise<void>;
 }
@@ -84,10 +87,37 @@ export class System implements Daybook {
     this.blobs = new NamedBlobs(parts.catalogue, parts.log);
   }
 
-  async ingest(
+  ingest(
     events: readonly Incoming[],
     by: Principal,
     { traceparent }: { readonly traceparent?: string } = {},
+  ): Promise<Ingested> {
+    const { telemetry } = this.parts;
+    return telemetry === undefined
+      ? this.take(events, by, traceparent)
+      : this.traced(events, by, { traceparent, telemetry });
+  }
+
+  /** The whole way in is a span, and what it brings belongs under it. */
+  private traced(
+    events: readonly Incoming[],
+    by: Principal,
+    { traceparent, telemetry }: { readonly traceparent: string | undefined; readonly telemetry: Telemetry },
+  ): Promise<Ingested> {
+    const { clock } = this.parts;
+    const span = telemetry.span("append", traceparent, { "daybook.events": events.length });
+    const began = clock.monotonic();
+    return during(span, () => this.take(events, by, span.traceparent), (result) => {
+      if (!result.ok && result.conflict === "invalid") return { attributes: {}, error: result.code };
+      telemetry.appended(clock.monotonic() - began);
+      return appendTold(result);
+    });
+  }
+
+  private async take(
+    events: readonly Incoming[],
+    by: Principal,
+    traceparent: string | undefined,
   ): Promise<Ingested> {
     const { parts } = this;
     const admitted = admit(events, parts, { at: parts.clock.now(), by, traceparent });
@@ -129,7 +159,11 @@ export class System implements Daybook {
         sealed.issues.map(({ path, message }) => `${path}: ${message}`).join("; "),
       );
     }
-    return await this.log.append({ ...batch, events: sealed.events });
+    const { clock, telemetry } = this.parts;
+    const append = () => this.log.append({ ...batch, events: sealed.events });
+    return await (telemetry === undefined
+      ? append()
+      : appending({ telemetry, monotonic: () => clock.monotonic() }, sealed.events, append));
   }
 
   async *read(range: Range): AsyncIterable<Event> {

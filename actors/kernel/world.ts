@@ -4,6 +4,7 @@
 import type { Millis } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { Views } from "../../projections/views.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 export interface Clock {
   /** Since 1970; may go backwards, as clocks do. */
@@ -32,6 +33,8 @@ export interface World {
   readonly hash: Hash;
   readonly log: EventLog;
   readonly views: Views;
+  /** Absent where nobody traces. */
+  readonly telemetry?: Telemetry;
 }
 
 /** Resolves after `ms`, or as soon as the signal aborts. */

@@ -12,7 +12,7 @@ import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { type RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
-import { ownTrace } from "./trace.ts";
+import { continueTrace } from "./trace.ts";
 
 /** Methods by pattern of the path, for `Allow`. */
 export type Allowed = readonly { readonly pattern: RegExp; readonly methods: readonly string[] }[];
@@ -117,6 +117,8 @@ export class Door {
   ): Exchange {
     const { fixed } = caller;
     const { url, headers } = request;
+    const { telemetry, random } = this.site;
+    const traced = telemetry?.request(request.method, route.path);
     const start = pathStart(url);
     const mark = url.indexOf("?", start);
     if (url.length - start > HTTP_LIMITS.target_bytes_max) {
@@ -145,7 +147,7 @@ export class Door {
       way,
       began,
       id,
-      traceparent: ownTrace(headers.get("traceparent"), this.site.random),
+      traceparent: traced ?? continueTrace(headers.get("traceparent"), random),
       reading: false,
     };
   }

@@ -1,4 +1,5 @@
 /** What a route is: data that says who may come in, and a function that answers. */
+import type { Telemetry } from "../../actors/kernel/telemetry.ts";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
@@ -16,6 +17,8 @@ export interface Site {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly streams: Streams;
+  /** Absent where nobody traces. */
+  readonly telemetry?: Telemetry;
   readonly bodyBytesMax: number;
   /** Wrong tokens by address. */
   readonly refusals: RateLimiter;
@@ -40,7 +43,7 @@ export interface Exchange {
   readonly began: Millis;
   /** Id of the request, in `x-request-id` and in problems. */
   readonly id: string;
-  /** Our place in the caller's trace; absent when the request sent no `traceparent`. */
+  /** Our place in the caller's trace; absent when the request sent no `traceparent` and nobody traces here. */
   readonly traceparent: string | undefined;
   /** True while the body is awaited: a request that is late then is the sender's doing. */
   reading: boolean;

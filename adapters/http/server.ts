@@ -3,6 +3,7 @@
  * then hands over to the route; whatever is thrown becomes a problem (RFC 9457) and never a stack trace.
  */
 import { Hono } from "hono";
+import type { Telemetry } from "../../actors/kernel/telemetry.ts";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { Access, Grant } from "./access.ts";
@@ -21,6 +22,8 @@ export interface ServerOptions extends GuardOptions, TableOptions {
   readonly access: Access;
   readonly clock: Clock;
   readonly random: Random;
+  /** Absent where nobody traces. */
+  readonly telemetry?: Telemetry;
   /** What one caller may ask, by token or session, and how often one address may be refused; names as in the configuration. */
   readonly rate?: { readonly window_ms: number; readonly requests_max: number; readonly denied_max: number };
   /** Default `HTTP_LIMITS.body_bytes_max`. */
@@ -75,7 +78,7 @@ interface Env {
 const RATE_DEFAULT = { window_ms: 1_000, requests_max: 100_000, denied_max: 100 };
 
 export const createServer = (options: ServerOptions): Server => {
-  const { clock, random, daybook, report = () => {} } = options;
+  const { clock, random, daybook, telemetry, report = () => {} } = options;
   const streams = new Streams(clock, (error) => report({ request: "", method: "GET", route: "stream", error }));
   const metrics = new Metrics(daybook, options.measures ?? [], () => streams.count);
   const bodyBytesMax = options.bodyBytesMax ?? HTTP_LIMITS.body_bytes_max;
@@ -89,6 +92,7 @@ export const createServer = (options: ServerOptions): Server => {
     random,
     metrics,
     streams,
+    ...(telemetry && { telemetry }),
     bodyBytesMax,
     refusals,
     routes,
@@ -123,7 +127,11 @@ export const createServer = (options: ServerOptions): Server => {
         onListen() {},
         onError: () => broken(door.requestId()),
       } as Deno.ServeTcpOptions,
-      (request, info) => answer(request, { remote: () => remoteOf(info), secure, fixed }),
+      (request, info) => {
+        // Before anything can fail: what the platform's span says of paths and queries is not ours to export.
+        if (telemetry !== undefined) telemetry.request(request.method);
+        return answer(request, { remote: () => remoteOf(info), secure, fixed });
+      },
     );
     listening.push(server);
     return server;
