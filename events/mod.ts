@@ -1,6 +1,7 @@
 /** The catalogue of facts: one line per domain. */
+import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { commits } from "./commits.ts";
 import { kernelDomain } from "./kernel.ts";
 
-export const events = catalogue(commits, kernelDomain);
+export const events = catalogue(commits, benchmarks, kernelDomain);

@@ -1,5 +1,6 @@
 /** The catalogue of views: one line per domain. */
 import { auditTrail } from "./audit.ts";
+import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
 import { healthViews } from "./health.ts";
 import type { AnyProjection } from "./projection.ts";
@@ -7,5 +8,6 @@ import type { AnyProjection } from "./projection.ts";
 export const projections: readonly AnyProjection[] = [
   auditTrail,
   ...commitsViews,
+  ...benchmarksViews,
   ...healthViews,
 ];

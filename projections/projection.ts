@@ -23,6 +23,8 @@ export interface Projection<V = unknown, F extends Fact = Fact> {
   readonly initial: V;
   /** Fields of the row that lists can be filtered and sorted by. */
   readonly indexes?: readonly FieldOf<V>[];
+  /** Fields that a table for people shows beside the key, in this order. Default: all, in the order of the row's schema. */
+  readonly columns?: readonly FieldOf<V>[];
   /** Text for full-text search, of the row or of the event that made it; sealed values left out. */
   text?(row: V, key: string, event: Event<F>): string;
   /**

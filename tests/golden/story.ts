@@ -228,6 +228,28 @@ const branches = (story: Story): void => {
   story.step(story.decided({ type: "commits.branch.delete", data: { branch: "gr\\303\\274n/beet", from: sha(9) } }));
 };
 
+/** Two runs: one in two parts with its samples, one without the median, in which a benchmark failed. */
+const benchmarks = (story: Story): void => {
+  const ran = (run: string, part: number, data: object) =>
+    observed("benchmarks.run.measured", `${run}/${part}`, { run, part, ...data }, {
+      stream: "benchmarks/example.org:garden",
+    });
+  const machine = { runtime: "Deno/2.9.6 x86_64-unknown-linux-gnu", cpu: "AMD EPYC", cores: 2, kernel: "Linux 6.1.0" };
+  const dig = { file: "dig_bench.ts", group: "dig", name: "spade" };
+  const sow = { file: "sow_bench.ts", name: "by hand", baseline: true };
+  const figures = { n: 3, min_ns: 1_000, max_ns: 3_000.5, avg_ns: 2_000.25, p75_ns: 3_000.5, p99_ns: 3_000.5 };
+  const first = { parts: 2, environment: { ...machine, commit: sha(14), dirty: true } };
+  story.step(
+    ran("run-1", 0, { ...first, series: [{ ...dig, figures: { ...figures, p50_ns: 2_000 }, samples_ns: [1e3, 2e3] }] }),
+    ran("run-1", 1, {
+      ...first,
+      series: [{ ...dig, samples_ns: [3_000.5], samples_before: 2 }, { ...sow, figures }],
+    }),
+  );
+  const second = { parts: 1, environment: { runtime: "Deno/2.9.7" } };
+  story.step(ran("run-2", 0, { ...second, series: [{ ...dig, figures }, { ...sow, failed: true }] }));
+};
+
 const timers = (story: Story): void => {
   const command = { type: "commits.branch.delete", data: { branch: "old" } };
   const of = (fact: KernelFact) => story.kernel(fact, stream, { correlationid: "golden-timers" });
@@ -300,6 +322,7 @@ export const story = (): {
   start(told, true);
   history(told);
   branches(told);
+  benchmarks(told);
   timers(told);
   troubles(told);
   start(told, false);

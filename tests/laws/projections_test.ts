@@ -136,8 +136,10 @@ const batched = (views: Views, projection: AnyProjection, history: readonly Even
   }
 };
 
-Deno.test("a view is named once, and the audit trail and health are always there", () => {
+Deno.test("a view is named once, and the audit trail, health and the history of benchmarks are always there", () => {
   const names = projections.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
-  for (const always of ["audit.trail", "health.tree", "health.children"]) assert.ok(names.includes(always), always);
+  for (const always of ["audit.trail", "health.tree", "health.children", "benchmarks.history"]) {
+    assert.ok(names.includes(always), always);
+  }
 });

@@ -30,7 +30,7 @@ export const view: Run = async (call, runtime) => {
   if (!projection) {
     const close = nearest(name, projections.map((one) => one.name));
     throw new Usage(
-      `there is no view ${JSON.stringify(name)}${close ? `; did you mean ${close}?` : ""} \`view\` lists them`,
+      `there is no view ${JSON.stringify(name)}; ${close ? `did you mean ${close}? ` : ""}\`view\` lists them`,
     );
   }
   const query = queryOf(call);
@@ -219,6 +219,9 @@ const valueOf = (row: unknown, field: string): unknown =>
 
 /** In the order of the row's schema; what the key says already for every row is left out. */
 const fieldsOf = (page: ViewPage, projection: AnyProjection): readonly string[] => {
+  if (projection.columns) {
+    return projection.columns.filter((field) => page.rows.some(({ row }) => valueOf(row, field) !== undefined));
+  }
   const { shape = {} } = projection.row as { readonly shape?: Readonly<Record<string, unknown>> };
   const found = page.rows.flatMap(({ row }) => typeof row === "object" && row !== null ? Object.keys(row) : ["value"]);
   const all = [...new Set([...Object.keys(shape).filter((field) => found.includes(field)), ...found])];
