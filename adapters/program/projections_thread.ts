@@ -15,10 +15,12 @@ import { LogReader } from "../kv/reader.ts";
 import { KvReader } from "../kv/store.ts";
 import { crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
+import { platformTelemetry } from "../system/telemetry.ts";
 import { lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInViews } from "./crash_points.ts";
 import { FILES } from "./files.ts";
+import { VERSION } from "./version.ts";
 
 /** What the thread of the projections opens. */
 export interface ThreadSettings {
@@ -68,6 +70,7 @@ const serve = async (): Promise<void> => {
           clock: systemClock,
           bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
           pace: PACE,
+          telemetry: platformTelemetry(VERSION),
           ...home,
         }),
         grown: () => feed.grew(),
