@@ -7,7 +7,7 @@
  */
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { BlobRef } from "../../events/blobs.ts";
-import type { Event, StreamId } from "../../events/event.ts";
+import type { Event, Millis, StreamId } from "../../events/event.ts";
 import { type Append, type Appended, type Checkpoint, type EventLog, type Heard, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
@@ -29,6 +29,8 @@ export interface LogOptions extends ReaderOptions {
   readonly bounds?: Partial<LogBounds>;
   /** Compares the data of a repeat with what is stored; default by letters. */
   readonly equal?: (sent: unknown, stored: unknown) => boolean;
+  /** Told of each commit that is durable: its events and how long it took. */
+  readonly committed?: (events: number, ms: Millis) => void;
   /** Told when something went wrong behind the log and is tried again; one line. */
   readonly trouble?: (line: string) => void;
 }
@@ -236,7 +238,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     this.note(blocks, group.events, recordedat);
     this.counts.commits++;
     this.counts.events += group.events.length;
-    this.counts.ms += clock.monotonic() - started;
+    const took = clock.monotonic() - started;
+    this.counts.ms += took;
+    this.options.committed?.(group.events.length, took);
     for (const rider of group.riding) this.answer(rider, recordedat);
     this.news.tell();
     this.behind.grew();
