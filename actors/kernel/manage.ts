@@ -35,6 +35,8 @@ export const MANAGER = {
 export interface ManagerOptions extends PerformerOptions {
   readonly log: EventLog;
   readonly views: Views;
+  /** Where a manager without a cursor begins; what lies before is folded and has no effects. Default 0. */
+  readonly from?: number | "end";
 }
 
 interface Entry {
@@ -113,9 +115,10 @@ export class Manager implements Child {
 
   /** Where to go on. States of another version, or of a log that was longer, are folded anew without their effects. */
   private async restore(): Promise<number> {
-    const { views, log } = this.options;
-    const cursor = views.note(this.cursorNote) as Cursor | undefined;
-    if (!cursor) return 0;
+    const { views, log, from = 0 } = this.options;
+    const noted = views.note(this.cursorNote) as Cursor | undefined;
+    if (!noted && from === 0) return 0;
+    const cursor = noted ?? { version: -1, size: from === "end" ? log.size : from };
     const { version } = this.manager;
     if (cursor.version === version && cursor.size <= log.size) return cursor.size;
     const size = Math.min(cursor.size, log.size);
@@ -127,10 +130,7 @@ export class Manager implements Child {
     }
     let events = 0;
     for (const page of log.read({ types: this.manager.hears, until: size })) {
-      for (const event of page) {
-        const key = this.manager.key(event);
-        this.states.set(key, this.manager.react(this.state(key), event).state);
-      }
+      for (const event of page) await this.refold(event);
       if ((events += page.length) < MANAGER.turn_events) continue;
       events = 0;
       if (this.states.size > MANAGER.states_max) this.noteStates();
@@ -139,6 +139,15 @@ export class Manager implements Child {
     this.noteStates();
     views.setNote(this.cursorNote, { version, size } satisfies Cursor);
     return size;
+  }
+
+  private async refold(event: Event): Promise<void> {
+    try {
+      const key = this.manager.key(event);
+      this.states.set(key, this.manager.react(this.state(key), event).state);
+    } catch (cause) {
+      await this.performer.bury(cause, { position: event.position }, event);
+    }
   }
 
   /** All states in memory, which then is empty. */

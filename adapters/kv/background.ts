@@ -1,4 +1,4 @@
-/** Who runs the integrator: the log's own thread between two commits, or a worker beside it. */
+/** Who runs the integrator: the log's own thread between two commits, or another one that takes it over. */
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Manifest } from "./index/index.ts";
 import { Integrator, type Made, type Wish } from "./integrator.ts";
@@ -18,6 +18,7 @@ export interface BackgroundStart {
 export interface Background {
   ask(wish: Wish): void;
   swept(garbage: number): void;
+  /** Nothing is made after it resolves. */
   close(): Promise<void>;
 }
 
@@ -69,8 +70,8 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
   };
 };
 
-/** Messages to the worker and back; pages are moved, not copied. */
-export type ToWorker =
+/** To the thread that runs a `BackgroundWork`. Plain data. */
+export type ToBackground =
   | {
     readonly to: "start";
     readonly path: string;
@@ -80,68 +81,35 @@ export type ToWorker =
   }
   | { readonly to: "ask"; readonly wish: Wish }
   | { readonly to: "swept"; readonly count: number }
-  | { readonly to: "taken" }
-  | { readonly to: "close" };
-export type FromWorker = { readonly from: "made"; readonly made: Made } | { readonly from: "closed" } | {
-  readonly from: "died";
-  readonly cause: string;
-};
+  /** What it made last is durable. */
+  | { readonly to: "taken" };
 
-// A worker that is told to close and does not is ended.
-const CLOSE_MS_MAX = 5_000;
+/** From it. */
+export type FromBackground = Made;
 
-/** In a worker of its own, which reads the same file through its own connection; it begins with the first wish. */
-export const workerBackground = (path: string, clock: Clock): StartBackground => (start) => {
-  let worker: Worker | undefined;
-  let over = false;
-  let closed: (() => void) | undefined;
-  const send = (message: ToWorker) => {
-    if (!over) (worker ??= begin()).postMessage(message);
-  };
-  const end = (cause?: string) => {
-    if (over) return;
-    over = true;
-    worker?.terminate();
-    if (closed) closed();
-    else if (cause !== undefined) start.died(cause);
-  };
-  const begin = (): Worker => {
-    const begun = new Worker(new URL("./background_worker.ts", import.meta.url), {
-      type: "module",
-      name: "log background",
-    });
-    begun.onmessage = async ({ data }: MessageEvent<FromWorker>) => {
-      if (data.from === "closed") return end();
-      if (data.from === "died") return end(data.cause);
-      try {
-        await start.made(data.made);
-        send({ to: "taken" });
-      } catch (error) {
-        end(error instanceof Error ? error.message : String(error));
-      }
-    };
-    begun.onerror = (event) => {
-      event.preventDefault();
-      end(event.message);
-    };
-    const { frontier, manifest, filterBytesMax } = start;
-    begun.postMessage({ to: "start", path, frontier, manifest, filterBytesMax } satisfies ToWorker);
-    return begun;
-  };
+/** The near end of a connection to that thread; whoever holds it notices when the thread dies. */
+export interface BackgroundLine {
+  send(message: ToBackground): void;
+  /** Replaces whoever listened before. */
+  listen(heard: (message: FromBackground) => void): void;
+}
 
+/** In another thread, which reads the same file through its own connection. */
+export const backgroundOver = (line: BackgroundLine, path: string): StartBackground => (start) => {
+  const { frontier, manifest, filterBytesMax } = start;
+  line.listen((made) => {
+    start.made(made).then(
+      () => line.send({ to: "taken" }),
+      (error) => start.died(error instanceof Error ? error.message : String(error)),
+    );
+  });
+  line.send({ to: "start", path, frontier, manifest, filterBytesMax });
   return {
-    ask: (wish) => send({ to: "ask", wish }),
-    swept: (count) => send({ to: "swept", count }),
+    ask: (wish) => line.send({ to: "ask", wish }),
+    swept: (count) => line.send({ to: "swept", count }),
     close() {
-      if (over || !worker) return Promise.resolve();
-      return new Promise<void>((resolve) => {
-        const cancel = clock.schedule(CLOSE_MS_MAX, () => end());
-        closed = () => {
-          cancel();
-          resolve();
-        };
-        send({ to: "close" });
-      });
+      line.listen(() => {});
+      return Promise.resolve();
     },
   };
 };

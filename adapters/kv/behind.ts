@@ -28,7 +28,10 @@ export interface Signer {
 
 export interface BehindOptions {
   readonly clock: Clock;
+  /** Who works while nobody has taken the work over (`lend`). */
   readonly background: StartBackground;
+  /** How long, at opening and after somebody gave the work back, nobody works unless somebody waits. */
+  readonly lendWaitMs: number;
   readonly signer?: Signer;
   /** A checkpoint follows growth after half of it at the latest. */
   readonly checkpointMs: number;
@@ -50,7 +53,9 @@ export interface Followed {
 const CHECKPOINT_KEPT_EVERY = 10_000;
 const SWEEP_AFTER_MS = 60_000;
 const SWEEP_PAGES = 500;
-const RESTART_MS = 1_000;
+/** A background of our own that died begins again after so long, then twice as long, up to the most. */
+const RESTART_MS_MIN = 1_000;
+const RESTART_MS_MAX = 60_000;
 /** What cannot be written is tried again after so long, then twice as long, up to the most. */
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
@@ -63,6 +68,13 @@ const json = (value: unknown): Uint8Array => utf8.encode(JSON.stringify(value));
 
 export class Behind {
   private background: Background | undefined;
+  /** Changes of who works, one at a time. */
+  private changing: Promise<void> = Promise.resolve();
+  /** What was made last, on its way to the disk. */
+  private taking: Promise<void> = Promise.resolve();
+  /** Nobody works; cancels the wait for somebody to take the work over. */
+  private waiting: (() => void) | undefined;
+  private restartMs = RESTART_MS_MIN;
   private latest: Checkpoint | undefined;
   /** Segments have been asked for up to here. */
   private asked = 0;
@@ -82,7 +94,7 @@ export class Behind {
   ) {
     const stored = store.get(CHECKPOINT_KEY);
     if (stored) this.latest = JSON.parse(fromUtf8.decode(stored));
-    this.start();
+    this.hereLater(options.lendWaitMs);
   }
 
   /** The newest checkpoint. */
@@ -90,28 +102,94 @@ export class Behind {
     return this.latest;
   }
 
-  private start(): void {
+  /**
+   * Lets another do the work until the signal aborts; it begins from what is stored, and so does whoever comes after it: what was
+   * under way is made again. Rejects when the other dies.
+   */
+  async lend(background: StartBackground, signal: AbortSignal): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    const ends = AbortSignal.any([signal, this.ended.signal]);
+    ends.addEventListener("abort", () => over.resolve(), { once: true });
+    try {
+      await this.change(() => {
+        if (!ends.aborted) this.begin(background, (cause) => over.reject(new Error(cause)));
+      });
+      if (!ends.aborted) await over.promise;
+    } finally {
+      await this.change(() => this.hereLater(this.options.lendWaitMs));
+    }
+  }
+
+  /** Whoever works stops; when all that it has made is written, the next one begins. */
+  private change(next: () => void): Promise<void> {
+    const changed = this.changing.then(async () => {
+      const before = this.background;
+      this.background = undefined;
+      this.waiting?.();
+      this.waiting = undefined;
+      await before?.close();
+      await this.taking;
+      if (!this.closing) next();
+    });
+    this.changing = changed.catch(() => {}); // who asked for the change is told
+    return changed;
+  }
+
+  private hereLater(ms: number): void {
+    if (ms === 0) return this.here();
+    const cancel = this.later(ms, () => this.hereNow());
+    this.waiting = () => {
+      this.cancels.delete(cancel);
+      cancel();
+    };
+  }
+
+  /** Somebody waits for what is made: if nobody works, it is done here. */
+  private hereNow(): void {
+    if (!this.waiting) return;
+    this.waiting();
+    this.waiting = undefined;
+    this.here();
+  }
+
+  private here(): void {
+    const died = (cause: string) => {
+      const dead = this.background;
+      this.options.trouble(`what follows the log stopped and starts again: ${cause}`);
+      this.later(this.restartMs, () => {
+        // Unless somebody has taken the work over meanwhile.
+        if (this.background === dead && !this.waiting) void this.change(() => this.here());
+      });
+      this.restartMs = Math.min(RESTART_MS_MAX, 2 * this.restartMs);
+    };
+    try {
+      this.begin(this.options.background, died);
+    } catch (error) {
+      died(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private begin(background: StartBackground, died: (cause: string) => void): void {
     const tree = this.store.get(TREE_KEY);
     const frontier: Frontier = tree ? JSON.parse(fromUtf8.decode(tree)) : { size: 0, nodes: [] };
     const { manifest } = this.log.index;
     this.rootAsked = false;
     this.asked = manifest.until;
-    this.background = this.options.background({
+    this.background = background({
       frontier,
       manifest,
       filterBytesMax: this.options.filterBytesMax,
-      made: (made) => this.take(made),
-      died: (cause) => this.died(cause),
+      made: async (made) => {
+        const taken = this.take(made);
+        this.taking = taken.catch(() => {}); // whoever made it is told
+        await taken;
+        this.restartMs = RESTART_MS_MIN;
+      },
+      died: (cause) => this.closing || died(cause),
     });
     this.sweepLater(manifest);
     this.grew();
-  }
-
-  private died(cause: string): void {
-    this.background = undefined;
-    if (this.closing) return;
-    this.options.trouble(`what follows the log stopped and starts again: ${cause}`);
-    this.later(RESTART_MS, () => this.start());
+    if (this.hurried > 0) this.wishRoot();
   }
 
   /** Calls once, unless the log is closed before. */
@@ -192,13 +270,15 @@ export class Behind {
 
   /** Deletes pages that no manifest has named for a while. */
   private async sweep({ garbage }: Manifest): Promise<void> {
+    const { background } = this;
     for (const { start, pages } of garbage) {
       for (let at = start; at < start + pages && !this.closing; at += SWEEP_PAGES) {
         const deletes = Array.from({ length: Math.min(SWEEP_PAGES, start + pages - at) }, (_, i) => pageKey(at + i));
         await this.commit([], deletes).catch(() => {}); // closing; the next one sweeps
       }
     }
-    this.background?.swept(garbage.length);
+    // Who began meanwhile began with this garbage, and will be told when it has been swept again.
+    if (this.background === background) background?.swept(garbage.length);
   }
 
   private async sign(frontier: Frontier, root: string): Promise<void> {
@@ -238,6 +318,7 @@ export class Behind {
   /** Resolves when a checkpoint covers `size`, or `given up` says so. */
   async signed(size: number, givenUp: () => boolean): Promise<void> {
     if (!this.options.signer) return;
+    if ((this.latest?.size ?? 0) < size) this.hereNow();
     this.hurried++;
     try {
       await this.news.until(() => {
@@ -253,6 +334,7 @@ export class Behind {
   /** Resolves when the tail holds at most `most` events that no segment has, or `given up` says so. */
   async indexed(most: number, givenUp: () => boolean): Promise<void> {
     if (this.log.index.tail <= most) return;
+    this.hereNow();
     // Those that are full have been asked for; the one that is not ends early only if it is too much by itself.
     const open = this.log.index.generations.at(-1)!;
     if (open.until - open.from > most) this.wishSegment(this.log.endGeneration());
@@ -268,6 +350,7 @@ export class Behind {
   async close(): Promise<void> {
     this.ended.abort();
     for (const cancel of this.cancels) cancel();
+    await this.changing;
     await this.background?.close();
   }
 }

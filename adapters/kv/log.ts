@@ -22,7 +22,10 @@ import { blockKey, FILTER_BYTES_MAX, LogReader, type ReaderOptions, sameBytes } 
 
 export interface LogOptions extends ReaderOptions {
   readonly clock: Clock;
+  /** Who makes tree and index while nobody else does (`behindBy`). */
   readonly background: StartBackground;
+  /** How long it leaves the work to somebody who is about to take it over, unless an append or a checkpoint waits. Default 0. */
+  readonly backgroundWaitMs?: number;
   /** Without one there are no checkpoints. */
   readonly signer?: Signer;
   /** Default `LOG_BOUNDS`. */
@@ -130,11 +133,17 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     this.behind = new Behind(this.store, this, this.news, {
       clock,
       background,
+      lendWaitMs: this.options.backgroundWaitMs ?? 0,
       ...(signer ? { signer } : {}),
       checkpointMs: this.bounds.checkpoint_ms,
       filterBytesMax: this.bounds.filter_bytes_max,
       trouble: (line) => this.options.trouble?.(line),
     });
+  }
+
+  /** Lets another make tree and index until the signal aborts or the log closes; rejects when it dies. Nothing acknowledged depends on it. */
+  behindBy(background: StartBackground, signal: AbortSignal): Promise<void> {
+    return this.behind.lend(background, signal);
   }
 
   get equal(): LogOptions["equal"] {

@@ -34,8 +34,10 @@ import { KvStore } from "../kv/store.ts";
 import { MemoryStore } from "../memory/store.ts";
 import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
+import { type PlatformTelemetry, platformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
+import { observedOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
@@ -88,6 +90,12 @@ export interface Opened {
   readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
   readonly deadLetters: Pick<DeadLetters, "list" | "redrive">;
   readonly crash: Crash | undefined;
+  /** Absent where nobody traces. */
+  readonly telemetry: PlatformTelemetry | undefined;
+  /** The root of the supervision tree, for what else the process runs. */
+  readonly tree: Pick<Supervisor, "add" | "stop">;
+  /** Resolves when the tree has come to its end: with the cause when its root gave up, with nothing when it was stopped. */
+  readonly fallen: Promise<string | undefined>;
 }
 
 export interface SystemOptions extends OpenOptions {
@@ -100,6 +108,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
   const config = options.config ?? defaults();
   const crash = options.crashAt === undefined ? undefined : crashAt(options.crashAt);
+  const telemetry = platformTelemetry(VERSION);
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],
@@ -119,7 +128,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
-    const log = await openLog(data, config, { keys, signer, crash }, catalogues.events, report);
+    const { log, behind } = await openLog(data, config, { keys, signer, crash, telemetry }, catalogues.events, options);
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
@@ -143,8 +152,22 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       }
       : undefined;
     crash?.("lock.opened");
-    const started = start({ ...catalogues, log, keys, views, config, closing, thread, durable: !memory, crash });
-    return { ...started, keys, config, log, crash };
+    const started = start({
+      ...catalogues,
+      managers: options.managers ?? [],
+      log,
+      behind,
+      keys,
+      views,
+      config,
+      closing,
+      thread,
+      durable: !memory,
+      crash,
+      telemetry,
+    });
+    if (telemetry) closing.defer(telemetry.observe(observedOf(started)));
+    return { ...started, keys, config, log, crash, telemetry };
   } catch (error) {
     await closing.disposeAsync();
     throw error;
@@ -170,13 +193,16 @@ interface Stores extends Catalogues {
   readonly thread: ThreadSettings | undefined;
   readonly durable: boolean;
   readonly crash: Crash | undefined;
+  readonly telemetry: PlatformTelemetry | undefined;
 }
 
 /** Starts everything that is supervised. */
 const start = (
-  { events, actors, projections, log, keys, views, config, closing, thread, durable, crash }: Stores,
-): Pick<Opened, "daybook" | "entities" | "deadLetters"> => {
-  const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views };
+  { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
+    Stores,
+): Pick<Opened, "daybook" | "entities" | "deadLetters" | "tree" | "fallen"> => {
+  const { crash, telemetry } = stores;
+  const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
   const deadLetters = new DeadLetters({ clock: systemClock, random: systemRandom, recorder });
@@ -205,6 +231,7 @@ const start = (
     feed: feedOf(log),
     clock: systemClock,
     record: (fact: KernelFact, child: string) => recorder.record(fact, { child }),
+    telemetry,
   };
   const projector: Projections = thread
     ? new ProjectionsApart({
@@ -284,6 +311,7 @@ const start = (
     deadLetters: () => deadLetters.size,
     durable,
     unknown: config.ingest.unknown,
+    telemetry,
     stop,
   });
   return { daybook, entities, deadLetters, tree: root, fallen };
@@ -322,7 +350,7 @@ const openKeysOf = async (
 const openLog = async (
   data: string,
   config: Config,
-  { keys, signer, crash }: { readonly keys: Keys; readonly signer: Signer; readonly crash: Crash | undefined },
+  { keys, signer, crash, telemetry }: Pick<Stores, "keys" | "crash" | "telemetry"> & { readonly signer: Signer },
   catalogue: Catalogue,
   { report = () => {}, worker }: SystemOptions,
 ): Promise<{ readonly log: KvLog; readonly behind: Child }> => {
@@ -342,6 +370,7 @@ const openLog = async (
     bounds: config.log,
     cacheBytesMax: config.log.cache_bytes_max,
     equal: (sent, stored) => keys.sealer.sameData(sent, stored),
+    ...(telemetry && { committed: (events: number, ms: number) => telemetry.committed(events, ms) }),
     trouble: report,
   });
   const behind = memory ? logInline(log, background) : logWorker(log, { path, clock: systemClock, ...worker });

@@ -86,6 +86,7 @@ export class WorkerChild implements Child {
     const { clock } = this;
     let heard = clock.monotonic();
     let cancel = () => {};
+    let stopping = false;
     const beat = () => {
       if (clock.monotonic() - heard > within) return end.reject(new Error(`no heartbeat within ${within} ms`));
       worker.postMessage({ is: "ping" } satisfies Wire);
@@ -104,12 +105,13 @@ export class WorkerChild implements Child {
       else if (wire.is === "ready") {
         this.worker = worker;
         self?.ready();
-        beat();
+        if (!stopping) beat();
       }
     };
     return {
       end: () => cancel(),
       stop: (ms: Millis) => {
+        stopping = true;
         cancel();
         cancel = clock.schedule(ms, () => end.reject(new Error(`terminated: it did not stop within ${ms} ms`)));
       },

@@ -1,7 +1,7 @@
 /** Named faults of the log on Deno KV, each with its stated reaction. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { inlineBackground, workerBackground } from "../../adapters/kv/background.ts";
+import { inlineBackground } from "../../adapters/kv/background.ts";
 import { FolderLock } from "../../adapters/kv/lock.ts";
 import { KvLog, LOG_BOUNDS, type LogOptions } from "../../adapters/kv/log.ts";
 import { LogReader } from "../../adapters/kv/reader.ts";
@@ -11,6 +11,7 @@ import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { type Catalogue, catalogue } from "../../events/catalogue.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Store } from "../../events/store.ts";
+import { openWithWorker } from "../log_given.ts";
 import { all, event } from "./log_contract.ts";
 
 const world = { clock: systemClock, random: systemRandom };
@@ -18,10 +19,9 @@ const fault = (kind: LogFault["kind"]) => (error: unknown) =>
   (error instanceof LogFault && error.kind === kind) || assert.fail(`${error}`);
 
 const openAt = async (path: string, more: Partial<LogOptions> = {}) =>
-  await KvLog.open(await KvStore.open(path, world), {
+  await openWithWorker(await KvStore.open(path, world), path, {
     catalogue: catalogue(),
     clock: systemClock,
-    background: workerBackground(path, systemClock),
     ...more,
   });
 

@@ -1,10 +1,11 @@
-import { inlineBackground, workerBackground } from "../../adapters/kv/background.ts";
+import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
+import { openWithWorker } from "../log_given.ts";
 import { logContract } from "./log_contract.ts";
 
 const settable = () => {
@@ -41,10 +42,9 @@ logContract("log on Deno KV", async () => {
   const dir = await Deno.makeTempDir();
   const path = `${dir}/log.db`;
   const open = async () =>
-    await KvLog.open(await KvStore.open(path, { clock: systemClock, random: systemRandom }), {
+    await openWithWorker(await KvStore.open(path, { clock: systemClock, random: systemRandom }), path, {
       catalogue: catalogue(),
       clock: port,
-      background: workerBackground(path, port),
       signer,
     });
   let log = await open();

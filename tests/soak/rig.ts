@@ -1,12 +1,12 @@
 /** What the long runs share: a log that counts what it reads, small events, and numbers that can be told. */
-import { workerBackground } from "../../adapters/kv/background.ts";
-import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import type { KvLog, LogOptions } from "../../adapters/kv/log.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import type { StreamId } from "../../events/event.ts";
 import type { NewEvent } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
+import { openWithWorker } from "../log_given.ts";
 
 /** Events of one append. */
 export const BATCH = 1_000;
@@ -77,8 +77,7 @@ export interface Opened {
 /** The log on Deno KV as it is shipped, without checkpoints. */
 export const openLog = async (path: string, tuning: Tuning = {}): Promise<Opened> => {
   const store = new CountingStore(await KvStore.open(path, { clock: systemClock, random: systemRandom }));
-  const background = workerBackground(path, systemClock);
-  const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background, ...tuning });
+  const log = await openWithWorker(store, path, { catalogue: catalogue(), clock: systemClock, ...tuning });
   return { log, store };
 };
 

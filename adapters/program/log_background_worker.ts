@@ -1,0 +1,15 @@
+/** The thread that works behind the log; see `log_background.ts`. */
+import type { ToBackground } from "../kv/background.ts";
+import { BackgroundWork } from "../kv/background_work.ts";
+import { work } from "../system/worker_side.ts";
+import { systemClock } from "../system/world.ts";
+
+let background: BackgroundWork | undefined;
+
+work({
+  message(data, reply) {
+    background ??= new BackgroundWork(systemClock, reply);
+    background.hear(data as ToBackground);
+  },
+  stop: () => background?.close(),
+});
