@@ -55,6 +55,7 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     access: accessOf(keys),
     clock: systemClock,
     random: systemRandom,
+    telemetry: opened.telemetry,
     rate: stated.rate,
     bodyBytesMax: stated.body_bytes_max,
     deadlineMs: stated.deadline_ms,
