@@ -16,15 +16,17 @@ export { PROFILES, schema } from "./schema.ts";
 export interface Problem {
   /** The file, or the name of the variable or flag. */
   readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  /** From 1, in UTF-16 code units. */
-  readonly column: number;
+  /** From 1; variables and flags have none. */
+  readonly line?: number;
+  /** From 1, in UTF-16 code units; goes with the line. */
+  readonly column?: number;
   /** Dotted; empty for the whole. */
   readonly path: string;
   readonly expected: string;
   /** Never the value of a secret. */
   readonly found: string;
+  /** The known name that a misspelt one was probably meant to be. */
+  readonly meant?: string;
 }
 
 export type Parsed = { readonly ok: true; readonly config: Config } | {
@@ -81,10 +83,16 @@ export const parseConfig = (
   return { ok: true, config: { ...rest, start: Object.fromEntries(parts) as Config["start"] } };
 };
 
-/** One problem in one line: `daybook.yaml:4:9 server.port: expected a whole number from 0 to 65535, found "x"`. */
-export const problemText = (problem: Problem): string => {
-  const { file, line, column, path, expected, found } = problem;
-  return `${file}:${line}:${column}${path === "" ? "" : ` ${path}`}: expected ${expected}, found ${found}`;
+/**
+ * One problem in one line: `daybook.yaml:4:9 server.port: expected a whole number from 0 to 65535, found "x"`, or, of a flag,
+ * `--port (server.port): expected …`.
+ */
+export const problemText = ({ file, line, column, path, expected, found, meant }: Problem): string => {
+  const place = line === undefined
+    ? `${file}${path === "" ? "" : ` (${path})`}`
+    : `${file}:${line}:${column}${path === "" ? "" : ` ${path}`}`;
+  const guess = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
+  return `${place}: expected ${expected}, found ${found}${guess}`;
 };
 
 const fromEnvironment = (env: Readonly<Record<string, string | undefined>>): readonly Override[] =>
@@ -127,7 +135,7 @@ const problemsOf = (
     // The last word counts: where a flag and the file speak of the same key, the flag is to blame.
     const override = overrides.findLast((o) => startsWith(where, o.path)) ??
       (source.has(where) ? undefined : overrides.findLast((o) => startsWith(o.path, where)));
-    const place = override ? { file: override.name, line: 1, column: 1 } : source.place(where, key);
+    const place = override ? { file: override.name } : source.place(where, key);
     const found = key
       ? `"${where.at(-1)}"`
       : expected.secret
@@ -140,10 +148,9 @@ const problemsOf = (
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const known = Object.keys(shapeAt(path)?.find((shape) => shape.properties)?.properties ?? {});
-      const suggestion = nearest(key, known);
-      return at([...path, key], {
-        text: suggestion ? `a known key; did you mean "${suggestion}"?` : `one of ${known.join(", ")}`,
-      }, true);
+      const meant = nearest(key, known);
+      if (meant === undefined) return at([...path, key], { text: `one of ${known.join(", ")}` }, true);
+      return { ...at([...path, key], { text: "a known key" }, true), meant };
     });
   }
   if (issue.code === "invalid_key") return [at(path, { text: "the name of a projection, as commits.hotspots" }, true)];

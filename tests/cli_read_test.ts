@@ -184,6 +184,10 @@ Deno.test("export writes each entry exactly as it was hashed, filtered, to a fil
   const document = await stage.json<{ events: Event[]; size: number }>("export");
   assert.deepEqual([document.events.length, document.size], [3, 3]);
   assert.deepEqual((await stage.json<{ events: Event[] }>("export", "--from", "3")).events, []);
+  for (const beyond of ["--from", "--to"]) {
+    const { code, err } = await stage.type("export", beyond, "4");
+    assert.deepEqual([code, err], [2, `daybook: ${beyond} 4 lies behind the end of the log, which has 3 events\n`]);
+  }
   const summary = await stage.json("export", "--out", "log.ndjson");
   assert.deepEqual(summary, { ok: true, file: "/here/log.ndjson", events: 3, size: 3, exit: 0 });
   assert.equal(stage.files.get("/here/log.ndjson"), exact.map((line) => `${line}\n`).join(""));
@@ -209,6 +213,32 @@ Deno.test("explain climbs to what began it and shows all that came of it, across
   const { out } = await stage.type("explain", "4");
   assert.match(out, /^0 +things[^\n]*\n├─ 2 +[^\n]*\n│ {2}└─ 4 +[^\n]*◀[^\n]*\n└─ 3 +[^\n]*\n\n4 events\n$/);
   assert.equal((await stage.type("explain", "5")).code, 2);
+});
+
+Deno.test("explain shows what belongs to a piece of work below what that is called after, even what came before it", async () => {
+  const stage = givenStage();
+  const mirror = { source: "/mirror" };
+  await put(
+    stage,
+    thing("sha/0", "a", { correlationid: "sha" }),
+    thing("sha/1", "a", { correlationid: "sha" }),
+    thing("sha", "a"),
+    thing("sha/0", "b", { correlationid: "sha", ...mirror }),
+    thing("sha", "b", mirror),
+    thing("moved", "a", { causationid: "sha", correlationid: "sha" }),
+    thing("moved", "b", { causationid: "sha", correlationid: "sha", ...mirror }),
+    thing("alone", "c", { correlationid: "nothing of ours" }),
+  );
+  for (
+    const [asked, root, effects] of [[0, 2, [0, 1, 5]], [2, 2, [0, 1, 5]], [6, 4, [3, 6]], [3, 4, [3, 6]]] as const
+  ) {
+    const explained = await stage.json<Explanation>("explain", String(asked));
+    assert.equal(explained.root.event.position, root);
+    assert.deepEqual(explained.root.effects.map(({ event }) => event.position), effects);
+    assert.equal(explained.cause, undefined);
+  }
+  const alone = await stage.json<Explanation>("explain", "7");
+  assert.deepEqual([alone.events, alone.cause], [1, undefined]);
 });
 
 Deno.test("explain names a cause that no event of the log is, and is cut at its limit with the asked event in it", async () => {
@@ -244,6 +274,11 @@ Deno.test("replay finds the stored views equal, and a changed one different", as
   // The view lags; it is compared at the size it has.
   const behind = await stage.json<{ size: number; views: { size: number; equal: boolean }[] }>("replay", "--check");
   assert.deepEqual([behind.size, behind.views[0]!.size, behind.views[0]!.equal], [3, 2, true]);
+  const beyond = await stage.type("replay", "--until", "4");
+  assert.deepEqual([beyond.code, beyond.err], [
+    2,
+    "daybook: --until 4 lies behind the end of the log, which has 3 events\n",
+  ]);
   const plain = await stage.json<{ views: { size: number; equal: null; digest: string }[] }>("replay", "--until", "2");
   assert.deepEqual([plain.views[0]!.size, plain.views[0]!.equal, plain.views[0]!.digest], [
     2,

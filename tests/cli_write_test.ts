@@ -243,13 +243,19 @@ Deno.test("import git tells what came in, and of what could not be read", async 
   const stage = givenStage();
   stage.runtime.importGit = importer({ shallow: true, problems: ["commit 1234 has a broken date\u001b[31m"] });
   const { code, out } = await stage.type("import", "git", "repo", "--range", "a..b");
-  assert.equal(code, 0);
+  // Done, and found wanting: the history in the log is not whole.
+  assert.equal(code, 1);
   assert.match(out, /^commits\/sample: 2 new commits, 1 branch; 2 new events, 0 known already, in /);
   assert.match(
     out,
     /shallow: its history begins where the clone was cut\ncommit 1234 has a broken date\\u001b\[31m\n$/,
   );
-  assert.deepEqual((await stage.json("import", "git", "repo")).commits, 2);
+  const document = await stage.json<GitImport & { ok: boolean }>("import", "git", "repo");
+  assert.deepEqual([document.exit, document.ok, document.commits, document.problems.length], [1, false, 2, 1]);
+  stage.runtime.importGit = importer({ commits: 0, events: 0 });
+  const again = await stage.type("import", "git", "repo");
+  assert.equal(again.code, 0);
+  assert.match(again.out, /^commits\/sample: nothing new; 1 branch, in [^\n]+\n$/);
   stage.runtime.importGit = () =>
     Promise.reject(new ImportFault("not_a_repository", "/here/repo is not a git repository"));
   assert.equal((await stage.type("import", "git", "repo")).code, 2);

@@ -130,6 +130,8 @@ Deno.test("a push is its commits, incomplete, and where the branch went", () => 
     by: BY,
     command: "github:d-1:main",
     data: { branch: "main", to: sha(2), at: "2026-01-05T09:00:00.000Z" },
+    causationid: sha(2),
+    correlationid: sha(2),
   }]);
 });
 

@@ -140,7 +140,7 @@ export class SmallDaybook {
     return await this.log.append({ events });
   }
 
-  async ask({ type, id, data }: Ask): Promise<Outcome> {
+  async ask({ type, id, data, causationid, correlationid }: Ask): Promise<Outcome> {
     const stream: StreamId = `commits/${id}`;
     const parsed = actor.commands[type as keyof typeof actor.commands]?.safeParse(data);
     if (!parsed) return { is: "unknown_command" };
@@ -174,6 +174,8 @@ export class SmallDaybook {
           time: "2026-01-05T00:00:00Z",
           authtype: BY.authtype,
           authid: BY.authid,
+          ...(causationid && { causationid }),
+          ...(correlationid && { correlationid }),
         }],
       });
       assert.ok(appended.ok);

@@ -50,6 +50,8 @@ Deno.test("a history comes parents first, each commit with its changes before it
   assert.deepEqual([listed.id, listed.correlationid], [`${two.sha}/0`, two.sha]);
   const [branch] = daybook.of("commits.branch.moved");
   assert.deepEqual(branch!.data, { branch: "main", from: null, to: two.sha, forced: false });
+  // The commit that it points at made it move, and both are one piece of work.
+  assert.deepEqual([branch!.causationid, branch!.correlationid], [two.sha, two.sha]);
 });
 
 Deno.test("a merge is compared with its first parent, and says that it is one", async () => {

@@ -98,8 +98,11 @@ Deno.test("at most so many ingests are on their way, and none is sent before its
   const path = await place.repository("flights", line(2_500));
   const daybook = new SmallDaybook();
   let [flying, most] = [0, 0];
+  const full = Promise.withResolvers<void>();
   daybook.before = async () => {
     most = Math.max(most, ++flying);
+    if (flying === SEND_LIMITS.in_flight_max) full.resolve();
+    await full.promise;
     await new Promise((resolve) => setTimeout(resolve, 20));
     flying--;
   };

@@ -94,7 +94,9 @@ Deno.test("a shallow clone is called shallow, and completed when its past arrive
   await place.git("clone", ["fetch", "-q", "--unshallow"]);
   const whole = await imported(daybook, place, path, options);
   assert.deepEqual([whole.shallow, whole.commits], [false, { new: 3, completed: 1, known: 2 }]);
-  const completed = daybook.of("commits.commit.completed").map(({ data }) => data);
+  const completions = daybook.of("commits.commit.completed");
+  assert.deepEqual(completions.map(({ causationid }) => causationid), completions.map(({ data }) => data.sha));
+  const completed = completions.map(({ data }) => data);
   assert.deepEqual(completed.map(({ sha, parents, files }) => [sha, parents, files]), [
     [boundary.sha, [daybook.commit("commit 4").sha], 1],
     [daybook.commit("commit 4").sha, [daybook.commit("commit 3").sha], 1],
@@ -109,10 +111,12 @@ Deno.test("a shallow clone is called shallow, and completed when its past arrive
 Deno.test("replacements and grafts are somebody's view of history, not history", async () => {
   await using place = await Place.make();
   const path = await place.repository("replaced", line(3));
-  const [first, second, third] = ["main~2", "main~1", "main"].map((name) => place.git("replaced", ["rev-parse", name]));
-  await place.git("replaced", ["replace", await second!, await third!, "-f"]);
+  const [first, second, third] = await Promise.all(
+    ["main~2", "main~1", "main"].map((name) => place.git("replaced", ["rev-parse", name])),
+  );
+  await place.git("replaced", ["replace", second!, third!, "-f"]);
   await Deno.mkdir(`${path}/.git/info`, { recursive: true });
-  await Deno.writeTextFile(`${path}/.git/info/grafts`, `${await third}\n`);
+  await Deno.writeTextFile(`${path}/.git/info/grafts`, `${third}\n`);
   const daybook = new SmallDaybook();
   await imported(daybook, place, path);
   assert.deepEqual(daybook.of("commits.commit.recorded").map(({ data }) => data.subject), [
@@ -120,7 +124,7 @@ Deno.test("replacements and grafts are somebody's view of history, not history",
     "commit 2",
     "commit 3",
   ]);
-  assert.deepEqual(daybook.commit("commit 2").parents, [await first]);
+  assert.deepEqual(daybook.commit("commit 2").parents, [first]);
 });
 
 Deno.test("commits whose content is damaged are named and left out, and come when it is mended", async () => {

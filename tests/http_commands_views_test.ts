@@ -90,7 +90,10 @@ Deno.test("POST /commands is done once for one Idempotency-Key, and conflicts wh
 Deno.test("POST /commands with If-Match is done at that revision only; 412 tells the actual one", () =>
   withSite(async (site) => {
     assert.equal((await raise(site, "a", '{"by":1}', { "if-none-match": "*" })).status, 200);
-    assert.equal((await raise(site, "a", '{"by":1}', { "if-none-match": "*" })).status, 412);
+    const there = await raise(site, "a", '{"by":1}', { "if-none-match": "*" });
+    assert.deepEqual([there.status, (await there.json()).detail], [412, "Expected no events yet, found revision 0."]);
+    const none = await raise(site, "b", '{"by":1}', { "if-match": '"0"' });
+    assert.deepEqual([none.status, (await none.json()).detail], [412, "Expected revision 0, found no events yet."]);
     assert.equal((await raise(site, "a", '{"by":1}', { "if-match": '"0"' })).status, 200);
     const late = await raise(site, "a", '{"by":1}', { "if-match": '"0"' });
     assert.deepEqual([late.status, late.headers.get("etag"), (await late.json()).revision], [412, '"1"', 1]);
@@ -98,6 +101,18 @@ Deno.test("POST /commands with If-Match is done at that revision only; 412 tells
       assert.equal((await raise(site, "a", '{"by":1}', { "if-match": match })).status, 400, match);
     }
     assert.equal((await raise(site, "a", '{"by":1}', { "if-match": '"1"', "if-none-match": "*" })).status, 400);
+  }));
+
+Deno.test("POST /commands keeps what made the caller ask, and refuses what cannot be an id", () =>
+  withSite(async (site) => {
+    const why = { "ce-causationid": "e7", "ce-correlationid": "c1" };
+    const done = await raise(site, "a", '{"by":1}', why);
+    const { facts: [fact] } = await done.json();
+    assert.deepEqual([fact.causationid, fact.correlationid], ["e7", "c1"]);
+    for (const wrong of ["a b", "é", "x".repeat(1_025)]) {
+      const refused = await raise(site, "a", '{"by":1}', { "ce-causationid": wrong });
+      assert.deepEqual([refused.status, (await refused.json()).type], [400, "urn:daybook:problem:invalid_header"]);
+    }
   }));
 
 Deno.test("POST /commands says why it was not done and when to come again", () =>

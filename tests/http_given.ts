@@ -196,6 +196,8 @@ export const givenDaybook = (): Given => {
       version: 1,
       time: new Date().toISOString(),
       ...(asked.traceparent && { traceparent: asked.traceparent }),
+      ...(asked.causationid && { causationid: asked.causationid }),
+      ...(asked.correlationid && { correlationid: asked.correlationid }),
     })));
     if (!done.ok) throw new Error("the fake lost a race");
     const { position, revision } = done.receipts[0]!;

@@ -81,6 +81,20 @@ export const wholeFrom = (
 export const pathOf = (call: Pick<Call, "cwd">, path: string): string =>
   isAbsolute(path) ? path : resolve(call.cwd, path);
 
+/**
+ * A bound between events, as the number of events before it. A time is before all that was recorded at it or later; a
+ * position behind the log's end is wrong usage.
+ */
+export const boundOf = (
+  log: { readonly size: number; positionAt(time: string): number },
+  moment: Moment,
+  what: string,
+): number => {
+  if ("time" in moment) return log.positionAt(moment.time);
+  if (moment.position <= log.size) return moment.position;
+  throw new Usage(`${what} ${moment.position} lies behind the end of the log, which has ${log.size} events`);
+};
+
 /** A position, or an RFC 3339 time. */
 export type Moment = { readonly position: number } | { readonly time: string };
 

@@ -78,6 +78,8 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     if (wish.command !== undefined) headers["idempotency-key"] = JSON.stringify(wish.command);
     if (wish.expected !== undefined) headers["if-match"] = `"${wish.expected}"`;
     if (wish.traceparent !== undefined) headers["traceparent"] = wish.traceparent;
+    if (wish.causationid !== undefined) headers["ce-causationid"] = wish.causationid;
+    if (wish.correlationid !== undefined) headers["ce-correlationid"] = wish.correlationid;
     const path = `/commands/${encodeURIComponent(wish.type)}/${wish.id.split("/").map(encodeURIComponent).join("/")}`;
     return await outcomeOf(await ask(path, { method: "POST", body: JSON.stringify(wish.data), headers }), wish);
   },

@@ -42,7 +42,9 @@ export const recordBranches = async (repository: Repository, options: BranchOpti
   let done = 0;
   await inParallel(ASKS_IN_FLIGHT_MAX, wishes, async (wish) => {
     const { type, data } = await wish();
-    const outcome = await sender.ask({ type, id, data, by });
+    // The commit that it points at made it move.
+    const why = "to" in data ? { causationid: data.to, correlationid: data.to } : {};
+    const outcome = await sender.ask({ type, id, data, by, ...why });
     if (outcome.is !== "accepted") rejected.push(`${data.branch}: ${reasonOf(outcome)}`);
     else counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
     progress?.({ doing: "branches", done: ++done, total: wishes.length });

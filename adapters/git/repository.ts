@@ -31,7 +31,10 @@ const FAULTS: readonly (readonly [RegExp, GitFaultCode])[] = [
 /** The fault that git's own words tell of. */
 export const faultOf = (stderr: string, doing: string): GitFault => {
   const code = FAULTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? "unexpected";
-  const words = stderr.split("\n").slice(0, 4).map((line) => line.trim()).filter(Boolean).join("; ");
+  const said = stderr.split("\n").map((line) => line.trim()).filter(Boolean);
+  // Behind what is wrong git often tells how to ask it better; our own advice is for who asked us.
+  const faults = said.filter((line) => /^(?:fatal|error): /.test(line));
+  const words = (faults.length > 0 ? faults : said).slice(0, 4).join("; ");
   return new GitFault(code, `${doing}: ${words === "" ? "git gave no reason" : words}`);
 };
 

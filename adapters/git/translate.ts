@@ -57,7 +57,8 @@ export const translate = (raw: RawCommit, listed: Listed, source: string): Trans
     parents.length * (sha.length + 3);
   if (listed.completes) {
     const data = { ...changed, ...(committed === undefined ? {} : { committed }) };
-    events.push({ ...header, id: `${sha}/completed`, type: "commits.commit.completed", correlationid: sha, data });
+    const why = { causationid: sha, correlationid: sha };
+    events.push({ ...header, id: `${sha}/completed`, type: "commits.commit.completed", ...why, data });
   } else {
     const said = wordsOf(raw);
     const data: CommitRecorded = {

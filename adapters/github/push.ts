@@ -120,6 +120,8 @@ const askOf = ({ before, after, deleted, forced, repository }: Push, { branch, s
     by,
     command,
     data: { branch, to: after, ...(forced ? { forced } : {}), ...when },
+    causationid: after,
+    correlationid: after,
   };
 };
 

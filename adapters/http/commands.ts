@@ -1,6 +1,7 @@
 /** `POST /commands/{type}/{id}`: a wish for one entity; the body is the command's data. */
 import type { CommandType } from "../../actors/types.ts";
 import type { Outcome } from "../../actors/kernel/daybook.ts";
+import { LIMITS } from "../../events/log.ts";
 import { readBody, textOf } from "./body.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { parseJson } from "./cloudevents.ts";
@@ -38,6 +39,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
     expected,
     deadline: HTTP_LIMITS.wait_ms_max,
     traceparent: exchange.traceparent,
+    ...why(headers),
   });
   return answer(exchange, outcome, expected);
 };
@@ -64,6 +66,17 @@ const idempotencyKey = (header: string | null): string | undefined => {
   if (/^[\x21-\x7e]+$/.test(key) && key.length <= KEY_LENGTH_MAX) return key;
   throw new Problem("invalid_header", `Idempotency-Key is 1 to ${KEY_LENGTH_MAX} visible ASCII characters.`);
 };
+
+/** What made the caller ask: `ce-causationid` and `ce-correlationid`, as an event in CloudEvents' binary mode has them. */
+const why = (headers: Headers): { readonly causationid?: string; readonly correlationid?: string } => {
+  const [causationid, correlationid] = WHY.map((name) => {
+    const value = headers.get(name);
+    if (value === null || (/^[\x21-\x7e]+$/.test(value) && value.length <= LIMITS.attribute_bytes_max)) return value;
+    throw new Problem("invalid_header", `${name} is 1 to ${LIMITS.attribute_bytes_max} visible ASCII characters.`);
+  });
+  return { ...(causationid && { causationid }), ...(correlationid && { correlationid }) };
+};
+const WHY = ["ce-causationid", "ce-correlationid"] as const;
 
 /** `If-Match: "<revision>"`: the entity is at that revision. `If-None-Match: *`: it has no events yet. */
 const expectedRevision = (headers: Headers): number | undefined => {

@@ -105,11 +105,16 @@ Deno.test("an unknown key is refused with the name it was probably meant to be",
       line: 2,
       column: 3,
       path: "server.prot",
-      expected: 'a known key; did you mean "port"?',
+      expected: "a known key",
       found: '"prot"',
+      meant: "port",
     },
   ]);
-  assert.match(bad("sever: {}\n")[0]!.expected, /did you mean "server"/);
+  assert.equal(
+    problemText(bad("server:\n  prot: 80\n")[0]!),
+    'daybook.yaml:2:3 server.prot: expected a known key, found "prot"; did you mean "port"?',
+  );
+  assert.equal(bad("sever: {}\n")[0]!.meant, "server");
   assert.match(bad("kernel:\n  restarts:\n    elephants: 3\n")[0]!.expected, /^one of max, within_ms$/);
 });
 
@@ -187,8 +192,6 @@ Deno.test("a mistake in an override names the variable or the flag, not the file
   assert.deepEqual(bad("server:\n  port: 1\n", { DAYBOOK__SERVER__PORT: "x" }), [
     {
       file: "DAYBOOK__SERVER__PORT",
-      line: 1,
-      column: 1,
       path: "server.port",
       expected: "a whole number from 0 to 65535",
       found: '"x"',
@@ -198,7 +201,11 @@ Deno.test("a mistake in an override names the variable or the flag, not the file
     "--port",
   ]);
   const [unknown] = bad("", { DAYBOOK__SERVER__PROT: "1" });
-  assert.deepEqual([unknown!.file, unknown!.expected], ["DAYBOOK__SERVER__PROT", 'a known key; did you mean "port"?']);
+  assert.deepEqual([unknown!.file, unknown!.meant], ["DAYBOOK__SERVER__PROT", "port"]);
+  assert.equal(
+    problemText(bad("", {}, [{ name: "--port", path: ["server", "port"], text: "99999" }])[0]!),
+    "--port (server.port): expected a whole number from 0 to 65535, found 99999",
+  );
 });
 
 Deno.test("a secret is only pointed at, and one in plain text is refused without being repeated", () => {
@@ -295,7 +302,7 @@ Deno.test("parseConfig answers any text at all, and says where every problem is"
         if (parsed.ok) return;
         assert.ok(parsed.problems.length > 0);
         for (const { line, column, expected, found } of parsed.problems) {
-          assert.ok(line >= 1 && column >= 1 && expected !== "" && found !== "", JSON.stringify(parsed.problems));
+          assert.ok(line! >= 1 && column! >= 1 && expected !== "" && found !== "", JSON.stringify(parsed.problems));
         }
       },
     ),

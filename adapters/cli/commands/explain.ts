@@ -48,7 +48,17 @@ export const explain: Run = async (call, runtime) => {
   }
 };
 
-/** Up by `causationid` to what began it, then down to everything that came of it. Two passes over the log at most. */
+/** The id of what an event came of: its cause, or what the piece of work is called after that it belongs to, as listed changes belong to their commit. */
+const namedBy = ({ id, causationid, correlationid }: Event): string | undefined =>
+  causationid ?? (correlationid === id ? undefined : correlationid);
+
+/** Which of those with the id it named is meant, for ids are unique per source only: the newest in its stream, else the newest. */
+const meantBy = (event: Event, namesakes: readonly Event[]): Event | undefined =>
+  event.causationid === undefined
+    ? namesakes.findLast(({ source }) => source === event.source)
+    : namesakes.findLast(({ stream }) => stream === event.stream) ?? namesakes.at(-1);
+
+/** Up by causes to what began it, then down to everything that came of it. Two passes over the log at most. */
 export const explained = (
   reader: Reader,
   position: number,
@@ -75,17 +85,35 @@ const eventAt = (reader: Reader, position: number): Event | undefined => {
   for (const batch of reader.read({ from: position, until: position + 1, limit: 1 })) return batch[0];
 };
 
-/** Causes come before their effects, so one walk backwards meets the whole chain. Ids are unique per source only: the nearest in the same piece of work wins. */
+/** Causes come before their effects; only what a piece of work is called after may come later within it. */
 const rootOf = (reader: Reader, asked: Event): Event => {
   let root = asked;
-  const near = (event: Event): Event | undefined =>
-    find(reader.read({ correlation: correlationOf(event), until: event.position, backward: true }), event.causationid!);
-  for (let steps = 0; root.causationid !== undefined && steps < CAUSES_MAX; steps++) {
-    const cause = near(root) ?? find(reader.read({ until: root.position, backward: true }), root.causationid);
-    if (!cause) break;
+  const seen = new Set([root.position]);
+  for (let steps = 0; steps < CAUSES_MAX; steps++) {
+    const cause = causeOf(reader, root);
+    if (!cause || seen.has(cause.position)) break;
     root = cause;
+    seen.add(root.position);
   }
   return root;
+};
+
+/** The nearest in the same piece of work wins, then the nearest at all. */
+const causeOf = (reader: Reader, event: Event): Event | undefined => {
+  const { position: until, causationid } = event;
+  const id = namedBy(event);
+  if (id === undefined) return undefined;
+  const correlation = correlationOf(event);
+  if (id === correlation) {
+    const namesakes: Event[] = [];
+    for (const batch of reader.read({ correlation, ...(causationid === undefined ? {} : { until }) })) {
+      namesakes.push(...batch.filter((one) => one.id === id));
+    }
+    const meant = meantBy(event, namesakes);
+    if (meant || causationid === undefined) return meant;
+  }
+  return find(reader.read({ correlation, until, backward: true }), id) ??
+    find(reader.read({ until, backward: true }), id);
 };
 
 const find = (batches: Iterable<readonly Event[]>, id: string): Event | undefined => {
@@ -102,25 +130,31 @@ const effectsOf = (
   { asked, limit, size, progress }: { asked: Event; limit: number; size: number; progress: OnProgress },
 ): { effects: ReadonlyMap<number, readonly Event[]>; events: number; truncated: boolean } => {
   const effects = new Map<number, Event[]>();
-  const known = new Map<string, Event>([[root.id, root]]);
-  let [events, truncated] = [1, false];
-  for (const batch of reader.read({ from: root.position + 1, until: size })) {
+  const known = new Map<string, Event[]>([[root.id, [root]]]);
+  const tree = new Set([root.position]);
+  let truncated = false;
+  // What belongs to a piece of work may come before what the work is called after.
+  const [[first] = []] = reader.read({ correlation: correlationOf(root), limit: 1 });
+  for (const batch of reader.read({ from: Math.min(first?.position ?? root.position, root.position), until: size })) {
     for (const event of batch) {
-      const cause = event.causationid === undefined ? undefined : known.get(event.causationid);
-      if (!cause) continue;
+      if (event.position === root.position) continue;
+      const id = namedBy(event);
+      const cause = id === undefined ? undefined : meantBy(event, known.get(id) ?? []);
+      const within = cause !== undefined && tree.has(cause.position);
       // What was asked about is shown even when the tree is cut.
-      if (events >= limit && event.position !== asked.position) {
-        truncated = true;
-        continue;
-      }
-      events++;
+      const cut = within && tree.size >= limit && event.position !== asked.position;
+      truncated ||= cut;
+      // One outside may have the same id as one within; what names it is then not ours.
+      if (within && !cut) known.set(event.id, [...known.get(event.id) ?? [], event]);
+      else known.get(event.id)?.push(event);
+      if (!within || cut) continue;
+      tree.add(event.position);
       const siblings = effects.get(cause.position);
       siblings ? siblings.push(event) : effects.set(cause.position, [event]);
-      known.set(event.id, event);
     }
     progress({ done: batch.at(-1)!.position + 1, total: size, unit: "events" });
   }
-  return { effects, events, truncated };
+  return { effects, events: tree.size, truncated };
 };
 
 const describe = (explanation: Explanation, c: Palette, io: Io): string => {

@@ -2,7 +2,7 @@
 import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Run } from "../call.ts";
-import { flag, list, moment, pathOf, text, Usage } from "../call.ts";
+import { boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { exportBlobs } from "./export_blobs.ts";
@@ -24,10 +24,9 @@ export const exportEvents: Run = async (call, runtime) => {
   const edge = personal ? await runtime.edge(call.data) : undefined;
   try {
     const size = reader.size;
-    const place = (at: typeof from) => at && ("position" in at ? at.position : reader.positionAt(at.time));
     const range: Range = {
-      from: place(from),
-      until: Math.min(size, place(to) ?? size),
+      from: from && boundOf(reader, from, "--from"),
+      until: to ? Math.min(size, boundOf(reader, to, "--to")) : size,
       stream: text(call, "stream") as Range["stream"],
       types: types.length > 0 ? types : undefined,
     };

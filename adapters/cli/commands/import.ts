@@ -9,7 +9,7 @@ import { caughtUp } from "../catch_up.ts";
 import { withWriter, type Writer } from "../writer.ts";
 
 /** Through a running server, what the log has already is read from the folder. */
-const withTarget = <T>(
+export const withTarget = <T>(
   call: Call,
   runtime: Runtime,
   work: (target: Target, writer: Writer) => Promise<T>,
@@ -51,14 +51,15 @@ export const importGit: Run = async (call, runtime) => {
   });
   io.out(
     call.json
-      ? `${JSON.stringify({ ok: true, ...done })}\n`
+      ? `${JSON.stringify({ ok: done.problems.length === 0, ...done })}\n`
       : describeImport(done, { runtime, elapsed: clock.monotonic() - began }),
   );
-  return 0;
+  // The history is not whole: all that could be read is there, and the next import tries the rest again.
+  return done.problems.length === 0 ? 0 : 1;
 };
 
 /** So that the views show what was imported, and the next reader need not fold it. */
-const settled = async (writer: Writer, { io, clock }: Runtime): Promise<void> => {
+export const settled = async (writer: Writer, { io, clock }: Runtime): Promise<void> => {
   const behind = writer.is === "local" ? await caughtUp(writer.daybook, clock) : [];
   if (behind.length > 0) io.err(`${behind.join(", ")}: not caught up; \`status\` tells more\n`);
 };
@@ -73,6 +74,10 @@ export const describeImport = (
   const lines = [
     done.empty
       ? `${safe(done.stream)}: the repository has no commits yet`
+      : done.events === 0
+      ? `${c.bold(safe(done.stream))}: nothing new; ${counted(done.branches, "branch", "branches")}, in ${
+        duration(elapsed)
+      }`
       : `${c.bold(safe(done.stream))}: ${counted(done.commits, "new commit")}, ${
         counted(done.branches, "branch", "branches")
       }; ${counted(done.events, "new event")}, ${count(done.duplicates)} known already, in ${duration(elapsed)}${rate}`,

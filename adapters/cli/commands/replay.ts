@@ -2,7 +2,7 @@
 import type { ViewDigest } from "../../../projections/views.ts";
 import { ViewQuestion } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
-import { flag, list, moment, text, Usage } from "../call.ts";
+import { boundOf, flag, list, moment, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { fold } from "../fold.ts";
 import type { Folded } from "../fold.ts";
@@ -31,7 +31,7 @@ export const replay: Run = async (call, runtime) => {
     const { io, clock } = runtime;
     const began = clock.monotonic();
     const progress = progressBar("folding", { io, clock, quiet: call.json });
-    const size = limit === undefined ? undefined : "position" in limit ? limit.position : reader.positionAt(limit.time);
+    const size = limit && boundOf(reader, limit, "--until");
     const report = await replayed(reader, {
       data: call.data,
       only: list(call, "view"),
