@@ -93,6 +93,12 @@ export const schema = z.strictObject({
       "Memory of the filter that answers 'never seen' without a read",
     ),
     cache_bytes_max: count(MIB, 4_096 * MIB, 32 * MIB, "Memory for blocks and index pages read lately"),
+    blobs_bytes_max: count(
+      64 * MIB,
+      4_096 * MIB,
+      256 * MIB,
+      "Blobs being written at the same time, in bytes; more is 503. One blob has at most 67108864",
+    ),
   }),
 
   kernel: section("Actors and their supervision", {
