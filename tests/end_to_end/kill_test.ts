@@ -1,167 +1,142 @@
 /**
- * The program is killed (SIGKILL) while requests are on their way, again and again on one folder. Whatever was answered must be
- * there, once and in its place; what was not may be repeated.
+ * The program is killed (SIGKILL) at every point it has a name for, and at none in particular, under load, again and again on
+ * one folder for each. Whatever was answered must be there, once and in its place; what was not may be repeated.
  */
 import assert from "node:assert/strict";
+import Table from "cli-table3";
+import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from "../../adapters/process/crash.ts";
 import { type SeededRandom, seededRandom } from "../../adapters/simulation/random.ts";
+import { bells, blobs, Book, events, type Kind, moves, timersFired } from "./kill_load.ts";
 import { Program, run } from "./program.ts";
 
-/** Rounds that count; `deno task soak` runs more of the same. */
-const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 20);
-const CLIENTS = 12;
+/** Rounds that count, over all points, each of which has at least one; `deno task soak` runs more of the same. */
+const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 1);
+const ANYWHERE = "at any moment";
+const PLACES = [...Object.keys(CRASH_POINTS) as CrashPoint[], ANYWHERE] as const;
+type Place = typeof PLACES[number];
+/** Tries at a point in one round, where nobody happened to wait. */
+const TRIES_MAX = 5;
 
-interface Receipt {
-  readonly id: string;
-  readonly source: string;
-  readonly stream: string;
-  readonly revision: number;
-  readonly position: number;
-}
-interface Answer {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly receipts: readonly Receipt[];
-}
+const TIMERS = new URL("./kill_program.ts", import.meta.url);
 
-const eventsOf = (name: string, count: number) =>
-  Array.from({ length: count }, (_, i) => ({
-    specversion: "1.0",
-    id: `${name}.${i}`,
-    source: `urn:kill:${name.length % 3}`,
-    type: "test.kill.sent",
-    time: "2026-01-01T00:00:00Z",
-    data: { name, i, pad: "x".repeat((name.length * 37 + i * 11) % 400) },
-  }));
+const clients = (count: number, kind: Kind): readonly Kind[] => Array(count).fill(kind);
+const MIXED = [...clients(8, events(4)), ...clients(2, moves), blobs];
 
-const post = async (
-  program: Pick<Program, "url" | "token">,
-  client: Deno.HttpClient,
-  name: string,
-  count: number,
-): Promise<Answer> => {
-  const response = await fetch(`${program.url}/events`, {
-    method: "POST",
-    client,
-    headers: { authorization: `Bearer ${program.token}`, "content-type": "application/cloudevents-batch+json" },
-    body: JSON.stringify(eventsOf(name, count)),
-  });
-  const body = await response.text();
-  assert.ok(response.status === 200 || response.status === 201, `${response.status} ${body}`);
-  return JSON.parse(body);
+/** What is sent so that the point is reached. */
+const kindsOf = (place: Place): readonly Kind[] => {
+  if (place.startsWith("index.")) return clients(6, events(500));
+  if (place.startsWith("snapshot.")) return [...clients(12, moves), ...clients(2, events(4))];
+  if (place.startsWith("timer.")) return [...clients(6, bells), ...clients(2, events(4))];
+  if (place.startsWith("blob.")) return [...clients(4, blobs), ...clients(4, events(4))];
+  return MIXED;
 };
 
-interface Load {
-  /** Answered receipts by id. */
-  readonly answered: Map<string, Receipt>;
-  /** Sent and not answered: name to count. */
-  readonly unanswered: Map<string, number>;
+/** The point is passed so often before it is fatal, at most. */
+const passes = (place: Place): number =>
+  place.startsWith("append.") ? 60 : /^(projection|timer)\./.test(place) ? 8 : place.startsWith("blob.") ? 3 : 1;
+
+interface Told {
+  rounds: number;
+  unanswered: number;
+  durable: number;
 }
 
-/** Sends until the process dies under it. */
-const load = async (
-  program: Program,
-  round: number,
-  { answered, unanswered }: Load,
-  random: SeededRandom,
-): Promise<number> => {
-  const client = Deno.createHttpClient({});
-  let dead = false;
-  const clients = Array.from({ length: CLIENTS }, async (_, c) => {
-    for (let i = 0; !dead; i++) {
-      const name = `${round}.${c}.${i}`;
-      const count = 1 + random.between(0, 4);
-      unanswered.set(name, count);
-      try {
-        for (const receipt of (await post(program, client, name, count)).receipts) answered.set(receipt.id, receipt);
-        unanswered.delete(name);
-      } catch (error) {
-        if (error instanceof assert.AssertionError) throw error;
-        return; // the connection broke
-      }
+class Rounds {
+  readonly told: Told = { rounds: 0, unanswered: 0, durable: 0 };
+  private readonly book = new Book();
+  private tries = 0;
+
+  constructor(private readonly place: Place, private readonly data: string, private readonly random: SeededRandom) {}
+
+  private start(env: Readonly<Record<string, string>> = {}): Promise<Program> {
+    return Program.start(this.data, env, this.place.startsWith("timer.") ? TIMERS : undefined);
+  }
+
+  private get mortal(): Readonly<Record<string, string>> {
+    if (this.place === ANYWHERE) return {};
+    return { [CRASH_VARIABLE]: `${this.place}:${1 + this.random.between(0, passes(this.place))}` };
+  }
+
+  /** One life under load, which ends by itself or as `begun` has it. Answers how many waited when it did. */
+  private live(program: Program, begun?: () => void): Promise<number> {
+    const { random, place } = this;
+    const name = `${this.told.rounds}-${this.tries++}`;
+    return this.book.load(program, { name, kinds: kindsOf(place), random, dead: program.died, begun });
+  }
+
+  /** Killed at no point in particular. */
+  private async killed(): Promise<number> {
+    const program = await this.start();
+    return await this.live(program, () => setTimeout(() => void program.end("SIGKILL"), this.random.between(0, 250)));
+  }
+
+  /** Killed at the point. */
+  private async reached(): Promise<number> {
+    const { place } = this;
+    if (place === ANYWHERE) return await this.killed();
+    // Nobody can be served before the start is over or after the end; those who were cut off before wait through it.
+    const cut = /^(lock|shutdown)\./.test(place) ? await this.killed() : 0;
+    if (place.startsWith("lock.")) {
+      await assert.rejects(this.start(this.mortal), /ended before it listened \(SIGKILL\)/);
+      return cut;
     }
-  });
-  const before = answered.size;
-  await new Promise((resolve) => setTimeout(resolve, 30 + random.between(0, 250)));
-  while (answered.size === before || unanswered.size === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  const atDeath = unanswered.size;
-  const ended = program.end("SIGKILL");
-  dead = true;
-  await Promise.all(clients);
-  await ended;
-  client.close();
-  return atDeath;
-};
+    const program = await this.start(this.mortal);
+    const stop = place.startsWith("shutdown.") ? () => void program.end("SIGTERM") : undefined;
+    const late = setTimeout(() => void program.end("SIGTERM"), 60_000);
+    const waiting = await this.live(program, stop);
+    clearTimeout(late);
+    assert.equal(
+      (await program.died).signal,
+      "SIGKILL",
+      `${place} was not reached:\n${(await program.end("SIGKILL")).err}`,
+    );
+    return cut + waiting;
+  }
 
-Deno.test("killed at any moment over HTTP, nothing that was answered is lost, doubled or moved", async () => {
-  const data = await Deno.makeTempDir();
+  async round(): Promise<void> {
+    const { book, told, data, place } = this;
+    for (let tries = 0;; tries++) {
+      const waiting = await this.reached();
+      const after = await this.start();
+      told.durable += await book.repeat(after);
+      await book.check(after);
+      if (place.startsWith("timer.")) await timersFired(after);
+      const { code, err } = await after.end(told.rounds % 2 ? "SIGKILL" : "SIGTERM");
+      assert.equal(code, told.rounds % 2 ? 137 : 0, err);
+      for (const command of [["verify"], ["replay", "--check"]]) {
+        const ran = await run(...command, "--data", data, "--json");
+        assert.equal(ran.code, 0, `${place}: ${command}: ${ran.out}${ran.err}`);
+      }
+      told.unanswered += waiting;
+      if (waiting > 0) break; // else nobody was waiting: the round shows nothing
+      assert.ok(tries < TRIES_MAX, `nobody waits at ${place}`);
+    }
+    told.rounds++;
+  }
+}
+
+Deno.test("killed at every point and at any moment over HTTP, nothing that was answered is lost, doubled or moved", async (t) => {
   const random = seededRandom(Number(Deno.env.get("DAYBOOK_SIM_SEED") ?? 1));
-  const known: Load = { answered: new Map(), unanswered: new Map() };
-  const told = { rounds: 0, unanswered: 0, durable: 0 };
-  try {
-    while (told.rounds < ROUNDS) {
-      const program = await Program.start(data);
-      const atDeath = await load(program, told.rounds, known, random);
-      if (atDeath === 0) continue; // nobody was waiting: the round shows nothing
-      told.rounds++;
-      told.unanswered += atDeath;
-      const after = await Program.start(data);
-      const client = Deno.createHttpClient({});
-      for (const [name, count] of known.unanswered) {
-        const answer = await post(after, client, name, count);
-        if (answer.duplicates > 0) {
-          assert.equal(answer.duplicates, count, `half of request ${name} was there`);
-          told.durable++;
-        }
-        for (const receipt of answer.receipts) known.answered.set(receipt.id, receipt);
+  const only = Deno.env.get("DAYBOOK_KILL_AT");
+  const all: [Place, Told][] = [];
+  for (const place of PLACES.filter((place) => only === undefined || place.startsWith(only))) {
+    await t.step(place, async () => {
+      const data = await Deno.makeTempDir();
+      try {
+        const rounds = new Rounds(place, data, random.split());
+        while (rounds.told.rounds * PLACES.length < ROUNDS) await rounds.round();
+        all.push([place, rounds.told]);
+      } finally {
+        await Deno.remove(data, { recursive: true });
       }
-      known.unanswered.clear();
-      await check(after, client, known.answered);
-      client.close();
-      const { code } = await after.end(told.rounds % 2 ? "SIGTERM" : "SIGKILL");
-      if (told.rounds % 2) assert.equal(code, 0, "a clean stop ends with 0");
-      if (told.rounds % 5 === 0) {
-        const verified = await run("verify", "--data", data, "--json");
-        assert.equal(verified.code, 0, verified.out + verified.err);
-      }
-    }
-    const replayed = await run("replay", "--check", "--data", data, "--json");
-    assert.equal(replayed.code, 0, replayed.out + replayed.err);
-    console.log(
-      `killed in ${told.rounds} rounds with ${told.unanswered} requests unanswered; ${told.durable} of them were durable all the same`,
-    );
-    assert.ok(told.unanswered >= told.rounds);
-  } finally {
-    await Deno.remove(data, { recursive: true });
+    });
   }
+  const sum = (of: keyof Told) => all.reduce((sum, [, told]) => sum + told[of], 0);
+  const table = new Table({ head: ["killed", "rounds", "unanswered", "durable"], style: { head: [], border: [] } });
+  for (const [place, told] of all) table.push([place, told.rounds, told.unanswered, told.durable]);
+  console.log(table.toString());
+  console.log(
+    `killed in ${sum("rounds")} rounds at ${all.length} places with ${sum("unanswered")} requests unanswered; ` +
+      `${sum("durable")} of them were durable all the same`,
+  );
 });
-
-/** Everything answered is where its receipt says, and nothing is there twice. */
-const check = async (
-  program: Program,
-  client: Deno.HttpClient,
-  answered: ReadonlyMap<string, Receipt>,
-): Promise<void> => {
-  const response = await fetch(`${program.url}/events`, {
-    client,
-    headers: { authorization: `Bearer ${program.token}`, accept: "application/x-ndjson" },
-  });
-  const events = (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
-  const ids = new Set<string>();
-  const heads = new Map<string, number>();
-  for (const [i, event] of events.entries()) {
-    assert.equal(event.position, i, "positions have a gap");
-    assert.equal(event.revision, (heads.get(event.stream) ?? -1) + 1, `revisions of ${event.stream} have a gap`);
-    heads.set(event.stream, event.revision);
-    const id = `${event.source}\n${event.id}`;
-    assert.ok(!ids.has(id), `event ${event.id} is there twice`);
-    ids.add(id);
-  }
-  for (const { id, source, stream, revision, position } of answered.values()) {
-    const event = events[position];
-    assert.deepEqual(
-      [event?.id, event?.source, event?.stream, event?.revision],
-      [id, source, stream, revision],
-      `answered event ${id} is not at ${position}`,
-    );
-  }
-};

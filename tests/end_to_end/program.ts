@@ -15,7 +15,7 @@ export interface Ran {
 
 const command = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--config", CONFIG, MAIN, ...args],
+    args: ["run", "-q", "-A", "--config", CONFIG, ...args],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
@@ -24,7 +24,7 @@ const command = (args: readonly string[], env: Readonly<Record<string, string>> 
 
 /** Runs one command of the command line to its end. */
 export const run = async (...args: readonly string[]): Promise<Ran> => {
-  const { code, stdout, stderr } = await command(args).output();
+  const { code, stdout, stderr } = await command([MAIN, ...args]).output();
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 };
 
@@ -37,9 +37,10 @@ export class Program {
     private readonly said: { err: string },
   ) {}
 
-  /** Starts the server on a free port and waits for its line. */
-  static async start(data: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
-    const child = command(["start", "--data", data, "--port", "0"], env).spawn();
+  /** Starts the server on a free port and waits for its line. `other`: a program that takes the folder as its argument. */
+  static async start(data: string, env: Readonly<Record<string, string>> = {}, other?: URL): Promise<Program> {
+    const args = other ? [fileURLToPath(other), data] : [MAIN, "start", "--data", data, "--port", "0"];
+    const child = command(args, env).spawn();
     const said = { err: "" };
     const errors = (async () => {
       for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said.err += text;
@@ -50,8 +51,10 @@ export class Program {
     for (;;) {
       const { value, done } = await lines.read();
       if (done) {
+        clearTimeout(late);
         await errors;
-        throw new Error(`the program ended before it listened: ${out}${said.err}`);
+        const { signal, code } = await child.status;
+        throw new Error(`the program ended before it listened (${signal ?? code}): ${out}${said.err}`);
       }
       out += value;
       const url = /listening on (\S+)\n/.exec(out)?.[1];
@@ -68,6 +71,11 @@ export class Program {
 
   get pid(): number {
     return this.child.pid;
+  }
+
+  /** Resolves when it has ended, however. */
+  get died(): Promise<Deno.CommandStatus> {
+    return this.child.status;
   }
 
   /** Sends a signal and waits for the end. */

@@ -30,6 +30,8 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
     env: { NO_COLOR: "1", ...env },
   }).output();
   const lines = new TextDecoder().decode(stdout).split("\n");
+  // A table of its own is shown as it is.
+  for (const line of lines) if (/^[┌│├└]/.test(line)) console.error(line);
   const told = lines.find((line) => /^killed in|seeds of/.test(line)) ?? new TextDecoder().decode(stderr).slice(-600);
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
