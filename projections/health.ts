@@ -32,14 +32,15 @@ const hears = [
 /** Working row with the paths of what the present run has open, so that the next can close them. */
 const OPEN = "~open";
 
-/** `undefined`: the fact does not change the state. A supervisor that gives up crashes, as its own supervisor will record. */
-const stateAfter = (event: ChildEvent): z.output<typeof state> | undefined => {
+/** `undefined`: the fact does not change the state. */
+const stateAfter = (event: ChildEvent, before?: z.output<typeof state>): z.output<typeof state> | undefined => {
   switch (event.type) {
     case "kernel.child.started":
     case "kernel.child.restarted":
       return "running";
     case "kernel.child.crashed":
-      return "crashed";
+      // A supervisor that gave up crashes, as its own supervisor records; unless that one starts it again, it stays down.
+      return before === "down" ? "down" : "crashed";
     case "kernel.child.gave_up":
       return "down";
     case "kernel.child.stopped":
@@ -75,12 +76,17 @@ const isOpen = (row: { readonly state: z.output<typeof state> }) => row.state ==
 const keysOf = (event: KernelEvent, read: Read<{ readonly open?: readonly string[] }>): readonly string[] => {
   if (event.type === "kernel.process.started") return [...read(OPEN)?.open ?? [], event.data.root, OPEN];
   if (event.type === "kernel.process.stopped" || !("child" in event.data)) return [];
-  return event.type === "kernel.facts.suppressed" ? [event.data.child] : [event.data.child, OPEN];
+  if (event.type === "kernel.facts.suppressed") return [event.data.child];
+  return [...new Set([...concerned(event as ChildEvent), OPEN])];
 };
+
+/** The paths a fact tells of: what a supervisor gives up because of is down with it. */
+const concerned = ({ type, data }: ChildEvent): readonly string[] =>
+  type === "kernel.child.gave_up" ? [data.child, data.because] : [data.child];
 
 export const healthChildren: Projection<ChildrenRow, KernelFact> = {
   name: "health.children",
-  version: 1,
+  version: 2,
   about: "Every supervised child over all runs: state, starts, crashes, restarts, last cause. Key: its path.",
   hears: [...hears, "kernel.facts.suppressed"],
   row: childrenRow,
@@ -105,7 +111,7 @@ export const healthChildren: Projection<ChildrenRow, KernelFact> = {
     if (event.type === "kernel.process.started") return begun(row, event, key);
     if (event.type === "kernel.process.stopped" || !("child" in event.data)) return row;
     const fact = event as ChildEvent;
-    const next = stateAfter(fact);
+    const next = stateAfter(fact, row.state);
     const now = next === undefined || row.state === next && row.since !== ""
       ? row
       : { ...row, state: next, since: event.time };
@@ -117,7 +123,7 @@ export const healthChildren: Projection<ChildrenRow, KernelFact> = {
       case "kernel.child.crashed":
         return { ...now, crashes: row.crashes + 1, cause: fact.data.cause, crashed_at: event.time };
       case "kernel.child.gave_up":
-        return { ...now, gave_up: row.gave_up + 1, cause: fact.data.cause };
+        return { ...now, gave_up: row.gave_up + (key === fact.data.child ? 1 : 0), cause: fact.data.cause };
       case "kernel.child.abandoned":
         return { ...now, abandoned: row.abandoned + 1 };
       case "kernel.facts.suppressed":
@@ -143,12 +149,13 @@ const NONE: readonly string[] = [];
 const openAfter = (open: readonly string[], event: KernelEvent, read: Read<ChildrenRow>): readonly string[] => {
   if (event.type === "kernel.process.started") return [event.data.root];
   if (!("child" in event.data)) return open;
-  const { child } = event.data;
-  const row = read(child);
-  const after = stateAfter(event as ChildEvent);
-  const isNow = after === undefined ? row !== undefined && isOpen(row) : isOpen({ state: after });
-  if (open.includes(child) === isNow) return open;
-  return isNow ? [...open, child] : open.filter((path) => path !== child);
+  return concerned(event as ChildEvent).reduce((open, child) => {
+    const row = read(child);
+    const after = stateAfter(event as ChildEvent, row?.state) ?? row?.state;
+    const isNow = after !== undefined && isOpen({ state: after });
+    if (open.includes(child) === isNow) return open;
+    return isNow ? [...open, child] : open.filter((path) => path !== child);
+  }, open);
 };
 
 const treeRow = z.strictObject({
@@ -170,7 +177,7 @@ type TreeRow = z.output<typeof treeRow>;
 
 export const healthTree: Projection<TreeRow, KernelFact> = {
   name: "health.tree",
-  version: 1,
+  version: 2,
   about: "The supervision tree of the present run, or of the last: parents before children. Key: path.",
   hears,
   row: treeRow,
@@ -206,10 +213,9 @@ export const healthTree: Projection<TreeRow, KernelFact> = {
       case "kernel.child.stopped":
       case "kernel.child.abandoned": {
         // What was never started here is no part of the tree: an entity, or a child whose start was held back.
-        const known = read(event.data.child);
-        if (key === OPEN || !known) return key === OPEN ? row : undefined;
+        if (key === OPEN || !read(key)) return key === OPEN ? row : undefined;
         const cause = "cause" in event.data ? event.data.cause : undefined;
-        const next = { ...row, state: stateAfter(event)!, since: event.time };
+        const next = { ...row, state: stateAfter(event, row.state)!, since: event.time };
         return cause === undefined ? next : { ...next, cause };
       }
       default:

@@ -101,6 +101,10 @@ export interface HealthNode {
   readonly children?: readonly HealthNode[];
 }
 
+/** Paths of what is down for good, the highest of each branch: its budget of restarts is spent, or it is never started again. */
+export const downIn = ({ id, state, children = [] }: HealthNode): readonly string[] =>
+  state === "down" ? [id] : children.flatMap((child) => downIn(child).map((path) => `${id}:${path}`));
+
 export interface ProjectionState {
   readonly name: string;
   readonly version: number;
@@ -112,8 +116,11 @@ export interface ProjectionState {
 }
 
 export interface Status {
-  /** `unwritable`: the log cannot be written now; reading goes on. */
-  readonly state: "starting" | "ready" | "unwritable" | "stopping";
+  /**
+   * `unwritable`: the log cannot be written now; reading goes on. `down`: the root of the supervision tree has given up; nothing that is
+   * supervised runs any more.
+   */
+  readonly state: "starting" | "ready" | "unwritable" | "down" | "stopping";
   readonly durable: boolean;
   readonly size: number;
   readonly indexed: number;

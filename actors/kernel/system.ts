@@ -242,14 +242,15 @@ export class System implements Daybook {
   status(): Status {
     const { log, views, projector, durable } = this.parts;
     const { checkpointed } = log;
+    const health = this.parts.health();
     return {
-      state: this.closing ? "stopping" : log.writable ? "ready" : "unwritable",
+      state: this.closing ? "stopping" : health.state === "down" ? "down" : log.writable ? "ready" : "unwritable",
       durable,
       size: log.size,
       indexed: log.indexed,
       ...(checkpointed ? { checkpoint: { size: checkpointed.size, root: checkpointed.root } } : {}),
       bytes: { log: log.bytes, views: views.bytes() },
-      health: this.parts.health(),
+      health,
       projections: projector.states(),
       deadLetters: this.parts.deadLetters(),
     };

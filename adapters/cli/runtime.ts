@@ -127,6 +127,8 @@ export interface Serving {
   readonly url: string;
   /** The first token of this folder, when it was made just now. */
   readonly firstToken?: string;
+  /** Resolves with the cause when the supervision tree, and the server in it, has given up. */
+  readonly fallen: Promise<string | undefined>;
   /** No new requests; those under way are answered. */
   stop(): Promise<void>;
 }

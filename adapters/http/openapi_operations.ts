@@ -19,6 +19,10 @@ import {
 } from "./openapi_parts.ts";
 
 const streamed = answers("Server-Sent Events; `id` is the position", content("text/event-stream", text));
+const readiness = object({
+  status: text,
+  down: { type: "array", items: text, description: "Paths in the supervision tree of what has been given up." },
+});
 const positionAndNext = {
   events: { type: "array", items: ref("Event") },
   size: whole,
@@ -136,8 +140,8 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
   }),
   "GET /readyz": (needs) => ({
     responses: {
-      "200": answers("Ready", content("application/json", object({ status: text }))),
-      "503": answers("Not now", content("application/json", object({ status: text }))),
+      "200": answers("Ready", content("application/json", readiness)),
+      "503": answers("Not now", content("application/json", readiness)),
       ...omit(problems(needs), "503"),
     },
   }),

@@ -1,16 +1,18 @@
 /** Whether it lives and is ready, from memory alone; and the newest checkpoint. */
+import { downIn } from "../../actors/kernel/daybook.ts";
 import { Problem } from "./problem.ts";
 import { type Exchange, json, plain } from "./route.ts";
 
 /** The process answers, so it lives: restarting it would mend nothing that is broken elsewhere. */
 export const livez = (exchange: Exchange): Response => json(exchange, 200, { status: "alive" });
 
+/** `down` names what has been given up; the rest goes on without it. */
 export const readyz = (exchange: Exchange): Response => {
-  const { state } = exchange.site.daybook.status();
+  const { state, health } = exchange.site.daybook.status();
   return json(
     exchange,
     state === "ready" ? 200 : 503,
-    { status: state },
+    { status: state, down: downIn(health) },
     state === "ready" ? undefined : { "retry-after": "1" },
   );
 };

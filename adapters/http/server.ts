@@ -59,6 +59,8 @@ export interface Server {
   listen(options: ListenOptions): Listening;
   /** Serves on a Unix socket, everybody who can open it being `grant`. */
   listenUnix(path: string, grant: Grant): Listening;
+  /** Rejects when one of the listeners has ended without being told to; `stop` is still to be called. */
+  readonly lost: Promise<never>;
   /** Takes no more connections, ends the streams, lets other requests finish for at most `graceMs` (default 5,000). Safe to call twice. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -114,6 +116,8 @@ export const createServer = (options: ServerOptions): Server => {
   }
   app.notFound((c) => door.elsewhere(c.req.raw, c.env.caller));
   const listening: Deno.HttpServer[] = [];
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => {}); // for those who do not ask
   const answer = (request: Request, caller: Caller): Response | Promise<Response> => {
     // The busiest route by far is known without asking the router.
     if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, caller);
@@ -134,6 +138,10 @@ export const createServer = (options: ServerOptions): Server => {
       },
     );
     listening.push(server);
+    const ended = (error = new Error("it ended by itself")) => {
+      if (listening.includes(server)) lost.reject(new Error(`a listener was lost: ${error.message}`, { cause: error }));
+    };
+    server.finished.then(() => ended(), ended);
     return server;
   };
   return {
@@ -150,6 +158,7 @@ export const createServer = (options: ServerOptions): Server => {
       serve({ path }, false, grant);
       return { url: `unix:${path}`, port: 0 };
     },
+    lost: lost.promise,
     async stop(graceMs = 5_000) {
       streams.stop();
       await Promise.all(listening.splice(0).map((one) => shut(one, clock, graceMs)));

@@ -257,6 +257,8 @@ const start = (
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
   const followers = (id: string, children: readonly Child[]) =>
     new Supervisor({ id, strategy: "one_for_one", restarts, backoff: patient, children }, supervisorWorld);
+  const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters };
+  const managing = managers.map(({ manager, perform, from }) => new Manager(manager, { ...parts, perform, from }));
   const root = new Supervisor({
     id: "daybook",
     strategy: "one_for_one",
@@ -266,21 +268,7 @@ const start = (
       logSupervisor(behind, { restarts, backoff }, supervisorWorld),
       entities,
       timers,
-      followers(
-        "managers",
-        managers.map(({ manager, perform, from }) =>
-          new Manager(manager, {
-            clock: systemClock,
-            random: systemRandom,
-            log,
-            views,
-            entities,
-            deadLetters,
-            perform,
-            from,
-          })
-        ),
-      ),
+      ...(managing.length > 0 ? [followers("managers", managing)] : []),
       followers("projections", projector.children),
     ],
   }, supervisorWorld);

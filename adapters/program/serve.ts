@@ -1,4 +1,5 @@
 /** The server of an opened daybook: who may come in, what is served, where. */
+import type { Child } from "../../actors/kernel/child.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { SecretReference } from "../../config/config.ts";
 import { Usage } from "../cli/call.ts";
@@ -44,37 +45,42 @@ const accessOf = ({ tokens }: Keys): Access => {
   };
 };
 
-/** Listens on the address of the configuration, and on the folder's own socket. */
+/** Requests under way have 5 s to end; then what is left of them is left behind. */
+const GRACE_MS = 6_000;
+const READY_WITHIN_MS = 30_000;
+
+/**
+ * Listens on the address of the configuration, and on the folder's own socket: the last child of the supervision tree. Throws what
+ * the first listening throws.
+ */
 export const serve = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
-  const { createServer } = await import("../http/server.ts");
-  const { daybook, keys } = opened;
-  const { server: stated, start } = settings.config;
+  const { server: stated } = settings.config;
+  const create = await serverOf(opened, settings, io);
   const tls = await tlsOf(settings, io);
-  const server = createServer({
-    daybook,
-    access: accessOf(keys),
-    clock: systemClock,
-    random: systemRandom,
-    telemetry: opened.telemetry,
-    rate: stated.rate,
-    bodyBytesMax: stated.body_bytes_max,
-    deadlineMs: stated.deadline_ms,
-    openCheckpoint: stated.public_checkpoint,
-    parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
-    hosts: stated.hosts,
-    ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
-    routes: [...operatorRoutes(opened), ...await webhooksOf(daybook, settings, io)],
-    measures: measuresOf(opened),
-    report: ({ request, error }) =>
-      io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
-  });
+  let { port } = stated;
+  let url = "";
+  const http: Child = {
+    id: "http",
+    restart: "permanent",
+    grace: GRACE_MS,
+    readyWithin: READY_WITHIN_MS,
+    async run(signal, self) {
+      const server = create();
+      try {
+        const listening = server.listen({ hostname: stated.host, port, tls });
+        if (data !== MEMORY) await listenInside(server, `${data}/${FILES.socket}`);
+        // Any free port the first time is this one the next time.
+        ({ url, port } = listening);
+        self.ready();
+        await Promise.race([aborted(signal), server.lost]);
+      } finally {
+        await server.stop();
+      }
+    },
+  };
   try {
-    const { url } = server.listen({ hostname: stated.host, port: stated.port, tls });
-    if (data !== MEMORY) await listenInside(server, `${data}/${FILES.socket}`);
-    const first = keys.tokens.first();
-    return { url, ...(first ? { firstToken: first.token } : {}), stop: () => server.stop() };
+    await opened.tree.add(http);
   } catch (error) {
-    await server.stop();
     if (error instanceof Deno.errors.AddrInUse) {
       throw new Deno.errors.AddrInUse(
         `cannot listen on ${stated.host}:${stated.port}: another program does; give another --port`,
@@ -82,6 +88,46 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     }
     throw error;
   }
+  const first = opened.keys.tokens.first();
+  return {
+    url,
+    ...(first ? { firstToken: first.token } : {}),
+    fallen: opened.fallen,
+    stop: () => opened.tree.stop(http.id).catch(() => {}), // fallen: then it has stopped
+  };
+};
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+
+/** What makes the server, anew for each run of it. */
+const serverOf = async (opened: Opened, settings: Settings, io: Io): Promise<() => Server> => {
+  const { createServer } = await import("../http/server.ts");
+  const { daybook, keys } = opened;
+  const { server: stated, start } = settings.config;
+  const routes = [...operatorRoutes(opened), ...await webhooksOf(daybook, settings, io)];
+  return () =>
+    createServer({
+      daybook,
+      access: accessOf(keys),
+      clock: systemClock,
+      random: systemRandom,
+      telemetry: opened.telemetry,
+      rate: stated.rate,
+      bodyBytesMax: stated.body_bytes_max,
+      deadlineMs: stated.deadline_ms,
+      openCheckpoint: stated.public_checkpoint,
+      parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
+      hosts: stated.hosts,
+      ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
+      routes,
+      measures: measuresOf(opened),
+      report: ({ request, error }) =>
+        io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
+    });
 };
 
 /** What `/metrics` tells of the log and the entities, beside what the server knows itself. */

@@ -140,6 +140,20 @@ Deno.test("what a supervisor gave up on is down in the views", async () => {
   assert.deepEqual([inner!.gave_up, inner!.crashes, inner!.restarts, inner!.state], [1, 1, 1, "running"]);
   for (let i = 0; i < 6; i++) await crash();
   await p.clock.settle();
-  assert.equal(folded(healthChildren as AnyProjection, log)["root"]!.state, "down");
-  assert.equal(folded(healthTree as AnyProjection, log)["root"]!.state, "down");
+  for (const view of [healthChildren, healthTree]) {
+    const rows = folded(view as AnyProjection, log);
+    assert.deepEqual(
+      ["root", "root:inner", "root:inner:leaf"].map((path) => rows[path]!.state),
+      ["down", "down", "down"],
+      view.name,
+    );
+  }
+  const { "root:inner": given } = folded(healthChildren as AnyProjection, log);
+  assert.deepEqual([given!.gave_up, given!.crashes], [3, 3]);
+
+  // What was down when the next run starts was not lost.
+  const recorder = new FactRecorder({ ...rig(++runs), log });
+  recorder.begin({ version: "1", root: "new" });
+  await recorder.flush();
+  assert.equal(folded(healthChildren as AnyProjection, log)["root:inner:leaf"]!.state, "down");
 });

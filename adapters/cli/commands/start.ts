@@ -15,7 +15,7 @@ export const start: Run = async (call, runtime) => {
   refuseOpen(settings);
   let asked: number | undefined;
   let stop = () => {};
-  const stopped = new Promise<void>((resolve) => stop = resolve);
+  const stopped = new Promise<undefined>((resolve) => stop = () => resolve(undefined));
   const forget = io.onStop(() => {
     const now = clock.monotonic();
     if (asked === undefined) {
@@ -37,12 +37,14 @@ export const start: Run = async (call, runtime) => {
           ? `${JSON.stringify({ listening: serving.url, data: call.data })}\n`
           : `listening on ${serving.url}\n`,
       );
-      await stopped;
+      const cause = await Promise.race([stopped, serving.fallen]);
       await serving.stop();
+      if (cause === undefined) return 0;
+      io.err(`daybook: the supervision tree gave up: ${cause}\n`);
+      return 3;
     } finally {
       await daybook.close();
     }
-    return 0;
   } finally {
     forget();
   }

@@ -65,8 +65,15 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
 };
 
 const describe = (report: StatusReport, c: Palette): string => {
-  const state = { ready: c.green, stopped: c.dim, starting: c.yellow, stopping: c.yellow, unwritable: c.red }
-    [report.state](report.state);
+  const hues = {
+    ready: c.green,
+    stopped: c.dim,
+    starting: c.yellow,
+    stopping: c.yellow,
+    unwritable: c.red,
+    down: c.red,
+  };
+  const state = hues[report.state](report.state);
   const { checkpoint } = report;
   const facts = table([{ title: "" }, { title: "" }], [
     ["data", safe(report.data)],

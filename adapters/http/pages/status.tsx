@@ -61,6 +61,7 @@ const WORDS: Readonly<Record<Status["state"], string>> = {
   starting: "starting",
   ready: "ready",
   unwritable: "the log cannot be written; reading goes on",
+  down: "the supervision tree has given up; nothing supervised runs",
   stopping: "stopping",
 };
 
