@@ -197,6 +197,7 @@ const fakeRuntime = (
       }),
     importGit: none("importGit"),
     importPush: none("importPush"),
+    benchRun: none("benchRun"),
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     importSample: none("importSample"),
     verify: none("verify"),

@@ -157,6 +157,16 @@ export interface PushImport {
   readonly note?: string;
 }
 
+/** One document of `import bench`, read and not appended yet. */
+export interface BenchRun {
+  /** The same document has the same. */
+  readonly run: string;
+  readonly series: number;
+  /** Of them those that threw. */
+  readonly failed: number;
+  readonly events: readonly Incoming[];
+}
+
 /** Why an import could not be done; `usage` means that what was asked for is not there. */
 /** Views are there and cannot be read. They can be built again from the log; only who writes the folder does it. */
 export class ViewsUnreadable extends Error {
@@ -237,6 +247,11 @@ export interface Runtime {
   ): Promise<GitImport>;
   /** One body of GitHub's push webhook. `ImportFault` when it is none, or says what cannot be. */
   importPush(target: Target, body: string): Promise<PushImport>;
+  /** What `deno bench --json` printed. `ImportFault` when it is something else; the message begins with the JSON path. */
+  benchRun(
+    text: string,
+    options: { readonly project: string; readonly time: string; readonly commit?: string },
+  ): Promise<BenchRun>;
   /** A small repository out of the program itself, for machines without git or without a repository. */
   importSample(target: Target): Promise<GitImport>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */

@@ -15,7 +15,7 @@ export interface CommandSpec {
   /** One or two words. */
   readonly name: string;
   readonly about: string;
-  /** `<required>`, `[optional]`, with a line each. */
+  /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>`. */
   readonly args?: readonly (readonly [string, string])[];
   /** `--flag` or `--flag <value>`, with a line each; `collect` lets it be given more than once. */
   readonly options?: readonly { readonly flags: string; readonly about: string; readonly collect?: true }[];
@@ -95,6 +95,24 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ["import github push.json", "import github - < pushes.ndjson"],
     needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, call.args[0])] }),
     load: async () => (await import("./commands/import.ts")).importGithub,
+  },
+  {
+    name: "import bench",
+    opens: true,
+    about: "Import what deno bench --json printed, of any project; the same output again adds nothing",
+    args: [["<file...>", "any number of them; - for standard input"]],
+    options: [
+      { flags: "--project <name>", about: "what was measured (default: the folder you stand in)" },
+      { flags: "--commit <sha>", about: "the commit that was measured" },
+      { flags: "--time <when>", about: "when it ran, RFC 3339 (default: now)" },
+    ],
+    examples: [
+      "import bench bench.json --project garden",
+      "import bench monday.json tuesday.json",
+      "import bench - < bench.json",
+    ],
+    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, ...call.args)] }),
+    load: async () => (await import("./commands/import_bench.ts")).importBench,
   },
   {
     name: "status",

@@ -79,6 +79,12 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
   tokens: tokensOf,
   importGit: gitImport,
   importPush,
+  async benchRun(text, options) {
+    const { translateRun } = await import("../deno_bench/report.ts");
+    const translated = translateRun(text, options);
+    if (translated.ok) return translated.run;
+    throw new ImportFault("usage", because(translated.issues));
+  },
   async importSample(target) {
     const { importSample } = await import("../git/sample.ts");
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
@@ -197,13 +203,14 @@ const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | un
   }
 };
 
+const because = (issues: readonly Issue[]): string =>
+  issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
+
 const importPush: Runtime["importPush"] = async (target, body) => {
   const { translatePush } = await import("../github/push.ts");
   const { recordPush } = await import("../github/record.ts");
   const push = translatePush(parseIJson(body, LIMITS.data_depth_max), { by: OPERATOR.principal });
   if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
-  const because = (issues: readonly Issue[]) =>
-    issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
   if (push.is === "invalid") throw new ImportFault("usage", because(push.issues));
   const done = await recordPush(target, push, OPERATOR.principal);
   if (done.is === "refused") throw new ImportFault("usage", done.because);
