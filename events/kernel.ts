@@ -62,7 +62,7 @@ export const kernelFacts = {
     outcome: z.enum(["accepted", "rejected", "undeliverable"]),
     code: z.string().optional(),
   }),
-  /** The event at `position` could not be folded; the projection stands still before it. */
+  /** The projection stands still before `position`: that event cannot be folded, or its views cannot be used. */
   "kernel.projection.stopped": z.strictObject(projection),
   /** The event at `position` could not be folded; the projection's policy is to go on without it. */
   "kernel.projection.skipped": z.strictObject(projection),
@@ -85,7 +85,7 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.timer.set": "An entity asked for a command to itself at a time.",
   "kernel.timer.cancelled": "An entity took back a timer.",
   "kernel.timer.fired": "A timer came true.",
-  "kernel.projection.stopped": "A projection met an event it cannot fold, and stopped.",
+  "kernel.projection.stopped": "A projection stopped: at an event it cannot fold, or because its views cannot be used.",
   "kernel.projection.skipped": "A projection met an event it cannot fold, and passed over it.",
 };
 

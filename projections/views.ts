@@ -64,11 +64,25 @@ export class ViewQuestion extends Error {
       | "bad_text"
       | "no_history"
       | "not_yet"
+      /** It is built from the beginning, and has not come to where readers knew it. */
+      | "rebuilding"
       | "no_text"
       | "unknown_view",
     message: string,
   ) {
     super(message);
+  }
+}
+
+/**
+ * Thrown when the file of the views cannot be used now; what they hold is in the log still.
+ *
+ * `damaged`: pages are not what they were, or the file is gone, replaced, cut short, or the disk fails at it; it is put aside
+ * and built again. `unwritable`: the disk is full, or the folder may not be written; the same may be tried again later.
+ */
+export class ViewsFault extends Error {
+  constructor(readonly kind: "damaged" | "unwritable", message: string, options?: ErrorOptions) {
+    super(message, options);
   }
 }
 
@@ -103,6 +117,7 @@ export interface ViewStore {
   commit(changes: readonly ViewChange[], size: number): void;
 }
 
+/** Every method may throw `ViewsFault`. */
 export interface Views {
   /** Opens or creates the store of this version; beside older ones, which stay readable until `swap`. */
   open(projection: AnyProjection): ViewStore;
@@ -126,5 +141,10 @@ export interface Views {
   notes(prefix: string, limit: number): readonly (readonly [string, unknown])[];
   /** Bytes on disk, 0 when there is none. */
   bytes(): number;
+  /**
+   * After a `damaged` fault: closes what is open, puts it aside and begins anew, empty. Stores opened before are of no use
+   * any more. Throws when that cannot be done.
+   */
+  renew(): void;
   close(): void;
 }

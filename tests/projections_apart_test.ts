@@ -139,7 +139,7 @@ Deno.test("what happens in the thread is told: crashes, stops, facts, unknown pr
 
   const fact = {
     type: "kernel.projection.stopped",
-    data: { projection: "tests.other", version: 1, position: 4, cause: "bad" },
+    data: { projection: "tests.other", version: 1, position: 4, cause: "bad", of: "event" },
   } as const;
   const waiting = apart.wait("tests.other", 4, 5_000);
   thread.say({ from: "fact", fact, child: "projections:tests.other" });
@@ -149,7 +149,7 @@ Deno.test("what happens in the thread is told: crashes, stops, facts, unknown pr
     state: "stopped",
     size: 4,
     lag: 9,
-    stoppedAt: { position: 4, cause: "bad" },
+    stoppedAt: { position: 4, cause: "bad", of: "event" },
   } as const;
   thread.say({ from: "state", state, served: 4 });
   thread.say({ from: "ended", name: "tests.other" });

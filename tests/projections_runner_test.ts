@@ -126,7 +126,7 @@ Deno.test("a poison event stops only its projection, before it, with position an
     state: "stopped",
     size: 120,
     lag: 31,
-    stoppedAt: { position: 120, cause },
+    stoppedAt: { position: 120, cause, of: "event" },
   });
   assert.equal(other!.state, "live");
   assert.equal(total(views), 120);

@@ -108,11 +108,20 @@ export const downIn = ({ id, state, children = [] }: HealthNode): readonly strin
 export interface ProjectionState {
   readonly name: string;
   readonly version: number;
+  /** `rebuilding`: readers knew more; an older version answers them meanwhile, or nothing where the views were lost. */
   readonly state: "catching_up" | "live" | "rebuilding" | "stopped";
   readonly size: number;
   /** Events the log has and the view has not. */
   readonly lag: number;
-  readonly stoppedAt?: { readonly position: number; readonly cause: string };
+  readonly stoppedAt?: StoppedAt;
+}
+
+/** The projection stands still before this position. */
+export interface StoppedAt {
+  readonly position: number;
+  readonly cause: string;
+  /** `event`: that one cannot be folded. `views`: they cannot be used; it goes on by itself when they can. */
+  readonly of: "event" | "views";
 }
 
 export interface Status {

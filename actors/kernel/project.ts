@@ -3,20 +3,21 @@
  * transaction, rows and cursor together. A new version is built beside the one that serves and takes its place when it has
  * caught up. An event that a fold throws at stops that projection alone, visibly, unless its policy is to skip.
  */
-import type { Event } from "../../events/event.ts";
+import type { Event, Millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import type { Views, ViewStore } from "../../projections/views.ts";
+import { type Views, ViewsFault, type ViewStore } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
-import type { ProjectionState } from "./daybook.ts";
+import type { ProjectionState, StoppedAt } from "./daybook.ts";
 import { type Feed, sharing } from "./project_feed.ts";
+import { ViewsFile } from "./project_file.ts";
 import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
 import { type Waited, Waiting } from "./project_wait.ts";
 import { type Span, SPANS_MAX, type Telemetry } from "./telemetry.ts";
-import type { Clock } from "./world.ts";
+import { type Clock, pause } from "./world.ts";
 
 /** Bounds of one transaction and of what is kept between them. */
 export interface ProjectBounds {
@@ -34,6 +35,9 @@ export const PROJECT: ProjectBounds = { batch_events: 4_000, batch_ms: 8, rows_c
 /** On a thread of its own. */
 export const PROJECT_APART: ProjectBounds = { ...PROJECT, batch_ms: 60 };
 
+/** While views cannot be written, because the disk is full, a projection tries again after this, then after twice as long … */
+export const UNWRITABLE = { first_ms: 1_000, last_ms: 30_000 } as const satisfies Record<string, Millis>;
+
 export interface ProjectorOptions {
   readonly projections: readonly AnyProjection[];
   readonly feed: Feed;
@@ -43,6 +47,8 @@ export interface ProjectorOptions {
   readonly record: (fact: KernelFact, child: string) => void;
   /** Told after each transaction and change of state. */
   readonly onState?: (state: ProjectionState, served: number) => void;
+  /** Told when the views turn out damaged; the projections stand still until they are stopped. Default: see `Projector`. */
+  readonly onDamaged?: (cause: string) => void;
   /** Default `PROJECT`. */
   readonly bounds?: ProjectBounds;
   /** How far projections give way to appends. Default: not, beyond yielding the thread. */
@@ -53,35 +59,44 @@ export interface ProjectorOptions {
 
 /** What the rest of the program sees of the projections, wherever they run. */
 export interface Projections {
-  /** One for each projection; all may run side by side. */
+  /** One for each projection, and what they stand on; all may run side by side. */
   readonly children: readonly Child[];
   states(): readonly ProjectionState[];
+  /** A reader found the views damaged: they are put aside and built again. */
+  damaged(fault: ViewsFault): void;
+  /** While a view that was lost is built again: the size that readers knew, so that none is shown less. */
+  known(name: string): number | undefined;
   /** Until readers of the view see the event at `position`, at most `ms`. */
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited>;
 }
 
+/** Where nobody is told of damaged views, they are renewed here: the last child is their file. */
 export class Projector implements Projections {
   readonly children: readonly Child[];
   private readonly runners: ReadonlyMap<string, Runner>;
+  private readonly file: ViewsFile | undefined;
 
   constructor(options: ProjectorOptions) {
-    const { bounds = PROJECT } = options;
+    const { bounds = PROJECT, views, onDamaged } = options;
+    if (!onDamaged) this.file = new ViewsFile(() => views.renew());
     const shared = {
       ...options,
       bounds,
+      file: this.file,
       turns: new Turns(options.clock, bounds.batch_ms),
       feed: sharing(options.feed, bounds.events_cached),
       pacer: options.pace && new Pacer(options.clock, options.feed, options.pace),
     };
     this.runners = new Map(options.projections.map((projection) => [projection.name, new Runner(projection, shared)]));
-    this.children = [...this.runners.values()].map((runner) => ({
+    const projections = [...this.runners.values()].map((runner): Child => ({
       // The name as it is: dots are not separators of paths.
       id: runner.name,
-      // A projection that stopped at a poison event has ended; what crashed (a locked database, a full disk) starts again.
+      // A projection that stopped at a poison event has ended; what crashed (a locked database) starts again.
       restart: "transient",
       grace: 5_000,
-      run: (signal: AbortSignal, self: Self) => runner.run(signal, self),
+      run: (signal, self) => runner.run(signal, self),
     }));
+    this.children = this.file ? [...projections, this.file] : projections;
   }
 
   states(): readonly ProjectionState[] {
@@ -95,6 +110,14 @@ export class Projector implements Projections {
     return runner.waiting.until(position, ms, signal);
   }
 
+  damaged(fault: ViewsFault): void {
+    this.file?.lost(fault);
+  }
+
+  known(name: string): number | undefined {
+    return this.runners.get(name)?.known;
+  }
+
   /** A reader waits elsewhere until the view shows `position`. */
   hurry(name: string, position: number): void {
     this.runners.get(name)?.hurry(position);
@@ -103,6 +126,7 @@ export class Projector implements Projections {
 
 interface Shared extends ProjectorOptions {
   readonly bounds: ProjectBounds;
+  readonly file: ViewsFile | undefined;
   readonly turns: Turns;
   readonly pacer: Pacer | undefined;
 }
@@ -114,9 +138,11 @@ class Runner implements Paced {
   /** Size of the older version that serves while this one is built. */
   private older: number | undefined;
   private caughtUp = false;
+  /** What readers were shown before the views were lost. */
+  private shown = 0;
   /** The farthest position that a reader has waited for. */
   private wanted = -1;
-  private stoppedAt: { readonly position: number; readonly cause: string } | undefined;
+  private stoppedAt: StoppedAt | undefined;
 
   constructor(private readonly projection: AnyProjection, private readonly shared: Shared) {
     this.name = projection.name;
@@ -129,6 +155,10 @@ class Runner implements Paced {
 
   private get served(): number {
     return this.older ?? this.store?.size ?? 0;
+  }
+
+  get known(): number | undefined {
+    return this.served < this.shown ? this.shown : undefined;
   }
 
   get lag(): number {
@@ -150,7 +180,7 @@ class Runner implements Paced {
     const size = this.store?.size ?? 0;
     const state = this.stoppedAt
       ? "stopped"
-      : this.older !== undefined
+      : this.older !== undefined || this.known !== undefined
       ? "rebuilding"
       : this.caughtUp
       ? "live"
@@ -167,16 +197,56 @@ class Runner implements Paced {
 
   async run(signal: AbortSignal, self: Self): Promise<void> {
     try {
-      await this.follow(signal, self);
+      for (let wait: Millis = UNWRITABLE.first_ms; !signal.aborted;) {
+        const before = this.store?.size;
+        const loss = this.shared.file?.loss;
+        try {
+          await this.follow(loss ? AbortSignal.any([signal, loss]) : signal, self);
+          if (signal.aborted || !loss?.aborted) return;
+          throw loss.reason;
+        } catch (error) {
+          if (!(error instanceof ViewsFault)) throw error;
+          if (this.store?.size !== before) wait = UNWRITABLE.first_ms;
+          await this.stand(error, { wait, path: self.path, signal });
+          wait = Math.min(2 * wait, UNWRITABLE.last_ms);
+        }
+      }
     } finally {
       await this.shared.turns.idle();
     }
   }
 
+  /** Stands still, visibly, until the views can be used again. */
+  private async stand(
+    fault: ViewsFault,
+    { wait, path, signal }: { readonly wait: Millis; readonly path: string; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { clock, file, onDamaged } = this.shared;
+    const damaged = fault.kind === "damaged";
+    if (damaged) this.shown = Math.max(this.shown, this.served);
+    // Where somebody is told of damage, it is for them to record.
+    if (!damaged || file) {
+      this.stop({ position: this.store?.size ?? 0, cause: causeOf(fault), of: "views" }, path);
+    }
+    if (!damaged) return await pause(clock, wait, signal);
+    file?.lost(fault);
+    onDamaged?.(causeOf(fault));
+    await (file ? file.whole(signal) : aborted(signal));
+  }
+
+  private stop(at: StoppedAt, path: string): void {
+    const { name, version } = this.projection;
+    const { position, cause } = this.stoppedAt = at;
+    const data = { projection: name, version, position, cause };
+    this.shared.record({ type: "kernel.projection.stopped", data }, path);
+    this.waiting.look();
+    this.shared.onState?.(this.state(), this.served);
+  }
+
   private async follow(signal: AbortSignal, self: Self): Promise<void> {
     const { feed, turns, pacer, views, clock } = this.shared;
-    this.stoppedAt = undefined;
     const store = this.store = views.open(this.projection);
+    this.stoppedAt = undefined;
     const serving = views.stores().find(({ name, served }) => name === this.name && served);
     this.older = serving && serving.version !== store.version ? serving.size : undefined;
     // After a crash nothing that was kept in memory counts: the store has what was committed.
@@ -273,12 +343,16 @@ class Runner implements Paced {
       if (type !== "kernel.projection.skipped") this.shared.record({ type: "kernel.projection.skipped", data }, path);
       return true;
     }
-    this.stoppedAt = { position, cause };
-    this.shared.record({ type: "kernel.projection.stopped", data }, path);
-    this.moved(store);
+    this.stop({ position, cause, of: "event" }, path);
     return false;
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 
 interface Poison {
   readonly position: number;

@@ -11,6 +11,8 @@ import { type Waited, Waiting } from "./project_wait.ts";
 import { type Clock, pause } from "./world.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
+import type { ViewsFault } from "../../projections/views.ts";
+import { causeOf } from "./cause.ts";
 
 export interface ApartOptions {
   readonly projections: readonly AnyProjection[];
@@ -31,23 +33,30 @@ interface Known {
   readonly waiting: Waiting;
   state: ProjectionState;
   served: number;
+  /** What readers were shown before the views were lost. */
+  shown: number;
   /** The farthest position that a reader has waited for. */
   wanted: number;
+  /** Of its child, once it has run. */
+  path?: string;
   ended?: (cause: string | undefined) => void;
 }
 
 export class ProjectionsApart implements Projections {
   readonly children: readonly Child[];
-  private readonly known: ReadonlyMap<string, Known>;
+  private readonly projections: ReadonlyMap<string, Known>;
   private line: Line<ToProjections, FromProjections> | undefined;
+  /** Gives up the present thread, because its views are damaged. */
+  private giveUp: ((cause: string) => void) | undefined;
   private readonly lineChanged = new Set<() => void>();
 
   constructor(private readonly options: ApartOptions) {
-    this.known = new Map(options.projections.map(({ name, version }) => {
+    this.projections = new Map(options.projections.map(({ name, version }) => {
       const known: Known = {
         waiting: new Waiting(options.clock, () => known.served, () => known.state.state === "stopped"),
         state: { name, version, state: "catching_up", size: 0, lag: 0 },
         served: 0,
+        shown: 0,
         wanted: -1,
       };
       return [name, known];
@@ -71,11 +80,24 @@ export class ProjectionsApart implements Projections {
 
   states(): readonly ProjectionState[] {
     const { size } = this.options.feed;
-    return [...this.known.values()].map(({ state }) => ({ ...state, lag: Math.max(0, size - state.size) }));
+    return [...this.projections.values()].map(({ state, served, shown }) => ({
+      ...state,
+      ...(state.state !== "stopped" && served < shown ? { state: "rebuilding" as const } : {}),
+      lag: Math.max(0, size - state.size),
+    }));
+  }
+
+  damaged(fault: ViewsFault): void {
+    this.giveUp?.(causeOf(fault));
+  }
+
+  known(name: string): number | undefined {
+    const projection = this.projections.get(name);
+    return projection && projection.served < projection.shown ? projection.shown : undefined;
   }
 
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
-    const known = this.known.get(name);
+    const known = this.projections.get(name);
     if (known === undefined) return Promise.resolve("unknown");
     if (ms > 0 && position >= known.served && position > known.wanted) {
       known.wanted = position;
@@ -90,26 +112,47 @@ export class ProjectionsApart implements Projections {
     const over = new AbortController();
     let heard = clock.monotonic();
     let closed = false;
+    let damage: string | undefined;
+    const farewell = new AbortController();
+    const close = () => {
+      if (farewell.signal.aborted) return;
+      farewell.abort();
+      line.send({ to: "close" });
+    };
+    const giveUp = (cause: string) => {
+      if (farewell.signal.aborted) return;
+      damage = cause;
+      this.giveUp = undefined;
+      // From here on the projections wait for the next thread.
+      this.connected(undefined);
+      this.stopped(cause);
+      close();
+    };
     const cause = await new Promise<string | undefined>((done) => {
       line.listen((message) => {
         heard = clock.monotonic();
         if (message.from === "opened") {
           onOpened?.();
+          this.giveUp = giveUp;
           this.connected(line);
           self.ready();
           void this.news(line, over.signal);
         } else if (message.from === "closed") {
           closed = true;
           done(undefined);
-        } else this.hear(message);
+        } else if (message.from === "damaged") giveUp(message.cause);
+        else if (damage === undefined) this.hear(message);
       }, done);
       line.send({ to: "open", settings });
-      signal.addEventListener("abort", () => line.send({ to: "close" }), { once: true });
-      void this.watch(() => clock.monotonic() - heard, signal, over.signal).then(done);
+      signal.addEventListener("abort", close, { once: true });
+      void this.watch(() => clock.monotonic() - heard, farewell.signal, over.signal).then(done);
     });
     over.abort();
+    signal.removeEventListener("abort", close);
+    this.giveUp = undefined;
     this.connected(undefined);
     line.cut();
+    if (damage !== undefined) throw new Error(damage);
     if (!closed) throw new Error(cause ?? "the thread of the projections did not close in time");
     if (!signal.aborted) throw new Error("the thread of the projections closed unasked");
   }
@@ -149,12 +192,27 @@ export class ProjectionsApart implements Projections {
   private hear(message: FromProjections): void {
     if (message.from === "fact") return this.options.record(message.fact, message.child);
     if (message.from !== "state" && message.from !== "ended") return;
-    const known = this.known.get(message.from === "state" ? message.state.name : message.name);
+    const known = this.projections.get(message.from === "state" ? message.state.name : message.name);
     if (known === undefined) return;
     if (message.from === "ended") return known.ended?.(message.cause);
     known.state = message.state;
     known.served = message.served;
     known.waiting.look();
+  }
+
+  /** No projection can go on, and all know why. */
+  private stopped(cause: string): void {
+    for (const [projection, known] of this.projections) {
+      const { version, size } = known.state;
+      const at = { position: size, cause };
+      known.shown = Math.max(known.shown, known.served);
+      known.state = { ...known.state, state: "stopped", stoppedAt: { ...at, of: "views" } };
+      if (known.path !== undefined) {
+        const data = { projection, version, ...at };
+        this.options.record({ type: "kernel.projection.stopped", data }, known.path);
+      }
+      known.waiting.look();
+    }
   }
 
   private connected(line: Line<ToProjections, FromProjections> | undefined): void {
@@ -164,7 +222,8 @@ export class ProjectionsApart implements Projections {
 
   /** A run of a projection: as long as it runs over there, in however many threads after each other. */
   private async projection(name: string, signal: AbortSignal, self: Self): Promise<void> {
-    const known = this.known.get(name)!;
+    const known = this.projections.get(name)!;
+    known.path = self.path;
     self.ready();
     while (!signal.aborted) {
       const line = this.line;

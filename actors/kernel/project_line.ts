@@ -19,6 +19,8 @@ export type FromProjections =
   | { readonly from: "opened" }
   | { readonly from: "state"; readonly state: ProjectionState; readonly served: number }
   | { readonly from: "fact"; readonly fact: KernelFact; readonly child: string }
+  /** The views are damaged; this thread can only be closed, and another one begin anew. */
+  | { readonly from: "damaged"; readonly cause: string }
   /** A run has ended; with `cause` it crashed. */
   | { readonly from: "ended"; readonly name: string; readonly cause?: string }
   /** Still alive. */

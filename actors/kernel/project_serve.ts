@@ -18,6 +18,7 @@ export interface Composed {
 export interface Home {
   readonly onState: (state: ProjectionState, served: number) => void;
   readonly record: (fact: KernelFact, child: string) => void;
+  readonly onDamaged: (cause: string) => void;
 }
 
 /** Serves projections in this thread to the one at the other end of the line; resolves when it was closed. */
@@ -32,6 +33,7 @@ export const serveProjections = (
     const home: Home = {
       onState: (state, served) => line.send({ from: "state", state, served }),
       record: (fact, child) => line.send({ from: "fact", fact, child }),
+      onDamaged: (cause) => line.send({ from: "damaged", cause }),
     };
     const start = (name: string, path: string) => {
       const child = composed!.projections.children.find(({ id }) => id === name);

@@ -5,7 +5,7 @@
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { StreamId } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
-import type { Views } from "../../projections/views.ts";
+import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { Actor, Command } from "../types.ts";
 import type { Held } from "./held.ts";
 import type { Clock, Hash } from "./world.ts";
@@ -37,7 +37,7 @@ export class Snapshots {
   /** Actors whose state is not plain JSON; theirs are not taken. */
   private readonly unfit = new Set<Actor>();
   private cancel: (() => void) | undefined;
-  /** Snapshots that the views would not take. */
+  /** Snapshots that the views would not take or give. */
   failed = 0;
 
   constructor(private readonly world: SnapshotsWorld) {}
@@ -46,7 +46,7 @@ export class Snapshots {
   read(stream: StreamId, actor: Actor): Held | undefined {
     const waiting = this.waiting.get(stream);
     if (waiting) return waiting.held;
-    const note = this.world.views.note(keyOf(stream)) as Note | undefined;
+    const note = this.noted(stream);
     if (!note || note.actor !== this.print(actor)) return undefined;
     const { revision, last, state, timers } = note;
     for (const [event] of this.world.log.read({ stream, revision, limit: 1 })) {
@@ -55,6 +55,16 @@ export class Snapshots {
       return { state: JSON.parse(state), revision, last, timers: standing };
     }
     return undefined;
+  }
+
+  private noted(stream: StreamId): Note | undefined {
+    try {
+      return this.world.views.note(keyOf(stream)) as Note | undefined;
+    } catch (error) {
+      if (!(error instanceof ViewsFault)) throw error;
+      this.failed++;
+      return undefined;
+    }
   }
 
   /** Takes a state that is in the log to the last event; it is written a little later. */

@@ -54,7 +54,7 @@ export interface Parts {
   readonly log: ObservedLog;
   readonly seals: Seals;
   readonly views: Pick<Views, "row" | "list" | "bytes">;
-  readonly projector: Pick<Projections, "states" | "wait">;
+  readonly projector: Pick<Projections, "states" | "wait" | "known">;
   readonly ask: (ask: Ask) => Promise<Outcome>;
   readonly health: () => HealthNode;
   readonly deadLetters: () => number;
@@ -70,6 +70,16 @@ export interface Parts {
 const WAIT_MS = 5_000;
 /** A long read yields to others this often. */
 const READ_TURN_MS = 8;
+
+/** A view of ours that the store does not know has not been begun yet. */
+const built = <T>(name: string, read: () => T): T => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ViewQuestion) || error.code !== "unknown_view") throw error;
+    throw new ViewQuestion("rebuilding", `the view "${name}" has not been begun yet`);
+  }
+};
 
 export class System implements Daybook {
   readonly catalogue: Catalogue;
@@ -192,7 +202,7 @@ export class System implements Daybook {
     options: { readonly at?: number; readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<{ readonly size: number; readonly row: Row | undefined }> {
     await this.reached(name, options);
-    return this.parts.views.row(name, key, options.at);
+    return built(name, () => this.parts.views.row(name, key, options.at));
   }
 
   async view(
@@ -200,7 +210,7 @@ export class System implements Daybook {
     query: ViewQuery & { readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<ViewPage> {
     await this.reached(name, query);
-    return this.parts.views.list(name, query);
+    return built(name, () => this.parts.views.list(name, query));
   }
 
   /** Until the view shows what was asked for: `wait`, or the position an as-of read is about. */
@@ -212,7 +222,24 @@ export class System implements Daybook {
       throw new ViewQuestion("unknown_view", `there is no view "${name}"`);
     }
     const position = Math.max(wait ?? -1, at !== undefined && at < this.log.size ? at : -1);
-    if (position < 0) return;
+    const { projector } = this.parts;
+    if (position >= 0) await this.shows(name, { position, wait, deadline });
+    const known = projector.known(name);
+    if (known === undefined) return;
+    throw new ViewQuestion(
+      "rebuilding",
+      `the view "${name}" is being built again, and not yet where it was, at ${known}`,
+    );
+  }
+
+  private async shows(
+    name: string,
+    { position, wait, deadline }: {
+      readonly position: number;
+      readonly wait: number | undefined;
+      readonly deadline: number;
+    },
+  ): Promise<void> {
     const waited = await this.parts.projector.wait(name, position, deadline);
     if (waited !== "reached" && wait !== undefined) {
       throw new ViewQuestion("not_yet", `the view "${name}" has not reached position ${position}`);

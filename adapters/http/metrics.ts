@@ -173,7 +173,7 @@ const standing = (daybook: Daybook): Measure[] => [
   },
   {
     name: "daybook_projection_stopped",
-    help: "1 for a projection that met an event it could not take.",
+    help: "1 for a projection that stands still: at an event it cannot take, or because its views cannot be used.",
     kind: "gauge",
     samples: () =>
       daybook.status().projections.map(({ name, state }) => ({

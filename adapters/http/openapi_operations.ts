@@ -22,6 +22,11 @@ const streamed = answers("Server-Sent Events; `id` is the position", content("te
 const readiness = object({
   status: text,
   down: { type: "array", items: text, description: "Paths in the supervision tree of what has been given up." },
+  stopped: {
+    type: "array",
+    items: object({ name: text, position: whole, cause: text }, ["name", "position"]),
+    description: "Projections that stand still, and before which position.",
+  },
 });
 const positionAndNext = {
   events: { type: "array", items: ref("Event") },

@@ -49,6 +49,7 @@ export const PROBLEMS = {
   unwritable: [503, "The log cannot be written now"],
   deadline: [503, "It was not done in time"],
   view_behind: [503, "The view has not come so far yet"],
+  views_unavailable: [503, "The views cannot be read now"],
   stopping: [503, "The server is stopping"],
 } as const satisfies Record<string, readonly [number, string]>;
 

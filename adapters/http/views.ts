@@ -1,7 +1,7 @@
 /** `GET /views`, `/views/{name}`, `/views/{name}/{key}`: what projections hold, now or as of then. */
 import { z } from "zod";
 import type { Projection } from "../../projections/projection.ts";
-import { type ViewPage, type ViewQuery, ViewQuestion } from "../../projections/views.ts";
+import { type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Problem } from "./problem.ts";
 import { count, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
@@ -187,6 +187,12 @@ const answered = async <T>(
   try {
     return await ask();
   } catch (error) {
+    if (error instanceof ViewsFault) {
+      // What the file system said is for the operator, in /status and the log.
+      throw new Problem("views_unavailable", "The log goes on, and the views are built again from it.", {
+        headers: retryAfter(1000),
+      });
+    }
     if (!(error instanceof ViewQuestion)) throw error;
     const { size } = exchange.site.daybook.log;
     switch (error.code) {
@@ -202,6 +208,11 @@ const answered = async <T>(
             headers: retryAfter(1000),
           });
       }
+      case "rebuilding":
+        throw new Problem("view_behind", "The view is being built again, and has not come as far as it was.", {
+          members: { size },
+          headers: retryAfter(1000),
+        });
       case "no_history":
         throw new Problem("no_history", error.message);
       case "unknown_view":

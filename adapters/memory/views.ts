@@ -227,6 +227,10 @@ export class MemoryViews implements Views {
     return 0;
   }
 
+  renew(): void {
+    this.kept.clear();
+  }
+
   close(): void {}
 
   private served(name: string): MemoryStore {

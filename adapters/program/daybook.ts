@@ -246,6 +246,7 @@ const start = (
       views,
       bounds: { ...PROJECT, batch_events: config.projections.batch_events_max },
     });
+  views.onDamaged = (fault) => projector.damaged(fault);
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };

@@ -3,13 +3,13 @@
  * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { ViewsFault } from "../../projections/views.ts";
+import { faultOf, Lookout } from "./faults.ts";
 
 /** Prepared statements kept; past that the oldest is let go. */
 const STATEMENTS_MAX = 500;
 /** How long to wait for another connection's transaction, ms. Ours are short. */
 const BUSY_MS = 5_000;
-// The runtime gives SQLite's message and not its code: SQLITE_CORRUPT and SQLITE_NOTADB (https://sqlite.org/rescode.html).
-const DAMAGED = /database disk image is malformed|file is not a database/;
 
 declare module "node:sqlite" {
   // The runtime has it; its types, of an earlier Node, do not yet.
@@ -39,22 +39,38 @@ export class Connection {
   private depth = 0;
   private closed = false;
 
-  /** `path`: where to leave word when the file turns out damaged while in use. */
-  constructor(readonly db: DatabaseSync, private readonly path?: string) {}
+  /** `file`: whose errors become faults. */
+  constructor(readonly db: DatabaseSync, private readonly file?: FileOf) {}
 
   run(sql: string, ...values: readonly Value[]): void {
-    this.statement(sql).run(...values);
+    try {
+      this.statement(sql).run(...values);
+    } catch (error) {
+      throw this.fault(error);
+    }
   }
 
   /** The first row, as an array of its columns. */
   one(sql: string, ...values: readonly Value[]): readonly Value[] | undefined {
-    return this.statement(sql).get(...values) as unknown as readonly Value[] | undefined;
+    try {
+      return this.statement(sql).get(...values) as unknown as readonly Value[] | undefined;
+    } catch (error) {
+      throw this.fault(error);
+    }
   }
 
   all(sql: string, ...values: readonly Value[]): readonly (readonly Value[])[] {
-    return this.statement(sql).all(...values) as unknown as readonly (readonly Value[])[];
+    try {
+      return this.statement(sql).all(...values) as unknown as readonly (readonly Value[])[];
+    } catch (error) {
+      throw this.fault(error);
+    }
   }
 
+  /**
+   * Only within a transaction: where a page cannot be read the runtime ends the walk as if there were no more rows, and it is the
+   * transaction's end that fails.
+   */
   each(sql: string, ...values: readonly Value[]): Iterable<readonly Value[]> {
     return this.statement(sql).iterate(...values) as unknown as Iterable<readonly Value[]>;
   }
@@ -78,22 +94,44 @@ export class Connection {
   /** All of `work` or nothing, and to readers at once. Within another transaction it is part of that one. */
   transaction<T>(kind: "read" | "write", work: () => T): T {
     if (this.depth > 0) return work();
-    this.db.exec(kind === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
     this.depth++;
     try {
+      this.file?.lookout?.look();
+      this.db.exec(kind === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
       const result = work();
       this.db.exec("COMMIT");
       return result;
     } catch (error) {
-      if (this.path !== undefined && isDamage(error)) leaveWord(this.path, error);
       // After some faults (disk full) SQLite has rolled back by itself, and says so by refusing.
       try {
         this.db.exec("ROLLBACK");
       } catch { /* nothing was open any more */ }
-      throw error;
+      throw this.fault(error);
     } finally {
       this.depth--;
     }
+  }
+
+  /** JSON as it was written. Pages may be damaged in what is text to SQLite: then this is a fault, too. */
+  json(text: Value | undefined): unknown {
+    try {
+      return JSON.parse(text as string);
+    } catch (cause) {
+      const { path = ":memory:" } = this.file ?? {};
+      throw this.fault(new ViewsFault("damaged", `${path.split("/").at(-1)}: what is not JSON is stored`, { cause }));
+    }
+  }
+
+  /** What an error means for the file; the next who opens it is left word that it is damaged. */
+  private fault(error: unknown): unknown {
+    if (this.file === undefined) return error;
+    const { path, owned } = this.file;
+    const fault = faultOf(error, path);
+    if (owned && fault instanceof ViewsFault) {
+      if (fault.kind === "damaged") leaveWord(path, fault);
+      else forgetAside(path);
+    }
+    return fault;
   }
 
   close(): void {
@@ -102,6 +140,14 @@ export class Connection {
     this.statements.clear();
     this.db.close();
   }
+}
+
+/** The file of a connection. */
+interface FileOf {
+  readonly path: string;
+  /** Whether something may be written beside it. */
+  readonly owned: boolean;
+  readonly lookout?: Lookout;
 }
 
 /** What a file must be to be used: whose it is, and in which format. */
@@ -128,7 +174,7 @@ export const openWritable = (path: string, format: Format, onAside: (aside: Asid
     if (word !== undefined) throw new Unusable(word);
     return prepare(path, format);
   } catch (error) {
-    const because = reasonToMoveAside(error);
+    const because = reasonToMoveAside(error, path);
     if (because === undefined || path === ":memory:") throw error;
     const movedTo = moveAside(path);
     onAside({ path, movedTo, because });
@@ -137,6 +183,8 @@ export const openWritable = (path: string, format: Format, onAside: (aside: Asid
 };
 
 const prepare = (path: string, format: Format): Connection => {
+  // SQLite would make it readable by all; the files beside it get the mode that it has.
+  if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   const db = new DatabaseSync(path);
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
@@ -154,7 +202,9 @@ const prepare = (path: string, format: Format): Connection => {
       db.exec(`BEGIN IMMEDIATE; ${format.tables};
         PRAGMA application_id = ${format.application}; PRAGMA user_version = ${format.version}; COMMIT`);
     }
-    return new Connection(db, path === ":memory:" ? undefined : path);
+    if (path === ":memory:") return new Connection(db);
+    db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+    return new Connection(db, { path, owned: true, lookout: new Lookout(path) });
   } catch (error) {
     db.close();
     throw error;
@@ -167,7 +217,8 @@ export const openReadable = (path: string): Connection => {
   db.exec(
     `PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`,
   );
-  return new Connection(db, path);
+  db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+  return new Connection(db, { path, owned: true, lookout: new Lookout(path) });
 };
 
 /**
@@ -182,7 +233,7 @@ export const openResting = (path: string, format: Format): Connection => {
     if (number("application_id") !== format.application || number("user_version") !== format.version) {
       throw new Unusable("it is not one of ours, or in another format");
     }
-    return new Connection(db);
+    return new Connection(db, { path, owned: false });
   } catch (error) {
     db.close();
     throw error;
@@ -205,15 +256,18 @@ export const settle = (path: string): void => {
 
 class Unusable extends Error {}
 
-const reasonToMoveAside = (error: unknown): string | undefined => {
+const reasonToMoveAside = (error: unknown, path: string): string | undefined => {
   if (error instanceof Unusable) return error.message;
-  return isDamage(error) ? error.message : undefined;
+  const fault = faultOf(error, path);
+  return fault instanceof ViewsFault && fault.kind === "damaged" ? (error as Error).message : undefined;
 };
 
-const isDamage = (error: unknown): error is Error => error instanceof Error && DAMAGED.test(error.message);
-
 // Damage deep in a file shows only when it is read. An open file cannot be moved from under its readers, so the next opening does it.
-const leaveWord = (path: string, error: Error): void => Deno.writeTextFileSync(`${path}.damaged`, error.message);
+const leaveWord = (path: string, fault: ViewsFault): void => {
+  try {
+    Deno.writeTextFileSync(`${path}.damaged`, fault.message);
+  } catch { /* the folder cannot be written: whoever opens it next will find out for itself */ }
+};
 
 const wordOf = (path: string): string | undefined => {
   try {
@@ -224,10 +278,12 @@ const wordOf = (path: string): string | undefined => {
   }
 };
 
-/** One earlier file is kept, for whoever wants to look at it. */
+const SUFFIXES = ["", "-wal", "-shm", ".damaged"];
+
+/** One earlier file is kept, for whoever wants to look at it, until its room is needed. */
 const moveAside = (path: string): string => {
   const movedTo = `${path}.aside`;
-  for (const suffix of ["", "-wal", "-shm", ".damaged"]) {
+  for (const suffix of SUFFIXES) {
     try {
       Deno.renameSync(path + suffix, movedTo + suffix);
     } catch (error) {
@@ -235,4 +291,12 @@ const moveAside = (path: string): string => {
     }
   }
   return movedTo;
+};
+
+const forgetAside = (path: string): void => {
+  for (const suffix of SUFFIXES) {
+    try {
+      Deno.removeSync(`${path}.aside${suffix}`);
+    } catch { /* there is none, or it cannot be helped */ }
+  }
 };

@@ -90,7 +90,7 @@ export class KeyedStore implements ViewStore {
     const working = isWorking(key);
     const found = this.connection.one(working ? this.sql.working : this.sql.get, written(key));
     const text = found?.[0];
-    const row: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
+    const row: unknown = typeof text === "string" ? this.connection.json(text) : undefined;
     const place = found && { id: Number(found[1]), since: Number(found[2]), columns: row && this.columns(row) };
     this.places.set(key, place as Place);
     return row;

@@ -11,19 +11,21 @@ export const keyedRow = (connection: Connection, id: number, key: string, at: nu
   const found = connection.one(`SELECT row, since, id FROM c${id} WHERE key = ?`, written(key));
   if (!found) return undefined;
   const [row, since, owner] = found as [string | null, number, number];
-  if (at === undefined || since <= at) return row === null ? undefined : { key, row: JSON.parse(row), position: since };
+  if (at === undefined || since <= at) {
+    return row === null ? undefined : { key, row: connection.json(row), position: since };
+  }
   const past = connection.one(
     `SELECT row, since, until FROM p${id} WHERE owner = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
     owner,
     at,
   ) as [string, number, number] | undefined;
-  return past && past[2] > at ? { key, row: JSON.parse(past[0]), position: past[1] } : undefined;
+  return past && past[2] > at ? { key, row: connection.json(past[0]), position: past[1] } : undefined;
 };
 
 const workingRow = (connection: Connection, id: number, key: string, at: number | undefined): Row | undefined => {
   if (at !== undefined) throw new ViewQuestion("no_history", "of a working row the newest state alone is kept");
   const found = connection.one(`SELECT row, since FROM w${id} WHERE key = ?`, written(key));
-  return found && { key, row: JSON.parse(found[0] as string), position: found[1] as number };
+  return found && { key, row: connection.json(found[0]), position: found[1] as number };
 };
 
 export const keyedList = (connection: Connection, id: number, view: Viewed, asked: Question): ViewPage => {
@@ -36,7 +38,7 @@ export const keyedList = (connection: Connection, id: number, view: Viewed, aske
   }
   const rows = found.slice(0, asked.limit).map(([key, since, row]) => ({
     key: readBack(key as string),
-    row: JSON.parse(row as string),
+    row: connection.json(row),
     position: since as number,
   }));
   if (found.length <= asked.limit) return { size: asked.size, rows };

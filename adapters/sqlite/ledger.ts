@@ -137,14 +137,14 @@ export const ledgerRow = (connection: Connection, id: number, key: string, at: n
   const position = Number(key);
   if (String(position) !== key || (at !== undefined && position > at)) return undefined;
   const found = connection.one(`SELECT row FROM c${id} WHERE position = ?`, position);
-  return found && { key, row: JSON.parse(found[0] as string), position };
+  return found && { key, row: connection.json(found[0]), position };
 };
 
 export const ledgerList = (connection: Connection, id: number, view: Viewed, asked: Question): ViewPage => {
   const rows: Row[] = [];
   if (asked.words?.length === 0) return { size: asked.size, rows };
   for (const [position, text] of candidates(connection, id, asked)) {
-    const row = JSON.parse(text as string) as Record<string, unknown>;
+    const row = connection.json(text) as Record<string, unknown>;
     if (!asked.where.every(([field, wanted]) => matches(indexed(row[view.shape.fields[field]!]), wanted))) continue;
     if (rows.length === asked.limit) {
       const last = rows.at(-1)!;

@@ -1,8 +1,12 @@
 /**
  * Small durable notes of followers, in a file of their own: whoever keeps notes (the main thread) never waits for whoever
  * writes views (perhaps a worker), as SQLite has one writer per file.
+ *
+ * A file that turns out damaged is put aside and begun anew, empty. What followers hold in memory goes with what they had
+ * noted, so each is told so once, by a fault, before it notes or reads anything again: it must begin anew, too.
  */
 import { afterPrefix } from "../../projections/query.ts";
+import { ViewsFault } from "../../projections/views.ts";
 import { type Aside, type Connection, type Format, openWritable, readBack, written } from "./connection.ts";
 
 const FORMAT: Format = {
@@ -11,43 +15,78 @@ const FORMAT: Format = {
   tables: "CREATE TABLE notes(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 };
 
-export class Notes {
-  private readonly connection: Connection;
+/** Whose notes they are: those of managers have names. */
+const OWNER = /^(?:manager\/)?[^/]*/;
 
-  constructor(path: string, onAside: (aside: Aside) => void) {
+export class Notes {
+  private connection: Connection | undefined;
+  /** Why the notes before are lost, and who knows. */
+  private lost: { readonly because: ViewsFault; readonly told: Set<string> } | undefined;
+
+  constructor(private readonly path: string, private readonly onAside: (aside: Aside) => void) {
     this.connection = openWritable(path, FORMAT, onAside);
   }
 
   get(key: string): unknown {
-    const found = this.connection.one("SELECT value FROM notes WHERE key = ?", written(key));
-    return found && JSON.parse(found[0] as string);
+    return this.using(key, (connection) => {
+      const found = connection.one("SELECT value FROM notes WHERE key = ?", written(key));
+      return found && connection.json(found[0]);
+    });
   }
 
   set(key: string, value: unknown): void {
-    if (value === undefined) this.connection.run("DELETE FROM notes WHERE key = ?", written(key));
-    else this.connection.run("INSERT OR REPLACE INTO notes VALUES (?, ?)", written(key), JSON.stringify(value));
+    this.setAll([[key, value]]);
   }
 
   setAll(entries: readonly (readonly [string, unknown])[]): void {
-    this.connection.transaction("write", () => {
-      for (const [key, value] of entries) this.set(key, value);
-    });
+    if (entries.length === 0) return;
+    this.using(entries[0]![0], (connection) =>
+      connection.transaction("write", () => {
+        for (const [key, value] of entries) put(connection, key, value);
+      }));
   }
 
   list(prefix: string, limit: number): readonly (readonly [string, unknown])[] {
     const end = afterPrefix(prefix);
-    const found = end === undefined
-      ? this.connection.all("SELECT key, value FROM notes WHERE key >= ? ORDER BY key LIMIT ?", written(prefix), limit)
-      : this.connection.all(
-        "SELECT key, value FROM notes WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
-        written(prefix),
-        written(end),
-        limit,
-      );
-    return found.map(([key, value]) => [readBack(key as string), JSON.parse(value as string)]);
+    return this.using(prefix, (connection) => {
+      const found = end === undefined
+        ? connection.all("SELECT key, value FROM notes WHERE key >= ? ORDER BY key LIMIT ?", written(prefix), limit)
+        : connection.all(
+          "SELECT key, value FROM notes WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+          written(prefix),
+          written(end),
+          limit,
+        );
+      return found.map(([key, value]) => [readBack(key as string), connection.json(value)]);
+    });
   }
 
   close(): void {
-    this.connection.close();
+    this.connection?.close();
+  }
+
+  private using<T>(key: string, work: (connection: Connection) => T): T {
+    const owner = OWNER.exec(key)![0];
+    if (this.lost && !this.lost.told.has(owner)) {
+      this.lost.told.add(owner);
+      throw new ViewsFault("damaged", this.lost.because.message, { cause: this.lost.because });
+    }
+    this.connection ??= openWritable(this.path, FORMAT, this.onAside);
+    try {
+      return work(this.connection);
+    } catch (error) {
+      if (error instanceof ViewsFault && error.kind === "damaged") {
+        this.lost = { because: error, told: new Set([owner]) };
+        this.connection.close();
+        // Opened by whoever comes next, should it not be possible now.
+        this.connection = undefined;
+      }
+      throw error;
+    }
   }
 }
+
+const put = (connection: Connection, key: string, value: unknown): void => {
+  if (value === undefined) connection.run("DELETE FROM notes WHERE key = ?", written(key));
+  else connection.run("INSERT OR REPLACE INTO notes VALUES (?, ?)", written(key), JSON.stringify(value));
+};

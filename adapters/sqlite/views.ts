@@ -9,7 +9,7 @@ import { RowsDigest } from "../../projections/digest.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { atOf, question, type Shape, shapeOf, type Viewed } from "../../projections/query.ts";
 import type { Row, ViewDigest, ViewPage, ViewQuery, Views, ViewState, ViewStore } from "../../projections/views.ts";
-import { ViewQuestion } from "../../projections/views.ts";
+import { ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import {
   type Aside,
   type Connection,
@@ -44,8 +44,10 @@ export interface SqliteOptions {
   readonly write?: boolean;
   /** Open the notes. Default true; false in that worker. */
   readonly notes?: boolean;
-  /** Only look: nothing is made, moved or written, and no other option counts. `views.db` must be there. Default false. */
+  /** Only look: nothing is made, moved or written, and no other option but `file` counts. `views.db` must be there. Default false. */
   readonly readOnly?: boolean;
+  /** With `readOnly`: a copy of `views.db` to look into, which need not stay there once it is open. Default: itself. */
+  readonly file?: string;
   /** Told of a file that was damaged, foreign or in another format and is now out of the way. Default: nobody. */
   readonly onAside?: (aside: Aside) => void;
 }
@@ -56,19 +58,27 @@ interface Served extends Viewed {
 }
 
 export class SqliteViews implements Views {
-  private readonly writer: Connection | undefined;
+  /** Told once when a reader finds `views.db` damaged; until `renew` or `reopen` every read throws that fault. */
+  onDamaged: (fault: ViewsFault) => void = () => {};
+  private writer: Connection | undefined;
   private reader: Connection;
+  /** Why nothing can be read for now. */
+  private fault: ViewsFault | undefined;
   private readonly noted: Notes | undefined;
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
   private readonly readOnly: boolean;
+  private readonly onAside: (aside: Aside) => void;
 
-  constructor({ path, write = true, notes = true, readOnly = false, onAside = () => {} }: SqliteOptions) {
+  constructor(
+    { path, write = true, notes = true, readOnly = false, file, onAside = () => {} }: SqliteOptions,
+  ) {
     const memory = path === ":memory:";
+    this.onAside = onAside;
     this.file = memory ? undefined : `${path}/views.db`;
     this.readOnly = readOnly;
     if (readOnly && this.file !== undefined) {
-      this.reader = openResting(this.file, FORMAT);
+      this.reader = openResting(file ?? this.file, FORMAT);
       return;
     }
     // The file is made here even if another thread is going to write: whoever comes first.
@@ -132,6 +142,7 @@ export class SqliteViews implements Views {
   }
 
   stores(): readonly ViewState[] {
+    this.usable();
     return this.reader.all("SELECT name, version, size, state FROM stores WHERE state <> 'dropped' ORDER BY id")
       .map(([name, version, size, state]) => ({
         name: name as string,
@@ -210,23 +221,51 @@ export class SqliteViews implements Views {
     if (this.writer || this.readOnly || this.file === undefined) return;
     const reader = openReadable(this.file);
     this.reader.close();
+    this.began(reader);
+  }
+
+  renew(): void {
+    if (this.file === undefined) throw new Error("Cannot renew views: they are in memory");
+    this.writer?.close();
+    this.reader.close();
+    this.writer = openWritable(this.file, FORMAT, this.onAside);
+    this.began(openReadable(this.file));
+  }
+
+  private began(reader: Connection): void {
     this.reader = reader;
+    this.fault = undefined;
     // Ids of stores begin anew in a new file.
     this.shapes.clear();
   }
 
+  private usable(): void {
+    if (this.fault) throw new ViewsFault(this.fault.kind, this.fault.message, { cause: this.fault });
+  }
+
   private reading<T>(name: string, work: (served: Served) => T): T {
-    return this.reader.transaction("read", () => {
-      const found = this.reader.one(
-        "SELECT id, version, size, shape FROM stores WHERE name = ? AND state = 'served'",
-        name,
-      );
-      if (!found) throw new ViewQuestion("unknown_view", `There is no view "${name}"`);
-      const [id, version, size, text] = found as [number, number, number, string];
-      let shape = this.shapes.get(id);
-      if (!shape) this.shapes.set(id, shape = JSON.parse(text) as Shape);
-      return work({ id, name, version, size, shape });
-    });
+    this.usable();
+    try {
+      return this.reader.transaction("read", () => work(this.served(name)));
+    } catch (error) {
+      if (error instanceof ViewsFault && error.kind === "damaged") {
+        this.fault = error;
+        this.onDamaged(error);
+      }
+      throw error;
+    }
+  }
+
+  private served(name: string): Served {
+    const found = this.reader.one(
+      "SELECT id, version, size, shape FROM stores WHERE name = ? AND state = 'served'",
+      name,
+    );
+    if (!found) throw new ViewQuestion("unknown_view", `There is no view "${name}"`);
+    const [id, version, size, text] = found as [number, number, number, string];
+    let shape = this.shapes.get(id);
+    if (!shape) this.shapes.set(id, shape = this.reader.json(text) as Shape);
+    return { id, name, version, size, shape };
   }
 
   private writing(): Connection {
