@@ -97,6 +97,26 @@ Deno.test("stopping lets requests under way finish, ends followers, refuses new 
     await assert.rejects(fetch(`${url}/livez`));
   }));
 
+Deno.test("bounds that the configuration narrows for others do not hold up the operator on the socket", () =>
+  withSite(async (site) => {
+    const folder = Deno.makeTempDirSync({ prefix: "daybook-socket-" });
+    const path = `${folder}/control.sock`;
+    const principal = { authtype: "user", authid: "operator" } as const;
+    site.server.listenUnix(path, { id: "operator", scopes: ["admin"], principal });
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    const x = "x".repeat(1_000);
+    const large = { method: "POST", headers: structured, body: cloudEvent("a", { a: x, b: x, c: x }) };
+    for (let i = 0; i < 3; i++) {
+      const answer = await fetch("http://daybook.socket/events", { client, ...large });
+      await answer.body?.cancel();
+      assert.ok(answer.status < 300, String(answer.status));
+    }
+    assert.equal((await site.send("/events", large)).status, 413);
+    assert.equal((await site.send("/events")).status, 429);
+    await site.server.stop();
+    Deno.removeSync(folder, { recursive: true });
+  }, { bodyBytesMax: 2_000, rate: { window_ms: 60_000, requests_max: 1, denied_max: 10 } }));
+
 Deno.test("HEAD states the length of GET's body, and none where that is a stream", () =>
   withSite(async (site) => {
     await (await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured })).body?.cancel();

@@ -27,7 +27,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   }
   refuseCoding(headers);
   exchange.reading = true;
-  const bytes = await readBody(request, site.bodyBytesMax);
+  const bytes = await readBody(request, exchange.bodyBytesMax);
   exchange.reading = false;
   const expected = expectedRevision(headers);
   const outcome = await site.daybook.ask({

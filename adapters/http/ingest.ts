@@ -14,7 +14,7 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   const { headers } = request;
   refuseCoding(headers);
   exchange.reading = true;
-  const bytes = await readBody(request, site.bodyBytesMax);
+  const bytes = await readBody(request, exchange.bodyBytesMax);
   exchange.reading = false;
   const received = receive(headers, bytes);
   const prefer = preferences(headers.get("prefer"));

@@ -39,6 +39,8 @@ export interface Exchange {
   /** Still the same answer as at the door; for streams that outlive a revocation. */
   granted(): boolean;
   readonly way: Way;
+  /** Largest body; over it: 413. */
+  readonly bodyBytesMax: number;
   /** Monotonic time at which it came. */
   readonly began: Millis;
   /** Id of the request, in `x-request-id` and in problems. */
