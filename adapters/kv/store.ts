@@ -70,10 +70,17 @@ class Connection {
  * WAL mode any more (`settle`), and beside one that is open, or was cut off, the files of WAL mode are there already.
  */
 export class KvReader {
-  private readonly at: Connection;
+  private at: Connection;
 
   constructor(protected readonly path: string) {
     this.at = new Connection(openDatabase(path));
+  }
+
+  /** Reads on in another file that holds the same and perhaps more. */
+  goOnIn(path: string): void {
+    const next = new Connection(openDatabase(path));
+    this.at.db.close();
+    this.at = next;
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -179,6 +186,10 @@ const isNotEmpty = async (path: string): Promise<boolean> => {
   }
 };
 
+/** SQLite would make it readable by all; the files beside it get the mode that it has. */
+const ownFile = async (path: string): Promise<void> =>
+  (await Deno.open(path, { create: true, append: true, mode: 0o600 })).close();
+
 /** Turns what SQLite says into the fault it means. */
 export const faultOf = (error: unknown): LogFault => {
   if (error instanceof LogFault) return error;
@@ -222,6 +233,7 @@ export class KvStore extends KvReader implements Store {
       try {
         // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
         if (await isNotEmpty(path)) openDatabase(path).close();
+        else await ownFile(path);
         kv = await openKv(path);
         return new KvStore(path, kv, world);
       } catch (error) {
