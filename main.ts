@@ -4,7 +4,7 @@
  * This file is the library's entry, `openDaybook`, and the program's: run, it is the command line. It alone reads the environment;
  * `adapters/program/` puts the parts together.
  */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Grants, Usage } from "./adapters/cli/call.ts";
 import { ENVIRONMENT } from "./adapters/cli/grants.ts";
@@ -41,9 +41,12 @@ const settingsOf = async (named: string | undefined, overrides: readonly Overrid
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
 
+/** A folder for copies that nobody can have made before us: TMPDIR says where (POSIX.1-2017, 8.3). */
+const scratchPath = (): string => join(resolve(Deno.env.get("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);
+
 const main = async (): Promise<number> => {
   const io = terminal((name) => Deno.env.get(name));
-  const { generation, typed } = generationOf(Deno.args);
+  const { generation, scratch = scratchPath(), typed } = generationOf(Deno.args);
   // Whoever started us for its own sake and died meant us to end, too.
   if (generation > 0) onOrphaned(() => io.stop() || Deno.exit(3));
   addEventListener("unhandledrejection", (event) => {
@@ -62,6 +65,7 @@ const main = async (): Promise<number> => {
         permissions: permissionsOf(grants),
         generation: generation + 1,
         self: Deno.execPath(),
+        scratch,
       }),
     );
   return await commandLine(typed, {
@@ -70,9 +74,17 @@ const main = async (): Promise<number> => {
     house: { config: inHouse("config"), own: ["actors", "adapters", "events", "projections"].map(inHouse) },
     settings: settingsOf,
     permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },
+    scratch: {
+      path: scratch,
+      async wanted(data) {
+        const { wantsScratch } = await import("./adapters/program/folder.ts");
+        return await wantsScratch(data);
+      },
+    },
     async runtime() {
       const { runtimeOf } = await import("./adapters/program/runtime.ts");
-      return runtimeOf(io, settingsOf, VERSION);
+      const { foldersOf } = await import("./adapters/program/folder.ts");
+      return runtimeOf({ io, settingsOf, version: VERSION, folders: foldersOf(io, scratch) });
     },
   });
 };

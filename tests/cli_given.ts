@@ -52,6 +52,7 @@ export const readerOf = (log: Daybook["log"]): Reader => ({
   checkpoint: () => log.checkpoint(),
   blobs: () => [],
   bytes: () => 1_234,
+  renew: () => Promise.resolve(),
   close: () => Promise.resolve(),
 });
 
@@ -120,6 +121,7 @@ export const givenStage = (): Stage => {
           return Promise.resolve({ config: parsed.config, file: file ?? "/house/config/daybook.yaml" });
         },
         permissions: { granted: () => true },
+        scratch: { path: "/scratch/one", wanted: () => Promise.resolve(false) },
         runtime: () => Promise.resolve(whole),
         ...world,
       },
@@ -195,6 +197,7 @@ const fakeRuntime = (
         },
         close: () => Promise.resolve(),
       }),
+    tokenList: () => Promise.resolve(tokens),
     importGit: none("importGit"),
     importPush: none("importPush"),
     benchRun: none("benchRun"),

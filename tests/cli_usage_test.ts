@@ -266,6 +266,45 @@ Deno.test("the second process is started with exactly the permissions asked for,
   assert.deepEqual(generationOf(["status"]), { generation: 0, typed: ["status"] });
 });
 
+Deno.test("where a copy may be made is handed to the second process, and taken from nobody else", () => {
+  const permissions = { read: [], write: [], net: [], run: [], env: [] };
+  const args = argumentsOf("/main.ts", ["status"], { permissions, generation: 1, self: "/deno", scratch: "/tmp/one" });
+  const own = args.slice(args.indexOf("/main.ts") + 1);
+  assert.deepEqual(generationOf(own), { generation: 1, scratch: "/tmp/one", typed: ["status"] });
+  assert.deepEqual(generationOf(["--scratch=/x", "status"]), { generation: 0, typed: ["--scratch=/x", "status"] });
+});
+
+Deno.test("a command that reads asks for a place for copies where a folder was left open, and for nothing more", async () => {
+  const stage = givenStage();
+  const asked: Grants[] = [];
+  const permissions = {
+    granted: () => false,
+    again: (grants: Grants) => {
+      asked.push(grants);
+      return Promise.resolve(0);
+    },
+  };
+  const leftOpen = (wanted: boolean) => {
+    const scratch = { path: "/scratch/one", wanted: () => Promise.resolve(wanted) };
+    Object.assign(stage.world, { permissions, scratch });
+  };
+  for (const { name, reads } of COMMANDS) {
+    if (!reads) continue;
+    const words = [...name.split(" "), ...(name === "explain" ? ["1"] : name === "backup" ? ["/to/copy"] : [])];
+    leftOpen(false);
+    await stage.type(...words);
+    leftOpen(true);
+    await stage.type(...words);
+    const [without, within] = asked.splice(0) as [Grants, Grants];
+    assert.deepEqual(within.read, [...without.read, "/scratch/one"], name);
+    assert.deepEqual(within.write, [...without.write, "/scratch/one"], name);
+    assert.ok(!without.read.includes("/scratch/one"), name);
+    assert.ok(!without.write.includes("/data"), `${name} writes nothing into the folder`);
+  }
+  await stage.type("token", "revoke", "x");
+  assert.ok(!asked[0]!.write.includes("/scratch/one"));
+});
+
 Deno.test("a path that Deno cannot be given as a permission is refused", () => {
   const permissions = { read: ["/a,b"], write: [], net: [], run: [], env: [] };
   assert.throws(() => argumentsOf("/main.ts", [], { permissions, generation: 1, self: "/deno" }), Unsayable);

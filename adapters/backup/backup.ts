@@ -56,8 +56,10 @@ export interface BackupOptions {
   readonly verify: Verify;
   /** RFC 3339, for the manifest. */
   readonly created: string;
-  /** Newest checkpoint as a signed note, read before; kept beside the log, and the copy must contain it. */
-  readonly checkpoint?: string;
+  /** Newest checkpoint as a signed note, read before or, by a function, in the copy; kept beside the log, and the copy must contain it. */
+  readonly checkpoint?: string | ((copy: string) => Promise<string | undefined>);
+  /** Whether somebody writes the log and keeps the files beside it in order. Default: whether there is a `-shm`. */
+  readonly writing?: () => Promise<boolean>;
   /**
    * Files of the keys, and the passphrase to put them under. `export` is called once, after the log was copied, with a
    * folder where it may put things for a moment; `bundleFiles` does it.
@@ -116,15 +118,16 @@ export const copiedOf = (
  */
 export const backupLog = (options: BackupOptions): Promise<Copied> =>
   fillFolder(options.destination, async (folder) => {
-    const { verify, progress, signal, checkpoint } = options;
+    const { verify, progress, signal } = options;
     const files: Record<string, FileDigest> = {};
     const add = async (name: string, bytes: Uint8Array) => {
       await writeFile(join(folder, name), bytes);
       files[name] = await digestOf(join(folder, name));
     };
     const path = join(folder, LOG);
-    await snapshot(options.log, path);
+    await snapshot(options.log, path, options.writing);
     signal?.throwIfAborted();
+    const checkpoint = typeof options.checkpoint === "function" ? await options.checkpoint(path) : options.checkpoint;
     const against = checkpoint === undefined
       ? []
       : [{ text: checkpoint, name: "the newest checkpoint", elsewhere: false }];

@@ -2,18 +2,18 @@
  * A copy of one moment of a SQLite database that others may be writing, without disturbing them and without writing
  * beside it.
  *
- * With a `-wal` beside it somebody may have it open: SQLite's backup interface copies it in one step inside one read
- * transaction (https://www.sqlite.org/backup.html), which writers go on beside. Without one nobody has, so the file
- * is all there is. A `-wal` without a `-shm` is what was cut off and then copied: file and `-wal` together are the
- * database.
+ * While somebody writes, SQLite's backup interface copies it in one step inside one read transaction
+ * (https://www.sqlite.org/backup.html), which writers go on beside. Else the file and the `-wal` or `-journal` that was left
+ * beside it are copied, together they are the database; SQLite does not open the original then, for it would make its `-shm`.
  */
-import { constants, copyFile, rm, stat } from "node:fs/promises";
+import { chmod, constants, copyFile, rm, stat } from "node:fs/promises";
 import { backup, DatabaseSync } from "node:sqlite";
 import { faultOf, settleFile } from "./folder.ts";
 import { LogFault } from "../../events/log.ts";
 
 const ATTEMPTS = 3;
 const WAIT_MS_MAX = 5_000;
+const OWN_FILE = 0o600;
 
 const statOf = async (path: string) => {
   try {
@@ -29,9 +29,13 @@ const statOf = async (path: string) => {
  * journal was before. The copying itself does not yield; about 300 MB a second. Throws `LogFault`: `io`, `full`,
  * `foreign`, `truncated`.
  */
-export const snapshot = async (from: string, to: string): Promise<void> => {
+export const snapshot = async (
+  from: string,
+  to: string,
+  writing: () => Promise<boolean> = async () => await statOf(`${from}-shm`) !== undefined,
+): Promise<void> => {
   try {
-    for (let attempt = 1; !await copied(from, to); attempt++) {
+    for (let attempt = 1; !await copied(from, to, writing); attempt++) {
       if (attempt === ATTEMPTS) {
         throw new LogFault("locked", `Cannot copy ${from}: it is opened and closed all the time`);
       }
@@ -69,12 +73,11 @@ const clear = async (to: string): Promise<void> => {
 };
 
 /** False: it was at rest when looked at, and then was not. */
-const copied = async (from: string, to: string): Promise<boolean> => {
+const copied = async (from: string, to: string, writing: () => Promise<boolean>): Promise<boolean> => {
   const before = await statOf(from);
   if (!before) throw new LogFault("io", `Cannot copy ${from}: there is no such file`);
   const wal = await statOf(`${from}-wal`);
-  const shm = await statOf(`${from}-shm`);
-  if (shm) {
+  if (await writing()) {
     const db = new DatabaseSync(from, { readOnly: true });
     try {
       await backup(db, to, { rate: -1 });
@@ -87,10 +90,15 @@ const copied = async (from: string, to: string): Promise<boolean> => {
   if (wal) await copyFile(`${from}-wal`, `${to}-wal`);
   // Cut off while it was closed: the journal takes back what was half done.
   if (await statOf(`${from}-journal`)) await copyFile(`${from}-journal`, `${to}-journal`);
-  const after = await statOf(from);
-  return after?.size === before.size && after.mtimeMs === before.mtimeMs &&
-    (await statOf(`${from}-wal`))?.size === wal?.size;
+  // They are still to be written, whatever the originals may be.
+  for (const suffix of ["", "-wal", "-journal"]) if (await statOf(to + suffix)) await chmod(to + suffix, OWN_FILE);
+  if (await writing()) return false;
+  return unchanged(before, await statOf(from)) && unchanged(wal, await statOf(`${from}-wal`));
 };
+
+type Stats = Awaited<ReturnType<typeof statOf>>;
+const unchanged = (before: Stats, after: Stats): boolean =>
+  before?.size === after?.size && before?.mtimeMs === after?.mtimeMs && before?.ino === after?.ino;
 
 /** Takes in a `-wal` and gives the journal up, so that the copy can be read where nothing can be written. */
 const oneFile = (path: string): void => {

@@ -19,7 +19,7 @@ export const files = (call: Call, ...names: readonly (string | undefined)[]): re
   names.filter((name) => name !== undefined && name !== "-").map((name) => pathOf(call, name!));
 
 /** What `main.ts` may always read from the environment; everything else looks unset. */
-export const ENVIRONMENT = ["NO_COLOR", "INIT_CWD", "DAYBOOK_*"] as const;
+export const ENVIRONMENT = ["NO_COLOR", "INIT_CWD", "TMPDIR", "DAYBOOK_*"] as const;
 
 /** Name that stands in URLs over the socket; `.invalid` (RFC 6761 section 6.4) resolves nowhere, so the grant opens nothing. */
 export const SOCKET_HOST = "control.invalid";
@@ -37,14 +37,20 @@ export interface House {
 export const grantsOf = (
   spec: CommandSpec,
   call: Call,
-  { house, settings }: { readonly house: House; readonly settings?: Settings },
+  { house, settings, scratch }: {
+    readonly house: House;
+    readonly settings?: Settings;
+    /** Where a copy may be made of what its writer left open; absent where none is needed. */
+    readonly scratch?: string;
+  },
 ): Grants => {
   const { read = [], write = [], net = [], run = [], env = [] } = spec.needs(call, settings);
   const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
   const config = settings ? [settings.file] : [];
+  const copy = scratch === undefined ? [] : [scratch];
   return {
-    read: [...new Set([...read, house.config, ...config, ...(spec.opens ? house.own : []), ...socket])],
-    write: [...new Set([...write, ...socket])],
+    read: [...new Set([...read, house.config, ...config, ...(spec.opens ? house.own : []), ...socket, ...copy])],
+    write: [...new Set([...write, ...socket, ...copy])],
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,
     env,

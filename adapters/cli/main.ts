@@ -27,6 +27,12 @@ export interface World {
     /** This program again with these permissions and arguments; its exit code. Absent in the last process of a chain. */
     readonly again?: (grants: Grants, args: readonly string[]) => Promise<number>;
   };
+  readonly scratch: {
+    /** Folder in which copies may be made; it is not there. Absolute. */
+    readonly path: string;
+    /** Whether reading this data folder takes a copy, as far as this process may see: what it may not read might. */
+    wanted(data: string): Promise<boolean>;
+  };
   /** Called only when there is something to run. */
   runtime(): Promise<Runtime>;
 }
@@ -69,7 +75,10 @@ const needed = async (
   world: World,
 ): Promise<{ readonly grants: Grants; readonly settings: Settings | false | undefined }> => {
   const { house, permissions } = world;
-  if (!spec.configured) return { grants: grantsOf(spec, call, { house }), settings: false };
+  if (!spec.configured) {
+    const scratch = spec.reads && await world.scratch.wanted(call.data) ? world.scratch.path : undefined;
+    return { grants: grantsOf(spec, call, { house, scratch }), settings: false };
+  }
   const overrides = overridesOf(call);
   const given = text(call, "config");
   const file = given === undefined ? undefined : pathOf(call, given);

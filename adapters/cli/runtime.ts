@@ -65,6 +65,8 @@ export interface Reader
   blobs(): Iterable<StoredBlob>;
   /** Bytes of the log on disk. */
   bytes(): number;
+  /** To be called before `size` is asked again after a while: whoever reads a copy goes on in the log when it was written since. */
+  renew(): Promise<void>;
 }
 
 /** The views of a folder, read-only. */
@@ -143,7 +145,7 @@ export interface GitImport {
   readonly branches: number;
   readonly shallow: boolean;
   readonly empty: boolean;
-  /** What could not be read, one line each. */
+  /** What could not be read or recorded, one line each; with any, the history in the log is not whole. */
   readonly problems: readonly string[];
 }
 
@@ -239,6 +241,8 @@ export interface Runtime {
   projections(): Promise<readonly AnyProjection[]>;
   /** The tokens are in a database of their own, so this goes beside a running server too; it takes notice within a second. */
   tokens(data: string): Promise<Tokens>;
+  /** The same without writing anything; none where there are no keys. */
+  tokenList(data: string): Promise<readonly Token[]>;
   importGit(
     target: Target,
     path: string,

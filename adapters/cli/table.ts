@@ -25,6 +25,8 @@ export interface CommandSpec {
   readonly memory?: true;
   /** Whether it may open the log as its writer. */
   readonly opens?: true;
+  /** Whether it reads databases of a data folder that may have been left open. */
+  readonly reads?: true;
   /** Whether what it needs depends on the configuration. */
   readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
@@ -116,6 +118,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "status",
+    reads: true,
     about: "Size, checkpoint, health and projections of a log, running or not",
     examples: ["status", "status --json --data /var/lib/daybook"],
     needs: reads,
@@ -123,6 +126,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "view",
+    reads: true,
     about: "Read a view; without a name, list them",
     args: [["[name]", "such as commits.hotspots"], ["[key]", "one row"]],
     options: [
@@ -151,6 +155,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "events",
+    reads: true,
     about: "Read the log: the newest 50 events, or from a position or time on",
     options: [
       {
@@ -200,6 +205,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "verify",
+    reads: true,
     about: "Recompute chain, tree and signatures from the entries; exit 1 if anything is wrong",
     options: [
       { flags: "--key <vkey>", about: "public key of the log, from somewhere you trust (C2SP note verifier key)" },
@@ -215,6 +221,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "replay",
+    reads: true,
     about: "Fold the log again from the beginning; with --check compare with the stored views, exit 1 if they differ",
     options: [
       { flags: "--view <name>", about: "only this view; may be repeated", collect: true },
@@ -227,6 +234,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "explain",
+    reads: true,
     about: "The chain of causes and effects of an event, as a tree",
     args: [["<position>", "position of the event"]],
     options: [{ flags: "--limit <events>", about: "at most so many in the tree (default 1000)" }, PERSONAL],
@@ -236,6 +244,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "export",
+    reads: true,
     about: "Write events as NDJSON: each line the exact entry that the hashes are over",
     options: [
       { flags: "--out <file>", about: "write here instead of to standard output" },
@@ -256,6 +265,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "backup",
+    reads: true,
     about: "A verified copy of log, index and checkpoints, while running or not",
     args: [["<folder>", "where to; must be missing or empty"]],
     options: [
@@ -311,9 +321,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "token list",
+    reads: true,
     about: "Names, scopes and ends of all tokens",
     examples: ["token list", "token list --json"],
-    needs: writes,
+    needs: reads,
     load: async () => (await import("./commands/token.ts")).listAll,
   },
   {

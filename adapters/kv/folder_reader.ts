@@ -18,8 +18,17 @@ export class FolderReader {
   private readonly store: KvReader;
   private readonly log: LogReader;
 
-  /** `path` of the log's file. Throws `LogFault`: `foreign` when there is none or it is not ours, `newer`, `truncated`, `read_only`. */
-  constructor(path: string, options: { readonly catalogue: Catalogue }) {
+  /**
+   * `path` of the log's file, which need not stay there once it is open; `renew` is what the method of that name does, where
+   * that is a copy. Throws `LogFault`: `foreign` when there is none or it is not ours, `newer`, `truncated`, `read_only`.
+   */
+  constructor(
+    path: string,
+    private readonly options: {
+      readonly catalogue: Catalogue;
+      readonly renew?: (reader: FolderReader) => Promise<void>;
+    },
+  ) {
     this.store = new KvReader(path);
     try {
       const format = this.store.get(FORMAT_KEY);
@@ -32,6 +41,16 @@ export class FolderReader {
       void this.store.close();
       throw error;
     }
+  }
+
+  /** To be called before `size` is asked again after a while: whoever reads a copy goes on in the log when it was written since. */
+  renew(): Promise<void> {
+    return this.options.renew?.(this) ?? Promise.resolve();
+  }
+
+  /** Reads on in another file of the same log. Throws `LogFault`, and then reads on in the old one. */
+  goOnIn(path: string): void {
+    this.store.goOnIn(path);
   }
 
   /** As it is now: looks for what was appended. */

@@ -5,6 +5,9 @@
 import { LogFault } from "../../events/log.ts";
 import { faultOf } from "./store.ts";
 
+/** Whoever only looks (`isHeld`) lets go at once; a writer that meets so many in a row gives up. */
+const LOOKS_MAX = 1_000;
+
 export class FolderLock {
   private constructor(private readonly file: Deno.FsFile) {}
 
@@ -16,9 +19,33 @@ export class FolderLock {
     } catch (error) {
       throw faultOf(error);
     }
-    if (await file.tryLock(true)) return new FolderLock(file);
+    for (let look = 0; look < LOOKS_MAX; look++) {
+      if (await file.tryLock(true)) return new FolderLock(file);
+      // A writer's lock is exclusive. If it can be shared, somebody is looking whether there is a writer.
+      if (!await file.tryLock(false)) break;
+      await file.unlock();
+    }
     file.close();
     throw new LogFault("locked", "another process is writing to this folder");
+  }
+
+  /**
+   * Whether a writer has the folder now. Shares the lock for a moment, for which permission to read it is enough; without that,
+   * or without the file, the answer is no.
+   */
+  static async isHeld(path: string): Promise<boolean> {
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path, { read: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return false;
+      throw faultOf(error);
+    }
+    try {
+      return !await file.tryLock(false);
+    } finally {
+      file.close();
+    }
   }
 
   release(): void {

@@ -21,14 +21,19 @@ export const GENERATION = "--generation=";
 /** One that may read the configuration, and one that may do what it says. */
 export const GENERATIONS_MAX = 2;
 
+/** After it, where the second process may make a copy of what it reads; only whoever grants it knows the name. */
+export const SCRATCH = "--scratch=";
+
 /** What is for us among the arguments, and the rest. */
 export const generationOf = (
   args: readonly string[],
-): { readonly generation: number; readonly typed: readonly string[] } => {
-  const first = args[0];
-  return first?.startsWith(GENERATION)
-    ? { generation: Number(first.slice(GENERATION.length)), typed: args.slice(1) }
-    : { generation: 0, typed: args };
+): { readonly generation: number; readonly scratch?: string; readonly typed: readonly string[] } => {
+  const [first, second] = args;
+  if (!first?.startsWith(GENERATION)) return { generation: 0, typed: args };
+  const generation = Number(first.slice(GENERATION.length));
+  return second?.startsWith(SCRATCH)
+    ? { generation, scratch: second.slice(SCRATCH.length), typed: args.slice(2) }
+    : { generation, typed: args.slice(1) };
 };
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -54,7 +59,12 @@ export const granted = ({ read, write, net, run, env }: Permissions): boolean =>
 export const argumentsOf = (
   main: string,
   args: readonly string[],
-  { permissions, generation, self }: { permissions: Permissions; generation: number; self: string },
+  { permissions, generation, self, scratch }: {
+    permissions: Permissions;
+    generation: number;
+    self: string;
+    scratch?: string;
+  },
 ): readonly string[] => {
   const flag = (name: string, values: readonly string[]): readonly string[] => {
     const comma = values.find((value) => value.includes(","));
@@ -75,6 +85,7 @@ export const argumentsOf = (
     ...flag("env", env),
     main,
     `${GENERATION}${generation}`,
+    ...(scratch === undefined ? [] : [`${SCRATCH}${scratch}`]),
     ...args,
   ];
 };

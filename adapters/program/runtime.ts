@@ -5,7 +5,7 @@
 import type { Daybook, Issue } from "../../actors/kernel/daybook.ts";
 import type { Override } from "../../config/config.ts";
 import { parseIJson } from "../../events/canonical.ts";
-import { LIMITS, LogFault } from "../../events/log.ts";
+import { LIMITS } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { Usage } from "../cli/call.ts";
@@ -18,12 +18,14 @@ import type { GitImported, GitImportFailed } from "../git/import.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { type Keys, openKeys, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
+import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInServing } from "./crash_points.ts";
 import { type Opened, type OpenOptions, openSystem } from "./daybook.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { type Folders, isWriting } from "./folder.ts";
 import { OPERATOR, serve } from "./serve.ts";
 
 /** Reads and checks the configuration that was named, or the default one. */
@@ -32,7 +34,14 @@ export type SettingsOf = (named: string | undefined, overrides: readonly Overrid
 /** What `serve` needs of what `open` made. */
 const systems = new WeakMap<Daybook, Opened>();
 
-export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runtime => ({
+export const runtimeOf = (
+  { io, settingsOf, version, folders }: {
+    readonly io: Io;
+    readonly settingsOf: SettingsOf;
+    readonly version: string;
+    readonly folders: Folders;
+  },
+): Runtime => ({
   io,
   clock: systemClock,
   version,
@@ -49,25 +58,22 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     return opened.crash ? crashInServing(serving, opened.crash) : serving;
   },
   remote: connect,
-  async reader(data) {
-    const path = `${data}/${FILES.log}`;
-    if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
-    return new FolderReader(path, { catalogue: events });
-  },
+  reader: (data) => folders.log(data),
   async views(data) {
     const path = `${data}/${FILES.views}`;
     if (!await exists(path)) return undefined;
     try {
-      return new SqliteViews({ path: data, readOnly: true });
+      return await folders.open(data, FILES.views, (file) => new SqliteViews({ path: data, readOnly: true, file }));
     } catch (error) {
+      if (error instanceof ScratchFault) throw error;
       throw new ViewsUnreadable(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
     }
   },
   scratch: () => Promise.resolve(new SqliteViews({ path: MEMORY })),
   async edge(data) {
     // A folder may come without its keys: then everything personal stays sealed.
-    if (!await exists(`${data}/${FILES.keys}`)) return sealedEdge;
-    const keys = openKeys({ path: `${data}/${FILES.keys}`, clock: systemClock, catalogue: events, readOnly: true });
+    const keys = await folders.keys(data);
+    if (!keys) return sealedEdge;
     const { sealer } = keys;
     return {
       unseal: (value) => sealer.unseal(value),
@@ -77,6 +83,7 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
   },
   projections: () => Promise.resolve(projections),
   tokens: tokensOf,
+  tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
   importGit: gitImport,
   importPush,
   async benchRun(text, options) {
@@ -89,34 +96,41 @@ export const runtimeOf = (io: Io, settingsOf: SettingsOf, version: string): Runt
     const { importSample } = await import("../git/sample.ts");
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
   },
-  verifierKey: (data) => withKeys(data, (keys) => keys.logKey.signer.vkey),
+  verifierKey: (data) => withKeys(folders, data, (keys) => keys.logKey.signer.vkey),
   async verify(data, { key, against }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
     const { verifyLog } = await import("../verify/verify.ts");
-    const known = await withKeys(data, ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }));
-    return await verifyLog({
-      path: `${data}/${FILES.log}`,
-      catalogue: events,
-      key,
-      folderKey: known?.key,
-      against: [
-        ...against.map((kept) => ({ ...kept, elsewhere: true })),
-        ...(known?.newest
-          ? [{ name: "the newest checkpoint in the key database", text: known.newest, elsewhere: false }]
-          : []),
-      ],
-      progress,
-    });
+    const known = await withKeys(
+      folders,
+      data,
+      ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }),
+    );
+    return await folders.open(data, FILES.log, (path) =>
+      verifyLog({
+        path,
+        catalogue: events,
+        key,
+        folderKey: known?.key,
+        against: [
+          ...against.map((kept) => ({ ...kept, elsewhere: true })),
+          ...(known?.newest
+            ? [{ name: "the newest checkpoint in the key database", text: known.newest, elsewhere: false }]
+            : []),
+        ],
+        progress,
+      }));
   },
   async backup(data, destination, { passphrase }, progress) {
     const { backupLog } = await import("../backup/backup.ts");
     const { bundleFiles } = await import("../backup/bundle.ts");
     const { verifyLog } = await import("../verify/verify.ts");
-    const log = new FolderReader(`${data}/${FILES.log}`, { catalogue: events });
-    const checkpoint = (await log.checkpoint())?.note;
-    await log.close();
+    const path = `${data}/${FILES.log}`;
+    const leftOpen = await isLeftOpen(path) && !await isWriting(data);
+    // What was left open is not opened where it lies; then the copy itself tells.
+    const checkpoint = leftOpen ? newestIn : await newestIn(path);
     return await backupLog({
-      log: `${data}/${FILES.log}`,
+      log: path,
+      writing: () => isWriting(data),
       destination,
       verify: (path, options) => verifyLog({ path, catalogue: events, ...options }),
       created: new Date().toISOString(),
@@ -191,11 +205,20 @@ const remembered = (data: string, note: string): boolean => {
   }
 };
 
+/** The newest checkpoint in a log's file, as a signed note. */
+const newestIn = async (path: string): Promise<string | undefined> => {
+  const log = new FolderReader(path, { catalogue: events });
+  try {
+    return (await log.checkpoint())?.note;
+  } finally {
+    await log.close();
+  }
+};
+
 /** Asks the keys of a folder something, without writing them; undefined where there are none. */
-const withKeys = async <T>(data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
-  const path = `${data}/${FILES.keys}`;
-  if (!await exists(path)) return undefined;
-  const keys = openKeys({ path, clock: systemClock, catalogue: events, readOnly: true });
+const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
+  const keys = await folders.keys(data);
+  if (!keys) return undefined;
   try {
     return ask(keys);
   } finally {

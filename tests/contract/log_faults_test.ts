@@ -334,6 +334,29 @@ Deno.test("one process at a time holds the lock of a folder", () =>
     (await FolderLock.take(`${dir}/lock`)).release();
   }));
 
+Deno.test("whoever looks whether a folder has a writer is told, and is in no writer's way", () =>
+  inFolder(async (dir) => {
+    assert.equal(await FolderLock.isHeld(`${dir}/lock`), false);
+    assert.equal((await Deno.stat(`${dir}/lock`).catch(() => undefined))?.isFile, undefined, "looking makes nothing");
+    const lock = await FolderLock.take(`${dir}/lock`);
+    assert.equal(await FolderLock.isHeld(`${dir}/lock`), true);
+    lock.release();
+    assert.equal(await FolderLock.isHeld(`${dir}/lock`), false);
+    // Many look all the time, and each time the lock can be had.
+    let done = false;
+    const lookers = Array.from({ length: 8 }, async () => {
+      while (!done) await FolderLock.isHeld(`${dir}/lock`);
+    });
+    for (let taken = 0; taken < 50; taken++) (await FolderLock.take(`${dir}/lock`)).release();
+    done = true;
+    await Promise.all(lookers);
+    // Who looks and never lets go is taken for somebody at work.
+    const looker = await Deno.open(`${dir}/lock`);
+    assert.equal(await looker.tryLock(false), true);
+    await assert.rejects(FolderLock.take(`${dir}/lock`), fault("locked"));
+    looker.close();
+  }));
+
 class Stuck extends MemoryStore {
   go: (() => void) | undefined;
   override async commit(batch: Batch): Promise<boolean> {

@@ -32,21 +32,24 @@ const narrow = (): string[] => [
   "--quiet",
   "--no-prompt",
   "--ignore-env",
-  "--allow-env=NO_COLOR,INIT_CWD,DAYBOOK_*",
+  "--allow-env=NO_COLOR,INIT_CWD,TMPDIR,DAYBOOK_*",
   `--allow-read=${root.pathname}config`,
   `--allow-run=${Deno.execPath()}`,
   main,
 ];
 
-interface HowTo {
+export interface HowTo {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly env?: Record<string, string>;
+  /** A program that starts the command with less than this process may do, and its arguments. */
+  readonly under?: readonly string[];
 }
 
-const command = (args: readonly string[], { cwd = root.pathname, stdin, env = {} }: HowTo) =>
-  new Deno.Command(Deno.execPath(), {
-    args: [...narrow(), ...args],
+/** A command as a person types it. */
+export const command = (args: readonly string[], { cwd = root.pathname, stdin, env = {}, under = [] }: HowTo) =>
+  new Deno.Command(under[0] ?? Deno.execPath(), {
+    args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...narrow(), ...args],
     cwd,
     // What the runner was started in says nothing of where the command stands.
     env: { NO_COLOR: "1", INIT_CWD: cwd, DAYBOOK_DATA: "", ...env },
@@ -156,16 +159,13 @@ export const repository = async (dir: string): Promise<string | undefined> => {
   return dir;
 };
 
-/** Everything in a folder: name, size, time of change and bytes, for telling that nothing was touched. */
+/** A folder and everything in it: name, mode, size, time of change and SHA-256, for telling that nothing was touched. */
 export const fingerprint = async (dir: string): Promise<readonly string[]> => {
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir(dir)) {
-    const { size, mtime, isFile } = await Deno.stat(`${dir}/${name}`);
-    found.push(
-      `${name} ${size} ${mtime?.getTime()} ${
-        isFile ? (await Deno.readFile(`${dir}/${name}`)).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7) : ""
-      }`,
-    );
-  }
-  return found.sort();
+  const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+  return await Promise.all([".", ...names].map(async (name) => {
+    const { size, mtime, mode, isFile } = await Deno.stat(`${dir}/${name}`);
+    const bytes = isFile ? await Deno.readFile(`${dir}/${name}`) : new Uint8Array();
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    return `${name} ${mode?.toString(8)} ${size} ${mtime?.getTime()} ${hash}`;
+  }));
 };

@@ -71,6 +71,7 @@ const follow = async (
   });
   try {
     for (let next = from; !stopping && left > 0;) {
+      await reader.renew();
       const size = reader.size;
       for (const batch of size > next ? reader.read({ ...filter, from: next, until: size }) : []) {
         for (const event of batch) if (left-- > 0) tell(event);

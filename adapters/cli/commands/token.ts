@@ -30,7 +30,7 @@ export const create: Run = async (call, runtime) => {
 
 export const listAll: Run = async (call, runtime) => {
   const { io } = runtime;
-  const all = await withTokens(call, runtime, (tokens) => tokens.list());
+  const all = await runtime.tokenList(call.data);
   if (call.json) io.out(`${JSON.stringify({ tokens: all })}\n`);
   else if (all.length === 0) io.out("no tokens\n");
   else {

@@ -1,0 +1,92 @@
+/** A data folder as commands that read open it: whatever state it was left in, nothing is written there. */
+import { LogFault } from "../../events/log.ts";
+import { events } from "../../events/mod.ts";
+import { bytes } from "../cli/print.ts";
+import type { Io } from "../cli/runtime.ts";
+import { type Keys, openKeys } from "../keys/keys.ts";
+import { FolderReader } from "../kv/folder_reader.ts";
+import { FolderLock } from "../kv/lock.ts";
+import { changeMark, isLeftOpen, Scratch } from "../sqlite/scratch.ts";
+import { systemClock } from "../system/world.ts";
+import { exists, FILES, MEMORY } from "./files.ts";
+
+/** A copy of so many bytes takes a while, so a person is told. */
+const TOLD_BYTES = 100_000_000;
+/** The databases that reading commands open. */
+const READ = [FILES.log, FILES.views, FILES.keys] as const;
+
+export interface Folders {
+  /** Calls `use` with where a database of the folder can be opened; the file need not stay there after that. */
+  open<T>(data: string, name: typeof READ[number], use: (path: string) => T | Promise<T>): Promise<T>;
+  /** Throws `LogFault`, as `FolderReader` does. */
+  log(data: string): Promise<FolderReader>;
+  /** For reading; undefined where there are none. */
+  keys(data: string): Promise<Keys | undefined>;
+}
+
+/** Whether a process has the folder as its writer, with or without answering on its socket. */
+export const isWriting = (data: string): Promise<boolean> => FolderLock.isHeld(`${data}/${FILES.lock}`);
+
+/** Whether reading the folder takes a copy of one of its databases; a folder that this process may not read might. */
+export const wantsScratch = async (data: string): Promise<boolean> => {
+  if (data === MEMORY) return false;
+  if ((await Deno.permissions.query({ name: "read", path: data })).state !== "granted") return true;
+  try {
+    if (await isWriting(data)) return false;
+    for (const name of READ) if (await isLeftOpen(`${data}/${name}`)) return true;
+    return false;
+  } catch {
+    return false; // whoever opens it says what is wrong with it
+  }
+};
+
+/** `scratch`: folder for copies, which is not there. */
+export const foldersOf = (io: Io, scratch: string): Folders => {
+  const copies = new Scratch({
+    folder: scratch,
+    onStop: (call) => io.onStop(call),
+    quit: () => Deno.exit(3),
+    onCopy(path, size) {
+      if (io.terminal.err && size >= TOLD_BYTES) {
+        io.err(`daybook: ${path} was not closed; reading a copy of it (${bytes(size)})\n`);
+      }
+    },
+  });
+  const open: Folders["open"] = (data, name, use) => copies.open(`${data}/${name}`, () => isWriting(data), use);
+  return {
+    open,
+    async log(data) {
+      const path = `${data}/${FILES.log}`;
+      if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+      let mark = await changeMark(path);
+      let copied = false;
+      const renew = async (reader: FolderReader) => {
+        const now = copied ? await changeMark(path) : mark;
+        if (now === mark) return;
+        try {
+          await open(data, FILES.log, (at) => {
+            reader.goOnIn(at);
+            copied = at !== path;
+          });
+          mark = now;
+        } catch (error) {
+          // Somebody is opening it at this moment: there is another look.
+          if (!(error instanceof LogFault) || error.kind !== "locked") throw error;
+        }
+      };
+      return await open(data, FILES.log, (at) => {
+        copied = at !== path;
+        return new FolderReader(at, { catalogue: events, renew });
+      });
+    },
+    async keys(data) {
+      if (!await exists(`${data}/${FILES.keys}`)) return undefined;
+      const root = { file: `${data}/${FILES.root}` };
+      return await open(
+        data,
+        FILES.keys,
+        (path) => openKeys({ path, root, clock: systemClock, catalogue: events, readOnly: true }),
+      );
+    },
+  };
+};

@@ -1,0 +1,228 @@
+/**
+ * Commands that read, on a data folder in each state it can be in: beside a running server, after a clean stop, and as a
+ * killed one (SIGKILL) left it; where it may be written and where not. They see every event that was acknowledged and write
+ * nothing.
+ */
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../adapters/cli/table.ts";
+import { command, fingerprint, type HowTo, type Ran, run, withPlace } from "./cli_given.ts";
+import { Program } from "./program.ts";
+
+interface Known {
+  /** Of the last event that was acknowledged. */
+  readonly id: string;
+  readonly position: number;
+}
+
+/** By name of the command: what to type behind it, and how its output shows that it has seen all. */
+interface Look {
+  readonly args: readonly string[];
+  readonly sees: (known: Known, document: Record<string, unknown>) => void;
+}
+
+const sizeOf = ({ position }: Known, { size }: Record<string, unknown>) => assert.ok(Number(size) > position);
+
+const looks = (known: Known, to: string): Readonly<Record<string, Look>> => ({
+  status: { args: [], sees: sizeOf },
+  view: {
+    args: ["audit.trail", "--descending", "--limit", "1000"],
+    sees: (known, document) => {
+      sizeOf(known, document);
+      assert.ok((document.rows as { position: number }[]).some(({ position }) => position === known.position));
+    },
+  },
+  events: {
+    args: ["--since", String(known.position)],
+    sees: ({ id }, { events }) => assert.equal((events as { id: string }[])[0]!.id, id),
+  },
+  verify: {
+    args: [],
+    sees: (known, document) => {
+      sizeOf(known, document);
+      assert.equal(document.ok, true);
+    },
+  },
+  replay: {
+    args: ["--check"],
+    sees: (known, document) => {
+      sizeOf(known, document);
+      assert.equal(document.ok, true);
+      const views = document.views as { equal: boolean | null }[];
+      assert.ok(views.length > 5 && views.every(({ equal }) => equal));
+    },
+  },
+  explain: {
+    args: [String(known.position)],
+    sees: ({ id }, { root }) => assert.equal((root as { event: { id: string } }).event.id, id),
+  },
+  export: {
+    args: ["--from", String(known.position)],
+    sees: ({ id }, { events }) => assert.equal((events as { id: string }[])[0]!.id, id),
+  },
+  backup: { args: [to], sees: sizeOf },
+  "token list": {
+    args: [],
+    sees: (_, { tokens }) => assert.equal((tokens as unknown[]).length, 1),
+  },
+});
+
+/** Runs every reading command; nothing is left where copies are made. */
+const lookAll = async (dir: string, data: string, known: Known, how: HowTo = {}): Promise<void> => {
+  const scratch = await Deno.makeTempDir({ dir });
+  const to = `${scratch}-backup`;
+  for (const [name, { args, sees }] of Object.entries(looks(known, to))) {
+    const ran = await run([...name.split(" "), ...args, "--data", data, "--json"], {
+      ...how,
+      env: { TMPDIR: scratch },
+    });
+    assert.equal(ran.code, 0, `${name}: ${told(ran)}`);
+    try {
+      sees(known, JSON.parse(ran.out));
+    } catch (error) {
+      assert.fail(`${name}: ${(error as Error).message}: ${told(ran).slice(0, 1_000)}`);
+    }
+    assert.deepEqual([...Deno.readDirSync(scratch)], [], `${name} leaves nothing in ${scratch}`);
+  }
+};
+
+const told = ({ out, err }: Ran): string => `${out}${err}`;
+
+/** A server with some history, and what it has acknowledged last. */
+const serving = async (data: string): Promise<{ readonly program: Program; readonly known: Known }> => {
+  const program = await Program.start(data);
+  const { url, token } = program;
+  const client = Deno.createHttpClient({});
+  let known: Known | undefined;
+  for (let request = 0; request < 20; request++) {
+    const answer = await fetch(`${url}/events`, {
+      client,
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents-batch+json" },
+      body: JSON.stringify(Array.from({ length: 50 }, (_, i) => ({
+        specversion: "1.0",
+        id: `${request}.${i}`,
+        source: "/left-open",
+        type: "com.example.said",
+        data: { request, i, text: "x".repeat(200) },
+      }))),
+    });
+    const { receipts } = await answer.json() as { receipts: { id: string; position: number }[] };
+    assert.equal(answer.status, 201);
+    known = receipts.at(-1)!;
+  }
+  const headers = { authorization: `Bearer ${token}` };
+  const { views } = await (await fetch(`${url}/views`, { client, headers })).json() as { views: { name: string }[] };
+  for (const { name } of views) {
+    const answer = await fetch(`${url}/views/${name}?limit=1&wait=${known!.position}`, { client, headers });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+  client.close();
+  return { program, known: known! };
+};
+
+Deno.test("every reading command is looked at here", () => {
+  assert.deepEqual(
+    new Set(Object.keys(looks({ id: "", position: 0 }, ""))),
+    new Set(COMMANDS.filter(({ reads }) => reads).map(({ name }) => name)),
+  );
+});
+
+Deno.test("beside a running server every reading command sees the newest event", () =>
+  withPlace(async ({ dir, data }) => {
+    const { program, known } = await serving(data);
+    try {
+      await lookAll(dir, data, known);
+    } finally {
+      await program.end("SIGTERM");
+    }
+  }));
+
+Deno.test("in a folder whose server was killed every reading command sees the newest event and writes nothing", () =>
+  withPlace(async ({ dir, data }) => {
+    const { program, known } = await serving(data);
+    await program.end("SIGKILL");
+    const before = await fingerprint(data);
+    assert.ok(before.some((line) => line.startsWith("log.db-wal ")), "the log was left open");
+    assert.ok(before.some((line) => line.startsWith("views.db-wal ")), "the views were left open");
+    await lookAll(dir, data, known);
+    assert.deepEqual(await fingerprint(data), before);
+    // The same without the shared memory, as a copy of the folder may come.
+    await Deno.remove(`${data}/log.db-shm`);
+    const copied = await fingerprint(data);
+    await lookAll(dir, data, known);
+    assert.deepEqual(await fingerprint(data), copied);
+  }));
+
+/** What starts a command so that permissions of files count, also for the superuser; undefined where there is nothing of the kind. */
+const withoutPrivileges = async (): Promise<readonly string[] | undefined> => {
+  if (Deno.uid() !== 0) return [];
+  const setpriv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+  try {
+    const { success } = await new Deno.Command(setpriv[0]!, { args: [...setpriv.slice(1), "true"] }).output();
+    return success ? setpriv : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+};
+
+for (const [how, signal] of [["stopped", "SIGTERM"], ["killed", "SIGKILL"]] as const) {
+  Deno.test(`in a folder that cannot be written every reading command works after the server was ${how}`, async () => {
+    const under = await withoutPrivileges();
+    if (!under) return console.log("no setpriv: left out");
+    await withPlace(async ({ dir, data }) => {
+      const { program, known } = await serving(data);
+      await program.end(signal);
+      for (const { name } of Deno.readDirSync(data)) await Deno.chmod(`${data}/${name}`, 0o400);
+      await Deno.chmod(data, 0o500);
+      const before = await fingerprint(data);
+      const sent = await run(["token", "create", "x", "--data", data], { under });
+      assert.equal(sent.code, 3, `it can indeed not be written: ${told(sent)}`);
+      await lookAll(dir, data, known, { under });
+      assert.deepEqual(await fingerprint(data), before);
+      await Deno.chmod(data, 0o700);
+    });
+  });
+}
+
+Deno.test("what lies in a data folder is its owner's alone, at work and closed", () =>
+  withPlace(async ({ data }) => {
+    const open = () =>
+      [...Deno.readDirSync(data)].filter(({ isFile }) => isFile).map(({ name }) =>
+        `${name} ${(Deno.statSync(`${data}/${name}`).mode! & 0o777).toString(8)}`
+      )
+        .filter((line) => !line.endsWith(" 600"));
+    const { program } = await serving(data);
+    assert.deepEqual(open(), []);
+    await program.end("SIGTERM");
+    assert.deepEqual(open(), []);
+    assert.equal(Deno.statSync(data).mode! & 0o777, 0o700);
+  }));
+
+Deno.test("who follows a log that was left open sees what the next server appends", () =>
+  withPlace(async ({ data }) => {
+    const first = await serving(data);
+    await first.program.end("SIGKILL");
+    const args = ["events", "--follow", "--since", String(first.known.position), "--json", "--data", data];
+    const follower = command(args, {}).spawn();
+    const lines = follower.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let out = "";
+    const until = async (text: string) => {
+      while (!out.includes(text)) {
+        const { value, done } = await lines.read();
+        assert.ok(!done, `it ended before ${text} was told: ${out}`);
+        out += value;
+      }
+    };
+    // It reads a copy now, for the one who wrote the log is dead.
+    await until(first.known.id);
+    const before = out.length;
+    const second = await Program.start(data);
+    await until(`"kernel.process.started"`);
+    assert.ok(out.indexOf(`"kernel.process.started"`) > before);
+    await second.end("SIGTERM");
+    follower.kill("SIGTERM");
+    while (!(await lines.read()).done);
+    assert.equal(await new Response(follower.stderr).text(), "");
+    assert.equal((await follower.status).code, 0);
+  }));
