@@ -5,17 +5,12 @@ import { systemClock } from "../adapters/system/world.ts";
 import type { Child } from "../actors/kernel/child.ts";
 import { ProjectionsApart } from "../actors/kernel/project_apart.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
-import {
-  type FromProjections,
-  type Line,
-  PROJECTIONS_APART,
-  type ToProjections,
-} from "../actors/kernel/project_line.ts";
+import { type FromProjections, PROJECTIONS_APART, type ToProjections } from "../actors/kernel/project_line.ts";
 import { Supervisor } from "../actors/kernel/supervisor.ts";
 import { pause } from "../actors/kernel/world.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { rig } from "./kernel/rig.ts";
-import { counted, counts, logOf, named, recorded } from "./projections_given.ts";
+import { counted, counts, logOf, named, played, recorded } from "./projections_given.ts";
 import type { Settings } from "./projections_apart_worker.ts";
 
 const until = async (holds: () => boolean) => {
@@ -97,26 +92,6 @@ Deno.test("projections in a thread of their own catch up, follow, survive its de
   Deno.removeSync(path, { recursive: true });
 });
 
-/** A thread that is played by the test. */
-const played = () => {
-  const sent: ToProjections[] = [];
-  let heard: (message: FromProjections) => void;
-  let died: (cause: string) => void;
-  let cut = 0;
-  const line: Line<ToProjections, FromProjections> = {
-    send: (message) => void sent.push(message),
-    listen: (h, d) => [heard, died] = [h, d],
-    cut: () => void cut++,
-  };
-  return {
-    line,
-    sent,
-    say: (message: FromProjections) => heard(message),
-    die: (cause: string) => died(cause),
-    cuts: () => cut,
-  };
-};
-
 Deno.test("what happens in the thread is told: crashes, stops, facts, unknown projections", async () => {
   const log = logOf();
   const thread = played();
@@ -139,7 +114,7 @@ Deno.test("what happens in the thread is told: crashes, stops, facts, unknown pr
 
   const fact = {
     type: "kernel.projection.stopped",
-    data: { projection: "tests.other", version: 1, position: 4, cause: "bad", of: "event" },
+    data: { projection: "tests.other", version: 1, position: 4, cause: "bad" },
   } as const;
   const waiting = apart.wait("tests.other", 4, 5_000);
   thread.say({ from: "fact", fact, child: "projections:tests.other" });

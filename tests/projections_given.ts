@@ -3,6 +3,7 @@ import { z } from "zod";
 import { systemClock } from "../adapters/system/world.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
 import type { Child, Self } from "../actors/kernel/child.ts";
+import type { FromProjections, Line, ToProjections } from "../actors/kernel/project_line.ts";
 import type { KernelFact } from "../events/kernel.ts";
 import type { NewEvent } from "../events/log.ts";
 import type { AnyProjection, Projection } from "../projections/projection.ts";
@@ -81,3 +82,23 @@ export const named = (projection: AnyProjection, changes: Partial<AnyProjection>
   ...projection,
   ...changes,
 });
+
+/** A thread that is played by the test. */
+export const played = () => {
+  const sent: ToProjections[] = [];
+  let heard: (message: FromProjections) => void;
+  let died: (cause: string) => void;
+  let cut = 0;
+  const line: Line<ToProjections, FromProjections> = {
+    send: (message) => void sent.push(message),
+    listen: (h, d) => [heard, died] = [h, d],
+    cut: () => void cut++,
+  };
+  return {
+    line,
+    sent,
+    say: (message: FromProjections) => heard(message),
+    die: (cause: string) => died(cause),
+    cuts: () => cut,
+  };
+};

@@ -143,6 +143,8 @@ class Runner implements Paced {
   /** The farthest position that a reader has waited for. */
   private wanted = -1;
   private stoppedAt: StoppedAt | undefined;
+  /** The last stop that was recorded. */
+  private told: string | undefined;
 
   constructor(private readonly projection: AnyProjection, private readonly shared: Shared) {
     this.name = projection.name;
@@ -237,8 +239,13 @@ class Runner implements Paced {
   private stop(at: StoppedAt, path: string): void {
     const { name, version } = this.projection;
     const { position, cause } = this.stoppedAt = at;
-    const data = { projection: name, version, position, cause };
-    this.shared.record({ type: "kernel.projection.stopped", data }, path);
+    // Once for each place and cause, however often it is tried in vain.
+    const told = `${position} ${cause}`;
+    if (told !== this.told) {
+      const data = { projection: name, version, position, cause };
+      this.shared.record({ type: "kernel.projection.stopped", data }, path);
+    }
+    this.told = told;
     this.waiting.look();
     this.shared.onState?.(this.state(), this.served);
   }
@@ -246,7 +253,6 @@ class Runner implements Paced {
   private async follow(signal: AbortSignal, self: Self): Promise<void> {
     const { feed, turns, pacer, views, clock } = this.shared;
     const store = this.store = views.open(this.projection);
-    this.stoppedAt = undefined;
     const serving = views.stores().find(({ name, served }) => name === this.name && served);
     this.older = serving && serving.version !== store.version ? serving.size : undefined;
     // After a crash nothing that was kept in memory counts: the store has what was committed.
@@ -265,6 +271,7 @@ class Runner implements Paced {
         pacer?.spent(ms);
         if (poison && !this.skip(poison, store, self.path)) return;
       }
+      this.stoppedAt = undefined;
       this.moved(store);
       if (store.size >= feed.size) {
         if (views.sweep()) await turns.take(true);

@@ -168,21 +168,25 @@ export interface Aside {
 }
 
 /** Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. */
-export const openWritable = (path: string, format: Format, onAside: (aside: Aside) => void): Connection => {
+export const openWritable = (
+  path: string,
+  format: Format,
+  { onAside, lookEvery }: { readonly onAside: (aside: Aside) => void; readonly lookEvery?: number },
+): Connection => {
   try {
     const word = wordOf(path);
     if (word !== undefined) throw new Unusable(word);
-    return prepare(path, format);
+    return prepare(path, format, lookEvery);
   } catch (error) {
     const because = reasonToMoveAside(error, path);
     if (because === undefined || path === ":memory:") throw error;
     const movedTo = moveAside(path);
     onAside({ path, movedTo, because });
-    return prepare(path, format);
+    return prepare(path, format, lookEvery);
   }
 };
 
-const prepare = (path: string, format: Format): Connection => {
+const prepare = (path: string, format: Format, lookEvery: number | undefined): Connection => {
   // SQLite would make it readable by all; the files beside it get the mode that it has.
   if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   const db = new DatabaseSync(path);
@@ -204,7 +208,7 @@ const prepare = (path: string, format: Format): Connection => {
     }
     if (path === ":memory:") return new Connection(db);
     db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-    return new Connection(db, { path, owned: true, lookout: new Lookout(path) });
+    return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
   } catch (error) {
     db.close();
     throw error;
@@ -212,13 +216,13 @@ const prepare = (path: string, format: Format): Connection => {
 };
 
 /** Opens a file of ours for reading; it must be there. */
-export const openReadable = (path: string): Connection => {
+export const openReadable = (path: string, lookEvery?: number): Connection => {
   const db = new DatabaseSync(path, { readOnly: true });
   db.exec(
     `PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`,
   );
   db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-  return new Connection(db, { path, owned: true, lookout: new Lookout(path) });
+  return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
 };
 
 /**

@@ -4,8 +4,8 @@
  */
 import { ViewsFault } from "../../projections/views.ts";
 
-/** An open file is looked at in its folder at most this often. */
-const LOOK_MS = 1_000;
+/** An open file is looked at in its folder at most this often, unless somebody says otherwise. */
+export const LOOK_MS = 1_000;
 
 // Primary result codes (https://sqlite.org/rescode.html).
 const [IOERR, CORRUPT, CANTOPEN, NOTADB] = [10, 11, 14, 26];
@@ -70,14 +70,14 @@ export class Lookout {
   private readonly known = new Map<string, Seen | undefined>();
   private looked = performance.now();
 
-  constructor(private readonly path: string) {
+  constructor(private readonly path: string, private readonly every = LOOK_MS) {
     for (const file of [path, `${path}-wal`]) this.known.set(file, seen(file));
   }
 
   /** Throws `ViewsFault` `damaged`. Costs nothing most of the time. */
   look(): void {
     const now = performance.now();
-    if (now - this.looked < LOOK_MS) return;
+    if (now - this.looked < this.every) return;
     this.looked = now;
     for (const [file, before] of this.known) {
       const after = seen(file);

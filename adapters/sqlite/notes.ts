@@ -24,7 +24,7 @@ export class Notes {
   private lost: { readonly because: ViewsFault; readonly told: Set<string> } | undefined;
 
   constructor(private readonly path: string, private readonly onAside: (aside: Aside) => void) {
-    this.connection = openWritable(path, FORMAT, onAside);
+    this.connection = openWritable(path, FORMAT, { onAside });
   }
 
   get(key: string): unknown {
@@ -71,7 +71,7 @@ export class Notes {
       this.lost.told.add(owner);
       throw new ViewsFault("damaged", this.lost.because.message, { cause: this.lost.because });
     }
-    this.connection ??= openWritable(this.path, FORMAT, this.onAside);
+    this.connection ??= openWritable(this.path, FORMAT, { onAside: this.onAside });
     try {
       return work(this.connection);
     } catch (error) {

@@ -50,6 +50,8 @@ export interface SqliteOptions {
   readonly file?: string;
   /** Told of a file that was damaged, foreign or in another format and is now out of the way. Default: nobody. */
   readonly onAside?: (aside: Aside) => void;
+  /** An open file is looked at in its folder at most this often, ms. Default `LOOK_MS`. */
+  readonly lookEvery?: number;
 }
 
 /** A view as readers find it. */
@@ -68,13 +70,13 @@ export class SqliteViews implements Views {
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
   private readonly readOnly: boolean;
-  private readonly onAside: (aside: Aside) => void;
+  private readonly opening: { readonly onAside: (aside: Aside) => void; readonly lookEvery?: number };
 
   constructor(
-    { path, write = true, notes = true, readOnly = false, file, onAside = () => {} }: SqliteOptions,
+    { path, write = true, notes = true, readOnly = false, file, onAside = () => {}, lookEvery }: SqliteOptions,
   ) {
     const memory = path === ":memory:";
-    this.onAside = onAside;
+    this.opening = { onAside, lookEvery };
     this.file = memory ? undefined : `${path}/views.db`;
     this.readOnly = readOnly;
     if (readOnly && this.file !== undefined) {
@@ -82,8 +84,8 @@ export class SqliteViews implements Views {
       return;
     }
     // The file is made here even if another thread is going to write: whoever comes first.
-    const writer = openWritable(this.file ?? ":memory:", FORMAT, onAside);
-    this.reader = this.file === undefined ? writer : openReadable(this.file);
+    const writer = openWritable(this.file ?? ":memory:", FORMAT, this.opening);
+    this.reader = this.file === undefined ? writer : openReadable(this.file, this.opening.lookEvery);
     if (write || memory) this.writer = writer;
     else writer.close();
     if (notes) this.noted = new Notes(memory ? ":memory:" : `${path}/notes.db`, onAside);
@@ -219,7 +221,7 @@ export class SqliteViews implements Views {
    */
   reopen(): void {
     if (this.writer || this.readOnly || this.file === undefined) return;
-    const reader = openReadable(this.file);
+    const reader = openReadable(this.file, this.opening.lookEvery);
     this.reader.close();
     this.began(reader);
   }
@@ -228,8 +230,8 @@ export class SqliteViews implements Views {
     if (this.file === undefined) throw new Error("Cannot renew views: they are in memory");
     this.writer?.close();
     this.reader.close();
-    this.writer = openWritable(this.file, FORMAT, this.onAside);
-    this.began(openReadable(this.file));
+    this.writer = openWritable(this.file, FORMAT, this.opening);
+    this.began(openReadable(this.file, this.opening.lookEvery));
   }
 
   private began(reader: Connection): void {
