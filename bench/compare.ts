@@ -4,12 +4,14 @@
  */
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { type Sampled, seriesOf } from "./samples.ts";
 import { type Goal, type Measured, type Row, suite } from "./suite.ts";
 
 export const USAGE = `deno task bench [arguments of deno bench]
   every suite under deno bench
 deno task bench --compare [--json] [--rounds N] [--only TEXT]
-  ours beside the baselines, in turns in one run; --only: rows whose name has this text`;
+  ours beside the baselines, in turns in one run; --only: rows whose name has this text
+Both record the run in a log, as import bench does: --data FOLDER (else DAYBOOK_DATA, else .daybook); --no-record does not`;
 
 const ROUNDS_DEFAULT = 5;
 const ROUNDS_MAX = 1_000;
@@ -33,14 +35,27 @@ interface Figure extends Goal {
   readonly unit: string;
   readonly lessIsBetter: boolean;
   of(measured: Measured): number;
+  /** What is recorded, ns. */
+  ns(measured: Measured): number;
 }
 
-const figuresOf = ({ name, of = "rate", unit, must, aim, p95 }: Row): readonly Figure[] => [
-  of === "rate"
-    ? { name, must, aim, unit: `${unit}/s`, lessIsBetter: false, of: ({ units, ms }) => (units / ms) * 1_000 }
-    : { name, must, aim, unit: "ms", lessIsBetter: true, of: (measured) => measured[of]! },
-  ...(p95 ? [{ ...p95, name: `${name}: p95`, unit: "ms", lessIsBetter: true, of: (one: Measured) => one.p95! }] : []),
-];
+const figuresOf = ({ name, of = "rate", unit, must, aim, p95 }: Row): readonly Figure[] => {
+  const slow = (name: string, goal: Goal, of: (measured: Measured) => number): Figure => {
+    return { ...goal, name, unit: "ms", lessIsBetter: true, of, ns: (measured) => of(measured) * 1e6 };
+  };
+  const first: Figure = of === "rate"
+    ? {
+      name,
+      must,
+      aim,
+      unit: `${unit}/s`,
+      lessIsBetter: false,
+      of: ({ units, ms }) => (units / ms) * 1_000,
+      ns: ({ units, ms }) => (ms / units) * 1e6,
+    }
+    : slow(name, { must, aim }, (measured) => measured[of]!);
+  return p95 ? [first, slow(`${name}: p95`, p95, ({ p95 }) => p95!)] : [first];
+};
 
 interface Pair {
   readonly ours: Measured;
@@ -81,25 +96,49 @@ const summed = ({ name, of }: Figure, pairs: readonly Pair[]): Compared => {
 const goal = (figure: Figure, value: number | undefined): string =>
   value === undefined ? "" : `${figure.lessIsBetter ? "≤" : "≥"} ${value}`;
 
-/** Measures what `args` ask for and prints it; the exit code, 2 for arguments that are none. */
-export const compare = async (args: readonly string[]): Promise<number> => {
+const FILE = "compare.ts";
+
+/** One measurement of a unit of work is one sample. */
+const sampledOf = ({ figure, against, pairs }: Done): readonly Sampled[] => {
+  const { ours, baseline } = seriesOf(figure.name, against);
+  const all = { file: FILE, failed: false };
+  return [
+    { ...all, ...ours, samples: pairs.map(({ ours }) => figure.ns(ours)) },
+    { ...all, ...baseline, samples: pairs.map(({ baseline }) => figure.ns(baseline)) },
+  ];
+};
+
+interface Done {
+  readonly figure: Figure;
+  readonly against: string;
+  readonly pairs: readonly Pair[];
+  readonly compared: Compared;
+}
+
+/** Measures what `args` ask for and prints it; the exit code, 2 for arguments that are none, and what is to be recorded. */
+export const compare = async (
+  args: readonly string[],
+): Promise<{ readonly code: number; readonly sampled: readonly Sampled[] }> => {
   const asked = parse(args);
   if (typeof asked === "string") {
     console.error(`${asked}\n${USAGE}`);
-    return 2;
+    return { code: 2, sampled: [] };
   }
   const { json, rounds, rows } = asked;
-  const done: { readonly figure: Figure; readonly against: string; readonly compared: Compared }[] = [];
+  const done: Done[] = [];
   for (const row of rows) {
     const because = row.without?.();
-    console.error(because ? `skipped: ${row.name}: ${because}` : `… ${row.name}`);
+    console.error(because ? `skipped: ${row.name}: ${because}` : `… ${row.name}${row.about ? ` (${row.about})` : ""}`);
     if (because) continue;
     const pairs = await measure(row, rounds);
-    for (const figure of figuresOf(row)) done.push({ figure, against: row.against, compared: summed(figure, pairs) });
+    for (const figure of figuresOf(row)) {
+      done.push({ figure, against: row.against, pairs, compared: summed(figure, pairs) });
+    }
   }
+  const sampled = done.flatMap(sampledOf);
   if (json) {
     console.log(JSON.stringify(done.map(({ compared }) => compared), undefined, 2));
-    return 0;
+    return { code: 0, sampled };
   }
   const table = new Table({
     head: ["work", "to", "ours", "baseline", "", "ratio", "spread", "must", "aim"],
@@ -110,7 +149,7 @@ export const compare = async (args: readonly string[]): Promise<number> => {
     table.push([name, against, ours, baseline, figure.unit, ratio, spread.join(" – "), ...goals]);
   }
   console.log(table.toString());
-  return 0;
+  return { code: 0, sampled };
 };
 
 const parse = (args: readonly string[]) => {

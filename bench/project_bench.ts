@@ -1,4 +1,4 @@
 /** Rows of the suite about project, under `deno bench`. */
-import { benchGroup } from "./deno_bench.ts";
+import { benchGroup } from "./under_deno.ts";
 
 benchGroup("project");

@@ -68,7 +68,7 @@ type Measured = NonNullable<HistoryRow["measured"]>;
 const projectOf = (event: RunEvent): string => event.stream.slice("benchmarks/".length).replace(/^~/, "%7E");
 
 const seriesOf = ({ file, group, name }: BenchmarkSeries): string =>
-  [file, ...(group === undefined || group === name ? [] : [group]), name].join("/");
+  [file, ...(group === undefined || name.startsWith(group) ? [] : [group]), name].join("/");
 
 /** Text order is the order of the runs, up to a million. */
 const rowKey = (series: string, number: number): string => `${series}/${String(number).padStart(6, "0")}`;

@@ -97,16 +97,16 @@ Deno.test("a series counts once in a run, whatever its parts; samples alone make
   assert.deepEqual(keys(), ["garden/dig_bench.ts/dig/spade/000001"]);
 });
 
-Deno.test("a group that is called like its benchmark is not said twice, projects do not mix, and none hides", () => {
+Deno.test("a group whose benchmark begins with its name is not said twice, projects do not mix, and none hides", () => {
   const { ran, keys } = given();
-  const alone = { file: "a.ts", group: "sow", name: "sow", figures: figures(1) };
+  const alone = { file: "a.ts", group: "sow", name: "sow: by hand", figures: figures(1) };
   ran("r1", [alone]);
   ran("r1", [{ ...alone, group: undefined }], MACHINE, "https://example.org/garden");
   ran("r1", [alone], MACHINE, "~hidden");
   assert.deepEqual(keys(), [
-    "%7Ehidden/a.ts/sow/000001",
-    "example.org:garden/a.ts/sow/000001",
-    "garden/a.ts/sow/000001",
+    "%7Ehidden/a.ts/sow: by hand/000001",
+    "example.org:garden/a.ts/sow: by hand/000001",
+    "garden/a.ts/sow: by hand/000001",
   ]);
 });
 

@@ -1,0 +1,71 @@
+/** `deno task bench` on its way into a log: samples of the suites become a document that `import bench` takes. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { translateRun } from "../adapters/deno_bench/report.ts";
+import { documentOf } from "../bench/record.ts";
+import { readSamples, seriesOf } from "../bench/samples.ts";
+import type { RunMeasured } from "../events/benchmarks.ts";
+
+const TIME = "2026-11-20T09:00:00.000Z";
+
+Deno.test("samples become the figures of their series, and stay beside them", async () => {
+  const { ours, baseline } = seriesOf("append", "a table");
+  const path = await Deno.makeTempFile();
+  try {
+    const lines = [
+      ...[30, 10, 20, 40].map((ns) => ({ file: "append_bench.ts", ...ours, ns })),
+      { file: "append_bench.ts", ...baseline, ns: 7 },
+      { file: "append_bench.ts", ...baseline, failed: true },
+    ];
+    await Deno.writeTextFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    const document = await documentOf(await readSamples(path), TIME);
+    const translated = translateRun(document, { project: "daybook", time: "1970-01-01T00:00:00Z" });
+    assert.ok(translated.ok, JSON.stringify(translated));
+    const { data, time } = translated.run.events[0]!;
+    const { series, environment } = data as RunMeasured;
+    assert.equal(time, TIME);
+    assert.equal(environment.cores, navigator.hardwareConcurrency);
+    assert.match(environment.runtime, /^Deno\/\d+\.\d+\.\d+ \S+$/);
+    assert.ok(environment.kernel!.startsWith(Deno.build.os));
+    const percentiles = { p50_ns: 20, p75_ns: 30, p99_ns: 40, p995_ns: 40, p999_ns: 40 };
+    assert.deepEqual(series, [
+      {
+        file: "append_bench.ts",
+        group: "append",
+        name: "append",
+        figures: { n: 4, min_ns: 10, max_ns: 40, avg_ns: 25, ...percentiles },
+        samples_ns: [30, 10, 20, 40],
+      },
+      { file: "append_bench.ts", group: "append", name: "append: a table", baseline: true, failed: true },
+    ]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+for (
+  const [args, said] of [
+    [["--compare", "--only", "no such row"], /--only: no row has "no such row"/],
+    [["--compare", "--rounds", "0"], /--rounds: expected 1 to 1000, found "0"/],
+    [["--compare", "--nonsense"], /Unknown option '--nonsense'/],
+    [["--data"], /--data takes the path of a folder/],
+  ] as const
+) {
+  Deno.test(`deno task bench ${args.join(" ")} measures nothing, records nothing and says why`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const mod = fileURLToPath(new URL("../bench/mod.ts", import.meta.url));
+      const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+      const { code, stderr, stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-q", "-P=bench", "--config", config, mod, ...args],
+        env: { DAYBOOK_DATA: `${folder}/data`, NO_COLOR: "1" },
+      }).output();
+      assert.equal(code, 2);
+      assert.match(new TextDecoder().decode(stderr), said);
+      assert.equal(stdout.length, 0);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
