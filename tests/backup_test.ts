@@ -1,12 +1,13 @@
 /** Backup while the log is written, and restore: whole and verified, or nothing. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { DatabaseSync } from "node:sqlite";
 import { type Against, backupLog, type BackupOptions, type Verify } from "../adapters/backup/backup.ts";
 import { bundleFiles, type BundleSource } from "../adapters/backup/bundle.ts";
 import { CHECKPOINT, KEYS, LOG, MANIFEST, readManifest } from "../adapters/backup/manifest.ts";
 import { restoreLog } from "../adapters/backup/restore.ts";
 import { BUNDLE_BYTES_MAX, openBundle, PASSPHRASE_CHARACTERS_MIN, sealBundle } from "../adapters/backup/sealed.ts";
-import { snapshot } from "../adapters/backup/snapshot.ts";
+import { snapshot, snapshotJournaled } from "../adapters/backup/snapshot.ts";
 import { openKeys } from "../adapters/keys/keys.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
@@ -22,6 +23,13 @@ const fault = (kind: LogFault["kind"], says = /./) => (error: unknown) =>
   (error instanceof LogFault && error.kind === kind && says.test(error.message)) || assert.fail(String(error));
 
 const names = (dir: string): string[] => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+
+const rowsOf = (path: string): unknown => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  const { n } = db.prepare("select count(*) as n from t").get()!;
+  db.close();
+  return n;
+};
 
 const temporary = async (body: (dir: string) => Promise<void>) => {
   const dir = await Deno.makeTempDir();
@@ -336,6 +344,43 @@ Deno.test("keys are taken along at one moment while they are written, and nothin
     await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: true }]), LogFault);
     await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: false }]), fault("io"));
     assert.deepEqual(names(dir), [...before, "backup", "data"].sort());
+  });
+});
+
+Deno.test("what a killed writer left is copied whole, and nothing is written beside it", async () => {
+  await temporary(async (dir) => {
+    const writing = new DatabaseSync(`${dir}/writing`);
+    writing.exec("pragma journal_mode = wal; create table t(n); insert into t values (1), (2)");
+    for (const suffix of ["", "-wal", "-shm"]) {
+      await Deno.copyFile(`${dir}/writing${suffix}`, `${dir}/left${suffix}`);
+      await Deno.chmod(`${dir}/left${suffix}`, 0o400);
+    }
+    writing.close();
+    const bytes = () => ["", "-wal", "-shm"].map((suffix) => Deno.readFileSync(`${dir}/left${suffix}`));
+    const before = bytes();
+    await snapshot(`${dir}/left`, `${dir}/copy`, () => Promise.resolve(false));
+    assert.deepEqual(bytes(), before);
+    assert.equal(rowsOf(`${dir}/copy`), 2);
+    assert.deepEqual(names(dir).filter((name) => name.startsWith("copy")), ["copy"]);
+    assert.equal(Deno.statSync(`${dir}/copy`).mode! & 0o777, 0o600);
+  });
+});
+
+Deno.test("keys whose writer was cut off are copied as they were before, and nothing is written beside them", async () => {
+  await temporary(async (dir) => {
+    const writing = new DatabaseSync(`${dir}/writing`);
+    writing.exec("create table t(n); insert into t values (1); pragma cache_size = 1; begin");
+    const insert = writing.prepare("insert into t values (?)");
+    for (let n = 0; n < 2_000; n++) insert.run("x".repeat(500));
+    for (const suffix of ["", "-journal"]) await Deno.copyFile(`${dir}/writing${suffix}`, `${dir}/left${suffix}`);
+    writing.exec("rollback");
+    writing.close();
+    const bytes = () => ["", "-journal"].map((suffix) => Deno.readFileSync(`${dir}/left${suffix}`));
+    const before = bytes();
+    await snapshotJournaled(`${dir}/left`, `${dir}/copy`);
+    assert.deepEqual(bytes(), before);
+    assert.equal(rowsOf(`${dir}/copy`), 1);
+    assert.deepEqual(names(dir).filter((name) => name.startsWith("copy")), ["copy"]);
   });
 });
 

@@ -64,6 +64,10 @@ export const snapshotJournaled = async (from: string, to: string): Promise<void>
     await settleFile(to);
   } catch (error) {
     await clear(to);
+    // A transaction was cut off, and whoever only reads cannot take it back; nobody is at it.
+    if (/readonly database/i.test((error as Error).message)) {
+      return await snapshot(from, to, () => Promise.resolve(false));
+    }
     throw databaseFault(from, error);
   }
 };
@@ -76,7 +80,7 @@ const clear = async (to: string): Promise<void> => {
 const copied = async (from: string, to: string, writing: () => Promise<boolean>): Promise<boolean> => {
   const before = await statOf(from);
   if (!before) throw new LogFault("io", `Cannot copy ${from}: there is no such file`);
-  const wal = await statOf(`${from}-wal`);
+  const [wal, journal] = [await statOf(`${from}-wal`), await statOf(`${from}-journal`)];
   if (await writing()) {
     const db = new DatabaseSync(from, { readOnly: true });
     try {
@@ -89,11 +93,12 @@ const copied = async (from: string, to: string, writing: () => Promise<boolean>)
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   if (wal) await copyFile(`${from}-wal`, `${to}-wal`);
   // Cut off while it was closed: the journal takes back what was half done.
-  if (await statOf(`${from}-journal`)) await copyFile(`${from}-journal`, `${to}-journal`);
+  if (journal) await copyFile(`${from}-journal`, `${to}-journal`);
   // They are still to be written, whatever the originals may be.
   for (const suffix of ["", "-wal", "-journal"]) if (await statOf(to + suffix)) await chmod(to + suffix, OWN_FILE);
   if (await writing()) return false;
-  return unchanged(before, await statOf(from)) && unchanged(wal, await statOf(`${from}-wal`));
+  return unchanged(before, await statOf(from)) && unchanged(wal, await statOf(`${from}-wal`)) &&
+    unchanged(journal, await statOf(`${from}-journal`));
 };
 
 type Stats = Awaited<ReturnType<typeof statOf>>;

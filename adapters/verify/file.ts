@@ -5,9 +5,12 @@
  * | the file                           | what it means                       | how it is opened                             |
  * |------------------------------------|-------------------------------------|----------------------------------------------|
  * | not in WAL mode, nothing beside it | closed cleanly                      | as it is; nothing is written                 |
- * | `-wal` and `-shm` beside it        | a writer is at work, or was cut off | as it is, with the files that are there      |
+ * | `-wal` and `-shm` beside it        | a writer is at work                 | as it is, with the files that are there      |
  * | in WAL mode, no `-shm`             | cut off, then copied without it     | as a copy elsewhere, where SQLite repairs it |
  * | `-journal` beside it               | cut off while it was closed         | likewise                                     |
+ *
+ * Whether a writer that has left a `-shm` is still at work is not to be seen in the file. Who knows that it is not, hands over a
+ * copy: reading in place would make the `-shm` anew.
  */
 import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

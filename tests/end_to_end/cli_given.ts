@@ -27,8 +27,9 @@ export const withPlace = async (test: (place: Place) => Promise<void>): Promise<
 };
 
 /** What a process started with no more than this must ask a second one for; the same as the tasks grant. */
-const narrow = (): string[] => [
+const narrow = (grants: readonly string[]): string[] => [
   "run",
+  ...grants,
   "--quiet",
   "--no-prompt",
   "--ignore-env",
@@ -42,14 +43,19 @@ export interface HowTo {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly env?: Record<string, string>;
+  /** Permissions beyond those that every command is started with here. */
+  readonly grants?: readonly string[];
   /** A program that starts the command with less than this process may do, and its arguments. */
   readonly under?: readonly string[];
 }
 
 /** A command as a person types it. */
-export const command = (args: readonly string[], { cwd = root.pathname, stdin, env = {}, under = [] }: HowTo) =>
+export const command = (
+  args: readonly string[],
+  { cwd = root.pathname, stdin, env = {}, grants = [], under = [] }: HowTo,
+) =>
   new Deno.Command(under[0] ?? Deno.execPath(), {
-    args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...narrow(), ...args],
+    args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...narrow(grants), ...args],
     cwd,
     // What the runner was started in says nothing of where the command stands.
     env: { NO_COLOR: "1", INIT_CWD: cwd, DAYBOOK_DATA: "", ...env },

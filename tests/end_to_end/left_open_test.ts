@@ -185,6 +185,65 @@ for (const [how, signal] of [["stopped", "SIGTERM"], ["killed", "SIGKILL"]] as c
   });
 }
 
+Deno.test("a command that may read the folder already, as the tasks may, asks for a place for copies when it is needed", () =>
+  withPlace(async ({ dir, data }) => {
+    const { program, known } = await serving(data);
+    await program.end("SIGKILL");
+    const before = await fingerprint(data);
+    const socket = `${data}/control.sock`;
+    const config = new URL("../../config", import.meta.url).pathname;
+    const grants = [
+      `--allow-read=${data},${config}`,
+      `--allow-write=${socket}`,
+      `--allow-net=unix:${socket},control.invalid`,
+    ];
+    await lookAll(dir, data, known, { grants });
+    assert.deepEqual(await fingerprint(data), before);
+  }));
+
+Deno.test("a backup with its keys is made of what a killed server left", () =>
+  withPlace(async ({ dir, data }) => {
+    const { program, known } = await serving(data);
+    await program.end("SIGKILL");
+    const before = await fingerprint(data);
+    const env = { DAYBOOK_PASSPHRASE: "correct horse battery" };
+    const made = await run(["backup", `${dir}/copy`, "--with-keys", "--data", data], { env });
+    assert.equal(made.code, 0, told(made));
+    assert.deepEqual(await fingerprint(data), before);
+    const back = await run(["restore", `${dir}/copy`, "--data", `${dir}/back`], { env });
+    assert.equal(back.code, 0, told(back));
+    const there = await run(["events", "--since", String(known.position), "--json", "--data", `${dir}/back`]);
+    assert.equal(JSON.parse(there.out).events[0].id, known.id);
+  }));
+
+/** A command that is ended while it has a copy; one that was through already is typed again. */
+const ENDED_TRIES = 50;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`a command that is ended with ${signal} leaves no copy behind`, () =>
+    withPlace(async ({ dir, data }) => {
+      const { program } = await serving(data);
+      await program.end("SIGKILL");
+      const scratch = await Deno.makeTempDir({ dir });
+      for (let ended = 0, tries = 0; ended === 0; tries++) {
+        assert.ok(tries < ENDED_TRIES, "none was ended while it had a copy");
+        const child = command(["verify", "--json", "--data", data], { env: { TMPDIR: scratch } }).spawn();
+        let done = false;
+        const status = child.status.finally(() => done = true);
+        const output = Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()));
+        while (!done && [...Deno.readDirSync(scratch)].length === 0) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+        if (!done) child.kill(signal);
+        const { code } = await status;
+        const [out, err] = await output;
+        assert.deepEqual([...Deno.readDirSync(scratch)], []);
+        if (code === 3) ended++;
+        else assert.equal(code, 0, `${out}${err}`);
+      }
+    }));
+}
+
 Deno.test("what lies in a data folder is its owner's alone, at work and closed", () =>
   withPlace(async ({ data }) => {
     const open = () =>
