@@ -247,6 +247,57 @@ Deno.test("GET /views hands wait on and says 503 when the view has not come so f
     assert.deepEqual((await get(site, "/views/things.seen?at=0")).status, 422);
   }));
 
+Deno.test("GET /views says 503 with a retry hint while views cannot be read or are built again, and nothing of the inside", () =>
+  withSite(async (site) => {
+    const { ViewQuestion, ViewsFault } = await import("../projections/views.ts");
+    const cause = "views.db: database disk image is malformed";
+    for (
+      const [error, type] of [
+        [new ViewsFault("damaged", cause), "views_unavailable"],
+        [new ViewsFault("unwritable", cause), "views_unavailable"],
+        [new ViewQuestion("rebuilding", cause), "view_behind"],
+      ] as const
+    ) {
+      (site.daybook as { view: unknown }).view = () => Promise.reject(error);
+      (site.daybook as { row: unknown }).row = () => Promise.reject(error);
+      for (const path of ["/views/things.seen", "/views/things.seen/lamp"]) {
+        const response = await site.send(path);
+        assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
+        assert.equal(response.headers.get("content-type"), "application/problem+json");
+        const body = await response.text();
+        assert.equal(JSON.parse(body).type, `urn:daybook:problem:${type}`);
+        assert.doesNotMatch(body, /malformed|views\.db/);
+      }
+    }
+  }));
+
+Deno.test("GET /readyz names the projections that stand still; without any view it is not ready", () =>
+  withSite(async (site) => {
+    const status = site.daybook.status();
+    const probe = async (projections: readonly unknown[]) => {
+      (site.daybook as { status: unknown }).status = () => ({ ...status, projections });
+      const response = await site.send("/readyz");
+      const { status: said, stopped } = await response.json();
+      return [response.status, said, stopped];
+    };
+    const live = { name: "things.seen", version: 1, state: "live", size: 9, lag: 0 };
+    const poisoned = {
+      ...live,
+      name: "things.poisoned",
+      state: "stopped",
+      stoppedAt: { position: 4, cause: "cannot take lamp", of: "event" },
+    };
+    const cause = "views.db: database or disk is full";
+    const full = { ...live, state: "stopped", stoppedAt: { position: 9, cause, of: "views" } };
+    assert.deepEqual(await probe([live]), [200, "ready", []]);
+    // Whoever asks is nobody in particular: what an event made a fold throw is not for them.
+    assert.deepEqual(await probe([live, poisoned]), [200, "ready", [{ name: "things.poisoned", position: 4 }]]);
+    assert.deepEqual(await probe([full, poisoned]), [503, "views_stopped", [
+      { name: "things.seen", position: 9, cause },
+      { name: "things.poisoned", position: 4 },
+    ]]);
+  }));
+
 Deno.test("GET /views/{name}/{key} decodes the key and says 404 with the size it reflects", () =>
   withSite(async (site) => {
     await send(site, "a", { name: "a/b c?d" });

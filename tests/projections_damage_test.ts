@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Projector, UNWRITABLE } from "../actors/kernel/project.ts";
 import { ProjectionsApart } from "../actors/kernel/project_apart.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
+import { type Parts, System } from "../actors/kernel/system.ts";
 import { Supervisor } from "../actors/kernel/supervisor.ts";
 import { pause } from "../actors/kernel/world.ts";
 import type { Aside, Connection } from "../adapters/sqlite/connection.ts";
@@ -11,7 +12,8 @@ import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import type { KernelFact } from "../events/kernel.ts";
-import { ViewsFault } from "../projections/views.ts";
+import { catalogue } from "../events/catalogue.ts";
+import { ViewQuestion, ViewsFault } from "../projections/views.ts";
 import { change, items } from "./contract/views_suite.ts";
 import { rig } from "./kernel/rig.ts";
 import { counted, counts, logOf, newEvent, played, recorded } from "./projections_given.ts";
@@ -318,6 +320,24 @@ Deno.test("SQLite's full disk is a fault that may be tried again; nothing of the
     assert.equal(views.list("tests.items", {}).size, 2);
     views.close();
   }));
+
+Deno.test("readers of a view that is not begun yet, or not where it was, are told that it is behind, not that there is none", async () => {
+  const log = logOf();
+  const views = new MemoryViews();
+  const known: { size?: number } = {};
+  const projector = { states: () => [], known: () => known.size, wait: () => Promise.resolve("reached" as const) };
+  const parts = { catalogue: catalogue(), projections: [counts], log, views, projector } as unknown as Parts;
+  const system = new System(parts);
+  const refused = (code: string) => (error: unknown) => error instanceof ViewQuestion && error.code === code;
+  await assert.rejects(system.view("tests.counts"), refused("rebuilding"));
+  await assert.rejects(system.row("tests.counts", "k1"), refused("rebuilding"));
+  await assert.rejects(system.view("tests.none"), refused("unknown_view"));
+  views.open(counts).commit([{ key: "k1", row: { count: 1, sum: 1 }, position: 0 }], 1);
+  assert.equal((await system.view("tests.counts")).size, 1);
+  known.size = 5;
+  await assert.rejects(system.view("tests.counts"), refused("rebuilding"));
+  await assert.rejects(system.row("tests.counts", "k1", { wait: 0 }), refused("rebuilding"));
+});
 
 /** Projections in threads that a test plays, under a supervisor with a budget. */
 const supervised = async (max: number) => {

@@ -1,0 +1,107 @@
+/** The running server, while somebody damages the views under it. */
+import assert from "node:assert/strict";
+import { Program } from "./program.ts";
+
+interface Answer {
+  readonly status: number;
+  readonly body: {
+    readonly type?: string;
+    readonly size: number;
+    readonly rows: readonly { readonly key: string; readonly row: Record<string, unknown> }[];
+    readonly receipts: readonly unknown[];
+    readonly [other: string]: unknown;
+  };
+}
+
+const overwrite = async (file: string) => {
+  using opened = await Deno.open(file, { write: true });
+  const { size } = await opened.stat();
+  assert.ok(size > 100 * 4_096, `${size} bytes`);
+  await opened.seek(4_096, Deno.SeekMode.Start);
+  const page = new Uint8Array(4_096).fill(0x5a);
+  for (let done = 4_096; done < size; done += page.length) await opened.write(page);
+};
+
+const SPOILT: readonly (readonly [string, (file: string) => Promise<void>])[] = [
+  ["overwritten in the middle", overwrite],
+  ["deleted", (file) => Deno.remove(file)],
+  ["emptied", (file) => Deno.truncate(file)],
+];
+
+const EVENTS = 5_000;
+
+Deno.test("views that are overwritten, deleted or emptied under a running server are built again while appends go on", async () => {
+  const data = await Deno.makeTempDir();
+  const client = Deno.createHttpClient({});
+  let program = await Program.start(data);
+  const { token } = program;
+  const ask = async (path: string, init: RequestInit = {}): Promise<Answer> => {
+    const headers = { authorization: `Bearer ${token}`, ...init.headers };
+    const response = await fetch(`${program.url}${path}`, { client, ...init, headers });
+    return { status: response.status, body: await response.json() };
+  };
+  let sent = 0;
+  const send = async (count: number): Promise<number> => {
+    const events = Array.from({ length: count }, () => ({
+      specversion: "1.0",
+      id: `e${sent++}`,
+      source: "/tests",
+      type: "acme.thing.happened",
+      data: { text: "x".repeat(200) },
+    }));
+    const { status, body } = await ask("/events", {
+      method: "POST",
+      headers: { "content-type": "application/cloudevents-batch+json", prefer: "return=minimal" },
+      body: JSON.stringify(events),
+    });
+    assert.equal(status, 201);
+    return body.size;
+  };
+  const trail = (query = "") => ask(`/views/audit.trail?type=acme.thing.happened&limit=1&order=desc${query}`);
+  try {
+    for (let left = EVENTS; left > 0; left -= 1_000) await send(1_000);
+    let size = await send(1);
+    assert.equal((await trail(`&wait=${size - 1}`)).status, 200);
+    // What is stopped in order lies in the file itself, not in the write-ahead log beside it.
+    await program.end("SIGTERM");
+    program = await Program.start(data);
+    for (const [label, spoil] of SPOILT) {
+      size = await send(1);
+      assert.equal((await trail(`&wait=${size - 1}`)).status, 200, label);
+      await spoil(`${data}/views.db`);
+      const seen = new Set<string>();
+      const known = size;
+      for (let tries = 0;; tries++) {
+        assert.ok(tries < 600, `${label}: ${[...seen].join(", ")}`);
+        await send(1); // appends go on
+        const { status, body } = await trail();
+        seen.add(status === 200 ? "200" : `${status} ${body.type}`);
+        // Never less than what was shown before, and no other refusal than these.
+        if (status === 200) assert.ok(body.size >= known, `${label}: ${body.size} after ${known}`);
+        if (status === 200 && seen.size > 1) break;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      for (const one of seen) {
+        assert.match(one, /^(200|503 urn:daybook:problem:(views_unavailable|view_behind))$/, label);
+      }
+      assert.ok(seen.size > 1, `${label}: the damage was seen`);
+      size = await send(1);
+      const found = await trail(`&wait=${size - 1}`);
+      assert.equal(found.body.rows[0]!.row.id, `e${sent - 1}`, label);
+      const ready = await ask("/readyz");
+      assert.deepEqual([ready.status, ready.body.status], [200, "ready"]);
+    }
+    const stops = (await ask("/events?type=kernel.projection.stopped&limit=1000")).body.events as Answer["body"][];
+    assert.ok(stops.length >= SPOILT.length, "each loss is in the log");
+    const { body } = await ask(`/views/health.children/daybook:projections:thread?wait=${size - 1}`);
+    const thread = body.row as { readonly crashes: number; readonly state: string; readonly cause: string };
+    assert.deepEqual([thread.crashes, thread.state], [SPOILT.length, "running"]);
+    assert.match(thread.cause, /^views\.db: /);
+    const ended = await program.end("SIGTERM");
+    assert.doesNotMatch(ended.err, /request/, "no request met a fault");
+  } finally {
+    await program.end("SIGKILL");
+    client.close();
+    await Deno.remove(data, { recursive: true });
+  }
+});
