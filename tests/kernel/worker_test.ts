@@ -90,6 +90,17 @@ Deno.test("a worker that does not stop is terminated at its grace, and that is s
   });
 });
 
+Deno.test("a worker that is stopped before it is ready ends, and leaves nothing behind", async () => {
+  const worker = new WorkerChild(
+    { id: "w", url: new URL("./troubled_worker.ts", import.meta.url), message: () => {} },
+    systemClock,
+  );
+  const stopping = new AbortController();
+  const run = worker.run(stopping.signal);
+  stopping.abort();
+  await run;
+});
+
 Deno.test("a worker has no permission that it was not given", async () => {
   const w = await hire();
   assert.equal(await w.echo("environment"), "NotCapable");

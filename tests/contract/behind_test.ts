@@ -1,0 +1,187 @@
+/** Who makes what follows the commits, and how the work passes from one to the other. */
+import assert from "node:assert/strict";
+import { type Background, type BackgroundStart, inlineBackground } from "../../adapters/kv/background.ts";
+import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { MemoryStore } from "../../adapters/memory/store.ts";
+import { SimulatedClock } from "../../adapters/simulation/clock.ts";
+import { seededRandom } from "../../adapters/simulation/random.ts";
+import { catalogue } from "../../events/catalogue.ts";
+import type { Batch } from "../../events/store.ts";
+import { event } from "./log_contract.ts";
+
+/** Commits of what follows the log wait while they are held. */
+class Held extends MemoryStore {
+  hold = false;
+  waiting: (() => void)[] = [];
+
+  override async commit(batch: Batch): Promise<boolean> {
+    const derived = batch.puts?.some(([[name]]) => name === "index" || name === "manifest");
+    if (this.hold && derived) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    return await super.commit(batch);
+  }
+
+  release(): void {
+    this.hold = false;
+    for (const go of this.waiting.splice(0)) go();
+  }
+}
+
+const signer = { origin: "t", sign: (size: number, root: string) => `t\n${size}\n${root}\n` };
+
+const opened = async (options: Partial<LogOptions> = {}) => {
+  const store = new Held();
+  const clock = new SimulatedClock(seededRandom(1));
+  const background = inlineBackground(store, clock);
+  const said: string[] = [];
+  const log = await KvLog.open(store, {
+    catalogue: catalogue(),
+    clock,
+    background,
+    segmentEvents: 4,
+    signer,
+    trouble: (line) => said.push(line),
+    ...options,
+  });
+  let n = 0;
+  const append = async (events: number) => {
+    for (let i = 0; i < events; i++) await clock.until(log.append({ events: [event(n++)] }));
+  };
+  const close = () => clock.until(log.close());
+  return { store, clock, log, said, append, close };
+};
+
+/** Does nothing but say when it was begun and closed. */
+const idler = () => {
+  const starts: BackgroundStart[] = [];
+  const wishes: string[] = [];
+  let closed = 0;
+  const start = (begun: BackgroundStart): Background => {
+    starts.push(begun);
+    return {
+      ask: ({ wish }) => void wishes.push(wish),
+      swept() {},
+      close() {
+        closed++;
+        return Promise.resolve();
+      },
+    };
+  };
+  return { start, starts, wishes, closed: () => closed };
+};
+
+Deno.test("whoever takes the work over begins when all that was made before is written, and from there", async () => {
+  const { store, clock, log, append, close } = await opened();
+  store.hold = true;
+  await append(9);
+  await clock.advance(10);
+  assert.ok(store.waiting.length === 1, "pages are on their way");
+  const other = idler();
+  const lending = new AbortController();
+  const lent = log.behindBy(other.start, lending.signal);
+  await clock.advance(1_000);
+  assert.equal(other.starts.length, 0);
+  store.release();
+  await clock.advance(1_000);
+  assert.equal(other.starts.length, 1);
+  assert.deepEqual(other.starts[0]!.manifest, log.index.manifest);
+  assert.ok(other.wishes.includes("root") && other.wishes.includes("segment"), other.wishes.join());
+
+  // It gives the work back undone; here it is begun again.
+  lending.abort();
+  await clock.until(lent);
+  assert.equal(other.closed(), 1);
+  await clock.advance(1_000);
+  assert.equal(log.indexed, 8);
+  assert.equal(log.checkpointed!.size, 9);
+  await close();
+});
+
+Deno.test("what nobody does is left for somebody to take over, unless somebody waits for it", async () => {
+  const { clock, log, append, close } = await opened({ backgroundWaitMs: 5_000 });
+  await append(9);
+  await clock.advance(4_000);
+  assert.deepEqual([log.indexed, log.checkpointed], [0, undefined]);
+  assert.equal((await clock.until(log.checkpoint(9)))!.size, 9);
+  const other = idler();
+  const lending = new AbortController();
+  const lent = log.behindBy(other.start, lending.signal);
+  await clock.advance(1_000);
+  await append(8);
+  lending.abort();
+  await clock.until(lent);
+  await clock.advance(4_900);
+  assert.equal(log.checkpointed!.size, 9);
+  await clock.advance(1_000);
+  assert.deepEqual([log.indexed, log.checkpointed!.size], [16, 17]);
+  await close();
+});
+
+Deno.test("appends that wait for the index do not wait for somebody to take it over", async () => {
+  const { log, append, close } = await opened({ backgroundWaitMs: 3_600_000, bounds: { tail_events_max: 8 } });
+  await append(40);
+  assert.ok(log.indexed >= 32);
+  await close();
+});
+
+Deno.test("another that dies is told of, and so is one that the log ends under; the work comes back", async () => {
+  const { clock, log, append, close } = await opened();
+  const other = idler();
+  const lent = log.behindBy(other.start, new AbortController().signal);
+  await clock.advance(10);
+  await append(5);
+  other.starts[0]!.died("it is dead");
+  await assert.rejects(clock.until(lent), /it is dead/);
+  await clock.advance(1_000);
+  assert.equal(log.checkpointed!.size, 5);
+  const again = log.behindBy(other.start, new AbortController().signal);
+  await clock.advance(10);
+  await close();
+  await again;
+  assert.ok(other.closed() >= 2);
+});
+
+Deno.test("work that fails here is begun again less and less often, and not at all while another does it", async () => {
+  const at: number[] = [];
+  let now = () => 0;
+  const { clock, log, said, append, close } = await opened({
+    background: (start) => {
+      at.push(now());
+      void Promise.resolve().then(() => start.died("no luck"));
+      return { ask() {}, swept() {}, close: () => Promise.resolve() };
+    },
+  });
+  now = () => clock.monotonic();
+  await append(1);
+  await clock.advance(300_000);
+  assert.deepEqual(at.slice(0, 8), [0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 123_000]);
+  assert.equal(at[8], 183_000);
+  assert.equal(said.length, at.length);
+  const begun = at.length;
+  const other = idler();
+  const lending = new AbortController();
+  const lent = log.behindBy(other.start, lending.signal);
+  await clock.advance(600_000);
+  assert.equal(at.length, begun);
+  lending.abort();
+  await clock.until(lent);
+  await clock.advance(10);
+  assert.equal(at.length, begun + 1);
+  await close();
+});
+
+Deno.test("somebody who changed his mind before he began never begins", async () => {
+  const { store, clock, log, append, close } = await opened();
+  store.hold = true;
+  await append(9);
+  await clock.advance(10);
+  const other = idler();
+  const lending = new AbortController();
+  const lent = log.behindBy(other.start, lending.signal);
+  lending.abort();
+  store.release();
+  await clock.until(lent);
+  await clock.advance(1_000);
+  assert.equal(other.starts.length, 0);
+  assert.equal(log.indexed, 8);
+  await close();
+});
