@@ -1,5 +1,6 @@
 /** The real clock, chance and hash. */
 import { createHash } from "node:crypto";
+import { clearImmediate, setImmediate } from "node:timers";
 import { uuidv7 } from "uuidv7";
 import type { Clock, Hash, Random } from "../../actors/kernel/world.ts";
 
@@ -10,11 +11,16 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(after, call) {
+    // A timer of 0 ms waits for the next millisecond; this, for one round of the event loop, timers and disk included.
+    if (after <= 0) {
+      const turn = setImmediate(call);
+      return () => clearImmediate(turn);
+    }
     let timer: ReturnType<typeof setTimeout>;
     const arm = (left: number) => {
       timer = setTimeout(
         () => left > TIMER_MS_MAX ? arm(left - TIMER_MS_MAX) : call(),
-        Math.min(Math.max(0, left), TIMER_MS_MAX),
+        Math.min(left, TIMER_MS_MAX),
       );
     };
     arm(after);
