@@ -7,6 +7,7 @@ import { CachedRows } from "../actors/kernel/project_rows.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { folder } from "../projections/fold.ts";
 import type { StreamId } from "../events/event.ts";
+import { asking, telling } from "./actors_rig.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
@@ -110,6 +111,7 @@ const writers = (count: number, each: number, exact = false) => async ({ bench }
 };
 
 const A = "node:sqlite, WAL, FULL, a row per event";
+const QUEUE = "an array drained in microtasks";
 
 export const suite: readonly Row[] = [
   {
@@ -256,6 +258,33 @@ export const suite: readonly Row[] = [
           }),
         writers(256, 120, true),
       ),
+  },
+  {
+    name: "tell, 1 actor",
+    group: "ask",
+    against: QUEUE,
+    unit: "messages",
+    must: 0.2,
+    aim: 0.4,
+    open: () => telling(1),
+  },
+  {
+    name: "tell, 1,000 actors",
+    group: "ask",
+    against: "as many of them",
+    unit: "messages",
+    must: 0.2,
+    aim: 0.4,
+    open: () => telling(1_000),
+  },
+  {
+    name: "ask in sequence",
+    group: "ask",
+    against: "a raw promise hand-over",
+    unit: "answers",
+    must: 0.25,
+    aim: 0.5,
+    open: asking,
   },
   {
     name: "a view: rows counted by key",
