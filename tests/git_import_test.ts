@@ -162,6 +162,24 @@ Deno.test("an import can be stopped, and says how far it came", async () => {
   assert.equal((await imported(daybook, place, path)).commits.new, 2_000 - outcome.new);
 });
 
+Deno.test("an import of one large commit can be stopped within it", async () => {
+  await using place = await Place.make();
+  const files = Object.fromEntries(Array.from({ length: 30_000 }, (_, n) => [`${"long/".repeat(20)}file-${n}`, "1\n"]));
+  const path = await place.repository("within", commit({ mark: 1, message: "large", files }));
+  const daybook = new SmallDaybook();
+  const stop = new AbortController();
+  daybook.before = () => stop.abort();
+  const signal = stop.signal;
+  const outcome = await importGit(daybook, { path, by: BY, clock: systemClock, env: place.env, signal });
+  assert.ok(!outcome.ok && outcome.code === "stopped");
+  assert.match(outcome.message, /after 0 of 1 commits/);
+  const listed = daybook.of("commits.changes.listed").length;
+  assert.equal(daybook.of("commits.commit.recorded").length, 0);
+  const { parts } = await imported(daybook, place, path).then(() => daybook.commit("large"));
+  assert.ok(listed > 0 && listed < parts, `${listed} of ${parts}`);
+  assert.equal(daybook.of("commits.changes.listed").length, parts);
+});
+
 Deno.test("branches move, say whether it was forced, and go where the repository is the one that knows", async () => {
   await using place = await Place.make();
   const path = await place.repository(

@@ -176,12 +176,10 @@ class Import {
     const missing = await this.missing(listed, progress);
     for await (const batch of diffs(repository.git, missing, { lanes, signal: options.signal })) {
       for (const diffed of batch) {
+        if (diffed.raw) await this.sender.send(translate(diffed.raw, diffed.listed, repository.source));
+        else this.leaveOut(diffed.listed.sha, diffed.why);
+        if (options.signal?.aborted) return await this.sender.flush();
         this.done++;
-        if (!diffed.raw) {
-          this.leaveOut(diffed.listed.sha, diffed.why);
-          continue;
-        }
-        await this.sender.send(translate(diffed.raw, diffed.listed, repository.source));
       }
       progress();
     }

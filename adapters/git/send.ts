@@ -42,13 +42,17 @@ export class Sender {
     private readonly options: { readonly by: Principal; readonly clock: Clock; readonly signal?: AbortSignal },
   ) {}
 
-  /** Events of one commit, the one that counts it last; resolves as soon as there is room for the next. */
+  /**
+   * Events of one commit, the one that counts it last; resolves as soon as there is room for the next. Once the signal aborts
+   * it may end within the commit: the next import goes on there.
+   */
   async send({ events, bytes }: { readonly events: readonly Incoming[]; readonly bytes: number }): Promise<void> {
     const each = bytes / events.length;
     let cut = false;
     for (let i = 0; i < events.length; i++) {
       const full = this.batch.length >= SEND_LIMITS.batch_events_max || this.bytes + each > SEND_LIMITS.batch_bytes_max;
       if (full) {
+        if (this.options.signal?.aborted) return;
         await this.flush();
         cut ||= i > 0;
       }
