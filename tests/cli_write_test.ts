@@ -315,7 +315,7 @@ Deno.test("import github takes one body, an array of them, or one a line", async
 const started = async (
   stage: Stage,
   args: readonly string[],
-  { firstToken, terminal = false }: { firstToken?: string; terminal?: boolean } = {},
+  { firstToken, terminal = false, fallen }: { firstToken?: string; terminal?: boolean; fallen?: Promise<string> } = {},
 ) => {
   let [out, err] = ["", ""];
   const did: string[] = [];
@@ -331,11 +331,18 @@ const started = async (
   stage.runtime.open = () =>
     Promise.resolve({ ...stage.daybook, close: () => Promise.resolve(void did.push("closed")) });
   stage.runtime.serve = () =>
-    Promise.resolve({ url: "http://127.0.0.1:1", firstToken, stop: () => Promise.resolve(void did.push("stopped")) });
+    Promise.resolve({
+      url: "http://127.0.0.1:1",
+      firstToken,
+      fallen: fallen ?? new Promise(() => {}),
+      stop: () => Promise.resolve(void did.push("stopped")),
+    });
   const running = stage.type("start", ...args);
   await Promise.race([ready, running]);
-  signal();
-  signal();
+  if (fallen === undefined) {
+    signal();
+    signal();
+  }
   const { code } = await running;
   return { code, out, err, did };
 };
@@ -347,6 +354,16 @@ Deno.test("start prints one line when it is ready, and drains on a signal howeve
   assert.deepEqual(did, ["stopped", "closed", "forgot"]);
   assert.equal(err, "the first token is in /data/first-token\ndraining; once more to stop at once\n");
   assert.equal(stage.files.get("/data/first-token"), "dbk_secret\n");
+});
+
+Deno.test("start ends with 3 when the supervision tree has given up, and says why", async () => {
+  const fallen = Promise.resolve('"daybook:timers" ended, more than 5 times within 60000 ms: boom');
+  const { code, err, did } = await started(givenStage(), [], { fallen });
+  assert.deepEqual([code, did], [3, ["stopped", "closed", "forgot"]]);
+  assert.equal(
+    err,
+    'daybook: the supervision tree gave up: "daybook:timers" ended, more than 5 times within 60000 ms: boom\n',
+  );
 });
 
 Deno.test("start shows the first token to a terminal with a command to paste, and keeps no file of it", async () => {

@@ -235,6 +235,8 @@ export const givenDaybook = (): Given => {
       Promise.resolve(
         faults.note === undefined ? undefined : { origin: "test", size: log.size, root: "AAAA", note: faults.note },
       ),
+    deadLetters: () => [],
+    redrive: () => Promise.resolve({ is: "unknown" }),
     status: () => ({
       state: "ready",
       durable: false,

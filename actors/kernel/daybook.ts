@@ -9,6 +9,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Projection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
 import type { Actor, CommandType } from "../types.ts";
+import type { DeadLetter, Redriven } from "./dead_letters.ts";
 
 /** Who asks. Opaque ids only. */
 export interface Principal {
@@ -179,6 +180,10 @@ export interface Daybook {
    */
   unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined>;
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
+  /** What could not be delivered, oldest first; what is sealed in it is sealed. Bounded, see `dead_letters.ts`. */
+  deadLetters(): readonly DeadLetter[];
+  /** Delivers a dead letter again; it stays one when that fails. */
+  redrive(id: string): Promise<Redriven>;
   status(): Status;
   /** Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. */
   close(): Promise<void>;

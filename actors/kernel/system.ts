@@ -19,6 +19,7 @@ import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } fro
 import type { Actor } from "../types.ts";
 import { admit } from "./admission.ts";
 import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
+import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
 import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
 import { appending, appendTold, during, type Telemetry } from "./telemetry.ts";
@@ -57,7 +58,7 @@ export interface Parts {
   readonly projector: Pick<Projections, "states" | "wait" | "known">;
   readonly ask: (ask: Ask) => Promise<Outcome>;
   readonly health: () => HealthNode;
-  readonly deadLetters: () => number;
+  readonly deadLetters: Pick<DeadLetters, "size" | "list" | "redrive">;
   readonly durable: boolean;
   readonly unknown?: "inbox" | "reject";
   /** Absent where nobody traces. */
@@ -266,6 +267,14 @@ export class System implements Daybook {
     return this.log.checkpoint(atLeast);
   }
 
+  deadLetters(): readonly DeadLetter[] {
+    return this.parts.deadLetters.list();
+  }
+
+  redrive(id: string): Promise<Redriven> {
+    return this.parts.deadLetters.redrive(id);
+  }
+
   status(): Status {
     const { log, views, projector, durable } = this.parts;
     const { checkpointed } = log;
@@ -279,7 +288,7 @@ export class System implements Daybook {
       bytes: { log: log.bytes, views: views.bytes() },
       health,
       projections: projector.states(),
-      deadLetters: this.parts.deadLetters(),
+      deadLetters: this.parts.deadLetters.size,
     };
   }
 

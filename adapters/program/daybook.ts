@@ -88,7 +88,6 @@ export interface Opened {
   readonly config: Config;
   readonly log: Pick<KvLog, "counts">;
   readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
-  readonly deadLetters: Pick<DeadLetters, "list" | "redrive">;
   readonly crash: Crash | undefined;
   /** Absent where nobody traces. */
   readonly telemetry: PlatformTelemetry | undefined;
@@ -200,7 +199,7 @@ interface Stores extends Catalogues {
 const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
     Stores,
-): Pick<Opened, "daybook" | "entities" | "deadLetters" | "tree" | "fallen"> => {
+): Pick<Opened, "daybook" | "entities" | "tree" | "fallen"> => {
   const { crash, telemetry } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
@@ -297,13 +296,13 @@ const start = (
     projector,
     ask: (ask) => entities.ask(ask),
     health: () => root.tree(),
-    deadLetters: () => deadLetters.size,
+    deadLetters,
     durable,
     unknown: config.ingest.unknown,
     telemetry,
     stop,
   });
-  return { daybook, entities, deadLetters, tree: root, fallen };
+  return { daybook, entities, tree: root, fallen };
 };
 
 /** The first pause before a projection or a process manager is started again. */

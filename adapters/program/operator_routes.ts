@@ -7,7 +7,7 @@ import type { Opened } from "./daybook.ts";
 
 const anything = { type: "object" };
 
-export const operatorRoutes = ({ daybook, deadLetters }: Opened): readonly Route[] => [{
+export const operatorRoutes = ({ daybook }: Pick<Opened, "daybook">): readonly Route[] => [{
   method: "GET",
   path: "/status",
   needs: "read",
@@ -30,7 +30,7 @@ export const operatorRoutes = ({ daybook, deadLetters }: Opened): readonly Route
       ...problems("admin"),
     },
   }),
-  handle: (exchange) => json(exchange, 200, { deadLetters: daybook.redact(deadLetters.list()) }),
+  handle: (exchange) => json(exchange, 200, { deadLetters: daybook.redact(daybook.deadLetters()) }),
 }, {
   method: "POST",
   path: "/dead-letters/:id/redrive",
@@ -44,7 +44,7 @@ export const operatorRoutes = ({ daybook, deadLetters }: Opened): readonly Route
     },
   }),
   async handle(exchange) {
-    const redriven = await deadLetters.redrive(segment(exchange.path.split("/")[2]!));
+    const redriven = await daybook.redrive(segment(exchange.path.split("/")[2]!));
     if (redriven.is === "unknown") throw new Problem("not_found", "There is no dead letter of this id.");
     return json(exchange, 200, redriven);
   },

@@ -40,9 +40,10 @@ interface Options {
   readonly perform?: Perform;
   readonly manager?: ProcessManager<{ readonly sum: number }, Added>;
   readonly seed?: number;
+  readonly from?: number | "end";
 }
 
-const managed = async ({ log, views, perform, manager = echo, seed }: Options = {}) => {
+const managed = async ({ log, views, perform, manager = echo, seed, from }: Options = {}) => {
   const p = playground({ seed, world: { ...(log ? { log } : {}), ...(views ? { views } : {}) } });
   const world = p.world;
   const recorder = new FactRecorder({ ...p, log: world.log });
@@ -53,6 +54,7 @@ const managed = async ({ log, views, perform, manager = echo, seed }: Options = 
     ...world,
     entities: p.entities,
     deadLetters,
+    from,
     perform: perform ??
       (({ data }, { position, index, attempt }) => {
         rung.push(`${(data as { note: string }).note} ${position}.${index} #${attempt}`);
@@ -272,6 +274,47 @@ Deno.test("a new version folds its states anew and performs nothing that was per
   assert.deepEqual(second.rung, ["new 10.0 #1"]);
   assert.equal(second.sum(), 102);
   assert.equal(second.stored("toys.count.added").length, 11);
+  await second.stop();
+});
+
+Deno.test("a manager that is new begins where it is told to: what lies before counts and has no effects", async () => {
+  const first = await managed();
+  for (let i = 1; i <= 5; i++) await first.add(i, `n${i}`);
+  await first.stop();
+  const views = () => playground().world.views;
+  for (const [from, rung] of [[0, 5], [3, 2], ["end", 0], [99, 0]] as const) {
+    const kept = views();
+    const second = await managed({ log: first.log, views: kept, seed: 2, from });
+    assert.equal(second.rung.length, rung, `from ${from}`);
+    assert.equal(second.sum(), 15);
+    await second.stop();
+  }
+});
+
+Deno.test("where a new manager begins is settled when it begins, not when it is asked again", async () => {
+  const other = await managed();
+  await other.add(7, "late");
+  await other.stop();
+  const [late] = other.stored("toys.count.added");
+  const { recordedat: _r, position: _p, revision: _v, specversion: _s, ...event } = late!;
+  const { log, views, stop } = await managed({ from: "end" });
+  await stop();
+  // What comes until it is back is not passed over.
+  await log.append({ events: [event] });
+  const again = await managed({ log, views, seed: 2, from: "end" });
+  assert.deepEqual(again.rung, ["late 0.0 #1"]);
+  await again.stop();
+});
+
+Deno.test("an event that a new version still cannot take is a dead letter again, and holds nothing up", async () => {
+  const first = await managed();
+  await first.add(1, "poison");
+  await first.add(2);
+  await first.stop();
+  const second = await managed({ log: first.log, views: first.views, manager: { ...echo, version: 2 }, seed: 2 });
+  assert.equal(second.ended(), "running");
+  assert.equal(second.sum(), 2);
+  assert.deepEqual(second.deadLetters.list().map(({ message }) => message), [{ position: 0 }, { position: 0 }]);
   await second.stop();
 });
 
