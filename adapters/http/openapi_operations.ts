@@ -143,6 +143,32 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
   "GET /metrics": (needs) => ({
     responses: { "200": answers("Prometheus text format 0.0.4", content("text/plain", text)), ...problems(needs) },
   }),
+  "GET /livez": (needs) => ({
+    responses: {
+      "200": answers("It lives", content("application/json", object({ status: text }))),
+      ...problems(needs),
+    },
+  }),
+  "GET /openapi.json": (needs) => ({
+    responses: { "200": answers("OpenAPI 3.1", content("application/json", { type: "object" })), ...problems(needs) },
+  }),
+  "GET /docs": (needs) => ({
+    responses: { "200": answers("A page", content("text/html", text)), ...problems(needs) },
+  }),
+  "GET /docs/{file}": (needs) => ({
+    parameters: [inPath("file", "Its name, as the page has it.")],
+    responses: {
+      "200": answers("The file", { ...content("text/css", text), ...content("text/javascript", text) }),
+      ...problems(needs, "not_found"),
+    },
+  }),
+  "GET /favicon.ico": (needs) => ({
+    responses: { "200": answers("The icon", content("image/svg+xml", text)), ...problems(needs) },
+  }),
+  "GET /login": (needs) => ({
+    parameters: [{ name: "next", in: "query", required: false, description: "Where to go then.", schema: text }],
+    responses: { "200": answers("A form", content("text/html", text)), ...problems(needs) },
+  }),
   "GET /readyz": (needs) => ({
     responses: {
       "200": answers("Ready", content("application/json", readiness)),

@@ -10,7 +10,7 @@ export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${na
 
 /** A zod schema as JSON Schema 2020-12, which is OpenAPI 3.1's; our marks become extensions. */
 export const schemaOf = (schema: z.ZodType, io: "input" | "output"): Schema => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+  const { $schema: _, $defs, ...rest } = z.toJSONSchema(schema, {
     io,
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
@@ -22,7 +22,15 @@ export const schemaOf = (schema: z.ZodType, io: "input" | "output"): Schema => {
       }
     },
   });
-  return rest;
+  // A definition of its own would be looked for at the top of the whole document; what refers to itself, as any JSON does, is any value.
+  return $defs ? withoutDefinitions(rest) as Schema : rest;
+};
+
+const withoutDefinitions = (node: unknown): unknown => {
+  if (Array.isArray(node)) return node.map(withoutDefinitions);
+  if (typeof node !== "object" || node === null) return node;
+  if (String((node as { $ref?: unknown }).$ref).startsWith("#/$defs/")) return {};
+  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, withoutDefinitions(value)]));
 };
 
 /** Parameters of a query as its strict object schema has them. */
