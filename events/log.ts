@@ -92,7 +92,7 @@ export type FaultKind =
   | "truncated" // the file is damaged
   | "foreign" // not a log of ours
   | "newer" // written by a newer version of the program
-  | "fenced" // another writer has written behind our back; this one stops
+  | "fenced" // another writer has written behind our back, or the disk failed while it was written; this one stops
   | "too_large" // over one of LIMITS
   | "invalid" // not what the schema or I-JSON allows
   | "overloaded" // the append queue is at its bound

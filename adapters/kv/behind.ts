@@ -233,19 +233,25 @@ export class Behind {
   }
 
   private async take(made: Made): Promise<void> {
-    if (made.made === "pages") return await this.commit(made.puts);
+    if (made.made === "pages") return void await this.commit(made.puts);
     if (made.made === "root") return await this.sign(made.frontier, made.root.toBase64());
-    await this.commit([[MANIFEST_KEY, made.bytes]]);
-    this.adopt(made.manifest);
+    if (await this.commit([[MANIFEST_KEY, made.bytes]])) this.adopt(made.manifest);
   }
 
-  /** While the disk is full it waits: the log itself comes first, and nothing is lost by waiting. */
-  private async commit(puts: readonly (readonly [Key, Uint8Array])[], deletes: readonly Key[] = []): Promise<void> {
+  /**
+   * While the disk is full it waits: the log itself comes first, and nothing is lost by waiting. False when the disk has failed, and
+   * nothing more is to be written.
+   */
+  private async commit(puts: readonly (readonly [Key, Uint8Array])[], deletes: readonly Key[] = []): Promise<boolean> {
     for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
       try {
         await this.store.commit({ puts, deletes });
-        return;
+        return true;
       } catch (fault) {
+        if (fault instanceof LogFault && fault.kind === "fenced") {
+          this.log.fence(fault);
+          return false;
+        }
         if (this.closing) throw fault;
         this.options.trouble(`the index waits for the disk: ${(fault as Error).message}`);
         await pause(this.options.clock, wait, this.ended.signal);
@@ -290,7 +296,7 @@ export class Behind {
     const puts: (readonly [Key, Uint8Array])[] = [[TREE_KEY, json(frontier)], [CHECKPOINT_KEY, json(checkpoint)]];
     const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
     if (keep) puts.push([[CHECKPOINTS_PREFIX, size], utf8.encode(note)]);
-    await this.commit(puts);
+    if (!await this.commit(puts)) return;
     if (keep) this.kept = size;
     this.latest = checkpoint;
     // Not before: checkpoints of two sizes must not overtake each other while the disk is waited for.

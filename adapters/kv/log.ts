@@ -202,7 +202,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
         await null;
         await null;
       }
-      await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping);
+      await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
       const group = this.gather();
       if (group.events.length > 0) await this.ride(group);
       else for (const rider of group.riding) this.answer(rider, undefined);
@@ -263,6 +263,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   /** Returns when the blocks are durable; throws when they certainly are not. */
   private async write(blocks: readonly Written[]): Promise<void> {
+    if (this.fenced) throw this.fenced;
     const key = blockKey(blocks[0]!.first);
     const puts = blocks.map(({ first, bytes }) => [blockKey(first), bytes] as const);
     let fault: LogFault | undefined;
@@ -270,6 +271,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       if (await this.store.commit({ absent: key, puts })) return;
     } catch (error) {
       fault = error instanceof LogFault ? error : new LogFault("io", String(error), { cause: error });
+      // What a disk that failed says now proves nothing.
+      if (fault.kind === "fenced") this.fence(fault);
+      if (this.fenced) throw this.fenced;
     }
     // Refused, or the outcome is unknown: what the store holds now decides.
     const found = this.store.get(key);

@@ -13,6 +13,12 @@ import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 
+/** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
+const DISK_FAILED = /disk I\/O error/i;
+const UNTRUSTED =
+  "the disk failed while it was written; what was not acknowledged may be there or not, and nothing more is " +
+  "written until the log is opened again";
+
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 /** The byte that a text begins with in a key. */
@@ -161,6 +167,20 @@ const openDatabase = (path: string): DatabaseSync =>
   });
 
 /**
+ * Writes what a process that died left beside the database into it, flushed: if its disk had failed, what is read of it may be in a
+ * cache and nowhere else, and what comes after it would be lost with it.
+ */
+const writeAgain = (path: string): void =>
+  guarded(() => {
+    const db = new DatabaseSync(path, { timeout: READ_WAIT_MS_MAX });
+    try {
+      db.exec("pragma wal_checkpoint(truncate)");
+    } finally {
+      db.close();
+    }
+  });
+
+/**
  * Takes a file that was just closed out of WAL mode, so that it can be read where nothing can be written beside it. While
  * somebody still reads it stays as it is: then the files beside it are there, and are enough.
  */
@@ -219,6 +239,9 @@ const guarded = <T>(call: () => T): T => {
 };
 
 export class KvStore extends KvReader implements Store {
+  /** Set once the disk has failed to write or to flush. */
+  private failed: LogFault | undefined;
+
   private constructor(path: string, private readonly kv: Kv, private readonly world: { clock: Clock; random: Random }) {
     super(path);
   }
@@ -232,8 +255,10 @@ export class KvStore extends KvReader implements Store {
       let kv: Kv | undefined;
       try {
         // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
-        if (await isNotEmpty(path)) openDatabase(path).close();
-        else await ownFile(path);
+        if (await isNotEmpty(path)) {
+          openDatabase(path).close();
+          writeAgain(path);
+        } else await ownFile(path);
         kv = await openKv(path);
         return new KvStore(path, kv, world);
       } catch (error) {
@@ -243,8 +268,13 @@ export class KvStore extends KvReader implements Store {
     });
   }
 
+  /** Throws `fenced` for good once the disk has failed: what it holds then may be in a cache and nowhere else. */
   commit(batch: Batch): Promise<boolean> {
-    return whileLocked(this.world, () => this.attempt(batch));
+    if (this.failed) return Promise.reject(this.failed);
+    return whileLocked(this.world, () => this.attempt(batch)).catch((fault) => {
+      if (!DISK_FAILED.test((fault as Error).message)) throw fault;
+      throw this.failed = new LogFault("fenced", `${this.path}: ${UNTRUSTED}`, { cause: fault });
+    });
   }
 
   private async attempt({ absent, puts, deletes = [] }: Batch): Promise<boolean> {
