@@ -12,10 +12,22 @@ export const FAULTS = [
   "io_before",
   /** The disk fails although everything is written; the caller cannot know. */
   "io_after",
+  /** The disk fails while it flushes: what was written may be there or not after the process, and nothing more is taken from it. */
+  "flush",
   /** The process dies before anything is written. */
   "crash_before",
   /** The process dies with everything written and nobody told. */
   "crash_after",
+  /** Another connection has the file of the views; nothing is written. */
+  "views_locked",
+  /** No room for views; nothing is written. */
+  "views_full",
+  /** The file of the views is not what it was. */
+  "views_damaged",
+  /** The process dies before a transaction of the views. */
+  "views_crash_before",
+  /** The process dies with rows and cursor written and nobody told. */
+  "views_crash_after",
 ] as const;
 export type Fault = typeof FAULTS[number];
 

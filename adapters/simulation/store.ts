@@ -89,19 +89,25 @@ export interface SimulatedStoreOptions {
 export class SimulatedStore implements Store {
   private readonly inFlight = new Set<Batch>();
   private open = true;
+  /** Set once the disk has failed to flush. */
+  private failed: LogFault | undefined;
 
   constructor(private readonly disk: SimulatedDisk, private readonly options: SimulatedStoreOptions) {}
 
   commit(batch: Batch): Promise<boolean> {
     const { clock, faults, died } = this.options;
     if (!this.open) return Promise.reject(closed());
+    if (this.failed) return Promise.reject(this.failed);
     return new Promise((resolve, reject) => {
       this.inFlight.add(batch);
       const later = (call: () => void) => clock.schedule(faults.latency(), () => this.open && call());
       // A batch that leaves the set is decided: on the disk, or refused. A crash decides those still in it.
       const decide = () => this.inFlight.delete(batch);
       later(() => {
-        const fault = this.disk.full ? "full" : faults.draw("locked", "full", "io_before", "crash_before");
+        if (this.failed) return (decide(), reject(this.failed));
+        const fault = this.disk.full ? "full" : faults.draw("locked", "full", "io_before", "flush", "crash_before");
+        // What was not flushed is undecided until the process ends.
+        if (fault === "flush") return reject(this.failed = new LogFault("fenced", "simulated: the disk failed"));
         if (fault) decide();
         if (fault === "crash_before") return died();
         if (fault === "io_before") return reject(new LogFault("io", "simulated: disk I/O error, outcome unknown"));
@@ -115,6 +121,11 @@ export class SimulatedStore implements Store {
         );
       });
     });
+  }
+
+  /** The disk has failed; the process must end before anything more is written. */
+  get broken(): boolean {
+    return this.failed !== undefined;
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -133,14 +144,18 @@ export class SimulatedStore implements Store {
 
   /** The process dies: nothing it awaits ever settles, and each commit on its way is on the disk or is not. */
   crash(): void {
-    this.open = false;
-    for (const batch of this.inFlight) if (this.options.random.strikes(0.5)) this.disk.apply(batch);
-    this.inFlight.clear();
+    this.end();
   }
 
   close(): Promise<void> {
-    this.open = false;
+    this.end();
     return Promise.resolve();
+  }
+
+  private end(): void {
+    this.open = false;
+    for (const batch of this.inFlight) if (this.options.random.strikes(0.5)) this.disk.apply(batch);
+    this.inFlight.clear();
   }
 }
 

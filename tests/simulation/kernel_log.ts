@@ -3,10 +3,13 @@
  * same streams, timers, a process manager, and a process that is killed, starved and lied to. At the end all is counted.
  */
 import assert from "node:assert/strict";
+import { z } from "zod";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import type { Ask, Outcome } from "../../actors/kernel/daybook.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
 import { Manager } from "../../actors/kernel/manage.ts";
+import { Projector } from "../../actors/kernel/project.ts";
+import { feedOf } from "../../actors/kernel/project_feed.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
@@ -19,13 +22,14 @@ import { MemoryViews } from "../../adapters/memory/views.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog } from "../../adapters/kv/log.ts";
 import { type ClockShare, SimulatedClock } from "../../adapters/simulation/clock.ts";
-import { FAULTS, Faults } from "../../adapters/simulation/faults.ts";
+import { type Fault, FAULTS, Faults } from "../../adapters/simulation/faults.ts";
 import { FaultyLog } from "../../adapters/simulation/log.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { SimulatedDisk, SimulatedStore } from "../../adapters/simulation/store.ts";
+import { faultyViews } from "../../adapters/simulation/views.ts";
 import { systemHash } from "../../adapters/system/world.ts";
-import type { Views } from "../../projections/views.ts";
-import { hastyLog, type Plant, plantedLog, plantedViews } from "./plants.ts";
+import type { AnyProjection, Projection } from "../../projections/projection.ts";
+import { hastyLog, type Plant, plantedChild, plantedLog, plantedStore, plantedViews } from "./plants.ts";
 import { outside, type Toy, toyCatalogue, type ToyFact, toys } from "../kernel/toy.ts";
 
 export interface Report {
@@ -33,7 +37,6 @@ export interface Report {
   readonly commands: number;
   readonly events: number;
   readonly processes: number;
-  readonly racesLost: number;
   readonly timers: number;
   readonly reached: Readonly<Record<string, number>>;
   /** Of all entries of the log: equal runs have equal ones. */
@@ -61,6 +64,18 @@ const echo: ProcessManager<{ readonly heard: number }, Added> = {
 };
 const isEchoed = ({ stream, data }: Event): boolean => stream !== "toys/echo" && (data as { by: number }).by % 10 === 0;
 
+/** What was added to each toy, and the last position that did. A new version says the same. */
+const totals = (version: number): Projection<{ readonly total: number; readonly at: number }, Added> => ({
+  name: "toys.totals",
+  version,
+  hears: ["toys.count.added"],
+  row: z.strictObject({ total: z.int(), at: z.int() }),
+  initial: { total: 0, at: -1 },
+  about: "Totals of toys.",
+  keys: ({ stream }) => [stream],
+  apply: ({ total }, { data, position }) => ({ total: total + data.by, at: position }),
+});
+
 /** One client's command and the answer it accepted. */
 interface Told {
   readonly client: number;
@@ -70,9 +85,18 @@ interface Told {
 }
 
 const ENTITIES = 5;
+/** No disk refuses so often by chance. */
+const OPEN_TRIES_MAX = 1_000;
 
 /** What the kernel stands on: the reference log behind a faulty handle, or the real one over a disk that fails. */
 export type Ground = "memory" | "kv";
+
+/** What the log within, having no disk, cannot meet; and what a log with one writer need not. */
+const BEYOND: Readonly<Record<Ground, readonly string[]>> = { memory: ["flush"], kv: ["race"] };
+
+/** Kinds of misfortune that never came about. */
+export const missed = (reached: Readonly<Record<string, number>>, ground: Ground): readonly string[] =>
+  Object.keys(reached).filter((kind) => reached[kind] === 0 && !BEYOND[ground].includes(kind));
 
 /** Runs `rounds` commands under the seed and checks the guarantees; throws what does not hold. */
 export const simulate = async (
@@ -86,7 +110,7 @@ export const simulate = async (
   const told: Told[] = [];
   const clients = Array.from({ length: 4 }, (_, client) => world.client(client, Math.ceil(rounds / 4), told));
   const chaos = world.chaos();
-  await world.clock.until(Promise.all(clients), 7 * 86_400_000);
+  await world.clock.until(Promise.race([Promise.all(clients), world.lost.promise]), 7 * 86_400_000);
   chaos.stop();
   await world.calm();
   check(world, told);
@@ -95,9 +119,14 @@ export const simulate = async (
     commands: told.length,
     events: world.log.size,
     processes: world.processes,
-    racesLost: world.racesLost,
     timers: world.stored("kernel.timer.set").length,
-    reached: { ...world.faults.reached, kill: world.kills, jump: world.jumps },
+    reached: {
+      ...world.faults.reached,
+      kill: world.kills,
+      jump: world.jumps,
+      upgrade: world.version - 1,
+      race: world.racesLost,
+    },
     digest: systemHash.sha256(JSON.stringify(world.stored())),
   };
   await world.end();
@@ -113,11 +142,15 @@ class SimulatedWorld {
   readonly faults: Faults;
   readonly rung = new Set<number>();
   views = new MemoryViews();
+  /** Of the projection; rises when a process is replaced by a newer program. */
+  version = 1;
   processes = 0;
   kills = 0;
   jumps = 0;
   process!: Process;
-  private lost = 0;
+  /** Rejects when the log does not open any more. */
+  readonly lost = Promise.withResolvers<never>();
+  private races = 0;
   private calmed = false;
 
   constructor(readonly seed: number, readonly plant: Plant | undefined, readonly ground: Ground) {
@@ -125,7 +158,9 @@ class SimulatedWorld {
     this.clock = new SimulatedClock(this.random.split());
     this.memory = new MemoryLog(this.clock);
     const level = this.random.pick([0, 0.01, 0.03, 0.1]);
-    const chances = FAULTS.map((fault) => [fault, this.random.strikes(0.7) ? level * 2 * this.random.next() : 0]);
+    // Views are written far more often than the log, and each crash there is a fact that is projected in turn.
+    const of = (fault: Fault) => level * this.random.next() * (fault.startsWith("views_") ? 0.1 : 2);
+    const chances = FAULTS.map((fault) => [fault, this.random.strikes(0.7) ? of(fault) : 0]);
     this.faults = new Faults(this.random.split(), Object.fromEntries(chances));
   }
 
@@ -139,7 +174,7 @@ class SimulatedWorld {
   }
 
   get racesLost(): number {
-    return this.lost + this.process.entities.counts.races_lost;
+    return this.races + this.process.entities.counts.races_lost;
   }
 
   stored(...types: string[]): Event[] {
@@ -149,12 +184,13 @@ class SimulatedWorld {
   /** The process dies and another starts after a while; now and then the views were deleted meanwhile. */
   readonly died = () => {
     if (this.process.dead) return;
-    this.lost += this.process.entities.counts.races_lost;
+    this.races += this.process.entities.counts.races_lost;
     this.process.kill();
     const down = this.random.strikes(0.2) ? this.random.next() * 60_000 : this.random.next() * 500;
     this.clock.schedule(down, () => {
       if (this.random.strikes(0.05)) this.views = new MemoryViews();
-      void Process.open(this).then((process) => this.process = process);
+      if (this.random.strikes(0.05)) this.version++;
+      Process.open(this).then((process) => this.process = process, this.lost.reject);
     });
   };
 
@@ -164,7 +200,7 @@ class SimulatedWorld {
       if (this.random.strikes(0.3) && !this.process.dead) {
         this.kills++;
         this.died();
-      }
+      } else if (this.process.broken) this.died();
       if (this.random.strikes(0.1)) {
         this.jumps++;
         this.clock.jump(this.random.between(-3_600_000, 3_600_000));
@@ -225,14 +261,16 @@ class SimulatedWorld {
   /** No more faults; resolves when everything that was promised has had time to happen. */
   async calm(): Promise<void> {
     this.faults.chances = {};
+    if (this.process.broken) this.died();
     await this.clock.advance(120_000);
     for (let hours = 0; hours < 48; hours++) {
-      const { timers, manager } = this.process;
-      if (!this.process.dead && timers.count === 0 && manager.size >= this.log.size) return;
+      const { timers, manager, projected } = this.process;
+      const { size } = this.log;
+      if (!this.process.dead && timers.count === 0 && manager.size >= size && projected >= size) return;
       await this.clock.advance(3_600_000);
     }
     throw new Error(
-      `not quiet after two days: ${this.process.timers.count} timers, manager at ${this.process.manager.size} of ${this.log.size}`,
+      `not quiet after two days: ${this.process.timers.count} timers, manager at ${this.process.manager.size}, projection at ${this.process.projected} of ${this.log.size}`,
     );
   }
 
@@ -248,6 +286,8 @@ class Process {
   readonly entities: Entities;
   readonly timers: Timers;
   readonly manager: Manager;
+  private readonly projector: Projector;
+  private readonly root: Supervisor;
   private readonly tell: (value: undefined) => void;
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
@@ -255,7 +295,8 @@ class Process {
 
   /** Starts a process; one that dies or is refused the disk while it opens its log starts again. */
   static async open(world: SimulatedWorld): Promise<Process> {
-    for (;;) {
+    for (let tries = 0;; tries++) {
+      assert.ok(tries < OPEN_TRIES_MAX, "the log does not open any more");
       const share = world.clock.share();
       const handle = world.ground === "memory" ? faultyHandle(world, share) : await diskHandle(world, share);
       if (handle) return new Process(world, share, handle);
@@ -272,7 +313,8 @@ class Process {
     const { plant } = world;
     handle.died = world.died;
     const log = hastyLog(handle.log, plant);
-    const views = plantedViews(this.mortal(world.views), plant);
+    const { faults, died } = world;
+    const views = plantedViews(faultyViews(world.views, { faults, died, dead: () => this.dead }), plant);
     const recorder = this.recorder = new FactRecorder({ clock, random, log });
     const deadLetters = new DeadLetters({ clock, random, recorder });
     const bounds = { resident_max: random.pick([2, 3, 100]), idle_ms: random.pick([100, 60_000]) };
@@ -288,15 +330,44 @@ class Process {
         world.rung.add(position);
       },
     });
-    const root = new Supervisor({
+    this.projector = new Projector({
+      projections: [totals(world.version) as AnyProjection],
+      feed: feedOf(log),
+      views,
+      clock,
+      record: (fact, child) => recorder.record(fact, { child }),
+      bounds: {
+        batch_events: random.pick([1, 7, 4_000]),
+        batch_ms: 8,
+        rows_cached: random.pick([1, 100]),
+        events_cached: 64,
+      },
+    });
+    const supervision = { restarts: { max: 1_000, within: 1_000 }, backoff: { first: 10, last: 1_000 } };
+    const projections = new Supervisor({
+      id: "projections",
+      strategy: "one_for_one",
+      ...supervision,
+      children: this.projector.children,
+    }, { clock, random, recorder });
+    this.root = new Supervisor({
       id: "root",
       strategy: "rest_for_one",
-      restarts: { max: 1_000, within: 1_000 },
-      backoff: { first: 10, last: 1_000 },
-      children: [this.entities, this.timers, this.manager],
+      ...supervision,
+      children: [this.entities, this.timers, plantedChild(this.manager, plant), projections],
     }, { clock, random, recorder });
     recorder.begin({ version: "sim", root: "root" });
-    this.running = root.run(this.stopping.signal);
+    this.running = this.root.run(this.stopping.signal);
+  }
+
+  /** The disk has failed under it; it writes nothing more. */
+  get broken(): boolean {
+    return !this.dead && this.handle.broken();
+  }
+
+  /** Events that the projection has applied. */
+  get projected(): number {
+    return this.projector.states()[0]!.size;
   }
 
   get log(): EventLog {
@@ -313,19 +384,9 @@ class Process {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
+    assert.deepEqual(this.root.abandoned ?? [], [], "what was told to stop has stopped");
     assert.equal(await this.recorder.end([], 10_000), 0);
     await this.handle.log.close();
-  }
-
-  /** What a dead process touches is not there any more. */
-  private mortal(views: Views): Views {
-    return new Proxy(views, {
-      get: (target, name) => {
-        if (this.dead) throw new Error("simulated: the process is dead");
-        const member = Reflect.get(target, name);
-        return typeof member === "function" ? member.bind(target) : member;
-      },
-    });
   }
 }
 
@@ -333,13 +394,14 @@ class Process {
 interface Handle {
   readonly log: EventLog;
   crash(): void;
+  broken(): boolean;
   /** What a fault that kills the process does. */
   died: () => void;
 }
 
 const faultyHandle = ({ memory, faults, plant }: SimulatedWorld, { clock }: ClockShare): Handle => {
   const log = new FaultyLog(plantedLog(memory, plant), { clock, faults, died: () => handle.died() });
-  const handle: Handle = { log, crash: () => log.crash(), died: () => {} };
+  const handle: Handle = { log, crash: () => log.crash(), broken: () => false, died: () => {} };
   return handle;
 };
 
@@ -355,8 +417,12 @@ const diskHandle = async (
     faults,
     died: () => handle.died(),
   });
-  const handle = { crash: () => store.crash(), died: () => (store.crash(), gone.resolve(undefined)) };
-  const opening = KvLog.open(store, {
+  const handle = {
+    crash: () => store.crash(),
+    broken: () => store.broken,
+    died: () => (store.crash(), gone.resolve(undefined)),
+  };
+  const opening = KvLog.open(plantedStore(store, plant), {
     catalogue: toyCatalogue,
     clock,
     background: inlineBackground(store, clock),
@@ -371,11 +437,39 @@ const diskHandle = async (
 const check = (world: SimulatedWorld, told: readonly Told[]): void => {
   const events = world.stored();
   const byKey = Map.groupBy(events, ({ source, id }) => `${source} ${id.slice(0, id.lastIndexOf("/"))}`);
+  inPlace(events);
   acknowledged(told, events, byKey);
   inOrder(told);
   states(world, events);
   timersOnce(events);
   effects(world, events);
+  rows(world, events);
+};
+
+/** Positions and revisions without a gap; recorded times that never go back, whatever the clock did. */
+const inPlace = (events: readonly Event[]): void => {
+  const heads = new Map<StreamId, number>();
+  let recorded = "";
+  for (const [i, { position, stream, revision, recordedat }] of events.entries()) {
+    assert.equal(position, i, "positions have a gap");
+    assert.equal(revision, (heads.get(stream) ?? -1) + 1, `revisions of ${stream} have a gap`);
+    heads.set(stream, revision);
+    assert.ok(recordedat >= recorded, `recorded time went back at ${i}`);
+    recorded = recordedat;
+  }
+};
+
+/** The view is the fold of the whole log, in whatever batches, lives and versions it was made. */
+const rows = (world: SimulatedWorld, events: readonly Event[]): void => {
+  const folded = new Map<string, { readonly total: number; readonly at: number }>();
+  const fold = totals(1);
+  for (const event of events) {
+    if (event.type !== "toys.count.added") continue;
+    const row = folded.get(event.stream) ?? fold.initial;
+    folded.set(event.stream, fold.apply(row, event as Event<Added>, event.stream, () => undefined)!);
+  }
+  const served = new Map(world.views.list("toys.totals", { limit: 1_000 }).rows.map(({ key, row }) => [key, row]));
+  assert.deepEqual(served, new Map([...folded].toSorted()), "the view is not the fold of the log");
 };
 
 /** What was answered is there as it was answered, once; what was refused is not there. */

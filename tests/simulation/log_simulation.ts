@@ -94,6 +94,7 @@ const chancesOf = (random: SeededRandom): Chances => ({
   full: random.next() * 0.05,
   io_before: random.next() * 0.05,
   io_after: random.next() * 0.05,
+  flush: random.next() * 0.005,
   crash_before: random.next() * 0.03,
   crash_after: random.next() * 0.03,
 });

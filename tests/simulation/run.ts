@@ -1,6 +1,6 @@
 /** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
 import { parseArgs } from "node:util";
-import { simulate } from "./kernel_log.ts";
+import { missed, simulate } from "./kernel_log.ts";
 
 const { values } = parseArgs({
   options: {
@@ -33,8 +33,8 @@ for (let seed = first; seed < first + seeds; seed++) {
   }
 }
 console.log(`${seeds} seeds of ${rounds} commands held; faults dealt: ${JSON.stringify(reached)}`);
-const missed = Object.keys(reached).filter((fault) => reached[fault] === 0);
-if (seeds >= 100 && missed.length > 0) {
-  console.error(`no seed reached: ${missed.join(", ")}`);
+const never = missed(reached, ground);
+if (seeds >= 100 && never.length > 0) {
+  console.error(`no seed reached: ${never.join(", ")}`);
   Deno.exit(1);
 }

@@ -129,6 +129,24 @@ Deno.test("every injected fault is reached and does what it says", async () => {
   }
 });
 
+Deno.test("a disk that fails while it flushes takes nothing more; what it had may be there after the process or not", async () => {
+  const outcomes = new Set<boolean>();
+  for (let seed = 0; seed < 20; seed++) {
+    const { clock, faults, disk, open } = opened(seed, { flush: 1 });
+    const store = open();
+    const kindOf = (commit: Promise<boolean>) => commit.then((ok) => ok, (error) => error.kind);
+    assert.equal(await clock.until(kindOf(store.commit({ puts: [[["k", 1], bytes("v")]] }))), "fenced");
+    faults.chances = {};
+    assert.equal(await clock.until(kindOf(store.commit({ puts: [[["k", 2], bytes("v")]] }))), "fenced");
+    assert.ok(store.broken && !disk.has(["k", 1]));
+    await store.close();
+    assert.equal(disk.has(["k", 2]), false);
+    outcomes.add(disk.has(["k", 1]));
+    assert.equal(await clock.until(open().commit({ puts: [[["k", 3], bytes("v")]] })), true);
+  }
+  assert.equal(outcomes.size, 2);
+});
+
 Deno.test("a commit on its way when the process dies is there or not, as the seed decides, and is never answered", async () => {
   const outcomes = new Set<boolean>();
   for (let seed = 0; seed < 20; seed++) {
