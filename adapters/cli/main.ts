@@ -2,6 +2,7 @@
  * The command line from the first argument to the exit code: parse, see whether this process may do it, else let one that
  * may, run.
  */
+import { dirname } from "node:path";
 import type { Override } from "../../config/config.ts";
 import type { Call, Grants } from "./call.ts";
 import { pathOf, text, Usage } from "./call.ts";
@@ -30,7 +31,7 @@ export interface World {
   readonly scratch: {
     /** Folder in which copies may be made; it is not there. Absolute. */
     readonly path: string;
-    /** Whether reading this data folder takes a copy, as far as this process may see: what it may not read might. */
+    /** Whether reading this data folder, which this process may, takes a copy. */
     wanted(data: string): Promise<boolean>;
   };
   /** Called only when there is something to run. */
@@ -58,7 +59,9 @@ export const commandLine = async (args: readonly string[], world: World): Promis
       {
         exit: 3,
         code: "not_permitted",
-        message: `${call.command} may not do what it must; run it as a task, or with ${flags(grants)}`,
+        message: `${call.command} may not do what it must; run it as a task, or with ${
+          flags(grants).replaceAll(world.scratch.path, dirname(world.scratch.path))
+        }`,
       },
       call.json,
       io,
@@ -76,7 +79,11 @@ const needed = async (
 ): Promise<{ readonly grants: Grants; readonly settings: Settings | false | undefined }> => {
   const { house, permissions } = world;
   if (!spec.configured) {
-    const scratch = spec.reads && await world.scratch.wanted(call.data) ? world.scratch.path : undefined;
+    // A folder that only the next process may read might need it.
+    const look: Grants = { read: [call.data], write: [], net: [], run: [], env: [] };
+    const wanted = spec.reads &&
+      (permissions.granted(look) ? await world.scratch.wanted(call.data) : permissions.again !== undefined);
+    const scratch = wanted ? world.scratch.path : undefined;
     return { grants: grantsOf(spec, call, { house, scratch }), settings: false };
   }
   const overrides = overridesOf(call);

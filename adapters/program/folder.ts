@@ -27,10 +27,9 @@ export interface Folders {
 /** Whether a process has the folder as its writer, with or without answering on its socket. */
 export const isWriting = (data: string): Promise<boolean> => FolderLock.isHeld(`${data}/${FILES.lock}`);
 
-/** Whether reading the folder takes a copy of one of its databases; a folder that this process may not read might. */
+/** Whether reading the folder takes a copy of one of its databases. */
 export const wantsScratch = async (data: string): Promise<boolean> => {
   if (data === MEMORY) return false;
-  if ((await Deno.permissions.query({ name: "read", path: data })).state !== "granted") return true;
   try {
     if (await isWriting(data)) return false;
     for (const name of READ) if (await isLeftOpen(`${data}/${name}`)) return true;
@@ -52,7 +51,13 @@ export const foldersOf = (io: Io, scratch: string): Folders => {
       }
     },
   });
-  const open: Folders["open"] = (data, name, use) => copies.open(`${data}/${name}`, () => isWriting(data), use);
+  const mayWrite = (path: string) => Deno.permissions.querySync({ name: "write", path }).state === "granted";
+  const open: Folders["open"] = async (data, name, use) => {
+    const path = `${data}/${name}`;
+    // Who writes the folder may read it there, and asks for no place for copies.
+    if (!mayWrite(scratch) && mayWrite(data)) return await use(path);
+    return await copies.open(path, () => isWriting(data), use);
+  };
   return {
     open,
     async log(data) {

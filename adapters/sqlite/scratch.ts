@@ -82,11 +82,11 @@ export class Scratch {
     writing: () => Promise<boolean>,
     use: (path: string) => T | Promise<T>,
   ): Promise<{ readonly answer: T } | undefined> {
-    const { folder, onStop, quit, onCopy } = this.options;
+    const { folder, onCopy } = this.options;
     const to = `${folder}/${basename(path)}`;
     const before = await markOf(path);
     onCopy?.(path, before.reduce((sum, file) => sum + (file?.size ?? 0), 0));
-    const forget = this.makeFolder(onStop, quit);
+    const forget = this.makeFolder(path);
     try {
       try {
         await copyFile(path, to);
@@ -104,12 +104,16 @@ export class Scratch {
     }
   }
 
-  private makeFolder(onStop: ScratchOptions["onStop"], quit: () => void): () => void {
-    const { folder } = this.options;
+  private makeFolder(path: string): () => void {
+    const { folder, onStop, quit } = this.options;
     try {
       Deno.mkdirSync(folder, { mode: 0o700 });
     } catch (error) {
       const said = (error as Error).message;
+      if (error instanceof Deno.errors.NotCapable) {
+        const message = `the process that wrote ${path} has just died, and reading it takes a copy now: try again`;
+        throw new ScratchFault("io", message, { cause: error });
+      }
       const kind = isFull(said) ? "no_room" : "io";
       throw new ScratchFault(kind, `cannot make ${folder} for a copy (TMPDIR says where): ${said}`, { cause: error });
     }

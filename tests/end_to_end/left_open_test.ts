@@ -192,12 +192,15 @@ Deno.test("a command that may read the folder already, as the tasks may, asks fo
     const before = await fingerprint(data);
     const socket = `${data}/control.sock`;
     const config = new URL("../../config", import.meta.url).pathname;
-    const grants = [
+    const grants = (written: string) => [
       `--allow-read=${data},${config}`,
-      `--allow-write=${socket}`,
+      `--allow-write=${written}`,
       `--allow-net=unix:${socket},control.invalid`,
     ];
-    await lookAll(dir, data, known, { grants });
+    await lookAll(dir, data, known, { grants: grants(socket) });
+    // The task for any command may write the folder; a command that reads does not all the same.
+    const ran = await run(["events", "--json", "--data", data], { grants: grants(data) });
+    assert.equal(JSON.parse(ran.out).size, JSON.parse((await run(["status", "--json", "--data", data])).out).size);
     assert.deepEqual(await fingerprint(data), before);
   }));
 
