@@ -23,7 +23,9 @@ import {
 import { VERSION } from "./adapters/program/version.ts";
 import { type Override, parseConfig, problemText } from "./config/config.ts";
 
-export { openDaybook, type OpenOptions } from "./adapters/program/daybook.ts";
+export { type Perform, Undeliverable } from "./actors/kernel/manage.ts";
+export type { Effect, ProcessManager } from "./actors/types.ts";
+export { type Managed, openDaybook, type OpenOptions } from "./adapters/program/daybook.ts";
 export { VERSION };
 
 /** A file of the program itself. */
