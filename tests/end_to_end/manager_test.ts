@@ -7,22 +7,14 @@ import { createServer } from "../../adapters/http/server.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { type Managed, openDaybook, Undeliverable } from "../../main.ts";
 import { buildAt, release } from "./manager_program.ts";
+import { inFolder } from "../folder_given.ts";
 
 const by = { authtype: "system", authid: "ci" } as const;
-
-const inFolder = async (body: (folder: string) => Promise<void>): Promise<void> => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-};
 
 /** Patience for what another thread or process does; what is waited for, or a failure that says what is missing. */
 const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
   for (let tries = 0; !await holds(); tries++) {
-    assert.ok(tries < 2_000, `never came: ${what}`);
+    assert.ok(tries < 6_000, `never came: ${what}`);
     await new Promise<void>((resolve) => void systemClock.schedule(10, resolve));
   }
 };
