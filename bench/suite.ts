@@ -11,6 +11,7 @@ import { asking, telling } from "./actors_rig.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
+import { verifying, withoutTaskset } from "./verify_rig.ts";
 import { type Bench, counted, entryText, openBench, quiet, readingEvent, visitEvent, write } from "./rig.ts";
 
 /** Work done and the time it took. */
@@ -40,7 +41,7 @@ export interface Goal {
 
 export interface Row extends Goal {
   readonly name: string;
-  readonly group: "append" | "replay" | "ask" | "project" | "ingest" | "import";
+  readonly group: "append" | "replay" | "verify" | "ask" | "project" | "ingest" | "import";
   /** Goes into the log with the run: nothing of the machine. */
   readonly against: string;
   /** What else to know, told when it runs. */
@@ -230,6 +231,23 @@ export const suite: readonly Row[] = [
         },
       };
     },
+  },
+  {
+    name: "verify",
+    group: "verify",
+    against: "reading and parsing the log, all cores",
+    unit: "events",
+    must: 0.4,
+    aim: 0.6,
+    open: () => verifying(navigator.hardwareConcurrency),
+  },
+  {
+    name: "verify, one core",
+    group: "verify",
+    against: "reading and parsing the log, one core",
+    unit: "events",
+    without: withoutTaskset,
+    open: () => verifying(1),
   },
   {
     name: "command through an entity, 256 entities",
