@@ -11,6 +11,7 @@ import { ENVIRONMENT } from "./adapters/cli/grants.ts";
 import { commandLine } from "./adapters/cli/main.ts";
 import type { Settings } from "./adapters/cli/settings.ts";
 import { terminal } from "./adapters/cli/terminal.ts";
+import { end, exporting } from "./adapters/process/end.ts";
 import {
   argumentsOf,
   generationOf,
@@ -47,6 +48,7 @@ const settingsOf = async (named: string | undefined, overrides: readonly Overrid
 const scratchPath = (): string => join(resolve(Deno.env.get("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);
 
 const main = async (): Promise<number> => {
+  if (exporting()) (await import("./adapters/system/telemetry.ts")).withholdUrls();
   const io = terminal((name) => Deno.env.get(name));
   const { generation, scratch = scratchPath(), typed } = generationOf(Deno.args);
   // Whoever started us for its own sake and died meant us to end, too.
@@ -91,4 +93,4 @@ const main = async (): Promise<number> => {
   });
 };
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) end(await main());

@@ -16,7 +16,7 @@ import { ViewsFile } from "./project_file.ts";
 import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
 import { type Waited, Waiting } from "./project_wait.ts";
-import { type Span, SPANS_MAX, type Telemetry } from "./telemetry.ts";
+import { type Span, SPANS_MAX, type Telemetry, TRACED_MS_MAX } from "./telemetry.ts";
 import { type Clock, pause } from "./world.ts";
 
 /** Bounds of one transaction and of what is kept between them. */
@@ -256,7 +256,7 @@ class Runner implements Paced {
     const serving = views.stores().find(({ name, served }) => name === this.name && served);
     this.older = serving && serving.version !== store.version ? serving.size : undefined;
     // After a crash nothing that was kept in memory counts: the store has what was committed.
-    const rows = new CachedRows(store, this.shared.bounds.rows_cached);
+    const rows = new CachedRows(store, this.projection.appendOnly ? 0 : this.shared.bounds.rows_cached);
     const fold = folder(this.projection, rows);
     this.moved(store);
     for (self.ready(); !signal.aborted;) {
@@ -287,8 +287,7 @@ class Runner implements Paced {
     const last = store.size + bounds.batch_events;
     let next = store.size;
     let poison: Poison | undefined;
-    // What was folded long after it happened belongs to no trace that anybody waits for.
-    const spans = telemetry && this.caughtUp ? new Map<string, Span>() : undefined;
+    const spans = telemetry && new Map<string, Span>();
     fold: for (const batch of feed.read({ from: next })) {
       for (const event of batch) {
         // Shapes of one recorded event belong into one transaction.
@@ -297,7 +296,7 @@ class Runner implements Paced {
           (next >= last || (next % 16 === 0 && clock.monotonic() >= ends && next > store.size))
         ) break fold;
         const { traceparent } = event;
-        if (spans !== undefined && traceparent !== undefined) this.trace(telemetry!, spans, traceparent);
+        if (spans !== undefined && traceparent !== undefined) this.trace(telemetry!, spans, event);
         try {
           fold(event);
         } catch (error) {
@@ -322,10 +321,11 @@ class Runner implements Paced {
   }
 
   /** A transaction is a span of each trace whose events it folds. */
-  private trace(telemetry: Telemetry, spans: Map<string, Span>, traceparent: string): void {
-    if (spans.size >= SPANS_MAX || spans.has(traceparent)) return;
+  private trace(telemetry: Telemetry, spans: Map<string, Span>, { traceparent, recordedat }: Event): void {
+    if (spans.size >= SPANS_MAX || spans.has(traceparent!)) return;
+    if (this.shared.clock.now() - Date.parse(recordedat) > TRACED_MS_MAX) return;
     const span = telemetry.span(`project ${this.name}`, traceparent, { "daybook.projection": this.name });
-    spans.set(traceparent, span);
+    spans.set(traceparent!, span);
   }
 
   private moved(store: ViewStore): void {

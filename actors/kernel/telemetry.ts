@@ -25,11 +25,14 @@ export interface Telemetry {
   /** A commit of the log took so long and holds so many events. */
   committed(events: number, ms: Millis): void;
   /**
-   * The platform's own span of the request that is answered now, if there is one: it is given the name of its route, and loses
-   * the path and query as they were sent. Without a route: before one was found.
+   * The platform's own span of the request that is answered now, if there is one, is named after its route, or after the method
+   * alone where there is none (yet). The answer is its `traceparent`.
    */
   request(method: string, route?: string): string | undefined;
 }
+
+/** An event that was recorded longer ago is folded without a span: nobody waits for its trace any more. */
+export const TRACED_MS_MAX = 60_000;
 
 /** Spans of one append or one transaction, of as many traces; the work of others is told without a span. */
 export const SPANS_MAX = 32;

@@ -132,7 +132,7 @@ export const createServer = (options: ServerOptions): Server => {
         onError: () => broken(door.requestId()),
       } as Deno.ServeTcpOptions,
       (request, info) => {
-        // Before anything can fail: what the platform's span says of paths and queries is not ours to export.
+        // Before anything can fail: until then the span has the name that the sender gave its method.
         if (telemetry !== undefined) telemetry.request(request.method);
         return answer(request, { remote: () => remoteOf(info), secure, fixed });
       },

@@ -123,13 +123,6 @@ class OpenTelemetry implements PlatformTelemetry {
   request(method: string, route?: string): string | undefined {
     const span = trace.getActiveSpan();
     if (span === undefined) return undefined;
-    // Both may hold what only the log may: whoever sends a name in a path has not asked for it to be exported.
-    span.setAttributes({
-      [CONVENTIONAL.http_method]: METHODS.has(method) ? method : "_OTHER",
-      [CONVENTIONAL.url_full]: route ?? REDACTED,
-      [CONVENTIONAL.url_path]: route ?? REDACTED,
-      [CONVENTIONAL.url_query]: REDACTED,
-    });
     if (route !== undefined) span.setAttribute(CONVENTIONAL.http_route, route);
     span.updateName(`${METHODS.has(method) ? method : "HTTP"}${route === undefined ? "" : ` ${route}`}`);
     return traceparentOf(span);
@@ -152,11 +145,38 @@ class OpenTelemetry implements PlatformTelemetry {
   }
 }
 
-/** What the conventions put where a value must not be seen. */
-const REDACTED = "REDACTED";
-
 /** RFC 9110 section 9 and RFC 5789; everything else is the sender's choice of words. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
+
+/** What the conventions put where a value must not be seen, and for a method that they do not know. */
+const REDACTED = "REDACTED";
+const OTHER = "_OTHER";
+
+/**
+ * Keeps paths and queries out of all spans of this process: the platform tells them of every request that is answered or sent
+ * here, and a name or an address in one belongs into the log alone. A span cannot be told to forget (the exporter sends the
+ * first value beside the later one), so what it is told passes here first. For the program; it changes the platform's spans for
+ * everybody in the thread.
+ */
+export const withholdUrls = (): void => {
+  // One that never ends is never exported.
+  const spans: Pick<OpenSpan, "setAttribute"> = Object.getPrototypeOf(trace.getTracer(SCOPE).startSpan("unsent"));
+  const { setAttribute } = spans;
+  spans.setAttribute = function (this: OpenSpan, name, value) {
+    const told = WITHHELD.has(name)
+      ? REDACTED
+      : name === CONVENTIONAL.http_method && !METHODS.has(String(value))
+      ? OTHER
+      : value;
+    return setAttribute.call(this, name, told);
+  };
+};
+
+const WITHHELD: ReadonlySet<string> = new Set([
+  CONVENTIONAL.url_full,
+  CONVENTIONAL.url_path,
+  CONVENTIONAL.url_query,
+]);
 
 const traceparentOf = (span: OpenSpan): string => {
   const { traceId, spanId, traceFlags } = span.spanContext();
