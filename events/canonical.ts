@@ -35,7 +35,73 @@ export const canonicalText = (text: string, path = ""): string => {
  * The canonical text of a value. Members that are `undefined` are left out, as `JSON.stringify` does.
  * Throws `CanonicalError` on what I-JSON excludes: NaN, infinities, lone surrogates, functions, bigints, nesting over `depthMax`.
  */
-export const canonical = (value: unknown, depthMax = 512): string => write(value, depthMax, undefined);
+export const canonical = (value: unknown, depthMax = 512): string => {
+  const ordered = inOrder(value, depthMax);
+  return ordered === UNUSUAL ? write(value, depthMax, undefined) : JSON.stringify(ordered);
+};
+
+/** What `JSON.stringify` would not write canonically, or not at all. */
+const UNUSUAL = Symbol("unusual");
+
+/**
+ * The value with all members in order: itself where they are, else a copy. With that `JSON.stringify` writes what `write` does, at
+ * a third of the cost, as RFC 8785 takes numbers and strings from ECMAScript. A value on the way to an error is unusual, too.
+ */
+function inOrder(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case "string":
+      return value.isWellFormed() ? value : UNUSUAL;
+    case "number":
+      return Number.isFinite(value) ? value : UNUSUAL;
+    case "boolean":
+      return value;
+    case "object":
+      break;
+    default:
+      return UNUSUAL;
+  }
+  if (value === null) return null;
+  if (depth <= 0) return UNUSUAL;
+  if (Array.isArray(value)) return itemsInOrder(value, depth);
+  const proto = Object.getPrototypeOf(value);
+  if (proto !== Object.prototype && proto !== null) return UNUSUAL;
+  return membersInOrder(value as Readonly<Record<string, unknown>>, depth);
+}
+
+function itemsInOrder(items: readonly unknown[], depth: number): unknown {
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < items.length; i++) {
+    const item = inOrder(items[i], depth - 1);
+    if (item === UNUSUAL) return UNUSUAL;
+    if (copy === undefined && item !== items[i]) copy = items.slice(0, i);
+    copy?.push(item);
+  }
+  return copy ?? items;
+}
+
+function membersInOrder(record: Readonly<Record<string, unknown>>, depth: number): unknown {
+  const keys = Object.keys(record);
+  const sorted = keys.every((key, i) => i === 0 || keys[i - 1]! < key);
+  if (!sorted) keys.sort();
+  let copy: Record<string, unknown> | undefined = sorted ? undefined : {};
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    // Numbers come first in any object, however they are set; a prototype is not a member.
+    if ((!sorted && isDigit(key.charCodeAt(0))) || key === "__proto__" || !key.isWellFormed()) return UNUSUAL;
+    const before = record[key];
+    if (before === undefined) continue;
+    const member = inOrder(before, depth - 1);
+    if (member === UNUSUAL) return UNUSUAL;
+    if (copy === undefined && member !== before) {
+      copy = {};
+      for (let k = 0; k < i; k++) copy[keys[k]!] = record[keys[k]!];
+    }
+    if (copy !== undefined) copy[key] = member;
+  }
+  return copy ?? record;
+}
+
+const isDigit = (unit: number): boolean => unit >= 0x30 && unit <= 0x39;
 
 interface Trail {
   readonly up: Trail | undefined;

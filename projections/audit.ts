@@ -57,19 +57,20 @@ export const auditTrail: Projection<TrailRow> = {
 
 const rowOf = (event: Event): TrailRow => {
   const { stream, revision, type, id, source, subject, time, recordedat, authtype, authid, causationid } = event;
+  // In the order of canonical JSON, which then need not sort.
   return {
-    stream,
-    revision,
-    type,
-    id,
-    source,
-    time,
-    recordedat,
-    authtype,
     actor: authid,
-    correlation: correlationOf(event),
-    ...(subject === undefined ? {} : { subject }),
+    authtype,
     ...(causationid === undefined ? {} : { cause: causationid }),
+    correlation: correlationOf(event),
+    id,
+    recordedat,
+    revision,
+    source,
+    stream,
+    ...(subject === undefined ? {} : { subject }),
+    time,
+    type,
   };
 };
 

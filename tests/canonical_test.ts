@@ -49,6 +49,16 @@ Deno.test("canonical form agrees with an implementation of others for every JSON
   );
 });
 
+Deno.test("canonical form sorts members that engines order otherwise, leaves the undefined out, and changes nothing it was given", () => {
+  const value = { b: { "10": 1, "9": 2, a: { d: 1, c: 2 } }, a: [-0, { z: 1, y: undefined, x: [{ q: 1, p: 2 }] }] };
+  const before = JSON.stringify(value);
+  assert.equal(canonical(value), '{"a":[0,{"x":[{"p":2,"q":1}],"z":1}],"b":{"10":1,"9":2,"a":{"c":2,"d":1}}}');
+  assert.equal(JSON.stringify(value), before);
+  assert.equal(canonical(JSON.parse('{"b":1,"__proto__":{"d":1,"c":2}}')), '{"__proto__":{"c":2,"d":1},"b":1}');
+  assert.equal(canonical(JSON.parse('{"__proto__":{"d":1,"c":2},"b":1}')), '{"__proto__":{"c":2,"d":1},"b":1}');
+  assert.equal(canonical({ z: { "2": 1, "1": 2 }, "1": 1, "-1": 0 }), '{"-1":0,"1":1,"z":{"1":2,"2":1}}');
+});
+
 Deno.test("canonical form refuses what I-JSON excludes, with the path", () => {
   assert.throws(() => canonical({ a: [1, NaN] }), refused("number_not_representable", "/a/1"));
   assert.throws(() => canonical({ "a/b": { "c~d": "\ud800" } }), refused("lone_surrogate", "/a~1b/c~0d"));

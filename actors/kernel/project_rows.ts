@@ -8,9 +8,11 @@ export class CachedRows implements Rows {
   private readonly known = new Map<string, unknown>();
   private changes: ViewChange[] = [];
 
+  /** At most `max` rows are known between transactions; with 0 none ever is, where each is made once and never read. */
   constructor(private readonly store: ViewStore, private readonly max: number) {}
 
   get(key: string): unknown {
+    if (this.max === 0) return this.store.get(key);
     if (this.known.has(key)) return this.known.get(key);
     const row = this.store.get(key);
     this.known.set(key, row);
@@ -18,7 +20,7 @@ export class CachedRows implements Rows {
   }
 
   set(change: ViewChange): void {
-    this.known.set(change.key, change.row);
+    if (this.max > 0) this.known.set(change.key, change.row);
     this.changes.push(change);
   }
 
@@ -26,7 +28,7 @@ export class CachedRows implements Rows {
   undo(position: number): void {
     this.changes = this.changes.filter((change) => change.position < position);
     this.known.clear();
-    for (const { key, row } of this.changes) this.known.set(key, row);
+    if (this.max > 0) { for (const { key, row } of this.changes) this.known.set(key, row); }
   }
 
   take(): readonly ViewChange[] {
