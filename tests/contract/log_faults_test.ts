@@ -12,7 +12,9 @@ import { type Catalogue, catalogue } from "../../events/catalogue.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Store } from "../../events/store.ts";
 import { openWithWorker } from "../log_given.ts";
+import { onSmallDisk } from "../small_disk_given.ts";
 import { all, event } from "./log_contract.ts";
+import { inFolder } from "../folder_given.ts";
 
 const world = { clock: systemClock, random: systemRandom };
 const fault = (kind: LogFault["kind"]) => (error: unknown) =>
@@ -24,15 +26,6 @@ const openAt = async (path: string, more: Partial<LogOptions> = {}) =>
     clock: systemClock,
     ...more,
   });
-
-const inFolder = async (body: (dir: string) => Promise<void>) => {
-  const dir = await Deno.makeTempDir();
-  try {
-    await body(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-};
 
 const filled = async (path: string, events: number) => {
   const log = await openAt(path);
@@ -57,33 +50,6 @@ const edit = (path: string, key: Uint8Array, change: (value: Uint8Array) => void
     db.prepare("update kv set v = ? where k = ?").run(value, key);
   } finally {
     db.close();
-  }
-};
-
-/** A small file system of its own, where this process may make one; else the reason why not. */
-const onSmallDisk = async (
-  t: Deno.TestContext,
-  size: string,
-  body: (dir: string, run: (...command: string[]) => Promise<void>) => Promise<void>,
-) => {
-  const dir = await Deno.makeTempDir();
-  const run = async (...[command, ...args]: string[]) => {
-    const { success, stderr } = await new Deno.Command(command!, { args, stderr: "piped" }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-  };
-  try {
-    await run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", dir);
-  } catch (error) {
-    await Deno.remove(dir);
-    if (Deno.env.get("CI") === "true") throw error;
-    console.log(`skipped, cannot mount a small disk: ${(error as Error).message.trim()} (${t.name})`);
-    return;
-  }
-  try {
-    await body(dir, run);
-  } finally {
-    await run("umount", dir);
-    await Deno.remove(dir);
   }
 };
 

@@ -50,7 +50,7 @@ class Rounds {
   constructor(private readonly place: Place, private readonly data: string, private readonly random: SeededRandom) {}
 
   private start(env: Readonly<Record<string, string>> = {}): Promise<Program> {
-    return Program.start(this.data, env, this.place.startsWith("timer.") ? TIMERS : undefined);
+    return Program.start(this.data, env, this.place.startsWith("timer.") ? { other: TIMERS } : {});
   }
 
   /** A program that dies at the point; `later`: it is passed so often more before. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
+const DENO = ["run", "-q", "-A", "--config", CONFIG];
 /** How long a start may take on a busy machine. */
 const START_MS_MAX = 60_000;
 
@@ -13,9 +14,9 @@ export interface Ran {
   readonly err: string;
 }
 
-const command = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+const command = (args: readonly string[], env: Readonly<Record<string, string>> = {}, preload?: URL) =>
   new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--config", CONFIG, ...args],
+    args: [...DENO, ...(preload ? ["--preload", fileURLToPath(preload)] : []), ...args],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
@@ -28,6 +29,8 @@ export const run = async (...args: readonly string[]): Promise<Ran> => {
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 };
 
+const startArguments = (data: string) => [MAIN, "start", "--data", data, "--port", "0"];
+
 export class Program {
   private constructor(
     private readonly child: Deno.ChildProcess,
@@ -37,10 +40,17 @@ export class Program {
     private readonly said: { err: string },
   ) {}
 
-  /** Starts the server on a free port and waits for its line. `other`: a program that takes the folder as its argument. */
-  static async start(data: string, env: Readonly<Record<string, string>> = {}, other?: URL): Promise<Program> {
-    const args = other ? [fileURLToPath(other), data] : [MAIN, "start", "--data", data, "--port", "0"];
-    const child = command(args, env).spawn();
+  /**
+   * Starts the server on a free port and waits for its line. `other`: a program that takes the folder as its argument, instead.
+   * `preload`: a module that is run before it.
+   */
+  static async start(
+    data: string,
+    env: Readonly<Record<string, string>> = {},
+    { other, preload }: { readonly other?: URL; readonly preload?: URL } = {},
+  ): Promise<Program> {
+    const args = other ? [fileURLToPath(other), data] : startArguments(data);
+    const child = command(args, env, preload).spawn();
     const said = { err: "" };
     const errors = (async () => {
       for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said.err += text;
@@ -67,6 +77,11 @@ export class Program {
         return new Program(child, url, token, Promise.all([errors, rest]), said);
       }
     }
+  }
+
+  /** What `deno` is given to start the server. */
+  static arguments(data: string): readonly string[] {
+    return [...DENO, ...startArguments(data)];
   }
 
   get pid(): number {

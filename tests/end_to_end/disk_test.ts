@@ -1,0 +1,199 @@
+/**
+ * What durable means on the real program: strace counts how often the log's file is flushed, and makes the system calls below it
+ * fail. Skipped with a word where strace is missing, which is a failure in CI.
+ */
+import assert from "node:assert/strict";
+import { Book, events, type Kind } from "./kill_load.ts";
+import { Program, run } from "./program.ts";
+import { seededRandom } from "../../adapters/simulation/random.ts";
+import { CRASH_VARIABLE } from "../../adapters/process/crash.ts";
+
+const ATTACHED_MS_MAX = 30_000;
+
+/** Follows all threads of a process; `end` lets go of it and answers what was seen, a line for each call. */
+class Tracer {
+  private constructor(private readonly child: Deno.ChildProcess, private readonly file: string) {}
+
+  static async attach(pid: number, file: string, ...filters: readonly string[]): Promise<Tracer> {
+    const child = new Deno.Command("strace", {
+      args: ["-f", "-y", "-p", String(pid), "-o", file, ...filters],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const late = setTimeout(() => child.kill("SIGKILL"), ATTACHED_MS_MAX);
+    let said = "";
+    // It goes on talking of threads that come and go.
+    const attached = Promise.withResolvers<void>();
+    void (async () => {
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        if (/attached/.test(said)) attached.resolve();
+      }
+      attached.reject(new Error(`strace cannot attach: ${said}`));
+    })();
+    try {
+      await attached.promise;
+    } finally {
+      clearTimeout(late);
+    }
+    return new Tracer(child, file);
+  }
+
+  async end(): Promise<readonly string[]> {
+    this.child.kill("SIGINT");
+    await this.child.status;
+    return (await Deno.readTextFile(this.file)).split("\n");
+  }
+}
+
+const strace = await new Deno.Command("strace", { args: ["-V"], stdout: "null", stderr: "null" }).output()
+  .then(({ success }) => success, () => false);
+
+const traced = (name: string, body: (data: string, trace: string) => Promise<void>) =>
+  Deno.test(name, async () => {
+    if (!strace) {
+      assert.notEqual(Deno.env.get("CI"), "true", "strace is missing");
+      return console.log(`skipped, there is no strace (${name})`);
+    }
+    const dir = await Deno.makeTempDir();
+    try {
+      await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
+      await body(`${dir}/data`, `${dir}/trace`);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+
+const post = async (
+  { url, token }: Program,
+  id: string,
+): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const response = await fetch(`${url}/events`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents+json" },
+    body: JSON.stringify({ specversion: "1.0", id, source: "urn:disk", type: "test.disk.sent", data: { id } }),
+  });
+  return { status: response.status, body: await response.json() };
+};
+
+const get = async ({ url, token }: Program, path: string) => {
+  const response = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  return { status: response.status, text: await response.text() };
+};
+
+const commits = async (program: Program): Promise<number> =>
+  Number(/^daybook_log_commits_total (\d+)/m.exec((await get(program, "/metrics")).text)![1]);
+
+const flushes = (lines: readonly string[], file: string): number =>
+  lines.filter((line) => /(fsync|fdatasync)\(/.test(line) && line.includes(`${file}>`) && / = 0/.test(line)).length;
+
+traced(
+  "every commit is flushed before it is answered: no fewer flushes of the log than commits",
+  async (data, trace) => {
+    const program = await Program.start(data);
+    try {
+      for (const [load, clients] of [["one after another", 1], ["sixteen side by side", 16]] as const) {
+        const tracer = await Tracer.attach(program.pid, trace, "-e", "trace=fsync,fdatasync");
+        const before = await commits(program);
+        const each = Array.from({ length: clients }, async (_, client) => {
+          for (let i = 0; i < 40; i++) assert.equal((await post(program, `${load} ${client} ${i}`)).status, 201);
+        });
+        await Promise.all(each);
+        const made = await commits(program) - before;
+        const flushed = flushes(await tracer.end(), "log.db-wal");
+        console.log(`${clients * 40} events ${load}: ${made} commits, ${flushed} flushes of the log`);
+        assert.ok(clients > 1 || made >= 40, `${made} commits`);
+        assert.ok(flushed >= made, `${flushed} flushes for ${made} commits`);
+      }
+    } finally {
+      await program.end("SIGTERM");
+    }
+  },
+);
+
+for (
+  const [what, calls] of [["a flush", "fsync,fdatasync"], ["a write", "pwrite64,pwritev,write"]] as const
+) {
+  traced(
+    `${what} that fails is never acknowledged, and the log takes nothing more until it is opened again`,
+    async (data, trace) => {
+      let program = await Program.start(data);
+      try {
+        for (const id of ["one", "two"]) assert.equal((await post(program, id)).status, 201);
+        const inject = ["-P", `${data}/log.db-wal`, "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`];
+        const tracer = await Tracer.attach(program.pid, trace, ...inject);
+        const refused = await post(program, "three");
+        assert.deepEqual([refused.status, refused.body.type], [503, "urn:daybook:problem:unwritable"]);
+        const injected = (await tracer.end()).filter((line) => line.includes("INJECTED"));
+        assert.ok(injected.length > 0, "no call was made to fail");
+        // The disk is well again; what it says is not believed all the same.
+        assert.equal((await post(program, "four")).status, 503);
+        assert.equal((await get(program, "/readyz")).status, 503);
+        assert.equal((await get(program, "/livez")).status, 200);
+        const read = await get(program, "/events?type=test.disk.sent");
+        assert.deepEqual(JSON.parse(read.text).events.map(({ id }: { id: string }) => id), ["one", "two"]);
+        const { code, err } = await program.end("SIGTERM");
+        assert.equal(code, 0, err);
+        assert.match(err, /the disk failed while it was written/);
+        program = await Program.start(data);
+        assert.equal((await get(program, "/readyz")).status, 200);
+        for (const id of ["one", "two"]) assert.equal((await post(program, id)).body.duplicates, 1, id);
+        for (const id of ["three", "four"]) assert.ok([200, 201].includes((await post(program, id)).status), id);
+      } finally {
+        await program.end("SIGTERM");
+      }
+      const verified = await run("verify", "--data", data, "--json");
+      assert.equal(verified.code, 0, verified.out);
+    },
+  );
+}
+
+traced(
+  "a disk without room fails appends, and takes them again in the same process when there is room",
+  async (data, trace) => {
+    const program = await Program.start(data);
+    const book = new Book();
+    try {
+      assert.equal((await post(program, "one")).status, 201);
+      const calls = "pwrite64,pwritev,write,ftruncate,fallocate";
+      const inject = ["-P", `${data}/log.db-wal`, "-e", `trace=${calls}`, "-e", `inject=${calls}:error=ENOSPC`];
+      const tracer = await Tracer.attach(program.pid, trace, ...inject);
+      for (const id of ["two", "three"]) {
+        const refused = await post(program, id);
+        assert.deepEqual([refused.status, refused.body.type], [503, "urn:daybook:problem:unwritable"]);
+      }
+      assert.equal((await get(program, "/readyz")).status, 503);
+      assert.ok((await tracer.end()).some((line) => line.includes("INJECTED")), "no call was made to fail");
+      assert.deepEqual([(await post(program, "two")).status, (await post(program, "one")).status], [201, 200]);
+      assert.equal((await get(program, "/readyz")).status, 200);
+      await book.check(program);
+    } finally {
+      const { code, err } = await program.end("SIGTERM");
+      assert.equal(code, 0, err);
+    }
+    const verified = await run("verify", "--data", data, "--json");
+    assert.equal(verified.code, 0, verified.out);
+  },
+);
+
+traced(
+  "what a process that was cut off left beside the log is in it, flushed, before anything else is done",
+  async (data, trace) => {
+    const program = await Program.start(data);
+    const clients: readonly Kind[] = Array(4).fill(events(4));
+    const random = seededRandom(1);
+    const begun = () => setTimeout(() => void program.end("SIGKILL"), 50);
+    await new Book().load(program, { name: "cut", kinds: clients, random, dead: program.died, begun });
+    assert.ok((await Deno.stat(`${data}/log.db-wal`)).size > 0, "nothing was left");
+    const opening = new Deno.Command("strace", {
+      args: ["-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync", Deno.execPath(), ...Program.arguments(data)],
+      env: { NO_COLOR: "1", [CRASH_VARIABLE]: "lock.opened" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    });
+    await opening.output();
+    assert.ok(flushes((await Deno.readTextFile(trace)).split("\n"), "/log.db") > 0, "it was not written again");
+  },
+);
