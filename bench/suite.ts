@@ -11,6 +11,7 @@ import { asking, telling } from "./actors_rig.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
+import { eventsAsked, startingCold, startingFull } from "./start_rig.ts";
 import { verifying, withoutTaskset } from "./verify_rig.ts";
 import { type Bench, counted, entryText, openBench, quiet, readingEvent, visitEvent, write } from "./rig.ts";
 
@@ -41,7 +42,7 @@ export interface Goal {
 
 export interface Row extends Goal {
   readonly name: string;
-  readonly group: "append" | "replay" | "verify" | "ask" | "project" | "ingest" | "import";
+  readonly group: "append" | "replay" | "verify" | "start" | "ask" | "project" | "ingest" | "import";
   /** Goes into the log with the run: nothing of the machine. */
   readonly against: string;
   /** What else to know, told when it runs. */
@@ -373,6 +374,25 @@ export const suite: readonly Row[] = [
     without: withoutWrk,
     open: () => ingesting(1, "/events", byWrk),
     openFixed: () => ingesting(1, "/events", byFetch),
+  },
+  {
+    name: "start, cold",
+    group: "start",
+    against: "a script that listens",
+    unit: "starts",
+    of: "ms",
+    aim: 3,
+    open: startingCold,
+  },
+  {
+    name: "start, on a log of many events",
+    group: "start",
+    against: "a script that listens",
+    about: `${eventsAsked().toLocaleString("en")} events`,
+    unit: "starts",
+    of: "ms",
+    aim: 5,
+    open: startingFull,
   },
   {
     name: "import git",
