@@ -71,6 +71,7 @@ const measure = async (row: Row, rounds: number): Promise<readonly Pair[]> => {
       const ours = await stand.ours();
       await stand.rest?.();
       pairs.push({ ours, baseline: await stand.baseline() });
+      await stand.rest?.();
     }
     return pairs.slice(1);
   } finally {

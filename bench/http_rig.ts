@@ -20,12 +20,13 @@ export const withoutWrk = (): string | undefined => {
   }
 };
 
+/** A script of the baselines that listens. */
 class Baselines {
   private constructor(private readonly child: Deno.ChildProcess, readonly url: string) {}
 
-  static async start(): Promise<Baselines> {
+  static async start(script: string): Promise<Baselines> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "--no-prompt", "--allow-net=127.0.0.1:0", "--ignore-env", inFolder("http.ts")],
+      args: ["run", "-q", "--no-prompt", "--allow-net=127.0.0.1:0", "--ignore-env", inFolder(script)],
       stdin: "null",
       stdout: "piped",
     }).spawn();
@@ -121,7 +122,7 @@ const quiet = async ({ url, token }: Program): Promise<void> => {
 export const ingesting = async (events: number, route: "/nothing" | "/events", ask: Asking): Promise<Stand> => {
   const dir = await Deno.makeTempDir({ prefix: "daybook-bench-" });
   const program = await Program.start(`${dir}/data`);
-  const baselines = await Baselines.start();
+  const baselines = await Baselines.start("http.ts");
   return {
     ours: () => ask(`${program.url}/events`, program.token, events),
     rest: () => quiet(program),
@@ -133,6 +134,36 @@ export const ingesting = async (events: number, route: "/nothing" | "/events", a
     async close() {
       await baselines.stop();
       await program.end("SIGTERM");
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+};
+
+/** The same program with telemetry on, its spans and metrics sent to a receiver that lets them go, and without. */
+export const traced = async (ask: Asking): Promise<Stand> => {
+  const dir = await Deno.makeTempDir({ prefix: "daybook-bench-" });
+  const receiver = await Baselines.start("listen.ts");
+  const telling = await Program.start(`${dir}/telling`, {
+    OTEL_DENO: "true",
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_SERVICE_NAME: "daybook",
+  });
+  const silent = await Program.start(`${dir}/silent`);
+  return {
+    ours: () => ask(`${telling.url}/events`, telling.token, 1),
+    async rest() {
+      await quiet(telling);
+      await quiet(silent);
+    },
+    baseline: () => ask(`${silent.url}/events`, silent.token, 1),
+    abandon() {
+      for (const { pid } of [telling, silent, receiver]) Deno.kill(pid, "SIGKILL");
+      Deno.removeSync(dir, { recursive: true });
+    },
+    async close() {
+      await telling.end("SIGTERM");
+      await silent.end("SIGTERM");
+      await receiver.stop();
       await Deno.remove(dir, { recursive: true });
     },
   };

@@ -9,7 +9,7 @@ import { folder } from "../projections/fold.ts";
 import type { StreamId } from "../events/event.ts";
 import { asking, telling } from "./actors_rig.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
-import { byFetch, byWrk, ingesting, withoutWrk } from "./http_rig.ts";
+import { byFetch, byWrk, ingesting, traced, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
 import { eventsAsked, startingCold, startingFull } from "./start_rig.ts";
 import { verifying, withoutTaskset } from "./verify_rig.ts";
@@ -26,7 +26,7 @@ export interface Measured {
 
 export interface Stand {
   ours(): Promise<Measured>;
-  /** Until nothing of ours is left to do behind it, so that one measurement does not pay for the one before; not measured. */
+  /** Until nothing of ours is left to do behind either, so that one measurement does not pay for the one before; not measured. */
   rest?(): Promise<void>;
   baseline(): Promise<Measured>;
   close(): Promise<void>;
@@ -374,6 +374,15 @@ export const suite: readonly Row[] = [
     without: withoutWrk,
     open: () => ingesting(1, "/events", byWrk),
     openFixed: () => ingesting(1, "/events", byFetch),
+  },
+  {
+    name: "HTTP, 1 event a POST, telemetry on",
+    group: "ingest",
+    against: "the same with telemetry off",
+    unit: "requests",
+    without: withoutWrk,
+    open: () => traced(byWrk),
+    openFixed: () => traced(byFetch),
   },
   {
     name: "start, cold",

@@ -52,7 +52,7 @@ const register = (row: Row): void => {
       const ns = Math.round((performance.now() - began) * 1e6);
       b.end();
       if (unmeasured-- <= 0) appendSample({ ...series, ns });
-      if (which === "ours") await at.rest?.();
+      await at.rest?.();
     };
     Deno.bench({ ...series, n: ITERATIONS, warmup: WARMUP, fn });
   };
