@@ -39,6 +39,20 @@ for (const actor of actors) {
     }));
   });
 
+  Deno.test(`${domain}: a state that was written down and read again goes on as if it had not been, wherever that was`, () => {
+    const evolve = (state: unknown, facts: readonly Fact[]) =>
+      facts.reduce((state, fact) => actor.evolve(state, fact), state);
+    fc.assert(fc.property(fc.array(factsOf(actor), { maxLength: 24 }), fc.array(fc.nat(24)), (facts, cuts) => {
+      const whole = evolve(actor.initial, facts);
+      let [state, at] = [actor.initial, 0];
+      for (const cut of cuts.toSorted((a, b) => a - b)) {
+        state = JSON.parse(canonical(evolve(state, facts.slice(at, cut))));
+        at = cut;
+      }
+      assert.deepEqual(evolve(state, facts.slice(at)), whole);
+    }));
+  });
+
   Deno.test(`${domain}: decide answers any command in any state, changes no input and always says the same`, () => {
     fc.assert(fc.property(states, commandsOf(actor), context, (state, command, context) => {
       const decision = actor.decide(state, freeze(command), freeze(context));
