@@ -28,6 +28,8 @@ export interface ClockShare {
 }
 
 export class SimulatedClock implements Clock {
+  /** How often the seed has drawn which of several timers of the same time fires first. */
+  ties = 0;
   private readonly timers: Timer[] = [];
   private elapsed = 0;
 
@@ -119,6 +121,7 @@ export class SimulatedClock implements Clock {
     const next = this.next();
     if (!next || next.due > end) return false;
     pop(this.timers);
+    if (this.next()?.due === next.due) this.ties++;
     this.sameTime = next.due > this.elapsed ? 0 : this.sameTime + 1;
     if (this.sameTime > SAME_TIME_TIMERS_MAX) throw new Stalled("timers keep firing without time passing");
     this.elapsed = next.due;

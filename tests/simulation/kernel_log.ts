@@ -126,6 +126,7 @@ export const simulate = async (
       jump: world.jumps,
       upgrade: world.version - 1,
       race: world.racesLost,
+      tie: world.clock.ties,
     },
     digest: systemHash.sha256(JSON.stringify(world.stored())),
   };
