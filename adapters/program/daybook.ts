@@ -3,6 +3,7 @@
  * supervised.
  */
 import { resolve } from "node:path";
+import type { Child } from "../../actors/kernel/child.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
@@ -11,7 +12,7 @@ import { PROJECT, type Projections, Projector } from "../../actors/kernel/projec
 import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
-import { type Child, Supervisor } from "../../actors/kernel/supervisor.ts";
+import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { System } from "../../actors/kernel/system.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
 import type { World } from "../../actors/kernel/world.ts";
@@ -40,6 +41,7 @@ import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
 import { observedOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { followers } from "./followers.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
@@ -249,14 +251,7 @@ const start = (
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
-  // What only follows the log may be held up for hours, by a full disk for one; that must not spend the root's budget.
-  const patient = {
-    first: Math.max(backoff.first, FOLLOWERS_FIRST_MS),
-    last: Math.max(backoff.last, FOLLOWERS_FIRST_MS),
-  };
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
-  const followers = (id: string, children: readonly Child[]) =>
-    new Supervisor({ id, strategy: "one_for_one", restarts, backoff: patient, children }, supervisorWorld);
   const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters };
   const managing = managers.map(({ manager, perform, from }) => new Manager(manager, { ...parts, perform, from }));
   const root = new Supervisor({
@@ -268,8 +263,8 @@ const start = (
       logSupervisor(behind, { restarts, backoff }, supervisorWorld),
       entities,
       timers,
-      ...(managing.length > 0 ? [followers("managers", managing)] : []),
-      followers("projections", projector.children),
+      ...(managing.length > 0 ? [followers("managers", managing, { restarts, backoff }, supervisorWorld)] : []),
+      followers("projections", projector.children, { restarts, backoff }, supervisorWorld),
     ],
   }, supervisorWorld);
 
@@ -304,9 +299,6 @@ const start = (
   });
   return { daybook, entities, tree: root, fallen };
 };
-
-/** The first pause before a projection or a process manager is started again. */
-const FOLLOWERS_FIRST_MS = 1_000;
 
 /** How long the last facts of a run may take to reach the log. */
 const STOP_RECORD_MS = 5_000;
