@@ -42,7 +42,8 @@ const FILES: Readonly<Record<string, readonly [string, () => Promise<Text>]>> = 
 
 /** The files of Swagger UI, loaded when first asked for: they are larger than all else together. */
 export const docsFile = async (exchange: Exchange): Promise<Response> => {
-  const file = FILES[exchange.path.slice("/docs/".length)];
+  const name = exchange.path.slice("/docs/".length);
+  const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
   if (!file) throw new Problem("not_found", "The documentation has no such file.");
   const [type, load] = file;
   return new Response((await load()).default, {
