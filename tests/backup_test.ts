@@ -14,6 +14,7 @@ import { verifyLog } from "../adapters/verify/verify.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
+import { inFolder } from "./folder_given.ts";
 
 const verify: Verify = (path, { against, progress, signal }) =>
   verifyLog({ path, against: against as Against[], key: signer.vkey, progress, signal });
@@ -31,17 +32,8 @@ const rowsOf = (path: string): unknown => {
   return n;
 };
 
-const temporary = async (body: (dir: string) => Promise<void>) => {
-  const dir = await Deno.makeTempDir();
-  try {
-    await body(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-};
-
 Deno.test("what was backed up comes back: log, index, checkpoints and keys", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const made = await makeLog(`${dir}/log.db`, { appends: [...ones(10), 200] });
     const files = { "keys.db": new Uint8Array([1, 2, 3]), "root.key": Buffer.from("secret") };
     const progress: unknown[] = [];
@@ -100,7 +92,7 @@ Deno.test("what was backed up comes back: log, index, checkpoints and keys", asy
 });
 
 Deno.test("a backup beside a busy writer is one moment of the log, and the writer sees no error", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const sizes: number[] = [];
     let running: Promise<unknown> = Promise.resolve();
     let n = 0;
@@ -125,7 +117,7 @@ Deno.test("a backup beside a busy writer is one moment of the log, and the write
 const unsigned: Verify = (path) => verifyLog({ path, folderKey: signer.vkey });
 
 Deno.test("an empty log, one at rest and one that was cut off are backed up, and nothing is left beside them", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     await Deno.mkdir(`${dir}/data`);
     const at = `${dir}/data/log.db`;
     await makeLog(at, { appends: [] });
@@ -149,7 +141,7 @@ Deno.test("an empty log, one at rest and one that was cut off are backed up, and
 });
 
 Deno.test("a place that is taken is left as it is", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: [3] });
     await Deno.mkdir(`${dir}/full`);
     await Deno.writeTextFile(`${dir}/full/mine`, "mine");
@@ -167,7 +159,7 @@ Deno.test("a place that is taken is left as it is", async () => {
 });
 
 Deno.test("a log that does not verify is not backed up, and a backup that was changed is not restored", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: ones(8) });
     await backupLog({
       log: path,
@@ -218,7 +210,7 @@ Deno.test("a log that does not verify is not backed up, and a backup that was ch
 });
 
 Deno.test("a restored log says when a checkpoint known elsewhere covers more, and is refused when one contradicts it", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const early = await makeLog(`${dir}/log.db`, { appends: [10] });
     await backupLog({ log: early.path, destination: `${dir}/backup`, verify, created });
     const late = await makeLog(early.path, { appends: [10] });
@@ -240,7 +232,7 @@ Deno.test("a restored log says when a checkpoint known elsewhere covers more, an
 });
 
 Deno.test("an interrupted backup leaves nothing, and what a killed one left is cleared by the next", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: [30] });
     const stop = new AbortController();
     const reason = new Error("stopped");
@@ -266,7 +258,7 @@ Deno.test("an interrupted backup leaves nothing, and what a killed one left is c
 });
 
 Deno.test("a full disk ends a backup and a restore with the fault that says so, and nothing half-made", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const small = `${dir}/small`;
     await Deno.mkdir(small);
     const mount = await new Deno.Command("mount", {
@@ -314,7 +306,7 @@ Deno.test("keys open only under their passphrase, unchanged, and within their bo
 });
 
 Deno.test("keys are taken along at one moment while they are written, and nothing of them is left open", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: [4] });
     const keys = openKeys({ path: `${dir}/keys.db`, clock: systemClock, catalogue: catalogue(), origin: signer.name });
     const before = names(dir);
@@ -348,7 +340,7 @@ Deno.test("keys are taken along at one moment while they are written, and nothin
 });
 
 Deno.test("what a killed writer left is copied whole, and nothing is written beside it", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const writing = new DatabaseSync(`${dir}/writing`);
     writing.exec("pragma journal_mode = wal; create table t(n); insert into t values (1), (2)");
     for (const suffix of ["", "-wal", "-shm"]) {
@@ -367,7 +359,7 @@ Deno.test("what a killed writer left is copied whole, and nothing is written bes
 });
 
 Deno.test("keys whose writer was cut off are copied as they were before, and nothing is written beside them", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const writing = new DatabaseSync(`${dir}/writing`);
     writing.exec("create table t(n); insert into t values (1); pragma cache_size = 1; begin");
     const insert = writing.prepare("insert into t values (?)");
@@ -385,7 +377,7 @@ Deno.test("keys whose writer was cut off are copied as they were before, and not
 });
 
 Deno.test("a snapshot is refused where there is no database", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     await assert.rejects(snapshot(`${dir}/none`, `${dir}/copy`), fault("io"));
     await Deno.writeTextFile(`${dir}/text`, "this is no database at all ".repeat(50));
     await assert.rejects(snapshot(`${dir}/text`, `${dir}/copy`), fault("foreign"));

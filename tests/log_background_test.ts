@@ -7,6 +7,7 @@ import { verifyLog } from "../adapters/verify/verify.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Event } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
+import { inFolder } from "./folder_given.ts";
 
 const eventAt = (n: number): NewEvent => ({
   id: String(n),
@@ -19,15 +20,6 @@ const eventAt = (n: number): NewEvent => ({
   authid: "test",
   data: { n },
 });
-
-const inFolder = async (body: (data: string) => Promise<void>): Promise<void> => {
-  const data = await Deno.makeTempDir();
-  try {
-    await body(data);
-  } finally {
-    await Deno.remove(data, { recursive: true });
-  }
-};
 
 const configured = (yaml: string) => {
   const parsed = parseConfig(yaml, "test", {});

@@ -17,15 +17,7 @@ import { ViewQuestion, ViewsFault } from "../projections/views.ts";
 import { change, items } from "./contract/views_suite.ts";
 import { rig } from "./kernel/rig.ts";
 import { counted, counts, logOf, newEvent, played, recorded } from "./projections_given.ts";
-
-const inFolder = async (body: (path: string) => Promise<void> | void) => {
-  const path = Deno.makeTempDirSync();
-  try {
-    await body(path);
-  } finally {
-    Deno.removeSync(path, { recursive: true });
-  }
-};
+import { inFolder } from "./folder_given.ts";
 
 /** All but the first page, which keeps the file one of SQLite's. */
 const overwrite = (file: string) => {

@@ -9,6 +9,7 @@ import { leafHash, MerkleTree, nodeHash, peaksOf } from "../adapters/verify/tree
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, stranger, Tampered } from "./verify_given.ts";
+import { inFolder } from "./folder_given.ts";
 
 /** Inputs and roots of the reference tree that implementations of RFC 6962 and RFC 9162 share, of sizes 0 to 8. */
 const LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
@@ -129,17 +130,8 @@ Deno.test("notes are read as C2SP says, and a signature counts only under its ow
   }
 });
 
-const temporary = async (body: (dir: string) => Promise<void>) => {
-  const dir = await Deno.makeTempDir();
-  try {
-    await body(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-};
-
 Deno.test("logs of many sizes and shapes are found sound, with the root the writer signed", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const random = chance(1);
     const shapes: number[][] = [
       [],
@@ -177,7 +169,7 @@ Deno.test("logs of many sizes and shapes are found sound, with the root the writ
 });
 
 Deno.test("a log whose index has segments of several levels is found sound", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const appends = new Array<number>(20).fill(100);
     const { path, size } = await makeLog(`${dir}/log.db`, { appends, streams: 11, segmentEvents: 64 });
     const report = await verifyLog({ path, key: signer.vkey });
@@ -189,7 +181,7 @@ Deno.test("a log whose index has segments of several levels is found sound", asy
 });
 
 Deno.test("without a key a sound log agrees with itself and nothing is anchored; what is kept elsewhere anchors", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const notes: string[] = [];
     const { path, size, note } = await makeLog(`${dir}/log.db`, { appends: ones(9) });
     const alone = await verifyLog({ path });
@@ -216,7 +208,7 @@ Deno.test("without a key a sound log agrees with itself and nothing is anchored;
 });
 
 Deno.test("a log that grew since a checkpoint is anchored up to it, and the tail is apart", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const early = await makeLog(`${dir}/early.db`, { appends: [5, 6] });
     const { path } = await makeLog(`${dir}/log.db`, { appends: [5, 6, 7], signed: false });
     // The recorded times differ between the two, so the older one's file is what grows.
@@ -230,7 +222,7 @@ Deno.test("a log that grew since a checkpoint is anchored up to it, and the tail
 
 Deno.test("a key that is none and a file that is not there are told apart from a log that is wrong", async () => {
   const fault = (kind: string) => (error: unknown) => error instanceof LogFault && error.kind === kind;
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     await assert.rejects(verifyLog({ path: `${dir}/none.db` }), fault("io"));
     await assert.rejects(verifyLog({ path: `${dir}/none.db`, key: "what" }), fault("invalid"));
     await Deno.writeTextFile(`${dir}/text.db`, "not a database ".repeat(100));
@@ -247,7 +239,7 @@ Deno.test("a key that is none and a file that is not there are told apart from a
 });
 
 Deno.test("names are compared in as many passes as memory asks for, with the same result", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: [30, 30, 30] });
     assert.equal((await verifyLog({ path, namesMax: 7 })).ok, true);
     const file = new Tampered(path);
@@ -266,7 +258,7 @@ Deno.test("names are compared in as many passes as memory asks for, with the sam
 });
 
 Deno.test("it reports how far it is, and ends when it is told to", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const { path, size } = await makeLog(`${dir}/log.db`, { appends: ones(3) });
     const seen: unknown[] = [];
     await verifyLog({ path, progress: (progress) => seen.push(progress) });
@@ -277,7 +269,7 @@ Deno.test("it reports how far it is, and ends when it is told to", async () => {
 });
 
 Deno.test("nothing is left in the folder by looking, and a file at rest, cut off, or copied without its index is read alike", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const rest = await makeLog(`${dir}/log.db`, { appends: ones(20) });
     const names = () => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
     assert.equal((await verifyLog({ path: rest.path, key: signer.vkey })).ok, true);
@@ -315,7 +307,7 @@ Deno.test("nothing is left in the folder by looking, and a file at rest, cut off
 });
 
 Deno.test("a log is verified while it is written, at one moment of it", async () => {
-  await temporary(async (dir) => {
+  await inFolder(async (dir) => {
     const path = `${dir}/log.db`;
     const sizes: number[] = [];
     await makeLog(path, {

@@ -15,15 +15,7 @@ import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { changed, type Fold, foldActors, foldProjections, type Folds, HERE, readFolds, versions } from "./golden.ts";
 import { makeGolden } from "./make.ts";
-
-const inFolder = async <T>(body: (folder: string) => Promise<T>): Promise<T> => {
-  const folder = await Deno.makeTempDir();
-  try {
-    return await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-};
+import { inFolder } from "../folder_given.ts";
 
 const filesOf = (folder: string): readonly string[] => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 

@@ -1,15 +1,7 @@
 /** The recipes for a reverse proxy and for Prometheus, as they stand in the documents, with the real programs. */
 import assert from "node:assert/strict";
 import { filledIn, installed, script, type Server, snippet, snippets, started } from "./recipe.ts";
-
-const withFolder = async (run: (folder: string) => Promise<void>): Promise<void> => {
-  const folder = await Deno.makeTempDir({ prefix: "daybook-recipe-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-};
+import { inFolder } from "../folder_given.ts";
 
 const withServer = async (
   folder: string,
@@ -72,7 +64,7 @@ Deno.test({
   name: "the nginx recipe gives Daybook a name and TLS, keeps cookies to it, and lets followers hear at once",
   ignore: !installed("nginx") || !installed("openssl") || !installed("curl"),
   fn: () =>
-    withFolder(async (folder) => {
+    inFolder(async (folder) => {
       const made = await script(
         ["sh", "-c"],
         `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=daybook.example -addext subjectAltName=DNS:daybook.example -keyout ${folder}/daybook.key -out ${folder}/daybook.pem`,
@@ -137,7 +129,7 @@ Deno.test({
   name: "the Prometheus recipe scrapes with its token, and its rules name metrics that are there",
   ignore: !installed("prometheus") || !installed("promtool"),
   fn: () =>
-    withFolder((folder) =>
+    inFolder((folder) =>
       withServer(folder, [], async (server) => {
         const [config, rules] = snippets("prometheus").filter(({ language }) => language === "yaml").map(({ text }) =>
           text
