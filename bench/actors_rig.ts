@@ -1,16 +1,12 @@
 /** General actors under a supervisor, told and asked, beside the same through bare queues. */
-import { setImmediate } from "node:timers";
 import { type Cell, Cells } from "../actors/kernel/cells.ts";
 import { DeadLetters } from "../actors/kernel/dead_letters.ts";
 import { Supervisor } from "../actors/kernel/supervisor.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { askThrough, type Question, Queue } from "./baselines/queue.ts";
-import type { Measured, Stand } from "./suite.ts";
-
-/** Messages that are told before those who handle them have a turn. */
-const BURST = 1_000;
-const TELLS = 1_000_000;
-const ASKS = 200_000;
+import { nact } from "./peers/peer.ts";
+import type { Stand } from "./suite.ts";
+import { askAll, tellAll, turn } from "./workload.ts";
 
 interface Actors<M> {
   readonly cells: readonly Cell<M>[];
@@ -42,48 +38,54 @@ const actorsOf = async <M>(count: number, handle: (message: M) => void): Promise
   };
 };
 
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-
-/** Tells in bursts, each when the one before was handled. */
-const tellAll = async (tell: (n: number) => void, handled: () => number): Promise<Measured> => {
-  const began = performance.now();
-  const before = handled();
-  for (let told = 0; told < TELLS; told += BURST) {
-    for (let i = 0; i < BURST; i++) tell(told + i);
-    await undefined;
-    while (handled() - before < told + BURST) await turn();
-  }
-  return { units: TELLS, ms: performance.now() - began };
-};
+/** Ours, told or asked, and what else there is to be closed. */
+const beside = (ours: Stand["ours"], baseline: Stand["baseline"], ...closing: (() => Promise<void>)[]): Stand => ({
+  ours,
+  baseline,
+  async close() {
+    for (const close of closing) await close();
+  },
+});
 
 /** `count` actors in turn. */
+const told = async (count: number): Promise<{ ours: Stand["ours"]; stop: () => Promise<void> }> => {
+  let seen = 0;
+  const { cells, stop } = await actorsOf<number>(count, () => void seen++);
+  return { ours: () => tellAll((n) => cells[n % count]!.tell(n), () => seen), stop };
+};
+
+/** Beside as many bare queues. */
 export const telling = async (count: number): Promise<Stand> => {
-  const seen = { ours: 0, baseline: 0 };
-  const { cells, stop } = await actorsOf<number>(count, () => void seen.ours++);
-  const queues = Array.from({ length: count }, () => new Queue<number>(() => void seen.baseline++));
-  return {
-    ours: () => tellAll((n) => cells[n % count]!.tell(n), () => seen.ours),
-    baseline: () => tellAll((n) => queues[n % count]!.push(n), () => seen.baseline),
-    close: stop,
-  };
+  let seen = 0;
+  const queues = Array.from({ length: count }, () => new Queue<number>(() => void seen++));
+  const { ours, stop } = await told(count);
+  return beside(ours, () => tellAll((n) => queues[n % count]!.push(n), () => seen), stop);
 };
 
-const askAll = async (ask: (n: number) => Promise<number>): Promise<Measured> => {
-  const began = performance.now();
-  for (let n = 0; n < ASKS; n++) {
-    if (await ask(n) !== n) throw new Error("another answer than was asked for");
-  }
-  return { units: ASKS, ms: performance.now() - began };
+/** Beside as many actors of nact. */
+export const tellingNact = async (count: number): Promise<Stand> => {
+  const peer = await nact();
+  const { ours, stop } = await told(count);
+  return { ...beside(ours, () => peer.measure(`tell ${count}`), stop, () => peer.stop()), abandon: () => peer.kill() };
 };
 
-/** One question after the other, each when the one before was answered. */
-export const asking = async (): Promise<Stand> => {
-  const reply = ({ n, answer }: Question) => answer(n);
+const reply = ({ n, answer }: Question): void => answer(n);
+
+const asked = async (): Promise<{ ours: Stand["ours"]; stop: () => Promise<void> }> => {
   const { cells: [cell], stop } = await actorsOf<Question>(1, reply);
+  return { ours: () => askAll((n) => cell!.ask<number>((answer) => ({ n, answer }))), stop };
+};
+
+/** One question after the other, beside a bare queue and a promise. */
+export const asking = async (): Promise<Stand> => {
   const queue = new Queue<Question>(reply);
-  return {
-    ours: () => askAll((n) => cell!.ask<number>((answer) => ({ n, answer }))),
-    baseline: () => askAll((n) => askThrough(queue, n)),
-    close: stop,
-  };
+  const { ours, stop } = await asked();
+  return beside(ours, () => askAll((n) => askThrough(queue, n)), stop);
+};
+
+/** The same beside nact's query. */
+export const askingNact = async (): Promise<Stand> => {
+  const peer = await nact();
+  const { ours, stop } = await asked();
+  return { ...beside(ours, () => peer.measure("ask"), stop, () => peer.stop()), abandon: () => peer.kill() };
 };
