@@ -40,14 +40,14 @@ export const canonical = (value: unknown, depthMax = 512): string => {
   return ordered === UNUSUAL ? write(value, depthMax, undefined) : JSON.stringify(ordered);
 };
 
-/** What `JSON.stringify` would not write canonically, or not at all. */
-const UNUSUAL = Symbol("unusual");
+/** Instead of a value that `JSON.stringify` would not write canonically, or not at all. */
+export const UNUSUAL = Symbol("unusual");
 
 /**
  * The value with all members in order: itself where they are, else a copy. With that `JSON.stringify` writes what `write` does, at
  * a third of the cost, as RFC 8785 takes numbers and strings from ECMAScript. A value on the way to an error is unusual, too.
  */
-function inOrder(value: unknown, depth: number): unknown {
+export function inOrder(value: unknown, depth: number): unknown {
   switch (typeof value) {
     case "string":
       return value.isWellFormed() ? value : UNUSUAL;

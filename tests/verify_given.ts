@@ -196,5 +196,11 @@ const planOf = (first: number, entries: readonly (Entry | string)[]): BlockPlan 
     }
     runs.at(-1)!.count++;
   }
-  return { first, runs, entries: texts, lengths, bytes: lengths.reduce((sum, length) => sum + length, 0) };
+  return {
+    first,
+    runs,
+    text: ["[", texts.join(",")],
+    lengths,
+    bytes: lengths.reduce((sum, length) => sum + length, 0),
+  };
 };

@@ -45,22 +45,24 @@ export interface Run {
 export interface BlockPlan {
   readonly first: number;
   readonly runs: readonly Run[];
-  readonly entries: readonly string[];
+  /** `[` and the entries with `,` between them, in pieces. */
+  readonly text: readonly string[];
   /** UTF-8 bytes of each entry. */
   readonly lengths: readonly number[];
+  /** Of all entries. */
   readonly bytes: number;
 }
 
 /** Writes a block. `link` is the hash of the one before. */
 export const encodeBlock = (plan: BlockPlan, link: Uint8Array): Uint8Array => {
-  const { first, runs, entries, lengths } = plan;
+  const { first, runs, lengths } = plan;
   const body = HEADER + runs.length * RUN + lengths.length * 4;
-  const bytes = new Uint8Array(body + plan.bytes + entries.length + 1);
+  const bytes = new Uint8Array(body + plan.bytes + lengths.length + 1);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
   bytes.set(link, HASHED_FROM);
   putUint64(view, 40, first);
-  view.setUint32(48, entries.length);
+  view.setUint32(48, lengths.length);
   view.setUint32(52, runs.length);
   let at = HEADER;
   for (const run of runs) {
@@ -73,10 +75,11 @@ export const encodeBlock = (plan: BlockPlan, link: Uint8Array): Uint8Array => {
     view.setUint32(at, length);
     at += 4;
   }
-  const { written } = utf8.encodeInto("[" + entries.join(",") + "]", bytes.subarray(body));
-  if (body + written !== bytes.length) {
-    throw new Error(`a block of ${bytes.length} bytes was planned, ${body + written} were written`);
+  const { written } = utf8.encodeInto(plan.text.join(""), bytes.subarray(body));
+  if (body + written + 1 !== bytes.length) {
+    throw new Error(`a block of ${bytes.length} bytes was planned, ${body + written + 1} were written`);
   }
+  bytes[bytes.length - 1] = 0x5d; // "]"
   if (bytes.length > LIMITS.block_bytes_max) {
     throw new Error(`a block has at most ${LIMITS.block_bytes_max} bytes, this one ${bytes.length}`);
   }

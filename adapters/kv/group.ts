@@ -6,7 +6,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { type Appended, type Expected, LIMITS, LogFault, type Receipt } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import { BLOCK_OVERHEAD, blockHash, type BlockPlan, encodeBlock, ENTRY_OVERHEAD, type Run } from "./block.ts";
-import { entryBytes, type Prepared, writeEntry } from "./place.ts";
+import type { Entry } from "./place.ts";
 
 /** Events of one commit, so that with its blocks' headers it stays below what Deno KV takes (819,200 bytes). */
 export const COMMIT_EVENTS_MAX = 2_000;
@@ -15,9 +15,9 @@ const OURS_BYTES_MAX = 110;
 
 /** An append that waits for its commit. */
 export interface Waiting {
-  readonly prepared: readonly Prepared[];
+  readonly entries: readonly Entry[];
   readonly expected: readonly (readonly [StreamId, Expected])[];
-  /** Of the prepared parts. */
+  /** Of the entries, without what their places add. */
   readonly bytes: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (fault: unknown) => void;
@@ -28,12 +28,6 @@ export interface Riding {
   readonly waiting: Waiting;
   readonly receipts: readonly Receipt[];
   readonly accepted: number;
-}
-
-export interface Placed {
-  readonly prepared: Prepared;
-  readonly position: number;
-  readonly revision: number;
 }
 
 /** What the log has before the group. */
@@ -54,25 +48,26 @@ export interface Written {
 }
 
 export class Group {
-  readonly events: Placed[] = [];
+  /** That have their places. */
+  readonly entries: Entry[] = [];
   readonly riding: Riding[] = [];
   private readonly heads = new Map<StreamId, number>();
   /** By fingerprint; several where fingerprints meet. */
-  private readonly ids = new Map<number, Placed | Placed[]>();
+  private readonly ids = new Map<number, Entry | Entry[]>();
   private bytes = 0;
 
   constructor(private readonly ground: Ground) {}
 
   /** Whether an append fits beside those that are in. The first one always does. */
-  hasRoomFor({ bytes, prepared }: Waiting): boolean {
-    if (this.events.length === 0) return true;
-    const most = this.bytes + bytes + prepared.length * OURS_BYTES_MAX;
-    return most <= LIMITS.append_bytes_max && this.events.length + prepared.length <= COMMIT_EVENTS_MAX;
+  hasRoomFor({ bytes, entries }: Waiting): boolean {
+    if (this.entries.length === 0) return true;
+    const most = this.bytes + bytes + entries.length * OURS_BYTES_MAX;
+    return most <= LIMITS.append_bytes_max && this.entries.length + entries.length <= COMMIT_EVENTS_MAX;
   }
 
   /** Takes an append in, or answers it at once: a lost race, a clash of ids, a fault. */
   take(waiting: Waiting): void {
-    const start = this.events.length;
+    const start = this.entries.length;
     const receipts: Receipt[] = [];
     const lost = this.place(waiting, receipts) ?? this.unmet(waiting.expected, start);
     const bytes = lost ? 0 : this.bytesFrom(start);
@@ -86,36 +81,35 @@ export class Group {
       );
     }
     this.bytes += bytes;
-    this.riding.push({ waiting, receipts, accepted: this.events.length - start });
+    this.riding.push({ waiting, receipts, accepted: this.entries.length - start });
   }
 
   /** Gives every event its place, or says why the append cannot go in. */
-  private place({ prepared }: Waiting, receipts: Receipt[]): Appended | undefined {
-    for (const one of prepared) {
-      const { id, source, stream } = one.event;
-      const before = this.known(one);
+  private place({ entries }: Waiting, receipts: Receipt[]): Appended | undefined {
+    for (const entry of entries) {
+      const { id, source, stream } = entry.event;
+      const before = this.known(entry);
       if (before) {
         if (!before.same) return { ok: false, conflict: "id", source, id, position: before.receipt.position };
         receipts.push(before.receipt);
         continue;
       }
-      const revision = (this.heads.get(stream) ?? this.ground.head(stream)) + 1;
-      const placed = { prepared: one, position: this.ground.size + this.events.length, revision };
+      const revision = entry.revision = (this.heads.get(stream) ?? this.ground.head(stream)) + 1;
+      const position = entry.position = this.ground.size + this.entries.length;
       this.heads.set(stream, revision);
-      this.events.push(placed);
-      const same = this.ids.get(one.fp);
-      this.ids.set(one.fp, same === undefined ? placed : [...listOf(same), placed]);
-      receipts.push({ id, source, stream, revision, position: placed.position, duplicate: false });
+      this.entries.push(entry);
+      const same = this.ids.get(entry.fp);
+      this.ids.set(entry.fp, same === undefined ? entry : [...listOf(same), entry]);
+      receipts.push({ id, source, stream, revision, position, duplicate: false });
     }
     return undefined;
   }
 
   /** The same event, recorded or on its way, and whether it says the same. */
-  private known({ event, fp }: Prepared): { readonly receipt: Receipt; readonly same: boolean } | undefined {
+  private known({ event, fp }: Entry): { readonly receipt: Receipt; readonly same: boolean } | undefined {
     const { id, source } = event;
     const here = this.ids.get(fp);
-    const riding = here &&
-      listOf(here).find(({ prepared }) => prepared.event.id === id && prepared.event.source === source);
+    const riding = here && listOf(here).find((entry) => entry.event.id === id && entry.event.source === source);
     const before = riding ? asRecorded(riding) : this.ground.findStored(source, id, fp);
     if (!before) return undefined;
     const { stream, revision, position } = before;
@@ -127,13 +121,13 @@ export class Group {
 
   /** A repeat of the whole is answered whatever is expected by now; anything new must meet what is expected. */
   private unmet(expected: Waiting["expected"], start: number): Appended | undefined {
-    if (this.events.length === start) return undefined;
+    if (this.entries.length === start) return undefined;
     for (const [stream, want] of expected) {
       if (want === "any") continue;
       let revision = this.heads.get(stream) ?? this.ground.head(stream);
-      for (let i = start; i < this.events.length; i++) {
-        if (this.events[i]!.prepared.event.stream !== stream) continue;
-        revision = this.events[i]!.revision - 1;
+      for (let i = start; i < this.entries.length; i++) {
+        if (this.entries[i]!.event.stream !== stream) continue;
+        revision = this.entries[i]!.revision - 1;
         break;
       }
       const met = want === "none" ? revision < 0 : want === "exists" ? revision >= 0 : revision === want;
@@ -144,18 +138,15 @@ export class Group {
 
   private bytesFrom(start: number): number {
     let bytes = 0;
-    for (let i = start; i < this.events.length; i++) {
-      const { prepared, position, revision } = this.events[i]!;
-      bytes += entryBytes(prepared, position, revision);
-    }
+    for (let i = start; i < this.entries.length; i++) bytes += this.entries[i]!.bytes;
     return bytes;
   }
 
   private takeBack(start: number): void {
-    for (const { prepared, revision } of this.events.splice(start).reverse()) {
-      const left = listOf(this.ids.get(prepared.fp)!).slice(0, -1);
-      left.length === 0 ? this.ids.delete(prepared.fp) : this.ids.set(prepared.fp, left);
-      this.heads.set(prepared.event.stream, revision - 1);
+    for (const { event, fp, revision } of this.entries.splice(start).reverse()) {
+      const left = listOf(this.ids.get(fp)!).slice(0, -1);
+      left.length === 0 ? this.ids.delete(fp) : this.ids.set(fp, left);
+      this.heads.set(event.stream, revision - 1);
     }
   }
 
@@ -171,24 +162,25 @@ export class Group {
   }
 
   private *plan(recordedat: string): Iterable<BlockPlan> {
-    let plan = emptyPlan(this.events[0]!.position);
+    let plan = emptyPlan(this.entries[0]!.position);
     let stream: StreamId | undefined;
-    for (const { prepared, position, revision } of this.events) {
-      const length = entryBytes(prepared, position, revision);
-      const most = plan.bytes + length + (plan.entries.length + 1) * ENTRY_OVERHEAD + BLOCK_OVERHEAD;
-      if (plan.entries.length > 0 && most > LIMITS.block_bytes_max) {
+    for (const entry of this.entries) {
+      const { event, position, revision, bytes } = entry;
+      const most = plan.bytes + bytes + (plan.lengths.length + 1) * ENTRY_OVERHEAD + BLOCK_OVERHEAD;
+      if (plan.lengths.length > 0 && most > LIMITS.block_bytes_max) {
         yield plan;
         plan = emptyPlan(position);
         stream = undefined;
       }
-      if (prepared.event.stream !== stream) {
-        stream = prepared.event.stream;
+      if (event.stream !== stream) {
+        stream = event.stream;
         plan.runs.push({ fingerprint: this.ground.fingerprintOf(stream), revision, count: 0 });
       }
       plan.runs[plan.runs.length - 1]!.count++;
-      plan.entries.push(writeEntry(prepared, position, recordedat, revision));
-      plan.lengths.push(length);
-      plan.bytes += length;
+      plan.text.push(plan.lengths.length > 0 ? "," : "[");
+      entry.write(plan.text, recordedat);
+      plan.lengths.push(bytes);
+      plan.bytes += bytes;
     }
     yield plan;
   }
@@ -197,17 +189,15 @@ export class Group {
 const listOf = <T>(one: T | T[]): T[] => Array.isArray(one) ? one : [one];
 
 /** An event on its way, as it will be read. */
-const asRecorded = ({ prepared: { event }, position, revision }: Placed): Event => {
+const asRecorded = ({ event, position, revision }: Entry): Event => {
   const { extensions, timeGiven: _t, traceGiven: _g, ...rest } = event;
   return { ...extensions, ...rest, position, revision } as unknown as Event;
 };
 
-const emptyPlan = (
-  first: number,
-): { first: number; runs: Run[]; entries: string[]; lengths: number[]; bytes: number } => ({
+const emptyPlan = (first: number) => ({
   first,
-  runs: [],
-  entries: [],
-  lengths: [],
+  runs: [] as Run[],
+  text: [] as string[],
+  lengths: [] as number[],
   bytes: 0,
 });

@@ -15,9 +15,9 @@ import { Behind, type Followed, type Signer } from "./behind.ts";
 import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { type Ground, Group, type Placed, type Riding, type Waiting, type Written } from "./group.ts";
+import { type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
 import { News } from "./news.ts";
-import { prepare } from "./place.ts";
+import { type Entry, prepare } from "./place.ts";
 import { blockKey, FILTER_BYTES_MAX, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
 
 export interface LogOptions extends ReaderOptions {
@@ -171,16 +171,16 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     try {
       if (this.fenced) throw this.fenced;
       if (this.stopping) throw new LogFault("closed", "the log is closed");
-      const prepared = prepare(batch);
-      const bytes = prepared.reduce((sum, event) => sum + event.bytes, 0);
+      const entries = prepare(batch);
+      const bytes = entries.reduce((sum, { partBytes }) => sum + partBytes, 0);
       const { queue_events_max, queue_bytes_max } = this.bounds;
-      if (this.queuedEvents + prepared.length > queue_events_max || this.queuedBytes + bytes > queue_bytes_max) {
+      if (this.queuedEvents + entries.length > queue_events_max || this.queuedBytes + bytes > queue_bytes_max) {
         throw new LogFault("overloaded", "too many appends are waiting for the disk");
       }
       return new Promise((resolve, reject) => {
-        this.queue.push({ prepared, expected: batch.expected ?? NOTHING, bytes, resolve, reject });
+        this.queue.push({ entries, expected: batch.expected ?? NOTHING, bytes, resolve, reject });
         this.queuedBytes += bytes;
-        this.queuedEvents += prepared.length;
+        this.queuedEvents += entries.length;
         this.pumping ??= this.pump();
       });
     } catch (fault) {
@@ -204,7 +204,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       }
       await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
       const group = this.gather();
-      if (group.events.length > 0) await this.ride(group);
+      if (group.entries.length > 0) await this.ride(group);
       else for (const rider of group.riding) this.answer(rider, undefined);
     }
     this.pumping = undefined;
@@ -217,7 +217,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     for (; taken < this.queue.length && group.hasRoomFor(this.queue[taken]!); taken++) {
       const waiting = this.queue[taken]!;
       this.queuedBytes -= waiting.bytes;
-      this.queuedEvents -= waiting.prepared.length;
+      this.queuedEvents -= waiting.entries.length;
       try {
         group.take(waiting);
       } catch (fault) {
@@ -244,12 +244,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       return;
     }
     this.refused = false;
-    this.note(blocks, group.events, recordedat);
+    this.note(blocks, group.entries, recordedat);
     this.counts.commits++;
-    this.counts.events += group.events.length;
+    this.counts.events += group.entries.length;
     const took = clock.monotonic() - started;
     this.counts.ms += took;
-    this.options.committed?.(group.events.length, took);
+    this.options.committed?.(group.entries.length, took);
     for (const rider of group.riding) this.answer(rider, recordedat);
     this.news.tell();
     this.behind.grew();
@@ -257,8 +257,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   private answer({ waiting, receipts, accepted }: Riding, recordedat: string | undefined): void {
     const duplicates = receipts.length - accepted;
-    const answer = { ok: true, receipts, accepted, duplicates, size: this.end } as const;
-    waiting.resolve(accepted > 0 ? { ...answer, recordedat } : answer);
+    const { end: size } = this;
+    waiting.resolve(
+      accepted > 0
+        ? { ok: true, receipts, accepted, duplicates, size, recordedat: recordedat! }
+        : { ok: true, receipts, accepted, duplicates, size },
+    );
   }
 
   /** Returns when the blocks are durable; throws when they certainly are not. */
@@ -290,15 +294,15 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   /** The group is durable: what memory knows of the log follows. */
-  private note(blocks: readonly Written[], placed: readonly Placed[], recordedat: string): void {
+  private note(blocks: readonly Written[], entries: readonly Entry[], recordedat: string): void {
     let at = 0;
     for (const { bytes, first, hash } of blocks) {
       const block = new Block(bytes, first);
       const generation = this.openGeneration(first);
       generation.addBlock(first);
-      for (; at < placed.length && placed[at]!.position < block.until; at++) {
-        const { prepared, position, revision } = placed[at]!;
-        generation.add(prepared.event, prepared.fp, position, revision);
+      for (; at < entries.length && entries[at]!.position < block.until; at++) {
+        const { event, fp, position, revision } = entries[at]!;
+        generation.add(event, fp, position, revision);
       }
       this.remember(block);
       this.link = hash;

@@ -3,18 +3,40 @@
  * placing it is putting a few texts together. Members of the entry stand in canonical order (RFC 8785 section 3.2.3).
  */
 import { Buffer } from "node:buffer";
-import { canonical, CanonicalError, canonicalText } from "../../events/canonical.ts";
+import { canonical, CanonicalError, canonicalText, inOrder, UNUSUAL } from "../../events/canonical.ts";
 import { type Append, LIMITS, LogFault, type NewEvent } from "../../events/log.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
 
-/** An event whose entry is written but for position, time and revision. */
-export interface Prepared {
-  readonly event: NewEvent;
-  readonly fp: number;
-  /** Before `position`, between it and `recordedat`, between that and `revision`, after it. */
-  readonly parts: readonly [string, string, string, string];
-  /** UTF-8 bytes of the parts. */
-  readonly bytes: number;
+/** An event whose entry is written but for position, time and revision, and which gets its place. */
+export class Entry {
+  /** Where it stands; -1 before it is placed. */
+  position = -1;
+  revision = -1;
+
+  constructor(
+    readonly event: NewEvent,
+    /** Fingerprint of source and id. */
+    readonly fp: number,
+    /** Before `position`, between it and `recordedat`, between that and `revision`, after it. */
+    private readonly parts: Parts,
+    /** UTF-8 bytes of the parts. */
+    readonly partBytes: number,
+  ) {}
+
+  /** UTF-8 bytes of the whole. */
+  get bytes(): number {
+    return this.partBytes + OURS_BYTES + digits(this.position) + digits(this.revision);
+  }
+
+  /** Puts the whole, in pieces, at the end of a text. */
+  write(text: string[], recordedat: string): void {
+    const [head, second, third, tail] = this.parts;
+    text.push(
+      head,
+      `"position":${this.position},${second}"recordedat":"${recordedat}",${third}"revision":${this.revision},`,
+      tail,
+    );
+  }
 }
 
 /** Bytes our three members take: `"position":`, `"recordedat":"…"`, `"revision":` with their commas, less the digits. */
@@ -27,15 +49,15 @@ const TAKEN = new Set([
 ].flatMap((names) => names.split(" ")));
 
 /** Checks an append's bounds and writes what can be written. Throws `LogFault` `too_large` or `invalid`. */
-export const prepare = ({ events }: Append): Prepared[] => {
+export const prepare = ({ events }: Append): Entry[] => {
   if (events.length === 0 || events.length > LIMITS.append_events_max) {
     throw new LogFault("too_large", `an append has 1 to ${LIMITS.append_events_max} events, this one ${events.length}`);
   }
   let total = 0;
-  const prepared = events.map((event) => {
-    const ready = prepareEvent(event);
-    total += ready.bytes;
-    return ready;
+  const entries = events.map((event) => {
+    const entry = prepareEvent(event);
+    total += entry.partBytes;
+    return entry;
   });
   if (total > LIMITS.append_bytes_max) {
     throw new LogFault(
@@ -43,20 +65,19 @@ export const prepare = ({ events }: Append): Prepared[] => {
       `the entries of an append have at most ${LIMITS.append_bytes_max} bytes together, these ${total}`,
     );
   }
-  return prepared;
+  return entries;
 };
 
-const prepareEvent = (event: NewEvent): Prepared => {
+const prepareEvent = (event: NewEvent): Entry => {
   try {
-    const parts = event.extensions ? withExtensions(event) : plain(event);
-    const bytes = Buffer.byteLength(parts[0]) + parts[1].length + parts[2].length + Buffer.byteLength(parts[3]);
-    if (bytes + OURS_BYTES > LIMITS.entry_bytes_max) {
+    const entry = event.extensions ? withExtensions(event, event.extensions) : plain(event);
+    if (entry.partBytes + OURS_BYTES > LIMITS.entry_bytes_max) {
       throw new LogFault(
         "too_large",
         `an entry has at most ${LIMITS.entry_bytes_max} bytes, "${event.type}" with id ${shown(event.id)} has more`,
       );
     }
-    return { event, fp: fingerprintOfId(event.source, event.id), parts, bytes };
+    return entry;
   } catch (error) {
     if (error instanceof CanonicalError) {
       throw new LogFault("invalid", `${error.path || "/"}: ${error.message}`, { cause: error });
@@ -65,49 +86,100 @@ const prepareEvent = (event: NewEvent): Prepared => {
   }
 };
 
-const text = (name: string, value: string, bytes_max: number = LIMITS.attribute_bytes_max): string => {
-  const written = canonicalText(value, "/" + name);
+const REQUIRED = ["authid", "authtype", "id", "source", "stream", "type"] as const;
+const OPTIONAL = [
+  "causationid",
+  "correlationid",
+  "datacontenttype",
+  "dataschema",
+  "subject",
+  "time",
+  "traceparent",
+  "tracestate",
+] as const;
+
+const checkAttributes = (event: NewEvent): void => {
+  for (const name of REQUIRED) {
+    if (event[name] === "") throw new LogFault("invalid", `/${name}: must not be empty`);
+    checkText(name, event[name], name === "stream" ? LIMITS.stream_bytes_max : undefined);
+  }
+  for (const name of OPTIONAL) {
+    const value = event[name];
+    if (value !== undefined) checkText(name, value);
+  }
+};
+
+const checkText = (name: string, value: string, bytes_max: number = LIMITS.attribute_bytes_max): void => {
   // Most are short; UTF-8 takes at most three bytes for a UTF-16 unit.
   if (value.length * 3 > bytes_max && Buffer.byteLength(value) > bytes_max) {
     throw new LogFault("too_large", `/${name}: at most ${bytes_max} bytes, this has more`);
   }
-  return `"${name}":${written}`;
+  if (!value.isWellFormed()) canonicalText(value, "/" + name); // says so
 };
 
-const required = (name: string, value: string, bytes_max?: number): string => {
-  if (value === "") throw new LogFault("invalid", `/${name}: must not be empty`);
-  return text(name, value, bytes_max);
+type Parts = readonly [string, string, string, string];
+
+const plain = (event: NewEvent): Entry => {
+  const text = withData(event);
+  const bytes = Buffer.byteLength(text);
+  // What is short as a whole is short in each part. A lone surrogate, and little else, is written as `\ud…`.
+  if (bytes > LIMITS.stream_bytes_max || text.includes("\\ud") || lacks(event)) checkAttributes(event);
+  // Quotes within strings are escaped, so from the end this is the member itself.
+  const source = text.lastIndexOf(',"source":"') + 1;
+  return new Entry(event, fpOf(event), [text.slice(0, source), "", "", text.slice(source)], bytes);
 };
 
-const plain = (event: NewEvent): Prepared["parts"] => {
-  let head = `{${required("authid", event.authid)},${required("authtype", event.authtype)},`;
-  if (event.causationid !== undefined) head += text("causationid", event.causationid) + ",";
-  if (event.correlationid !== undefined) head += text("correlationid", event.correlationid) + ",";
-  if (event.data !== undefined) head += `"data":${canonical(event.data, LIMITS.data_depth_max)},`;
-  if (event.data_base64 !== undefined) head += `"data_base64":"${event.data_base64}",`;
-  if (event.datacontenttype !== undefined) head += text("datacontenttype", event.datacontenttype) + ",";
-  if (event.dataschema !== undefined) head += text("dataschema", event.dataschema) + ",";
-  head += required("id", event.id) + ",";
-  return [head, "", "", tail(event)];
+const fpOf = ({ source, id }: NewEvent): number => fingerprintOfId(source, id);
+
+const lacks = ({ authid, authtype, id, source, stream, type }: NewEvent): boolean =>
+  authid === "" || authtype === ("" as string) || id === "" || source === "" || stream === ("" as string) ||
+  type === "";
+
+/** The entry without our three members. */
+const withData = (event: NewEvent): string => {
+  const { data } = event;
+  if (data === undefined) return members(event, data);
+  const ordered = inOrder(data, LIMITS.data_depth_max);
+  if (ordered !== UNUSUAL) return members(event, ordered);
+  const written = canonical(data, LIMITS.data_depth_max);
+  const { authid, authtype, causationid, correlationid } = event;
+  const before = JSON.stringify({ authid, authtype, causationid, correlationid }).length - 1;
+  const text = members(event, null);
+  return `${text.slice(0, before)},"data":${written}${text.slice(before + ',"data":null'.length)}`;
 };
 
-const tail = (event: NewEvent): string => {
-  let tail = `${required("source", event.source)},"specversion":"1.0",${
-    required("stream", event.stream, LIMITS.stream_bytes_max)
-  }`;
-  if (event.subject !== undefined) tail += "," + text("subject", event.subject);
-  tail += "," + text("time", event.time);
-  if (event.traceparent !== undefined) tail += "," + text("traceparent", event.traceparent);
-  if (event.tracestate !== undefined) tail += "," + text("tracestate", event.tracestate);
-  return `${tail},${required("type", event.type)},"version":${event.version}}`;
-};
+/** In canonical order; what the event has not, `JSON.stringify` leaves out. */
+const members = (event: NewEvent, data: unknown): string =>
+  JSON.stringify({
+    authid: event.authid,
+    authtype: event.authtype,
+    causationid: event.causationid,
+    correlationid: event.correlationid,
+    data,
+    data_base64: event.data_base64,
+    datacontenttype: event.datacontenttype,
+    dataschema: event.dataschema,
+    id: event.id,
+    source: event.source,
+    specversion: "1.0",
+    stream: event.stream,
+    subject: event.subject,
+    time: event.time,
+    traceparent: event.traceparent,
+    tracestate: event.tracestate,
+    type: event.type,
+    version: event.version,
+  });
 
 /** Extensions may stand anywhere in the order, so all members are sorted and then cut where ours belong. */
-const withExtensions = (event: NewEvent): Prepared["parts"] => {
-  const { extensions = {}, timeGiven: _, traceGiven: _g, data, ...attributes } = event;
+const withExtensions = (
+  event: NewEvent,
+  extensions: NonNullable<NewEvent["extensions"]>,
+): Entry => {
+  checkAttributes(event);
+  const { extensions: _e, timeGiven: _t, traceGiven: _g, data, ...attributes } = event;
   const members: [string, string][] = [["specversion", '"1.0"']];
   if (data !== undefined) members.push(["data", canonical(data, LIMITS.data_depth_max)]);
-  plain({ ...event, data: undefined }); // checks the attributes
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== undefined) members.push([name, canonical(value)]);
   }
@@ -115,30 +187,21 @@ const withExtensions = (event: NewEvent): Prepared["parts"] => {
     if (TAKEN.has(name) || !/^[a-z0-9]{1,40}$/.test(name)) {
       throw new LogFault("invalid", `/${name}: is not a name an extension attribute may have`);
     }
-    if (typeof value === "string") text(name, value);
+    if (typeof value === "string") checkText(name, value);
     members.push([name, canonical(value)]);
   }
   members.sort(([a], [b]) => a < b ? -1 : 1);
   const between = (after: string, before: string) =>
     members.filter(([name]) => name > after && name < before).map(([name, value]) => `"${name}":${value},`).join("");
   const last = members.filter(([name]) => name > "revision").map(([name, value]) => `"${name}":${value}`).join(",");
-  return [
+  const parts: Parts = [
     "{" + between("", "position"),
     between("position", "recordedat"),
     between("recordedat", "revision"),
     last + "}",
   ];
+  return new Entry(event, fpOf(event), parts, Buffer.byteLength(parts.join("")));
 };
-
-/** The whole entry. */
-export const writeEntry = ({ parts }: Prepared, position: number, recordedat: string, revision: number): string =>
-  `${parts[0]}"position":${position},${parts[1]}"recordedat":"${recordedat}",${parts[2]}"revision":${revision},${
-    parts[3]
-  }`;
-
-/** Its UTF-8 bytes. */
-export const entryBytes = (prepared: Prepared, position: number, revision: number): number =>
-  prepared.bytes + OURS_BYTES + digits(position) + digits(revision);
 
 const digits = (number: number): number => {
   let count = 1;
