@@ -337,9 +337,14 @@ export class Behind {
     }
   }
 
+  /** Whether the tail holds more events than `most` that no segment has. */
+  tooFar(most: number): boolean {
+    return this.log.index.tail > most;
+  }
+
   /** Resolves when the tail holds at most `most` events that no segment has, or `given up` says so. */
   async indexed(most: number, givenUp: () => boolean): Promise<void> {
-    if (this.log.index.tail <= most) return;
+    if (!this.tooFar(most)) return;
     this.hereNow();
     // Those that are full have been asked for; the one that is not ends early only if it is too much by itself.
     const open = this.log.index.generations.at(-1)!;

@@ -62,11 +62,19 @@ export const LOG_BOUNDS: LogBounds = {
   blobs_bytes_max: 256 * 1024 * 1024,
 };
 
+/** While so few appends wait, one commit takes them all; of more it takes half, so that the others are made ready meanwhile. */
+const DEPART_APPENDS_MIN = 64;
 /** How long closing waits for what follows the commits; nothing is lost when it does not. */
 const CLOSE_MS_MAX = 10_000;
 /** Fingerprints of streams that are remembered. */
 const FINGERPRINTS_MAX = 65_536;
 const NOTHING: readonly never[] = [];
+
+/** A commit that is durable and whose appends have not been answered. */
+interface Landed {
+  readonly appends: number;
+  answer(): void;
+}
 
 export const FORMAT_KEY: Key = ["format"];
 export const FORMAT = 1;
@@ -193,28 +201,49 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.fenced ? Promise.reject(this.fenced) : this.blobs.put(bytes);
   }
 
+  /**
+   * One commit is on its way at a time. When it is durable the next one leaves first, with whoever waits by then, and only then
+   * its own are answered: what they do next, and what they append next, is made ready while the disk is busy.
+   */
   private async pump(): Promise<void> {
-    while (this.queue.length > 0) {
-      // Those whose last append has just been answered are about to come back: wait while the queue still grows.
-      for (let before = 0; this.queue.length > before;) {
-        before = this.queue.length;
-        await null;
-        await null;
-        await null;
+    let landed: Landed | undefined;
+    while (this.queue.length > 0 || landed) {
+      if (!landed) await this.settled();
+      if (this.behind.tooFar(this.bounds.tail_events_max)) {
+        landed?.answer();
+        landed = undefined;
+        await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
       }
-      await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
-      const group = this.gather();
-      if (group.entries.length > 0) await this.ride(group);
-      else for (const rider of group.riding) this.answer(rider, undefined);
+      const flying = this.queue.length > 0 ? this.depart(landed?.appends ?? 0) : undefined;
+      landed?.answer();
+      landed = await flying;
     }
     this.pumping = undefined;
   }
 
-  /** Takes what fits into one commit from the queue. */
-  private gather(): Group {
+  /** Those who have just been answered are about to come back: waits while the queue still grows. */
+  private async settled(): Promise<void> {
+    for (let before = 0; this.queue.length > before;) {
+      before = this.queue.length;
+      await null;
+      await null;
+      await null;
+    }
+  }
+
+  /** Sends the next commit on its way; `coming` appends are about to be answered. Nothing is on its way when nothing is to be written. */
+  private depart(coming: number): Promise<Landed | undefined> | undefined {
+    const group = this.gather(Math.max(DEPART_APPENDS_MIN, Math.ceil((this.queue.length + coming) / 2)));
+    if (group.entries.length > 0) return this.fly(group);
+    for (const rider of group.riding) this.answer(rider, undefined);
+    return undefined;
+  }
+
+  /** Takes from the queue what fits into one commit, at most so many appends. */
+  private gather(most: number): Group {
     const group = new Group(this);
     let taken = 0;
-    for (; taken < this.queue.length && group.hasRoomFor(this.queue[taken]!); taken++) {
+    for (; taken < this.queue.length && taken < most && group.hasRoomFor(this.queue[taken]!); taken++) {
       const waiting = this.queue[taken]!;
       this.queuedBytes -= waiting.bytes;
       this.queuedEvents -= waiting.entries.length;
@@ -228,8 +257,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return group;
   }
 
-  /** Writes the group as one commit and answers everyone in it. */
-  private async ride(group: Group): Promise<void> {
+  /** Writes the group as one commit. Everyone in it who can be told that it failed is told at once. */
+  private async fly(group: Group): Promise<Landed | undefined> {
+    const { entries, riding } = group;
     const { clock } = this.options;
     const now = clock.now();
     const recordedat = this.recorded && Date.parse(this.recorded) > now ? this.recorded : new Date(now).toISOString();
@@ -240,19 +270,24 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       await this.write(blocks);
     } catch (fault) {
       this.refused = true;
-      for (const { waiting } of group.riding) waiting.reject(fault);
-      return;
+      for (const { waiting } of riding) waiting.reject(fault);
+      return undefined;
     }
     this.refused = false;
-    this.note(blocks, group.entries, recordedat);
+    this.note(blocks, entries, recordedat);
     this.counts.commits++;
-    this.counts.events += group.entries.length;
+    this.counts.events += entries.length;
     const took = clock.monotonic() - started;
     this.counts.ms += took;
-    this.options.committed?.(group.entries.length, took);
-    for (const rider of group.riding) this.answer(rider, recordedat);
-    this.news.tell();
-    this.behind.grew();
+    this.options.committed?.(entries.length, took);
+    return {
+      appends: riding.length,
+      answer: () => {
+        for (const rider of riding) this.answer(rider, recordedat);
+        this.news.tell();
+        this.behind.grew();
+      },
+    };
   }
 
   private answer({ waiting, receipts, accepted }: Riding, recordedat: string | undefined): void {
