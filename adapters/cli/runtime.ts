@@ -175,9 +175,20 @@ export class ViewsUnreadable extends Error {
   override readonly name = "ViewsUnreadable";
 }
 
+/** Stable words for why an import could not be done; `usage` and `not_a_repository` are the fault of what was typed. */
+export type ImportFaultKind =
+  | "usage"
+  | "no_git"
+  | "not_a_repository"
+  | "unsafe"
+  | "corrupt"
+  | "stopped"
+  | "unavailable"
+  | "io";
+
 export class ImportFault extends Error {
   override readonly name = "ImportFault";
-  constructor(readonly kind: "usage" | "no_git" | "not_a_repository" | "io", message: string, options?: ErrorOptions) {
+  constructor(readonly kind: ImportFaultKind, message: string, options?: ErrorOptions) {
     super(message, options);
   }
 }

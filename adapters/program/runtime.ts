@@ -268,6 +268,10 @@ const GIT_KINDS: Readonly<Partial<Record<GitImportFailed["code"], ImportFault["k
   git_missing: "no_git",
   no_such_folder: "usage",
   not_a_repository: "not_a_repository",
+  unsafe: "unsafe",
+  corrupt: "corrupt",
+  stopped: "stopped",
+  unavailable: "unavailable",
   unknown_range: "usage",
 };
 

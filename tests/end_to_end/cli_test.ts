@@ -307,6 +307,28 @@ Deno.test("the demo tells its story, as a person reads it and as a document", ()
     assert.deepEqual([report.verified.ok, report.replayed.ok], [true, true]);
   }));
 
+Deno.test("an import that could not read all is done and found wanting: exit 1, each commit named, and the rest is there", () =>
+  withPlace(async ({ dir, data }) => {
+    if (!await repository(`${dir}/repo`)) return console.log("no git: left out");
+    const git = async (...args: string[]) => {
+      const { stdout } = await new Deno.Command("git", { args: ["-C", `${dir}/repo`, ...args] }).output();
+      return new TextDecoder().decode(stdout).trim();
+    };
+    const [sha, tree] = [await git("rev-parse", "HEAD"), await git("rev-parse", "HEAD^{tree}")];
+    const object = `${dir}/repo/.git/objects/${tree.slice(0, 2)}/${tree.slice(2)}`;
+    const whole = await Deno.readFile(object);
+    await Deno.chmod(object, 0o600);
+    await Deno.writeTextFile(object, "damaged");
+    const wanting = await document<{ ok: boolean; commits: number; problems: string[] }>(
+      ["import", "git", `${dir}/repo`, "--data", data],
+    );
+    assert.deepEqual([wanting.exit, wanting.ok, wanting.commits, wanting.problems.length], [1, false, 1, 1]);
+    assert.match(wanting.problems[0]!, new RegExp(`^commit ${sha} was left out: `));
+    await Deno.writeFile(object, whole);
+    const mended = await document<{ ok: boolean; commits: number }>(["import", "git", `${dir}/repo`, "--data", data]);
+    assert.deepEqual([mended.exit, mended.ok, mended.commits], [0, true, 1]);
+  }));
+
 Deno.test("where there is no git the demo brings its own history and says so, and an import says what is missing", () =>
   withPlace(async ({ dir, data }) => {
     const env = { PATH: dir };

@@ -7,16 +7,8 @@ import { serve } from "../../adapters/program/serve.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { parseConfig } from "../../config/config.ts";
 import { projections } from "../../projections/mod.ts";
+import { inFolder } from "../folder_given.ts";
 import { Program, run } from "./program.ts";
-
-const inFolder = async (body: (folder: string) => Promise<void>): Promise<void> => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-};
 
 const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
   for (let tries = 0; !await holds(); tries++) {

@@ -8,6 +8,8 @@ import type { NewEvent } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { openWithWorker } from "../log_given.ts";
 
+export { inFolder } from "../folder_given.ts";
+
 /** Events of one append. */
 export const BATCH = 1_000;
 const MIB = 1024 * 1024;
@@ -134,12 +136,3 @@ export const percentile = (values: readonly number[], part: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
 export const rounded = (value: number, digits = 3): number => Number(value.toPrecision(digits));
-
-export const inFolder = async <T>(body: (folder: string) => Promise<T>): Promise<T> => {
-  const folder = await Deno.makeTempDir({ prefix: "daybook-soak-" });
-  try {
-    return await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-};
