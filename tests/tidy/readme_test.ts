@@ -15,7 +15,7 @@ const firstCells = (section: string): readonly string[] => {
 
 Deno.test("the README lists every command, and no other", () => {
   const listed = firstCells("Commands").map((cell) =>
-    /^`([a-z]+(?: (?:git|github|create|list|revoke)\b)?)/.exec(cell)![1]!
+    /^`([a-z]+(?: (?:git|github|bench|create|list|revoke)\b)?)/.exec(cell)![1]!
   );
   assert.deepEqual([...listed].sort(), COMMANDS.map(({ name }) => name).sort());
 });
