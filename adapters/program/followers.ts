@@ -1,11 +1,11 @@
 /**
  * The supervisor of what only follows the log: projections, process managers. What holds them up, a full disk for one, may last
- * for hours and mends itself; so they wait longer between two starts, and do not spend the root's budget.
+ * for hours and mends itself; so the pauses between their starts grow faster, and they do not spend the root's budget.
  */
 import { type Child, Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../actors/kernel/supervisor.ts";
 
-/** Pauses between two starts at least. With five restarts a minute, one crash of this supervisor takes about half a minute. */
-export const FOLLOWERS = { first_ms: 1_000, last_ms: 30_000 } as const;
+/** Pauses between two starts. With five restarts a minute it takes this supervisor about half a minute to give up. */
+export const FOLLOWERS = { first_ms_min: 100, last_ms_min: 30_000, factor: 4 } as const;
 
 export const followers = (
   id: string,
@@ -13,10 +13,11 @@ export const followers = (
   { restarts, backoff }: Required<Pick<SupervisorSpec, "restarts" | "backoff">>,
   world: SupervisorWorld,
 ): Supervisor => {
-  const first = Math.max(backoff.first, FOLLOWERS.first_ms);
-  const last = Math.max(backoff.last, FOLLOWERS.last_ms);
+  const first = Math.max(backoff.first, FOLLOWERS.first_ms_min);
+  const last = Math.max(backoff.last, FOLLOWERS.last_ms_min);
+  const { factor } = FOLLOWERS;
   return new Supervisor(
-    { id, strategy: "one_for_one", restarts, backoff: { ...backoff, first, last }, children },
+    { id, strategy: "one_for_one", restarts, backoff: { ...backoff, first, last, factor }, children },
     world,
   );
 };
