@@ -5,7 +5,10 @@
 import type { z } from "zod";
 import type { Event, FactType, Json, StreamId } from "./event.ts";
 
-/** An old shape to the newer ones, applied on read, never on disk: `upcasts[0]` turns version 1 into version 2. */
+/**
+ * An old shape to one or more newer ones of the same type, applied on read, never on disk: `upcasts[0]` turns version 1 into
+ * version 2. Together they keep the recorded event's place, id and header.
+ */
 export type Upcast = (data: Json) => readonly { readonly type: FactType; readonly data: Json }[];
 
 export interface FactSpec {

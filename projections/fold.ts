@@ -17,10 +17,16 @@ export interface Rows {
 export const folder = (projection: AnyProjection, rows: Rows): (event: Event) => void => {
   const hears = projection.hears === "*" ? undefined : new Set<string>(projection.hears);
   const read = (key: string) => rows.get(key);
+  let last = -1;
   return (event) => {
     if (hears !== undefined && !hears.has(event.type)) return;
     const keys = projection.keys(event, read);
     if (keys.length === 0) return;
+    // An upcast may have made several of one event, which has one row there all the same.
+    if (projection.appendOnly) {
+      if (event.position === last) return;
+      last = event.position;
+    }
     if (keys.length === 1) {
       const key = keys[0]!;
       const before = rows.get(key);

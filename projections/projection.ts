@@ -28,8 +28,8 @@ export interface Projection<V = unknown, F extends Fact = Fact> {
   /** Text for full-text search, of the row or of the event that made it; sealed values left out. */
   text?(row: V, key: string, event: Event<F>): string;
   /**
-   * Each event makes at most one row, whose key is its position in decimal, and no row ever changes. Such a view is stored
-   * once and flat, is ordered by position, and answers `?at=` by cutting off what is newer. `apply` must not `read`.
+   * Each event makes at most one row, whose key is its position in decimal, and no row ever changes; of an event that upcasts
+   * have made several of, the first that makes a row does. Such a view is stored once and flat, is ordered by position, and answers `?at=` by cutting off what is newer. `apply` must not `read`.
    */
   readonly appendOnly?: boolean;
   /** What to do with an event that the fold throws at: stop this projection (default), or record it and go on. */

@@ -375,6 +375,9 @@ const raise = (
       throw new LogFault("newer", `position ${event.position}: no upcast leads from version ${v} of "${event.type}"`);
     }
     shapes = shapes.flatMap(({ data }) => upcast(data));
+    const other = shapes.find(({ type }) => type !== event.type);
+    // Who asks by type would never see it: the index knows what was recorded.
+    if (other) throw new LogFault("invalid", `the upcast of "${event.type}" from version ${v} gives "${other.type}"`);
   }
   return shapes.map((shape) => ({ ...event, ...shape, version }));
 };

@@ -1,0 +1,254 @@
+/**
+ * A fact whose shape has changed twice, end to end: what an older program wrote is read, folded, decided on, checked and served
+ * in the newest shape, while no stored byte changes.
+ */
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { accept, type Actor, type Command } from "../../actors/types.ts";
+import { FolderReader } from "../../adapters/kv/folder_reader.ts";
+import { openSystem } from "../../adapters/program/daybook.ts";
+import { SqliteViews } from "../../adapters/sqlite/views.ts";
+import { systemClock, systemRandom } from "../../adapters/system/world.ts";
+import { verifyLog } from "../../adapters/verify/verify.ts";
+import { catalogue, type Domain } from "../../events/catalogue.ts";
+import { LogFault } from "../../events/log.ts";
+import { events } from "../../events/mod.ts";
+import { projections } from "../../projections/mod.ts";
+import type { AnyProjection, Projection } from "../../projections/projection.ts";
+import { givenStage } from "../cli_given.ts";
+
+const BY = { authtype: "user", authid: "u_1" } as const;
+
+/** Version 1: lines as one text. Version 2: a fact for each line. Version 3: its amount is a number. */
+const one = z.strictObject({ lines: z.string() });
+const three = z.strictObject({ item: z.string(), amount: z.int() });
+type One = z.output<typeof one>;
+type Three = z.output<typeof three>;
+
+const TYPE = "orders.order.placed";
+const about = "Somebody ordered.";
+const before: Domain = { name: "orders", facts: { [TYPE]: { schema: one, kind: "decided", about } } };
+const now: Domain = {
+  name: "orders",
+  facts: {
+    [TYPE]: {
+      schema: three,
+      kind: "decided",
+      about,
+      version: 3,
+      upcasts: [
+        (data) => (data as One).lines.split(", ").map((line) => ({ type: TYPE, data: { line } })),
+        (data) => {
+          const [amount, item] = (data as { line: string }).line.split(" ");
+          return [{ type: TYPE, data: { item: item!, amount: Number(amount) } }];
+        },
+      ],
+    },
+  },
+};
+
+type Place<D> = Command<"orders.order.place", D>;
+const actorBefore: Actor<number, Place<One>, { type: typeof TYPE; data: One }> = {
+  domain: "orders",
+  version: 1,
+  commands: { "orders.order.place": one },
+  facts: [TYPE],
+  initial: 0,
+  decide: (_, { data }) => accept({ type: TYPE, data }),
+  evolve: (placed) => placed + 1,
+};
+/** Decides on what was ordered so far: what is there is not ordered again. */
+const actorNow: Actor<Readonly<Record<string, number>>, Place<Three>, { type: typeof TYPE; data: Three }> = {
+  domain: "orders",
+  version: 2,
+  commands: { "orders.order.place": three },
+  facts: [TYPE],
+  initial: {},
+  decide: (amounts, { data }) => data.item in amounts ? accept() : accept({ type: TYPE, data }),
+  evolve: (amounts, { data: { item, amount } }) => ({ ...amounts, [item]: (amounts[item] ?? 0) + amount }),
+};
+
+const countsBefore: Projection<{ orders: number }> = {
+  name: "orders.counts",
+  version: 1,
+  hears: [TYPE],
+  row: z.strictObject({ orders: z.int() }),
+  initial: { orders: 0 },
+  about: "Orders.",
+  keys: () => ["all"],
+  apply: ({ orders }) => ({ orders: orders + 1 }),
+};
+const countsNow: Projection<{ ordered: number }> = {
+  name: "orders.counts",
+  version: 2,
+  hears: [TYPE],
+  row: z.strictObject({ ordered: z.int() }),
+  initial: { ordered: 0 },
+  about: "What was ordered, by item.",
+  keys: ({ data }) => [(data as Three).item],
+  apply: ({ ordered }, { data }) => ({ ordered: ordered + (data as Three).amount }),
+};
+
+const older = {
+  domains: [before],
+  actors: [actorBefore as unknown as Actor],
+  projections: [countsBefore as unknown as AnyProjection],
+};
+const newer = {
+  domains: [now],
+  actors: [actorNow as unknown as Actor],
+  projections: [countsNow as unknown as AnyProjection],
+};
+
+const within = async (test: (data: string) => Promise<void>): Promise<void> => {
+  const data = await Deno.makeTempDir();
+  try {
+    await test(data);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+};
+
+const withProgram = async <T>(
+  data: string,
+  version: typeof older | typeof newer,
+  test: (site: { ask(path: string, init?: RequestInit): Promise<Response> }) => Promise<T>,
+): Promise<T> => {
+  const opened = await openSystem({ data, ...version });
+  const { createServer } = await import("../../adapters/http/server.ts");
+  const server = createServer({
+    daybook: opened.daybook,
+    access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
+    clock: systemClock,
+    random: systemRandom,
+  });
+  const operator = { id: "o", scopes: ["admin"], principal: BY } as const;
+  try {
+    return await test({
+      ask: async (path, init) => await server.fetch(new Request(`http://localhost${path}`, init), undefined, operator),
+    });
+  } finally {
+    await server.stop();
+    await opened.daybook.close();
+  }
+};
+
+const placing = (data: unknown): RequestInit => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(data),
+});
+
+interface Told {
+  readonly position: number;
+  readonly revision: number;
+  readonly version: number;
+  readonly id: string;
+  readonly data: unknown;
+}
+
+Deno.test("a fact of an earlier shape is read, folded and decided on as the facts it has become; its bytes stay as they are", () =>
+  within(async (data) => {
+    const entries: Uint8Array[] = [];
+    const [first, second] = await withProgram(data, older, async ({ ask }) => {
+      const placed = await (await ask("/commands/orders.order.place/a", placing({ lines: "2 tea, 3 cake" }))).json();
+      const more = await (await ask("/commands/orders.order.place/a", placing({ lines: "1 tea" }))).json();
+      const { row } = await (await ask(`/views/orders.counts/all?wait=${more.position}`)).json();
+      assert.deepEqual(row, { orders: 2 });
+      return [placed.position as number, more.position as number] as const;
+    });
+    const read = async (): Promise<Uint8Array> => {
+      const log = new FolderReader(`${data}/log.db`, { catalogue: catalogue(...events.domains, now) });
+      const entry = log.entry(first)!;
+      await log.close();
+      return entry;
+    };
+    entries.push(await read());
+    await withProgram(data, newer, async ({ ask }) => {
+      const shown = async (query: string): Promise<readonly Told[]> =>
+        (await (await ask(`/events?${query}`)).json()).events;
+      const facts = await shown("stream=orders/a");
+      assert.deepEqual(facts.map(({ data }) => data), [
+        { item: "tea", amount: 2 },
+        { item: "cake", amount: 3 },
+        { item: "tea", amount: 1 },
+      ]);
+      // Both are what one event has become.
+      assert.deepEqual(facts.map(({ position }) => position), [first, first, second]);
+      assert.deepEqual(facts.map(({ revision, version }) => [revision, version]), [[0, 3], [0, 3], [1, 3]]);
+      assert.equal(facts[0]!.id, facts[1]!.id);
+      assert.deepEqual((await shown(`type=${TYPE}`)).length, 3);
+      const raw = await ask(`/events/${first}`, { headers: { accept: "application/octet-stream" } });
+      assert.deepEqual(new Uint8Array(await raw.arrayBuffer()), entries[0]);
+      // The actor knows what was ordered in the old shape, and its stream goes on.
+      const again = await (await ask("/commands/orders.order.place/a", placing({ item: "cake", amount: 9 }))).json();
+      assert.deepEqual(again.facts, []);
+      const fresh = await ask("/commands/orders.order.place/a", placing({ item: "milk", amount: 1 }));
+      const { revision, position } = await fresh.json();
+      assert.equal(revision, 2);
+      const rows = (await (await ask(`/views/orders.counts?wait=${position}`)).json()).rows as {
+        key: string;
+        row: unknown;
+      }[];
+      assert.deepEqual(rows.map(({ key, row }) => [key, row]), [
+        ["cake", { ordered: 3 }],
+        ["milk", { ordered: 1 }],
+        ["tea", { ordered: 3 }],
+      ]);
+      const then = await (await ask(`/views/orders.counts/tea?at=${first}`)).json();
+      assert.deepEqual(then.row, { ordered: 2 });
+      const trail = await (await ask(`/views/audit.trail?wait=${position}&limit=1000`)).json();
+      assert.equal(trail.rows.filter(({ key }: { key: string }) => key === String(first)).length, 1);
+    });
+    entries.push(await read());
+    assert.deepEqual(entries[1], entries[0]);
+    const report = await verifyLog({ path: `${data}/log.db` });
+    assert.deepEqual([report.ok, report.failures], [true, []]);
+  }));
+
+Deno.test("replay --check folds a log of earlier shapes to what the views hold; a program that knows less stops by name", () =>
+  within(async (data) => {
+    await withProgram(data, older, async ({ ask }) => {
+      await (await ask("/commands/orders.order.place/a", placing({ lines: "2 tea, 3 cake, 4 tea" }))).body?.cancel();
+    });
+    // Every view is built anew, those of the program itself, too.
+    for (const name of ["views.db", "notes.db"]) await Deno.remove(`${data}/${name}`);
+    await withProgram(data, newer, async ({ ask }) => {
+      const { position } = await (await ask("/commands/orders.order.place/b", placing({ item: "milk", amount: 1 })))
+        .json();
+      for (const { name } of [...projections, countsNow]) {
+        assert.equal((await ask(`/views/${name}?wait=${position}`)).status, 200, name);
+      }
+    });
+    const stage = givenStage();
+    const all = [...projections, countsNow as unknown as AnyProjection];
+    stage.runtime.projections = () => Promise.resolve(all);
+    stage.runtime.reader = () =>
+      Promise.resolve(new FolderReader(`${data}/log.db`, { catalogue: catalogue(...events.domains, now) }));
+    stage.runtime.views = () => Promise.resolve(new SqliteViews({ path: data, readOnly: true }));
+    const report = await stage.json<{ ok: boolean; views: { name: string; equal: boolean | null; rows: number }[] }>(
+      "replay",
+      "--check",
+      "--json",
+    );
+    assert.deepEqual(report.views.filter(({ equal }) => equal !== true), []);
+    assert.deepEqual([report.ok, report.exit], [true, 0]);
+    assert.equal(report.views.find(({ name }) => name === "orders.counts")?.rows, 3);
+
+    const behind = new FolderReader(`${data}/log.db`, { catalogue: catalogue(...events.domains, before) });
+    assert.throws(() => [...behind.read({})].flat(), (error) => error instanceof LogFault && error.kind === "newer");
+    await behind.close();
+    const { type: _, ...astray } = { type: TYPE, ...now.facts[TYPE]! };
+    const other: Domain = {
+      name: "orders",
+      facts: {
+        [TYPE]: { ...astray, upcasts: [() => [{ type: "orders.order.lost", data: {} }], ...astray.upcasts!.slice(1)] },
+      },
+    };
+    const lost = new FolderReader(`${data}/log.db`, { catalogue: catalogue(...events.domains, other) });
+    assert.throws(
+      () => [...lost.read({})].flat(),
+      /upcast of "orders\.order\.placed" from version 1 gives "orders\.order\.lost"/,
+    );
+    await lost.close();
+  }));
