@@ -198,6 +198,7 @@ const fakeRuntime = (
         close: () => Promise.resolve(),
       }),
     tokenList: () => Promise.resolve(tokens),
+    checkGit: () => Promise.resolve(),
     importGit: none("importGit"),
     importPush: none("importPush"),
     benchRun: none("benchRun"),

@@ -254,6 +254,8 @@ export interface Runtime {
   tokens(data: string): Promise<Tokens>;
   /** The same without writing anything; none where there are no keys. */
   tokenList(data: string): Promise<readonly Token[]>;
+  /** Rejects with the `ImportFault` that an import would end in, so that nothing is opened for one that cannot be. */
+  checkGit(path: string, options: { readonly range?: string }): Promise<void>;
   importGit(
     target: Target,
     path: string,

@@ -90,6 +90,27 @@ const ADVICE: Readonly<Record<GitImportFailed["code"], string>> = {
   unavailable: "Run the import again; it goes on from there.",
 };
 
+const failed = ({ code, message }: GitFault | Stop, path: string, recorded: number): GitImportFailed => ({
+  ok: false,
+  code,
+  message: message.replace(/\.$/, ""),
+  advice: ADVICE[code].replace("{path}", path),
+  new: recorded,
+});
+
+/** Why this could not be imported, as far as it can be told without a log to import into. */
+export const refusal = async (
+  options: Pick<GitImportOptions, "path" | "range" | "env">,
+): Promise<GitImportFailed | undefined> => {
+  try {
+    const repository = await openRepository(options.path, options);
+    if (options.range) await listCommits(repository, { range: options.range });
+  } catch (error) {
+    if (error instanceof GitFault) return failed(error, options.path, 0);
+    throw error;
+  }
+};
+
 /** Throws `LogFault` when the log cannot be written; all else is in the answer. */
 export const importGit = async (
   daybook: ImportTarget,
@@ -108,8 +129,7 @@ export const importGit = async (
       if (!(error instanceof GitFault || error instanceof Stop)) throw error;
       before += work.import?.recorded ?? 0;
       if (work.import?.overtaken(error) && tries < IMPORT_LIMITS.overtaken_max) continue;
-      const { code, message } = error;
-      return { ok: false, code, message, advice: ADVICE[code].replace("{path}", options.path), new: before };
+      return failed(error, options.path, before);
     }
   }
 };

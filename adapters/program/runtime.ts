@@ -84,6 +84,11 @@ export const runtimeOf = (
   projections: () => Promise.resolve(projections),
   tokens: tokensOf,
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
+  async checkGit(path, { range }) {
+    const { refusal } = await import("../git/import.ts");
+    const refused = await refusal({ path, ...(range === undefined ? {} : { range: range.split(/\s+/) }) });
+    if (refused) throw importFault(refused);
+  },
   importGit: gitImport,
   importPush,
   async benchRun(text, options) {
@@ -275,6 +280,9 @@ const GIT_KINDS: Readonly<Partial<Record<GitImportFailed["code"], ImportFault["k
   unknown_range: "usage",
 };
 
+const importFault = ({ code, message, advice }: GitImportFailed): ImportFault =>
+  new ImportFault(GIT_KINDS[code] ?? "io", `${message}. ${advice}`);
+
 const gitImport: Runtime["importGit"] = async (target, path, { name, range, signal }, progress) => {
   const { importGit } = await import("../git/import.ts");
   const done = await importGit(target, {
@@ -286,7 +294,7 @@ const gitImport: Runtime["importGit"] = async (target, path, { name, range, sign
     ...(range === undefined ? {} : { range: range.split(/\s+/) }),
     progress: ({ doing, done, total }) => doing === "listing" || progress({ done, total, unit: doing }),
   });
-  if (!done.ok) throw new ImportFault(GIT_KINDS[done.code] ?? "io", `${done.message}. ${done.advice}`);
+  if (!done.ok) throw importFault(done);
   return gitImportOf(done);
 };
 

@@ -329,6 +329,25 @@ Deno.test("an import that could not read all is done and found wanting: exit 1, 
     assert.deepEqual([mended.exit, mended.ok, mended.commits], [0, true, 1]);
   }));
 
+Deno.test("an import of what is no repository, or no range of it, is refused before there is a data folder", () =>
+  withPlace(async ({ dir, data }) => {
+    if (!await repository(`${dir}/repo`)) return console.log("no git: left out");
+    for (
+      const [typed, code] of [
+        [[`${dir}/nowhere`], "usage"],
+        [[dir], "not_a_repository"],
+        [[`${dir}/repo`, "--range", "nope..main"], "usage"],
+      ] as const
+    ) {
+      const refused = await document<{ error: { code: string; message: string } }>(
+        ["import", "git", ...typed, "--data", data],
+      );
+      assert.deepEqual([refused.exit, refused.error.code], [2, code]);
+      assert.doesNotMatch(refused.error.message, /\.\.[^\w]|hint/);
+      await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    }
+  }));
+
 Deno.test("where there is no git the demo brings its own history and says so, and an import says what is missing", () =>
   withPlace(async ({ dir, data }) => {
     const env = { PATH: dir };

@@ -35,13 +35,16 @@ export const importGit: Run = async (call, runtime) => {
   if (name !== undefined && !/^[\w.-]{1,200}$/.test(name)) {
     throw new Usage(`--name takes letters, digits, dots, dashes and underscores, not ${JSON.stringify(name)}`);
   }
+  const range = text(call, "range");
+  // Before anything is opened: what cannot be imported makes no data folder.
+  await runtime.checkGit(path, { range });
   const began = clock.monotonic();
   const progress = progressBar("importing", { io, clock, quiet: call.json });
   // Ended in the midst, it tells so, and what came in is there; the next import goes on behind it.
   const stop = new AbortController();
   const forget = io.onStop(() => stop.abort());
   const done = await withTarget(call, runtime, async (target, writer) => {
-    const options = { name, range: text(call, "range"), signal: stop.signal };
+    const options = { name, range, signal: stop.signal };
     const outcome = await runtime.importGit(target, path, options, progress.on).finally(() => {
       progress.end();
       forget();
