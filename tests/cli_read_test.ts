@@ -29,7 +29,7 @@ Deno.test("status tells of a stopped log from its folder, and of a running one t
   const stopped = await stage.json<Record<string, unknown>>("status");
   assert.equal(stopped.exit, 0);
   assert.deepEqual([stopped.running, stopped.state, stopped.size], [false, "stopped", 2]);
-  assert.deepEqual(stopped.projections, [{ name: "things.seen", version: 3, state: "catching_up", size: 1, lag: 1 }]);
+  assert.deepEqual(stopped.projections, [{ name: "things.seen", version: 3, state: "at_rest", size: 1, lag: 1 }]);
   assert.match((await stage.type("status")).out, /state +stopped, no process has this log\nlog +2 events, 1\.2 kB/);
   let closed = 0;
   stage.runtime.remote = () =>

@@ -11,6 +11,7 @@ import { Manager, type Perform } from "../../actors/kernel/manage.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
 import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
+import { PACE } from "../../actors/kernel/project_pace.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { System } from "../../actors/kernel/system.ts";
@@ -246,6 +247,7 @@ const start = (
       ...projecting,
       views,
       bounds: { ...PROJECT, batch_events: config.projections.batch_events_max },
+      pace: PACE,
     });
   views.onDamaged = (fault) => projector.damaged(fault);
   const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });

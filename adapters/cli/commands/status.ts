@@ -8,15 +8,21 @@ import type { Runtime } from "../runtime.ts";
 import { readableViews } from "../stored.ts";
 
 /** What `--json` prints; what only a running process knows is absent when there is none. */
-export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters"> {
+export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters" | "projections"> {
   readonly data: string;
   readonly running: boolean;
   readonly state: Status["state"] | "stopped";
   readonly health?: HealthNode;
   readonly deadLetters?: number;
+  readonly projections: readonly ProjectionReport[];
   /** Public key of the log, for those who are to verify it; absent without its keys. */
   readonly key?: string;
 }
+
+/** `at_rest`: nobody folds now; the views are as of `size`, and `view` folds the `lag` events behind it on top. */
+export type ProjectionReport = Omit<ProjectionState, "state"> & {
+  readonly state: ProjectionState["state"] | "at_rest";
+};
 
 export const status: Run = async (call, runtime) => {
   const key = await runtime.verifierKey(call.data);
@@ -43,8 +49,8 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
     const size = reader.size;
     const projections = (views?.stores() ?? []).filter(({ served }) => served).map((
       { name, version, size: applied },
-    ): ProjectionState => (
-      { name, version, state: applied < size ? "catching_up" : "live", size: applied, lag: Math.max(0, size - applied) }
+    ): ProjectionReport => (
+      { name, version, state: "at_rest", size: applied, lag: Math.max(0, size - applied) }
     ));
     const report: StatusReport = {
       data,
@@ -101,8 +107,10 @@ const describe = (report: StatusReport, c: Palette): string => {
   return facts + health + projections;
 };
 
-const stateOf = (p: ProjectionState, c: Palette): string =>
-  p.stoppedAt
+const stateOf = (p: ProjectionReport, c: Palette): string =>
+  p.state === "at_rest"
+    ? c.dim(p.lag > 0 ? `as of ${count(p.size)}, the rest is folded when it is read` : "up to date")
+    : p.stoppedAt
     ? c.red(`stopped at ${p.stoppedAt.position}: ${safe(p.stoppedAt.cause)}`)
     : p.state === "live"
     ? c.green(p.state)
