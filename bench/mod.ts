@@ -18,7 +18,16 @@ const benchmarks = async (args: readonly string[]): Promise<Run> => {
   const samples = await Deno.makeTempFile({ prefix: "daybook-bench-" });
   try {
     const { code } = await new Deno.Command(Deno.execPath(), {
-      args: ["bench", "-q", "-P=bench", "--config", inFolder("../deno.json"), ...args, inFolder(".")],
+      args: [
+        "bench",
+        "-q",
+        "--v8-flags=--no-allocation-site-pretenuring",
+        "-P=bench",
+        "--config",
+        inFolder("../deno.json"),
+        ...args,
+        inFolder("."),
+      ],
       env: { [SAMPLES]: samples },
       stdin: "inherit",
       stdout: "inherit",

@@ -195,7 +195,9 @@ Deno.test("each command asks for exactly what was typed", () => {
     net: ["127.0.0.1:7373"],
     run: [],
     env: [],
+    threads: true,
   });
+  assert.ok(!("threads" in grants("verify")));
 });
 
 Deno.test("what the configuration says widens the permissions of start, and nothing else does", async () => {
@@ -270,6 +272,12 @@ Deno.test("the second process is started with exactly the permissions asked for,
     self: "/deno",
   });
   assert.ok(again.includes("--allow-run=/deno"));
+  const writer = argumentsOf("/main.ts", [], {
+    permissions: { ...permissions, threads: true },
+    generation: 1,
+    self: "/deno",
+  });
+  assert.ok(writer.includes("--allow-sys=setPriority"), "its threads may give way");
   assert.deepEqual(generationOf([`${GENERATION}2`, "status"]), { generation: 2, typed: ["status"] });
   assert.deepEqual(generationOf(["status"]), { generation: 0, typed: ["status"] });
 });
@@ -329,7 +337,11 @@ Deno.test("every command has its task, with the permissions the command line kno
   const { tasks, permissions } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   for (const name of [...DESIGNED, "daybook"]) {
     const { command } = tasks[name] as { command: string };
-    assert.match(command, /^deno run -q -P=(reader|writer) --no-prompt /, name);
+    assert.match(
+      command,
+      /^deno run -q (--v8-flags=--no-allocation-site-pretenuring )?-P=(reader|writer) --no-prompt /,
+      name,
+    );
     assert.doesNotMatch(command, /-A\b|--allow-all|--allow-(read|write|env|sys|ffi)|--allow-\w+(?!=)\b(?= )/, name);
     assert.ok(command.endsWith(name === "daybook" ? " main.ts" : ` main.ts ${name}`), name);
     assert.equal(/--allow-run=git,/.test(command), ["demo", "import"].includes(name), name);

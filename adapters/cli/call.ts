@@ -38,6 +38,8 @@ export interface Grants {
   readonly run: readonly string[];
   /** Variables beyond those that are always granted. */
   readonly env: readonly string[];
+  /** Opens the log as its writer, with threads that work behind the appends. */
+  readonly threads?: true;
   /** May start this program once more, because what else it needs is not known yet. */
   readonly again?: true;
 }

@@ -51,6 +51,7 @@ export const grantsOf = (
   return {
     read: [...new Set([...read, house.config, ...config, ...(spec.opens ? house.own : []), ...socket, ...copy])],
     write: [...new Set([...write, ...socket, ...copy])],
+    ...(spec.opens ? { threads: true as const } : {}),
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,
     env,

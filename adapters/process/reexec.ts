@@ -12,6 +12,8 @@ export interface Permissions {
   readonly run: readonly string[];
   /** Variables that may be read; all others look unset. */
   readonly env: readonly string[];
+  /** Has threads that work behind the appends. */
+  readonly threads?: true;
   /** May do the same once more. */
   readonly again?: true;
 }
@@ -55,6 +57,10 @@ export const granted = ({ read, write, net, run, env }: Permissions): boolean =>
     (run.every((command) => has({ name: "run", command })) || !has({ name: "run", command: Deno.execPath() }));
 };
 
+/** As in the tasks of deno.json, and for the same reasons (docs/decisions/0071-appends-go-first.md). */
+const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
+const PRIORITY = "--allow-sys=setPriority";
+
 /** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */
 export const argumentsOf = (
   main: string,
@@ -76,6 +82,7 @@ export const argumentsOf = (
   return [
     "run",
     "--quiet",
+    ...(permissions.threads ? [HEAP, PRIORITY] : []),
     "--no-prompt",
     ...flag("read", read),
     ...flag("write", write),

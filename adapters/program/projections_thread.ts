@@ -16,7 +16,7 @@ import { KvReader } from "../kv/store.ts";
 import { crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { platformTelemetry } from "../system/telemetry.ts";
-import { lineToParent, lineToWorker } from "../system/thread.ts";
+import { giveWay, lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInViews } from "./crash_points.ts";
 import { FILES } from "./files.ts";
@@ -49,6 +49,7 @@ export const projectionsThread = (): Line<ToProjections, FromProjections> =>
 
 /** The thread itself: it reads the log's file and writes the views. */
 const serve = async (): Promise<void> => {
+  giveWay(10);
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     compose(settings, home) {

@@ -1,4 +1,5 @@
 /** The two ends of a line between this thread and a worker of it. */
+import { setPriority } from "node:os";
 import type { Line } from "../../actors/kernel/project_line.ts";
 
 /** The end of the thread that started the worker. A worker that dies never takes this thread with it. */
@@ -32,4 +33,18 @@ export const lineToParent = <Out, In>(): Line<Out, In> => {
     },
     cut: () => scope.close(),
   };
+};
+
+/**
+ * Asks the system to let other threads of a busy machine go first; `nice` is 1 (a little) to 19. What is idle anyway is still used.
+ * On Linux only: there setpriority(2) of 0 is about the calling thread alone. Needs `--allow-sys=setPriority`; without it
+ * nothing changes.
+ */
+export const giveWay = (nice: number): void => {
+  if (Deno.build.os !== "linux") return;
+  try {
+    setPriority(0, nice);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
 };
