@@ -221,6 +221,7 @@ Deno.test("what the configuration says widens the permissions of start, and noth
     net: ["[::1]:80", "unix:/data/control.sock", "control.invalid"],
     run: [],
     env: ["HOOK"],
+    threads: true,
   }]);
 });
 
