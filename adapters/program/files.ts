@@ -30,7 +30,15 @@ export const exists = async (path: string): Promise<boolean> => {
     await Deno.stat(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    // A file cannot hold it either.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
     throw error;
   }
+};
+
+/** Path of the folder's log. Throws `LogFault` `foreign` when there is none. */
+export const logIn = async (data: string): Promise<string> => {
+  const path = `${data}/${FILES.log}`;
+  if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+  return path;
 };

@@ -8,7 +8,7 @@ import { FolderReader } from "../kv/folder_reader.ts";
 import { FolderLock } from "../kv/lock.ts";
 import { changeMark, isLeftOpen, Scratch } from "../sqlite/scratch.ts";
 import { systemClock } from "../system/world.ts";
-import { exists, FILES, MEMORY } from "./files.ts";
+import { exists, FILES, logIn, MEMORY } from "./files.ts";
 
 /** A copy of so many bytes takes a while, so a person is told. */
 const TOLD_BYTES = 100_000_000;
@@ -61,8 +61,7 @@ export const foldersOf = (io: Io, scratch: string): Folders => {
   return {
     open,
     async log(data) {
-      const path = `${data}/${FILES.log}`;
-      if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+      const path = await logIn(data);
       let mark = await changeMark(path);
       let copied = false;
       const renew = async (reader: FolderReader) => {

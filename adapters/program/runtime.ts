@@ -24,7 +24,7 @@ import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInServing } from "./crash_points.ts";
 import { type Opened, type OpenOptions, openSystem } from "./daybook.ts";
-import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
 import { type Folders, isWriting } from "./folder.ts";
 import { OPERATOR, serve } from "./serve.ts";
 
@@ -105,6 +105,7 @@ export const runtimeOf = (
   async verify(data, { key, against }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
     const { verifyLog } = await import("../verify/verify.ts");
+    await logIn(data);
     const known = await withKeys(
       folders,
       data,
@@ -129,7 +130,7 @@ export const runtimeOf = (
     const { backupLog } = await import("../backup/backup.ts");
     const { bundleFiles } = await import("../backup/bundle.ts");
     const { verifyLog } = await import("../verify/verify.ts");
-    const path = `${data}/${FILES.log}`;
+    const path = await logIn(data);
     const leftOpen = await isLeftOpen(path) && !await isWriting(data);
     // What was left open is not opened where it lies; then the copy itself tells.
     const checkpoint = leftOpen ? newestIn : await newestIn(path);

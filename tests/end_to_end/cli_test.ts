@@ -348,6 +348,19 @@ Deno.test("an import of what is no repository, or no range of it, is refused bef
     }
   }));
 
+Deno.test("where there is no log, who reads is told so and makes none", () =>
+  withPlace(async ({ dir, data }) => {
+    await Deno.writeTextFile(`${dir}/file`, "");
+    for (const folder of [data, `${dir}/file`]) {
+      for (const typed of [["verify"], ["events"], ["replay"], ["status"], ["backup", `${dir}/copy`]]) {
+        const refused = await document<{ error: { code: string; message: string } }>([...typed, "--data", folder]);
+        assert.deepEqual([refused.exit, refused.error.code], [3, "foreign"], `${typed[0]}: ${refused.error.message}`);
+        assert.equal(refused.error.message, `there is no log in ${folder}`);
+      }
+    }
+    assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["file"]);
+  }));
+
 Deno.test("where there is no git the demo brings its own history and says so, and an import says what is missing", () =>
   withPlace(async ({ dir, data }) => {
     const env = { PATH: dir };
