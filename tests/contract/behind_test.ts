@@ -7,6 +7,7 @@ import { SimulatedClock } from "../../adapters/simulation/clock.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import type { Batch } from "../../events/store.ts";
+import { leafHash, MerkleTree } from "../../adapters/verify/tree.ts";
 import { event } from "./log_contract.ts";
 
 /** Commits of what follows the log wait while they are held. */
@@ -184,4 +185,57 @@ Deno.test("somebody who changed his mind before he began never begins", async ()
   assert.equal(other.starts.length, 0);
   assert.equal(log.indexed, 8);
   await close();
+});
+
+Deno.test("whenever whoever works dies, and however often: tree and index are those of a log where nobody did", async () => {
+  const run = async (seed: number, deaths: boolean) => {
+    const random = seededRandom(seed);
+    const { store, clock, log, append, close } = await opened({ bounds: { tail_events_max: 64 } });
+    const ended = new AbortController();
+    let died = 0;
+    /** Works, and dies at some moment: before or after what it made last is written. */
+    const mortal = (start: BackgroundStart): Background => {
+      let left = random.between(0, 12);
+      const die = (when: string) => {
+        died++;
+        start.died(when);
+      };
+      return inlineBackground(store, clock)({
+        ...start,
+        async made(made) {
+          if (left-- === 0 && random.next() < 0.5) return die("before");
+          const written = start.made(made);
+          if (left < 0) die("while it is written");
+          await written;
+        },
+      });
+    };
+    const workers = (async () => {
+      while (deaths && !ended.signal.aborted) await log.behindBy(mortal, ended.signal).catch(() => {});
+    })();
+    for (let n = 0; n < 300; n += 10) {
+      await append(10);
+      await clock.advance(random.between(0, 400));
+    }
+    const root = (await clock.until(log.checkpoint(300)))!;
+    ended.abort();
+    await clock.until(workers);
+    await clock.advance(10_000);
+    const tree = new MerkleTree();
+    for (let n = 0; n < 300; n++) tree.add(leafHash(log.entry(n)!));
+    assert.deepEqual([root.size, root.root], [300, tree.root().toBase64()], `seed ${seed}`);
+    const known = Array.from({ length: 300 }, (_, n) => log.find("urn:test", String(n))?.position);
+    assert.deepEqual(known, Array.from({ length: 300 }, (_, n) => n), `seed ${seed}`);
+    const { segments } = log.index.manifest;
+    await close();
+    return { segments: segments.map(({ level, from, until }) => ({ level, from, until })), died };
+  };
+  const whole = await run(1, false);
+  let died = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const one = await run(seed, true);
+    died += one.died;
+    assert.deepEqual(one.segments, whole.segments, `seed ${seed}`);
+  }
+  assert.ok(died > 100, `${died} deaths`);
 });
