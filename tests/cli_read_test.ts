@@ -1,5 +1,6 @@
 /** Commands that look: status, view, events, explain, replay, verify, export. */
 import assert from "node:assert/strict";
+import { ViewsFault } from "../projections/views.ts";
 import type { Event } from "../events/event.ts";
 import type { Incoming } from "../actors/kernel/daybook.ts";
 import { explained } from "../adapters/cli/commands/explain.ts";
@@ -93,6 +94,25 @@ for (const [what, stored] of [["missing", undefined], ["behind the log", 1]] as 
     assert.deepEqual((await stage.json("view", "things.seen", "b", "--at", "1")).row, { name: "b", times: 1 });
   });
 }
+
+Deno.test("view folds the log when the stored view turns out damaged while it is read, and says so", async () => {
+  const stage = givenStage();
+  await put(stage, thing("1", "a"), thing("2", "b"));
+  let closed = 0;
+  stage.runtime.views = () => {
+    const damaged = () => {
+      throw new ViewsFault("damaged", "views.db: database disk image is malformed");
+    };
+    const stores = () => [{ name: "things.seen", version: 3, size: 2, served: true }];
+    return Promise.resolve({ stores, row: damaged, list: damaged, close: () => closed++ } as never);
+  };
+  const page = await stage.type("view", "things.seen");
+  assert.equal(page.code, 0);
+  assert.match(page.out, /2 rows, after 2 events/);
+  assert.match(page.err, /views\.db: database disk image is malformed; start builds them again/);
+  assert.match((await stage.type("view", "things.seen", "a")).out, /as of event 0, of 2/);
+  assert.equal(closed, 2);
+});
 
 Deno.test("personal values are shown to nobody who does not ask, and to who does", async () => {
   const stage = givenStage();

@@ -9,7 +9,11 @@ export const readableViews = async (runtime: Runtime, data: string): Promise<Sto
     return await runtime.views(data);
   } catch (error) {
     if (!(error instanceof ViewsUnreadable)) throw error;
-    runtime.io.err(`daybook: ${safe(error.message)}; start builds them again, until then the log itself is read\n`);
+    passedOver(runtime, error.message);
     return undefined;
   }
 };
+
+/** Tells the operator why the log is folded instead. */
+export const passedOver = ({ io }: Runtime, because: string): void =>
+  io.err(`daybook: ${safe(because)}; start builds them again, until then the log itself is read\n`);

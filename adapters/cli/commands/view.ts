@@ -1,7 +1,7 @@
 /** `view`: rows of a view, now or as of then, whoever runs. */
 import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
-import type { Row, ViewPage, ViewQuery } from "../../../projections/views.ts";
+import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
 import { flag, list, moment, text, Usage, whole } from "../call.ts";
 import { table } from "../columns.ts";
@@ -11,7 +11,7 @@ import { nearest } from "../nearest.ts";
 import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
-import { readableViews } from "../stored.ts";
+import { passedOver, readableViews } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;
 
@@ -36,13 +36,40 @@ export const view: Run = async (call, runtime) => {
   const query = queryOf(call);
   const at = text(call, "at");
   const personal = flag(call, "personal");
-  const source = await openSource(projection, {
-    call,
-    runtime,
-    asked: at === undefined ? undefined : moment(at, "--at"),
-  });
+  const asked = at === undefined ? undefined : moment(at, "--at");
   const edge = await runtime.edge(call.data);
   const shown = <T>(value: T): T => personal ? edge.unseal(value) : edge.redact(value);
+  const tell = (source: Opened) => told(source, { name, key, query, shown, projection, call, runtime });
+  try {
+    try {
+      return await tell(await openSource(projection, { call, runtime, asked, stored: true }));
+    } catch (error) {
+      if (!(error instanceof ViewsFault)) throw error;
+      // Pages deep in the file may be damaged although it opened.
+      passedOver(runtime, error.message);
+      return await tell(await openSource(projection, { call, runtime, asked, stored: false }));
+    }
+  } finally {
+    edge.close();
+  }
+};
+
+type Opened = Source & { readonly at?: number };
+
+interface Telling {
+  readonly name: string;
+  readonly key: string | undefined;
+  readonly query: ViewQuery;
+  readonly shown: <T>(value: T) => T;
+  readonly projection: AnyProjection;
+  readonly call: Call;
+  readonly runtime: Runtime;
+}
+
+const told = async (
+  source: Opened,
+  { name, key, query, shown, projection, call, runtime }: Telling,
+): Promise<0 | 1> => {
   try {
     if (key === undefined) {
       const page = shown(await source.list(name, { ...query, at: source.at }));
@@ -52,7 +79,6 @@ export const view: Run = async (call, runtime) => {
     const found = await source.row(name, key, source.at);
     return tellRow(shown(found), { name, key, call, runtime });
   } finally {
-    edge.close();
     await source.close();
   }
 };
@@ -92,8 +118,14 @@ const queryOf = (call: Call): ViewQuery => {
 
 const openSource = async (
   projection: AnyProjection,
-  { call, runtime, asked }: { call: Call; runtime: Runtime; asked?: { position: number } | { time: string } },
-): Promise<Source & { readonly at?: number }> => {
+  { call, runtime, asked, ...use }: {
+    call: Call;
+    runtime: Runtime;
+    asked: { position: number } | { time: string } | undefined;
+    /** Whether what is stored may be used. */
+    stored: boolean;
+  },
+): Promise<Opened> => {
   // A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs.
   const reader = await runtime.reader(call.data);
   try {
@@ -106,7 +138,7 @@ const openSource = async (
     const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
     if (remote) return { at, ...remoteSource(remote, at) };
     const needed = at === undefined ? size : at + 1;
-    const stored = await readableViews(runtime, call.data);
+    const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
     const state = stored?.stores().find((store) => store.name === projection.name && store.served);
     if (stored && state?.version === projection.version) {
       if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
