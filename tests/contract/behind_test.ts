@@ -141,6 +141,30 @@ Deno.test("another that dies is told of, and so is one that the log ends under; 
   assert.ok(other.closed() >= 2);
 });
 
+Deno.test("nobody begins while what the dead one made is still being written", async () => {
+  const { store, clock, log, append, close } = await opened();
+  const [dying, next] = [idler(), idler()];
+  const lent = log.behindBy(dying.start, new AbortController().signal);
+  await clock.advance(10);
+  await append(5);
+  store.hold = true;
+  const { made, died, manifest } = dying.starts[0]!;
+  const written = made({ made: "manifest", manifest: { ...manifest, next: 7 }, bytes: new Uint8Array(1) });
+  died("it is dead");
+  const lending = new AbortController();
+  const lentAgain = log.behindBy(next.start, lending.signal);
+  await clock.advance(1_000);
+  assert.equal(next.starts.length, 0);
+  store.release();
+  await written;
+  await assert.rejects(lent, /it is dead/);
+  await clock.advance(10);
+  assert.equal(next.starts[0]!.manifest.next, 7);
+  lending.abort();
+  await clock.until(lentAgain);
+  await close();
+});
+
 Deno.test("work that fails here is begun again less and less often, and not at all while another does it", async () => {
   const at: number[] = [];
   let now = () => 0;
