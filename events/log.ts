@@ -158,7 +158,7 @@ export interface EventLog {
   hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard>;
   /** The event with this `source` + `id`. For one that was never recorded it costs a look into a filter. */
   find(source: string, id: string): Event | undefined;
-  /** Last revision of a stream; -1 when it has no events. */
+  /** Last revision of a stream; -1 when it has no events. Throws `LogFault` `fenced` where nobody knows any more what it ends with. */
   head(stream: StreamId): number;
   /** The exact canonical bytes of one entry. */
   entry(position: number): Uint8Array | undefined;

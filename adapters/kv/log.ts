@@ -154,6 +154,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.behind.lend(background, signal);
   }
 
+  /** Of a log that is fenced nobody knows what comes next, so nobody may decide on it; what is in it can be read. */
+  override head(stream: StreamId): number {
+    if (this.fenced) throw this.fenced;
+    return super.head(stream);
+  }
+
   get equal(): LogOptions["equal"] {
     return this.options.equal;
   }

@@ -134,6 +134,8 @@ Deno.test("a log behind whose back another has written stops, and says so", asyn
   assert.ok((await two.append({ events: [event("two")] })).ok);
   await assert.rejects(one.append({ events: [event("one")] }), fault("fenced"));
   await assert.rejects(one.append({ events: [event("more")] }), fault("fenced"));
+  // Nor does it say where a stream ends, for nobody may decide on that.
+  assert.throws(() => one.head("tests/one"), fault("fenced"));
   assert.equal(two.size, 1);
   await one.close();
   await two.close();

@@ -200,6 +200,33 @@ Deno.test("after an unknown outcome the log is asked, and a repeat finds what wa
   await stop();
 });
 
+Deno.test("while nobody knows what the log holds next, a command is not refused either: it may have been accepted", async () => {
+  const { world, stop: stopFirst } = playground();
+  let failed: LogFault | undefined;
+  const { log } = watched(world.log, () => {
+    if (failed) throw failed;
+  });
+  const head = world.log.head.bind(world.log);
+  Object.defineProperty(log, "head", {
+    value: (stream: Parameters<EventLog["head"]>[0]) => {
+      if (failed) throw failed;
+      return head(stream);
+    },
+  });
+  const { ask, clock, stop } = playground({ world: { log } });
+  failed = new LogFault("fenced", "the disk failed");
+  // The second is acceptable after the first alone, and both may be on the disk.
+  const [first, second] = [ask(add, { by: 5 }, { command: "c1" }), ask(add, { by: -5 }, { command: "c2" })];
+  const outcomes = await clock.until(Promise.all([first, second]));
+  assert.deepEqual(outcomes.map(({ is }) => is), ["unavailable", "unavailable"]);
+  assert.equal((await clock.until(ask(add, { by: -5 }, { command: "c2" }))).is, "unavailable");
+  failed = undefined;
+  await clock.until(ask(add, { by: 5 }, { command: "c1" }));
+  assert.equal((await clock.until(ask(add, { by: -5 }, { command: "c2" }))).is, "accepted");
+  await stop();
+  await stopFirst();
+});
+
 Deno.test("facts are sealed before they are appended, and the state sees only the sealed form", async () => {
   const seen: string[] = [];
   const { answer, log, stop, entities } = playground({
