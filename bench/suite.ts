@@ -7,8 +7,8 @@ import { CachedRows } from "../actors/kernel/project_rows.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { folder } from "../projections/fold.ts";
 import type { StreamId } from "../events/event.ts";
-import { asking, askingNact, telling, tellingNact } from "./actors_rig.ts";
-import { withoutNact } from "./peers/peer.ts";
+import { asking, telling } from "./actors_rig.ts";
+import { peerRows } from "./peer_rows.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, traced, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
@@ -307,30 +307,6 @@ export const suite: readonly Row[] = [
     open: asking,
   },
   {
-    name: "tell, 1 actor, to a peer",
-    group: "ask",
-    against: "nact",
-    unit: "messages",
-    without: withoutNact,
-    open: () => tellingNact(1),
-  },
-  {
-    name: "tell, 1,000 actors, to a peer",
-    group: "ask",
-    against: "nact",
-    unit: "messages",
-    without: withoutNact,
-    open: () => tellingNact(1_000),
-  },
-  {
-    name: "ask in sequence, to a peer",
-    group: "ask",
-    against: "nact",
-    unit: "answers",
-    without: withoutNact,
-    open: askingNact,
-  },
-  {
     name: "a view: rows counted by key",
     group: "project",
     against: "an upsert per event by hand",
@@ -439,6 +415,7 @@ export const suite: readonly Row[] = [
     aim: 1.1,
     open: importing,
   },
+  ...peerRows,
 ];
 
 function* keysOf({ daybook }: Bench): Iterable<{ readonly key: string }> {

@@ -13,32 +13,48 @@ export interface Peer {
 
 const inFolder = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-const flags = (name: string): string[] => [
-  "run",
-  "-q",
-  "-A",
-  "--no-config",
-  `--lock=${inFolder(`${name}.lock`)}`,
-  "--frozen",
-  inFolder(`${name}.ts`),
-];
+/** How a peer is started, and what makes that possible. */
+interface Way {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly advice?: string;
+}
 
-/** Why a peer cannot be measured here: its package cannot be had. Asked once. */
-export const withoutPeer = (name: string): () => string | undefined => {
-  let because: string | undefined | null = null;
-  return () => {
-    if (because !== null) return because;
-    // Started with nothing to answer, it loads its package and ends.
-    const { success, stderr } = new Deno.Command(Deno.execPath(), { args: flags(name), env: { NO_COLOR: "1" } })
-      .outputSync();
-    const said = new TextDecoder().decode(stderr).split("\n").find((line) => line.startsWith("error"));
-    return because = success ? undefined : `${name} cannot be had: ${said}`;
-  };
+const NACT: Way = {
+  name: "nact",
+  command: Deno.execPath(),
+  args: ["run", "-q", "-A", "--no-config", `--lock=${inFolder("nact.lock")}`, "--frozen", inFolder("nact.ts")],
+};
+const EMMETT: Way = {
+  name: "emmett-sqlite",
+  command: "node",
+  args: [inFolder("emmett/emmett.mjs")],
+  advice: "npm ci in bench/peers/emmett",
 };
 
-const start = async (name: string): Promise<Peer> => {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: flags(name),
+/** Why a peer cannot be measured here: its package cannot be had. Asked once. */
+const withoutPeer = ({ name, command, args, advice }: Way): () => string | undefined => {
+  let because: string | undefined | null = null;
+  const ask = (): string | undefined => {
+    try {
+      // Started with nothing to answer, it loads its package and ends.
+      const env = { NO_COLOR: "1" };
+      const { success, stderr } = new Deno.Command(command, { args: [...args], env }).outputSync();
+      if (success) return undefined;
+      const said = new TextDecoder().decode(stderr).split("\n").find((line) => /^\w*error/i.test(line));
+      return `${name} cannot be had: ${advice ?? said}`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return `${name} cannot be had: ${command} is missing`;
+      throw error;
+    }
+  };
+  return () => because === null ? because = ask() : because;
+};
+
+const start = async ({ name, command, args }: Way): Promise<Peer> => {
+  const child = new Deno.Command(command, {
+    args: [...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -69,5 +85,7 @@ const start = async (name: string): Promise<Peer> => {
   };
 };
 
-export const nact = (): Promise<Peer> => start("nact");
-export const withoutNact = withoutPeer("nact");
+export const nact = (): Promise<Peer> => start(NACT);
+export const withoutNact = withoutPeer(NACT);
+export const emmett = (): Promise<Peer> => start(EMMETT);
+export const withoutEmmett = withoutPeer(EMMETT);
