@@ -1,9 +1,20 @@
 /** Standard streams, the environment, signals and small files of this process. */
+import { Usage } from "./call.ts";
 import type { Io } from "./runtime.ts";
 import { OutputClosed } from "./runtime.ts";
 
 const COLUMNS_DEFAULT = 80;
 const utf8 = new TextEncoder();
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Text of a person's: what is not UTF-8 would be recorded as something else than was written. */
+const textOf = (bytes: Uint8Array, name: string): string => {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    throw new Usage(`${name} is not UTF-8`);
+  }
+};
 
 /**
  * `env` reads a variable; unset and not granted are the same to us. `stop` does what a signal would; false when nobody listens.
@@ -36,8 +47,8 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     env,
     cwd: standingIn(Deno.cwd(), env("INIT_CWD")),
-    readText: (path) => Deno.readTextFile(path),
-    readInput: () => new Response(Deno.stdin.readable).text(),
+    readText: async (path) => textOf(await Deno.readFile(path), path),
+    readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
     async writePrivate(path, text) {
       // A file that is there may be open to others or be a link; a fresh one is neither.
       await Deno.remove(path).catch((error) => {

