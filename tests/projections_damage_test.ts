@@ -332,7 +332,7 @@ Deno.test("readers of a view that is not begun yet, or not where it was, are tol
 });
 
 /** Projections in threads that a test plays, under a supervisor with a budget. */
-const supervised = async (max: number) => {
+const supervised = async (max: number, onOpened = () => {}) => {
   const r = rig();
   const threads: ReturnType<typeof played>[] = [];
   const log = logOf();
@@ -348,6 +348,7 @@ const supervised = async (max: number) => {
     feed: feedOf(log),
     clock: r.clock,
     record: (fact) => r.recorder.record(fact),
+    onOpened,
   });
   const supervisor = new Supervisor({
     id: "projections",
@@ -401,6 +402,27 @@ Deno.test("a thread whose views are damaged is closed and another begins anew; u
     position: 10,
     cause: "views.db: the file was deleted",
   });
+  stop.abort();
+  await r.clock.settle();
+  threads[1]!.say({ from: "ended", name: "tests.counts" });
+  await r.clock.settle();
+  threads[1]!.say({ from: "closed" });
+  await r.clock.until(run);
+});
+
+Deno.test("views that are gone when the thread has just opened them are lost like any others", async () => {
+  let gone = true;
+  const { r, threads, apart, stop, run, opened } = await supervised(3, () => {
+    if (gone) throw new ViewsFault("damaged", "views.db: unable to open database file");
+  });
+  await opened();
+  assert.equal(apart.states()[0]!.stoppedAt?.cause, "views.db: unable to open database file");
+  threads[0]!.say({ from: "closed" });
+  gone = false;
+  await opened();
+  threads[1]!.say(live(10));
+  assert.equal(apart.states()[0]!.state, "live");
+  assert.equal(r.facts.filter(({ type }) => type === "kernel.child.crashed").length, 1);
   stop.abort();
   await r.clock.settle();
   threads[1]!.say({ from: "ended", name: "tests.counts" });

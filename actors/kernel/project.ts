@@ -234,6 +234,7 @@ class Runner implements Paced {
     file?.lost(fault);
     onDamaged?.(causeOf(fault));
     await (file ? file.whole(signal) : aborted(signal));
+    this.stoppedAt = undefined;
   }
 
   private stop(at: StoppedAt, path: string): void {

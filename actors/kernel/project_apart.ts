@@ -132,7 +132,12 @@ export class ProjectionsApart implements Projections {
       line.listen((message) => {
         heard = clock.monotonic();
         if (message.from === "opened") {
-          onOpened?.();
+          try {
+            onOpened?.();
+          } catch (error) {
+            // What the thread has just opened is not there any more.
+            return giveUp(causeOf(error));
+          }
           this.giveUp = giveUp;
           this.connected(line);
           self.ready();
