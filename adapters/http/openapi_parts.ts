@@ -22,7 +22,7 @@ export const schemaOf = (schema: z.ZodType, io: "input" | "output"): Schema => {
       }
     },
   });
-  // A definition of its own would be looked for at the top of the whole document; what refers to itself, as any JSON does, is any value.
+  // A definition of its own would be looked for at the top of the whole document; what refers to itself, such as JSON in JSON, is any value.
   return $defs ? withoutDefinitions(rest) as Schema : rest;
 };
 
