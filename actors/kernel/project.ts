@@ -322,8 +322,10 @@ class Runner implements Paced {
   }
 
   /** A transaction is a span of each trace whose events it folds. */
-  private trace(telemetry: Telemetry, spans: Map<string, Span>, { traceparent, recordedat }: Event): void {
+  private trace(telemetry: Telemetry, spans: Map<string, Span>, { type, traceparent, recordedat }: Event): void {
     if (spans.size >= SPANS_MAX || spans.has(traceparent!)) return;
+    const { hears } = this.projection;
+    if (hears !== "*" && !(hears as readonly string[]).includes(type)) return;
     if (this.shared.clock.now() - Date.parse(recordedat) > TRACED_MS_MAX) return;
     const span = telemetry.span(`project ${this.name}`, traceparent, { "daybook.projection": this.name });
     spans.set(traceparent!, span);
