@@ -333,7 +333,9 @@ const started = async (
   stage.runtime.serve = () =>
     Promise.resolve({
       url: "http://127.0.0.1:1",
-      firstToken,
+      ...(firstToken === undefined ? {} : {
+        firstToken: { token: firstToken, keep: () => void did.push(`kept with ${stage.files.size} files`) },
+      }),
       fallen: fallen ?? new Promise(() => {}),
       stop: () => Promise.resolve(void did.push("stopped")),
     });
@@ -351,7 +353,8 @@ Deno.test("start prints one line when it is ready, and drains on a signal howeve
   const stage = givenStage();
   const { code, out, err, did } = await started(stage, [], { firstToken: "dbk_secret" });
   assert.deepEqual([code, out], [0, "listening on http://127.0.0.1:1\n"]);
-  assert.deepEqual(did, ["stopped", "closed", "forgot"]);
+  // Not before it was told, or who dies between the two has a token that nobody knows.
+  assert.deepEqual(did, ["kept with 1 files", "stopped", "closed", "forgot"]);
   assert.equal(err, "the first token is in /data/first-token\ndraining; once more to stop at once\n");
   assert.equal(stage.files.get("/data/first-token"), "dbk_secret\n");
 });

@@ -127,8 +127,8 @@ export interface ServeOptions {
 
 export interface Serving {
   readonly url: string;
-  /** The first token of this folder, when it was made just now. */
-  readonly firstToken?: string;
+  /** The first token of this folder, when it was made just now; to be kept once it was told. */
+  readonly firstToken?: { readonly token: string; keep(): void };
   /** Resolves with the cause when the supervision tree, and the server in it, has given up. */
   readonly fallen: Promise<string | undefined>;
   /** No new requests; those under way are answered. */

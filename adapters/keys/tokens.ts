@@ -53,6 +53,20 @@ interface Checked {
   readonly until: Millis;
 }
 
+/** The first token of a folder, which counts when it is kept. */
+export interface FirstToken {
+  readonly token: string;
+  readonly id: string;
+  keep(): void;
+}
+
+interface Drawn {
+  readonly id: string;
+  readonly secret: string;
+}
+
+const shown = ({ id, secret }: Drawn) => ({ token: `dbk_${id}_${secret}`, id: `t_${id}` });
+
 export class Tokens {
   private readonly checked = new LRUCache<string, Checked>({ max: CHECKED_CACHED_MAX });
 
@@ -70,13 +84,17 @@ export class Tokens {
     return this.db.write("create a token", () => this.insert(name, scopes, expires));
   }
 
-  /** A token with every scope when there is none yet, not even a revoked one; else `undefined`. */
-  first(name = "first"): { readonly token: string; readonly id: string } | undefined {
+  /**
+   * A token with every scope when there is none yet, not even a revoked one; else `undefined`. It opens nothing before `keep`,
+   * which is to be called when it was shown: whoever dies between the two has not lost it, the next one is shown another.
+   */
+  first(name = "first"): FirstToken | undefined {
     if (this.db.readOnly || this.count() > 0) return undefined;
-    return this.db.write(
-      "create the first token",
-      () => this.count() > 0 ? undefined : this.insert(name, SCOPES, undefined),
-    );
+    const drawn = this.draw();
+    const keep = () => {
+      if (this.count() === 0) this.insert(name, SCOPES, undefined, drawn);
+    };
+    return { ...shown(drawn), keep: () => this.db.write("create the first token", keep) };
   }
 
   private count(): number {
@@ -101,11 +119,15 @@ export class Tokens {
     }
   }
 
-  private insert(name: string, scopes: readonly Scope[], expires: Millis | undefined): { token: string; id: string } {
+  private insert(
+    name: string,
+    scopes: readonly Scope[],
+    expires: Millis | undefined,
+    { id, secret }: Drawn = this.draw(),
+  ): { token: string; id: string } {
     if (this.count() >= TOKENS_MAX) {
       throw new KeysFault("invalid", `Cannot create a token: there are ${TOKENS_MAX} already`);
     }
-    const { id, secret } = this.draw();
     this.db.run(
       "INSERT INTO tokens (id, name, hash, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
       id,
@@ -115,10 +137,10 @@ export class Tokens {
       this.db.clock.now(),
       expires ?? null,
     );
-    return { token: `dbk_${id}_${secret}`, id: `t_${id}` };
+    return shown({ id, secret });
   }
 
-  private draw(): { id: string; secret: string } {
+  private draw(): Drawn {
     const letters = Array.from(this.db.random(ID_LETTERS + SECRET_LETTERS), (byte) => LETTERS[byte & 31]).join("");
     return { id: letters.slice(0, ID_LETTERS), secret: letters.slice(ID_LETTERS) };
   }

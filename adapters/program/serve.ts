@@ -91,7 +91,7 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
   const first = opened.keys.tokens.first();
   return {
     url,
-    ...(first ? { firstToken: first.token } : {}),
+    ...(first ? { firstToken: first } : {}),
     fallen: opened.fallen,
     stop: () => opened.tree.stop(http.id).catch(() => {}), // fallen: then it has stopped
   };

@@ -79,7 +79,12 @@ const promises: Record<string, Promised> = {
   },
 
   "the first token has every scope and is made once, even when it was revoked": ({ tokens }) => {
+    // One that was never kept opens nothing, and is not in the way of the next.
+    const lost = tokens.first()!;
     const first = tokens.first()!;
+    first.keep();
+    lost.keep();
+    assert.equal(tokens.check(lost.token), undefined);
     assert.deepEqual([...tokens.check(first.token)!.scopes], [...SCOPES]);
     assert.equal(tokens.first(), undefined);
     tokens.revoke(first.id);

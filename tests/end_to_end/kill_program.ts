@@ -53,7 +53,9 @@ if (import.meta.main) {
   io.onStop(stopped.resolve);
   const serving = await serve(opened, { data, settings: { config: parsed.config, file: "kill" } }, io);
   if (opened.crash) crashInServing(serving, opened.crash);
-  if (serving.firstToken) await io.writePrivate(`${data}/first-token`, serving.firstToken);
+  const first = serving.firstToken;
+  if (first) await io.writePrivate(`${data}/first-token`, first.token);
+  first?.keep();
   io.out(`listening on ${serving.url}\n`);
   await stopped.promise;
   await serving.stop();

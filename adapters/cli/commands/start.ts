@@ -67,16 +67,18 @@ const tellToken = async (
   { call, runtime: { io } }: { call: Call; runtime: Runtime },
 ): Promise<void> => {
   if (firstToken === undefined) return;
+  const { token } = firstToken;
   if (io.terminal.err) {
     io.err(
-      `The first token of this log, shown once; it may do everything:\n\n  ${firstToken}\n\nTry it:\n\n` +
-        `  curl -s ${url}/events -H 'authorization: Bearer ${firstToken}' -H 'content-type: application/cloudevents+json' \\\n` +
+      `The first token of this log, shown once; it may do everything:\n\n  ${token}\n\nTry it:\n\n` +
+        `  curl -s ${url}/events -H 'authorization: Bearer ${token}' -H 'content-type: application/cloudevents+json' \\\n` +
         `    -d '{"specversion":"1.0","id":"1","source":"/hello","type":"com.example.hello","data":{"hello":"world"}}'\n\n`,
     );
-    return;
+  } else if (call.data === ":memory:") io.err(`first token, shown once: ${token}\n`);
+  else {
+    const path = join(call.data, "first-token");
+    await io.writePrivate(path, `${token}\n`);
+    io.err(`the first token is in ${path}\n`);
   }
-  if (call.data === ":memory:") return io.err(`first token, shown once: ${firstToken}\n`);
-  const path = join(call.data, "first-token");
-  await io.writePrivate(path, `${firstToken}\n`);
-  io.err(`the first token is in ${path}\n`);
+  firstToken.keep();
 };
