@@ -1,5 +1,6 @@
 /** Lives of the program on one folder: two at a time, one that is asked to end while it works, a clock set back, a full disk. */
 import assert from "node:assert/strict";
+import { CRASH_VARIABLE } from "../../adapters/process/crash.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { onSmallDisk } from "../small_disk_given.ts";
 import { blobs, Book, events, moves } from "./kill_load.ts";
@@ -44,6 +45,32 @@ Deno.test("of two that start on one folder at once exactly one serves, and the o
     assert.equal((await next.end("SIGTERM")).code, 0);
     await intact(data);
   }));
+
+// Each a step further: of the folder, the log, the first facts, the first token, the first checkpoint.
+const FIRST_STEPS = [
+  "lock.taken",
+  "append.begun",
+  "append.durable",
+  "lock.opened",
+  "append.begun:2",
+  "checkpoint.signed",
+];
+
+for (const point of FIRST_STEPS) {
+  Deno.test(`a first start that dies at ${point} leaves a folder that the next one serves, first token and all`, () =>
+    withFolder(async (data) => {
+      const first = await Program.start(data, { [CRASH_VARIABLE]: point }).catch((error) => {
+        assert.match(String(error), /ended before it listened \(SIGKILL\)/);
+      });
+      if (first) assert.equal((await first.died).signal, "SIGKILL");
+      const next = await Program.start(data);
+      const asked = await fetch(`${next.url}/status`, { headers: headers(next) });
+      await asked.body?.cancel();
+      assert.equal(asked.status, 200);
+      assert.equal((await next.end("SIGTERM")).code, 0);
+      await intact(data);
+    }));
+}
 
 Deno.test("asked to end while it works it answers what it has taken, ends with 0, and the next life finds a clean stop", () =>
   withFolder(async (data) => {
