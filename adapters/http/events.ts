@@ -73,7 +73,9 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   ) {
     const text = JSON.stringify(shown(exchange, event));
     bytes += text.length;
-    if (texts.length === wanted || (bytes > HTTP_LIMITS.page_bytes_max && last && last.position !== event.position)) {
+    // What upcasts have made of one event is never torn apart: the next page begins with another.
+    const full = texts.length >= wanted || bytes > HTTP_LIMITS.page_bytes_max;
+    if (full && last && last.position !== event.position) {
       more = true;
       break;
     }
@@ -170,21 +172,23 @@ async function* frames(
     // What is there already is found by index; only what comes later is looked at one by one.
     const size = daybook.log.size;
     let frame = "";
+    let held: Event | undefined;
     for await (const event of daybook.read({ ...range, until: size })) {
       if (signal.aborted) return;
-      frame += message(exchange, event);
+      if (held) frame += message(exchange, held, event);
+      held = event;
       if (frame.length < FRAME) continue;
       yield frame;
       frame = "";
     }
-    if (frame !== "") yield frame;
+    if (held) yield frame + message(exchange, held, undefined);
     from = Math.max(from, size);
   }
   for await (const batch of daybook.follow(from, signal)) {
     let frame = "";
-    for (const event of batch) {
+    for (const [i, event] of batch.entries()) {
       if (!matches(event, range)) continue;
-      frame += message(exchange, event);
+      frame += message(exchange, event, batch[i + 1]);
       if (frame.length < FRAME) continue;
       yield frame;
       frame = "";
@@ -198,5 +202,8 @@ const matches = (event: Event, range: Range): boolean =>
   (range.types === undefined || range.types.includes(event.type)) &&
   (range.correlation === undefined || correlationOf(event) === range.correlation);
 
-const message = (exchange: Exchange, event: Event): string =>
-  `id: ${event.position}\ndata: ${JSON.stringify(shown(exchange, event))}\n\n`;
+/** Where upcasts have made several of one event, only the last says its position: who has not taken all resumes before it. */
+const message = (exchange: Exchange, event: Event, next: Event | undefined): string => {
+  const id = event.position === next?.position ? "" : `id: ${event.position}\n`;
+  return `${id}data: ${JSON.stringify(shown(exchange, event))}\n\n`;
+};

@@ -139,6 +139,22 @@ const placing = (data: unknown): RequestInit => ({
   body: JSON.stringify(data),
 });
 
+/** The ids of the first so many messages about orders; a message may have none. */
+const idsOf = async (response: Response, count: number): Promise<readonly (number | undefined)[]> => {
+  const ids: (number | undefined)[] = [];
+  let text = "";
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    const messages = (text += piece).split("\n\n");
+    text = messages.pop()!;
+    for (const message of messages.filter((one) => one.includes(TYPE) && one.includes('"amount"'))) {
+      const id = /^id: (\d+)$/m.exec(message)?.[1];
+      ids.push(id === undefined ? undefined : Number(id));
+    }
+    if (ids.length >= count) break;
+  }
+  return ids;
+};
+
 interface Told {
   readonly position: number;
   readonly revision: number;
@@ -177,6 +193,13 @@ Deno.test("a fact of an earlier shape is read, folded and decided on as the fact
       assert.deepEqual(facts.map(({ position }) => position), [first, first, second]);
       assert.deepEqual(facts.map(({ revision, version }) => [revision, version]), [[0, 3], [0, 3], [1, 3]]);
       assert.equal(facts[0]!.id, facts[1]!.id);
+      // Pages and streams never end between them.
+      const page = await (await ask("/events?stream=orders/a&limit=1")).json();
+      assert.deepEqual(page.events.map(({ position }: Told) => position), [first, first]);
+      assert.equal((await (await ask(page.next)).json()).events[0].position, second);
+      for (const query of [`from=${first}`, "stream=orders/a"]) {
+        assert.deepEqual(await idsOf(await ask(`/follow?${query}`), 3), [undefined, first, second], query);
+      }
       assert.deepEqual((await shown(`type=${TYPE}`)).length, 3);
       const raw = await ask(`/events/${first}`, { headers: { accept: "application/octet-stream" } });
       assert.deepEqual(new Uint8Array(await raw.arrayBuffer()), entries[0]);
