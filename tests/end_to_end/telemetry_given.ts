@@ -11,6 +11,38 @@ interface Attribute {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** Of what is sent, what is looked at. */
+interface Body {
+  readonly resourceSpans?: readonly {
+    readonly scopeSpans: readonly {
+      readonly scope: { readonly name: string };
+      readonly spans: readonly {
+        readonly name: string;
+        readonly traceId: string;
+        readonly spanId: string;
+        readonly parentSpanId?: string;
+        readonly kind: number;
+        readonly attributes: readonly Attribute[];
+        readonly status?: { readonly code?: number };
+      }[];
+    }[];
+  }[];
+  readonly resourceMetrics?: readonly {
+    readonly scopeMetrics: readonly {
+      readonly metrics: readonly {
+        readonly name: string;
+        readonly unit: string;
+        readonly histogram?: Points;
+        readonly gauge?: Points;
+        readonly sum?: Points;
+      }[];
+    }[];
+  }[];
+}
+interface Points {
+  readonly dataPoints: ReceivedMetric["points"];
+}
+
 export interface ReceivedSpan {
   readonly scope: string;
   readonly name: string;
@@ -97,13 +129,12 @@ export class Collector {
     return this.server.shutdown();
   }
 
-  // deno-lint-ignore no-explicit-any
-  private take({ resourceSpans = [], resourceMetrics = [] }: any): void {
+  private take({ resourceSpans = [], resourceMetrics = [] }: Body): void {
     for (const { scopeSpans } of resourceSpans) {
       for (const { scope, spans } of scopeSpans) {
         for (const { name, traceId, spanId, parentSpanId, kind, attributes, status } of spans) {
           const told: Record<string, unknown> = {};
-          for (const { key, value: { ...of } } of attributes as readonly Attribute[]) {
+          for (const { key, value: of } of attributes) {
             const [value] = Object.values(of);
             told[key] = key in told ? `${told[key]} ${value}` : value;
           }
@@ -124,7 +155,7 @@ export class Collector {
     for (const { scopeMetrics } of resourceMetrics) {
       for (const { metrics } of scopeMetrics) {
         for (const { name, unit, histogram, gauge, sum } of metrics) {
-          this.metrics.set(name, { name, unit, points: (histogram ?? gauge ?? sum).dataPoints });
+          this.metrics.set(name, { name, unit, points: (histogram ?? gauge ?? sum)?.dataPoints ?? [] });
         }
       }
     }
