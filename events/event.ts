@@ -75,5 +75,20 @@ export type Facts<S extends FactSchemas> = { [T in keyof S & FactType]: Fact<T, 
 /** A recorded time as a number. */
 export const millis = (time: string): Millis => Date.parse(time);
 
+const RFC3339 =
+  /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** RFC 3339 section 5.6 and a day that its month has; `Date.parse` takes the 30th of February. A leap second is refused: no clock of ours can say it. */
+export const isTime = (text: string): boolean => {
+  const found = RFC3339.exec(text);
+  if (!found) return false;
+  const day = Number(found[3]);
+  if (day <= 28) return true;
+  const [year, month] = [Number(found[1]), Number(found[2])];
+  if (day > DAYS[month - 1]!) return false;
+  return month !== 2 || (year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0));
+};
+
 /** What belongs together: the correlation the sender gave, else the event's own id. */
 export const correlationOf = (event: Header): string => event.correlationid ?? event.id;

@@ -3,13 +3,13 @@
  * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md), strict.
  */
 import { CanonicalError, parseIJson } from "../../events/canonical.ts";
+import { isTime } from "../../events/event.ts";
 import { LIMITS } from "../../events/log.ts";
 import type { Incoming, Issue } from "../../actors/kernel/daybook.ts";
 import { textOf } from "./body.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { parseMedia } from "./media.ts";
 import { Problem } from "./problem.ts";
-import { isTime } from "./query.ts";
 
 export const STRUCTURED = "application/cloudevents+json";
 export const BATCH = "application/cloudevents-batch+json";

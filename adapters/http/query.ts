@@ -2,6 +2,7 @@
  * Parameters of queries and paths, parsed by the zod schemas that the OpenAPI document shows. A parameter twice, an unknown
  * one, or one that does not fit is a 400 that names it.
  */
+import { isTime } from "../../events/event.ts";
 import { z } from "zod";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Problem } from "./problem.ts";
@@ -26,21 +27,6 @@ export const count = (max: number, about: string) =>
     )
     .transform(Number)
     .meta({ type: "integer", minimum: 1, maximum: max, description: about });
-
-const RFC3339 =
-  /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
-const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-/** RFC 3339 section 5.6 and a day that its month has; `Date.parse` takes the 30th of February. A leap second is refused: no clock of ours can say it. */
-export const isTime = (text: string): boolean => {
-  const found = RFC3339.exec(text);
-  if (!found) return false;
-  const day = Number(found[3]);
-  if (day <= 28) return true;
-  const [year, month] = [Number(found[1]), Number(found[2])];
-  if (day > DAYS[month - 1]!) return false;
-  return month !== 2 || (year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0));
-};
 
 /** As of: a position, or a recorded time. */
 export const moment = z.string()
