@@ -3,7 +3,6 @@
  * same streams, timers, a process manager, and a process that is killed, starved and lied to. At the end all is counted.
  */
 import assert from "node:assert/strict";
-import { z } from "zod";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import type { Ask, Outcome } from "../../actors/kernel/daybook.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
@@ -14,7 +13,7 @@ import { FactRecorder } from "../../actors/kernel/recorder.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
 import { pause } from "../../actors/kernel/world.ts";
-import type { Actor, Effect, ProcessManager } from "../../actors/types.ts";
+import type { Actor, ProcessManager } from "../../actors/types.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import type { EventLog, NewEvent } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
@@ -28,9 +27,11 @@ import { seededRandom } from "../../adapters/simulation/random.ts";
 import { SimulatedDisk, SimulatedStore } from "../../adapters/simulation/store.ts";
 import { faultyViews } from "../../adapters/simulation/views.ts";
 import { systemHash } from "../../adapters/system/world.ts";
-import type { AnyProjection, Projection } from "../../projections/projection.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { check, type Told } from "./kernel_checks.ts";
+import { echo, totals } from "./kernel_domain.ts";
 import { hastyLog, type Plant, plantedChild, plantedLog, plantedStore, plantedViews } from "./plants.ts";
-import { outside, type Toy, toyCatalogue, type ToyFact, toys } from "../kernel/toy.ts";
+import { outside, toyCatalogue, toys } from "../kernel/toy.ts";
 
 export interface Report {
   readonly seed: number;
@@ -41,47 +42,6 @@ export interface Report {
   readonly reached: Readonly<Record<string, number>>;
   /** Of all entries of the log: equal runs have equal ones. */
   readonly digest: string;
-}
-
-type Added = Extract<ToyFact, { readonly type: "toys.count.added" }>;
-
-/** Every added multiple of ten is echoed by a command and rung in the world. */
-const echo: ProcessManager<{ readonly heard: number }, Added> = {
-  name: "echo",
-  version: 1,
-  hears: ["toys.count.added"],
-  initial: { heard: 0 },
-  key: ({ stream }) => stream,
-  react({ heard }, event) {
-    const effects: Effect[] = isEchoed(event as Event)
-      ? [
-        { type: "command", stream: "toys/echo", command: { type: "toys.count.add", data: { by: 1 } } },
-        { type: "toys.bell.ring", data: { position: event.position } },
-      ]
-      : [];
-    return { state: { heard: heard + 1 }, effects };
-  },
-};
-const isEchoed = ({ stream, data }: Event): boolean => stream !== "toys/echo" && (data as { by: number }).by % 10 === 0;
-
-/** What was added to each toy, and the last position that did. A new version says the same. */
-const totals = (version: number): Projection<{ readonly total: number; readonly at: number }, Added> => ({
-  name: "toys.totals",
-  version,
-  hears: ["toys.count.added"],
-  row: z.strictObject({ total: z.int(), at: z.int() }),
-  initial: { total: 0, at: -1 },
-  about: "Totals of toys.",
-  keys: ({ stream }) => [stream],
-  apply: ({ total }, { data, position }) => ({ total: total + data.by, at: position }),
-});
-
-/** One client's command and the answer it accepted. */
-interface Told {
-  readonly client: number;
-  readonly ask: Ask;
-  readonly stream: StreamId;
-  readonly outcome: Outcome;
 }
 
 const ENTITIES = 5;
@@ -176,6 +136,10 @@ class SimulatedWorld {
 
   get racesLost(): number {
     return this.races + this.process.entities.counts.races_lost;
+  }
+
+  held(stream: StreamId) {
+    return this.process.entities.held(stream);
   }
 
   stored(...types: string[]): Event[] {
@@ -433,121 +397,4 @@ const diskHandle = async (
   });
   const log = await Promise.race([opening.catch(() => undefined), gone.promise]);
   return log && Object.assign(handle, { log: plantedLog(log, plant) });
-};
-
-const check = (world: SimulatedWorld, told: readonly Told[]): void => {
-  const events = world.stored();
-  const byKey = Map.groupBy(events, ({ source, id }) => `${source} ${id.slice(0, id.lastIndexOf("/"))}`);
-  inPlace(events);
-  acknowledged(told, events, byKey);
-  inOrder(told);
-  states(world, events);
-  timersOnce(events);
-  effects(world, events);
-  rows(world, events);
-};
-
-/** Positions and revisions without a gap; recorded times that never go back, whatever the clock did. */
-const inPlace = (events: readonly Event[]): void => {
-  const heads = new Map<StreamId, number>();
-  let recorded = "";
-  for (const [i, { position, stream, revision, recordedat }] of events.entries()) {
-    assert.equal(position, i, "positions have a gap");
-    assert.equal(revision, (heads.get(stream) ?? -1) + 1, `revisions of ${stream} have a gap`);
-    heads.set(stream, revision);
-    assert.ok(recordedat >= recorded, `recorded time went back at ${i}`);
-    recorded = recordedat;
-  }
-};
-
-/** The view is the fold of the whole log, in whatever batches, lives and versions it was made. */
-const rows = (world: SimulatedWorld, events: readonly Event[]): void => {
-  const folded = new Map<string, { readonly total: number; readonly at: number }>();
-  const fold = totals(1);
-  for (const event of events) {
-    if (event.type !== "toys.count.added") continue;
-    const row = folded.get(event.stream) ?? fold.initial;
-    folded.set(event.stream, fold.apply(row, event as Event<Added>, event.stream, () => undefined)!);
-  }
-  const served = new Map(world.views.list("toys.totals", { limit: 1_000 }).rows.map(({ key, row }) => [key, row]));
-  assert.deepEqual(served, new Map([...folded].toSorted()), "the view is not the fold of the log");
-};
-
-/** What was answered is there as it was answered, once; what was refused is not there. */
-const acknowledged = (
-  told: readonly Told[],
-  events: readonly Event[],
-  byKey: ReadonlyMap<string, readonly Event[]>,
-): void => {
-  for (const { ask, stream, outcome } of told) {
-    const own = byKey.get(`${stream} ${ask.by.authid}:${ask.command}`) ?? [];
-    if (outcome.is === "rejected") {
-      assert.equal(own.length, 0, `${stream} ${ask.command}: rejected, and recorded`);
-      continue;
-    }
-    assert.equal(outcome.is, "accepted", `${stream} ${ask.command}: ${JSON.stringify(outcome)}`);
-    if (outcome.is !== "accepted") continue;
-    const times = ask.type === "toys.count.repeat" ? (ask.data as { times: number }).times : 1;
-    assert.equal(own.length, times, `${stream} ${ask.command}: recorded ${own.length} times`);
-    assert.equal(own.at(-1)!.position, outcome.position, "the position that was answered");
-    assert.equal(own.at(-1)!.revision, outcome.revision, "the revision that was answered");
-    assert.deepEqual(
-      own.map(({ revision }) => revision),
-      own.map((_, i) => own[0]!.revision + i),
-      "facts of one command together",
-    );
-    const domain = own.filter(({ type }) => type.startsWith("toys."));
-    assert.deepEqual(outcome.facts.map(({ id, data }) => ({ id, data })), domain.map(({ id, data }) => ({ id, data })));
-    assert.deepEqual(events[outcome.position], own.at(-1));
-  }
-};
-
-/** A client that waited for one answer before it asked again finds its wishes in that order. */
-const inOrder = (told: readonly Told[]): void => {
-  const last = new Map<string, number>();
-  for (const { client, stream, outcome } of told) {
-    if (outcome.is !== "accepted") continue;
-    const key = `${client} ${stream}`;
-    assert.ok(outcome.revision > (last.get(key) ?? -1), `client ${client} on ${stream}: reordered`);
-    last.set(key, outcome.revision);
-  }
-};
-
-/** What is in memory is the fold of the log, and no prefix of it breaks the domain's rule. */
-const states = (world: SimulatedWorld, events: readonly Event[]): void => {
-  const folded = new Map<StreamId, Toy>();
-  for (const event of events) {
-    if (event.type !== "toys.count.added") continue;
-    const state = toys.evolve(folded.get(event.stream) ?? toys.initial, event as unknown as Added);
-    assert.ok(state.total >= 0, `${event.stream} is below zero at ${event.position}`);
-    folded.set(event.stream, state);
-  }
-  for (const [stream, state] of folded) {
-    const held = world.process.entities.held(stream);
-    if (held && held.revision === world.log.head(stream)) assert.deepEqual(held.state, state, stream);
-  }
-};
-
-/** Each timer fires once, and what it brought about is there once. */
-const timersOnce = (events: readonly Event[]): void => {
-  for (const set of events.filter(({ type }) => type === "kernel.timer.set")) {
-    const caused = events.filter(({ causationid }) => causationid === set.id);
-    assert.deepEqual(
-      caused.map(({ type }) => type),
-      ["kernel.timer.fired", "toys.count.added"],
-      `timer ${JSON.stringify(set.data)}`,
-    );
-    // The wall clock jumps, so that it came not too early shows in the order alone.
-    assert.ok(caused[0]!.position > set.position);
-  }
-};
-
-/** Commands of the manager count once, its effects in the world happened at least once. */
-const effects = (world: SimulatedWorld, events: readonly Event[]): void => {
-  for (const event of events) {
-    if (event.type !== "toys.count.added" || !isEchoed(event)) continue;
-    const echoes = events.filter(({ causationid, stream }) => causationid === event.id && stream === "toys/echo");
-    assert.equal(echoes.length, 1, `position ${event.position} was echoed ${echoes.length} times`);
-    assert.ok(world.rung.has(event.position), `the bell of position ${event.position} was never rung`);
-  }
 };
