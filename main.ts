@@ -27,6 +27,19 @@ import { type Override, parseConfig, problemText } from "./config/config.ts";
 export { type Perform, Undeliverable } from "./actors/kernel/manage.ts";
 export type { Effect, ProcessManager } from "./actors/types.ts";
 export { type Managed, openDaybook, type OpenOptions } from "./adapters/program/daybook.ts";
+export {
+  canonicalize,
+  type ConsistencyClaim,
+  type InclusionClaim,
+  leafHash,
+  merkleRoot,
+  NotProven,
+  parseCheckpoint,
+  type VerifiedNote,
+  verifyConsistency,
+  verifyInclusion,
+  verifyNote,
+} from "./adapters/verify/library.ts";
 export { VERSION };
 
 /** A file of the program itself. */

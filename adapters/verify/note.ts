@@ -1,6 +1,6 @@
 /**
- * Reads signed notes (https://c2sp.org/signed-note) with Ed25519 and the checkpoints in them
- * (https://c2sp.org/tlog-checkpoint). Nothing here signs.
+ * Reads signed notes (https://c2sp.org/signed-note) with Ed25519, the checkpoints in them
+ * (https://c2sp.org/tlog-checkpoint) and what witnesses add (https://c2sp.org/tlog-cosignature). Nothing here signs.
  */
 import { Buffer } from "node:buffer";
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
@@ -11,6 +11,9 @@ export const SIGNATURES_MAX = 100;
 export const NOTE_CHARACTERS_MAX = 65_536;
 
 const ED25519 = 0x01;
+const COSIGNATURE = 0x04;
+/** A cosignature is the time it was made, in seconds since 1970, before the signature itself. */
+const TIME_BYTES = 8;
 // RFC 8410 section 4: SubjectPublicKeyInfo of an Ed25519 key, all but the key.
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
@@ -18,6 +21,8 @@ export interface VerifierKey {
   readonly name: string;
   /** Key id, 8 hexadecimal digits. */
   readonly id: string;
+  /** Whether it signs the text itself, or as a witness the text and when it was seen. */
+  readonly signs: "text" | "time and text";
   readonly key: KeyObject;
 }
 
@@ -50,7 +55,10 @@ const fromBase64 = (text: string): Buffer | undefined => {
   return bytes.toString("base64") === text ? bytes : undefined;
 };
 
-/** Reads `name+id+key`; `undefined` when it is not a key for Ed25519 or its id is not that of its name and key. */
+/**
+ * Reads `name+id+key`; `undefined` when it is not a key for Ed25519 signatures or cosignatures, or its id is not that of its name and
+ * key.
+ */
 export const readVerifierKey = (vkey: string): VerifierKey | undefined => {
   const first = vkey.indexOf("+");
   const second = vkey.indexOf("+", first + 1);
@@ -58,11 +66,12 @@ export const readVerifierKey = (vkey: string): VerifierKey | undefined => {
   const name = vkey.slice(0, first);
   const id = vkey.slice(first + 1, second);
   const bytes = fromBase64(vkey.slice(second + 1));
-  if (!isName(name) || !bytes || bytes.length !== 33 || bytes[0] !== ED25519) return undefined;
+  if (!isName(name) || !bytes || bytes.length !== 33) return undefined;
+  if (bytes[0] !== ED25519 && bytes[0] !== COSIGNATURE) return undefined;
   const expected = createHash("sha256").update(`${name}\n`).update(bytes).digest("hex").slice(0, 8);
   if (id !== expected) return undefined;
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]), format: "der", type: "spki" });
-  return { name, id, key };
+  return { name, id, signs: bytes[0] === ED25519 ? "text" : "time and text", key };
 };
 
 /** Splits a note into its text and its signatures; `undefined` when it is not formed as one. */
@@ -85,10 +94,21 @@ export const readNote = (note: string): Note | undefined => {
 };
 
 /** `signed`: by this key. `unsigned`: it has not signed. `wrong`: it is said to have signed, and has not. */
-export const signedBy = (note: Note, { name, id, key }: VerifierKey): "signed" | "unsigned" | "wrong" => {
+export const signedBy = (note: Note, { name, id, signs, key }: VerifierKey): "signed" | "unsigned" | "wrong" => {
   const own = note.signatures.filter((signature) => signature.name === name && signature.id === id);
   if (own.length === 0) return "unsigned";
-  return own.every(({ bytes }) => verify(null, Buffer.from(note.text), key, bytes)) ? "signed" : "wrong";
+  const holds = signs === "text"
+    ? ({ bytes }: Signature) => verify(null, Buffer.from(note.text), key, bytes)
+    : (signature: Signature) => cosigned(note.text, signature, key);
+  return own.every(holds) ? "signed" : "wrong";
+};
+
+/** tlog-cosignature, "Ed25519 signed message": a header, the time, and the whole text. */
+const cosigned = (text: string, { bytes }: Signature, key: KeyObject): boolean => {
+  if (bytes.length <= TIME_BYTES) return false;
+  const time = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
+  if (time >= 2n ** 63n) return false;
+  return verify(null, Buffer.from(`cosignature/v1\ntime ${time}\n${text}`), key, bytes.subarray(TIME_BYTES));
 };
 
 /** Origin, size and root, and any number of extension lines; `undefined` for what is not the text of a checkpoint. */

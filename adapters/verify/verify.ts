@@ -42,7 +42,9 @@ export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
 const keyOf = (vkey: string | undefined): VerifierKey | undefined => {
   if (vkey === undefined) return undefined;
   const key = readVerifierKey(vkey);
-  if (!key) throw new LogFault("invalid", `Cannot verify with key "${shown(vkey)}": expected name+id+key for Ed25519`);
+  if (key?.signs !== "text") {
+    throw new LogFault("invalid", `Cannot verify with key "${shown(vkey)}": expected name+id+key for Ed25519`);
+  }
   return key;
 };
 
