@@ -1,6 +1,7 @@
 /** Who runs the integrator: the log's own thread between two commits, or another one that takes it over. */
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Manifest } from "./index/index.ts";
+import type { Extent } from "./index/pages.ts";
 import { Integrator, type Made, type Wish } from "./integrator.ts";
 import type { Frontier } from "./tree.ts";
 import type { Store } from "../../events/store.ts";
@@ -17,7 +18,8 @@ export interface BackgroundStart {
 
 export interface Background {
   ask(wish: Wish): void;
-  swept(garbage: number): void;
+  /** These pages are gone. */
+  swept(garbage: readonly Extent[]): void;
   /** Nothing is made after it resolves. */
   close(): Promise<void>;
 }
@@ -58,8 +60,8 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
       integrator.ask(wish);
       arm();
     },
-    swept(count) {
-      integrator.swept(count);
+    swept(garbage) {
+      integrator.swept(garbage);
       arm();
     },
     async close() {
@@ -80,7 +82,7 @@ export type ToBackground =
     readonly filterBytesMax: number;
   }
   | { readonly to: "ask"; readonly wish: Wish }
-  | { readonly to: "swept"; readonly count: number }
+  | { readonly to: "swept"; readonly garbage: readonly Extent[] }
   /** What it made last is durable. */
   | { readonly to: "taken" };
 
@@ -106,7 +108,7 @@ export const backgroundOver = (line: BackgroundLine, path: string): StartBackgro
   line.send({ to: "start", path, frontier, manifest, filterBytesMax });
   return {
     ask: (wish) => line.send({ to: "ask", wish }),
-    swept: (count) => line.send({ to: "swept", count }),
+    swept: (garbage) => line.send({ to: "swept", garbage }),
     close() {
       line.listen(() => {});
       return Promise.resolve();

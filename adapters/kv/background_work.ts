@@ -24,7 +24,7 @@ export class BackgroundWork {
         this.integrator!.ask(message.wish);
         break;
       case "swept":
-        this.integrator!.swept(message.count);
+        this.integrator!.swept(message.garbage);
         break;
       case "taken":
         this.waiting = false;

@@ -7,7 +7,7 @@ import { type Checkpoint, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { Background, StartBackground } from "./background.ts";
 import { type LogIndex, type Manifest, MANIFEST_KEY } from "./index/index.ts";
-import { pageKey } from "./index/pages.ts";
+import { type Extent, pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
 import type { News } from "./news.ts";
 import type { Frontier } from "./tree.ts";
@@ -52,7 +52,7 @@ export interface Followed {
 /** A checkpoint is kept for good when the log has grown by so many events since the last that was. */
 const CHECKPOINT_KEPT_EVERY = 10_000;
 const SWEEP_AFTER_MS = 60_000;
-const SWEEP_PAGES = 500;
+const SWEEP_PAGES = 64;
 /** A background of our own that died begins again after so long, then twice as long, up to the most. */
 const RESTART_MS_MIN = 1_000;
 const RESTART_MS_MAX = 60_000;
@@ -83,7 +83,10 @@ export class Behind {
   private kept = 0;
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
-  private sweeping: (() => void) | undefined;
+  /** Where the stretches of garbage begin that are about to be let go. */
+  private readonly unswept = new Set<number>();
+  /** One after another. */
+  private sweeping: Promise<void> = Promise.resolve();
   private readonly cancels = new Set<() => void>();
 
   constructor(
@@ -267,24 +270,24 @@ export class Behind {
 
   /** Readers may hold an older manifest for a while. */
   private sweepLater(manifest: Manifest): void {
-    if (manifest.garbage.length === 0 || this.sweeping) return;
-    this.sweeping = this.later(SWEEP_AFTER_MS, () => {
-      this.sweeping = undefined;
-      void this.sweep(manifest);
-    });
+    const fresh = manifest.garbage.filter(({ start }) => !this.unswept.has(start));
+    if (fresh.length === 0) return;
+    for (const { start } of fresh) this.unswept.add(start);
+    this.later(SWEEP_AFTER_MS, () => this.sweeping = this.sweeping.then(() => this.sweep(fresh)));
   }
 
-  /** Deletes pages that no manifest has named for a while. */
-  private async sweep({ garbage }: Manifest): Promise<void> {
-    const { background } = this;
-    for (const { start, pages } of garbage) {
-      for (let at = start; at < start + pages && !this.closing; at += SWEEP_PAGES) {
-        const deletes = Array.from({ length: Math.min(SWEEP_PAGES, start + pages - at) }, (_, i) => pageKey(at + i));
+  /** Deletes pages that no manifest has named for a while, a few at a time: appends go on in between. */
+  private async sweep(garbage: readonly Extent[]): Promise<void> {
+    for (const extent of garbage) {
+      for (let at = extent.start; at < extent.start + extent.pages && !this.closing; at += SWEEP_PAGES) {
+        const pages = Math.min(SWEEP_PAGES, extent.start + extent.pages - at);
+        const deletes = Array.from({ length: pages }, (_, i) => pageKey(at + i));
         await this.commit([], deletes).catch(() => {}); // closing; the next one sweeps
       }
     }
-    // Who began meanwhile began with this garbage, and will be told when it has been swept again.
-    if (this.background === background) background?.swept(garbage.length);
+    if (this.closing) return;
+    for (const { start } of garbage) this.unswept.delete(start);
+    this.background?.swept(garbage);
   }
 
   private async sign(frontier: Frontier, root: string): Promise<void> {
@@ -363,5 +366,6 @@ export class Behind {
     for (const cancel of this.cancels) cancel();
     await this.changing;
     await this.background?.close();
+    await this.sweeping;
   }
 }

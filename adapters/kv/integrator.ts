@@ -7,8 +7,9 @@ import type { Store } from "../../events/store.ts";
 import { Block } from "./block.ts";
 import { encodeManifest, type Manifest } from "./index/index.ts";
 import { BITS_PER_KEY } from "./index/filter.ts";
-import { Pages, type Put } from "./index/pages.ts";
-import { buildSegment, FANOUT, mergeSegments, pagesOf, type Segment } from "./index/segment.ts";
+import { mergesDue, mergeSegments, type Merging, pagesOf, runOf } from "./index/merge.ts";
+import { type Extent, Pages, type Put } from "./index/pages.ts";
+import { type Segment, SegmentBuilder } from "./index/segment.ts";
 import { type Frontier, Tree } from "./tree.ts";
 
 /** Wishes, in the order they come. */
@@ -28,21 +29,43 @@ export type Made =
 export const GARBAGE_MAX = 1_000;
 const BLOCKS_PER_STEP = 16;
 const PAGES_PER_STEP = 10;
+/** However busy the log is, a merge of n events is done by the time n divided by this have come since: long before its result is merged itself. */
+const MERGE_PACE = 2;
+
+/** A merge under way. */
+interface Merge {
+  readonly plan: Merging;
+  readonly run: readonly Segment[];
+  readonly pieces: Generator<readonly Put[], Segment>;
+  /** Pages it should have written before the next segment is built. */
+  owed: number;
+}
 
 export class Integrator {
   private readonly wishes: Wish[] = [];
   private readonly tree: Tree;
-  private job: Generator<Made> | undefined;
+  /** The segment under way; until it is whole nothing else gets numbers for pages. */
+  private segment: Generator<Made | undefined> | undefined;
+  /** Those the manifest names. */
+  private merges: Merge[] = [];
+  private manifest: Manifest;
   private readonly pages: Pages;
 
   constructor(
     private readonly store: Pick<Store, "get" | "list">,
     frontier: Frontier,
-    private manifest: Manifest,
+    manifest: Manifest,
     private readonly filterBytesMax: number,
   ) {
     this.tree = new Tree(frontier);
     this.pages = new Pages(store, 0);
+    const stale = manifest.merging.filter((plan) => !runOf(manifest.segments, plan));
+    this.manifest = {
+      ...manifest,
+      merging: manifest.merging.filter((plan) => !stale.includes(plan)),
+      garbage: [...manifest.garbage, ...stale.map(({ pages }) => pages)],
+    };
+    this.begin(this.manifest.merging);
   }
 
   ask(wish: Wish): void {
@@ -50,7 +73,8 @@ export class Integrator {
   }
 
   get idle(): boolean {
-    return this.job === undefined && !this.wishes.some(({ wish }) => wish === "root" || !this.full);
+    if (this.segment || this.wishes.some(({ wish }) => wish === "root")) return false;
+    return this.full || (this.wishes.length === 0 && this.merges.length === 0);
   }
 
   private get full(): boolean {
@@ -59,19 +83,21 @@ export class Integrator {
 
   /** Does a bounded piece of work; answers with what came of it, if something did. */
   step(): Made | undefined {
-    // A root is asked for by somebody who waits; a segment can wait.
+    // A root is asked for by somebody who waits; a segment can wait, and a merge until it holds the next ones up.
     const root = this.wishes.findIndex((wish) => wish.wish === "root");
     if (root >= 0) {
       return this.grow(root, this.wishes[root]!.wish === "root" ? (this.wishes[root] as { size: number }).size : 0);
     }
-    if (!this.job) {
+    if (!this.segment) {
       if (this.full) return undefined;
+      const owing = this.merges.find(({ owed }) => owed > 0) ?? (this.wishes.length === 0 ? this.merges[0] : undefined);
+      if (owing) return this.goOn(owing);
       const wish = this.wishes.shift();
       if (wish?.wish !== "segment") return undefined;
-      this.job = this.build(wish.from, wish.until);
+      this.segment = this.build(wish.from, wish.until);
     }
-    const next = this.job.next();
-    if (next.done) this.job = undefined;
+    const next = this.segment.next();
+    if (next.done) this.segment = undefined;
     return next.value ?? undefined;
   }
 
@@ -95,67 +121,73 @@ export class Integrator {
     }
   }
 
-  private *build(from: number, until: number): Generator<Made> {
+  private *build(from: number, until: number): Generator<Made | undefined> {
     if (until <= this.manifest.until) return;
-    const blocks: Block[] = [];
-    for (let next = from; next < until; next = blocks.at(-1)!.until) {
-      blocks.push(...this.blocks(next, until, BLOCKS_PER_STEP));
+    const builder = new SegmentBuilder();
+    for (let next = from; next < until;) {
+      for (const block of this.blocks(next, until, BLOCKS_PER_STEP)) {
+        builder.add(block);
+        next = block.until;
+      }
+      yield undefined;
     }
     const puts: Put[] = [];
     const sink = { next: this.manifest.next, put: (page: Put) => puts.push(page) };
-    const segment = buildSegment(blocks, sink, this.bitsPerKey(until));
+    const segment = builder.finish(sink, this.bitsPerKey(until));
     for (let i = 0; i < puts.length; i += PAGES_PER_STEP) {
       yield { made: "pages", puts: puts.slice(i, i + PAGES_PER_STEP) };
     }
     yield this.publish({ ...this.manifest, until, next: sink.next, segments: [...this.manifest.segments, segment] });
-    for (let run = this.mergeable(); run; run = this.mergeable()) yield* this.merge(run);
-  }
-
-  /** The oldest run of neighbours of one level that is long enough to become one of the next. */
-  private mergeable(): readonly Segment[] | undefined {
-    const { segments } = this.manifest;
-    for (let i = 0; i + FANOUT <= segments.length; i++) {
-      const run = segments.slice(i, i + FANOUT);
-      if (run.every((segment) => segment.level === run[0]!.level)) return run;
-    }
-    return undefined;
-  }
-
-  private *merge(run: readonly Segment[]): Generator<Made> {
-    const merging = mergeSegments(run, this.pages, this.manifest.next, this.bitsPerKey(this.manifest.until));
-    let puts: Put[] = [];
-    for (;;) {
-      const step = merging.next();
-      if (step.done) {
-        if (puts.length > 0) yield { made: "pages", puts };
-        const { segment, next } = step.value;
-        const segments = this.manifest.segments.flatMap((old) =>
-          old === run[0] ? [segment] : run.includes(old) ? [] : [old]
-        );
-        yield this.publish({
-          ...this.manifest,
-          next,
-          segments,
-          garbage: [...this.manifest.garbage, ...pagesOf(run)],
-        });
-        return;
-      }
-      puts.push(step.value);
-      if (puts.length === PAGES_PER_STEP) {
-        yield { made: "pages", puts };
-        puts = [];
-      }
+    for (const merge of this.merges) {
+      const { plan } = merge;
+      merge.owed += Math.ceil((MERGE_PACE * plan.pages.pages * (until - from)) / (plan.until - plan.from));
     }
   }
 
+  /** The next pages of a merge or, when all are written, what it leaves. */
+  private goOn(merge: Merge): Made {
+    const { plan, run, pieces } = merge;
+    const piece = pieces.next();
+    if (!piece.done) {
+      merge.owed -= piece.value.length;
+      return { made: "pages", puts: piece.value };
+    }
+    this.merges = this.merges.filter((other) => other !== merge);
+    const { manifest } = this;
+    return this.publish({
+      ...manifest,
+      segments: manifest.segments.flatMap((old) => old === run[0] ? [piece.value] : run.includes(old) ? [] : [old]),
+      merging: manifest.merging.filter((other) => other !== plan),
+      garbage: [...manifest.garbage, ...pagesOf(run)],
+    });
+  }
+
+  /** Those of the lowest level first: they are short, and become what the others merge. */
+  private begin(plans: readonly Merging[]): void {
+    for (const plan of plans) {
+      const run = runOf(this.manifest.segments, plan)!;
+      this.merges.push({ plan, run, pieces: mergeSegments(run, this.pages, plan, PAGES_PER_STEP), owed: 0 });
+    }
+    this.merges.sort((a, b) => a.run[0]!.level - b.run[0]!.level);
+  }
+
+  /** With the merges that have become due. */
   private publish(manifest: Manifest): Made {
-    this.manifest = manifest;
-    return { made: "manifest", manifest, bytes: encodeManifest(manifest) };
+    const { segments, merging, until, next } = manifest;
+    const due = mergesDue(segments, merging, next, this.bitsPerKey(until));
+    this.manifest = {
+      ...manifest,
+      next: due.reduce((free, { pages }) => free + pages.pages, next),
+      merging: [...merging, ...due],
+    };
+    this.begin(due);
+    return { made: "manifest", manifest: this.manifest, bytes: encodeManifest(this.manifest) };
   }
 
-  /** The log has let go of the pages that were garbage. */
-  swept(count: number): void {
-    this.manifest = { ...this.manifest, garbage: this.manifest.garbage.slice(count) };
+  /** The log has let go of pages that were garbage. */
+  swept(gone: readonly Extent[]): void {
+    const starts = new Set(gone.map(({ start }) => start));
+    this.manifest = { ...this.manifest, garbage: this.manifest.garbage.filter(({ start }) => !starts.has(start)) };
   }
 
   /** Full size while the filters of ids and streams fit the budget, fewer bits beyond. */

@@ -46,6 +46,7 @@ export class LogReader {
   protected recorded = "";
   private readonly blocks: LRUCache<number, Block>;
   private readonly text = new TextDecoder();
+  private manifestBytes: Uint8Array | undefined;
 
   constructor(
     protected readonly store: Pick<Store, "get" | "list" | "bytes" | "close">,
@@ -71,10 +72,13 @@ export class LogReader {
    * new must continue the chain. Answers whether there was anything new.
    */
   refresh(): boolean {
-    const manifest = decodeManifest(this.store.get(MANIFEST_KEY));
+    const bytes = this.store.get(MANIFEST_KEY);
+    const manifest = decodeManifest(bytes);
     if (this.options.index === false) return this.takeNewest();
     if (manifest.until > this.end) this.jump(manifest.until);
-    if (manifest.next !== this.index.manifest.next || manifest.until !== this.index.manifest.until) {
+    // A merge that ends changes neither where the segments end nor the next page.
+    if (bytes && !(this.manifestBytes && sameBytes(bytes, this.manifestBytes))) {
+      this.manifestBytes = bytes;
       this.index.adopt(manifest);
     }
     let grown = false;

@@ -74,7 +74,8 @@ export class IndexCheck {
     try {
       if (typeof bytes === "string") throw new Error(bytes);
       const manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as Record<string, unknown>;
-      if (manifest.format !== 1) throw new Error(`format ${shown(manifest.format)}`);
+      // 2 has other members, which say nothing of entries.
+      if (manifest.format !== 1 && manifest.format !== 2) throw new Error(`format ${shown(manifest.format)}`);
       if (!Array.isArray(manifest.segments)) throw new Error("no segments");
       let next = 0;
       for (const segment of manifest.segments as Partial<Segment>[]) {

@@ -262,7 +262,7 @@ Deno.test("a newer format of log, index, block, codec or event stops the reader 
             path,
             "insert into kv(k, v, v_encoding, version) values (?, ?, 3, 1)",
             encodeKey(["manifest"]),
-            new TextEncoder().encode('{"format":2}'),
+            new TextEncoder().encode('{"format":3}'),
           ),
       ],
     ];

@@ -14,8 +14,12 @@ export class Filter {
   private constructor(readonly words: Uint32Array, private readonly blocks: number, readonly folds = 0) {}
 
   static sized(keys: number, bitsPerKey: number): Filter {
-    const blocks = Math.max(1, Math.ceil((keys * bitsPerKey) / 512));
-    return new Filter(new Uint32Array(blocks * BLOCK_WORDS), blocks);
+    const bytes = Filter.bytesFor(keys, bitsPerKey);
+    return new Filter(new Uint32Array(bytes / 4), bytes / FILTER_BLOCK_BYTES);
+  }
+
+  static bytesFor(keys: number, bitsPerKey: number): number {
+    return Math.max(1, Math.ceil((keys * bitsPerKey) / 512)) * FILTER_BLOCK_BYTES;
   }
 
   static from(bytes: Uint8Array): Filter {

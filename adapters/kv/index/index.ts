@@ -10,36 +10,50 @@ import type { Store } from "../../../events/store.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
 import { IdTable } from "./id_table.ts";
-import { BITS_PER_KEY, FILTER_BLOCK_BYTES } from "./filter.ts";
+import { BITS_PER_KEY, Filter, FILTER_BLOCK_BYTES } from "./filter.ts";
+import type { Merging } from "./merge.ts";
 import { type Extent, PAGE_BYTES, Pages, type Table, TableReader } from "./pages.ts";
 import { correlationTerm, type Segment, typeTerm } from "./segment.ts";
 
 export interface Manifest {
-  readonly format: 1;
   /** Events before this position are in the segments. */
   readonly until: number;
   /** Next free page. */
   readonly next: number;
   /** By position, without gaps. */
   readonly segments: readonly Segment[];
+  /** Merges under way, at most one a level; what they have written is theirs, and is written again by whoever begins them again. */
+  readonly merging: readonly Merging[];
   /** Pages of segments that were merged; let go a while later, when no reader still holds an older manifest. */
   readonly garbage: readonly Extent[];
 }
 
-export const EMPTY: Manifest = { format: 1, until: 0, next: 0, segments: [], garbage: [] };
+export const EMPTY: Manifest = { until: 0, next: 0, segments: [], merging: [], garbage: [] };
 export const MANIFEST_KEY = ["manifest"] as const;
 
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
-export const encodeManifest = (manifest: Manifest): Uint8Array => utf8.encode(JSON.stringify(manifest));
+/** 1: without `merging`, and `garbage` as extents. 2: `garbage` as start, pages, start, pages …, for it is one value of the store. */
+const MANIFEST_FORMAT = 2;
+
+export const encodeManifest = (manifest: Manifest): Uint8Array => {
+  const garbage = manifest.garbage.flatMap(({ start, pages }) => [start, pages]);
+  return utf8.encode(JSON.stringify({ format: MANIFEST_FORMAT, ...manifest, garbage }));
+};
+
 export const decodeManifest = (bytes: Uint8Array | undefined): Manifest => {
   if (!bytes) return EMPTY;
-  const manifest = JSON.parse(text.decode(bytes)) as Manifest;
-  if (manifest.format !== 1) {
-    throw new LogFault("newer", `the index has format ${manifest.format}, this program knows 1`);
+  const { format, ...manifest } = JSON.parse(text.decode(bytes));
+  if (format === 1) return { ...manifest, merging: [] };
+  if (format !== MANIFEST_FORMAT) {
+    throw new LogFault("newer", `the index has format ${format}, this program knows ${MANIFEST_FORMAT}`);
   }
-  return manifest;
+  const garbage: Extent[] = [];
+  for (let i = 0; i < manifest.garbage.length; i += 2) {
+    garbage.push({ start: manifest.garbage[i], pages: manifest.garbage[i + 1] });
+  }
+  return { ...manifest, garbage };
 };
 
 /** Some events of one stream, wherever they lie. */
@@ -248,10 +262,7 @@ const foldFilters = (tables: readonly TableReader[], bytesMax: number): void => 
 
 /** What a filter can have at most; its last page is seldom full. */
 const filterBytesMost = ({ rows, filter }: Table): number =>
-  Math.min(
-    filter!.pages * PAGE_BYTES,
-    Math.max(1, Math.ceil((rows * BITS_PER_KEY) / 8 / FILTER_BLOCK_BYTES)) * FILTER_BLOCK_BYTES,
-  );
+  Math.min(filter!.pages * PAGE_BYTES, Filter.bytesFor(rows, BITS_PER_KEY));
 
 const toStretch = (row: Float64Array): Stretch => ({
   position: row[1]!,

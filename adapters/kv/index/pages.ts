@@ -27,6 +27,13 @@ export interface Table {
 
 export const rowsPerPage = (columns: number): number => Math.floor(PAGE_BYTES / (8 * columns));
 
+/** How many pages a table takes, fence and filter included. */
+export const tablePages = (columns: number, rows: number, bitsPerKey: number): number => {
+  const body = Math.ceil(rows / rowsPerPage(columns));
+  const filter = bitsPerKey > 0 ? Filter.bytesFor(rows, bitsPerKey) : 0;
+  return body + Math.ceil((body * 8) / PAGE_BYTES) + Math.ceil(filter / PAGE_BYTES);
+};
+
 export type Put = readonly [Key, Uint8Array];
 
 /** Hands out page numbers and takes pages, in order. */
@@ -50,13 +57,12 @@ export class TableWriter {
   private rows = 0;
   private readonly firsts: number[] = [];
   private readonly filter: Filter | undefined;
-  private readonly body: Put[] = [];
   private readonly start: number;
 
-  /** `rowsMax` sizes the filter; the body's pages are numbered from the sink's next on, so nothing else may take numbers meanwhile. */
-  constructor(private readonly columns: number, private readonly sink: PageSink, rowsMax: number, bitsPerKey: number) {
+  /** `keys` sizes the filter; the body's pages are numbered from the sink's next on, so nothing else may take numbers of it meanwhile. */
+  constructor(private readonly columns: number, private readonly sink: PageSink, keys: number, bitsPerKey: number) {
     this.page = new Float64Array(rowsPerPage(columns) * columns);
-    this.filter = bitsPerKey > 0 ? Filter.sized(rowsMax, bitsPerKey) : undefined;
+    this.filter = bitsPerKey > 0 ? Filter.sized(keys, bitsPerKey) : undefined;
     this.start = sink.next;
   }
 
@@ -175,12 +181,6 @@ export class TableReader {
       }
     }
     return found;
-  }
-
-  /** Every row in order, a page at a time, past the cache. */
-  *scan(): Iterable<Float64Array> {
-    const { start, pages } = this.table.body;
-    for (let p = start; p < start + pages; p++) yield this.pages.numbers(p, false);
   }
 }
 

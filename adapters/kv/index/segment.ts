@@ -15,17 +15,7 @@
 import { correlationOf } from "../../../events/event.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
-import {
-  type Extent,
-  PAGE_BYTES,
-  pageKey,
-  Pages,
-  type PageSink,
-  type Put,
-  type Table,
-  TableReader,
-  TableWriter,
-} from "./pages.ts";
+import { PAGE_BYTES, pageKey, type PageSink, type Table, TableWriter } from "./pages.ts";
 
 export interface Segment {
   readonly level: number;
@@ -67,31 +57,37 @@ interface StreamRun {
   bytes: number;
 }
 
-/** Builds the segment of some consecutive blocks. `bitsPerKey` sizes the filters. */
-export const buildSegment = (blocks: readonly Block[], sink: PageSink, bitsPerKey: number): Segment => {
-  const ids: number[] = [];
-  const terms = new Map<number, number[]>();
-  const streams = new Map<string, StreamRun>();
-  let total = 0;
-  for (const block of blocks) {
-    total += block.bytes.length;
-    indexBlock(block, ids, terms, streams);
+/** Builds a segment from consecutive blocks, which are handed in one by one. */
+export class SegmentBuilder {
+  private readonly ids: number[] = [];
+  private readonly terms = new Map<number, number[]>();
+  private readonly streams = new Map<string, StreamRun>();
+  private bytes = 0;
+  private blocks = 0;
+  private from = 0;
+  private until = 0;
+
+  add(block: Block): void {
+    if (this.blocks++ === 0) this.from = block.first;
+    this.until = block.until;
+    this.bytes += block.bytes.length;
+    indexBlock(block, this.ids, this.terms, this.streams);
   }
-  const streamRows = layStreams(streams, total / blocks.length, sink);
-  return {
-    level: 0,
-    from: blocks[0]!.first,
-    until: blocks.at(-1)!.until,
-    ids: writeTable(ids, ID_COLUMNS, sink, bitsPerKey),
-    streams: writeTable(streamRows, STREAM_COLUMNS, sink, bitsPerKey),
-    terms: writeTable(
-      [...terms].flatMap(([term, firsts]) => firsts.flatMap((first) => [term, first])),
-      TERM_COLUMNS,
-      sink,
-      0,
-    ),
-  };
-};
+
+  /** Writes the pages; `bitsPerKey` sizes the filters. */
+  finish(sink: PageSink, bitsPerKey: number): Segment {
+    const streamRows = layStreams(this.streams, this.bytes / this.blocks, sink);
+    const termRows = [...this.terms].flatMap(([term, firsts]) => firsts.flatMap((first) => [term, first]));
+    return {
+      level: 0,
+      from: this.from,
+      until: this.until,
+      ids: writeTable(this.ids, ID_COLUMNS, sink, bitsPerKey),
+      streams: writeTable(streamRows, STREAM_COLUMNS, sink, bitsPerKey),
+      terms: writeTable(termRows, TERM_COLUMNS, sink, 0),
+    };
+  }
+}
 
 function indexBlock(block: Block, ids: number[], terms: Map<number, number[]>, streams: Map<string, StreamRun>): void {
   const events = block.events();
@@ -197,84 +193,4 @@ const writeTable = (rows: readonly number[], columns: number, sink: PageSink, bi
   const writer = new TableWriter(columns, sink, count, bitsPerKey);
   for (const at of order) writer.add(rows as number[], at);
   return writer.finish();
-};
-
-/** Merges neighbours, oldest first; a generator, so that the caller takes pages as they come and holds few. */
-export function* mergeSegments(
-  segments: readonly Segment[],
-  pages: Pages,
-  first: number,
-  bitsPerKey: number,
-): Generator<Put, { segment: Segment; next: number }> {
-  let queue: Put[] = [];
-  const sink: PageSink = { next: first, put: (page) => queue.push(page) };
-  const tables: Table[] = [];
-  for (const name of ["ids", "streams", "terms"] as const) {
-    const readers = segments.map((segment) => new TableReader(segment[name], pages));
-    const rows = segments.reduce((sum, segment) => sum + segment[name].rows, 0);
-    const columns = segments[0]![name].columns;
-    const writer = new TableWriter(columns, sink, rows, name === "terms" ? 0 : bitsPerKey);
-    for (const [page, at] of inOrder(readers, columns)) {
-      writer.add(page, at);
-      if (queue.length > 0) {
-        yield* queue;
-        queue = [];
-      }
-    }
-    tables.push(writer.finish());
-    yield* queue;
-    queue = [];
-  }
-  const [ids, streams, terms] = tables as [Table, Table, Table];
-  return {
-    segment: {
-      level: segments[0]!.level + 1,
-      from: segments[0]!.from,
-      until: segments.at(-1)!.until,
-      ids,
-      streams,
-      terms,
-    },
-    next: sink.next,
-  };
-}
-
-/** Rows of several sorted tables as one sorted run; among equals the older table first. */
-function* inOrder(readers: readonly TableReader[], columns: number): Iterable<readonly [Float64Array, number]> {
-  const cursors = readers.map((reader) => {
-    const pages = reader.scan()[Symbol.iterator]();
-    const first = pages.next();
-    return { pages, page: first.done ? undefined : first.value, at: 0 };
-  });
-  for (;;) {
-    let least: (typeof cursors)[number] | undefined;
-    for (const cursor of cursors) {
-      if (cursor.page && (!least || before(cursor.page, cursor.at, least.page!, least.at))) least = cursor;
-    }
-    if (!least) return;
-    yield [least.page!, least.at];
-    least.at += columns;
-    if (least.at >= least.page!.length) {
-      const next = least.pages.next();
-      least.page = next.done ? undefined : next.value;
-      least.at = 0;
-    }
-  }
-}
-
-const before = (a: Float64Array, i: number, b: Float64Array, j: number): boolean =>
-  a[i]! < b[j]! || (a[i] === b[j] && a[i + 1]! < b[j + 1]!);
-
-/** The pages that merged segments no longer need, neighbours as one; gathered pages stay, the merged rows point to them. */
-export const pagesOf = (segments: readonly Segment[]): readonly Extent[] => {
-  const extents = segments.flatMap(({ ids, streams, terms }) => [ids, streams, terms])
-    .flatMap(({ body, fence, filter }) => [body, fence, ...(filter ? [filter] : [])])
-    .sort((a, b) => a.start - b.start);
-  const joined: Extent[] = [];
-  for (const { start, pages } of extents) {
-    const last = joined.at(-1);
-    if (last && last.start + last.pages === start) joined[joined.length - 1] = { ...last, pages: last.pages + pages };
-    else joined.push({ start, pages });
-  }
-  return joined;
 };
