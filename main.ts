@@ -4,6 +4,7 @@
  * This file is the library's entry, `openDaybook`, and the program's: run, it is the command line. It alone reads the environment;
  * `adapters/program/` puts the parts together.
  */
+import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Grants, Usage } from "./adapters/cli/call.ts";
@@ -21,12 +22,14 @@ import {
   type Permissions,
   reexecute,
 } from "./adapters/process/reexec.ts";
+import type { Daybook } from "./actors/kernel/daybook.ts";
+import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
-import { type Override, parseConfig, problemText } from "./config/config.ts";
+import { type Override, plainConfig, SHIPPED } from "./config/plain.ts";
 
-export { type Perform, Undeliverable } from "./actors/kernel/manage.ts";
+export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
 export type { Effect, ProcessManager } from "./actors/types.ts";
-export { type Managed, openDaybook, type OpenOptions } from "./adapters/program/daybook.ts";
+export type { Managed, OpenOptions } from "./adapters/program/daybook.ts";
 export {
   canonicalize,
   type ConsistencyClaim,
@@ -42,6 +45,18 @@ export {
 } from "./adapters/verify/library.ts";
 export { VERSION };
 
+/**
+ * Opens a data folder as its one writer and starts all that is supervised: actors, timers, process managers, projections.
+ *
+ * Throws `LogFault` when the folder cannot be had (`locked`, `read_only`, `full`, `foreign`, `newer`, `truncated`) and
+ * `KeysFault` when its keys cannot. `close` must be called; a process that dies without it loses nothing that was acknowledged.
+ */
+export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> => {
+  // Most commands write nothing, and start without the writer.
+  const { openSystem } = await import("./adapters/program/daybook.ts");
+  return (await openSystem(options)).daybook;
+};
+
 /** A file of the program itself. */
 const inHouse = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -52,10 +67,17 @@ const settingsOf = async (named: string | undefined, overrides: readonly Overrid
     if (named === undefined && error instanceof Deno.errors.NotFound) return "";
     throw new Usage(`cannot read the configuration: ${error.message}`);
   });
-  const parsed = parseConfig(text, file, Deno.env.toObject(), overrides);
+  const env = Deno.env.toObject();
+  const plain = isDefault(text) ? plainConfig(env, overrides) : undefined;
+  if (plain) return { config: plain, file };
+  const { parseConfig, problemText } = await import("./config/config.ts");
+  const parsed = parseConfig(text, file, env, overrides);
   if (parsed.ok) return { config: parsed.config, file };
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
+
+/** Whether a configuration says nothing but the defaults. */
+const isDefault = (text: string): boolean => text === "" || createHash("sha256").update(text).digest("hex") === SHIPPED;
 
 /** A folder for copies that nobody can have made before us: TMPDIR says where (POSIX.1-2017, 8.3). */
 const scratchPath = (): string => join(resolve(Deno.env.get("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);

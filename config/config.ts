@@ -8,8 +8,10 @@
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { type Expectation, expectedAt, foundText, nearest, shapeAt } from "./problems.ts";
-import { type Config, PROFILES, schema } from "./schema.ts";
+import { fromEnvironment, type Override, settle, withOverride } from "./plain.ts";
+import type { Config } from "./schema.ts";
 
+export type { Override } from "./plain.ts";
 export type { Config, SecretReference } from "./schema.ts";
 export { PROFILES, schema } from "./schema.ts";
 
@@ -34,21 +36,12 @@ export type Parsed = { readonly ok: true; readonly config: Config } | {
   readonly problems: readonly Problem[];
 };
 
-/** One value from elsewhere than the file; `text` is written as in the file. */
-export interface Override {
-  /** As the user knows it: `--port`. */
-  readonly name: string;
-  readonly path: readonly string[];
-  readonly text: string;
-}
-
 /** At most so many bytes of text are looked at; a configuration is a page or two. */
 export const CONFIG_CHARS_MAX = 1_048_576;
 
 /** How many values aliases may make in all, so that a small text stays a small configuration. */
 export const ALIASES_MAX = 100;
 
-const PREFIX = /^daybook__/i;
 const WHOLE: Expectation = { text: "a map of sections" };
 
 /** Reads a configuration. `file` is only a name for messages; `env` is what the process was given, or as much of it as one likes. */
@@ -70,17 +63,13 @@ export const parseConfig = (
   const overrides = [...fromEnvironment(env), ...flags];
   const stated = source.value();
   if (!stated.ok) return { ok: false, problems: [stated.problem] };
-  const whole = overrides.reduce((value, override) => withOverride(value, override), stated.value);
-  const result = schema.safeParse(whole);
-  if (!result.success) {
-    return { ok: false, problems: result.error.issues.flatMap((issue) => problemsOf(issue, whole, source, overrides)) };
-  }
-  const { start, ...rest } = result.data;
-  const parts = Object.entries(PROFILES[rest.profile]).map(([part, standard]) => {
-    const said = start[part as keyof typeof start];
-    return [part, said === "profile" ? standard : said];
-  });
-  return { ok: true, config: { ...rest, start: Object.fromEntries(parts) as Config["start"] } };
+  const whole = overrides.reduce(
+    (value, override) => withOverride(value, override, readOverride(override)),
+    stated.value,
+  );
+  const settled = settle(whole);
+  if (settled.ok) return settled;
+  return { ok: false, problems: settled.issues.flatMap((issue) => problemsOf(issue, whole, source, overrides)) };
 };
 
 /**
@@ -95,27 +84,8 @@ export const problemText = ({ file, line, column, path, expected, found, meant }
   return `${place}: expected ${expected}, found ${found}${guess}`;
 };
 
-const fromEnvironment = (env: Readonly<Record<string, string | undefined>>): readonly Override[] =>
-  Object.entries(env).flatMap(([name, text]) =>
-    PREFIX.test(name) && text !== undefined
-      ? [{ name, text, path: name.replace(PREFIX, "").toLowerCase().split("__") }]
-      : []
-  ).sort((a, b) => a.name < b.name ? -1 : 1);
-
-/** A copy of the value in which the override holds. Where the file has something else than a map, it is left to be complained of. */
-const withOverride = (value: unknown, { path, text }: Override): unknown => {
-  const set = (node: unknown, depth: number): unknown => {
-    if (depth === path.length) return readOverride(path, text);
-    if (node !== undefined && node !== null && (typeof node !== "object" || Array.isArray(node))) return node;
-    const record = (node ?? {}) as Readonly<Record<string, unknown>>;
-    const key = path[depth]!;
-    return { ...record, [key]: set(Object.hasOwn(record, key) ? record[key] : undefined, depth + 1) };
-  };
-  return set(value ?? {}, 0);
-};
-
 /** As YAML would read it, but a text stays one where a text is asked for: a host may look like a number. */
-const readOverride = (path: readonly string[], text: string): unknown => {
+const readOverride = ({ path, text }: Override): unknown => {
   const document = parseDocument(text);
   const read: unknown = document.errors.length > 0 ? text : document.toJS();
   const takesText = shapeAt(path)?.some((shape) => shape.type === "string") ?? false;

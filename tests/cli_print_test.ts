@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { table } from "../adapters/cli/columns.ts";
-import { bar, bytes, cell, counted, duration, palette, safe, short } from "../adapters/cli/print.ts";
+import { bar, bytes, cell, count, counted, duration, palette, safe, short } from "../adapters/cli/print.ts";
 import { describe, progressBar } from "../adapters/cli/progress.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
 
@@ -47,6 +47,7 @@ Deno.test("numbers are as people say them", () => {
     ["45 ms", "1.2 s", "3 min 5 s", "2 h 7 min"],
   );
   assert.deepEqual([counted(1, "row"), counted(1_234, "branch", "branches")], ["1 row", "1,234 branches"]);
+  assert.deepEqual([0, 999, 1_000, 100_000, 12_345_678].map(count), ["0", "999", "1,000", "100,000", "12,345,678"]);
   assert.deepEqual([bar(0, 4), bar(0.5, 4), bar(1, 4), bar(7, 4)], ["", "██", "████", "████"]);
 });
 

@@ -19,7 +19,8 @@ import { Timers } from "../../actors/kernel/timers.ts";
 import type { World } from "../../actors/kernel/world.ts";
 import { actors } from "../../actors/mod.ts";
 import type { Actor, ProcessManager } from "../../actors/types.ts";
-import { type Config, parseConfig } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
+import { plainConfig } from "../../config/plain.ts";
 import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { LogFault } from "../../events/log.ts";
@@ -36,10 +37,10 @@ import { KvStore } from "../kv/store.ts";
 import { MemoryStore } from "../memory/store.ts";
 import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
-import { type PlatformTelemetry, platformTelemetry } from "../system/telemetry.ts";
+import type { PlatformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
-import { observedOf } from "./telemetry.ts";
+import { observedOf, telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
@@ -76,14 +77,6 @@ export interface Managed {
   readonly from?: number | "end";
 }
 
-/**
- * Opens a data folder as its one writer and starts all that is supervised: actors, timers, process managers, projections.
- *
- * Throws `LogFault` when the folder cannot be had (`locked`, `read_only`, `full`, `foreign`, `newer`, `truncated`) and
- * `KeysFault` when its keys cannot. `close` must be called; a process that dies without it loses nothing that was acknowledged.
- */
-export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> => (await openSystem(options)).daybook;
-
 /** What the command line and the server need beside the daybook itself. */
 export interface Opened {
   readonly daybook: Daybook;
@@ -105,12 +98,12 @@ export interface SystemOptions extends OpenOptions {
   readonly worker?: Pick<WorkerOptions, "url" | "heartbeat">;
 }
 
-/** `openDaybook`, with what else was opened. */
+/** `openDaybook` of `main.ts`, with what else was opened. */
 export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
   const config = options.config ?? defaults();
   const crash = options.crashAt === undefined ? undefined : crashAt(options.crashAt);
-  const telemetry = platformTelemetry(VERSION);
+  const telemetry = await telemetryOf(VERSION);
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],
@@ -305,11 +298,7 @@ const start = (
 /** How long the last facts of a run may take to reach the log. */
 const STOP_RECORD_MS = 5_000;
 
-const defaults = (): Config => {
-  const parsed = parseConfig("", "defaults", {});
-  if (!parsed.ok) throw new Error("the configuration's defaults do not hold");
-  return parsed.config;
-};
+const defaults = (): Config => plainConfig({})!;
 
 const openKeysOf = async (
   data: string,

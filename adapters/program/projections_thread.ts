@@ -15,11 +15,11 @@ import { LogReader } from "../kv/reader.ts";
 import { KvReader } from "../kv/store.ts";
 import { crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
-import { platformTelemetry } from "../system/telemetry.ts";
 import { giveWay, lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInViews } from "./crash_points.ts";
 import { FILES } from "./files.ts";
+import { telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 
 /** What the thread of the projections opens. */
@@ -52,7 +52,7 @@ const serve = async (): Promise<void> => {
   giveWay(10);
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
-    compose(settings, home) {
+    async compose(settings, home) {
       const { data, cacheBytesMax, projections: stated, crashAt: point } = settings as ThreadSettings;
       const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
         catalogue: events,
@@ -63,7 +63,7 @@ const serve = async (): Promise<void> => {
       const feed = feedOfFile(file);
       const views = new SqliteViews({ path: data, notes: false });
       if (point !== undefined) crashInViews(views, crashAt(point));
-      return Promise.resolve({
+      return {
         projections: new Projector({
           projections: withPolicies(projections, stated),
           feed,
@@ -71,7 +71,7 @@ const serve = async (): Promise<void> => {
           clock: systemClock,
           bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
           pace: PACE,
-          telemetry: platformTelemetry(VERSION),
+          telemetry: await telemetryOf(VERSION),
           ...home,
         }),
         grown: () => feed.grew(),
@@ -79,7 +79,7 @@ const serve = async (): Promise<void> => {
           views.close();
           await file.close();
         },
-      });
+      };
     },
   });
   close();

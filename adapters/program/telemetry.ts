@@ -1,7 +1,12 @@
-/** What the platform's exporter is told of an opened daybook beside spans: numbers that are there to be read. */
+/** Whether there is telemetry, and what it is told of an opened daybook beside spans: numbers that are there to be read. */
 import type { Daybook, HealthNode } from "../../actors/kernel/daybook.ts";
 import type { Entities } from "../../actors/kernel/entities.ts";
-import type { Observed } from "../system/telemetry.ts";
+import { exporting } from "../process/end.ts";
+import type { Observed, PlatformTelemetry } from "../system/telemetry.ts";
+
+/** The platform's telemetry, or nothing where it is off, and then nothing of it is loaded: asked once, when a thread starts. */
+export const telemetryOf = async (version: string): Promise<PlatformTelemetry | undefined> =>
+  exporting() ? (await import("../system/telemetry.ts")).platformTelemetry(version) : undefined;
 
 export const observedOf = (
   { daybook, entities }: { readonly daybook: Daybook; readonly entities: Pick<Entities, "depth"> },

@@ -1,6 +1,7 @@
 /** The configuration: defaults, order, and every mistake said with its place. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { createHash } from "node:crypto";
 import { parse } from "yaml";
 import {
   type Config,
@@ -11,6 +12,7 @@ import {
   PROFILES,
   schema,
 } from "../../config/config.ts";
+import { plainConfig, SHIPPED } from "../../config/plain.ts";
 import { nearest, type Shape, shapeOfConfig } from "../../config/problems.ts";
 import { defaultsText } from "./defaults_text.ts";
 
@@ -38,6 +40,52 @@ Deno.test("config/daybook.yaml states every key, its meaning and exactly its def
   assert.deepEqual(parse(shipped), schema.parse({}));
   assert.equal(shipped, defaultsText(), "write it anew: deno run tests/config/defaults_text.ts > config/daybook.yaml");
   assert.deepEqual(good(shipped), good(""));
+  assert.equal(createHash("sha256").update(shipped).digest("hex"), SHIPPED, "state its digest in config/plain.ts");
+});
+
+Deno.test("what is said in plain words needs no reader of YAML, and means what it would say", () => {
+  // given every key, and words that YAML reads as texts, numbers, truth and nothing
+  const keys = (shape: Shape, path: readonly string[]): (readonly string[])[] =>
+    Object.entries(shape.properties ?? {}).flatMap(([key, inner]) => [[...path, key], ...keys(inner, [...path, key])]);
+  const path = fc.constantFrom(...keys(shapeOfConfig(), []), ["no", "such"], ["server", "port", "deeper"]);
+  const word = fc.oneof(
+    fc.constantFrom(...[
+      "null",
+      "NULL",
+      "true",
+      "no",
+      "0x10",
+      "0o7",
+      "1e3",
+      "007",
+      ".inf",
+      "~",
+      "",
+      "a:",
+      "a: b",
+      "- a",
+    ]),
+    fc.constantFrom("8080", "127.0.0.1", "::1", "minimal", "profile", "stop", "2026-01-01", "1.5", "[]", "{}", "a.b"),
+    fc.string({ maxLength: 8 }),
+    fc.nat().map(String),
+  );
+  let plain = 0;
+  fc.assert(
+    fc.property(fc.array(fc.tuple(path, word), { maxLength: 3 }), fc.boolean(), (said, asFlags) => {
+      // when they are said by variables or by flags
+      const env = asFlags ? {} : Object.fromEntries(said.map(([path, text]) => [`DAYBOOK__${path.join("__")}`, text]));
+      const flags = asFlags ? said.map(([path, text]) => ({ name: `--${path.join("-")}`, path, text })) : [];
+      const config = plainConfig(env, flags);
+      // then either the reader is asked, or it would have said the same
+      if (config === undefined) return;
+      plain++;
+      assert.deepEqual(config, good("", env, flags));
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(plain > 100, `${plain} were plain`);
+  assert.equal(plainConfig({}, [{ name: "--port", path: ["server", "port"], text: "0" }])?.server.port, 0);
+  assert.equal(plainConfig({ DAYBOOK__SERVER__HOST: "0.0.0.0" })?.server.host, "0.0.0.0");
 });
 
 Deno.test("every key of the configuration has a default and a line that says what it means", () => {
