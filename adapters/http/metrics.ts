@@ -2,7 +2,7 @@
  * `GET /metrics`: Prometheus text. Labels are routes, methods, states and names from the catalogue: never an id, a stream
  * or anything a sender chose, so the number of series is bounded by the program, not by its users.
  */
-import { type Metric, Registry } from "prom-client";
+import type { Metric, Registry } from "prom-client";
 import type { Daybook, HealthNode } from "../../actors/kernel/daybook.ts";
 
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -57,24 +57,11 @@ export class Metrics {
   private readonly requests = new Map<string, Tally>();
   private accepted = 0;
   private duplicates = 0;
-  private readonly registry = new Registry();
+  private readonly measures: readonly Measure[];
+  private registry: Promise<Registry> | undefined;
 
   constructor(daybook: Daybook, measures: readonly Measure[], streams: () => number) {
-    for (const measure of [...this.own(streams), ...standing(daybook), ...measures]) this.register(measure);
-    this.registerHistogram(
-      "daybook_http_request_duration_seconds",
-      "Time from a request's header to its answer's header.",
-      () =>
-        [...this.requests].flatMap(([key, tally]) => {
-          const [method = "", route = "", status = ""] = key.split(" ");
-          return tally.values("daybook_http_request_duration_seconds", { method, route, status });
-        }),
-    );
-    this.registerHistogram(
-      "daybook_append_duration_seconds",
-      "Time until what came over HTTP was durable.",
-      () => this.append.values("daybook_append_duration_seconds", {}),
-    );
+    this.measures = [...this.own(streams), ...standing(daybook), ...measures];
   }
 
   ingested(accepted: number, duplicates: number): void {
@@ -90,8 +77,33 @@ export class Metrics {
     return tally;
   }
 
-  text(): Promise<string> {
-    return this.registry.metrics();
+  async text(): Promise<string> {
+    this.registry ??= this.compose();
+    return await (await this.registry).metrics();
+  }
+
+  /** The registry is large and loaded when somebody asks for it; what it will tell of is counted without. */
+  private async compose(): Promise<Registry> {
+    const { Registry } = await import("prom-client");
+    const registry = new Registry();
+    for (const measure of this.measures) register(registry, measure);
+    registerHistogram(
+      registry,
+      "daybook_http_request_duration_seconds",
+      "Time from a request's header to its answer's header.",
+      () =>
+        [...this.requests].flatMap(([key, tally]) => {
+          const [method = "", route = "", status = ""] = key.split(" ");
+          return tally.values("daybook_http_request_duration_seconds", { method, route, status });
+        }),
+    );
+    registerHistogram(
+      registry,
+      "daybook_append_duration_seconds",
+      "Time until what came over HTTP was durable.",
+      () => this.append.values("daybook_append_duration_seconds", {}),
+    );
+    return registry;
   }
 
   private own(streams: () => number): Measure[] {
@@ -101,30 +113,27 @@ export class Metrics {
       gauge("daybook_http_streams", "Streams open now, followers among them.", streams),
     ];
   }
-
-  private register(measure: Measure): void {
-    const { name, help, kind, samples } = measure;
-    this.registry.registerMetric(
-      asMetric({
-        name,
-        help,
-        type: kind,
-        get: () => Promise.resolve({ name, help, type: kind, values: samples(), aggregator: "sum" }),
-      }),
-    );
-  }
-
-  private registerHistogram(name: string, help: string, samples: () => readonly Sample[]): void {
-    this.registry.registerMetric(
-      asMetric({
-        name,
-        help,
-        type: "histogram",
-        get: () => Promise.resolve({ name, help, type: "histogram", values: samples(), aggregator: "sum" }),
-      }),
-    );
-  }
 }
+
+const register = (registry: Registry, { name, help, kind, samples }: Measure): void =>
+  registry.registerMetric(
+    asMetric({
+      name,
+      help,
+      type: kind,
+      get: () => Promise.resolve({ name, help, type: kind, values: samples(), aggregator: "sum" }),
+    }),
+  );
+
+const registerHistogram = (registry: Registry, name: string, help: string, samples: () => readonly Sample[]): void =>
+  registry.registerMetric(
+    asMetric({
+      name,
+      help,
+      type: "histogram",
+      get: () => Promise.resolve({ name, help, type: "histogram", values: samples(), aggregator: "sum" }),
+    }),
+  );
 
 /** A registry asks its metrics for their values and formats them; any object that answers `get` will do. */
 const asMetric = (

@@ -1,14 +1,11 @@
 /** The route table: what can be asked, of whom, and who answers. Tests walk it; OpenAPI is made from it. */
 import { blobReceiver, oneBlob } from "./blobs.ts";
 import { command } from "./commands.ts";
-import { docsFile, docsPage } from "./docs.ts";
 import { follow, listEvents, oneEvent } from "./events.ts";
 import { ingest } from "./ingest.ts";
 import { checkpoint, livez, metricsText, readyz } from "./probes.ts";
-import { openapiDocument } from "./openapi.ts";
 import { icon } from "./pages/layout.tsx";
 import { login, loginPage, logout } from "./pages/login.tsx";
-import { live, statusPage } from "./pages/status.tsx";
 import type { Route } from "./route.ts";
 import { listViews, oneRow, oneView } from "./views.ts";
 
@@ -98,6 +95,10 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   { method: "GET", path: "/readyz", needs: "nothing", about: "Whether it is ready for work.", handle: readyz },
 ];
 
+/** What most processes are never asked for is loaded when somebody asks. */
+const onFirstUse = (load: () => Promise<Route["handle"]>): Route["handle"] => async (exchange) =>
+  await (await load())(exchange);
+
 const PAGES: readonly Route[] = [
   {
     method: "GET",
@@ -105,14 +106,14 @@ const PAGES: readonly Route[] = [
     needs: "read",
     page: true,
     about: "How it is doing: a page for people, JSON for programs.",
-    handle: statusPage,
+    handle: onFirstUse(async () => (await import("./pages/status.tsx")).statusPage),
   },
   {
     method: "GET",
     path: "/live",
     needs: "read",
     about: "The status page's parts as they change, as Server-Sent Events.",
-    handle: live,
+    handle: onFirstUse(async () => (await import("./pages/status.tsx")).live),
   },
   { method: "GET", path: "/favicon.ico", needs: "nothing", about: "The icon.", handle: icon },
   { method: "GET", path: "/login", needs: "nothing", about: "The form to sign in with.", handle: loginPage },
@@ -126,7 +127,7 @@ const DOCS: readonly Route[] = [
     path: "/openapi.json",
     needs: "any",
     about: "This interface as OpenAPI 3.1.",
-    handle: openapiDocument,
+    handle: onFirstUse(async () => (await import("./openapi.ts")).openapiDocument),
   },
   {
     method: "GET",
@@ -134,9 +135,15 @@ const DOCS: readonly Route[] = [
     needs: "any",
     page: true,
     about: "This interface to read and try.",
-    handle: docsPage,
+    handle: onFirstUse(async () => (await import("./docs.ts")).docsPage),
   },
-  { method: "GET", path: "/docs/:file", needs: "any", about: "Files of the documentation page.", handle: docsFile },
+  {
+    method: "GET",
+    path: "/docs/:file",
+    needs: "any",
+    about: "Files of the documentation page.",
+    handle: onFirstUse(async () => (await import("./docs.ts")).docsFile),
+  },
 ];
 
 const METRICS: readonly Route[] = [
