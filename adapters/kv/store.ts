@@ -6,7 +6,7 @@
  * Keys follow Deno KV's own encoding (https://docs.deno.com/deploy/kv/manual/key_space): per part a type byte and an
  * order-preserving form; strings end in a zero byte, numbers are doubles with the sign bit turned.
  */
-import { type Kv, openKv } from "@deno/kv";
+import type { Kv } from "@deno/kv";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
@@ -259,6 +259,8 @@ export class KvStore extends KvReader implements Store {
           openDatabase(path).close();
           writeAgain(path);
         } else await ownFile(path);
+        // Who only reads does not need it.
+        const { openKv } = await import("@deno/kv");
         kv = await openKv(path);
         return new KvStore(path, kv, world);
       } catch (error) {

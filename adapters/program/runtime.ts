@@ -22,11 +22,10 @@ import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
-import { crashInServing } from "./crash_points.ts";
-import { type Opened, type OpenOptions, openSystem } from "./daybook.ts";
+import type { Opened, OpenOptions } from "./daybook.ts";
 import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
 import { type Folders, isWriting } from "./folder.ts";
-import { OPERATOR, serve } from "./serve.ts";
+import { OPERATOR } from "./operator.ts";
 
 /** Reads and checks the configuration that was named, or the default one. */
 export type SettingsOf = (named: string | undefined, overrides: readonly Override[]) => Promise<Settings>;
@@ -47,15 +46,19 @@ export const runtimeOf = (
   version,
   quit: (code) => Deno.exit(code),
   async open(data, settings) {
+    const { openSystem } = await import("./daybook.ts");
     const { config } = settings ?? await settingsOf(undefined, []);
     const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`), ...crashing(io) });
     systems.set(opened.daybook, opened);
     return opened.daybook;
   },
   async serve(daybook, options) {
+    const { serve } = await import("./serve.ts");
     const opened = systems.get(daybook)!;
     const serving = await serve(opened, options, io);
-    return opened.crash ? crashInServing(serving, opened.crash) : serving;
+    if (!opened.crash) return serving;
+    const { crashInServing } = await import("./crash_points.ts");
+    return crashInServing(serving, opened.crash);
   },
   remote: connect,
   reader: (data) => folders.log(data),

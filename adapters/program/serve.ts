@@ -13,14 +13,8 @@ import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
+import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
-
-/** Whoever can open the folder's socket is the operator. */
-export const OPERATOR: Grant = {
-  id: "operator",
-  scopes: ["admin"],
-  principal: { authtype: "user", authid: "operator" },
-};
 
 const accessOf = ({ tokens }: Keys): Access => {
   // A token that has been proven is the same bearer until it changes.
