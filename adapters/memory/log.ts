@@ -41,8 +41,8 @@ export class MemoryLog implements EventLog {
         `an append has 1 to ${LIMITS.append_events_max} events, this one ${events.length}`,
       );
     }
-    this.latest = Math.max(this.latest, this.clock.now());
-    const recordedat = new Date(this.latest).toISOString();
+    const now = Math.max(this.latest, this.clock.now());
+    const recordedat = new Date(now).toISOString();
     const fresh: Event[] = [];
     const receipts: Receipt[] = [];
     const placed = new Map<StreamId, number>();
@@ -89,6 +89,7 @@ export class MemoryLog implements EventLog {
         if (!met) return { ok: false, conflict: "revision", stream, expected: want, revision };
       }
     }
+    if (fresh.length > 0) this.latest = now;
     for (const event of fresh) {
       this.entries.push(event);
       this.ids.set(`${event.source}\n${event.id}`, event.position);

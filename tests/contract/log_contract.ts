@@ -414,6 +414,14 @@ export const logContract = (name: string, start: Start): void => {
     if (subject.reopen) assert.equal((await subject.reopen()).blob(sha256)!.read().length, 1_000_000);
   });
 
+  test("an append that lost its race leaves no trace, not even of its time", async ({ log, clock }) => {
+    clock.ms += 5_000;
+    assert.ok(!(await log.append({ events: [event(1)], expected: [["tests/one", 7]] })).ok);
+    clock.ms -= 5_000;
+    await appended(log, event(2));
+    assert.equal(all(log)[0]!.recordedat, new Date(clock.ms).toISOString());
+  });
+
   test("does what the model does, over any run of appends and reads", async ({ log, reopen, clock }) => {
     let real = log;
     const model = new LogModel(() => clock.ms);
