@@ -336,6 +336,7 @@ const started = async (
       ...(firstToken === undefined ? {} : {
         firstToken: { token: firstToken, keep: () => void did.push(`kept with ${stage.files.size} files`) },
       }),
+      told: () => void did.push("told"),
       fallen: fallen ?? new Promise(() => {}),
       stop: () => Promise.resolve(void did.push("stopped")),
     });
@@ -354,7 +355,7 @@ Deno.test("start prints one line when it is ready, and drains on a signal howeve
   const { code, out, err, did } = await started(stage, [], { firstToken: "dbk_secret" });
   assert.deepEqual([code, out], [0, "listening on http://127.0.0.1:1\n"]);
   // Not before it was told, or who dies between the two has a token that nobody knows.
-  assert.deepEqual(did, ["kept with 1 files", "stopped", "closed", "forgot"]);
+  assert.deepEqual(did, ["kept with 1 files", "told", "stopped", "closed", "forgot"]);
   assert.equal(err, "the first token is in /data/first-token\ndraining; once more to stop at once\n");
   assert.equal(stage.files.get("/data/first-token"), "dbk_secret\n");
 });
@@ -362,7 +363,7 @@ Deno.test("start prints one line when it is ready, and drains on a signal howeve
 Deno.test("start ends with 3 when the supervision tree has given up, and says why", async () => {
   const fallen = Promise.resolve('"daybook:timers" ended, more than 5 times within 60000 ms: boom');
   const { code, err, did } = await started(givenStage(), [], { fallen });
-  assert.deepEqual([code, did], [3, ["stopped", "closed", "forgot"]]);
+  assert.deepEqual([code, did], [3, ["told", "stopped", "closed", "forgot"]]);
   assert.equal(
     err,
     'daybook: the supervision tree gave up: "daybook:timers" ended, more than 5 times within 60000 ms: boom\n',

@@ -129,6 +129,8 @@ export interface Serving {
   readonly url: string;
   /** The first token of this folder, when it was made just now; to be kept once it was told. */
   readonly firstToken?: { readonly token: string; keep(): void };
+  /** To be called once it was told where it listens: what may begin later than that begins now. */
+  told(): void;
   /** Resolves with the cause when the supervision tree, and the server in it, has given up. */
   readonly fallen: Promise<string | undefined>;
   /** No new requests; those under way are answered. */
@@ -237,7 +239,10 @@ export interface Runtime {
   quit(code: ExitCode): void;
   /** Version of the program. */
   readonly version: string;
-  /** Takes the writer lock and starts everything. `LogFault` `locked` when another process has it. `:memory:` leaves nothing behind. */
+  /**
+   * Takes the writer lock and starts everything. `LogFault` `locked` when another process has it. `:memory:` leaves nothing behind.
+   * With settings it is for `serve`, and threads wait for `Serving.told`.
+   */
   open(data: string, settings?: Settings): Promise<Daybook>;
   serve(daybook: Daybook, options: ServeOptions): Promise<Serving>;
   /** Undefined when no process answers on the folder's socket. */

@@ -44,6 +44,7 @@ import { observedOf, telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
+import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
@@ -96,6 +97,8 @@ export interface Opened {
 export interface SystemOptions extends OpenOptions {
   /** How the log's worker is started; a test gives one that gets into trouble. */
   readonly worker?: Pick<WorkerOptions, "url" | "heartbeat">;
+  /** Threads begin when this resolves: each takes a core that whoever waits for the server would like to have. Default: at once. */
+  readonly threads?: Promise<void>;
 }
 
 /** `openDaybook` of `main.ts`, with what else was opened. */
@@ -147,11 +150,13 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       }
       : undefined;
     crash?.("lock.opened");
+    const { threads } = options;
     const started = start({
       ...catalogues,
       managers: options.managers ?? [],
       log,
-      behind,
+      behind: heldBack(behind, threads),
+      threads,
       keys,
       views,
       config,
@@ -186,6 +191,7 @@ interface Stores extends Catalogues {
   readonly closing: AsyncDisposableStack;
   /** Where projections run in a thread of their own. */
   readonly thread: ThreadSettings | undefined;
+  readonly threads: Promise<void> | undefined;
   readonly durable: boolean;
   readonly crash: Crash | undefined;
   readonly telemetry: PlatformTelemetry | undefined;
@@ -196,7 +202,7 @@ const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
     Stores,
 ): Pick<Opened, "daybook" | "entities" | "tree" | "fallen"> => {
-  const { crash, telemetry } = stores;
+  const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
   const { kernel } = config;
@@ -259,7 +265,12 @@ const start = (
       entities,
       timers,
       ...(managing.length > 0 ? [followers("managers", managing, { restarts, backoff }, supervisorWorld)] : []),
-      followers("projections", projector.children, { restarts, backoff }, supervisorWorld),
+      followers(
+        "projections",
+        thread ? projector.children.map((child) => heldBack(child, threads)) : projector.children,
+        { restarts, backoff },
+        supervisorWorld,
+      ),
     ],
   }, supervisorWorld);
 

@@ -31,7 +31,7 @@ import { OPERATOR } from "./operator.ts";
 export type SettingsOf = (named: string | undefined, overrides: readonly Override[]) => Promise<Settings>;
 
 /** What `serve` needs of what `open` made. */
-const systems = new WeakMap<Daybook, Opened>();
+const systems = new WeakMap<Daybook, { readonly opened: Opened; readonly told: () => void }>();
 
 export const runtimeOf = (
   { io, settingsOf, version, folders }: {
@@ -48,14 +48,22 @@ export const runtimeOf = (
   async open(data, settings) {
     const { openSystem } = await import("./daybook.ts");
     const { config } = settings ?? await settingsOf(undefined, []);
-    const opened = await openSystem({ data, config, report: (line) => io.err(`daybook: ${line}\n`), ...crashing(io) });
-    systems.set(opened.daybook, opened);
+    const told = Promise.withResolvers<void>();
+    const opened = await openSystem({
+      data,
+      config,
+      report: (line) => io.err(`daybook: ${line}\n`),
+      ...crashing(io),
+      // With settings it is going to be served.
+      ...(settings && { threads: told.promise }),
+    });
+    systems.set(opened.daybook, { opened, told: told.resolve });
     return opened.daybook;
   },
   async serve(daybook, options) {
     const { serve } = await import("./serve.ts");
-    const opened = systems.get(daybook)!;
-    const serving = await serve(opened, options, io);
+    const { opened, told } = systems.get(daybook)!;
+    const serving = { ...await serve(opened, options, io), told };
     if (!opened.crash) return serving;
     const { crashInServing } = await import("./crash_points.ts");
     return crashInServing(serving, opened.crash);

@@ -13,6 +13,7 @@ import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
+import { aborted } from "./held_back.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 
@@ -47,7 +48,11 @@ const READY_WITHIN_MS = 30_000;
  * Listens on the address of the configuration, and on the folder's own socket: the last child of the supervision tree. Throws what
  * the first listening throws.
  */
-export const serve = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<Serving> => {
+export const serve = async (
+  opened: Opened,
+  { data, settings }: ServeOptions,
+  io: Io,
+): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
   const create = await serverOf(opened, settings, io);
   const tls = await tlsOf(settings, io);
@@ -90,12 +95,6 @@ export const serve = async (opened: Opened, { data, settings }: ServeOptions, io
     stop: () => opened.tree.stop(http.id).catch(() => {}), // fallen: then it has stopped
   };
 };
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 
 /** What makes the server, anew for each run of it. */
 const serverOf = async (opened: Opened, settings: Settings, io: Io): Promise<() => Server> => {

@@ -37,6 +37,7 @@ export const start: Run = async (call, runtime) => {
           ? `${JSON.stringify({ listening: serving.url, data: call.data })}\n`
           : `listening on ${serving.url}\n`,
       );
+      serving.told();
       const cause = await Promise.race([stopped, serving.fallen]);
       await serving.stop();
       if (cause === undefined) return 0;
