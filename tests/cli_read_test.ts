@@ -31,7 +31,10 @@ Deno.test("status tells of a stopped log from its folder, and of a running one t
   assert.equal(stopped.exit, 0);
   assert.deepEqual([stopped.running, stopped.state, stopped.size], [false, "stopped", 2]);
   assert.deepEqual(stopped.projections, [{ name: "things.seen", version: 3, state: "at_rest", size: 1, lag: 1 }]);
-  assert.match((await stage.type("status")).out, /state +stopped, no process has this log\nlog +2 events, 1\.2 kB/);
+  assert.match(
+    (await stage.type("status")).out,
+    /state +stopped, no process has this log\nlog +2 events, 1\.2 kB\ngrowth +\d events, [\d.]+ k?B in 24 hours\n/,
+  );
   let closed = 0;
   stage.runtime.remote = () =>
     Promise.resolve({ status: () => Promise.resolve(stage.daybook.status()), close: () => closed++ } as never);

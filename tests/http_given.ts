@@ -243,6 +243,7 @@ export const givenDaybook = (): Given => {
       size: log.size,
       indexed: log.size,
       bytes: { log: 0, views: 0 },
+      growth: { hours: 24, events: 0, bytes: 0 },
       health: {
         id: "daybook",
         state: "running",

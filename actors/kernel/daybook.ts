@@ -9,6 +9,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Projection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
 import type { Actor, CommandType } from "../types.ts";
+import type { Growth } from "./growth.ts";
 import type { DeadLetter, Redriven } from "./dead_letters.ts";
 
 /** Who asks. Opaque ids only. */
@@ -136,6 +137,8 @@ export interface Status {
   readonly indexed: number;
   readonly checkpoint?: { readonly size: number; readonly root: string };
   readonly bytes: { readonly log: number; readonly views: number };
+  /** As of some seconds ago at most. */
+  readonly growth: Growth;
   readonly health: HealthNode;
   readonly projections: readonly ProjectionState[];
   readonly deadLetters: number;

@@ -4,7 +4,7 @@
  */
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
-import type { Event } from "../../events/event.ts";
+import type { Event, Millis } from "../../events/event.ts";
 import {
   type Append,
   type Appended,
@@ -20,6 +20,7 @@ import type { Actor } from "../types.ts";
 import { admit } from "./admission.ts";
 import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
 import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
+import { type Growth, growthOf } from "./growth.ts";
 import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
 import { appending, appendTold, during, type Telemetry } from "./telemetry.ts";
@@ -69,6 +70,8 @@ export interface Parts {
 
 /** How long a view may keep a caller waiting who asked for a position, unless the caller says. */
 const WAIT_MS = 5_000;
+/** Growth is looked for at most this often. */
+const GROWTH_MS = 5_000;
 /** A long read yields to others this often. */
 const READ_TURN_MS = 8;
 
@@ -89,6 +92,7 @@ export class System implements Daybook {
   readonly log: EventLog;
   private readonly blobs: NamedBlobs;
   private closing: Promise<void> | undefined;
+  private grown: { readonly at: Millis; readonly growth: Growth } | undefined;
 
   constructor(private readonly parts: Parts) {
     this.catalogue = parts.catalogue;
@@ -286,10 +290,20 @@ export class System implements Daybook {
       indexed: log.indexed,
       ...(checkpointed ? { checkpoint: { size: checkpointed.size, root: checkpointed.root } } : {}),
       bytes: { log: log.bytes, views: views.bytes() },
+      growth: this.growth(),
       health,
       projections: projector.states(),
       deadLetters: this.parts.deadLetters.size,
     };
+  }
+
+  private growth(): Growth {
+    const { clock, log } = this.parts;
+    const at = clock.monotonic();
+    if (!this.grown || at - this.grown.at > GROWTH_MS) {
+      this.grown = { at, growth: growthOf(log, { bytes: log.bytes, now: clock.now() }) };
+    }
+    return this.grown.growth;
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** `status`: size, checkpoint, health and projections of a log; from the process that has it, else from the folder. */
 import type { HealthNode, ProjectionState, Status } from "../../../actors/kernel/daybook.ts";
+import { growthOf } from "../../../actors/kernel/growth.ts";
 import type { Run } from "../call.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
@@ -61,6 +62,7 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
       indexed: reader.indexed,
       checkpoint: checkpoint && { size: checkpoint.size, root: checkpoint.root },
       bytes: { log: reader.bytes(), views: views?.bytes() ?? 0 },
+      growth: growthOf(reader, { bytes: reader.bytes(), now: runtime.clock.now() }),
       projections,
     };
     views?.close();
@@ -88,6 +90,7 @@ const describe = (report: StatusReport, c: Palette): string => {
       "log",
       `${count(report.size)} events, ${bytes(report.bytes.log)}${report.durable ? "" : c.yellow(", in memory only")}`,
     ],
+    ["growth", `${count(report.growth.events)} events, ${bytes(report.growth.bytes)} in ${report.growth.hours} hours`],
     ["checkpoint", checkpoint ? `${count(checkpoint.size)} events, root ${checkpoint.root}` : "none yet"],
     ["key", report.key === undefined ? "not in this folder" : safe(report.key)],
     ["views", bytes(report.bytes.views)],

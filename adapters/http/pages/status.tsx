@@ -71,7 +71,11 @@ const Figures = ({ status, rate }: Glance) => (
       <dt>Events</dt>
       <dd>
         {number.format(status.size)}
-        <small>{status.durable ? `${bytes(status.bytes.log)} on disk` : "in memory, not durable"}</small>
+        <small>
+          {status.durable
+            ? `${bytes(status.bytes.log)} on disk, ${bytes(status.growth.bytes)} of it in ${status.growth.hours} hours`
+            : "in memory, not durable"}
+        </small>
       </dd>
     </div>
     <div>
