@@ -57,7 +57,10 @@ export const granted = ({ read, write, net, run, env }: Permissions): boolean =>
     (run.every((command) => has({ name: "run", command })) || !has({ name: "run", command: Deno.execPath() }));
 };
 
-/** As in the tasks of deno.json, and for the same reasons (docs/decisions/0071-appends-go-first.md). */
+/**
+ * As in the tasks of deno.json, and for the same reasons: docs/decisions/0071-appends-go-first.md for those that write, and for
+ * the others because code that was compiled under other flags is compiled again (docs/decisions/0072-a-start-loads-what-it-uses.md).
+ */
 const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
 const PRIORITY = "--allow-sys=setPriority";
 
@@ -82,7 +85,8 @@ export const argumentsOf = (
   return [
     "run",
     "--quiet",
-    ...(permissions.threads ? [HEAP, PRIORITY] : []),
+    HEAP,
+    ...(permissions.threads ? [PRIORITY] : []),
     "--no-prompt",
     ...flag("read", read),
     ...flag("write", write),
