@@ -140,6 +140,26 @@ export interface Heard {
   readonly size: number;
 }
 
+/**
+ * The Merkle tree over the entries (RFC 9162 section 2.1), as far as its hashes are stored: behind the commits, with each checkpoint.
+ * Asking costs some reads and hashes, whatever the log's size. A hash is 32 bytes.
+ */
+export interface HashTree {
+  /** Hashes and proofs are there of every tree up to this size; that of the newest checkpoint, unless some are still being made. */
+  readonly size: number;
+  /**
+   * The first `width` hashes (default 256, all) of tile `index` of `level`, one after another, as C2SP tlog-tiles lays them out.
+   * `undefined` when the tree of that size has no such tile.
+   */
+  tile(level: number, index: number, width?: number): Uint8Array | undefined;
+  /** The proof that `position` is in the tree of `size` (section 2.1.3.1); `undefined` unless position < size <= this size. */
+  inclusion(position: number, size: number): readonly Uint8Array[] | undefined;
+  /** The proof that the tree of `to` extends that of `from` (section 2.1.4.1); `undefined` unless 1 <= from <= to <= this size. */
+  consistency(from: number, to: number): readonly Uint8Array[] | undefined;
+  /** The root hash of the tree of `size`; `undefined` unless 1 <= size <= this size. */
+  root(size: number): Uint8Array | undefined;
+}
+
 export interface EventLog {
   /** Number of events that are durable; position of the next one. */
   readonly size: number;
@@ -176,6 +196,7 @@ export interface EventLog {
   blob(sha256: string): StoredBlob | undefined;
   /** Newest signed checkpoint, if there is one; with `atLeast` it waits until one covers that size. */
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
+  readonly tree: HashTree;
   /** Resolves after what was accepted is durable and everything opened is closed. */
   close(): Promise<void>;
 }

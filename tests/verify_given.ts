@@ -171,7 +171,7 @@ export class Tampered {
     }
   }
 
-  /** Removes all checkpoints and what stands beside them. */
+  /** Removes all checkpoints, what stands beside them, and the tiles. */
   forget(): void {
     this.delete("checkpoint");
     this.delete("tree");
@@ -180,6 +180,7 @@ export class Tampered {
       encodeKey(["checkpoints", 0]),
       encodeKey(["checkpoints", 2 ** 52]),
     );
+    this.run("delete from kv where k >= ? and k < ?", encodeKey(["tile", 0]), encodeKey(["tile", 2 ** 52]));
   }
 }
 

@@ -55,6 +55,7 @@ export const inlineBackground = (store: Pick<Store, "get" | "list">, clock: Cloc
     });
   };
 
+  arm(); // for what an earlier one left undone
   return {
     ask(wish) {
       integrator.ask(wish);

@@ -10,9 +10,9 @@ import { type LogIndex, type Manifest, MANIFEST_KEY } from "./index/index.ts";
 import { type Extent, pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
 import type { News } from "./news.ts";
-import type { Frontier } from "./tree.ts";
+import { type Frontier, TREE_KEY } from "./tree.ts";
+import type { MadeRoot } from "./tree_work.ts";
 
-export const TREE_KEY: Key = ["tree"];
 export const CHECKPOINT_KEY: Key = ["checkpoint"];
 export const CHECKPOINTS_PREFIX = "checkpoints";
 
@@ -237,7 +237,7 @@ export class Behind {
 
   private async take(made: Made): Promise<void> {
     if (made.made === "pages") return void await this.commit(made.puts);
-    if (made.made === "root") return await this.sign(made.frontier, made.root.toBase64());
+    if (made.made === "root") return await this.sign(made);
     if (await this.commit([[MANIFEST_KEY, made.bytes]])) this.adopt(made.manifest);
   }
 
@@ -290,13 +290,18 @@ export class Behind {
     this.background?.swept(garbage);
   }
 
-  private async sign(frontier: Frontier, root: string): Promise<void> {
+  private async sign({ frontier, root: hash, tiles }: MadeRoot): Promise<void> {
     const { signer } = this.options;
     const { size } = frontier;
+    const root = hash.toBase64();
     const note = await this.noteOf(size, root);
     if (note === undefined) return;
     const checkpoint: Checkpoint = { origin: signer!.origin, size, root, note };
-    const puts: (readonly [Key, Uint8Array])[] = [[TREE_KEY, json(frontier)], [CHECKPOINT_KEY, json(checkpoint)]];
+    const puts: (readonly [Key, Uint8Array])[] = [
+      [TREE_KEY, json(frontier)],
+      [CHECKPOINT_KEY, json(checkpoint)],
+      ...tiles,
+    ];
     const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
     if (keep) puts.push([[CHECKPOINTS_PREFIX, size], utf8.encode(note)]);
     if (!await this.commit(puts)) return;

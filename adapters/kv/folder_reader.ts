@@ -5,9 +5,10 @@
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
-import { type Checkpoint, LogFault, type Range } from "../../events/log.ts";
+import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import { CHECKPOINT_KEY } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
+import { StoredTree } from "./hash_tree.ts";
 import { FORMAT, FORMAT_KEY } from "./log.ts";
 import { LogReader } from "./reader.ts";
 import { KvReader } from "./store.ts";
@@ -17,6 +18,8 @@ const fromUtf8 = new TextDecoder();
 export class FolderReader {
   private readonly store: KvReader;
   private readonly log: LogReader;
+  /** Proofs are made of the entries where tiles are missing, which costs more the longer the log is. */
+  readonly tree: HashTree;
 
   /**
    * `path` of the log's file, which need not stay there once it is open; `renew` is what the method of that name does, where
@@ -37,6 +40,7 @@ export class FolderReader {
       if (found !== FORMAT) throw new LogFault("newer", `the log has format ${found}, this program knows ${FORMAT}`);
       this.log = new LogReader(this.store, options);
       this.log.refresh();
+      this.tree = new StoredTree(this.store, (position) => this.entry(position));
     } catch (error) {
       void this.store.close();
       throw error;

@@ -10,7 +10,8 @@ import { BITS_PER_KEY } from "./index/filter.ts";
 import { mergesDue, mergeSegments, type Merging, pagesOf, runOf } from "./index/merge.ts";
 import { type Extent, Pages, type Put } from "./index/pages.ts";
 import { type Segment, SegmentBuilder } from "./index/segment.ts";
-import { type Frontier, Tree } from "./tree.ts";
+import type { Frontier } from "./tree.ts";
+import { type MadeRoot, TreeWork } from "./tree_work.ts";
 
 /** Wishes, in the order they come. */
 export type Wish =
@@ -20,8 +21,8 @@ export type Wish =
   | { readonly wish: "segment"; readonly from: number; readonly until: number };
 
 export type Made =
-  | { readonly made: "root"; readonly frontier: Frontier; readonly root: Uint8Array }
-  /** Pages, to be written before the manifest that names them. */
+  | MadeRoot
+  /** Pages, to be written before the manifest that names them; and tiles. */
   | { readonly made: "pages"; readonly puts: readonly Put[] }
   | { readonly made: "manifest"; readonly manifest: Manifest; readonly bytes: Uint8Array };
 
@@ -43,7 +44,7 @@ interface Merge {
 
 export class Integrator {
   private readonly wishes: Wish[] = [];
-  private readonly tree: Tree;
+  private readonly tree: TreeWork;
   /** The segment under way; until it is whole nothing else gets numbers for pages. */
   private segment: Generator<Made | undefined> | undefined;
   /** Those the manifest names. */
@@ -57,7 +58,7 @@ export class Integrator {
     manifest: Manifest,
     private readonly filterBytesMax: number,
   ) {
-    this.tree = new Tree(frontier);
+    this.tree = new TreeWork(store, frontier, (from, until) => this.blocks(from, until, BLOCKS_PER_STEP));
     this.pages = new Pages(store, 0);
     const stale = manifest.merging.filter((plan) => !runOf(manifest.segments, plan));
     this.manifest = {
@@ -74,7 +75,7 @@ export class Integrator {
 
   get idle(): boolean {
     if (this.segment || this.wishes.some(({ wish }) => wish === "root")) return false;
-    return this.full || (this.wishes.length === 0 && this.merges.length === 0);
+    return this.tree.filled && (this.full || (this.wishes.length === 0 && this.merges.length === 0));
   }
 
   private get full(): boolean {
@@ -89,11 +90,11 @@ export class Integrator {
       return this.grow(root, this.wishes[root]!.wish === "root" ? (this.wishes[root] as { size: number }).size : 0);
     }
     if (!this.segment) {
-      if (this.full) return undefined;
+      if (this.full) return this.tree.fill();
       const owing = this.merges.find(({ owed }) => owed > 0) ?? (this.wishes.length === 0 ? this.merges[0] : undefined);
       if (owing) return this.goOn(owing);
       const wish = this.wishes.shift();
-      if (wish?.wish !== "segment") return undefined;
+      if (wish?.wish !== "segment") return this.tree.fill();
       this.segment = this.build(wish.from, wish.until);
     }
     const next = this.segment.next();
@@ -102,14 +103,9 @@ export class Integrator {
   }
 
   private grow(at: number, size: number): Made | undefined {
-    for (const block of this.blocks(this.tree.size, Math.max(size, this.tree.size), BLOCKS_PER_STEP)) {
-      for (let i = this.tree.size - block.first; i < block.count && this.tree.size < size; i++) {
-        this.tree.add(block.entry(i));
-      }
-    }
-    if (this.tree.size < size) return undefined;
-    this.wishes.splice(at, 1);
-    return { made: "root", frontier: this.tree.frontier(), root: this.tree.root() };
+    const made = this.tree.grow(size);
+    if (made?.made === "root") this.wishes.splice(at, 1);
+    return made;
   }
 
   private *blocks(from: number, until: number, most: number): Iterable<Block> {

@@ -8,7 +8,15 @@
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Event, Millis, StreamId } from "../../events/event.ts";
-import { type Append, type Appended, type Checkpoint, type EventLog, type Heard, LogFault } from "../../events/log.ts";
+import {
+  type Append,
+  type Appended,
+  type Checkpoint,
+  type EventLog,
+  type HashTree,
+  type Heard,
+  LogFault,
+} from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
 import { Behind, type Followed, type Signer } from "./behind.ts";
@@ -16,6 +24,7 @@ import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
+import { StoredTree } from "./hash_tree.ts";
 import { News } from "./news.ts";
 import { type Entry, prepare } from "./place.ts";
 import { blockKey, FILTER_BYTES_MAX, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
@@ -98,10 +107,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private readonly fingerprints = new Map<StreamId, number>();
   private readonly blobs: BlobWriter;
   private behind!: Behind;
+  readonly tree: HashTree;
 
   private constructor(protected override readonly store: Store, protected override readonly options: LogOptions) {
     super(store, { ...options, filterBytesMax: options.bounds?.filter_bytes_max });
     this.bounds = { ...LOG_BOUNDS, ...options.bounds };
+    this.tree = new StoredTree(store);
     this.blobs = new BlobWriter(store, {
       clock: options.clock,
       bytesMax: this.bounds.blobs_bytes_max,

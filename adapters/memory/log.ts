@@ -14,6 +14,7 @@ import type { Clock } from "../../actors/kernel/world.ts";
 
 const BATCH = 256;
 const bytes = new TextEncoder();
+const none = () => undefined;
 
 export class MemoryLog implements EventLog {
   private readonly entries: Event[] = [];
@@ -23,6 +24,7 @@ export class MemoryLog implements EventLog {
   private readonly waiting = new Set<() => void>();
   private latest = 0;
   private closed = false;
+  readonly tree = { size: 0, tile: none, inclusion: none, consistency: none, root: none };
 
   constructor(private readonly clock: Pick<Clock, "now">) {}
 

@@ -4,7 +4,7 @@
  */
 import type { BlobRef, StoredBlob } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
-import type { Append, Appended, Checkpoint, EventLog, Heard, Range } from "../../events/log.ts";
+import type { Append, Appended, Checkpoint, EventLog, HashTree, Heard, Range } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Faults } from "./faults.ts";
@@ -25,6 +25,10 @@ export class FaultyLog implements EventLog {
 
   get size(): number {
     return this.alive.size;
+  }
+
+  get tree(): HashTree {
+    return this.alive.tree;
   }
 
   append(batch: Append): Promise<Appended> {

@@ -43,6 +43,8 @@ export interface Claim {
 export interface Frontier {
   readonly size: number;
   readonly hashes: readonly Uint8Array[];
+  /** Tiles are promised of a tree of this size; absent where none are. */
+  readonly tiled: number | undefined;
 }
 
 export interface Claims {
@@ -162,7 +164,7 @@ class Collector {
       if (this.newest) this.wrong("tree", "the tree's frontier beside the newest checkpoint", "none");
       return undefined;
     }
-    const { size, nodes } = row;
+    const { size, nodes, tiled } = row;
     const hashes = Array.isArray(nodes) ? nodes.map((node) => Buffer.from(String(node), "base64")) : [];
     if (!Number.isSafeInteger(size) || (size as number) < 0 || hashes.some((hash) => hash.length !== 32)) {
       return void this.wrong("tree", "a frontier of a size and hashes", shown(row));
@@ -174,7 +176,9 @@ class Collector {
         `frontier ${size}, checkpoint ${this.newest?.size ?? "none"}`,
       );
     }
-    return { size: size as number, hashes };
+    const sound = tiled === undefined || (Number.isSafeInteger(tiled) && (tiled as number) >= 0 && tiled! <= size!);
+    if (!sound) this.wrong("tree", `tiles of at most ${size} entries`, shown(tiled));
+    return { size: size as number, hashes, tiled: sound ? tiled as number | undefined : undefined };
   }
 }
 

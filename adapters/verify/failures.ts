@@ -40,6 +40,8 @@ export type FailureKind =
   | "forked"
   /** The stored frontier of the tree, from which the next checkpoint would be made, is not that of the entries. */
   | "tree"
+  /** A stored tile of the tree is missing, is too many, or holds hashes that are not those of the entries. */
+  | "tile"
   /** The index gives other answers than the blocks. */
   | "index"
   /** A blob that is damaged or not there as a whole, or one that an event names and that is not there. */

@@ -18,15 +18,21 @@ const behind = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0
 /** Likewise, with a text. */
 const behindTexts = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0x03])]);
 
-const numbered = (name: string, number: number): Buffer => {
-  const part = Buffer.alloc(NUMBER_PART);
-  part.writeDoubleBE(number, 1);
-  part[0] = 0x21;
-  part[1]! |= 0x80;
-  return Buffer.concat([named(name), part]);
+const numbered = (name: string, ...numbers: readonly number[]): Buffer => {
+  const parts = numbers.map((number) => {
+    const part = Buffer.alloc(NUMBER_PART);
+    part.writeDoubleBE(number, 1);
+    part[0] = 0x21;
+    part[1]! |= 0x80;
+    return part;
+  });
+  return Buffer.concat([named(name), ...parts]);
 };
 
-/** What a log of format 1 has: single rows, rows numbered from 0 on, and rows named by a text. In the order of their keys. */
+/** The next possible key is one zero byte longer. */
+const after = (key: Uint8Array): Buffer => Buffer.concat([key, Buffer.from([0x00])]);
+
+/** What a log of format 1 has: single rows, rows numbered from 0 on (tiles by level and index), and rows named by a text. In the order of their keys. */
 const KNOWN = [
   ["blob", "named"],
   ["checkpoint", "one"],
@@ -35,6 +41,7 @@ const KNOWN = [
   ["index", "numbered"],
   ["log", "numbered"],
   ["manifest", "one"],
+  ["tile", "numbered"],
   ["tree", "one"],
 ] as const;
 
@@ -55,16 +62,32 @@ export interface NamedRow {
   readonly value: Uint8Array | string;
 }
 
+/** A tile, by its key and how long it is. */
+export interface TileRow {
+  /** The whole key, in hexadecimal digits. */
+  readonly key: string;
+  /** `undefined`: the key is none of a tile. */
+  readonly level: number | undefined;
+  readonly index: number | undefined;
+  readonly bytes: number;
+}
+
 export class Rows {
   private readonly one: StatementSync;
   private readonly page: StatementSync;
   private readonly newest: StatementSync;
+  private readonly numbered: StatementSync;
+  private readonly start: StatementSync;
 
   constructor(private readonly db: DatabaseSync) {
     this.one = db.prepare("select v, v_encoding, expiration_ms from kv where k = ?");
     this.page = db.prepare(
       `select k, v, v_encoding, expiration_ms from kv where k > ? and k < ? order by k limit ${PAGE_ROWS}`,
     );
+    this.numbered = db.prepare(
+      `select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k limit ${PAGE_ROWS}`,
+    );
+    this.start = db.prepare("select k from kv where k >= ? and k < ? order by k limit 1");
     this.newest = db.prepare("select k from kv where k > ? and k < ? order by k desc limit 1");
   }
 
@@ -77,6 +100,30 @@ export class Rows {
       : Buffer.concat([named(name), named(part)]);
     const row = this.one.get(key);
     return row && valueOf(row);
+  }
+
+  /** The hashes of a tile; a text says why it is none. */
+  tile(level: number, index: number): Uint8Array | string | undefined {
+    const row = this.one.get(numbered("tile", level, index));
+    return row && valueOf(row);
+  }
+
+  /** Every tile there is, in the order of level and index, a few at a time. */
+  *tiles(): Iterable<TileRow> {
+    const prefix = named("tile");
+    const end = behind(prefix);
+    const page = this.db.prepare(`select k, length(v) as bytes from kv where k > ? and k < ? order by k limit 1000`);
+    for (let after: Uint8Array = prefix;;) {
+      const rows = page.all(after, end);
+      for (const row of rows) {
+        const key = Buffer.from(row.k as Uint8Array);
+        const level = numberOf(key.subarray(0, prefix.length + NUMBER_PART), prefix.length);
+        const index = level === undefined ? undefined : numberOf(key, prefix.length + NUMBER_PART);
+        yield { key: key.toString("hex"), level, index, bytes: Number(row.bytes) };
+      }
+      if (rows.length === 0) return;
+      after = rows[rows.length - 1]!.k as Uint8Array;
+    }
   }
 
   /** Rows whose key goes on with a text, in the order of their keys, a few at a time. */
@@ -101,17 +148,28 @@ export class Rows {
     }
   }
 
-  /** Rows in the order of their keys, a few at a time. */
-  *list(name: string, from = 0): Iterable<NumberedRow> {
+  /**
+   * Rows in the order of their keys, a few at a time: those numbered from `from` on and below `until`, and what lies between
+   * them. Keys below the first number are no numbers; they come first, and show.
+   */
+  *list(name: string, from = 0, until?: number): Iterable<NumberedRow> {
     const prefix = named(name);
-    const end = behind(prefix);
-    // Keys below the first number are no numbers; they come first, and show.
-    for (let after: Uint8Array = from === 0 ? prefix : numbered(name, from - 1);;) {
-      const page = this.page.all(after, end);
+    const end = until === undefined ? behind(prefix) : numbered(name, until);
+    for (let next = from === 0 ? after(prefix) : numbered(name, from);;) {
+      const page = this.numbered.all(next, end);
       for (const row of page) yield { number: numberOf(row.k as Uint8Array, prefix.length), value: valueOf(row) };
       if (page.length < PAGE_ROWS) return;
-      after = page[page.length - 1]!.k as Uint8Array;
+      next = after(page[page.length - 1]!.k as Uint8Array);
     }
+  }
+
+  /**
+   * Number of the first row from `from` on; "none" where there is no row any more, `undefined` where its key is no number.
+   */
+  first(name: string, from: number): number | undefined | "none" {
+    const prefix = named(name);
+    const row = this.start.get(numbered(name, from), behind(prefix));
+    return row === undefined ? "none" : numberOf(row.k as Uint8Array, prefix.length);
   }
 
   /** Number of the last row. */

@@ -25,6 +25,8 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
   return createHash("sha256").update(pair).digest();
 };
 
+/** Levels of the tree that a tile spans. */
+const TILE_HEIGHT = 8;
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
 
@@ -54,6 +56,9 @@ export class MerkleTree {
   private readonly peaks: (Uint8Array | undefined)[] = [];
   private leaves = 0;
 
+  /** `passed` is told the hashes of all complete subtrees of 256^level leaves, one behind the other, in their order. */
+  constructor(private readonly passed?: (level: number, hashes: Uint8Array) => void) {}
+
   get size(): number {
     return this.leaves;
   }
@@ -64,6 +69,7 @@ export class MerkleTree {
     this.leaves += leaves.length / HASH_BYTES;
     // As in binary addition: what is left over at a height waits there for its neighbour.
     for (let height = 0; hashes.length > 0; height++) {
+      if (height % TILE_HEIGHT === 0) this.passed?.(height / TILE_HEIGHT, hashes);
       const waiting = this.peaks[height];
       if (waiting) {
         const joined = new Uint8Array(HASH_BYTES + hashes.length);

@@ -12,6 +12,7 @@ import { IndexCheck } from "./index_check.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
 import { checkRuns } from "./runs.ts";
+import { TileCheck } from "./tiles.ts";
 import { HASH_BYTES, hashesOf, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
 
 /** The event loop gets a turn so often. */
@@ -21,7 +22,7 @@ const ZERO_LINK = new Uint8Array(32);
 /** One walk over the log, in one read transaction. */
 export class Verification {
   private readonly rows: Rows;
-  private readonly tree = new MerkleTree();
+  private readonly tree = new MerkleTree((level, hashes) => this.tiles.take(level, hashes));
   private readonly roots = new Map<number, string>();
   private wanted: number[] = [];
   private subtrees: readonly Subtree[] | undefined;
@@ -29,6 +30,7 @@ export class Verification {
   private history!: History;
   private index!: IndexCheck;
   private blobs!: BlobCheck;
+  private tiles!: TileCheck;
   /** First position whose entry could not be read. */
   private lost = Infinity;
   /** Position behind the last block; where it is not known, the next block says. */
@@ -65,6 +67,7 @@ export class Verification {
     this.history = new History(this.failures, total, this.options.namesMax);
     this.index = new IndexCheck(this.rows, this.failures, total);
     this.blobs = new BlobCheck(this.rows, this.failures, this.options.catalogue);
+    this.tiles = new TileCheck(this.rows, this.failures, claims.frontier);
     this.passSize(0);
     if (!this.stop) {
       await this.readBlobs(total);
@@ -251,6 +254,7 @@ export class Verification {
       this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
     }
     this.judgeFrontier(claims, firstBad);
+    this.tiles.judge(cleared, this.end);
     this.blobs.judge();
     this.index.judge(Math.min(this.lost, this.tree.size), this.end);
     return reportOf(this.failures, {
