@@ -17,9 +17,11 @@
  * A run is entries of one stream that follow each other. Entries are an array so that one parse reads them all; the lengths
  * give each entry's exact bytes. What the codec does is outside the hash.
  */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
+import { type Attributes, attributesOf } from "./attributes.ts";
 
 const MAGIC = 0x44424b31; // "DBK1"
 const CODEC_PLAIN = 0;
@@ -99,6 +101,8 @@ export class Block {
   private readonly body: number;
   private parsed: readonly Event[] | undefined;
   private offsets: Uint32Array | undefined;
+  /** The bytes, a character each. */
+  private letters: string | undefined;
 
   /** Throws `LogFault` `foreign`, `newer` or `truncated` for what is not a whole block of ours. */
   constructor(readonly bytes: Uint8Array, at: number) {
@@ -158,6 +162,20 @@ export class Block {
   entry(index: number): Uint8Array {
     const offsets = this.offsets ??= this.measure();
     return this.bytes.subarray(offsets[index]!, offsets[index + 1]! - 1);
+  }
+
+  /** Bytes of entry `index`. */
+  entryBytes(index: number): number {
+    const offsets = this.offsets ??= this.measure();
+    return offsets[index + 1]! - offsets[index]! - 1;
+  }
+
+  /** What the index keeps of entry `index`. */
+  attributes(index: number): Attributes {
+    const offsets = this.offsets ??= this.measure();
+    const { buffer, byteOffset, length } = this.bytes;
+    const letters = this.letters ??= Buffer.from(buffer, byteOffset, length).toString("latin1");
+    return attributesOf(letters.slice(offsets[index]!, offsets[index + 1]! - 1)) ?? this.event(index);
   }
 
   /** One event; parses no other, unless all are parsed already. */

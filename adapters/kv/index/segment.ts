@@ -12,9 +12,9 @@
  * is thin in many blocks has its entries gathered on pages of its own, so that loading it does not read the whole log; place
  * then says page, offset and length of a JSON array.
  */
-import { correlationOf } from "../../../events/event.ts";
 import type { Block } from "../block.ts";
 import { fingerprint, fingerprintOfId } from "../fingerprint.ts";
+import { inOrder } from "./order.ts";
 import { PAGE_BYTES, pageKey, type PageSink, type Table, TableWriter } from "./pages.ts";
 
 export interface Segment {
@@ -49,9 +49,8 @@ export const unpackPlace = (place: number): { page: number; offset: number; leng
   length: place % 2 ** 16,
 });
 
-interface StreamRun {
+interface StreamRuns {
   readonly fp: number;
-  readonly stream: string;
   readonly runs: { block: Block; index: number; revision: number; count: number }[];
   events: number;
   bytes: number;
@@ -60,8 +59,8 @@ interface StreamRun {
 /** Builds a segment from consecutive blocks, which are handed in one by one. */
 export class SegmentBuilder {
   private readonly ids: number[] = [];
-  private readonly terms = new Map<number, number[]>();
-  private readonly streams = new Map<string, StreamRun>();
+  private readonly terms: number[] = [];
+  private readonly streams = new Map<string, StreamRuns>();
   private bytes = 0;
   private blocks = 0;
   private from = 0;
@@ -71,49 +70,43 @@ export class SegmentBuilder {
     if (this.blocks++ === 0) this.from = block.first;
     this.until = block.until;
     this.bytes += block.bytes.length;
-    indexBlock(block, this.ids, this.terms, this.streams);
+    let type = "";
+    for (const { index, count, revision, fingerprint: fp } of block.runs()) {
+      for (let i = index; i < index + count; i++) {
+        const event = block.attributes(i);
+        if (i === index) this.addRun(event.stream, fp, { block, index, revision, count });
+        this.ids.push(fingerprintOfId(event.source, event.id), block.first + i);
+        // One that comes again in its block is left out when the rows are in order.
+        if (event.type !== type) this.terms.push(typeTerm(type = event.type), block.first);
+        this.terms.push(correlationTerm(event.correlationid ?? event.id), block.first);
+      }
+    }
+  }
+
+  private addRun(stream: string, fp: number, run: StreamRuns["runs"][number]): void {
+    let known = this.streams.get(stream);
+    if (!known) this.streams.set(stream, known = { fp, runs: [], events: 0, bytes: 0 });
+    known.runs.push(run);
+    known.events += run.count;
+    for (let i = run.index; i < run.index + run.count; i++) known.bytes += run.block.entryBytes(i);
   }
 
   /** Writes the pages; `bitsPerKey` sizes the filters. */
   finish(sink: PageSink, bitsPerKey: number): Segment {
     const streamRows = layStreams(this.streams, this.bytes / this.blocks, sink);
-    const termRows = [...this.terms].flatMap(([term, firsts]) => firsts.flatMap((first) => [term, first]));
     return {
       level: 0,
       from: this.from,
       until: this.until,
       ids: writeTable(this.ids, ID_COLUMNS, sink, bitsPerKey),
       streams: writeTable(streamRows, STREAM_COLUMNS, sink, bitsPerKey),
-      terms: writeTable(termRows, TERM_COLUMNS, sink, 0),
+      terms: writeTable(this.terms, TERM_COLUMNS, sink, 0),
     };
   }
 }
 
-function indexBlock(block: Block, ids: number[], terms: Map<number, number[]>, streams: Map<string, StreamRun>): void {
-  const events = block.events();
-  let last: StreamRun | undefined;
-  for (let i = 0; i < events.length; i++) {
-    const event = events[i]!;
-    ids.push(fingerprintOfId(event.source, event.id), event.position);
-    for (const term of [typeTerm(event.type), correlationTerm(correlationOf(event))]) {
-      const firsts = terms.get(term);
-      if (!firsts) terms.set(term, [block.first]);
-      else if (firsts.at(-1) !== block.first) firsts.push(block.first);
-    }
-    if (last?.stream !== event.stream) {
-      last = streams.get(event.stream) ??
-        { fp: fingerprint(event.stream), stream: event.stream, runs: [], events: 0, bytes: 0 };
-      streams.set(event.stream, last);
-      last.runs.push({ block, index: i, revision: event.revision, count: 0 });
-    }
-    last.runs.at(-1)!.count++;
-    last.events++;
-    last.bytes += block.entry(i).length;
-  }
-}
-
 /** Rows of the streams table; writes the pages of those that are gathered. */
-function layStreams(streams: ReadonlyMap<string, StreamRun>, blockBytes: number, sink: PageSink): number[] {
+function layStreams(streams: ReadonlyMap<string, StreamRuns>, blockBytes: number, sink: PageSink): number[] {
   const rows: number[] = [];
   const gather = new Gatherer(sink);
   for (const { fp, runs, events, bytes } of streams.values()) {
@@ -186,11 +179,17 @@ class Gatherer {
   }
 }
 
+/** A row that says the same as the one before in its first two columns is left out. */
 const writeTable = (rows: readonly number[], columns: number, sink: PageSink, bitsPerKey: number): Table => {
-  const count = rows.length / columns;
-  const order = new Uint32Array(count).map((_, i) => i * columns);
-  order.sort((a, b) => rows[a]! - rows[b]! || rows[a + 1]! - rows[b + 1]!);
-  const writer = new TableWriter(columns, sink, count, bitsPerKey);
-  for (const at of order) writer.add(rows as number[], at);
+  const order = inOrder(rows, columns);
+  // Streams whose fingerprints meet come one after the other, and not by position.
+  const met = order.some((at, i) => rows[at] === rows[order[i - 1]!] && rows[at + 1]! < rows[order[i - 1]! + 1]!);
+  if (met) order.sort((a, b) => rows[a]! - rows[b]! || rows[a + 1]! - rows[b + 1]!);
+  const writer = new TableWriter(columns, sink, order.length, bitsPerKey);
+  let last = -1;
+  for (const at of order) {
+    if (last < 0 || rows[at] !== rows[last] || rows[at + 1] !== rows[last + 1]) writer.add(rows, at);
+    last = at;
+  }
   return writer.finish();
 };
