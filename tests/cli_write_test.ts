@@ -87,6 +87,23 @@ Deno.test("send takes its data from standard input or a file, and prints the fac
   assert.equal((await stage.type("send", "things.counter.raise", "a", "@none.json")).code, 3);
 });
 
+Deno.test("send refuses data that would not be recorded to the letter, and asks nobody", async () => {
+  for (
+    const [data, said] of [
+      ["{", /not JSON: /],
+      [`{"by":12345678901234567890}`, /\/by: 12345678901234567890 is not representable/],
+      [`{"by":1,"by":2}`, /\/by: an object has the same key twice/],
+      [String.raw`{"by":"\ud800"}`, /\/by: a string holds a lone surrogate/],
+    ] as const
+  ) {
+    const stage = givenStage();
+    const { code, err } = await stage.type("send", "things.counter.raise", "a", data);
+    assert.equal(code, 2);
+    assert.match(err, said);
+    assert.equal(stage.daybook.log.size, 0);
+  }
+});
+
 Deno.test("the client of a running server tells new from known while others append", async () => {
   const receipt = (id: string, position: number) => ({
     id,

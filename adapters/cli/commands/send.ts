@@ -1,6 +1,8 @@
 /** `send`: a command to an entity, and what came of it. */
 import type { Ask, Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { CommandType } from "../../../actors/types.ts";
+import { CanonicalError, parseIJson } from "../../../events/canonical.ts";
+import { LIMITS } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage, whole } from "../call.ts";
 import { palette, safe } from "../print.ts";
@@ -43,9 +45,10 @@ const dataOf = async (call: Call, runtime: Runtime): Promise<unknown> => {
     ? await runtime.io.readText(pathOf(call, given.slice(1)))
     : given;
   try {
-    return JSON.parse(json);
+    return parseIJson(json, LIMITS.data_depth_max);
   } catch (error) {
-    throw new Usage(`the command's data is not JSON: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof CanonicalError)) throw error;
+    throw new Usage(`the command's data is not JSON: ${error.path === "" ? "" : `${error.path}: `}${error.message}`);
   }
 };
 
