@@ -44,7 +44,8 @@ export type Settled = { readonly ok: true; readonly config: Config } | {
 
 /** Fills in defaults and what the profile says. */
 export const settle = (whole: unknown): Settled => {
-  const result = schema.safeParse(whole);
+  // Parsed once or twice in a process: to compile it would take longer.
+  const result = schema.safeParse(whole, { jitless: true });
   if (!result.success) return { ok: false, issues: result.error.issues };
   const { start, ...rest } = result.data;
   const parts = Object.entries(PROFILES[rest.profile]).map(([part, standard]) => {

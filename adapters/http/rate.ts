@@ -15,7 +15,11 @@ interface Bucket {
 }
 
 export class RateLimiter {
-  private readonly buckets = new LRUCache<string, Bucket>({ max: HTTP_LIMITS.callers_max });
+  // Of a size of one each: with `max` there would be arrays of that length at once, and most servers have few callers.
+  private readonly buckets = new LRUCache<string, Bucket>({
+    maxSize: HTTP_LIMITS.callers_max,
+    sizeCalculation: () => 1,
+  });
   // Most requests come from the caller of the one before.
   private lastCaller = "";
   private lastBucket: Bucket | undefined;

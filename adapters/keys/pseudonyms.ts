@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { normalised } from "./subjects.ts";
 
@@ -20,8 +21,8 @@ export const periodOf = (time: string): string | undefined => {
 };
 
 export class Pseudonyms {
-  private readonly keys = new LRUCache<string, Uint8Array>({ max: PERIODS_CACHED_MAX });
-  private readonly texts = new LRUCache<string, string>({ max: PSEUDONYMS_CACHED_MAX });
+  private readonly keys = new LRUCache<string, Uint8Array>(entries(PERIODS_CACHED_MAX));
+  private readonly texts = new LRUCache<string, string>(entries(PSEUDONYMS_CACHED_MAX));
 
   constructor(private readonly db: KeyDatabase) {
     db.whenChanged(() => this.forget());

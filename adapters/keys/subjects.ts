@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { derived } from "./wrapping.ts";
 
@@ -41,8 +42,8 @@ export const isOpaque = (text: string): boolean => OPAQUE.test(text);
 export const normalised = (identifier: string): string => identifier.trim().normalize("NFC").toLowerCase();
 
 export class Subjects {
-  private readonly byId = new LRUCache<string, Subject>({ max: SUBJECTS_CACHED_MAX });
-  private readonly idOf = new LRUCache<string, string>({ max: IDENTIFIERS_CACHED_MAX });
+  private readonly byId = new LRUCache<string, Subject>(entries(SUBJECTS_CACHED_MAX));
+  private readonly idOf = new LRUCache<string, string>(entries(IDENTIFIERS_CACHED_MAX));
 
   constructor(private readonly db: KeyDatabase) {
     db.whenChanged(() => this.forget());

@@ -7,6 +7,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Principal } from "../../actors/kernel/daybook.ts";
 import type { Millis } from "../../events/event.ts";
+import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 
@@ -68,7 +69,7 @@ interface Drawn {
 const shown = ({ id, secret }: Drawn) => ({ token: `dbk_${id}_${secret}`, id: `t_${id}` });
 
 export class Tokens {
-  private readonly checked = new LRUCache<string, Checked>({ max: CHECKED_CACHED_MAX });
+  private readonly checked = new LRUCache<string, Checked>(entries(CHECKED_CACHED_MAX));
 
   constructor(private readonly db: KeyDatabase) {
     db.whenChanged(() => this.checked.clear());
