@@ -46,6 +46,7 @@ export class LogReader {
   protected recorded = "";
   private readonly blocks: LRUCache<number, Block>;
   private readonly text = new TextDecoder();
+  /** The manifest that was taken in last. */
   private manifestBytes: Uint8Array | undefined;
 
   constructor(
@@ -72,15 +73,8 @@ export class LogReader {
    * new must continue the chain. Answers whether there was anything new.
    */
   refresh(): boolean {
-    const bytes = this.store.get(MANIFEST_KEY);
-    const manifest = decodeManifest(bytes);
+    this.takeManifest();
     if (this.options.index === false) return this.takeNewest();
-    if (manifest.until > this.end) this.jump(manifest.until);
-    // A merge that ends changes neither where the segments end nor the next page.
-    if (bytes && !(this.manifestBytes && sameBytes(bytes, this.manifestBytes))) {
-      this.manifestBytes = bytes;
-      this.index.adopt(manifest);
-    }
     let grown = false;
     for (const block of this.blocksFrom(this.end)) {
       this.expectNext(block);
@@ -89,6 +83,18 @@ export class LogReader {
       grown = true;
     }
     return grown;
+  }
+
+  private takeManifest(): void {
+    const bytes = this.store.get(MANIFEST_KEY);
+    // All of it counts: a merge that ends changes neither where the segments end nor the next page.
+    if (!bytes || (this.manifestBytes && sameBytes(bytes, this.manifestBytes))) return;
+    const manifest = decodeManifest(bytes);
+    if (this.options.index !== false) {
+      if (manifest.until > this.end) this.jump(manifest.until);
+      this.index.adopt(manifest);
+    }
+    this.manifestBytes = bytes;
   }
 
   /** Without an index only the newest block matters. */
