@@ -156,6 +156,8 @@ export interface HashTree {
   inclusion(position: number, size: number): readonly Uint8Array[] | undefined;
   /** The proof that the tree of `to` extends that of `from` (section 2.1.4.1); `undefined` unless 1 <= from <= to <= this size. */
   consistency(from: number, to: number): readonly Uint8Array[] | undefined;
+  /** The leaf hash of the entry at `position`; `undefined` unless position < this size. */
+  leaf(position: number): Uint8Array | undefined;
   /** The root hash of the tree of `size`; `undefined` unless 1 <= size <= this size. */
   root(size: number): Uint8Array | undefined;
 }

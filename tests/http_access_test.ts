@@ -11,7 +11,8 @@ const BLOB = createHash("sha256").update("a").digest("hex");
 const visit = (site: Site, method: string, pattern: string, as: string | null): Promise<Response> => {
   const path = pattern.replace(":position", "0").replace(":type", "things.counter.raise").replace(":id{.+}", "a")
     .replace(":name", "things.seen").replace(":key{.+}", "lamp").replace(":file", "swagger-ui.css")
-    .replace(":sha256{.+}", BLOB);
+    .replace(":sha256{.+}", BLOB).replace(":level", "0").replace(":index{.+}", "000.p/1")
+    .replace(/inclusion$/, "inclusion?position=0").replace(/consistency$/, "consistency?from=1");
   const body = method === "GET" || method === "HEAD"
     ? {}
     : path === "/events"
@@ -30,6 +31,19 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
   withSite(async (site) => {
     await (await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured })).body?.cancel();
     site.faults.note = "note\n";
+    const hash = new Uint8Array(32);
+    const proof = () => [hash];
+    const tree = {
+      get size() {
+        return site.log.size;
+      },
+      tile: () => hash,
+      leaf: () => hash,
+      root: () => hash,
+      inclusion: proof,
+      consistency: proof,
+    };
+    Object.assign(site.log, { tree });
     for (const { method, path, needs } of site.server.routes) {
       for (const as of [null, "wrong!", "none", ...SCOPES]) {
         const response = await visit(site, method, path, as);
@@ -58,7 +72,7 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
     }
   }, { rate: { window_ms: 1_000, requests_max: 10_000, denied_max: 10_000 } }));
 
-Deno.test("only probes, the way in and, where configured, checkpoints are open without a token", async () => {
+Deno.test("only probes, the way in and, where configured, checkpoint and tree are open without a token", async () => {
   const open = (options: { openCheckpoint?: boolean }) => {
     let found: string[] = [];
     return withSite((site) => {
@@ -70,7 +84,16 @@ Deno.test("only probes, the way in and, where configured, checkpoints are open w
   };
   const always = ["GET /favicon.ico", "GET /livez", "GET /login", "GET /readyz", "POST /login", "POST /logout"];
   assert.deepEqual(await open({}), always);
-  assert.deepEqual(await open({ openCheckpoint: true }), ["GET /checkpoint", ...always].sort());
+  assert.deepEqual(
+    await open({ openCheckpoint: true }),
+    [
+      "GET /checkpoint",
+      "GET /proofs/consistency",
+      "GET /proofs/inclusion",
+      "GET /tile/:level/:index{.+}",
+      ...always,
+    ].sort(),
+  );
 });
 
 Deno.test("parts that are switched off are not there", () =>

@@ -115,10 +115,8 @@ Deno.test("the OpenAPI document has every route, command, view and fact, from th
     const document = await documentOf(site);
     for (const { method, path } of site.server.routes) {
       if (/:type|:name/.test(path)) continue;
-      const said = path.replace(":position", "{position}").replace(":file", "{file}").replace(
-        ":sha256{.+}",
-        "{sha256}",
-      );
+      const said = path.replace(":position", "{position}").replace(":file", "{file}").replace(":level", "{level}")
+        .replace(":sha256{.+}", "{sha256}").replace(":index{.+}", "{index}");
       assert.ok(document.paths[said]?.[method.toLowerCase()], path);
     }
     const raise = document.paths["/commands/things.counter.raise/{id}"]!.post as unknown as {

@@ -5,6 +5,7 @@ import { BATCH, STRUCTURED } from "./cloudevents.ts";
 import { eventsQuery, followQuery } from "./events.ts";
 import {
   answers,
+  base64,
   content,
   header,
   inPath,
@@ -17,6 +18,7 @@ import {
   text,
   whole,
 } from "./openapi_parts.ts";
+import { consistencyQuery, inclusionQuery } from "./tree.ts";
 
 const streamed = answers("Server-Sent Events; `id` is the position", content("text/event-stream", text));
 const readiness = object({
@@ -33,6 +35,10 @@ const positionAndNext = {
   size: whole,
   next: { type: "string", description: "The next page; absent on the last." },
 };
+
+const TILE_INDEX =
+  "Index within its level in groups of three digits, all but the last behind an `x`: 1234067 is `x001/x234/067`. A tile that is not full is asked for by its width: `067.p/12`.";
+const proof = { type: "array", items: base64 };
 
 /** By method and path. */
 export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> = {
@@ -139,6 +145,48 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
   }),
   "GET /checkpoint": (needs) => ({
     responses: { "200": answers("A signed note", content("text/plain", text)), ...problems(needs, "no_checkpoint") },
+  }),
+  "GET /tile/entries/{index}": (needs) => ({
+    parameters: [inPath("index", TILE_INDEX)],
+    responses: {
+      "200": answers("Entries, the length of each before it in two bytes, big-endian", {
+        "application/octet-stream": {},
+      }),
+      ...problems(needs, "not_found"),
+    },
+  }),
+  "GET /tile/{level}/{index}": (needs) => ({
+    parameters: [inPath("level", "Level of the tile, 0 for leaf hashes.", whole), inPath("index", TILE_INDEX)],
+    responses: {
+      "200": answers("Hashes of 32 bytes, one behind the other", { "application/octet-stream": {} }),
+      ...problems(needs, "not_found"),
+    },
+  }),
+  "GET /proofs/inclusion": (needs) => ({
+    parameters: queryOf(inclusionQuery).map((one) => ({ ...one, required: one.name === "position" })),
+    responses: {
+      "200": answers(
+        "The proof, from the leaf's sibling up to the root's child, and the newest checkpoint",
+        content(
+          "application/json",
+          object({ position: whole, size: whole, leaf: base64, proof, root: base64, checkpoint: text }),
+        ),
+      ),
+      ...problems(needs, "invalid_query", "no_checkpoint", "no_proof", "tree_behind"),
+    },
+  }),
+  "GET /proofs/consistency": (needs) => ({
+    parameters: queryOf(consistencyQuery).map((one) => ({ ...one, required: one.name === "from" })),
+    responses: {
+      "200": answers(
+        "The proof, the roots of both trees, and the newest checkpoint",
+        content(
+          "application/json",
+          object({ from: whole, to: whole, proof, root1: base64, root2: base64, checkpoint: text }),
+        ),
+      ),
+      ...problems(needs, "invalid_query", "no_checkpoint", "no_proof", "tree_behind"),
+    },
   }),
   "GET /metrics": (needs) => ({
     responses: { "200": answers("Prometheus text format 0.0.4", content("text/plain", text)), ...problems(needs) },

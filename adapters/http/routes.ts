@@ -7,10 +7,11 @@ import { checkpoint, livez, metricsText, readyz } from "./probes.ts";
 import { icon } from "./pages/layout.tsx";
 import { login, loginPage, logout } from "./pages/login.tsx";
 import type { Route } from "./route.ts";
+import { consistency, entryBundle, hashTile, inclusion } from "./tree.ts";
 import { listViews, oneRow, oneView } from "./views.ts";
 
 export interface TableOptions {
-  /** `GET /checkpoint` without a token: a checkpoint holds a size and a hash, nothing else. Default false. */
+  /** Checkpoint, hash tiles and proofs without a token: they hold sizes and hashes, nothing else. Default false. */
   readonly openCheckpoint?: boolean;
   /** Which parts are served beside the interface itself. Default: all. */
   readonly parts?: {
@@ -90,6 +91,34 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
     needs: openCheckpoint ? "nothing" : "read",
     about: "The newest signed checkpoint of the log (C2SP tlog-checkpoint).",
     handle: checkpoint,
+  },
+  {
+    method: "GET",
+    path: "/tile/entries/:index{.+}",
+    needs: "read",
+    about: "Up to 256 entries, their exact bytes (C2SP tlog-tiles).",
+    handle: entryBundle,
+  },
+  {
+    method: "GET",
+    path: "/tile/:level/:index{.+}",
+    needs: openCheckpoint ? "nothing" : "read",
+    about: "Up to 256 hashes of the log's tree (C2SP tlog-tiles).",
+    handle: hashTile,
+  },
+  {
+    method: "GET",
+    path: "/proofs/inclusion",
+    needs: openCheckpoint ? "nothing" : "read",
+    about: "That an entry is in the tree (RFC 9162 section 2.1.3).",
+    handle: inclusion,
+  },
+  {
+    method: "GET",
+    path: "/proofs/consistency",
+    needs: openCheckpoint ? "nothing" : "read",
+    about: "That a tree extends an older one (RFC 9162 section 2.1.4).",
+    handle: consistency,
   },
   { method: "GET", path: "/livez", needs: "nothing", about: "Whether the process lives.", handle: livez },
   { method: "GET", path: "/readyz", needs: "nothing", about: "Whether it is ready for work.", handle: readyz },

@@ -39,6 +39,10 @@ export class StoredTree implements HashTree {
     return new Proving(this.store, this.entry).subproof(from, { from: 0, until: to }, true);
   }
 
+  leaf(position: number): Uint8Array | undefined {
+    return position < this.size ? new Proving(this.store, this.entry).hash(position, position + 1) : undefined;
+  }
+
   root(size: number): Uint8Array | undefined {
     if (size < 1 || size > this.size) return undefined;
     return new Proving(this.store, this.entry).hash(0, size);

@@ -24,7 +24,7 @@ export class MemoryLog implements EventLog {
   private readonly waiting = new Set<() => void>();
   private latest = 0;
   private closed = false;
-  readonly tree = { size: 0, tile: none, inclusion: none, consistency: none, root: none };
+  readonly tree = { size: 0, tile: none, inclusion: none, consistency: none, leaf: none, root: none };
 
   constructor(private readonly clock: Pick<Clock, "now">) {}
 
