@@ -165,6 +165,7 @@ const fakeRuntime = (
     // One test may open it again and again.
     open: () => Promise.resolve({ ...daybook, close: () => Promise.resolve() }),
     serve: none("serve"),
+    serveInside: () => Promise.resolve(),
     remote: () => Promise.resolve(undefined),
     reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),
     views: () => Promise.resolve(views()),

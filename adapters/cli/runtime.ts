@@ -245,6 +245,8 @@ export interface Runtime {
    */
   open(data: string, settings?: Settings): Promise<Daybook>;
   serve(daybook: Daybook, options: ServeOptions): Promise<Serving>;
+  /** Answers on the folder's socket alone, until the daybook is closed: for other commands that write meanwhile. */
+  serveInside(daybook: Daybook, data: string): Promise<void>;
   /** Undefined when no process answers on the folder's socket. */
   remote(data: string): Promise<Remote | undefined>;
   /** `LogFault` `foreign` when there is no log. */

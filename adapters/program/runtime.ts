@@ -68,6 +68,10 @@ export const runtimeOf = (
     const { crashInServing } = await import("./crash_points.ts");
     return crashInServing(serving, opened.crash);
   },
+  async serveInside(daybook, data) {
+    const { serveInside } = await import("./serve.ts");
+    await serveInside(systems.get(daybook)!.opened, { data, settings: await settingsOf(undefined, []) }, io);
+  },
   remote: connect,
   reader: (data) => folders.log(data),
   async views(data) {

@@ -54,29 +54,16 @@ export const serve = async (
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
-  const create = await serverOf(opened, settings, io);
+  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io));
   const tls = await tlsOf(settings, io);
   let { port } = stated;
   let url = "";
-  const http: Child = {
-    id: "http",
-    restart: "permanent",
-    grace: GRACE_MS,
-    readyWithin: READY_WITHIN_MS,
-    async run(signal, self) {
-      const server = create();
-      try {
-        const listening = server.listen({ hostname: stated.host, port, tls });
-        if (data !== MEMORY) await listenInside(server, `${data}/${FILES.socket}`);
-        // Any free port the first time is this one the next time.
-        ({ url, port } = listening);
-        self.ready();
-        await Promise.race([aborted(signal), server.lost]);
-      } finally {
-        await server.stop();
-      }
-    },
-  };
+  const http = listener(create, async (server) => {
+    const listening = server.listen({ hostname: stated.host, port, tls });
+    if (data !== MEMORY) await listenInside(server, data);
+    // Any free port the first time is this one the next time.
+    ({ url, port } = listening);
+  });
   try {
     await opened.tree.add(http);
   } catch (error) {
@@ -96,12 +83,44 @@ export const serve = async (
   };
 };
 
+/**
+ * Listens on the folder's own socket alone, until the daybook is closed: for who has the folder for a while and serves nobody else,
+ * so that other commands that write go on beside it.
+ */
+export const serveInside = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<void> => {
+  const create = await serverOf(opened, settings, io, []);
+  await opened.tree.add(listener(create, (server) => listenInside(server, data)));
+};
+
+/** A server as a child; each run of it is a server anew. */
+const listener = (create: () => Server, listen: (server: Server) => Promise<void>): Child => ({
+  id: "http",
+  restart: "permanent",
+  grace: GRACE_MS,
+  readyWithin: READY_WITHIN_MS,
+  async run(signal, self) {
+    const server = create();
+    try {
+      await listen(server);
+      self.ready();
+      await Promise.race([aborted(signal), server.lost]);
+    } finally {
+      await server.stop();
+    }
+  },
+});
+
 /** What makes the server, anew for each run of it. */
-const serverOf = async (opened: Opened, settings: Settings, io: Io): Promise<() => Server> => {
+const serverOf = async (
+  opened: Opened,
+  settings: Settings,
+  io: Io,
+  webhooks: readonly Route[],
+): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
-  const routes = [...operatorRoutes(opened), ...await webhooksOf(daybook, settings, io)];
+  const routes = [...operatorRoutes(opened), ...webhooks];
   return () =>
     createServer({
       daybook,
@@ -163,8 +182,16 @@ const webhooksOf = async (daybook: Daybook, settings: Settings, io: Io): Promise
   return [githubWebhook({ target: daybook, secret, by: { authtype: "system", authid: "github" } })];
 };
 
+/** What the address of a Unix socket has room for, on Linux (unix(7)): 108 bytes with the zero behind them. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
 /** The socket of a process that died is still there; the lock says that it is ours to take away. */
-const listenInside = async (server: Server, path: string): Promise<void> => {
+const listenInside = async (server: Server, data: string): Promise<void> => {
+  const path = `${data}/${FILES.socket}`;
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes > SOCKET_PATH_BYTES_MAX) {
+    throw new Usage(`${path} is no name for a socket: at most ${SOCKET_PATH_BYTES_MAX} bytes, this has ${bytes}`);
+  }
   if (await exists(path)) await Deno.remove(path);
   server.listenUnix(path, OPERATOR);
 };

@@ -329,6 +329,50 @@ Deno.test("an import that could not read all is done and found wanting: exit 1, 
     assert.deepEqual([mended.exit, mended.ok, mended.commits], [0, true, 1]);
   }));
 
+Deno.test("while an import has the folder, other commands that write go through its socket", () =>
+  withPlace(async ({ dir, data }) => {
+    if (!await repository(`${dir}/repo`) || !await repository(`${dir}/other`)) return console.log("no git: left out");
+    // A git that waits in the middle of the import until it is told to go on.
+    const { PATH } = Deno.env.toObject();
+    await Deno.mkdir(`${dir}/bin`);
+    const script = [
+      "#!/bin/sh",
+      `export PATH='${PATH}'`,
+      `case " $* " in *" diff-tree "*) : > '${dir}/waits'; while [ ! -e '${dir}/go' ]; do sleep 0.02; done;; esac`,
+      'exec git "$@"',
+    ];
+    await Deno.writeTextFile(`${dir}/bin/git`, script.join("\n") + "\n", { mode: 0o755 });
+    const env = { PATH: `${dir}/bin:${PATH}` };
+    const importing = run(["import", "git", `${dir}/repo`, "--data", data, "--json"], { env });
+    while (!await Deno.stat(`${dir}/waits`).catch(() => false)) await new Promise((resolve) => setTimeout(resolve, 20));
+    const moved = ["commits.branch.move", "r", `{"branch":"main","to":"${"1".repeat(40)}"}`];
+    try {
+      const sent = await document<{ stream: string }>(["send", ...moved, "--data", data]);
+      assert.deepEqual([sent.exit, sent.stream], [0, "commits/r"]);
+      const beside = await document<{ commits: number }>(["import", "git", `${dir}/other`, "--data", data]);
+      assert.deepEqual([beside.exit, beside.commits], [0, 2]);
+      assert.equal((await document<{ running: boolean }>(["status", "--data", data])).running, true);
+    } finally {
+      await Deno.writeTextFile(`${dir}/go`, "");
+    }
+    const { code, out, err } = await importing;
+    assert.deepEqual([code, err, JSON.parse(out).commits], [0, "", 2]);
+    assert.equal((await document<{ running: boolean }>(["status", "--data", data])).running, false);
+    assert.equal((await document(["send", ...moved, "--data", data])).exit, 0);
+  }));
+
+Deno.test("a folder whose name is too long for a socket cannot be served, and can be imported into", () =>
+  withPlace(async ({ dir, data }) => {
+    if (!await repository(`${dir}/repo`)) return console.log("no git: left out");
+    const long = `${data}/${"d".repeat(120)}`;
+    const refused = await run(["start", "--data", long, "--port", "0"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /^daybook: [^\n]*at most 107 bytes, this has \d+\n$/);
+    const imported = await run(["import", "git", `${dir}/repo`, "--data", long]);
+    assert.equal(imported.code, 0);
+    assert.match(imported.err, /^nobody else can write meanwhile: [^\n]*at most 107 bytes/);
+  }));
+
 Deno.test("an import of what is no repository, or no range of it, is refused before there is a data folder", () =>
   withPlace(async ({ dir, data }) => {
     if (!await repository(`${dir}/repo`)) return console.log("no git: left out");

@@ -1,4 +1,5 @@
 /** `import git` and `import github`. */
+import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { CanonicalError, parseIJson } from "../../../events/canonical.ts";
 import { LIMITS } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
@@ -10,14 +11,20 @@ import { ImportFault } from "../runtime.ts";
 import { caughtUp } from "../catch_up.ts";
 import { withWriter, type Writer } from "../writer.ts";
 
-/** Through a running server, what the log has already is read from the folder. */
+/**
+ * Through a running server, what the log has already is read from the folder. An import may have the folder for long, so others
+ * that write ask it meanwhile.
+ */
 export const withTarget = <T>(
   call: Call,
   runtime: Runtime,
   work: (target: Target, writer: Writer) => Promise<T>,
 ): Promise<T> =>
   withWriter(call, runtime, async (writer) => {
-    if (writer.is === "local") return await work(writer.daybook, writer);
+    if (writer.is === "local") {
+      await answering(writer.daybook, call, runtime);
+      return await work(writer.daybook, writer);
+    }
     const { remote } = writer;
     const log = await runtime.reader(call.data);
     try {
@@ -29,6 +36,17 @@ export const withTarget = <T>(
       await log.close();
     }
   });
+
+/** Where it cannot answer, others wait until it has ended. */
+const answering = async (daybook: Daybook, { data }: Call, runtime: Runtime): Promise<void> => {
+  try {
+    await runtime.serveInside(daybook, data);
+  } catch (error) {
+    runtime.io.err(
+      `nobody else can write meanwhile: ${safe(error instanceof Error ? error.message : String(error))}\n`,
+    );
+  }
+};
 
 export const importGit: Run = async (call, runtime) => {
   const { io, clock } = runtime;
