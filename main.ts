@@ -25,7 +25,7 @@ import {
 import type { Daybook } from "./actors/kernel/daybook.ts";
 import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
-import { type Override, plainConfig, SHIPPED } from "./config/plain.ts";
+import type { Override } from "./config/plain.ts";
 
 export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
 export type { Effect, ProcessManager } from "./actors/types.ts";
@@ -60,6 +60,8 @@ export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> =
 /** A file of the program itself. */
 const inHouse = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
 /** Reads and checks a configuration; a file that was named must be there, the default one need not. */
 const settingsOf = async (named: string | undefined, overrides: readonly Override[]): Promise<Settings> => {
   const file = named ?? inHouse("config/daybook.yaml");
@@ -68,16 +70,14 @@ const settingsOf = async (named: string | undefined, overrides: readonly Overrid
     throw new Usage(`cannot read the configuration: ${error.message}`);
   });
   const env = Deno.env.toObject();
-  const plain = isDefault(text) ? plainConfig(env, overrides) : undefined;
+  const { plainConfig, SHIPPED } = await import("./config/plain.ts");
+  const plain = text === "" || digestOf(text) === SHIPPED ? plainConfig(env, overrides) : undefined;
   if (plain) return { config: plain, file };
   const { parseConfig, problemText } = await import("./config/config.ts");
   const parsed = parseConfig(text, file, env, overrides);
   if (parsed.ok) return { config: parsed.config, file };
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
-
-/** Whether a configuration says nothing but the defaults. */
-const isDefault = (text: string): boolean => text === "" || createHash("sha256").update(text).digest("hex") === SHIPPED;
 
 /** A folder for copies that nobody can have made before us: TMPDIR says where (POSIX.1-2017, 8.3). */
 const scratchPath = (): string => join(resolve(Deno.env.get("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);
