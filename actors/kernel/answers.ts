@@ -23,7 +23,8 @@ export const answeredBefore = (
   const own: Event[] = [];
   reading: for (const page of log.read({ stream, revision: first.revision, limit: LIMITS.append_events_max })) {
     for (const event of page) {
-      if (!event.id.startsWith(`${key}/`)) break reading;
+      // Ids of commands may hold slashes: only the last one stands before the index.
+      if (event.id.slice(0, event.id.lastIndexOf("/")) !== key) break reading;
       own.push(event);
     }
   }

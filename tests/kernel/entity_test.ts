@@ -105,6 +105,15 @@ Deno.test("the same command id again gets the first outcome; with other data or 
   assert.equal(first.log.size, 4);
 });
 
+Deno.test("a repeated command is told of its own facts alone, however the id of the next one goes on from its own", async () => {
+  const { answer, stop } = playground();
+  const once = await answer(add, { by: 1 }, { command: "c" });
+  await answer(add, { by: 2 }, { command: "c/0" });
+  await answer(add, { by: 3 }, { command: "c/0/0" });
+  assert.deepEqual(await answer(add, { by: 1 }, { command: "c" }), { ...once, duplicate: true });
+  await stop();
+});
+
 Deno.test("the same command id twice in one go is decided once", async () => {
   const { ask, clock, log, stop } = playground();
   const asks = [1, 1, 2].map((by) => ask(add, { by }, { command: "c" }));
