@@ -212,7 +212,7 @@ export class MemoryLog implements EventLog {
 
 const canonicalOrFault = (entry: unknown): string => {
   try {
-    return canonical(entry, LIMITS.data_depth_max);
+    return canonical(entry, LIMITS.data_depth_max + 1); // the entry is a level of its own
   } catch (error) {
     if (error instanceof CanonicalError) {
       throw new LogFault("invalid", `${error.path}: ${error.message}`, { cause: error });

@@ -238,6 +238,44 @@ export const logContract = (name: string, start: Start): void => {
     assert.equal(log.size, size);
   });
 
+  test("an append, a name, an attribute and a depth of exactly the bound are taken, one more is refused", async ({ log }) => {
+    const refused = async (kind: LogFault["kind"], ...events: NewEvent[]) => {
+      const { size } = log;
+      await assert.rejects(log.append({ events }), fault(kind));
+      assert.equal(log.size, size);
+    };
+    const filled = (i: number, letters: number) => event(`filled ${i}`.padEnd(12), { data: "x".repeat(letters) });
+    // Positions from 100 to 999, so that all places have as many digits.
+    await appended(log, ...Array.from({ length: 100 }, (_, i) => event(`before ${i}`)));
+    await appended(log, filled(0, 0));
+    const overhead = log.entry(100)!.length;
+    const letters = LIMITS.append_bytes_max / 15 - overhead;
+    const full = (more: number) => Array.from({ length: 15 }, (_, i) => filled(i + 1, letters + (i === 7 ? more : 0)));
+    await refused("too_large", ...full(1));
+    const { receipts } = await appended(log, ...full(0));
+    const bytes = receipts.reduce((sum, { position }) => sum + log.entry(position)!.length, 0);
+    assert.equal(bytes, LIMITS.append_bytes_max);
+
+    const stream = (more: string) => `tests/${"é".repeat((LIMITS.stream_bytes_max - 6) / 2)}${more}` as StreamId;
+    await appended(log, event("longest stream", { stream: stream("") }));
+    await refused("too_large", event("longer stream", { stream: stream("s") }));
+    const most = LIMITS.attribute_bytes_max;
+    for (const name of ["id", "source", "subject", "correlationid", "type"] as const) {
+      await appended(log, event(`longest ${name}`, { [name]: "é".repeat(most / 2) }));
+      await refused("too_large", event(`longer ${name}`, { [name]: "é".repeat(most / 2) + "s" }));
+    }
+    await appended(log, event("longest extension", { extensions: { note: "s".repeat(most) } }));
+    await refused("too_large", event("longer extension", { extensions: { note: "s".repeat(most + 1) } }));
+    const deep = (levels: number): unknown => levels === 0 ? 1 : [deep(levels - 1)];
+    await appended(log, event("deepest", { data: deep(LIMITS.data_depth_max) }));
+    await refused("invalid", event("deeper", { data: deep(LIMITS.data_depth_max + 1) }));
+    await appended(log, event("deepest beside", { data: deep(LIMITS.data_depth_max), extensions: { note: "s" } }));
+    await refused(
+      "invalid",
+      event("deeper beside", { data: deep(LIMITS.data_depth_max + 1), extensions: { note: "s" } }),
+    );
+  });
+
   test("entries just over half a block, up to the bound of an append, are one commit", async ({ log }) => {
     const answer = await appended(log, ...Array.from({ length: 22 }, (_, i) => event(i, { data: "y".repeat(32_100) })));
     assert.equal(answer.accepted, 22);
