@@ -4,7 +4,7 @@
  * nobody has been told. Memory: what is wrong, and nothing of what is right.
  */
 import { createHash } from "node:crypto";
-import { BLOB_LIMITS, BlobNames } from "../../events/blobs.ts";
+import { BLOB_LIMITS, BlobNames, blobsIn } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, Json } from "../../events/event.ts";
 import { type Failures, shown } from "./failures.ts";
@@ -72,6 +72,7 @@ export class BlobCheck {
   count = 0;
   private readonly bad = new Map<string, { readonly found: string; named: boolean }>();
   private readonly names: BlobNames | undefined;
+  private readonly concerned = new Map<string, boolean>();
 
   constructor(
     private readonly rows: Rows,
@@ -106,6 +107,19 @@ export class BlobCheck {
     if (found === undefined) this.count++;
     else if (this.bad.size < BAD_MAX) this.bad.set(reading.hex, { found, named: false });
     else this.failures.add(0, "blob", wanted(reading.hex), found);
+  }
+
+  /** Whether an event of the type may name one. */
+  concerns(type: string): boolean {
+    let known = this.concerned.get(type);
+    if (known === undefined) {
+      const spec = this.catalogue?.spec(type);
+      // Unknown types come from outside without end; only the catalogue's are kept.
+      if (!spec) return false;
+      // What an earlier version becomes may name one where the present shape does not.
+      this.concerned.set(type, known = (spec.version ?? 1) > 1 || blobsIn(spec.schema).length > 0);
+    }
+    return known;
   }
 
   /** The next event of the log. */

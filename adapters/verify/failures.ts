@@ -76,6 +76,12 @@ export class Failures {
     if (this.kept.length > FAILURES_MAX) this.kept.pop();
   }
 
+  /** Takes over what was found elsewhere, as if it had been found now. */
+  join({ list, count }: Pick<Failures, "list" | "count">): void {
+    for (const { position, kind, expected, found } of list) this.add(position, kind, expected, found);
+    this.found += count - list.length;
+  }
+
   /** How many there were, listed or not. */
   get count(): number {
     return this.found;

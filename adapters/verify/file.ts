@@ -20,6 +20,8 @@ import { LogFault } from "../../events/log.ts";
 
 export interface LogFile {
   readonly db: DatabaseSync;
+  /** Where it is read, from where others may read it too. */
+  readonly path: string;
   close(): Promise<void>;
 }
 
@@ -69,7 +71,7 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
   const shared = await bytesOf(`${path}-shm`) !== undefined;
   const db = shared || !await inWalMode(path) ? openPlainly(path) : undefined;
   if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
-  return { db, close: () => Promise.resolve(db.close()) };
+  return { db, path, close: () => Promise.resolve(db.close()) };
 };
 
 const openCopy = async (path: string, beside: readonly string[], scratch: string): Promise<LogFile> => {
@@ -83,6 +85,7 @@ const openCopy = async (path: string, beside: readonly string[], scratch: string
     const db = new DatabaseSync(copy);
     return {
       db,
+      path: copy,
       async close() {
         db.close();
         await clear();

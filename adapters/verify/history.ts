@@ -11,11 +11,11 @@ import type { Event } from "../../events/event.ts";
 import type { Failures } from "./failures.ts";
 import { shown } from "./failures.ts";
 import { nameFingerprint } from "./fingerprint.ts";
+import { type HistoryFound, judgeTime } from "./history_span.ts";
 
 /** Names held by one pass over the log; more events take more passes. */
 export const NAMES_MAX = 16_777_216;
 const CHUNK = 1 << 16;
-const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
 /** Next revision by fingerprint of the stream: open addressing, never more than half full. */
 class Heads {
@@ -27,8 +27,8 @@ class Heads {
     return this.used;
   }
 
-  /** Notes that the stream has got to `revision`; answers which one was expected. */
-  advance(fingerprint: number, revision: number): number {
+  /** Notes that the stream's next revision is `next`; answers which one was next before. */
+  advance(fingerprint: number, next: number): number {
     if (this.used * 2 >= this.keys.length) this.grow();
     const at = this.slot(fingerprint + 1);
     if (this.keys[at] === 0) {
@@ -36,7 +36,7 @@ class Heads {
       this.used++;
     }
     const expected = this.next[at]!;
-    this.next[at] = revision + 1;
+    this.next[at] = next;
     return expected;
   }
 
@@ -64,6 +64,17 @@ class Heads {
 class Numbers {
   private readonly chunks: Float64Array[] = [];
   private length = 0;
+
+  pushAll(values: Float64Array): void {
+    for (let done = 0; done < values.length;) {
+      const at = this.length % CHUNK;
+      if (at === 0) this.chunks.push(new Float64Array(CHUNK));
+      const next = values.subarray(done, done + CHUNK - at);
+      this.chunks[this.chunks.length - 1]!.set(next, at);
+      done += next.length;
+      this.length += next.length;
+    }
+  }
 
   push(value: number): void {
     const at = this.length % CHUNK;
@@ -116,34 +127,29 @@ export class History {
   constructor(private readonly failures: Failures, events: number, names_max = NAMES_MAX) {
     this.passes = Math.max(1, Math.ceil(events / names_max));
   }
-  private readonly passes: number;
+  /** Readings of the log in which names are compared. */
+  readonly passes: number;
 
   /** Streams seen; two whose fingerprints meet count once. */
   get streams(): number {
     return this.heads.size;
   }
 
-  /** The next event, with the fingerprints of its stream and its name. */
-  add(event: Event, stream: number, name: number): void {
-    if (event.recordedat !== this.recorded) this.time(event);
-    const follows = this.heads.advance(stream, event.revision) === event.revision;
-    if (!follows && event.position < this.blindFrom) this.suspectStreams.add(stream);
-    if (this.passes === 1 || name % this.passes === 0) this.names.push(name);
-  }
-
-  /** The event at this position cannot be read. */
-  lose(position: number): void {
-    this.blindFrom = Math.min(this.blindFrom, position);
-  }
-
-  private time({ position, recordedat }: Event): void {
-    if (!RECORDED.test(recordedat)) {
-      this.failures.add(position, "time", "a UTC time with milliseconds", shown(recordedat));
-    } else if (recordedat < this.recorded) {
-      this.failures.add(position, "time", `recorded at ${this.recorded} or later`, recordedat);
+  /** The next range of the log. */
+  join({ streams, suspects, names, times, blindFrom }: HistoryFound): void {
+    const blind = this.blindFrom < Infinity;
+    for (let i = 0; i < streams.length; i += 3) {
+      const first = streams[i + 1]!;
+      const expected = this.heads.advance(streams[i]!, streams[i + 2]!);
+      if (!blind && first >= 0 && expected !== first) this.suspectStreams.add(streams[i]!);
     }
-    // One that is far too late would make all that follow look wrong; it stays the one that is wrong.
-    this.recorded = recordedat;
+    if (!blind) { for (const stream of suspects) this.suspectStreams.add(stream); }
+    this.names.pushAll(names);
+    if (times) {
+      if (times.first !== this.recorded) judgeTime(this.failures, times.position, times.first, this.recorded);
+      this.recorded = times.last;
+    }
+    this.blindFrom = Math.min(this.blindFrom, blindFrom);
   }
 
   /** Follows up what is suspected; `again` is called only then. */

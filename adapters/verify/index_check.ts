@@ -14,62 +14,70 @@
  * A place that is not 0 is page × 2^32 + offset × 2^16 + length: there the run's entries lie once more, as a JSON
  * array.
  */
-import { Buffer } from "node:buffer";
-import { canonical } from "../../events/canonical.ts";
-import type { Event } from "../../events/event.ts";
 import { type Failures, shown } from "./failures.ts";
-import { correlationFingerprint, streamFingerprint, typeFingerprint } from "./fingerprint.ts";
-import { IndexFault, isTable, readPage, readTable, type TableShape } from "./index_table.ts";
-import { Sum } from "./index_sums.ts";
+import { newSecret } from "./index_sums.ts";
+import { isTable } from "./index_table.ts";
+import { type Part, readTables, type Segment, type TablesFound } from "./index_tables.ts";
+import { emptyTables, type IndexSpan, joinLanes, TABLES, type Tables, type Tallied } from "./index_tally.ts";
 import type { Rows } from "./rows.ts";
-import { leafHash } from "./tree.ts";
-
-interface Segment {
-  readonly from: number;
-  readonly until: number;
-  readonly ids: TableShape;
-  readonly streams: TableShape;
-  readonly terms: TableShape;
-}
 
 /** A segment with what is still to be accounted for in it. */
 class Checked {
-  readonly ids = new Sum();
-  readonly streams = new Sum();
-  readonly terms = new Sum();
-  readonly copies = new Sum();
-  /** Named already, or not comparable. */
-  done = false;
-  constructor(readonly segment: Segment) {}
+  readonly tables: Tables;
+  /** Why it cannot be compared. */
+  fault: string | undefined;
+  constructor(readonly segment: Segment, { secret }: IndexSpan) {
+    this.tables = emptyTables(secret);
+  }
 }
 
-/** Types whose fingerprints are kept. */
-const TYPES_MAX = 4_096;
+/** Tables to be read, by whoever. */
+export interface Reading {
+  readonly segment: Segment;
+  readonly part: Part;
+}
 
 export class IndexCheck {
-  private readonly segments: Checked[] = [];
-  private current = 0;
-  /** Positions whose entries lie in the index once more, a bit each. */
-  private copied = new Uint8Array(0);
-  private readonly types = new Map<string, number>();
-  private block = -1;
-  private readonly blockTerms = new Set<number>();
+  /** What the blocks are to be summed up by; whole once all parts `streams` were read. */
+  readonly span: IndexSpan;
+  private readonly checked: readonly Checked[];
+  private readonly comparable: readonly Checked[];
   private until = 0;
+  private fault: string | undefined;
 
-  constructor(private readonly rows: Rows, private readonly failures: Failures, private readonly size: number) {
-    const manifest = this.manifest();
-    if (!manifest) return;
-    this.copied = new Uint8Array(Math.ceil(Math.min(this.until, size) / 8));
-    for (const segment of manifest) {
-      const checked = new Checked(segment);
-      this.segments.push(checked);
-      if (segment.until > size) checked.done = true;
-      else this.attempt(checked);
-    }
+  constructor(private readonly rows: Rows, size: number) {
+    const manifest = rows.get("manifest");
+    const segments = this.segmentsOf(manifest) ?? [];
+    this.span = {
+      secret: newSecret(),
+      manifest: manifest instanceof Uint8Array ? manifest : undefined,
+      segments: segments.map(({ from, until }) => ({ from, until })),
+      // Other threads look into it.
+      copied: new Uint8Array(new SharedArrayBuffer(Math.ceil(Math.min(this.until, size) / 8))),
+    };
+    this.checked = segments.map((segment) => new Checked(segment, this.span));
+    // What reaches beyond the log is named as such.
+    this.comparable = this.checked.filter(({ segment: { until } }) => until <= size);
   }
 
-  private manifest(): readonly Segment[] | undefined {
-    const bytes = this.rows.get("manifest");
+  /** What there is to read of a part, largest first. */
+  readings(part: Part): readonly Reading[] {
+    return this.comparable.map(({ segment }) => ({ segment, part })).sort((a, b) => span(b) - span(a));
+  }
+
+  /** Reads it here; yields after each page. */
+  *read({ segment, part }: Reading): Iterable<void> {
+    this.found({ segment }, yield* readTables(this.rows, segment, part, this.span));
+  }
+
+  /** Takes over what was read. */
+  found({ segment: { from } }: Pick<Reading, "segment">, { lanes, fault }: TablesFound): void {
+    const checked = this.comparable.find(({ segment }) => segment.from === from)!;
+    checked.fault ??= fault;
+    joinLanes(checked.tables, lanes);
+  }
+
+  private segmentsOf(bytes: Uint8Array | string | undefined): readonly Segment[] | undefined {
     if (bytes === undefined) return undefined;
     try {
       if (typeof bytes === "string") throw new Error(bytes);
@@ -92,130 +100,28 @@ export class IndexCheck {
       this.until = next;
       return manifest.segments as Segment[];
     } catch (error) {
-      return void this.failures.add(
-        0,
-        "index",
-        "a manifest of segments without a gap",
-        shown((error as Error).message),
-      );
+      return void (this.fault = shown((error as Error).message));
     }
   }
 
-  private attempt(checked: Checked): void {
-    const { segment, ids, terms } = checked;
-    try {
-      readTable(this.rows, segment.ids, (page, at) => ids.add(1, page[at]!, page[at + 1]!));
-      readTable(this.rows, segment.terms, (page, at) => terms.add(1, page[at]!, page[at + 1]!));
-      readTable(this.rows, segment.streams, (page, at) => this.run(checked, page, at));
-    } catch (error) {
-      // Damaged pages come as SQLite's own errors; the blocks may be whole all the same.
-      this.wrong(checked, shown((error as Error).message));
-    }
-  }
-
-  private run(checked: Checked, page: Float64Array, at: number): void {
-    const [fingerprint, position, revision, count, place] = page.subarray(at, at + 5) as unknown as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const { from, until } = checked.segment;
-    if (!(position >= from && count >= 1 && position + count <= until)) {
-      throw new IndexFault(`a run of ${count} from ${position}, in a segment from ${from} to ${until}`);
-    }
-    if (place === 0) {
-      for (let i = 0; i < count; i++) checked.streams.add(1, fingerprint, position + i, revision + i);
-      return;
-    }
-    const copies = this.copies(place);
-    if (copies.length !== count || copies[0]!.position !== position || copies[0]!.revision !== revision) {
-      throw new IndexFault(`other entries than the ${count} from ${position} on`);
-    }
-    for (const copy of copies) this.copy(checked, fingerprint, copy);
-  }
-
-  private copies(place: number): readonly Event[] {
-    const low = place % 0x1_0000_0000;
-    const offset = Math.floor(low / 0x1_0000);
-    const bytes = readPage(this.rows, Math.floor(place / 0x1_0000_0000)).subarray(offset, offset + low % 0x1_0000);
-    try {
-      const events = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
-      if (
-        Array.isArray(events) && events.length > 0 &&
-        events.every((event) => typeof event === "object" && event !== null)
-      ) return events;
-    } catch {
-      // Said below.
-    }
-    throw new IndexFault("a copy of entries that cannot be read");
-  }
-
-  private copy({ streams, copies, segment: { from, until } }: Checked, fingerprint: number, event: Event): void {
-    const { position, revision, stream } = event;
-    const known = Number.isSafeInteger(position) && position >= from && position < until && typeof stream === "string";
-    if (!known || streamFingerprint(stream) !== fingerprint) {
-      throw new IndexFault(`the copy of an entry that is not of its run`);
-    }
-    streams.add(1, fingerprint, position, revision);
-    this.copied[position >>> 3]! |= 1 << (position & 7);
-    let leaf: Buffer;
-    try {
-      leaf = Buffer.from(leafHash(Buffer.from(canonical(event))));
-    } catch (error) {
-      throw new IndexFault(shown((error as Error).message));
-    }
-    copies.add(1, position, leaf.readUInt32BE(0), leaf.readUInt32BE(4));
-  }
-
-  /** The next event of the walk. `name` and `stream` are fingerprints, `leaf` its leaf hash. */
-  add(event: Event, block: number, stream: number, name: number, leaf: Uint8Array): void {
-    const { position } = event;
-    if (position >= this.until) return;
-    while (this.segments[this.current]!.segment.until <= position) this.current++;
-    const { ids, streams, terms, copies } = this.segments[this.current]!;
-    ids.add(-1, name, position);
-    streams.add(-1, stream, position, event.revision);
-    if (block !== this.block) {
-      this.block = block;
-      this.blockTerms.clear();
-    }
-    for (const term of [this.typeOf(event.type), correlationFingerprint(event.correlationid ?? event.id)]) {
-      if (this.blockTerms.has(term)) continue;
-      this.blockTerms.add(term);
-      terms.add(-1, term, block);
-    }
-    if ((this.copied[position >>> 3]! >>> (position & 7) & 1) === 1) {
-      const view = new DataView(leaf.buffer, leaf.byteOffset);
-      copies.add(-1, position, view.getUint32(0), view.getUint32(4));
-    }
-  }
-
-  private typeOf(type: string): number {
-    let known = this.types.get(type);
-    if (known === undefined) {
-      if (this.types.size >= TYPES_MAX) this.types.clear();
-      this.types.set(type, known = typeFingerprint(type));
-    }
-    return known;
-  }
-
-  private wrong(checked: Checked, found: string): void {
-    checked.done = true;
-    const { from, until } = checked.segment;
-    this.failures.add(from, "index", `the index of ${from} to ${until - 1} to say what the blocks say`, found);
+  /** Takes away what the blocks of a range account for. */
+  join(found: readonly Tallied[]): void {
+    for (const { segment, lanes } of found) joinLanes(this.checked[segment]!.tables, lanes);
   }
 
   /** After the walk. `sound`: entries before this position were all read, and are events. */
-  judge(sound: number, end: number): void {
+  judge(failures: Failures, sound: number, end: number): void {
+    if (this.fault !== undefined) failures.add(0, "index", "a manifest of segments without a gap", this.fault);
     if (this.until > end) {
-      this.failures.add(end, "truncated", `${this.until} entries, to which the index reaches`, `${end}`);
+      failures.add(end, "truncated", `${this.until} entries, to which the index reaches`, `${end}`);
     }
-    for (const checked of this.segments) {
-      if (checked.done || checked.segment.until > sound) continue;
-      const wrong = (["ids", "streams", "terms", "copies"] as const).filter((table) => !checked[table].zero);
-      if (wrong.length > 0) this.wrong(checked, `other ${wrong.join(", ")}`);
+    for (const { segment: { from, until }, tables, fault } of this.comparable) {
+      const wrong = until > sound ? [] : TABLES.filter((table) => !tables[table].zero);
+      const found = fault ?? (wrong.length > 0 ? `other ${wrong.join(", ")}` : undefined);
+      if (found === undefined) continue;
+      failures.add(from, "index", `the index of ${from} to ${until - 1} to say what the blocks say`, found);
     }
   }
 }
+
+const span = ({ segment: { from, until } }: Reading): number => until - from;

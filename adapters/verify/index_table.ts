@@ -76,11 +76,11 @@ const passes = (words: Uint32Array, key: number): boolean => {
   return true;
 };
 
-/**
- * Calls with each row, as a page and where the row begins in it. Throws `IndexFault` where the table is not what a
- * look-up needs.
- */
-export const readTable = (rows: Rows, table: TableShape, visit: (page: Float64Array, at: number) => void): void => {
+/** A row, as a page and where the row begins in it. */
+export type Visit = (page: Float64Array, at: number) => void;
+
+/** Calls with each row; yields after each page. Throws `IndexFault` where the table is not what a look-up needs. */
+export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterable<void> {
   const { columns, body } = table;
   const fence = doubles(whole(rows, table.fence));
   if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
@@ -110,6 +110,7 @@ export const readTable = (rows: Rows, table: TableShape, visit: (page: Float64Ar
       count++;
       visit(values, at);
     }
+    yield;
   }
   if (count !== table.rows) throw new IndexFault(`${count} rows, not ${table.rows}`);
-};
+}

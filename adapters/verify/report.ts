@@ -19,6 +19,10 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
   /** Folder for a copy, needed only for a file with a `-wal` and no `-shm`. Default: the system's. */
   readonly scratch?: string;
+  /** Threads that the log is walked in. Default: as many as there are cores, at most 8, and one for a small log. */
+  readonly threads?: number;
+  /** Positions that one range spans; see `walk.ts`. */
+  readonly rangeEvents?: number;
   /** Names (source and id) held at a time; see `history.ts`. */
   readonly namesMax?: number;
 }

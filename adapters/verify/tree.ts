@@ -27,26 +27,47 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
 
 /** Levels of the tree that a tile spans. */
 const TILE_HEIGHT = 8;
+/** Leaves of a group. */
+export const GROUP = 2 ** TILE_HEIGHT;
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
 
-/** Pieces of some bytes, each to be hashed behind the byte `prefix`. */
-export interface Pieces {
-  readonly bytes: Uint8Array;
-  readonly prefix: number;
-  readonly count: number;
-  from(index: number): number;
-  until(index: number): number;
-}
-
-/** Their hashes, one behind the other. */
-export const hashesOf = ({ bytes, prefix, count, from, until }: Pieces): Uint8Array => {
+/**
+ * Leaf hashes of pieces of `bytes`, one behind the other: piece i begins at `starts[i]` and ends a byte before piece i + 1
+ * does. The byte before each piece must be one that separates and that nobody needs any more: it becomes the prefix 0x00, so
+ * that prefix and piece are hashed as they lie.
+ */
+export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array => {
+  const count = starts.length - 1;
   const hashes = new Uint8Array(count * HASH_BYTES);
-  const first = Uint8Array.of(prefix);
   for (let i = 0; i < count; i++) {
-    const hash = createHash("sha256").update(first).update(bytes.subarray(from(i), until(i))).digest();
-    hashes.set(hash, i * HASH_BYTES);
+    const from = starts[i]! - 1;
+    bytes[from] = 0;
+    put(hashes, i, createHash("sha256").update(bytes.subarray(from, starts[i + 1]! - 1)).digest("hex"));
   }
+  return hashes;
+};
+
+/** As digits a hash costs half of what it does as bytes of its own. */
+const put = (hashes: Uint8Array, index: number, digits: string): void => {
+  hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES).setFromHex(digits);
+};
+
+/** The parents of neighbours. */
+const parentsOf = (hashes: Uint8Array): Uint8Array => {
+  const count = hashes.length / (2 * HASH_BYTES);
+  const parents = new Uint8Array(count * HASH_BYTES);
+  for (let i = 0; i < count; i++) {
+    pair.set(hashes.subarray(i * 2 * HASH_BYTES, (i + 1) * 2 * HASH_BYTES), 1);
+    put(parents, i, createHash("sha256").update(pair).digest("hex"));
+  }
+  return parents;
+};
+
+/** The hashes of groups of `GROUP` leaves. */
+export const groupsOf = (leaves: Uint8Array): Uint8Array => {
+  let hashes = leaves;
+  for (let height = 0; height < TILE_HEIGHT; height++) hashes = parentsOf(hashes);
   return hashes;
 };
 
@@ -65,10 +86,21 @@ export class MerkleTree {
 
   /** Takes leaf hashes, one behind the other. */
   add(leaves: Uint8Array): void {
-    let hashes = leaves;
-    this.leaves += leaves.length / HASH_BYTES;
+    this.grow(leaves, 0);
+  }
+
+  /** Takes leaf hashes and the hashes of the groups of 256 that they make up; the size must be a multiple of 256. */
+  addGroups(leaves: Uint8Array, groups: Uint8Array): void {
+    this.passed?.(0, leaves);
+    this.grow(groups, TILE_HEIGHT);
+  }
+
+  /** Takes hashes of complete subtrees of a height. */
+  private grow(next: Uint8Array, from: number): void {
+    let hashes = next;
+    this.leaves += hashes.length / HASH_BYTES * 2 ** from;
     // As in binary addition: what is left over at a height waits there for its neighbour.
-    for (let height = 0; hashes.length > 0; height++) {
+    for (let height = from; hashes.length > 0; height++) {
       if (height % TILE_HEIGHT === 0) this.passed?.(height / TILE_HEIGHT, hashes);
       const waiting = this.peaks[height];
       if (waiting) {
@@ -79,18 +111,8 @@ export class MerkleTree {
       }
       const paired = hashes.length - hashes.length % (2 * HASH_BYTES);
       this.peaks[height] = paired < hashes.length ? hashes.slice(paired) : undefined;
-      hashes = this.nodes(hashes.subarray(0, paired));
+      hashes = parentsOf(hashes.subarray(0, paired));
     }
-  }
-
-  private nodes(hashes: Uint8Array): Uint8Array {
-    return hashesOf({
-      bytes: hashes,
-      prefix: 1,
-      count: hashes.length / (2 * HASH_BYTES),
-      from: (index) => index * 2 * HASH_BYTES,
-      until: (index) => (index + 1) * 2 * HASH_BYTES,
-    });
   }
 
   /** The hashes of the complete subtrees, largest first. */

@@ -29,7 +29,7 @@ export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
   try {
     const file = await openLogFile(options.path, options.scratch);
     try {
-      return await new Verification(file.db, options, keys, failures).run();
+      return await new Verification(file, options, keys, failures).run();
     } finally {
       await file.close();
     }

@@ -6,20 +6,27 @@ import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
 import { readEntries } from "./entries.ts";
 import { Failures, shown } from "./failures.ts";
-import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
+import { streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
 import { IndexCheck } from "./index_check.ts";
+import { PARTS } from "./index_tables.ts";
+import { type Range, type RangeFound, type Rules, type Seam, walkRange } from "./range.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
-import { checkRuns } from "./runs.ts";
+import { mayThread, THREADS, Threads, threadsFor } from "./threads.ts";
 import { TileCheck } from "./tiles.ts";
-import { HASH_BYTES, hashesOf, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+import { GROUP, HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
 
 /** The event loop gets a turn so often. */
 const TURN_MS = 40;
+/** Positions that a range spans; some 50 ms of work, and what memory holds of it is a few MB. */
+const RANGE_EVENTS = 16_384;
 const ZERO_LINK = new Uint8Array(32);
 
-/** One walk over the log, in one read transaction. */
+/**
+ * One walk over the log, in one read transaction, range by range: what a range shows by itself is found in `range.ts`, here or in a
+ * thread, and joined here in order.
+ */
 export class Verification {
   private readonly rows: Rows;
   private readonly tree = new MerkleTree((level, hashes) => this.tiles.take(level, hashes));
@@ -33,27 +40,21 @@ export class Verification {
   private tiles!: TileCheck;
   /** First position whose entry could not be read. */
   private lost = Infinity;
-  /** Position behind the last block; where it is not known, the next block says. */
-  private next: number | undefined = 0;
-  private end = 0;
-  /** Hash and first position of the block before; `undefined` where there is none to link to. */
-  private before: { readonly hash: Uint8Array; readonly first: number } | undefined = { hash: ZERO_LINK, first: 0 };
+  private seam: Seam = { whole: true, next: 0, end: 0, before: { hash: ZERO_LINK, first: 0 } };
   private readonly links: { readonly before: number; readonly at: number }[] = [];
-  /** False from the first gap on: what follows has no place in tree and history. */
-  private whole = true;
   private stop = false;
   private blocks = 0;
   private entryBytes = 0;
   private turn = performance.now();
 
   constructor(
-    private readonly db: DatabaseSync,
+    private readonly file: { readonly db: DatabaseSync; readonly path: string },
     private readonly options: VerifyOptions,
     private readonly keys: Keys,
     private readonly failures: Failures,
   ) {
-    db.exec("begin");
-    this.rows = new Rows(db);
+    file.db.exec("begin");
+    this.rows = new Rows(file.db);
   }
 
   async run(): Promise<LogReport> {
@@ -65,7 +66,7 @@ export class Verification {
     this.frontierAt = claims.frontier?.size ?? -1;
     const total = this.total();
     this.history = new History(this.failures, total, this.options.namesMax);
-    this.index = new IndexCheck(this.rows, this.failures, total);
+    this.index = new IndexCheck(this.rows, total);
     this.blobs = new BlobCheck(this.rows, this.failures, this.options.catalogue);
     this.tiles = new TileCheck(this.rows, this.failures, claims.frontier);
     this.passSize(0);
@@ -105,112 +106,145 @@ export class Verification {
 
   private async readBlobs(total: number): Promise<void> {
     try {
-      for (const _ of this.blobs.scan()) if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+      await this.inTurns(this.blobs.scan(), total);
     } catch (error) {
       if (this.options.signal?.aborted) throw error;
       this.failures.add(0, "unreadable", "pages that SQLite can read", shown((error as Error).message));
     }
   }
 
+  private async inTurns(steps: Iterable<void>, total: number): Promise<void> {
+    for (const _ of steps) if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+  }
+
   private async walk(total: number): Promise<void> {
-    try {
-      for (const { number, value } of this.rows.list("log")) {
-        if (number === undefined) this.failures.add(this.end, "order", "a position as a block's key", "another key");
-        else if (typeof value === "string") {
-          this.lose(number, () => this.failures.add(number, "unreadable", "a block", value));
-        } else this.visit(number, value);
+    const rules: Rules = { index: this.index.span, passes: this.history.passes };
+    const threads = this.options.threads ?? threadsFor(total);
+    if (threads > 1 && mayThread()) await this.walkInThreads(new Threads(this.file.path, rules, threads), total, rules);
+    else {
+      for (const part of PARTS) {
+        for (const reading of this.index.readings(part)) await this.inTurns(this.index.read(reading), total);
+      }
+      for (const range of this.ranges()) {
+        if (!this.join(range, walkRange(this.rows, range, this.seam, rules))) break;
         if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
       }
-    } catch (error) {
-      if (this.options.signal?.aborted) throw error;
-      this.whole = false;
-      this.failures.add(this.end, "unreadable", "pages that SQLite can read", shown((error as Error).message));
     }
-    this.options.progress?.({ done: this.end, total: Math.max(total, this.end), unit: "events" });
+    this.options.progress?.({ done: this.seam.end, total: Math.max(total, this.seam.end), unit: "events" });
+  }
+
+  private async walkInThreads(threads: Threads, total: number, rules: Rules): Promise<void> {
+    try {
+      for (const part of PARTS) {
+        const read = this.index.readings(part).map(async (reading) => {
+          const found = await threads.read(reading);
+          if (found) this.index.found(reading, found);
+          else await this.inTurns(this.index.read(reading), total);
+        });
+        await Promise.all(read);
+        this.options.signal?.throwIfAborted();
+      }
+      const ranges = this.ranges()[Symbol.iterator]();
+      const begun: { readonly range: Range; readonly whole: boolean; readonly found: Promise<RangeFound> }[] = [];
+      for (let more = true;;) {
+        while (more && begun.length < threads.count * THREADS.ahead) {
+          const { done, value: range } = ranges.next();
+          more = !done;
+          const { whole } = this.seam;
+          if (range) begun.push({ range, whole, found: threads.walk(range, whole) });
+        }
+        const oldest = begun.shift();
+        if (!oldest) break;
+        const found = await oldest.found;
+        this.options.signal?.throwIfAborted();
+        const same = this.follows(found, oldest.whole);
+        if (!this.join(oldest.range, same ? found : walkRange(this.rows, oldest.range, this.seam, rules))) break;
+        if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+      }
+    } finally {
+      await threads.close();
+    }
+  }
+
+  /** The log's blocks in ranges, each from a key that is there. */
+  private *ranges(): Iterable<Range> {
+    const step = this.options.rangeEvents ?? RANGE_EVENTS;
+    for (let from = 0;;) {
+      const next = this.firstFrom(from + step);
+      if (next === undefined) return yield { from };
+      yield { from, until: from + step };
+      from = next;
+    }
+  }
+
+  /** `undefined` where what follows is to be looked at as a whole: nothing, or what cannot be told apart. */
+  private firstFrom(position: number): number | undefined {
+    try {
+      const first = this.rows.first("log", position);
+      return first === "none" ? undefined : first;
+    } catch {
+      // Whoever walks on meets the same, and says so.
+      return undefined;
+    }
+  }
+
+  /** Whether what was found where nothing before was known, but `whole`, is what would be found here. */
+  private follows({ rows, first }: RangeFound, whole: boolean): boolean {
+    const { next } = this.seam;
+    return rows === 0 || (first !== undefined && whole === this.seam.whole && (next === undefined || next === first));
+  }
+
+  /** The next range. False: nothing behind it can be read. */
+  private join(range: Range, found: RangeFound): boolean {
+    const { before } = this.seam;
+    if (found.link && before && !sameBytes(before.hash, found.link)) {
+      this.links.push({ before: before.first, at: found.first! });
+    }
+    for (const link of found.links) this.links.push(link);
+    this.failures.join(found.failures);
+    const from = this.tree.size;
+    this.grow(found.leaves, found.groups);
+    this.history.join(found.history);
+    this.index.join(found.index);
+    this.lost = Math.min(this.lost, found.lost);
+    this.blocks += found.blocks;
+    this.entryBytes += found.entryBytes;
+    if (found.rows > 0) this.seam = found.seam;
+    if (found.types.some((type) => this.blobs.concerns(type))) {
+      this.events(range, (event) => event.position >= from && this.blobs.add(event));
+    }
+    if (found.broken === undefined) return true;
+    this.seam = { ...this.seam, whole: false };
+    this.failures.add(this.seam.end, "unreadable", "pages that SQLite can read", found.broken);
+    return false;
   }
 
   private async pause(total: number): Promise<void> {
-    this.options.progress?.({ done: this.end, total: Math.max(total, this.end), unit: "events" });
+    this.options.progress?.({ done: this.seam.end, total: Math.max(total, this.seam.end), unit: "events" });
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
     this.options.signal?.throwIfAborted();
     this.turn = performance.now();
   }
 
-  /** From here on there is a gap in what is known. */
-  private lose(position: number, say: () => void): void {
-    say();
-    this.whole = false;
-    this.before = undefined;
-    this.next = undefined;
-    this.end = Math.max(this.end, position + 1);
-  }
-
-  private visit(position: number, bytes: Uint8Array): void {
-    if (this.next !== undefined && position < this.next) {
-      this.failures.add(position, "order", `no block before position ${this.next}`, `one at ${position}`);
-      return;
+  /** Takes leaves into the tree, and those in groups of 256 as such; stops at each size that claims will ask for. */
+  private grow(leaves: Uint8Array, groups: Uint8Array): void {
+    const { size } = this.tree;
+    const firstGroup = Math.ceil(size / GROUP);
+    const cut = (bytes: Uint8Array, from: number, until: number) =>
+      bytes.subarray(from * HASH_BYTES, until * HASH_BYTES);
+    for (let done = 0, count = leaves.length / HASH_BYTES; done < count;) {
+      const position = size + done;
+      const stop = Math.min(count, (this.wanted[this.wanted.length - 1] ?? Infinity) - size);
+      const until = size + stop;
+      const whole = position % GROUP === 0 ? Math.floor((until - position) / GROUP) : 0;
+      const taken = whole > 0 ? whole * GROUP : Math.min(until - position, GROUP - position % GROUP);
+      const next = cut(leaves, done, done + taken);
+      const group = position / GROUP - firstGroup;
+      if (whole > 0) this.tree.addGroups(next, cut(groups, group, group + whole));
+      else this.tree.add(next);
+      done += taken;
+      this.passSize(size + done);
     }
-    if (this.next !== undefined && position > this.next) {
-      const from = this.next;
-      this.lose(
-        from,
-        () => this.failures.add(from, "missing_block", `a block at position ${from}`, `the next one is at ${position}`),
-      );
-    }
-    const block = StoredBlock.read(bytes);
-    if (!(block instanceof StoredBlock)) {
-      return this.lose(position, () => this.failures.add(position, block.kind, block.expected, block.found));
-    }
-    if (block.first !== position) {
-      return this.lose(
-        position,
-        () => this.failures.add(position, "order", `a block of position ${position}`, `one of ${block.first}`),
-      );
-    }
-    if (this.before && !sameBytes(this.before.hash, block.link)) {
-      this.links.push({ before: this.before.first, at: position });
-    }
-    this.take(block);
-    this.before = { hash: block.hash(), first: position };
-    this.next = block.until;
-    this.end = block.until;
-  }
-
-  private take(block: StoredBlock): void {
-    this.blocks++;
-    const events = readEntries(block, this.failures);
-    const streams = checkRuns(block, events, this.failures);
-    if (!this.whole) return;
-    const leaves = this.grow(block);
-    for (let i = 0; i < block.count; i++) {
-      const event = events[i];
-      if (!event) {
-        this.lost = Math.min(this.lost, block.first + i);
-        this.history.lose(block.first + i);
-        continue;
-      }
-      const stream = streams[i] || streamFingerprint(event.stream);
-      const name = nameFingerprint(event.source, event.id);
-      this.history.add(event, stream, name);
-      this.blobs.add(event);
-      this.index.add(event, block.first, stream, name, leaves.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
-    }
-  }
-
-  /** Takes the block's entries into the tree; their leaf hashes. */
-  private grow(block: StoredBlock): Uint8Array {
-    const { bytes, count, first, starts } = block;
-    const from = (index: number) => starts[index]!;
-    const until = (index: number) => starts[index + 1]! - 1;
-    const leaves = hashesOf({ bytes, prefix: 0, count, from, until });
-    this.entryBytes += bytes.length - starts[0]! - count;
-    for (let done = 0; done < count;) {
-      const stop = Math.min(count, (this.wanted[this.wanted.length - 1] ?? Infinity) - first);
-      this.tree.add(leaves.subarray(done * HASH_BYTES, stop * HASH_BYTES));
-      this.passSize(first + stop);
-      done = stop;
-    }
-    return leaves;
   }
 
   /** Keeps what the claims will ask for. */
@@ -224,14 +258,18 @@ export class Verification {
 
   /** The sound part of the log once more. */
   private again(visit: (event: Event, stream: number) => void): void {
+    this.events({ from: 0 }, (event) => visit(event, streamFingerprint(event.stream)));
+  }
+
+  private events({ from, until }: Range, visit: (event: Event) => void): void {
     const ignored = new Failures();
-    for (const { number, value } of this.rows.list("log")) {
+    for (const { number, value } of this.rows.list("log", from, until)) {
       if (number === undefined || typeof value === "string") continue;
       if (number >= this.tree.size) return;
       const block = StoredBlock.read(value);
       if (!(block instanceof StoredBlock) || block.first !== number) continue;
       for (const event of readEntries(block, ignored)) {
-        if (event && event.position < this.tree.size) visit(event, streamFingerprint(event.stream));
+        if (event && event.position < this.tree.size) visit(event);
       }
     }
   }
@@ -240,7 +278,7 @@ export class Verification {
     // A blob's damage is not in the entry that names it.
     const bad = this.failures.list.find(({ kind }) => kind !== "blob");
     const firstBad = Math.min(bad?.position ?? Infinity, ...this.links.map(({ before }) => before));
-    const walked = { size: this.tree.size, end: this.end, roots: this.roots, firstBad };
+    const walked = { size: this.tree.size, end: this.seam.end, roots: this.roots, firstBad };
     const { cleared, anchored, authenticated } = judgeClaims(
       claims,
       walked,
@@ -254,9 +292,9 @@ export class Verification {
       this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
     }
     this.judgeFrontier(claims, firstBad);
-    this.tiles.judge(cleared, this.end);
+    this.tiles.judge(cleared, this.seam.end);
     this.blobs.judge();
-    this.index.judge(Math.min(this.lost, this.tree.size), this.end);
+    this.index.judge(this.failures, Math.min(this.lost, this.tree.size), this.seam.end);
     return reportOf(this.failures, {
       size: this.tree.size,
       tree: this.tree,
@@ -286,7 +324,7 @@ export class Verification {
     if (!frontier) return;
     if (frontier.hashes.length !== peaksOf(frontier.size)) {
       this.failures.add(
-        Math.max(0, this.end - 1),
+        Math.max(0, this.seam.end - 1),
         "tree",
         `${peaksOf(frontier.size)} hashes for size ${frontier.size}`,
         `${frontier.hashes.length}`,
@@ -294,8 +332,13 @@ export class Verification {
       return;
     }
     if (!this.subtrees) {
-      if (frontier.size > this.end) {
-        this.failures.add(this.end, "truncated", `${frontier.size} entries, which the tree covers`, `${this.end}`);
+      if (frontier.size > this.seam.end) {
+        this.failures.add(
+          this.seam.end,
+          "truncated",
+          `${frontier.size} entries, which the tree covers`,
+          `${this.seam.end}`,
+        );
       }
       return;
     }

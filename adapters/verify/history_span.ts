@@ -1,0 +1,136 @@
+/** What must hold between the entries of a range, and what `history.ts` joins it to the rest by. */
+import type { Event } from "../../events/event.ts";
+import { type Failures, shown } from "./failures.ts";
+
+const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+
+/** Of one range; plain data. */
+export interface HistoryFound {
+  /**
+   * For each stream in it its fingerprint, its first revision and the revision behind its last. The first is −1 where nothing can
+   * be said: an entry before it cannot be read.
+   */
+  readonly streams: Float64Array;
+  /** Fingerprints of streams whose revisions do not follow each other within the range. */
+  readonly suspects: readonly number[];
+  /** Fingerprints of source and id, those of the first pass. */
+  readonly names: Float64Array;
+  readonly times: { readonly position: number; readonly first: string; readonly last: string } | undefined;
+  /** First position whose entry cannot be read. */
+  readonly blindFrom: number;
+}
+
+/** Where a time differs from the one before it, and that one. */
+export const judgeTime = (failures: Failures, position: number, recordedat: string, before: string): void => {
+  if (!RECORDED.test(recordedat)) {
+    failures.add(position, "time", "a UTC time with milliseconds", shown(recordedat));
+  } else if (recordedat < before) {
+    failures.add(position, "time", `recorded at ${before} or later`, recordedat);
+  }
+};
+
+const COLUMNS = 3;
+
+/** First and next revision by fingerprint of the stream: open addressing, never more than half full. */
+class Streams {
+  /** Fingerprint + 1, first revision, next revision. */
+  private table = new Float64Array(COLUMNS << 10);
+  private used = 0;
+
+  /** Where the stream's row is; a new one has a zero in front. */
+  at(fingerprint: number): number {
+    if (this.used * 2 * COLUMNS >= this.table.length) this.grow();
+    return this.slot(fingerprint + 1);
+  }
+
+  begin(at: number, fingerprint: number, revision: number): void {
+    this.used++;
+    this.table[at] = fingerprint + 1;
+    this.table[at + 1] = revision;
+  }
+
+  has(at: number): boolean {
+    return this.table[at] !== 0;
+  }
+
+  next(at: number): number {
+    return this.table[at + 2]!;
+  }
+
+  advance(at: number, revision: number): void {
+    this.table[at + 2] = revision + 1;
+  }
+
+  private slot(key: number): number {
+    const mask = this.table.length / COLUMNS - 1;
+    let row = Math.imul((key >>> 0) ^ (key / 0x1_0000_0000), 0x9e3779b1) >>> 0 & mask;
+    while (this.table[row * COLUMNS] !== 0 && this.table[row * COLUMNS] !== key) row = (row + 1) & mask;
+    return row * COLUMNS;
+  }
+
+  private grow(): void {
+    const { table } = this;
+    this.table = new Float64Array(table.length * 2);
+    for (let row = 0; row < table.length; row += COLUMNS) {
+      if (table[row] !== 0) this.table.set(table.subarray(row, row + COLUMNS), this.slot(table[row]!));
+    }
+  }
+
+  get rows(): Float64Array {
+    const { table } = this;
+    const rows = new Float64Array(this.used * COLUMNS);
+    for (let row = 0, to = 0; row < table.length; row += COLUMNS) {
+      if (table[row] === 0) continue;
+      rows[to] = table[row]! - 1;
+      rows[to + 1] = table[row + 1]!;
+      rows[to + 2] = table[row + 2]!;
+      to += COLUMNS;
+    }
+    return rows;
+  }
+}
+
+export class HistorySpan {
+  private readonly streams = new Streams();
+  private readonly suspects = new Set<number>();
+  private readonly names: number[] = [];
+  private first: { readonly position: number; readonly recordedat: string } | undefined;
+  private recorded = "";
+  private blindFrom = Infinity;
+
+  /** `passes` over the log in which names are compared; those of the first are kept. */
+  constructor(private readonly failures: Failures, private readonly passes: number) {}
+
+  /** The next event, with the fingerprints of its stream and its name. */
+  add(event: Event, stream: number, name: number): void {
+    const { position, revision, recordedat } = event;
+    if (recordedat !== this.recorded) {
+      // What is far too late would make all that follow look wrong; it stays the one that is wrong.
+      if (this.first) judgeTime(this.failures, position, recordedat, this.recorded);
+      else this.first = { position, recordedat };
+      this.recorded = recordedat;
+    }
+    const blind = this.blindFrom < position;
+    const at = this.streams.at(stream);
+    if (!this.streams.has(at)) this.streams.begin(at, stream, blind ? -1 : revision);
+    else if (!blind && this.streams.next(at) !== revision) this.suspects.add(stream);
+    this.streams.advance(at, revision);
+    if (this.passes === 1 || name % this.passes === 0) this.names.push(name);
+  }
+
+  /** The event at this position cannot be read. */
+  lose(position: number): void {
+    this.blindFrom = Math.min(this.blindFrom, position);
+  }
+
+  get found(): HistoryFound {
+    const { first } = this;
+    return {
+      streams: this.streams.rows,
+      suspects: [...this.suspects],
+      names: Float64Array.from(this.names),
+      times: first && { position: first.position, first: first.recordedat, last: this.recorded },
+      blindFrom: this.blindFrom,
+    };
+  }
+}
