@@ -40,7 +40,8 @@ export const branchName = z.string().min(1).max(COMMIT_LIMITS.branch_chars_max).
   "a branch name that git accepts, without refs/heads/",
 );
 
-const count = z.int().nonnegative();
+/** Of files or lines of one commit. Bounded, so that sums over any history stay exact. */
+const count = z.int().nonnegative().max(2 ** 31 - 1);
 const time = z.iso.datetime({ offset: true });
 const parts = count.max(COMMIT_LIMITS.parts_max);
 const yes = z.literal(true).optional();

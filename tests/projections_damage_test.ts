@@ -293,6 +293,35 @@ Deno.test("a full disk stops a projection visibly, once told, and it goes on by 
   await r.clock.until(run);
 });
 
+Deno.test("what a fold cannot read is no fault of the event: the projection is not stopped at it, but goes on when it can be read", async () => {
+  const r = rig();
+  const log = logOf();
+  await counted(log, 50);
+  const views = new MemoryViews();
+  const open = views.open.bind(views);
+  let unreadable = true;
+  views.open = (projection) => {
+    const store = open(projection);
+    const get = store.get.bind(store);
+    store.get = (key) => {
+      if (unreadable) throw new ViewsFault("unwritable", "views.db: disk I/O error");
+      return get(key);
+    };
+    return store;
+  };
+  const { record } = recorded();
+  const projector = new Projector({ projections: [counts], feed: feedOf(log), views, clock: r.clock, record });
+  const stop = new AbortController();
+  const run = projector.children[0]!.run(stop.signal, { path: "p", ready() {} });
+  await r.clock.advance(0);
+  assert.equal(projector.states()[0]!.stoppedAt?.of, "views");
+  unreadable = false;
+  await r.clock.advance(UNWRITABLE.first_ms);
+  assert.deepEqual([projector.states()[0]!.state, projector.states()[0]!.size], ["live", 50]);
+  stop.abort();
+  await r.clock.until(run);
+});
+
 Deno.test("SQLite's full disk is a fault that may be tried again; nothing of the transaction stays, and what lay aside makes room", () =>
   inFolder((path) => {
     Deno.writeTextFileSync(`${path}/views.db`, "not a database at all, ".repeat(500));
@@ -386,6 +415,7 @@ Deno.test("a thread whose views are damaged is closed and another begins anew; u
   await opened();
   assert.equal(threads.length, 2);
   assert.ok(threads[1]!.sent.some(({ to }) => to === "start"), "the projection goes on in the next thread");
+  assert.equal(apart.known("tests.counts"), 10, "also before the next thread has said how far it is");
   threads[1]!.say({ ...live(4), state: { ...live(4).state, state: "catching_up" } });
   assert.deepEqual([apart.states()[0]!.state, apart.known("tests.counts")], ["rebuilding", 10]);
   threads[1]!.say(live(11));

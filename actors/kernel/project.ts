@@ -301,6 +301,11 @@ class Runner implements Paced {
         try {
           fold(event);
         } catch (error) {
+          // What could not be read is no fault of the event.
+          if (error instanceof ViewsFault) {
+            if (spans !== undefined) { for (const span of spans.values()) span.end({}, "views"); }
+            throw error;
+          }
           spans?.get(traceparent!)?.end({}, "poison");
           spans?.delete(traceparent!);
           poison = { position: event.position, type: event.type, cause: causeOf(error) };

@@ -211,6 +211,8 @@ export class ProjectionsApart implements Projections {
       const { version, size } = known.state;
       const at = { position: size, cause };
       known.shown = Math.max(known.shown, known.served);
+      // Nothing is served any more, until the next thread says what.
+      known.served = 0;
       known.state = { ...known.state, state: "stopped", stoppedAt: { ...at, of: "views" } };
       if (known.path !== undefined) {
         const data = { projection, version, ...at };
