@@ -110,7 +110,11 @@ const main = async (): Promise<number> => {
   return await commandLine(typed, {
     io,
     place: { data: resolve(".daybook"), version: VERSION },
-    house: { config: inHouse("config"), own: ["actors", "adapters", "events", "projections"].map(inHouse) },
+    house: {
+      config: inHouse("config"),
+      own: ["actors", "adapters", "events", "projections"].map(inHouse),
+      verifier: ["adapters/verify", "events"].map(inHouse),
+    },
     settings: settingsOf,
     permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },
     scratch: {

@@ -109,7 +109,7 @@ export const givenStage = (): Stage => {
       {
         io: fakeIo,
         place: { data: "/here/.daybook", version: "1.2.3" },
-        house: { config: "/house/config", own: [] },
+        house: { config: "/house/config", own: [], verifier: [] },
         settings(file, overrides) {
           const parsed = parseConfig(
             file === undefined ? "" : files.get(file) ?? "",

@@ -13,7 +13,7 @@ const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () 
 const DESIGNED = "start demo import status view events send verify replay explain export backup restore token".split(
   " ",
 );
-const house = { config: "/house/config", own: ["/house/source"] };
+const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 
 const grants = (...args: string[]): Grants => {
   const parsed = parse(args, place);

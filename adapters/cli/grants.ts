@@ -31,6 +31,8 @@ export interface House {
   readonly config: string;
   /** Its source: a worker's modules are read when it starts. Only who opens the log as its writer has workers. */
   readonly own: readonly string[];
+  /** The verifier's source, for its threads. */
+  readonly verifier: readonly string[];
 }
 
 /** All that a call may touch: what its command needs, the configuration, and the socket of a server that may have the folder. */
@@ -49,7 +51,16 @@ export const grantsOf = (
   const config = settings ? [settings.file] : [];
   const copy = scratch === undefined ? [] : [scratch];
   return {
-    read: [...new Set([...read, house.config, ...config, ...(spec.opens ? house.own : []), ...socket, ...copy])],
+    read: [
+      ...new Set([
+        ...read,
+        house.config,
+        ...config,
+        ...(spec.opens ? house.own : spec.verifies ? house.verifier : []),
+        ...socket,
+        ...copy,
+      ]),
+    ],
     write: [...new Set([...write, ...socket, ...copy])],
     ...(spec.opens ? { threads: true as const } : {}),
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],

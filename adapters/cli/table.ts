@@ -25,6 +25,8 @@ export interface CommandSpec {
   readonly memory?: true;
   /** Whether it may open the log as its writer. */
   readonly opens?: true;
+  /** Whether it verifies a log, which is done in threads. */
+  readonly verifies?: true;
   /** Whether it reads databases of a data folder that may have been left open. */
   readonly reads?: true;
   /** Whether what it needs depends on the configuration. */
@@ -205,6 +207,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "verify",
+    verifies: true,
     reads: true,
     about: "Recompute chain, tree and signatures from the entries; exit 1 if anything is wrong",
     options: [
@@ -265,6 +268,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "backup",
+    verifies: true,
     reads: true,
     about: "A verified copy of log, index and checkpoints, while running or not",
     args: [["<folder>", "where to; must be missing or empty"]],
@@ -284,6 +288,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "restore",
+    verifies: true,
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
     options: [
