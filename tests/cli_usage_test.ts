@@ -174,6 +174,7 @@ Deno.test("commands that read ask for no way to write but the socket", () => {
     assert.deepEqual(asked.read, [
       "/here/.daybook",
       "/house/config",
+      ...(args[0] === "verify" ? house.verifier : []),
       "/here/.daybook/control.sock",
     ]);
   }
