@@ -10,9 +10,8 @@ import { standingIn } from "../adapters/cli/terminal.ts";
 import { givenStage } from "./cli_given.ts";
 
 const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
-const DESIGNED = "start demo import status view events send verify replay explain export backup restore token".split(
-  " ",
-);
+const DESIGNED = "start demo import status view events send verify replay explain receipt export backup restore token"
+  .split(" ");
 const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 
 const grants = (...args: string[]): Grants => {
@@ -166,7 +165,8 @@ Deno.test("relative paths start where the person stood, unless what says so is l
 });
 
 Deno.test("commands that read ask for no way to write but the socket", () => {
-  for (const args of [["status"], ["view", "x"], ["events"], ["verify"], ["replay"], ["explain", "1"], ["export"]]) {
+  const reading = ["status", "view x", "events", "verify", "replay", "explain 1", "receipt 1", "export"];
+  for (const args of reading.map((typed) => typed.split(" "))) {
     const asked = grants(...args);
     assert.deepEqual(asked.write, ["/here/.daybook/control.sock"], args[0]);
     assert.deepEqual(asked.run, []);
@@ -186,6 +186,10 @@ Deno.test("each command asks for exactly what was typed", () => {
   assert.ok(grants("import", "github", "push.json").read.includes("/here/push.json"));
   assert.ok(!grants("import", "github", "-").read.some((path) => path.endsWith("-")));
   assert.deepEqual(grants("export", "--out", "a.ndjson").write, ["/here/a.ndjson", "/here/.daybook/control.sock"]);
+  assert.deepEqual(grants("receipt", "7", "--out", "a").write, ["/here/a", "/here/.daybook/control.sock"]);
+  assert.ok(grants("receipt", "--check", "a").read.includes("/here/.daybook"));
+  assert.ok(!grants("receipt", "--check", "a", "--key", "k").read.includes("/here/.daybook"));
+  assert.ok(grants("receipt", "--check", "a", "--key", "k").read.includes("/here/a"));
   assert.ok(grants("verify", "--against", "a", "--against", "/b").read.includes("/b"));
   assert.deepEqual(grants("backup", "/mnt/b").write, ["/mnt", "/here/.daybook/control.sock"]);
   assert.ok(grants("send", "a.b.c", "id", "@move.json").read.includes("/here/move.json"));

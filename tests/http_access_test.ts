@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { holds, SCOPES } from "../adapters/http/access.ts";
 import { lastHop } from "../adapters/http/guard.ts";
 import { PROBLEMS } from "../adapters/http/problem.ts";
@@ -31,18 +32,8 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
   withSite(async (site) => {
     await (await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured })).body?.cancel();
     site.faults.note = "note\n";
-    const hash = new Uint8Array(32);
-    const proof = () => [hash];
-    const tree = {
-      get size() {
-        return site.log.size;
-      },
-      tile: () => hash,
-      leaf: () => hash,
-      root: () => hash,
-      inclusion: proof,
-      consistency: proof,
-    };
+    const [hash, proof] = [() => new Uint8Array(32), () => []];
+    const tree = { size: 99, tile: hash, leaf: hash, root: hash, inclusion: proof, consistency: proof };
     Object.assign(site.log, { tree });
     for (const { method, path, needs } of site.server.routes) {
       for (const as of [null, "wrong!", "none", ...SCOPES]) {
@@ -354,7 +345,11 @@ Deno.test("HEAD answers as GET without a body, and opens no stream", () =>
 
 Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, a slow body 408", () =>
   withSite(async (site) => {
-    assert.equal((await site.send(`/events?type=${"a".repeat(8_192)}`)).status, 414);
+    const target = (bytes: number) => `/events?type=${"a".repeat(bytes - "/events?type=".length)}`;
+    assert.equal((await site.send(target(HTTP_LIMITS.target_bytes_max + 1))).status, 414);
+    const longest = await site.send(target(HTTP_LIMITS.target_bytes_max));
+    assert.equal(longest.status, 400); // no type is so long
+    await longest.body?.cancel();
     let release = () => {};
     site.faults.ingest = () =>
       new Promise((resolve) =>

@@ -58,7 +58,7 @@ export class OutputClosed extends Error {
 
 /** The log of a folder, read-only: never the writer's memory, never a byte written; `size` grows while another process appends. */
 export interface Reader
-  extends Pick<EventLog, "size" | "read" | "find" | "head" | "entry" | "positionAt" | "checkpoint" | "close"> {
+  extends Pick<EventLog, "size" | "read" | "find" | "head" | "entry" | "positionAt" | "checkpoint" | "tree" | "close"> {
   /** Position up to which the index is complete. */
   readonly indexed: number;
   /** Every blob, in the order of their hashes. */
@@ -212,6 +212,23 @@ export interface VerifyReport {
   }[];
 }
 
+/** What a receipt proves. */
+export type ReceiptReport =
+  | {
+    readonly ok: true;
+    readonly position: number;
+    /** Of the tree that the receipt's checkpoint is of. */
+    readonly size: number;
+    /** Base64. */
+    readonly root: string;
+    readonly origin: string;
+    /** Names of the keys that have signed the checkpoint. */
+    readonly signed: readonly string[];
+    /** Header of the entry, nothing of what it holds; absent where it is no event. */
+    readonly event?: Partial<Event>;
+  }
+  | { readonly ok: false; readonly because: string };
+
 /** A checkpoint that was kept elsewhere. */
 export interface Kept {
   readonly name: string;
@@ -285,6 +302,8 @@ export interface Runtime {
     options: { readonly key?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
   ): Promise<VerifyReport>;
+  /** By this public key and nothing else. `LogFault` `invalid` when it is none. */
+  checkReceipt(text: string, key: string): Promise<ReceiptReport>;
   backup(
     data: string,
     destination: string,

@@ -246,6 +246,32 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import("./commands/explain.ts")).explain,
   },
   {
+    name: "receipt",
+    reads: true,
+    about: "Write the proof that an event is in the log (C2SP tlog-proof), or check one; exit 1 if it proves nothing",
+    args: [["[position]", "position of the event"]],
+    options: [
+      { flags: "--out <file>", about: "write here instead of to standard output" },
+      { flags: "--check <file>", about: "check this receipt instead; needs no log, only --key" },
+      {
+        flags: "--key <vkey>",
+        about: "with --check: public key of the log, from somewhere you trust (C2SP note verifier key)",
+      },
+    ],
+    examples: [
+      "receipt 90412 --out order.tlog-proof",
+      "receipt --check order.tlog-proof --key 'daybook+1a2b3c4d+AbC…'",
+      "receipt --check order.tlog-proof --json",
+    ],
+    needs: (call) => {
+      const checked = text(call, "check");
+      if (checked === undefined) return { ...reads(call), write: files(call, text(call, "out")) };
+      // Whose key is given needs no folder.
+      return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
+    },
+    load: async () => (await import("./commands/receipt.ts")).receipt,
+  },
+  {
     name: "export",
     reads: true,
     about: "Write events as NDJSON: each line the exact entry that the hashes are over",

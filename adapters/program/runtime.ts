@@ -141,6 +141,10 @@ export const runtimeOf = (
         progress,
       }));
   },
+  async checkReceipt(text, key) {
+    const { receiptReport } = await import("./receipt.ts");
+    return receiptReport(text, key);
+  },
   async backup(data, destination, { passphrase }, progress) {
     const { backupLog } = await import("../backup/backup.ts");
     const { bundleFiles } = await import("../backup/bundle.ts");

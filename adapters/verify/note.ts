@@ -50,7 +50,7 @@ const isName = (name: string): boolean => name !== "" && name.isWellFormed() && 
 /**
  * Bytes of standard base64 with its padding; `undefined` for anything else, so that no two texts mean the same bytes.
  */
-const fromBase64 = (text: string): Buffer | undefined => {
+export const fromBase64 = (text: string): Buffer | undefined => {
   const bytes = Buffer.from(text, "base64");
   return bytes.toString("base64") === text ? bytes : undefined;
 };

@@ -1,0 +1,128 @@
+/** `receipt`: writes the proof that an event is in the log, and checks one that somebody has kept. */
+import type { Event } from "../../../events/event.ts";
+import { type Checkpoint, LogFault } from "../../../events/log.ts";
+import { pause } from "../../../actors/kernel/world.ts";
+import type { Call, Run } from "../call.ts";
+import { pathOf, text, Usage, wholeFrom } from "../call.ts";
+import { count, palette, safe } from "../print.ts";
+import type { ExitCode, Reader, ReceiptReport, Runtime } from "../runtime.ts";
+
+/** A running server signs within a second; it is waited for a little longer. */
+const SIGNED_MS_MAX = 3_000;
+const LOOK_MS = 100;
+
+export const receipt: Run = (call, runtime) => {
+  const [position] = call.args;
+  const file = text(call, "check");
+  if ((position === undefined) === (file === undefined)) {
+    throw new Usage("receipt takes the position of an event, or --check and a file");
+  }
+  if (file !== undefined) return check(call, runtime, file);
+  if (text(call, "key") !== undefined) throw new Usage("--key goes with --check");
+  return write(call, runtime, wholeFrom(position!, "<position>", { min: 0, max: Number.MAX_SAFE_INTEGER }));
+};
+
+/** C2SP tlog-proof with the entry as its extra data. */
+const write = async (call: Call, runtime: Runtime, position: number): Promise<ExitCode> => {
+  const { io } = runtime;
+  const reader = await runtime.reader(call.data);
+  try {
+    const { size } = reader;
+    if (position >= size) {
+      throw new Usage(size === 0 ? "the log is empty" : `there is no event ${position}; the last is ${size - 1}`);
+    }
+    const checkpoint = await covering(call, runtime, { reader, position });
+    const proof = checkpoint && reader.tree.inclusion(position, checkpoint.size);
+    if (!proof) {
+      throw new LogFault("closed", `no checkpoint covers position ${position} yet; the next start signs one`);
+    }
+    const lines = [
+      "c2sp.org/tlog-proof@v1",
+      `extra ${reader.entry(position)!.toBase64()}`,
+      `index ${position}`,
+      ...proof.map((hash) => hash.toBase64()),
+    ];
+    const receipt = `${lines.join("\n")}\n\n${checkpoint.note}`;
+    const out = text(call, "out");
+    if (out === undefined) {
+      io.out(call.json ? `${JSON.stringify({ position, size: checkpoint.size, receipt })}\n` : receipt);
+      return 0;
+    }
+    const sink = await io.create(pathOf(call, out));
+    try {
+      sink.write(receipt);
+    } finally {
+      sink.close();
+    }
+    io.out(
+      call.json
+        ? `${JSON.stringify({ position, size: checkpoint.size, file: out })}\n`
+        : `${safe(out)}: event ${count(position)} among the first ${count(checkpoint.size)} of ${
+          safe(checkpoint.origin)
+        }\n`,
+    );
+    return 0;
+  } finally {
+    await reader.close();
+  }
+};
+
+/** The newest checkpoint, once it covers the position: who appends beside us is about to sign. */
+const covering = async (
+  call: Call,
+  runtime: Runtime,
+  { reader, position }: { readonly reader: Reader; readonly position: number },
+): Promise<Checkpoint | undefined> => {
+  const { clock } = runtime;
+  const newest = async () => {
+    const checkpoint = await reader.checkpoint();
+    return checkpoint && checkpoint.size > position ? checkpoint : undefined;
+  };
+  const now = await newest();
+  if (now) return now;
+  const remote = await runtime.remote(call.data);
+  remote?.close();
+  for (const began = clock.monotonic(); remote && clock.monotonic() - began < SIGNED_MS_MAX;) {
+    await pause(clock, LOOK_MS);
+    await reader.renew();
+    const later = await newest();
+    if (later) return later;
+  }
+  return undefined;
+};
+
+const check = async (call: Call, runtime: Runtime, file: string): Promise<ExitCode> => {
+  const { io } = runtime;
+  const given = text(call, "key");
+  const key = given ?? await runtime.verifierKey(call.data);
+  if (key === undefined) throw new Usage("--check needs --key, the public key of the log, from somewhere you trust");
+  const report = await runtime.checkReceipt(await io.readText(pathOf(call, file)), key);
+  io.out(
+    call.json
+      ? `${JSON.stringify({ ...report, authenticated: given !== undefined })}\n`
+      : describe(report, call, runtime),
+  );
+  return report.ok ? 0 : 1;
+};
+
+const describe = (report: ReceiptReport, call: Call, { io }: Runtime): string => {
+  const c = palette(io);
+  if (!report.ok) return `${c.red("the receipt proves nothing")}: ${safe(report.because)}\n`;
+  const { event, position, size, origin, root } = report;
+  const lines = [
+    `${c.green("the receipt holds")}: event ${count(position)} is among the first ${count(size)} of ${safe(origin)}`,
+    ...(event ? [`event     ${told(event)}`] : []),
+    `root      ${root}`,
+  ];
+  if (text(call, "key") === undefined) {
+    lines.push(
+      c.yellow("key       of the data folder, not authenticated") + " (give --key from a source you trust)",
+    );
+  }
+  return `${lines.join("\n")}\n`;
+};
+
+const told = ({ type, stream, revision, recordedat, source, id }: Partial<Event>): string =>
+  `${safe(String(type))} in ${safe(String(stream))} at revision ${revision}, recorded ${safe(String(recordedat))}, id ${
+    safe(String(id))
+  } of ${safe(String(source))}`;
