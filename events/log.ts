@@ -19,6 +19,8 @@ export const LIMITS = {
   stream_bytes_max: 512,
   /** `id`, `source`, `subject` and other attributes of the header, each. */
   attribute_bytes_max: 1_024,
+  /** Letters and digits of an extension attribute's name. */
+  extension_name_max: 40,
   data_depth_max: 64,
 } as const;
 

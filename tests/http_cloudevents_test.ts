@@ -3,6 +3,7 @@
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md and …/bindings/http-protocol-binding.md
  */
 import assert from "node:assert/strict";
+import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import type { Event } from "../events/event.ts";
 import { type Site, withSite } from "./http_given.ts";
 
@@ -153,8 +154,8 @@ const EXTENSIONS: readonly (readonly [string, unknown, boolean])[] = [
   ["dot.ted", "x", false],
   ["", "x", false],
   ["ümlaut", "x", false],
-  ["a".repeat(64), "x", true],
-  ["a".repeat(65), "x", false],
+  ["a".repeat(HTTP_LIMITS.attribute_name_max), "x", true],
+  ["a".repeat(HTTP_LIMITS.attribute_name_max + 1), "x", false],
 ];
 
 Deno.test("extensions are named in lower-case letters and digits, and are booleans, 32-bit integers or clean strings", async () => {
@@ -176,6 +177,13 @@ Deno.test("extensions are named in lower-case letters and digits, and are boolea
     );
   });
 });
+
+Deno.test("an event has so many extensions and no more", () =>
+  withSite(async (site) => {
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`e${i}`, i]));
+    await refused(site, await structured(site, many(HTTP_LIMITS.extensions_max + 1)), "one more");
+    await taken(site, await structured(site, many(HTTP_LIMITS.extensions_max)), "as many as there may be");
+  }));
 
 /** RFC 3339 section 5.6, and days that there are. */
 const TIMES: Readonly<Record<string, boolean>> = {

@@ -257,7 +257,7 @@ const cases: readonly (readonly [string, string, number, string, string | undefi
     "invalid_event",
     "/x64",
   ],
-  ["a name of 65 letters", cloudEvent("a", { ["x".repeat(65)]: true }), 400, "invalid_event", `/${"x".repeat(64)}`],
+  ["a name of 41 letters", cloudEvent("a", { ["x".repeat(41)]: true }), 400, "invalid_event", `/${"x".repeat(40)}`],
   ["data and data_base64", cloudEvent("a", { data_base64: "AAAA" }), 400, "invalid_event", "/data_base64"],
   [
     "data_base64 that is not",

@@ -1,4 +1,5 @@
 import { BLOB_LIMITS } from "../../events/blobs.ts";
+import { LIMITS } from "../../events/log.ts";
 
 /** Every bound of the server; each has a test that reaches it. Durations in ms. */
 export const HTTP_LIMITS = {
@@ -29,9 +30,9 @@ export const HTTP_LIMITS = {
   streams_max: 512,
   /** `?wait=` and commands: how long the answer may be waited for. */
   wait_ms_max: 10_000,
-  /** CloudEvents extension attributes of one event, and the length of an attribute's name. */
+  /** CloudEvents extension attributes of one event, and the length of an attribute's name, which is the log's own bound. */
   extensions_max: 64,
-  attribute_name_max: 64,
+  attribute_name_max: LIMITS.extension_name_max,
   /** Callers whose budgets are remembered at the same time; the least recently seen are forgotten. */
   callers_max: 10_000,
 } as const;

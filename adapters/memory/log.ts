@@ -221,7 +221,12 @@ const canonicalOrFault = (entry: unknown): string => {
   }
 };
 
+const EXTENSION_NAME = new RegExp(`^[a-z0-9]{1,${LIMITS.extension_name_max}}$`);
+
 const checkAttributes = (event: NewEvent): void => {
+  for (const name of Object.keys(event.extensions ?? {})) {
+    if (!EXTENSION_NAME.test(name)) throw new LogFault("invalid", `/${name}: is not a name an extension may have`);
+  }
   for (const [name, value] of Object.entries({ ...event, ...event.extensions })) {
     if (typeof value !== "string" || name === "data" || name === "data_base64") continue;
     const most = name === "stream" ? LIMITS.stream_bytes_max : LIMITS.attribute_bytes_max;

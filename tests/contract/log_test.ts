@@ -6,7 +6,8 @@ import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import { openWithWorker } from "../log_given.ts";
-import { logContract } from "./log_contract.ts";
+import { logBounds } from "./log_bounds.ts";
+import { logContract, type Start } from "./log_contract.ts";
 
 const settable = () => {
   const clock = { ms: Date.UTC(2026, 0, 1) };
@@ -14,13 +15,18 @@ const settable = () => {
 };
 const signer = { origin: "daybook/test", sign: (size: number, root: string) => `daybook/test\n${size}\n${root}\n` };
 
-logContract("memory log", () => {
+const held = (name: string, start: Start): void => {
+  logContract(name, start);
+  logBounds(name, start);
+};
+
+held("memory log", () => {
   const { clock, port } = settable();
   const log = new MemoryLog(port);
   return Promise.resolve({ log, clock, close: () => log.close() });
 });
 
-logContract("log over a memory store", async () => {
+held("log over a memory store", async () => {
   const { clock, port } = settable();
   const store = new MemoryStore();
   const options: LogOptions = {
@@ -37,7 +43,7 @@ logContract("log over a memory store", async () => {
   return { log, clock, reopen, close: () => log.close() };
 });
 
-logContract("log on Deno KV", async () => {
+held("log on Deno KV", async () => {
   const { clock, port } = settable();
   const dir = await Deno.makeTempDir();
   const path = `${dir}/log.db`;
