@@ -4,9 +4,11 @@ import { clearImmediate, setImmediate } from "node:timers";
 import type { Clock } from "../../actors/kernel/world.ts";
 import fc from "fast-check";
 import { inlineBackground } from "../../adapters/kv/background.ts";
+import { Block } from "../../adapters/kv/block.ts";
 import { EMPTY, encodeManifest, MANIFEST_KEY } from "../../adapters/kv/index/index.ts";
 import { Filter } from "../../adapters/kv/index/filter.ts";
-import { FANOUT } from "../../adapters/kv/index/segment.ts";
+import type { Put } from "../../adapters/kv/index/pages.ts";
+import { FANOUT, SegmentBuilder } from "../../adapters/kv/index/segment.ts";
 import { GARBAGE_MAX, Integrator } from "../../adapters/kv/integrator.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
 import { FILTER_BYTES_MAX, LogReader } from "../../adapters/kv/reader.ts";
@@ -106,6 +108,27 @@ Deno.test("pages of merged segments are let go, and the manifest that names them
     assert.ok(pages < manifest.next / 4, `${pages} of ${manifest.next} pages are left`);
     for (let n = 0; n < 2_200; n += 11) assert.equal(log.find("urn:test", String(n))?.position, n);
   });
+});
+
+Deno.test("a stream is gathered on pages of its own where its blocks cost four times as much to read, and not where they are few", async () => {
+  /** Pages of entries in a segment of commits of 250 events, in each of which one stream has so many. */
+  const gathered = async (commits: number, each: number): Promise<number> => {
+    const store = new MemoryStore();
+    const background = () => ({ ask() {}, swept() {}, close: () => Promise.resolve() });
+    const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
+    for (let c = 0; c < commits; c++) {
+      const stream = (i: number) => i < each ? "tests/thin" as const : "tests/thick" as const;
+      await log.append({ events: Array.from({ length: 250 }, (_, i) => event(`${c}.${i}`, { stream: stream(i) })) });
+    }
+    const builder = new SegmentBuilder();
+    for (const [first, bytes] of store.list({ prefix: ["log"] })) builder.add(new Block(bytes, first));
+    let entries = 0;
+    const put = ([, page]: Put) => entries += page[0] === 0x5b && page[1] === 0x7b ? 1 : 0;
+    builder.finish({ next: 0, put }, 12);
+    return entries;
+  };
+  assert.equal(await gathered(2, 40), 0);
+  assert.equal(await gathered(16, 1), 1);
 });
 
 Deno.test("while too many pages wait to be let go, segments wait, and roots do not", async () => {

@@ -33,7 +33,8 @@ export const TERM_COLUMNS = 2;
 /** So many neighbours of one level become one of the next. */
 export const FANOUT = 8;
 
-// Gathering doubles the bytes of a stream on disk; it is worth it when the blocks would cost four times as much to read.
+// Gathering doubles the bytes of a stream on disk; it is worth it when the blocks would cost four times as much to read as its pages,
+// of which at least one is read whole.
 const GATHER_EVENTS_MIN = 16;
 const GATHER_GAIN_MIN = 4;
 
@@ -110,7 +111,7 @@ function layStreams(streams: ReadonlyMap<string, StreamRuns>, blockBytes: number
   const rows: number[] = [];
   const gather = new Gatherer(sink);
   for (const { fp, runs, events, bytes } of streams.values()) {
-    const gain = (new Set(runs.map((run) => run.block)).size * blockBytes) / bytes;
+    const gain = (new Set(runs.map((run) => run.block)).size * blockBytes) / Math.max(bytes, PAGE_BYTES);
     if (events >= GATHER_EVENTS_MIN && gain >= GATHER_GAIN_MIN) {
       for (const { block, index, revision, count } of runs) {
         for (let i = 0; i < count; i++) gather.add(block.entry(index + i), block.first + index + i, revision + i);
