@@ -35,7 +35,10 @@ export interface Rejection {
   readonly because: string;
 }
 
-/** A wish for later, durable with the facts of the decision that sets it; after an outage it comes true once. */
+/**
+ * A wish for later, durable with the facts of the decision that sets it; after an outage it comes true once. Its command is recorded
+ * as it is: nothing personal belongs in it, but what is sealed in the state or an id to find it by.
+ */
 export type Timer =
   | { readonly set: string; readonly at: Millis; readonly command: Command }
   | { readonly cancel: string };
