@@ -37,7 +37,10 @@ export function* readTables(
   try {
     if (part === "streams") {
       const runs = new Runs(rows, segment, tables, span);
-      yield* readTable(rows, segment.streams, (page, at) => runs.take(page, at));
+      for (const _ of readTable(rows, segment.streams, (page, at) => runs.take(page, at))) {
+        runs.read();
+        yield;
+      }
     } else {
       const { ids, terms } = tables;
       yield* readTable(rows, segment.ids, (page, at) => ids.add(1, page[at]!, page[at + 1]!));
@@ -55,10 +58,17 @@ const CLOSE = 0x5d; // ]
 const NO_COPY = "a copy of entries that cannot be read";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+interface Run {
+  readonly position: number;
+  readonly revision: number;
+  readonly count: number;
+}
+
 /** The rows of the table of streams. */
 class Runs {
   private readonly copies: Sum;
   private readonly streams: Sum;
+  private readonly placed: (Run & { readonly fingerprint: number; readonly place: number })[] = [];
   private last: { readonly number: number; readonly bytes: Uint8Array } | undefined;
 
   constructor(
@@ -81,13 +91,19 @@ class Runs {
     if (!(position >= from && count >= 1 && position + count <= until)) {
       throw new IndexFault(`a run of ${count} from ${position}, in a segment from ${from} to ${until}`);
     }
-    if (place !== 0) return this.gathered(this.bytesAt(place), fingerprint, { position, revision, count });
+    if (place !== 0) return void this.placed.push({ fingerprint, position, revision, count, place });
     for (let i = 0; i < count; i++) this.streams.add(1, fingerprint, position + i, revision + i);
+  }
+
+  /** Reads what was gathered, in the order in which it lies. */
+  read(): void {
+    this.placed.sort((a, b) => a.place - b.place);
+    for (const { fingerprint, place, ...run } of this.placed) this.gathered(this.bytesAt(place), fingerprint, run);
+    this.placed.length = 0;
   }
 
   private bytesAt(place: number): Uint8Array {
     const number = Math.floor(place / 0x1_0000_0000);
-    // Neighbours in a table lie on the same page.
     if (this.last?.number !== number) this.last = { number, bytes: readPage(this.rows, number) };
     const low = place % 0x1_0000_0000;
     const offset = Math.floor(low / 0x1_0000);
@@ -98,55 +114,72 @@ class Runs {
    * Entries of one stream, an array of them. Each must be, byte for byte, what its block has; then it is of the stream and has
    * the revision that the block's has.
    */
-  private gathered(
-    bytes: Uint8Array,
-    fingerprint: number,
-    { position, revision, count }: { readonly position: number; readonly revision: number; readonly count: number },
-  ): void {
+  private gathered(bytes: Uint8Array, fingerprint: number, { position, revision, count }: Run): void {
     if (bytes[0] !== OPEN || bytes[bytes.length - 1] !== CLOSE) throw new IndexFault(NO_COPY);
-    if (count === 1) return this.copy(fingerprint, { position, revision }, bytes, 1, bytes.length - 1);
-    const entries = parsed(bytes);
-    const [first] = entries;
-    if (entries.length !== count || first!.position !== position || first!.revision !== revision) {
+    const entries = entriesIn(bytes, count);
+    if (entries.length !== count || entries[0]!.position !== position) {
       throw new IndexFault(`other entries than the ${count} from ${position} on`);
     }
     let from = 1;
-    for (const entry of entries) {
-      const until = from + Buffer.byteLength(JSON.stringify(entry));
-      this.copy(fingerprint, entry, bytes, from, until);
+    for (const [i, { position, until }] of entries.entries()) {
+      if (!Number.isSafeInteger(position) || position < this.segment.from || position >= this.segment.until) {
+        throw new IndexFault("the copy of an entry that is not of its run");
+      }
+      if (until >= bytes.length) throw new IndexFault(NO_COPY);
+      this.streams.add(1, fingerprint, position, revision + i);
+      this.copies.add(1, position, numberOf(this.span.secret, bytes, from, until));
+      // Other threads note theirs.
+      Atomics.or(this.span.copied, position >>> 3, 1 << (position & 7));
       from = until + 1;
     }
     if (from !== bytes.length) throw new IndexFault(NO_COPY);
   }
-
-  private copy(
-    fingerprint: number,
-    { position, revision }: { readonly position: number; readonly revision: number },
-    bytes: Uint8Array,
-    from: number,
-    until: number,
-  ): void {
-    if (!Number.isSafeInteger(position) || position < this.segment.from || position >= this.segment.until) {
-      throw new IndexFault("the copy of an entry that is not of its run");
-    }
-    if (until > bytes.length) throw new IndexFault(NO_COPY);
-    this.streams.add(1, fingerprint, position, revision);
-    this.copies.add(1, position, numberOf(this.span.secret, bytes, from, until));
-    // Other threads note theirs.
-    Atomics.or(this.span.copied, position >>> 3, 1 << (position & 7));
-  }
 }
 
+/** An entry by what it says of its place, and where it ends. */
 interface Placed {
   readonly position: number;
-  readonly revision: number;
+  readonly until: number;
 }
 
-const parsed = (bytes: Uint8Array): readonly Placed[] => {
+const entriesIn = (bytes: Uint8Array, count: number): readonly Placed[] => foundIn(bytes, count) ?? parsedFrom(bytes);
+
+const BETWEEN = "},{";
+const POSITION = ',"position":';
+
+/**
+ * By looking for what stands between two entries and before a position. Neither can stand in a JSON string without an escape or
+ * be missing from an array of so many entries, so where there is not one too many each is the one that was looked for.
+ */
+const foundIn = (bytes: Uint8Array, count: number): readonly Placed[] | undefined => {
+  // A character for each byte.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  const entries: Placed[] = [];
+  let at = text.indexOf(POSITION);
+  for (let from = 1; from < text.length;) {
+    const between = text.indexOf(BETWEEN, from);
+    const until = between < 0 ? text.length - 1 : between + 1;
+    const next = text.indexOf(POSITION, at + 1);
+    if (at < 0 || at >= until || (next >= 0 && next < until)) return undefined;
+    if (entries.push({ position: Number.parseInt(text.slice(at + POSITION.length, at + 32)), until }) > count) {
+      return undefined;
+    }
+    at = next;
+    from = until + 1;
+  }
+  return entries.length === count ? entries : undefined;
+};
+
+/** By reading them. */
+const parsedFrom = (bytes: Uint8Array): readonly Placed[] => {
   try {
     const entries = JSON.parse(utf8.decode(bytes)) as unknown;
     if (Array.isArray(entries) && entries.every((entry) => typeof entry === "object" && entry !== null)) {
-      return entries as Placed[];
+      let until = 0;
+      return entries.map((entry) => {
+        until += 1 + Buffer.byteLength(JSON.stringify(entry));
+        return { position: entry.position, until };
+      });
     }
   } catch {
     // Said below.
