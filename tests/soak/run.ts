@@ -103,15 +103,21 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   },
   async growth() {
     const lives = await growth([100_000, 1_000_000, 10_000_000].map(scaled));
-    return lives.map((life) => ({
-      what: `a log of ${million(life.size)} events`,
-      measured: `appends ${life.append_per_s}/s, longest ${life.longest_append_ms} ms; find ${life.find_us} µs, ` +
-        `head ${life.head_us} µs, position ${life.position_us} µs; opens in ${life.open_clean_ms} ms after a stop, ` +
-        `${life.open_killed_ms} ms after a kill; ${life.rss_open} MiB opened, ${life.rss} MiB after; ` +
-        `${life.bytes_per_event} bytes an event`,
-      must: "",
-      held: true,
-    }));
+    const [least] = lives;
+    return lives.map((life) => {
+      const rate = life.append_per_s / least!.append_per_s;
+      const find = life.find_us / least!.find_us;
+      const [clean, killed] = [life.open_clean_ms / life.open_empty_ms, life.open_killed_ms / life.open_empty_ms];
+      return {
+        what: `a log of ${million(life.size)} events`,
+        measured: `appends ${life.append_per_s}/s, longest ${life.longest_append_ms} ms; find ${life.find_us} µs, ` +
+          `head ${life.head_us} µs, position ${life.position_us} µs; opens in ${life.open_clean_ms} ms after a stop, ` +
+          `${life.open_killed_ms} ms after a kill, empty in ${life.open_empty_ms} ms; ${life.rss_open} MiB opened, ` +
+          `${life.rss} MiB after; ${life.bytes_per_event} bytes an event`,
+        must: "appends ≥ 0.8, find ≤ 1.2 of the first; opens ≤ 3 ×, 10 × empty",
+        held: rate >= 0.8 && find <= 1.2 && clean <= 3 && killed <= 10,
+      };
+    });
   },
   async kill() {
     const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];
