@@ -9,7 +9,7 @@ import { MANAGER, Manager } from "../../actors/kernel/manage.ts";
 import { Snapshots, SNAPSHOTS_BEHIND_MS, SNAPSHOTS_WAITING_MAX } from "../../actors/kernel/snapshots.ts";
 import { CHILDREN_MAX } from "../../actors/kernel/supervisor.ts";
 import type { Actor, ProcessManager } from "../../actors/types.ts";
-import type { Append, EventLog } from "../../events/log.ts";
+import { type Append, type EventLog, LIMITS } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryViews } from "../../adapters/memory/views.ts";
 import { SAME_TIME_TIMERS_MAX, Stalled } from "../../adapters/simulation/clock.ts";
@@ -165,4 +165,23 @@ Deno.test("a manager notes where it is after so many events that it does not hea
   stopping.abort();
   await p.clock.until(run);
   await p.stop();
+});
+
+Deno.test("an entity's id and a command's are taken up to the byte that still fits a header, and no further", async () => {
+  const { answer, log, stop } = playground();
+  const add = "toys.count.add";
+  const bytes = (text: string) => new TextEncoder().encode(text).length;
+  const by = { authtype: "user", authid: "u_1" } as const;
+  // Behind the caller, a colon and the id stands the fact's index: at most "/999", with room to spare.
+  const most = LIMITS.attribute_bytes_max - 8 - "u_1:".length;
+  for (const letter of ["c", "é"]) {
+    const longest = letter.repeat(most / bytes(letter));
+    assert.equal((await answer(add, { by: 1 }, { command: longest, by })).is, "accepted");
+    assert.equal((await answer(add, { by: 1 }, { command: `${longest}c`, by })).is, "invalid");
+    const id = letter.repeat((LIMITS.stream_bytes_max - "toys/".length - 1) / bytes(letter));
+    assert.equal((await answer(add, { by: 1 }, { id: `${id}c`, by })).is, "accepted");
+    assert.equal((await answer(add, { by: 1 }, { id: `${id}cc`, by })).is, "invalid");
+  }
+  assert.equal(log.size, 4);
+  await stop();
 });
