@@ -205,6 +205,8 @@ const fakeRuntime = (
     importPush: none("importPush"),
     benchRun: none("benchRun"),
     checkReceipt: none("checkReceipt"),
+    anchor: none("anchor"),
+    witness: none("witness"),
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     importSample: none("importSample"),
     verify: none("verify"),

@@ -10,8 +10,9 @@ import { standingIn } from "../adapters/cli/terminal.ts";
 import { givenStage } from "./cli_given.ts";
 
 const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
-const DESIGNED = "start demo import status view events send verify replay explain receipt export backup restore token"
-  .split(" ");
+const DESIGNED =
+  "start demo import status view events send verify replay explain receipt anchor witness export backup restore token"
+    .split(" ");
 const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 
 const grants = (...args: string[]): Grants => {
@@ -314,7 +315,16 @@ Deno.test("a command that reads asks for a place for copies where a folder was l
   };
   for (const { name, reads } of COMMANDS) {
     if (!reads) continue;
-    const words = [...name.split(" "), ...(name === "explain" ? ["1"] : name === "backup" ? ["/to/copy"] : [])];
+    const words = [
+      ...name.split(" "),
+      ...(name === "explain"
+        ? ["1"]
+        : name === "backup"
+        ? ["/to/copy"]
+        : name === "anchor"
+        ? ["http://127.0.0.1"]
+        : []),
+    ];
     leftOpen(false);
     await stage.type(...words);
     leftOpen(true);

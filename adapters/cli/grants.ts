@@ -1,16 +1,25 @@
 /** What a call may touch, worked out before anything is opened. */
 import { join } from "node:path";
 import type { Call, Grants } from "./call.ts";
-import { pathOf } from "./call.ts";
+import { pathOf, Usage } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const HOST = "127.0.0.1";
 export const PORT = 7373;
+/** Where a witness listens unless it is told. */
+export const WITNESS_PORT = 7374;
 
 /** `HOST:PORT` as Deno's permission flags write it. */
 export const address = (host: string, port: string | number): string =>
   host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
+
+/** Host and port of a URL as typed. `Usage` for what is none of HTTP. */
+export const hostOf = (url: string): string => {
+  const { protocol, hostname, port } = URL.parse(url) ?? {};
+  if (protocol !== "http:" && protocol !== "https:") throw new Usage(`${JSON.stringify(url)} is not a URL of HTTP`);
+  return address(hostname!, port || (protocol === "http:" ? 80 : 443));
+};
 
 export const reads = (call: Call): Partial<Grants> => ({ read: [call.data] });
 export const writes = (call: Call): Partial<Grants> => ({ read: [call.data], write: [call.data] });

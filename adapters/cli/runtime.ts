@@ -6,7 +6,7 @@ import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } fro
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Event, Millis } from "../../events/event.ts";
-import type { EventLog } from "../../events/log.ts";
+import type { Checkpoint, EventLog, HashTree } from "../../events/log.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
@@ -229,6 +229,25 @@ export type ReceiptReport =
   }
   | { readonly ok: false; readonly because: string };
 
+/** What a witness says to the newest checkpoint. */
+export type AnchorReport =
+  | {
+    readonly ok: true;
+    readonly origin: string;
+    readonly size: number;
+    /** The checkpoint with the witness's cosignature. */
+    readonly note: string;
+  }
+  | { readonly ok: false; readonly because: string };
+
+/** A witness that listens. */
+export interface Witnessing {
+  readonly url: string;
+  /** Its public key, of cosignatures (C2SP note verifier key). */
+  readonly vkey: string;
+  stop(): Promise<void>;
+}
+
 /** A checkpoint that was kept elsewhere. */
 export interface Kept {
   readonly name: string;
@@ -304,6 +323,22 @@ export interface Runtime {
   ): Promise<VerifyReport>;
   /** By this public key and nothing else. `LogFault` `invalid` when it is none. */
   checkReceipt(text: string, key: string): Promise<ReceiptReport>;
+  /** Has a witness cosign a checkpoint. `LogFault`: `invalid` for a key that is none, `io` when the witness does not answer as one. */
+  anchor(
+    log: { readonly checkpoint: Checkpoint; readonly tree: HashTree },
+    witness: { readonly url: string; readonly key: string },
+  ): Promise<AnchorReport>;
+  /** Listens until it is stopped. `LogFault`: `invalid` for a name or a key that is none, `locked`. */
+  witness(
+    options: {
+      readonly dir: string;
+      readonly name: string;
+      /** Public keys of the logs it knows. */
+      readonly logs: readonly string[];
+      readonly host: string;
+      readonly port: number;
+    },
+  ): Promise<Witnessing>;
   backup(
     data: string,
     destination: string,

@@ -7,7 +7,7 @@ import type { Call, Grants, Run } from "./call.ts";
 import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
-import { address, files, HOST, PORT, reads, writes } from "./grants.ts";
+import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
 
@@ -270,6 +270,36 @@ export const COMMANDS: readonly CommandSpec[] = [
       return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
     },
     load: async () => (await import("./commands/receipt.ts")).receipt,
+  },
+  {
+    name: "anchor",
+    reads: true,
+    about: "Have a witness cosign the newest checkpoint (C2SP tlog-witness); exit 1 if it has seen another past",
+    args: [["<url>", "where the witness takes checkpoints"]],
+    options: [
+      { flags: "--key <vkey>", about: "public key of the witness" },
+      { flags: "--out <file>", about: "where to keep the cosigned checkpoint, for verify --against" },
+    ],
+    examples: ["anchor http://127.0.0.1:7374 --key 'witness+1a2b3c4d+BAb…' --out anchored.txt"],
+    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out")), net: [hostOf(call.args[0]!)] }),
+    load: async () => (await import("./commands/anchor.ts")).anchor,
+  },
+  {
+    name: "witness",
+    about: "A tiny witness for logs that run elsewhere: cosigns what extends what it has seen, until SIGINT or SIGTERM",
+    args: [["<folder>", "its own: its key, and what it has seen"]],
+    options: [
+      { flags: "--log <vkey>", about: "public key of a log that it is to know; may be repeated", collect: true },
+      { flags: "--name <name>", about: "its name in signatures (default witness)" },
+      { flags: "--port <number>", about: `port to listen on, 0 for any free one (default ${WITNESS_PORT})` },
+    ],
+    examples: ["witness ~/witness --name witness.example/w1 --log 'daybook+1a2b3c4d+AbC…'"],
+    needs: (call) => ({
+      read: files(call, call.args[0]),
+      write: files(call, call.args[0]),
+      net: [address(HOST, text(call, "port") ?? WITNESS_PORT)],
+    }),
+    load: async () => (await import("./commands/witness.ts")).witness,
   },
   {
     name: "export",

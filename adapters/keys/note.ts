@@ -1,5 +1,6 @@
 /**
- * Signed notes (https://c2sp.org/signed-note) and checkpoints (https://c2sp.org/tlog-checkpoint), with Ed25519.
+ * Signed notes (https://c2sp.org/signed-note), checkpoints (https://c2sp.org/tlog-checkpoint) and cosignatures
+ * (https://c2sp.org/tlog-cosignature), with Ed25519.
  */
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
@@ -21,7 +22,17 @@ export interface NoteSigner {
   checkpoint(size: number, root: string): string;
 }
 
+/** Cosigns checkpoints as a witness. */
+export interface Cosigner {
+  readonly name: string;
+  /** `name+hex(key id)+base64(0x04 ‖ public key)`. */
+  readonly vkey: string;
+  /** A signature line for the text of a checkpoint, seen at this time in seconds since 1970; ends in a newline. */
+  cosign(text: string, seconds: number): string;
+}
+
 const ALGORITHM = 0x01;
+const COSIGNATURE = 0x04;
 // RFC 8410 section 7 and 4: an Ed25519 key behind this is PKCS #8, or SubjectPublicKeyInfo.
 const PRIVATE = Buffer.from("302e020100300506032b657004220420", "hex");
 const PUBLIC = Buffer.from("302a300506032b6570032100", "hex");
@@ -31,17 +42,43 @@ export const SIGNATURES_MAX = 100;
 /** Whether a text can name a key: not empty, without Unicode spaces, plus signs or control characters. */
 export const isKeyName = (name: string): boolean => name.isWellFormed() && /^[^\s+\p{Z}\p{Cc}]+$/u.test(name);
 
-/** First four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). */
-const keyId = (name: string, publicKey: Uint8Array): Buffer =>
-  createHash("sha256").update(`${name}\n`).update(Uint8Array.of(ALGORITHM)).update(publicKey).digest().subarray(0, 4);
+/** First four bytes of SHA-256(name ‖ 0x0A ‖ type of signature ‖ public key). */
+const keyId = (name: string, publicKey: Uint8Array, type = ALGORITHM): Buffer =>
+  createHash("sha256").update(`${name}\n`).update(Uint8Array.of(type)).update(publicKey).digest().subarray(0, 4);
 
-/** `seed`: the 32 bytes of an Ed25519 private key. Throws `TypeError` on a name no note can carry. */
-export const noteSigner = (name: string, seed: Uint8Array): NoteSigner => {
+/** The key pair of the 32 bytes of an Ed25519 private key. Throws `TypeError` on a name no note can carry. */
+const keysOf = (name: string, seed: Uint8Array) => {
   if (!isKeyName(name)) {
     throw new TypeError("a key name is not empty and has no spaces, plus signs or control characters");
   }
   const key = createPrivateKey({ key: Buffer.concat([PRIVATE, seed]), format: "der", type: "pkcs8" });
-  const publicKey = createPublicKey(key).export({ format: "der", type: "spki" }).subarray(PUBLIC.length);
+  return { key, publicKey: createPublicKey(key).export({ format: "der", type: "spki" }).subarray(PUBLIC.length) };
+};
+
+const vkeyOf = (name: string, publicKey: Uint8Array, type: number): string =>
+  `${name}+${keyId(name, publicKey, type).toString("hex")}+${
+    Buffer.concat([Uint8Array.of(type), publicKey]).toString("base64")
+  }`;
+
+/** `seed`: the 32 bytes of an Ed25519 private key that signs nothing else. Throws `TypeError` on a name no note can carry. */
+export const cosigner = (name: string, seed: Uint8Array): Cosigner => {
+  const { key, publicKey } = keysOf(name, seed);
+  const id = keyId(name, publicKey, COSIGNATURE);
+  return {
+    name,
+    vkey: vkeyOf(name, publicKey, COSIGNATURE),
+    cosign(text, seconds) {
+      const time = Buffer.alloc(8);
+      time.writeBigUInt64BE(BigInt(seconds));
+      const signature = sign(null, Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`), key);
+      return `— ${name} ${Buffer.concat([id, time, signature]).toString("base64")}\n`;
+    },
+  };
+};
+
+/** `seed`: the 32 bytes of an Ed25519 private key. Throws `TypeError` on a name no note can carry. */
+export const noteSigner = (name: string, seed: Uint8Array): NoteSigner => {
+  const { key, publicKey } = keysOf(name, seed);
   const id = keyId(name, publicKey);
   const note = (text: string): string => {
     if (!isNoteText(text)) throw new TypeError("a note ends in a newline and has no control characters but newlines");
@@ -49,7 +86,7 @@ export const noteSigner = (name: string, seed: Uint8Array): NoteSigner => {
   };
   return {
     name,
-    vkey: `${name}+${id.toString("hex")}+${Buffer.concat([Uint8Array.of(ALGORITHM), publicKey]).toString("base64")}`,
+    vkey: vkeyOf(name, publicKey, ALGORITHM),
     sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
     note,
     checkpoint: (size, root) => note(`${name}\n${size}\n${root}\n`),

@@ -27,6 +27,9 @@ import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
 import { type Folders, isWriting } from "./folder.ts";
 import { OPERATOR } from "./operator.ts";
 
+/** A witness answers within this, or is not there. */
+const WITNESS_MS_MAX = 30_000;
+
 /** Reads and checks the configuration that was named, or the default one. */
 export type SettingsOf = (named: string | undefined, overrides: readonly Override[]) => Promise<Settings>;
 
@@ -144,6 +147,17 @@ export const runtimeOf = (
   async checkReceipt(text, key) {
     const { receiptReport } = await import("./receipt.ts");
     return receiptReport(text, key);
+  },
+  async anchor({ checkpoint, tree }, { url, key }) {
+    const { anchor } = await import("./anchor.ts");
+    const to = `${url.replace(/\/+$/, "")}/add-checkpoint`;
+    const post = (body: string) =>
+      fetch(to, { method: "POST", body, redirect: "error", signal: AbortSignal.timeout(WITNESS_MS_MAX) });
+    return await anchor({ checkpoint, tree, key, post });
+  },
+  async witness(options) {
+    const { openWitness } = await import("./witness_folder.ts");
+    return await openWitness(options);
   },
   async backup(data, destination, { passphrase }, progress) {
     const { backupLog } = await import("../backup/backup.ts");

@@ -1,0 +1,115 @@
+/** What the tiny witness keeps in its folder: its key, made on first start, and what it has seen of each log. */
+import { LogFault } from "../../events/log.ts";
+import { type Cosigner, cosigner, isKeyName } from "../keys/note.ts";
+import type { Witnessing } from "../cli/runtime.ts";
+import { verifyNote } from "../verify/library.ts";
+import { type Seen, witnessHandler, type WitnessOptions } from "./witness.ts";
+
+const KEY = "witness.key";
+const SEEN = "witness.json";
+
+/** A witness that listens, until it is stopped. Throws `LogFault` as `openWitnessFolder` does. */
+export const openWitness = async (
+  { dir, name, logs, host, port }: {
+    readonly dir: string;
+    readonly name: string;
+    readonly logs: readonly string[];
+    readonly host: string;
+    readonly port: number;
+  },
+): Promise<Witnessing> => {
+  for (const vkey of logs) checkKey(vkey);
+  const { cosigner, memory, close } = await openWitnessFolder(dir, name);
+  const handler = witnessHandler({ logs, cosigner, memory, now: () => Math.floor(Date.now() / 1000) });
+  try {
+    const server = Deno.serve({ hostname: host, port, onListen() {} }, handler);
+    const url = `http://${host}:${server.addr.port}`;
+    return { url, vkey: cosigner.vkey, stop: () => server.shutdown().finally(close) };
+  } catch (error) {
+    close();
+    throw error;
+  }
+};
+
+const checkKey = (vkey: string): void => {
+  try {
+    verifyNote("", [vkey]);
+  } catch (error) {
+    if (error instanceof TypeError) throw new LogFault("invalid", `Cannot know a log: ${error.message}`);
+  }
+};
+
+/** Throws `LogFault`: `invalid` for a name or what a folder holds that is none, `locked` where another witness has the folder. */
+export const openWitnessFolder = async (
+  dir: string,
+  name: string,
+): Promise<{ readonly cosigner: Cosigner; readonly memory: WitnessOptions["memory"]; close(): void }> => {
+  if (!isKeyName(name)) {
+    throw new LogFault("invalid", "Cannot name the witness: a name has no spaces and no plus signs");
+  }
+  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+  const lock = await Deno.open(`${dir}/lock`, { create: true, write: true, mode: 0o600 });
+  try {
+    if (!await lock.tryLock(true)) throw new LogFault("locked", `${dir} belongs to a witness that is running`);
+    const seen = readSeen(`${dir}/${SEEN}`);
+    return {
+      cosigner: cosigner(name, keyIn(`${dir}/${KEY}`)),
+      memory: {
+        get: (origin) => seen.get(origin),
+        set(origin, newest) {
+          seen.set(origin, newest);
+          writeDurably(dir, SEEN, JSON.stringify(Object.fromEntries(seen)));
+        },
+      },
+      close: () => lock.close(),
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+};
+
+const keyIn = (path: string): Uint8Array => {
+  try {
+    const seed = Deno.readFileSync(path);
+    if (seed.length !== 32) throw new LogFault("invalid", `${path} is not the key of a witness`);
+    return seed;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const seed = crypto.getRandomValues(new Uint8Array(32));
+    using file = Deno.openSync(path, { createNew: true, write: true, mode: 0o600 });
+    file.writeSync(seed);
+    file.syncSync();
+    return seed;
+  }
+};
+
+const readSeen = (path: string): Map<string, Seen> => {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Map();
+    throw error;
+  }
+  try {
+    return new Map(Object.entries(JSON.parse(text) as Record<string, Seen>));
+  } catch {
+    // To begin anew would be to cosign any past.
+    throw new LogFault("invalid", `${path} is damaged; put back a copy of it, or begin with a new key in a new folder`);
+  }
+};
+
+/** Whole or not at all, and there after a power cut. */
+const writeDurably = (dir: string, name: string, text: string): void => {
+  const fresh = `${dir}/${name}.new`;
+  {
+    using file = Deno.openSync(fresh, { create: true, truncate: true, write: true, mode: 0o600 });
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    file.syncSync();
+  }
+  Deno.renameSync(fresh, `${dir}/${name}`);
+  using folder = Deno.openSync(dir, { read: true });
+  folder.syncSync();
+};
