@@ -129,7 +129,7 @@ export class Integrator {
     }
     const puts: Put[] = [];
     const sink = { next: this.manifest.next, put: (page: Put) => puts.push(page) };
-    const segment = builder.finish(sink, this.bitsPerKey(until));
+    const segment = builder.finish(sink, this.bitsPerKey(2 * (until - from)));
     for (let i = 0; i < puts.length; i += PAGES_PER_STEP) {
       yield { made: "pages", puts: puts.slice(i, i + PAGES_PER_STEP) };
     }
@@ -169,8 +169,8 @@ export class Integrator {
 
   /** With the merges that have become due. */
   private publish(manifest: Manifest): Made {
-    const { segments, merging, until, next } = manifest;
-    const due = mergesDue(segments, merging, next, this.bitsPerKey(until));
+    const { segments, merging, next } = this.manifest = manifest;
+    const due = mergesDue(segments, merging, next, this.bitsPerKey());
     this.manifest = {
       ...manifest,
       next: due.reduce((free, { pages }) => free + pages.pages, next),
@@ -186,8 +186,9 @@ export class Integrator {
     this.manifest = { ...this.manifest, garbage: this.manifest.garbage.filter(({ start }) => !starts.has(start)) };
   }
 
-  /** Full size while the filters of ids and streams fit the budget, fewer bits beyond. */
-  private bitsPerKey(events: number): number {
-    return Math.max(1, Math.min(BITS_PER_KEY, Math.floor((this.filterBytesMax * 8) / (2 * Math.max(1, events)))));
+  /** Full size while the filters of ids and streams, and of `more` that are to come, fit the budget, fewer bits beyond. */
+  private bitsPerKey(more = 0): number {
+    const keys = this.manifest.segments.reduce((sum, { ids, streams }) => sum + ids.rows + streams.rows, more);
+    return Math.max(1, Math.min(BITS_PER_KEY, Math.floor((this.filterBytesMax * 8) / Math.max(1, keys))));
   }
 }

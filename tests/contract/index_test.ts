@@ -6,7 +6,8 @@ import fc from "fast-check";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { Block } from "../../adapters/kv/block.ts";
 import { EMPTY, encodeManifest, MANIFEST_KEY } from "../../adapters/kv/index/index.ts";
-import { Filter } from "../../adapters/kv/index/filter.ts";
+import { fingerprintOfId } from "../../adapters/kv/fingerprint.ts";
+import { BITS_PER_KEY, Filter } from "../../adapters/kv/index/filter.ts";
 import type { Put } from "../../adapters/kv/index/pages.ts";
 import { FANOUT, SegmentBuilder } from "../../adapters/kv/index/segment.ts";
 import { GARBAGE_MAX, Integrator } from "../../adapters/kv/integrator.ts";
@@ -42,6 +43,14 @@ Deno.test("a filter that is folded still knows every key, in half the memory eac
       },
     ),
   );
+});
+
+Deno.test("a filter as it is made lets one in a thousand pass that is not there, at most", () => {
+  const filter = Filter.sized(100_000, BITS_PER_KEY);
+  for (let n = 0; n < 100_000; n++) filter.add(fingerprintOfId("urn:test", `${n}`));
+  let passed = 0;
+  for (let n = 0; n < 200_000; n++) if (filter.perhaps(fingerprintOfId("urn:test", `never${n}`))) passed++;
+  assert.ok(passed <= 200, `${passed} of 200,000`);
 });
 
 const filled = async (
