@@ -152,7 +152,7 @@ Deno.test("threads end when they are told to", async () => {
 });
 
 const rules = {
-  passes: 1,
+  names: { from: 0, passes: 1 },
   index: { secret: new Int32Array(6), manifest: undefined, segments: [], copied: new Uint8Array(0) },
 };
 

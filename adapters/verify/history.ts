@@ -2,8 +2,9 @@
  * What must hold between entries: revisions without a gap in each stream, times that never decrease, names (`source`
  * and `id`) that occur once.
  *
- * Memory: 8 bytes for an event and 32 to 64 for a stream, in typed arrays; 16 for an event at the end, while names
- * are sorted, of which one pass holds at most `names_max`. Streams and names are held as fingerprints. Where those
+ * Memory: 32 to 64 bytes for a stream, in typed arrays. Names that the index has are compared there (`names.ts`), page by page, once it
+ * was held against the blocks. The others, which are a few thousand unless the index is not to be believed, take 8 bytes each, 16
+ * at the end while they are sorted; one pass holds at most `names_max`. Streams and names are held as fingerprints. Where those
  * meet it is only a suspicion; a second reading of the log, which a sound log hardly ever needs, compares the texts
  * themselves.
  */
@@ -11,9 +12,9 @@ import type { Event } from "../../events/event.ts";
 import type { Failures } from "./failures.ts";
 import { shown } from "./failures.ts";
 import { nameFingerprint } from "./fingerprint.ts";
-import { type HistoryFound, judgeTime } from "./history_span.ts";
+import { type HistoryFound, holdsName, judgeTime, type NamesRule } from "./history_span.ts";
 
-/** Names held by one pass over the log; more events take more passes. */
+/** Names held by one pass over the log; more take more passes. */
 export const NAMES_MAX = 16_777_216;
 const CHUNK = 1 << 16;
 
@@ -123,12 +124,21 @@ export class History {
   /** From this position on an unknown event may have been in any stream, so revisions say nothing. */
   private blindFrom = Infinity;
 
-  /** `events`: about how many will come. */
-  constructor(private readonly failures: Failures, events: number, names_max = NAMES_MAX) {
-    this.passes = Math.max(1, Math.ceil(events / names_max));
+  readonly rule: NamesRule;
+
+  /** `events`: about how many will come. `indexed`: those whose names are in the index. */
+  constructor(
+    private readonly failures: Failures,
+    private readonly events: number,
+    indexed: number,
+    private readonly names_max = NAMES_MAX,
+  ) {
+    this.rule = this.ruleFrom(indexed);
   }
-  /** Readings of the log in which names are compared. */
-  readonly passes: number;
+
+  private ruleFrom(from: number): NamesRule {
+    return { from, passes: Math.max(1, Math.ceil((this.events - from) / this.names_max)) };
+  }
 
   /** Streams seen; two whose fingerprints meet count once. */
   get streams(): number {
@@ -152,17 +162,25 @@ export class History {
     this.blindFrom = Math.min(this.blindFrom, blindFrom);
   }
 
-  /** Follows up what is suspected; `again` is called only then. */
-  settle(again: Again): void {
+  /**
+   * Follows up what is suspected; `again` is called only then. `indexed` finds names that repeat in the index or among others;
+   * without it those in the index count for nothing.
+   */
+  settle(again: Again, indexed: ((others: Float64Array) => Float64Array) | undefined): void {
     if (this.suspectStreams.size > 0) this.settleStreams(again);
-    for (let pass = 0; pass < this.passes; pass++) {
-      if (pass > 0) {
-        again(({ source, id }) => {
+    const held = this.rule.from === 0 || indexed !== undefined;
+    const rule = held ? this.rule : this.ruleFrom(0);
+    if (!held) this.names = new Numbers();
+    for (let pass = 0; pass < rule.passes; pass++) {
+      if (pass > 0 || !held) {
+        again(({ position, source, id }) => {
           const name = nameFingerprint(source, id);
-          if (name % this.passes === pass) this.names.push(name);
+          if (holdsName(rule, pass, position, name)) this.names.push(name);
         });
       }
-      const suspects = repeated(this.names.sorted());
+      const sorted = this.names.sorted();
+      const suspects = (rule.from > 0 ? indexed!(sorted) : repeated(sorted))
+        .filter((name) => rule.passes === 1 || name % rule.passes === pass);
       if (suspects.length > 0) this.settleNames(suspects, again);
     }
   }

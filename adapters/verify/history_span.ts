@@ -4,6 +4,17 @@ import { type Failures, shown } from "./failures.ts";
 
 const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
+/** Which names are held between entries. */
+export interface NamesRule {
+  /** Those of earlier positions are in the index. */
+  readonly from: number;
+  /** Readings of the log, in each of which a part of the others is. */
+  readonly passes: number;
+}
+
+export const holdsName = ({ from, passes }: NamesRule, pass: number, position: number, name: number): boolean =>
+  position >= from && (passes === 1 || name % passes === pass);
+
 /** Of one range; plain data. */
 export interface HistoryFound {
   /**
@@ -13,7 +24,7 @@ export interface HistoryFound {
   readonly streams: Float64Array;
   /** Fingerprints of streams whose revisions do not follow each other within the range. */
   readonly suspects: readonly number[];
-  /** Fingerprints of source and id, those of the first pass. */
+  /** Fingerprints of source and id, those that are to be held. */
   readonly names: Float64Array;
   readonly times: { readonly position: number; readonly first: string; readonly last: string } | undefined;
   /** First position whose entry cannot be read. */
@@ -98,8 +109,7 @@ export class HistorySpan {
   private recorded = "";
   private blindFrom = Infinity;
 
-  /** `passes` over the log in which names are compared; those of the first are kept. */
-  constructor(private readonly failures: Failures, private readonly passes: number) {}
+  constructor(private readonly failures: Failures, private readonly rule: NamesRule) {}
 
   /** The next event, with the fingerprints of its stream and its name. */
   add(event: Event, stream: number, name: number): void {
@@ -115,7 +125,7 @@ export class HistorySpan {
     if (!this.streams.has(at)) this.streams.begin(at, stream, blind ? -1 : revision);
     else if (!blind && this.streams.next(at) !== revision) this.suspects.add(stream);
     this.streams.advance(at, revision);
-    if (this.passes === 1 || name % this.passes === 0) this.names.push(name);
+    if (holdsName(this.rule, 0, position, name)) this.names.push(name);
   }
 
   /** The event at this position cannot be read. */

@@ -19,6 +19,7 @@ import { newSecret } from "./index_sums.ts";
 import { isTable } from "./index_table.ts";
 import { type Part, readTables, type Segment, type TablesFound } from "./index_tables.ts";
 import { emptyTables, type IndexSpan, joinLanes, TABLES, type Tables, type Tallied } from "./index_tally.ts";
+import { repeatedNames } from "./names.ts";
 import type { Rows } from "./rows.ts";
 
 /** A segment with what is still to be accounted for in it. */
@@ -107,6 +108,20 @@ export class IndexCheck {
   /** Takes away what the blocks of a range account for. */
   join(found: readonly Tallied[]): void {
     for (const { segment, lanes } of found) joinLanes(this.checked[segment]!.tables, lanes);
+  }
+
+  /**
+   * Positions below have their names in the index, as far as is known before it is read; 0 where it is not to be believed.
+   */
+  get namesUntil(): number {
+    return this.fault === undefined && this.comparable.length === this.checked.length ? this.until : 0;
+  }
+
+  /** After the walk: looks for names that repeat there or among `others`. `undefined` where the blocks have other names. */
+  names(sound: number): ((others: Float64Array) => Float64Array) | undefined {
+    const same = this.checked.every(({ tables, fault }) => fault === undefined && tables.ids.zero);
+    if (!same || this.until > sound) return undefined;
+    return (others) => repeatedNames(this.rows, this.checked.map(({ segment }) => segment.ids), others);
   }
 
   /** After the walk. `sound`: entries before this position were all read, and are events. */

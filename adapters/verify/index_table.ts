@@ -50,6 +50,10 @@ const doubles = (bytes: Uint8Array): Float64Array => {
   return new Float64Array(bytes.slice().buffer);
 };
 
+/** The rows of one page of a table. */
+export const pageOf = (rows: Rows, { body }: TableShape, number: number): Float64Array =>
+  doubles(page(rows, body.start + number));
+
 const whole = (rows: Rows, { start, pages }: Extent): Uint8Array => {
   const parts = Array.from({ length: Math.min(pages, 1_000_000) }, (_, i) => page(rows, start + i));
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -7,7 +7,7 @@ import { sameBytes, StoredBlock } from "./block.ts";
 import { readEntries } from "./entries.ts";
 import { type Failure, Failures, shown } from "./failures.ts";
 import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
-import { type HistoryFound, HistorySpan } from "./history_span.ts";
+import { type HistoryFound, HistorySpan, type NamesRule } from "./history_span.ts";
 import { type IndexSpan, IndexTally, type Tallied } from "./index_tally.ts";
 import type { Rows } from "./rows.ts";
 import { checkRuns } from "./runs.ts";
@@ -35,8 +35,7 @@ export interface Range {
 /** The same for all ranges of a log; plain data. */
 export interface Rules {
   readonly index: IndexSpan;
-  /** See `history.ts`. */
-  readonly passes: number;
+  readonly names: NamesRule;
 }
 
 /** Plain data. */
@@ -100,7 +99,7 @@ class RangeWalk {
     this.end = end;
     this.before = before;
     this.unlinked = before === undefined;
-    this.history = new HistorySpan(this.failures, rules.passes);
+    this.history = new HistorySpan(this.failures, rules.names);
     this.index = new IndexTally(rules.index);
   }
 

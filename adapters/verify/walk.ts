@@ -65,8 +65,8 @@ export class Verification {
     ].sort((a, b) => b - a);
     this.frontierAt = claims.frontier?.size ?? -1;
     const total = this.total();
-    this.history = new History(this.failures, total, this.options.namesMax);
     this.index = new IndexCheck(this.rows, total);
+    this.history = new History(this.failures, total, this.index.namesUntil, this.options.namesMax);
     this.blobs = new BlobCheck(this.rows, this.failures, this.options.catalogue);
     this.tiles = new TileCheck(this.rows, this.failures, claims.frontier);
     this.passSize(0);
@@ -74,7 +74,7 @@ export class Verification {
       await this.readBlobs(total);
       await this.walk(total);
     }
-    this.history.settle((visit) => this.again(visit));
+    this.history.settle((visit) => this.again(visit), this.index.names(this.sound));
     return this.judge(claims);
   }
 
@@ -118,7 +118,7 @@ export class Verification {
   }
 
   private async walk(total: number): Promise<void> {
-    const rules: Rules = { index: this.index.span, passes: this.history.passes };
+    const rules: Rules = { index: this.index.span, names: this.history.rule };
     const threads = this.options.threads ?? threadsFor(total);
     if (threads > 1 && mayThread()) await this.walkInThreads(new Threads(this.file.path, rules, threads), total, rules);
     else {
@@ -256,6 +256,11 @@ export class Verification {
     if (this.frontierAt === size) this.subtrees = this.tree.subtrees();
   }
 
+  /** Entries before this position were all read, and are events. */
+  private get sound(): number {
+    return Math.min(this.lost, this.tree.size);
+  }
+
   /** The sound part of the log once more. */
   private again(visit: (event: Event, stream: number) => void): void {
     this.events({ from: 0 }, (event) => visit(event, streamFingerprint(event.stream)));
@@ -294,7 +299,7 @@ export class Verification {
     this.judgeFrontier(claims, firstBad);
     this.tiles.judge(cleared, this.seam.end);
     this.blobs.judge();
-    this.index.judge(this.failures, Math.min(this.lost, this.tree.size), this.seam.end);
+    this.index.judge(this.failures, this.sound, this.seam.end);
     return reportOf(this.failures, {
       size: this.tree.size,
       tree: this.tree,
