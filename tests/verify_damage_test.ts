@@ -1,0 +1,60 @@
+/** What chance does to a file, and a file of which nothing is right: the verifier finds it, never throws, and its report stays bounded. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { FAILURES_MAX } from "../adapters/verify/failures.ts";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
+
+/** All that the log's file says, its index apart. */
+const rows = (path: string) => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return db.prepare("select hex(k) as k, hex(v) as v, v_encoding, expiration_ms from kv order by 1").all();
+  } finally {
+    db.close();
+  }
+};
+
+Deno.test("bytes changed anywhere in the file are found or touch nothing that counts, and never a reason to throw", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const made = await makeLog(`${dir}/log.db`, { appends: [9, 40, ...ones(6)] });
+    const bytes = Deno.readFileSync(made.path);
+    const random = chance(11);
+    const path = `${dir}/damaged.db`;
+    let found = 0;
+    for (let round = 0; round < 120; round++) {
+      const damaged = bytes.slice();
+      let from: number;
+      do from = Math.floor(random() * bytes.length); while (bytes[from] === 0); // most zeros are free space
+      const length = round % 2 === 0 ? 1 : 64;
+      for (let i = from; i < Math.min(bytes.length, from + length); i++) damaged[i] = Math.floor(random() * 256);
+      Deno.writeFileSync(path, round % 10 === 9 ? damaged.subarray(0, from) : damaged);
+      const report = await verifyLog({ path, key: signer.vkey });
+      if (!report.ok) found++;
+      else assert.deepEqual(rows(path), rows(made.path), `round ${round}`);
+    }
+    assert.ok(found >= 18, `${found} of 120 were found; the others hit free space or what SQLite ignores`);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a log that is wrong everywhere gives a bounded report that begins at the beginning", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: ones(130) });
+    const file = new Tampered(path);
+    for (const first of file.blocks()) {
+      file.write(first, file.entries(first).map((entry) => ({ ...entry, position: (entry.position as number) + 1 })));
+    }
+    file.close();
+    const { failures, failed } = await verifyLog({ path });
+    assert.equal(failures.length, FAILURES_MAX);
+    assert.ok(failed > FAILURES_MAX);
+    assert.equal(failures[0]!.position, 0);
+    for (const [i, failure] of failures.slice(1).entries()) assert.ok(failures[i]!.position <= failure.position);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
