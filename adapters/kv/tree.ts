@@ -13,10 +13,13 @@ export const TILE_HEIGHT = 8;
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
+// By way of hexadecimal digits, as a digest that is a `Buffer` of its own costs half as much again.
+
 /** `MTH({d}) = SHA-256(0x00 || d)`. */
-export const leafHash = (entry: Uint8Array): Uint8Array => createHash("sha256").update(LEAF).update(entry).digest();
+export const leafHash = (entry: Uint8Array): Uint8Array =>
+  Uint8Array.fromHex(createHash("sha256").update(LEAF).update(entry).digest("hex"));
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  createHash("sha256").update(NODE).update(left).update(right).digest();
+  Uint8Array.fromHex(createHash("sha256").update(NODE).update(left).update(right).digest("hex"));
 
 export interface Frontier {
   readonly size: number;
