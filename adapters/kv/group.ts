@@ -70,15 +70,15 @@ export class Group {
     const start = this.entries.length;
     const receipts: Receipt[] = [];
     const lost = this.place(waiting, receipts) ?? this.unmet(waiting.expected, start);
-    const bytes = lost ? 0 : this.bytesFrom(start);
-    if (lost || bytes > LIMITS.append_bytes_max) {
+    const { bytes, longest } = this.bytesFrom(start);
+    const tooLarge = longest > LIMITS.entry_bytes_max
+      ? `an entry has at most ${LIMITS.entry_bytes_max} bytes, the longest of these ${longest}`
+      : bytes > LIMITS.append_bytes_max
+      ? `the entries of an append have at most ${LIMITS.append_bytes_max} bytes together, these ${bytes}`
+      : undefined;
+    if (lost || tooLarge !== undefined) {
       this.takeBack(start);
-      return lost ? waiting.resolve(lost) : waiting.reject(
-        new LogFault(
-          "too_large",
-          `the entries of an append have at most ${LIMITS.append_bytes_max} bytes together, these ${bytes}`,
-        ),
-      );
+      return lost ? waiting.resolve(lost) : waiting.reject(new LogFault("too_large", tooLarge!));
     }
     this.bytes += bytes;
     this.riding.push({ waiting, receipts, accepted: this.entries.length - start });
@@ -136,10 +136,15 @@ export class Group {
     return undefined;
   }
 
-  private bytesFrom(start: number): number {
-    let bytes = 0;
-    for (let i = start; i < this.entries.length; i++) bytes += this.entries[i]!.bytes;
-    return bytes;
+  /** Of the entries as they will be stored, which only their places settle: all together, and the longest. */
+  private bytesFrom(start: number): { readonly bytes: number; readonly longest: number } {
+    let [bytes, longest] = [0, 0];
+    for (let i = start; i < this.entries.length; i++) {
+      const one = this.entries[i]!.bytes;
+      bytes += one;
+      if (one > longest) longest = one;
+    }
+    return { bytes, longest };
   }
 
   private takeBack(start: number): void {

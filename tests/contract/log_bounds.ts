@@ -44,6 +44,29 @@ export const logBounds = (name: string, start: Start): void => {
     assert.equal(log.size, size);
   });
 
+  test("an entry of exactly the bound is taken, of a byte more it is refused, however many digits its place has", async ({ log }) => {
+    const filled = (what: string, letters: number) => event(what.padEnd(12), { data: "x".repeat(letters) });
+    for (const size of [0, 20, 120]) {
+      if (log.size < size) {
+        await appended(
+          log,
+          ...Array.from({ length: size - log.size }, (_, i) => event(log.size + i)),
+        );
+      }
+      const measured = await appended(log, filled(`measure ${size}`, 0));
+      const { position } = measured.receipts[0]!;
+      const letters = LIMITS.entry_bytes_max - log.entry(position)!.length;
+      for (const over of [1, 2, 3, 4, 5, 6, 7]) {
+        await assert.rejects(log.append({ events: [filled(`over ${size}`, letters + over)] }), fault("too_large"));
+        const beside = [event(`beside ${size}`), filled(`over ${size}`, letters + over)];
+        await assert.rejects(log.append({ events: beside }), fault("too_large"));
+      }
+      assert.equal(log.size, position + 1);
+      await appended(log, filled(`edge ${size}`, letters));
+      assert.equal(log.entry(position + 1)!.length, LIMITS.entry_bytes_max);
+    }
+  });
+
   test("an append, a name, an attribute and a depth of exactly the bound are taken, one more is refused", async ({ log }) => {
     const refused = async (kind: LogFault["kind"], ...events: NewEvent[]) => {
       const { size } = log;
