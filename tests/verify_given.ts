@@ -35,7 +35,11 @@ export const event = (n: number, streams = 5): NewEvent => ({
   authtype: "system",
   authid: "test",
   ...(n % 6 === 0 ? { correlationid: `work-${n % 18}` } : {}),
-  data: { n, text: n % 5 === 0 ? "Grüße, 世界 🌍" : `text ${n}`, list: [n / 3, null, true, { b: 1, c: "\u0007" }] },
+  data: {
+    n,
+    text: n % 5 === 0 ? "Grüße, 世界 🌍" : `text ${n}`,
+    list: [n / 3, null, true, { b: 1, c: "\u0007" }, ...(n % 7 === 0 ? [{ b: "},{", position: n }] : [])],
+  },
 });
 
 export interface Made {

@@ -1,5 +1,7 @@
 /** The index is derived from the blocks, and the verifier holds it against them. */
 import assert from "node:assert/strict";
+import { repeatedNames } from "../adapters/verify/names.ts";
+import type { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
 
@@ -115,4 +117,33 @@ Deno.test("an index that says anything else than the blocks is found", async () 
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+});
+
+Deno.test("names that repeat within a table, among tables and among others are found, once each", () => {
+  const random = chance(5);
+  const below = (n: number) => Math.floor(random() * n);
+  let found = 0;
+  for (let round = 0; round < 200; round++) {
+    const pages: Uint8Array[] = [];
+    const all: number[] = [];
+    const sorted = (count: number) => Float64Array.from({ length: count }, () => below(300)).sort();
+    const tables = Array.from({ length: below(4) }, () => {
+      const names = sorted(below(40));
+      const start = pages.length;
+      all.push(...names);
+      for (let at = 0; at < names.length;) {
+        const page = names.subarray(at, at += 1 + below(9));
+        pages.push(new Uint8Array(Float64Array.from([...page].flatMap((name, i) => [name, at + i])).buffer));
+      }
+      const body = { start, pages: pages.length - start };
+      return { columns: 2, rows: names.length, body, fence: body };
+    });
+    const others = sorted(below(20));
+    all.push(...others);
+    const rows = { get: (_: string, page: number) => pages[page] } as unknown as Rows;
+    const expected = [...new Set(all.filter((name, i) => all.indexOf(name) !== i))].sort((a, b) => a - b);
+    assert.deepEqual([...repeatedNames(rows, tables, others)], expected, `round ${round}`);
+    found += expected.length;
+  }
+  assert.ok(found > 100);
 });
