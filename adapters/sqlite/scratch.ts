@@ -106,9 +106,18 @@ export class Scratch {
 
   private makeFolder(path: string): () => void {
     const { folder, onStop, quit } = this.options;
+    let made = false;
+    // Listened for first: whoever sees the folder may tell us to end at once.
+    const forget = onStop(() => {
+      if (made) remove(folder);
+      quit();
+    });
     try {
       Deno.mkdirSync(folder, { mode: 0o700 });
+      made = true;
+      return forget;
     } catch (error) {
+      forget();
       const said = (error as Error).message;
       if (error instanceof Deno.errors.NotCapable) {
         const message = `the process that wrote ${path} has just died, and reading it takes a copy now: try again`;
@@ -117,10 +126,6 @@ export class Scratch {
       const kind = isFull(said) ? "no_room" : "io";
       throw new ScratchFault(kind, `cannot make ${folder} for a copy (TMPDIR says where): ${said}`, { cause: error });
     }
-    return onStop(() => {
-      remove(folder);
-      quit();
-    });
   }
 
   /** One file, as if it had been closed. What is damaged stays as it is: whoever opens it says so better. */
