@@ -358,6 +358,20 @@ Deno.test("what a killed writer left is copied whole, and nothing is written bes
   });
 });
 
+Deno.test("a writer that closes the file between the look and the copy makes it be looked at again", async () => {
+  await inFolder(async (dir) => {
+    const writing = new DatabaseSync(`${dir}/log.db`);
+    writing.exec("pragma journal_mode = wal; create table t(n); insert into t values (1), (2)");
+    let looks = 0;
+    await snapshot(`${dir}/log.db`, `${dir}/copy`, () => {
+      if (looks++ === 0) writing.close(); // takes the -wal with it
+      return Promise.resolve(false);
+    });
+    assert.equal(rowsOf(`${dir}/copy`), 2);
+    assert.ok(looks > 2);
+  });
+});
+
 Deno.test("keys whose writer was cut off are copied as they were before, and nothing is written beside them", async () => {
   await inFolder(async (dir) => {
     const writing = new DatabaseSync(`${dir}/writing`);

@@ -91,14 +91,25 @@ const copied = async (from: string, to: string, writing: () => Promise<boolean>)
     return true;
   }
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  if (wal) await copyFile(`${from}-wal`, `${to}-wal`);
-  // Cut off while it was closed: the journal takes back what was half done.
-  if (journal) await copyFile(`${from}-journal`, `${to}-journal`);
+  // A journal takes back what was half done when it was cut off. One that is gone by now was somebody's who closed the file.
+  if (wal && !await copiedBeside(`${from}-wal`, `${to}-wal`)) return false;
+  if (journal && !await copiedBeside(`${from}-journal`, `${to}-journal`)) return false;
   // They are still to be written, whatever the originals may be.
   for (const suffix of ["", "-wal", "-journal"]) if (await statOf(to + suffix)) await chmod(to + suffix, OWN_FILE);
   if (await writing()) return false;
   return unchanged(before, await statOf(from)) && unchanged(wal, await statOf(`${from}-wal`)) &&
     unchanged(journal, await statOf(`${from}-journal`));
+};
+
+/** False when it is not there any more. */
+const copiedBeside = async (from: string, to: string): Promise<boolean> => {
+  try {
+    await copyFile(from, to);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return false;
+    throw error;
+  }
 };
 
 type Stats = Awaited<ReturnType<typeof statOf>>;
