@@ -10,6 +10,7 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import { backgroundOver, type FromBackground, type StartBackground } from "../kv/background.ts";
 import type { KvLog } from "../kv/log.ts";
+import { givingWay } from "../system/thread.ts";
 import { WorkerChild } from "../system/worker_child.ts";
 
 export const LOG_BACKGROUND = {
@@ -42,7 +43,7 @@ export const logWorker = (log: Lending, { path, clock, url, heartbeat }: WorkerO
   const worker = new WorkerChild({
     id: "background",
     url: url ?? LOG_BACKGROUND_WORKER,
-    permissions: { read: [resolve(file, "..")] },
+    permissions: { read: [resolve(file, "..")], ...givingWay() },
     heartbeat: heartbeat ??
       { every: LOG_BACKGROUND.heartbeat_every_ms, within: LOG_BACKGROUND.heartbeat_within_ms },
     message: (data) => heard(data as FromBackground),

@@ -35,6 +35,12 @@ export const lineToParent = <Out, In>(): Line<Out, In> => {
   };
 };
 
+/** What a worker that is to `giveWay` needs, as far as it can be handed on. */
+export const givingWay = (): Pick<Deno.PermissionOptionsObject, "sys"> =>
+  Deno.permissions.querySync({ name: "sys", kind: PRIORITY }).state === "granted" ? { sys: [PRIORITY] } : {};
+
+const PRIORITY = "setPriority";
+
 /**
  * Asks the system to let other threads of a busy machine go first; `nice` is 1 (a little) to 19. What is idle anyway is still used.
  * On Linux only: there setpriority(2) of 0 is about the calling thread alone. Needs `--allow-sys=setPriority`; without it
