@@ -36,7 +36,7 @@ export interface WorkerOptions {
   readonly heartbeat?: { readonly every: Millis; readonly within: Millis };
 }
 
-/** In a worker that may read the log's folder and nothing else. */
+/** In a worker that may read the log's folder, lower its own priority, and nothing else. */
 export const logWorker = (log: Lending, { path, clock, url, heartbeat }: WorkerOptions): Child => {
   const file = resolve(path);
   let heard: (message: FromBackground) => void = () => {};
