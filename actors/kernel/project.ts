@@ -17,7 +17,7 @@ import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
 import { type Waited, Waiting } from "./project_wait.ts";
 import { type Span, SPANS_MAX, type Telemetry, TRACED_MS_MAX } from "./telemetry.ts";
-import { type Clock, pause } from "./world.ts";
+import { aborted, type Clock, pause } from "./world.ts";
 
 /** Bounds of one transaction and of what is kept between them. */
 export interface ProjectBounds {
@@ -362,12 +362,6 @@ class Runner implements Paced {
     return false;
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 
 interface Poison {
   readonly position: number;

@@ -49,3 +49,10 @@ export const pause = (clock: Clock, ms: Millis, signal?: AbortSignal): Promise<v
     const cancel = clock.schedule(ms, done);
     signal?.addEventListener("abort", done, { once: true });
   });
+
+/** Resolves when the signal aborts. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });

@@ -1,6 +1,7 @@
 /** The server of an opened daybook: who may come in, what is served, where. */
 import type { Child } from "../../actors/kernel/child.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { aborted } from "../../actors/kernel/world.ts";
 import type { SecretReference } from "../../config/config.ts";
 import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
@@ -13,7 +14,6 @@ import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
-import { aborted } from "./held_back.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 
