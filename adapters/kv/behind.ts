@@ -197,6 +197,7 @@ export class Behind {
 
   /** Calls once, unless the log is closed before. */
   private later(ms: number, call: () => void): () => void {
+    if (this.closing) return () => {};
     const cancel = this.options.clock.schedule(ms, () => {
       this.cancels.delete(cancel);
       call();

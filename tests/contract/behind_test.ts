@@ -263,3 +263,26 @@ Deno.test("whenever whoever works dies, and however often: tree and index are th
   }
   assert.ok(died > 100, `${died} deaths`);
 });
+
+Deno.test("a closed log leaves no timer behind, even where pages became garbage as it closed", async () => {
+  const { store, clock, log, append } = await opened();
+  /** A manifest that lets pages of merged segments go. */
+  const letsGo = ({ puts }: Batch) =>
+    puts?.some(([[name], bytes]) => name === "manifest" && JSON.parse(new TextDecoder().decode(bytes)).garbage.length);
+  const commit = store.commit.bind(store);
+  let caught = false;
+  store.commit = (batch) => {
+    caught ||= store.hold = !caught && Boolean(letsGo(batch));
+    return commit(batch);
+  };
+  for (let i = 0; i < 200 && !caught; i++) {
+    await append(4);
+    await clock.advance(1);
+  }
+  assert.equal(store.waiting.length, 1);
+  const closed = log.close();
+  await clock.advance(20_000); // it gives up waiting for what follows
+  store.release();
+  await clock.until(closed);
+  await assert.rejects(clock.until(new Promise(() => {}), 1), /no timer is left/);
+});
