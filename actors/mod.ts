@@ -1,5 +1,6 @@
 /** The catalogue of deciders: one line per domain. */
 import { commits } from "./commits.ts";
+import { privacy } from "./privacy.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits];
+export const actors: readonly Actor[] = [commits, privacy];

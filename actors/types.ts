@@ -59,6 +59,8 @@ export interface Actor<S = unknown, C extends Command = Command, F extends Fact 
   /** Types `evolve` is given; other types in the stream are passed over. */
   readonly facts: readonly F["type"][];
   readonly initial: S;
+  /** Its commands tell of work that the program itself does, so nobody outside can give them. Default: whoever may give commands. */
+  readonly inside?: true;
   decide(state: S, command: C, context: Context): Decision<F>;
   /** Total: history is not up for debate, so it neither rejects nor throws. */
   evolve(state: S, fact: F): S;

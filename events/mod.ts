@@ -3,5 +3,6 @@ import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { commits } from "./commits.ts";
 import { kernelDomain } from "./kernel.ts";
+import { privacy } from "./privacy.ts";
 
-export const events = catalogue(commits, benchmarks, kernelDomain);
+export const events = catalogue(commits, benchmarks, kernelDomain, privacy);

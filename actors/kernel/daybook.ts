@@ -146,6 +146,7 @@ export interface Status {
 
 export interface Daybook {
   readonly catalogue: Catalogue;
+  /** Those that take commands from outside. */
   readonly actors: readonly Actor[];
   readonly projections: readonly Projection[];
   readonly log: EventLog;

@@ -96,7 +96,7 @@ export class System implements Daybook {
 
   constructor(private readonly parts: Parts) {
     this.catalogue = parts.catalogue;
-    this.actors = parts.actors;
+    this.actors = parts.actors.filter(({ inside }) => !inside);
     this.projections = parts.projections as readonly Projection[];
     this.log = parts.log;
     this.blobs = new NamedBlobs(parts.catalogue, parts.log);
@@ -198,6 +198,9 @@ export class System implements Daybook {
 
   ask(ask: Ask): Promise<Outcome> {
     if (this.closing) return Promise.resolve({ is: "unavailable", reason: "stopping", retryAfterMs: 1_000 });
+    if (!this.actors.some(({ commands }) => Object.hasOwn(commands, ask.type))) {
+      return Promise.resolve({ is: "unknown_command" });
+    }
     return this.parts.ask(ask);
   }
 

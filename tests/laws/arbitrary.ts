@@ -16,6 +16,8 @@ const LIKELY = [
   "README.md",
   "https://example.org/a",
   "u_1",
+  "s_aaaaaaaaaaaaaaaa",
+  `${"A".repeat(43)}=`,
   "2026-02-03T04:05:06Z",
   "2026-W07",
   "1.0.0",
