@@ -3,17 +3,13 @@
  * RFC 9162 section 2.1, for those who would rather ask than compute. What is served is what a checkpoint covers, and never changes.
  */
 import { z } from "zod";
+import { bundlePieces, readTileName, TILE_WIDTH, type TilePlace } from "../../events/tiles.ts";
 import { Problem } from "./problem.ts";
 import { parameters, parseQuery, position } from "./query.ts";
 import { retryAfter } from "./rate.ts";
 import { type Exchange, json } from "./route.ts";
 
-/** Hashes of a full tile, entries of a full bundle. */
-const WIDTH = 256;
 const LEVEL = /^(?:0|[1-9]|[1-5]\d|6[0-3])$/;
-/** The index in groups of three digits, all but the last behind an `x`, then perhaps how much of the tile there is. */
-const INDEX = /^((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/;
-const FRAME = 65_536;
 
 export const inclusionQuery = z.strictObject({
   position: position.meta({ description: "Place of the entry in the log, from 0." }),
@@ -24,26 +20,10 @@ export const consistencyQuery = z.strictObject({
   to: position.optional().meta({ description: "Size of the newer tree; default: that of the newest checkpoint." }),
 });
 
-interface Place {
-  readonly index: number;
-  /** Hashes or entries asked for. */
-  readonly width: number;
-}
-
-/** What a path names below its level; `undefined` for what tlog-tiles does not have, in any other spelling too. */
-export const placeOf = (text: string): Place | undefined => {
-  const [, groups, partial] = INDEX.exec(text) ?? [];
-  if (groups === undefined || groups.startsWith("x000/")) return undefined;
-  const index = Number(groups.replaceAll(/[x/]/g, ""));
-  const width = Number(partial ?? WIDTH);
-  if (!Number.isSafeInteger(index) || (partial !== undefined && width >= WIDTH)) return undefined;
-  return { index, width };
-};
-
 /** `/tile/{level}/{index}`. */
 export const hashTile = (exchange: Exchange): Response => {
   const [, , level, ...rest] = exchange.path.split("/");
-  const place = LEVEL.test(level!) ? placeOf(rest.join("/")) : undefined;
+  const place = LEVEL.test(level!) ? readTileName(rest.join("/")) : undefined;
   const tile = place && exchange.site.daybook.log.tree.tile(Number(level), place.index, place.width);
   if (!tile) throw new Problem("not_found", "The tree has no such tile.");
   return new Response(exchange.request.method === "HEAD" ? null : tile as Uint8Array<ArrayBuffer>, {
@@ -54,38 +34,18 @@ export const hashTile = (exchange: Exchange): Response => {
 /** `/tile/entries/{index}`: the entries' exact bytes, the length of each before it in two bytes. */
 export const entryBundle = async (exchange: Exchange): Promise<Response> => {
   const { daybook, streams } = exchange.site;
-  const place = placeOf(exchange.path.slice("/tile/entries/".length));
+  const place = readTileName(exchange.path.slice("/tile/entries/".length));
   const size = (await daybook.checkpoint())?.size ?? 0;
-  if (!place || place.index * WIDTH + place.width > size) {
+  if (!place || place.index * TILE_WIDTH + place.width > size) {
     throw new Problem("not_found", "The tree has no such entry bundle.");
   }
   const body = exchange.request.method === "HEAD" ? null : streams.start(() => framed(exchange, place));
   return new Response(body, { headers: headersOf(exchange) });
 };
 
-async function* framed(exchange: Exchange, { index, width }: Place): AsyncGenerator<Uint8Array> {
-  let frame: Uint8Array[] = [];
-  let bytes = 0;
-  for (let at = index * WIDTH; at < index * WIDTH + width; at++) {
-    const entry = exchange.site.daybook.log.entry(at)!;
-    frame.push(Uint8Array.of(entry.length >> 8, entry.length & 0xff), entry);
-    bytes += 2 + entry.length;
-    if (bytes < FRAME && at < index * WIDTH + width - 1) continue;
-    yield joined(frame, bytes);
-    frame = [];
-    bytes = 0;
-  }
+async function* framed(exchange: Exchange, place: TilePlace): AsyncGenerator<Uint8Array> {
+  yield* bundlePieces(exchange.site.daybook.log, place);
 }
-
-const joined = (parts: readonly Uint8Array[], bytes: number): Uint8Array => {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-};
 
 /** They never change. Whoever may keep them for others is told so where no token is needed. */
 const headersOf = (exchange: Exchange): Record<string, string> => ({

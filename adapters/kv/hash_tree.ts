@@ -4,7 +4,8 @@
  */
 import type { HashTree } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
-import { HASH_BYTES, hashesAt, rootIn, TILE_WIDTH, tileKey } from "./tiles.ts";
+import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
+import { HASH_BYTES, rootIn, tileKey } from "./tiles.ts";
 import { type Frontier, leafHash, nodeHash, TILE_HEIGHT, TREE_KEY } from "./tree.ts";
 
 const text = new TextDecoder();
@@ -26,7 +27,8 @@ export class StoredTree implements HashTree {
   tile(level: number, index: number, width: number = TILE_WIDTH): Uint8Array | undefined {
     if (index * TILE_WIDTH + width > hashesAt(level, this.size)) return undefined;
     const stored = this.store.get(tileKey(level, index));
-    return stored && stored.length >= width * HASH_BYTES ? stored.subarray(0, width * HASH_BYTES) : undefined;
+    if (stored && stored.length >= width * HASH_BYTES) return stored.subarray(0, width * HASH_BYTES);
+    return this.entry && new Proving(this.store, this.entry).tile(level, index, width);
   }
 
   inclusion(position: number, size: number): readonly Uint8Array[] | undefined {
@@ -87,6 +89,17 @@ class Proving {
       : [...this.subproof(m, { from: middle, until }, false), this.hash(from, middle)];
   }
 
+  /** The hashes of a tile, each by itself. */
+  tile(level: number, index: number, width: number): Uint8Array {
+    const hashes = new Uint8Array(width * HASH_BYTES);
+    const span = TILE_WIDTH ** level;
+    for (let i = 0; i < width; i++) {
+      const from = (index * TILE_WIDTH + i) * span;
+      hashes.set(this.hash(from, from + span), i * HASH_BYTES);
+    }
+    return hashes;
+  }
+
   /** MTH(D[from:until]). */
   hash(from: number, until: number): Uint8Array {
     const count = until - from;
@@ -94,7 +107,7 @@ class Proving {
       const height = Math.round(Math.log2(count));
       const level = Math.floor(height / TILE_HEIGHT);
       const first = from / TILE_WIDTH ** level;
-      const tile = this.tile(level, Math.floor(first / TILE_WIDTH));
+      const tile = this.stored(level, Math.floor(first / TILE_WIDTH));
       const at = first % TILE_WIDTH;
       const width = count / TILE_WIDTH ** level;
       if (tile && tile.length >= (at + width) * HASH_BYTES) return rootIn(tile, at, width);
@@ -104,7 +117,7 @@ class Proving {
     return nodeHash(this.hash(from, middle), this.hash(middle, until));
   }
 
-  private tile(level: number, index: number): Uint8Array | undefined {
+  private stored(level: number, index: number): Uint8Array | undefined {
     const name = `${level}/${index}`;
     if (!this.tiles.has(name)) this.tiles.set(name, this.store.get(tileKey(level, index)));
     return this.tiles.get(name);

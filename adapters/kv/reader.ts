@@ -5,9 +5,10 @@
 import { LRUCache } from "lru-cache";
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
-import { correlationOf, type Event, type FactType, type Json, type StreamId } from "../../events/event.ts";
+import { correlationOf, type Event, type StreamId } from "../../events/event.ts";
 import { LogFault, type Range } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
+import { raised } from "../../events/upcast.ts";
 import { readBlob } from "./blobs.ts";
 import { Block, blockHash, LINK_ZERO } from "./block.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
@@ -337,26 +338,8 @@ export class LogReader {
     return Array.from({ length: count }, (_, i) => block.event(index + i));
   }
 
-  /** Old shapes to the present ones. A shape newer than the catalogue knows stops the reader. */
   protected upcast(events: readonly Event[]): readonly Event[] {
-    const { catalogue } = this.options;
-    let raised: Event[] | undefined;
-    for (let i = 0; i < events.length; i++) {
-      const event = events[i]!;
-      const spec = catalogue.spec(event.type);
-      const version = spec?.version ?? 1;
-      if (spec !== undefined && event.version > version) {
-        throw new LogFault(
-          "newer",
-          `position ${event.position}: "${event.type}" has version ${event.version}, this program knows ${version}`,
-        );
-      }
-      if (spec !== undefined && event.version < version) {
-        raised ??= events.slice(0, i);
-        raised.push(...raise(event, spec.upcasts ?? [], version));
-      } else raised?.push(event);
-    }
-    return raised ?? events;
+    return raised(this.options.catalogue, events);
   }
 
   close(): Promise<void> {
@@ -369,28 +352,6 @@ const matches = (event: Event, range: Range, from: number, until: number): boole
   (range.stream === undefined || (event.stream === range.stream && event.revision >= (range.revision ?? 0))) &&
   (range.types === undefined || range.types.includes(event.type)) &&
   (range.correlation === undefined || correlationOf(event) === range.correlation);
-
-const raise = (
-  event: Event,
-  upcasts: readonly ((data: Json) => readonly { readonly type: FactType; readonly data: Json }[])[],
-  version: number,
-): Event[] => {
-  let shapes: readonly { readonly type: FactType; readonly data: Json }[] = [{
-    type: event.type,
-    data: event.data as Json,
-  }];
-  for (let v = event.version; v < version; v++) {
-    const upcast = upcasts[v - 1];
-    if (!upcast) {
-      throw new LogFault("newer", `position ${event.position}: no upcast leads from version ${v} of "${event.type}"`);
-    }
-    shapes = shapes.flatMap(({ data }) => upcast(data));
-    const other = shapes.find(({ type }) => type !== event.type);
-    // Who asks by type would never see it: the index knows what was recorded.
-    if (other) throw new LogFault("invalid", `the upcast of "${event.type}" from version ${v} gives "${other.type}"`);
-  }
-  return shapes.map((shape) => ({ ...event, ...shape, version }));
-};
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);

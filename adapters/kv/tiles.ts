@@ -4,16 +4,13 @@
  * longer, beside each checkpoint. So what a proof needs is read and not computed from the log.
  */
 import type { Key, Store } from "../../events/store.ts";
+import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
 import type { Put } from "./index/pages.ts";
 import { nodeHash } from "./tree.ts";
 
-export const TILE_WIDTH = 256;
 export const HASH_BYTES = 32;
 
 export const tileKey = (level: number, index: number): Key => ["tile", level, index];
-
-/** How many hashes of a level a tree of this size has. */
-export const hashesAt = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level);
 
 /** The tile of one level that is not full. */
 interface Open {
