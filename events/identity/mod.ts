@@ -1,0 +1,42 @@
+/**
+ * Identity: who may come in, how they proved it, what they may do, for how long.
+ *
+ * Streams: `identity/{account}` for all of one account, so that a lock, a session and a password are decided one after the other;
+ * `identity/nobody` for attempts on names that nobody has; `identity/keys` for the keys that sign access tokens;
+ * `identity/observed` for what other programs tell. Secrets, hashes and seeds are in none of them: facts name where they lie.
+ */
+import type { Domain } from "../catalogue.ts";
+import type { Facts, StreamId } from "../event.ts";
+import { accessAbout, accessFacts } from "./access.ts";
+import { accountAbout, accountFacts } from "./account.ts";
+import { passwordAbout, passwordFacts } from "./password.ts";
+import { sessionAbout, sessionFacts } from "./session.ts";
+import { signinAbout, signinFacts } from "./signin.ts";
+
+export const identityFacts = { ...accountFacts, ...passwordFacts, ...signinFacts, ...sessionFacts, ...accessFacts };
+
+export type IdentityFact = Facts<typeof identityFacts>;
+export type IdentityFactType = IdentityFact["type"];
+/** The data of one type. */
+export type IdentityData<T extends IdentityFactType> = Extract<IdentityFact, { type: T }>["data"];
+
+const about: Readonly<Record<IdentityFactType, string>> = {
+  ...accountAbout,
+  ...passwordAbout,
+  ...signinAbout,
+  ...sessionAbout,
+  ...accessAbout,
+};
+
+const observed = { kind: "observed", stream: (): StreamId => "identity/observed" } as const;
+
+export const identity: Domain = {
+  name: "identity",
+  facts: Object.fromEntries(
+    (Object.keys(identityFacts) as IdentityFactType[]).map((type) => [type, {
+      schema: identityFacts[type],
+      ...(type === "identity.signin.observed" ? observed : { kind: "decided" as const }),
+      about: about[type],
+    }]),
+  ),
+};

@@ -1,0 +1,71 @@
+/** Attempts to sign in: here, with all that was decided, and elsewhere, as a log of another program tells it. */
+import { z } from "zod";
+import type { FactSchemas } from "../event.ts";
+import { personal, pseudonym } from "../personal.ts";
+import { accountId, count, IDENTITY_LIMITS, method, opaqueId, whence } from "./shape.ts";
+
+const methods = z.array(method).min(1).max(IDENTITY_LIMITS.methods_max);
+
+export const signinFacts = {
+  /** Everything that was asked for is proven. */
+  "identity.signin.succeeded": z.strictObject({
+    account: accountId,
+    session: opaqueId,
+    methods,
+    ...whence,
+  }),
+  /** Whoever asked was told the same for every reason. */
+  "identity.signin.failed": z.strictObject({
+    /** Absent: there is no such account. */
+    account: accountId.optional(),
+    /** As it was typed, where it could be a name; people type passwords there, so it is sealed. */
+    name: personal({ subject: "account" }).optional(),
+    name_pseudonym: pseudonym({ of: "name" }),
+    method,
+    reason: z.enum([
+      "unknown_account",
+      "wrong_secret",
+      /** A one-time code, rightly made, that had been taken before. */
+      "used_before",
+      "locked",
+      "disabled",
+      /** The account cannot sign in this way: no password, no such factor. */
+      "not_enrolled",
+      /** It was changed while it was being checked. */
+      "changed_meanwhile",
+      /** What was begun was not finished in time. */
+      "expired",
+    ]),
+    /** In a row on this account, this one counted; absent where there is no account, or it does not count. */
+    failures: count.optional(),
+    /**
+     * 16 bits of a keyed hash of the password that was tried, under a key that is thrown away within a day: shows one password tried
+     * on many accounts, and is too short to tell which.
+     */
+    tried: z.string().regex(/^[0-9a-f]{4}$/, "four hexadecimal digits").optional(),
+    ...whence,
+  }),
+  /** Observed: another program's sign-in, as its log tells it. The source is the machine or service. */
+  "identity.signin.observed": z.strictObject({
+    /** Which program, such as `sshd`. */
+    service: z.string().min(1).max(64),
+    outcome: z.enum(["accepted", "failed"]),
+    /** In that program's words: `password`, `publickey`. */
+    method: z.string().min(1).max(64).optional(),
+    name: personal({ subject: "name" }).optional(),
+    name_pseudonym: pseudonym({ of: "name" }),
+    /** The service knows no such name. */
+    unknown_name: z.literal(true).optional(),
+    address: personal({ subject: "name" }).optional(),
+    address_pseudonym: pseudonym({ of: "address" }),
+    port: count.max(65_535).optional(),
+    /** So many of them, where the source says it once. Absent: one. */
+    times: count.min(1).optional(),
+  }),
+} satisfies FactSchemas;
+
+export const signinAbout: Readonly<Record<keyof typeof signinFacts, string>> = {
+  "identity.signin.succeeded": "Somebody signed in.",
+  "identity.signin.failed": "Somebody tried to sign in and was refused.",
+  "identity.signin.observed": "Another program accepted or refused a sign-in.",
+};
