@@ -19,8 +19,11 @@ export const onSmallDisk = async (
   }
   try {
     await body(dir, run);
-  } finally {
-    await run("umount", dir);
-    await Deno.remove(dir);
+  } catch (error) {
+    // Whatever holds it still must not hide why.
+    await run("umount", "--lazy", dir);
+    throw error;
   }
+  await run("umount", dir);
+  await Deno.remove(dir);
 };
