@@ -4,7 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import { type Failures, shown } from "./failures.ts";
-import { readCheckpoint, readNote, signedBy, type VerifierKey } from "./note.ts";
+import { type KeyChain, unsignedOf } from "./key_chain.ts";
+import { type Note, readCheckpoint, readNote, type VerifierKey } from "./note.ts";
 import type { Rows } from "./rows.ts";
 
 /** A checkpoint to hold the log against. */
@@ -34,6 +35,8 @@ export interface Claim {
   readonly size: number;
   /** Base64. */
   readonly root: string;
+  /** Absent where it is the bare text. */
+  readonly note: Note | undefined;
   /** By the key that was given. */
   readonly signed: boolean;
   /** Why its signature does not count, although it should. */
@@ -62,24 +65,20 @@ export interface Claims {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const claimOf = (text: string, name: string, from: Claim["from"], keys: Keys): Claim | string => {
+/** A checkpoint's text or note as a claim; why it is none. */
+export const claimOf = (text: string, name: string, from: Claim["from"], keys: Keys): Claim | string => {
   const note = readNote(text);
   const said = readCheckpoint(note?.text ?? text);
   if (!said) return `${name} is not a checkpoint: ${shown(text, 60)}`;
   const key = keys.given ?? keys.folder;
   // A bare text from elsewhere is believed because of where it comes from; what lies in the folder must be signed.
-  const state = !key || (!note && from === "elsewhere") ? undefined : note ? signedBy(note, key) : "unsigned";
-  return {
-    name,
-    from,
-    ...said,
-    signed: state === "signed" && keys.given !== undefined,
-    unsigned: state === "wrong"
-      ? `${name} has a wrong signature of ${key!.name}`
-      : state === "unsigned"
-      ? `${name} is not signed by ${key!.name}`
-      : undefined,
-  };
+  const unsigned = !key || (!note && from === "elsewhere")
+    ? undefined
+    : note
+    ? unsignedOf({ name }, note, key)
+    : `${name} is not signed by ${key.name}`;
+  const signed = keys.given !== undefined && note !== undefined && unsigned === undefined;
+  return { name, from, ...said, note, signed, unsigned };
 };
 
 class Collector {
@@ -202,6 +201,8 @@ export interface Walked {
   readonly roots: ReadonlyMap<number, string>;
   /** First position at which the walk itself found something. */
   readonly firstBad: number;
+  /** Changes of the log's key; absent where nobody looked for any. */
+  readonly chain?: KeyChain;
 }
 
 export interface Judged {
@@ -215,12 +216,16 @@ export interface Judged {
  * Compares the claims with the log. `suspect`: from where on entries may differ, between what is cleared and a size.
  */
 export const judgeClaims = (
-  { claims, newest, faults }: Claims,
+  { claims: read, newest, faults }: Claims,
   walked: Walked,
   keys: Keys,
   failures: Failures,
   suspect: (cleared: number, claim: Claim) => number,
 ): Judged => {
+  const { chain } = walked;
+  const claims = chain
+    ? read.map((claim) => chain.follow(claim, keys.given ?? keys.folder, keys.given !== undefined))
+    : read;
   const last = Math.max(0, walked.end - 1);
   for (const { kind, expected, found } of faults) failures.add(last, kind, expected, found);
   const holds = (claim: Claim) => walked.roots.get(claim.size) === claim.root;

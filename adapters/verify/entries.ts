@@ -17,8 +17,11 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Several times faster; what is wrong becomes U+FFFD. */
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** Entries as a block has them: one JSON array, and where in it each begins. */
+export type Entries = Pick<StoredBlock, "first" | "count" | "starts" | "body" | "entry">;
+
 /** The events of a block in order; `undefined` where an entry is not one, which is then among the failures. */
-export const readEntries = (block: StoredBlock, failures: Failures): readonly (Event | undefined)[] => {
+export const readEntries = (block: Entries, failures: Failures): readonly (Event | undefined)[] => {
   const together = readTogether(block);
   const events = new Array<Event | undefined>(block.count);
   for (let i = 0; i < block.count; i++) {
@@ -51,7 +54,7 @@ export const readEntries = (block: StoredBlock, failures: Failures): readonly (E
 };
 
 /** All entries, if they are canonical beyond doubt. Else it comes out entry by entry which are not. */
-const readTogether = (block: StoredBlock): readonly unknown[] | undefined => {
+const readTogether = (block: Entries): readonly unknown[] | undefined => {
   try {
     const { body, count, starts } = block;
     const text = textOf(body);

@@ -34,6 +34,8 @@ export type FailureKind =
   | "checkpoint"
   /** A checkpoint that the key has not signed. */
   | "signature"
+  /** A change of the log's key that both keys have not signed, or not for this log, or that does not go on from the key before. */
+  | "key_change"
   /** A checkpoint covers more than there is. */
   | "truncated"
   /** A checkpoint from elsewhere has the same or a smaller size and another root. */
@@ -45,7 +47,11 @@ export type FailureKind =
   /** The index gives other answers than the blocks. */
   | "index"
   /** A blob that is damaged or not there as a whole, or one that an event names and that is not there. */
-  | "blob";
+  | "blob"
+  /** Of a folder: a file that is missing, that nothing there accounts for, or that does not hold what it has to. */
+  | "file"
+  /** Of a folder: an entry bundle whose lengths do not add up to it, or with another number of entries than its name says. */
+  | "bundle";
 
 export interface Failure {
   readonly position: number;
