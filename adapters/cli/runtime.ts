@@ -339,6 +339,12 @@ export interface Runtime {
       readonly port: number;
     },
   ): Promise<Witnessing>;
+  /** All that a checkpoint covers into a new folder (C2SP tlog-tiles). `LogFault`: `invalid` when the place is taken, `full`, `read_only`, `io`. */
+  exportTiles(
+    from: { readonly log: Pick<Reader, "entry" | "tree">; readonly checkpoint: Checkpoint },
+    folder: string,
+    progress: OnProgress,
+  ): Promise<{ readonly files: number; readonly bytes: number }>;
   backup(
     data: string,
     destination: string,

@@ -304,9 +304,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "export",
     reads: true,
-    about: "Write events as NDJSON: each line the exact entry that the hashes are over",
+    about: "Write events as NDJSON, each line the exact entry that the hashes are over; or the log as a folder of tiles",
     options: [
-      { flags: "--out <file>", about: "write here instead of to standard output" },
+      { flags: "--format <name>", about: "ndjson (default), or tlog-tiles: a folder that other people's tools read" },
+      { flags: "--out <path>", about: "write here instead of to standard output; of tlog-tiles a folder to make" },
       { flags: "--from <moment>", about: "from this position or recorded time on" },
       { flags: "--to <moment>", about: "up to, not including, this position or recorded time" },
       { flags: "--type <type>", about: "only this type; may be repeated", collect: true },
@@ -318,9 +319,17 @@ export const COMMANDS: readonly CommandSpec[] = [
       "export > log.ndjson",
       "export --out november.ndjson --from 2026-11-01 --to 2026-12-01",
       "export --stream commits/linux | head",
+      "export --format tlog-tiles --out /mnt/log",
     ],
-    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out"), text(call, "blobs")) }),
-    load: async () => (await import("./commands/export.ts")).exportEvents,
+    needs: (call) => {
+      const out = files(call, text(call, "out"));
+      if (text(call, "format") !== "tlog-tiles") {
+        return { ...reads(call), write: [...out, ...files(call, text(call, "blobs"))] };
+      }
+      const beside = out.map((path) => dirname(path));
+      return { read: [call.data, ...beside], write: beside };
+    },
+    load: async () => (await import("./commands/export.ts")).exportLog,
   },
   {
     name: "backup",

@@ -159,6 +159,10 @@ export const runtimeOf = (
     const { openWitness } = await import("./witness_folder.ts");
     return await openWitness(options);
   },
+  async exportTiles({ log, checkpoint }, folder, progress) {
+    const { exportTiles } = await import("./tiles.ts");
+    return await exportTiles({ log, checkpoint }, folder, progress);
+  },
   async backup(data, destination, { passphrase }, progress) {
     const { backupLog } = await import("../backup/backup.ts");
     const { bundleFiles } = await import("../backup/bundle.ts");

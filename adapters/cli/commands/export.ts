@@ -6,12 +6,21 @@ import { boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { exportBlobs } from "./export_blobs.ts";
+import { exportTiles } from "./export_tiles.ts";
 
 // Written in pieces of about this many characters, so that a large log costs neither memory nor a system call a line.
 const PIECE = 1 << 16;
 
+/** In the form that is asked for. */
+export const exportLog: Run = (call, runtime) => {
+  const format = text(call, "format") ?? "ndjson";
+  if (format === "ndjson") return exportEvents(call, runtime);
+  if (format === "tlog-tiles") return exportTiles(call, runtime);
+  throw new Usage(`--format is ndjson or tlog-tiles, not ${JSON.stringify(format)}`);
+};
+
 /** To standard output or a file; with `--json` the file's summary is the document, without a file an array of the events. */
-export const exportEvents: Run = async (call, runtime) => {
+const exportEvents: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const [from, to] = [text(call, "from"), text(call, "to")].map((value, i) =>
     value === undefined ? undefined : moment(value, i === 0 ? "--from" : "--to")
