@@ -210,6 +210,7 @@ const fakeRuntime = (
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     importSample: none("importSample"),
     verify: none("verify"),
+    exportTiles: none("exportTiles"),
     backup: none("backup"),
     restore: none("restore"),
   };
