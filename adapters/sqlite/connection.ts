@@ -2,23 +2,34 @@
  * A connection to one SQLite file: statements prepared once, one transaction at a time, and what to do with a file that
  * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { ViewsFault } from "../../projections/views.ts";
 import { faultOf, Lookout } from "./faults.ts";
+import { SEALED, type Sealed, SealedPages } from "./sealed_pages.ts";
 
 /** Prepared statements kept; past that the oldest is let go. */
 const STATEMENTS_MAX = 500;
 /** How long to wait for another connection's transaction, ms. Ours are short. */
 const BUSY_MS = 5_000;
 
-declare module "node:sqlite" {
-  // The runtime has it; its types, of an earlier Node, do not yet.
-  interface StatementSync {
-    setReturnArrays(enabled: boolean): void;
-  }
+export type Value = SQLInputValue;
+
+/** A statement, as `node:sqlite` has it. */
+export interface Prepared {
+  run(...values: readonly Value[]): { readonly lastInsertRowid: number | bigint };
+  get(...values: readonly Value[]): unknown;
+  all(...values: readonly Value[]): readonly unknown[];
+  iterate(...values: readonly Value[]): Iterable<unknown>;
+  /** The runtime has it; its types, of an earlier Node, do not yet. */
+  setReturnArrays?(enabled: boolean): void;
 }
 
-export type Value = SQLInputValue;
+/** A database as `node:sqlite` has it, so far as it is used here: that one, or one over sealed pages. */
+export interface Database {
+  exec(sql: string): void;
+  prepare(sql: string): Prepared;
+  close(): void;
+}
 
 /**
  * Text for a column that is compared or read back. The runtime reads text up to its first NUL, so NUL is written as 01 01
@@ -35,12 +46,12 @@ export const readBack = (text: string): string =>
 const CONTROL = /[\0\x01]/;
 
 export class Connection {
-  private readonly statements = new Map<string, StatementSync>();
+  private readonly statements = new Map<string, Prepared>();
   private depth = 0;
   private closed = false;
 
   /** `file`: whose errors become faults. */
-  constructor(readonly db: DatabaseSync, private readonly file?: FileOf) {}
+  constructor(readonly db: Database, private readonly file?: FileOf) {}
 
   run(sql: string, ...values: readonly Value[]): void {
     try {
@@ -53,7 +64,7 @@ export class Connection {
   /** The first row, as an array of its columns. */
   one(sql: string, ...values: readonly Value[]): readonly Value[] | undefined {
     try {
-      return this.statement(sql).get(...values) as unknown as readonly Value[] | undefined;
+      return this.statement(sql).get(...values) as readonly Value[] | undefined;
     } catch (error) {
       throw this.fault(error);
     }
@@ -61,7 +72,7 @@ export class Connection {
 
   all(sql: string, ...values: readonly Value[]): readonly (readonly Value[])[] {
     try {
-      return this.statement(sql).all(...values) as unknown as readonly (readonly Value[])[];
+      return this.statement(sql).all(...values) as readonly (readonly Value[])[];
     } catch (error) {
       throw this.fault(error);
     }
@@ -72,7 +83,7 @@ export class Connection {
    * transaction's end that fails.
    */
   each(sql: string, ...values: readonly Value[]): Iterable<readonly Value[]> {
-    return this.statement(sql).iterate(...values) as unknown as Iterable<readonly Value[]>;
+    return this.statement(sql).iterate(...values) as Iterable<readonly Value[]>;
   }
 
   exec(sql: string): void {
@@ -80,12 +91,12 @@ export class Connection {
   }
 
   /** For the hot path: the statement itself, to be kept by the caller. */
-  statement(sql: string): StatementSync {
+  statement(sql: string): Prepared {
     let found = this.statements.get(sql);
     if (found === undefined) {
       if (this.statements.size >= STATEMENTS_MAX) this.statements.delete(this.statements.keys().next().value!);
       found = this.db.prepare(sql);
-      found.setReturnArrays(true);
+      found.setReturnArrays?.(true);
       this.statements.set(sql, found);
     }
     return found;
@@ -167,60 +178,98 @@ export interface Aside {
   readonly because: string;
 }
 
+/** How files are opened. */
+export interface Opening {
+  readonly onAside: (aside: Aside) => void;
+  readonly lookEvery?: number;
+  /** The file's pages are sealed; `:memory:` needs no such thing. Default: they are clear. */
+  readonly sealed?: Sealed;
+}
+
 /** Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. */
-export const openWritable = (
-  path: string,
-  format: Format,
-  { onAside, lookEvery }: { readonly onAside: (aside: Aside) => void; readonly lookEvery?: number },
-): Connection => {
+export const openWritable = (path: string, format: Format, opening: Opening): Connection => {
   try {
     const word = wordOf(path);
     if (word !== undefined) throw new Unusable(word);
-    return prepare(path, format, lookEvery);
+    return prepare(path, format, opening);
   } catch (error) {
     const because = reasonToMoveAside(error, path);
     if (because === undefined || path === ":memory:") throw error;
     const movedTo = moveAside(path);
-    onAside({ path, movedTo, because });
-    return prepare(path, format, lookEvery);
+    // What is clear does not stay in a folder that is sealed.
+    if (error instanceof Clear) forgetAside(path);
+    opening.onAside({ path, movedTo, because });
+    return prepare(path, format, opening);
   }
 };
 
-const prepare = (path: string, format: Format, lookEvery: number | undefined): Connection => {
+const prepare = (path: string, format: Format, { lookEvery, sealed }: Opening): Connection => {
   // SQLite would make it readable by all; the files beside it get the mode that it has.
   if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   const db = new DatabaseSync(path);
+  let used: Database = db;
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
-    const number = (pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
-    const fresh = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
-    if (!fresh && number("application_id") !== format.application) throw new Unusable("it is not one of ours");
-    if (!fresh && number("user_version") !== format.version) {
-      throw new Unusable(`it has format ${number("user_version")}, this program ${format.version}`);
-    }
-    // Rows and cursor are one transaction, so losing the last ones in a power cut costs folding them again, nothing else.
-    db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 8000",
-    );
-    if (fresh) {
-      db.exec(`BEGIN IMMEDIATE; ${format.tables};
-        PRAGMA application_id = ${format.application}; PRAGMA user_version = ${format.version}; COMMIT`);
-    }
-    if (path === ":memory:") return new Connection(db);
-    db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-    return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
+    if (sealed && path !== ":memory:") {
+      begin(db, sealedFormat(sealed), DURABILITY);
+      used = insideOf(db, sealed, format);
+      begin(used, format, MEMORY);
+    } else begin(db, format, `${DURABILITY}; ${MEMORY}`);
+    if (path === ":memory:") return new Connection(used);
+    used.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+    return new Connection(used, { path, owned: true, lookout: new Lookout(path, lookEvery) });
   } catch (error) {
-    db.close();
+    used.close();
+    if (db.isOpen) db.close();
     throw error;
   }
 };
 
+// Rows and cursor are one transaction, so losing the last ones in a power cut costs folding them again, nothing else.
+const DURABILITY = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8000";
+const MEMORY = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000";
+
+const number = (db: Database, pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
+
+/** Makes an empty database one of this format, or finds that it is. */
+const begin = (db: Database, format: Format, pragmas: string): void => {
+  const fresh = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
+  if (!fresh) expect(db, format);
+  db.exec(pragmas);
+  if (!fresh) return;
+  db.exec(`BEGIN IMMEDIATE; ${format.tables};
+    PRAGMA application_id = ${format.application}; PRAGMA user_version = ${format.version}; COMMIT`);
+};
+
+/** Throws `Unusable` for a database that is not of this format. */
+const expect = (db: Database, { application, version }: Format): void => {
+  if (number(db, "application_id") !== application) {
+    throw application === SEALED.application ? new Clear("it is not sealed") : new Unusable("it is not one of ours");
+  }
+  const found = number(db, "user_version");
+  if (found !== version) throw new Unusable(`it has format ${found}, this program ${version}`);
+};
+
+const sealedFormat = ({ sealing }: Sealed): Format => ({
+  ...SEALED,
+  tables: `${SEALED.tables}; INSERT INTO about VALUES ('${sealing.check}')`,
+});
+
+/** The database whose pages another one holds; it closes both. */
+const insideOf = (db: DatabaseSync, { sealing, engine }: Sealed, { application }: Format): Database => {
+  const pages = new SealedPages(db, sealing, application);
+  if (pages.isOurs()) return engine.open(pages);
+  throw new Unusable("it is sealed under another key");
+};
+
 /** Opens a file of ours for reading; it must be there. */
-export const openReadable = (path: string, lookEvery?: number): Connection => {
-  const db = new DatabaseSync(path, { readOnly: true });
-  db.exec(
-    `PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`,
-  );
+export const openReadable = (
+  path: string,
+  format: Format,
+  { lookEvery, sealed }: Omit<Opening, "onAside">,
+): Connection => {
+  const db = readable(path, format, sealed);
+  db.exec("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000");
   db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
   return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
 };
@@ -229,17 +278,27 @@ export const openReadable = (path: string, lookEvery?: number): Connection => {
  * Opens a file of ours, which must be there, in a process that may not write. A file that was closed cleanly is out of WAL mode
  * (`settle`), so nothing is left beside it, and it can be read where nothing can be written.
  */
-export const openResting = (path: string, format: Format): Connection => {
-  const db = new DatabaseSync(path, { readOnly: true });
+export const openResting = (path: string, format: Format, sealed?: Sealed): Connection => {
+  const db = readable(path, format, sealed);
   try {
-    db.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000`);
-    const number = (pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0] as number;
-    if (number("application_id") !== format.application || number("user_version") !== format.version) {
-      throw new Unusable("it is not one of ours, or in another format");
-    }
+    db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000");
+    expect(db, format);
     return new Connection(db, { path, owned: false });
   } catch (error) {
     db.close();
+    throw error;
+  }
+};
+
+const readable = (path: string, format: Format, sealed: Sealed | undefined): Database => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    if (!sealed) return db;
+    expect(db, SEALED);
+    return insideOf(db, sealed, format);
+  } catch (error) {
+    if (db.isOpen) db.close();
     throw error;
   }
 };
@@ -259,6 +318,7 @@ export const settle = (path: string): void => {
 };
 
 class Unusable extends Error {}
+class Clear extends Unusable {}
 
 const reasonToMoveAside = (error: unknown, path: string): string | undefined => {
   if (error instanceof Unusable) return error.message;

@@ -7,7 +7,7 @@
  */
 import { afterPrefix } from "../../projections/query.ts";
 import { ViewsFault } from "../../projections/views.ts";
-import { type Aside, type Connection, type Format, openWritable, readBack, written } from "./connection.ts";
+import { type Connection, type Format, type Opening, openWritable, readBack, written } from "./connection.ts";
 
 const FORMAT: Format = {
   application: 0x4462_4e74,
@@ -23,8 +23,8 @@ export class Notes {
   /** Why the notes before are lost, and who knows. */
   private lost: { readonly because: ViewsFault; readonly told: Set<string> } | undefined;
 
-  constructor(private readonly path: string, private readonly onAside: (aside: Aside) => void) {
-    this.connection = openWritable(path, FORMAT, { onAside });
+  constructor(private readonly path: string, private readonly opening: Opening) {
+    this.connection = openWritable(path, FORMAT, opening);
   }
 
   get(key: string): unknown {
@@ -71,7 +71,7 @@ export class Notes {
       this.lost.told.add(owner);
       throw new ViewsFault("damaged", this.lost.because.message, { cause: this.lost.because });
     }
-    this.connection ??= openWritable(this.path, FORMAT, { onAside: this.onAside });
+    this.connection ??= openWritable(this.path, FORMAT, this.opening);
     try {
       return work(this.connection);
     } catch (error) {

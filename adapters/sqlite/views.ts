@@ -14,6 +14,7 @@ import {
   type Aside,
   type Connection,
   type Format,
+  type Opening,
   openReadable,
   openResting,
   openWritable,
@@ -24,6 +25,7 @@ import { KeyedStore, keyedTables } from "./keyed.ts";
 import { keyedList, keyedRow, keyedRows } from "./keyed_read.ts";
 import { ledgerList, ledgerRow, ledgerRows, LedgerStore, ledgerTables } from "./ledger.ts";
 import { Notes } from "./notes.ts";
+import type { Sealed } from "./sealed_pages.ts";
 
 /** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
 const FORMAT: Format = {
@@ -52,6 +54,8 @@ export interface SqliteOptions {
   readonly onAside?: (aside: Aside) => void;
   /** An open file is looked at in its folder at most this often, ms. Default `LOOK_MS`. */
   readonly lookEvery?: number;
+  /** Both files are sealed. Default: they are clear. */
+  readonly sealed?: Sealed;
 }
 
 /** A view as readers find it. */
@@ -70,25 +74,25 @@ export class SqliteViews implements Views {
   private readonly shapes = new Map<number, Shape>();
   private readonly file: string | undefined;
   private readonly readOnly: boolean;
-  private readonly opening: { readonly onAside: (aside: Aside) => void; readonly lookEvery?: number };
+  private readonly opening: Opening;
 
   constructor(
-    { path, write = true, notes = true, readOnly = false, file, onAside = () => {}, lookEvery }: SqliteOptions,
+    { path, write = true, notes = true, readOnly = false, file, onAside = () => {}, lookEvery, sealed }: SqliteOptions,
   ) {
     const memory = path === ":memory:";
-    this.opening = { onAside, lookEvery };
+    this.opening = { onAside, lookEvery, sealed };
     this.file = memory ? undefined : `${path}/views.db`;
     this.readOnly = readOnly;
     if (readOnly && this.file !== undefined) {
-      this.reader = openResting(file ?? this.file, FORMAT);
+      this.reader = openResting(file ?? this.file, FORMAT, sealed);
       return;
     }
     // The file is made here even if another thread is going to write: whoever comes first.
     const writer = openWritable(this.file ?? ":memory:", FORMAT, this.opening);
-    this.reader = this.file === undefined ? writer : openReadable(this.file, this.opening.lookEvery);
+    this.reader = this.file === undefined ? writer : openReadable(this.file, FORMAT, this.opening);
     if (write || memory) this.writer = writer;
     else writer.close();
-    if (notes) this.noted = new Notes(memory ? ":memory:" : `${path}/notes.db`, onAside);
+    if (notes) this.noted = new Notes(memory ? ":memory:" : `${path}/notes.db`, { onAside, sealed });
   }
 
   open(projection: AnyProjection): ViewStore {
@@ -221,7 +225,7 @@ export class SqliteViews implements Views {
    */
   reopen(): void {
     if (this.writer || this.readOnly || this.file === undefined) return;
-    const reader = openReadable(this.file, this.opening.lookEvery);
+    const reader = openReadable(this.file, FORMAT, this.opening);
     this.reader.close();
     this.began(reader);
   }
@@ -231,7 +235,7 @@ export class SqliteViews implements Views {
     this.writer?.close();
     this.reader.close();
     this.writer = openWritable(this.file, FORMAT, this.opening);
-    this.began(openReadable(this.file, this.opening.lookEvery));
+    this.began(openReadable(this.file, FORMAT, this.opening));
   }
 
   private began(reader: Connection): void {
