@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
 import type { Facts, FactSchemas } from "./event.ts";
+import { logAbout, logFacts } from "./kernel_log.ts";
 
 /** One line, at most so many characters: a cause is for reading, not a stack trace. */
 export const CAUSE_CHARS_MAX = 300;
@@ -89,10 +90,13 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.projection.skipped": "A projection met an event it cannot fold, and passed over it.",
 };
 
+const domainFacts = { ...kernelFacts, ...logFacts };
+const abouts = { ...about, ...logAbout };
+
 export const kernelDomain: Domain = {
   name: "kernel",
   facts: Object.fromEntries(
-    (Object.keys(kernelFacts) as (keyof typeof kernelFacts)[])
-      .map((type) => [type, { schema: kernelFacts[type], kind: "decided", about: about[type] }]),
+    (Object.keys(domainFacts) as (keyof typeof domainFacts)[])
+      .map((type) => [type, { schema: domainFacts[type], kind: "decided", about: abouts[type] }]),
   ),
 };

@@ -208,6 +208,8 @@ const fakeRuntime = (
     anchor: none("anchor"),
     witness: none("witness"),
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
+    verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
+    operate: none("operate"),
     importSample: none("importSample"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),

@@ -79,6 +79,14 @@ export const wholeFrom = (
   throw new Usage(`${what} takes a whole number ${range}, not ${JSON.stringify(value)}`);
 };
 
+const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A span of time such as 45m, 12h or 30d, in ms; `undefined` for anything else. */
+export const spanOf = (value: string): number | undefined => {
+  const span = /^(\d{1,6})([mhd])$/.exec(value);
+  return span ? Number(span[1]) * UNITS[span[2]!]! : undefined;
+};
+
 /** A path as the person meant it: relative to where they stood. */
 export const pathOf = (call: Pick<Call, "cwd">, path: string): string =>
   isAbsolute(path) ? path : resolve(call.cwd, path);

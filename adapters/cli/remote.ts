@@ -2,10 +2,11 @@
 import type { Ask, Incoming, Ingested, Issue, Outcome, Status } from "../../actors/kernel/daybook.ts";
 import type { StreamId } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
-import type { Receipt } from "../../events/log.ts";
+import type { FaultKind, Receipt } from "../../events/log.ts";
 import type { ViewPage, ViewQuery } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
-import type { Remote } from "./runtime.ts";
+import type { OnProgress, Progress, Remote } from "./runtime.ts";
+import { Refused } from "./runtime.ts";
 import { SOCKET_HOST, socketOf } from "./grants.ts";
 
 const BASE = `http://${SOCKET_HOST}`;
@@ -103,8 +104,38 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     );
     return { size, rows, ...(next === undefined ? {} : { next }) };
   },
+  async operate(operation, input, progress) {
+    const answer = await ask(`/operations/${operation}`, {
+      method: "POST",
+      body: JSON.stringify(input),
+      headers: { "content-type": "application/json" },
+    });
+    if (!answer.ok) throw faultOf(await problemOf(answer));
+    return await lastOf(answer.body!, progress);
+  },
   close,
 });
+
+/** Lines of progress, and the last one. */
+const lastOf = async (body: ReadableStream<Uint8Array>, progress: OnProgress): Promise<unknown> => {
+  let rest = "";
+  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines.filter((one) => one !== "")) {
+      const told = JSON.parse(line) as {
+        readonly progress?: Progress;
+        readonly error?: { readonly code: string; readonly message: string; readonly refused: boolean };
+        readonly result?: unknown;
+      };
+      if (told.progress) progress(told.progress);
+      else if (told.error?.refused) throw new Refused(told.error.code, told.error.message);
+      else if (told.error) throw new LogFault(told.error.code as FaultKind, told.error.message);
+      else return told.result;
+    }
+  }
+  throw new LogFault("closed", "the server stopped before it was done; the same may be asked again");
+};
 
 const parametersOf = ({ where = {}, text, prefix, sort, descending, limit, after, at }: ViewQuery): URLSearchParams => {
   const given = { q: text, prefix, sort, order: descending ? "desc" : undefined, limit, after, at };

@@ -8,7 +8,7 @@ import type { Call } from "./call.ts";
 import { Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
 import type { ExitCode, Io, Runtime } from "./runtime.ts";
-import { ImportFault, OutputClosed } from "./runtime.ts";
+import { ImportFault, OutputClosed, Refused } from "./runtime.ts";
 import type { CommandSpec } from "./table.ts";
 
 export interface Failure {
@@ -52,6 +52,7 @@ const FAULTS: Readonly<Record<string, string>> = {
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof Usage) return { exit: 2, code: "usage", message: error.message };
   if (error instanceof ViewQuestion) return { exit: 2, code: error.code, message: error.message };
+  if (error instanceof Refused) return { exit: 1, code: error.code, message: error.message };
   if (error instanceof ImportFault) {
     return {
       exit: error.kind === "usage" || error.kind === "not_a_repository" ? 2 : 3,

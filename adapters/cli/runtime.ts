@@ -112,6 +112,8 @@ export interface Remote {
     options?: { readonly at?: number },
   ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
   view(name: string, query?: ViewQuery): Promise<ViewPage>;
+  /** As `Runtime.operate`. */
+  operate(operation: string, input: unknown, progress: OnProgress): Promise<unknown>;
   close(): void;
 }
 
@@ -195,6 +197,15 @@ export class ImportFault extends Error {
   }
 }
 
+/** The state of things says no to what an operator asked for; nothing was done. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  /** `code`: stable, snake_case. */
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
 export interface VerifyReport {
   readonly ok: boolean;
   readonly size: number;
@@ -204,6 +215,8 @@ export interface VerifyReport {
   readonly anchored: number;
   /** False: the folder agrees with itself, and no more is known. */
   readonly authenticated: boolean;
+  /** Changes of the log's key that hold (public keys); with one of them given the others are followed. Absent where there are none. */
+  readonly key_changes?: readonly { readonly position: number; readonly old: string; readonly new: string }[];
   readonly failures: readonly {
     readonly position: number;
     readonly kind: string;
@@ -285,6 +298,8 @@ export interface Runtime {
   serveInside(daybook: Daybook, data: string): Promise<void>;
   /** Undefined when no process answers on the folder's socket. */
   remote(data: string): Promise<Remote | undefined>;
+  /** What is no command to an entity (`program/operations.ts`), done by this process. Throws `Refused`, or a fault. */
+  operate(daybook: Daybook, operation: string, input: unknown, progress: OnProgress): Promise<unknown>;
   /** `LogFault` `foreign` when there is no log. */
   reader(data: string): Promise<Reader>;
   /** Undefined when the folder has no views (yet). `ViewsUnreadable` when there are, and they are damaged or of another format. */
@@ -316,13 +331,15 @@ export interface Runtime {
   importSample(target: Target): Promise<GitImport>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */
   verifierKey(data: string): Promise<string | undefined>;
+  /** The same and those before it, the newest first; none without its keys. */
+  verifierKeys(data: string): Promise<readonly string[]>;
   verify(
     data: string,
     options: { readonly key?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
   ): Promise<VerifyReport>;
-  /** By this public key and nothing else. `LogFault` `invalid` when it is none. */
-  checkReceipt(text: string, key: string): Promise<ReceiptReport>;
+  /** By one of these public keys and nothing else. `LogFault` `invalid` when one is none. */
+  checkReceipt(text: string, keys: readonly string[]): Promise<ReceiptReport>;
   /** Has a witness cosign a checkpoint. `LogFault`: `invalid` for a key that is none, `io` when the witness does not answer as one. */
   anchor(
     log: { readonly checkpoint: Checkpoint; readonly tree: HashTree },

@@ -7,6 +7,7 @@ import type { Call, Grants, Run } from "./call.ts";
 import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
+import { RETENTION } from "./table_retention.ts";
 import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
@@ -405,4 +406,5 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: writes,
     load: async () => (await import("./commands/token.ts")).revoke,
   },
+  ...RETENTION,
 ];

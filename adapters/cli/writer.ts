@@ -2,7 +2,7 @@
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Call } from "./call.ts";
-import type { Remote, Runtime } from "./runtime.ts";
+import type { OnProgress, Remote, Runtime } from "./runtime.ts";
 
 export type Writer = { readonly is: "local"; readonly daybook: Daybook } | {
   readonly is: "remote";
@@ -22,6 +22,25 @@ export const withWriter = async <T>(call: Call, runtime: Runtime, work: (writer:
     await (writer.is === "local" ? writer.daybook.close() : writer.remote.close());
   }
 };
+
+/** Does an operation here, or has it done by who has the folder. Throws `Refused`, or a fault. */
+export const operateOn = <T>(
+  call: Call,
+  runtime: Runtime,
+  { operation, input, progress = () => {} }: {
+    readonly operation: string;
+    readonly input: unknown;
+    readonly progress?: OnProgress;
+  },
+): Promise<T> =>
+  withWriter(
+    call,
+    runtime,
+    (writer) =>
+      (writer.is === "local"
+        ? runtime.operate(writer.daybook, operation, input, progress)
+        : writer.remote.operate(operation, input, progress)) as Promise<T>,
+  );
 
 export const openWriter = async (data: string, runtime: Runtime): Promise<Writer> => {
   for (let tried = 1;; tried++) {

@@ -18,6 +18,8 @@ export interface NoteSigner {
    * newlines.
    */
   note(text: string): string;
+  /** Our signature line for such a text, which others may sign too; ends in a newline. */
+  signature(text: string): string;
   /** The checkpoint of a tree: `root` is its root hash, base64. */
   checkpoint(size: number, root: string): string;
 }
@@ -80,18 +82,23 @@ export const cosigner = (name: string, seed: Uint8Array): Cosigner => {
 export const noteSigner = (name: string, seed: Uint8Array): NoteSigner => {
   const { key, publicKey } = keysOf(name, seed);
   const id = keyId(name, publicKey);
-  const note = (text: string): string => {
+  const signature = (text: string): string => {
     if (!isNoteText(text)) throw new TypeError("a note ends in a newline and has no control characters but newlines");
-    return `${text}\n— ${name} ${Buffer.concat([id, sign(null, Buffer.from(text), key)]).toString("base64")}\n`;
+    return `— ${name} ${Buffer.concat([id, sign(null, Buffer.from(text), key)]).toString("base64")}\n`;
   };
+  const note = (text: string): string => `${text}\n${signature(text)}`;
   return {
     name,
     vkey: vkeyOf(name, publicKey, ALGORITHM),
     sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
     note,
-    checkpoint: (size, root) => note(`${name}\n${size}\n${root}\n`),
+    signature,
+    checkpoint: (size, root) => note(checkpointText(name, size, root)),
   };
 };
+
+/** C2SP tlog-checkpoint, without extension lines. */
+export const checkpointText = (origin: string, size: number, root: string): string => `${origin}\n${size}\n${root}\n`;
 
 const isNoteText = (text: string): boolean =>
   text.isWellFormed() && text.endsWith("\n") && !/[^\n\u{20}-\u{10ffff}]/u.test(text);

@@ -330,6 +330,13 @@ export class Behind {
     }
   }
 
+  /** The newest checkpoint, from now on kept for good. */
+  async keep(): Promise<Checkpoint | undefined> {
+    const { latest } = this;
+    if (latest) await this.commit([[[CHECKPOINTS_PREFIX, latest.size], utf8.encode(latest.note)]]);
+    return latest;
+  }
+
   /** Resolves when a checkpoint covers `size`, or `given up` says so. */
   async signed(size: number, givenUp: () => boolean): Promise<void> {
     if (!this.options.signer) return;

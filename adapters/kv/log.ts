@@ -405,6 +405,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.behind.checkpointed;
   }
 
+  /** A checkpoint of all that is there now, kept in the log for good; absent where there is no signer. */
+  async keepCheckpoint(): Promise<Checkpoint | undefined> {
+    await this.checkpoint(this.end);
+    return await this.behind.keep();
+  }
+
   override close(): Promise<void> {
     return this.closed ??= this.shut();
   }

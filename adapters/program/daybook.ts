@@ -46,6 +46,7 @@ import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
+import { settleLogKey } from "./log_key_change.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
@@ -83,7 +84,7 @@ export interface Opened {
   readonly daybook: Daybook;
   readonly keys: Keys;
   readonly config: Config;
-  readonly log: Pick<KvLog, "counts">;
+  readonly log: Pick<KvLog, "counts" | "append" | "read" | "checkpoint" | "keepCheckpoint">;
   readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
   readonly crash: Crash | undefined;
   /** Absent where nobody traces. */
@@ -130,6 +131,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
+    await settleLogKey(log, keys.logKey);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
     const apart = !memory && options.projections === undefined;
     const views = closing.adopt(
@@ -384,7 +386,7 @@ const signerOf = ({ logKey }: Keys): Remembering => {
   return {
     origin: logKey.signer.name,
     sign(size, root) {
-      const note = logKey.signer.checkpoint(size, root);
+      const note = logKey.checkpoint(size, root);
       newest = { size, note };
       if (systemClock.monotonic() - remembered >= REMEMBER_MS) flush();
       return note;

@@ -5,10 +5,10 @@ import type { ReceiptReport } from "../cli/runtime.ts";
 import { NotProven } from "../verify/library.ts";
 import { checkReceipt } from "../verify/receipt.ts";
 
-/** What a receipt proves by this key; of the entry its header alone is told. Throws `LogFault` `invalid` for a key that is none. */
-export const receiptReport = (text: string, key: string): ReceiptReport => {
+/** What a receipt proves by one of these keys; of the entry its header alone is told. Throws `LogFault` `invalid` for a key that is none. */
+export const receiptReport = (text: string, keys: readonly string[]): ReceiptReport => {
   try {
-    const { index, entry, origin, size, root, names } = checkReceipt(text, [key]);
+    const { index, entry, origin, size, root, names } = checkReceipt(text, keys);
     const event = headerOf(entry);
     return {
       ok: true,

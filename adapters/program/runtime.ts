@@ -76,6 +76,16 @@ export const runtimeOf = (
     await serveInside(systems.get(daybook)!.opened, { data, settings: await settingsOf(undefined, []) }, io);
   },
   remote: connect,
+  async operate(daybook, operation, input, progress) {
+    const { operate } = await import("./operations.ts");
+    const stopping = new AbortController();
+    const stop = io.onStop(() => stopping.abort());
+    try {
+      return await operate(systems.get(daybook)!.opened, operation, { input, progress, signal: stopping.signal });
+    } finally {
+      stop();
+    }
+  },
   reader: (data) => folders.log(data),
   async views(data) {
     const path = `${data}/${FILES.views}`;
@@ -120,6 +130,7 @@ export const runtimeOf = (
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
   },
   verifierKey: (data) => withKeys(folders, data, (keys) => keys.logKey.signer.vkey),
+  verifierKeys: async (data) => await withKeys(folders, data, (keys) => keys.logKey.vkeys) ?? [],
   async verify(data, { key, against }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
     const { verifyLog } = await import("../verify/verify.ts");
@@ -144,9 +155,9 @@ export const runtimeOf = (
         progress,
       }));
   },
-  async checkReceipt(text, key) {
+  async checkReceipt(text, keys) {
     const { receiptReport } = await import("./receipt.ts");
-    return receiptReport(text, key);
+    return receiptReport(text, keys);
   },
   async anchor({ checkpoint, tree }, { url, key }) {
     const { anchor } = await import("./anchor.ts");

@@ -118,9 +118,10 @@ const serverOf = async (
   webhooks: readonly Route[],
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
+  const { operationRoutes } = await import("./operations.ts");
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
-  const routes = [...operatorRoutes(opened), ...webhooks];
+  const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...webhooks];
   return () =>
     createServer({
       daybook,

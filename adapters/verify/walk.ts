@@ -9,6 +9,7 @@ import { Failures, shown } from "./failures.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
 import { IndexCheck } from "./index_check.ts";
+import { KEY_CHANGED, KeyChanges } from "./key_chain.ts";
 import { PARTS } from "./index_tables.ts";
 import { type Range, type RangeFound, type Rules, type Seam, walkRange } from "./range.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
@@ -38,6 +39,7 @@ export class Verification {
   private index!: IndexCheck;
   private blobs!: BlobCheck;
   private tiles!: TileCheck;
+  private readonly keyChanges = new KeyChanges();
   /** First position whose entry could not be read. */
   private lost = Infinity;
   private seam: Seam = { whole: true, next: 0, end: 0, before: { hash: ZERO_LINK, first: 0 } };
@@ -210,8 +212,12 @@ export class Verification {
     this.blocks += found.blocks;
     this.entryBytes += found.entryBytes;
     if (found.rows > 0) this.seam = found.seam;
-    if (found.types.some((type) => this.blobs.concerns(type))) {
-      this.events(range, (event) => event.position >= from && this.blobs.add(event));
+    if (found.types.some((type) => type === KEY_CHANGED || this.blobs.concerns(type))) {
+      this.events(range, (event) => {
+        if (event.position < from) return;
+        this.blobs.add(event);
+        this.keyChanges.take(event);
+      });
     }
     if (found.broken === undefined) return true;
     this.seam = { ...this.seam, whole: false };
@@ -283,7 +289,8 @@ export class Verification {
     // A blob's damage is not in the entry that names it.
     const bad = this.failures.list.find(({ kind }) => kind !== "blob");
     const firstBad = Math.min(bad?.position ?? Infinity, ...this.links.map(({ before }) => before));
-    const walked = { size: this.tree.size, end: this.seam.end, roots: this.roots, firstBad };
+    const chain = this.keyChanges.judge({ origin: claims.newest?.origin, roots: this.roots }, this.failures);
+    const walked = { size: this.tree.size, end: this.seam.end, roots: this.roots, firstBad, chain };
     const { cleared, anchored, authenticated } = judgeClaims(
       claims,
       walked,
@@ -305,6 +312,7 @@ export class Verification {
       tree: this.tree,
       anchored,
       authenticated,
+      ...(chain.changes.length > 0 ? { key_changes: chain.changes } : {}),
       streams: this.history.streams,
       blocks: this.blocks,
       entry_bytes: this.entryBytes,

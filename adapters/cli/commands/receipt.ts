@@ -94,9 +94,9 @@ const covering = async (
 const check = async (call: Call, runtime: Runtime, file: string): Promise<ExitCode> => {
   const { io } = runtime;
   const given = text(call, "key");
-  const key = given ?? await runtime.verifierKey(call.data);
-  if (key === undefined) throw new Usage("--check needs --key, the public key of the log, from somewhere you trust");
-  const report = await runtime.checkReceipt(await io.readText(pathOf(call, file)), key);
+  const keys = given === undefined ? await runtime.verifierKeys(call.data) : [given];
+  if (keys.length === 0) throw new Usage("--check needs --key, the public key of the log, from somewhere you trust");
+  const report = await runtime.checkReceipt(await io.readText(pathOf(call, file)), keys);
   io.out(
     call.json
       ? `${JSON.stringify({ ...report, authenticated: given !== undefined })}\n`

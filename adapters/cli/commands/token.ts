@@ -1,13 +1,12 @@
 /** `token create`, `token list` and `token revoke`. */
 import type { Call, Run } from "../call.ts";
-import { text, Usage } from "../call.ts";
+import { spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime, Token, Tokens } from "../runtime.ts";
 
 export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 const NAME_MAX = 100;
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const create: Run = async (call, runtime) => {
   const name = call.args[0]!.trim();
@@ -95,12 +94,8 @@ const scopesOf = (given: string): readonly string[] => {
 
 const expiry = (given: string | undefined, { clock }: Runtime): string | undefined => {
   if (given === undefined) return undefined;
-  const span = /^(\d{1,6})([mhd])$/.exec(given);
-  const at = span
-    ? clock.now() + Number(span[1]) * UNITS[span[2]!]!
-    : /^\d{4}-\d\d-\d\d/.test(given)
-    ? Date.parse(given)
-    : NaN;
+  const span = spanOf(given);
+  const at = span !== undefined ? clock.now() + span : /^\d{4}-\d\d-\d\d/.test(given) ? Date.parse(given) : NaN;
   if (Number.isNaN(at)) {
     throw new Usage(`--expires takes 45m, 12h, 30d or an RFC 3339 time, not ${JSON.stringify(given)}`);
   }

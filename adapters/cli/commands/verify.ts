@@ -55,6 +55,18 @@ const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
       tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
     }`,
   );
+  for (const { position, old, new: next } of report.key_changes ?? []) {
+    lines.push(
+      `key       changed at position ${count(position)}, from ${safe(idOf(old))} to ${
+        safe(idOf(next))
+      }, signed by both`,
+    );
+  }
+  if (report.authenticated && report.key_changes?.some((change) => change.old === text(call, "key"))) {
+    lines.push(
+      c.yellow("key       the log is signed by a newer key now:") + ` ${safe(report.key_changes.at(-1)!.new)}`,
+    );
+  }
   if (!report.authenticated) {
     lines.push(
       c.yellow("key       self-consistent, key not authenticated") +
@@ -63,3 +75,6 @@ const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
   }
   return `${lines.join("\n")}\n`;
 };
+
+/** Of a public key `name+id+key`. */
+const idOf = (vkey: string): string => vkey.split("+")[1] ?? vkey;

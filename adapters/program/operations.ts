@@ -1,0 +1,122 @@
+/**
+ * Every operation there is, by its name; the code of each is loaded when it is asked for. `operationRoutes` is how the process that has
+ * the folder takes them.
+ */
+import { z } from "zod";
+import { LogFault } from "../../events/log.ts";
+import { type OnProgress, Refused } from "../cli/runtime.ts";
+import { readBody, textOf } from "../http/body.ts";
+import { HTTP_LIMITS } from "../http/bounds.ts";
+import { parseJson } from "../http/cloudevents.ts";
+import { answers, content, problems, schemaOf, text } from "../http/openapi_parts.ts";
+import { Problem } from "../http/problem.ts";
+import type { Exchange, Route } from "../http/route.ts";
+import type { Opened } from "./daybook.ts";
+import type { Operation } from "./operation.ts";
+
+/** Dashes between words. */
+export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
+  "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
+};
+
+/** A line is sent in pieces of so many characters. */
+const PIECE_CHARS = 60_000;
+
+/** Done here. Throws `LogFault` `invalid` for what is no operation or not its input. */
+export const operate = async (
+  opened: Opened,
+  name: string,
+  { input, progress, signal }: {
+    readonly input: unknown;
+    readonly progress: OnProgress;
+    readonly signal: AbortSignal;
+  },
+): Promise<unknown> => {
+  const load = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;
+  if (!load) throw new LogFault("invalid", `There is no operation "${name}"`);
+  const operation = await load();
+  const parsed = operation.input.safeParse(input);
+  if (!parsed.success) throw new LogFault("invalid", issuesOf(parsed.error));
+  return await operation.run(opened, { input: parsed.data, progress, signal });
+};
+
+const issuesOf = (error: z.ZodError): string =>
+  error.issues.map(({ path, message }) => `/${path.join("/")}: ${message}`).join("; ");
+
+/**
+ * `POST /operations/{name}`: the answer is NDJSON, `{ "progress" }` as it goes on, last one of `{ "result" }` and
+ * `{ "error": { "code", "message", "refused" } }`; lines between may be empty.
+ */
+export const operationRoutes = (opened: Opened): readonly Route[] =>
+  Object.keys(OPERATIONS).map((name): Route => ({
+    method: "POST",
+    path: `/operations/${name}`,
+    needs: "admin",
+    about: `What \`daybook\` on the command line asks of the running server: ${name}.`,
+    openapi: () => ({
+      requestBody: { required: true, content: content("application/json", schemaOf(z.json(), "input")) },
+      responses: {
+        "200": answers("Lines of progress, then of the result or an error", content("application/x-ndjson", text)),
+        ...problems("admin", "malformed_json", "too_large"),
+      },
+    }),
+    async handle(exchange) {
+      const input = await inputOf(exchange);
+      const stream = exchange.site.streams.start((signal) => linesOf(opened, name, { input, signal }), {
+        comment: "\n",
+      });
+      return new Response(stream, {
+        headers: {
+          "content-type": "application/x-ndjson",
+          "cache-control": "no-store",
+          "x-content-type-options": "nosniff",
+          "x-request-id": exchange.id,
+        },
+      });
+    },
+  }));
+
+const inputOf = async (exchange: Exchange): Promise<unknown> => {
+  exchange.reading = true;
+  const bytes = await readBody(exchange.request, exchange.bodyBytesMax);
+  exchange.reading = false;
+  if (exchange.request.headers.get("content-type") !== "application/json") {
+    throw new Problem("unsupported_media_type", "Send the input as application/json.");
+  }
+  return parseJson(textOf(bytes), HTTP_LIMITS.body_depth_max);
+};
+
+async function* linesOf(
+  opened: Opened,
+  name: string,
+  { input, signal }: { readonly input: unknown; readonly signal: AbortSignal },
+): AsyncGenerator<string> {
+  // The newest progress is enough for who reads slower than it is made.
+  let newest: unknown;
+  let wake = () => {};
+  const ended = operate(opened, name, {
+    input,
+    signal,
+    progress: (progress) => {
+      newest = progress;
+      wake();
+    },
+  }).then((result) => ({ result }), (error) => ({ error: errorOf(error) }));
+  for (;;) {
+    const told = new Promise<undefined>((resolve) => wake = () => resolve(undefined));
+    const last = newest === undefined ? await Promise.race([ended, told]) : undefined;
+    const line = `${JSON.stringify(last ?? { progress: newest })}\n`;
+    newest = undefined;
+    for (let at = 0; at < line.length; at += PIECE_CHARS) yield line.slice(at, at + PIECE_CHARS);
+    if (last) return;
+  }
+}
+
+const errorOf = (error: unknown) => {
+  if (error instanceof Refused) return { code: error.code, message: error.message, refused: true };
+  const kind = error instanceof Error && error.name.endsWith("Fault")
+    ? (error as { readonly kind?: unknown }).kind
+    : undefined;
+  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  return { code: typeof kind === "string" ? kind : "io", message, refused: false };
+};
