@@ -1,6 +1,7 @@
 /** The catalogue of deciders: one line per domain. */
 import { commits } from "./commits.ts";
+import { identity } from "./identity/actor.ts";
 import { privacy } from "./privacy.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, privacy];
+export const actors: readonly Actor[] = [commits, identity, privacy];

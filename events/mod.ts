@@ -2,7 +2,8 @@
 import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { commits } from "./commits.ts";
+import { identity } from "./identity/mod.ts";
 import { kernelDomain } from "./kernel.ts";
 import { privacy } from "./privacy.ts";
 
-export const events = catalogue(commits, benchmarks, kernelDomain, privacy);
+export const events = catalogue(commits, benchmarks, identity, kernelDomain, privacy);

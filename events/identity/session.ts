@@ -15,16 +15,20 @@ export const sessionFacts = {
     /** The account has a privileged role. */
     privileged: z.boolean(),
     roles: z.array(slug).max(IDENTITY_LIMITS.roles_max),
-    /** It ends when it was not used for so long, ms, and in any case at `until`. */
-    idle_ms: count,
+    /** It ends at `idle_until` unless it is used before, and at `until` in any case. */
+    idle_until: time,
     until: time,
     ...whence,
   }),
-  /** It was used and goes on; `generation` is that of the refresh token handed out now, from 1 (the first was 0). */
+  /**
+   * It was used and goes on. `generation` is that of the refresh token that counts now; the first was 0, and a page's session,
+   * which has none, stays there.
+   */
   "identity.session.refreshed": z.strictObject({
     account: accountId,
     session: opaqueId,
     generation: count,
+    idle_until: time,
     ...whence,
   }),
   /** A session's time being over shows when it is looked at, so this may come late; nothing counts after that time. */

@@ -16,6 +16,8 @@ const LIKELY = [
   "README.md",
   "https://example.org/a",
   "u_1",
+  "u_aaaaaaaaaaaaaaaa",
+  "00ff",
   "s_aaaaaaaaaaaaaaaa",
   `${"A".repeat(43)}=`,
   "2026-02-03T04:05:06Z",

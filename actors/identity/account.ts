@@ -1,0 +1,207 @@
+/** What is known of one account from its stream: the state that every decision about it is made on. */
+import type { Millis } from "../../events/event.ts";
+import type { IdentityData, IdentityFact } from "../../events/identity/mod.ts";
+
+export interface Session {
+  readonly session: string;
+  readonly kind: "browser" | "program" | "terminal";
+  /** Of the refresh token that counts. */
+  readonly generation: number;
+  /** It is over from the earlier of the two on. */
+  readonly idle_until: Millis;
+  readonly until: Millis;
+  readonly began: number;
+  readonly roles: readonly string[];
+  readonly privileged: boolean;
+  readonly factors: IdentityData<"identity.session.started">["factors"];
+}
+
+export interface Role {
+  readonly role: string;
+  readonly privileged: boolean;
+}
+
+export interface Factor {
+  readonly factor: string;
+  readonly kind: IdentityData<"identity.factor.enrolled">["kind"];
+  /** The highest that was taken; -1 before the first. */
+  readonly counter: number;
+}
+
+/** A key that lets programs in, or signs. */
+export interface Key {
+  readonly key: string;
+  readonly kind: IdentityData<"identity.key.issued">["kind"];
+  /** It counts until then; `null`: until something is done about it. */
+  readonly until: Millis | null;
+  readonly by: string | null;
+}
+
+/**
+ * `unknown`: nobody has it (yet). `left`: its holder is gone for good.
+ *
+ * The same shape stands for `identity/nobody` and `identity/keys`, which have no account.
+ */
+export interface Account {
+  readonly is: "unknown" | "active" | "disabled" | "left";
+  readonly kind: "person" | "service";
+  readonly tenant: string;
+  readonly password:
+    | { readonly credential: string; readonly scheme: IdentityData<"identity.password.set">["scheme"] }
+    | null;
+  /** Refused tries of a password in a row. */
+  readonly failures: number;
+  /** Takes no password while it stands; `until` `null`: until somebody unlocks it. */
+  readonly lock: { readonly until: Millis | null } | null;
+  /** At most one counts: a new one replaces the last. */
+  readonly invitation:
+    | {
+      readonly invitation: string;
+      readonly purpose: IdentityData<"identity.invitation.issued">["purpose"];
+      readonly until: Millis;
+    }
+    | null;
+  /** In order of name. */
+  readonly roles: readonly Role[];
+  readonly factors: readonly Factor[];
+  /** In the order in which they began. */
+  readonly sessions: readonly Session[];
+  /** So many sessions ever began; the order of one among them is its `began`. */
+  readonly began: number;
+  readonly keys: readonly Key[];
+  /** Its holder leaves, or has left: once it is disabled it stays so. */
+  readonly leaving: boolean;
+}
+
+export const nobody: Account = {
+  is: "unknown",
+  kind: "person",
+  tenant: "",
+  password: null,
+  failures: 0,
+  lock: null,
+  invitation: null,
+  roles: [],
+  factors: [],
+  sessions: [],
+  began: 0,
+  keys: [],
+  leaving: false,
+};
+
+/** Whether it takes no password at that time. */
+export const isLocked = ({ lock }: Account, at: Millis): boolean =>
+  lock !== null && (lock.until === null || at < lock.until);
+
+/** Why a session is over at that time; `undefined` while it lasts. */
+export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "expired" | undefined => {
+  if (at >= until) return "expired";
+  return at >= idle_until ? "idle" : undefined;
+};
+
+export const isPrivileged = ({ roles }: Account): boolean => roles.some(({ privileged }) => privileged);
+
+/** The session of that id, if it has one that lasts. */
+export const sessionOf = (account: Account, session: string, at: Millis): Session | undefined => {
+  const found = account.is === "active" ? account.sessions.find((each) => each.session === session) : undefined;
+  return found && overBy(found, at) === undefined ? found : undefined;
+};
+
+/** Total: any fact in any order gives a state. */
+export const evolve = (state: Account, fact: IdentityFact): Account => {
+  switch (fact.type) {
+    case "identity.account.created":
+      return { ...state, is: "active", kind: fact.data.kind, tenant: fact.data.tenant };
+    case "identity.account.disabled":
+      return { ...state, is: state.leaving ? "left" : "disabled" };
+    case "identity.account.enabled":
+      return { ...state, is: "active" };
+    case "identity.account.offboarded":
+      return { ...state, leaving: true };
+    case "identity.account.locked": {
+      const { until, failures } = fact.data;
+      return { ...state, lock: { until: until === undefined ? null : Date.parse(until) }, failures };
+    }
+    case "identity.account.unlocked":
+      return { ...state, lock: null, failures: 0 };
+    case "identity.invitation.issued": {
+      const { invitation, purpose, until } = fact.data;
+      return { ...state, invitation: { invitation, purpose, until: Date.parse(until) } };
+    }
+    case "identity.invitation.used":
+      return { ...state, invitation: null };
+    case "identity.password.set":
+      return { ...state, password: { credential: fact.data.credential, scheme: fact.data.scheme } };
+    case "identity.signin.succeeded":
+      return { ...state, failures: 0, lock: null };
+    case "identity.signin.failed":
+      return fact.data.failures === undefined ? state : { ...state, failures: fact.data.failures };
+    case "identity.session.started":
+      return { ...state, sessions: [...state.sessions, begun(fact.data, state.began)], began: state.began + 1 };
+    case "identity.session.refreshed": {
+      const { session, generation, idle_until } = fact.data;
+      const sessions = state.sessions.map((each) =>
+        each.session === session ? { ...each, generation, idle_until: Date.parse(idle_until) } : each
+      );
+      return { ...state, sessions };
+    }
+    case "identity.session.ended":
+      return { ...state, sessions: state.sessions.filter(({ session }) => session !== fact.data.session) };
+    case "identity.refresh.reused":
+    case "identity.signin.observed":
+      return state;
+    case "identity.factor.enrolled": {
+      const { factor, kind } = fact.data;
+      return {
+        ...state,
+        factors: [...state.factors.filter((each) => each.factor !== factor), { factor, kind, counter: -1 }],
+      };
+    }
+    case "identity.factor.removed":
+      return { ...state, factors: state.factors.filter(({ factor }) => factor !== fact.data.factor) };
+    case "identity.factor.verified": {
+      const { factor, counter = -1 } = fact.data;
+      const factors = state.factors.map((each) =>
+        each.factor === factor ? { ...each, counter: Math.max(each.counter, counter) } : each
+      );
+      return { ...state, factors };
+    }
+    case "identity.role.granted":
+    case "identity.role.revoked":
+      return { ...state, roles: rolesAfter(state.roles, fact.data) };
+    case "identity.key.issued": {
+      const { key, kind, until } = fact.data;
+      const issued: Key = { key, kind, until: until === undefined ? null : Date.parse(until), by: null };
+      return { ...state, keys: [...state.keys.filter((each) => each.key !== key), issued] };
+    }
+    case "identity.key.rotated": {
+      const { key, by, until } = fact.data;
+      const keys = state.keys.map((each) => each.key === key ? { ...each, by, until: Date.parse(until) } : each);
+      return { ...state, keys };
+    }
+    case "identity.key.revoked":
+      return { ...state, keys: state.keys.filter(({ key }) => key !== fact.data.key) };
+  }
+};
+
+const begun = (data: IdentityData<"identity.session.started">, began: number): Session => ({
+  session: data.session,
+  kind: data.kind,
+  generation: 0,
+  idle_until: Date.parse(data.idle_until),
+  until: Date.parse(data.until),
+  began,
+  roles: data.roles,
+  privileged: data.privileged,
+  factors: data.factors,
+});
+
+const rolesAfter = (
+  before: readonly Role[],
+  { role, privileged, after }: IdentityData<"identity.role.granted">,
+): readonly Role[] =>
+  after.map((name) =>
+    name === role
+      ? { role, privileged }
+      : before.find((each) => each.role === name) ?? { role: name, privileged: false }
+  );

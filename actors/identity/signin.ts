@@ -1,0 +1,87 @@
+/** Signing in: what a right password opens, and what wrong ones lead to. */
+import type { Millis } from "../../events/event.ts";
+import type { IdentityData, IdentityFact } from "../../events/identity/mod.ts";
+import { accept, type Context, type Decision, reject } from "../types.ts";
+import { type Account, isLocked, isPrivileged, overBy } from "./account.ts";
+import type { CommandData } from "./commands.ts";
+import { ended, iso, whenceOf } from "./session.ts";
+
+/**
+ * The password was right. It counts only if the account may be used, takes passwords, and still has this one. Of more sessions than
+ * it may have the oldest end.
+ */
+export const complete = (
+  state: Account,
+  { credential, session, kind, idle_ms, absolute_ms, sessions_max, ...from }: CommandData<"identity.signin.complete">,
+  { id, at }: Context,
+): Decision<IdentityFact> => {
+  if (state.is !== "active") return reject("disabled", "The account cannot be used");
+  if (isLocked(state, at)) return reject("locked", "The account takes no password now");
+  if (state.password?.credential !== credential) {
+    return reject("changed_meanwhile", "The password is another one by now");
+  }
+  if (state.sessions.some((each) => each.session === session)) {
+    return reject("session_exists", "There is a session of this name already");
+  }
+  const over = state.sessions.flatMap((each) => overBy(each, at) ?? []).length;
+  let spare = state.sessions.length - over - (sessions_max - 1);
+  const gone = state.sessions.flatMap((each): IdentityFact[] => {
+    const why = overBy(each, at);
+    if (why) return [ended(id, each.session, why)];
+    return spare-- > 0 ? [ended(id, each.session, "too_many")] : [];
+  });
+  const factors = ["password" as const];
+  const until = at + absolute_ms;
+  return accept(
+    ...gone,
+    { type: "identity.signin.succeeded", data: { account: id, session, methods: factors, ...whenceOf(from) } },
+    {
+      type: "identity.session.started",
+      data: {
+        account: id,
+        session,
+        tenant: state.tenant,
+        kind,
+        factors,
+        privileged: isPrivileged(state),
+        roles: state.roles.map(({ role }) => role),
+        idle_until: iso(Math.min(at + idle_ms, until)),
+        until: iso(until),
+        ...whenceOf(from),
+      },
+    },
+  );
+};
+
+type Failed = IdentityData<"identity.signin.failed">;
+
+/** A try was refused. It counts towards a lock when a secret was wrong, and not while a lock stands. */
+export const fail = (
+  state: Account,
+  { name, method, reason, tried, failures_max, lock_ms, lock_ms_max, ...from }: CommandData<"identity.signin.fail">,
+  { id, at }: Context,
+): Decision<IdentityFact> => {
+  const told = {
+    ...(name === undefined ? {} : { name }),
+    method,
+    ...(tried === undefined ? {} : { tried }),
+    ...whenceOf(from),
+  };
+  const failed = (data: Pick<Failed, "account" | "reason" | "failures">): IdentityFact => ({
+    type: "identity.signin.failed",
+    data: { ...data, ...told },
+  });
+  if (state.is === "unknown") return accept(failed({ reason: "unknown_account" }));
+  if (state.is !== "active") return accept(failed({ account: id, reason: "disabled" }));
+  if (isLocked(state, at)) return accept(failed({ account: id, reason: "locked" }));
+  if (reason !== "wrong_secret") return accept(failed({ account: id, reason }));
+  const failures = state.failures + 1;
+  const fact = failed({ account: id, reason, failures });
+  if (failures < failures_max) return accept(fact);
+  const until = iso(at + backOff(failures - failures_max, lock_ms, lock_ms_max));
+  return accept(fact, { type: "identity.account.locked", data: { account: id, because: "failures", failures, until } });
+};
+
+/** Doubled with each further failure; the shift stays far from what a number holds. */
+const backOff = (further: number, first: Millis, most: Millis): Millis =>
+  Math.min(most, first * 2 ** Math.min(further, 30));

@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { isLocked, sessionOf } from "../actors/identity/account.ts";
+import { identity } from "../actors/identity/actor.ts";
+import type { CommandData, IdentityCommand } from "../actors/identity/commands.ts";
+import { SIGNING_KEYS_MAX, signingKey, verifyingKeys } from "../actors/identity/signing_keys.ts";
+import type { IdentityFact } from "../events/identity/mod.ts";
+import { given } from "./given.ts";
+
+const AT = Date.UTC(2026, 0, 5, 9);
+const MINUTE = 60_000;
+const iso = (at: number) => new Date(at).toISOString();
+
+const account = "u_aaaaaaaaaaaaaaaa";
+const [one, two, three] = ["c".repeat(20), "d".repeat(20), "e".repeat(20)] as const;
+const [s1, s2, s3] = ["session-1-aaaaaaaa", "session-2-aaaaaaaa", "session-3-aaaaaaaa"] as const;
+const scheme = { algorithm: "argon2id", memory_kib: 19_456, passes: 2, lanes: 1 } as const;
+const here = { id: account, at: AT };
+
+const created: IdentityFact = {
+  type: "identity.account.created",
+  data: { account, tenant: "default", name: "alice", kind: "person" },
+};
+const set: IdentityFact = {
+  type: "identity.password.set",
+  data: { account, credential: one, scheme, because: "chosen" },
+};
+const policy = { idle_ms: 30 * MINUTE, absolute_ms: 600 * MINUTE, sessions_max: 2 };
+const complete = (
+  session: string,
+  more: Partial<CommandData<"identity.signin.complete">> = {},
+): IdentityCommand => ({
+  type: "identity.signin.complete",
+  data: { credential: one, session, kind: "program", ...policy, ...more },
+});
+const started = (session: string, more: object = {}): IdentityFact => ({
+  type: "identity.session.started",
+  data: {
+    account,
+    session,
+    tenant: "default",
+    kind: "program",
+    factors: ["password"],
+    privileged: false,
+    roles: [],
+    idle_until: iso(AT + 30 * MINUTE),
+    until: iso(AT + 600 * MINUTE),
+    ...more,
+  },
+});
+const signedIn = (session: string, more: object = {}): IdentityFact => ({
+  type: "identity.signin.succeeded",
+  data: { account, session, methods: ["password"], ...more },
+});
+const over = (session: string, because: string): IdentityFact =>
+  ({ type: "identity.session.ended", data: { account, session, because } }) as IdentityFact;
+const fail = (more: Partial<CommandData<"identity.signin.fail">> = {}): IdentityCommand => ({
+  type: "identity.signin.fail",
+  data: {
+    method: "password",
+    reason: "wrong_secret",
+    failures_max: 3,
+    lock_ms: MINUTE,
+    lock_ms_max: 60 * MINUTE,
+    ...more,
+  },
+});
+const failed = (failures: number): IdentityFact => ({
+  type: "identity.signin.failed",
+  data: { account, method: "password", reason: "wrong_secret", failures },
+});
+const locked = (failures: number, until: number): IdentityFact => ({
+  type: "identity.account.locked",
+  data: { account, because: "failures", failures, until: iso(until) },
+});
+const invited = (until = AT + MINUTE): IdentityFact => ({
+  type: "identity.invitation.issued",
+  data: { account, invitation: s1, purpose: "activation", until: iso(until) },
+});
+const byInvitation = {
+  type: "identity.password.set",
+  data: { credential: two, scheme, by: { is: "invitation", invitation: s1 } },
+} as const;
+
+Deno.test("identity.account.create makes an account once, under the id of its stream", () => {
+  const create = {
+    type: "identity.account.create",
+    data: { tenant: "default", name: "alice", kind: "person" },
+  } as const;
+  given(identity).when(create, here).accepted(created);
+  given(identity, created).when(create, here).rejected("account_exists");
+  given(identity).when(create, { id: "nobody" }).rejected("not_an_account");
+});
+
+Deno.test("nothing but being made can happen to an account that is not there", () => {
+  given(identity).when(complete(s1), here).rejected("unknown_account");
+  given(identity).when({ type: "identity.role.grant", data: { role: "admin", privileged: true } }, here).rejected(
+    "unknown_account",
+  );
+});
+
+Deno.test("identity.signin.complete begins a session that ends when idle, and in any case", () => {
+  given(identity, created, set).when(complete(s1, { address: "192.0.2.1" }), here).accepted(
+    signedIn(s1, { address: "192.0.2.1" }),
+    started(s1, { address: "192.0.2.1" }),
+  );
+});
+
+Deno.test("identity.signin.complete says whether the session is privileged, and with which roles", () => {
+  const granted: IdentityFact = {
+    type: "identity.role.granted",
+    data: { account, tenant: "default", role: "administrator", privileged: true, before: [], after: ["administrator"] },
+  };
+  given(identity, created, set, granted).when(complete(s1), here).accepted(
+    signedIn(s1),
+    started(s1, { privileged: true, roles: ["administrator"] }),
+  );
+});
+
+Deno.test("identity.signin.complete opens nothing for a disabled or locked account, or with a password that was replaced", () => {
+  const disabled: IdentityFact = { type: "identity.account.disabled", data: { account } };
+  given(identity, created, set, disabled).when(complete(s1), here).rejected("disabled");
+  given(identity, created, set, locked(3, AT + 1)).when(complete(s1), here).rejected("locked");
+  given(identity, created, set, locked(3, AT)).when(complete(s1), here).accepted(signedIn(s1), started(s1));
+  given(identity, created, set).when(complete(s1, { credential: two }), here).rejected("changed_meanwhile");
+  given(identity, created).when(complete(s1), here).rejected("changed_meanwhile");
+});
+
+Deno.test("identity.signin.complete ends the oldest session when there would be too many, and those whose time is over", () => {
+  given(identity, created, set, started(s1), started(s2)).when(complete(s3), here).accepted(
+    over(s1, "too_many"),
+    signedIn(s3),
+    started(s3),
+  );
+  const idle = started(s2, { idle_until: iso(AT) });
+  given(identity, created, set, started(s1), idle).when(complete(s3), here).accepted(
+    over(s2, "idle"),
+    signedIn(s3),
+    started(s3),
+  );
+  given(identity, created, set, started(s1)).when(complete(s1), here).rejected("session_exists");
+});
+
+Deno.test("identity.signin.fail locks after so many wrong ones in a row, each further one for twice as long", () => {
+  given(identity, created, set).when(fail(), here).accepted(failed(1));
+  given(identity, created, set, failed(1)).when(fail(), here).accepted(failed(2));
+  given(identity, created, set, failed(2)).when(fail(), here).accepted(failed(3), locked(3, AT + MINUTE));
+  given(identity, created, set, failed(3), locked(3, AT)).when(fail(), here)
+    .accepted(failed(4), locked(4, AT + 2 * MINUTE));
+  given(identity, created, set, failed(40), locked(40, AT)).when(fail(), here)
+    .accepted(failed(41), locked(41, AT + 60 * MINUTE));
+});
+
+Deno.test("identity.signin.fail counts nothing while a lock stands, and a success begins anew", () => {
+  const refused: IdentityFact = {
+    type: "identity.signin.failed",
+    data: { account, method: "password", reason: "locked" },
+  };
+  given(identity, created, set, locked(3, AT + 1)).when(fail(), here).accepted(refused);
+  given(identity, created, set, failed(2), signedIn(s1)).when(fail(), here).accepted(failed(1));
+});
+
+Deno.test("identity.signin.fail never lets more than ten wrong passwords in a row go without a lock", () => {
+  given(identity, created, set).when(fail({ failures_max: 11 }), here).invalid("/failures_max");
+});
+
+Deno.test("identity.signin.fail on a name that nobody has is recorded, and counts nowhere", () => {
+  given(identity).when(fail({ name: "mallory" }), { id: "nobody" }).accepted({
+    type: "identity.signin.failed",
+    data: { method: "password", reason: "unknown_account", name: "mallory" },
+  });
+});
+
+Deno.test("identity.session.refresh goes on one generation at a time, and never beyond the session's end", () => {
+  const refresh = (generation: number): IdentityCommand => ({
+    type: "identity.session.refresh",
+    data: { session: s1, generation, idle_ms: 1_000 * MINUTE },
+  });
+  const refreshed: IdentityFact = {
+    type: "identity.session.refreshed",
+    data: { account, session: s1, generation: 1, idle_until: iso(AT + 600 * MINUTE) },
+  };
+  const open = given(identity, created, set, started(s1));
+  open.when(refresh(0), here).accepted(refreshed);
+  open.when(refresh(1), here).rejected("not_issued");
+  open.when(refresh(0), { ...here, at: AT + 30 * MINUTE }).accepted(over(s1, "idle"));
+  open.when(refresh(0), { ...here, at: AT + 600 * MINUTE }).accepted(over(s1, "expired"));
+  given(identity, created, set, started(s1), over(s1, "revoked")).when(refresh(0), here).rejected("no_session");
+});
+
+Deno.test("identity.session.refresh with a token that had been exchanged ends its session, and says that it was reused", () => {
+  const refreshed: IdentityFact = {
+    type: "identity.session.refreshed",
+    data: { account, session: s1, generation: 1, idle_until: iso(AT + MINUTE) },
+  };
+  given(identity, created, set, started(s1), started(s2), refreshed)
+    .when({ type: "identity.session.refresh", data: { session: s1, generation: 0, idle_ms: 1 } }, here)
+    .accepted(
+      { type: "identity.refresh.reused", data: { account, session: s1, generation: 0, current: 1 } },
+      over(s1, "refresh_reused"),
+    );
+});
+
+Deno.test("a page's session is touched and never refreshed", () => {
+  const page = given(identity, created, set, started(s1, { kind: "browser" }));
+  page.when({ type: "identity.session.refresh", data: { session: s1, generation: 0, idle_ms: 1 } }, here)
+    .rejected("no_refresh");
+  page.when({ type: "identity.session.touch", data: { session: s1, idle_ms: 60 * MINUTE } }, here).accepted({
+    type: "identity.session.refreshed",
+    data: { account, session: s1, generation: 0, idle_until: iso(AT + 60 * MINUTE) },
+  });
+});
+
+Deno.test("sessions end one by one, or all but one", () => {
+  const open = given(identity, created, set, started(s1), started(s2));
+  open.when({ type: "identity.session.end", data: { session: s1, because: "signed_out" } }, here)
+    .accepted(over(s1, "signed_out"));
+  open.when({ type: "identity.session.end", data: { session: s3, because: "signed_out" } }, here).accepted();
+  const all = { type: "identity.session.end_all", data: { because: "signed_out_everywhere" } } as const;
+  open.when(all, here).accepted(over(s1, "signed_out_everywhere"), over(s2, "signed_out_everywhere"));
+  open.when({ ...all, data: { ...all.data, keep: s2 } }, here).accepted(over(s1, "signed_out_everywhere"));
+});
+
+Deno.test("identity.password.set takes the code of an invitation once, in its time, and ends what stood", () => {
+  const chosen: IdentityFact = {
+    type: "identity.password.set",
+    data: { account, credential: two, scheme, because: "chosen" },
+  };
+  const used: IdentityFact = { type: "identity.invitation.used", data: { account, invitation: s1 } };
+  given(identity, created, invited()).when(byInvitation, here).accepted(used, chosen);
+  given(identity, created, invited(), used).when(byInvitation, here).rejected("no_invitation");
+  given(identity, created, invited(AT)).when(byInvitation, here).rejected("invitation_over");
+  given(identity, created, set, started(s2), locked(3, AT + 1), invited()).when(byInvitation, here).accepted(
+    used,
+    { type: "identity.password.set", data: { account, credential: two, scheme, because: "reset", replaced: one } },
+    { type: "identity.account.unlocked", data: { account, because: "password_reset" } },
+    over(s2, "password_set"),
+  );
+});
+
+Deno.test("identity.password.set with the password of now ends the other sessions; hashing it anew ends none", () => {
+  const change = (because: "changed" | "raised", credential = one): IdentityCommand => ({
+    type: "identity.password.set",
+    data: { credential: two, scheme, by: { is: "password", credential, because, session: s1 } },
+  });
+  const fact = (because: "changed" | "raised"): IdentityFact => ({
+    type: "identity.password.set",
+    data: { account, credential: two, scheme, because, replaced: one },
+  });
+  const open = given(identity, created, set, started(s1), started(s2));
+  open.when(change("changed"), here).accepted(fact("changed"), over(s2, "password_set"));
+  open.when(change("raised"), here).accepted(fact("raised"));
+  open.when(change("raised", three), here).rejected("changed_meanwhile");
+});
+
+Deno.test("identity.password.set imports a hash where there is no password, and never for a service", () => {
+  const bcrypt = { algorithm: "bcrypt", cost: 10 } as const;
+  const bring = {
+    type: "identity.password.set",
+    data: { credential: two, scheme: bcrypt, by: { is: "import" } },
+  } as const;
+  given(identity, created).when(bring, here).accepted({
+    type: "identity.password.set",
+    data: { account, credential: two, scheme: bcrypt, because: "imported" },
+  });
+  given(identity, created, set).when(bring, here).rejected("password_exists");
+  const service: IdentityFact = {
+    type: "identity.account.created",
+    data: { account, tenant: "default", name: "robot", kind: "service" },
+  };
+  given(identity, service).when(bring, here).rejected("no_passwords");
+});
+
+Deno.test("a disabled account has no session left, and may be enabled again", () => {
+  const off = given(identity, created, set, started(s1)).when({ type: "identity.account.disable", data: {} }, here)
+    .accepted({ type: "identity.account.disabled", data: { account } }, over(s1, "account_disabled"));
+  assert.equal(sessionOf(off.state, s1, AT), undefined);
+  const disabled: IdentityFact = { type: "identity.account.disabled", data: { account } };
+  given(identity, created, disabled).when({ type: "identity.account.enable", data: {} }, here)
+    .accepted({ type: "identity.account.enabled", data: { account } });
+});
+
+Deno.test("who leaves now loses everything with the same decision; who leaves later, then", () => {
+  const leave = (left?: string): IdentityCommand => ({
+    type: "identity.account.offboard",
+    data: left === undefined ? {} : { left },
+  });
+  const notice = (left: string): IdentityFact => ({ type: "identity.account.offboarded", data: { account, left } });
+  const disabled: IdentityFact = { type: "identity.account.disabled", data: { account } };
+  given(identity, created, set, started(s1)).when(leave(), here)
+    .accepted(notice(iso(AT)), disabled, over(s1, "account_disabled"));
+  const left = iso(AT + MINUTE);
+  given(identity, created, set, started(s1)).when(leave(left), here).accepted(notice(left)).sets({
+    set: "leave",
+    at: AT + MINUTE,
+    command: { type: "identity.account.disable", data: {} },
+  });
+  given(identity, created, notice(left), disabled).when({ type: "identity.account.enable", data: {} }, here)
+    .rejected("account_left");
+});
+
+Deno.test("a change of roles records them before and after, ends the sessions, and is not approved by who makes it", () => {
+  const grant = (approvedby?: string): IdentityCommand => ({
+    type: "identity.role.grant",
+    data: { role: "auditor", privileged: true, ...(approvedby === undefined ? {} : { approvedby }) },
+  });
+  const operator: IdentityFact = {
+    type: "identity.role.granted",
+    data: { account, tenant: "default", role: "operator", privileged: false, before: [], after: ["operator"] },
+  };
+  const open = given(identity, created, operator, started(s1));
+  open.when(grant("u_bbbbbbbbbbbbbbbb"), { ...here, by: account }).accepted(
+    {
+      type: "identity.role.granted",
+      data: {
+        account,
+        tenant: "default",
+        role: "auditor",
+        privileged: true,
+        before: ["operator"],
+        after: ["auditor", "operator"],
+        approvedby: "u_bbbbbbbbbbbbbbbb",
+      },
+    },
+    over(s1, "roles_changed"),
+  );
+  open.when(grant("u_tester"), here).rejected("own_approval");
+  open.when({ type: "identity.role.grant", data: { role: "operator", privileged: false } }, here).accepted();
+});
+
+Deno.test("of the keys that sign, one signs; what it replaced counts for the overlap, and goes when that is over", () => {
+  const keys = { id: "keys", at: AT };
+  const issue = { type: "identity.key.issue", data: { key: one } } as const;
+  const issued = (key: string): IdentityFact => ({ type: "identity.key.issued", data: { key, kind: "access_token" } });
+  given(identity).when(issue, keys).accepted(issued(one));
+  given(identity, issued(one)).when(issue, keys).rejected("key_exists");
+  given(identity).when(issue, here).rejected("wrong_stream");
+  const rotate = { type: "identity.key.rotate", data: { key: one, by: two, overlap_ms: MINUTE } } as const;
+  const { state } = given(identity, issued(one)).when(rotate, keys).accepted(
+    issued(two),
+    { type: "identity.key.rotated", data: { key: one, kind: "access_token", by: two, until: iso(AT + MINUTE) } },
+  );
+  assert.equal(signingKey(state)?.key, two);
+  assert.deepEqual(verifyingKeys(state, AT + MINUTE - 1).map(({ key }) => key), [one, two]);
+  assert.deepEqual(verifyingKeys(state, AT + MINUTE).map(({ key }) => key), [two]);
+  given(identity, issued(one)).when({ ...rotate, data: { ...rotate.data, key: three } }, keys).rejected("not_signing");
+  const many = Array.from(
+    { length: SIGNING_KEYS_MAX - 1 },
+    (_, i) => issued(`old-key-number-${String(i).padStart(4, "0")}`),
+  );
+  given(identity, ...many, issued(one)).when(rotate, keys).rejected("too_many_keys");
+});
+
+Deno.test("a lock without an end stands until somebody unlocks the account", () => {
+  const lock = given(identity, created, set).when({ type: "identity.account.lock", data: { because: "asked" } }, here)
+    .accepted({ type: "identity.account.locked", data: { account, because: "asked", failures: 0 } });
+  assert.ok(isLocked(lock.state, Number.MAX_SAFE_INTEGER));
+  const locked: IdentityFact = { type: "identity.account.locked", data: { account, because: "asked", failures: 0 } };
+  const { state } = given(identity, created, set, locked).when({ type: "identity.account.unlock", data: {} }, here)
+    .accepted({ type: "identity.account.unlocked", data: { account, because: "asked" } });
+  assert.ok(!isLocked(state, AT));
+});
