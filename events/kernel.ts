@@ -67,6 +67,18 @@ export const kernelFacts = {
   "kernel.projection.stopped": z.strictObject(projection),
   /** The event at `position` could not be folded; the projection's policy is to go on without it. */
   "kernel.projection.skipped": z.strictObject(projection),
+  /**
+   * What this version of the projection holds after the first `size` events, so never including this fact. `digest`: 32 bytes,
+   * base64, by `method` (`DIGEST_METHOD` of `projections/digest.ts`). Of one projection and version sizes never decrease.
+   */
+  "kernel.projection.attested": z.strictObject({
+    projection: z.string().min(1).max(200),
+    version: count,
+    size: count,
+    rows: count,
+    digest: z.string().regex(/^[A-Za-z0-9+/]{43}=$/),
+    method: z.string().min(1).max(60),
+  }),
 } satisfies FactSchemas;
 
 export type KernelFact = Facts<typeof kernelFacts>;
@@ -88,6 +100,8 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.timer.fired": "A timer came true.",
   "kernel.projection.stopped": "A projection stopped: at an event it cannot fold, or because its views cannot be used.",
   "kernel.projection.skipped": "A projection met an event it cannot fold, and passed over it.",
+  "kernel.projection.attested":
+    "What a view holds after so many events, as a digest that whoever folds the log again must get.",
 };
 
 const domainFacts = { ...kernelFacts, ...logFacts };

@@ -1,4 +1,5 @@
 /** A log, a clock and small projections for the tests of projections. */
+import { createCipheriv, createHash } from "node:crypto";
 import { z } from "zod";
 import { systemClock } from "../adapters/system/world.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
@@ -6,7 +7,13 @@ import type { Child, Self } from "../actors/kernel/child.ts";
 import type { FromProjections, Line, ToProjections } from "../actors/kernel/project_line.ts";
 import type { KernelFact } from "../events/kernel.ts";
 import type { NewEvent } from "../events/log.ts";
+import type { Primitives } from "../projections/digest.ts";
 import type { AnyProjection, Projection } from "../projections/projection.ts";
+
+export const primitives: Primitives = {
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  chacha20: (key) => createCipheriv("chacha20", key, new Uint8Array(16)).update(new Uint8Array(2_048)),
+};
 
 export const logOf = (): MemoryLog => new MemoryLog(systemClock);
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { systemClock } from "../adapters/system/world.ts";
@@ -7,15 +6,9 @@ import { Projector } from "../actors/kernel/project.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
 import { replay } from "../actors/kernel/replay.ts";
 import { auditTrail } from "../projections/audit.ts";
-import type { Hasher } from "../projections/digest.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import type { Views } from "../projections/views.ts";
-import { counted, counts, logOf, named, newEvent, running } from "./projections_given.ts";
-
-const hasher = (): Hasher => {
-  const hash = createHash("sha256");
-  return { update: (bytes) => void hash.update(bytes), finish: () => hash.digest("base64") };
-};
+import { counted, counts, logOf, named, newEvent, primitives, running } from "./projections_given.ts";
 
 const newest = named(counts, { name: "tests.newest", history: "none" });
 const all: readonly AnyProjection[] = [counts, newest, auditTrail];
@@ -40,7 +33,7 @@ for (
     const views = open();
     const log = await projected(views, 1_234);
     const steps: number[] = [];
-    const done = replay({ log, projections: all, hasher, views, onProgress: (done) => steps.push(done) });
+    const done = replay({ log, projections: all, primitives, views, onProgress: (done) => steps.push(done) });
     assert.equal(done.ok, true);
     assert.equal(done.size, 1_234);
     assert.deepEqual(
@@ -58,7 +51,7 @@ for (
   Deno.test(`replay compares ${label} views as of a size, and says where it cannot`, async () => {
     const views = open();
     const log = await projected(views, 300);
-    const done = replay({ log, projections: all, hasher, views, until: 100 });
+    const done = replay({ log, projections: all, primitives, views, until: 100 });
     assert.deepEqual(done.views.map(({ size, equal, uncompared }) => [size, equal, uncompared]), [
       [100, true, undefined],
       [100, undefined, "no_history"],
@@ -72,7 +65,7 @@ for (
     const views = open();
     const log = await projected(views, 50);
     await counted(log, 25);
-    const done = replay({ log, projections: all, hasher, views });
+    const done = replay({ log, projections: all, primitives, views });
     assert.deepEqual(done.views.map(({ size, equal }) => [size, equal]), [[50, true], [50, true], [50, true]]);
     views.close();
   });
@@ -83,7 +76,7 @@ Deno.test("replay finds a stored row that is not what the log says", async () =>
   const log = await projected(views, 100);
   const store = views.open(counts);
   store.commit([{ key: "k3", row: { count: 99, sum: 0 }, position: 99 }], 100);
-  const done = replay({ log, projections: all, hasher, views });
+  const done = replay({ log, projections: all, primitives, views });
   assert.deepEqual(done.views.map(({ equal }) => equal), [false, true, true]);
   assert.equal(done.ok, false);
 });
@@ -91,10 +84,10 @@ Deno.test("replay finds a stored row that is not what the log says", async () =>
 Deno.test("replay leaves alone what another version stored, and what is not stored", async () => {
   const views = new MemoryViews();
   const log = await projected(views, 10, [counts]);
-  const done = replay({ log, projections: [named(counts, { version: 2 }), newest], hasher, views });
+  const done = replay({ log, projections: [named(counts, { version: 2 }), newest], primitives, views });
   assert.deepEqual(done.views.map(({ uncompared }) => uncompared), ["not_replayable", "not_stored"]);
   assert.equal(done.ok, true);
-  const alone = replay({ log, projections: [counts], hasher });
+  const alone = replay({ log, projections: [counts], primitives });
   assert.deepEqual(alone.views.map(({ equal, uncompared }) => [equal, uncompared]), [[undefined, undefined]]);
 });
 
@@ -103,6 +96,6 @@ Deno.test("replay names the event that it cannot fold, unless the projection ski
   await counted(log, 3);
   await log.append({ events: [newEvent("tests.item.poisoned", { key: "k0", by: 1 })] });
   await counted(log, 3);
-  assert.throws(() => replay({ log, projections: [counts], hasher }), /position 3 cannot be folded/);
-  assert.equal(replay({ log, projections: [named(counts, { poison: "skip" })], hasher }).views[0]!.size, 7);
+  assert.throws(() => replay({ log, projections: [counts], primitives }), /position 3 cannot be folded/);
+  assert.equal(replay({ log, projections: [named(counts, { poison: "skip" })], primitives }).views[0]!.size, 7);
 });

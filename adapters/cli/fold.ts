@@ -1,48 +1,16 @@
 /** Folding the log again in this process: for replay, and for views that are behind the log while nobody runs. */
-import { createHash } from "node:crypto";
-import { FoldedRows, type Hasher } from "../../projections/digest.ts";
+import { createCipheriv, createHash } from "node:crypto";
+import { type Primitives, SUM_BYTES } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { ViewChange, Views } from "../../projections/views.ts";
 import type { OnProgress, Reader } from "./runtime.ts";
 
-export interface Folded {
-  readonly name: string;
-  readonly version: number;
-  /** Events folded. */
-  readonly size: number;
-  readonly rows: number;
-  readonly digest: string;
-}
+const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
 
-const hasher = (): Hasher => {
-  const hash = createHash("sha256");
-  return { update: (bytes) => void hash.update(bytes), finish: () => hash.digest("base64") };
-};
-
-/** Each projection over the first `until` events of its own; the log is read once. */
-export const fold = (
-  reader: Reader,
-  wanted: readonly { readonly projection: AnyProjection; readonly until: number }[],
-  progress: OnProgress,
-): readonly Folded[] => {
-  const folds = wanted.map(({ projection, until }) => {
-    const rows = new FoldedRows(projection, hasher);
-    return { projection, until, rows, take: folder(projection, rows) };
-  });
-  const total = Math.max(0, ...wanted.map(({ until }) => until));
-  for (const batch of reader.read({ until: total })) {
-    for (const { until, take } of folds) {
-      for (const event of batch) if (event.position < until) take(event);
-    }
-    progress({ done: batch.at(-1)!.position + 1, total, unit: "events" });
-  }
-  return folds.map(({ projection: { name, version }, until, rows }) => ({
-    name,
-    version,
-    size: until,
-    ...rows.digest(),
-  }));
+export const primitives: Primitives = {
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  chacha20: (key) => createCipheriv("chacha20", key, NONCE).update(ZEROS),
 };
 
 /** Builds one view from the beginning into `scratch`, with its history, so that it can be asked like a stored one. */

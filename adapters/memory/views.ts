@@ -2,9 +2,9 @@
  * The views as simply as they can be said: every version of every row in a map. It is the reference that the contract
  * suite holds every other store against, and what replay folds into.
  */
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 import { canonical } from "../../events/canonical.ts";
-import { RowsDigest } from "../../projections/digest.ts";
+import { type Primitives, RowsSum, SUM_BYTES } from "../../projections/digest.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import {
   atOf,
@@ -22,9 +22,9 @@ import {
   shapeOf,
 } from "../../projections/query.ts";
 import type {
+  FoundDigest,
   Row,
   ViewChange,
-  ViewDigest,
   ViewPage,
   ViewQuery,
   Views,
@@ -53,6 +53,12 @@ interface Held extends Place {
   readonly row: unknown;
 }
 
+const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
+const primitives: Primitives = {
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  chacha20: (key) => createCipheriv("chacha20", key, NONCE).update(ZEROS),
+};
+
 export class MemoryStore implements ViewStore {
   readonly name: string;
   readonly version: number;
@@ -61,6 +67,7 @@ export class MemoryStore implements ViewStore {
   served = false;
   private readonly rows = new Map<string, Kept>();
   private created = 0;
+  private readonly sum = new RowsSum(primitives);
 
   constructor(private readonly projection: AnyProjection) {
     this.name = projection.name;
@@ -74,8 +81,18 @@ export class MemoryStore implements ViewStore {
   }
 
   commit(changes: readonly ViewChange[], size: number): void {
-    for (const change of changes) this.put(change);
+    const before = new Map<string, unknown>();
+    for (const change of changes) {
+      if (!isWorking(change.key) && !before.has(change.key)) before.set(change.key, this.get(change.key));
+      this.put(change);
+    }
+    for (const [key, row] of before) this.sum.replace(key, textOf(row), textOf(this.get(key)));
     this.size = size;
+  }
+
+  state(): ViewState {
+    const { name, version, size, served } = this;
+    return { name, version, size, served, ...this.sum.digest() };
   }
 
   private put({ key, row, position, event }: ViewChange): void {
@@ -133,16 +150,15 @@ export class MemoryStore implements ViewStore {
     };
   }
 
-  digest(at: number | undefined): ViewDigest {
-    const hash = createHash("sha256");
-    const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
-    const order = this.shape.appendOnly ? (a: string, b: string) => Number(a) - Number(b) : compareText;
-    for (const key of [...this.rows.keys()].sort(order)) {
-      const found = isWorking(key) ? undefined : this.versionAt(this.rows.get(key), at);
-      if (found) digest.add(key, canonical(found.row));
+  digest(at: number | undefined): FoundDigest {
+    const sum = new RowsSum(primitives);
+    for (const [key, kept] of this.rows) {
+      const found = isWorking(key) ? undefined : this.versionAt(kept, at);
+      if (found) sum.add(key, canonical(found.row));
     }
-    const size = at === undefined ? this.size : at + 1;
-    return { name: this.name, version: this.version, size, digest: digest.finish(), rows: digest.rows };
+    const { name, version, size } = this;
+    const found = { name, version, ...sum.digest() };
+    return at === undefined ? { ...found, size, kept: this.sum.digest() } : { ...found, size: at + 1 };
   }
 
   private versionAt(kept: Kept | undefined, at = Infinity): Version | undefined {
@@ -155,6 +171,8 @@ export class MemoryStore implements ViewStore {
     return indexed((row as Record<string, unknown>)[this.shape.fields[field]!]);
   }
 }
+
+const textOf = (row: unknown): string | undefined => row === undefined ? undefined : canonical(row);
 
 export class MemoryViews implements Views {
   private readonly kept = new Map<string, MemoryStore[]>();
@@ -191,14 +209,14 @@ export class MemoryViews implements Views {
   }
 
   stores(): readonly ViewState[] {
-    return [...this.kept.values()].flat().map(({ name, version, size, served }) => ({ name, version, size, served }));
+    return [...this.kept.values()].flat().map((store) => store.state());
   }
 
   sweep(): boolean {
     return false;
   }
 
-  digest(name: string, at?: number): ViewDigest {
+  digest(name: string, at?: number): FoundDigest {
     const store = this.served(name);
     return store.digest(atOf(store, at));
   }

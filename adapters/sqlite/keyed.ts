@@ -7,9 +7,11 @@ import { canonical } from "../../events/canonical.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Indexed, indexed, isWorking, type Shape, shapeOf } from "../../projections/query.ts";
 import type { ViewChange, ViewStore } from "../../projections/views.ts";
+import type { RowsSum } from "../../projections/digest.ts";
 import { spelled } from "../../projections/words.ts";
 import { type Connection, type Value, written } from "./connection.ts";
 import { Extremes, extremesTable } from "./extremes.ts";
+import { KeptSum } from "./kept_sum.ts";
 
 /** Keys whose place is remembered between transactions, so that a row that was read is not looked up again to be changed. */
 const PLACES_MAX = 10_000;
@@ -46,9 +48,14 @@ export const keyedTables = (id: number, shape: Shape): string => {
       : "");
 };
 
-/** Where a key's newest row lies; `undefined`: the key is not there. */
+/** Where a key's newest row lies, and its text; `undefined`: the key is not there. */
 type Place =
-  | { readonly id: number; readonly since: number; readonly columns: readonly Value[] | undefined }
+  | {
+    readonly id: number;
+    readonly since: number;
+    readonly columns: readonly Value[] | undefined;
+    readonly text: string | undefined;
+  }
   | undefined;
 
 type Statement = "get" | "working" | "keep" | "drop" | "archive" | "past" | "insert" | "remove";
@@ -60,6 +67,7 @@ export class KeyedStore implements ViewStore {
   private readonly sql: Readonly<Record<Statement, string>>;
   private readonly places = new Map<string, Place>();
   private readonly extremes: Extremes | undefined;
+  private readonly kept: KeptSum;
 
   constructor(
     private readonly connection: Connection,
@@ -70,6 +78,7 @@ export class KeyedStore implements ViewStore {
     this.name = projection.name;
     this.version = projection.version;
     this.shape = shapeOf(projection);
+    this.kept = new KeptSum(connection, id);
     const fields = columns(this.shape);
     const marks = this.shape.fields.map(() => ", ?").join("");
     if (this.shape.history) this.extremes = new Extremes(connection, id, this.shape.fields.length);
@@ -89,22 +98,21 @@ export class KeyedStore implements ViewStore {
   get(key: string): unknown {
     const working = isWorking(key);
     const found = this.connection.one(working ? this.sql.working : this.sql.get, written(key));
-    const text = found?.[0];
-    const row: unknown = typeof text === "string" ? this.connection.json(text) : undefined;
-    const place = found && { id: Number(found[1]), since: Number(found[2]), columns: row && this.columns(row) };
+    const text = typeof found?.[0] === "string" ? found[0] : undefined;
+    const row: unknown = text === undefined ? undefined : this.connection.json(text);
+    const place = found && { id: Number(found[1]), since: Number(found[2]), columns: row && this.columns(row), text };
     this.places.set(key, place as Place);
     return row;
   }
 
   commit(changes: readonly ViewChange[], size: number): void {
     try {
-      this.connection.transaction("write", () => {
+      this.kept.transaction(size, (sum) => {
         for (const versions of byKey(changes)) {
           if (isWorking(versions[0]!.key)) this.work(versions.at(-1)!);
-          else this.put(versions);
+          else this.put(versions, sum);
         }
         this.extremes?.write();
-        this.connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
       });
     } catch (error) {
       // What was noted on the way is not what the file has.
@@ -125,11 +133,13 @@ export class KeyedStore implements ViewStore {
   }
 
   /** All that became of one key within the transaction. What lay between goes straight to the past. */
-  private put(versions: readonly ViewChange[]): void {
+  private put(versions: readonly ViewChange[], sum: RowsSum): void {
     const { connection, sql, shape } = this;
     const last = versions.at(-1)!;
     if (!this.places.has(last.key)) this.get(last.key);
     let place = this.places.get(last.key);
+    const row = last.row === undefined ? null : canonical(last.row);
+    sum.replace(last.key, place?.text, row ?? undefined);
     if (!shape.history && place && versions.some(({ row }) => row === undefined)) {
       // It ends here; if it comes to be again, it does so anew.
       this.index(place.id, undefined);
@@ -141,13 +151,12 @@ export class KeyedStore implements ViewStore {
       connection.run(sql.archive, versions[0]!.position, place.id);
     }
     if (!place && (first === undefined || (!shape.history && last.row === undefined))) return;
-    const row = last.row === undefined ? null : canonical(last.row);
     const columns = last.row === undefined ? undefined : this.columns(last.row);
     if (columns) this.extremes?.note(columns, last.position);
     const fresh = place === undefined;
     const id = place?.id ?? this.insert(last, first!.position, row, columns);
     if (place) this.update(place, last.position, row, columns);
-    this.places.set(last.key, { id, since: last.position, columns });
+    this.places.set(last.key, { id, since: last.position, columns, text: row ?? undefined });
     if (shape.history && versions.length > 1) this.between(id, versions);
     if (last.row === undefined) this.index(id, undefined);
     else if (shape.text && last.event) this.index(id, this.projection.text!(last.row, last.key, last.event), fresh);

@@ -15,8 +15,10 @@ import {
   type Viewed,
 } from "../../projections/query.ts";
 import type { Row, ViewChange, ViewPage, ViewStore } from "../../projections/views.ts";
+import type { RowsSum } from "../../projections/digest.ts";
 import { spelled } from "../../projections/words.ts";
 import type { Connection, Value } from "./connection.ts";
+import { KeptSum } from "./kept_sum.ts";
 
 /**
  * Segments of one level of the words' index before they are merged (https://sqlite.org/fts5.html#the_automerge_configuration_option).
@@ -90,6 +92,7 @@ export class LedgerStore implements ViewStore {
   private readonly shape: Shape;
   private readonly rows: Inserts;
   private readonly texts: Inserts | undefined;
+  private readonly kept: KeptSum;
 
   constructor(
     private readonly connection: Connection,
@@ -100,6 +103,7 @@ export class LedgerStore implements ViewStore {
     this.name = projection.name;
     this.version = projection.version;
     this.shape = shapeOf(projection);
+    this.kept = new KeptSum(connection, id);
     this.rows = new Inserts(connection, `c${id}`, 2 + this.shape.fields.length);
     if (this.shape.text) this.texts = new Inserts(connection, `t${id}(rowid, words)`, 2);
   }
@@ -111,13 +115,11 @@ export class LedgerStore implements ViewStore {
   }
 
   commit(changes: readonly ViewChange[], size: number): void {
-    const { connection } = this;
     try {
-      connection.transaction("write", () => {
-        for (const change of changes) this.add(change);
+      this.kept.transaction(size, (sum) => {
+        for (const change of changes) this.add(change, sum);
         this.rows.end();
         this.texts?.end();
-        connection.run("UPDATE stores SET size = ? WHERE id = ?", size, this.id);
       });
     } catch (error) {
       this.rows.clear();
@@ -127,7 +129,7 @@ export class LedgerStore implements ViewStore {
     this.size = size;
   }
 
-  private add({ key, row, position, event }: ViewChange): void {
+  private add({ key, row, position, event }: ViewChange, sum: RowsSum): void {
     if (row === undefined || key !== String(position)) {
       throw new TypeError(
         `Cannot add row "${key}" to ${this.name}: it is append-only, so the key of an event's one row is its position, ${position}`,
@@ -137,7 +139,9 @@ export class LedgerStore implements ViewStore {
       const value = indexed((row as Record<string, unknown>)[field]);
       return value === null ? null : hash(String(value));
     });
-    this.rows.add(position, canonical(row), ...fields);
+    const text = canonical(row);
+    sum.add(key, text);
+    this.rows.add(position, text, ...fields);
     if (this.texts && event) this.texts.add(position, spelled(this.projection.text!(row, key, event)));
   }
 }

@@ -4,11 +4,10 @@
  * One connection writes, another reads, so that a reader sees a snapshot and never waits. They may live in different
  * threads: a worker opens the folder with `write`, the main thread without.
  */
-import { createHash } from "node:crypto";
-import { RowsDigest } from "../../projections/digest.ts";
+import { digestOf, RowsSum } from "../../projections/digest.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { atOf, question, type Shape, shapeOf, type Viewed } from "../../projections/query.ts";
-import type { Row, ViewDigest, ViewPage, ViewQuery, Views, ViewState, ViewStore } from "../../projections/views.ts";
+import type { FoundDigest, Row, ViewPage, ViewQuery, Views, ViewState, ViewStore } from "../../projections/views.ts";
 import { ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import {
   type Aside,
@@ -23,6 +22,7 @@ import {
 } from "./connection.ts";
 import { KeyedStore, keyedTables } from "./keyed.ts";
 import { keyedList, keyedRow, keyedRows } from "./keyed_read.ts";
+import { primitives } from "./kept_sum.ts";
 import { ledgerList, ledgerRow, ledgerRows, LedgerStore, ledgerTables } from "./ledger.ts";
 import { Notes } from "./notes.ts";
 import type { Sealed } from "./sealed_pages.ts";
@@ -30,9 +30,9 @@ import type { Sealed } from "./sealed_pages.ts";
 /** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
 const FORMAT: Format = {
   application: 0x4462_5677,
-  version: 2,
+  version: 3,
   tables: `CREATE TABLE stores(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL,
-    size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL);
+    size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL, rows INTEGER NOT NULL, sum BLOB NOT NULL);
     CREATE INDEX stores_name ON stores(name, state)`,
 };
 
@@ -110,11 +110,12 @@ export class SqliteViews implements Views {
       if (found) writer.run("UPDATE stores SET state = 'dropped' WHERE id = ?", found[0]!);
       const alone = writer.one("SELECT 1 FROM stores WHERE name = ? AND state = 'served'", name) === undefined;
       const [id] = writer.one(
-        "INSERT INTO stores(name, version, size, state, shape) VALUES (?, ?, 0, ?, ?) RETURNING id",
+        "INSERT INTO stores(name, version, size, state, shape, rows, sum) VALUES (?, ?, 0, ?, ?, 0, ?) RETURNING id",
         name,
         version,
         alone ? "served" : "building",
         shape,
+        new RowsSum(primitives).bytes(),
       )! as [number];
       writer.exec(projection.appendOnly ? ledgerTables(id, shapeOf(projection)) : keyedTables(id, shapeOf(projection)));
       return storeOf(writer, projection, id, 0);
@@ -149,12 +150,15 @@ export class SqliteViews implements Views {
 
   stores(): readonly ViewState[] {
     this.usable();
-    return this.reader.all("SELECT name, version, size, state FROM stores WHERE state <> 'dropped' ORDER BY id")
-      .map(([name, version, size, state]) => ({
+    return this.reader.all(
+      "SELECT name, version, size, state, rows, sum FROM stores WHERE state <> 'dropped' ORDER BY id",
+    )
+      .map(([name, version, size, state, rows, sum]) => ({
         name: name as string,
         version: version as number,
         size: size as number,
         served: state === "served",
+        ...digestOf(primitives, rows as number, sum as Uint8Array),
       }));
   }
 
@@ -177,15 +181,17 @@ export class SqliteViews implements Views {
     return true;
   }
 
-  digest(name: string, at?: number): ViewDigest {
+  digest(name: string, at?: number): FoundDigest {
     return this.reading(name, (view) => {
       const { id, version, shape, size } = view;
       const cut = atOf(view, at);
-      const hash = createHash("sha256");
-      const digest = new RowsDigest({ update: (bytes) => hash.update(bytes), finish: () => hash.digest("base64") });
+      const sum = new RowsSum(primitives);
       const rows = shape.appendOnly ? ledgerRows(this.reader, id, cut) : keyedRows(this.reader, id, cut);
-      for (const [key, row] of rows) digest.add(readBack(key as string), row as string);
-      return { name, version, size: cut === undefined ? size : cut + 1, digest: digest.finish(), rows: digest.rows };
+      for (const [key, row] of rows) sum.add(readBack(key as string), row as string);
+      const found = { name, version, ...sum.digest() };
+      if (cut !== undefined) return { ...found, size: cut + 1 };
+      const kept = this.reader.one("SELECT rows, sum FROM stores WHERE id = ?", id) as [number, Uint8Array];
+      return { ...found, size, kept: digestOf(primitives, ...kept) };
     });
   }
 

@@ -319,7 +319,11 @@ export const viewsSuite = (label: string, open: () => Opened): void => {
     assert.equal(new Set(digests.map(({ digest }) => digest)).size, 6);
     assert.deepEqual(digests.map(({ rows }) => rows), [1, 2, 2, 2, 3, 2, 2]);
     assert.deepEqual(views.digest("tests.items"), digests[6]);
-    assert.deepEqual(digests[6], { name: "tests.items", version: 1, size: 7, rows: 2, digest: digests[6]!.digest });
+    const { rows, digest } = digests[6]!;
+    assert.deepEqual(digests[6], { name: "tests.items", version: 1, size: 7, rows: 2, digest, kept: { rows, digest } });
+    assert.deepEqual(digests.map(({ kept }) => kept !== undefined), [...Array(6).fill(false), true]);
+    const [state] = views.stores();
+    assert.deepEqual(state, { name: "tests.items", version: 1, size: 7, served: true, rows, digest });
     store.commit(
       [change(7, "b", { title: "Second changed", count: 3 }), change(7, "a", { title: "First", count: 10 })],
       8,

@@ -269,6 +269,9 @@ const troubles = (story: Story): void => {
   const of = (fact: KernelFact) => story.kernel(fact, child(CHILD));
   const cause = "TypeError: a broken fold";
   const poison = { projection: "audit.trail", version: 1, position: 7, cause };
+  // True of every view: nothing is in it before the first event.
+  const empty = { size: 0, rows: 0, digest: "5aAKqZkayKXuMQmETYSlVYO9IFcq0//NQnkvPDaxg60=" };
+  const attested = { projection: "audit.trail", version: 1, ...empty, method: "lthash16/sha256+chacha20" };
   const limit = { child: "daybook:projections", because: CHILD, cause, max: 3, within_ms: 5_000 };
   const letter = { letter: "letter-1", target: "timer:commits/example.org:garden", cause: "no answer", bytes: 42 };
   const [first, last] = ["2026-01-01T08:00:00.000Z", "2026-01-01T08:00:59.999Z"];
@@ -286,6 +289,7 @@ const troubles = (story: Story): void => {
   story.step(
     story.kernel({ type: "kernel.projection.stopped", data: poison }, "kernel/projection:audit.trail"),
     story.kernel({ type: "kernel.projection.skipped", data: poison }, "kernel/projection:audit.trail"),
+    story.kernel({ type: "kernel.projection.attested", data: attested }, "kernel/projection:audit.trail"),
   );
   story.step(
     story.kernel({ type: "kernel.message.dead_lettered", data: { ...letter, message: { wish: "x" } } }, letters),

@@ -1,26 +1,46 @@
-/** `replay`: the log folded again, and compared with the stored views. */
-import type { ViewDigest } from "../../../projections/views.ts";
-import { ViewQuestion } from "../../../projections/views.ts";
+/** `replay`: the log folded again, and compared with the attestations in it and the stored views. */
+import { replay as refold, type ReplayedView as Compared, type Uncompared } from "../../../actors/kernel/replay.ts";
+import type { JudgedAttestation } from "../../../actors/kernel/attestations.ts";
 import type { Call, Run } from "../call.ts";
 import { boundOf, flag, list, moment, text, Usage } from "../call.ts";
+import { type Covering, coveringOf, describeCovering } from "../covering.ts";
 import { table } from "../columns.ts";
-import { fold } from "../fold.ts";
-import type { Folded } from "../fold.ts";
-import { count, duration, palette, safe } from "../print.ts";
+import { primitives } from "../fold.ts";
+import { count, duration, type Palette, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { OnProgress, Reader, Runtime, StoredViews } from "../runtime.ts";
 import { ViewsUnreadable } from "../runtime.ts";
 
-export interface ReplayedView extends Folded {
+export interface ReplayedView {
+  readonly name: string;
+  readonly version: number;
+  /** Events folded. */
+  readonly size: number;
+  readonly rows: number;
+  /** See `projections/digest.ts`. */
+  readonly digest: string;
   /** Against the stored view at the same size; null when it was not compared. */
   readonly equal: boolean | null;
   /** Why it was not compared, or what the stored view holds instead. */
   readonly note?: string;
 }
+
+export interface ReplayedAttestation
+  extends Pick<JudgedAttestation, "position" | "projection" | "version" | "size" | "rows" | "digest"> {
+  /** Whether the fold to `size` gave the same; null when it is not replayable. */
+  readonly equal: boolean | null;
+  /** Why it is not replayable, or what the fold gave instead. */
+  readonly note?: string;
+}
+
 export interface ReplayReport {
   readonly ok: boolean;
   readonly size: number;
   readonly views: readonly ReplayedView[];
+  /** With `--check` all in the log up to `size`, in order. */
+  readonly attestations: readonly ReplayedAttestation[];
+  /** The newest checkpoint, if it covers `size`: what the events that were folded can be proven against. */
+  readonly checkpoint: Covering | null;
 }
 
 export const replay: Run = async (call, runtime) => {
@@ -52,7 +72,7 @@ export const replay: Run = async (call, runtime) => {
   }
 };
 
-/** Folds the log and compares. The stored digests are taken before the log's size, so that the log is never the shorter of the two. */
+/** Folds the log and compares. */
 export const replayed = async (
   reader: Reader,
   { data, only, check, size, runtime, progress }: {
@@ -73,20 +93,24 @@ export const replayed = async (
   }
   const views = check ? await storedViews(runtime, data) : undefined;
   try {
-    const chosen = only.length > 0 ? all.filter(({ name }) => only.includes(name)) : all;
-    const stored = chosen.map(({ name }) =>
-      views instanceof ViewsUnreadable ? views : views && storedDigest(views, name, size)
-    );
-    const whole = Math.min(size ?? Infinity, reader.size);
-    const folded = fold(
-      reader,
-      chosen.map((projection, i) => ({ projection, until: digestOf(stored[i])?.size ?? whole })),
-      progress,
-    );
-    const compared = folded.map((view, i): ReplayedView =>
-      !check ? { ...view, equal: null } : compare(view, views ? stored[i] : "there are no stored views")
-    );
-    return { ok: compared.every(({ equal }) => equal !== false), size: whole, views: compared };
+    const projections = only.length > 0 ? all.filter(({ name }) => only.includes(name)) : all;
+    const done = refold({
+      log: reader,
+      projections,
+      primitives,
+      views: views instanceof ViewsUnreadable ? unreadable(views) : views,
+      attested: check,
+      until: size,
+      onProgress: (done, total) => progress({ done, total, unit: "events" }),
+    });
+    const whose = done.attestations.filter(({ projection }) => only.length === 0 || only.includes(projection));
+    return {
+      ok: done.ok,
+      size: done.size,
+      views: done.views.map((view) => told(view, check && views === undefined)),
+      attestations: whose.map(attested),
+      checkpoint: coveringOf(await reader.checkpoint(), done.size),
+    };
   } finally {
     if (!(views instanceof ViewsUnreadable)) views?.close();
   }
@@ -101,78 +125,135 @@ const storedViews = async (runtime: Runtime, data: string): Promise<StoredViews 
   }
 };
 
-/** The stored digest; why there is none to compare; or why what is stored cannot be what was folded. */
-type Stored = ViewDigest | string | ViewsUnreadable;
-
-const storedDigest = (views: StoredViews, name: string, size: number | undefined): Stored => {
-  try {
-    const state = views.stores().find((store) => store.name === name && store.served);
-    if (!state) return "not stored";
-    return views.digest(name, size === undefined || size >= state.size ? undefined : size - 1);
-  } catch (error) {
-    if (error instanceof ViewQuestion) return error.message;
-    // A file may be damaged in one place only: the other views are compared all the same.
-    return new ViewsUnreadable(`the stored view cannot be read: ${error instanceof Error ? error.message : error}`);
-  }
-};
-
-const digestOf = (stored: Stored | undefined): ViewDigest | undefined =>
-  typeof stored === "object" && !(stored instanceof ViewsUnreadable) ? stored : undefined;
-
-const compare = (view: Folded, stored: Stored | undefined): ReplayedView => {
-  if (stored instanceof ViewsUnreadable) return { ...view, equal: false, note: stored.message };
-  if (typeof stored !== "object") return { ...view, equal: null, note: stored };
-  if (stored.version !== view.version) {
-    return {
-      ...view,
-      equal: null,
-      note: `not_replayable: version ${stored.version} is stored, this program builds ${view.version}`,
-    };
-  }
-  const equal = stored.digest === view.digest;
-  return {
-    ...view,
-    equal,
-    ...(equal ? {} : { note: `the stored view has ${stored.rows} rows and digest ${stored.digest}` }),
+const unreadable = (error: ViewsUnreadable): Pick<StoredViews, "stores" | "digest"> => {
+  const refuse = () => {
+    throw error;
   };
+  return { stores: refuse, digest: refuse };
 };
+
+const UNCOMPARED: Readonly<Record<Uncompared, string>> = {
+  not_stored: "not stored",
+  not_replayable: "not_replayable: another version is stored",
+  no_history: "no_history",
+  unreadable: "the stored view cannot be read",
+};
+
+const told = (
+  { name, version, size, rows, digest, equal, uncompared, stored, kept, because }: Compared,
+  nothingStored: boolean,
+): ReplayedView => {
+  const view = { name, version, size, rows, digest };
+  if (uncompared) {
+    const why = uncompared === "not_replayable"
+      ? `not_replayable: ${because}, this program builds ${version}`
+      : uncompared === "unreadable" && because?.includes("cannot")
+      ? because
+      : because
+      ? `${UNCOMPARED[uncompared]}: ${because}`
+      : UNCOMPARED[uncompared];
+    return { ...view, equal: uncompared === "unreadable" ? false : null, note: why };
+  }
+  if (equal === undefined) return { ...view, equal: null, ...(nothingStored && { note: "there are no stored views" }) };
+  if (equal) return { ...view, equal };
+  const notes = [
+    ...(stored!.digest === digest ? [] : [`the stored view has ${stored!.rows} rows and digest ${stored!.digest}`]),
+    ...(kept ? [`its rows were changed: the digest kept with them is ${kept.digest}, of ${kept.rows} rows`] : []),
+  ];
+  return { ...view, equal, note: notes.join("; ") };
+};
+
+const attested = (
+  { position, projection, version, size, rows, digest, method, outcome, found }: JudgedAttestation,
+): ReplayedAttestation => {
+  const one = { position, projection, version, size, rows, digest };
+  if (outcome === "equal") return { ...one, equal: true };
+  if (outcome === "not_replayable") {
+    return { ...one, equal: null, note: `not_replayable: version ${version} by ${method} is not built here` };
+  }
+  const note = found
+    ? `the log gives ${found.rows} rows and digest ${found.digest}`
+    : `it speaks of ${size} events, and is itself at ${position}`;
+  return { ...one, equal: false, note };
+};
+
+const verdictOf = ({ equal, note = "not compared" }: { equal: boolean | null; note?: string }, c: Palette): string =>
+  equal === null ? c.dim(safe(note)) : equal ? c.green("equal") : c.red(`differs: ${safe(note)}`);
 
 const describe = (
   report: ReplayReport,
   { call, runtime, elapsed }: { call: Call; runtime: Runtime; elapsed: number },
 ): string => {
   const c = palette(runtime.io);
-  const verdict = (view: ReplayedView) =>
-    view.equal === null
-      ? c.dim(view.note ? safe(view.note) : "not compared")
-      : view.equal
-      ? c.green("equal")
-      : c.red(`differs: ${safe(view.note ?? "")}`);
-  const rows = report.views.map((
-    view,
-  ) => [
-    safe(view.name),
-    String(view.version),
-    count(view.size),
-    count(view.rows),
-    view.digest.slice(0, 12),
-    verdict(view),
-  ]);
-  const columns = [
-    { title: "view" },
-    { title: "version", right: true },
-    { title: "size", right: true },
-    { title: "rows", right: true },
-    { title: "digest" },
-    { title: "stored" },
-  ] as const;
-  const compared = report.views.filter(({ equal }) => equal !== null).length;
-  const sum = !flag(call, "check")
-    ? `${count(report.size)} events folded`
-    : report.ok
-    ? c.green(`replayed equal: ${compared} of ${report.views.length} views compared`)
-    : c.red(`${
-      report.views.filter(({ equal }) => equal === false).length
-    } of ${compared} views differ from what the log says`);
-  return `${table(columns, rows, c)}\n${sum} in ${duration(elapsed)}\n`;
+  const check = flag(call, "check");
+  const parts = [viewsTable(report, c)];
+  if (report.attestations.length > 0) parts.push(attestationsTable(report, c));
+  const sum = check ? summary(report, c) : `${count(report.size)} events folded`;
+  parts.push(`${sum} in ${duration(elapsed)}\n${describeCovering(report.checkpoint, report.size, c)}`);
+  return parts.join("\n");
+};
+
+const viewsTable = (report: ReplayReport, c: Palette): string =>
+  table(
+    [
+      { title: "view" },
+      { title: "version", right: true },
+      { title: "size", right: true },
+      { title: "rows", right: true },
+      { title: "digest" },
+      { title: "stored" },
+    ],
+    report.views.map((view) => [
+      safe(view.name),
+      String(view.version),
+      count(view.size),
+      count(view.rows),
+      view.digest.slice(0, 12),
+      verdictOf(view, c),
+    ]),
+    c,
+  );
+
+const attestationsTable = (report: ReplayReport, c: Palette): string =>
+  table(
+    [
+      { title: "attested at", right: true },
+      { title: "view" },
+      { title: "version", right: true },
+      { title: "size", right: true },
+      { title: "rows", right: true },
+      { title: "digest" },
+      { title: "folded" },
+    ],
+    report.attestations.map((one) => [
+      count(one.position),
+      safe(one.projection),
+      String(one.version),
+      count(one.size),
+      count(one.rows),
+      one.digest.slice(0, 12),
+      verdictOf(one, c),
+    ]),
+    c,
+  );
+
+const summary = ({ ok, views, attestations }: ReplayReport, c: Palette): string => {
+  const of = (all: readonly { readonly equal: boolean | null }[]) => ({
+    compared: all.filter(({ equal }) => equal !== null).length,
+    wrong: all.filter(({ equal }) => equal === false).length,
+  });
+  const [stored, said] = [of(views), of(attestations)];
+  if (ok) {
+    const attestationsToo = attestations.length === 0
+      ? ""
+      : `, and ${count(said.compared)} of ${count(attestations.length)} attestations`;
+    return c.green(`replayed equal: ${stored.compared} of ${views.length} views compared${attestationsToo}`);
+  }
+  const parts = [
+    ...(stored.wrong > 0 ? [`${stored.wrong} of ${stored.compared} views differ from what the log says`] : []),
+    ...(said.wrong > 0
+      ? [`${count(said.wrong)} of ${count(said.compared)} attestations are not what the log gives`]
+      : []),
+  ];
+  return c.red(parts.join("; "));
 };
