@@ -280,8 +280,8 @@ class Scanner {
   }
 }
 
-/** Whether a double's shortest form has the same digits and the same size as the text. */
-const sameNumber = (digits: string, value: number): boolean => {
+/** Whether a double's shortest form has the same digits and the same size as the text, a number as JSON writes it. */
+export const sameNumber = (digits: string, value: number): boolean => {
   if (!Number.isFinite(value)) return false;
   return scientific(digits) === scientific(String(value));
 };

@@ -211,6 +211,8 @@ const fakeRuntime = (
     verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
     operate: none("operate"),
     importSample: none("importSample"),
+    checkCloudtrail: none("checkCloudtrail"),
+    importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),
     backup: none("backup"),

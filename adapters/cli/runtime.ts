@@ -173,6 +173,30 @@ export interface BenchRun {
   readonly events: readonly Incoming[];
 }
 
+/** Files of `import cloudtrail`, looked through and not appended yet. */
+export interface CloudtrailFiles {
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly records: number }[];
+  /** Files that are left out, and why, one line each; the first hundred. */
+  readonly problems: readonly string[];
+  /** How many are. */
+  readonly refused: number;
+  /** Files of digests, which have no records. */
+  readonly digests: number;
+  readonly bytes: number;
+}
+
+/** Outcome of `import cloudtrail`. */
+export interface CloudtrailImport {
+  readonly records: number;
+  readonly events: number;
+  readonly known: number;
+  /** Values that look like secrets and were not taken. */
+  readonly notTaken: number;
+  /** Files that could not be read a second time. */
+  readonly problems: readonly string[];
+  readonly stopped: boolean;
+}
+
 /** Why an import could not be done; `usage` means that what was asked for is not there. */
 /** Views are there and cannot be read. They can be built again from the log; only who writes the folder does it. */
 export class ViewsUnreadable extends Error {
@@ -327,6 +351,14 @@ export interface Runtime {
     text: string,
     options: { readonly project: string; readonly time: string; readonly commit?: string },
   ): Promise<BenchRun>;
+  /** Reads files, and folders of them, to their ends; appends nothing. Throws what the disk says. */
+  checkCloudtrail(paths: readonly string[], progress: OnProgress, signal: AbortSignal): Promise<CloudtrailFiles>;
+  importCloudtrail(
+    target: Pick<Target, "ingest" | "log">,
+    files: CloudtrailFiles,
+    progress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<CloudtrailImport>;
   /** A small repository out of the program itself, for machines without git or without a repository. */
   importSample(target: Target): Promise<GitImport>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */

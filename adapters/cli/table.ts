@@ -120,6 +120,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import("./commands/import_bench.ts")).importBench,
   },
   {
+    name: "import cloudtrail",
+    opens: true,
+    about: "Import log files of AWS CloudTrail, each as a whole or not at all; may be repeated and stopped at any time",
+    args: [["<file...>", "log files, .json or .json.gz, and folders of them"]],
+    examples: [
+      "import cloudtrail 111122223333_CloudTrail_us-east-2_20261120T0905Z_Mu0KsOhtH1ar15ZZ.json.gz",
+      "import cloudtrail AWSLogs/",
+    ],
+    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, ...call.args)] }),
+    load: async () => (await import("./commands/import_cloudtrail.ts")).importCloudtrail,
+  },
+  {
     name: "status",
     reads: true,
     about: "Size, checkpoint, health and projections of a log, running or not",

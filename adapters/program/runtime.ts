@@ -125,6 +125,15 @@ export const runtimeOf = (
     if (translated.ok) return translated.run;
     throw new ImportFault("usage", because(translated.issues));
   },
+  async checkCloudtrail(paths, progress, signal) {
+    const { checkFiles } = await import("../cloudtrail/import.ts");
+    return await checkFiles(paths, (read) => progress({ ...read, unit: "bytes" }), signal);
+  },
+  async importCloudtrail(target, files, progress, signal) {
+    const { importFiles } = await import("../cloudtrail/import.ts");
+    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
+    return await importFiles(target, files, { by: OPERATOR.principal, clock: systemClock, told, signal });
+  },
   async importSample(target) {
     const { importSample } = await import("../git/sample.ts");
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));

@@ -24,6 +24,7 @@ const LIKELY = [
   "2026-W07",
   "1.0.0",
   "fire",
+  "123456789012",
 ] as const;
 const ODD = [
   "",

@@ -1,0 +1,282 @@
+/** What CloudTrail tells becomes events: once, sealed where it tells of people, without its secrets, and nothing of a bad file. */
+import assert from "node:assert/strict";
+import { recordsIn, Unreadable } from "../adapters/cloudtrail/records.ts";
+import { isSecretName, NOT_TAKEN, withoutSecrets } from "../adapters/cloudtrail/secrets.ts";
+import { translateRecord } from "../adapters/cloudtrail/translate.ts";
+import { CLOUDTRAIL_LIMITS, type CloudtrailObserved } from "../events/cloudtrail.ts";
+import { events } from "../events/mod.ts";
+import { isSealed } from "../events/personal.ts";
+import { openDaybook } from "../main.ts";
+import { ACCOUNT, fileOf, gzip, imported, recordOf } from "./cloudtrail_given.ts";
+import { inFolder } from "./folder_given.ts";
+
+const translated = (record: unknown): CloudtrailObserved => {
+  const outcome = translateRecord(typeof record === "string" ? record : JSON.stringify(record));
+  assert.ok(outcome.ok, JSON.stringify(outcome));
+  return events.spec(outcome.event.type)!.schema.parse(outcome.event.data) as CloudtrailObserved;
+};
+const refused = (record: unknown): readonly string[] => {
+  const outcome = translateRecord(typeof record === "string" ? record : JSON.stringify(record));
+  assert.ok(!outcome.ok, "it is refused");
+  return outcome.issues.map(({ path, message }) => `${path} ${message}`);
+};
+
+Deno.test("a record becomes one fact: who, what, where from, how it ended, and the rest of it as JSON", () => {
+  const fact = translated(recordOf(1));
+  assert.deepEqual(fact, {
+    event_version: "1.09",
+    service: "iam.amazonaws.com",
+    action: "CreateUser",
+    region: "us-east-1",
+    account: ACCOUNT,
+    category: "Management",
+    kind: "AwsApiCall",
+    outcome: "success",
+    read_only: false,
+    request_id: "00000000-0000-4000-8000-000000000001",
+    identity: "IAMUser",
+    mfa: true,
+    session_started: "2026-11-19T21:11:57Z",
+    actor: `arn:aws:iam::${ACCOUNT}:user/Jane.Doe`,
+    user_name: "Jane.Doe",
+    principal: "AIDACKCEVSQ6C2EXAMPLE",
+    access_key: "AKIAIOSFODNN7EXAMPLE",
+    address: "192.0.2.17",
+    user_agent: "aws-cli/2.13.5 Python/3.11.4",
+    request: '{"userName":"Richard.Roe"}',
+    response: `{"user":{"arn":"arn:aws:iam::${ACCOUNT}:user/Richard.Roe"}}`,
+    rest: '{"tlsDetails":{"cipherSuite":"TLS_AES_128_GCM_SHA256","tlsVersion":"TLSv1.3"}}',
+  });
+});
+
+Deno.test("a role's session, a failure, a failed sign-in, a service and an insight are read as what they are", () => {
+  const role = `arn:aws:iam::${ACCOUNT}:role/Admin`;
+  const assumed = translated(recordOf(1, {
+    userIdentity: {
+      type: "AssumedRole",
+      arn: `arn:aws:sts::${ACCOUNT}:assumed-role/Admin/jane@example.com`,
+      sessionContext: { attributes: { mfaAuthenticated: "false" }, sessionIssuer: { type: "Role", arn: role } },
+    },
+    errorCode: "AccessDenied",
+    errorMessage: "User: jane is not authorized",
+    resources: [{ ARN: "arn:aws:s3:::bucket/key", type: "AWS::S3::Object" }],
+  }));
+  assert.deepEqual([assumed.role, assumed.mfa, assumed.outcome, assumed.error_code], [
+    role,
+    false,
+    "failure",
+    "AccessDenied",
+  ]);
+  assert.deepEqual(assumed.resources, ["arn:aws:s3:::bucket/key"]);
+  const signin = translated(recordOf(2, {
+    eventSource: "signin.amazonaws.com",
+    eventName: "ConsoleLogin",
+    responseElements: { ConsoleLogin: "Failure" },
+    additionalEventData: { MFAUsed: "No" },
+    userIdentity: { type: "IAMUser", accountId: ACCOUNT, userName: "HIDDEN_DUE_TO_SECURITY_REASONS" },
+  }));
+  assert.deepEqual([signin.outcome, signin.mfa, signin.actor], ["failure", false, "HIDDEN_DUE_TO_SECURITY_REASONS"]);
+  const service = translated(recordOf(3, {
+    userIdentity: { type: "AWSService", invokedBy: "autoscaling.amazonaws.com" },
+    requestParameters: null,
+    responseElements: null,
+  }));
+  assert.deepEqual([service.actor, service.invoked_by, service.request], [
+    "autoscaling.amazonaws.com",
+    "autoscaling.amazonaws.com",
+    undefined,
+  ]);
+  const insight = translated(recordOf(4, {
+    eventType: "AwsCloudTrailInsight",
+    eventSource: undefined,
+    eventName: undefined,
+    userIdentity: undefined,
+    insightDetails: { state: "Start", eventSource: "ec2.amazonaws.com", eventName: "RunInstances" },
+  }));
+  assert.deepEqual([insight.service, insight.action, insight.actor], ["ec2.amazonaws.com", "RunInstances", ACCOUNT]);
+  assert.match(insight.rest!, /"state":"Start"/);
+});
+
+Deno.test("numbers that a double does not hold are strings of their digits, in strings they are left alone", () => {
+  const text = JSON.stringify(recordOf(1, { requestParameters: { a: "id 12345678901234567890", b: 0 } }))
+    .replace('"b":0', '"b":[12345678901234567890,1e400,-0.10,1.50]');
+  assert.equal(
+    translated(text).request,
+    '{"a":"id 12345678901234567890","b":["12345678901234567890","1e400",-0.1,1.5]}',
+  );
+});
+
+Deno.test("what looks like a secret is not taken, by its name, by the name beside it, or by its shape", () => {
+  const { value, notTaken } = withoutSecrets({
+    masterUserPassword: "hunter2",
+    clientToken: "b7f1",
+    credentials: { accessKeyId: "ASIAEXAMPLE", sessionToken: "FwoGZXIv", secretAccessKey: "wJalr", expiration: "x" },
+    environment: { variables: { STAGE: "prod", DB: "x" } },
+    containerDefinitions: [{ environment: [{ name: "DB_PASSWORD", value: "p" }, { name: "STAGE", value: "prod" }] }],
+    parameters: [{ parameterKey: "DbPassword", parameterValue: "p" }],
+    userData: "IyEvYmluL2Jhc2g=",
+    secretId: "prod/db",
+    secretString: "{}",
+    policyDocument: "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
+    url: "https://jane:pw@example.com/",
+    maxResults: 5,
+    password: null,
+  });
+  assert.deepEqual(value, {
+    masterUserPassword: NOT_TAKEN,
+    clientToken: "b7f1",
+    credentials: { accessKeyId: "ASIAEXAMPLE", sessionToken: NOT_TAKEN, secretAccessKey: NOT_TAKEN, expiration: "x" },
+    environment: { variables: { STAGE: NOT_TAKEN, DB: NOT_TAKEN } },
+    containerDefinitions: [{
+      environment: [{ name: "DB_PASSWORD", value: NOT_TAKEN }, { name: "STAGE", value: "prod" }],
+    }],
+    parameters: [{ parameterKey: "DbPassword", parameterValue: NOT_TAKEN }],
+    userData: NOT_TAKEN,
+    secretId: "prod/db",
+    secretString: NOT_TAKEN,
+    policyDocument: NOT_TAKEN,
+    url: NOT_TAKEN,
+    maxResults: 5,
+    password: null,
+  });
+  assert.equal(notTaken, 11);
+  for (const name of ["nextToken", "accessKeyId", "secretArn", "passwordPolicy", "MFAUsed"]) {
+    assert.ok(!isSecretName(name), name);
+  }
+  for (const name of ["SecretAccessKey", "x-amz-security-token", "oauth_token", "apiKey", "db_pwd", "smsMfaCode"]) {
+    assert.ok(isSecretName(name), name);
+  }
+});
+
+Deno.test("texts that do not fit are left out, the longest first, and names are cut; it is said of both", () => {
+  const fact = translated(recordOf(1, {
+    requestParameters: { a: "x".repeat(CLOUDTRAIL_LIMITS.texts_bytes_max) },
+    userAgent: "é".repeat(5_000),
+    resources: Array.from({ length: 30 }, (_, i) => ({ ARN: `arn:aws:s3:::bucket/${i}` })),
+  }));
+  assert.deepEqual([fact.request, fact.left_out?.request, fact.cut], [
+    undefined,
+    CLOUDTRAIL_LIMITS.texts_bytes_max + 8,
+    true,
+  ]);
+  assert.equal(fact.user_agent?.length, CLOUDTRAIL_LIMITS.personal_chars_max);
+  assert.deepEqual([fact.resources?.length, fact.resources_left_out], [CLOUDTRAIL_LIMITS.resources_max, 10]);
+  assert.match(fact.response!, /Richard/);
+});
+
+Deno.test("a record that is none is refused with the place of what is wrong, and none of its text", () => {
+  assert.deepEqual(refused(recordOf(1, { eventTime: "yesterday" })), ["/eventTime expected an RFC 3339 time"]);
+  assert.deepEqual(refused(recordOf(1, { eventID: undefined })).length, 1);
+  assert.deepEqual(refused(recordOf(1, { recipientAccountId: undefined, userIdentity: undefined })), [
+    "/recipientAccountId expected an AWS account: 12 digits",
+  ]);
+  assert.match(refused('{"a":{"b":1,"b":2}}')[0]!, /^\/a\/b /);
+  assert.match(refused('{"eventID":"\\ud800"}')[0]!, /surrogate/);
+  assert.deepEqual(refused('{"secret":hunter2}'), [" not JSON"]);
+});
+
+const texts = async (bytes: Uint8Array<ArrayBuffer>, piece: number): Promise<readonly string[]> => {
+  let at = 0;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      controller.enqueue(bytes.slice(at, at += piece));
+    },
+  });
+  return (await Array.fromAsync(recordsIn(stream))).map(({ text }) => text);
+};
+
+Deno.test("records are found wherever the pieces of a file end, in strings, escapes and characters too", async () => {
+  const records = [recordOf(1), { a: '"]}\\', "é": ['\\"{[', { "\u{1f600}": 1 }] }, {}];
+  for (const text of [fileOf(records), JSON.stringify({ Records: records, next: { Records: [1] } }, null, 2)]) {
+    const bytes = new TextEncoder().encode(text);
+    for (const piece of [1, 2, 3, 7, 1 << 16]) {
+      assert.deepEqual((await texts(bytes, piece)).map((text) => JSON.parse(text)), records, `pieces of ${piece}`);
+    }
+  }
+  assert.deepEqual(await texts(await gzip(fileOf([])), 5), []);
+});
+
+Deno.test("a file that is none of CloudTrail's says what it is instead, and where it ends", async () => {
+  const whole = new TextEncoder().encode(fileOf([recordOf(1), recordOf(2)]));
+  const packed = await gzip(fileOf(Array.from({ length: 2_000 }, (_, i) => recordOf(i, { salt: Math.sin(i) }))));
+  const cases: readonly (readonly [string, string | Uint8Array<ArrayBuffer>, RegExp])[] = [
+    ["nothing", "", /^it is empty$/],
+    ["another document", '{"records":[{}]}', /^not a CloudTrail file/],
+    ["an array", "[{}]", /^not a CloudTrail file/],
+    ["a digest", '{"digestStartTime":"x"}', /digest file/],
+    ["text", "hello", /^not JSON$/],
+    ["cut in a record", whole.slice(0, whole.length - 20), /^record 1: the file ends before it does$/],
+    ["cut behind the records", whole.slice(0, whole.length - 1), /^not JSON behind its records$/],
+    ["a record that is a number", '{"Records":[{},7]}', /^record 1: expected an object, found "7"$/],
+    ["no comma", '{"Records":[{} {}]}', /^record 1: expected a comma/],
+    ["a comma too many", '{"Records":[{},]}', /^record 1: expected an object/],
+    ["more behind it", `${fileOf([])}]`, /^not JSON behind its records$/],
+    ["Records twice", '{"Records":[],"Records":[]}', /^not JSON behind its records$/],
+    ["not UTF-8", new Uint8Array([0x7b, 0xc0, 0xaf]), /UTF-8/],
+    ["truncated gzip", packed.slice(0, packed.length - 9), /^its gzip data is truncated or damaged/],
+    ["damaged gzip", packed.map((byte, i) => i === 3_000 ? byte ^ 0x55 : byte), /gzip data|record \d+|JSON|UTF-8/],
+  ];
+  for (const [what, content, expected] of cases) {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await assert.rejects(texts(bytes, 1_000), (error) => {
+      assert.ok(error instanceof Unreadable, `${what}: ${error}`);
+      assert.match(error.message, expected, what);
+      return true;
+    }, what);
+  }
+});
+
+Deno.test("a folder comes in once, sealed; a bad file is left out by name and place, and the next import goes on", async () => {
+  await inFolder(async (folder) => {
+    const trail = `${folder}/AWSLogs/${ACCOUNT}/CloudTrail/us-east-1/2026/11/19`;
+    const digests = `${folder}/AWSLogs/${ACCOUNT}/CloudTrail-Digest/us-east-1`;
+    await Deno.mkdir(trail, { recursive: true });
+    await Deno.mkdir(digests, { recursive: true });
+    await Deno.writeFile(`${trail}/1.json.gz`, await gzip(fileOf([recordOf(1), recordOf(2), recordOf(1)])));
+    await Deno.writeTextFile(`${trail}/2.json`, fileOf([recordOf(2), recordOf(3)]));
+    await Deno.writeTextFile(`${trail}/3.json`, fileOf([recordOf(4), recordOf(5, { eventTime: "never" })]));
+    await Deno.writeTextFile(`${trail}/README.txt`, "not looked at");
+    await Deno.writeTextFile(`${digests}/1.json`, '{"digestStartTime":"x"}');
+    await using daybook = await opened();
+    const first = await imported(daybook, `${folder}/AWSLogs`);
+    assert.deepEqual([first.found.digests, first.found.refused, first.found.problems], [1, 1, [
+      `${trail}/3.json: record 1: /eventTime: expected an RFC 3339 time`,
+    ]]);
+    assert.deepEqual([first.done.records, first.done.events, first.done.known], [5, 3, 2]);
+    const again = await imported(daybook, `${folder}/AWSLogs`);
+    assert.deepEqual([again.done.events, again.done.known], [0, 5]);
+    await Deno.writeTextFile(`${trail}/3.json`, fileOf([recordOf(4), recordOf(5)]));
+    assert.equal((await imported(daybook, `${trail}/3.json`)).done.events, 2);
+
+    const stored = [...daybook.log.read({ types: ["cloudtrail.event.observed"] })].flat();
+    assert.deepEqual(stored.map(({ id }) => id.slice(-1)), ["1", "2", "3", "4", "5"]);
+    for (const { position, stream, source, time, data } of stored) {
+      assert.deepEqual([stream, source, time], [
+        `cloudtrail/${ACCOUNT}`,
+        `//cloudtrail.amazonaws.com/${ACCOUNT}`,
+        "2026-11-19T21:33:41Z",
+      ]);
+      const fact = data as CloudtrailObserved;
+      for (const text of [fact.actor, fact.user_name, fact.address, fact.request, fact.rest]) {
+        assert.ok(isSealed(text!));
+      }
+      assert.match(fact.actor_pseudonym!, /^p_/);
+      const entry = new TextDecoder().decode(daybook.log.entry(position)!);
+      for (const plain of ["Jane", "Richard", "192.0.2.17", "AKIA", "aws-cli"]) {
+        assert.ok(!entry.includes(plain), plain);
+      }
+    }
+    const { rows } = await daybook.view("audit.trail", {
+      where: { type: "cloudtrail.event.observed" },
+      text: "CreateUser us-east-1",
+      wait: daybook.log.size - 1,
+    });
+    assert.equal(rows.length, 5);
+  });
+});
+
+const opened = async () => {
+  const daybook = await openDaybook({ data: ":memory:" });
+  return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
+};
