@@ -34,7 +34,13 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const CONTRACTS = ["projection", "views", "fold", "query", "words", "digest"].map((file) => `projections/${file}.ts`);
-const CATALOGUES = ["actors/mod.ts", "actors/types.ts", "projections/mod.ts", ...CONTRACTS];
+const CATALOGUES = [
+  "actors/mod.ts",
+  "actors/types.ts",
+  "projections/mod.ts",
+  "projections/controls/mod.ts",
+  ...CONTRACTS,
+];
 
 /** Why a file of one room may not import a file of the project, or `undefined` if it may. */
 export const importFault = (from: string, to: string, typeOnly: boolean): string | undefined => {

@@ -1,0 +1,123 @@
+/** Rules about how many there are, and how long there was none: `at_most`, `gap_at_most`. */
+import type { Millis } from "../../events/event.ts";
+import { CONTROL_LIMITS, type Query } from "./control.ts";
+import type { Rule } from "./every.ts";
+import { type Findings, type Seen, spanText, type Violation } from "./findings.ts";
+import { type KeyOf, keyOf, matcherOf, type Matches } from "./match.ts";
+
+/** Times that all keys of one rule hold together. */
+const TIMES_MAX = 2_000_000;
+
+type Counted = Query & { readonly at_most: number };
+
+/** At most so many for each key, within any span of a length or in a row. */
+export class AtMost implements Rule {
+  readonly types: readonly string[];
+  private readonly resets: Matches;
+  private readonly key: KeyOf;
+  /** Times in order; without a span only how many there were counts. */
+  private readonly series = new Map<string, Millis[]>();
+  private readonly counts = new Map<string, number>();
+  private held = 0;
+
+  constructor(private readonly said: Counted, private readonly findings: Findings) {
+    this.types = said.reset_by?.type ?? [];
+    this.resets = said.reset_by ? matcherOf(said.reset_by) : () => false;
+    this.key = keyOf(said.per ?? []);
+  }
+
+  relate({ event }: Seen): void {
+    if (!this.resets(event)) return;
+    const key = this.key(event);
+    if (key === undefined) return;
+    this.counts.delete(key);
+    this.held -= this.series.get(key)?.length ?? 0;
+    this.series.delete(key);
+  }
+
+  about({ event, at }: Seen): string | undefined {
+    const key = this.key(event);
+    if (key === undefined) return `has no ${this.said.per!.join(" and ")} to be counted by`;
+    const { at_most, within } = this.said;
+    if (within === undefined) return this.inARow(key, at_most);
+    return this.inASpan(key, at, within) ? `more than ${at_most} within ${spanText(within)}` : undefined;
+  }
+
+  private inARow(key: string, most: number): string | undefined {
+    const count = (this.counts.get(key) ?? 0) + 1;
+    if (count === 1 && this.counts.size >= CONTROL_LIMITS.keys_max) return this.full();
+    this.counts.set(key, count);
+    return count > most ? `number ${count} in a row, more than ${most}` : undefined;
+  }
+
+  private inASpan(key: string, at: Millis, span: Millis): boolean {
+    const { at_most: most } = this.said;
+    const times = this.series.get(key) ?? [];
+    this.series.delete(key);
+    this.forget(at, span);
+    if (this.series.size >= CONTROL_LIMITS.keys_max || this.held >= TIMES_MAX) return this.full() !== undefined;
+    // Nearly always the newest; a source may tell late.
+    let place = times.length;
+    while (place > 0 && times[place - 1]! > at) place--;
+    times.splice(place, 0, at);
+    this.held++;
+    let over = false;
+    for (let first = Math.max(0, place - most); first <= place && first + most < times.length; first++) {
+      over ||= times[first + most]! - times[first]! <= span;
+    }
+    if (times.length > 2 * most + 2) this.held -= times.splice(0, times.length - most - 1).length;
+    this.series.set(key, times);
+    return over;
+  }
+
+  private full(): undefined {
+    this.findings.overflow = `more would have to be counted apart than can be`;
+    return undefined;
+  }
+
+  private forget(now: Millis, span: Millis): void {
+    for (const [key, times] of this.series) {
+      if (now - times.at(-1)! <= span) return;
+      this.series.delete(key);
+      this.held -= times.length;
+    }
+  }
+}
+
+/** Never so long without one. Counts from the log's beginning, or the period's, where those are known. */
+export class GapAtMost implements Rule {
+  readonly types: readonly string[] = [];
+  private last: { readonly at: Millis; readonly position: number } | undefined;
+
+  constructor(
+    private readonly gap: Millis,
+    private readonly findings: Findings,
+    private readonly since: () => Millis | undefined,
+  ) {}
+
+  about({ event, at }: Seen): string | undefined {
+    const before = this.before(at);
+    if (this.last === undefined || at >= this.last.at) this.last = { at, position: event.position };
+    return before !== undefined && at - before > this.gap
+      ? `nothing for ${spanText(at - before)} before it, more than ${spanText(this.gap)}`
+      : undefined;
+  }
+
+  overdue(now: Millis): readonly Violation[] {
+    const before = this.before(now);
+    if (this.last === undefined || before === undefined || now - before <= this.gap) return [];
+    if (!this.findings.within(now)) return [];
+    return [{ position: this.last.position, at: now, note: `nothing for ${spanText(now - before)} since it` }];
+  }
+
+  due(): Millis | undefined {
+    return this.last === undefined ? undefined : this.last.at + this.gap;
+  }
+
+  private before(now: Millis): Millis | undefined {
+    const { last } = this;
+    const since = this.since();
+    if (last === undefined) return since;
+    return since === undefined || since > now ? last.at : Math.max(last.at, since);
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Controls decided over the log: a fold of events, asked at a time what has become of each control. Nothing is read but what is
+ * handed in, and nothing is known of the time but what is said; the same events and the same time give the same results.
+ */
+import { type Event, type Millis, millis } from "../../events/event.ts";
+import { Complete } from "./complete.ts";
+import {
+  type Control,
+  CONTROL_LIMITS,
+  type ControlResult,
+  type ControlStatus,
+  type Evidence,
+  type Query,
+} from "./control.ts";
+import { AtMost, GapAtMost } from "./counts.ts";
+import { FollowedBy, notPrecededBy, precededBy, type Rule, satisfies } from "./every.ts";
+import { Findings, type Period, type Seen, spanText, timeText, type Violation } from "./findings.ts";
+import { matcherOf, type Matches } from "./match.ts";
+
+export interface EvaluateOptions extends Period {
+  /** The time of evaluation. */
+  readonly at: Millis;
+  /** Only events before this position. Default: all. */
+  readonly size?: number;
+  /** When the log's first event was recorded, where events are read by type. Default: that of the first event handed in at position 0. */
+  readonly began?: Millis;
+}
+
+/** All controls over these events, in the order of the controls. Events come from the log's beginning, in order. */
+export const evaluate = (
+  controls: readonly Control[],
+  events: Iterable<Event>,
+  { at, size = Infinity, began, ...period }: EvaluateOptions,
+): readonly ControlResult[] => {
+  const fold = new ControlsFold(controls, { ...period, began });
+  for (const event of events) {
+    if (event.position >= size) break;
+    fold.apply(event);
+  }
+  return fold.results(at);
+};
+
+const EXCEPTIONS = ["controls.exception.granted", "controls.exception.ended"] as const;
+
+export class ControlsFold {
+  /** What must be handed in; other events may be left out. */
+  readonly types: readonly string[] | "*";
+  private readonly folds: readonly ControlFold[];
+  private readonly byType = new Map<string, ControlFold[]>();
+  private readonly everything: readonly ControlFold[];
+  private began: Millis | undefined;
+
+  constructor(controls: readonly Control[], options: Period & { readonly began?: Millis } = {}) {
+    this.began = options.began;
+    this.folds = controls.map((control) => new ControlFold(control, options, () => this.began));
+    this.everything = this.folds.filter(({ types }) => types === "*");
+    for (const fold of this.folds) {
+      if (fold.types === "*") continue;
+      for (const type of fold.types) this.byType.set(type, [...this.byType.get(type) ?? [], fold]);
+    }
+    this.types = this.everything.length > 0 ? "*" : [...new Set([...this.byType.keys(), ...EXCEPTIONS])];
+  }
+
+  apply(event: Event): void {
+    if (event.position === 0) this.began ??= millis(event.recordedat);
+    for (const fold of this.byType.get(event.type) ?? NONE) fold.apply(event);
+    for (const fold of this.everything) fold.apply(event);
+    if (event.type.startsWith("controls.exception.")) { for (const fold of this.folds) fold.except(event); }
+  }
+
+  results(at: Millis): readonly ControlResult[] {
+    return this.folds.map((fold) => fold.result(at));
+  }
+}
+
+const NONE: readonly ControlFold[] = [];
+
+interface Exception {
+  readonly until: string;
+  readonly by: string;
+}
+
+/** One control over the log. */
+class ControlFold {
+  readonly types: readonly string[] | "*";
+  private readonly findings: Findings;
+  private readonly concerns: Matches;
+  private readonly applies: Matches | undefined;
+  private readonly shows: Matches | undefined;
+  private readonly rules: readonly Rule[];
+  private applicable: boolean;
+  private shown: Millis | undefined;
+  private exception: Exception | undefined;
+
+  constructor(
+    private readonly control: Control,
+    private readonly period: Period & { readonly began?: Millis },
+    began: () => Millis | undefined,
+  ) {
+    const { query, applies_when, evidence } = control;
+    this.findings = new Findings(period);
+    const about = query.every ?? query.of;
+    this.rules = rulesOf(query, { findings: this.findings, since: () => sinceOf(period, began()) });
+    const [complete] = this.rules.filter((rule) => rule instanceof Complete);
+    this.concerns = about ? matcherOf(about) : (event) => complete!.hears(event);
+    this.applies = applies_when && matcherOf(applies_when);
+    this.shows = evidence && matcherOf(evidence);
+    this.applicable = applies_when === undefined;
+    this.types = about
+      ? [
+        ...new Set(
+          [about, applies_when, evidence].flatMap((one) => one?.type ?? []).concat(
+            this.rules.flatMap(({ types }) => types),
+          ),
+        ),
+      ]
+      : "*";
+  }
+
+  apply(event: Event): void {
+    const { control, findings } = this;
+    const seen: Seen = { event, at: millis(control.clock === "occurred" ? event.time : event.recordedat) };
+    if (this.period.to !== undefined && seen.at > this.period.to && control.query.followed_by === undefined) return;
+    this.applicable ||= this.applies!(event);
+    for (const rule of this.rules) rule.relate?.(seen);
+    const concerned = this.concerns(event);
+    if (this.shows ? this.shows(event) : concerned) this.show(millis(event.recordedat));
+    if (!concerned) return;
+    const counts = findings.consider(seen);
+    // Of several reasons one is enough: what counts is how many events broke the rule.
+    const because = this.rules.map((rule) => rule.about?.(seen, counts)).find((why) => why !== undefined);
+    if (because !== undefined) findings.violate({ position: event.position, at: seen.at, note: because });
+  }
+
+  except(event: Event): void {
+    if (event.stream !== `controls/${this.control.id}`) return;
+    const { until } = event.data as { readonly until?: unknown };
+    this.exception = event.type === EXCEPTIONS[0] && typeof until === "string"
+      ? { until, by: event.authid }
+      : undefined;
+  }
+
+  result(now: Millis): ControlResult {
+    const { control, findings, period } = this;
+    const { id, title, frameworks, mode, expectation } = control;
+    // A period that is over is judged as of its end; what must follow had until now.
+    const overdue = this.rules.flatMap((rule) => rule.overdue?.(ruleNow(rule, period, now)) ?? []).filter(({ at }) =>
+      findings.within(at)
+    );
+    const counted = findings.counted(now, expectation.over);
+    const violated = [...counted.newest, ...overdue].sort((a, b) => a.position - b.position);
+    const violations = counted.count + overdue.length;
+    const judged = this.judge(now, violations, violated);
+    const excepted = this.exceptedFrom(judged.status, now);
+    const evidence: readonly Evidence[] = violated.length > 0
+      ? violated.slice(-CONTROL_LIMITS.evidence_max).map(({ position, note }) => ({ position, note }))
+      : findings.lately("as it must be");
+    const due = this.due(now);
+    return {
+      id,
+      title,
+      frameworks,
+      mode,
+      status: judged.status,
+      because: judged.because,
+      ...excepted,
+      considered: findings.considered,
+      violations,
+      evidence,
+      ...(findings.newest === undefined ? {} : { newest: findings.newest }),
+      ...(due === undefined ? {} : { due: timeText(due) }),
+    };
+  }
+
+  private judge(
+    now: Millis,
+    violations: number,
+    violated: readonly Violation[],
+  ): { readonly status: ControlStatus; readonly because: string } {
+    const { control, findings, shown, period } = this;
+    if (!this.applicable) {
+      return {
+        status: "not_applicable",
+        because: `There is no ${control.applies_when!.type.join(" or ")} it could be about`,
+      };
+    }
+    if (findings.overflow !== undefined) {
+      return { status: "fail", because: `It cannot be decided: ${findings.overflow}` };
+    }
+    const { violations_at_most } = control.expectation;
+    if (violations > violations_at_most) {
+      const { position, note } = violated.at(-1)!;
+      const more = violations > 1 ? `, the newest of ${violations}` : "";
+      return { status: "fail", because: `Event ${position} ${note}${more}` };
+    }
+    const what = (control.evidence ?? control.query.every ?? control.query.of)?.type.join(" or ") ?? "numbered event";
+    if (shown === undefined) return { status: "no_evidence", because: `No ${what} was seen` };
+    const until = Math.min(now, period.to ?? now);
+    if (until - shown > control.freshness) {
+      return {
+        status: "stale",
+        because: `No ${what} was seen since ${timeText(shown)}, for more than ${spanText(control.freshness)}`,
+      };
+    }
+    const waiting = this.rules.reduce((sum, rule) => sum + (rule instanceof FollowedBy ? rule.waiting(now) : 0), 0);
+    const left = waiting > 0 ? `, ${waiting} not due yet` : "";
+    return { status: "pass", because: `${findings.considered} considered, ${violations} against the rule${left}` };
+  }
+
+  /** An exception stands in for what is not so; what is so needs none. */
+  private exceptedFrom(status: ControlStatus, now: Millis): Partial<Pick<ControlResult, "status" | "until" | "by">> {
+    const { exception } = this;
+    if (!exception || millis(exception.until) <= now) return {};
+    return status === "pass" || status === "not_applicable" ? {} : { status: "excepted", ...exception };
+  }
+
+  private due(now: Millis): Millis | undefined {
+    const { control, findings, shown, exception } = this;
+    const [oldest] = findings.counted(now, control.expectation.over).newest;
+    const times = [
+      ...this.rules.map((rule) => rule.due?.(now)),
+      shown === undefined ? undefined : shown + control.freshness,
+      exception && millis(exception.until),
+      oldest && this.period.from === undefined ? oldest.at + control.expectation.over : undefined,
+    ].filter((time) => time !== undefined && time >= now) as Millis[];
+    return times.length === 0 ? undefined : Math.min(...times) + 1;
+  }
+
+  private show(at: Millis): void {
+    if (this.period.to !== undefined && at > this.period.to) return;
+    this.shown = this.shown === undefined ? at : Math.max(this.shown, at);
+  }
+}
+
+/** From when on silence counts. */
+const sinceOf = ({ from }: Period, began: Millis | undefined): Millis | undefined =>
+  from === undefined ? began : began === undefined ? undefined : Math.max(from, began);
+
+const ruleNow = (rule: Rule, { to }: Period, now: Millis): Millis =>
+  rule instanceof FollowedBy || to === undefined ? now : Math.min(now, to);
+
+const rulesOf = (
+  query: Query,
+  { findings, since }: { readonly findings: Findings; readonly since: () => Millis | undefined },
+): readonly Rule[] => {
+  const { every, of, at_most, gap_at_most, complete } = query;
+  const rules: Rule[] = [];
+  if (every) {
+    if (query.satisfies) rules.push(satisfies(query.satisfies));
+    for (const said of query.followed_by ?? []) rules.push(new FollowedBy(said, findings));
+    for (const said of query.preceded_by ?? []) rules.push(precededBy(said, findings));
+    for (const said of query.not_preceded_by ?? []) rules.push(notPrecededBy(said, findings));
+  }
+  if (of && at_most !== undefined) rules.push(new AtMost({ ...query, at_most }, findings));
+  if (of && gap_at_most !== undefined) rules.push(new GapAtMost(gap_at_most, findings, since));
+  if (complete) rules.push(new Complete(complete, findings));
+  return rules;
+};

@@ -1,0 +1,203 @@
+/**
+ * Rules about each event by itself and in its relations: `satisfies`, `followed_by`, `preceded_by`, `not_preceded_by`.
+ *
+ * What must have gone before counts when it was recorded before; what must follow may be recorded late, where the control goes by
+ * when things happened.
+ */
+import type { Event, Millis } from "../../events/event.ts";
+import { type Before, CONTROL_LIMITS, type Query, type Related } from "./control.ts";
+import { type Findings, type Seen, spanText, timeText, type Violation } from "./findings.ts";
+import { faultIn, joinKeys, type KeyOf, matcherOf, type Matches } from "./match.ts";
+
+/** A part of a control's query. `before` sees an event as one that belongs to others, `about` as one the rule is about. */
+export interface Rule {
+  readonly types: readonly string[];
+  /** Something another event waits for, or counts on. */
+  relate?(seen: Seen): void;
+  /** The rule is about this event. Answers why it is broken by it. */
+  about?(seen: Seen, counts: boolean): string | undefined;
+  /** What is broken by now by nothing having come, oldest first. */
+  overdue?(now: Millis): readonly Violation[];
+  /** When that changes next. */
+  due?(now: Millis): Millis | undefined;
+}
+
+/** A recorded text may hold anything: of it a message says the names of types and fields alone. */
+const named = (types: readonly string[]): string => types.join(" or ");
+
+export const satisfies = (alternatives: NonNullable<Query["satisfies"]>): Rule => {
+  const faults = alternatives.map(faultIn);
+  return {
+    types: [],
+    about({ event }) {
+      const fields = faults.map((fault) => fault(event));
+      return fields.includes(undefined) ? undefined : `${[...new Set(fields)].join(" or ")} is not as it must be`;
+    },
+  };
+};
+
+interface Open {
+  readonly position: number;
+  readonly at: Millis;
+  readonly authid: string;
+}
+
+/** Events that wait for what must follow them. */
+export class FollowedBy implements Rule {
+  readonly types: readonly string[];
+  private readonly matches: Matches;
+  private readonly keys: { readonly ours: KeyOf; readonly theirs: KeyOf };
+  private readonly open = new Map<string, Open[]>();
+  private held = 0;
+
+  constructor(private readonly said: Related & { readonly within: Millis }, private readonly findings: Findings) {
+    this.types = said.type;
+    this.matches = matcherOf(said);
+    this.keys = joinKeys(said.same);
+  }
+
+  relate({ event, at }: Seen): void {
+    if (!this.matches(event)) return;
+    const key = this.keys.theirs(event);
+    const waiting = key === undefined ? undefined : this.open.get(key);
+    if (!waiting) return;
+    const left = waiting.filter((open) => {
+      if (at < open.at || (this.said.by_other && open.authid === event.authid)) return true;
+      const late = at - open.at - this.said.within;
+      if (late > 0) this.findings.violate(this.broken(open, `followed ${spanText(late)} too late by`));
+      return false;
+    });
+    this.held -= waiting.length - left.length;
+    if (left.length > 0) this.open.set(key!, left);
+    else this.open.delete(key!);
+  }
+
+  about({ event, at }: Seen, counts: boolean): string | undefined {
+    if (!counts) return undefined;
+    const key = this.keys.ours(event);
+    if (key === undefined) return `has no ${named(this.said.same.map((join) => join.this))} to be followed by`;
+    if (this.held >= CONTROL_LIMITS.open_max) {
+      this.findings.overflow = `more than ${CONTROL_LIMITS.open_max} events wait for ${named(this.said.type)}`;
+      return undefined;
+    }
+    const open = { position: event.position, at, authid: event.authid };
+    const waiting = this.open.get(key);
+    if (waiting) waiting.push(open);
+    else this.open.set(key, [open]);
+    this.held++;
+    return undefined;
+  }
+
+  overdue(now: Millis): readonly Violation[] {
+    const late: Violation[] = [];
+    for (const waiting of this.open.values()) {
+      for (const open of waiting) {
+        const due = open.at + this.said.within;
+        if (now > due) late.push(this.broken(open, `until ${timeText(due)} not followed by`));
+      }
+    }
+    return late.sort((a, b) => a.position - b.position);
+  }
+
+  due(now: Millis): Millis | undefined {
+    let next: Millis | undefined;
+    for (const waiting of this.open.values()) {
+      for (const { at } of waiting) {
+        const due = at + this.said.within;
+        if (due >= now && (next === undefined || due < next)) next = due;
+      }
+    }
+    return next;
+  }
+
+  /** How many wait in time. */
+  waiting(now: Millis): number {
+    let count = 0;
+    for (const waiting of this.open.values()) {
+      for (const { at } of waiting) if (at + this.said.within >= now) count++;
+    }
+    return count;
+  }
+
+  private broken({ position, at }: Open, how: string): Violation {
+    return { position, at, note: `${how} ${named(this.said.type)}` };
+  }
+}
+
+interface Remembered {
+  readonly at: Millis;
+  readonly authid: string;
+}
+
+/** What went before, by key; the newest counts, and it goes when it is undone or too old. */
+class Memory {
+  readonly types: readonly string[];
+  private readonly matches: Matches;
+  private readonly undoes: Matches;
+  private readonly keys: { readonly ours: KeyOf; readonly theirs: KeyOf };
+  private readonly held = new Map<string, Remembered>();
+
+  constructor(private readonly said: Before, private readonly findings: Findings) {
+    const { unless_since } = said;
+    this.types = [...said.type, ...unless_since?.type ?? []];
+    this.matches = matcherOf(said);
+    this.undoes = unless_since ? matcherOf(unless_since) : () => false;
+    this.keys = joinKeys(said.same);
+  }
+
+  get names(): string {
+    return named(this.said.type);
+  }
+
+  relate({ event, at }: Seen): void {
+    const undone = this.undoes(event);
+    if (!undone && !this.matches(event)) return;
+    const key = this.keys.theirs(event);
+    if (key === undefined) return;
+    // What is set again goes to the end, so that the oldest come first.
+    this.held.delete(key);
+    if (undone) return;
+    this.forget(at);
+    if (this.held.size >= CONTROL_LIMITS.keys_max) {
+      this.findings.overflow = `more than ${CONTROL_LIMITS.keys_max} of ${this.names} would have to be remembered`;
+      return;
+    }
+    this.held.set(key, { at, authid: event.authid });
+  }
+
+  /** Whether the event came after one that counts. `undefined`: nothing joins it to any. */
+  has(event: Event, at: Millis): boolean | undefined {
+    const key = this.keys.ours(event);
+    if (key === undefined) return undefined;
+    const found = this.held.get(key);
+    if (!found || (this.said.by_other && found.authid === event.authid)) return false;
+    return this.said.within === undefined || at - found.at <= this.said.within;
+  }
+
+  private forget(now: Millis): void {
+    const { within } = this.said;
+    if (within === undefined) return;
+    for (const [key, { at }] of this.held) {
+      if (now - at <= within) return;
+      this.held.delete(key);
+    }
+  }
+}
+
+export const precededBy = (said: Before, findings: Findings): Rule => {
+  const memory = new Memory(said, findings);
+  return {
+    types: memory.types,
+    relate: (seen) => memory.relate(seen),
+    about: ({ event, at }) => memory.has(event, at) ? undefined : `not preceded by ${memory.names}`,
+  };
+};
+
+export const notPrecededBy = (said: Before, findings: Findings): Rule => {
+  const memory = new Memory(said, findings);
+  return {
+    types: memory.types,
+    relate: (seen) => memory.relate(seen),
+    about: ({ event, at }) => memory.has(event, at) ? `came after ${memory.names}` : undefined,
+  };
+};
