@@ -141,9 +141,9 @@ Deno.test("a foreign file, a foreign database and one of a newer version are tol
     refuses(at("other"), "foreign", /it is not a key database/);
     made(options);
     const newer = new DatabaseSync(options.path);
-    newer.exec("PRAGMA user_version = 2");
+    newer.exec("PRAGMA user_version = 3");
     newer.close();
-    refuses(options, "newer", /format 2 .* this one knows 1/);
+    refuses(options, "newer", /format 3 .* this one knows 2/);
   }));
 
 Deno.test("a database cut short at any page is told at opening", () =>
@@ -162,7 +162,7 @@ Deno.test("a wrapped key that was altered or moved is told and opens nothing", (
   onDisk((options) => {
     const text = made(options);
     const change = new DatabaseSync(options.path);
-    change.exec("UPDATE subjects SET key = zeroblob(60)");
+    change.exec("UPDATE subjects SET key = zeroblob(64)");
     change.close();
     const keys = openKeys(options);
     assert.throws(() => keys.sealer.unseal(text), (fault: KeysFault) =>

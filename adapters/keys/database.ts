@@ -4,20 +4,22 @@
  * A rollback journal, not a write-ahead log, and `secure_delete`: an erased key must be gone from the file when its
  * erasure is acknowledged, and a reader must be able to open the file in a folder it cannot write.
  */
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { KeysFault, keysFault } from "./fault.ts";
-import { readRoot, ROOT_BYTES, type RootSource, syncFolder, tooOpen, writeRoot } from "./root.ts";
-import { rootCheck, Wrapping } from "./wrapping.ts";
+import { APPLICATION, create, FORMAT, type Founding, upgrade } from "./format.ts";
+import { Hierarchy, rootsIn, type Row } from "./hierarchy.ts";
+import { findRoot, firstRoot, type Found, settleRoot } from "./open_root.ts";
+import { type RootSource, syncFolder, tooOpen } from "./root.ts";
 
 export interface DatabaseOptions {
   /** The file, or `:memory:`. */
   readonly path: string;
   readonly clock: Pick<Clock, "now">;
-  /** Default: the file `root.key` beside the database. */
+  /** Default: the file `root.key` beside the database; in memory, random bytes. */
   readonly root?: RootSource;
   /** Never writes, not even when the folder would allow it. The file must exist. Default false. */
   readonly readOnly?: boolean;
@@ -34,28 +36,8 @@ export interface DatabaseOptions {
   readonly warn?: (line: string) => void;
 }
 
-type Record = { readonly [column: string]: SQLOutputValue };
-
-/** "dbk1": tells our file from other people's (https://sqlite.org/pragma.html#pragma_application_id). */
-const APPLICATION = 0x64626b31;
-const VERSION = 1;
 /** What another process changed is seen after at most so long. */
 export const SEEN_WITHIN_MS = 500;
-
-const SCHEMA = `
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-  CREATE TABLE subjects (subject TEXT PRIMARY KEY, key BLOB, created TEXT NOT NULL, erased TEXT) WITHOUT ROWID;
-  CREATE TABLE identifiers (lookup BLOB PRIMARY KEY, subject TEXT NOT NULL) WITHOUT ROWID;
-  CREATE INDEX identifiers_of ON identifiers (subject);
-  CREATE TABLE periods (period TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
-  CREATE TABLE tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, scopes TEXT NOT NULL,
-    created INTEGER NOT NULL, expires INTEGER, revoked INTEGER) WITHOUT ROWID;
-  CREATE TABLE sessions (id TEXT PRIMARY KEY, token TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL,
-    expires INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE INDEX sessions_end ON sessions (expires);
-  CREATE TABLE checkpoints (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL)
-    WITHOUT ROWID;
-`;
 
 export class KeyDatabase {
   readonly readOnly: boolean;
@@ -63,7 +45,8 @@ export class KeyDatabase {
   readonly random: (bytes: number) => Uint8Array;
   private readonly db: DatabaseSync;
   private readonly statements = new Map<string, StatementSync>();
-  readonly wrapping: Wrapping;
+  private root: Found;
+  private keys: Hierarchy;
   private version: unknown;
   private looked = -Infinity;
   /** Called when another process changed the file: caches are to be dropped. */
@@ -76,8 +59,8 @@ export class KeyDatabase {
     this.random = options.random ?? randomBytes;
     this.db = this.open(path);
     try {
-      const root = this.prepared(path);
-      this.wrapping = new Wrapping(root, this.random);
+      this.root = this.prepared(path);
+      this.keys = new Hierarchy(this, this.root, this.random).load();
       this.version = this.get("PRAGMA data_version")?.data_version;
     } catch (error) {
       this.db.close();
@@ -115,23 +98,55 @@ export class KeyDatabase {
   }
 
   /** Brings the file to our shape, or says why it is not ours; answers with the root key that opens it. */
-  private prepared(path: string): Uint8Array {
+  private prepared(path: string): Found {
     if (!this.readOnly) {
       this.db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+      // What is sorted or copied on the way must not lie in a folder for temporary files.
+      this.db.exec("PRAGMA temp_store = MEMORY");
     }
     const application = Number(this.get("PRAGMA application_id")!.application_id);
-    const version = Number(this.get("PRAGMA user_version")!.user_version);
     const tables = Number(this.get("SELECT count(*) AS n FROM sqlite_master")!.n);
     if (application === 0 && tables === 0 && !this.readOnly) return this.create(path);
     if (application !== APPLICATION) throw new KeysFault("foreign", `Cannot open ${path}: it is not a key database`);
-    if (version > VERSION) {
+    const format = this.format();
+    if (format > FORMAT) {
       throw new KeysFault(
         "newer",
-        `Cannot open ${path}: format ${version} was written by a newer version, this one knows ${VERSION}`,
+        `Cannot open ${path}: format ${format} was written by a newer version, this one knows ${FORMAT}`,
       );
     }
     this.checkWhole(path);
+    const found = this.known(path);
+    if (this.readOnly) return found;
+    if (found.waiting) this.settle();
+    if (found.version > 0) return found;
+    this.transaction(() => {
+      // Another process may have been first.
+      if (this.format() < FORMAT) upgrade(this.founding, found.key);
+    });
     return this.known(path);
+  }
+
+  /** Puts a root key that waits beside its file in its place. */
+  settle(): void {
+    const source = this.source(this.options.path);
+    if (!source || !("file" in source)) return;
+    this.transaction(() => settleRoot(source.file, rootsIn(this, this.format()).at(-1)!));
+  }
+
+  private format(): number {
+    return Number(this.db.prepare("PRAGMA user_version").get()!.user_version);
+  }
+
+  private get founding(): Founding {
+    return {
+      get: (sql, ...values) => this.get(sql, ...values),
+      all: (sql, ...values) => this.all(sql, ...values),
+      run: (sql, ...values) => this.run(sql, ...values),
+      exec: (sql) => this.db.exec(sql),
+      random: this.random,
+      now: () => new Date(this.clock.now()).toISOString(),
+    };
   }
 
   // A file cut short would show itself only when a lost page is read, perhaps months later.
@@ -143,40 +158,35 @@ export class KeyDatabase {
     }
   }
 
-  private create(path: string): Uint8Array {
-    const source = this.source(path);
-    const draft = this.random(ROOT_BYTES);
-    const root = source === undefined ? draft : readRoot(source) ?? writeRoot((source as { file: string }).file, draft);
+  private create(path: string): Found {
+    const first = firstRoot(this.source(path), this.random);
     this.transaction(() => {
       // Another process may have been first.
       if (Number(this.get("PRAGMA application_id")!.application_id) === APPLICATION) return;
-      this.db.exec(SCHEMA);
-      this.db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${VERSION}`);
-      this.run("INSERT INTO meta VALUES ('root', ?)", rootCheck(root));
+      create(this.founding, first.key, first.kdf);
     });
-    if (path === ":memory:") return root;
+    if (path === ":memory:") return { key: first.key, version: 1 };
     syncFolder(dirname(path));
     return this.known(path);
   }
 
-  private known(path: string): Uint8Array {
+  private known(path: string): Found {
     const source = this.source(path)!;
-    const root = readRoot(source);
-    if (!root) {
-      throw new KeysFault(
-        "root_missing",
-        `Cannot open ${path}: its root key ${(source as { file: string }).file} is missing; restore it from a backup`,
-      );
+    const roots = rootsIn(this, this.format());
+    let found: Found;
+    try {
+      found = findRoot(path, source, roots);
+    } catch (error) {
+      const now = rootsIn(this, this.format());
+      if (now.at(-1)?.version === roots.at(-1)?.version) throw error;
+      // It was replaced between the two looks.
+      found = findRoot(path, source, now);
     }
     if ("file" in source) {
       const line = tooOpen(source.file);
       if (line) this.options.warn?.(line);
     }
-    const check = this.get("SELECT value FROM meta WHERE name = 'root'")?.value as Uint8Array | undefined;
-    if (!check || check.length !== ROOT_BYTES || !timingSafeEqual(check, rootCheck(root))) {
-      throw new KeysFault("root_wrong", `Cannot open ${path}: this root key is not the one it was made with`);
-    }
-    return root;
+    return found;
   }
 
   private source(path: string): RootSource | undefined {
@@ -184,12 +194,12 @@ export class KeyDatabase {
   }
 
   /** The first row, or `undefined`. Statements are prepared once. */
-  get(sql: string, ...values: SQLInputValue[]): Record | undefined {
-    return this.statement(sql).get(...values) as Record | undefined;
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.statement(sql).get(...values) as Row | undefined;
   }
 
-  all(sql: string, ...values: SQLInputValue[]): Record[] {
-    return this.statement(sql).all(...values) as Record[];
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.statement(sql).all(...values) as Row[];
   }
 
   /** Number of rows changed. */
@@ -249,8 +259,46 @@ export class KeyDatabase {
     this.looked = now;
     const version = this.read("read the key database", () => this.get("PRAGMA data_version")?.data_version);
     if (version === this.version) return;
+    this.reread();
     this.version = version;
     for (const drop of this.onChange) drop();
+  }
+
+  /** Another process may have replaced the root key, or the tenant's. */
+  private reread(): void {
+    const { path } = this.options;
+    this.keys = this.read("read the key database", () => {
+      const newest = rootsIn(this, this.format()).at(-1)?.version;
+      if (newest !== this.root.version) this.root = this.known(path);
+      return new Hierarchy(this, this.root, this.random).load();
+    });
+  }
+
+  /** The keys that wrap the others; another process, or `underKeys`, may replace them. */
+  get wrapping(): Hierarchy {
+    return this.keys;
+  }
+
+  /** Goes on under this root key, which the database is wrapped under since the last transaction. */
+  underKeys(root: Found, keys: Hierarchy): void {
+    this.root = root;
+    this.keys = keys;
+  }
+
+  get rootVersion(): number {
+    return this.root.version;
+  }
+
+  /** The file of the root key, where it has one. */
+  get rootFile(): string | undefined {
+    const source = this.source(this.options.path);
+    return source && "file" in source ? source.file : undefined;
+  }
+
+  /** Writes the file anew, so that nothing is left of what was deleted. Throws `KeysFault`. */
+  vacuum(): void {
+    if (this.readOnly) throw new KeysFault("read_only", "Cannot vacuum: the key database is open for reading only");
+    this.read("vacuum the key database", () => this.db.exec("VACUUM"));
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { type DatabaseOptions, KeyDatabase } from "./database.ts";
+import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
 import { Pseudonyms } from "./pseudonyms.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
@@ -24,6 +25,7 @@ export class Keys {
   readonly logKey: LogKey;
   private readonly subjects: Subjects;
   private readonly pseudonyms: Pseudonyms;
+  private readonly secrets = new Map<string, Uint8Array>();
 
   constructor(private readonly db: KeyDatabase, options: KeysOptions) {
     this.subjects = new Subjects(db);
@@ -68,10 +70,36 @@ export class Keys {
     return Buffer.from(this.db.wrapping.lookup(`digest\n${text}`)).toString("base64url");
   }
 
+  /**
+   * A key for a part of the program, 32 random bytes under a name of its own, such as `blocks`: lower-case words, digits, `_` and
+   * `-`, at most 64. Made and durable on first use; wrapped by the root key where it lies, and the same for ever, also after the root
+   * key was replaced. What is sealed under it can be read by whoever has the root key, and is lost with it.
+   *
+   * A copy of the bytes may be handed to a worker; they go into no file, log or message. For many small secrets take one key, and
+   * `node:crypto` with a place as associated data.
+   *
+   * Throws `KeysFault`: `missing` when the database is open for reading only and there is none yet.
+   */
+  secret(name: string): Uint8Array {
+    const known = this.secrets.get(name);
+    if (known) return known;
+    this.db.refresh();
+    const secret = this.db.read("read a secret", () => this.db.wrapping.secret(name)) ?? this.newSecret(name);
+    this.secrets.set(name, secret);
+    return secret;
+  }
+
+  private newSecret(name: string): Uint8Array {
+    if (this.db.readOnly) throw new KeysFault("missing", `Cannot use the key "${name}": it was never made`);
+    // Another process may have been first.
+    return this.db.write("create a secret", () => this.db.wrapping.secret(name) ?? this.db.wrapping.addSecret(name));
+  }
+
   /** Drops what is held in memory and closes the file. May be repeated. */
   close(): void {
     this.subjects.forget();
     this.pseudonyms.forget();
+    this.secrets.clear();
     this.db.close();
   }
 }

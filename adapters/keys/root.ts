@@ -1,23 +1,58 @@
 /**
- * The root key: 32 random bytes that wrap every other key. It lies in a file of its own, so that a copy of the key
- * database alone opens nothing, and so that it can come from elsewhere: the caller may hand in the bytes (from a
- * secret in the environment, or derived from a passphrase) or name another file.
+ * The root key: 32 random bytes that wrap the keys of tenants and those of parts of the program. It lies in a file of its own,
+ * so that a copy of the key database alone opens nothing, or comes from elsewhere: as bytes (a secret in the environment), or
+ * out of a passphrase.
  */
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { KeysFault, keysFault } from "./fault.ts";
+import { type Kdf, keyOfPassphrase } from "./passphrase.ts";
 
-/** `key`: the 32 bytes themselves. `file`: where they lie, as `writeRoot` writes them; made on first start. */
-export type RootSource = { readonly key: Uint8Array } | { readonly file: string };
+/**
+ * `key`: the 32 bytes themselves. `file`: where they lie, as `writeRoot` writes them; made on first start. `passphrase`: what they
+ * are made of.
+ */
+export type RootSource =
+  | { readonly key: Uint8Array }
+  | { readonly file: string }
+  | { readonly passphrase: string };
 
 export const ROOT_BYTES = 32;
 const HEAD = "daybook-root-key-1 ";
 const NAME = "the root key file";
 
-/** The root key, or `undefined` when its file does not exist. */
-export const readRoot = (source: RootSource): Uint8Array | undefined => {
+/** The file in which a new root key waits until the database is wrapped under it. */
+export const nextOf = (file: string): string => `${file}.next`;
+
+/**
+ * A root key as people keep it: as a root key file has it, or its 32 bytes in base64, base64url or hexadecimal. `undefined` for
+ * any other text.
+ */
+export const rootOfText = (text: string): Uint8Array | undefined => {
+  const bare = (text.startsWith(HEAD) ? text.slice(HEAD.length) : text).trim();
+  if (/^[0-9a-f]{64}$/i.test(bare)) return Buffer.from(bare, "hex");
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(bare)) return undefined;
+  return Buffer.from(bare, "base64");
+};
+
+/** The root key, or `undefined` when its file does not exist. `kdf`: of the passphrase, which is of no use without. */
+export const readRoot = (source: RootSource, kdf?: Kdf): Uint8Array | undefined => {
+  if ("passphrase" in source) {
+    if (kdf) return keyOfPassphrase(source.passphrase, kdf);
+    throw new KeysFault("root_wrong", "This key database has a root key of its own, and not one out of a passphrase");
+  }
   if ("key" in source) {
     if (source.key.length !== ROOT_BYTES) {
       throw new KeysFault("invalid", `A root key has ${ROOT_BYTES} bytes, this one ${source.key.length}`);
@@ -31,10 +66,8 @@ export const readRoot = (source: RootSource): Uint8Array | undefined => {
     if ((error as { code?: string }).code === "ENOENT") return undefined;
     throw keysFault(`read ${NAME} ${source.file}`, error);
   }
-  const key = text.startsWith(HEAD) ? Buffer.from(text.slice(HEAD.length).trim(), "base64url") : Buffer.alloc(0);
-  if (key.length !== ROOT_BYTES) {
-    throw new KeysFault("truncated", `Cannot use ${NAME} ${source.file}: it does not hold a root key`);
-  }
+  const key = text.startsWith(HEAD) ? rootOfText(text) : undefined;
+  if (!key) throw new KeysFault("truncated", `Cannot use ${NAME} ${source.file}: it does not hold a root key`);
   return key;
 };
 
@@ -45,13 +78,7 @@ export const readRoot = (source: RootSource): Uint8Array | undefined => {
 export const writeRoot = (file: string, key: Uint8Array): Uint8Array => {
   const draft = `${file}-${randomBytes(4).toString("hex")}`;
   try {
-    const handle = openSync(draft, "wx", 0o600);
-    try {
-      writeSync(handle, `${HEAD}${Buffer.from(key).toString("base64url")}\n`);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
+    writeKey(draft, key, "wx");
     try {
       linkSync(draft, file);
     } catch (error) {
@@ -64,6 +91,46 @@ export const writeRoot = (file: string, key: Uint8Array): Uint8Array => {
     throw keysFault(`write ${NAME} ${file}`, error);
   }
   return readRoot({ file })!;
+};
+
+const writeKey = (file: string, key: Uint8Array, flags: "w" | "wx"): void => {
+  const handle = openSync(file, flags, 0o600);
+  try {
+    writeSync(handle, `${HEAD}${Buffer.from(key).toString("base64url")}\n`);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+};
+
+/** Keeps the key that is to come next beside the one that is in use, durable before it returns. */
+export const writeNextRoot = (file: string, key: Uint8Array): void => {
+  try {
+    writeKey(nextOf(file), key, "w");
+    syncFolder(dirname(file));
+  } catch (error) {
+    throw keysFault(`write ${NAME} ${nextOf(file)}`, error);
+  }
+};
+
+/** Puts the key that came next in the place of the old one, whose bytes are overwritten. May be repeated. */
+export const replaceRoot = (file: string): void => {
+  try {
+    const length = statSync(file, { throwIfNoEntry: false })?.size;
+    if (length !== undefined) {
+      const handle = openSync(file, "r+");
+      try {
+        writeSync(handle, Buffer.alloc(length), 0, length, 0);
+        fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
+    }
+    renameSync(nextOf(file), file);
+    syncFolder(dirname(file));
+  } catch (error) {
+    throw keysFault(`replace ${NAME} ${file}`, error);
+  }
 };
 
 /** Makes new names in a folder durable. */

@@ -1,12 +1,9 @@
-/**
- * What the root key does: wraps the other keys where they lie, and hashes identifiers so that they can be found and
- * not read.
- */
+/** How a key wraps others where they lie: AES-256-GCM, each bound to its place. */
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { KeysFault } from "./fault.ts";
 
-const NONCE = 12, TAG = 16;
+const NONCE = 12, TAG = 16, VERSION = 4;
 
 /** A key of its own for each purpose: HKDF-SHA-256 (RFC 5869). */
 export const derived = (key: Uint8Array, purpose: string): Uint8Array =>
@@ -15,13 +12,12 @@ export const derived = (key: Uint8Array, purpose: string): Uint8Array =>
 /** Tells one root key from another and nothing else of it. */
 export const rootCheck = (root: Uint8Array): Uint8Array => derived(root, "daybook root check 1");
 
+/** One key that wraps others. */
 export class Wrapping {
   private readonly wrapKey: Uint8Array;
-  private readonly lookupKey: Uint8Array;
 
-  constructor(root: Uint8Array, private readonly random: (bytes: number) => Uint8Array) {
-    this.wrapKey = derived(root, "daybook wrap 1");
-    this.lookupKey = derived(root, "daybook lookup 1");
+  constructor(key: Uint8Array, private readonly random: (bytes: number) => Uint8Array) {
+    this.wrapKey = derived(key, "daybook wrap 1");
   }
 
   /**
@@ -48,12 +44,40 @@ export class Wrapping {
     }
     return secret;
   }
+}
 
-  /** HMAC-SHA-256 of an identifier, to find it by. */
-  lookup(text: string): Uint8Array {
-    return createHmac("sha256", this.lookupKey).update(text).digest();
+/**
+ * The versions of one key. The newest wraps, and each unwraps what it has wrapped: a version (4 bytes, big-endian), and behind it
+ * what `Wrapping` makes.
+ */
+export class Ring {
+  private readonly versions = new Map<number, Wrapping>();
+  private newest = 0;
+
+  constructor(private readonly random: (bytes: number) => Uint8Array) {}
+
+  add(version: number, key: Uint8Array): void {
+    this.versions.set(version, new Wrapping(key, this.random));
+    this.newest = Math.max(this.newest, version);
+  }
+
+  wrap(what: string, secret: Uint8Array): Uint8Array {
+    const version = Buffer.alloc(VERSION);
+    version.writeUInt32BE(this.newest);
+    return Buffer.concat([version, this.versions.get(this.newest)!.wrap(`${this.newest}\n${what}`, secret)]);
+  }
+
+  /** Throws `KeysFault` `truncated` for anything that `wrap` did not make for this place. */
+  unwrap(what: string, wrapped: Uint8Array): Uint8Array {
+    const version = wrapped.length < VERSION ? undefined : versionOf(wrapped);
+    const wrapping = version === undefined ? undefined : this.versions.get(version);
+    if (!wrapping) throw damaged();
+    return wrapping.unwrap(`${version}\n${what}`, wrapped.subarray(VERSION));
   }
 }
+
+/** Under which version of its ring a key was wrapped. */
+export const versionOf = (wrapped: Uint8Array): number => new DataView(wrapped.buffer, wrapped.byteOffset).getUint32(0);
 
 const damaged = (cause?: unknown): KeysFault =>
   new KeysFault("truncated", "Cannot unwrap a key: the key database is damaged; restore it from a backup", { cause });
