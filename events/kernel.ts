@@ -1,7 +1,7 @@
 /**
  * The kernel's own history: what supervisors did and why, what could not be delivered, which timers stand.
  *
- * Streams: `kernel/process`, `kernel/{path of the child}`, `kernel/dead_letters`, `kernel/projection:{name}`; timers stand in
+ * Streams: `kernel/process`, `kernel/{path of the child}`, `kernel/dead_letters`, `kernel/projection:{name}`, `kernel/sink:{name}`; timers stand in
  * the stream of the entity that set them. A path is the ids from the root down, joined by `:`, as in `daybook:http`.
  */
 import { z } from "zod";
@@ -17,6 +17,7 @@ const cause = z.string().max(CAUSE_CHARS_MAX);
 const count = z.int().nonnegative();
 const time = z.iso.datetime({ offset: true });
 const kind = z.enum(["supervisor", "worker"]);
+const sink = z.string().min(1).max(60);
 const projection = { projection: z.string(), version: count, position: count, cause };
 
 export const kernelFacts = {
@@ -79,6 +80,12 @@ export const kernelFacts = {
     digest: z.string().regex(/^[A-Za-z0-9+/]{43}=$/),
     method: z.string().min(1).max(60),
   }),
+  /** A sink of this name delivers for the first time, from this position on; where its cursor is lost it begins here again. */
+  "kernel.sink.added": z.strictObject({ sink, from: count }),
+  /** Deliveries fail since now; `size`: what was delivered before it is settled. It is tried again for as long as it takes. */
+  "kernel.sink.failed": z.strictObject({ sink, cause, size: count }),
+  /** They do no more; `failed_ms`: since the first that failed. */
+  "kernel.sink.recovered": z.strictObject({ sink, failed_ms: count, attempts: count, size: count }),
 } satisfies FactSchemas;
 
 export type KernelFact = Facts<typeof kernelFacts>;
@@ -102,6 +109,9 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.projection.skipped": "A projection met an event it cannot fold, and passed over it.",
   "kernel.projection.attested":
     "What a view holds after so many events, as a digest that whoever folds the log again must get.",
+  "kernel.sink.added": "A sink began to deliver; from which position on.",
+  "kernel.sink.failed": "A sink could not deliver; what it had delivered before.",
+  "kernel.sink.recovered": "A sink delivers again; how long it could not.",
 };
 
 const domainFacts = { ...kernelFacts, ...logFacts };
