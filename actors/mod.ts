@@ -2,6 +2,7 @@
 import { commits } from "./commits.ts";
 import { identity } from "./identity/actor.ts";
 import { privacy } from "./privacy.ts";
+import { services } from "./services/stack.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, identity, privacy];
+export const actors: readonly Actor[] = [commits, identity, privacy, services];

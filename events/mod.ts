@@ -6,5 +6,6 @@ import { commits } from "./commits.ts";
 import { identity } from "./identity/mod.ts";
 import { kernelDomain } from "./kernel.ts";
 import { privacy } from "./privacy.ts";
+import { services } from "./services.ts";
 
-export const events = catalogue(commits, benchmarks, cloudtrail, identity, kernelDomain, privacy);
+export const events = catalogue(commits, benchmarks, cloudtrail, identity, kernelDomain, privacy, services);

@@ -4,10 +4,12 @@ import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
 import { healthViews } from "./health.ts";
 import type { AnyProjection } from "./projection.ts";
+import { servicesViews } from "./services.ts";
 
 export const projections: readonly AnyProjection[] = [
   auditTrail,
   ...commitsViews,
   ...benchmarksViews,
   ...healthViews,
+  ...servicesViews,
 ];

@@ -1,0 +1,243 @@
+/**
+ * What follows from how things stand: who starts, who stops, who is given up. Applied after every fact, until nothing more follows.
+ */
+import { type Condition, SERVICE_LIMITS, type ServiceFact, type ServiceSpec } from "../../events/services.ts";
+import type { Context, Timer } from "../types.ts";
+import {
+  type Because,
+  evolve,
+  holds,
+  isAlive,
+  isHopeless,
+  isLive,
+  isOver,
+  type Life,
+  type Service,
+  serviceOf,
+  type Stack,
+} from "./state.ts";
+
+/** A decision under way: facts so far, and the stack as they leave it. */
+export class Draft {
+  readonly facts: ServiceFact[] = [];
+  readonly timers: Timer[] = [];
+  private nonces = 0;
+
+  constructor(public stack: Stack, private readonly context: Pick<Context, "at" | "fresh">) {}
+
+  get at(): number {
+    return this.context.at;
+  }
+
+  add(fact: ServiceFact): void {
+    this.facts.push(fact);
+    this.stack = evolve(this.stack, fact);
+  }
+
+  nonce(): string {
+    return `${this.context.fresh}.${this.nonces++}`;
+  }
+
+  /** In [0, 1), from what is fresh in the context, so that deciding stays a function. */
+  chance(): number {
+    let hash = 0x811c9dc5;
+    for (const char of `${this.context.fresh}/${this.nonces++}`) {
+      hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
+    }
+    return hash / 2 ** 32;
+  }
+
+  service(name: string): Service | undefined {
+    return serviceOf(this.stack, name);
+  }
+
+  life(name: string, replica: number): Life | undefined {
+    return serviceOf(this.stack, name)?.lives[replica];
+  }
+}
+
+/** Everything that follows. Each service is looked at in an order in which none comes before what it needs; for stopping, in reverse. */
+export const settle = (draft: Draft): void => {
+  for (const name of draft.stack.order) {
+    for (const [replica, life] of draft.service(name)!.lives.entries()) {
+      if (life.is === "exited") ended(draft, name, replica, life);
+    }
+  }
+  for (const name of draft.stack.order.toReversed()) stopWhatMust(draft, name);
+  for (const name of draft.stack.order) {
+    const { lives, spec } = draft.service(name)!;
+    for (let replica = 0; replica < Math.min(lives.length, spec.replicas); replica++) begin(draft, name, replica);
+  }
+  for (const name of draft.stack.order) {
+    const { unwanted, lives } = draft.service(name)!;
+    if (unwanted === "removed" && lives.every((life) => !isLive(life))) {
+      draft.add({ type: "services.service.removed", data: { service: name } });
+    }
+  }
+};
+
+/** Whether this instance is to run. */
+const isWanted = ({ wanted, spec }: Service, replica: number): boolean => wanted && replica < spec.replicas;
+
+const ended = (draft: Draft, service: string, replica: number, life: Extract<Life, { is: "exited" }>): void => {
+  const entry = draft.service(service)!;
+  const { restart } = entry.spec;
+  const { because, ok, how } = life;
+  if (because !== undefined) draft.timers.push({ cancel: graceTimer(service, replica) });
+  if (!isWanted(entry, replica)) {
+    return draft.add({ type: "services.instance.stopped", data: { service, replica } });
+  }
+  // Asked for meanwhile, or replaced: at once, and from the beginning.
+  if (because !== undefined && because !== "unhealthy") return start(draft, service, replica, 0);
+  const good = ok && because === undefined;
+  if (good && (restart.policy === "no" || restart.policy === "on_failure")) {
+    return draft.add({ type: "services.instance.completed", data: { service, replica } });
+  }
+  if (restart.policy === "no") {
+    return draft.add({ type: "services.instance.failed", data: { service, replica, because: how } });
+  }
+  const wasWell = life.at !== undefined && draft.at - life.at >= restart.reset_ms;
+  const attempt = wasWell ? 1 : life.attempt + 1;
+  if (attempt > restart.max) {
+    const spent = `${how}, after ${restart.max} restarts`;
+    return draft.add({ type: "services.instance.failed", data: { service, replica, because: spent } });
+  }
+  const until_ms = draft.at + backoff(restart, attempt, draft.chance());
+  draft.add({ type: "services.instance.delayed", data: { service, replica, attempt, until_ms } });
+  draft.timers.push({
+    set: resumeTimer(service, replica),
+    at: until_ms,
+    command: { type: "services.instance.resume", data: { service, replica, attempt } },
+  });
+};
+
+/** Doubled each time up to the longest, then more or less by as much as `jitter` allows. */
+export const backoff = (
+  { first_ms, last_ms, jitter }: ServiceSpec["restart"],
+  attempt: number,
+  chance: number,
+): number => {
+  const wait = Math.min(last_ms, first_ms * 2 ** Math.min(attempt - 1, 30));
+  return Math.round(wait * (1 + (2 * chance - 1) * jitter / 100));
+};
+
+export const graceTimer = (service: string, replica: number): string => `grace/${service}/${replica}`;
+export const resumeTimer = (service: string, replica: number): string => `resume/${service}/${replica}`;
+
+const stopWhatMust = (draft: Draft, name: string): void => {
+  for (const replica of draft.service(name)!.lives.keys()) {
+    const service = draft.service(name)!;
+    const life = service.lives[replica]!;
+    if (isWanted(service, replica)) {
+      const old = (life.is === "starting" || isAlive(life)) && life.digest !== service.spec.digest;
+      if (old && mayReplace(service, replica)) stop(draft, name, replica, "changed");
+      continue;
+    }
+    if (life.is === "stopping" || isOver(life)) continue;
+    if (!isLive(life)) {
+      if (life.is === "backoff") draft.timers.push({ cancel: resumeTimer(name, replica) });
+      draft.add({ type: "services.instance.stopped", data: { service: name, replica } });
+      continue;
+    }
+    if (!service.wanted && dependentsLive(draft.stack, name)) continue;
+    stop(draft, name, replica, service.wanted ? "removed" : service.unwanted ?? "asked");
+  }
+};
+
+/** Of several replicas one is replaced at a time. */
+const mayReplace = ({ lives, spec }: Service, replica: number): boolean =>
+  lives.slice(0, spec.replicas).every((life, at) => at === replica || life.is === "healthy" || isOver(life));
+
+/** Somebody who needs it is being stopped too, and goes first. */
+const dependentsLive = ({ services, order }: Stack, name: string): boolean =>
+  order.some((other) => {
+    const { wanted, spec, lives } = services[other]!;
+    return !wanted && spec.needs.some(({ service }) => service === name) && lives.some(isLive);
+  });
+
+/** Asks an instance that may have a process to end. */
+export const stop = (draft: Draft, service: string, replica: number, because: Because): void => {
+  const life = draft.life(service, replica)!;
+  const nonce = life.is === "starting" || life.is === "stopping" ? life.nonce : isAlive(life) ? life.process.nonce : "";
+  const until_ms = draft.at + draft.service(service)!.spec.stop.grace_ms;
+  draft.add({ type: "services.instance.stop_requested", data: { service, replica, nonce, because, until_ms } });
+  draft.timers.push({
+    set: graceTimer(service, replica),
+    at: until_ms,
+    command: { type: "services.instance.expire", data: { service, replica, nonce } },
+  });
+};
+
+const begin = (draft: Draft, name: string, replica: number): void => {
+  const service = draft.service(name)!;
+  const life = service.lives[replica]!;
+  if (!service.wanted || (life.is !== "pending" && life.is !== "waiting")) return;
+  start(draft, name, replica, 0);
+};
+
+/** Announces an instance if it may start; else it waits, or is given up. */
+export const start = (draft: Draft, service: string, replica: number, attempt: number): void => {
+  const { spec } = draft.service(service)!;
+  const life = draft.life(service, replica)!;
+  const { waits, never } = needsOf(draft.stack, spec);
+  if (never !== undefined) {
+    return draft.add({ type: "services.instance.skipped", data: { service, replica, because: never } });
+  }
+  const turn = waits.length > 0 ? waits : before(draft.stack, service);
+  if (turn.length === 0) {
+    const { digest } = spec;
+    const nonce = draft.nonce();
+    return draft.add({ type: "services.instance.announced", data: { service, replica, nonce, digest, attempt } });
+  }
+  if (life.is === "waiting") return;
+  draft.add({
+    type: "services.instance.queued",
+    data: { service, replica, for: turn.slice(0, SERVICE_LIMITS.needs_max) },
+  });
+};
+
+const needsOf = (
+  stack: Stack,
+  { needs }: ServiceSpec,
+): { readonly waits: readonly string[]; readonly never?: string } => {
+  const waits: string[] = [];
+  for (const { service: name, condition, required } of needs) {
+    const service = serviceOf(stack, name);
+    const lives = service?.lives.slice(0, service.spec.replicas) ?? [];
+    if (service && lives.every((life) => holds(condition, life))) continue;
+    const hopeless = !service || !service.wanted && lives.every((life) => !isLive(life)) ||
+      lives.some((life) => isHopeless(condition, life));
+    if (!hopeless) waits.push(name);
+    else if (required) return { waits, never: `${name} will not be ${SAID[condition]}` };
+  }
+  return { waits };
+};
+
+const SAID: Readonly<Record<Condition, string>> = {
+  started: "started",
+  healthy: "healthy",
+  log_ready: "ready",
+  completed: "completed",
+  completed_successfully: "completed successfully",
+};
+
+/** Who goes first although it is not needed: in the modes that do not start whatever may start. */
+const before = ({ mode, order, services }: Stack, name: string): readonly string[] => {
+  if (mode === "ready") return [];
+  const open = (other: string) => {
+    const { wanted, lives, spec } = services[other]!;
+    return wanted && lives.slice(0, spec.replicas).some((life) => life.is !== "healthy" && !isOver(life));
+  };
+  if (mode === "sequential") return order.slice(0, order.indexOf(name)).filter(open);
+  const depths = depthsOf(order, services);
+  return order.filter((other) => depths.get(other)! < depths.get(name)! && open(other));
+};
+
+const depthsOf = (order: readonly string[], services: Stack["services"]): ReadonlyMap<string, number> => {
+  const depths = new Map<string, number>();
+  for (const name of order) {
+    const below = services[name]!.spec.needs.map(({ service }) => depths.get(service) ?? -1);
+    depths.set(name, 1 + Math.max(-1, ...below));
+  }
+  return depths;
+};

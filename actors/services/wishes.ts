@@ -1,0 +1,40 @@
+/**
+ * What is to be done in the world as a stack stands: a function of the state, not of what just happened, so that whoever comes after a
+ * crash reads it off the log. Each may be done again: a start finds what was started under its nonce, a signal is one more signal.
+ */
+import type { SignalName } from "../../events/services.ts";
+import { isAlive, type Life, type Process, type Stack } from "./state.ts";
+
+interface Of {
+  readonly service: string;
+  readonly replica: number;
+  readonly nonce: string;
+}
+
+export type Wish =
+  /** `digest`: of what it is to be started with. */
+  | (Of & { readonly wish: "start"; readonly digest: string })
+  /** Told to stop before anybody told of its start: whether there is a process is to be found out. */
+  | (Of & { readonly wish: "find" })
+  | (Of & { readonly wish: "end"; readonly process: Process; readonly signal: SignalName })
+  /** To be told of its end, its line and what its probes say. */
+  | (Of & { readonly wish: "watch"; readonly process: Process });
+
+export const wishesOf = ({ order, services }: Stack): readonly Wish[] =>
+  order.flatMap((service) => {
+    const { lives, spec } = services[service]!;
+    return lives.flatMap((life, replica) => wishOf(life, { service, replica }, spec.stop.signal) ?? []);
+  });
+
+const wishOf = (
+  life: Life,
+  of: { readonly service: string; readonly replica: number },
+  signal: SignalName,
+): Wish | undefined => {
+  if (life.is === "starting") return { wish: "start", ...of, nonce: life.nonce, digest: life.digest };
+  if (isAlive(life)) return { wish: "watch", ...of, nonce: life.process.nonce, process: life.process };
+  if (life.is !== "stopping") return undefined;
+  const { nonce, process, overdue } = life;
+  if (!process) return { wish: "find", ...of, nonce };
+  return { wish: "end", ...of, nonce, process, signal: overdue ? "SIGKILL" : signal };
+};
