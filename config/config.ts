@@ -5,31 +5,17 @@
  * `__`, in any letter case, its value written as in the file: `DAYBOOK__SERVER__PORT=8080`,
  * `DAYBOOK__GITHUB__WEBHOOK_SECRET='{ file: secret.txt }'`. Nothing is read here, neither files nor the environment.
  */
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
-import { z } from "zod";
-import { type Expectation, expectedAt, foundText, nearest, shapeAt } from "./problems.ts";
+import { parseDocument } from "yaml";
+import type { z } from "zod";
+import { faultsOf, foundText, shapeAt, shapeOfConfig } from "./problems.ts";
 import { fromEnvironment, type Override, settle, withOverride } from "./plain.ts";
 import type { Config } from "./schema.ts";
+import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export type { Override } from "./plain.ts";
+export { ALIASES_MAX, type Problem, problemText } from "./yaml_text.ts";
 export type { Config, SecretReference } from "./schema.ts";
 export { PROFILES, schema } from "./schema.ts";
-
-export interface Problem {
-  /** The file, or the name of the variable or flag. */
-  readonly file: string;
-  /** From 1; variables and flags have none. */
-  readonly line?: number;
-  /** From 1, in UTF-16 code units; goes with the line. */
-  readonly column?: number;
-  /** Dotted; empty for the whole. */
-  readonly path: string;
-  readonly expected: string;
-  /** Never the value of a secret. */
-  readonly found: string;
-  /** The known name that a misspelt one was probably meant to be. */
-  readonly meant?: string;
-}
 
 export type Parsed = { readonly ok: true; readonly config: Config } | {
   readonly ok: false;
@@ -38,11 +24,6 @@ export type Parsed = { readonly ok: true; readonly config: Config } | {
 
 /** At most so many bytes of text are looked at; a configuration is a page or two. */
 export const CONFIG_CHARS_MAX = 1_048_576;
-
-/** How many values aliases may make in all, so that a small text stays a small configuration. */
-export const ALIASES_MAX = 100;
-
-const WHOLE: Expectation = { text: "a map of sections" };
 
 /** Reads a configuration. `file` is only a name for messages; `env` is what the process was given, or as much of it as one likes. */
 export const parseConfig = (
@@ -58,7 +39,7 @@ export const parseConfig = (
       problems: [{ file, line: 1, column: 1, path: "", expected: `at most ${CONFIG_CHARS_MAX} characters`, found }],
     };
   }
-  const source = new Source(text, file);
+  const source = new YamlText(text, file);
   if (source.problems.length > 0) return { ok: false, problems: source.problems };
   const overrides = [...fromEnvironment(env), ...flags];
   const stated = source.value();
@@ -72,18 +53,6 @@ export const parseConfig = (
   return { ok: false, problems: settled.issues.flatMap((issue) => problemsOf(issue, whole, source, overrides)) };
 };
 
-/**
- * One problem in one line: `daybook.yaml:4:9 server.port: expected a whole number from 0 to 65535, found "x"`, or, of a flag,
- * `--port (server.port): expected …`.
- */
-export const problemText = ({ file, line, column, path, expected, found, meant }: Problem): string => {
-  const place = line === undefined
-    ? `${file}${path === "" ? "" : ` (${path})`}`
-    : `${file}:${line}:${column}${path === "" ? "" : ` ${path}`}`;
-  const guess = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
-  return `${place}: expected ${expected}, found ${found}${guess}`;
-};
-
 /** As YAML would read it, but a text stays one where a text is asked for: a host may look like a number. */
 const readOverride = ({ path, text }: Override): unknown => {
   const document = parseDocument(text);
@@ -92,115 +61,20 @@ const readOverride = ({ path, text }: Override): unknown => {
   return takesText && read !== null && typeof read !== "object" ? text : read;
 };
 
-type Issue = z.core.$ZodIssue;
-
 const problemsOf = (
-  issue: Issue,
+  issue: z.core.$ZodIssue,
   whole: unknown,
-  source: Source,
+  source: YamlText,
   overrides: readonly Override[],
-): readonly Problem[] => {
-  const path = issue.path.map(String);
-  const at = (where: readonly string[], expected: Expectation, key = false): Problem => {
+): readonly Problem[] =>
+  faultsOf(issue, shapeOfConfig(), "a map of sections").map(({ path, expected, key = false, secret, meant }) => {
     // The last word counts: where a flag and the file speak of the same key, the flag is to blame.
-    const override = overrides.findLast((o) => startsWith(where, o.path)) ??
-      (source.has(where) ? undefined : overrides.findLast((o) => startsWith(o.path, where)));
-    const place = override ? { file: override.name } : source.place(where, key);
-    const found = key
-      ? `"${where.at(-1)}"`
-      : expected.secret
-      ? "something else (not shown)"
-      : foundText(valueAt(whole, where));
-    return { ...place, path: where.join("."), expected: expected.text, found };
-  };
-  const expected = expectedAt(path);
-  if (expected.secret) return [at(path, expected)];
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const known = Object.keys(shapeAt(path)?.find((shape) => shape.properties)?.properties ?? {});
-      const meant = nearest(key, known);
-      if (meant === undefined) return at([...path, key], { text: `one of ${known.join(", ")}` }, true);
-      return { ...at([...path, key], { text: "a known key" }, true), meant };
-    });
-  }
-  if (issue.code === "invalid_key") return [at(path, { text: "the name of a projection, as commits.hotspots" }, true)];
-  if (issue.code === "custom") return [at(path, { text: issue.message })];
-  return [at(path, path.length === 0 ? WHOLE : expected)];
-};
+    const override = overrides.findLast((o) => startsWith(path, o.path)) ??
+      (source.has(path) ? undefined : overrides.findLast((o) => startsWith(o.path, path)));
+    const place = override ? { file: override.name } : source.place(path, key);
+    const found = key ? `"${path.at(-1)}"` : secret ? "something else (not shown)" : foundText(valueAt(whole, path));
+    return { ...place, path: path.join("."), expected, found, ...(meant === undefined ? {} : { meant }) };
+  });
 
 const startsWith = (path: readonly string[], start: readonly string[]): boolean =>
   start.every((step, i) => path[i] === step);
-
-const valueAt = (value: unknown, path: readonly string[]): unknown =>
-  path.reduce<unknown>(
-    (node, step) => typeof node === "object" && node !== null ? (node as Record<string, unknown>)[step] : undefined,
-    value,
-  );
-
-/** The YAML text, parsed so that every value can be pointed at. */
-class Source {
-  private readonly lines = new LineCounter();
-  private readonly document;
-  readonly problems: readonly Problem[];
-
-  constructor(text: string, private readonly file: string) {
-    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, uniqueKeys: true });
-    // A warning is something we did not understand either: an unknown tag, another version of YAML.
-    this.problems = [...this.document.errors, ...this.document.warnings].map((error) => ({
-      ...this.at(error.pos[0]),
-      path: "",
-      expected: "YAML 1.2",
-      found: firstLine(error.message),
-    }));
-  }
-
-  /** The plain value; refused where aliases are used to make a small text large, or name nothing. */
-  value(): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: Problem } {
-    const no = (offset: number, expected: string, found: string) =>
-      ({ ok: false, problem: { ...this.at(offset), path: "", expected, found } }) as const;
-    let lost: Problem | undefined;
-    visit(this.document, {
-      Alias: (_key, alias) => {
-        if (alias.resolve(this.document) !== undefined) return undefined;
-        lost = no(alias.range?.[0] ?? 0, "YAML 1.2", `no anchor for *${alias.source}`).problem;
-        return visit.BREAK;
-      },
-    });
-    if (lost) return { ok: false, problem: lost };
-    try {
-      return { ok: true, value: this.document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {} };
-    } catch (error) {
-      return no(0, `at most ${ALIASES_MAX} values through aliases`, firstLine((error as Error).message));
-    }
-  }
-
-  /** Whether the text has something at the path. */
-  has(path: readonly string[]): boolean {
-    return this.document.hasIn(path);
-  }
-
-  /** Where the value at the path is written, or its key; the nearest that is written, if it is not. */
-  place(path: readonly string[], key: boolean): Pick<Problem, "file" | "line" | "column"> {
-    let node: unknown = this.document.contents;
-    let offset = isNode(node) ? node.range?.[0] ?? 0 : 0;
-    for (const [depth, step] of path.entries()) {
-      if (isSeq(node)) node = node.items[Number(step)];
-      else if (isMap(node)) {
-        const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === step);
-        if (!pair) break;
-        if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
-        if (key && depth === path.length - 1) break;
-        node = pair.value;
-      } else break;
-      if (isNode(node) && node.range) offset = node.range[0];
-    }
-    return this.at(offset);
-  }
-
-  private at(offset: number): Pick<Problem, "file" | "line" | "column"> {
-    const { line, col } = this.lines.linePos(offset);
-    return { file: this.file, line: Math.max(1, line), column: Math.max(1, col) };
-  }
-}
-
-const firstLine = (text: string): string => text.split("\n", 1)[0]!;

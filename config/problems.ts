@@ -17,6 +17,8 @@ export interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly additionalProperties?: Shape | boolean;
   readonly items?: Shape;
+  /** Of the keys of a map. */
+  readonly propertyNames?: Shape;
 }
 
 let shape: Shape | undefined;
@@ -26,9 +28,9 @@ export const shapeOfConfig = (): Shape => shape ??= z.toJSONSchema(schema, { io:
 
 const alternatives = (shape: Shape): readonly Shape[] => shape.anyOf?.flatMap(alternatives) ?? [shape];
 
-/** What may stand at the path, as alternatives; `undefined` for a path that is not known. */
-export const shapeAt = (path: readonly string[]): readonly Shape[] | undefined => {
-  let shapes = alternatives(shapeOfConfig());
+/** What may stand at the path, as alternatives; `undefined` for a path that is not known. Default: of the configuration. */
+export const shapeAt = (path: readonly string[], whole: Shape = shapeOfConfig()): readonly Shape[] | undefined => {
+  let shapes = alternatives(whole);
   for (const step of path) {
     const next = shapes.map(({ properties, additionalProperties, items }) => {
       if (properties && Object.hasOwn(properties, step)) return properties[step];
@@ -50,17 +52,61 @@ const isSecret = (shapes: readonly Shape[]): boolean =>
   shapes.some(({ properties }) => properties && Object.hasOwn(properties, "env"));
 
 /** What was expected at the path. */
-export const expectedAt = (path: readonly string[]): Expectation => {
+const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
   // A path into a secret is spoken of as the secret.
   for (let length = 1; length <= path.length; length++) {
-    const shapes = shapeAt(path.slice(0, length));
+    const shapes = shapeAt(path.slice(0, length), whole);
     if (shapes && isSecret(shapes)) {
       return { text: "{ env: NAME } or { file: PATH }, never the secret itself", secret: true };
     }
   }
-  const shapes = shapeAt(path) ?? [];
-  return { text: shapes.map(describe).join(" or ") || "nothing" };
+  const shapes = shapeAt(path, whole) ?? [];
+  return { text: [...new Set(shapes.map(describe))].join(" or ") || "nothing" };
 };
+
+export interface Fault {
+  readonly path: readonly string[];
+  readonly expected: string;
+  /** It is the key that is wrong, not what is under it. */
+  readonly key?: true;
+  readonly secret?: boolean;
+  readonly meant?: string;
+}
+
+/** What an issue of a schema comes to, where `whole` is that schema's shape; of the whole one says what it is in a few words. */
+export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): readonly Fault[] => {
+  const path = issue.path.map(String);
+  const { text, secret } = expectedAt(path, whole);
+  if (secret) return [{ path, expected: text, secret }];
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => {
+        const known = shapeAt(path, whole)?.flatMap(({ properties }) => Object.keys(properties ?? {})) ?? [];
+        const meant = nearest(key, known);
+        const expected = meant === undefined ? `one of ${known.join(", ")}` : "a known key";
+        return { path: [...path, key], expected, key: true, ...(meant === undefined ? {} : { meant }) };
+      });
+    case "invalid_key":
+      return [{ path, expected: keyExpected(path, whole), key: true }];
+    case "invalid_union": {
+      // Where one of the alternatives is of the kind that was found, what is wrong is further in.
+      const inner = issue.errors.filter((issues) => issues.every((one) => one.path.length > 0 || isInside(one)));
+      if (inner.length !== 1) return [{ path, expected: text }];
+      return inner[0]!.flatMap((one) => faultsOf({ ...one, path: [...issue.path, ...one.path] }, whole, named));
+    }
+    case "custom":
+      return [{ path, expected: issue.message }];
+    default:
+      return [{ path, expected: path.length === 0 ? named : text }];
+  }
+};
+
+const isInside = ({ code }: z.core.$ZodIssue): boolean => code === "unrecognized_keys" || code === "custom";
+
+/** Of a map whose keys are free: what the names in it are to be. */
+const keyExpected = (path: readonly string[], whole: Shape): string =>
+  shapeAt(path.slice(0, -1), whole)?.find(({ propertyNames }) => propertyNames?.expected)?.propertyNames?.expected ??
+    "another name";
 
 const describe = (shape: Shape): string => {
   const { minimum, maximum, minLength = 0, maxLength, expected } = shape;

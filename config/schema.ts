@@ -77,6 +77,10 @@ export const schema = z.strictObject({
         description:
           "Name on the checkpoints, as C2SP tlog-checkpoint has it; null makes one with the log, which then stays",
       }),
+    sealed_at_rest: yes(
+      false,
+      "Whether a new folder's log, views and notes are sealed under a key of the key database; a folder stays as it was made",
+    ),
     queue_events_max: count(1_000, 10_000_000, 100_000, "Events that may wait for their commit; more is 503"),
     queue_bytes_max: count(MIB, 1_024 * MIB, 64 * MIB, "The same in bytes of entries"),
     checkpoint_ms: count(10, 60_000, 1_000, "How long after a commit the signed checkpoint may follow"),
@@ -121,8 +125,15 @@ export const schema = z.strictObject({
     poison: z.enum(["stop", "skip"]).default("stop").meta({
       description: "What an event does that a projection cannot apply: stop it, or be skipped and recorded",
     }),
-    policies: z.record(z.string().regex(/^[a-z_]+\.[a-z_]+$/), z.enum(["stop", "skip"])).default({}).meta({
+    policies: z.record(
+      z.string().regex(/^[a-z_]+\.[a-z_]+$/).meta({ expected: "the name of a projection, as commits.hotspots" }),
+      z.enum(["stop", "skip"]),
+    ).default({}).meta({
       description: "The same for single projections: { commits.hotspots: skip }",
+    }),
+    attest: section("When the log is told what a view holds; attestations themselves do not count", {
+      events_min: count(1, 1_000_000_000, 10_000, "Events since the view was attested last"),
+      ms: count(1_000, 30 * DAY_MS, 3_600_000, "With fewer events, but any: so long"),
     }),
   }),
 

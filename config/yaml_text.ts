@@ -1,0 +1,107 @@
+/** A YAML text in which every value can be pointed at, and a problem with it in one line. Nothing is read here but the text. */
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+
+export interface Problem {
+  /** The file, or the name of the variable or flag. */
+  readonly file: string;
+  /** From 1; variables and flags have none. */
+  readonly line?: number;
+  /** From 1, in UTF-16 code units; goes with the line. */
+  readonly column?: number;
+  /** Dotted; empty for the whole. */
+  readonly path: string;
+  readonly expected: string;
+  /** Never the value of a secret. */
+  readonly found: string;
+  /** The known name that a misspelt one was probably meant to be. */
+  readonly meant?: string;
+}
+
+/** How many values aliases may make in all, so that a small text stays a small configuration. */
+export const ALIASES_MAX = 100;
+
+/**
+ * One problem in one line: `daybook.yaml:4:9 server.port: expected a whole number from 0 to 65535, found "x"`, or, of a flag,
+ * `--port (server.port): expected …`.
+ */
+export const problemText = ({ file, line, column, path, expected, found, meant }: Problem): string => {
+  const place = line === undefined
+    ? `${file}${path === "" ? "" : ` (${path})`}`
+    : `${file}:${line}:${column}${path === "" ? "" : ` ${path}`}`;
+  const guess = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
+  return `${place}: expected ${expected}, found ${found}${guess}`;
+};
+
+export const valueAt = (value: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>(
+    (node, step) => typeof node === "object" && node !== null ? (node as Record<string, unknown>)[step] : undefined,
+    value,
+  );
+
+/** The YAML text, parsed so that every value can be pointed at. */
+export class YamlText {
+  private readonly lines = new LineCounter();
+  private readonly document;
+  readonly problems: readonly Problem[];
+
+  constructor(text: string, private readonly file: string) {
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, uniqueKeys: true });
+    // A warning is something we did not understand either: an unknown tag, another version of YAML.
+    this.problems = [...this.document.errors, ...this.document.warnings].map((error) => ({
+      ...this.at(error.pos[0]),
+      path: "",
+      expected: "YAML 1.2",
+      found: firstLine(error.message),
+    }));
+  }
+
+  /** The plain value; refused where aliases are used to make a small text large, or name nothing. */
+  value(): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: Problem } {
+    const no = (offset: number, expected: string, found: string) =>
+      ({ ok: false, problem: { ...this.at(offset), path: "", expected, found } }) as const;
+    let lost: Problem | undefined;
+    visit(this.document, {
+      Alias: (_key, alias) => {
+        if (alias.resolve(this.document) !== undefined) return undefined;
+        lost = no(alias.range?.[0] ?? 0, "YAML 1.2", `no anchor for *${alias.source}`).problem;
+        return visit.BREAK;
+      },
+    });
+    if (lost) return { ok: false, problem: lost };
+    try {
+      return { ok: true, value: this.document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {} };
+    } catch (error) {
+      return no(0, `at most ${ALIASES_MAX} values through aliases`, firstLine((error as Error).message));
+    }
+  }
+
+  /** Whether the text has something at the path. */
+  has(path: readonly string[]): boolean {
+    return this.document.hasIn(path);
+  }
+
+  /** Where the value at the path is written, or its key; the nearest that is written, if it is not. */
+  place(path: readonly string[], key: boolean): Pick<Problem, "file" | "line" | "column"> {
+    let node: unknown = this.document.contents;
+    let offset = isNode(node) ? node.range?.[0] ?? 0 : 0;
+    for (const [depth, step] of path.entries()) {
+      if (isSeq(node)) node = node.items[Number(step)];
+      else if (isMap(node)) {
+        const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === step);
+        if (!pair) break;
+        if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
+        if (key && depth === path.length - 1) break;
+        node = pair.value;
+      } else break;
+      if (isNode(node) && node.range) offset = node.range[0];
+    }
+    return this.at(offset);
+  }
+
+  private at(offset: number): Pick<Problem, "file" | "line" | "column"> {
+    const { line, col } = this.lines.linePos(offset);
+    return { file: this.file, line: Math.max(1, line), column: Math.max(1, col) };
+  }
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0]!;
