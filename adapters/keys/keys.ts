@@ -7,6 +7,7 @@ import { type DatabaseOptions, KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
 import { Pseudonyms } from "./pseudonyms.ts";
+import { recorded, type Rotated, rotateRoot, type RotationOptions, unfinished } from "./rotate_root.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
 import { Subjects } from "./subjects.ts";
 import { Tokens } from "./tokens.ts";
@@ -95,6 +96,25 @@ export class Keys {
     return this.db.write("create a secret", () => this.db.wrapping.secret(name) ?? this.db.wrapping.addSecret(name));
   }
 
+  /** See `rotate_root.ts`. Ends when every key is wrapped anew; to be recorded then, and `rotationRecorded` to be called. */
+  rotate(options: RotationOptions = {}): Generator<{ readonly done: number; readonly total: number }, Rotated> {
+    return rotateRoot(this.db, options);
+  }
+
+  /** Versions of the root key in a rotation that was begun and is not recorded. */
+  get unfinishedRotation(): { readonly from: number; readonly to: number } | undefined {
+    return unfinished(this.db);
+  }
+
+  rotationRecorded(): void {
+    recorded(this.db);
+  }
+
+  /** Version of the root key, from 1; 0 in a database of the first format that is open for reading only. */
+  get rootVersion(): number {
+    return this.db.rootVersion;
+  }
+
   /** Drops what is held in memory and closes the file. May be repeated. */
   close(): void {
     this.subjects.forget();
@@ -124,6 +144,7 @@ export const openKeys = (options: KeysOptions): Keys => {
 export type { KeysFaultKind } from "./fault.ts";
 export { KeysFault } from "./fault.ts";
 export type { RootSource } from "./root.ts";
+export type { Rotated, RotationOptions, RotationStep } from "./rotate_root.ts";
 export type { Sealing, SealOptions, Unsealed } from "./sealer.ts";
 export type { Bearer, Scope, TokenInfo } from "./tokens.ts";
 export { SCOPES } from "./tokens.ts";

@@ -1,4 +1,5 @@
 /** Keys that lie wrapped in tables, wrapped anew some at a time, and counted by the version that wraps them. */
+import { Buffer } from "node:buffer";
 import type { Hierarchy, Rows } from "./hierarchy.ts";
 import { WRAPPED_LOG_KEYS } from "./log_key.ts";
 import { versionOf } from "./wrapping.ts";
@@ -30,10 +31,12 @@ interface Keyed {
   readonly wrapped: Uint8Array;
 }
 
+const these = (id: string, only: Wrapped["only"]): string =>
+  only === undefined ? "" : `AND ${id} IN (${only.map((name) => `'${name}'`).join()})`;
+
 const batch = (db: Rows, { table, id, key, only }: Wrapped, at: string): readonly Keyed[] => {
-  const these = only === undefined ? "" : `AND ${id} IN (${only.map((name) => `'${name}'`).join()})`;
   const sql = `SELECT ${id} AS id, ${key} AS key FROM ${table}
-    WHERE ${id} > ? AND ${key} IS NOT NULL ${these} ORDER BY ${id} LIMIT ${REWRAP_BATCH}`;
+    WHERE ${id} > ? AND ${key} IS NOT NULL ${these(id, only)} ORDER BY ${id} LIMIT ${REWRAP_BATCH}`;
   return db.all(sql, at).map((row) => ({ id: row.id as string, wrapped: row.key as Uint8Array }));
 };
 
@@ -55,16 +58,34 @@ export const rewrap = (
   return { done: keys.length, next: keys.length < REWRAP_BATCH ? undefined : keys.at(-1)!.id };
 };
 
-/** Unwraps every key of a table; how many there are under each version of the tenant's key. Throws `KeysFault` for one that does not open. */
-export const unwrapAll = (db: Rows, table: Wrapped, keys: Hierarchy): ReadonlyMap<number, number> => {
+/**
+ * Unwraps every key of a table, some at a time; ends with how many there are under each version of the tenant's key. Throws `KeysFault`
+ * for one that does not open.
+ */
+export function* unwrapAll(
+  db: Rows,
+  table: Wrapped,
+  keys: () => Hierarchy,
+): Generator<number, ReadonlyMap<number, number>> {
   const counts = new Map<number, number>();
   for (let at: string | undefined = ""; at !== undefined;) {
     const found = batch(db, table, at);
     for (const { id, wrapped } of found) {
-      keys.unwrap(table.place(id), wrapped);
+      keys().unwrap(table.place(id), wrapped);
       counts.set(versionOf(wrapped), (counts.get(versionOf(wrapped)) ?? 0) + 1);
     }
     at = found.length < REWRAP_BATCH ? undefined : found.at(-1)!.id;
+    yield found.length;
   }
   return counts;
+}
+
+/** Whether a table has a key under another version than this. */
+export const anyOlder = (db: Rows, { table, id, key, only }: Wrapped, newest: number): boolean => {
+  const version = Buffer.alloc(4);
+  version.writeUInt32BE(newest);
+  return db.get(
+    `SELECT 1 AS older FROM ${table} WHERE ${key} IS NOT NULL AND substr(${key}, 1, 4) <> ? ${these(id, only)} LIMIT 1`,
+    version,
+  ) !== undefined;
 };
