@@ -3,6 +3,7 @@
  * `keys.db`, apart from the log, with its root key beside it or handed in.
  */
 import { Buffer } from "node:buffer";
+import { Accounts } from "./accounts.ts";
 import { type DatabaseOptions, KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
@@ -24,6 +25,7 @@ export class Keys {
   readonly sealer: Sealer;
   readonly tokens: Tokens;
   readonly logKey: LogKey;
+  readonly accounts: Accounts;
   private readonly subjects: Subjects;
   private readonly pseudonyms: Pseudonyms;
   private readonly secrets = new Map<string, Uint8Array>();
@@ -34,6 +36,7 @@ export class Keys {
     this.sealer = new Sealer(db, this.subjects, this.pseudonyms, options);
     this.tokens = new Tokens(db);
     this.logKey = new LogKey(db, options.origin);
+    this.accounts = new Accounts(db, (name) => this.secret(name));
   }
 
   /**
@@ -42,6 +45,8 @@ export class Keys {
    * key.
    */
   eraseKey(subject: string): boolean {
+    // An account's id is its subject's: nobody finds it, or gets in through it, any more.
+    this.accounts.erase(subject);
     return this.subjects.erase(subject);
   }
 
