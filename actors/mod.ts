@@ -1,8 +1,9 @@
 /** The catalogue of deciders: one line per domain. */
 import { commits } from "./commits.ts";
+import { controls } from "./controls.ts";
 import { identity } from "./identity/actor.ts";
 import { privacy } from "./privacy.ts";
 import { services } from "./services/stack.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, identity, privacy, services];
+export const actors: readonly Actor[] = [commits, controls, identity, privacy, services];

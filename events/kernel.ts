@@ -1,12 +1,13 @@
 /**
  * The kernel's own history: what supervisors did and why, what could not be delivered, which timers stand.
  *
- * Streams: `kernel/process`, `kernel/{path of the child}`, `kernel/dead_letters`, `kernel/projection:{name}`, `kernel/sink:{name}`; timers stand in
+ * Streams: `kernel/process`, `kernel/{path of the child}`, `kernel/dead_letters`, `kernel/projection:{name}`, `kernel/sink:{name}`, `kernel/controls`; timers stand in
  * the stream of the entity that set them. A path is the ids from the root down, joined by `:`, as in `daybook:http`.
  */
 import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
 import type { Facts, FactSchemas } from "./event.ts";
+import { controlKernelAbout, controlKernelFacts } from "./kernel_controls.ts";
 import { logAbout, logFacts } from "./kernel_log.ts";
 
 /** One line, at most so many characters: a cause is for reading, not a stack trace. */
@@ -114,8 +115,8 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.sink.recovered": "A sink delivers again; how long it could not.",
 };
 
-const domainFacts = { ...kernelFacts, ...logFacts };
-const abouts = { ...about, ...logAbout };
+const domainFacts = { ...kernelFacts, ...logFacts, ...controlKernelFacts };
+const abouts = { ...about, ...logAbout, ...controlKernelAbout };
 
 export const kernelDomain: Domain = {
   name: "kernel",

@@ -3,9 +3,23 @@ import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { cloudtrail } from "./cloudtrail.ts";
 import { commits } from "./commits.ts";
+import { controlsDomain } from "./controls.ts";
 import { identity } from "./identity/mod.ts";
 import { kernelDomain } from "./kernel.ts";
 import { privacy } from "./privacy.ts";
+import { releases } from "./releases.ts";
 import { services } from "./services.ts";
+import { sources } from "./sources.ts";
 
-export const events = catalogue(commits, benchmarks, cloudtrail, identity, kernelDomain, privacy, services);
+export const events = catalogue(
+  commits,
+  benchmarks,
+  cloudtrail,
+  identity,
+  kernelDomain,
+  privacy,
+  services,
+  controlsDomain,
+  releases,
+  sources,
+);

@@ -2,12 +2,16 @@
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
+import { controlsStatus } from "./controls/status.ts";
 import { healthViews } from "./health.ts";
 import type { AnyProjection } from "./projection.ts";
 import { servicesViews } from "./services.ts";
+import { auditSources } from "./sources.ts";
 
 export const projections: readonly AnyProjection[] = [
   auditTrail,
+  auditSources,
+  controlsStatus,
   ...commitsViews,
   ...benchmarksViews,
   ...healthViews,

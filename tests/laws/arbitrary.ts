@@ -159,10 +159,11 @@ export const histories = (
     cause: fc.option(fc.constantFrom("e0", "e1", "x"), { nil: undefined }),
     correlation: fc.option(fc.constantFrom("e0", "work"), { nil: undefined }),
     subject: fc.option(fc.constantFrom("s", ""), { nil: undefined }),
+    sequence: fc.option(fc.integer({ min: -1, max: 6 }), { nil: undefined }),
   });
   return fc.array(about, { maxLength: length }).map((list) => {
     const revisions = new Map<StreamId, number>();
-    return list.map(({ fact, source, time, cause, correlation, subject }, position) => {
+    return list.map(({ fact, source, time, cause, correlation, subject, sequence }, position) => {
       const spec = catalogue.spec(fact.type);
       const domain = fact.type.slice(0, fact.type.indexOf("."));
       const stream = spec?.stream?.({ source, subject, data: fact.data }) ?? `${domain}/one` as const;
@@ -184,6 +185,8 @@ export const histories = (
         ...(cause === undefined ? {} : { causationid: cause }),
         ...(correlation === undefined ? {} : { correlationid: correlation }),
         ...(subject === undefined ? {} : { subject }),
+        // CloudEvents' Sequence extension, which a source may use.
+        ...(sequence === undefined ? {} : { sequence: String(sequence), sequencetype: "Integer" }),
       });
     });
   });
