@@ -105,6 +105,18 @@ export const schema = z.strictObject({
     ),
   }),
 
+  keys: section("The key that all other keys lie under; of root and passphrase one, or neither", {
+    root: secret.meta({
+      description: "The root key: { env: NAME } or { file: PATH }; null keeps it as root.key in the data folder",
+    }),
+    passphrase: secret.meta({
+      description:
+        "What the root key is made of instead: { env: NAME } or { file: PATH }, of which the first line counts",
+    }),
+  }).refine((keys) => keys.root === null || keys.passphrase === null, {
+    error: "one of root and passphrase, or neither",
+  }),
+
   kernel: section("Actors and their supervision", {
     entities_max: count(1, 10_000_000, 10_000, "Entities in memory at once; the idlest leave first"),
     passivate_ms: count(10, DAY_MS, 60_000, "How long an entity may be idle before it leaves memory"),
