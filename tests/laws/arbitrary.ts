@@ -25,6 +25,7 @@ const LIKELY = [
   "1.0.0",
   "fire",
   "123456789012",
+  `sha256:${"c".repeat(64)}`,
 ] as const;
 const ODD = [
   "",
