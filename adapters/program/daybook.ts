@@ -8,6 +8,7 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
 import { Manager, type Perform } from "../../actors/kernel/manage.ts";
+import { Attester } from "../../actors/kernel/attest.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
 import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
@@ -207,7 +208,7 @@ const start = (
   const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
-  const { kernel } = config;
+  const { kernel, projections: { attest } } = config;
   const deadLetters = new DeadLetters({ clock: systemClock, random: systemRandom, recorder });
   deadLetters.restore(log);
   const entities = new Entities({
@@ -273,6 +274,7 @@ const start = (
         { restarts, backoff },
         supervisorWorld,
       ),
+      new Attester({ ...parts, projections, bounds: { events_min: attest.events_min, ms: attest.ms } }),
     ],
   }, supervisorWorld);
 

@@ -31,7 +31,7 @@ Deno.test("a manager is a child of the tree, and goes on after a restart where i
     await until("three notes", () => notes.length === 3);
     const { children } = first.status().health;
     const ids = children!.map(({ id }) => id);
-    assert.deepEqual(ids, ["log", "entities", "timers", "managers", "projections"]);
+    assert.deepEqual(ids, ["log", "entities", "timers", "managers", "projections", "attester"]);
     const [child] = children![3]!.children!;
     assert.deepEqual([child!.id, child!.state], ["ci.release", "running"]);
     await first.close();

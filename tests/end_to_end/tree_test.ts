@@ -33,6 +33,7 @@ const PATHS = [
   "daybook:projections",
   "daybook:projections:thread",
   ...names,
+  "daybook:attester",
   "daybook:http",
 ];
 
@@ -59,9 +60,11 @@ Deno.test("status and health.tree of a running server draw every part of it, and
       const told = (await run("events", "--data", data, "--type", "kernel.child.stopped", "--json")).out;
       const stopped = [...told.matchAll(/"child":"(daybook[^"]*)"/g)].map(([, child]) => child!);
       // In reverse order of starting, each once; the root's own end is the process's.
-      const expected = ["daybook:http", ...names.toReversed(), "daybook:projections:thread", "daybook:projections"];
+      const views = [...names.toReversed(), "daybook:projections:thread", "daybook:projections"];
       assert.deepEqual(stopped, [
-        ...expected,
+        "daybook:http",
+        "daybook:attester",
+        ...views,
         "daybook:timers",
         "daybook:entities",
         "daybook:log:background",
