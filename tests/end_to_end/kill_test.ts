@@ -12,7 +12,12 @@ import { Program, run } from "./program.ts";
 /** Rounds that count, over all points, each of which has at least one; `deno task soak` runs more of the same. */
 const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 1);
 const ANYWHERE = "at any moment";
-const PLACES = [...Object.keys(CRASH_POINTS) as CrashPoint[], ANYWHERE] as const;
+/** Passed by what an operator asks for, not under load; `rotate_log_test.ts` dies there. */
+const ASKED_FOR = /^log_key\./;
+const PLACES = [
+  ...(Object.keys(CRASH_POINTS) as CrashPoint[]).filter((point) => !ASKED_FOR.test(point)),
+  ANYWHERE,
+] as const;
 type Place = typeof PLACES[number];
 /** Tries at a point in one round, where nobody happened to wait. */
 const TRIES_MAX = 20;

@@ -6,12 +6,13 @@ import { projections } from "../../projections/mod.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** The text of a domain in one folder: its file, or all files of the folder of that name. */
+/** The text of a domain in one folder: its file and those beside it that begin with its name, or all files of the folder of that name. */
 const textOf = (folder: string, domain: string): string => {
-  try {
-    return Deno.readTextFileSync(new URL(`${folder}/${domain}.ts`, root));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  const beside = [...Deno.readDirSync(new URL(`${folder}/`, root))].filter(({ name, isFile }) =>
+    isFile && (name === `${domain}.ts` || name.startsWith(`${domain}_`))
+  );
+  if (beside.length > 0) {
+    return beside.map(({ name }) => Deno.readTextFileSync(new URL(`${folder}/${name}`, root))).join("\n");
   }
   const inside = new URL(`${folder}/${domain}/`, root);
   return [...Deno.readDirSync(inside)].map(({ name }) => Deno.readTextFileSync(new URL(name, inside))).join("\n");
