@@ -127,7 +127,10 @@ const main = async (): Promise<number> => {
     async runtime() {
       const { runtimeOf } = await import("./adapters/program/runtime.ts");
       const { foldersOf } = await import("./adapters/program/folder.ts");
-      return runtimeOf({ io, settingsOf, version: VERSION, folders: foldersOf(io, scratch) });
+      const { rootSourceOf } = await import("./adapters/program/root_key.ts");
+      const rootOf = async (data: string, settings?: Settings) =>
+        await rootSourceOf(settings ?? await settingsOf(undefined, []), data, io);
+      return runtimeOf({ io, settingsOf, rootOf, version: VERSION, folders: foldersOf(io, scratch, rootOf) });
     },
   });
 };

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Call, Grants } from "./call.ts";
 import { pathOf, Usage } from "./call.ts";
-import type { Settings } from "./settings.ts";
+import type { Pointed, Settings } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const HOST = "127.0.0.1";
@@ -48,11 +48,13 @@ export interface House {
 export const grantsOf = (
   spec: CommandSpec,
   call: Call,
-  { house, settings, scratch }: {
+  { house, settings, scratch, root }: {
     readonly house: House;
     readonly settings?: Settings;
     /** Where a copy may be made of what its writer left open; absent where none is needed. */
     readonly scratch?: string;
+    /** Where the root key is, when it is not in the folder. */
+    readonly root?: Pointed;
   },
 ): Grants => {
   const { read = [], write = [], net = [], run = [], env = [] } = spec.needs(call, settings);
@@ -68,12 +70,13 @@ export const grantsOf = (
         ...(spec.opens ? house.own : spec.verifies ? house.verifier : []),
         ...socket,
         ...copy,
+        ...(root?.files ?? []),
       ]),
     ],
     write: [...new Set([...write, ...socket, ...copy])],
     ...(spec.opens ? { threads: true as const } : {}),
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,
-    env,
+    env: [...env, ...(root?.variables ?? [])],
   };
 };

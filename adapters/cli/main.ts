@@ -14,7 +14,7 @@ import { report, run } from "./run.ts";
 import type { ExitCode, Io, Runtime } from "./runtime.ts";
 import { OutputClosed } from "./runtime.ts";
 import type { Settings } from "./settings.ts";
-import { overridesOf } from "./settings.ts";
+import { overridesOf, type Pointed, pointedAt } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
 export interface World {
@@ -84,7 +84,8 @@ const needed = async (
     const wanted = spec.reads &&
       (permissions.granted(look) ? await world.scratch.wanted(call.data) : permissions.again !== undefined);
     const scratch = wanted ? world.scratch.path : undefined;
-    return { grants: grantsOf(spec, call, { house, scratch }), settings: false };
+    const root = await rootKeyOf(call, world);
+    return { grants: grantsOf(spec, call, { house, scratch, root }), settings: false };
   }
   const overrides = overridesOf(call);
   const given = text(call, "config");
@@ -93,6 +94,17 @@ const needed = async (
   if (!permissions.granted(look)) return { grants: { ...look, again: true }, settings: undefined };
   const settings = await world.settings(file, overrides);
   return { grants: grantsOf(spec, call, { house, settings }), settings };
+};
+
+/** What the configuration says of the root key, where it says anything; a broken one is told of by whoever opens the keys. */
+const rootKeyOf = async (call: Call, { house, permissions, settings }: World): Promise<Pointed | undefined> => {
+  const look: Grants = { read: [house.config], write: [], net: [], run: [], env: [] };
+  if (call.data === ":memory:" || !permissions.granted(look)) return undefined;
+  try {
+    return pointedAt(await settings(undefined, []), ({ keys }) => keys);
+  } catch {
+    return undefined;
+  }
 };
 
 /** The grants as flags, for whoever starts this program by hand. */

@@ -32,10 +32,14 @@ export interface Settings {
   readonly file: string;
 }
 
-/** Files and variables that a configuration points at; absolute. */
-export const pointedAt = (
-  { config, file }: Settings,
-): { readonly files: readonly string[]; readonly variables: readonly string[] } => {
+/** Files, absolute, and variables. */
+export interface Pointed {
+  readonly files: readonly string[];
+  readonly variables: readonly string[];
+}
+
+/** Files and variables that a configuration points at, or a part of it. */
+export const pointedAt = ({ config, file }: Settings, part: (config: Config) => unknown = whole): Pointed => {
   const files = new Set<string>(), variables = new Set<string>();
   const look = (value: unknown): void => {
     if (typeof value !== "object" || value === null) return;
@@ -44,10 +48,12 @@ export const pointedAt = (
     if (typeof env === "string") variables.add(env);
     for (const part of Object.values(value)) look(part);
   };
-  look(config);
-  if (config.server.tls.certificate !== null) files.add(inFolderOf(file, config.server.tls.certificate));
+  look(part(config));
+  if (part === whole && config.server.tls.certificate !== null) files.add(inFolderOf(file, config.server.tls.certificate));
   return { files: [...files], variables: [...variables] };
 };
+
+const whole = (config: Config): unknown => config;
 
 /** A path in a configuration, absolute. */
 export const inFolderOf = (file: string, path: string): string => resolve(dirname(file), path);

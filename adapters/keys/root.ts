@@ -66,7 +66,7 @@ export const readRoot = (source: RootSource, kdf?: Kdf): Uint8Array | undefined 
     if ((error as { code?: string }).code === "ENOENT") return undefined;
     throw keysFault(`read ${NAME} ${source.file}`, error);
   }
-  const key = text.startsWith(HEAD) ? rootOfText(text) : undefined;
+  const key = rootOfText(text);
   if (!key) throw new KeysFault("truncated", `Cannot use ${NAME} ${source.file}: it does not hold a root key`);
   return key;
 };

@@ -29,7 +29,7 @@ import type { Store } from "../../events/store.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type Keys, openKeys } from "../keys/keys.ts";
+import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { inlineBackground } from "../kv/background.ts";
 import type { Signer } from "../kv/behind.ts";
 import { FolderLock } from "../kv/lock.ts";
@@ -62,6 +62,8 @@ export interface OpenOptions {
   readonly projections?: readonly AnyProjection[];
   /** Process managers of the embedding program; their names are unique and without `:`. */
   readonly managers?: readonly Managed[];
+  /** The root key of its keys, or where it is. Default: `root.key` in the folder. */
+  readonly root?: RootSource;
   /** Told of what an operator should know, one line each. Default: nobody. */
   readonly report?: (line: string) => void;
   /** Where to die, as `crashAt` reads it. Default: nowhere. */
@@ -124,7 +126,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       closing.adopt(await FolderLock.take(`${data}/${FILES.lock}`), (lock) => lock.release());
       crash?.("lock.taken");
     }
-    const keys = closing.adopt(await openKeysOf(data, config, catalogues.events, report), (keys) => keys.close());
+    const keys = closing.adopt(await openKeysOf(data, options, config, catalogues.events), (keys) => keys.close());
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
@@ -317,9 +319,9 @@ const defaults = (): Config => plainConfig({})!;
 
 const openKeysOf = async (
   data: string,
+  { root, report }: OpenOptions,
   config: Config,
   catalogue: Catalogue,
-  report: (line: string) => void,
 ): Promise<Keys> => {
   const sealed = new Set(config.ingest.sealed_sources);
   return openKeys({
@@ -329,6 +331,7 @@ const openKeysOf = async (
     existing: data !== MEMORY && await exists(`${data}/${FILES.log}`),
     ...(config.log.origin === null ? {} : { origin: config.log.origin }),
     ...(sealed.size > 0 ? { whole: (source: string) => sealed.has(source) } : {}),
+    ...(root ? { root } : {}),
     warn: report,
   });
 };

@@ -3,7 +3,7 @@ import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { bytes } from "../cli/print.ts";
 import type { Io } from "../cli/runtime.ts";
-import { type Keys, openKeys } from "../keys/keys.ts";
+import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { FolderLock } from "../kv/lock.ts";
 import { changeMark, isLeftOpen, Scratch } from "../sqlite/scratch.ts";
@@ -39,8 +39,8 @@ export const wantsScratch = async (data: string): Promise<boolean> => {
   }
 };
 
-/** `scratch`: folder for copies, which is not there. */
-export const foldersOf = (io: Io, scratch: string): Folders => {
+/** `scratch`: folder for copies, which is not there. `rootOf`: where the root key of a folder's keys is. */
+export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Promise<RootSource>): Folders => {
   const copies = new Scratch({
     folder: scratch,
     onStop: (call) => io.onStop(call),
@@ -85,7 +85,7 @@ export const foldersOf = (io: Io, scratch: string): Folders => {
     },
     async keys(data) {
       if (!await exists(`${data}/${FILES.keys}`)) return undefined;
-      const root = { file: `${data}/${FILES.root}` };
+      const root = await rootOf(data);
       return await open(
         data,
         FILES.keys,

@@ -16,7 +16,7 @@ import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
 import { KeysFault } from "../keys/fault.ts";
-import { type Keys, openKeys, type Scope } from "../keys/keys.ts";
+import { type Keys, openKeys, type RootSource, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
@@ -33,13 +33,17 @@ const WITNESS_MS_MAX = 30_000;
 /** Reads and checks the configuration that was named, or the default one. */
 export type SettingsOf = (named: string | undefined, overrides: readonly Override[]) => Promise<Settings>;
 
+/** Where the root key of a folder's keys is; by default as the default configuration says. */
+export type RootOf = (data: string, settings?: Settings) => Promise<RootSource>;
+
 /** What `serve` needs of what `open` made. */
 const systems = new WeakMap<Daybook, { readonly opened: Opened; readonly told: () => void }>();
 
 export const runtimeOf = (
-  { io, settingsOf, version, folders }: {
+  { io, settingsOf, rootOf, version, folders }: {
     readonly io: Io;
     readonly settingsOf: SettingsOf;
+    readonly rootOf: RootOf;
     readonly version: string;
     readonly folders: Folders;
   },
@@ -50,11 +54,12 @@ export const runtimeOf = (
   quit: (code) => Deno.exit(code),
   async open(data, settings) {
     const { openSystem } = await import("./daybook.ts");
-    const { config } = settings ?? await settingsOf(undefined, []);
+    const stated = settings ?? await settingsOf(undefined, []);
     const told = Promise.withResolvers<void>();
     const opened = await openSystem({
       data,
-      config,
+      config: stated.config,
+      ...(data === MEMORY ? {} : { root: await rootOf(data, stated) }),
       report: (line) => io.err(`daybook: ${line}\n`),
       ...crashing(io),
       // With settings it is going to be served.
@@ -110,7 +115,7 @@ export const runtimeOf = (
     };
   },
   projections: () => Promise.resolve(projections),
-  tokens: tokensOf,
+  tokens: async (data) => await tokensOf(data, await rootOf(data)),
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
   async checkGit(path, { range }) {
     const { refusal } = await import("../git/import.ts");
@@ -305,11 +310,12 @@ const importPush: Runtime["importPush"] = async (target, body) => {
   return { commits, known, moves, ...(rejected ? { note: `${rejected.code}: ${rejected.because}` } : {}) };
 };
 
-const tokensOf = async (data: string): Promise<TokenStore> => {
+const tokensOf = async (data: string, root: RootSource): Promise<TokenStore> => {
   const path = `${data}/${FILES.keys}`;
   await makeFolder(data);
   const keys = openKeys({
     path,
+    root,
     clock: systemClock,
     catalogue: events,
     existing: await exists(`${data}/${FILES.log}`),
