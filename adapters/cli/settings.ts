@@ -49,7 +49,9 @@ export const pointedAt = ({ config, file }: Settings, part: (config: Config) => 
     for (const part of Object.values(value)) look(part);
   };
   look(part(config));
-  if (part === whole && config.server.tls.certificate !== null) files.add(inFolderOf(file, config.server.tls.certificate));
+  if (part === whole && config.server.tls.certificate !== null) {
+    files.add(inFolderOf(file, config.server.tls.certificate));
+  }
   return { files: [...files], variables: [...variables] };
 };
 
