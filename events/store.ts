@@ -27,6 +27,8 @@ export interface Span {
 }
 
 export interface Store {
+  /** What its values are sealed under (`Sealing.check`); absent where they lie as they are. */
+  readonly seal?: string;
   /** All or none, durable when it resolves true. Throws `LogFault`; after `io` the outcome is unknown and must be read back. */
   commit(batch: Batch): Promise<boolean>;
   get(key: Key): Uint8Array | undefined;

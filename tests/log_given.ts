@@ -9,13 +9,13 @@ import type { Store } from "../events/store.ts";
 export const openWithWorker = async (
   store: Store,
   path: string,
-  options: Omit<LogOptions, "background">,
+  options: Omit<LogOptions, "background"> & { readonly key?: Uint8Array },
 ): Promise<KvLog> => {
   const background = inlineBackground(store, options.clock);
   const log = await KvLog.open(store, { ...options, background, backgroundWaitMs: LOG_BACKGROUND.wait_ms });
   const stopping = new AbortController();
   const self = { path: "log:background", ready: () => {} };
-  const run = logWorker(log, { path, clock: systemClock }).run(stopping.signal, self);
+  const run = logWorker(log, { path, clock: systemClock, key: options.key }).run(stopping.signal, self);
   const close = store.close.bind(store);
   store.close = async () => {
     stopping.abort();

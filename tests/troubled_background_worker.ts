@@ -1,5 +1,6 @@
 /** The worker behind the log, getting into the trouble that its URL names (`?exit`) as soon as it is to work. */
 import type { ToBackground } from "../adapters/kv/background.ts";
+import { sealingOf } from "../adapters/keys/at_rest.ts";
 import { BackgroundWork } from "../adapters/kv/background_work.ts";
 import { work } from "../adapters/system/worker_side.ts";
 import { systemClock } from "../adapters/system/world.ts";
@@ -9,7 +10,7 @@ let background: BackgroundWork | undefined;
 
 work({
   message(data, reply) {
-    background ??= new BackgroundWork(systemClock, reply);
+    background ??= new BackgroundWork(systemClock, reply, sealingOf);
     const message = data as ToBackground;
     if (message.to === "ask") {
       switch (trouble) {

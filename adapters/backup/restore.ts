@@ -30,8 +30,10 @@ export interface RestoreOptions {
   readonly verify: Verify;
   /** Needed to take the keys back; without it they are left out. */
   readonly passphrase?: string;
-  /** Writes the keys' files into the folder that is being filled. Default: each under its own name, mode 0600. */
+  /** Writes the keys' files into the folder that is being filled, before the log is verified. Default: each under its own name, mode 0600. */
   readonly importKeys?: (folder: string, files: Bundle) => Promise<void>;
+  /** Called with that folder when log and keys are there and the log is verified. */
+  readonly settleKeys?: (folder: string) => Promise<void>;
   readonly known?: readonly Known[];
   readonly progress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -60,6 +62,8 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
   return await fillFolder(options.data, async (folder) => {
     const path = join(folder, options.name ?? LOG);
     await copyChecked(source, LOG, manifest, path, signal);
+    // A log that is sealed at rest is verified with them.
+    const keys = await restoreKeys(options, manifest, folder);
     const against = known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
       name,
       text: `${origin}\n${size}\n${root}\n`,
@@ -74,7 +78,7 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
           `the log has ${verdict.size} with root ${verdict.root}`,
       );
     }
-    const keys = await restoreKeys(options, manifest, folder);
+    if (keys) await options.settleKeys?.(folder);
     signal?.throwIfAborted();
     const shorter_than = known.filter(({ size }) => size > manifest.size).sort((a, b) => b.size - a.size)[0];
     return {

@@ -78,6 +78,8 @@ export type ToBackground =
   | {
     readonly to: "start";
     readonly path: string;
+    /** What the log is sealed under; a message goes through no file and no list of arguments. */
+    readonly key?: Uint8Array;
     readonly frontier: Frontier;
     readonly manifest: Manifest;
     readonly filterBytesMax: number;
@@ -98,7 +100,7 @@ export interface BackgroundLine {
 }
 
 /** In another thread, which reads the same file through its own connection. */
-export const backgroundOver = (line: BackgroundLine, path: string): StartBackground => (start) => {
+export const backgroundOver = (line: BackgroundLine, path: string, key?: Uint8Array): StartBackground => (start) => {
   const { frontier, manifest, filterBytesMax } = start;
   line.listen((made) => {
     start.made(made).then(
@@ -106,7 +108,7 @@ export const backgroundOver = (line: BackgroundLine, path: string): StartBackgro
       (error) => start.died(error instanceof Error ? error.message : String(error)),
     );
   });
-  line.send({ to: "start", path, frontier, manifest, filterBytesMax });
+  line.send({ to: "start", path, key, frontier, manifest, filterBytesMax });
   return {
     ask: (wish) => line.send({ to: "ask", wish }),
     swept: (garbage) => line.send({ to: "swept", garbage }),

@@ -3,7 +3,7 @@
  *
  * ```text
  *  0  4  "DBK1"               magic and format
- *  4  1  codec                0: plain
+ *  4  1  codec                0: plain; 1: all behind the first 8 bytes is sealed, see `sealed_store.ts`
  *  5  3  zero
  *  8 32  link                 SHA-256 over bytes 8… of the block before, in plain form; zeros before the first
  * 40  8  first position       unsigned, big-endian, as all numbers here
@@ -24,8 +24,9 @@ import { LIMITS, LogFault } from "../../events/log.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
 
 const MAGIC = 0x44424b31; // "DBK1"
-const CODEC_PLAIN = 0;
-const HASHED_FROM = 8;
+export const CODEC_AT = 4;
+export const CODEC_PLAIN = 0;
+export const HASHED_FROM = 8;
 const HEADER = 56;
 const RUN = 20;
 /** What an entry adds to a block beside its own bytes, at most: a run, a length, a comma. */
@@ -116,8 +117,8 @@ export class Block {
       }
       throw new LogFault("foreign", `${where}: it does not start as a block does`);
     }
-    if (bytes[4] !== CODEC_PLAIN) {
-      throw new LogFault("newer", `${where}: codec ${bytes[4]} is not known to this program`);
+    if (bytes[CODEC_AT] !== CODEC_PLAIN) {
+      throw new LogFault("newer", `${where}: codec ${bytes[CODEC_AT]} is not known to this program`);
     }
     this.first = getUint64(this.view, 40);
     this.count = this.view.getUint32(48);

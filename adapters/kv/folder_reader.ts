@@ -6,11 +6,13 @@ import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
+import type { Sealing } from "../../events/sealing.ts";
 import { CHECKPOINT_KEY } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
-import { FORMAT, FORMAT_KEY } from "./log.ts";
+import { decodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
 import { LogReader } from "./reader.ts";
+import { SealedReader } from "./sealed_store.ts";
 import { KvReader } from "./store.ts";
 
 const fromUtf8 = new TextDecoder();
@@ -23,22 +25,25 @@ export class FolderReader {
 
   /**
    * `path` of the log's file, which need not stay there once it is open; `renew` is what the method of that name does, where
-   * that is a copy. Throws `LogFault`: `foreign` when there is none or it is not ours, `newer`, `truncated`, `read_only`.
+   * that is a copy. Throws `LogFault`: `foreign` when there is none or it is not ours, `newer`, `truncated`, `read_only`, `sealed`.
    */
   constructor(
     path: string,
     private readonly options: {
       readonly catalogue: Catalogue;
       readonly renew?: (reader: FolderReader) => Promise<void>;
+      /** What a log that is sealed at rest was sealed with; of no account for another. */
+      readonly sealing?: Sealing;
     },
   ) {
     this.store = new KvReader(path);
     try {
       const format = this.store.get(FORMAT_KEY);
       if (!format) throw new LogFault("foreign", `${path} holds no log`);
-      const found = JSON.parse(fromUtf8.decode(format)).format;
-      if (found !== FORMAT) throw new LogFault("newer", `the log has format ${found}, this program knows ${FORMAT}`);
-      this.log = new LogReader(this.store, options);
+      const { seal } = decodeFormat(format);
+      const sealing = seal === undefined ? undefined : options.sealing;
+      expectSeal(seal, sealing?.check);
+      this.log = new LogReader(sealing ? new SealedReader(this.store, sealing) : this.store, options);
       this.log.refresh();
       this.tree = new StoredTree(this.store, (position) => this.entry(position));
     } catch (error) {

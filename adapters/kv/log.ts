@@ -17,12 +17,13 @@ import {
   type Heard,
   LogFault,
 } from "../../events/log.ts";
-import type { Key, Store } from "../../events/store.ts";
+import type { Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
 import { Behind, type Followed, type Signer } from "./behind.ts";
 import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { decodeFormat, encodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
 import { type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
 import { StoredTree } from "./hash_tree.ts";
 import { News } from "./news.ts";
@@ -85,9 +86,6 @@ interface Landed {
   answer(): void;
 }
 
-export const FORMAT_KEY: Key = ["format"];
-export const FORMAT = 1;
-
 export class KvLog extends LogReader implements EventLog, Ground, Followed {
   /** Since it was opened: commits, their events, and the time they took. */
   readonly counts = { commits: 0, events: 0, ms: 0 };
@@ -124,7 +122,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   /**
    * Opens what is in the store, or begins a log in an empty one. The store is the log's from here on; it is closed with it,
-   * and when opening fails. Throws `LogFault` `newer`, `foreign` or `truncated`.
+   * and when opening fails. Throws `LogFault` `newer`, `foreign`, `truncated` or `sealed`.
    */
   static async open(store: Store, options: LogOptions): Promise<KvLog> {
     const log = new KvLog(store, options);
@@ -139,13 +137,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   private async begin(): Promise<void> {
     const format = this.store.get(FORMAT_KEY);
-    if (format) checkFormat(format);
+    if (format) expectSeal(decodeFormat(format).seal, this.store.seal);
     else {
       if ([...this.store.list({ prefix: ["log"], limit: 1 })].length > 0) {
         throw new LogFault("foreign", "the database has blocks but no format");
       }
-      const value = new TextEncoder().encode(JSON.stringify({ format: FORMAT }));
-      await this.store.commit({ absent: FORMAT_KEY, puts: [[FORMAT_KEY, value]] });
+      await this.store.commit({ absent: FORMAT_KEY, puts: [[FORMAT_KEY, encodeFormat(this.store.seal)]] });
     }
     this.refresh();
     const { clock, background, signer } = this.options;
@@ -431,8 +428,3 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     await this.store.close();
   }
 }
-
-const checkFormat = (bytes: Uint8Array): void => {
-  const { format } = JSON.parse(new TextDecoder().decode(bytes));
-  if (format !== FORMAT) throw new LogFault("newer", `the log has format ${format}, this program knows ${FORMAT}`);
-};

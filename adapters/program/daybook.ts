@@ -41,6 +41,7 @@ import { SqliteViews } from "../sqlite/views.ts";
 import type { PlatformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
+import { asItLies, sealedBy } from "./at_rest.ts";
 import { observedOf, telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
@@ -130,7 +131,13 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
-    const { log, behind } = await openLog(data, config, { keys, signer, crash, telemetry }, catalogues.events, options);
+    const { log, behind, key } = await openLog(
+      data,
+      config,
+      { keys, signer, crash, telemetry },
+      catalogues.events,
+      options,
+    );
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
@@ -141,6 +148,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       new SqliteViews({
         path: memory ? MEMORY : data,
         write: !apart,
+        sealed: key && await sealedBy(key),
         onAside: ({ path, because }) => report(`${path} was moved aside: ${because}`),
       }),
       (views) => views.close(),
@@ -152,6 +160,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
         cacheBytesMax: config.log.cache_bytes_max,
         projections: config.projections,
         crashAt: options.crashAt,
+        key,
       }
       : undefined;
     crash?.("lock.opened");
@@ -342,13 +351,14 @@ const openLog = async (
   { keys, signer, crash, telemetry }: Pick<Stores, "keys" | "crash" | "telemetry"> & { readonly signer: Signer },
   catalogue: Catalogue,
   { report = () => {}, worker }: SystemOptions,
-): Promise<{ readonly log: KvLog; readonly behind: Child }> => {
+): Promise<{ readonly log: KvLog; readonly behind: Child; readonly key: Uint8Array | undefined }> => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
-  const store = memory
+  const file = memory
     ? new MemoryStore()
     : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
-  if (crash) crashInStore<Store>(store, crash);
+  if (crash) crashInStore<Store>(file, crash);
+  const { store, key } = await asItLies(file, { keys, wanted: !memory && config.log.sealed_at_rest });
   const background = inlineBackground(store, systemClock);
   const log = await KvLog.open(store, {
     catalogue,
@@ -362,8 +372,8 @@ const openLog = async (
     ...(telemetry && { committed: (events: number, ms: number) => telemetry.committed(events, ms) }),
     trouble: report,
   });
-  const behind = memory ? logInline(log, background) : logWorker(log, { path, clock: systemClock, ...worker });
-  return { log, behind };
+  const behind = memory ? logInline(log, background) : logWorker(log, { path, key, clock: systemClock, ...worker });
+  return { log, behind, key };
 };
 
 /** A checkpoint is remembered at most so often, and when the log closes: each time is a flush of the key database. */

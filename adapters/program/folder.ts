@@ -3,11 +3,14 @@ import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { bytes } from "../cli/print.ts";
 import type { Io } from "../cli/runtime.ts";
+import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { FolderLock } from "../kv/lock.ts";
+import { NeedsKey } from "../sqlite/connection.ts";
 import { changeMark, isLeftOpen, Scratch } from "../sqlite/scratch.ts";
 import { systemClock } from "../system/world.ts";
+import { knownKey } from "./at_rest.ts";
 import { exists, FILES, logIn, MEMORY } from "./files.ts";
 
 /** A copy of so many bytes takes a while, so a person is told. */
@@ -22,6 +25,11 @@ export interface Folders {
   log(data: string): Promise<FolderReader>;
   /** For reading; undefined where there are none. */
   keys(data: string): Promise<Keys | undefined>;
+  /**
+   * Calls `use` without a key, and where what it opens turns out to be sealed at rest, once more with the folder's. Throws what
+   * `use` throws, so where there is no key, that it is sealed.
+   */
+  atRest<T>(data: string, use: (key: Uint8Array | undefined) => Promise<T>): Promise<T>;
 }
 
 /** Whether a process has the folder as its writer, with or without answering on its socket. */
@@ -58,8 +66,33 @@ export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Pro
     if (!mayWrite(scratch) && mayWrite(data)) return await use(path);
     return await copies.open(path, () => isWriting(data), use);
   };
+  const keys: Folders["keys"] = async (data) => {
+    if (!await exists(`${data}/${FILES.keys}`)) return undefined;
+    const root = await rootOf(data);
+    return await open(
+      data,
+      FILES.keys,
+      (path) => openKeys({ path, root, clock: systemClock, catalogue: events, readOnly: true }),
+    );
+  };
+  const known = new Map<string, Uint8Array>();
+  const atRest: Folders["atRest"] = async (data, use) => {
+    try {
+      return await use(known.get(data));
+    } catch (error) {
+      if (known.has(data) || !isForKey(error)) throw error;
+      const opened = await keys(data);
+      const key = opened && knownKey(opened);
+      opened?.close();
+      if (!key) throw error;
+      known.set(data, key);
+      return await use(key);
+    }
+  };
   return {
     open,
+    keys,
+    atRest,
     async log(data) {
       const path = await logIn(data);
       let mark = await changeMark(path);
@@ -78,19 +111,14 @@ export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Pro
           if (!(error instanceof LogFault) || error.kind !== "locked") throw error;
         }
       };
-      return await open(data, FILES.log, (at) => {
-        copied = at !== path;
-        return new FolderReader(at, { catalogue: events, renew });
-      });
-    },
-    async keys(data) {
-      if (!await exists(`${data}/${FILES.keys}`)) return undefined;
-      const root = await rootOf(data);
-      return await open(
-        data,
-        FILES.keys,
-        (path) => openKeys({ path, root, clock: systemClock, catalogue: events, readOnly: true }),
-      );
+      return await atRest(data, (key) =>
+        open(data, FILES.log, (at) => {
+          copied = at !== path;
+          return new FolderReader(at, { catalogue: events, renew, sealing: key && sealingOf(key) });
+        }));
     },
   };
 };
+
+const isForKey = (error: unknown): boolean =>
+  error instanceof NeedsKey || (error instanceof LogFault && error.kind === "sealed");

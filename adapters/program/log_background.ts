@@ -29,6 +29,8 @@ type Lending = Pick<KvLog, "behindBy">;
 export interface WorkerOptions {
   /** The log's file. */
   readonly path: string;
+  /** What it is sealed under; it goes to the worker in a message. Default: it is clear. */
+  readonly key?: Uint8Array;
   readonly clock: Clock;
   /** Default `LOG_BACKGROUND_WORKER`. */
   readonly url?: URL;
@@ -37,7 +39,7 @@ export interface WorkerOptions {
 }
 
 /** In a worker that may read the log's folder, lower its own priority, and nothing else. */
-export const logWorker = (log: Lending, { path, clock, url, heartbeat }: WorkerOptions): Child => {
+export const logWorker = (log: Lending, { path, key, clock, url, heartbeat }: WorkerOptions): Child => {
   const file = resolve(path);
   let heard: (message: FromBackground) => void = () => {};
   const worker = new WorkerChild({
@@ -49,10 +51,14 @@ export const logWorker = (log: Lending, { path, clock, url, heartbeat }: WorkerO
     message: (data) => heard(data as FromBackground),
   }, clock);
   const { id, restart, grace, readyWithin } = worker;
-  const background = backgroundOver({
-    send: (message) => void worker.post(message),
-    listen: (listener) => heard = listener,
-  }, file);
+  const background = backgroundOver(
+    {
+      send: (message) => void worker.post(message),
+      listen: (listener) => heard = listener,
+    },
+    file,
+    key,
+  );
   return {
     id,
     restart,

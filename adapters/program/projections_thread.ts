@@ -12,12 +12,14 @@ import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { LogReader } from "../kv/reader.ts";
+import { SealedReader } from "../kv/sealed_store.ts";
 import { KvReader } from "../kv/store.ts";
 import { crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { giveWay, lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInViews } from "./crash_points.ts";
+import { sealedBy } from "./at_rest.ts";
 import { FILES } from "./files.ts";
 import { telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
@@ -29,6 +31,8 @@ export interface ThreadSettings {
   readonly projections: Config["projections"];
   /** Where to die, as `crashAt` reads it. */
   readonly crashAt?: string;
+  /** What log and views are sealed under. Default: they are clear. */
+  readonly key?: Uint8Array;
 }
 
 /** What becomes of a projection that meets an event it cannot apply. */
@@ -53,15 +57,17 @@ const serve = async (): Promise<void> => {
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     async compose(settings, home) {
-      const { data, cacheBytesMax, projections: stated, crashAt: point } = settings as ThreadSettings;
-      const file = new LogReader(new KvReader(`${data}/${FILES.log}`), {
+      const { data, cacheBytesMax, projections: stated, crashAt: point, key } = settings as ThreadSettings;
+      const sealed = key && await sealedBy(key);
+      const store = new KvReader(`${data}/${FILES.log}`);
+      const file = new LogReader(sealed ? new SealedReader(store, sealed.sealing) : store, {
         catalogue: events,
         index: false,
         cacheBytesMax,
       });
       file.refresh();
       const feed = feedOfFile(file);
-      const views = new SqliteViews({ path: data, notes: false });
+      const views = new SqliteViews({ path: data, notes: false, sealed });
       if (point !== undefined) crashInViews(views, crashAt(point));
       return {
         projections: new Projector({

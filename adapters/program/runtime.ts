@@ -2,10 +2,11 @@
  * What the command line touches of the world (`../cli/runtime.ts`), for real. What one command alone needs is loaded when it is
  * called, so that the others start sooner.
  */
+import { dirname } from "node:path";
 import type { Daybook, Issue } from "../../actors/kernel/daybook.ts";
 import type { Override } from "../../config/config.ts";
 import { parseIJson } from "../../events/canonical.ts";
-import { LIMITS } from "../../events/log.ts";
+import { LIMITS, LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { Usage } from "../cli/call.ts";
@@ -16,12 +17,14 @@ import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
 import { KeysFault } from "../keys/fault.ts";
+import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
+import { knownKey, sealedBy } from "./at_rest.ts";
 import type { Opened, OpenOptions } from "./daybook.ts";
 import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
 import { type Folders, isWriting } from "./folder.ts";
@@ -96,7 +99,14 @@ export const runtimeOf = (
     const path = `${data}/${FILES.views}`;
     if (!await exists(path)) return undefined;
     try {
-      return await folders.open(data, FILES.views, (file) => new SqliteViews({ path: data, readOnly: true, file }));
+      return await folders.atRest(data, async (key) => {
+        const sealed = key && await sealedBy(key);
+        return await folders.open(
+          data,
+          FILES.views,
+          (file) => new SqliteViews({ path: data, readOnly: true, file, sealed }),
+        );
+      });
     } catch (error) {
       if (error instanceof ScratchFault) throw error;
       throw new ViewsUnreadable(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
@@ -152,12 +162,13 @@ export const runtimeOf = (
     const known = await withKeys(
       folders,
       data,
-      ({ logKey }) => ({ key: logKey.signer.vkey, newest: logKey.latest()?.note }),
+      (keys) => ({ key: keys.logKey.signer.vkey, newest: keys.logKey.latest()?.note, atRest: knownKey(keys) }),
     );
     return await folders.open(data, FILES.log, (path) =>
       verifyLog({
         path,
         catalogue: events,
+        sealedUnder: known?.atRest,
         key,
         folderKey: known?.key,
         against: [
@@ -193,14 +204,22 @@ export const runtimeOf = (
     const { bundleFiles } = await import("../backup/bundle.ts");
     const { verifyLog } = await import("../verify/verify.ts");
     const path = await logIn(data);
+    const key = await withKeys(folders, data, knownKey);
+    if (key && passphrase === undefined) {
+      throw new LogFault(
+        "invalid",
+        "the folder is sealed at rest, so a backup can be read with its keys alone: add --with-keys",
+      );
+    }
     const leftOpen = await isLeftOpen(path) && !await isWriting(data);
     // What was left open is not opened where it lies; then the copy itself tells.
-    const checkpoint = leftOpen ? newestIn : await newestIn(path);
+    const newest = (path: string) => newestIn(path, key);
+    const checkpoint = leftOpen ? newest : await newest(path);
     return await backupLog({
       log: path,
       writing: () => isWriting(data),
       destination,
-      verify: (path, options) => verifyLog({ path, catalogue: events, ...options }),
+      verify: (path, options) => verifyLog({ path, catalogue: events, sealedUnder: key, ...options }),
       created: new Date().toISOString(),
       checkpoint,
       ...(passphrase === undefined ? {} : {
@@ -228,13 +247,18 @@ export const runtimeOf = (
       source,
       data,
       name: FILES.log,
-      verify: (path, options) => verifyLog({ path, catalogue: events, ...options }),
+      verify: async (path, options) =>
+        await verifyLog({ path, catalogue: events, sealedUnder: await keyBeside(path, rootOf), ...options }),
       ...(passphrase === undefined ? {} : { passphrase }),
       async importKeys(folder, files) {
         for (const [name, bytes] of Object.entries(files)) {
           await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
         }
-        const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events });
+      },
+      async settleKeys(folder) {
+        const path = `${folder}/${FILES.log}`;
+        const key = await keyBeside(path, rootOf);
+        const log = new FolderReader(path, { catalogue: events, sealing: key && sealingOf(key) });
         forgetBeyond(`${folder}/${FILES.keys}`, log.size);
         await log.close();
       },
@@ -274,12 +298,31 @@ const remembered = (data: string, note: string): boolean => {
 };
 
 /** The newest checkpoint in a log's file, as a signed note. */
-const newestIn = async (path: string): Promise<string | undefined> => {
-  const log = new FolderReader(path, { catalogue: events });
+const newestIn = async (path: string, key: Uint8Array | undefined): Promise<string | undefined> => {
+  const log = new FolderReader(path, { catalogue: events, sealing: key && sealingOf(key) });
   try {
     return (await log.checkpoint())?.note;
   } finally {
     await log.close();
+  }
+};
+
+/** What a log that is being restored is sealed under, where its keys lie beside it. */
+const keyBeside = async (log: string, rootOf: RootOf): Promise<Uint8Array | undefined> => {
+  const folder = dirname(log);
+  const path = `${folder}/${FILES.keys}`;
+  if (!await exists(path)) return undefined;
+  const keys = openKeys({
+    path,
+    root: await rootOf(folder),
+    clock: systemClock,
+    catalogue: events,
+    readOnly: true,
+  });
+  try {
+    return knownKey(keys);
+  } finally {
+    keys.close();
   }
 };
 

@@ -243,7 +243,9 @@ const begin = (db: Database, format: Format, pragmas: string): void => {
 
 /** Throws `Unusable` for a database that is not of this format. */
 const expect = (db: Database, { application, version }: Format): void => {
-  if (number(db, "application_id") !== application) {
+  const whose = number(db, "application_id");
+  if (whose !== application) {
+    if (whose === SEALED.application) throw new NeedsKey("it is sealed");
     throw application === SEALED.application ? new Clear("it is not sealed") : new Unusable("it is not one of ours");
   }
   const found = number(db, "user_version");
@@ -319,6 +321,8 @@ export const settle = (path: string): void => {
 
 class Unusable extends Error {}
 class Clear extends Unusable {}
+/** Thrown where a file that is sealed was to be opened as a clear one. */
+export class NeedsKey extends Unusable {}
 
 const reasonToMoveAside = (error: unknown, path: string): string | undefined => {
   if (error instanceof Unusable) return error.message;

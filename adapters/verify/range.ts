@@ -36,6 +36,8 @@ export interface Range {
 export interface Rules {
   readonly index: IndexSpan;
   readonly names: NamesRule;
+  /** The key of a log that is sealed at rest. */
+  readonly sealedUnder?: Uint8Array;
 }
 
 /** Plain data. */

@@ -5,6 +5,7 @@ import type { Reading } from "./index_check.ts";
 import { readTables, type TablesFound } from "./index_tables.ts";
 import { type Range, type RangeFound, type Rules, unknownSeam, walkRange } from "./range.ts";
 import { Rows } from "./rows.ts";
+import { openerOf } from "./sealed.ts";
 
 /** To a thread, the first one `open`. */
 export type ToThread =
@@ -42,8 +43,8 @@ const take = (data: ToThread): void => {
     case "open":
       db = new DatabaseSync(data.path, { readOnly: true });
       db.exec("begin");
-      rows = new Rows(db);
       rules = data.rules;
+      rows = new Rows(db, rules.sealedUnder && openerOf(rules.sealedUnder));
       return;
     case "read": {
       const { segment, part } = data.reading;

@@ -15,6 +15,8 @@ export interface VerifyOptions {
   readonly against?: readonly Against[];
   /** Where events name blobs. Without it blobs are held against their hashes, and nobody is asked who names them. */
   readonly catalogue?: Pick<Catalogue, "spec">;
+  /** What the log is sealed under where it is sealed at rest, 32 bytes; else of no account. */
+  readonly sealedUnder?: Uint8Array;
   /** Called a few times a second. */
   readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
   readonly signal?: AbortSignal;

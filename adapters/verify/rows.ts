@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Opener } from "./sealed.ts";
 
 /** How Deno KV marks a value that is bytes as they are. */
 const BYTES = 3;
@@ -79,7 +80,8 @@ export class Rows {
   private readonly numbered: StatementSync;
   private readonly start: StatementSync;
 
-  constructor(private readonly db: DatabaseSync) {
+  /** `open`: for a log that is sealed at rest. */
+  constructor(readonly db: DatabaseSync, private readonly open?: Opener) {
     this.one = db.prepare("select v, v_encoding, expiration_ms from kv where k = ?");
     this.page = db.prepare(
       `select k, v, v_encoding, expiration_ms from kv where k > ? and k < ? order by k limit ${PAGE_ROWS}`,
@@ -99,7 +101,7 @@ export class Rows {
       ? numbered(name, part)
       : Buffer.concat([named(name), named(part)]);
     const row = this.one.get(key);
-    return row && valueOf(row);
+    return row && this.valueOf(key, row);
   }
 
   /** The hashes of a tile; a text says why it is none. */
@@ -141,7 +143,7 @@ export class Rows {
           : undefined;
         const number = until > 0 ? numberOf(key, until + 1) : undefined;
         const strange = text === undefined || (number === undefined && key.length !== until + 1);
-        yield { key: key.toString("hex"), text, number, strange, value: valueOf(row) };
+        yield { key: key.toString("hex"), text, number, strange, value: this.valueOf(key, row) };
       }
       if (page.length < PAGE_ROWS) return;
       after = page[page.length - 1]!.k as Uint8Array;
@@ -157,10 +159,18 @@ export class Rows {
     const end = until === undefined ? behind(prefix) : numbered(name, until);
     for (let next = from === 0 ? after(prefix) : numbered(name, from);;) {
       const page = this.numbered.all(next, end);
-      for (const row of page) yield { number: numberOf(row.k as Uint8Array, prefix.length), value: valueOf(row) };
+      for (const row of page) {
+        const key = row.k as Uint8Array;
+        yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
+      }
       if (page.length < PAGE_ROWS) return;
       next = after(page[page.length - 1]!.k as Uint8Array);
     }
+  }
+
+  private valueOf(key: Uint8Array, row: Record<string, unknown>): Uint8Array | string {
+    const value = valueOf(row);
+    return this.open && typeof value !== "string" && isSealed(key) ? this.open(key, value) : value;
   }
 
   /**
@@ -203,6 +213,12 @@ export class Rows {
     return found;
   }
 }
+
+/** Blocks and pages of the index are numbered; of a blob's rows those that are. */
+const isSealed = (key: Uint8Array): boolean =>
+  SEALED.some((name) => Buffer.compare(key.subarray(0, name.length), name) === 0) &&
+  key[key.length - NUMBER_PART] === 0x21;
+const SEALED = ["log", "index", "blob"].map(named);
 
 const valueOf = (row: Record<string, unknown>): Uint8Array | string => {
   const { v, v_encoding, expiration_ms } = row;

@@ -1,6 +1,7 @@
 /** The one walk over a log that finds everything out; see `verify.ts`. */
 import type { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../events/event.ts";
+import { LogFault } from "../../events/log.ts";
 import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
@@ -14,6 +15,7 @@ import { PARTS } from "./index_tables.ts";
 import { type Range, type RangeFound, type Rules, type Seam, walkRange } from "./range.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
+import { openerOf, sealIn, sealOf } from "./sealed.ts";
 import { mayThread, THREADS, Threads, threadsFor } from "./threads.ts";
 import { TileCheck } from "./tiles.ts";
 import { GROUP, HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
@@ -30,6 +32,8 @@ const ZERO_LINK = new Uint8Array(32);
  */
 export class Verification {
   private readonly rows: Rows;
+  /** The key, where the log is sealed. */
+  private readonly sealedUnder: Uint8Array | undefined;
   private readonly tree = new MerkleTree((level, hashes) => this.tiles.take(level, hashes));
   private readonly roots = new Map<number, string>();
   private wanted: number[] = [];
@@ -56,7 +60,9 @@ export class Verification {
     private readonly failures: Failures,
   ) {
     file.db.exec("begin");
-    this.rows = new Rows(file.db);
+    const rows = new Rows(file.db);
+    this.sealedUnder = keyFor(rows, options.sealedUnder);
+    this.rows = this.sealedUnder ? new Rows(file.db, openerOf(this.sealedUnder)) : rows;
   }
 
   async run(): Promise<LogReport> {
@@ -95,7 +101,8 @@ export class Verification {
       if (this.rows.last("log") !== undefined) this.failures.add(0, "foreign", "a format beside the blocks", "none");
     } else {
       const said = typeof format === "string" ? format : new TextDecoder().decode(format);
-      if (said !== '{"format":1}') {
+      const seal = this.sealedUnder ? `,"seal":"${sealOf(this.sealedUnder)}"` : "";
+      if (said !== `{"format":1${seal}}`) {
         const newer = /^\{"format":([2-9]|[1-9]\d+)\b/.test(said);
         this.failures.add(0, newer ? "newer" : "foreign", "format 1", shown(said));
         this.stop = newer;
@@ -120,7 +127,7 @@ export class Verification {
   }
 
   private async walk(total: number): Promise<void> {
-    const rules: Rules = { index: this.index.span, names: this.history.rule };
+    const rules: Rules = { index: this.index.span, names: this.history.rule, sealedUnder: this.sealedUnder };
     const threads = this.options.threads ?? threadsFor(total);
     if (threads > 1 && mayThread()) await this.walkInThreads(new Threads(this.file.path, rules, threads), total, rules);
     else {
@@ -365,3 +372,29 @@ export class Verification {
     }
   }
 }
+
+/** The key that the log is to be read with, if any. Throws `LogFault` `sealed` where nothing can be read without it, or with it. */
+const keyFor = (rows: Rows, key: Uint8Array | undefined): Uint8Array | undefined => {
+  const format = rows.get("format");
+  const seal = format instanceof Uint8Array ? sealIn(format) : undefined;
+  if (seal === undefined) return undefined;
+  if (key === undefined) {
+    throw new LogFault(
+      "sealed",
+      "Cannot verify: the log is sealed at rest, and its key, which is in the folder's key database, was not given; " +
+        "neither entries, links, index nor blobs were looked at",
+    );
+  }
+  // A format that was changed does not make the blocks unreadable.
+  if (seal !== sealOf(key) && typeof firstOf(rows, key) === "string") {
+    throw new LogFault("sealed", "Cannot verify: the log is sealed at rest under another key than the one given");
+  }
+  return key;
+};
+
+/** The first block, if it opens; a text where it does not. */
+const firstOf = (rows: Rows, key: Uint8Array): Uint8Array | string => {
+  const first = rows.first("log", 0);
+  if (typeof first !== "number") return "there is none";
+  return new Rows(rows.db, openerOf(key)).get("log", first) ?? "there is none";
+};
