@@ -84,7 +84,12 @@ const related = {
   same: z.array(join).max(CATALOGUE_LIMITS.list_max).default([]),
   by_other: z.boolean().optional(),
 };
-const after = z.strictObject({ ...related, within: span });
+const after = z.strictObject({
+  ...related,
+  within: span,
+  counted_from: field.optional(),
+  already_unless: selector.optional(),
+});
 const before = z.strictObject({ ...related, within: span.optional(), unless_since: selector.optional() });
 const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one.transform((single) => [single]), list(one)]);
 

@@ -61,6 +61,14 @@ export interface Related extends Selector {
   readonly by_other?: boolean;
 }
 
+export interface After extends Related {
+  readonly within: Millis;
+  /** A time the event says, from which the span counts where that is later than the event. */
+  readonly counted_from?: string;
+  /** It is enough that one came before, unless one of these undid it since. */
+  readonly already_unless?: Selector;
+}
+
 export interface Before extends Related {
   /** Undoes it: the newest of both counts. Its fields are joined as those of the other. */
   readonly unless_since?: Selector;
@@ -73,7 +81,7 @@ export interface Query {
   /** …is like one of these by itself, */
   readonly satisfies?: readonly Where[];
   /** …is followed by each of these in time, */
-  readonly followed_by?: readonly (Related & { readonly within: Millis })[];
+  readonly followed_by?: readonly After[];
   /** …came after each of these, */
   readonly preceded_by?: readonly Before[];
   /** …and after none of these. */

@@ -120,15 +120,15 @@ class ControlFold {
   apply(event: Event): void {
     const { control, findings } = this;
     const seen: Seen = { event, at: millis(control.clock === "occurred" ? event.time : event.recordedat) };
-    if (this.period.to !== undefined && seen.at > this.period.to && control.query.followed_by === undefined) return;
+    if (this.period.to !== undefined && seen.at > this.period.to) return;
     this.applicable ||= this.applies!(event);
     for (const rule of this.rules) rule.relate?.(seen);
     const concerned = this.concerns(event);
     if (this.shows ? this.shows(event) : concerned) this.show(millis(event.recordedat));
     if (!concerned) return;
-    const counts = findings.consider(seen);
+    findings.consider(seen);
     // Of several reasons one is enough: what counts is how many events broke the rule.
-    const because = this.rules.map((rule) => rule.about?.(seen, counts)).find((why) => why !== undefined);
+    const because = this.rules.map((rule) => rule.about?.(seen)).find((why) => why !== undefined);
     if (because !== undefined) findings.violate({ position: event.position, at: seen.at, note: because });
   }
 
@@ -140,18 +140,18 @@ class ControlFold {
       : undefined;
   }
 
-  result(now: Millis): ControlResult {
+  result(at: Millis): ControlResult {
     const { control, findings, period } = this;
     const { id, title, frameworks, mode, expectation } = control;
-    // A period that is over is judged as of its end; what must follow had until now.
-    const overdue = this.rules.flatMap((rule) => rule.overdue?.(ruleNow(rule, period, now)) ?? []).filter(({ at }) =>
-      findings.within(at)
-    );
+    // A period that is over is judged as of its end; an exception as of now.
+    const now = Math.min(at, period.to ?? at);
+    // What is still broken counts, however long ago that began.
+    const overdue = this.rules.flatMap((rule) => rule.overdue?.(now) ?? []);
     const counted = findings.counted(now, expectation.over);
     const violated = [...counted.newest, ...overdue].sort((a, b) => a.position - b.position);
     const violations = counted.count + overdue.length;
     const judged = this.judge(now, violations, violated);
-    const excepted = this.exceptedFrom(judged.status, now);
+    const excepted = this.exceptedFrom(judged.status, at);
     const evidence: readonly Evidence[] = violated.length > 0
       ? violated.slice(-CONTROL_LIMITS.evidence_max).map(({ position, note }) => ({ position, note }))
       : findings.lately("as it must be");
@@ -177,7 +177,7 @@ class ControlFold {
     violations: number,
     violated: readonly Violation[],
   ): { readonly status: ControlStatus; readonly because: string } {
-    const { control, findings, shown, period } = this;
+    const { control, findings, shown } = this;
     if (!this.applicable) {
       return {
         status: "not_applicable",
@@ -195,8 +195,7 @@ class ControlFold {
     }
     const what = (control.evidence ?? control.query.every ?? control.query.of)?.type.join(" or ") ?? "numbered event";
     if (shown === undefined) return { status: "no_evidence", because: `No ${what} was seen` };
-    const until = Math.min(now, period.to ?? now);
-    if (until - shown > control.freshness) {
+    if (now - shown > control.freshness) {
       return {
         status: "stale",
         because: `No ${what} was seen since ${timeText(shown)}, for more than ${spanText(control.freshness)}`,
@@ -235,9 +234,6 @@ class ControlFold {
 /** From when on silence counts. */
 const sinceOf = ({ from }: Period, began: Millis | undefined): Millis | undefined =>
   from === undefined ? began : began === undefined ? undefined : Math.max(from, began);
-
-const ruleNow = (rule: Rule, { to }: Period, now: Millis): Millis =>
-  rule instanceof FollowedBy || to === undefined ? now : Math.min(now, to);
 
 const rulesOf = (
   query: Query,

@@ -4,10 +4,10 @@
  * What must have gone before counts when it was recorded before; what must follow may be recorded late, where the control goes by
  * when things happened.
  */
-import type { Event, Millis } from "../../events/event.ts";
-import { type Before, CONTROL_LIMITS, type Query, type Related } from "./control.ts";
+import { type Event, type Millis, millis } from "../../events/event.ts";
+import { type After, type Before, CONTROL_LIMITS, type Query } from "./control.ts";
 import { type Findings, type Seen, spanText, timeText, type Violation } from "./findings.ts";
-import { faultIn, joinKeys, type KeyOf, matcherOf, type Matches } from "./match.ts";
+import { faultIn, type Field, fieldOf, joinKeys, type KeyOf, matcherOf, type Matches } from "./match.ts";
 
 /** A part of a control's query. `before` sees an event as one that belongs to others, `about` as one the rule is about. */
 export interface Rule {
@@ -15,7 +15,7 @@ export interface Rule {
   /** Something another event waits for, or counts on. */
   relate?(seen: Seen): void;
   /** The rule is about this event. Answers why it is broken by it. */
-  about?(seen: Seen, counts: boolean): string | undefined;
+  about?(seen: Seen): string | undefined;
   /** What is broken by now by nothing having come, oldest first. */
   overdue?(now: Millis): readonly Violation[];
   /** When that changes next. */
@@ -35,94 +35,6 @@ export const satisfies = (alternatives: NonNullable<Query["satisfies"]>): Rule =
     },
   };
 };
-
-interface Open {
-  readonly position: number;
-  readonly at: Millis;
-  readonly authid: string;
-}
-
-/** Events that wait for what must follow them. */
-export class FollowedBy implements Rule {
-  readonly types: readonly string[];
-  private readonly matches: Matches;
-  private readonly keys: { readonly ours: KeyOf; readonly theirs: KeyOf };
-  private readonly open = new Map<string, Open[]>();
-  private held = 0;
-
-  constructor(private readonly said: Related & { readonly within: Millis }, private readonly findings: Findings) {
-    this.types = said.type;
-    this.matches = matcherOf(said);
-    this.keys = joinKeys(said.same);
-  }
-
-  relate({ event, at }: Seen): void {
-    if (!this.matches(event)) return;
-    const key = this.keys.theirs(event);
-    const waiting = key === undefined ? undefined : this.open.get(key);
-    if (!waiting) return;
-    const left = waiting.filter((open) => {
-      if (at < open.at || (this.said.by_other && open.authid === event.authid)) return true;
-      const late = at - open.at - this.said.within;
-      if (late > 0) this.findings.violate(this.broken(open, `followed ${spanText(late)} too late by`));
-      return false;
-    });
-    this.held -= waiting.length - left.length;
-    if (left.length > 0) this.open.set(key!, left);
-    else this.open.delete(key!);
-  }
-
-  about({ event, at }: Seen, counts: boolean): string | undefined {
-    if (!counts) return undefined;
-    const key = this.keys.ours(event);
-    if (key === undefined) return `has no ${named(this.said.same.map((join) => join.this))} to be followed by`;
-    if (this.held >= CONTROL_LIMITS.open_max) {
-      this.findings.overflow = `more than ${CONTROL_LIMITS.open_max} events wait for ${named(this.said.type)}`;
-      return undefined;
-    }
-    const open = { position: event.position, at, authid: event.authid };
-    const waiting = this.open.get(key);
-    if (waiting) waiting.push(open);
-    else this.open.set(key, [open]);
-    this.held++;
-    return undefined;
-  }
-
-  overdue(now: Millis): readonly Violation[] {
-    const late: Violation[] = [];
-    for (const waiting of this.open.values()) {
-      for (const open of waiting) {
-        const due = open.at + this.said.within;
-        if (now > due) late.push(this.broken(open, `until ${timeText(due)} not followed by`));
-      }
-    }
-    return late.sort((a, b) => a.position - b.position);
-  }
-
-  due(now: Millis): Millis | undefined {
-    let next: Millis | undefined;
-    for (const waiting of this.open.values()) {
-      for (const { at } of waiting) {
-        const due = at + this.said.within;
-        if (due >= now && (next === undefined || due < next)) next = due;
-      }
-    }
-    return next;
-  }
-
-  /** How many wait in time. */
-  waiting(now: Millis): number {
-    let count = 0;
-    for (const waiting of this.open.values()) {
-      for (const { at } of waiting) if (at + this.said.within >= now) count++;
-    }
-    return count;
-  }
-
-  private broken({ position, at }: Open, how: string): Violation {
-    return { position, at, note: `${how} ${named(this.said.type)}` };
-  }
-}
 
 interface Remembered {
   readonly at: Millis;
@@ -181,6 +93,103 @@ class Memory {
       if (now - at <= within) return;
       this.held.delete(key);
     }
+  }
+}
+
+interface Open {
+  readonly position: number;
+  readonly at: Millis;
+  readonly due: Millis;
+  readonly authid: string;
+}
+
+/** Events that wait for what must follow them. */
+export class FollowedBy implements Rule {
+  readonly types: readonly string[];
+  private readonly matches: Matches;
+  private readonly keys: { readonly ours: KeyOf; readonly theirs: KeyOf };
+  private readonly open = new Map<string, Open[]>();
+  private readonly before: Memory | undefined;
+  private readonly from: Field | undefined;
+  private held = 0;
+
+  constructor(private readonly said: After, private readonly findings: Findings) {
+    const { already_unless, counted_from, within: _, ...related } = said;
+    if (already_unless) this.before = new Memory({ ...related, unless_since: already_unless }, findings);
+    this.from = counted_from === undefined ? undefined : fieldOf(counted_from);
+    this.types = [...said.type, ...already_unless?.type ?? []];
+    this.matches = matcherOf(said);
+    this.keys = joinKeys(said.same);
+  }
+
+  relate(seen: Seen): void {
+    const { event, at } = seen;
+    this.before?.relate(seen);
+    if (!this.matches(event)) return;
+    const key = this.keys.theirs(event);
+    const waiting = key === undefined ? undefined : this.open.get(key);
+    if (!waiting) return;
+    const left = waiting.filter((open) => {
+      if (at < open.at || (this.said.by_other && open.authid === event.authid)) return true;
+      const late = at - open.due;
+      if (late > 0) this.findings.violate(this.broken(open, `followed ${spanText(late)} too late by`));
+      return false;
+    });
+    this.held -= waiting.length - left.length;
+    if (left.length > 0) this.open.set(key!, left);
+    else this.open.delete(key!);
+  }
+
+  about({ event, at }: Seen): string | undefined {
+    const key = this.keys.ours(event);
+    if (key === undefined) return `has no ${named(this.said.same.map((join) => join.this))} to be followed by`;
+    if (this.before?.has(event, at)) return undefined;
+    if (this.held >= CONTROL_LIMITS.open_max) {
+      this.findings.overflow = `more than ${CONTROL_LIMITS.open_max} events wait for ${named(this.said.type)}`;
+      return undefined;
+    }
+    const from = millis(String(this.from?.(event) ?? ""));
+    const due = (from > at ? from : at) + this.said.within;
+    const open = { position: event.position, at, due, authid: event.authid };
+    const waiting = this.open.get(key);
+    if (waiting) waiting.push(open);
+    else this.open.set(key, [open]);
+    this.held++;
+    return undefined;
+  }
+
+  overdue(now: Millis): readonly Violation[] {
+    const late: Violation[] = [];
+    for (const waiting of this.open.values()) {
+      for (const open of waiting) {
+        if (now > open.due) late.push(this.broken(open, `until ${timeText(open.due)} not followed by`));
+      }
+    }
+    return late.sort((a, b) => a.position - b.position);
+  }
+
+  due(now: Millis): Millis | undefined {
+    let next: Millis | undefined;
+    for (const waiting of this.open.values()) {
+      for (const { due } of waiting) {
+        if (due >= now && (next === undefined || due < next)) next = due;
+      }
+    }
+    return next;
+  }
+
+  /** How many wait in time. */
+  waiting(now: Millis): number {
+    let count = 0;
+    for (const waiting of this.open.values()) {
+      for (const { due } of waiting) if (due >= now) count++;
+    }
+    return count;
+  }
+
+  /** It is broken when what must follow is due, and counts in the period in which that is. */
+  private broken({ position, due }: Open, how: string): Violation {
+    return { position, at: due, note: `${how} ${named(this.said.type)}` };
   }
 }
 
