@@ -36,10 +36,14 @@ export type FailureKind =
   | "signature"
   /** A change of the log's key that both keys have not signed, or not for this log, or that does not go on from the key before. */
   | "key_change"
+  /** The log says that it left another one to go on under its own name, and that is not what its entries and checkpoints show. */
+  | "fork"
   /** A checkpoint covers more than there is. */
   | "truncated"
   /** A checkpoint from elsewhere has the same or a smaller size and another root. */
   | "forked"
+  /** An attestation that is none, that speaks of more events than there were, or of fewer than one before it. */
+  | "attestation"
   /** The stored frontier of the tree, from which the next checkpoint would be made, is not that of the entries. */
   | "tree"
   /** A stored tile of the tree is missing, is too many, or holds hashes that are not those of the entries. */

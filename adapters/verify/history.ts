@@ -1,6 +1,6 @@
 /**
  * What must hold between entries: revisions without a gap in each stream, times that never decrease, names (`source`
- * and `id`) that occur once.
+ * and `id`) that occur once, attestations that do not go back.
  *
  * Memory: 32 to 64 bytes for a stream, in typed arrays. Names that the index has are compared there (`names.ts`), page by page, once it
  * was held against the blocks. The others, which are a few thousand unless the index is not to be believed, take 8 bytes each, 16
@@ -9,6 +9,7 @@
  * themselves.
  */
 import type { Event } from "../../events/event.ts";
+import { Attested } from "./attested.ts";
 import type { Failures } from "./failures.ts";
 import { shown } from "./failures.ts";
 import { nameFingerprint } from "./fingerprint.ts";
@@ -123,6 +124,7 @@ export class History {
   private recorded = "";
   /** From this position on an unknown event may have been in any stream, so revisions say nothing. */
   private blindFrom = Infinity;
+  private readonly attested: Attested;
 
   readonly rule: NamesRule;
 
@@ -134,6 +136,7 @@ export class History {
     private readonly names_max = NAMES_MAX,
   ) {
     this.rule = this.ruleFrom(indexed);
+    this.attested = new Attested(failures);
   }
 
   private ruleFrom(from: number): NamesRule {
@@ -146,7 +149,7 @@ export class History {
   }
 
   /** The next range of the log. */
-  join({ streams, suspects, names, times, blindFrom }: HistoryFound): void {
+  join({ streams, suspects, names, times, blindFrom, attested }: HistoryFound): void {
     const blind = this.blindFrom < Infinity;
     for (let i = 0; i < streams.length; i += 3) {
       const first = streams[i + 1]!;
@@ -160,6 +163,7 @@ export class History {
       this.recorded = times.last;
     }
     this.blindFrom = Math.min(this.blindFrom, blindFrom);
+    this.attested.join(attested);
   }
 
   /**

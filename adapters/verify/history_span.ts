@@ -1,5 +1,6 @@
 /** What must hold between the entries of a range, and what `history.ts` joins it to the rest by. */
 import type { Event } from "../../events/event.ts";
+import { type AttestedFound, AttestedSpan } from "./attested.ts";
 import { type Failures, shown } from "./failures.ts";
 
 const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
@@ -29,6 +30,7 @@ export interface HistoryFound {
   readonly times: { readonly position: number; readonly first: string; readonly last: string } | undefined;
   /** First position whose entry cannot be read. */
   readonly blindFrom: number;
+  readonly attested: readonly AttestedFound[];
 }
 
 /** Where a time differs from the one before it, and that one. */
@@ -109,7 +111,11 @@ export class HistorySpan {
   private recorded = "";
   private blindFrom = Infinity;
 
-  constructor(private readonly failures: Failures, private readonly rule: NamesRule) {}
+  private readonly attested: AttestedSpan;
+
+  constructor(private readonly failures: Failures, private readonly rule: NamesRule) {
+    this.attested = new AttestedSpan(failures);
+  }
 
   /** The next event, with the fingerprints of its stream and its name. */
   add(event: Event, stream: number, name: number): void {
@@ -126,6 +132,7 @@ export class HistorySpan {
     else if (!blind && this.streams.next(at) !== revision) this.suspects.add(stream);
     this.streams.advance(at, revision);
     if (holdsName(this.rule, 0, position, name)) this.names.push(name);
+    this.attested.add(event);
   }
 
   /** The event at this position cannot be read. */
@@ -141,6 +148,7 @@ export class HistorySpan {
       names: Float64Array.from(this.names),
       times: first && { position: first.position, first: first.recordedat, last: this.recorded },
       blindFrom: this.blindFrom,
+      attested: this.attested.found,
     };
   }
 }
