@@ -273,10 +273,13 @@ const noAmbientWorld: Deno.lint.Rule = {
   },
 };
 
+/** Each is a process of its own, where it begins. */
+const ENTRIES: readonly (string | undefined)[] = ["main.ts", "adapters/process/agent/agent.ts"];
+
 const environmentInMain: Deno.lint.Rule = {
   create(ctx) {
     const { room, path } = place(ctx);
-    if (path === "main.ts" || room === "free") return {};
+    if (ENTRIES.includes(path) || room === "free") return {};
     const hint = "let main.ts read it and hand it on";
     return {
       MemberExpression(node) {

@@ -193,6 +193,7 @@ Deno.test("environment-in-main keeps adapters from the environment and the argum
     assert.deepEqual(rules("adapters/kv/a.ts", source), ["environment-in-main"], source);
     assert.deepEqual(rules("main.ts", source), [], source);
   }
+  assert.deepEqual(rules("adapters/process/agent/agent.ts", `Deno.env.get("HOME");`), [], "the agent begins there");
 });
 
 Deno.test("no-async keeps deciders and folds synchronous, and lets the kernel wait", () => {

@@ -1,0 +1,123 @@
+/**
+ * The agent: the one process that starts programs, signals them and reads `/proc`, for which Deno asks all permissions
+ * (`docs/decisions/`). It has no network and no keys, listens to nobody but the Daybook that started it, and ends with it. What it
+ * started goes on.
+ */
+import { spawn } from "node:child_process";
+import { Buffer } from "node:buffer";
+import { writeSync } from "node:fs";
+import { environmentOf } from "./environment.ts";
+import { remainsOf, statOf } from "./proc.ts";
+import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
+import { programFile, Starting } from "./starting.ts";
+import { end, Watching } from "./watching.ts";
+
+const say = (said: FromAgent): void => {
+  const line = Buffer.from(`${JSON.stringify(said)}\n`);
+  try {
+    for (let at = 0; at < line.length;) at += writeSync(1, line, at);
+  } catch {
+    Deno.exit(0); // nobody listens any more
+  }
+};
+
+const own = (name: string) => Deno.env.get(name);
+const starting = new Starting(own);
+const watching = new Watching(starting, say);
+
+const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
+  switch (ask.ask) {
+    case "start":
+      return starting.start(ask);
+    case "find":
+      return starting.find(ask.nonce, ask.traces).then((found) => found ? { process: found } : {});
+    case "watch":
+      watching.watch(ask);
+      return {};
+    case "end": {
+      // Between this look and the signal another process would have to get the same number.
+      if (!starting.isThere(ask.process)) return { sent: false };
+      const sent = end(-ask.process.pid, ask.signal);
+      if (ask.signal === "SIGKILL") { for (const { pid } of remainsOf(ask.process)) end(pid, "SIGKILL"); }
+      return { sent };
+    }
+    case "run":
+      return run(ask);
+    case "usage":
+      return {
+        usage: ask.processes.filter((each) => starting.isThere(each)).map((each) => {
+          const all = [statOf(each.pid), ...remainsOf(each)].filter((stat) => stat !== undefined);
+          return {
+            nonce: each.nonce,
+            rss_bytes: all.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0),
+            cpu_ms: Math.round(all.reduce((sum, { cpu_ms }) => sum + cpu_ms, 0)),
+            processes: all.length,
+          };
+        }),
+      };
+    case "ping":
+      return {};
+  }
+};
+
+/** Runs a program to its end, which is at the latest when its time is over. */
+const run = (ask: Extract<ToAgent, { ask: "run" }>): Promise<Answer<"run">> => {
+  const { command, arguments: given, folder, timeout_ms } = ask;
+  const environment = environmentOf(ask, own);
+  const program = "refused" in environment ? environment : programFile(command, folder, environment.variables.PATH);
+  if ("refused" in environment || "refused" in program) {
+    const { refused } = program as { readonly refused: string };
+    return Promise.resolve({ code: null, timed_out: false, output: refused });
+  }
+  const done = Promise.withResolvers<Answer<"run">>();
+  const child = spawn(program.file, given, {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: folder,
+    env: environment.variables,
+  });
+  let [output, timed_out] = ["", false];
+  const take = (bytes: Uint8Array) => {
+    output = (output + new TextDecoder().decode(bytes)).slice(-PROTOCOL.output_chars_max);
+  };
+  child.stdout!.on("data", take);
+  child.stderr!.on("data", take);
+  const late = setTimeout(() => {
+    timed_out = true;
+    if (child.pid !== undefined) end(-child.pid, "SIGKILL");
+  }, timeout_ms);
+  const over = (code: number | null) => {
+    clearTimeout(late);
+    child.stdout!.destroy();
+    child.stderr!.destroy();
+    done.resolve({ code, timed_out, output });
+  };
+  child.on("error", (error) => {
+    output = error.message;
+    over(null);
+  });
+  child.on("exit", over);
+  return done.promise;
+};
+
+const hear = async (line: string): Promise<void> => {
+  const ask = toAgent.parse(JSON.parse(line));
+  try {
+    say({ id: ask.id, answer: await answer(ask) });
+  } catch (error) {
+    say({ id: ask.id, failed: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+say({ said: "ready", boot: starting.boot });
+let rest = "";
+for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+  const lines = (rest + text).split("\n");
+  rest = lines.pop()!;
+  if (rest.length > PROTOCOL.line_max) Deno.exit(2);
+  for (const line of lines) {
+    hear(line).catch(() => Deno.exit(2)); // it does not speak as we do
+  }
+}
+watching.close();
+Deno.exit(0);

@@ -1,0 +1,37 @@
+/** What a program is given as its environment. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Environment } from "./protocol.ts";
+
+interface Given {
+  readonly environment: Environment;
+  readonly inherit: readonly string[];
+  readonly folder: string;
+}
+
+/** What is meant by it, or which secret is not there; never what one is. A file's last line feed is not part of it. */
+export const environmentOf = (
+  { environment, inherit, folder }: Given,
+  own: (name: string) => string | undefined,
+): { readonly variables: Record<string, string> } | { readonly refused: string } => {
+  const variables: Record<string, string> = {};
+  for (const name of inherit) {
+    const value = own(name);
+    if (value !== undefined) variables[name] = value;
+  }
+  for (const [name, value] of Object.entries(environment)) {
+    if (typeof value === "string") variables[name] = value;
+    else if ("env" in value) {
+      const secret = own(value.env);
+      if (secret === undefined) return { refused: `${name}: the variable ${value.env} is not set` };
+      variables[name] = secret;
+    } else {
+      try {
+        variables[name] = readFileSync(resolve(folder, value.file), "utf8").replace(/\r?\n$/, "");
+      } catch {
+        return { refused: `${name}: the file ${value.file} cannot be read` };
+      }
+    }
+  }
+  return { variables };
+};

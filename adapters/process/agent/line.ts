@@ -1,0 +1,143 @@
+/** The near end of the agent: starts it, asks it, hears from it, and notices when it dies or says nothing. */
+import { fileURLToPath } from "node:url";
+import type { Child, Self } from "../../../actors/kernel/child.ts";
+import { type Clock, pause } from "../../../actors/kernel/world.ts";
+import { type Answer, answers, type Asks, fromAgent, type How, PROTOCOL, type ToAgent } from "./protocol.ts";
+
+export const AGENT = {
+  /** Asked so often whether it is there. */
+  ping_ms: 2_000,
+  /** No answer for so long, and it is taken for dead. */
+  silent_ms: 15_000,
+  ready_ms: 20_000,
+  grace_ms: 3_000,
+} as const;
+
+/** What it says by itself. */
+export interface Heard {
+  exited(nonce: string, how: How): void;
+  line(nonce: string): void;
+}
+
+type AskOf<A extends Asks> = Omit<Extract<ToAgent, { readonly ask: A }>, "ask" | "id">;
+
+/** It is not there, or died before it answered. What was asked may have been done. */
+export class AgentGone extends Error {
+  override readonly name = "AgentGone";
+}
+
+interface Run {
+  readonly process: Deno.ChildProcess;
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly asked: Map<number, { readonly ask: Asks; readonly answer: PromiseWithResolvers<unknown> }>;
+  heard: number;
+}
+
+/** A child of the tree; each run is an agent anew. */
+export class AgentLine implements Child {
+  readonly id = "agent";
+  readonly restart = "permanent";
+  readonly grace = AGENT.grace_ms;
+  readonly readyWithin = AGENT.ready_ms;
+  private present: Run | undefined;
+  private ids = 0;
+
+  /** `heard` may be called as soon as a run is ready. */
+  constructor(
+    private readonly clock: Clock,
+    private readonly heard: Heard,
+    /** Called at each run, when it can be asked. */
+    private readonly began: () => void,
+  ) {}
+
+  /** Rejects with `AgentGone`, or with what the agent says of why it could not. May be repeated. */
+  ask<A extends Asks>(ask: A, about: AskOf<A>): Promise<Answer<A>> {
+    const run = this.present;
+    if (!run) return Promise.reject(new AgentGone("the agent is not running"));
+    const id = this.ids++;
+    const answer = Promise.withResolvers<unknown>();
+    run.asked.set(id, { ask, answer });
+    const line = `${JSON.stringify({ ask, id, ...about })}\n`;
+    run.writer.write(new TextEncoder().encode(line)).catch(() => {}); // its end is noticed where it is read
+    return answer.promise as Promise<Answer<A>>;
+  }
+
+  async run(signal: AbortSignal, self: Self): Promise<void> {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-A", "--no-lock", ...configOf(), fileURLToPath(new URL("./agent.ts", import.meta.url))],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const run: Run = { process, writer: process.stdin.getWriter(), asked: new Map(), heard: this.clock.monotonic() };
+    const stop = () => void run.writer.close().catch(() => {});
+    signal.addEventListener("abort", stop, { once: true });
+    const over = new AbortController();
+    try {
+      const listening = this.listen(run, self);
+      await Promise.race([listening, this.watch(run, over.signal)]);
+      const { code, signal: by } = await process.status;
+      if (!signal.aborted) throw new Error(`the agent has ended: ${by ?? `code ${code}`}`);
+    } finally {
+      over.abort();
+      this.present = undefined;
+      signal.removeEventListener("abort", stop);
+      for (const { answer } of run.asked.values()) answer.reject(new AgentGone("the agent has ended"));
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // it has ended
+      }
+      await run.writer.abort().catch(() => {});
+      await process.status;
+    }
+  }
+
+  private async listen(run: Run, self: Self): Promise<void> {
+    let rest = "";
+    for await (const text of run.process.stdout.pipeThrough(new TextDecoderStream())) {
+      run.heard = this.clock.monotonic();
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      if (rest.length > PROTOCOL.line_max) throw new Error("the agent says more than a line may hold");
+      for (const line of lines) this.take(run, fromAgent.parse(JSON.parse(line)), self);
+    }
+  }
+
+  private take(run: Run, said: ReturnType<typeof fromAgent.parse>, self: Self): void {
+    if ("said" in said) {
+      switch (said.said) {
+        case "ready":
+          this.present = run;
+          self.ready();
+          return this.began();
+        case "exited":
+          return this.heard.exited(said.nonce, said.how);
+        case "line":
+          return this.heard.line(said.nonce);
+      }
+    }
+    const asked = run.asked.get(said.id);
+    run.asked.delete(said.id);
+    if (!asked) return;
+    if ("failed" in said) asked.answer.reject(new Error(said.failed));
+    else asked.answer.resolve(answers[asked.ask].parse(said.answer));
+  }
+
+  private async watch(run: Run, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(this.clock, AGENT.ping_ms, signal);
+      if (signal.aborted) return;
+      if (this.clock.monotonic() - run.heard > AGENT.silent_ms) {
+        throw new Error(`the agent has said nothing for ${AGENT.silent_ms} ms`);
+      }
+      if (this.present === run) this.ask("ping", {}).catch(() => {});
+    }
+  }
+}
+
+/** The import map is needed where the program is run from elsewhere than its folder. */
+const configOf = (): readonly string[] => [
+  "--config",
+  fileURLToPath(new URL("../../../deno.json", import.meta.url)),
+];

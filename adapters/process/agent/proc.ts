@@ -1,0 +1,77 @@
+/** What the kernel says of processes (proc(5)). Whoever reads it needs all permissions. */
+import { readdirSync, readFileSync } from "node:fs";
+import { NONCE, type ProcessOf } from "./protocol.ts";
+
+/** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
+const TICKS = 100;
+const PAGE_BYTES = 4_096;
+
+export interface Stat {
+  readonly pid: number;
+  /** `Z`: it has ended and nobody has asked how. */
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** When it was started, in clock ticks since boot. */
+  readonly ticks: number;
+  readonly cpu_ms: number;
+  readonly rss_bytes: number;
+}
+
+const text = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // gone, or not ours to read
+  }
+};
+
+/** Of the machine's present run. */
+export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+
+/** `undefined`: there is no such process. */
+export const statOf = (pid: number): Stat | undefined => {
+  const line = text(`/proc/${pid}/stat`);
+  if (line === undefined) return undefined;
+  // The program's name is in brackets and may hold brackets and spaces itself.
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  const number = (field: number) => Number(fields[field - 3]);
+  return {
+    pid,
+    state: fields[0]!,
+    parent: number(4),
+    group: number(5),
+    session: number(6),
+    ticks: number(22),
+    cpu_ms: (number(14) + number(15)) * 1_000 / TICKS,
+    rss_bytes: number(24) * PAGE_BYTES,
+  };
+};
+
+export const pids = (): readonly number[] => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+
+/** Whether the process was started under the nonce, or comes from one that was. A program may write over what it was given. */
+export const hasNonce = (pid: number, nonce: string): boolean =>
+  text(`/proc/${pid}/environ`)?.split("\0").includes(`${NONCE}=${nonce}`) ?? false;
+
+/** Whether this very process is there and has not ended. */
+export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean => {
+  if (boot !== now) return false;
+  const stat = statOf(pid);
+  return stat !== undefined && stat.ticks === ticks && stat.state !== "Z" && stat.state !== "X";
+};
+
+/** Whatever runs on of a process: all of its session, and all that have its nonce, wherever they have gone. */
+export const remainsOf = ({ pid, nonce }: Pick<ProcessOf, "pid" | "nonce">): readonly Stat[] =>
+  pids().flatMap((each) => {
+    const stat = statOf(each);
+    if (!stat || stat.state === "Z" || stat.state === "X" || each === pid) return [];
+    return stat.session === pid || hasNonce(each, nonce) ? [stat] : [];
+  });
+
+/** When a process was started, ms since 1970. */
+export const startedAt = ({ ticks }: Pick<Stat, "ticks">): number => {
+  const boot = /^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))!;
+  return Number(boot[1]) * 1_000 + ticks * 1_000 / TICKS;
+};

@@ -1,0 +1,101 @@
+/**
+ * What is said between Daybook and the agent that starts programs: one JSON document a line, over the agent's standard input and output.
+ * Both ends parse what they hear by these schemas; a line that is none of them ends the agent.
+ */
+import { z } from "zod";
+
+export const PROTOCOL = {
+  /** Characters of one line. */
+  line_max: 1_048_576,
+  /** Of what a program that is run to its end wrote. */
+  output_chars_max: 2_000,
+  arguments_max: 1_000,
+  watched_max: 1_000,
+} as const;
+
+const count = z.int().nonnegative();
+const nonce = z.string().min(1).max(100).regex(/^[A-Za-z0-9_.-]+$/);
+const signal = z.enum(["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]);
+
+/** See `services.instance.started`. */
+export const processOf = z.strictObject({ nonce, pid: count.min(1), boot: z.string().min(1).max(100), ticks: count });
+export type ProcessOf = z.output<typeof processOf>;
+
+const program = {
+  command: z.string().min(1),
+  arguments: z.array(z.string()).max(PROTOCOL.arguments_max),
+  folder: z.string().min(1),
+  /** Secrets are only pointed at: the agent fetches them, and nobody else sees them. */
+  environment: z.record(
+    z.string(),
+    z.union([z.string(), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]),
+  ),
+  /** Variables of the agent's own environment that it gets too. */
+  inherit: z.array(z.string().min(1)).max(1_000),
+};
+export type Environment = Readonly<Record<string, string | { readonly env: string } | { readonly file: string }>>;
+
+/** Where the traces of a start lie: `{folder}/{nonce}`; they are what is left of it when all who knew are dead. */
+const traces = z.string().min(1);
+
+export const toAgent = z.discriminatedUnion("ask", [
+  z.strictObject({
+    ask: z.literal("start"),
+    id: count,
+    nonce,
+    ...program,
+    traces,
+    /** File its output goes to. */
+    log: z.string().min(1),
+  }),
+  z.strictObject({ ask: z.literal("find"), id: count, nonce, traces }),
+  z.strictObject({
+    ask: z.literal("watch"),
+    id: count,
+    process: processOf,
+    traces,
+    log: z.strictObject({ path: z.string().min(1), bytes_max: count, keep: count }),
+    /** A regular expression; absent where no line is waited for. */
+    line: z.string().optional(),
+  }),
+  z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
+  z.strictObject({ ask: z.literal("run"), id: count, ...program, timeout_ms: count }),
+  z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
+  z.strictObject({ ask: z.literal("ping"), id: count }),
+]);
+export type ToAgent = z.output<typeof toAgent>;
+
+const how = z.strictObject({ code: z.int().nullable(), signal: z.string().nullable(), known: z.boolean() });
+export type How = z.output<typeof how>;
+
+export const answers = {
+  start: z.union([
+    z.strictObject({ process: processOf, adopted: z.boolean() }),
+    z.strictObject({ refused: z.string().min(1) }),
+  ]),
+  /** Absent: it was never started, and from now on is not. */
+  find: z.strictObject({ process: processOf.optional() }),
+  watch: z.strictObject({}),
+  /** False: it is gone, or another process has its number. */
+  end: z.strictObject({ sent: z.boolean() }),
+  run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), output: z.string() }),
+  usage: z.strictObject({
+    /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */
+    usage: z.array(z.strictObject({ nonce, rss_bytes: count, cpu_ms: count, processes: count })),
+  }),
+  ping: z.strictObject({}),
+} as const;
+export type Asks = keyof typeof answers;
+export type Answer<A extends Asks> = z.output<typeof answers[A]>;
+
+export const fromAgent = z.union([
+  z.strictObject({ id: count, answer: z.unknown() }),
+  z.strictObject({ id: count, failed: z.string() }),
+  z.strictObject({ said: z.literal("ready"), boot: z.string().min(1) }),
+  z.strictObject({ said: z.literal("exited"), nonce, how }),
+  z.strictObject({ said: z.literal("line"), nonce }),
+]);
+export type FromAgent = z.output<typeof fromAgent>;
+
+/** The variable that carries the nonce. */
+export const NONCE = "DAYBOOK_NONCE";

@@ -1,0 +1,188 @@
+/**
+ * Starts programs so that they outlive whoever started them, and finds them again.
+ *
+ * A program leads a session of its own and writes to a file. A shell stands before it for a moment: it writes its number, which will be
+ * the program's, beside the nonce, and becomes the program. So where a start was begun there is a trace of it or there is no program,
+ * whenever the agent died: while the shell lives the nonce is in its environment, and before the program lives the number is in the file.
+ */
+import { spawn } from "node:child_process";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
+import { environmentOf } from "./environment.ts";
+import { type How, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
+
+type Start = Extract<ToAgent, { ask: "start" }>;
+export type Started = { readonly process: ProcessOf; readonly adopted: boolean } | { readonly refused: string };
+
+/** Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written. */
+const BEFORE = 'printf %s "$$" > "$0.pid" && exec "$@"';
+/** How much later than its trace a program may seem to have started: clocks of the kernel and of files differ by so much. */
+const CLOCKS_MS = 2_000;
+/** How long one that was just being started takes to show. */
+const SETTLE_MS = 150;
+
+/** The program's file, or why it cannot be started. */
+export const programFile = (command: string, folder: string, path: string | undefined): { readonly file: string } | {
+  readonly refused: string;
+} => {
+  const places = command.includes("/")
+    ? [resolve(folder, command)]
+    : (path ?? "").split(delimiter).filter((place) => place !== "").map((place) =>
+      join(resolve(folder, place), command)
+    );
+  let found = false;
+  for (const file of places) {
+    try {
+      if (!statSync(file).isFile()) continue;
+      found = true;
+      accessSync(file, constants.X_OK);
+      return { file };
+    } catch {
+      continue;
+    }
+  }
+  if (found) return { refused: `the program "${command}" may not be executed` };
+  return { refused: `there is no program "${command}"${command.includes("/") ? "" : " on the PATH it is given"}` };
+};
+
+export class Starting {
+  readonly boot = bootId();
+  /** Ends of our own children that nobody has asked for yet. */
+  private readonly ends = new Map<string, PromiseWithResolvers<How>>();
+
+  /** `own`: the agent's environment. */
+  constructor(private readonly own: (name: string) => string | undefined) {}
+
+  async start(ask: Start): Promise<Started> {
+    const { nonce, command, folder, traces, log } = ask;
+    const before = await this.find(nonce, traces);
+    if (before) return { process: before, adopted: true };
+    if (!isFolder(folder)) return { refused: `there is no folder "${folder}"` };
+    const given = environmentOf(ask, this.own);
+    if ("refused" in given) return given;
+    const program = programFile(command, folder, given.variables.PATH);
+    if ("refused" in program) return program;
+    mkdirSync(traces, { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
+    const output = openSync(log, "a", 0o600);
+    try {
+      const trace = join(traces, nonce);
+      writeFileSync(`${trace}.json`, JSON.stringify({ boot: this.boot, from: fstatSync(output).size }), {
+        mode: 0o600,
+      });
+      return await this.spawn(ask, program.file, given.variables, { trace, output });
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  /** How a process ended that this agent started; `undefined` for others. */
+  endOf(nonce: string): Promise<How> | undefined {
+    return this.ends.get(nonce)?.promise;
+  }
+
+  forget(nonce: string): void {
+    this.ends.delete(nonce);
+  }
+
+  /**
+   * What was started under the nonce, even if it has ended since. `undefined`: nothing was, and nothing is on its way.
+   */
+  async find(nonce: string, traces: string): Promise<ProcessOf | undefined> {
+    const trace = join(traces, nonce);
+    if (!readJson(`${trace}.json`)) return undefined;
+    return this.look(nonce, trace) ?? await new Promise((found) => {
+      setTimeout(() => found(this.look(nonce, trace)), SETTLE_MS);
+    });
+  }
+
+  private look(nonce: string, trace: string): ProcessOf | undefined {
+    const written = Number(readText(`${trace}.pid`) || NaN);
+    if (Number.isInteger(written)) {
+      const stat = statOf(written);
+      const { boot } = readJson(`${trace}.json`) as { readonly boot: string };
+      const ours = stat && boot === this.boot && stat.session === written &&
+        (hasNonce(written, nonce) || startedAt(stat) <= statSync(`${trace}.pid`).mtimeMs + CLOCKS_MS);
+      // It was started and is gone: no process has been running for that long.
+      return { nonce, pid: written, boot, ticks: ours ? stat.ticks : 0 };
+    }
+    for (const pid of pids()) {
+      const stat = statOf(pid);
+      if (stat && stat.session === pid && stat.state !== "Z" && hasNonce(pid, nonce)) {
+        return { nonce, pid, boot: this.boot, ticks: stat.ticks };
+      }
+    }
+    return undefined;
+  }
+
+  private spawn(
+    { nonce, arguments: given, folder }: Start,
+    file: string,
+    variables: Readonly<Record<string, string>>,
+    { trace, output }: { readonly trace: string; readonly output: number },
+  ): Promise<Started> {
+    const started = Promise.withResolvers<Started>();
+    const end = Promise.withResolvers<How>();
+    const child = spawn("/bin/sh", ["-c", BEFORE, trace, file, ...given], {
+      detached: true, // a session of its own
+      stdio: ["ignore", output, output],
+      cwd: folder,
+      env: { ...variables, [NONCE]: nonce },
+    });
+    child.on("error", (error) => started.resolve({ refused: `it cannot be started: ${error.message}` }));
+    child.on("exit", (code, signal) => end.resolve({ code, signal, known: true }));
+    const { pid } = child;
+    if (pid !== undefined) {
+      this.ends.set(nonce, end);
+      // Not asked for how it ended yet, it is still there, at least as a zombie.
+      const ticks = statOf(pid)?.ticks ?? 0;
+      started.resolve({ process: { nonce, pid, boot: this.boot, ticks }, adopted: false });
+    }
+    return started.promise;
+  }
+
+  /** Whether it is there now, and the very one. */
+  isThere(process: ProcessOf): boolean {
+    return isThere(process, this.boot);
+  }
+}
+
+/** Where the output of a start begins in its file. */
+export const outputFrom = (nonce: string, traces: string): number =>
+  (readJson(join(traces, `${nonce}.json`)) as { readonly from?: number } | undefined)?.from ?? 0;
+
+const isFolder = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+};
+
+const readText = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+};
+
+const readJson = (path: string): unknown => {
+  const text = readText(path);
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined; // cut off: it was being written, so nothing was started yet
+  }
+};

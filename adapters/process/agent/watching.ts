@@ -1,0 +1,153 @@
+/** Watches processes until they end, tells of the line that says one is ready, and keeps their output within bounds. */
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { remainsOf } from "./proc.ts";
+import type { FromAgent, How, ProcessOf, ToAgent } from "./protocol.ts";
+import { outputFrom, type Starting } from "./starting.ts";
+
+type Watch = Extract<ToAgent, { ask: "watch" }>;
+
+const LOOK_MS = 200;
+/** Output looked at in one go, and of one line. */
+const READ_BYTES = 65_536;
+
+interface Watched {
+  readonly process: ProcessOf;
+  readonly log: Watch["log"];
+  readonly traces: string;
+  line?: { readonly pattern: RegExp; at: number; rest: string };
+  /** We started it, and will be told how it ends. */
+  readonly own: boolean;
+}
+
+export class Watching {
+  private readonly watched = new Map<string, Watched>();
+  private readonly timer: ReturnType<typeof setInterval>;
+
+  constructor(private readonly starting: Starting, private readonly say: (said: FromAgent) => void) {
+    this.timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  /** Tells of everything that happened since the start, also what happened before it was asked. */
+  watch({ process, log, traces, line }: Watch): void {
+    if (this.watched.has(process.nonce)) return;
+    const end = this.starting.endOf(process.nonce);
+    const pattern = line === undefined ? undefined : new RegExp(line, "u");
+    const at = outputFrom(process.nonce, traces);
+    this.watched.set(process.nonce, {
+      process,
+      log,
+      traces,
+      own: end !== undefined,
+      ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
+    });
+    void end?.then((how) => this.ended(process.nonce, how));
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private look(): void {
+    for (const watched of this.watched.values()) {
+      this.read(watched);
+      keepWithin(watched.log, () => {
+        if (watched.line) watched.line.at = 0;
+      });
+      if (!watched.own && !this.starting.isThere(watched.process)) {
+        this.ended(watched.process.nonce, { code: null, signal: null, known: false });
+      }
+    }
+  }
+
+  private ended(nonce: string, how: How): void {
+    const watched = this.watched.get(nonce);
+    if (!watched) return;
+    this.read(watched); // what it said last
+    this.watched.delete(nonce);
+    this.starting.forget(nonce);
+    // Nothing it has started stays behind.
+    for (const { pid } of remainsOf(watched.process)) end(pid, "SIGKILL");
+    for (const kind of ["json", "pid"]) rmSync(`${watched.traces}/${nonce}.${kind}`, { force: true });
+    this.say({ said: "exited", nonce, how });
+  }
+
+  private read(watched: Watched): void {
+    const { line, log, process } = watched;
+    if (!line) return;
+    const bytes = new Uint8Array(READ_BYTES);
+    for (let read = READ_BYTES; read === READ_BYTES;) {
+      read = readFrom(log.path, line.at, bytes);
+      if (read === 0) return;
+      line.at += read;
+      const lines = (line.rest + new TextDecoder().decode(bytes.subarray(0, read))).split("\n");
+      line.rest = lines.pop()!.slice(-READ_BYTES);
+      if (!lines.some((each) => line.pattern.test(each))) continue;
+      delete watched.line;
+      return this.say({ said: "line", nonce: process.nonce });
+    }
+  }
+}
+
+/** False where there is no such process any more. */
+export const end = (pid: number, signal: Deno.Signal): boolean => {
+  try {
+    Deno.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const readFrom = (path: string, at: number, bytes: Uint8Array): number => {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return 0;
+  }
+  try {
+    return readSync(file, bytes, 0, bytes.length, at);
+  } finally {
+    closeSync(file);
+  }
+};
+
+/** The program goes on writing to the same file, so what is in it is copied away and the file is made empty. */
+const keepWithin = ({ path, bytes_max, keep }: Watch["log"], emptied: () => void): void => {
+  let size: number;
+  try {
+    ({ size } = statSync(path));
+  } catch {
+    return;
+  }
+  if (size <= bytes_max) return;
+  if (keep > 0) {
+    for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
+    if (size <= 2 * bytes_max) copyFileSync(path, `${path}.1`);
+    else writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
+  }
+  truncateSync(path);
+  emptied();
+};
+
+const tailOf = (path: string, bytes: number): Uint8Array => {
+  const file = openSync(path, "r");
+  try {
+    const tail = new Uint8Array(bytes);
+    return tail.subarray(0, readSync(file, tail, 0, bytes, Math.max(0, fstatSync(file).size - bytes)));
+  } finally {
+    closeSync(file);
+  }
+};

@@ -1,0 +1,271 @@
+/**
+ * A stack of services: from a YAML text to services that can be run, or to every reason why not: file, line, path, what was expected.
+ * The text is `daybook.yaml` or any other file with the sections `stack` and `services`; only these two are looked at here.
+ *
+ * In `arguments`, `environment`, `working_folder`, probes and hooks these stand for what they say: `${replica}`, `${ports.NAME}` (its own),
+ * `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends on). A dollar sign that is meant is `$$`. Nothing is
+ * read here; the file's text is handed in.
+ */
+import { z } from "zod";
+import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
+
+export { type Problem, problemText } from "./yaml_text.ts";
+
+export const STACK_LIMITS = {
+  file_chars_max: 1_048_576,
+  services_max: 300,
+  instances_max: 300,
+  text_chars_max: 4_096,
+  list_max: 100,
+} as const;
+
+const DAY_MS = 86_400_000;
+const said = (pattern: RegExp, expected: string) => z.string().regex(pattern).meta({ expected });
+const text = z.string().max(STACK_LIMITS.text_chars_max);
+const name = said(
+  /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/,
+  "a name of at most 63 small letters, digits, - and _",
+);
+const variable = said(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and _");
+const secret = z.union([z.strictObject({ env: text.min(1) }), z.strictObject({ file: text.min(1) })]);
+const list = <T extends z.ZodType>(one: T) => z.array(one).max(STACK_LIMITS.list_max);
+const count = (min: number, max: number, standard: number) => z.int().min(min).max(max).default(standard);
+const section = <T extends z.core.$ZodLooseShape>(shape: T) => z.strictObject(shape).prefault({} as never);
+
+const CONDITIONS = ["started", "healthy", "log_ready", "completed", "completed_successfully"] as const;
+
+const needShape = z.strictObject({
+  condition: z.enum(CONDITIONS).optional(),
+  /** False: left out or failed, it is not waited for. */
+  required: z.boolean().default(true),
+});
+
+const port = z.union([z.int().min(1).max(65_535), z.literal("random")]).meta({
+  expected: "a port from 1 to 65535, or random",
+});
+
+/** A number, or the name of one of the service's own ports. */
+const portReference = z.union([z.int().min(1).max(65_535), name]).meta({
+  expected: "a port, or the name of one in ports",
+});
+
+const exec = z.strictObject({ command: text.min(1), arguments: list(text).default([]) });
+const http = z.strictObject({
+  port: portReference,
+  path: said(/^\/\S*$/, "a path that begins with /").default("/"),
+  scheme: z.enum(["http", "https"]).default("http"),
+  /** Any of these is well. Default: 200 to 399. */
+  status: list(z.int().min(100).max(599)).optional(),
+});
+const tcp = z.strictObject({ port: portReference });
+
+const probe = z.strictObject({
+  exec: exec.optional(),
+  http: http.optional(),
+  tcp: tcp.optional(),
+  interval_ms: count(50, DAY_MS, 1_000),
+  timeout_ms: count(10, 600_000, 1_000),
+  initial_delay_ms: count(0, DAY_MS, 0),
+  /** So often in a row, and it is so. */
+  failures: count(1, 1_000, 3),
+  successes: count(1, 1_000, 1),
+}).refine(({ exec, http, tcp }) => [exec, http, tcp].filter((each) => each !== undefined).length === 1, {
+  error: "one of exec, http and tcp",
+});
+
+const service = z.strictObject({
+  enabled: z.boolean().default(true),
+  command: text.min(1),
+  arguments: list(text).default([]),
+  working_folder: text.min(1).default("."),
+  environment: z.record(variable, z.union([text, z.int(), z.boolean(), secret])).default({}),
+  /** What of Daybook's own environment it gets too. */
+  inherit: list(variable).default(["PATH", "HOME", "LANG", "TZ"]),
+  ports: z.record(name, port).default({}),
+  depends_on: z.union([list(name), z.record(name, needShape)]).default([]),
+  probes: section({ startup: probe.optional(), readiness: probe.optional(), liveness: probe.optional() }),
+  /** A regular expression; the first line of output it matches says that the service is ready. */
+  ready_line: text.min(1).optional(),
+  restart: section({
+    policy: z.enum(["no", "on_failure", "always", "unless_stopped"]).default("on_failure"),
+    max: count(0, 1_000_000, 10),
+    first_ms: count(0, DAY_MS, 500),
+    last_ms: count(0, DAY_MS, 30_000),
+    /** In percent of the wait, either way. */
+    jitter: count(0, 100, 20),
+    /** Well for so long, and earlier restarts are forgotten. */
+    reset_ms: count(0, DAY_MS, 60_000),
+  }),
+  stop: section({
+    signal: z.enum(["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]).default("SIGTERM"),
+    grace_ms: count(0, DAY_MS, 10_000),
+  }),
+  replicas: count(1, STACK_LIMITS.instances_max, 1),
+  /** Default: in all of them. */
+  profiles: list(z.enum(["minimal", "development", "full", "testing"])).optional(),
+  log: section({
+    /** A file above so many bytes is set aside, and the program goes on with an empty one. */
+    bytes_max: count(4_096, 1_099_511_627_776, 16_777_216),
+    /** Files set aside that are kept. */
+    keep: count(0, 100, 3),
+  }),
+});
+
+const schema = z.object({
+  stack: section({
+    name: name.default("main"),
+    /** `ready`: each starts as soon as it may. `batches`: with the others of its depth. `sequential`: one after another. */
+    order: z.enum(["ready", "batches", "sequential"]).default("ready"),
+    /** What becomes of them when Daybook is told to stop: they go on and are found again, or are stopped first. */
+    on_exit: z.enum(["leave", "stop"]).default("leave"),
+  }),
+  services: z.record(name, service).default({}),
+});
+
+type Stated = z.output<typeof service>;
+export type ProbeSettings = z.output<typeof probe>;
+export type SecretText = z.output<typeof secret>;
+
+export interface ServiceSettings extends Omit<Stated, "depends_on"> {
+  readonly name: string;
+  readonly needs: readonly {
+    readonly service: string;
+    readonly condition: typeof CONDITIONS[number];
+    readonly required: boolean;
+  }[];
+}
+
+export interface StackSettings {
+  readonly name: string;
+  readonly order: "ready" | "batches" | "sequential";
+  readonly on_exit: "leave" | "stop";
+  /** In the order of the file; those not enabled are not there. */
+  readonly services: readonly ServiceSettings[];
+}
+
+export type ParsedStack = { readonly ok: true; readonly stack: StackSettings } | {
+  readonly ok: false;
+  readonly problems: readonly Problem[];
+};
+
+let shape: Shape | undefined;
+const shapeOfStack = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
+
+/** What only the services together can get wrong; `path` below `services`. */
+export interface StackFault {
+  readonly path: readonly string[];
+  readonly expected: string;
+  readonly found: string;
+}
+
+/** Reads a stack. `file` is only a name for messages. `check` is asked when each service by itself is as it must be. */
+export const parseStack = (
+  text: string,
+  file: string,
+  check: (stack: StackSettings) => readonly StackFault[] = () => [],
+): ParsedStack => {
+  const top = { file, line: 1, column: 1, path: "" } as const;
+  const refused = (...problems: readonly Problem[]): ParsedStack => ({ ok: false, problems });
+  if (text.length > STACK_LIMITS.file_chars_max) {
+    const expected = `at most ${STACK_LIMITS.file_chars_max} characters`;
+    return refused({ ...top, expected, found: `${text.length} characters` });
+  }
+  const source = new YamlText(text, file);
+  if (source.problems.length > 0) return refused(...source.problems);
+  const value = source.value();
+  if (!value.ok) return refused(value.problem);
+  const parsed = schema.safeParse(value.value);
+  if (!parsed.success) {
+    return refused(
+      ...parsed.error.issues.flatMap((issue) => faultsOf(issue, shapeOfStack(), "a map with services")).map((
+        { path, expected, key = false, secret, meant },
+      ) => ({
+        ...source.place(path, key),
+        path: path.join("."),
+        expected,
+        found: key ? `"${path.at(-1)}"` : secret ? "something else (not shown)" : foundText(valueAt(value.value, path)),
+        ...(meant === undefined ? {} : { meant }),
+      })),
+    );
+  }
+  const stack = stackOf(parsed.data);
+  const faults = [...faultsIn(stack), ...check(stack)];
+  if (faults.length === 0) return { ok: true, stack };
+  return refused(...faults.map(({ path, expected, found }) => {
+    const at = ["services", ...path];
+    return { ...source.place(at, true), path: at.join("."), expected, found };
+  }));
+};
+
+const stackOf = ({ stack, services }: z.output<typeof schema>): StackSettings => ({
+  ...stack,
+  services: Object.entries(services).filter(([, { enabled }]) => enabled).map(([name, { depends_on, ...rest }]) => ({
+    ...rest,
+    name,
+    needs:
+      (Array.isArray(depends_on)
+        ? depends_on.map((service) => [service, { required: true }] as const)
+        : Object.entries(depends_on)).map(([service, need]) => {
+          const { condition = "healthy", required } = need as z.output<typeof needShape>;
+          return { service, condition, required };
+        }),
+  })),
+});
+
+const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
+  const faults: StackFault[] = [];
+  const names = services.map(({ name }) => name);
+  const known = new Set(names);
+  const ports = new Map<number, string>();
+  for (const { name, needs, probes, ports: own, ready_line, replicas } of services) {
+    for (const { service, condition } of needs) {
+      const path = [name, "depends_on", service];
+      if (service === name) faults.push({ path, expected: "another service", found: "itself" });
+      else if (!known.has(service)) {
+        faults.push({ path, expected: `one of ${names.join(", ")}`, found: `"${service}"` });
+      } else if (condition === "log_ready" && !services.find((other) => other.name === service)!.ready_line) {
+        faults.push({ path, expected: `a ready_line in "${service}"`, found: "none" });
+      }
+    }
+    for (const [port, number] of Object.entries(own)) {
+      if (number === "random") continue;
+      const before = ports.get(number);
+      if (before !== undefined) {
+        faults.push({
+          path: [name, "ports", port],
+          expected: "a port of its own",
+          found: `${number}, as "${before}" has`,
+        });
+      }
+      if (replicas > 1) {
+        faults.push({ path: [name, "ports", port], expected: "random, for several replicas", found: String(number) });
+      }
+      ports.set(number, name);
+    }
+    for (const [kind, probe] of Object.entries(probes)) {
+      const port = probe?.http?.port ?? probe?.tcp?.port;
+      if (typeof port !== "string" || Object.hasOwn(own, port)) continue;
+      const path = [name, "probes", kind];
+      faults.push({ path, expected: "a port of the service", found: `"${port}"` });
+    }
+    if (ready_line !== undefined && !isPattern(ready_line)) {
+      faults.push({ path: [name, "ready_line"], expected: "a regular expression", found: foundText(ready_line) });
+    }
+  }
+  const instances = services.reduce((sum, { replicas }) => sum + replicas, 0);
+  if (instances > STACK_LIMITS.instances_max) {
+    const expected = `at most ${STACK_LIMITS.instances_max} instances in all`;
+    faults.push({ path: [], expected, found: String(instances) });
+  }
+  return faults;
+};
+
+const isPattern = (text: string): boolean => {
+  try {
+    new RegExp(text, "u");
+    return true;
+  } catch {
+    return false;
+  }
+};
