@@ -6,6 +6,8 @@ import type { World } from "../adapters/cli/main.ts";
 import type { Io, Reader, Runtime, Token } from "../adapters/cli/runtime.ts";
 import { OutputClosed } from "../adapters/cli/runtime.ts";
 import { build } from "../adapters/cli/fold.ts";
+import { emitterOf } from "../adapters/siem/emitter.ts";
+import { type Format, lineOf } from "../adapters/siem/format.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { LogFault } from "../events/log.ts";
 import { parseConfig, problemText } from "../config/config.ts";
@@ -211,6 +213,7 @@ const fakeRuntime = (
     verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
     operate: none("operate"),
     importSample: none("importSample"),
+    lines: (format, origin) => Promise.resolve((event) => lineOf(event, format as Format, emitterOf("1.2.3", origin))),
     checkCloudtrail: none("checkCloudtrail"),
     importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),

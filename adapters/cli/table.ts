@@ -319,7 +319,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     reads: true,
     about: "Write events as NDJSON, each line the exact entry that the hashes are over; or the log as a folder of tiles",
     options: [
-      { flags: "--format <name>", about: "ndjson (default), or tlog-tiles: a folder that other people's tools read" },
+      {
+        flags: "--format <name>",
+        about:
+          "ndjson (default), ocsf, syslog (RFC 5424) or cef for a SIEM, or tlog-tiles: a folder that other tools read",
+      },
       { flags: "--out <path>", about: "write here instead of to standard output; of tlog-tiles a folder to make" },
       { flags: "--from <moment>", about: "from this position or recorded time on" },
       { flags: "--to <moment>", about: "up to, not including, this position or recorded time" },
@@ -332,6 +336,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       "export > log.ndjson",
       "export --out november.ndjson --from 2026-11-01 --to 2026-12-01",
       "export --stream commits/linux | head",
+      "export --format ocsf --from 2026-11-01 --type identity.signin.failed --out signins.ndjson",
       "export --format tlog-tiles --out /mnt/log",
     ],
     needs: (call) => {

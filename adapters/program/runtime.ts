@@ -21,6 +21,7 @@ import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
+import type { Format } from "../siem/format.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import { systemClock } from "../system/world.ts";
@@ -123,6 +124,12 @@ export const runtimeOf = (
       redact: (value) => sealer.redact(value),
       close: () => keys.close(),
     };
+  },
+  async lines(format, origin) {
+    const { emitterOf } = await import("../siem/emitter.ts");
+    const { lineOf } = await import("../siem/format.ts");
+    const emitter = emitterOf(version, origin);
+    return (event) => lineOf(event, format as Format, emitter);
   },
   projections: () => Promise.resolve(projections),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),

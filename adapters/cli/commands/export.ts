@@ -1,4 +1,4 @@
-/** `export`: events as NDJSON, each line the exact entry. */
+/** `export`: events as NDJSON, each line the exact entry, or as other systems read them. */
 import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Run } from "../call.ts";
@@ -14,10 +14,13 @@ const PIECE = 1 << 16;
 /** In the form that is asked for. */
 export const exportLog: Run = (call, runtime) => {
   const format = text(call, "format") ?? "ndjson";
-  if (format === "ndjson") return exportEvents(call, runtime);
   if (format === "tlog-tiles") return exportTiles(call, runtime);
-  throw new Usage(`--format is ndjson or tlog-tiles, not ${JSON.stringify(format)}`);
+  if (format === "ndjson" || FOR_OTHERS.includes(format)) return exportEvents(call, runtime);
+  throw new Usage(`--format is ndjson, ${FOR_OTHERS.join(", ")} or tlog-tiles, not ${JSON.stringify(format)}`);
 };
+
+/** Formats of other systems, as `Runtime.lines` knows them. */
+const FOR_OTHERS: readonly string[] = ["ocsf", "syslog", "cef"];
 
 /** To standard output or a file; with `--json` the file's summary is the document, without a file an array of the events. */
 const exportEvents: Run = async (call, runtime) => {
@@ -29,10 +32,13 @@ const exportEvents: Run = async (call, runtime) => {
   const out = text(call, "out");
   const personal = flag(call, "personal");
   const folder = text(call, "blobs");
+  const format = text(call, "format") ?? "ndjson";
   const reader = await runtime.reader(call.data);
-  const edge = personal ? await runtime.edge(call.data) : undefined;
+  const others = FOR_OTHERS.includes(format);
+  const edge = personal || others ? await runtime.edge(call.data) : undefined;
   try {
     const size = reader.size;
+    const lines = others ? await runtime.lines(format, (await reader.checkpoint())?.origin) : undefined;
     const range: Range = {
       from: from && boundOf(reader, from, "--from"),
       until: to ? Math.min(size, boundOf(reader, to, "--to")) : size,
@@ -51,8 +57,13 @@ const exportEvents: Run = async (call, runtime) => {
     let [piece, events, length] = [whole ? `{"events":[` : "", 0, 0];
     let last = -1;
     const utf8 = new TextDecoder();
-    const entry = (event: Event): string =>
-      edge ? JSON.stringify(edge.unseal(event)) : utf8.decode(reader.entry(event.position)!);
+    const entry = (event: Event): string => {
+      if (!edge) return utf8.decode(reader.entry(event.position)!);
+      const read = personal ? edge.unseal(event) : edge.redact(event);
+      const line = lines ? lines(read) : JSON.stringify(read);
+      // What is no JSON is a text in the array.
+      return whole && !line.startsWith("{") ? JSON.stringify(line) : line;
+    };
     try {
       for (const batch of reader.read(range)) {
         for (const event of batch) {

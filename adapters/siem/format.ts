@@ -1,0 +1,46 @@
+/** The formats in which events go out to other systems, one line each. */
+import { canonical } from "../../events/canonical.ts";
+import type { Event } from "../../events/event.ts";
+import { cefOf } from "./cef.ts";
+import type { Emitter } from "./emitter.ts";
+import { type OcsfEvent, ocsfOf } from "./ocsf.ts";
+import { syslogOf } from "./syslog.ts";
+
+export const FORMATS = ["ndjson", "ocsf", "syslog", "cef"] as const;
+export type Format = typeof FORMATS[number];
+
+/** The event, as it may be read, in one line without its end: sealed texts are opened, or `[sealed]`. */
+export const lineOf = (event: Event, format: Format, emitter: Emitter): string => {
+  if (format === "ndjson") return canonical(event);
+  const ocsf = ocsfOf(event, emitter);
+  if (format === "ocsf") return JSON.stringify(ocsf);
+  if (format === "cef") return cefOf(event, ocsf, emitter);
+  return framed(event, ocsf, canonical(event), { emitter });
+};
+
+/**
+ * A syslog message (RFC 5424) of at most so many bytes that carries the event in `format`; its data is left out where it is longer,
+ * and its bytes are said in the structured data.
+ */
+export const syslogLineOf = (
+  event: Event,
+  format: Format,
+  { emitter, hostname, bytesMax }: { readonly emitter: Emitter; readonly hostname?: string; readonly bytesMax: number },
+): string => {
+  const ocsf = ocsfOf(event, emitter);
+  const within = format === "syslog" ? "ndjson" : format;
+  const whole = framed(event, ocsf, lineOf(event, within, emitter), { emitter, hostname });
+  if (utf8.encode(whole).length <= bytesMax) return whole;
+  const { data, data_base64, ...header } = event;
+  const cut = utf8.encode(data === undefined ? data_base64 ?? "" : canonical(data)).length;
+  return framed(event, ocsf, lineOf(header as Event, within, emitter), { emitter, hostname, cut });
+};
+
+const utf8 = new TextEncoder();
+
+const framed = (
+  event: Event,
+  ocsf: OcsfEvent,
+  message: string,
+  options: { readonly emitter: Emitter; readonly hostname?: string; readonly cut?: number },
+): string => syslogOf(event, { ...options, severity: ocsf.severity_id as number, message });
