@@ -6,13 +6,16 @@ import type { Io, Kept } from "./runtime.ts";
 /** Origin, size and root (base64 of 32 bytes), a line each (C2SP tlog-checkpoint); what follows is for the verifier. */
 const CHECKPOINT = /^[^\n]+\n(0|[1-9]\d*)\n[A-Za-z0-9+/]{43}=(\n|$)/;
 
-/** The files of `--against`. `Usage` for one that is no checkpoint: that says nothing about the log, and its text is not repeated. */
-export const keptCheckpoints = (call: Call, io: Io): Promise<readonly Kept[]> =>
+/** The files of `--against`. */
+export const keptCheckpoints = (call: Call, io: Io): Promise<readonly Kept[]> => checkpointFiles(call, io, "against");
+
+/** The files of an option. `Usage` for one that is no checkpoint: that says nothing about the log, and its text is not repeated. */
+export const checkpointFiles = (call: Call, io: Io, option: string): Promise<readonly Kept[]> =>
   Promise.all(
-    list(call, "against").map(async (path) => {
+    list(call, option).map(async (path) => {
       const text = await io.readText(pathOf(call, path));
       if (!CHECKPOINT.test(text)) {
-        throw new Usage(`--against ${path} is not a checkpoint: its first lines are an origin, a size and a root`);
+        throw new Usage(`--${option} ${path} is not a checkpoint: its first lines are an origin, a size and a root`);
       }
       return { name: path, text };
     }),
