@@ -54,6 +54,7 @@ export const readerOf = (log: Daybook["log"]): Reader => ({
   positionAt: (time) => log.positionAt(time),
   checkpoint: () => log.checkpoint(),
   blobs: () => [],
+  checkpoints: () => [],
   bytes: () => 1_234,
   renew: () => Promise.resolve(),
   close: () => Promise.resolve(),
@@ -218,6 +219,10 @@ const fakeRuntime = (
     importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),
+    controls: none("controls"),
+    assess: none("assess"),
+    writeAudit: none("writeAudit"),
+    checkAudit: none("checkAudit"),
     backup: none("backup"),
     restore: none("restore"),
   };

@@ -7,6 +7,7 @@ import type { Call, Grants, Run } from "./call.ts";
 import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
+import { AUDIT } from "./table_audit.ts";
 import { RETENTION } from "./table_retention.ts";
 import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
@@ -349,6 +350,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
     load: async () => (await import("./commands/export.ts")).exportLog,
   },
+  AUDIT,
   {
     name: "backup",
     verifies: true,

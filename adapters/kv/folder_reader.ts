@@ -7,7 +7,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
-import { CHECKPOINT_KEY } from "./behind.ts";
+import { CHECKPOINT_KEY, CHECKPOINTS_PREFIX } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
 import { decodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
@@ -96,6 +96,13 @@ export class FolderReader {
     for (let hex = this.store.nextText(BLOB_PREFIX); hex !== undefined; hex = this.store.nextText(BLOB_PREFIX, hex)) {
       const blob = this.log.blob(Uint8Array.fromHex(hex).toBase64());
       if (blob) yield blob;
+    }
+  }
+
+  /** The signed checkpoints that are kept for good, by size. */
+  *checkpoints(): Iterable<{ readonly size: number; readonly note: string }> {
+    for (const [size, note] of this.store.list({ prefix: [CHECKPOINTS_PREFIX] })) {
+      yield { size, note: fromUtf8.decode(note) };
     }
   }
 

@@ -202,6 +202,27 @@ export const runtimeOf = (
     const { openWitness } = await import("./witness_folder.ts");
     return await openWitness(options);
   },
+  async controls(folder) {
+    const { readControls } = await import("./controls_files.ts");
+    return await readControls(folder);
+  },
+  async assess(log, asked, controls, progress) {
+    const { assess } = await import("../audit/assessment.ts");
+    const { sources } = await import("./audit.ts");
+    return assess(log, asked, {
+      controls: controls.map(({ control }) => control),
+      sources,
+      onProgress: (done, total) => progress({ done, total, unit: "events" }),
+    });
+  },
+  async writeAudit(from, folder, options, progress) {
+    const { writeAudit } = await import("./audit.ts");
+    return await writeAudit({ ...from, ...options, version }, folder, progress);
+  },
+  async checkAudit(folder, { key, witnesses, against }, progress) {
+    const { checkAudit } = await import("./audit_check.ts");
+    return await checkAudit({ folder, key, witnesses, against, version }, progress);
+  },
   async exportTiles({ log, checkpoint }, folder, progress) {
     const { exportTiles } = await import("./tiles.ts");
     return await exportTiles({ log, checkpoint }, folder, progress);

@@ -1,0 +1,287 @@
+/**
+ * An audit folder, verified without the server that its log comes from: every file against the manifest, the log from its entries, then all
+ * that follows from the log made again and compared, and the projections run again.
+ */
+import { join } from "node:path";
+import { replayAttested } from "../../actors/kernel/replay.ts";
+import { parseControl } from "../../config/controls.ts";
+import { LogFault } from "../../events/log.ts";
+import { events } from "../../events/mod.ts";
+import type { ControlResult } from "../../projections/controls/mod.ts";
+import { projections } from "../../projections/mod.ts";
+import { assess } from "../audit/assessment.ts";
+import { type Document, documentsOf } from "../audit/documents.ts";
+import { DOCUMENT_BYTES_MAX, PATHS, readScope, type Scope } from "../audit/manifest.ts";
+import { primitives } from "../cli/fold.ts";
+import type { AuditChecked, AuditFailure, Kept, OnProgress } from "../cli/runtime.ts";
+import { TlogFolder } from "../tlog/reader.ts";
+import { NotProven, parseCheckpoint, verifyNote } from "../verify/library.ts";
+import { verifyManifest } from "../verify/manifest.ts";
+import { type TlogReport, verifyTlog } from "../verify/tlog.ts";
+import { sources } from "./audit.ts";
+
+/** Documents that another version of the program may make otherwise. */
+const RENDERED: ReadonlySet<string> = new Set([PATHS.oscal, PATHS.index, PATHS.evidence]);
+/** Failures that are told. */
+const TOLD_MAX = 100;
+const CHUNK_BYTES = 1 << 16;
+
+export interface CheckOptions {
+  readonly folder: string;
+  /** Public key of the log, from whoever asks. */
+  readonly key: string | undefined;
+  /** Public keys of witnesses that are believed. */
+  readonly witnesses: readonly string[];
+  /** Checkpoints that were kept elsewhere. */
+  readonly against: readonly Kept[];
+  /** Of this program. */
+  readonly version: string;
+}
+
+/** Throws `LogFault`: `foreign` for what is no audit folder, `newer`, `invalid` for a key that is none, `io`. */
+export const checkAudit = (options: CheckOptions, progress: OnProgress): Promise<AuditChecked> =>
+  new Check(options, progress).run();
+
+class Check {
+  private readonly failures: AuditFailure[] = [];
+
+  constructor(private readonly options: CheckOptions, private readonly progress: OnProgress) {}
+
+  async run(): Promise<AuditChecked> {
+    const { folder, version } = this.options;
+    const manifest = await verifyManifest(folder, { progress: this.progress });
+    for (const { path, expected, found } of manifest.failures) this.fail({ path, kind: "manifest", expected, found });
+    const scope = readScope(this.bytes(PATHS.scope));
+    const kept = [...this.keptIn(PATHS.checkpoints), ...this.keptIn(PATHS.cosigned)];
+    const log = await this.verifyLog(kept);
+    this.expectScope(scope, log, kept);
+    const same = scope.program.version === version;
+    // What does not verify is not gone on from: what follows from it would say nothing.
+    const followed = log.ok ? this.follow(scope, same) : undefined;
+    return {
+      ok: this.failures.length === 0,
+      origin: log.origin ?? scope.origin,
+      size: log.size,
+      root: log.root,
+      anchored: log.anchored,
+      authenticated: log.authenticated,
+      checkpoints: log.checkpoints,
+      manifest: manifest.sha256,
+      version: scope.program.version,
+      files: manifest.files,
+      at: scope.at,
+      failures: this.failures.slice(0, TOLD_MAX),
+      failed: this.failures.length,
+      ...(followed ?? {}),
+    };
+  }
+
+  private fail(failure: AuditFailure): void {
+    this.failures.push(failure);
+  }
+
+  private bytes(path: string): Uint8Array {
+    const full = join(this.options.folder, path);
+    try {
+      if (Deno.statSync(full).size > DOCUMENT_BYTES_MAX) {
+        throw new LogFault("foreign", `${path} is too long to be read`);
+      }
+      return Deno.readFileSync(full);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new LogFault("foreign", `there is no ${path} in the folder`);
+      throw error;
+    }
+  }
+
+  /** The files of a part of the folder, as checkpoints. */
+  private keptIn(part: string): readonly Kept[] {
+    let names: string[];
+    try {
+      names = [...Deno.readDirSync(join(this.options.folder, part))].filter(({ isFile }) => isFile).map(({ name }) =>
+        name
+      );
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+    return names.sort().map((name) => ({ name: `${part}/${name}`, text: textOf(this.bytes(`${part}/${name}`)) }));
+  }
+
+  private async verifyLog(kept: readonly Kept[]): Promise<TlogReport> {
+    const { folder, key, witnesses, against } = this.options;
+    const report = await verifyTlog({
+      folder: join(folder, PATHS.log),
+      key,
+      folderKey: textOf(this.bytes(PATHS.key)).trim(),
+      against: [
+        ...kept.map((one) => ({ ...one, elsewhere: false })),
+        ...against.map((one) => ({ ...one, elsewhere: true })),
+      ],
+      witnesses,
+      progress: this.progress,
+    });
+    for (const { position, kind, expected, found } of report.failures) this.fail({ position, kind, expected, found });
+    return report;
+  }
+
+  /** What the folder says it is of must be the log that is in it. */
+  private expectScope(scope: Scope, log: TlogReport, kept: readonly Kept[]): void {
+    const expect = (name: string, expected: unknown, found: unknown) => {
+      if (expected !== found) {
+        this.fail({ path: PATHS.scope, kind: "scope", expected: `${name} ${expected}`, found: String(found) });
+      }
+    };
+    if (log.ok) {
+      expect("origin", log.origin, scope.origin);
+      expect("size", log.size, scope.size);
+      expect("root", log.root, scope.root);
+      expect("cosigned up to", cosignedBy(scope.witnesses, kept), scope.cosigned);
+    }
+  }
+
+  /** All that follows from a log that is sound. */
+  private follow(scope: Scope, same: boolean): Pick<AuditChecked, "controls" | "rendered" | "state"> {
+    const { size, at, from, to, framework } = scope;
+    const log = new TlogFolder(join(this.options.folder, PATHS.log), size, events);
+    const stated = this.stated();
+    const assessment = assess(log, { size, at, from, to, framework }, {
+      controls: stated.map(({ control }) => control),
+      sources,
+      onProgress: (done, total) => this.progress({ done, total, unit: "events" }),
+    });
+    const [before, made] = [this.failures.length, stated.map((one) => one.stated)];
+    let rendered: boolean | null = same ? true : null;
+    for (const document of documentsOf(log, { scope, assessment, stated: made })) {
+      const { path } = document;
+      if (RENDERED.has(path) && !same) continue;
+      const difference = path === PATHS.results ? this.differing(assessment.results, document) : this.compare(document);
+      if (!difference) continue;
+      if (RENDERED.has(path)) rendered = false;
+      this.fail({ path, kind: "derived", ...difference });
+    }
+    const equal = !this.failures.slice(before).some(({ path }) => path === PATHS.results || path === PATHS.controls);
+    return { controls: { results: assessment.results, equal }, rendered, state: this.state(log) };
+  }
+
+  private stated() {
+    let listed: unknown;
+    try {
+      listed = JSON.parse(textOf(this.bytes(PATHS.controls)));
+    } catch (error) {
+      if (error instanceof LogFault) throw error;
+      throw new LogFault("foreign", `Cannot read ${PATHS.controls}: it is not JSON`);
+    }
+    if (!Array.isArray(listed)) throw new LogFault("foreign", `Cannot read ${PATHS.controls}: it is no list`);
+    return listed.map((stated, i) => {
+      const control = parseControl(stated);
+      if (!control) {
+        throw new LogFault("foreign", `Cannot read ${PATHS.controls}: /${i}: this program cannot decide it`);
+      }
+      return { stated, control };
+    });
+  }
+
+  /** Of results the control that differs is named, and how. */
+  private differing(results: readonly ControlResult[], document: Document): Difference | undefined {
+    const difference = this.compare(document);
+    if (!difference) return undefined;
+    let claimed: readonly Partial<ControlResult>[];
+    try {
+      claimed = JSON.parse(textOf(this.bytes(PATHS.results))).results;
+      if (!Array.isArray(claimed)) return difference;
+    } catch {
+      return difference;
+    }
+    for (const [i, result] of results.entries()) {
+      if (JSON.stringify(result) === JSON.stringify(claimed[i])) continue;
+      const told = (one: Partial<ControlResult> | undefined) => one ? `${one.status}: ${one.because}` : "nothing";
+      return { expected: `control ${result.id} ${told(result)}`, found: told(claimed[i]) };
+    }
+    return difference;
+  }
+
+  /** Where a file differs from what it must be. */
+  private compare({ path, pieces }: Document): Difference | undefined {
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(join(this.options.folder, path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return { expected: `the file ${path}`, found: "none" };
+      throw error;
+    }
+    try {
+      let at = 0;
+      const buffer = new Uint8Array(CHUNK_BYTES);
+      for (const piece of pieces) {
+        for (let done = 0; done < piece.length;) {
+          const read = file.readSync(buffer.subarray(0, Math.min(buffer.length, piece.length - done))) ?? 0;
+          for (let i = 0; i < read; i++) {
+            if (buffer[i] !== piece[done + i]) return differs(at + i);
+          }
+          if (read === 0) return { expected: `more than ${at} bytes`, found: `${at} bytes` };
+          done += read;
+          at += read;
+        }
+      }
+      return file.readSync(buffer) === null ? undefined : { expected: `${at} bytes`, found: "more" };
+    } finally {
+      file.close();
+    }
+  }
+
+  private state(log: TlogFolder): AuditChecked["state"] {
+    const { size, views, attestations } = replayAttested({
+      events: function* () {
+        for (const batch of log.read()) yield* batch;
+      },
+      projections,
+      primitives,
+      onProgress: (done, total) => this.progress({ done, total, unit: "events" }),
+    });
+    for (const { position, projection, version, size, rows, digest, outcome, found } of attestations) {
+      if (outcome !== "differs") continue;
+      this.fail({
+        position,
+        kind: "attestation",
+        expected: `${projection} version ${version} after ${size} events: ${rows} rows, digest ${digest}`,
+        found: found ? `${found.rows} rows, digest ${found.digest}` : "what cannot be",
+      });
+    }
+    const equal = attestations.filter(({ outcome }) => outcome === "equal");
+    return {
+      size,
+      views,
+      attested: equal.length,
+      not_replayable: attestations.filter(({ outcome }) => outcome === "not_replayable").length,
+      differing: attestations.filter(({ outcome }) => outcome === "differs").length,
+      ...(equal.length > 0 ? { last: equal.at(-1)! } : {}),
+    };
+  }
+}
+
+interface Difference {
+  readonly expected: string;
+  readonly found: string;
+}
+
+const differs = (at: number): Difference => ({
+  expected: "what follows from the log",
+  found: `other bytes from byte ${at} on`,
+});
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
+/** Up to where these witnesses have cosigned, as far as the folder itself tells. */
+const cosignedBy = (witnesses: readonly string[], kept: readonly Kept[]): number => {
+  let most = 0;
+  for (const { text } of kept) {
+    try {
+      const { text: said } = verifyNote(text, witnesses);
+      most = Math.max(most, parseCheckpoint(said).size);
+    } catch (error) {
+      // Who has not cosigned says nothing of it; a key that is none is the folder's fault.
+      if (!(error instanceof NotProven || error instanceof TypeError)) throw error;
+    }
+  }
+  return most;
+};

@@ -1,0 +1,33 @@
+/** The catalogue of controls as it lies on the disk: every `.yaml` file of a folder, in the order of their names. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseControls, problemText, type Stated } from "../../config/controls.ts";
+import { Usage } from "../cli/call.ts";
+
+/** That of the program. */
+const OWN = fileURLToPath(new URL("../../config/controls", import.meta.url));
+
+/** Throws `Usage` with every reason why they cannot be read; a folder that was named must be there. */
+export const readControls = async (folder?: string): Promise<readonly Stated[]> => {
+  const place = folder ?? OWN;
+  const files: { readonly file: string; readonly text: string }[] = [];
+  for (const name of await namesIn(place)) {
+    const file = join(place, name);
+    files.push({ file, text: await Deno.readTextFile(file) });
+  }
+  if (files.length === 0) throw new Usage(`there are no controls in ${place}: it has no .yaml file`);
+  const read = parseControls(files);
+  if (read.ok) return read.controls;
+  throw new Usage(read.problems.map(problemText).join("; "));
+};
+
+const namesIn = async (folder: string): Promise<readonly string[]> => {
+  const names: string[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) if (isFile && name.endsWith(".yaml")) names.push(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Usage(`there are no controls: ${folder} is not there`);
+    throw error;
+  }
+  return names.sort();
+};
