@@ -81,7 +81,7 @@ const needed = async (
   if (!spec.configured) {
     // A folder that only the next process may read might need it.
     const look: Grants = { read: [call.data], write: [], net: [], run: [], env: [] };
-    const wanted = spec.reads &&
+    const wanted = spec.reads && spec.needs(call).read?.includes(call.data) === true &&
       (permissions.granted(look) ? await world.scratch.wanted(call.data) : permissions.again !== undefined);
     const scratch = wanted ? world.scratch.path : undefined;
     const root = await rootKeyOf(call, world);
