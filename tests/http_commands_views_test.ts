@@ -229,6 +229,33 @@ Deno.test("GET /views answers as of a position or a time", () =>
     assert.deepEqual((await get(site, "/views/things.seen?at=0")).body.rows.length, 1);
   }));
 
+Deno.test("GET /views names the newest checkpoint that covers the answer, and waits for one who is asked to", () =>
+  withSite(async (site) => {
+    await send(site, "a", { name: "lamp" });
+    await send(site, "b", { name: "lamp" });
+    const paths = ["/views/things.seen", "/views/things.seen/lamp", "/views/things.seen/nothing"];
+    const told = async (path: string, prefer?: string) => {
+      const response = await site.send(path, prefer === undefined ? {} : { headers: { prefer } });
+      return [(await response.json()).checkpoint, response.headers.get("preference-applied")];
+    };
+    // Nothing was signed yet.
+    for (const path of paths) assert.deepEqual(await told(path), [null, null], path);
+    const signed = (size: number) => ({ origin: "test", size, root: "AAAA", note: `test\n${size}\nAAAA\n` });
+    const { origin: _, ...first } = signed(1);
+    const { origin: __, ...second } = signed(2);
+    const asked: (number | undefined)[] = [];
+    (site.daybook as { checkpoint: unknown }).checkpoint = (atLeast?: number) => {
+      asked.push(atLeast);
+      return Promise.resolve(signed(atLeast ?? 1));
+    };
+    for (const path of paths) {
+      assert.deepEqual(await told(path), [null, null], `${path}: it covers one event and the answer two`);
+      assert.deepEqual(await told(`${path}?at=0`), [first, null], path);
+      assert.deepEqual(await told(path, "checkpoint"), [second, "checkpoint"], path);
+      assert.deepEqual(asked.splice(0), [undefined, undefined, 2]);
+    }
+  }));
+
 Deno.test("GET /views hands wait on and says 503 when the view has not come so far", () =>
   withSite(async (site) => {
     await send(site, "a", { name: "lamp" });

@@ -5,6 +5,7 @@ import { LIMITS, LogFault, type Receipt } from "../../events/log.ts";
 import { readBody } from "./body.ts";
 import { receive, type Received } from "./cloudevents.ts";
 import { refuseCoding } from "./media.ts";
+import { preferences } from "./prefer.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { retryAfter } from "./rate.ts";
 import type { Exchange } from "./route.ts";
@@ -76,25 +77,6 @@ const receiptText = (exchange: Exchange, receipt: Receipt): string => {
   const hash = entry ? `,"leaf":"${leafOf(entry)}"` : "";
   return `{"id":${JSON.stringify(id)},"source":${JSON.stringify(source)},"stream":${JSON.stringify(stream)},` +
     `"revision":${revision},"position":${position}${hash}}`;
-};
-
-interface Preferences {
-  readonly minimal: boolean;
-  readonly representation: boolean;
-  readonly checkpoint: boolean;
-}
-const NO_PREFERENCE: Preferences = { minimal: false, representation: false, checkpoint: false };
-
-/** RFC 7240: unknown preferences are passed over; of two that contradict each other the first counts. */
-const preferences = (header: string | null): Preferences => {
-  if (header === null) return NO_PREFERENCE;
-  const asked = header.toLowerCase().split(",").map((part) => part.split(";")[0]!.replaceAll(/[\s"]/g, ""));
-  const answer = asked.find((preference) => preference.startsWith("return="));
-  return {
-    minimal: answer === "return=minimal",
-    representation: answer === "return=representation",
-    checkpoint: asked.includes("checkpoint"),
-  };
 };
 
 const refusal = (done: Ingested & { readonly ok: false }, { batch, events }: Received): Problem => {

@@ -7,6 +7,7 @@ import { components } from "./openapi_components.ts";
 import { OPERATIONS } from "./openapi_operations.ts";
 import {
   answers,
+  base64,
   content,
   header,
   inPath,
@@ -77,14 +78,23 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
       name: text,
       version: whole,
       size: { ...whole, description: "The answer reflects exactly the first so many events." },
+      checkpoint: {
+        description: "The newest checkpoint, where it covers the answer: its events can be proven to be in that tree.",
+        oneOf: [object({ size: whole, root: base64, note: text }), { type: "null" }],
+      },
     };
+    const prefer = header(
+      "Prefer",
+      "`checkpoint` waits for a signed checkpoint that covers the answer, and the answer then says that it did.",
+    );
+    const applied = { "Preference-Applied": { schema: text } };
     return [
       [`/views/${name}`, {
         get: {
           ...standing(list, `list ${name}`),
           tags: [name.split(".")[0]],
           summary: about,
-          parameters: [...queryOf(listQuery), ...fields],
+          parameters: [...queryOf(listQuery), ...fields, prefer],
           responses: {
             "200": answers(
               "A page of rows",
@@ -94,8 +104,9 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
                   ...head,
                   rows: { type: "array", items: object({ key: text, row: ref(`row.${name}`), position: whole }) },
                   next: text,
-                }, ["name", "version", "size", "rows"]),
+                }, ["name", "version", "size", "rows", "checkpoint"]),
               ),
+              applied,
             ),
             ...problems(list.needs, "invalid_query", "no_history", "view_behind", "views_unavailable"),
           },
@@ -106,11 +117,12 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
           ...standing(one, `get ${name}`),
           tags: [name.split(".")[0]],
           summary: about,
-          parameters: [inPath("key", "Key of the row."), ...queryOf(rowQuery)],
+          parameters: [inPath("key", "Key of the row."), ...queryOf(rowQuery), prefer],
           responses: {
             "200": answers(
               "The row",
               content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
+              applied,
             ),
             ...problems(one.needs, "invalid_query", "no_row", "no_history", "view_behind", "views_unavailable"),
           },

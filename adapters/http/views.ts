@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Projection } from "../../projections/projection.ts";
 import { type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
+import { covered } from "./prefer.ts";
 import { Problem } from "./problem.ts";
 import { count, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { retryAfter } from "./rate.ts";
@@ -85,7 +86,10 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
   const { wait } = query;
   const at = resolveAt(exchange, query.at);
   const head = { name: projection.name, version: projection.version };
-  if (at !== undefined && at < 0) return json(exchange, 200, { ...head, size: 0, rows: [] });
+  if (at !== undefined && at < 0) {
+    const { checkpoint, headers } = await covered(exchange, 0);
+    return json(exchange, 200, { ...head, size: 0, rows: [], checkpoint }, headers);
+  }
   const descending = query.sort?.startsWith("-") ? query.order !== "asc" : query.order === "desc";
   const sort = query.sort?.replace(/^-/, "");
   const asked: ViewQuery = {
@@ -105,12 +109,15 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
     { at, wait },
     () => exchange.site.daybook.view(projection.name, { ...asked, wait, deadline: HTTP_LIMITS.wait_ms_max }),
   );
-  return json(exchange, 200, {
+  const { checkpoint, headers } = await covered(exchange, page.size);
+  const answer = {
     ...head,
     size: page.size,
     rows: shown(exchange, page.rows),
     ...(page.next !== undefined && { next: page.next }),
-  });
+    checkpoint,
+  };
+  return json(exchange, 200, answer, headers);
 };
 
 /** Fields apart from what every list knows. `where.field` also names a field, for those called like a parameter. */
@@ -156,18 +163,17 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
         deadline: HTTP_LIMITS.wait_ms_max,
       }),
   );
+  const { checkpoint, headers } = await covered(exchange, found.size);
   if (!found.row) {
-    throw new Problem("no_row", "The view has no row with this key.", { members: { size: found.size } });
+    throw new Problem("no_row", "The view has no row with this key.", {
+      members: { size: found.size, checkpoint },
+      headers,
+    });
   }
   const { row, position } = found.row;
-  return json(exchange, 200, {
-    name: projection.name,
-    version: projection.version,
-    key,
-    row: shown(exchange, row),
-    position,
-    size: found.size,
-  });
+  const { name, version } = projection;
+  const answer = { name, version, key, row: shown(exchange, row), position, size: found.size, checkpoint };
+  return json(exchange, 200, answer, headers);
 };
 
 const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {

@@ -74,16 +74,29 @@ Deno.test("a repository is imported, read, verified, replayed, backed up, restor
       data,
     ]);
     assert.deepEqual([verified.exit, verified.ok, verified.size, verified.authenticated], [0, true, status.size, true]);
-    const replayed = await document<{ ok: boolean; views: { equal: boolean }[] }>([
-      "replay",
-      "--check",
-      "--data",
-      data,
-    ]);
+    const replayed = await document<ReplayReport>(["replay", "--check", "--data", data]);
     assert.ok(
       replayed.ok && replayed.views.length > 5 && replayed.views.every(({ equal }) => equal),
       JSON.stringify(replayed),
     );
+    // What is shown can be proven: now, as of a position and as of a time.
+    const provable = { size: verified.size, root: verified.root };
+    const at = String(commit.position);
+    const half = await document<ReplayReport>(["replay", "--check", "--until", at, "--data", data]);
+    assert.deepEqual([half.ok, half.size], [true, commit.position]);
+    for (
+      const args of [["commits.history"], ["commits.history", "--at", at], ["audit.trail", "--at", commit.recordedat]]
+    ) {
+      const page = await document<{ size: number; checkpoint: { note: string } }>(["view", ...args, "--data", data]);
+      const { note, ...checkpoint } = page.checkpoint;
+      assert.deepEqual(checkpoint, provable, args.join(" "));
+      assert.ok(note.includes(`\n${verified.size}\n${verified.root}\n`) && page.size <= verified.size);
+    }
+    for (const { checkpoint } of [replayed, half]) {
+      assert.deepEqual({ size: checkpoint!.size, root: checkpoint!.root }, provable);
+    }
+    const told = await run(["view", "commits.repository", "--at", at, "--data", data]);
+    assert.ok(told.out.includes(`root ${verified.root}`), told.out);
     const exported = await run(["export", "--data", data]);
     assert.equal(exported.out.trim().split("\n").length, status.size);
     assert.deepEqual(await fingerprint(data), before, "commands that read write nothing");

@@ -4,6 +4,7 @@ import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
 import { flag, list, moment, text, Usage, whole } from "../call.ts";
+import { type Covering, coveringOf, describeCovering } from "../covering.ts";
 import { table } from "../columns.ts";
 import { build } from "../fold.ts";
 import { layered } from "../layer.ts";
@@ -39,15 +40,20 @@ export const view: Run = async (call, runtime) => {
   const asked = at === undefined ? undefined : moment(at, "--at");
   const edge = await runtime.edge(call.data);
   const shown = <T>(value: T): T => personal ? edge.unseal(value) : edge.redact(value);
-  const tell = (source: Opened) => told(source, { name, key, query, shown, projection, call, runtime });
   try {
+    const reader = await runtime.reader(call.data);
+    // Of the folder itself, and after the answer is there: the server may have signed meanwhile.
+    const covering = async (size: number) => coveringOf(await reader.checkpoint(), size);
+    const tell = (source: Opened) => told(source, { name, key, query, shown, covering, projection, call, runtime });
     try {
-      return await tell(await openSource(projection, { call, runtime, asked, stored: true }));
+      return await tell(await openSource(reader, projection, { call, runtime, asked, stored: true }));
     } catch (error) {
       if (!(error instanceof ViewsFault)) throw error;
       // Pages deep in the file may be damaged although it opened.
       passedOver(runtime, error.message);
-      return await tell(await openSource(projection, { call, runtime, asked, stored: false }));
+      return await tell(await openSource(reader, projection, { call, runtime, asked, stored: false }));
+    } finally {
+      await reader.close();
     }
   } finally {
     edge.close();
@@ -61,6 +67,7 @@ interface Telling {
   readonly key: string | undefined;
   readonly query: ViewQuery;
   readonly shown: <T>(value: T) => T;
+  readonly covering: (size: number) => Promise<Covering | null>;
   readonly projection: AnyProjection;
   readonly call: Call;
   readonly runtime: Runtime;
@@ -68,19 +75,36 @@ interface Telling {
 
 const told = async (
   source: Opened,
-  { name, key, query, shown, projection, call, runtime }: Telling,
+  { name, key, query, shown, covering, projection, call, runtime }: Telling,
 ): Promise<0 | 1> => {
+  const { io } = runtime;
   try {
     if (key === undefined) {
       const page = shown(await source.list(name, { ...query, at: source.at }));
-      runtime.io.out(call.json ? `${JSON.stringify({ name, ...page })}\n` : describePage(page, projection, runtime));
+      const checkpoint = await covering(page.size);
+      io.out(
+        call.json ? `${JSON.stringify({ name, ...page, checkpoint })}\n` : describePage(page, projection, runtime),
+      );
+      tellCovering(checkpoint, page.size, { call, runtime });
       return 0;
     }
     const found = await source.row(name, key, source.at);
-    return tellRow(shown(found), { name, key, call, runtime });
+    const checkpoint = await covering(found.size);
+    const code = tellRow({ ...shown(found), checkpoint }, { name, key, call, runtime });
+    if (code === 0) tellCovering(checkpoint, found.size, { call, runtime });
+    return code;
   } finally {
     await source.close();
   }
+};
+
+/** Who asks a person's question about the past wants to know what stands behind the answer. */
+const tellCovering = (
+  checkpoint: Covering | null,
+  size: number,
+  { call, runtime: { io } }: { readonly call: Call; readonly runtime: Runtime },
+): void => {
+  if (!call.json && text(call, "at") !== undefined) io.out(describeCovering(checkpoint, size, palette(io)));
 };
 
 const listViews = (projections: readonly AnyProjection[], call: Call, { io }: Runtime): 0 => {
@@ -117,6 +141,7 @@ const queryOf = (call: Call): ViewQuery => {
 };
 
 const openSource = async (
+  reader: Reader,
   projection: AnyProjection,
   { call, runtime, asked, ...use }: {
     call: Call;
@@ -127,34 +152,29 @@ const openSource = async (
   },
 ): Promise<Opened> => {
   // A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs.
-  const reader = await runtime.reader(call.data);
-  try {
-    const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
-    const size = reader.size;
-    if (at !== undefined && (at < 0 || at >= size)) {
-      throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
-    }
-    // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
-    const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
-    if (remote) return { at, ...remoteSource(remote, at) };
-    const needed = at === undefined ? size : at + 1;
-    const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
-    const state = stored?.stores().find((store) => store.name === projection.name && store.served);
-    if (stored && state?.version === projection.version) {
-      if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
-        return { at, ...viewsSource(stored) };
-      }
-      // Behind: the rest is folded on top of what is stored, for nobody may write here.
-      const ahead = state.size < needed
-        ? layered(reader, projection, { stored, from: state.size, until: needed })
-        : undefined;
-      if (ahead) return { ...ahead, close: () => Promise.resolve(stored.close()) };
-    }
-    stored?.close();
-    return await folded(reader, projection, { call, runtime, until: needed });
-  } finally {
-    await reader.close();
+  const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
+  const size = reader.size;
+  if (at !== undefined && (at < 0 || at >= size)) {
+    throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
   }
+  // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
+  const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
+  if (remote) return { at, ...remoteSource(remote, at) };
+  const needed = at === undefined ? size : at + 1;
+  const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
+  const state = stored?.stores().find((store) => store.name === projection.name && store.served);
+  if (stored && state?.version === projection.version) {
+    if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
+      return { at, ...viewsSource(stored) };
+    }
+    // Behind: the rest is folded on top of what is stored, for nobody may write here.
+    const ahead = state.size < needed
+      ? layered(reader, projection, { stored, from: state.size, until: needed })
+      : undefined;
+    if (ahead) return { ...ahead, close: () => Promise.resolve(stored.close()) };
+  }
+  stored?.close();
+  return await folded(reader, projection, { call, runtime, until: needed });
 };
 
 const remoteSource = (remote: Remote, at: number | undefined): Source => ({
@@ -186,17 +206,22 @@ const folded = async (
 const justAfter = (time: string): string => new Date(Date.parse(time) + 1).toISOString();
 
 const tellRow = (
-  found: { readonly size: number; readonly row: Row | undefined },
+  found: { readonly size: number; readonly row: Row | undefined; readonly checkpoint: Covering | null },
   { name, key, call, runtime: { io } }: { name: string; key: string; call: Call; runtime: Runtime },
 ): 0 | 1 => {
-  const { size, row } = found;
+  const { size, row, checkpoint } = found;
   if (call.json) {
     io.out(
       `${
         JSON.stringify(
-          row
-            ? { name, size, ...row }
-            : { ok: false, error: { code: "no_such_row", message: `${name} has no row ${key}` }, name, size, key },
+          row ? { name, size, ...row, checkpoint } : {
+            ok: false,
+            error: { code: "no_such_row", message: `${name} has no row ${key}` },
+            name,
+            size,
+            key,
+            checkpoint,
+          },
         )
       }\n`,
     );
