@@ -23,7 +23,7 @@ import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
 
-const MAGIC = 0x44424b31; // "DBK1"
+export const MAGIC = 0x44424b31; // "DBK1"
 export const CODEC_AT = 4;
 export const CODEC_PLAIN = 0;
 export const HASHED_FROM = 8;

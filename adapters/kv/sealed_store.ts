@@ -8,7 +8,7 @@
 import { LogFault } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
-import { CODEC_AT, CODEC_PLAIN, HASHED_FROM } from "./block.ts";
+import { CODEC_AT, CODEC_PLAIN, HASHED_FROM, MAGIC } from "./block.ts";
 import { encodeKey } from "./store.ts";
 
 export const CODEC_SEALED = 1;
@@ -21,6 +21,10 @@ const clearOf = (key: Key): number | undefined => {
   if (name === "log") return HASHED_FROM;
   return name === "index" || (name === "blob" && key.length === 3) ? 0 : undefined;
 };
+
+const isOurs = (block: Uint8Array): boolean =>
+  block.length >= HASHED_FROM && new DataView(block.buffer, block.byteOffset).getUint32(0) === MAGIC &&
+  block[CODEC_AT]! <= CODEC_SEALED;
 
 const called = ([name, ...parts]: Key): string =>
   name === "log"
@@ -50,6 +54,8 @@ export class SealedReader implements Reading {
   private opened(key: Key, value: Uint8Array): Uint8Array {
     const clear = clearOf(key);
     if (clear === undefined) return value;
+    // A later format or codec is for whoever reads blocks to name.
+    if (clear > 0 && !isOurs(value)) return value;
     const opened = clear === 0 || value[CODEC_AT] === CODEC_SEALED
       ? this.sealing.open(encodeKey(key), value, clear)
       : undefined;

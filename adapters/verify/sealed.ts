@@ -39,7 +39,11 @@ export const openerOf = (key: Uint8Array): Opener => {
   };
   return (row, value) => {
     const clear = isBlock(row) ? BLOCK_CLEAR : 0;
-    if (clear > 0 && value[CODEC_AT] !== SEALED) return "a block that is not sealed, in a log that is";
+    if (clear > 0) {
+      // What begins in another way is for who reads blocks to name.
+      if (Buffer.compare(value.subarray(0, CODEC_AT), MAGIC) !== 0 || value[CODEC_AT]! > SEALED) return value;
+      if (value[CODEC_AT] !== SEALED) return "a block that is not sealed, in a log that is";
+    }
     const text = clear + SALT + NONCE;
     const end = value.length - TAG;
     if (end < text) return `${value.length} bytes, too few for what is sealed`;
@@ -63,4 +67,5 @@ export const openerOf = (key: Uint8Array): Opener => {
 
 /** Deno KV's key of a block begins with the text "log". */
 const isBlock = (row: Uint8Array): boolean => Buffer.compare(row.subarray(0, LOG.length), LOG) === 0;
+const MAGIC = Buffer.from("DBK1");
 const LOG = Buffer.from([0x02, 0x6c, 0x6f, 0x67, 0x00]);

@@ -9,6 +9,7 @@ import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import type { NewEvent } from "../../events/log.ts";
+import { lying } from "../at_rest_given.ts";
 import { event } from "./log_contract.ts";
 
 const NAMES = ["source", "id", "stream", "type", "correlationid", "data"];
@@ -35,7 +36,7 @@ const events = fc.record({
 }, { requiredKeys: ["source", "stream"] });
 
 const blocksOf = async (appended: readonly NewEvent[]): Promise<Block[]> => {
-  const store = new MemoryStore();
+  const store = lying(new MemoryStore());
   const background = () => ({ ask() {}, swept() {}, close: () => Promise.resolve() });
   const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
   await log.append({ events: appended });

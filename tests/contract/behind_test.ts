@@ -7,6 +7,7 @@ import { SimulatedClock } from "../../adapters/simulation/clock.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import type { Batch } from "../../events/store.ts";
+import { lying } from "../at_rest_given.ts";
 import { leafHash, MerkleTree } from "../../adapters/verify/tree.ts";
 import { event } from "./log_contract.ts";
 
@@ -30,7 +31,7 @@ class Held extends MemoryStore {
 const signer = { origin: "t", sign: (size: number, root: string) => `t\n${size}\n${root}\n` };
 
 const opened = async (options: Partial<LogOptions> = {}) => {
-  const store = new Held();
+  const store = lying(new Held());
   const clock = new SimulatedClock(seededRandom(1));
   const background = inlineBackground(store, clock);
   const said: string[] = [];

@@ -17,6 +17,7 @@ import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import { VALUE_BYTES_MAX } from "../../events/store.ts";
+import { lying } from "../at_rest_given.ts";
 import { event } from "./log_contract.ts";
 
 /** With segments of 16,384 events, levels of eight reach 16,384 × 8⁶ = four thousand million events. */
@@ -59,7 +60,7 @@ const filled = async (
   options: Partial<LogOptions>,
   check: (log: KvLog, store: MemoryStore) => void,
 ): Promise<void> => {
-  const store = new MemoryStore();
+  const store = lying(new MemoryStore());
   const background = inlineBackground(store, options.clock ?? systemClock);
   const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background, ...options });
   try {
@@ -122,7 +123,7 @@ Deno.test("pages of merged segments are let go, and the manifest that names them
 Deno.test("a stream is gathered on pages of its own where its blocks cost four times as much to read, and not where they are few", async () => {
   /** Pages of entries in a segment of commits of 250 events, in each of which one stream has so many. */
   const gathered = async (commits: number, each: number): Promise<number> => {
-    const store = new MemoryStore();
+    const store = lying(new MemoryStore());
     const background = () => ({ ask() {}, swept() {}, close: () => Promise.resolve() });
     const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
     for (let c = 0; c < commits; c++) {

@@ -13,6 +13,7 @@ import { LogFault } from "../../events/log.ts";
 import type { Batch, Store } from "../../events/store.ts";
 import { openWithWorker } from "../log_given.ts";
 import { onSmallDisk } from "../small_disk_given.ts";
+import { lying, lyingUnder } from "../at_rest_given.ts";
 import { all, event } from "./log_contract.ts";
 import { inFolder } from "../folder_given.ts";
 
@@ -21,9 +22,10 @@ const fault = (kind: LogFault["kind"]) => (error: unknown) =>
   (error instanceof LogFault && error.kind === kind) || assert.fail(`${error}`);
 
 const openAt = async (path: string, more: Partial<LogOptions> = {}) =>
-  await openWithWorker(await KvStore.open(path, world), path, {
+  await openWithWorker(lying(await KvStore.open(path, world)), path, {
     catalogue: catalogue(),
     clock: systemClock,
+    ...lyingUnder(),
     ...more,
   });
 
@@ -109,7 +111,7 @@ class Unsure extends MemoryStore {
 }
 
 Deno.test("an unknown outcome is read back: what was written counts, what was not is refused and can be repeated", async () => {
-  const store = new Unsure();
+  const store = lying(new Unsure());
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
     clock: systemClock,
@@ -200,7 +202,7 @@ Deno.test("a folder that cannot be written refuses to open for writing and can b
     await run("mount", "-o", "remount,ro", dir);
     await assert.rejects(openAt(`${dir}/log.db`), fault("read_only"));
     await assert.rejects(FolderLock.take(`${dir}/lock`), fault("read_only"));
-    const reader = new LogReader(new KvReader(`${dir}/log.db`), { catalogue: catalogue() });
+    const reader = new LogReader(lying(new KvReader(`${dir}/log.db`)), { catalogue: catalogue() });
     reader.refresh();
     assert.equal(all(reader).length, 5);
     await reader.close();

@@ -1,10 +1,13 @@
+import { sealingOf } from "../../adapters/keys/at_rest.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { SealedStore } from "../../adapters/kv/sealed_store.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
+import { KEY } from "../at_rest_given.ts";
 import { openWithWorker } from "../log_given.ts";
 import { logBounds } from "./log_bounds.ts";
 import { logContract, type Start } from "./log_contract.ts";
@@ -43,16 +46,15 @@ held("log over a memory store", async () => {
   return { log, clock, reopen, close: () => log.close() };
 });
 
-held("log on Deno KV", async () => {
+const onDenoKv = (key?: Uint8Array): Start => async () => {
   const { clock, port } = settable();
   const dir = await Deno.makeTempDir();
   const path = `${dir}/log.db`;
-  const open = async () =>
-    await openWithWorker(await KvStore.open(path, { clock: systemClock, random: systemRandom }), path, {
-      catalogue: catalogue(),
-      clock: port,
-      signer,
-    });
+  const open = async () => {
+    const file = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    const store = key ? new SealedStore(file, sealingOf(key)) : file;
+    return await openWithWorker(store, path, { catalogue: catalogue(), clock: port, signer, key });
+  };
   let log = await open();
   const reopen = async () => {
     await log.close();
@@ -67,4 +69,7 @@ held("log on Deno KV", async () => {
       await Deno.remove(dir, { recursive: true });
     },
   };
-});
+};
+
+held("log on Deno KV", onDenoKv());
+held("sealed log on Deno KV", onDenoKv(KEY));

@@ -9,11 +9,12 @@ import { FILTER_BYTES_MAX, LogReader } from "../../adapters/kv/reader.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
+import { lying } from "../at_rest_given.ts";
 import { event } from "./log_contract.ts";
 
 /** A log whose index nobody makes. */
 const blocksOf = async (events: number, each: number): Promise<MemoryStore> => {
-  const store = new MemoryStore();
+  const store = lying(new MemoryStore());
   const background = () => ({ ask() {}, swept() {}, close: () => Promise.resolve() });
   const options = { catalogue: catalogue(), clock: systemClock, background, bounds: { tail_events_max: events } };
   const log = await KvLog.open(store, options);
@@ -28,7 +29,7 @@ const blocksOf = async (events: number, each: number): Promise<MemoryStore> => {
 
 /** The same blocks, and the index as far as it is there. */
 const copyOf = async (store: MemoryStore): Promise<MemoryStore> => {
-  const copy = new MemoryStore();
+  const copy = lying(new MemoryStore());
   for (const [first, bytes] of store.list({ prefix: ["log"] })) await copy.commit({ puts: [[["log", first], bytes]] });
   for (const [page, bytes] of store.list({ prefix: ["index"] })) await copy.commit({ puts: [[pageKey(page), bytes]] });
   const manifest = store.get(MANIFEST_KEY);

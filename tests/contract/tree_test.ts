@@ -13,6 +13,7 @@ import { seededRandom } from "../../adapters/simulation/random.ts";
 import { verifyConsistency, verifyInclusion } from "../../adapters/verify/proofs.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import type { Batch, Key } from "../../events/store.ts";
+import { lying } from "../at_rest_given.ts";
 import { consistency, type Hash, leaf, mth, path } from "../proofs_given.ts";
 import { event } from "./log_contract.ts";
 
@@ -38,7 +39,7 @@ class Watched extends MemoryStore {
 
 const signer = { origin: "t", sign: (size: number, root: string) => `t\n${size}\n${root}\n` };
 
-const opened = async (store = new Watched(), options: Partial<LogOptions> = {}) => {
+const opened = async (store = lying(new Watched()), options: Partial<LogOptions> = {}) => {
   const clock = new SimulatedClock(seededRandom(1));
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
@@ -143,7 +144,7 @@ Deno.test("what has not been signed has no tiles and no proofs yet", async () =>
 });
 
 Deno.test("a log that is opened again goes on with its tiles, and writes none twice that is full", async () => {
-  const store = new Watched();
+  const store = lying(new Watched());
   const shut = { close: () => Promise.resolve() };
   Object.assign(store, shut);
   for (const count of [300, 1, 211, 700]) {
@@ -186,7 +187,7 @@ const without = (store: Watched): void => {
 };
 
 Deno.test("a log made before there were tiles signs on at once, and gets its tiles behind that", async () => {
-  const store = new Watched();
+  const store = lying(new Watched());
   Object.assign(store, { close: () => Promise.resolve() });
   const first = await opened(store);
   await first.append(WIDTH * (TILES_PER_STEP + 3) + 5);
@@ -218,7 +219,7 @@ Deno.test("a log made before there were tiles signs on at once, and gets its til
 });
 
 Deno.test("tiles that are being made up for are gone on with, wherever the log was cut off", async () => {
-  const store = new Watched();
+  const store = lying(new Watched());
   Object.assign(store, { close: () => Promise.resolve() });
   const first = await opened(store);
   const size = WIDTH * (3 * TILES_PER_STEP) + 77;
@@ -252,7 +253,7 @@ Deno.test("tiles that are being made up for are gone on with, wherever the log w
 
 Deno.test("tiles of the right edge that are missing, short or wrong are made again", async () => {
   for (const spoil of ["missing", "short", "wrong"] as const) {
-    const store = new Watched();
+    const store = lying(new Watched());
     Object.assign(store, { close: () => Promise.resolve() });
     const first = await opened(store);
     await first.append(600);
@@ -275,7 +276,7 @@ Deno.test("tiles of the right edge that are missing, short or wrong are made aga
 });
 
 Deno.test("who has the entries proves without tiles, and the proofs are the same", async () => {
-  const store = new Watched();
+  const store = lying(new Watched());
   const { log, append, signed, leaves, close } = await opened(store);
   const numbers = (proof: readonly Hash[] | undefined) => proof!.map((hash) => [...hash]);
   await append(400);
@@ -291,7 +292,7 @@ Deno.test("who has the entries proves without tiles, and the proofs are the same
 });
 
 Deno.test("a tree of more than 65,536 entries has a third level of tiles", async () => {
-  const store = new Watched();
+  const store = lying(new Watched());
   const edge = TileEdge.read(store, 0)!;
   const tree = new Tree({ size: 0, nodes: [] }, edge);
   const entry = (i: number) => new TextEncoder().encode(String(i));

@@ -30,6 +30,7 @@ import { systemHash } from "../../adapters/system/world.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { check, type Told } from "./kernel_checks.ts";
 import { echo, totals } from "./kernel_domain.ts";
+import { lying } from "../at_rest_given.ts";
 import { hastyLog, type Plant, plantedChild, plantedLog, plantedStore, plantedViews } from "./plants.ts";
 import { outside, toyCatalogue, toys } from "../kernel/toy.ts";
 
@@ -387,10 +388,10 @@ const diskHandle = async (
     broken: () => store.broken,
     died: () => (store.crash(), gone.resolve(undefined)),
   };
-  const opening = KvLog.open(plantedStore(store, plant), {
+  const opening = KvLog.open(lying(plantedStore(store, plant)), {
     catalogue: toyCatalogue,
     clock,
-    background: inlineBackground(store, clock),
+    background: inlineBackground(lying(store), clock),
     segmentEvents: 64,
     bounds: { tail_events_max: 512, checkpoint_ms: 100 },
     signer: { origin: "sim", sign: (size, root) => `sim\n${size}\n${root}\n` },

@@ -18,6 +18,7 @@ import { catalogue } from "../../events/catalogue.ts";
 import { BLOB_LIMITS } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Append, LogFault, type Receipt } from "../../events/log.ts";
+import { lying, sealed } from "../at_rest_given.ts";
 
 const STREAMS: readonly StreamId[] = ["sim/a", "sim/b", "sim/c", "sim/d", "sim/e"];
 const TYPES = ["sim.thing.made", "sim.thing.moved", "sim.thing.ended"];
@@ -49,7 +50,12 @@ interface Memory {
 /** Plays one history; throws with the seed when a promise is broken. */
 export const runLog = async (
   seed: number,
-  { lives = 6, appends = 60 }: { readonly lives?: number; readonly appends?: number } = {},
+  { lives = 6, appends = 60, atRest }: {
+    readonly lives?: number;
+    readonly appends?: number;
+    /** The log lies sealed. Default: as the run has it. */
+    readonly atRest?: true;
+  } = {},
 ): Promise<LogRun> => {
   const random = seededRandom(seed);
   const clock = new SimulatedClock(random.split());
@@ -69,7 +75,7 @@ export const runLog = async (
       faults.chances = life === lives - 1 ? {} : chancesOf(random);
       segments = Math.max(
         segments,
-        await live({ random: random.split(), clock, disk, faults, memory, appends, life }),
+        await live({ random: random.split(), clock, disk, faults, memory, appends, life, atRest }),
       );
       if (random.strikes(0.3)) clock.jump((random.next() - 0.7) * 3_600_000);
     }
@@ -107,6 +113,7 @@ interface Life {
   readonly memory: Memory;
   readonly appends: number;
   readonly life: number;
+  readonly atRest: true | undefined;
 }
 
 /** One process, from opening to a clean stop or death. Answers the number of index segments it saw. */
@@ -124,10 +131,11 @@ async function live(given: Life): Promise<number> {
       share.end();
     },
   });
-  const opening = KvLog.open(store, {
+  const lain = given.atRest ? sealed(store) : lying(store);
+  const opening = KvLog.open(lain, {
     catalogue: catalogue(),
     clock: share.clock,
-    background: inlineBackground(store, share.clock),
+    background: inlineBackground(lain, share.clock),
     segmentEvents: 24,
     bounds: { tail_events_max: 96, checkpoint_ms: 20 },
     signer: {

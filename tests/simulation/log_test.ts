@@ -26,6 +26,16 @@ Deno.test("the log keeps its promises under any seed, through crashes and failin
   );
 });
 
+Deno.test("a log that lies sealed keeps them, too", async () => {
+  const first = Number(Deno.env.get("DAYBOOK_SIM_SEED") ?? 1);
+  let segments = 0;
+  for (let seed = first; seed < first + 4; seed++) {
+    segments = Math.max(segments, (await runLog(seed, { atRest: true })).segments);
+  }
+  assert.ok(segments > 4, `${segments} segments`);
+});
+
 Deno.test("the same seed plays the same history", async () => {
   assert.deepEqual(await runLog(7), await runLog(7));
+  assert.deepEqual(await runLog(7, { atRest: true }), await runLog(7));
 });

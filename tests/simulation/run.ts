@@ -1,5 +1,6 @@
-/** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
+/** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv] [--sealed]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
 import { parseArgs } from "node:util";
+import { lieSealed } from "../at_rest_given.ts";
 import { missed, simulate } from "./kernel_log.ts";
 
 const { values } = parseArgs({
@@ -8,10 +9,11 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     rounds: { type: "string", default: "500" },
     ground: { type: "string", default: "kv" },
+    sealed: { type: "boolean", default: false },
   },
 });
 
-const whole = (name: keyof typeof values): number => {
+const whole = (name: "seed" | "seeds" | "rounds"): number => {
   const number = Number(values[name]);
   if (Number.isSafeInteger(number) && number >= 1) return number;
   console.error(`--${name}: expected a whole number from 1, not "${values[name]}"`);
@@ -19,6 +21,7 @@ const whole = (name: keyof typeof values): number => {
 };
 const [first, seeds, rounds] = [whole("seed"), whole("seeds"), whole("rounds")];
 
+if (values.sealed) lieSealed();
 const ground = values.ground === "memory" ? "memory" : "kv";
 const reached: Record<string, number> = {};
 for (let seed = first; seed < first + seeds; seed++) {
@@ -27,7 +30,7 @@ for (let seed = first; seed < first + seeds; seed++) {
     for (const [fault, times] of Object.entries(report.reached)) reached[fault] = (reached[fault] ?? 0) + times;
     if (seeds === 1) console.log(JSON.stringify(report, null, 2));
   } catch (error) {
-    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds} --ground ${ground}`);
+    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds} --ground ${ground}${values.sealed ? " --sealed" : ""}`);
     console.error(error);
     Deno.exit(1);
   }
