@@ -41,16 +41,16 @@ export class Story {
   sowing = false;
 
   say(at: Millis, type: string, data: unknown, extra: Partial<Event> = {}): void {
-    this.told.push({ at: Math.round(at), type, data, extra, sown: this.sowing, order: this.told.length });
+    this.told.push({ at, type, data, extra, sown: this.sowing, order: this.told.length });
   }
 
   name(start: string): string {
     return `${start}${String(++this.names).padStart(20, "0")}`;
   }
 
-  /** Some time between two days of the log. */
+  /** Some time between two days of the log, in whole milliseconds. */
   when(from = 1, until = DAYS - 1): Millis {
-    return BEGAN + from * DAY + this.random.next() * (until - from) * DAY;
+    return Math.round(BEGAN + from * DAY + this.random.next() * (until - from) * DAY);
   }
 
   /** As a log would hold it; and the positions of what was sown. Every fact fits its schema. */

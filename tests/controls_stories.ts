@@ -40,7 +40,7 @@ const failures = (story: Story, count: number, { at, account, reason = "wrong_se
   readonly every?: number;
 }, more: object = {}) => {
   for (let i = 0; i < count; i++) {
-    story.say(at + i * every, "identity.signin.failed", {
+    story.say(Math.round(at + i * every), "identity.signin.failed", {
       ...(account === undefined ? {} : { account }),
       method: "password",
       reason,
@@ -204,7 +204,7 @@ const suppressed = (story: Story, at: number) =>
   });
 const exception = (story: Story, at: number, days: number, approvedby?: string) =>
   story.say(at, "controls.exception.granted", {
-    until: new Date(at + days * DAY).toISOString(),
+    until: new Date(Math.round(at + days * DAY)).toISOString(),
     why: "A migration",
     ...(approvedby === undefined ? {} : { approvedby }),
   }, { stream: "controls/of-nothing" });
@@ -219,7 +219,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   "privileged-sessions-two-factors": {
     clean(story) {
       for (let i = 0; i < 5; i++) session(story, story.when(DAYS - 25));
-      session(story, story.when(), { privileged: true, factors: ["password", "totp"] });
+      session(story, lately(story), { privileged: true, factors: ["password", "totp"] });
       session(story, story.when(), { privileged: true, factors: ["passkey"] });
       session(story, story.when(), { factors: ["invitation"] });
     },
@@ -261,9 +261,10 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
       const [one, two] = [address(story), address(story)];
       failures(story, 100, { at: lately(story), reason: "unknown_account", every: SECOND }, { address_pseudonym: one });
       // A hundred and one, the first an hour and a moment before the last.
-      failures(story, 101, { at: lately(story), reason: "unknown_account", every: 36 * SECOND + 1 }, {
-        address_pseudonym: two,
-      });
+      const at = lately(story);
+      const whence = { address_pseudonym: two };
+      failures(story, 100, { at, reason: "unknown_account", every: 36 * SECOND }, whence);
+      failures(story, 1, { at: at + HOUR + MS, reason: "unknown_account" }, whence);
     },
     broken: [
       (story) => {
@@ -296,12 +297,12 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "access-removed-after-offboarding": {
     clean(story) {
-      const at = story.when(15);
+      const at = story.when(175, DAYS - 3);
       offboarded(story, at, { removed: at + 24 * HOUR - MS });
       offboarded(story, at, { removed: at + 24 * HOUR });
       offboarded(story, at, { removed: at - 10 * DAY });
       // Who leaves in a month has access for a month.
-      const soon = story.when(1, DAYS - 40);
+      const soon = story.when(145, DAYS - 40);
       offboarded(story, soon, { left: soon + 30 * DAY, removed: soon + 31 * DAY });
       offboarded(story, ENDS - 23 * HOUR, {});
     },
@@ -349,11 +350,11 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
     },
     broken: [
       (story) => {
-        const at = Math.round(lately(story));
+        const at = lately(story);
         session(story, at, { until: new Date(at + 24 * HOUR + MS).toISOString() });
       },
       (story) => {
-        const at = Math.round(lately(story));
+        const at = lately(story);
         session(story, at, { kind: "program", until: new Date(at + 90 * DAY + MS).toISOString() });
       },
       (story) => {
@@ -392,7 +393,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "keys-replaced-in-time": {
     clean(story) {
-      const at = story.when(1, 100);
+      const at = story.when(90, 100);
       revoked(story, at + 90 * DAY, issued(story, at));
       issued(story, ENDS - 90 * DAY + MINUTE);
       issued(story, story.when(DAYS - 80));
@@ -409,11 +410,20 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "replacing-keys-replaced-in-time": {
     clean(story) {
-      const at = story.when(1, 20);
-      const second = rotated(story, at + 50 * DAY, issued(story, at));
-      revoked(story, at + 140 * DAY, second);
+      const at = ENDS - 100 * DAY;
+      const second = rotated(story, at, issued(story, at - 50 * DAY));
+      revoked(story, at + 90 * DAY, second);
     },
     broken: [
+      (story) => {
+        const at = ENDS - 100 * DAY;
+        story.sowing = false;
+        const key = issued(story, at - DAY);
+        story.sowing = true;
+        const by = rotated(story, at, key);
+        story.sowing = false;
+        revoked(story, at + 90 * DAY + MS, by);
+      },
       (story) => {
         const at = ENDS - 95 * DAY;
         story.sowing = false;
@@ -425,7 +435,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "passwords-hashed-strongly": {
     clean(story) {
-      password(story, story.when(), argon2id(19_456));
+      password(story, lately(story), argon2id(19_456));
       password(story, story.when(), { algorithm: "bcrypt", cost: 10 }, "imported");
       password(story, story.when(), argon2id(8), "imported");
     },
@@ -436,7 +446,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "erasure-within-30-days": {
     clean(story) {
-      const at = story.when(1, 100);
+      const at = story.when(150, 160);
       erasure(story, at, at + 30 * DAY);
       erasure(story, ENDS - 30 * DAY + MINUTE);
     },
@@ -457,13 +467,19 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "erasures-certified": {
     clean(story) {
-      const [subject, at] = [story.name("s_"), story.when()];
+      const [subject, at] = [story.name("s_"), lately(story)];
       story.say(at - HOUR, "privacy.subject.erasure_requested", { subject });
       story.say(at, "privacy.subject.erased", { subject, key: "destroyed" });
       certified(story, at + 24 * HOUR, subject);
     },
     broken: [
       (story) => story.say(lately(story), "privacy.subject.erased", { subject: story.name("s_"), key: "none" }),
+      (story) => {
+        const [subject, at] = [story.name("s_"), lately(story)];
+        story.say(at, "privacy.subject.erased", { subject, key: "destroyed" });
+        story.sowing = false;
+        certified(story, at + 24 * HOUR + MS, subject);
+      },
     ],
   },
   "erasures-leave-nothing": {
@@ -555,7 +571,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "log-verified-daily": {
     clean(story) {
-      everySo(() => 24 * HOUR + story.random.next() * 2 * HOUR, (at) => verified(story, at));
+      everySo(() => story.random.pick([24 * HOUR, 26 * HOUR]), (at) => verified(story, at));
     },
     broken: [],
   },
@@ -565,7 +581,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "views-attested": {
     clean(story) {
-      everySo(() => (7 + story.random.next()) * DAY, (at) =>
+      everySo(() => story.random.pick([7 * DAY, 8 * DAY]), (at) =>
         story.say(at, "kernel.projection.attested", {
           projection: "audit.trail",
           version: 1,
@@ -616,6 +632,13 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
         story.say(at + HOUR, "sources.heartbeat.sent", {}, beating);
       },
       (story) => {
+        const [beating, at] = [{ source: story.name("urn:beating:") }, lately(story)];
+        story.sowing = false;
+        story.say(ENDS - 3 * HOUR - MS, "sources.source.declared", { heartbeat_s: 3_600 }, beating);
+        story.sowing = true;
+        story.say(ENDS - HOUR, "sources.heartbeat.sent", { last: at % 7 }, beating);
+      },
+      (story) => {
         // The tail is lost: only its own word tells.
         const [source, at] = [story.name("urn:counting:"), lately(story)];
         story.sowing = false;
@@ -628,7 +651,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   "sinks-recover": {
     clean(story) {
       story.say(BEGAN + DAY, "kernel.sink.added", { sink: "siem", from: 0 });
-      const at = story.when();
+      const at = lately(story);
       pair(story, "kernel.sink.failed", "kernel.sink.recovered", {
         at,
         after: HOUR,
@@ -657,32 +680,48 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
       const name = story.name("l");
       const data2 = { letter: name, target: "t" };
       pair(story, "kernel.message.dead_lettered", "kernel.message.redriven", {
-        at: story.when(),
+        at: lately(story),
         after: DAY,
         data: letter(name),
         data2,
       });
     },
-    broken: [(story) => story.say(lately(story), "kernel.message.dead_lettered", letter(story.name("l")))],
+    broken: [
+      (story) => story.say(lately(story), "kernel.message.dead_lettered", letter(story.name("l"))),
+      (story) => {
+        const [at, name] = [lately(story), story.name("l")];
+        story.say(at, "kernel.message.dead_lettered", letter(name));
+        story.sowing = false;
+        story.say(at + DAY + MS, "kernel.message.redriven", { letter: name, target: "t" });
+      },
+    ],
   },
   "given-up-is-restarted": {
     clean(story) {
-      const at = lately(story);
+      const at = story.when(190, 195);
       story.say(at, "kernel.child.gave_up", GAVE_UP);
       started(story, at + HOUR);
     },
-    broken: [(story) => story.say(lately(story), "kernel.child.gave_up", GAVE_UP)],
+    broken: [
+      (story) => story.say(story.when(196, 198), "kernel.child.gave_up", GAVE_UP),
+      (story) => {
+        const at = story.when(196, 198);
+        story.say(at, "kernel.child.gave_up", GAVE_UP);
+        story.sowing = false;
+        started(story, at + HOUR + MS);
+      },
+    ],
   },
   "clean-stops": {
     clean(story) {
-      const at = BEGAN + 20 * DAY;
+      const at = BEGAN + 175 * DAY;
       for (const hours of [0, 8, 16]) started(story, at + hours * HOUR, false);
       started(story, at + 24 * HOUR + MS, false);
       for (let i = 0; i < 9; i++) started(story, at + i * HOUR);
     },
     broken: [
       (story) => {
-        const at = ENDS - 20 * DAY;
+        const at = ENDS - 10 * DAY;
         story.sowing = false;
         for (const hours of [0, 8, 16]) started(story, at + hours * HOUR, false);
         story.sowing = true;
@@ -692,7 +731,7 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
   },
   "history-not-suppressed": {
     clean(story) {
-      const at = BEGAN + (188 + story.random.next()) * DAY;
+      const at = story.when(188, 190);
       for (let i = 0; i < 10; i++) suppressed(story, at + i * HOUR);
       suppressed(story, at + 24 * HOUR + MS);
     },
@@ -702,19 +741,19 @@ export const SOWINGS: Readonly<Record<string, Sowing>> = {
         story.sowing = false;
         for (let i = 0; i < 10; i++) suppressed(story, at + i);
         story.sowing = true;
-        suppressed(story, at + 10);
+        suppressed(story, at + DAY);
       },
     ],
   },
   "exceptions-approved": {
     clean(story) {
-      exception(story, story.when(), 90, "u_second");
+      exception(story, lately(story), 90, "u_second");
       exception(story, story.when(), 1, "u_second");
     },
     broken: [
       (story) => exception(story, lately(story), 10),
       (story) => exception(story, lately(story), 10, "u_operator"),
-      (story) => exception(story, lately(story), 90.001, "u_second"),
+      (story) => exception(story, lately(story), 90 + MS / DAY, "u_second"),
     ],
   },
 };
