@@ -15,6 +15,7 @@ import type { DraftOf, FactKinds, Seal } from "./draft.ts";
 import type { Household } from "./entity.ts";
 import { ENTITY, Entity } from "./entity.ts";
 import type { Held } from "./held.ts";
+import { taken, unborn } from "./held.ts";
 import type { Due } from "./message.ts";
 import { Door, Message, unavailable } from "./message.ts";
 import type { KernelFact } from "../../events/kernel.ts";
@@ -130,6 +131,22 @@ export class Entities implements Child, Household {
   /** What is held of an entity in memory now; for tests and diagnosis. */
   held(stream: StreamId): Held | undefined {
     return this.residents.get(stream)?.state;
+  }
+
+  /**
+   * An entity as far as it is in the log at this moment, without waking it: for who acts in the world on what was decided. `known`: an
+   * earlier answer for the same stream, so that only what came since is read. Throws `TypeError` for a stream that no actor has.
+   */
+  look(stream: StreamId, known?: Held): Held {
+    const actor = this.anyOf(stream.slice(0, stream.indexOf("/")))?.actor;
+    if (!actor) throw new TypeError(`No actor has the stream "${stream}"`);
+    const resident = this.residents.get(stream)?.state;
+    const best = [known, resident].reduce((a, b) => (b && b.revision > (a?.revision ?? -1) ? b : a), undefined);
+    const head = this.log.head(stream);
+    if (best && best.revision === head) return best;
+    let held = best ?? (head < 0 ? undefined : this.snapshots.read(stream, actor)) ?? unborn(actor);
+    for (const page of this.log.read({ stream, revision: held.revision + 1 })) held = taken(actor, held, page);
+    return held;
   }
 
   /**

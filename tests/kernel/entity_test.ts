@@ -470,3 +470,20 @@ Deno.test("the fresh id of a context is the same when a decision is made anew", 
   assert.match(notes[0]!, /^[0-9a-f-]{36}$/);
   await stop();
 });
+
+Deno.test("an entity is looked at as far as it is in the log, asleep or awake, and is not woken by it", async () => {
+  const { answer, log, entities, stop } = playground();
+  assert.equal(entities.look("toys/a").revision, -1);
+  assert.deepEqual(entities.look("toys/a").state, toys.initial);
+  await answer(add, { by: 2 });
+  const first = entities.look("toys/a");
+  assert.deepEqual(first, entities.held("toys/a"));
+  assert.equal(entities.look("toys/a", first), first, "nothing came since");
+  await log.append({ events: [outside("toys.count.added", { by: 5 }, "x")] });
+  assert.equal((entities.look("toys/a", first).state as Toy).total, 7, "what others wrote counts as well");
+  await log.append({ events: [outside("toys.count.added", { by: 1 }, "y", "toys/b")] });
+  assert.equal((entities.look("toys/b").state as Toy).total, 1);
+  assert.equal(entities.held("toys/b"), undefined);
+  assert.throws(() => entities.look("others/a"), TypeError);
+  await stop();
+});
