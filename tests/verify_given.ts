@@ -8,11 +8,13 @@ import { inlineBackground } from "../adapters/kv/background.ts";
 import { blockHash, type BlockPlan, encodeBlock, type Run } from "../adapters/kv/block.ts";
 import { fingerprint } from "../adapters/kv/fingerprint.ts";
 import { KvLog } from "../adapters/kv/log.ts";
+import { SealedStore } from "../adapters/kv/sealed_store.ts";
 import { encodeKey, KvStore } from "../adapters/kv/store.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { canonical } from "../events/canonical.ts";
 import { catalogue } from "../events/catalogue.ts";
 import type { NewEvent } from "../events/log.ts";
+import type { Sealing } from "../events/sealing.ts";
 
 export const signer = noteSigner("daybook/verified", new Uint8Array(32).fill(7));
 export const stranger = noteSigner("daybook/verified", new Uint8Array(32).fill(8));
@@ -57,15 +59,18 @@ export interface Making {
   readonly signed?: boolean;
   /** Events of a segment of the index; then it closes only when the index reaches as far as it can. */
   readonly segmentEvents?: number;
+  /** It lies sealed. */
+  readonly sealing?: Sealing;
   /** Called between the appends with how many events there are. */
   readonly between?: (size: number) => Promise<void>;
 }
 
 export const makeLog = async (
   path: string,
-  { appends, streams, signed = true, segmentEvents, between }: Making,
+  { appends, streams, signed = true, segmentEvents, sealing, between }: Making,
 ): Promise<Made> => {
-  const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+  const file = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+  const store = sealing ? new SealedStore(file, sealing) : file;
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
     clock: systemClock,
