@@ -86,3 +86,10 @@ export class Story {
 }
 
 export const storyOf = (seed: number): Story => new Story(seededRandom(seed));
+
+export interface Sowing {
+  /** Nothing here breaks any rule; some of it nearly does. */
+  clean(story: Story): void;
+  /** Each breaks this rule and no other. */
+  readonly broken: readonly ((story: Story) => void)[];
+}

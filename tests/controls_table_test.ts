@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Event } from "../events/event.ts";
 import { type Control, type ControlResult, evaluate } from "../projections/controls/mod.ts";
 import { BEGAN, DAY, ENDS, MINUTE, shipped, type Story, storyOf } from "./controls_given.ts";
-import { ALSO, LEFT_OUT, SOWINGS } from "./controls_stories.ts";
+import { ALSO, LEFT_OUT, SOWINGS } from "./control_stories/sowings.ts";
 
 const SEEDS = Number(Deno.env.get("DAYBOOK_CONTROL_SEEDS") ?? 8);
 const controls = shipped();
