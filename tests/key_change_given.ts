@@ -34,7 +34,9 @@ export type Step =
   /** From here on these sign. */
   | readonly NoteSigner[]
   /** An event that says that the key was changed. */
-  | ((checkpoint: Checkpoint) => unknown);
+  | ((checkpoint: Checkpoint) => unknown)
+  /** An event that says that the log left another. */
+  | { readonly forked: (checkpoint: Checkpoint) => unknown };
 
 /** The newest checkpoint, and all that were kept on the way, by size. */
 export interface Changed {
@@ -50,7 +52,12 @@ export const makeChanging = async (path: string, steps: readonly Step[]): Promis
     catalogue: catalogue(),
     clock: systemClock,
     background: inlineBackground(store, systemClock),
-    signer: { origin: ORIGIN, sign: (size, root) => signedBy(`${ORIGIN}\n${size}\n${root}\n`, ...signers) },
+    signer: {
+      get origin() {
+        return signers[0]!.name;
+      },
+      sign: (size, root) => signedBy(`${signers[0]!.name}\n${size}\n${root}\n`, ...signers),
+    },
   });
   const notes = new Map<number, string>();
   try {
@@ -58,13 +65,15 @@ export const makeChanging = async (path: string, steps: readonly Step[]): Promis
       if (typeof step === "number") {
         const from = log.size;
         await log.append({ events: Array.from({ length: step }, (_, i) => event(from + i)) });
-      } else if (typeof step === "function") {
-        const data = step((await log.keepCheckpoint())!);
-        const { time, type: _, ...rest } = event(log.size);
-        await log.append({ events: [{ ...rest, time, type: "kernel.log.key_rotated", stream: "kernel/log", data }] });
-      } else {
+      } else if (Array.isArray(step)) {
         signers = step;
         continue;
+      } else {
+        const [type, told] = typeof step === "function"
+          ? ["kernel.log.key_rotated", step] as const
+          : ["kernel.log.forked", (step as Extract<Step, { forked: unknown }>).forked] as const;
+        const data = told((await log.keepCheckpoint())!);
+        await log.append({ events: [{ ...event(log.size), type, stream: "kernel/log", data }] });
       }
       const kept = (await log.keepCheckpoint())!;
       notes.set(kept.size, kept.note);

@@ -35,6 +35,8 @@ export interface RestoreOptions {
   /** Called with that folder when log and keys are there and the log is verified. */
   readonly settleKeys?: (folder: string) => Promise<void>;
   readonly known?: readonly Known[];
+  /** Called last, before the folder is in its place. */
+  readonly finish?: (folder: string, restored: Restored) => Promise<void>;
   readonly progress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -81,11 +83,13 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
     if (keys) await options.settleKeys?.(folder);
     signal?.throwIfAborted();
     const shorter_than = known.filter(({ size }) => size > manifest.size).sort((a, b) => b.size - a.size)[0];
-    return {
+    const restored: Restored = {
       ...copiedOf(verdict, manifest.files, keys),
       created: manifest.created,
       ...(shorter_than ? { shorter_than } : {}),
     };
+    await options.finish?.(folder, restored);
+    return restored;
   });
 };
 

@@ -244,6 +244,8 @@ export interface VerifyReport {
   readonly authenticated: boolean;
   /** Changes of the log's key that hold (public keys); with one of them given the others are followed. Absent where there are none. */
   readonly key_changes?: readonly { readonly position: number; readonly old: string; readonly new: string }[];
+  /** Where it left another log. Absent where it did not. */
+  readonly forks?: readonly { readonly position: number; readonly from: string; readonly to: string }[];
   readonly failures: readonly {
     readonly position: number;
     readonly kind: string;
@@ -386,9 +388,11 @@ export interface RestoreReport extends BackupReport {
   readonly shorterThan?: { readonly name: string; readonly size: number };
   /** Going on would fork what that checkpoint stands for, so the folder can be read and not written. */
   readonly readOnly?: boolean;
+  /** Its name from now on, where that is another one. */
+  readonly origin?: string;
 }
 
-export interface Runtime {
+export interface Runtime extends PrivacyRuntime {
   readonly io: Io;
   readonly clock: Clock;
   /** Ends the process at once. */
@@ -515,7 +519,8 @@ export interface Runtime {
   restore(
     source: string,
     data: string,
-    options: { readonly passphrase?: string; readonly against: readonly Kept[] },
+    /** `newOrigin`: the log goes on under this name, and says what it left. */
+    options: { readonly passphrase?: string; readonly against: readonly Kept[]; readonly newOrigin?: string },
     progress: OnProgress,
   ): Promise<RestoreReport>;
 }

@@ -374,6 +374,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "restore",
     verifies: true,
+    opens: true,
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
     options: [
@@ -386,10 +387,15 @@ export const COMMANDS: readonly CommandSpec[] = [
         about: "a checkpoint kept elsewhere that the backup must agree with; may be repeated",
         collect: true,
       },
+      {
+        flags: "--new-origin <name>",
+        about: "go on as another log of this name, which says what it left; needs the keys",
+      },
     ],
     examples: [
       "restore /mnt/backup/2026-11-20 --data /var/lib/daybook",
       "restore backup --data new --against kept/checkpoint.txt",
+      "restore backup --data new --against kept/checkpoint.txt --new-origin example.com/after-the-flood",
     ],
     needs: (call) => {
       const given = files(call, call.args[0], text(call, "passphraseFile"), ...list(call, "against"));

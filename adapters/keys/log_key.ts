@@ -184,6 +184,28 @@ export class LogKey {
   }
 
   /**
+   * From now on the log is another one, with a key of its own: what is known of the one that it was is forgotten. Answers what that was
+   * called, and the public key that signed it. Throws `KeysFault` `invalid` for a name that is none, or its own.
+   */
+  depart(origin: string): { readonly origin: string; readonly key: string } {
+    const { name, vkey } = this.signer;
+    if (!isKeyName(origin) || origin === name) {
+      throw new KeysFault(
+        "invalid",
+        `Cannot call the log "${origin}": another name than before, without spaces, plus signs or control characters`,
+      );
+    }
+    this.db.write("rename the log", () => {
+      this.put("origin", Buffer.from(origin));
+      this.put("log key", this.db.wrapping.wrap("log key", this.db.random(32)));
+      for (const row of ["log key next", "log key before", "log keys past"] as const) this.put(row, undefined);
+      this.db.run("DELETE FROM checkpoints");
+    });
+    this.made = undefined;
+    return { origin: name, key: vkey };
+  }
+
+  /**
    * Keeps a checkpoint of ours if it is the newest, durable when it returns. Throws `KeysFault` `invalid` for a note
    * that none of our keys has signed.
    */

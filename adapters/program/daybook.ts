@@ -49,6 +49,7 @@ import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
+import { settleRestored } from "./restored.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
@@ -141,6 +142,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
+    if (!memory) await settleRestored(data, log);
     await settleLogKey(log, keys.logKey);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
     const apart = !memory && options.projections === undefined;

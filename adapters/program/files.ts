@@ -9,6 +9,7 @@ export const FILES = {
   lock: "lock",
   socket: "control.sock",
   views: "views.db",
+  restored: "restored.json",
 } as const;
 /** The data folder that is none. */
 export const MEMORY = ":memory:";

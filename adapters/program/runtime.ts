@@ -2,7 +2,6 @@
  * What the command line touches of the world (`../cli/runtime.ts`), for real. What one command alone needs is loaded when it is
  * called, so that the others start sooner.
  */
-import { dirname } from "node:path";
 import type { Daybook, Issue } from "../../actors/kernel/daybook.ts";
 import type { Override } from "../../config/config.ts";
 import { parseIJson } from "../../events/canonical.ts";
@@ -16,7 +15,6 @@ import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
 import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
-import { KeysFault } from "../keys/fault.ts";
 import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
@@ -263,39 +261,9 @@ export const runtimeOf = (
       progress,
     });
   },
-  async restore(source, data, { passphrase, against }, progress) {
-    const { restoreLog } = await import("../backup/restore.ts");
-    const { forgetBeyond } = await import("../keys/restored.ts");
-    const { verifyLog } = await import("../verify/verify.ts");
-    const known = against.map(({ name, text }) => {
-      const [origin, size, root] = text.split("\n");
-      return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
-    });
-    const { shorter_than, ...restored } = await restoreLog({
-      source,
-      data,
-      name: FILES.log,
-      verify: async (path, options) =>
-        await verifyLog({ path, catalogue: events, sealedUnder: await keyBeside(path, rootOf), ...options }),
-      ...(passphrase === undefined ? {} : { passphrase }),
-      async importKeys(folder, files) {
-        for (const [name, bytes] of Object.entries(files)) {
-          await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
-        }
-      },
-      async settleKeys(folder) {
-        const path = `${folder}/${FILES.log}`;
-        const key = await keyBeside(path, rootOf);
-        const log = new FolderReader(path, { catalogue: events, sealing: key && sealingOf(key) });
-        forgetBeyond(`${folder}/${FILES.keys}`, log.size);
-        await log.close();
-      },
-      known,
-      progress,
-    });
-    if (!shorter_than) return restored;
-    const newer = against.find(({ name }) => name === shorter_than.name)!;
-    return { ...restored, shorterThan: shorter_than, readOnly: restored.keys && remembered(data, newer.text) };
+  async restore(source, data, options, progress) {
+    const { restore } = await import("./restore.ts");
+    return await restore(rootOf, source, data, options, progress);
   },
 });
 
@@ -311,20 +279,6 @@ const crashing = (io: Io): Pick<OpenOptions, "crashAt"> => {
   }
 };
 
-/** Keeps what a witness knows in the keys of a restored folder, so that its log is not gone on with; false when our key has not signed it. */
-const remembered = (data: string, note: string): boolean => {
-  const keys = openKeys({ path: `${data}/${FILES.keys}`, clock: systemClock, catalogue: events, existing: true });
-  try {
-    keys.logKey.remember(note);
-    return true;
-  } catch (error) {
-    if (error instanceof KeysFault && error.kind === "invalid") return false;
-    throw error;
-  } finally {
-    keys.close();
-  }
-};
-
 /** The newest checkpoint in a log's file, as a signed note. */
 const newestIn = async (path: string, key: Uint8Array | undefined): Promise<string | undefined> => {
   const log = new FolderReader(path, { catalogue: events, sealing: key && sealingOf(key) });
@@ -332,25 +286,6 @@ const newestIn = async (path: string, key: Uint8Array | undefined): Promise<stri
     return (await log.checkpoint())?.note;
   } finally {
     await log.close();
-  }
-};
-
-/** What a log that is being restored is sealed under, where its keys lie beside it. */
-const keyBeside = async (log: string, rootOf: RootOf): Promise<Uint8Array | undefined> => {
-  const folder = dirname(log);
-  const path = `${folder}/${FILES.keys}`;
-  if (!await exists(path)) return undefined;
-  const keys = openKeys({
-    path,
-    root: await rootOf(folder),
-    clock: systemClock,
-    catalogue: events,
-    readOnly: true,
-  });
-  try {
-    return knownKey(keys);
-  } finally {
-    keys.close();
   }
 };
 

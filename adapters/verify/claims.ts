@@ -4,7 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import { type Failures, shown } from "./failures.ts";
-import { type KeyChain, unsignedOf } from "./key_chain.ts";
+import { unsignedOf } from "./key_chain.ts";
+import type { Lineage } from "./lineage.ts";
 import { type Note, readCheckpoint, readNote, type VerifierKey } from "./note.ts";
 import type { Rows } from "./rows.ts";
 
@@ -201,8 +202,8 @@ export interface Walked {
   readonly roots: ReadonlyMap<number, string>;
   /** First position at which the walk itself found something. */
   readonly firstBad: number;
-  /** Changes of the log's key; absent where nobody looked for any. */
-  readonly chain?: KeyChain;
+  /** Whose log it was; absent where nobody looked. */
+  readonly lineage?: Lineage;
 }
 
 export interface Judged {
@@ -222,10 +223,12 @@ export const judgeClaims = (
   failures: Failures,
   suspect: (cleared: number, claim: Claim) => number,
 ): Judged => {
-  const { chain } = walked;
-  const claims = chain
-    ? read.map((claim) => chain.follow(claim, keys.given ?? keys.folder, keys.given !== undefined))
-    : read;
+  const claims: Claim[] = [];
+  for (const claim of read) {
+    const taken = walked.lineage ? walked.lineage.take(claim, keys) : plainly(claim, newest);
+    if ("claim" in taken) claims.push(taken.claim);
+    else failures.add(taken.position, taken.kind, taken.expected, taken.found);
+  }
   const last = Math.max(0, walked.end - 1);
   for (const { kind, expected, found } of faults) failures.add(last, kind, expected, found);
   const holds = (claim: Claim) => walked.roots.get(claim.size) === claim.root;
@@ -236,14 +239,7 @@ export const judgeClaims = (
     if (claim.unsigned !== undefined) {
       failures.add(Math.max(0, claim.size - 1), "signature", "a checkpoint signed by the key", claim.unsigned);
     }
-    if (newest && claim.origin !== newest.origin) {
-      failures.add(
-        0,
-        "checkpoint",
-        `checkpoints of ${shown(newest.origin)}`,
-        `${claim.name} is of ${shown(claim.origin)}`,
-      );
-    } else if (holds(claim)) {
+    if (holds(claim)) {
       if (claim.unsigned === undefined && (claim.signed || claim.from === "elsewhere")) {
         anchored = Math.max(anchored, claim.size);
       }
@@ -257,6 +253,15 @@ export const judgeClaims = (
   }
   return { cleared, anchored, authenticated };
 };
+
+/** A claim of a log that had one name for ever. */
+const plainly = (claim: Claim, newest: Claim | undefined): ReturnType<Lineage["take"]> =>
+  !newest || claim.origin === newest.origin ? { claim } : {
+    kind: "checkpoint",
+    position: 0,
+    expected: `checkpoints of ${shown(newest.origin)}`,
+    found: `${claim.name} is of ${shown(claim.origin)}`,
+  };
 
 const judgeWrong = (
   claim: Claim,

@@ -3,7 +3,6 @@
  * signed it, over a checkpoint that this log had, and it goes on from the key before. So who trusts one key of the chain knows
  * by whom a checkpoint of any size has to be signed.
  */
-import type { Event } from "../../events/event.ts";
 import type { Claim } from "./claims.ts";
 import { type Failures, shown } from "./failures.ts";
 import { type Note, readNote, readVerifierKey, signedBy, type VerifierKey } from "./note.ts";
@@ -22,37 +21,29 @@ interface Held extends KeyChange {
   readonly newKey: VerifierKey;
 }
 
-/** Changes that a walk has come across, in the order of their positions. */
-export class KeyChanges {
-  private readonly found: { readonly position: number; readonly data: unknown }[] = [];
-
-  /** Any event of the log. */
-  take({ type, position, data }: Pick<Event, "type" | "position" | "data">): void {
-    if (type === KEY_CHANGED) this.found.push({ position, data });
-  }
-
-  /**
-   * What holds of them. `roots`: of the log, by size. What does not hold is a failure of kind `key_change`. `origin`: of the newest checkpoint,
-   * where there is one.
-   */
-  judge(
-    { origin, roots, rootless = false }: {
-      readonly origin: string | undefined;
-      readonly roots: ReadonlyMap<number, string>;
-      /** No checkpoints are kept there, so that of a change need not be known. */
-      readonly rootless?: boolean;
-    },
-    failures: Failures,
-  ): KeyChain {
-    const held: Held[] = [];
-    for (const { position, data } of this.found) {
-      const read = changeOf(position, data, { origin, roots, rootless, before: held });
-      if (Array.isArray(read)) failures.add(position, "key_change", read[0], read[1]);
-      else held.push(read);
-    }
-    return new KeyChain(held);
-  }
+/** An event of the log that tells of something. */
+export interface Told {
+  readonly position: number;
+  readonly data: unknown;
 }
+
+/**
+ * What holds of the changes that a log tells of, in order. `roots`: of the log, by size. What does not hold is a failure of kind `key_change`.
+ * `origin`: the log's name, where it is known.
+ */
+export const chainOf = (
+  told: readonly Told[],
+  { origin, roots }: { readonly origin: string | undefined; readonly roots: ReadonlyMap<number, string> },
+  failures: Failures,
+): KeyChain => {
+  const held: Held[] = [];
+  for (const { position, data } of told) {
+    const read = changeOf(position, data, { origin, roots, before: held });
+    if (Array.isArray(read)) failures.add(position, "key_change", read[0], read[1]);
+    else held.push(read);
+  }
+  return new KeyChain(held);
+};
 
 /** Expected, and found instead. */
 type Wrong = [string, string];
@@ -70,10 +61,9 @@ const statementOf = (text: string): Record<typeof LINES[number], string> | undef
 const changeOf = (
   position: number,
   data: unknown,
-  { origin, roots, rootless, before }: {
+  { origin, roots, before }: {
     readonly origin: string | undefined;
     readonly roots: ReadonlyMap<number, string>;
-    readonly rootless: boolean;
     readonly before: readonly Held[];
   },
 ): Held | Wrong => {
@@ -99,8 +89,8 @@ const changeOf = (
   const size = /^[1-9]\d{0,15}$/.test(said.size) ? Number(said.size) : NaN;
   if (!(size <= position)) return [`a checkpoint of at most ${position} entries`, `one of ${shown(said.size)}`];
   const root = roots.get(size);
-  if (root === undefined && !rootless) return [`the checkpoint of ${size} entries, kept in the log`, "none"];
-  if (root !== undefined && root !== said.root) return [`root ${said.root} over ${size} entries, by both keys`, root];
+  if (root === undefined) return [`the checkpoint of ${size} entries, kept in the log`, "none"];
+  if (root !== said.root) return [`root ${said.root} over ${size} entries, by both keys`, root];
   return { position, old: said.old, new: said.new, oldKey, newKey };
 };
 

@@ -3,6 +3,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Against } from "./claims.ts";
 import type { Failure, Failures } from "./failures.ts";
 import type { KeyChange } from "./key_chain.ts";
+import type { Fork } from "./lineage.ts";
 import type { MerkleTree } from "./tree.ts";
 
 export interface VerifyOptions {
@@ -45,6 +46,8 @@ export interface LogReport {
   readonly authenticated: boolean;
   /** Changes of the log's key that hold, by position: with one of the keys given, the others are followed. Absent where there are none. */
   readonly key_changes?: readonly KeyChange[];
+  /** Where it left another log, by position. Absent where it did not. */
+  readonly forks?: readonly Fork[];
   /** By position; at most `FAILURES_MAX`. */
   readonly failures: readonly Failure[];
   /** All that were found. */

@@ -10,7 +10,7 @@ import { Failures, shown } from "./failures.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
 import { IndexCheck } from "./index_check.ts";
-import { KEY_CHANGED, KeyChanges } from "./key_chain.ts";
+import { LINEAGE_TYPES, LineageWalk } from "./lineage.ts";
 import { PARTS } from "./index_tables.ts";
 import { type Range, type RangeFound, type Rules, type Seam, walkRange } from "./range.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
@@ -43,7 +43,7 @@ export class Verification {
   private index!: IndexCheck;
   private blobs!: BlobCheck;
   private tiles!: TileCheck;
-  private readonly keyChanges = new KeyChanges();
+  private readonly lineage = new LineageWalk();
   /** First position whose entry could not be read. */
   private lost = Infinity;
   private seam: Seam = { whole: true, next: 0, end: 0, before: { hash: ZERO_LINK, first: 0 } };
@@ -212,6 +212,7 @@ export class Verification {
     for (const link of found.links) this.links.push(link);
     this.failures.join(found.failures);
     const from = this.tree.size;
+    if (found.types.some((type) => LINEAGE_TYPES.includes(type))) this.takeLineage(range, from);
     this.grow(found.leaves, found.groups);
     this.history.join(found.history);
     this.index.join(found.index);
@@ -219,17 +220,22 @@ export class Verification {
     this.blocks += found.blocks;
     this.entryBytes += found.entryBytes;
     if (found.rows > 0) this.seam = found.seam;
-    if (found.types.some((type) => type === KEY_CHANGED || this.blobs.concerns(type))) {
-      this.events(range, (event) => {
-        if (event.position < from) return;
-        this.blobs.add(event);
-        this.keyChanges.take(event);
-      });
+    if (found.types.some((type) => this.blobs.concerns(type))) {
+      this.events(range, (event) => event.position >= from && this.blobs.add(event));
     }
     if (found.broken === undefined) return true;
     this.seam = { ...this.seam, whole: false };
     this.failures.add(this.seam.end, "unreadable", "pages that SQLite can read", found.broken);
     return false;
+  }
+
+  /** What it tells of roots is told before the tree has grown past them. */
+  private takeLineage(range: Range, from: number): void {
+    this.events(range, (event) => {
+      const size = event.position < from ? undefined : this.lineage.take(event);
+      if (size === from) this.roots.set(size, this.tree.root().toBase64());
+      else if (size !== undefined) this.wanted = [...new Set([...this.wanted, size])].sort((a, b) => b - a);
+    }, Infinity);
   }
 
   private async pause(total: number): Promise<void> {
@@ -279,15 +285,15 @@ export class Verification {
     this.events({ from: 0 }, (event) => visit(event, streamFingerprint(event.stream)));
   }
 
-  private events({ from, until }: Range, visit: (event: Event) => void): void {
+  private events({ from, until }: Range, visit: (event: Event) => void, size = this.tree.size): void {
     const ignored = new Failures();
     for (const { number, value } of this.rows.list("log", from, until)) {
       if (number === undefined || typeof value === "string") continue;
-      if (number >= this.tree.size) return;
+      if (number >= size) return;
       const block = StoredBlock.read(value);
       if (!(block instanceof StoredBlock) || block.first !== number) continue;
       for (const event of readEntries(block, ignored)) {
-        if (event && event.position < this.tree.size) visit(event);
+        if (event && event.position < size) visit(event);
       }
     }
   }
@@ -296,8 +302,9 @@ export class Verification {
     // A blob's damage is not in the entry that names it.
     const bad = this.failures.list.find(({ kind }) => kind !== "blob");
     const firstBad = Math.min(bad?.position ?? Infinity, ...this.links.map(({ before }) => before));
-    const chain = this.keyChanges.judge({ origin: claims.newest?.origin, roots: this.roots }, this.failures);
-    const walked = { size: this.tree.size, end: this.seam.end, roots: this.roots, firstBad, chain };
+    const { roots, tree: { size } } = this;
+    const lineage = this.lineage.judge({ origin: claims.newest?.origin, roots, size }, this.failures);
+    const walked = { size, end: this.seam.end, roots, firstBad, lineage };
     const { cleared, anchored, authenticated } = judgeClaims(
       claims,
       walked,
@@ -319,7 +326,8 @@ export class Verification {
       tree: this.tree,
       anchored,
       authenticated,
-      ...(chain.changes.length > 0 ? { key_changes: chain.changes } : {}),
+      ...(lineage.keyChanges.length > 0 ? { key_changes: lineage.keyChanges } : {}),
+      ...(lineage.forks.length > 0 ? { forks: lineage.forks } : {}),
       streams: this.history.streams,
       blocks: this.blocks,
       entry_bytes: this.entryBytes,

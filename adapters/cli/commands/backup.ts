@@ -2,7 +2,7 @@
 import type { Call, Run } from "../call.ts";
 import { flag, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
-import { bytes, count, duration } from "../print.ts";
+import { bytes, count, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Io, RestoreReport } from "../runtime.ts";
 
@@ -45,7 +45,12 @@ export const restore: Run = async (call, runtime) => {
   const began = clock.monotonic();
   const progress = progressBar("restoring", { io, clock, quiet: call.json });
   const against = await keptCheckpoints(call, io);
-  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, { passphrase, against }, progress.on);
+  const newOrigin = text(call, "newOrigin");
+  if (newOrigin !== undefined && passphrase === undefined) {
+    throw new Usage("--new-origin needs the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
+  }
+  const options = { passphrase, against, ...(newOrigin === undefined ? {} : { newOrigin }) };
+  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, options, progress.on);
   progress.end();
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);
   else io.out(describeRestore(report, call.data, clock.monotonic() - began));
@@ -53,7 +58,7 @@ export const restore: Run = async (call, runtime) => {
 };
 
 const describeRestore = (
-  { size, bytes: length, root, keys, shorterThan, readOnly }: RestoreReport,
+  { size, bytes: length, root, keys, shorterThan, readOnly, origin }: RestoreReport,
   data: string,
   elapsed: number,
 ): string => {
@@ -70,9 +75,12 @@ const describeRestore = (
     lines.push(
       `it ends before ${shorterThan.name}, which covers ${
         count(shorterThan.size)
-      } events: what came after is not in this backup${readOnly ? "; it can be read, not written" : ""}`,
+      } events: what came after is not in this backup${
+        readOnly ? "; it can be read, not written: to go on under another name, restore it with --new-origin" : ""
+      }`,
     );
   }
+  if (origin !== undefined) lines.push(`it goes on as ${safe(origin)}, and its first event says what it left`);
   return `${lines.join("\n")}\n`;
 };
 

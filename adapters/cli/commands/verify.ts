@@ -55,6 +55,11 @@ const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
       tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
     }`,
   );
+  for (const { position, from, to } of report.forks ?? []) {
+    lines.push(
+      c.yellow(`fork      up to position ${count(position)} it is a copy of ${safe(from)}, from there on ${safe(to)}`),
+    );
+  }
   for (const { position, old, new: next } of report.key_changes ?? []) {
     lines.push(
       `key       changed at position ${count(position)}, from ${safe(idOf(old))} to ${

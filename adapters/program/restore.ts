@@ -1,0 +1,138 @@
+/** `restore`, put together: a backup comes back, verified, and says so when it is next written. */
+import { events } from "../../events/mod.ts";
+import { LogFault } from "../../events/log.ts";
+import { restoreLog } from "../backup/restore.ts";
+import type { OnProgress, RestoreReport, Runtime } from "../cli/runtime.ts";
+import { sealingOf } from "../keys/at_rest.ts";
+import { KeysFault } from "../keys/fault.ts";
+import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
+import { forgetBeyond } from "../keys/restored.ts";
+import { FolderReader } from "../kv/folder_reader.ts";
+import { systemClock } from "../system/world.ts";
+import { verifyLog } from "../verify/verify.ts";
+import { knownKey } from "./at_rest.ts";
+import { openSystem } from "./daybook.ts";
+import { exists, FILES } from "./files.ts";
+import { markRestored } from "./restored.ts";
+
+/** Where the root key of a folder's keys is. */
+type RootOf = (data: string) => Promise<RootSource>;
+
+export const restore = async (
+  rootOf: RootOf,
+  source: string,
+  data: string,
+  { passphrase, against, newOrigin }: Parameters<Runtime["restore"]>[2],
+  progress: OnProgress,
+): Promise<RestoreReport> => {
+  const known = against.map(({ name, text }) => {
+    const [origin, size, root] = text.split("\n");
+    return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
+  });
+  let origin: string | undefined;
+  let readOnly = false;
+  const { shorter_than, created: _, ...restored } = await restoreLog({
+    source,
+    data,
+    name: FILES.log,
+    verify: async (path, options) =>
+      await verifyLog({ path, catalogue: events, sealedUnder: await sealedUnder(folderOf(path), rootOf), ...options }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+    async importKeys(folder, files) {
+      for (const [name, bytes] of Object.entries(files)) {
+        await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
+      }
+    },
+    async settleKeys(folder) {
+      const key = await sealedUnder(folder, rootOf);
+      const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events, sealing: key && sealingOf(key) });
+      forgetBeyond(`${folder}/${FILES.keys}`, log.size);
+      await log.close();
+    },
+    known,
+    async finish(folder, { size, root, created, keys, shorter_than }) {
+      const beyond = shorter_than && { name: shorter_than.name, size: shorter_than.size, root: shorter_than.root };
+      const left = newOrigin === undefined ? undefined : await depart(folder, rootOf, newOrigin);
+      await markRestored(folder, {
+        size,
+        root,
+        backup: created,
+        ...(beyond ? { beyond } : {}),
+        ...(left ? { fork: { ...left, to: newOrigin! } } : {}),
+      });
+      if (left) {
+        origin = newOrigin;
+        await settle(folder, rootOf);
+      } else if (shorter_than) {
+        readOnly = true;
+        if (keys) await remember(folder, rootOf, against.find(({ name }) => name === shorter_than.name)!.text);
+      }
+    },
+    progress,
+  });
+  return {
+    ...restored,
+    ...(shorter_than ? { shorterThan: shorter_than } : {}),
+    ...(readOnly ? { readOnly } : {}),
+    ...(origin === undefined ? {} : { origin }),
+  };
+};
+
+const folderOf = (path: string): string => path.slice(0, -FILES.log.length - 1);
+
+const withKeysIn = async <T>(
+  folder: string,
+  rootOf: RootOf,
+  { readOnly, ask }: { readonly readOnly: boolean; readonly ask: (keys: Keys) => T },
+): Promise<T> => {
+  const root = await rootOf(folder);
+  const path = `${folder}/${FILES.keys}`;
+  const keys = openKeys({ path, root, clock: systemClock, catalogue: events, existing: true, readOnly });
+  try {
+    return ask(keys);
+  } finally {
+    keys.close();
+  }
+};
+
+/** What a log that is being restored is sealed under, where its keys lie beside it. */
+const sealedUnder = async (folder: string, rootOf: RootOf): Promise<Uint8Array | undefined> =>
+  await exists(`${folder}/${FILES.keys}`)
+    ? await withKeysIn(folder, rootOf, { readOnly: true, ask: knownKey })
+    : undefined;
+
+/** Its name and key from now on are others; answers what they were. */
+const depart = async (
+  folder: string,
+  rootOf: RootOf,
+  origin: string,
+): Promise<{ readonly origin: string; readonly key: string }> => {
+  if (!await exists(`${folder}/${FILES.keys}`)) {
+    throw new LogFault("invalid", "Cannot go on under another name without the keys of the backup");
+  }
+  return await withKeysIn(folder, rootOf, { readOnly: false, ask: ({ logKey }) => logKey.depart(origin) });
+};
+
+/** Keeps what a witness knows with the keys, so that `verify` tells of it; what our key has not signed is no news of ours. */
+const remember = (folder: string, rootOf: RootOf, note: string): Promise<void> =>
+  withKeysIn(folder, rootOf, {
+    readOnly: false,
+    ask({ logKey }) {
+      try {
+        logKey.remember(note);
+      } catch (error) {
+        if (!(error instanceof KeysFault) || error.kind !== "invalid") throw error;
+      }
+    },
+  });
+
+/** Opens it once, so that its first event and its first checkpoint under the new name are there before it is in its place. */
+const settle = async (folder: string, rootOf: RootOf): Promise<void> => {
+  const opened = await openSystem({
+    data: folder,
+    root: await rootOf(folder),
+    // Nobody is going to ask it anything.
+    threads: new Promise(() => {}),
+  });
+  await opened.daybook.close();
+};
