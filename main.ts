@@ -63,7 +63,11 @@ const inHouse = (path: string): string => fileURLToPath(new URL(path, import.met
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** Reads and checks a configuration; a file that was named must be there, the default one need not. */
-const settingsOf = async (named: string | undefined, overrides: readonly Override[]): Promise<Settings> => {
+const settingsOf = async (
+  named: string | undefined,
+  overrides: readonly Override[],
+  stackFile?: string,
+): Promise<Settings> => {
   const file = named ?? inHouse("config/daybook.yaml");
   const text = await Deno.readTextFile(file).catch((error) => {
     if (named === undefined && error instanceof Deno.errors.NotFound) return "";
@@ -72,10 +76,15 @@ const settingsOf = async (named: string | undefined, overrides: readonly Overrid
   const env = Deno.env.toObject();
   const { plainConfig, SHIPPED } = await import("./config/plain.ts");
   const plain = text === "" || digestOf(text) === SHIPPED ? plainConfig(env, overrides) : undefined;
-  if (plain) return { config: plain, file };
+  if (plain && stackFile === undefined) return { config: plain, file };
   const { parseConfig, problemText } = await import("./config/config.ts");
   const parsed = parseConfig(text, file, env, overrides);
-  if (parsed.ok) return { config: parsed.config, file };
+  if (parsed.ok) {
+    const { config } = parsed;
+    if (stackFile === undefined && Object.keys(config.services).length === 0) return { config, file };
+    const { stackIn } = await import("./adapters/program/stack/file.ts");
+    return { config, file, stack: await stackIn(stackFile ?? file) };
+  }
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
 

@@ -158,6 +158,13 @@ export const schema = z.strictObject({
     }),
   }),
 
+  stack: z.record(z.string(), z.unknown()).default({}).meta({
+    description: "How the services below are run: { name, order, on_exit } (docs/services.md)",
+  }),
+  services: z.record(z.string(), z.unknown()).default({}).meta({
+    description: "Programs that are started in order and kept healthy, by name (docs/services.md)",
+  }),
+
   github: section("Webhooks of GitHub", {
     webhook_secret: secret.meta({
       description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",

@@ -42,6 +42,8 @@ export interface Grants {
   readonly threads?: true;
   /** May start this program once more, because what else it needs is not known yet. */
   readonly again?: true;
+  /** May start the agent that runs services. */
+  readonly agent?: true;
 }
 
 export type Run = (call: Call, runtime: Runtime) => Promise<ExitCode>;

@@ -57,9 +57,9 @@ export const grantsOf = (
     readonly root?: Pointed;
   },
 ): Grants => {
-  const { read = [], write = [], net = [], run = [], env = [] } = spec.needs(call, settings);
+  const { read = [], write = [], net = [], run = [], env = [], agent } = spec.needs(call, settings);
   const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
-  const config = settings ? [settings.file] : [];
+  const config = settings ? [settings.file, ...(settings.stack ? [settings.stack.file] : [])] : [];
   const copy = scratch === undefined ? [] : [scratch];
   return {
     read: [
@@ -75,6 +75,7 @@ export const grantsOf = (
     ],
     write: [...new Set([...write, ...socket, ...copy])],
     ...(spec.opens ? { threads: true as const } : {}),
+    ...(agent ? { agent } : {}),
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,
     env: [...env, ...(root?.variables ?? [])],

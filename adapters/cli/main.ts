@@ -7,7 +7,7 @@ import type { Override } from "../../config/config.ts";
 import type { Call, Grants } from "./call.ts";
 import { pathOf, text, Usage } from "./call.ts";
 import type { House } from "./grants.ts";
-import { grantsOf } from "./grants.ts";
+import { files, grantsOf } from "./grants.ts";
 import { parse } from "./parse.ts";
 import type { Place } from "./parse.ts";
 import { report, run } from "./run.ts";
@@ -21,8 +21,11 @@ export interface World {
   readonly io: Io;
   readonly place: Omit<Place, "cwd" | "env">;
   readonly house: House;
-  /** Reads and checks the configuration: this file, which must be there, or else the default one, which need not. Throws `Usage`. */
-  settings(file: string | undefined, overrides: readonly Override[]): Promise<Settings>;
+  /**
+   * Reads and checks the configuration: this file, which must be there, or else the default one, which need not. `stack`: the file that
+   * says which services there are, instead. Throws `Usage`.
+   */
+  settings(file: string | undefined, overrides: readonly Override[], stack?: string): Promise<Settings>;
   readonly permissions: {
     granted(grants: Grants): boolean;
     /** This program again with these permissions and arguments; its exit code. Absent in the last process of a chain. */
@@ -90,9 +93,16 @@ const needed = async (
   const overrides = overridesOf(call);
   const given = text(call, "config");
   const file = given === undefined ? undefined : pathOf(call, given);
-  const look: Grants = { read: [file ?? house.config], write: [], net: [], run: [], env: [] };
+  const [stack] = files(call, text(call, "stack"));
+  const look: Grants = {
+    read: [file ?? house.config, ...(stack ? [stack] : [])],
+    write: [],
+    net: [],
+    run: [],
+    env: [],
+  };
   if (!permissions.granted(look)) return { grants: { ...look, again: true }, settings: undefined };
-  const settings = await world.settings(file, overrides);
+  const settings = await world.settings(file, overrides, stack);
   return { grants: grantsOf(spec, call, { house, settings }), settings };
 };
 

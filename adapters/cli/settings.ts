@@ -1,6 +1,7 @@
 /** What flags and the configuration say together, and which files and variables that points at. */
 import { dirname, resolve } from "node:path";
 import type { Config, Override } from "../../config/config.ts";
+import type { StackSettings } from "../../config/stack.ts";
 import type { Call } from "./call.ts";
 import { pathOf, text, Usage } from "./call.ts";
 
@@ -30,6 +31,8 @@ export interface Settings {
   readonly config: Config;
   /** Absolute. */
   readonly file: string;
+  /** Where there are services to be run. */
+  readonly stack?: { readonly settings: StackSettings; readonly file: string };
 }
 
 /** Files, absolute, and variables. */
@@ -55,7 +58,8 @@ export const pointedAt = ({ config, file }: Settings, part: (config: Config) => 
   return { files: [...files], variables: [...variables] };
 };
 
-const whole = (config: Config): unknown => config;
+/** Secrets of services are for the agent alone. */
+const whole = ({ services: _, ...config }: Config): unknown => config;
 
 /** A path in a configuration, absolute. */
 export const inFolderOf = (file: string, path: string): string => resolve(dirname(file), path);

@@ -58,6 +58,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--behind-proxy <address>", about: "the proxy in front, whose Forwarded header alone is believed" },
       { flags: "--profile <name>", about: "what is started: minimal, development, full or testing" },
       { flags: "--config <file>", about: "configuration (default config/daybook.yaml)" },
+      { flags: "--stack <file>", about: "services to run (default: those of the configuration)" },
     ],
     examples: ["start", "start --data /var/lib/daybook --port 8080", "start --data :memory: --port 0"],
     memory: true,
@@ -66,7 +67,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       const { host, port } = settings?.config.server ?? { host: HOST, port: PORT };
       const { files: read, variables: env } = settings ? pointedAt(settings) : { files: [], variables: [] };
       const kept = call.data === ":memory:" ? [] : [call.data];
-      return { read: [...kept, ...read], write: kept, net: [address(host, port)], env };
+      const agent = settings?.stack ? { agent: true as const } : {};
+      // Its services listen on ports of their own, which probes ask.
+      const net = settings?.stack ? [address(host, port), HOST] : [address(host, port)];
+      return { read: [...kept, ...read], write: kept, net, env, ...agent };
     },
     load: async () => (await import("./commands/start.ts")).start,
   },
@@ -318,7 +322,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "export",
     reads: true,
-    about: "Write events as NDJSON, each line the exact entry that the hashes are over; or the log as a folder of tiles",
+    about:
+      "Write events as NDJSON, each line the exact entry that the hashes are over; or the log as a folder of tiles",
     options: [
       {
         flags: "--format <name>",

@@ -16,6 +16,8 @@ export interface Permissions {
   readonly threads?: true;
   /** May do the same once more. */
   readonly again?: true;
+  /** May start the agent, which is this program's own binary. */
+  readonly agent?: true;
 }
 
 /** Put before the arguments with the number of the process in its chain, so that a missing permission cannot make one without end. */
@@ -50,8 +52,9 @@ export class Unsayable extends Error {
  * the PATH cannot be granted: who may not start this program again goes on without, and whoever runs that one says that it
  * is missing.
  */
-export const granted = ({ read, write, net, run, env }: Permissions): boolean => {
+export const granted = ({ read, write, net, run, env, agent }: Permissions): boolean => {
   const has = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.querySync(descriptor).state === "granted";
+  if (agent && !has({ name: "run", command: Deno.execPath() })) return false;
   return read.every((path) => has({ name: "read", path })) && write.every((path) => has({ name: "write", path })) &&
     net.every((host) => has({ name: "net", host })) && env.every((variable) => has({ name: "env", variable })) &&
     (run.every((command) => has({ name: "run", command })) || !has({ name: "run", command: Deno.execPath() }));
@@ -81,7 +84,7 @@ export const argumentsOf = (
     return values.length > 0 ? [`--allow-${name}=${values.join(",")}`] : [];
   };
   const { read, write, net, env } = permissions;
-  const run = permissions.again ? [...permissions.run, self] : permissions.run;
+  const run = permissions.again || permissions.agent ? [...permissions.run, self] : permissions.run;
   return [
     "run",
     "--quiet",

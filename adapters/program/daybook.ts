@@ -14,7 +14,7 @@ import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
 import { PACE } from "../../actors/kernel/project_pace.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
-import { Supervisor } from "../../actors/kernel/supervisor.ts";
+import { Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../actors/kernel/supervisor.ts";
 import { System } from "../../actors/kernel/system.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
 import type { World } from "../../actors/kernel/world.ts";
@@ -96,6 +96,11 @@ export interface Opened {
   readonly telemetry: PlatformTelemetry | undefined;
   /** The root of the supervision tree, for what else the process runs. */
   readonly tree: Pick<Supervisor, "add" | "stop">;
+  /** For supervisors that are added to it: restarts and pauses as configured. */
+  readonly supervision: {
+    readonly bounds: Required<Pick<SupervisorSpec, "restarts" | "backoff">>;
+    readonly world: SupervisorWorld;
+  };
   /** Resolves when the tree has come to its end: with the cause when its root gave up, with nothing when it was stopped. */
   readonly fallen: Promise<string | undefined>;
 }
@@ -217,7 +222,7 @@ interface Stores extends Catalogues {
 const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
     Stores,
-): Pick<Opened, "daybook" | "entities" | "tree" | "fallen"> => {
+): Pick<Opened, "daybook" | "entities" | "tree" | "supervision" | "fallen"> => {
   const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
@@ -320,7 +325,8 @@ const start = (
     telemetry,
     stop,
   });
-  return { daybook, entities, tree: root, fallen };
+  const supervision = { bounds: { restarts, backoff }, world: supervisorWorld };
+  return { daybook, entities, tree: root, supervision, fallen };
 };
 
 /** How long the last facts of a run may take to reach the log. */

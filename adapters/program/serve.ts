@@ -16,6 +16,7 @@ import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
+import type { RunningStack } from "./stack/stack.ts";
 
 const accessOf = ({ tokens }: Keys): Access => {
   // A token that has been proven is the same bearer until it changes.
@@ -74,13 +75,27 @@ export const serve = async (
     }
     throw error;
   }
+  const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
   return {
     url,
     ...(first ? { firstToken: first } : {}),
     fallen: opened.fallen,
-    stop: () => opened.tree.stop(http.id).catch(() => {}), // fallen: then it has stopped
+    async stop() {
+      await stack?.stop();
+      await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
+    },
   };
+};
+
+/** The services of the configuration, begun; undefined where there are none. */
+const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<RunningStack | undefined> => {
+  if (!settings.stack) return undefined;
+  if (data === MEMORY) {
+    throw new Usage("services need a data folder: with --data :memory: they could not be found again");
+  }
+  const { runStack } = await import("./stack/stack.ts");
+  return await runStack(opened, { data, stack: settings.stack, profile: settings.config.profile }, io);
 };
 
 /**

@@ -9,7 +9,7 @@ import { writeSync } from "node:fs";
 import { environmentOf } from "./environment.ts";
 import { remainsOf, statOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
-import { programFile, Starting } from "./starting.ts";
+import { forget, programFile, Starting, traced } from "./starting.ts";
 import { end, Watching } from "./watching.ts";
 
 const say = (said: FromAgent): void => {
@@ -55,6 +55,12 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
           };
         }),
       };
+    case "forget":
+      for (const nonce of ask.nonces) forget(nonce, ask.traces);
+      return {};
+    case "clean":
+      for (const nonce of traced(ask.traces)) if (!ask.keep.includes(nonce)) forget(nonce, ask.traces);
+      return {};
     case "ping":
       return {};
   }

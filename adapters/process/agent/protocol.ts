@@ -61,11 +61,16 @@ export const toAgent = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
   z.strictObject({ ask: z.literal("run"), id: count, ...program, timeout_ms: count }),
   z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
+  /** How these ended is on record: nothing needs to be known of them any more. */
+  z.strictObject({ ask: z.literal("forget"), id: count, traces, nonces: z.array(nonce).max(PROTOCOL.watched_max) }),
+  /** Of all others than these nothing needs to be known. */
+  z.strictObject({ ask: z.literal("clean"), id: count, traces, keep: z.array(nonce).max(PROTOCOL.watched_max) }),
   z.strictObject({ ask: z.literal("ping"), id: count }),
 ]);
 export type ToAgent = z.output<typeof toAgent>;
 
-const how = z.strictObject({ code: z.int().nullable(), signal: z.string().nullable(), known: z.boolean() });
+/** `known` false: it is gone, and nobody saw how. */
+export const how = z.strictObject({ code: z.int().nullable(), signal: z.string().nullable(), known: z.boolean() });
 export type How = z.output<typeof how>;
 
 export const answers = {
@@ -83,6 +88,8 @@ export const answers = {
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */
     usage: z.array(z.strictObject({ nonce, rss_bytes: count, cpu_ms: count, processes: count })),
   }),
+  forget: z.strictObject({}),
+  clean: z.strictObject({}),
   ping: z.strictObject({}),
 } as const;
 export type Asks = keyof typeof answers;

@@ -13,14 +13,16 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
 import { environmentOf } from "./environment.ts";
-import { type How, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
+import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
 
 type Start = Extract<ToAgent, { ask: "start" }>;
 export type Started = { readonly process: ProcessOf; readonly adopted: boolean } | { readonly refused: string };
@@ -157,6 +159,31 @@ export class Starting {
     return isThere(process, this.boot);
   }
 }
+
+/** How it ended, where an agent has seen it. */
+export const endIn = (nonce: string, traces: string): How | undefined => {
+  const parsed = how.safeParse(readJson(join(traces, `${nonce}.end`)));
+  return parsed.success ? parsed.data : undefined;
+};
+
+/** Before anybody is told, so that it is known although whoever is told dies. */
+export const keepEnd = (nonce: string, traces: string, end: How): void =>
+  writeFileSync(join(traces, `${nonce}.end`), JSON.stringify(end), { mode: 0o600 });
+
+const KINDS = ["json", "pid", "end"];
+
+export const forget = (nonce: string, traces: string): void => {
+  for (const kind of KINDS) rmSync(join(traces, `${nonce}.${kind}`), { force: true });
+};
+
+/** Nonces that there are traces of. */
+export const traced = (traces: string): readonly string[] => {
+  try {
+    return [...new Set(readdirSync(traces).map((name) => name.slice(0, name.lastIndexOf("."))))];
+  } catch {
+    return []; // nothing was ever started
+  }
+};
 
 /** Where the output of a start begins in its file. */
 export const outputFrom = (nonce: string, traces: string): number =>

@@ -7,14 +7,13 @@ import {
   openSync,
   readSync,
   renameSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { remainsOf } from "./proc.ts";
 import type { FromAgent, How, ProcessOf, ToAgent } from "./protocol.ts";
-import { outputFrom, type Starting } from "./starting.ts";
+import { endIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
 
 type Watch = Extract<ToAgent, { ask: "watch" }>;
 
@@ -52,7 +51,9 @@ export class Watching {
       own: end !== undefined,
       ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
     });
-    void end?.then((how) => this.ended(process.nonce, how));
+    const before = endIn(process.nonce, traces);
+    if (before) this.ended(process.nonce, before);
+    else void end?.then((how) => this.ended(process.nonce, how));
   }
 
   close(): void {
@@ -79,7 +80,7 @@ export class Watching {
     this.starting.forget(nonce);
     // Nothing it has started stays behind.
     for (const { pid } of remainsOf(watched.process)) end(pid, "SIGKILL");
-    for (const kind of ["json", "pid"]) rmSync(`${watched.traces}/${nonce}.${kind}`, { force: true });
+    keepEnd(nonce, watched.traces, how);
     this.say({ said: "exited", nonce, how });
   }
 

@@ -1,0 +1,105 @@
+/**
+ * Probes of running instances: a startup probe first, which holds the others back, then readiness and liveness beside each other.
+ * Told is only what changes something.
+ */
+import { AgentGone } from "./agent/line.ts";
+import { judge, UNJUDGED } from "./thresholds.ts";
+import { type Clock, pause } from "../../actors/kernel/world.ts";
+import type { ProbeName } from "../../events/services.ts";
+
+export interface ProbeTimes {
+  readonly interval_ms: number;
+  readonly timeout_ms: number;
+  readonly initial_delay_ms: number;
+  readonly failures: number;
+  readonly successes: number;
+}
+
+/** One answer; `because` says what came instead, for people. */
+export interface Probed {
+  readonly ok: boolean;
+  readonly because: string;
+}
+
+export interface Probe extends ProbeTimes {
+  readonly name: ProbeName;
+  /** One look. Ends soon after the signal aborts; what it throws is a failure. */
+  look(signal: AbortSignal): Promise<Probed>;
+}
+
+/** Told of each change; what it rejects with ends the probing of this instance. */
+export type Tell = (name: ProbeName, probed: Probed) => Promise<void>;
+
+export const probing = async (
+  probes: readonly Probe[],
+  { clock, tell, signal }: { readonly clock: Clock; readonly tell: Tell; readonly signal: AbortSignal },
+): Promise<void> => {
+  const startup = probes.find(({ name }) => name === "startup");
+  if (startup && !await series(startup, { clock, tell, signal })) return;
+  await Promise.all(
+    probes.filter((probe) => probe !== startup).map((probe) => series(probe, { clock, tell, signal })),
+  );
+};
+
+/** Resolves when it is of no use to go on: true where that is because a startup probe has succeeded. */
+const series = async (
+  probe: Probe,
+  { clock, tell, signal }: { readonly clock: Clock; readonly tell: Tell; readonly signal: AbortSignal },
+): Promise<boolean> => {
+  await pause(clock, probe.initial_delay_ms, signal);
+  let judgement = UNJUDGED;
+  while (!signal.aborted) {
+    const probed = await looked(probe, clock, signal);
+    if (signal.aborted) return false;
+    const before = judgement.well;
+    judgement = judge(judgement, probed.ok, probe);
+    if (judgement.well !== undefined && judgement.well !== before) {
+      await tell(probe.name, probed);
+      if (probe.name === "startup") return judgement.well;
+      if (probe.name === "liveness" && !judgement.well) return false;
+    }
+    await pause(clock, probe.interval_ms, signal);
+  }
+  return false;
+};
+
+const looked = async (probe: Probe, clock: Clock, stopped: AbortSignal): Promise<Probed> => {
+  const late = new AbortController();
+  const cancel = clock.schedule(probe.timeout_ms, () => late.abort());
+  const signal = AbortSignal.any([late.signal, stopped]);
+  const over = Promise.withResolvers<Probed>();
+  signal.addEventListener(
+    "abort",
+    () => over.resolve({ ok: false, because: `no answer within ${probe.timeout_ms} ms` }),
+    {
+      once: true,
+    },
+  );
+  try {
+    return await Promise.race([probe.look(signal), over.promise]);
+  } catch (error) {
+    if (error instanceof AgentGone) throw error; // that says nothing of the instance
+    return { ok: false, because: firstLine(error) };
+  } finally {
+    cancel();
+  }
+};
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300) || "it failed";
+
+/** Well is any status that was named, or 200 to 399 (as the kubelet has it); redirects are not followed. */
+export const httpProbe = (url: string, statuses: readonly number[] | undefined) => async (signal: AbortSignal) => {
+  const response = await fetch(url, { signal, redirect: "manual" });
+  await response.body?.cancel();
+  const { status } = response;
+  const ok = statuses ? statuses.includes(status) : status >= 200 && status < 400;
+  return { ok, because: `status ${status}` };
+};
+
+/** Well is that somebody accepts the connection. */
+export const tcpProbe = (hostname: string, port: number) => async (signal: AbortSignal): Promise<Probed> => {
+  const connection = await Deno.connect({ hostname, port, signal });
+  connection.close();
+  return { ok: true, because: "accepted" };
+};

@@ -1,0 +1,145 @@
+/** From what the configuration says of a service to what a process is started and probed with. Pure. */
+import { dirname, resolve } from "node:path";
+import { canonical } from "../../../events/canonical.ts";
+import type { ServiceSpec } from "../../../events/services.ts";
+import type { ProbeSettings, ServiceSettings, StackFault, StackSettings } from "../../../config/stack.ts";
+import { graphOf } from "../../../actors/services/graph.ts";
+import type { Environment } from "../../process/agent/protocol.ts";
+
+/** Where services are: on the machine itself. */
+export const HOST = "127.0.0.1";
+
+/** Ports of instances, by `service/replica/port`. */
+export type Ports = ReadonlyMap<string, number>;
+
+export interface Launch {
+  readonly command: string;
+  readonly arguments: readonly string[];
+  readonly folder: string;
+  readonly environment: Environment;
+  readonly inherit: readonly string[];
+}
+
+/** `file`: that of the stack; relative paths count from its folder. */
+export interface Placed {
+  readonly stack: StackSettings;
+  readonly file: string;
+  readonly ports: Ports;
+}
+
+const portOf = (ports: Ports, service: string, replica: number, port: string): number | undefined =>
+  ports.get(`${service}/${replica}/${port}`);
+
+const TEMPLATE = /\$(?:\$|\{([^}]*)\})/g;
+
+/** What a `${…}` stands for; throws `RangeError` with the place for what it cannot be. */
+const meaning = (name: string, service: ServiceSettings, replica: number, { stack, ports }: Placed): string => {
+  const [first, second, third, fourth] = name.split(".");
+  if (name === "replica") return String(replica);
+  if (first === "ports" && second !== undefined && third === undefined) {
+    const port = portOf(ports, service.name, replica, second);
+    if (port !== undefined) return String(port);
+  }
+  const other = stack.services.find((each) => each.name === second);
+  if (first === "services" && other && service.needs.some((need) => need.service === other.name)) {
+    if (third === "host" && fourth === undefined) return HOST;
+    const port = third === "ports" && fourth !== undefined ? portOf(ports, other.name, 0, fourth) : undefined;
+    if (port !== undefined) return String(port);
+  }
+  throw new RangeError(name);
+};
+
+const filled = (text: string, service: ServiceSettings, replica: number, placed: Placed): string =>
+  text.replace(
+    TEMPLATE,
+    (whole, name: string | undefined) => whole === "$$" ? "$" : meaning(name!, service, replica, placed),
+  );
+
+/** What an instance is started with. */
+export const launchOf = (service: ServiceSettings, replica: number, placed: Placed): Launch => {
+  const fill = (text: string) => filled(text, service, replica, placed);
+  const folder = resolve(dirname(placed.file), fill(service.working_folder));
+  return {
+    command: fill(service.command),
+    arguments: service.arguments.map(fill),
+    folder,
+    environment: Object.fromEntries(
+      Object.entries(service.environment).map(([name, value]) => [
+        name,
+        typeof value === "object" ? value : fill(String(value)),
+      ]),
+    ),
+    inherit: service.inherit,
+  };
+};
+
+export interface ProbeLaunch extends Omit<ProbeSettings, "exec" | "http" | "tcp"> {
+  readonly exec?: Launch;
+  readonly url?: string;
+  readonly status?: readonly number[];
+  readonly port?: number;
+}
+
+/** What an instance is probed with; ports as they are. */
+export const probeOf = (
+  { exec, http, tcp, ...times }: ProbeSettings,
+  service: ServiceSettings,
+  replica: number,
+  placed: Placed,
+): ProbeLaunch => {
+  const number = (port: number | string) =>
+    typeof port === "number" ? port : portOf(placed.ports, service.name, replica, port)!;
+  if (exec) {
+    const { command, arguments: given } = exec;
+    return { ...times, exec: launchOf({ ...service, command, arguments: given }, replica, placed) };
+  }
+  if (tcp) return { ...times, port: number(tcp.port) };
+  const { scheme, port, path, status } = http!;
+  return { ...times, url: `${scheme}://${HOST}:${number(port)}${path}`, ...(status ? { status } : {}) };
+};
+
+/** What is decided about; `hash` is SHA-256 in hex. Secrets are only pointed at, so nothing of them is in the digest. */
+export const specOf = (service: ServiceSettings, placed: Placed, hash: (text: string) => string): ServiceSpec => {
+  const { name, needs, replicas, restart, stop, probes, ready_line, command } = service;
+  const given = Array.from({ length: replicas }, (_, replica) => launchOf(service, replica, placed));
+  return {
+    service: name,
+    digest: hash(canonical({ given: given.map(({ folder: _, ...rest }) => rest), folder: service.working_folder })),
+    program: command.slice(command.lastIndexOf("/") + 1).slice(0, 255) || command,
+    needs: needs.map((need) => ({ ...need })),
+    replicas,
+    restart: { ...restart },
+    stop: { ...stop },
+    probes: (["startup", "readiness", "liveness"] as const).filter((probe) => probes[probe] !== undefined),
+    ready_line: ready_line !== undefined,
+  };
+};
+
+/** Of a stack whose services are each as they must be: cycles, and names in `${…}` that stand for nothing. */
+export const faultsOfStack = (file: string) => (stack: StackSettings): readonly StackFault[] => {
+  const graph = graphOf(stack.services.map(({ name, needs }) => ({ name, needs: needs.map((need) => need.service) })));
+  if (!graph.ok) {
+    const [first] = graph.cycle;
+    const found = `${[...graph.cycle, first].join(" → ")}`;
+    return [{ path: [first!, "depends_on"], expected: "services that do not need each other", found }];
+  }
+  // Any number will do to see whether there is one.
+  const ports = new Map(
+    stack.services.flatMap(({ name, replicas, ports }) =>
+      Object.keys(ports).flatMap((port) =>
+        Array.from({ length: replicas }, (_, replica) => [`${name}/${replica}/${port}`, 1] as const)
+      )
+    ),
+  );
+  return stack.services.flatMap((service) => {
+    try {
+      specOf(service, { stack, file, ports }, (text) => text);
+      for (const probe of Object.values(service.probes)) if (probe) probeOf(probe, service, 0, { stack, file, ports });
+      return [];
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const expected = "replica, ports.NAME, or services.NAME.host and services.NAME.ports.PORT of what it depends on";
+      return [{ path: [service.name], expected, found: `\${${error.message}}` }];
+    }
+  });
+};

@@ -1,0 +1,327 @@
+/**
+ * Makes true what is decided about a stack: reads from the log how it stands, and has the agent start, watch and end what must be
+ * (`actors/services/wishes.ts`). What becomes of it goes back as commands. It keeps nothing that the log does not say, so it may die at
+ * any instruction: the next one begins with the same wishes, and each of them may be done again.
+ */
+import type { Child, Self } from "../../../actors/kernel/child.ts";
+import type { Daybook, Outcome } from "../../../actors/kernel/daybook.ts";
+import { aborted, type Clock, pause } from "../../../actors/kernel/world.ts";
+import { ORCHESTRATOR, type ServiceCommand, services } from "../../../actors/services/stack.ts";
+import { NOTHING, type Stack } from "../../../actors/services/state.ts";
+import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
+import type { Event } from "../../../events/event.ts";
+import { SERVICE_LIMITS, type ServiceFact } from "../../../events/services.ts";
+import { AgentGone, AgentLine } from "../../process/agent/line.ts";
+import type { How, ProcessOf } from "../../process/agent/protocol.ts";
+import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
+import { launchOf, type Placed, probeOf, specOf } from "./launch.ts";
+
+export const ORCHESTRATION = {
+  /** A command that could not be taken is given again after so long, then ever later. */
+  retry_first_ms: 50,
+  retry_last_ms: 5_000,
+  grace_ms: 5_000,
+} as const;
+
+export interface OrchestratorOptions {
+  readonly daybook: Pick<Daybook, "ask" | "log">;
+  readonly clock: Clock;
+  readonly placed: Placed;
+  /** SHA-256 in hex. */
+  readonly hash: (text: string) => string;
+  /** Folder of traces and output; absolute. */
+  readonly folder: string;
+  readonly report: (line: string) => void;
+}
+
+/** Whom a nonce belongs to. */
+interface Of {
+  readonly service: string;
+  readonly replica: number;
+}
+
+/** What is done about a process until it has ended. */
+interface Watched {
+  readonly probes: AbortController;
+}
+
+export class Orchestrator implements Child {
+  readonly id = "orchestrator";
+  readonly restart = "permanent";
+  readonly grace = ORCHESTRATION.grace_ms;
+  readonly agent: AgentLine;
+  private stack: Stack = NOTHING;
+  /** Under way or done, by wish and nonce; forgotten when who did it is gone. */
+  private done = new Set<string>();
+  private readonly owners = new Map<string, Of>();
+  private watched = new Map<string, Watched>();
+  private readonly changed: (() => void)[] = [];
+  private signal: AbortSignal = AbortSignal.abort();
+  private failed: (error: unknown) => void = () => {};
+
+  constructor(private readonly options: OrchestratorOptions) {
+    this.agent = new AgentLine(options.clock, {
+      exited: (nonce, how) => this.heard(nonce, (of) => this.exited(of, nonce, how)),
+      line: (nonce) =>
+        this.heard(
+          nonce,
+          (of) => this.tell({ type: "services.process.record_line", data: { ...of, nonce } }, `line.${nonce}`),
+        ),
+    }, () => this.again());
+  }
+
+  async run(signal: AbortSignal, self: Self): Promise<void> {
+    const over = Promise.withResolvers<never>();
+    this.failed = over.reject;
+    const stop = new AbortController();
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    if (signal.aborted) return;
+    this.signal = stop.signal;
+    try {
+      const size = this.restore();
+      self.ready();
+      this.again();
+      await Promise.race([this.follow(size, stop.signal), over.promise]);
+      await aborted(signal);
+    } finally {
+      stop.abort();
+      for (const { probes } of this.watched.values()) probes.abort();
+      this.watched.clear();
+    }
+  }
+
+  /** Says what the stack is to be, and what of it is to run. A rejection says what is wrong. */
+  async apply(wanted: readonly string[], profile: string | null): Promise<Outcome> {
+    const { placed, hash } = this.options;
+    const { stack } = placed;
+    return await this.ask({
+      type: "services.stack.apply",
+      data: {
+        services: stack.services.map((service) => specOf(service, placed, hash)),
+        profile,
+        order: stack.order,
+        wanted: [...wanted],
+      },
+    });
+  }
+
+  /** Resolves when the stack, as far as it was read, is so; or when this stops. */
+  async until(holds: (stack: Stack) => boolean): Promise<void> {
+    while (!holds(this.stack) && !this.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.changed.push(resolve);
+        this.signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+
+  private get stream(): `services/${string}` {
+    return `services/${this.options.placed.stack.name}`;
+  }
+
+  /** Answers up to where the log was read. */
+  private restore(): number {
+    const { log } = this.options.daybook;
+    const { size } = log;
+    this.stack = NOTHING;
+    for (const page of log.read({ stream: this.stream, until: size })) page.forEach((event) => this.fold(event));
+    return size;
+  }
+
+  private fold(event: Event): void {
+    if (!services.facts.includes(event.type as ServiceFact["type"])) return;
+    this.stack = services.evolve(this.stack, event as Event<ServiceFact>);
+  }
+
+  private async follow(size: number, signal: AbortSignal): Promise<void> {
+    for await (const { events } of this.options.daybook.log.hear(services.facts, size, signal)) {
+      for (const event of events) if (event.stream === this.stream) this.fold(event);
+      if (events.length === 0) continue;
+      this.perform();
+      for (const changed of this.changed.splice(0)) changed();
+    }
+  }
+
+  /** Everything anew: whoever did what was under way is gone. */
+  private again(): void {
+    this.done = new Set();
+    for (const { probes } of this.watched.values()) probes.abort();
+    this.watched.clear();
+    if (this.signal.aborted) return;
+    const keep = wishesOf(this.stack).map(({ nonce }) => nonce);
+    this.agent.ask("clean", { traces: this.traces, keep }).catch(() => {}); // the next one cleans up
+    this.perform();
+  }
+
+  private perform(): void {
+    if (this.signal.aborted) return;
+    for (const wish of wishesOf(this.stack)) {
+      this.owners.set(wish.nonce, { service: wish.service, replica: wish.replica });
+      // One that is to end is watched until it has.
+      if (wish.wish === "end") this.begin({ ...wish, wish: "watch" });
+      this.begin(wish);
+    }
+  }
+
+  private begin(wish: Wish): void {
+    const name = `${wish.wish}.${wish.nonce}${wish.wish === "end" ? `.${wish.signal}` : ""}`;
+    const { done } = this;
+    if (done.has(name)) return;
+    done.add(name);
+    this.one(wish).catch((error) => {
+      // The agent's next run does it anew.
+      if (!(error instanceof AgentGone) && !this.signal.aborted) this.failed(error);
+    });
+  }
+
+  private async one(wish: Wish): Promise<void> {
+    const { service, replica, nonce } = wish;
+    const of = { service, replica };
+    switch (wish.wish) {
+      case "start":
+        return await this.start(of, nonce, wish.digest);
+      case "find": {
+        const { process } = await this.agent.ask("find", { nonce, traces: this.traces });
+        if (process) return await this.started(of, process, true);
+        return await this.refused(of, nonce, "it was told to stop before it was started");
+      }
+      case "watch":
+        return await this.watch(of, wish.process);
+      case "end":
+        this.watched.get(nonce)?.probes.abort();
+        return void await this.agent.ask("end", { process: wish.process, signal: wish.signal });
+    }
+  }
+
+  private async start(of: Of, nonce: string, digest: string): Promise<void> {
+    const { placed, hash } = this.options;
+    const settings = placed.stack.services.find(({ name }) => name === of.service);
+    if (!settings || of.replica >= settings.replicas || specOf(settings, placed, hash).digest !== digest) {
+      // Announced by one that had another configuration; it may have been started then.
+      const { process } = await this.agent.ask("find", { nonce, traces: this.traces });
+      if (process) return await this.started(of, process, true);
+      return await this.refused(of, nonce, "what it was to be started with is no longer configured");
+    }
+    const { command, arguments: given, folder, environment, inherit } = launchOf(settings, of.replica, placed);
+    const answer = await this.agent.ask("start", {
+      nonce,
+      command,
+      arguments: [...given],
+      folder,
+      environment: { ...environment },
+      inherit: [...inherit],
+      traces: this.traces,
+      log: this.outputOf(of),
+    });
+    if ("refused" in answer) return await this.refused(of, nonce, answer.refused);
+    await this.started(of, answer.process, answer.adopted);
+  }
+
+  private async watch(of: Of, process: ProcessOf): Promise<void> {
+    const { placed, clock } = this.options;
+    const settings = placed.stack.services.find(({ name }) => name === of.service);
+    const probes = new AbortController();
+    this.watched.set(process.nonce, { probes });
+    const { bytes_max, keep } = settings?.log ?? { bytes_max: 16_777_216, keep: 3 };
+    await this.agent.ask("watch", {
+      process,
+      traces: this.traces,
+      log: { path: this.outputOf(of), bytes_max, keep },
+      ...(settings?.ready_line === undefined ? {} : { line: settings.ready_line }),
+    });
+    if (!settings) return;
+    const looks = (["startup", "readiness", "liveness"] as const).flatMap((name): Probe[] => {
+      const probe = settings.probes[name];
+      return probe ? [{ ...probeOf(probe, settings, of.replica, placed), name, look: this.look(name, of) }] : [];
+    });
+    const { nonce } = process;
+    await probing(looks, {
+      clock,
+      signal: AbortSignal.any([probes.signal, this.signal]),
+      tell: async (probe, { ok, because }) => {
+        const said = because.slice(0, SERVICE_LIMITS.cause_chars_max) || "no reason";
+        const data = { ...of, nonce, probe, ok, because: said };
+        await this.tell({ type: "services.process.record_probe", data });
+      },
+    });
+  }
+
+  private look(name: "startup" | "readiness" | "liveness", of: Of): Probe["look"] {
+    const { placed } = this.options;
+    const settings = placed.stack.services.find((each) => each.name === of.service)!;
+    const { exec, url, status, port, timeout_ms } = probeOf(settings.probes[name]!, settings, of.replica, placed);
+    if (url !== undefined) return httpProbe(url, status);
+    if (port !== undefined) return tcpProbe("127.0.0.1", port);
+    const { command, arguments: given, folder, environment, inherit } = exec!;
+    return async () => {
+      const { code, timed_out, output } = await this.agent.ask("run", {
+        command,
+        arguments: [...given],
+        folder,
+        environment: { ...environment },
+        inherit: [...inherit],
+        timeout_ms,
+      });
+      const because = timed_out ? `no end within ${timeout_ms} ms` : code === null ? output : `code ${code}`;
+      return { ok: code === 0, because };
+    };
+  }
+
+  private async started(of: Of, { nonce, pid, boot, ticks }: ProcessOf, adopted: boolean): Promise<void> {
+    const data = { ...of, nonce, pid, boot, ticks, adopted };
+    await this.tell({ type: "services.process.record_start", data }, `start.${nonce}`);
+  }
+
+  private async refused(of: Of, nonce: string, because: string): Promise<void> {
+    const said = because.slice(0, SERVICE_LIMITS.cause_chars_max);
+    await this.tell(
+      { type: "services.process.record_refusal", data: { ...of, nonce, because: said } },
+      `refusal.${nonce}`,
+    );
+  }
+
+  private async exited(of: Of, nonce: string, how: How): Promise<void> {
+    this.watched.get(nonce)?.probes.abort();
+    this.watched.delete(nonce);
+    await this.tell({ type: "services.process.record_exit", data: { ...of, nonce, ...how } }, `exit.${nonce}`);
+    this.owners.delete(nonce);
+    await this.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
+  }
+
+  private heard(nonce: string, then: (of: Of) => Promise<void>): void {
+    const of = this.owners.get(nonce);
+    if (!of || this.signal.aborted) return;
+    then(of).catch((error) => this.signal.aborted || this.failed(error));
+  }
+
+  /** Until it is taken. What another has told already, or is no longer so, is passed over by the decider. */
+  private async tell(command: ServiceCommand, id?: string): Promise<void> {
+    const outcome = await this.ask(command, id);
+    if (outcome.is === "rejected" || outcome.is === "invalid" || outcome.is === "unknown_command") {
+      this.options.report(`services: "${command.type}" was not taken: ${JSON.stringify(outcome)}`);
+    }
+  }
+
+  private async ask({ type, data }: ServiceCommand, id?: string): Promise<Outcome> {
+    const { daybook, clock, placed } = this.options;
+    for (let wait: number = ORCHESTRATION.retry_first_ms;; wait = Math.min(2 * wait, ORCHESTRATION.retry_last_ms)) {
+      const outcome = await daybook.ask({
+        type,
+        id: placed.stack.name,
+        data,
+        by: { authtype: "system", authid: ORCHESTRATOR },
+        ...(id === undefined ? {} : { command: id }),
+      });
+      if (outcome.is !== "unavailable" || this.signal.aborted) return outcome;
+      await pause(clock, wait, this.signal);
+    }
+  }
+
+  private get traces(): string {
+    return `${this.options.folder}/${this.options.placed.stack.name}/started`;
+  }
+
+  private outputOf({ service, replica }: Of): string {
+    return `${this.options.folder}/${this.options.placed.stack.name}/${service}-${replica}.log`;
+  }
+}
