@@ -38,8 +38,8 @@ type Statements = Readonly<Record<"one" | "put" | "last" | "cut" | "version", St
 
 export class SealedPages {
   private readonly statements: Statements;
-  /** `read`: a snapshot. `write`: nobody else writes. */
-  private in: "read" | "write" | undefined;
+  /** `read`: a snapshot. `write`: nobody else writes. `undone`: a fault has undone what was written, and until the end nothing is. */
+  private in: "read" | "write" | "undone" | undefined;
   private changed = false;
   private readonly place = new DataView(new ArrayBuffer(12));
   /** Unused bytes at the end of each page, which take what sealing adds. */
@@ -68,23 +68,42 @@ export class SealedPages {
     return Number(this.statements.last.get()!.last ?? 0) * PAGE_BYTES;
   }
 
-  /** Page `page`, from 1 on; `undefined` where there is none. Throws where it is not what was sealed. */
+  /** Page `page`, from 1 on; `undefined` behind the last. Throws where it is not what was sealed. */
   read(page: number): Uint8Array | undefined {
     const sealed = this.statements.one.get(page)?.sealed as Uint8Array | undefined;
-    if (!sealed) return undefined;
+    if (!sealed && page * PAGE_BYTES > this.bytes()) return undefined;
+    if (!sealed) throw malformed(`sealed page ${page} is gone`);
     const opened = this.sealing.open(this.placeOf(page), sealed);
     if (opened?.length !== PAGE_BYTES - this.reserve) throw malformed(`sealed page ${page} does not open`);
     return opened;
   }
 
   write(page: number, bytes: Uint8Array): void {
-    this.changed = true;
-    this.statements.put.run(page, this.sealing.seal(this.placeOf(page), bytes.subarray(0, PAGE_BYTES - this.reserve)));
+    const sealed = this.sealing.seal(this.placeOf(page), bytes.subarray(0, PAGE_BYTES - this.reserve));
+    this.change(() => this.statements.put.run(page, sealed));
   }
 
+  /** Only so many pages are left. */
   cut(pages: number): void {
+    this.change(() => this.statements.cut.run(pages));
+  }
+
+  private change(work: () => unknown): void {
+    // Whoever works on the pages puts back what was there before: it is there.
+    if (this.in === "undone") return;
     this.changed = true;
-    this.statements.cut.run(pages);
+    try {
+      work();
+    } catch (error) {
+      this.undo();
+      throw error;
+    }
+  }
+
+  private undo(): void {
+    // After some faults SQLite has rolled back by itself.
+    if (this.db.isTransaction) this.db.exec("ROLLBACK");
+    this.in = "undone";
   }
 
   private placeOf(page: number): Uint8Array {
@@ -116,8 +135,13 @@ export class SealedPages {
 
   /** All that was written is there from now on, and to readers at once. */
   commit(): void {
-    if (!this.changed) return;
-    this.db.exec("COMMIT");
+    if (!this.changed || this.in === "undone") return;
+    try {
+      this.db.exec("COMMIT");
+    } catch (error) {
+      this.undo();
+      throw error;
+    }
     this.in = undefined;
     this.changed = false;
   }
@@ -128,7 +152,6 @@ export class SealedPages {
     const undone = this.in === "write";
     this.in = undefined;
     this.changed = false;
-    // After some faults SQLite has rolled back by itself.
     if (this.db.isTransaction) this.db.exec(undone ? "ROLLBACK" : "COMMIT");
   }
 
