@@ -18,13 +18,13 @@ const CHARTS: readonly Chart[] = [
   { id: "events", title: "Events", series: [["events", "events"]] },
   { id: "signins", title: "Sign-ins", series: [["signins", "succeeded"], ["signins_failed", "failed"]] },
   { id: "deployments", title: "Deployments", series: [["deployments", "deployments"]] },
-  { id: "findings", title: "Findings", series: [["findings", "events that failed controls cite"]] },
+  { id: "findings", title: "Findings: events that failed controls cite", series: [["findings", "findings"]] },
 ];
 
 /** The next number that reads well at the top of an axis. */
 const ceiling = (value: number): number => {
   const unit = 10 ** Math.floor(Math.log10(Math.max(1, value)));
-  return [1, 2, 5, 10].map((times) => times * unit).find((top) => top >= value)!;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((times) => Math.ceil(times * unit)).find((top) => top >= value)!;
 };
 
 /** With one decimal: so that the same figures draw the same lines. */
@@ -69,7 +69,7 @@ const Figure = ({ bins, chart: { id, title, series } }: { readonly bins: readonl
     <figure>
       <figcaption>
         {title}
-        {series.map(([, label], i) => (
+        {series.length > 1 && series.map(([, label], i) => (
           <span class="legend">
             <span class={`key ${i === 0 ? "one" : "two"}`} aria-hidden="true"></span>
             {label}

@@ -86,7 +86,7 @@ const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
       `pages     ${rendered ? c.green("are what follows from the log") : c.red("are NOT what follows from the log")}`,
     );
   }
-  if (state) lines.push(`state     ${stateOf(state, c)}`);
+  if (state) lines.push(stateOf(state, c));
   return `${lines.join("\n")}\n`;
 };
 
@@ -96,8 +96,8 @@ const stateOf = (
 ): string => {
   const passed = not_replayable > 0 ? `; ${count(not_replayable)} of versions that are not built any more` : "";
   const folded = `${counted(views.length, "projection")} folded over ${count(size)} events`;
-  if (differing > 0) return c.red(`differs from ${counted(differing, "attested digest")} (${folded})`);
-  if (!last) return `${c.yellow("nothing attested to compare with")} (${folded}${passed})`;
+  if (differing > 0) return c.red(`state differs from ${counted(differing, "attested digest")}`) + ` (${folded})`;
+  if (!last) return `${c.yellow("no state is attested to compare with")} (${folded}${passed})`;
   return `${c.green(`state equals the attested digest at position ${last.position}`)} (${safe(last.projection)} after ${
     count(last.size)
   } events, and ${counted(attested - 1, "attestation")} before; ${folded}${passed})`;

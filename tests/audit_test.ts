@@ -1,0 +1,386 @@
+/** Audit folders: made of a log, checked with nothing but themselves; each change is found and named, and none that nobody made. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import { noteSigner } from "../adapters/keys/note.ts";
+import { cosigner } from "../adapters/keys/note.ts";
+import { FolderReader } from "../adapters/kv/folder_reader.ts";
+import { type AuditOptions, writeAudit } from "../adapters/program/audit.ts";
+import { checkAudit } from "../adapters/program/audit_check.ts";
+import { readControls } from "../adapters/program/controls_files.ts";
+import type { AuditChecked } from "../adapters/cli/runtime.ts";
+import { LogFault } from "../events/log.ts";
+import { events } from "../events/mod.ts";
+import { type Audited, BROKEN, makeAudited, SECRET } from "./audit_given.ts";
+import { inFolder } from "./folder_given.ts";
+import { Tampered } from "./verify_given.ts";
+
+const silent = () => {};
+const controls = await readControls();
+const witness = cosigner("witness", new Uint8Array(32).fill(5));
+const VERSION = "1.2.3";
+
+const cosignedBy = (note: string, by = witness): string =>
+  note + by.cosign(note.slice(0, note.lastIndexOf("\n\n") + 1), 1_700_000_000);
+
+/** A log, and its audit folder with an older checkpoint that a witness has cosigned. */
+const withAudit = (
+  use: (folder: string, made: Audited, scratch: string) => Promise<void>,
+  given: Parameters<typeof makeAudited>[1] = {},
+): Promise<void> =>
+  inFolder(async (scratch) => {
+    const made = await makeAudited(join(scratch, "data"), given);
+    const folder = join(scratch, "audit");
+    await written(made, folder);
+    await use(folder, made, scratch);
+  });
+
+const written = async (made: Audited, folder: string, more: Partial<AuditOptions> = {}) => {
+  const log = new FolderReader(join(made.data, "log.db"), { catalogue: events });
+  try {
+    const options: AuditOptions = {
+      log,
+      checkpoint: (await log.checkpoint())!,
+      key: made.vkey,
+      asked: {},
+      controls,
+      cosigned: [{ name: "kept", text: cosignedBy(made.notes[0]!) }],
+      witnesses: [witness.vkey],
+      version: VERSION,
+      ...more,
+    };
+    return await writeAudit(options, folder, silent);
+  } finally {
+    await log.close();
+  }
+};
+
+const checked = (folder: string, more: Partial<Parameters<typeof checkAudit>[0]> = {}): Promise<AuditChecked> =>
+  checkAudit({ folder, key: undefined, witnesses: [], against: [], version: VERSION, ...more }, silent);
+
+/** Every kind of failure, each once, with where it is. */
+const failuresOf = async (folder: string, more: Parameters<typeof checked>[1] = {}): Promise<readonly string[]> => {
+  const { ok, failures } = await checked(folder, more);
+  assert.equal(ok, failures.length === 0);
+  return [...new Set(failures.map(({ kind, path, position }) => `${kind} ${path ?? position}`))];
+};
+
+const faultOf = async (call: () => Promise<unknown>): Promise<string> => {
+  try {
+    await call();
+    return "none";
+  } catch (error) {
+    return error instanceof LogFault ? error.kind : String(error);
+  }
+};
+
+const filesIn = async (folder: string, below = ""): Promise<readonly string[]> => {
+  const paths: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    paths.push(...(isDirectory ? await filesIn(folder, path) : [path]));
+  }
+  return paths.sort();
+};
+
+const copied = async (from: string, to: string): Promise<string> => {
+  for (const path of await filesIn(from)) {
+    await Deno.mkdir(dirname(join(to, path)), { recursive: true });
+    await Deno.copyFile(join(from, path), join(to, path));
+  }
+  return to;
+};
+
+/** As somebody would who changes a file and knows that there is a manifest. */
+const manifestAnew = async (folder: string): Promise<void> => {
+  const files: Record<string, unknown> = {};
+  for (const path of await filesIn(folder)) {
+    if (path === "manifest.json") continue;
+    const bytes = await Deno.readFile(join(folder, path));
+    files[path] = { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  }
+  await Deno.writeTextFile(join(folder, "manifest.json"), JSON.stringify({ format: 1, files }));
+};
+
+const edit = async (path: string, change: (text: string) => string): Promise<void> => {
+  const text = await Deno.readTextFile(path);
+  const other = change(text);
+  assert.notEqual(other, text, `${path} is changed`);
+  await Deno.writeTextFile(path, other);
+};
+
+const flip = async (path: string, at: number): Promise<void> => {
+  const bytes = await Deno.readFile(path);
+  bytes[at]! ^= 1;
+  await Deno.writeFile(path, bytes);
+};
+
+Deno.test("a folder that nobody changed holds, up to where the log's key and a witness say", () =>
+  withAudit(async (folder, made) => {
+    const own = await checked(folder);
+    assert.deepEqual(own.failures, []);
+    assert.deepEqual([own.ok, own.size, own.anchored, own.authenticated], [true, made.size, 0, false]);
+    const trusted = await checked(folder, { key: made.vkey });
+    assert.deepEqual([trusted.ok, trusted.anchored, trusted.authenticated], [true, made.size, true]);
+    const half = Number(made.notes[0]!.split("\n")[1]);
+    const witnessed = await checked(folder, { witnesses: [witness.vkey] });
+    assert.deepEqual([witnessed.ok, witnessed.anchored, witnessed.authenticated], [true, half, false]);
+    assert.deepEqual(own.checkpoints, [half, made.size]);
+    assert.equal(own.rendered, true);
+    assert.equal(own.controls!.equal, true);
+    const failed = own.controls!.results.filter(({ status }) => status === "fail").map(({ id }) => id);
+    for (const id of BROKEN) assert.ok(failed.includes(id), id);
+    assert.deepEqual(
+      [own.state!.attested, own.state!.differing, own.state!.last!.position],
+      [made.attested.length, 0, made.attested.at(-1)],
+    );
+  }));
+
+Deno.test("the same log gives the same bytes, wherever and whenever it is written", () =>
+  withAudit(async (folder, made, scratch) => {
+    const again = join(scratch, "again");
+    const first = await written(made, again);
+    assert.ok(first.ok);
+    const paths = await filesIn(folder);
+    assert.deepEqual(await filesIn(again), paths);
+    assert.ok(paths.length > 12);
+    for (const path of paths) {
+      assert.deepEqual(await Deno.readFile(join(again, path)), await Deno.readFile(join(folder, path)), path);
+    }
+  }));
+
+Deno.test("what is personal is sealed in every file, and nothing of the keys is there", () =>
+  withAudit(async (folder, made) => {
+    const root = await Deno.readFile(join(made.data, "root.key"));
+    const forbidden = [SECRET, new TextDecoder("latin1").decode(root).trim()];
+    let sealed = 0;
+    for (const path of await filesIn(folder)) {
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(join(folder, path)));
+      for (const secret of forbidden) assert.ok(secret.length > 8 && !text.includes(secret), path);
+      if (text.includes("sealed:1:")) sealed++;
+    }
+    assert.ok(sealed > 0, "the log has something sealed in it");
+  }));
+
+Deno.test("a changed, cut, missing or surplus file of every kind is found, also where the manifest is made anew", () =>
+  withAudit(async (folder, made, scratch) => {
+    const size = made.size;
+    // What an older checkpoint vouches for is not in doubt.
+    const half = Number(made.notes[0]!.split("\n")[1]);
+    const last = `log/tile/entries/002.p/${size - 512}`;
+    const byte = (path: string, at: number) => (copy: string) => flip(join(copy, path), at);
+    const cases: Record<string, readonly [(copy: string) => Promise<void>, plain: string, anew: string | undefined]> = {
+      "an entry": [byte("log/tile/entries/001", 300), "manifest log/tile/entries/001", "entry 256"],
+      "the last bundle": [byte(last, 1), `manifest ${last}`, "bundle 512"],
+      "a hash": [byte("log/tile/0/001", 40), "manifest log/tile/0/001", "tile 257"],
+      "the checkpoint": [byte("log/checkpoint", 14), "manifest log/checkpoint", `checkpoint ${half}`],
+      "the key": [
+        (copy) => edit(join(copy, "log.vkey"), () => "other+00000000+AAAA\n"),
+        "manifest log.vkey",
+        undefined,
+      ],
+      "a cosignature": [
+        (copy) => edit(join(copy, "cosigned/1"), (text) => text.replace(/.(?=\n$)/, "")),
+        "manifest cosigned/1",
+        "checkpoint 0",
+      ],
+      "the results": [
+        (copy) => edit(join(copy, "results.json"), (text) => text.replace('"status": "fail"', '"status": "pass"')),
+        "manifest results.json",
+        "derived results.json",
+      ],
+      "the attestations": [
+        (copy) => edit(join(copy, "attestations.json"), (text) => text.replace(/"rows": \d+/, '"rows": 1234')),
+        "manifest attestations.json",
+        "derived attestations.json",
+      ],
+      "the page": [
+        (copy) => edit(join(copy, "index.html"), (text) => text.replace("✗ fail", "✓ pass")),
+        "manifest index.html",
+        "derived index.html",
+      ],
+      "the evidence": [
+        (copy) => edit(join(copy, "evidence.html"), (text) => text + " "),
+        "manifest evidence.html",
+        "derived evidence.html",
+      ],
+      "the end of the evidence": [
+        (copy) => edit(join(copy, "evidence.html"), (text) => text.slice(0, -10)),
+        "manifest evidence.html",
+        "derived evidence.html",
+      ],
+      "OSCAL": [
+        (copy) =>
+          edit(join(copy, "oscal/assessment-results.json"), (text) => text.replace("not-satisfied", "satisfied")),
+        "manifest oscal/assessment-results.json",
+        "derived oscal/assessment-results.json",
+      ],
+      "a control": [
+        (copy) => edit(join(copy, "controls.json"), (text) => text.replace(/"at_most": 10\b/, '"at_most": 1000')),
+        "manifest controls.json",
+        "derived results.json",
+      ],
+      "the time of evaluation": [
+        (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"at": "2026/, '"at": "2027')),
+        "manifest audit.json",
+        "derived results.json",
+      ],
+      "how far it is cosigned": [
+        (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"cosigned": \d+/, `"cosigned": ${size}`)),
+        "manifest audit.json",
+        "scope audit.json",
+      ],
+      "a missing page": [(copy) => Deno.remove(join(copy, "index.html")), "manifest index.html", "derived index.html"],
+      "a missing bundle": [
+        (copy) => Deno.remove(join(copy, "log/tile/entries/001")),
+        "manifest log/tile/entries/001",
+        "file 256",
+      ],
+      "a surplus file": [
+        (copy) => Deno.writeTextFile(join(copy, "log/tile/extra"), ""),
+        "manifest log/tile/extra",
+        `file ${size - 1}`,
+      ],
+    };
+    for (const [name, [change, plain, anew]] of Object.entries(cases)) {
+      const copy = await copied(folder, join(scratch, name.replaceAll(" ", "_")));
+      await change(copy);
+      if (anew === undefined) {
+        assert.equal(await faultOf(() => checked(copy)), "invalid", name);
+        continue;
+      }
+      assert.equal((await failuresOf(copy))[0], plain, name);
+      await manifestAnew(copy);
+      assert.equal((await failuresOf(copy))[0], anew, `${name}, manifest anew`);
+      await Deno.remove(copy, { recursive: true });
+    }
+  }));
+
+Deno.test("a forged log is found by the key, although it agrees with itself", () =>
+  withAudit(async (folder, made, scratch) => {
+    const other = await makeAudited(join(scratch, "other"), { seed: 2 });
+    const forged = join(scratch, "forged");
+    assert.ok((await written(other, forged, { cosigned: [] })).ok);
+    assert.deepEqual(await failuresOf(forged), []);
+    assert.deepEqual(await failuresOf(forged, { key: made.vkey }), [
+      `signature ${other.size - 1}`,
+    ]);
+    const kept = [{ name: "kept", text: made.notes[0]! }];
+    assert.match((await failuresOf(forged, { against: kept }))[0]!, /^(forked|signature) /);
+    // The log of one in the folder of the other.
+    await Deno.remove(join(folder, "log"), { recursive: true });
+    await copied(join(forged, "log"), join(folder, "log"));
+    await manifestAnew(folder);
+    const failures = await failuresOf(folder);
+    assert.ok(failures.some((failure) => failure.startsWith("signature ")), String(failures));
+  }));
+
+Deno.test("an older checkpoint with the newer tree is no folder of either", () =>
+  withAudit(async (folder, made) => {
+    await Deno.writeTextFile(join(folder, "log/checkpoint"), made.notes[0]!);
+    await manifestAnew(folder);
+    const failures = await failuresOf(folder);
+    assert.match(failures[0]!, /^file /);
+  }));
+
+Deno.test("a state that no fold gives is found and named, with the position that attests it", () =>
+  withAudit(async (folder, made) => {
+    const { ok, failures, state } = await checked(folder);
+    assert.equal(ok, false);
+    assert.ok(failures.every(({ kind }) => kind === "attestation"));
+    assert.equal(failures.at(-1)!.position, made.attested.at(-1));
+    assert.match(failures[0]!.expected, /^\S+ version \d+ after \d+ events: \d+ rows, digest /);
+    assert.equal(state!.differing + state!.attested, made.attested.length);
+  }, { falsely: true }));
+
+Deno.test("a period and a framework are kept to, and checked as they were asked", () =>
+  withAudit(async (_, made, scratch) => {
+    const folder = join(scratch, "part");
+    const asked = { framework: "gdpr", from: "2026-07-01T00:00:00.000Z", to: "2026-07-10T00:00:00.000Z" };
+    const answer = await written(made, folder, { asked });
+    assert.ok(answer.ok);
+    assert.ok(answer.results.length > 0 && answer.results.length < controls.length);
+    assert.ok(answer.results.every(({ frameworks }) => frameworks.some(({ name }) => name === "GDPR")));
+    const { ok, failures } = await checked(folder);
+    assert.ok(ok, JSON.stringify(failures));
+    const page = await Deno.readTextFile(join(folder, "index.html"));
+    assert.ok(page.includes("Controls of gdpr from 2026-07-01T00:00:00.000Z to 2026-07-10T00:00:00.000Z"));
+    assert.ok(!page.includes("<h3>SOC 2</h3>"));
+  }));
+
+Deno.test("pages of another version are not compared, and it is said; what follows from the log is", () =>
+  withAudit(async (folder) => {
+    const { ok, rendered } = await checked(folder, { version: "9.9.9" });
+    assert.deepEqual([ok, rendered], [true, null]);
+    await edit(join(folder, "results.json"), (text) => text.replace('"status": "fail"', '"status": "pass"'));
+    await manifestAnew(folder);
+    const { ok: other, failures: [first] } = await checked(folder, { version: "9.9.9" });
+    assert.equal(other, false);
+    assert.match(first!.expected, /^control \S+ fail: /);
+    assert.match(first!.found, /^pass: /);
+  }));
+
+Deno.test("a log that does not verify becomes no audit, and nothing is left of it", () =>
+  withAudit(async (_, made, scratch) => {
+    const file = new Tampered(join(made.data, "log.db"));
+    const [block] = file.blocks().slice(300);
+    const bytes = file.get("log", block!).slice();
+    bytes[new TextDecoder("latin1").decode(bytes).indexOf('"id":"') + 6]! ^= 1;
+    file.put(bytes, "log", block!);
+    file.rechain();
+    file.close();
+    const folder = join(scratch, "unsound");
+    const answer = await written(made, folder, { cosigned: [] });
+    assert.ok(!answer.ok);
+    assert.equal(answer.failures[0]!.position, block);
+    assert.deepEqual((await filesIn(scratch)).filter((path) => /unsound/.test(path)), []);
+  }));
+
+Deno.test("a place that is taken is refused, and what is there stays", () =>
+  withAudit(async (folder, made) => {
+    const before = await Deno.readFile(join(folder, "manifest.json"));
+    assert.equal(await faultOf(() => written(made, folder)), "invalid");
+    assert.deepEqual(await Deno.readFile(join(folder, "manifest.json")), before);
+    assert.equal(await faultOf(() => written(made, join(folder, "new"), { witnesses: ["nonsense"] })), "invalid");
+    assert.ok(!(await filesIn(folder)).some((path) => path.startsWith("new")));
+  }));
+
+Deno.test("what is no audit folder, damaged in what it says of itself, or of a newer format, is one clear fault", () =>
+  withAudit(async (folder, made, scratch) => {
+    const broken = async (path: string, change: (text: string) => string): Promise<string> => {
+      const copy = await copied(folder, join(scratch, "broken"));
+      await edit(join(copy, path), change);
+      if (path !== "manifest.json") await manifestAnew(copy);
+      const fault = await faultOf(() => checked(copy));
+      await Deno.remove(copy, { recursive: true });
+      return fault;
+    };
+    assert.equal(await faultOf(() => checked(join(scratch, "nowhere"))), "foreign");
+    assert.equal(await faultOf(() => checked(made.data)), "foreign");
+    assert.equal(await faultOf(() => checked(folder, { key: "nonsense" })), "invalid");
+    assert.equal(await broken("manifest.json", (text) => text.slice(0, 100)), "foreign");
+    assert.equal(await broken("manifest.json", (text) => text.replace('"format": 1', '"format": 2')), "newer");
+    assert.equal(await broken("manifest.json", (text) => text.replace("index.html", "../index.html")), "foreign");
+    assert.equal(await broken("audit.json", () => "{"), "foreign");
+    assert.equal(await broken("audit.json", (text) => text.replace('"format": 1', '"format": 2')), "newer");
+    assert.equal(await broken("audit.json", (text) => text.replace('"size"', '"sizes"')), "foreign");
+    assert.equal(await broken("controls.json", () => "[1]"), "foreign");
+    assert.equal(await broken("controls.json", () => "{}"), "foreign");
+  }));
+
+Deno.test("a cosignature that is none is found by who believes the witness", () =>
+  withAudit(async (folder) => {
+    await edit(join(folder, "cosigned/1"), (text) => {
+      const lines = text.split("\n");
+      const line = lines.at(-2)!;
+      const at = line.length - 10;
+      return [...lines.slice(0, -2), line.slice(0, at) + (line[at] === "A" ? "B" : "A") + line.slice(at + 1), ""].join(
+        "\n",
+      );
+    });
+    await manifestAnew(folder);
+    const failures = await failuresOf(folder, { witnesses: [witness.vkey] });
+    assert.match(failures[0]!, /^signature /);
+    const stranger = noteSigner("audited", new Uint8Array(32).fill(9));
+    assert.match((await failuresOf(folder, { key: stranger.vkey }))[0]!, /^signature /);
+  }));
