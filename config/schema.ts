@@ -5,6 +5,7 @@
  * Units come last in a name (`_ms`, `_bytes_max`). Everything is optional; an unknown key is refused.
  */
 import { z } from "zod";
+import { identitySection } from "./identity.ts";
 
 /** Where a secret lies. Never the secret itself: a configuration is read aloud, copied and committed. */
 export type SecretReference = { readonly env: string } | { readonly file: string };
@@ -164,6 +165,8 @@ export const schema = z.strictObject({
   services: z.record(z.string(), z.unknown()).default({}).meta({
     description: "Programs that are started in order and kept healthy, by name (docs/services.md)",
   }),
+
+  identity: identitySection,
 
   github: section("Webhooks of GitHub", {
     webhook_secret: secret.meta({

@@ -3,6 +3,7 @@
  * bearer token is looked at here and forgotten.
  */
 import type { Principal } from "../../actors/kernel/daybook.ts";
+import type { OwnSession } from "./identity/port.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -20,6 +21,8 @@ export interface Grant {
   readonly id: string;
   readonly scopes: readonly string[];
   readonly principal: Principal;
+  /** The session of an account, for who has signed in to one. */
+  readonly own?: OwnSession;
 }
 
 /** Synchronous: it stands on the way of every request. Nothing here throws on a wrong token; it is `undefined`. */
@@ -29,6 +32,10 @@ export interface Access {
   login(token: string): string | undefined;
   session(cookie: string): Grant | undefined;
   logout(cookie: string): void;
+  /** What must be done before `check` can know this token; absent when nothing must. Never rejects. */
+  prove?(bearer: string): Promise<void> | undefined;
+  /** Whether a text was made for this session, to go with its requests. */
+  isCsrf?(own: OwnSession, text: string): boolean;
 }
 
 export const COOKIE = "daybook_session";
@@ -50,18 +57,24 @@ export const cookieOf = (header: string | null): string | undefined => {
 // RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1).
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 // Nobody's token is longer; a longer header is not worth hashing.
-const BEARER_LENGTH_MAX = 512;
+const BEARER_LENGTH_MAX = 2_048;
 
 export type Asked =
   | { readonly is: "granted"; readonly grant: Grant; readonly by: "bearer" | "cookie" }
   | { readonly is: "nobody" }
   | { readonly is: "refused" };
 
+/** The bearer token of a request, if it has one that can be one. */
+export const bearerOf = (headers: Headers): string | undefined => {
+  const authorization = headers.get("authorization");
+  if (authorization === null || authorization.length > BEARER_LENGTH_MAX) return undefined;
+  return BEARER.exec(authorization)?.[1];
+};
+
 /** Who asks. A bearer token counts before a cookie; a wrong token is refused even if the cookie is good. */
 export const whoAsks = (request: Request, access: Access): Asked => {
-  const authorization = request.headers.get("authorization");
-  if (authorization !== null) {
-    const token = authorization.length > BEARER_LENGTH_MAX ? undefined : BEARER.exec(authorization)?.[1];
+  if (request.headers.has("authorization")) {
+    const token = bearerOf(request.headers);
     const grant = token === undefined ? undefined : access.check(token);
     return grant ? { is: "granted", grant, by: "bearer" } : { is: "refused" };
   }

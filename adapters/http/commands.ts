@@ -98,11 +98,18 @@ const expectedRevision = (headers: Headers): number | undefined => {
 const etag = (revision: number): Record<string, string> => (revision < 0 ? {} : { etag: `"${revision}"` });
 
 const answer = (exchange: Exchange, outcome: Outcome, expected: number | undefined): Response => {
+  const { stream, revision, position, facts } = acceptedOf(outcome, expected);
+  return json(exchange, 200, { stream, revision, position, facts: shown(exchange, facts) }, etag(revision));
+};
+
+/** What was accepted; everything else is thrown as its problem. */
+export const acceptedOf = (
+  outcome: Outcome,
+  expected: number | undefined,
+): Extract<Outcome, { is: "accepted" }> => {
   switch (outcome.is) {
-    case "accepted": {
-      const { stream, revision, position, facts } = outcome;
-      return json(exchange, 200, { stream, revision, position, facts: shown(exchange, facts) }, etag(revision));
-    }
+    case "accepted":
+      return outcome;
     case "rejected":
       throw new Problem("rejected", outcome.because, {
         members: { code: outcome.code, revision: outcome.revision },

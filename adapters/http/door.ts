@@ -2,7 +2,7 @@
  * What every request passes on its way to a route: who is spoken to, who asks, whether they may and how often. Whatever
  * is thrown behind it becomes a problem (RFC 9457), never a stack trace.
  */
-import { forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
+import { type Asked, bearerOf, forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
@@ -72,14 +72,18 @@ export class Door {
       };
       const failed = (error: unknown): Response =>
         done(this.page(error, route, request, caller, id) ?? this.refuse(error, request, route.path, id));
-      try {
-        const exchange = this.enter(route, request, caller, { id, began });
-        const answer = route.handle(exchange);
-        if (!(answer instanceof Promise)) return done(answer);
-        return this.options.deadlines.race(answer, began, { done, failed, late: () => failed(late(exchange)) });
-      } catch (error) {
-        return failed(error);
-      }
+      const go = (): Response | Promise<Response> => {
+        try {
+          const exchange = this.enter(route, request, caller, { id, began });
+          const answer = route.handle(exchange);
+          if (!(answer instanceof Promise)) return done(answer);
+          return this.options.deadlines.race(answer, began, { done, failed, late: () => failed(late(exchange)) });
+        } catch (error) {
+          return failed(error);
+        }
+      };
+      const proving = caller.fixed || route.needs === "nothing" ? undefined : this.proving(request);
+      return proving === undefined ? go() : proving.then(go);
     };
     return (request, caller) =>
       request.method === "HEAD" ? headOf(answered(request, caller)) : answered(request, caller);
@@ -106,6 +110,13 @@ export class Door {
     } catch (error) {
       return this.refuse(error, request, "", id);
     }
+  }
+
+  /** A signature that must be checked first; nothing for a token or cookie that is looked up. */
+  private proving({ headers }: Request): Promise<void> | undefined {
+    const { access } = this.site;
+    const bearer = access.prove === undefined ? undefined : bearerOf(headers);
+    return bearer === undefined ? undefined : access.prove!(bearer);
   }
 
   /** Who comes in, or a problem. */
@@ -159,11 +170,25 @@ export class Door {
   private granted(route: Route, request: Request, client: () => string, began: number): Grant | undefined {
     if (route.needs === "nothing") return undefined;
     const asked = whoAsks(request, this.site.access);
-    if (asked.is === "granted") return asked.grant;
+    if (asked.is === "granted") {
+      this.checkCsrf(route, request, asked);
+      return asked.grant;
+    }
     if (asked.is === "nobody") throw unauthenticated(false);
     const wait = this.site.refusals.take(client(), began);
     if (wait === 0) throw unauthenticated(true);
     throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
+  }
+
+  /**
+   * A cookie goes along with every request that a page makes the browser send, so one that changes something must also bring a text that
+   * only pages of this session know (OWASP's signed double submit). Forms bring it in a field, for their handler to check.
+   */
+  private checkCsrf(route: Route, { method, headers }: Request, { by, grant }: Asked & { is: "granted" }): void {
+    const { access } = this.site;
+    if (by !== "cookie" || grant.own === undefined || route.csrf === "form" || method === "GET" || method === "HEAD") return;
+    if (access.isCsrf?.(grant.own, headers.get("x-csrf-token") ?? "")) return;
+    throw new Problem("csrf", "Send X-CSRF-Token with what GET /auth/sessions tells.");
   }
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */

@@ -60,6 +60,8 @@ export interface Route {
   readonly needs: Needs;
   /** A page for people: who has no session is sent to `/login`, and refusals are pages too. */
   readonly page?: boolean;
+  /** What proves that a request with a cookie comes from a page of its own: a header (default), or a field that the handler checks. */
+  readonly csrf?: "form";
   /** One line, for the OpenAPI document. */
   readonly about: string;
   /** The operation in the OpenAPI document, beside what the table says; a function so that it is made only when asked for. */

@@ -90,7 +90,7 @@ export interface Opened {
   readonly keys: Keys;
   readonly config: Config;
   readonly log: Pick<KvLog, "counts" | "append" | "read" | "checkpoint" | "keepCheckpoint">;
-  readonly entities: Pick<Entities, "counts" | "depth" | "resident">;
+  readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "look" | "resident">;
   readonly crash: Crash | undefined;
   /** Absent where nobody traces. */
   readonly telemetry: PlatformTelemetry | undefined;

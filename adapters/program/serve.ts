@@ -14,11 +14,13 @@ import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
+import type { Wired } from "./identity/wire.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 import type { RunningStack } from "./stack/stack.ts";
 
-const accessOf = ({ tokens }: Keys): Access => {
+/** Tokens of programs, and whom accounts let in. */
+const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
   // A token that has been proven is the same bearer until it changes.
   const grants = new WeakMap<Bearer, Grant>();
   const grantOf = (bearer: Bearer | undefined): Grant | undefined => {
@@ -31,12 +33,14 @@ const accessOf = ({ tokens }: Keys): Access => {
     return grant;
   };
   return {
-    check: (token) => grantOf(tokens.check(token)),
+    check: (token) => grantOf(tokens.check(token)) ?? accounts?.check(token),
+    prove: (token) => accounts?.prove(token),
+    isCsrf: (own, text) => accounts !== undefined && accounts.isCsrf(own, text),
     login(token) {
       const bearer = tokens.check(token);
       return bearer && tokens.createSession(bearer.authid).cookie;
     },
-    session: (cookie) => grantOf(tokens.checkSession(cookie)),
+    session: (cookie) => grantOf(tokens.checkSession(cookie)) ?? accounts?.session(cookie),
     logout: (cookie) => void tokens.endSession(cookie),
   };
 };
@@ -55,7 +59,9 @@ export const serve = async (
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
-  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io));
+  const { wireIdentity } = await import("./identity/wire.ts");
+  const accounts = wireIdentity(opened, { pages: settings.config.start.pages });
+  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts);
   const tls = await tlsOf(settings, io);
   let { port } = stated;
   let url = "";
@@ -131,16 +137,18 @@ const serverOf = async (
   settings: Settings,
   io: Io,
   webhooks: readonly Route[],
+  accounts?: Wired,
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
   const { operationRoutes } = await import("./operations.ts");
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
-  const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...webhooks];
+  const access = accessOf(keys, accounts?.access);
+  const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...accounts?.routes ?? [], ...webhooks];
   return () =>
     createServer({
       daybook,
-      access: accessOf(keys),
+      access,
       clock: systemClock,
       random: systemRandom,
       telemetry: opened.telemetry,

@@ -370,6 +370,11 @@ Deno.test("every key of the configuration is read by the program", async () => {
   const handedOn: Readonly<Record<string, string>> = {
     log: "adapters/kv/log.ts",
     "server.rate": "adapters/http/server.ts",
+    identity: "adapters/program/identity/wire.ts",
+    "identity.sessions": "adapters/program/identity/identity.ts",
+    "identity.passwords": "adapters/program/identity/wire.ts",
+    "identity.lockout": "actors/identity/commands.ts",
+    "identity.rate": "adapters/program/identity/identity.ts",
   };
   const unread: string[] = [];
   const look = async (shape: Shape, path: string): Promise<void> => {

@@ -35,13 +35,16 @@ const Login = ({ next, wrong }: { readonly next: string; readonly wrong?: string
           {" "}
           <code>first-token</code> in its data folder.
         </p>
+        <p class="hint">
+          You have an account? <a href={`/sign-in?next=${encodeURIComponent(next)}`}>Sign in with its name</a>.
+        </p>
       </section>
     </main>
   </Page>
 );
 
 /** Only a path of our own: `//host` and `/\host` would lead elsewhere. */
-const ownPath = (next: string | undefined): string =>
+export const ownPath = (next: string | undefined): string =>
   next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : "/";
 
 export const loginPage = (exchange: Exchange): Response =>
@@ -75,15 +78,17 @@ const FORM_BYTES_MAX = 8_192;
 
 export const logout = (exchange: Exchange): Response => {
   const cookie = cookieOf(exchange.request.headers.get("cookie"));
+  // Who signed in to an account signs out there, with a form that is this session's own.
+  if (cookie && exchange.site.access.session(cookie)?.own) return away(exchange, "/account");
   if (cookie) exchange.site.access.logout(cookie);
   return away(exchange, "/login", `${cookieHeader(exchange, "")}; Max-Age=0`);
 };
 
 /** RFC 6265bis section 4.1.2.7: `Strict` sends it with our own pages' requests alone. The session itself knows when it ends. */
-const cookieHeader = (exchange: Exchange, value: string): string =>
+export const cookieHeader = (exchange: Exchange, value: string): string =>
   `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict${exchange.way.secure ? "; Secure" : ""}`;
 
-const away = (exchange: Pick<Exchange, "id">, location: string, cookie?: string): Response =>
+export const away = (exchange: Pick<Exchange, "id">, location: string, cookie?: string): Response =>
   new Response(null, {
     status: 303,
     headers: {

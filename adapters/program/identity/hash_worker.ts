@@ -1,5 +1,6 @@
 /** A thread that hashes passwords, one after the other; see `hashing.ts`. */
-import { type Hashed, hashed, type HashTask } from "../../hash_wasm/hashing.ts";
+import type { Hashed, HashTask } from "../../hash_wasm/formats.ts";
+import { hashed } from "../../hash_wasm/hashing.ts";
 import { work } from "../../system/worker_side.ts";
 
 interface Job {

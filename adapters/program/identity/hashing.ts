@@ -5,7 +5,7 @@
 import type { Child } from "../../../actors/kernel/child.ts";
 import { Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../../actors/kernel/supervisor.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
-import type { Hashed, HashTask } from "../../hash_wasm/hashing.ts";
+import type { Hashed, HashTask } from "../../hash_wasm/formats.ts";
 import { WorkerChild } from "../../system/worker_child.ts";
 import type { HashAnswer } from "./hash_worker.ts";
 

@@ -1,0 +1,170 @@
+/** `/accounts/…`: what an administrator does about accounts. Nobody is told a password here, and nobody chooses one for another. */
+import { z } from "zod";
+import { accountId } from "../../../events/identity/shape.ts";
+import { answers, content, inPath, object, problems, schemaOf, text } from "../openapi_parts.ts";
+import { Problem } from "../problem.ts";
+import { segment } from "../query.ts";
+import { type Exchange, json, type Route } from "../route.ts";
+import type { AccountChange, Identity } from "./port.ts";
+import { bodyOf, done } from "./requests.ts";
+
+const reason = z.string().min(1).max(280).optional();
+
+export const newAccountBody = z.strictObject({
+  name: z.string().min(1).max(255),
+  tenant: z.string().max(64).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/).default("default"),
+  email: z.email().max(254).optional(),
+  kind: z.enum(["person", "service"]).default("person"),
+  bcrypt: z.string().max(100).optional(),
+});
+const nothingBody = z.strictObject({});
+const reasonBody = z.strictObject({ reason });
+const offboardBody = z.strictObject({ left: z.iso.datetime({ offset: true }).optional(), reason });
+const inviteBody = z.strictObject({ purpose: z.enum(["activation", "reset"]).default("reset") });
+
+const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
+const takes = (schema: z.ZodType) => ({
+  required: false,
+  content: content("application/json", schemaOf(schema, "input")),
+});
+const about = inPath("account", "Id of the account, u_….");
+
+export const accountRoutes = (identity: Identity, roles: readonly string[]): readonly Route[] => {
+  const roleBody = z.strictObject({ role: z.enum(roles) });
+  /** A route that asks one thing of one account. */
+  const change = <S extends z.ZodType>(
+    verb: string,
+    says: string,
+    schema: S,
+    of: (given: z.output<S>) => AccountChange,
+  ): Route => ({
+    method: "POST",
+    path: `/accounts/:account/${verb}`,
+    needs: "admin",
+    about: says,
+    openapi: () => ({
+      parameters: [about],
+      requestBody: takes(schema),
+      responses: {
+        "200": answers("What was recorded; nothing, if it was so already", content("application/json", recorded)),
+        ...problems("admin", "no_account", "rejected", ...body, "unwritable"),
+      },
+    }),
+    async handle(exchange) {
+      const account = accountOf(exchange);
+      const given = await bodyOf(exchange, schema);
+      const outcome = done(await identity.change(account, of(given), exchange.grant!.principal));
+      return json(exchange, 200, { account, facts: outcome.facts.map(({ type, position }) => ({ type, position })) });
+    },
+  });
+  return [
+    {
+      method: "POST",
+      path: "/accounts",
+      needs: "admin",
+      about:
+        "Makes an account. A person chooses a password with the code in the answer, or brings a bcrypt hash along.",
+      openapi: () => ({
+        requestBody: { ...takes(newAccountBody), required: true },
+        responses: {
+          "201": answers(
+            "Its id, and a code that is not shown again",
+            content("application/json", object({ account: text, code: text }, ["account"])),
+          ),
+          ...problems("admin", "rejected", ...body, "unwritable"),
+        },
+      }),
+      handle: (exchange) => create(exchange, identity),
+    },
+    change(
+      "disable",
+      "Nobody gets in through it any more; its sessions end.",
+      reasonBody,
+      (given) => ({ is: "disable", ...given }),
+    ),
+    change("enable", "It can be used again.", reasonBody, (given) => ({ is: "enable", ...given })),
+    change(
+      "offboard",
+      "Its holder leaves: at once, or at a time.",
+      offboardBody,
+      (given) => ({ is: "offboard", ...given }),
+    ),
+    change("unlock", "It takes passwords again.", nothingBody, () => ({ is: "unlock" })),
+    change("sign-out", "Its sessions end.", nothingBody, () => ({ is: "sign_out" })),
+    change(
+      "grant",
+      `Gives it a role: ${roles.join(", ")}. Its sessions end.`,
+      roleBody,
+      ({ role }) => ({ is: "grant", role }),
+    ),
+    change("revoke", "Takes a role from it. Its sessions end.", roleBody, ({ role }) => ({ is: "revoke", role })),
+    {
+      method: "POST",
+      path: "/accounts/:account/invite",
+      needs: "admin",
+      about: "A code to set a password with, once; one that was handed out before counts no more.",
+      openapi: () => ({
+        parameters: [about],
+        requestBody: takes(inviteBody),
+        responses: {
+          "200": answers(
+            "The code, which is not shown again",
+            content("application/json", object({ account: text, code: text })),
+          ),
+          ...problems("admin", "no_account", "rejected", ...body, "unwritable"),
+        },
+      }),
+      async handle(exchange) {
+        const account = accountOf(exchange);
+        const { purpose } = await bodyOf(exchange, inviteBody);
+        const invited = await identity.invite(account, purpose, exchange.grant!.principal);
+        if (invited.is !== "issued") throw done(invited);
+        return json(exchange, 200, { account, code: invited.code });
+      },
+    },
+    {
+      method: "POST",
+      path: "/signing-keys/rotate",
+      needs: "admin",
+      about: "A new key signs access tokens; what the old one signed counts for a while.",
+      openapi: () => ({
+        responses: {
+          "200": answers("The key that signs now", content("application/json", object({ key: text }))),
+          ...problems("admin", "rejected", "unwritable"),
+        },
+      }),
+      async handle(exchange) {
+        const { facts } = done(await identity.rotateKey(exchange.grant!.principal));
+        const issued = facts.find(({ type }) => type === "identity.key.issued");
+        return json(exchange, 200, { key: (issued!.data as { readonly key: string }).key });
+      },
+    },
+  ];
+};
+
+const recorded = object({
+  account: text,
+  facts: { type: "array", items: object({ type: text, position: { type: "integer" } }) },
+});
+
+const accountOf = ({ path }: Exchange): string => {
+  const parsed = accountId.safeParse(segment(path.split("/")[2]!));
+  if (parsed.success) return parsed.data;
+  throw new Problem("no_account", "An account is called u_ and a random part.");
+};
+
+const create = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const made = await identity.create(await bodyOf(exchange, newAccountBody), exchange.grant!.principal);
+  switch (made.is) {
+    case "created": {
+      const { account, code } = made;
+      return json(exchange, 201, { account, ...(code === undefined ? {} : { code }) });
+    }
+    case "invalid":
+      throw new Problem("invalid_data", "The body does not fit what this route takes.", {
+        errors: [{ path: made.path, message: made.message }],
+      });
+    case "not_done":
+      throw done(made.outcome);
+  }
+};

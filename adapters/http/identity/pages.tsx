@@ -1,0 +1,378 @@
+/** Pages of an account: signing in, choosing a password, one's sessions. Plain forms; they work without scripts. */
+import type { Child } from "hono/jsx";
+import { z } from "zod";
+import { cookieOf } from "../access.ts";
+import { Page, page } from "../pages/layout.tsx";
+import { Problem } from "../problem.ts";
+import { parameters } from "../query.ts";
+import { away, cookieHeader, ownPath } from "../pages/login.tsx";
+import type { Exchange, Route } from "../route.ts";
+import type { Identity, OwnSession, PasswordSet, SessionShown } from "./port.ts";
+import { done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+
+const field = z.string().max(4_096);
+const signInForm = z.strictObject({ name: field, password: field, next: field.optional() });
+const welcomeForm = z.strictObject({ code: field, password: field, again: field });
+const passwordForm = z.strictObject({ csrf: field, current: field, password: field, again: field });
+const endForm = z.strictObject({ csrf: field, session: field.optional() });
+
+export const accountPages = (identity: Identity, { length_min }: { readonly length_min: number }): readonly Route[] => [
+  {
+    method: "GET",
+    path: "/sign-in",
+    needs: "nothing",
+    about: "The form to sign in to an account with.",
+    handle: (exchange) => page(exchange, 200, <SignIn next={ownPath(parameters(exchange.query).next)} />),
+  },
+  {
+    method: "POST",
+    path: "/sign-in",
+    needs: "nothing",
+    about: "A session for a name and a password, as a cookie.",
+    handle: (exchange) => signIn(exchange, identity),
+  },
+  {
+    method: "GET",
+    path: "/welcome",
+    needs: "nothing",
+    about: "The form to choose a password with, for who has a code.",
+    handle(exchange) {
+      const { code = "" } = parameters(exchange.query);
+      return page(
+        exchange,
+        200,
+        <Welcome code={code} least={length_min} wrong={identity.countsAsCode(code) ? undefined : NO_CODE} />,
+      );
+    },
+  },
+  {
+    method: "POST",
+    path: "/welcome",
+    needs: "nothing",
+    about: "Sets a password with a code.",
+    handle: (exchange) => welcome(exchange, identity, length_min),
+  },
+  {
+    method: "GET",
+    path: "/account",
+    needs: "any",
+    page: true,
+    about: "One's own account: sessions and password.",
+    handle: (exchange) => account(exchange, identity, { least: length_min }),
+  },
+  {
+    method: "POST",
+    path: "/account/password",
+    needs: "any",
+    page: true,
+    csrf: "form",
+    about: "Changes one's password.",
+    handle: (exchange) => changePassword(exchange, identity, length_min),
+  },
+  {
+    method: "POST",
+    path: "/account/sessions",
+    needs: "any",
+    page: true,
+    csrf: "form",
+    about: "Ends one of one's sessions, or every other.",
+    handle: (exchange) => endSession(exchange, identity),
+  },
+  {
+    method: "POST",
+    path: "/account/sign-out",
+    needs: "any",
+    page: true,
+    csrf: "form",
+    about: "Signs out.",
+    handle: (exchange) => signOut(exchange, identity),
+  },
+];
+
+const NO_CODE = "This code does not count, or no longer. Ask for another.";
+const WRONG = "Name and password do not go together, or the account takes none now.";
+
+const Sheet = ({ title, children }: { readonly title: string; readonly children: Child }) => (
+  <Page title={`${title} · Daybook`}>
+    <main class="login">
+      <section>
+        <h1>{title}</h1>
+        {children}
+      </section>
+    </main>
+  </Page>
+);
+
+const Wrong = ({ says }: { readonly says: string | undefined }) =>
+  says === undefined ? null : <p class="wrong" id="wrong" role="alert">{says}</p>;
+
+/** Pasting and password managers are welcome (ASVS 6.2.7). */
+const Secret = (
+  { id, label, fresh, focus }: {
+    readonly id: string;
+    readonly label: string;
+    readonly fresh?: boolean;
+    readonly focus?: boolean;
+  },
+) => (
+  <>
+    <label for={id}>{label}</label>
+    <input
+      id={id}
+      name={id}
+      type="password"
+      required
+      autofocus={focus}
+      autocomplete={fresh ? "new-password" : "current-password"}
+      maxlength={4096}
+    />
+  </>
+);
+
+const SignIn = (
+  { next, name = "", wrong }: { readonly next: string; readonly name?: string; readonly wrong?: string },
+) => (
+  <Sheet title="Sign in">
+    <form method="post" action="/sign-in">
+      <label for="name">Account</label>
+      <input
+        id="name"
+        name="name"
+        type="text"
+        required
+        autofocus={name === ""}
+        autocomplete="username"
+        autocapitalize="none"
+        spellcheck={false}
+        value={name}
+        maxlength={255}
+      />
+      <Secret id="password" label="Password" focus={name !== ""} />
+      <input type="hidden" name="next" value={next} />
+      <Wrong says={wrong} />
+      <button type="submit">Sign in</button>
+    </form>
+    <p class="hint">
+      You have a token instead? <a href="/login">Sign in with a token</a>.
+    </p>
+  </Sheet>
+);
+
+const signIn = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const { name, password, next } = await formOf(exchange, signInForm);
+  const again = (status: number, wrong: string) =>
+    page(exchange, status, <SignIn next={ownPath(next)} name={name.slice(0, 255)} wrong={wrong} />);
+  if (name === "" || password === "") return again(401, WRONG);
+  const signed = await identity.signIn({ name, password, kind: "browser" }, fromOf(exchange));
+  switch (signed.is) {
+    case "in_page": {
+      // A session begins under a name of its own, whatever cookie came along; what that one stood for ends.
+      await leave(exchange, identity);
+      return away(exchange, ownPath(next), cookieHeader(exchange, signed.cookie));
+    }
+    case "password_wanted":
+      return away(exchange, `/welcome?code=${encodeURIComponent(signed.code)}`);
+    case "wait": {
+      const problem = waited(signed);
+      return page(
+        exchange,
+        problem.status,
+        <SignIn next={ownPath(next)} name={name.slice(0, 255)} wrong={`${problem.detail} Try again in a while.`} />,
+        {
+          ...problem.extras.headers,
+        },
+      );
+    }
+    case "in":
+    case "refused":
+      return again(401, WRONG);
+  }
+};
+
+const leave = async ({ request, site: { access } }: Exchange, identity: Identity): Promise<void> => {
+  const cookie = cookieOf(request.headers.get("cookie"));
+  const before = cookie === undefined ? undefined : access.session(cookie);
+  if (!before) return;
+  if (before.own) done(await identity.end(before.own, before.own.session));
+  else access.logout(cookie!);
+};
+
+const Welcome = (
+  { code, least, wrong }: { readonly code: string; readonly least: number; readonly wrong: string | undefined },
+) => (
+  <Sheet title="Choose a password">
+    <p>At least {least} characters; 15 or more is better. Anything goes: words, blanks, any script.</p>
+    <form method="post" action="/welcome">
+      <input type="hidden" name="code" value={code} />
+      <Secret id="password" label="New password" fresh focus />
+      <Secret id="again" label="Once more" fresh />
+      <Wrong says={wrong} />
+      <button type="submit">Set the password</button>
+    </form>
+  </Sheet>
+);
+
+const welcome = async (exchange: Exchange, identity: Identity, least: number): Promise<Response> => {
+  const { code, password, again } = await formOf(exchange, welcomeForm);
+  const wrong = (status: number, says: string) =>
+    page(exchange, status, <Welcome code={code} least={least} wrong={says} />);
+  if (password !== again) return wrong(422, "The two are not the same.");
+  const set = await identity.choosePassword(code, password, fromOf(exchange));
+  if (set.is === "set") return away(exchange, "/sign-in");
+  return wrong(...told(set, NO_CODE));
+};
+
+const told = (set: Exclude<PasswordSet, { is: "set" }>, refused: string): [number, string] => {
+  if (set.is === "weak") return [422, `The password ${set.because}.`];
+  if (set.is === "refused") return [401, refused];
+  const { status, detail } = waited(set);
+  return [status, `${detail} Try again in a while.`];
+};
+
+const KINDS = { browser: "Browser", program: "Program", terminal: "Command line" } as const;
+const minute = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
+
+const Csrf = ({ token }: { readonly token: string }) => <input type="hidden" name="csrf" value={token} />;
+
+const SessionRow = (
+  { of, own, csrf }: { readonly of: SessionShown; readonly own: OwnSession; readonly csrf: string },
+) => (
+  <tr>
+    <td>{KINDS[of.kind]}{of.session === own.session ? " (this one)" : ""}</td>
+    <td>{of.factors.join(", ")}</td>
+    <td>{of.roles.join(", ") || "none"}</td>
+    <td>{minute(of.idle_until)}</td>
+    <td>
+      {of.session !== own.session && (
+        <form method="post" action="/account/sessions">
+          <Csrf token={csrf} />
+          <input type="hidden" name="session" value={of.session} />
+          <button type="submit" aria-label={`End the session of ${KINDS[of.kind]} until ${minute(of.until)}`}>
+            End
+          </button>
+        </form>
+      )}
+    </td>
+  </tr>
+);
+
+const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
+  <Page title="Account · Daybook">
+    <header>
+      <h1>
+        <a href="/">Daybook</a>
+      </h1>
+      <nav>
+        <form method="post" action="/account/sign-out">
+          <Csrf token={csrf} />
+          <button type="submit">Sign out</button>
+        </form>
+      </nav>
+    </header>
+    <main>
+      <section>
+        <h2>Sessions</h2>
+        {said && <p role="status">{said}</p>}
+        <div class="wide">
+          <table>
+            <thead>
+              <tr>
+                <th>Where</th>
+                <th>Proven by</th>
+                <th>Roles</th>
+                <th>Ends, unless used</th>
+                <th></th>
+              </tr>
+            </thead>
+            <tbody>{sessions.map((of) => <SessionRow key={of.session} of={of} own={own} csrf={csrf} />)}</tbody>
+          </table>
+        </div>
+        <form method="post" action="/account/sessions">
+          <Csrf token={csrf} />
+          <button type="submit">Sign out everywhere else</button>
+        </form>
+      </section>
+      <section>
+        <h2>Password</h2>
+        <p>At least {least} characters; 15 or more is better. Every other session ends.</p>
+        <form method="post" action="/account/password">
+          <Csrf token={csrf} />
+          <Secret id="current" label="Current password" />
+          <Secret id="password" label="New password" fresh />
+          <Secret id="again" label="Once more" fresh />
+          <Wrong says={wrong} />
+          <button type="submit">Change the password</button>
+        </form>
+        <p class="hint mono">{own.account}</p>
+      </section>
+    </main>
+  </Page>
+);
+
+interface AccountProps {
+  readonly own: OwnSession;
+  readonly sessions: readonly SessionShown[];
+  readonly csrf: string;
+  readonly least: number;
+  readonly wrong?: string;
+  readonly said?: string;
+}
+
+const account = (
+  exchange: Exchange,
+  identity: Identity,
+  { status = 200, ...more }: {
+    readonly least: number;
+    readonly status?: number;
+    readonly wrong?: string;
+    readonly said?: string;
+  },
+): Response => {
+  const own = ownOf(exchange);
+  return page(
+    exchange,
+    status,
+    <Account own={own} sessions={identity.sessions(own.account)} csrf={identity.csrf(own)} {...more} />,
+  );
+};
+
+/** The form is of this session's own page, or nothing is done. */
+const checkCsrf = (identity: Identity, own: OwnSession, csrf: string): void => {
+  if (!identity.isCsrf(own, csrf)) {
+    throw new Problem("csrf", "The form was not made for this session; open the page again.");
+  }
+};
+
+const changePassword = async (exchange: Exchange, identity: Identity, least: number): Promise<Response> => {
+  const own = ownOf(exchange);
+  const { csrf, current, password, again } = await formOf(exchange, passwordForm);
+  checkCsrf(identity, own, csrf);
+  if (password !== again) {
+    return account(exchange, identity, { least, status: 422, wrong: "The two are not the same." });
+  }
+  const set = await identity.changePassword(own, { current, next: password }, fromOf(exchange));
+  if (set.is === "set") {
+    return account(exchange, identity, { least, said: "The password was changed. Every other session has ended." });
+  }
+  const [status, wrong] = told(set, "The current password is another one, or the account takes none now.");
+  return account(exchange, identity, { least, status, wrong });
+};
+
+const endSession = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = ownOf(exchange);
+  const { csrf, session } = await formOf(exchange, endForm);
+  checkCsrf(identity, own, csrf);
+  if (session === undefined) done(await identity.endAll(own, { keep: true }));
+  else if (identity.sessions(own.account).some((each) => each.session === session)) {
+    done(await identity.end(own, session));
+  }
+  return away(exchange, "/account");
+};
+
+const signOut = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = ownOf(exchange);
+  const { csrf } = await formOf(exchange, endForm);
+  checkCsrf(identity, own, csrf);
+  done(await identity.end(own, own.session));
+  return away(exchange, "/sign-in", `${cookieHeader(exchange, "")}; Max-Age=0`);
+};

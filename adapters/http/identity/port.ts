@@ -1,0 +1,128 @@
+/** What signing in needs of whoever keeps accounts: the port of `/auth`, `/accounts` and the pages of an account. */
+import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
+import type { Json, Millis } from "../../../events/event.ts";
+
+/** Whence a request came. */
+export interface From {
+  readonly address?: string;
+  readonly agent?: string;
+}
+
+/** What a program is given for a session. */
+export interface TokenPair {
+  readonly access_token: string;
+  readonly refresh_token: string;
+  /** Seconds until the access token is over. */
+  readonly expires_in: number;
+}
+
+/** The same `refused` for a name that nobody has, a wrong password, an account that is locked or cannot be used. */
+export type SignedIn =
+  | { readonly is: "in"; readonly account: string; readonly session: string; readonly tokens: TokenPair }
+  | {
+    readonly is: "in_page";
+    readonly account: string;
+    readonly session: string;
+    readonly cookie: string;
+    readonly until: Millis;
+  }
+  /** It is known by the first 72 bytes of a longer password alone; with the code it can be set, and then used. */
+  | { readonly is: "password_wanted"; readonly code: string }
+  | { readonly is: "refused" }
+  | Wait;
+
+/** Tried too often, or more is asked than can be hashed: again after so long. */
+export interface Wait {
+  readonly is: "wait";
+  readonly because: "rate" | "busy";
+  readonly ms: Millis;
+}
+
+export type Refreshed = { readonly is: "refreshed"; readonly session: string; readonly tokens: TokenPair } | {
+  readonly is: "refused";
+};
+
+export type PasswordSet =
+  | { readonly is: "set" }
+  /** The password of now is wrong, or the code does not count. */
+  | { readonly is: "refused" }
+  /** The new one cannot be taken; why, as the rest of a sentence. */
+  | { readonly is: "weak"; readonly because: string }
+  | Wait;
+
+/** The session somebody is in. */
+export interface OwnSession {
+  readonly account: string;
+  readonly session: string;
+}
+
+export interface SessionShown {
+  readonly session: string;
+  readonly kind: "browser" | "program" | "terminal";
+  readonly factors: readonly string[];
+  readonly privileged: boolean;
+  readonly roles: readonly string[];
+  /** RFC 3339. */
+  readonly idle_until: string;
+  readonly until: string;
+}
+
+/** An account to be made. */
+export interface NewAccount {
+  readonly name: string;
+  readonly tenant: string;
+  readonly email?: string;
+  readonly kind: "person" | "service";
+  /** Modular crypt form; taken as the account's password and hashed anew when it is first used. */
+  readonly bcrypt?: string;
+}
+
+export type Created =
+  | { readonly is: "created"; readonly account: string; readonly code?: string }
+  | { readonly is: "invalid"; readonly path: string; readonly message: string }
+  | { readonly is: "not_done"; readonly outcome: Outcome };
+
+/** A code that is shown once. */
+export interface Issued {
+  readonly is: "issued";
+  readonly code: string;
+}
+
+export interface Identity {
+  signIn(
+    asked: { readonly name: string; readonly password: string; readonly kind: "browser" | "program" | "terminal" },
+    from: From,
+  ): Promise<SignedIn>;
+  /** `key`: the caller's own id for this wish; the same again gives the same tokens, while they are the newest. */
+  refresh(token: string, from: From, key?: string): Promise<Refreshed>;
+  /** Of the session itself (`signed_out`), or of another of the same account. */
+  end(own: OwnSession, session: string): Promise<Outcome>;
+  endAll(own: OwnSession, options: { readonly keep: boolean }): Promise<Outcome>;
+  sessions(account: string): readonly SessionShown[];
+  changePassword(
+    own: OwnSession,
+    password: { readonly current: string; readonly next: string },
+    from: From,
+  ): Promise<PasswordSet>;
+  /** With the code of an invitation. */
+  choosePassword(code: string, password: string, from: From): Promise<PasswordSet>;
+  /** Whether a code would count now; says nothing of whose it is. */
+  countsAsCode(code: string): boolean;
+  /** A text that goes with a form or a request of this session, and with no other's. */
+  csrf(own: OwnSession): string;
+  isCsrf(own: OwnSession, text: string): boolean;
+  /** Keys that access tokens can be checked by, as a JWK Set (RFC 7517). */
+  keys(): Promise<Json>;
+  rotateKey(by: Principal): Promise<Outcome>;
+  create(account: NewAccount, by: Principal): Promise<Created>;
+  /** A code to set a password with; it replaces one that was handed out before. */
+  invite(account: string, purpose: "activation" | "reset", by: Principal): Promise<Issued | Outcome>;
+  /** A command of the account's own; `type` without its domain. */
+  change(account: string, change: AccountChange, by: Principal, command?: string): Promise<Outcome>;
+}
+
+export type AccountChange =
+  | { readonly is: "disable" | "enable"; readonly reason?: string }
+  | { readonly is: "offboard"; readonly left?: string; readonly reason?: string }
+  | { readonly is: "unlock" | "sign_out" }
+  | { readonly is: "grant" | "revoke"; readonly role: string };

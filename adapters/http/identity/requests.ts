@@ -1,0 +1,97 @@
+/** What the routes of signing in read from a request, and how they say no. */
+import { z } from "zod";
+import type { Issue, Outcome } from "../../../actors/kernel/daybook.ts";
+import { isPseudonym, isSealed } from "../../../events/personal.ts";
+import { readBody, textOf } from "../body.ts";
+import { parseJson } from "../cloudevents.ts";
+import { acceptedOf } from "../commands.ts";
+import { parseMedia, refuseCoding } from "../media.ts";
+import { Problem } from "../problem.ts";
+import { parameters } from "../query.ts";
+import { retryAfter } from "../rate.ts";
+import type { Exchange } from "../route.ts";
+import type { From, OwnSession, Wait } from "./port.ts";
+
+/** Names, passwords, codes; and a form doubles what it escapes. */
+export const IDENTITY_BODY_BYTES_MAX = 16_384;
+const DEPTH_MAX = 4;
+const ADDRESS_CHARS_MAX = 100;
+const AGENT_CHARS_MAX = 512;
+
+/** The body as this schema has it. A member that it has not is refused: nobody gives themselves what was not asked for. */
+export const bodyOf = async <S extends z.ZodType>(exchange: Exchange, schema: S): Promise<z.output<S>> => {
+  const { request: { headers } } = exchange;
+  const bytes = await received(exchange);
+  const media = parseMedia(headers.get("content-type") ?? "");
+  if (bytes.length > 0 && (media?.essence !== "application/json" || (media.charset ?? "utf-8") !== "utf-8")) {
+    throw new Problem("unsupported_media_type", "Send the body as application/json.", {
+      headers: { "accept-post": "application/json" },
+    });
+  }
+  const parsed = schema.safeParse(bytes.length === 0 ? {} : parseJson(textOf(bytes), DEPTH_MAX));
+  if (parsed.success) return parsed.data;
+  throw new Problem("invalid_data", "The body does not fit what this route takes.", { errors: issuesOf(parsed.error) });
+};
+
+/** The fields of a form; one twice, or one that is not asked for, is refused. */
+export const formOf = async <S extends z.ZodType>(exchange: Exchange, schema: S): Promise<z.output<S>> => {
+  const { request: { headers } } = exchange;
+  if (parseMedia(headers.get("content-type") ?? "")?.essence !== "application/x-www-form-urlencoded") {
+    throw new Problem("unsupported_media_type", "Send the form as application/x-www-form-urlencoded.", {
+      headers: { "accept-post": "application/x-www-form-urlencoded" },
+    });
+  }
+  const parsed = schema.safeParse({ ...parameters(textOf(await received(exchange))) });
+  if (parsed.success) return parsed.data;
+  throw new Problem("invalid_data", "The form does not fit what this page sends.", { errors: issuesOf(parsed.error) });
+};
+
+const received = async (exchange: Exchange): Promise<Uint8Array<ArrayBuffer>> => {
+  refuseCoding(exchange.request.headers);
+  exchange.reading = true;
+  const bytes = await readBody(exchange.request, Math.min(exchange.bodyBytesMax, IDENTITY_BODY_BYTES_MAX));
+  exchange.reading = false;
+  return bytes;
+};
+
+const issuesOf = (error: z.ZodError): Issue[] =>
+  error.issues.flatMap((issue) => {
+    const path = issue.path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    return issue.keys.map((key) => ({ path: `${path}/${key}`, message: "is not a member of this body" }));
+  });
+
+/** Whence it came, as it is recorded. Text that only looks sealed tells nothing and is left out. */
+export const fromOf = ({ request: { headers }, way }: Pick<Exchange, "request" | "way">): From => {
+  const address = told(way.client(), ADDRESS_CHARS_MAX);
+  const agent = told(headers.get("user-agent") ?? "", AGENT_CHARS_MAX);
+  return { ...(address && { address }), ...(agent && { agent }) };
+};
+
+const told = (text: string, most: number): string | undefined => {
+  const cut = text.slice(0, most).toWellFormed();
+  return cut === "" || isSealed(text) || isPseudonym(text) ? undefined : cut;
+};
+
+/** The session the caller is in; a token of a program has none. */
+export const ownOf = ({ grant }: Exchange): OwnSession => {
+  if (grant?.own) return grant.own;
+  throw new Problem("forbidden", "This is for who has signed in to an account; a token of a program is in no session.");
+};
+
+export const waited = ({ because, ms }: Wait): Problem =>
+  because === "rate"
+    ? new Problem("too_many_requests", "Tried too often.", { headers: retryAfter(ms) })
+    : new Problem("overloaded", "Too many passwords wait to be checked.", { headers: retryAfter(ms) });
+
+/** The same words for a name that nobody has, a wrong password, a locked account. */
+export const signinRefused = (): Problem =>
+  new Problem("signin_refused", "Name and password do not go together, or the account takes none now.");
+
+/** Throws the problem of an outcome that is not acceptance; `unknown_account` is 404. */
+export const done = (outcome: Outcome): Extract<Outcome, { is: "accepted" }> => {
+  if (outcome.is === "rejected" && (outcome.code === "unknown_account" || outcome.code === "not_an_account")) {
+    throw new Problem("no_account", "There is no account of this id.");
+  }
+  return acceptedOf(outcome, undefined);
+};

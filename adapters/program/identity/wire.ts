@@ -1,0 +1,101 @@
+/** Accounts of an opened daybook, put together for its server. */
+import { randomBytes } from "node:crypto";
+import type { StreamId } from "../../../events/event.ts";
+import type { Access, Grant } from "../../http/access.ts";
+import { accountRoutes } from "../../http/identity/accounts.ts";
+import { authRoutes } from "../../http/identity/auth.ts";
+import { accountPages } from "../../http/identity/pages.tsx";
+import type { Route } from "../../http/route.ts";
+import { AccessTokens } from "../../jose/access_tokens.ts";
+import { systemClock, systemRandom } from "../../system/world.ts";
+import type { Opened } from "../daybook.ts";
+import { AccountStates } from "./accounts.ts";
+import { Hashing } from "./hashing.ts";
+import { Accounting } from "./identity.ts";
+import { Passwords } from "./passwords.ts";
+import { ROLES } from "./roles.ts";
+import { type SessionPolicy, Sessions } from "./sessions.ts";
+import { SigningKeys } from "./signing.ts";
+import { isSessionTicket, Tickets } from "./tickets.ts";
+
+export interface Wired {
+  readonly routes: readonly Route[];
+  /** For accounts; every other token and cookie is somebody else's to know. */
+  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf">;
+  readonly hashing: Hashing;
+}
+
+export const wireIdentity = (
+  { daybook, keys, config: { identity: config }, entities, tree, supervision }: Opened,
+  { pages }: { readonly pages: boolean },
+): Wired => {
+  const { accounts: vault } = keys;
+  const now = () => systemClock.now();
+  const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
+  const states = new AccountStates(entities);
+  const tickets = new Tickets(() => keys.secret("tickets"));
+  const signing = new SigningKeys({ states, vault, overlap: config.key_overlap_ms, now });
+  const lifetime = config.access_token_ms;
+  const access = new AccessTokens({
+    issuer: () => config.issuer ?? keys.logKey.signer.name,
+    audience: config.audience,
+    lifetime,
+    now,
+    signing: () => signing.signing(),
+    verifying: (kid) => signing.verifying(kid),
+  });
+  const policy = (tenant: string): SessionPolicy => ({
+    ...config.sessions,
+    ...(Object.hasOwn(config.tenants, tenant) ? config.tenants[tenant] : {}),
+  });
+  const sessions = new Sessions({ states, tickets, access, lifetime, policy, now, fresh: () => systemRandom.id() });
+  const { threads, waiting_max, memory_kib, passes, lanes } = config.passwords;
+  const hashing = new Hashing({
+    clock: systemClock,
+    threads,
+    waiting_max,
+    add: (child) => tree.add(child),
+    spec: supervision.bounds,
+    world: supervision.world,
+  });
+  const passwords = new Passwords({ vault, hashing, wanted: { memory_kib, passes, lanes }, random });
+  const nameOf = (account: string): string | undefined => {
+    const stream: StreamId = `identity/${account}`;
+    const [first] = [...daybook.log.read({ stream, limit: 1 })].flat();
+    const name = first?.type === "identity.account.created"
+      ? (first.data as { readonly name: string }).name
+      : undefined;
+    return name === undefined ? undefined : daybook.unseal(name);
+  };
+  const clock = systemClock;
+  const identity = new Accounting({
+    config,
+    states,
+    vault,
+    passwords,
+    sessions,
+    signing,
+    tickets,
+    policy,
+    clock,
+    random,
+    nameOf,
+  });
+  return {
+    hashing,
+    routes: [
+      ...authRoutes(identity),
+      ...accountRoutes(identity, Object.keys(ROLES)),
+      ...(pages ? accountPages(identity, { length_min: config.passwords.length_min }) : []),
+    ],
+    access: {
+      check: (bearer): Grant | undefined => sessions.granted(bearer),
+      session: (cookie) => isSessionTicket(cookie) ? sessions.bearer(cookie) : undefined,
+      prove: (bearer) => isJwt(bearer) && !sessions.isProven(bearer) ? sessions.prove(bearer) : undefined,
+      isCsrf: (own, text) => identity.isCsrf(own, text),
+    },
+  };
+};
+
+/** Three parts of base64url (RFC 7515 section 3.1); tokens of programs have none. */
+const isJwt = (bearer: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(bearer);

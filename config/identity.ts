@@ -1,0 +1,62 @@
+/** What the configuration says about accounts: how passwords are kept, how long sessions last, when an account locks. */
+import { z } from "zod";
+
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+const count = (min: number, max: number, standard: number, about: string) =>
+  z.int().min(min).max(max).default(standard).meta({ description: about });
+const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
+  z.strictObject(shape).prefault({} as never).meta({ description: about });
+
+const sessions = {
+  idle_ms: count(MINUTE_MS, 90 * DAY_MS, 30 * MINUTE_MS, "A session that is not used for so long is over"),
+  absolute_ms: count(MINUTE_MS, 366 * DAY_MS, DAY_MS / 2, "A session is over after so long, however it is used"),
+  concurrent_max: count(1, 1_000, 10, "Sessions of one account; one more ends the oldest"),
+};
+
+const tenant = z.strictObject({
+  idle_ms: sessions.idle_ms.unwrap().optional(),
+  absolute_ms: sessions.absolute_ms.unwrap().optional(),
+  concurrent_max: sessions.concurrent_max.unwrap().optional(),
+});
+
+export const identitySection = section("Accounts, and how people sign in", {
+  issuer: z.string().min(1).max(255).nullable().default(null).meta({
+    description: "Who issues access tokens (`iss`); null: the log's name",
+  }),
+  audience: z.string().min(1).max(255).default("daybook").meta({ description: "Whom access tokens are for (`aud`)" }),
+  access_token_ms: count(MINUTE_MS / 2, 60 * MINUTE_MS, 5 * MINUTE_MS, "How long an access token counts"),
+  key_overlap_ms: count(
+    60 * MINUTE_MS,
+    30 * DAY_MS,
+    DAY_MS,
+    "How long a replaced signing key still counts; as long as an access token may live, and caches of /.well-known/jwks.json",
+  ),
+  invitation_ms: count(MINUTE_MS, 30 * DAY_MS, DAY_MS, "How long a code to set a password with counts"),
+  sessions: section("Sessions", sessions),
+  tenants: z.record(z.string().regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/), tenant).default({}).meta({
+    description: "The same for single tenants, as far as they differ: { acme: { idle_ms: 900000 } }",
+  }),
+  passwords: section("Passwords; hashed with Argon2id (RFC 9106), anew at the next sign-in when these are raised", {
+    length_min: count(8, 64, 8, "Shortest, in characters; 15 or more is better"),
+    memory_kib: count(7_168, 1_048_576, 19_456, "Memory of one hash"),
+    passes: count(1, 100, 2, "Passes over it"),
+    lanes: count(1, 16, 1, "Lanes"),
+    threads: count(1, 64, 2, "Threads that hash; they begin with the first password"),
+    waiting_max: count(1, 100_000, 500, "Passwords that may wait for a thread; more is 503"),
+    words: z.array(z.string().min(3).max(64)).max(1_000).default([]).meta({
+      description: "Names of your company, products and projects: no password is one of them with something added",
+    }),
+  }),
+  lockout: section("What wrong passwords in a row lead to", {
+    failures_max: count(1, 10, 10, "So many lock the account"),
+    lock_ms: count(1_000, DAY_MS, MINUTE_MS, "For so long, doubled with each further one"),
+    lock_ms_max: count(1_000, 30 * DAY_MS, 60 * MINUTE_MS, "At most"),
+  }),
+  rate: section("How often a sign-in may be tried; more is 429 with Retry-After", {
+    window_ms: count(1_000, DAY_MS, MINUTE_MS, "Length of the window"),
+    name_max: count(1, 1_000_000, 20, "On one account name within a window, whether or not there is such an account"),
+    address_max: count(1, 1_000_000, 60, "From one address"),
+  }),
+});
