@@ -213,6 +213,11 @@ const fakeRuntime = (
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
     operate: none("operate"),
+    persons: () => {
+      throw new Error("persons is not given in this test");
+    },
+    checkCertificate: none("checkCertificate"),
+    rootKey: none("rootKey"),
     importSample: none("importSample"),
     lines: (format, origin) => Promise.resolve((event) => lineOf(event, format as Format, emitterOf("1.2.3", origin))),
     checkCloudtrail: none("checkCloudtrail"),

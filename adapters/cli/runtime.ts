@@ -11,6 +11,7 @@ import type { Control, ControlResult } from "../../projections/controls/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewDigest, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
+import type { PrivacyRuntime } from "./persons.ts";
 import type { Settings } from "./settings.ts";
 
 /** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */

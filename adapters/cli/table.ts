@@ -8,6 +8,7 @@ import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
+import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
 import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
@@ -436,5 +437,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: writes,
     load: async () => (await import("./commands/token.ts")).revoke,
   },
+  ...PRIVACY,
   ...RETENTION,
 ];

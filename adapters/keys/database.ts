@@ -12,6 +12,7 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import { KeysFault, keysFault } from "./fault.ts";
 import { APPLICATION, create, FORMAT, type Founding, upgrade } from "./format.ts";
 import { Hierarchy, rootsIn, type Row } from "./hierarchy.ts";
+import { holdsAny } from "./leftovers.ts";
 import { findRoot, firstRoot, type Found, settleRoot } from "./open_root.ts";
 import { type RootSource, syncFolder, tooOpen } from "./root.ts";
 
@@ -295,10 +296,17 @@ export class KeyDatabase {
     return source && "file" in source ? source.file : undefined;
   }
 
-  /** Writes the file anew, so that nothing is left of what was deleted. Throws `KeysFault`. */
-  vacuum(): void {
-    if (this.readOnly) throw new KeysFault("read_only", "Cannot vacuum: the key database is open for reading only");
-    this.read("vacuum the key database", () => this.db.exec("VACUUM"));
+  /**
+   * Whether none of these bytes lies in the file or its journal. `secure_delete` sees to it when something is deleted, and this looks. A
+   * VACUUM would need other databases attached, which the platform lets only those do who may read and write everything.
+   */
+  isFreeOf(pieces: readonly Uint8Array[]): boolean {
+    const { path } = this.options;
+    if (path === ":memory:") return true;
+    return this.read(
+      "look into the key database",
+      () => [path, `${path}-journal`].every((file) => !holdsAny(file, pieces)),
+    );
   }
 
   close(): void {

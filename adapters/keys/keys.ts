@@ -21,6 +21,8 @@ export interface KeysOptions extends DatabaseOptions, SealerOptions {
   readonly origin?: string;
 }
 
+const SETTLED = "erasures settled";
+
 export class Keys {
   readonly sealer: Sealer;
   readonly tokens: Tokens;
@@ -47,7 +49,30 @@ export class Keys {
   eraseKey(subject: string): boolean {
     // An account's id is its subject's: nobody finds it, or gets in through it, any more.
     this.accounts.erase(subject);
+    // What values stood for is remembered by the values.
+    this.pseudonyms.forget();
     return this.subjects.erase(subject);
+  }
+
+  /** Size of the log up to which all erasures in it were seen to; 0 for a new database. */
+  get erasuresSettled(): number {
+    const row = this.db.read(
+      "read the key database",
+      () => this.db.get("SELECT value FROM meta WHERE name = ?", SETTLED),
+    );
+    return row ? Number(new TextDecoder().decode(row.value as Uint8Array)) : 0;
+  }
+
+  settleErasures(size: number): void {
+    const value = new TextEncoder().encode(String(size));
+    this.db.write("settle erasures", () => this.db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", SETTLED, value));
+  }
+
+  /** What is known of a person, by an opaque id or an identifier; an identifier leads nowhere once they are erased. */
+  known(who: string): { readonly subject: string; readonly erased: boolean } | undefined {
+    this.db.refresh();
+    const found = this.subjects.find(who);
+    return found && { subject: found.id, erased: found.keys === undefined };
   }
 
   /** Whether the key of a subject was erased. */

@@ -12,7 +12,8 @@ export const PASSPHRASE_CHARACTERS_MIN = 12;
 export const PBKDF2_ITERATIONS = 600_000;
 const SALT_BYTES = 16;
 
-const schema = z.strictObject({
+/** Parameters, as they are kept. */
+export const kdfSchema = z.strictObject({
   name: z.literal("pbkdf2-hmac-sha256"),
   // What a file may ask of us at most, and what is no guess too cheap.
   iterations: z.int().min(100_000).max(10_000_000),
@@ -21,7 +22,7 @@ const schema = z.strictObject({
 });
 
 /** How a passphrase becomes a key. */
-export type Kdf = z.output<typeof schema>;
+export type Kdf = z.output<typeof kdfSchema>;
 
 /** Parameters for a new key. */
 export const freshKdf = (random: (bytes: number) => Uint8Array): Kdf => ({
@@ -33,7 +34,7 @@ export const freshKdf = (random: (bytes: number) => Uint8Array): Kdf => ({
 /** Parameters as they were kept. Throws `KeysFault` `truncated` for what are none. */
 export const parseKdf = (text: string): Kdf => {
   try {
-    return schema.parse(JSON.parse(text));
+    return kdfSchema.parse(JSON.parse(text));
   } catch (error) {
     throw new KeysFault(
       "truncated",

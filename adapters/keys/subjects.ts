@@ -9,6 +9,7 @@ import { createHash, type Hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
+import { KeysFault } from "./fault.ts";
 import { derived } from "./wrapping.ts";
 
 /** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
@@ -122,12 +123,17 @@ export class Subjects {
 
   /**
    * Destroys a person's key for good, durable when it returns; the id stays, as erased, and no identifier leads to it
-   * any more. May be repeated; an id never seen is remembered as erased. True when there was a key.
+   * any more; nor do their bytes lie in the file. May be repeated; an id never seen is remembered as erased. True when there was a key.
    */
   erase(id: string): boolean {
+    const gone: Uint8Array[] = [];
     const erased = this.db.write("erase a subject key", () => {
       const now = new Date(this.db.clock.now()).toISOString();
-      const had = this.db.get("SELECT key IS NOT NULL AS had FROM subjects WHERE subject = ?", id)?.had === 1;
+      const key = this.db.get("SELECT key FROM subjects WHERE subject = ?", id)?.key;
+      if (key instanceof Uint8Array) gone.push(key);
+      for (const { lookup } of this.db.all("SELECT lookup FROM identifiers WHERE subject = ?", id)) {
+        gone.push(lookup as Uint8Array);
+      }
       this.db.run(
         `INSERT INTO subjects VALUES (?, NULL, ?, ?)
          ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)`,
@@ -136,10 +142,11 @@ export class Subjects {
         now,
       );
       this.db.run("DELETE FROM identifiers WHERE subject = ?", id);
-      return had;
+      return key instanceof Uint8Array;
     });
     this.forget();
-    return erased;
+    if (this.db.isFreeOf(gone)) return erased;
+    throw new KeysFault("io", "Cannot erase a subject key: its bytes are still in the file after it was deleted");
   }
 
   /** Opaque ids of all that were erased, in the order of ids: what a restored copy has to erase again. */

@@ -50,6 +50,7 @@ import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
 import { settleRestored } from "./restored.ts";
+import { settleErasures } from "./privacy/settle.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
@@ -149,6 +150,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     refuseShorter(log, keys);
     if (!memory) await settleRestored(data, log);
     await settleLogKey(log, keys.logKey);
+    const pending = settleErasures(log, keys);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
     const apart = !memory && options.projections === undefined;
     const views = closing.adopt(
@@ -188,7 +190,12 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       telemetry,
     });
     if (telemetry) closing.defer(telemetry.observe(observedOf(started)));
-    return { ...started, keys, config, log, crash, telemetry };
+    const opened = { ...started, keys, config, log, crash, telemetry };
+    if (pending.length > 0 || keys.unfinishedRotation) {
+      const { unfinishedWork } = await import("./privacy/unfinished.ts");
+      await started.tree.add(unfinishedWork(opened, pending));
+    }
+    return opened;
   } catch (error) {
     await closing.disposeAsync();
     throw error;

@@ -1,9 +1,11 @@
 /** Where the root key comes from, as the configuration says it. */
+import { randomBytes } from "node:crypto";
 import { Usage } from "../cli/call.ts";
 import type { Io } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import { KeysFault } from "../keys/fault.ts";
-import { rootOfText, type RootSource } from "../keys/root.ts";
+import { freshKdf, type Kdf, keyOfPassphrase } from "../keys/passphrase.ts";
+import { readRoot, ROOT_BYTES, rootOfText, type RootSource, writeRoot } from "../keys/root.ts";
 import { FILES } from "./files.ts";
 
 /** Throws `Usage` where what the configuration points at is not there, `KeysFault` `invalid` where it holds no root key. */
@@ -30,4 +32,25 @@ export const rootSourceOf = async (
     throw new KeysFault("invalid", `The variable ${root.env} holds no root key: 32 bytes in base64 or hexadecimal`);
   }
   return { key };
+};
+
+/**
+ * A root key to go over to: of a file, made with a fresh one if it is missing; of a variable; or out of the passphrase on a file's first
+ * line. Throws as `rootSourceOf` does.
+ */
+export const rootKeyFrom = async (
+  from: { readonly file: string } | { readonly env: string } | { readonly passphraseFile: string },
+  io: Pick<Io, "env" | "readText">,
+): Promise<{ readonly key: Uint8Array; readonly kdf?: Kdf }> => {
+  if ("file" in from) return { key: readRoot(from) ?? writeRoot(from.file, randomBytes(ROOT_BYTES)) };
+  if ("env" in from) {
+    const text = io.env(from.env);
+    const key = text === undefined ? undefined : rootOfText(text);
+    if (key) return { key };
+    throw new Usage(`the variable ${from.env} holds no root key: 32 bytes in base64 or hexadecimal`);
+  }
+  const [line] = (await io.readText(from.passphraseFile)).split(/\r?\n/);
+  if (!line) throw new Usage(`${from.passphraseFile} has no passphrase on its first line`);
+  const kdf = freshKdf(randomBytes);
+  return { key: keyOfPassphrase(line, kdf), kdf };
 };

@@ -28,6 +28,7 @@ import type { Opened, OpenOptions } from "./daybook.ts";
 import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
 import { type Folders, isWriting } from "./folder.ts";
 import { OPERATOR } from "./operator.ts";
+import { privacyRuntime } from "./privacy/runtime.ts";
 
 /** A witness answers within this, or is not there. */
 const WITNESS_MS_MAX = 30_000;
@@ -50,6 +51,7 @@ export const runtimeOf = (
     readonly folders: Folders;
   },
 ): Runtime => ({
+  ...privacyRuntime({ io, folders }),
   io,
   clock: systemClock,
   version,

@@ -1,0 +1,104 @@
+/** What the command line may ask about a person, in a port; `../program/privacy/persons.ts` implements it. Reads a folder, never writes. */
+import type { Event } from "../../events/event.ts";
+import type { OnProgress } from "./runtime.ts";
+
+/** A person as the keys know them. */
+export interface KnownPerson {
+  /** Opaque id. */
+  readonly subject: string;
+  readonly erased: boolean;
+}
+
+/** What the log holds of a person, counted; `texts` is what they can be found by in raw bytes, and goes into no file. */
+export interface Trace {
+  /** The log's size when it was read. */
+  readonly size: number;
+  readonly events: number;
+  readonly values: number;
+  /** Of the events. */
+  readonly types: readonly string[];
+  readonly blobs: number;
+  readonly texts: unknown;
+}
+
+/** An event about a person, readable: their own values in plain text, those of others as everybody sees them. */
+export interface Telling {
+  readonly event: Event;
+  /** By JSON Pointer from the root of `data`. */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export interface PersonalBlob {
+  /** Of the sealed bytes, as events name it: base64. */
+  readonly sha256: string;
+  /** Sealed. */
+  readonly bytes: number;
+  /** The plain bytes; undefined where they cannot be read. */
+  read(): Promise<Uint8Array | undefined>;
+}
+
+/** What is recorded of a certificate. */
+export interface CertifiedFact {
+  readonly subject: string;
+  readonly certificate: string;
+  readonly size: number;
+  readonly root: string;
+  readonly unreadable: number;
+  readonly files: number;
+  readonly found: number;
+}
+
+export interface Certified {
+  /** The document. */
+  readonly text: string;
+  readonly fact: CertifiedFact;
+  /** Whether all is as it should be; else what is wanting, a line each. */
+  readonly wanting: readonly string[];
+  /** Files in which something was found, and how often. */
+  readonly foundIn: readonly { readonly path: string; readonly found: number }[];
+  readonly values: number;
+  readonly lookedFor: number;
+}
+
+export interface Persons {
+  /** By an opaque id, or an identifier such as an address. */
+  find(who: string): Promise<KnownPerson | undefined>;
+  trace(subject: string, progress: OnProgress): Promise<Trace>;
+  /** Events up to the log's size then. */
+  tell(subject: string, until: number, progress: OnProgress): AsyncIterable<Telling>;
+  blobs(subject: string): AsyncIterable<PersonalBlob>;
+  /**
+   * Of an erasure that is recorded: reads and verifies the log, and searches every file of the folder. `texts`: from the trace before it;
+   * `more`: what else to look for. Throws `LogFault` `invalid` where the log knows of no such erasure.
+   */
+  certify(
+    subject: string,
+    options: { readonly texts?: unknown; readonly more?: readonly string[] },
+    progress: (what: string) => OnProgress,
+  ): Promise<Certified>;
+}
+
+/** What a certificate that was kept proves. */
+export type CertificateReport =
+  | {
+    readonly ok: true;
+    readonly subject: string;
+    readonly origin: string;
+    readonly erased: string;
+    readonly unreadable: number;
+    readonly found: number;
+    readonly signed: readonly string[];
+  }
+  | { readonly ok: false; readonly because: string };
+
+/** The part of `Runtime` that persons and the root key need. */
+export interface PrivacyRuntime {
+  /** What is known of persons in a folder. */
+  persons(data: string): Persons;
+  /** By one of these public keys and nothing else. Never throws over the text. */
+  checkCertificate(text: string, keys: readonly string[]): Promise<CertificateReport>;
+  /** The bytes of a root key from elsewhere; a file is made if it is missing. `kdf`: how a passphrase became them. */
+  rootKey(
+    from: { readonly file: string } | { readonly env: string } | { readonly passphraseFile: string },
+  ): Promise<{ readonly key: Uint8Array; readonly kdf?: unknown }>;
+}
