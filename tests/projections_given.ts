@@ -12,7 +12,12 @@ import type { AnyProjection, Projection } from "../projections/projection.ts";
 
 export const primitives: Primitives = {
   sha256: (bytes) => createHash("sha256").update(bytes).digest(),
-  chacha20: (key) => createCipheriv("chacha20", key, new Uint8Array(16)).update(new Uint8Array(2_048)),
+  chacha20(key) {
+    const cipher = createCipheriv("chacha20", key, new Uint8Array(16));
+    const stream = cipher.update(new Uint8Array(2_048));
+    cipher.final();
+    return stream;
+  },
 };
 
 export const logOf = (): MemoryLog => new MemoryLog(systemClock);

@@ -10,7 +10,12 @@ const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
 
 export const primitives: Primitives = {
   sha256: (bytes) => createHash("sha256").update(bytes).digest(),
-  chacha20: (key) => createCipheriv("chacha20", key, NONCE).update(ZEROS),
+  chacha20(key) {
+    const cipher = createCipheriv("chacha20", key, NONCE);
+    const stream = cipher.update(ZEROS);
+    cipher.final(); // else the runtime keeps it for ever
+    return stream;
+  },
 };
 
 /** Builds one view from the beginning into `scratch`, with its history, so that it can be asked like a stored one. */

@@ -56,7 +56,12 @@ interface Held extends Place {
 const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
 const primitives: Primitives = {
   sha256: (bytes) => createHash("sha256").update(bytes).digest(),
-  chacha20: (key) => createCipheriv("chacha20", key, NONCE).update(ZEROS),
+  chacha20(key) {
+    const cipher = createCipheriv("chacha20", key, NONCE);
+    const stream = cipher.update(ZEROS);
+    cipher.final(); // else the runtime keeps it for ever
+    return stream;
+  },
 };
 
 export class MemoryStore implements ViewStore {
