@@ -186,7 +186,9 @@ export class Door {
    */
   private checkCsrf(route: Route, { method, headers }: Request, { by, grant }: Asked & { is: "granted" }): void {
     const { access } = this.site;
-    if (by !== "cookie" || grant.own === undefined || route.csrf === "form" || method === "GET" || method === "HEAD") return;
+    if (by !== "cookie" || grant.own === undefined || route.csrf === "form" || method === "GET" || method === "HEAD") {
+      return;
+    }
     if (access.isCsrf?.(grant.own, headers.get("x-csrf-token") ?? "")) return;
     throw new Problem("csrf", "Send X-CSRF-Token with what GET /auth/sessions tells.");
   }
