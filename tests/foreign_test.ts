@@ -4,55 +4,23 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createPublicKey } from "node:crypto";
-import { verifyCheckpoint } from "@sigstore/verify/dist/tlog/checkpoint.js";
-import { verifyMerkleInclusion } from "@sigstore/verify/dist/tlog/merkle.js";
+import { join } from "node:path";
 import { FolderReader } from "../adapters/kv/folder_reader.ts";
 import { catalogue } from "../events/catalogue.ts";
+import { parseCheckpoint } from "../main.ts";
 import { inFolder } from "./folder_given.ts";
-import { makeLog, ones, signer, Tampered } from "./verify_given.ts";
+import { accepted, proven } from "./foreign_given.ts";
+import { path } from "./proofs_given.ts";
+import { withTlogFolder } from "./tlog_given.ts";
+import { makeLog, ones, Tampered } from "./verify_given.ts";
 
 const SIZE = 700;
 
-/** What sigstore keeps of a log it trusts: its name, and the key with the id that signatures are found by. */
-const trusted = () => {
-  const [name, id, key] = signer.vkey.split("+") as [string, string, string];
-  const spki = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), Buffer.from(key, "base64").subarray(1)]);
-  return [{
-    baseURL: `https://${name}`,
-    logID: Buffer.from(id, "hex"),
-    publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }),
-    validFor: { start: new Date(0), end: new Date(8.64e15) },
-  }];
-};
-
-/** The entry at a position of a folder, with its proof, as sigstore has them. */
+/** The entry at a position of a folder, with its proof. */
 const entryOf = async (log: FolderReader, position: number) => {
   const checkpoint = (await log.checkpoint())!;
   const proof = log.tree.inclusion(position, checkpoint.size)!;
-  return {
-    canonicalizedBody: Buffer.from(log.entry(position)!),
-    inclusionProof: {
-      logIndex: String(position),
-      treeSize: String(checkpoint.size),
-      rootHash: Buffer.from(checkpoint.root, "base64"),
-      hashes: proof.map((hash) => Buffer.from(hash)),
-      checkpoint: { envelope: checkpoint.note },
-    },
-  };
-};
-
-type Entry = Awaited<ReturnType<typeof entryOf>>;
-
-const accepted = (entry: Entry): boolean => {
-  try {
-    const checkpoint = verifyCheckpoint(entry as never, trusted() as never);
-    verifyMerkleInclusion(entry as never, checkpoint);
-    return true;
-  } catch (error) {
-    assert.equal((error as { code?: string }).code, "TLOG_INCLUSION_PROOF_ERROR", String(error));
-    return false;
-  }
+  return proven({ position, entry: log.entry(position)!, proof, checkpoint });
 };
 
 Deno.test("sigstore's verifier accepts checkpoint and proof of every kind of place, and nothing that was changed", () =>
@@ -101,5 +69,46 @@ Deno.test("after one changed byte of the folder sigstore's verifier refuses the 
       assert.ok(accepted(await entryOf(log, position - 1)), "its neighbour is as it was");
     } finally {
       await log.close();
+    }
+  }));
+
+/** What somebody finds in a tlog-tiles folder who knows nothing but the specification: the entry, and the proof from the lowest tiles. */
+const foundIn = async (folder: string, position: number) => {
+  const note = await Deno.readTextFile(join(folder, "checkpoint"));
+  const { size, root } = parseCheckpoint(note.slice(0, note.lastIndexOf("\n\n") + 1));
+  const named = (index: number) =>
+    String(index).padStart(3, "0") + (size - index * 256 < 256 ? `.p/${size - index * 256}` : "");
+  const leaves: Uint8Array[] = [];
+  for (let index = 0; index * 256 < size; index++) {
+    const tile = await Deno.readFile(join(folder, "tile/0", named(index)));
+    for (let at = 0; at < tile.length; at += 32) leaves.push(tile.subarray(at, at + 32));
+  }
+  const bundle = await Deno.readFile(join(folder, "tile/entries", named(Math.floor(position / 256))));
+  let at = 0;
+  const view = new DataView(bundle.buffer);
+  for (let skip = position % 256; skip > 0; skip--) at += 2 + view.getUint16(at);
+  const entry = bundle.subarray(at + 2, at + 2 + view.getUint16(at));
+  return proven({ position, entry, proof: path(position, leaves), checkpoint: { size, root: root.toBase64(), note } });
+};
+
+Deno.test("sigstore's verifier accepts what it finds in a tlog-tiles folder, and refuses it after one changed byte", () =>
+  withTlogFolder(SIZE, async (folder) => {
+    const positions = [0, 255, 256, 512, 699];
+    for (const position of positions) assert.ok(accepted(await foundIn(folder, position)), `position ${position}`);
+    const spoil = async (name: string, at: number) => {
+      const bytes = await Deno.readFile(join(folder, name));
+      bytes[at]! ^= 1;
+      await Deno.writeFile(join(folder, name), bytes);
+    };
+    const spoiled: readonly (readonly [name: string, at: number, position: number])[] = [
+      ["tile/entries/001", 60, 256],
+      ["tile/0/001", 32 * 9, 256],
+      ["checkpoint", 22, 256],
+    ];
+    for (const [name, at, position] of spoiled) {
+      await spoil(name, at);
+      assert.ok(!accepted(await foundIn(folder, position)), name);
+      await spoil(name, at);
+      assert.ok(accepted(await foundIn(folder, position)), `${name} as it was`);
     }
   }));
