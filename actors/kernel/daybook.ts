@@ -153,6 +153,7 @@ export interface Daybook {
   /**
    * Validates, seals and appends observed events: the front door for everything that happened elsewhere.
    * `traceparent` of the context is kept in the header of events that bring none; being ours it does not count when a repeat is compared.
+   * Throws `Declined` (`gate.ts`) where an enforced control that guards one of them is red, as `append` and `ask` do.
    */
   ingest(events: readonly Incoming[], by: Principal, context?: { readonly traceparent?: string }): Promise<Ingested>;
   /** Appends as the program itself; for embedding programs. Personal fields are sealed on the way. */

@@ -4,6 +4,7 @@
  */
 import type { StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
+import type { ControlKernelFact } from "../../events/kernel_controls.ts";
 import type { EventLog, FaultKind, NewEvent } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { instant } from "./instant.ts";
@@ -39,7 +40,7 @@ export interface RecordOptions {
 
 export interface Recorder {
   /** Never throws, never waits. */
-  record(fact: KernelFact, options: RecordOptions): void;
+  record(fact: KernelFact | ControlKernelFact, options: RecordOptions): void;
   /** Resolves when all that waited is in the log, or recording has ended. */
   flush(): Promise<void>;
 }
@@ -82,7 +83,7 @@ export class FactRecorder implements Recorder {
     return clean;
   }
 
-  record(fact: KernelFact, options: RecordOptions): void {
+  record(fact: KernelFact | ControlKernelFact, options: RecordOptions): void {
     if (this.ended.signal.aborted) return;
     const event = this.event(fact, options);
     if (options.essential) return this.enqueue(event, true);
@@ -114,7 +115,7 @@ export class FactRecorder implements Recorder {
     return this.queue.length;
   }
 
-  private event(fact: KernelFact, options: RecordOptions): NewEvent {
+  private event(fact: KernelFact | ControlKernelFact, options: RecordOptions): NewEvent {
     const { child, stream = `kernel/${child}` as StreamId, causationid, correlationid } = options;
     return {
       id: this.world.random.id(),

@@ -20,6 +20,7 @@ import type { Actor } from "../types.ts";
 import { admit } from "./admission.ts";
 import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
 import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
+import type { Gate } from "./gate.ts";
 import { type Growth, growthOf } from "./growth.ts";
 import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
@@ -62,6 +63,8 @@ export interface Parts {
   readonly deadLetters: Pick<DeadLetters, "size" | "list" | "redrive">;
   readonly durable: boolean;
   readonly unknown?: "inbox" | "reject";
+  /** Absent where no control is enforced. */
+  readonly gate?: Gate;
   /** Absent where nobody traces. */
   readonly telemetry?: Telemetry;
   /** Drains and closes all parts; never throws. */
@@ -74,6 +77,7 @@ const WAIT_MS = 5_000;
 const GROWTH_MS = 5_000;
 /** A long read yields to others this often. */
 const READ_TURN_MS = 8;
+const NONE: readonly NewEvent[] = [];
 
 /** A view of ours that the store does not know has not been begun yet. */
 const built = <T>(name: string, read: () => T): T => {
@@ -146,6 +150,8 @@ export class System implements Daybook {
     if (!sealed.ok) {
       return { ok: false, conflict: "invalid", index: sealed.index, code: "invalid_data", issues: sealed.issues };
     }
+    const passing = this.passing(sealed.events);
+    if (passing) await passing;
     return await this.log.append({ events: sealed.events });
   }
 
@@ -174,11 +180,27 @@ export class System implements Daybook {
         sealed.issues.map(({ path, message }) => `${path}: ${message}`).join("; "),
       );
     }
+    const passing = this.passing(sealed.events);
+    if (passing) await passing;
     const { clock, telemetry } = this.parts;
     const append = () => this.log.append({ ...batch, events: sealed.events });
     return await (telemetry === undefined
       ? append()
       : appending({ telemetry, monotonic: () => clock.monotonic() }, sealed.events, append));
+  }
+
+  /** Past what guards events, of which most are not guarded; what is recorded already is only told again. */
+  private passing(events: readonly NewEvent[]): Promise<void> | undefined {
+    const { gate } = this.parts;
+    const guarded = gate ? events.filter(({ type }) => gate.guards(type)) : NONE;
+    return guarded.length === 0 ? undefined : this.pass(gate!, guarded);
+  }
+
+  private async pass(gate: Gate, events: readonly NewEvent[]): Promise<void> {
+    for (const event of events) {
+      if (this.log.find(event.source, event.id)) continue;
+      await gate.check({ type: event.type, target: event.stream, event });
+    }
   }
 
   async *read(range: Range): AsyncIterable<Event> {
@@ -201,7 +223,10 @@ export class System implements Daybook {
     if (!this.actors.some(({ commands }) => Object.hasOwn(commands, ask.type))) {
       return Promise.resolve({ is: "unknown_command" });
     }
-    return this.parts.ask(ask);
+    const { gate } = this.parts;
+    if (!gate?.guards(ask.type)) return this.parts.ask(ask);
+    const target = `${ask.type.slice(0, ask.type.indexOf("."))}/${ask.id}`;
+    return gate.check({ type: ask.type, target }).then(() => this.parts.ask(ask));
   }
 
   async row(

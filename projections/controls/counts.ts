@@ -43,6 +43,16 @@ export class AtMost implements Rule {
     return this.inASpan(key, at, within) ? `more than ${at_most} within ${spanText(within)}` : undefined;
   }
 
+  foresee({ event, at }: Seen): string | undefined {
+    const key = this.key(event);
+    if (key === undefined) return undefined;
+    const { at_most, within } = this.said;
+    const before = within === undefined
+      ? this.counts.get(key) ?? 0
+      : (this.series.get(key) ?? []).filter((time) => Math.abs(at - time) <= within).length;
+    return before >= at_most ? `one more than ${at_most}` : undefined;
+  }
+
   private inARow(key: string, most: number): string | undefined {
     const count = (this.counts.get(key) ?? 0) + 1;
     if (count === 1 && this.counts.size >= CONTROL_LIMITS.keys_max) return this.full();

@@ -61,6 +61,11 @@ export class ControlsFold {
     this.types = this.everything.length > 0 ? "*" : [...new Set([...this.byType.keys(), ...EXCEPTIONS])];
   }
 
+  /** When the log's first event was recorded, where events are handed in by type. */
+  begin(began: Millis): void {
+    this.began ??= began;
+  }
+
   apply(event: Event): void {
     if (event.position === 0) this.began ??= millis(event.recordedat);
     for (const fold of this.byType.get(event.type) ?? NONE) fold.apply(event);
@@ -70,6 +75,11 @@ export class ControlsFold {
 
   results(at: Millis): readonly ControlResult[] {
     return this.folds.map((fold) => fold.result(at));
+  }
+
+  /** Which controls would fail by this event if it were recorded now, and why. Nothing is remembered of it. */
+  foresee(event: Event): readonly { readonly id: string; readonly because: string }[] {
+    return this.folds.flatMap((fold) => fold.foresee(event) ?? []);
   }
 }
 
@@ -130,6 +140,18 @@ class ControlFold {
     // Of several reasons one is enough: what counts is how many events broke the rule.
     const because = this.rules.map((rule) => rule.about?.(seen)).find((why) => why !== undefined);
     if (because !== undefined) findings.violate({ position: event.position, at: seen.at, note: because });
+  }
+
+  foresee(event: Event): { readonly id: string; readonly because: string } | undefined {
+    const { control, findings, exception } = this;
+    const now = millis(event.recordedat);
+    if (!this.concerns(event) || (exception && millis(exception.until) > now)) return undefined;
+    const seen: Seen = { event, at: control.clock === "occurred" ? millis(event.time) : now };
+    const because = this.rules.map((rule) => rule.foresee?.(seen)).find((why) => why !== undefined);
+    const { violations_at_most, over } = control.expectation;
+    return because === undefined || findings.counted(now, over).count < violations_at_most
+      ? undefined
+      : { id: control.id, because };
   }
 
   except(event: Event): void {

@@ -16,6 +16,8 @@ export interface Rule {
   relate?(seen: Seen): void;
   /** The rule is about this event. Answers why it is broken by it. */
   about?(seen: Seen): string | undefined;
+  /** The same, of an event that is not recorded yet: nothing is remembered of it. */
+  foresee?(seen: Seen): string | undefined;
   /** What is broken by now by nothing having come, oldest first. */
   overdue?(now: Millis): readonly Violation[];
   /** When that changes next. */
@@ -27,13 +29,11 @@ const named = (types: readonly string[]): string => types.join(" or ");
 
 export const satisfies = (alternatives: NonNullable<Query["satisfies"]>): Rule => {
   const faults = alternatives.map(faultIn);
-  return {
-    types: [],
-    about({ event }) {
-      const fields = faults.map((fault) => fault(event));
-      return fields.includes(undefined) ? undefined : `${[...new Set(fields)].join(" or ")} is not as it must be`;
-    },
+  const about = ({ event }: Seen) => {
+    const fields = faults.map((fault) => fault(event));
+    return fields.includes(undefined) ? undefined : `${[...new Set(fields)].join(" or ")} is not as it must be`;
   };
+  return { types: [], about, foresee: about };
 };
 
 interface Remembered {
@@ -195,18 +195,12 @@ export class FollowedBy implements Rule {
 
 export const precededBy = (said: Before, findings: Findings): Rule => {
   const memory = new Memory(said, findings);
-  return {
-    types: memory.types,
-    relate: (seen) => memory.relate(seen),
-    about: ({ event, at }) => memory.has(event, at) ? undefined : `not preceded by ${memory.names}`,
-  };
+  const about = ({ event, at }: Seen) => memory.has(event, at) ? undefined : `not preceded by ${memory.names}`;
+  return { types: memory.types, relate: (seen) => memory.relate(seen), about, foresee: about };
 };
 
 export const notPrecededBy = (said: Before, findings: Findings): Rule => {
   const memory = new Memory(said, findings);
-  return {
-    types: memory.types,
-    relate: (seen) => memory.relate(seen),
-    about: ({ event, at }) => memory.has(event, at) ? `came after ${memory.names}` : undefined,
-  };
+  const about = ({ event, at }: Seen) => memory.has(event, at) ? `came after ${memory.names}` : undefined;
+  return { types: memory.types, relate: (seen) => memory.relate(seen), about, foresee: about };
 };

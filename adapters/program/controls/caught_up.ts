@@ -1,0 +1,49 @@
+/** A fold of controls that is brought up to the log's end when it is asked to, giving way to others on long stretches. */
+import { type Clock, pause } from "../../../actors/kernel/world.ts";
+import { millis } from "../../../events/event.ts";
+import type { EventLog, Range } from "../../../events/log.ts";
+import type { ControlsFold } from "../../../projections/controls/mod.ts";
+
+const TURN_MS = 8;
+
+export class CaughtUp {
+  /** Of the log: how much of it is folded. */
+  size = 0;
+  private going: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly fold: ControlsFold,
+    private readonly parts: { readonly log: Pick<EventLog, "read" | "size">; readonly clock: Clock },
+  ) {}
+
+  /** When it resolves, all that was recorded is folded, and nobody else had a turn since. */
+  catchUp(signal?: AbortSignal): Promise<void> {
+    return this.going = this.going.catch(() => {}).then(() => this.follow(signal));
+  }
+
+  private async follow(signal: AbortSignal | undefined): Promise<void> {
+    const { log, clock } = this.parts;
+    const { types } = this.fold;
+    if (this.size === 0) this.begin();
+    while (this.size < log.size) {
+      const until = log.size;
+      const range: Range = { from: this.size, until, ...(types === "*" ? {} : { types }) };
+      let turn = clock.monotonic();
+      for (const batch of log.read(range)) {
+        for (const event of batch) this.fold.apply(event);
+        // What is cut off here goes on behind what was folded.
+        this.size = batch.at(-1)!.position + 1;
+        if (signal?.aborted) return;
+        if (clock.monotonic() - turn < TURN_MS) continue;
+        await pause(clock, 0);
+        turn = clock.monotonic();
+      }
+      this.size = until;
+    }
+  }
+
+  /** Read by type, the log's first event may not be among what is folded; its time counts all the same. */
+  private begin(): void {
+    for (const [first] of this.parts.log.read({ limit: 1 })) if (first) this.fold.begin(millis(first.recordedat));
+  }
+}
