@@ -14,6 +14,8 @@ export interface Shape {
   /** Said instead of what can be read off the shape. */
   readonly expected?: string;
   readonly anyOf?: readonly Shape[];
+  /** Of alternatives that one key tells apart. */
+  readonly oneOf?: readonly Shape[];
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly additionalProperties?: Shape | boolean;
   readonly items?: Shape;
@@ -26,7 +28,7 @@ let shape: Shape | undefined;
 /** The whole configuration as JSON Schema (2020-12): what documentation and messages are made from. Made on first use. */
 export const shapeOfConfig = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
 
-const alternatives = (shape: Shape): readonly Shape[] => shape.anyOf?.flatMap(alternatives) ?? [shape];
+const alternatives = (shape: Shape): readonly Shape[] => (shape.anyOf ?? shape.oneOf)?.flatMap(alternatives) ?? [shape];
 
 /** What may stand at the path, as alternatives; `undefined` for a path that is not known. Default: of the configuration. */
 export const shapeAt = (path: readonly string[], whole: Shape = shapeOfConfig()): readonly Shape[] | undefined => {

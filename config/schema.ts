@@ -6,12 +6,10 @@
  */
 import { z } from "zod";
 import { identitySection } from "./identity.ts";
+import { secret } from "./secret.ts";
+import { sinks } from "./sinks.ts";
 
-/** Where a secret lies. Never the secret itself: a configuration is read aloud, copied and committed. */
-export type SecretReference = { readonly env: string } | { readonly file: string };
-
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })])
-  .nullable().default(null);
+export type { SecretReference } from "./secret.ts";
 
 /** A section whose keys all have defaults, so that it may be left out. */
 const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
@@ -172,6 +170,10 @@ export const schema = z.strictObject({
     webhook_secret: secret.meta({
       description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",
     }),
+  }),
+
+  sinks: sinks.meta({
+    description: "Where events go as they come: files, webhooks, receivers of syslog (docs/recipes/siem.md)",
   }),
 });
 

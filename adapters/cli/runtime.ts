@@ -12,7 +12,11 @@ import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewDigest, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
 import type { PrivacyRuntime } from "./persons.ts";
+import type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, PushImport } from "./imports.ts";
 import type { Settings } from "./settings.ts";
+
+export type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, ImportFaultKind, PushImport } from "./imports.ts";
+export { ImportFault } from "./imports.ts";
 
 /** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -143,86 +147,9 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-/** Outcome of `import git`. */
-export interface GitImport {
-  /** `commits/{name}`. */
-  readonly stream: string;
-  readonly commits: number;
-  readonly events: number;
-  readonly duplicates: number;
-  readonly branches: number;
-  readonly shallow: boolean;
-  readonly empty: boolean;
-  /** What could not be read or recorded, one line each; with any, the history in the log is not whole. */
-  readonly problems: readonly string[];
-}
-
-/** Outcome of one body of `import github`. */
-export interface PushImport {
-  readonly commits: number;
-  readonly known: number;
-  /** Branch moves. */
-  readonly moves: number;
-  /** Why there was nothing to record, or what the domain refused. */
-  readonly note?: string;
-}
-
-/** One document of `import bench`, read and not appended yet. */
-export interface BenchRun {
-  /** The same document has the same. */
-  readonly run: string;
-  readonly series: number;
-  /** Of them those that threw. */
-  readonly failed: number;
-  readonly events: readonly Incoming[];
-}
-
-/** Files of `import cloudtrail`, looked through and not appended yet. */
-export interface CloudtrailFiles {
-  readonly files: readonly { readonly path: string; readonly bytes: number; readonly records: number }[];
-  /** Files that are left out, and why, one line each; the first hundred. */
-  readonly problems: readonly string[];
-  /** How many are. */
-  readonly refused: number;
-  /** Files of digests, which have no records. */
-  readonly digests: number;
-  readonly bytes: number;
-}
-
-/** Outcome of `import cloudtrail`. */
-export interface CloudtrailImport {
-  readonly records: number;
-  readonly events: number;
-  readonly known: number;
-  /** Values that look like secrets and were not taken. */
-  readonly notTaken: number;
-  /** Files that could not be read a second time. */
-  readonly problems: readonly string[];
-  readonly stopped: boolean;
-}
-
-/** Why an import could not be done; `usage` means that what was asked for is not there. */
 /** Views are there and cannot be read. They can be built again from the log; only who writes the folder does it. */
 export class ViewsUnreadable extends Error {
   override readonly name = "ViewsUnreadable";
-}
-
-/** Stable words for why an import could not be done; `usage` and `not_a_repository` are the fault of what was typed. */
-export type ImportFaultKind =
-  | "usage"
-  | "no_git"
-  | "not_a_repository"
-  | "unsafe"
-  | "corrupt"
-  | "stopped"
-  | "unavailable"
-  | "io";
-
-export class ImportFault extends Error {
-  override readonly name = "ImportFault";
-  constructor(readonly kind: ImportFaultKind, message: string, options?: ErrorOptions) {
-    super(message, options);
-  }
 }
 
 /** The state of things says no to what an operator asked for; nothing was done. */

@@ -10,6 +10,7 @@ import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
+import { sinkGrants } from "./sink_grants.ts";
 import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
@@ -71,7 +72,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       const agent = settings?.stack ? { agent: true as const } : {};
       // Its services listen on ports of their own, which probes ask.
       const net = settings?.stack ? [address(host, port), HOST] : [address(host, port)];
-      return { read: [...kept, ...read], write: kept, net, env, ...agent };
+      const out = settings ? sinkGrants(settings, call.data) : { net: [], write: [] };
+      return {
+        read: [...kept, ...read, ...out.write],
+        write: [...kept, ...out.write],
+        net: [...net, ...out.net],
+        env,
+        ...agent,
+      };
     },
     load: async () => (await import("./commands/start.ts")).start,
   },

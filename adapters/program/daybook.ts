@@ -102,6 +102,11 @@ export interface Opened {
     readonly bounds: Required<Pick<SupervisorSpec, "restarts" | "backoff">>;
     readonly world: SupervisorWorld;
   };
+  /** For sinks: where they note their places, and what becomes of what they cannot deliver. */
+  readonly outbound: {
+    readonly views: Pick<SqliteViews, "note" | "setNote">;
+    readonly deadLetters: DeadLetters;
+  };
   /** Resolves when the tree has come to its end: with the cause when its root gave up, with nothing when it was stopped. */
   readonly fallen: Promise<string | undefined>;
 }
@@ -229,7 +234,7 @@ interface Stores extends Catalogues {
 const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
     Stores,
-): Pick<Opened, "daybook" | "entities" | "tree" | "supervision" | "fallen"> => {
+): Pick<Opened, "daybook" | "gate" | "entities" | "tree" | "supervision" | "outbound" | "fallen"> => {
   const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
@@ -333,7 +338,7 @@ const start = (
     stop,
   });
   const supervision = { bounds: { restarts, backoff }, world: supervisorWorld };
-  return { daybook, entities, tree: root, supervision, fallen };
+  return { daybook, gate, entities, tree: root, supervision, outbound: { views, deadLetters }, fallen };
 };
 
 /** How long the last facts of a run may take to reach the log. */

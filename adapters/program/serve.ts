@@ -61,7 +61,8 @@ export const serve = async (
   const { server: stated } = settings.config;
   const { wireIdentity } = await import("./identity/wire.ts");
   const accounts = wireIdentity(opened, { pages: settings.config.start.pages });
-  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts);
+  const sinks = await plantSinks(opened, settings, io);
+  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts, sinks);
   const tls = await tlsOf(settings, io);
   let { port } = stated;
   let url = "";
@@ -92,6 +93,15 @@ export const serve = async (
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
     },
   };
+};
+
+/** Sinks deliver before anybody is let in; answers what there is to measure of them. */
+const plantSinks = async (opened: Opened, settings: Settings, io: Io): Promise<readonly Measure[]> => {
+  if (settings.config.sinks.length === 0) return [];
+  const { sinksOf } = await import("./sinks.ts");
+  const { supervisor, measures } = await sinksOf(opened, settings, io);
+  await opened.tree.add(supervisor);
+  return measures;
 };
 
 /** The services of the configuration, begun; undefined where there are none. */
@@ -138,6 +148,7 @@ const serverOf = async (
   io: Io,
   webhooks: readonly Route[],
   accounts?: Wired,
+  sinks: readonly Measure[] = [],
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
   const { operationRoutes } = await import("./operations.ts");
@@ -160,7 +171,7 @@ const serverOf = async (
       hosts: stated.hosts,
       ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
       routes,
-      measures: measuresOf(opened),
+      measures: [...measuresOf(opened), ...sinks],
       report: ({ request, error }) =>
         io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
     });

@@ -1,0 +1,121 @@
+/** The sinks of a configuration, each a child with its transport and format, under a supervisor of their own. */
+import type { Child } from "../../actors/kernel/child.ts";
+import { Sink } from "../../actors/kernel/sink.ts";
+import type { Transport } from "../../actors/kernel/transport.ts";
+import type { SecretReference } from "../../config/config.ts";
+import type { SinkConfig } from "../../config/sinks.ts";
+import type { Event } from "../../events/event.ts";
+import { Usage } from "../cli/call.ts";
+import type { Io } from "../cli/runtime.ts";
+import { inFolderOf, type Settings } from "../cli/settings.ts";
+import type { Measure } from "../http/metrics.ts";
+import { emitterOf } from "../siem/emitter.ts";
+import { lineOf, syslogLineOf } from "../siem/format.ts";
+import { fileTransport } from "../sinks/file.ts";
+import { secretsOf } from "../sinks/signing.ts";
+import { syslogTransport } from "../sinks/syslog.ts";
+import { webhookTransport } from "../sinks/webhook.ts";
+import { systemClock } from "../system/world.ts";
+import type { Opened } from "./daybook.ts";
+import { followers } from "./followers.ts";
+import { VERSION } from "./version.ts";
+
+export interface Sinks {
+  readonly supervisor: Child;
+  readonly measures: readonly Measure[];
+}
+
+/** Throws `Usage` for a secret that is not there, or is none. */
+export const sinksOf = async (
+  { daybook, keys, outbound, supervision: { bounds, world } }: Opened,
+  settings: Settings,
+  io: Io,
+): Promise<Sinks> => {
+  const origin = keys.logKey.signer.name;
+  const sinks = await Promise.all(settings.config.sinks.map(async (config) =>
+    new Sink({
+      name: config.name,
+      log: daybook.log,
+      ...outbound,
+      ...world,
+      transport: await transportOf(config, origin, settings, io),
+      types: config.types,
+      from: config.from,
+      line: lineFor(config, origin, (event) => config.personal ? daybook.unseal(event) : daybook.redact(event)),
+      batchEventsMax: config.batch_events_max,
+      deliverMs: config.deliver_ms,
+      retry: config.retry,
+    })
+  ));
+  return {
+    supervisor: followers("sinks", sinks, bounds, world),
+    measures: measuresOf(sinks),
+  };
+};
+
+const lineFor = (config: SinkConfig, origin: string, read: (event: Event) => Event): (event: Event) => string => {
+  const emitter = emitterOf(VERSION, origin);
+  if (config.kind !== "syslog") return (event) => lineOf(read(event), config.format, emitter);
+  const { format, hostname, message_bytes_max: bytesMax } = config;
+  const options = { emitter, bytesMax, ...(hostname === null ? {} : { hostname }) };
+  return (event) => syslogLineOf(read(event), format, options);
+};
+
+const transportOf = async (config: SinkConfig, origin: string, settings: Settings, io: Io): Promise<Transport> => {
+  const text = async (reference: SecretReference | null, what: string): Promise<string | undefined> => {
+    if (reference === null) return undefined;
+    const found = "env" in reference ? io.env(reference.env) : await read(inFolderOf(settings.file, reference.file));
+    if (found === undefined || found.trim() === "") throw new Usage(`sink ${config.name}: its ${what} is not there`);
+    return found;
+  };
+  switch (config.kind) {
+    case "file":
+      return fileTransport(inFolderOf(settings.file, config.path));
+    case "webhook": {
+      const keys = secretsOf((await text(config.secret, "secret"))!);
+      if (!keys) {
+        throw new Usage(
+          `sink ${config.name}: its secret is none of Standard Webhooks: whsec_ and 24 to 64 bytes in base64`,
+        );
+      }
+      const { url, parallel } = config;
+      return webhookTransport({ url, keys, ca: await text(config.ca, "ca"), parallel, origin, clock: systemClock });
+    }
+    case "syslog": {
+      const { host, port } = config;
+      const [ca, certificate, key] = [
+        await text(config.ca, "ca"),
+        await text(config.certificate, "certificate"),
+        await text(config.key, "key"),
+      ];
+      const tls = config.tls ? { tls: { ca, certificate, key } } : {};
+      return syslogTransport({ host, port, ...tls, settleMs: config.settle_ms, clock: systemClock });
+    }
+  }
+};
+
+const read = async (path: string): Promise<string | undefined> => {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+};
+
+/** Labelled by the names that the configuration gives them. */
+const measuresOf = (sinks: readonly Sink[]): readonly Measure[] => {
+  const of = (kind: Measure["kind"], name: string, help: string, value: (sink: Sink) => number): Measure => ({
+    name: `daybook_sink_${name}`,
+    help,
+    kind,
+    samples: () => sinks.map((sink) => ({ labels: { sink: sink.id }, value: value(sink) })),
+  });
+  return [
+    of("gauge", "lag_events", "Events of the log that are not delivered or passed over.", (sink) => sink.lag),
+    of("gauge", "failing", "Whether deliveries fail at present.", (sink) => sink.failing ? 1 : 0),
+    of("counter", "delivered_total", "Events that the receiver has.", ({ counts }) => counts.delivered),
+    of("counter", "failures_total", "Attempts at a delivery that failed.", ({ counts }) => counts.failed),
+    of("counter", "dead_letters_total", "Events that became dead letters.", ({ counts }) => counts.refused),
+  ];
+};

@@ -1,0 +1,67 @@
+/** Sinks in the configuration: each kind with its defaults, and every mistake said with its place. */
+import assert from "node:assert/strict";
+import { parseConfig } from "../../config/config.ts";
+import type { SinkConfig } from "../../config/sinks.ts";
+
+const sinksOf = (text: string): readonly SinkConfig[] => {
+  const parsed = parseConfig(text, "daybook.yaml", {});
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  return parsed.config.sinks;
+};
+const problems = (text: string): readonly string[] => {
+  const parsed = parseConfig(text, "daybook.yaml", {});
+  assert.ok(!parsed.ok, "expected problems");
+  return parsed.problems.map(({ path, line, expected, found }) => `${path}@${line}: ${expected}; ${found}`);
+};
+
+Deno.test("a sink says what it is called, its kind and where it goes, and all else has a default", () => {
+  const [file, webhook, syslog] = sinksOf(`
+sinks:
+  - { name: archive, kind: file, path: /var/log/daybook.ndjson }
+  - { name: hook, kind: webhook, url: "https://siem.example/hook", secret: { file: hook-secret }, types: [identity.] }
+  - { name: siem, kind: syslog, host: siem.example, format: ocsf, ca: { file: ca.pem } }
+`);
+  assert.deepEqual(file, {
+    name: "archive",
+    kind: "file",
+    format: "ndjson",
+    path: "/var/log/daybook.ndjson",
+    types: [],
+    from: "beginning",
+    personal: false,
+    batch_events_max: 500,
+    deliver_ms: 30_000,
+    retry: { first_ms: 1_000, max_ms: 60_000, attempts_max: null },
+  });
+  assert.ok(webhook?.kind === "webhook" && webhook.parallel === 4 && webhook.types[0] === "identity.");
+  assert.ok(syslog?.kind === "syslog" && syslog.tls && syslog.port === 6514 && syslog.message_bytes_max === 8_192);
+});
+
+Deno.test("what is wrong with a sink is said with its line and place, and its secret is never repeated", () => {
+  assert.deepEqual(problems("sinks:\n  - { name: a, kind: ftp }\n"), [
+    'sinks.0.kind@2: one of file, webhook, syslog; "ftp"',
+  ]);
+  assert.deepEqual(problems("sinks:\n  - { name: A b, kind: file, path: x }\n"), [
+    'sinks.0.name@2: lower-case letters, digits, - and _ within; "A b"',
+  ]);
+  assert.deepEqual(problems("sinks:\n  - name: a\n    kind: file\n    pth: x\n    path: x\n"), [
+    'sinks.0.pth@4: a known key; "pth"',
+  ]);
+  assert.deepEqual(problems('sinks:\n  - { name: a, kind: webhook, url: "ftp://x/", secret: { env: X } }\n'), [
+    'sinks.0.url@2: a URL of HTTP; "ftp://x/"',
+  ]);
+  assert.match(
+    problems('sinks:\n  - { name: a, kind: webhook, url: "http://x/", secret: whsec_hidden }\n')[0]!,
+    /not shown/,
+  );
+  assert.match(problems('sinks:\n  - { name: a, kind: webhook, url: "http://x/" }\n')[0]!, /^sinks.0.secret@2: /);
+  const two = "sinks:\n  - { name: a, kind: file, path: x }\n  - { name: a, kind: file, path: x }\n";
+  assert.deepEqual(problems(two), [
+    'sinks.1.name@3: no two sinks have the same; "a"',
+    'sinks.1.path@3: no two sinks have the same; "x"',
+  ]);
+  assert.match(
+    problems("sinks:\n  - { name: a, kind: syslog, host: h, certificate: { file: c } }\n")[0]!,
+    /both of certificate and key/,
+  );
+});
