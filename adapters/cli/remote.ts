@@ -46,6 +46,7 @@ interface Problem {
   readonly id?: string;
   readonly position?: number;
   readonly size?: number;
+  readonly control?: string;
 }
 
 export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
@@ -184,6 +185,7 @@ const faultOf = (problem: Problem): Error => {
   const message = [problem.detail ?? code, ...(problem.errors ?? []).map((issue) => issue.message)].join(" ");
   if (code === "unknown_view" || code === "no_history") return new ViewQuestion(code, message);
   if (code === "invalid_query") return new ViewQuestion("unknown_field", message);
+  if (code === "control_failed") return new Refused(code, `The control "${problem.control}" declines it: ${message}`);
   if (code === "overloaded") return new LogFault("overloaded", message);
   if (code === "stopping") return new LogFault("closed", message);
   return new LogFault("io", message);

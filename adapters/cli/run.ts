@@ -2,6 +2,7 @@
  * One command, from what was typed to the exit code. Whatever goes wrong becomes one line and a code; with `--json` the
  * line is a document too: `{ "ok": false, "error": { "code", "message" } }` on standard output.
  */
+import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
@@ -52,6 +53,7 @@ const FAULTS: Readonly<Record<string, string>> = {
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof Usage) return { exit: 2, code: "usage", message: error.message };
   if (error instanceof ViewQuestion) return { exit: 2, code: error.code, message: error.message };
+  if (error instanceof Declined) return { exit: 1, code: error.code, message: error.message };
   if (error instanceof Refused) return { exit: 1, code: error.code, message: error.message };
   if (error instanceof ImportFault) {
     return {

@@ -2,6 +2,7 @@
  * What every request passes on its way to a route: who is spoken to, who asks, whether they may and how often. Whatever
  * is thrown behind it becomes a problem (RFC 9457), never a stack trace.
  */
+import { Declined } from "../../actors/kernel/gate.ts";
 import { type Asked, bearerOf, forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
@@ -204,6 +205,7 @@ export class Door {
 
   private refuse(error: unknown, request: Request, route: string, id: string): Response {
     if (error instanceof Problem) return problemResponse(error, id);
+    if (error instanceof Declined) return problemResponse(declined(error), id);
     try {
       this.options.report({ request: id, method: request.method, route, error });
     } catch { /* an answer is owed whether or not the operator can be told */ }
@@ -214,6 +216,10 @@ export class Door {
 /** All that a caller is told of a fault. */
 export const broken = (id: string): Response =>
   problemResponse(new Problem("fault", "The fault has been recorded; quote `instance` when you report it."), id);
+
+/** Whoever was declined may try again when the control holds, or is excepted. */
+const declined = ({ control, action, because }: Declined): Problem =>
+  new Problem("control_failed", `${because}.`, { members: { control, action } });
 
 const late = (exchange: Exchange): Problem =>
   exchange.reading

@@ -41,6 +41,7 @@ export const PROBLEMS = {
   not_acceptable: [406, "None of the accepted media types can be made here"],
   slow_request: [408, "The request took too long to arrive"],
   rejected: [409, "The domain says no"],
+  control_failed: [409, "A control that guards this is red"],
   id_conflict: [409, "The same source and id were used before for something else"],
   command_conflict: [409, "The same idempotency key was used before for something else"],
   revision_conflict: [409, "Somebody else was first"],
