@@ -40,6 +40,7 @@ import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import type { PlatformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
+import { ControlGate } from "./controls/gate.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
 import { asItLies, sealedBy } from "./at_rest.ts";
 import { observedOf, telemetryOf } from "./telemetry.ts";
@@ -92,6 +93,8 @@ export interface Opened {
   readonly config: Config;
   readonly log: Pick<KvLog, "counts" | "append" | "read" | "checkpoint" | "keepCheckpoint">;
   readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "look" | "resident">;
+  /** What enforced controls decline. */
+  readonly gate: ControlGate;
   readonly crash: Crash | undefined;
   /** Absent where nobody traces. */
   readonly telemetry: PlatformTelemetry | undefined;
@@ -238,6 +241,7 @@ const start = (
   const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
+  const gate = new ControlGate({ log, clock: systemClock, recorder });
   const { kernel, projections: { attest } } = config;
   const deadLetters = new DeadLetters({ clock: systemClock, random: systemRandom, recorder });
   deadLetters.restore(log);
@@ -334,6 +338,7 @@ const start = (
     deadLetters,
     durable,
     unknown: config.ingest.unknown,
+    gate,
     telemetry,
     stop,
   });
