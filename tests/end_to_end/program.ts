@@ -42,14 +42,18 @@ export class Program {
 
   /**
    * Starts the server on a free port and waits for its line. `other`: a program that takes the folder as its argument, instead.
-   * `preload`: a module that is run before it.
+   * `preload`: a module that is run before it. `more`: arguments of `start`.
    */
   static async start(
     data: string,
     env: Readonly<Record<string, string>> = {},
-    { other, preload }: { readonly other?: URL; readonly preload?: URL } = {},
+    { other, preload, more = [] }: {
+      readonly other?: URL;
+      readonly preload?: URL;
+      readonly more?: readonly string[];
+    } = {},
   ): Promise<Program> {
-    const args = other ? [fileURLToPath(other), data] : startArguments(data);
+    const args = other ? [fileURLToPath(other), data] : [...startArguments(data), ...more];
     const child = command(args, env, preload).spawn();
     const said = { err: "" };
     const errors = (async () => {

@@ -1,0 +1,118 @@
+/** Services that leave a trace of their own of every start, so that what Daybook says can be held against what happened. */
+import assert from "node:assert/strict";
+import { inFolder } from "../folder_given.ts";
+import { Program, run } from "./program.ts";
+
+export interface Row {
+  readonly service: string;
+  readonly state: string;
+  readonly pid?: number;
+  readonly starts: number;
+  readonly adopted: number;
+  readonly last_exit?: string;
+  readonly because?: string;
+}
+
+/** A service that writes `name nonce pid` when it begins, and then is what `then` says. */
+export const tracing = (traces: string, name: string, then: string): string =>
+  `command: /bin/sh\n    arguments: [-c, ${
+    JSON.stringify(`echo "${name} $$DAYBOOK_NONCE $$$$" >> ${traces}; ${then}`)
+  }]`;
+
+/** Every start that really happened. */
+export const startsIn = async (traces: string): Promise<readonly { name: string; nonce: string; pid: number }[]> => {
+  const text = await Deno.readTextFile(traces).catch(() => "");
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [name, nonce, pid] = line.split(" ") as [string, string, string];
+    return { name, nonce, pid: Number(pid) };
+  });
+};
+
+const LIST = `for p in /proc/[0-9]*; do
+  n=$(tr '\\0' '\\n' < $p/environ | grep ^DAYBOOK_NONCE=) && echo "\${p#/proc/} \${n#*=} $(sed 's/.*) //' $p/stat)"
+done 2> /dev/null; :`;
+
+/** Processes of the machine that were started under a nonce, zombies left out. */
+export const running = async (nonces: ReadonlySet<string>): Promise<readonly { pid: number; nonce: string }[]> => {
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", LIST] }).output();
+  return new TextDecoder().decode(stdout).split("\n").flatMap((line) => {
+    const [pid, nonce, state] = line.split(" ");
+    return nonce !== undefined && nonces.has(nonce) && state !== "Z" ? [{ pid: Number(pid), nonce }] : [];
+  });
+};
+
+export class Stand {
+  private present: Program | undefined;
+
+  private constructor(readonly data: string, readonly file: string, readonly traces: string) {}
+
+  /** With a folder of its own; afterwards nothing of it is left, however the test ends. */
+  static with(yaml: (traces: string) => string, body: (stand: Stand) => Promise<void>): Promise<void> {
+    return inFolder(async (dir) => {
+      const [file, traces] = [`${dir}/stack.yaml`, `${dir}/traces`];
+      await Deno.writeTextFile(file, yaml(traces));
+      const stand = new Stand(`${dir}/data`, file, traces);
+      try {
+        await body(stand);
+      } finally {
+        await stand.present?.end("SIGKILL");
+        for (let left = await stand.alive(); left.length > 0; left = await stand.alive()) {
+          for (const { pid } of left) {
+            try {
+              Deno.kill(pid, "SIGKILL");
+            } catch {
+              // it has ended
+            }
+          }
+        }
+      }
+    });
+  }
+
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.present = await Program.start(this.data, env, { more: ["--stack", this.file] });
+  }
+
+  get program(): Program {
+    return this.present!;
+  }
+
+  async board(): Promise<readonly Row[]> {
+    const { url, token } = this.program;
+    const response = await fetch(`${url}/views/services.board?limit=500`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    // Until the view is there for the first time.
+    const { rows = [] } = await response.json() as { rows?: { row: Row }[] };
+    return rows.map(({ row }) => row);
+  }
+
+  /** Until the board is so. */
+  async until(holds: (rows: readonly Row[]) => boolean): Promise<readonly Row[]> {
+    for (let i = 0;; i++) {
+      const rows = await this.board();
+      if (holds(rows)) return rows;
+      assert.ok(i < 1_200, `it did not become so: ${JSON.stringify(rows)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async send(type: string, data: unknown = {}): Promise<void> {
+    const ran = await run("send", type, "main", JSON.stringify(data), "--data", this.data);
+    assert.equal(ran.code, 0, ran.err);
+  }
+
+  /** Everything down; nothing may be left of all that was ever started. */
+  async down(): Promise<void> {
+    await this.send("services.stack.down");
+    await this.until((rows) =>
+      rows.every(({ state }) => ["stopped", "completed", "failed", "skipped"].includes(state))
+    );
+    assert.deepEqual(await this.alive(), []);
+  }
+
+  /** Of every start that happened, who is still there. */
+  async alive(): Promise<readonly { pid: number; nonce: string }[]> {
+    return running(new Set((await startsIn(this.traces)).map(({ nonce }) => nonce)));
+  }
+}

@@ -1,0 +1,206 @@
+/** Services run by the real program, as real processes. */
+import assert from "node:assert/strict";
+import { inFolder } from "../folder_given.ts";
+import { run } from "./program.ts";
+import { Stand, startsIn, tracing } from "./stack_given.ts";
+
+const well = (name: string) => (rows: readonly { service: string; state: string }[]) =>
+  rows.some(({ service, state }) => service === name && state === "healthy");
+
+Deno.test("a stack comes up in order, is found again after a restart and after kill -9, and is stopped in reverse without an orphan", () =>
+  Stand.with((traces) => `
+services:
+  db:
+    ${tracing(traces, "db", "echo accepting; sleep 1000 & wait")}
+    ready_line: ^accepting
+  prepare:
+    ${tracing(traces, "prepare", "exit 0")}
+    depends_on: { db: { condition: log_ready } }
+  api:
+    ${tracing(traces, "api", "while :; do sleep 1000; done")}
+    depends_on: { db: {}, prepare: { condition: completed_successfully } }
+    environment: { WORD: "two words", REPLICA: "\${replica}" }
+`, async (stand) => {
+    await stand.start();
+    await stand.until(well("api"));
+    assert.deepEqual((await startsIn(stand.traces)).map(({ name }) => name), ["db", "prepare", "api"]);
+    const before = await stand.alive();
+    assert.equal((await stand.program.end("SIGTERM")).code, 0);
+    assert.deepEqual(await stand.alive(), before, "they outlive it");
+    await stand.start();
+    await stand.until(well("api"));
+    await stand.program.end("SIGKILL");
+    await stand.start();
+    await stand.until(well("api"));
+    assert.equal((await startsIn(stand.traces)).length, 3, "nothing was started twice");
+
+    // One that dies while nobody looks is started again, and how it ended is not made up.
+    await stand.program.end("SIGKILL");
+    const db = (await startsIn(stand.traces)).find(({ name }) => name === "db")!;
+    Deno.kill(-db.pid, "SIGKILL");
+    await stand.start();
+    const rows = await stand.until((rows) =>
+      rows.some((row) => row.service === "db" && row.starts === 2 && row.state === "healthy")
+    );
+    assert.equal(rows.find(({ service }) => service === "db")!.last_exit, "unknown");
+    await stand.down();
+    const { out } = await run("events", "--stream", "services/main", "--json", "--data", stand.data);
+    const { events } = JSON.parse(out) as { events: { type: string; data: { service: string } }[] };
+    const stopped = events.filter(({ type }) => type === "services.instance.stop_requested");
+    assert.deepEqual(stopped.map(({ data }) => data.service), ["api", "db"]);
+    assert.equal((await stand.program.end("SIGTERM")).code, 0);
+  }));
+
+Deno.test("kill -9 at every boundary of the log: no service is started twice, none is lost", async (t) => {
+  const services = (traces: string) => `
+services:
+  db: { ${inline(traces, "db", "sleep 1000")}, restart: { first_ms: 10 } }
+  job: { ${inline(traces, "job", "sleep 0.05")}, depends_on: [db], restart: { policy: no } }
+  api: { ${
+    inline(traces, "api", "sleep 1000")
+  }, depends_on: { job: { condition: completed } }, restart: { first_ms: 10 } }
+`;
+  for (const point of ["append.begun", "append.durable"]) {
+    await t.step(point, () =>
+      Stand.with(services, async (stand) => {
+        let deaths = 0;
+        // Later and later in its life, until it lives on.
+        for (let n = 1; n < 40; n++) {
+          await stand.start({ DAYBOOK_CRASH_AT: `${point}:${n}` }).catch(() => deaths++);
+          if (deaths < n) {
+            const lives = await Promise.race([
+              stand.program.died.then(() => false),
+              stand.until(well("api")).then(() => true, () => false),
+            ]);
+            if (lives) break;
+            deaths++;
+          }
+        }
+        assert.ok(deaths >= 5, `it died ${deaths} times`);
+        await stand.program.end("SIGKILL");
+        await stand.start();
+        await stand.until(well("api"));
+        const starts = await startsIn(stand.traces);
+        assert.deepEqual(starts.map(({ name }) => name), ["db", "job", "api"], JSON.stringify(starts));
+        await stand.down();
+        await stand.program.end("SIGTERM");
+      }));
+  }
+});
+
+const inline = (traces: string, name: string, then: string): string =>
+  tracing(traces, name, then).replace("\n   ", ",");
+
+Deno.test("the agent may be killed: it is started again, finds what runs, and goes on", () =>
+  Stand.with((traces) => `
+services:
+  a: { ${inline(traces, "a", "sleep 1000")}, restart: { policy: always, first_ms: 10 } }
+`, async (stand) => {
+    await stand.start();
+    await stand.until(well("a"));
+    const agent = await new Deno.Command("pgrep", { args: ["-P", String(stand.program.pid), "-f", "agent.ts"] })
+      .output();
+    Deno.kill(Number(new TextDecoder().decode(agent.stdout)), "SIGKILL");
+    const [first] = await startsIn(stand.traces);
+    Deno.kill(-first!.pid, "SIGKILL");
+    await stand.until((rows) => rows.some(({ starts, state }) => starts === 2 && state === "healthy"));
+    assert.equal((await stand.alive()).every(({ nonce }) => nonce !== first!.nonce), true);
+    await stand.down();
+    await stand.program.end("SIGTERM");
+  }));
+
+Deno.test("one that ignores SIGTERM is killed, one that forks away leaves nothing, one that ends at once is given up, the others are unharmed", () =>
+  Stand.with((traces) => `
+services:
+  stubborn:
+    ${tracing(traces, "stubborn", "trap '' TERM; while :; do sleep 1; done")}
+    stop: { grace_ms: 300 }
+  forker:
+    ${tracing(traces, "forker", "setsid sleep 1000 & exit 0")}
+    restart: { policy: no }
+  hasty:
+    ${tracing(traces, "hasty", "exit 3")}
+    restart: { policy: always, max: 3, first_ms: 10, last_ms: 20 }
+  binary:
+    ${tracing(traces, "binary", "head -c 3000000 /dev/urandom; sleep 1000")}
+    log: { bytes_max: 1000000, keep: 2 }
+  missing: { command: no-such-program, restart: { policy: no } }
+`, async (stand) => {
+    await stand.start();
+    const rows = await stand.until((rows) =>
+      rows.length === 5 &&
+      rows.every(({ service, state }) =>
+        state === ({ forker: "completed", hasty: "failed", missing: "failed" }[service] ?? "healthy")
+      )
+    );
+    const of = (name: string) => rows.find(({ service }) => service === name)!;
+    assert.deepEqual([of("hasty").starts, of("hasty").last_exit], [4, "code 3"]);
+    assert.match(of("missing").because!, /there is no program "no-such-program" on the PATH it is given/);
+    const forker = (await startsIn(stand.traces)).find(({ name }) => name === "forker")!;
+    assert.ok((await stand.alive()).every(({ nonce }) => nonce !== forker.nonce), "what it forked is gone with it");
+    const log = `${stand.data}/services/main/binary-0.log`;
+    const size = async () => (await Deno.stat(log)).size;
+    for (let i = 0; await size() > 1_000_000 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(await size() <= 1_000_000);
+    assert.ok((await Deno.stat(`${log}.1`)).size > 0);
+    await stand.down();
+    const { out } = await run("events", "--stream", "services/main", "--json", "--data", stand.data);
+    assert.match(out, /"services.instance.stop_expired"/);
+    await stand.program.end("SIGTERM");
+  }));
+
+Deno.test("bad stacks: one clear message that says where, and nothing started", () =>
+  inFolder(async (dir) => {
+    const file = `${dir}/stack.yaml`;
+    for (
+      const [yaml, says] of [
+        [
+          "services: { a: { comand: x } }",
+          /stack\.yaml:1:18 services\.a\.comand: expected a known key, found "comand"; did you mean "command"\?/,
+        ],
+        [
+          "services: { a: { command: x, replicas: many } }",
+          /services\.a\.replicas: expected a whole number from 1 to 300, found "many"/,
+        ],
+        [
+          "services: { a: { command: x, depends_on: [b] } }",
+          /services\.a\.depends_on\.b: expected one of a, found "b"/,
+        ],
+        [
+          "services: { a: { command: x, depends_on: [a] } }",
+          /services\.a\.depends_on\.a: expected another service, found itself/,
+        ],
+        [
+          "services:\n  a: { command: x, depends_on: [b] }\n  b: { command: x, depends_on: [a] }",
+          /stack\.yaml:2:\d+ services\.a\.depends_on: expected services that do not need each other, found a → b → a/,
+        ],
+        [
+          "services:\n  a: { command: x, ports: { p: 80 } }\n  b: { command: x, ports: { p: 80 } }",
+          /services\.b\.ports\.p: expected a port of its own, found 80, as "a" has/,
+        ],
+        [
+          "services: { a: { command: x, arguments: ['${ports.none}'] } }",
+          /services\.a: expected .*, found \$\{ports\.none\}/,
+        ],
+        [
+          "services: { a: { command: x, probes: { readiness: { http: { port: p } } } } }",
+          /services\.a\.probes\.readiness: expected a port of the service, found "p"/,
+        ],
+        [
+          "services: { a: { command: x, environment: { A: { env: 7 } } } }",
+          /\{ env: NAME \} or \{ file: PATH \}, never the secret itself/,
+        ],
+        ["services: { a: { command: x, ready_line: '(' } }", /services\.a\.ready_line: expected a regular expression/],
+        ["services: [", /stack\.yaml:1:\d+: expected YAML 1\.2/],
+      ] as const
+    ) {
+      await Deno.writeTextFile(file, yaml);
+      const ran = await run("start", "--data", `${dir}/data`, "--port", "0", "--stack", file);
+      assert.equal(ran.code, 2, yaml);
+      assert.match(ran.err, says);
+      assert.doesNotMatch(ran.err, /\n\s+at /);
+    }
+    const ran = await run("start", "--data", `${dir}/data`, "--port", "0", "--stack", `${dir}/none.yaml`);
+    assert.equal(ran.code, 2);
+    await assert.rejects(Deno.stat(`${dir}/data`), Deno.errors.NotFound);
+  }));
