@@ -4,6 +4,7 @@ import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
 import { controlsStatus } from "./controls/status.ts";
 import { healthViews } from "./health.ts";
+import { identityViews } from "./identity.ts";
 import type { AnyProjection } from "./projection.ts";
 import { servicesViews } from "./services.ts";
 import { auditSources } from "./sources.ts";
@@ -15,5 +16,6 @@ export const projections: readonly AnyProjection[] = [
   ...commitsViews,
   ...benchmarksViews,
   ...healthViews,
+  ...identityViews,
   ...servicesViews,
 ];

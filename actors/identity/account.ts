@@ -113,9 +113,9 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
     case "identity.account.created":
       return { ...state, is: "active", kind: fact.data.kind, tenant: fact.data.tenant };
     case "identity.account.disabled":
-      return { ...state, is: state.leaving ? "left" : "disabled" };
+      return state.is === "unknown" ? state : { ...state, is: state.leaving ? "left" : "disabled" };
     case "identity.account.enabled":
-      return { ...state, is: "active" };
+      return state.is === "unknown" ? state : { ...state, is: "active" };
     case "identity.account.offboarded":
       return { ...state, leaving: true };
     case "identity.account.locked": {

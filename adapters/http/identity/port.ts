@@ -117,8 +117,7 @@ export interface Identity {
   create(account: NewAccount, by: Principal): Promise<Created>;
   /** A code to set a password with; it replaces one that was handed out before. */
   invite(account: string, purpose: "activation" | "reset", by: Principal): Promise<Issued | Outcome>;
-  /** A command of the account's own; `type` without its domain. */
-  change(account: string, change: AccountChange, by: Principal, command?: string): Promise<Outcome>;
+  change(account: string, change: AccountChange, by: Principal): Promise<Outcome>;
 }
 
 export type AccountChange =

@@ -11,7 +11,7 @@ import { systemClock, systemRandom } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
 import { AccountStates } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
-import { Accounting } from "./identity.ts";
+import { identityOf } from "./identity.ts";
 import { Passwords } from "./passwords.ts";
 import { ROLES } from "./roles.ts";
 import { type SessionPolicy, Sessions } from "./sessions.ts";
@@ -68,7 +68,7 @@ export const wireIdentity = (
     return name === undefined ? undefined : daybook.unseal(name);
   };
   const clock = systemClock;
-  const identity = new Accounting({
+  const identity = identityOf({
     config,
     states,
     vault,

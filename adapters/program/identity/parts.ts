@@ -1,0 +1,40 @@
+/** What the parts of identity share. */
+import type { Principal } from "../../../actors/kernel/daybook.ts";
+import type { Clock } from "../../../actors/kernel/world.ts";
+import type { Config } from "../../../config/config.ts";
+import type { Accounts } from "../../keys/accounts.ts";
+import type { AccountStates } from "./accounts.ts";
+import type { Passwords } from "./passwords.ts";
+import type { SessionPolicy, Sessions } from "./sessions.ts";
+import type { SigningKeys } from "./signing.ts";
+import type { Tickets } from "./tickets.ts";
+
+export interface Parts {
+  readonly config: Config["identity"];
+  readonly states: AccountStates;
+  readonly vault: Accounts;
+  readonly passwords: Passwords;
+  readonly sessions: Sessions;
+  readonly signing: SigningKeys;
+  readonly tickets: Tickets;
+  readonly policy: (tenant: string) => SessionPolicy;
+  readonly clock: Clock;
+  readonly random: (bytes: number) => Uint8Array;
+  /** The name an account was made with, in clear; for what its password must not be. */
+  readonly nameOf: (account: string) => string | undefined;
+}
+
+const ID_BYTES = 18;
+
+/** A fresh id of 144 random bits (ASVS 7.2.3 asks for 128). */
+export const freshId = ({ random }: Pick<Parts, "random">): string =>
+  random(ID_BYTES).toBase64({ alphabet: "base64url" });
+
+/** Who tells of a try before anybody is known. */
+export const DOOR: Principal = { authtype: "system", authid: "identity" };
+
+/** Where there is no password that could be right. */
+export const NO_PASSWORD = { password: null };
+
+/** How long to wait when the threads that hash are busy. */
+export const BUSY_MS = 2_000;

@@ -1,0 +1,57 @@
+/** Tries of passwords: how many there may be, and how a refused one is recorded. */
+import { createHmac } from "node:crypto";
+import type { From } from "../../http/identity/port.ts";
+import { RateLimiter } from "../../http/rate.ts";
+import { notDone } from "./accounts.ts";
+import { DOOR, type Parts } from "./parts.ts";
+
+const DAY_MS = 86_400_000;
+const KEY_BYTES = 32;
+const NAME_CHARS = 256;
+
+/** A try that failed, as it is told. */
+export interface Refusal {
+  /** Absent: nobody has the name. */
+  readonly account: string | undefined;
+  readonly name?: string | undefined;
+  readonly reason: "wrong_secret" | "not_enrolled" | "changed_meanwhile";
+  /** The password; only 16 bits of a keyed hash of it are recorded. */
+  readonly password?: string;
+}
+
+export class Tries {
+  private readonly names: RateLimiter;
+  private readonly addresses: RateLimiter;
+  private key: { readonly day: number; readonly bytes: Uint8Array } | undefined;
+
+  constructor(private readonly parts: Pick<Parts, "config" | "states" | "clock" | "random">) {
+    const { rate } = parts.config;
+    this.names = new RateLimiter({ max: rate.name_max, window_ms: rate.window_ms });
+    this.addresses = new RateLimiter({ max: rate.address_max, window_ms: rate.window_ms });
+  }
+
+  /** Ms until it may be tried; 0 for now, and then it counts as a try. Whether anybody has the name makes no difference. */
+  wait(name: string, { address = "" }: From): number {
+    const now = this.parts.clock.monotonic();
+    return Math.max(this.names.take(name.slice(0, NAME_CHARS), now), this.addresses.take(address, now));
+  }
+
+  /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */
+  async refuse({ account, name, reason, password }: Refusal, from: From): Promise<void> {
+    const { states, config: { lockout } } = this.parts;
+    const tried = password === undefined ? {} : { tried: this.triedOf(password) };
+    const data = { method: "password", reason, ...lockout, ...(name && { name }), ...tried, ...from } as const;
+    const command = { type: "identity.signin.fail", data } as const;
+    const outcome = account === undefined
+      ? await states.askNobody(command, DOOR)
+      : await states.ask(account, command, DOOR);
+    if (outcome.is !== "accepted") throw notDone(outcome);
+  }
+
+  /** Equal for equal passwords within a day and run; too short to tell which. */
+  private triedOf(password: string): string {
+    const day = Math.floor(this.parts.clock.now() / DAY_MS);
+    if (this.key?.day !== day) this.key = { day, bytes: this.parts.random(KEY_BYTES) };
+    return createHmac("sha256", this.key.bytes).update(password).digest("hex").slice(0, 4);
+  }
+}

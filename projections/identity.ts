@@ -1,0 +1,332 @@
+/**
+ * Identity: accounts as they stand, their sessions, every try to sign in, and the keys. Names and addresses are the sealed texts of the
+ * events; pseudonyms tell which are equal.
+ */
+import { z } from "zod";
+import type { Event } from "../events/event.ts";
+import type { IdentityFact } from "../events/identity/mod.ts";
+import type { Projection } from "./projection.ts";
+
+const count = z.int().nonnegative();
+const roles = z.array(z.string());
+
+type IdentityEvent = Event<IdentityFact>;
+
+const accountRow = z.strictObject({
+  account: z.string(),
+  tenant: z.string(),
+  kind: z.enum(["person", "service"]),
+  state: z.enum(["active", "disabled", "left"]),
+  /** Sealed, as are names and addresses everywhere here. */
+  name: z.string(),
+  email: z.string().optional(),
+  roles,
+  privileged: z.array(z.string()),
+  /** Algorithm of the password; absent: it has none. */
+  password: z.enum(["argon2id", "bcrypt"]).optional(),
+  factors: z.array(z.strictObject({ factor: z.string(), kind: z.enum(["totp", "passkey", "backup_codes"]) })),
+  /** Refused tries in a row. */
+  failures: count,
+  locked: z.boolean(),
+  /** Until when; absent with `locked`: until somebody unlocks it. */
+  locked_until: z.string().optional(),
+  /** Sessions that were not ended; one whose time is over may be among them. */
+  sessions: count,
+  created: z.string(),
+  last_signin: z.string().optional(),
+  /** From when on no access is due. */
+  left: z.string().optional(),
+});
+type AccountRow = z.output<typeof accountRow>;
+
+const accountOf = ({ data }: IdentityEvent): readonly string[] =>
+  "account" in data && data.account !== undefined ? [data.account] : [];
+
+export const identityAccounts: Projection<AccountRow, IdentityFact> = {
+  name: "identity.accounts",
+  version: 1,
+  about: "Accounts: state, roles, password, factors, locks, open sessions. Key: the account.",
+  hears: [
+    "identity.account.created",
+    "identity.account.disabled",
+    "identity.account.enabled",
+    "identity.account.offboarded",
+    "identity.account.locked",
+    "identity.account.unlocked",
+    "identity.password.set",
+    "identity.signin.succeeded",
+    "identity.signin.failed",
+    "identity.session.started",
+    "identity.session.ended",
+    "identity.factor.enrolled",
+    "identity.factor.removed",
+    "identity.role.granted",
+    "identity.role.revoked",
+  ],
+  row: accountRow,
+  initial: {
+    account: "",
+    tenant: "",
+    kind: "person",
+    state: "active",
+    name: "",
+    roles: [],
+    privileged: [],
+    factors: [],
+    failures: 0,
+    locked: false,
+    sessions: 0,
+    created: "",
+  },
+  indexes: ["tenant", "state", "kind", "locked", "failures", "sessions", "last_signin", "created"],
+  columns: ["name", "tenant", "state", "roles", "password", "failures", "locked", "sessions", "last_signin"],
+  keys: accountOf,
+  apply(row, event): AccountRow | undefined {
+    // A try on a name that was taken and whose account never came to be.
+    if (row.account === "" && event.type !== "identity.account.created") return undefined;
+    switch (event.type) {
+      case "identity.account.created": {
+        const { account, tenant, kind, name, email } = event.data;
+        return { ...row, account, tenant, kind, name, ...(email === undefined ? {} : { email }), created: event.time };
+      }
+      case "identity.account.disabled":
+        return { ...row, state: row.left === undefined ? "disabled" : "left" };
+      case "identity.account.enabled":
+        return { ...row, state: "active" };
+      case "identity.account.offboarded":
+        return { ...row, left: event.data.left };
+      case "identity.account.locked": {
+        const { locked_until: _, ...rest } = row;
+        const { until, failures } = event.data;
+        return { ...rest, failures, locked: true, ...(until === undefined ? {} : { locked_until: until }) };
+      }
+      case "identity.account.unlocked":
+        return unlocked(row);
+      case "identity.signin.succeeded":
+        return { ...unlocked(row), last_signin: event.time };
+      case "identity.signin.failed":
+        return event.data.failures === undefined ? row : { ...row, failures: event.data.failures };
+      case "identity.password.set":
+        return { ...row, password: event.data.scheme.algorithm };
+      case "identity.session.started":
+        return { ...row, sessions: row.sessions + 1 };
+      case "identity.session.ended":
+        return { ...row, sessions: Math.max(0, row.sessions - 1) };
+      case "identity.factor.enrolled": {
+        const { factor, kind } = event.data;
+        return { ...row, factors: [...row.factors.filter((each) => each.factor !== factor), { factor, kind }] };
+      }
+      case "identity.factor.removed":
+        return { ...row, factors: row.factors.filter(({ factor }) => factor !== event.data.factor) };
+      case "identity.role.granted":
+      case "identity.role.revoked": {
+        const { role, privileged, after } = event.data;
+        const held = row.privileged.filter((each) => each !== role && after.includes(each));
+        return { ...row, roles: after, privileged: privileged && after.includes(role) ? [...held, role].sort() : held };
+      }
+      default:
+        return row;
+    }
+  },
+};
+
+const unlocked = ({ locked_until: _, ...row }: AccountRow): AccountRow => ({ ...row, locked: false, failures: 0 });
+
+const sessionRow = z.strictObject({
+  account: z.string(),
+  session: z.string(),
+  tenant: z.string(),
+  kind: z.enum(["browser", "program", "terminal"]),
+  state: z.enum(["open", "ended"]),
+  privileged: z.boolean(),
+  roles,
+  factors: roles,
+  began: z.string(),
+  used: z.string(),
+  idle_until: z.string(),
+  until: z.string(),
+  /** Of the refresh token that counts. */
+  generation: count,
+  address: z.string().optional(),
+  address_pseudonym: z.string().optional(),
+  agent: z.string().optional(),
+  ended: z.string().optional(),
+  because: z.string().optional(),
+  /** A refresh token of it was used twice. */
+  reused: z.boolean(),
+});
+type SessionRow = z.output<typeof sessionRow>;
+
+type Whence = {
+  readonly address?: string;
+  readonly address_pseudonym?: string;
+  readonly agent?: string;
+};
+const whenceOf = ({ address, address_pseudonym, agent }: Whence): Whence => ({
+  ...(address === undefined ? {} : { address }),
+  ...(address_pseudonym === undefined ? {} : { address_pseudonym }),
+  ...(agent === undefined ? {} : { agent }),
+});
+
+export const identitySessions: Projection<SessionRow, IdentityFact> = {
+  name: "identity.sessions",
+  version: 1,
+  about: "Sessions: whose, how proven, from where, until when, and how they ended. Key: the session.",
+  hears: [
+    "identity.session.started",
+    "identity.session.refreshed",
+    "identity.session.ended",
+    "identity.refresh.reused",
+  ],
+  row: sessionRow,
+  initial: {
+    account: "",
+    session: "",
+    tenant: "",
+    kind: "browser",
+    state: "open",
+    privileged: false,
+    roles: [],
+    factors: [],
+    began: "",
+    used: "",
+    idle_until: "",
+    until: "",
+    generation: 0,
+    reused: false,
+  },
+  indexes: ["account", "state", "kind", "privileged", "began", "used", "because", "reused", "address_pseudonym"],
+  columns: ["account", "kind", "state", "factors", "privileged", "began", "used", "because"],
+  keys: ({ data }) => "session" in data && data.session !== undefined ? [data.session] : [],
+  apply(row, event): SessionRow | undefined {
+    if (row.session === "" && event.type !== "identity.session.started") return undefined;
+    switch (event.type) {
+      case "identity.session.started": {
+        const { account, session, tenant, kind, privileged, roles, factors, idle_until, until } = event.data;
+        const began = { began: event.time, used: event.time };
+        return {
+          ...identitySessions.initial,
+          account,
+          session,
+          tenant,
+          kind,
+          privileged,
+          roles,
+          factors,
+          ...began,
+          idle_until,
+          until,
+          ...whenceOf(event.data),
+        };
+      }
+      case "identity.session.refreshed": {
+        const { generation, idle_until } = event.data;
+        return { ...row, generation, idle_until, used: event.time, ...whenceOf(event.data) };
+      }
+      case "identity.refresh.reused":
+        return { ...row, reused: true };
+      case "identity.session.ended":
+        return { ...row, state: "ended", ended: event.time, because: event.data.because };
+      default:
+        return row;
+    }
+  },
+};
+
+const signinRow = z.strictObject({
+  outcome: z.enum(["succeeded", "failed", "accepted", "refused"]),
+  /** Absent: nobody has the name, or it was elsewhere. */
+  account: z.string().optional(),
+  session: z.string().optional(),
+  reason: z.string().optional(),
+  method: z.string(),
+  /** Elsewhere: which program. */
+  service: z.string().optional(),
+  /** Elsewhere: which machine. */
+  source: z.string().optional(),
+  name: z.string().optional(),
+  name_pseudonym: z.string().optional(),
+  address: z.string().optional(),
+  address_pseudonym: z.string().optional(),
+  /** Equal where the same password was tried. */
+  tried: z.string().optional(),
+  time: z.string(),
+});
+type SigninRow = z.output<typeof signinRow>;
+
+const given = <T extends object>(members: T): T =>
+  Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined)) as T;
+
+export const identitySignins: Projection<SigninRow, IdentityFact> = {
+  name: "identity.signins",
+  version: 1,
+  about: "Every try to sign in, here and as other programs tell of it. Key: the position.",
+  hears: ["identity.signin.succeeded", "identity.signin.failed", "identity.signin.observed"],
+  row: signinRow,
+  initial: { outcome: "failed", method: "", time: "" },
+  indexes: ["outcome", "account", "reason", "method", "service", "name_pseudonym", "address_pseudonym", "tried"],
+  columns: ["time", "outcome", "account", "reason", "method", "name", "address"],
+  appendOnly: true,
+  keys: (event) => [String(event.position)],
+  apply(row, event): SigninRow {
+    switch (event.type) {
+      case "identity.signin.succeeded": {
+        const { account, session, methods, address, address_pseudonym } = event.data;
+        const method = methods.join("+");
+        return given({ outcome: "succeeded", account, session, method, address, address_pseudonym, time: event.time });
+      }
+      case "identity.signin.failed": {
+        const { account, reason, method, name, name_pseudonym, address, address_pseudonym, tried } = event.data;
+        const who = { account, name, name_pseudonym, address, address_pseudonym, tried };
+        return given({ outcome: "failed", reason, method, ...who, time: event.time });
+      }
+      case "identity.signin.observed": {
+        const { service, outcome, method = "", name, name_pseudonym, address, address_pseudonym } = event.data;
+        const where = { service, source: event.source, name, name_pseudonym, address, address_pseudonym };
+        return given({ outcome: outcome === "accepted" ? "accepted" : "refused", method, ...where, time: event.time });
+      }
+      default:
+        return row;
+    }
+  },
+};
+
+const keyRow = z.strictObject({
+  key: z.string(),
+  kind: z.enum(["api", "access_token"]),
+  state: z.enum(["current", "replaced", "revoked"]),
+  account: z.string().optional(),
+  issued: z.string(),
+  /** What it lets in or signed counts until then; absent: until something is done about it. */
+  until: z.string().optional(),
+  by: z.string().optional(),
+  because: z.string().optional(),
+});
+type KeyRow = z.output<typeof keyRow>;
+
+export const identityKeys: Projection<KeyRow, IdentityFact> = {
+  name: "identity.keys",
+  version: 1,
+  about: "Keys that let programs in or sign access tokens: how old, replaced by which, until when. Key: the key.",
+  hears: ["identity.key.issued", "identity.key.rotated", "identity.key.revoked"],
+  row: keyRow,
+  initial: { key: "", kind: "api", state: "current", issued: "" },
+  indexes: ["kind", "state", "account", "issued"],
+  keys: ({ data }) => "key" in data ? [data.key] : [],
+  apply(row, event): KeyRow | undefined {
+    switch (event.type) {
+      case "identity.key.issued": {
+        const { key, kind, account, until } = event.data;
+        return given<KeyRow>({ key, kind, state: "current", account, issued: event.time, until });
+      }
+      case "identity.key.rotated":
+        return row.key === "" ? undefined : { ...row, state: "replaced", by: event.data.by, until: event.data.until };
+      case "identity.key.revoked":
+        return row.key === "" ? undefined : { ...row, state: "revoked", because: event.data.because };
+      default:
+        return row;
+    }
+  },
+};
+
+export const identityViews = [identityAccounts, identitySessions, identitySignins, identityKeys] as const;
