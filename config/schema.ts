@@ -38,6 +38,7 @@ export const schema = z.strictObject({
     metrics: part("/metrics for Prometheus"),
     projections: part("All projections; without them only what health needs is folded"),
     webhooks: part("Receivers of webhooks; each needs its secret as well"),
+    controls: part("Evaluation of controls as events come; what is enforced by the record is so without it"),
   }),
 
   server: section("HTTP", {
@@ -80,6 +81,9 @@ export const schema = z.strictObject({
       false,
       "Whether a new folder's log, views and notes are sealed under a key of the key database; a folder stays as it was made",
     ),
+    archive: z.string().min(1).nullable().default(null).meta({
+      description: "Folder that the beginning of the log was archived to, to read it there; null: it is not attached",
+    }),
     queue_events_max: count(1_000, 10_000_000, 100_000, "Events that may wait for their commit; more is 503"),
     queue_bytes_max: count(MIB, 1_024 * MIB, 64 * MIB, "The same in bytes of entries"),
     checkpoint_ms: count(10, 60_000, 1_000, "How long after a commit the signed checkpoint may follow"),
@@ -166,6 +170,13 @@ export const schema = z.strictObject({
 
   identity: identitySection,
 
+  controls: section("Controls (docs/controls.md)", {
+    folder: z.string().min(1).nullable().default(null).meta({
+      description: "Folder of the catalogue, YAML files; null takes the controls that come with the program",
+    }),
+    every_ms: count(100, 3_600_000, 5_000, "How often what was recorded is evaluated"),
+  }),
+
   github: section("Webhooks of GitHub", {
     webhook_secret: secret.meta({
       description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",
@@ -179,10 +190,10 @@ export const schema = z.strictObject({
 
 /** What a part of `start` is when it says "profile". */
 export const PROFILES = {
-  minimal: { pages: false, docs: false, metrics: false, projections: false, webhooks: false },
-  development: { pages: true, docs: true, metrics: true, projections: true, webhooks: false },
-  full: { pages: true, docs: true, metrics: true, projections: true, webhooks: true },
-  testing: { pages: false, docs: false, metrics: false, projections: true, webhooks: true },
+  minimal: { pages: false, docs: false, metrics: false, projections: false, webhooks: false, controls: false },
+  development: { pages: true, docs: true, metrics: true, projections: true, webhooks: false, controls: true },
+  full: { pages: true, docs: true, metrics: true, projections: true, webhooks: true, controls: true },
+  testing: { pages: false, docs: false, metrics: false, projections: true, webhooks: true, controls: false },
 } as const satisfies Record<
   z.output<typeof schema>["profile"],
   Record<keyof z.output<typeof schema>["start"], boolean>

@@ -55,6 +55,8 @@ export const pointedAt = ({ config, file }: Settings, part: (config: Config) => 
   if (part === whole && config.server.tls.certificate !== null) {
     files.add(inFolderOf(file, config.server.tls.certificate));
   }
+  if (part === whole && config.log.archive !== null) files.add(inFolderOf(file, config.log.archive));
+  if (part === whole && config.controls.folder !== null) files.add(inFolderOf(file, config.controls.folder));
   return { files: [...files], variables: [...variables] };
 };
 

@@ -3,6 +3,7 @@
  * the folder takes them.
  */
 import { z } from "zod";
+import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
 import { type OnProgress, Refused } from "../cli/runtime.ts";
 import { readBody, textOf } from "../http/body.ts";
@@ -16,6 +17,8 @@ import type { Operation } from "./operation.ts";
 
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
+  "check-action": async () => (await import("./controls/operations.ts")).checkAction,
+  "record-verification": async () => (await import("./controls/operations.ts")).recordVerification,
   "certify-erasure": async () => (await import("./privacy/erase_subject.ts")).certifyErasure,
   "erase-subject": async () => (await import("./privacy/erase_subject.ts")).eraseSubject,
   "export-subject": async () => (await import("./privacy/erase_subject.ts")).exportSubject,
@@ -23,10 +26,18 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
 };
 
+/** What a control may guard among them, by its name in the catalogue. */
+const GUARDED: Readonly<Record<string, string>> = {
+  "erase-subject": "privacy.subject.erase",
+  "export-subject": "privacy.subject.export",
+  "rotate-root-key": "privacy.root_key.rotate",
+  "rotate-log-key": "kernel.log.rotate_key",
+};
+
 /** A line is sent in pieces of so many characters. */
 const PIECE_CHARS = 60_000;
 
-/** Done here. Throws `LogFault` `invalid` for what is no operation or not its input. */
+/** Done here. Throws `LogFault` `invalid` for what is no operation or not its input, `Declined` where a control that guards it is red. */
 export const operate = async (
   opened: Opened,
   name: string,
@@ -41,6 +52,7 @@ export const operate = async (
   const operation = await load();
   const parsed = operation.input.safeParse(input);
   if (!parsed.success) throw new LogFault("invalid", issuesOf(parsed.error));
+  if (Object.hasOwn(GUARDED, name)) await opened.gate.check({ type: GUARDED[name]! });
   return await operation.run(opened, { input: parsed.data, progress, signal });
 };
 
@@ -117,6 +129,7 @@ async function* linesOf(
 }
 
 const errorOf = (error: unknown) => {
+  if (error instanceof Declined) return { code: error.code, message: error.message, refused: true };
   if (error instanceof Refused) return { code: error.code, message: error.message, refused: true };
   const kind = error instanceof Error && error.name.endsWith("Fault")
     ? (error as { readonly kind?: unknown }).kind

@@ -82,6 +82,7 @@ export const serve = async (
     }
     throw error;
   }
+  await plantControls(opened, settings, io);
   const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
   return {
@@ -102,6 +103,25 @@ const plantSinks = async (opened: Opened, settings: Settings, io: Io): Promise<r
   const { supervisor, measures } = await sinksOf(opened, settings, io);
   await opened.tree.add(supervisor);
   return measures;
+};
+
+/** A catalogue that was named is read at once, so that who starts the server is told what is wrong with it. */
+const plantControls = async (opened: Opened, settings: Settings, io: Io): Promise<void> => {
+  const { start, controls: { folder, every_ms } } = settings.config;
+  if (!start.controls) return;
+  const place = folder === null ? undefined : inFolderOf(settings.file, folder);
+  const read = async () => (await import("./controls_files.ts")).readControls(place);
+  const named = place === undefined ? undefined : await read();
+  const { watchControls } = await import("./controls/watch.ts");
+  await opened.tree.add(watchControls({
+    log: opened.daybook.log,
+    clock: systemClock,
+    recorder: opened.supervision.world.recorder,
+    gate: opened.gate,
+    catalogue: named ? () => Promise.resolve(named) : read,
+    everyMs: every_ms,
+    report: (line) => io.err(`daybook: ${line}\n`),
+  }));
 };
 
 /** The services of the configuration, begun; undefined where there are none. */
