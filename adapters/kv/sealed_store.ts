@@ -1,5 +1,6 @@
 /**
- * A store whose values that tell of events lie sealed: blocks, pages of the index, chunks of blobs. Whoever works on it sees them
+ * A store whose values that tell of events lie sealed: blocks, pages of the index, chunks of blobs, and the entries that stay when
+ * others are archived. Whoever works on it sees them
  * as they were; hashes and links are over that. The rest are hashes, numbers and signatures, and lie as they are.
  *
  * A block keeps its first 8 bytes clear, with codec 1; what follows is sealed (`adapters/keys/at_rest.ts`). Each value is bound to
@@ -19,7 +20,7 @@ type Reading = Pick<Store, "get" | "list" | "bytes" | "close">;
 const clearOf = (key: Key): number | undefined => {
   const [name] = key;
   if (name === "log") return HASHED_FROM;
-  return name === "index" || (name === "blob" && key.length === 3) ? 0 : undefined;
+  return name === "index" || name === "archived" || (name === "blob" && key.length === 3) ? 0 : undefined;
 };
 
 const isOurs = (block: Uint8Array): boolean =>
@@ -31,7 +32,9 @@ const called = ([name, ...parts]: Key): string =>
     ? `the block at position ${parts[0]}`
     : name === "index"
     ? `page ${parts[0]} of the index`
-    : `chunk ${parts[1]} of blob ${parts[0]}`;
+    : name === "blob"
+    ? `chunk ${parts[1]} of blob ${parts[0]}`
+    : `what tells of the archive`;
 
 /** The reading half. */
 export class SealedReader implements Reading {

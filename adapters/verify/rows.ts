@@ -214,11 +214,13 @@ export class Rows {
   }
 }
 
-/** Blocks and pages of the index are numbered; of a blob's rows those that are. */
+/** Blocks and pages of the index are numbered, and of a blob's rows those that are sealed; one row is by itself. */
 const isSealed = (key: Uint8Array): boolean =>
-  SEALED.some((name) => Buffer.compare(key.subarray(0, name.length), name) === 0) &&
-  key[key.length - NUMBER_PART] === 0x21;
+  (key[key.length - NUMBER_PART] === 0x21 &&
+    SEALED.some((name) => Buffer.compare(key.subarray(0, name.length), name) === 0)) ||
+  Buffer.compare(key, SEALED_ALONE) === 0;
 const SEALED = ["log", "index", "blob"].map(named);
+const SEALED_ALONE = named("archived");
 
 const valueOf = (row: Record<string, unknown>): Uint8Array | string => {
   const { v, v_encoding, expiration_ms } = row;
