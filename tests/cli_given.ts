@@ -203,6 +203,7 @@ const fakeRuntime = (
         close: () => Promise.resolve(),
       }),
     tokenList: () => Promise.resolve(tokens),
+    guarded: () => Promise.resolve(false),
     checkGit: () => Promise.resolve(),
     importGit: none("importGit"),
     importPush: none("importPush"),

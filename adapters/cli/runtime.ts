@@ -300,7 +300,12 @@ export interface AuditChecked {
     readonly not_replayable: number;
     readonly differing: number;
     /** The newest attestation that equals what was folded. */
-    readonly last?: { readonly position: number; readonly projection: string; readonly version: number; readonly size: number };
+    readonly last?: {
+      readonly position: number;
+      readonly projection: string;
+      readonly version: number;
+      readonly size: number;
+    };
   };
 }
 
@@ -353,6 +358,8 @@ export interface Runtime extends PrivacyRuntime {
   tokens(data: string): Promise<Tokens>;
   /** The same without writing anything; none where there are no keys. */
   tokenList(data: string): Promise<readonly Token[]>;
+  /** Whether the log of this folder has an enforced control that guards such an action; false where there is no log. */
+  guarded(data: string, action: string): Promise<boolean>;
   /** Rejects with the `ImportFault` that an import would end in, so that nothing is opened for one that cannot be. */
   checkGit(path: string, options: { readonly range?: string }): Promise<void>;
   importGit(

@@ -419,6 +419,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "token create",
+    opens: true,
     about: "Make an access token; it is printed once",
     args: [["<name>", "what it is for"]],
     options: [

@@ -134,6 +134,16 @@ export const runtimeOf = (
   projections: () => Promise.resolve(projections),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
+  async guarded(data, action) {
+    if (!await exists(`${data}/${FILES.log}`)) return false;
+    const { enforcedIn } = await import("./controls/gate.ts");
+    const log = await folders.log(data);
+    try {
+      return [...enforcedIn(log).values()].some(({ guards }) => guards.includes(action));
+    } finally {
+      await log.close();
+    }
+  },
   async checkGit(path, { range }) {
     const { refusal } = await import("../git/import.ts");
     const refused = await refusal({ path, ...(range === undefined ? {} : { range: range.split(/\s+/) }) });

@@ -4,6 +4,7 @@ import { spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime, Token, Tokens } from "../runtime.ts";
+import { operateOn } from "../writer.ts";
 
 export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 const NAME_MAX = 100;
@@ -13,6 +14,7 @@ export const create: Run = async (call, runtime) => {
   if (name === "" || name.length > NAME_MAX) throw new Usage(`a token's name has 1 to ${NAME_MAX} characters`);
   const scopes = scopesOf(text(call, "scopes") ?? "read");
   const expires = expiry(text(call, "expires"), runtime);
+  await mayCreate(call, runtime);
   const { token, record } = await withTokens(call, runtime, (tokens) => tokens.create({ name, scopes, expires }));
   const { io } = runtime;
   if (call.json) io.out(`${JSON.stringify({ token, ...record })}\n`);
@@ -70,6 +72,12 @@ export const revoke: Run = async (call, runtime) => {
   });
   runtime.io.out(call.json ? `${JSON.stringify({ ok: true, revoked: id })}\n` : `revoked ${safe(id)}\n`);
   return 0;
+};
+
+/** A control may guard it. Whoever writes the log is asked, for one that declines is recorded; most logs enforce none that does. */
+const mayCreate = async (call: Call, runtime: Runtime): Promise<void> => {
+  if (!await runtime.guarded(call.data, "token.create")) return;
+  await operateOn(call, runtime, { operation: "check-action", input: { action: "token.create" } });
 };
 
 const withTokens = async <T>(call: Call, runtime: Runtime, work: (tokens: Tokens) => Promise<T>): Promise<T> => {

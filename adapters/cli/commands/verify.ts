@@ -6,7 +6,7 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { VerifyReport } from "../runtime.ts";
+import type { Runtime, VerifyReport } from "../runtime.ts";
 
 const FAILURES_SHOWN = 20;
 
@@ -17,12 +17,32 @@ export const verify: Run = async (call, runtime) => {
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const report = await runtime.verify(call.data, { key: text(call, "key"), against }, progress.on);
   progress.end();
+  await onRecord(report, call, runtime);
   io.out(
     call.json
       ? `${JSON.stringify(report)}\n`
       : describe(report, { call, c: palette(io), elapsed: clock.monotonic() - began }),
   );
   return report.ok ? 0 : 1;
+};
+
+/** Beside a running server the log itself is told that it was verified; nothing else writes here, so without one nobody is. */
+const onRecord = async (
+  { size, root, ok, anchored, failures }: VerifyReport,
+  call: Call,
+  { io, remote }: Pick<Runtime, "io" | "remote">,
+): Promise<void> => {
+  const server = await remote(call.data);
+  if (!server) return;
+  const told = { size, root, ok, anchored, failures: failures.length };
+  try {
+    await server.operate("record-verification", told, () => {});
+  } catch (error) {
+    // What was found stands, recorded or not.
+    io.err(`daybook: the log was not told of it: ${(error as Error).message}\n`);
+  } finally {
+    server.close();
+  }
 };
 
 const describe = (report: VerifyReport, { call, c, elapsed }: { call: Call; c: Palette; elapsed: number }): string => {

@@ -99,7 +99,7 @@ export class ControlGate implements Gate {
     const red = fold.results(now).find(({ id, status }) => status === "fail" && controls.includes(id));
     if (red || !event) return red;
     const broken = fold.foresee(placed(event, this.parts.log.size, now)).find(({ id }) => controls.includes(id));
-    return broken && { id: broken.id, because: `It would be ${broken.because}` };
+    return broken && { id: broken.id, because: `Recorded now, it would break the rule: ${broken.because}` };
   }
 
   private async fold(): Promise<Folded> {
