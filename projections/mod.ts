@@ -5,6 +5,7 @@ import { commitsViews } from "./commits.ts";
 import { controlsStatus } from "./controls/status.ts";
 import { healthViews } from "./health.ts";
 import { identityViews } from "./identity.ts";
+import { healthSinks } from "./health_sinks.ts";
 import type { AnyProjection } from "./projection.ts";
 import { servicesViews } from "./services.ts";
 import { auditSources } from "./sources.ts";
@@ -16,6 +17,7 @@ export const projections: readonly AnyProjection[] = [
   ...commitsViews,
   ...benchmarksViews,
   ...healthViews,
+  healthSinks,
   ...identityViews,
   ...servicesViews,
 ];

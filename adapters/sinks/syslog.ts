@@ -97,10 +97,18 @@ const connectionOn = (
       return [];
     },
     async settle(signal) {
-      await Promise.race([pause(clock, Math.max(0, lastSent + settleMs - clock.monotonic()), signal), lost.promise]);
-      ending = true;
-      await conn.closeWrite();
-      await ended.promise;
+      signal.addEventListener("abort", close, { once: true });
+      const enough = new AbortController();
+      try {
+        const left = Math.max(0, lastSent + settleMs - clock.monotonic());
+        await Promise.race([pause(clock, left, enough.signal), lost.promise]);
+        ending = true;
+        await conn.closeWrite();
+        await ended.promise;
+      } finally {
+        enough.abort();
+        signal.removeEventListener("abort", close);
+      }
     },
     close,
   };

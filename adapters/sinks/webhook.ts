@@ -87,5 +87,8 @@ export const webhookTransport = ({ url, keys, ca, parallel, origin, clock }: Web
 };
 
 /** The platform repeats the URL, which may hold what is nobody's business. */
-const unreachable = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/ for url \([^)]*\)/g, "") : "the receiver cannot be reached";
+const unreachable = (error: unknown): string => {
+  if (!(error instanceof Error)) return "the receiver cannot be reached";
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.replace(/ for url \([^)]*\)/g, "");
+};

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config/config.ts";
 import type { SinkConfig } from "../../config/sinks.ts";
+import { sinkGrants } from "../../adapters/cli/sink_grants.ts";
+import { run } from "../end_to_end/program.ts";
+import { inFolder } from "../folder_given.ts";
 
 const sinksOf = (text: string): readonly SinkConfig[] => {
   const parsed = parseConfig(text, "daybook.yaml", {});
@@ -64,4 +67,60 @@ Deno.test("what is wrong with a sink is said with its line and place, and its se
     problems("sinks:\n  - { name: a, kind: syslog, host: h, certificate: { file: c } }\n")[0]!,
     /both of certificate and key/,
   );
+});
+
+Deno.test("start may reach what its sinks name and append to their files, and to nothing more", async () => {
+  const given = (sinks: string, data = "/data") => {
+    const parsed = parseConfig(`sinks:\n${sinks}`, "daybook.yaml", {});
+    assert.ok(parsed.ok, JSON.stringify(parsed));
+    return sinkGrants({ config: parsed.config, file: "/etc/daybook/daybook.yaml" }, data);
+  };
+  assert.deepEqual(
+    given(`
+  - { name: a, kind: file, path: ../../var/log/events.ndjson }
+  - { name: b, kind: webhook, url: "https://hook.example/x?y", secret: { env: S } }
+  - { name: c, kind: syslog, host: siem.example }
+  - { name: d, kind: syslog, host: "::1", port: 514, tls: false }
+`),
+    { net: ["hook.example:443", "siem.example:6514", "[::1]:514"], write: ["/var/log/events.ndjson"] },
+  );
+  for (const path of ["/data", "/data/events.ndjson", "../../data/x", "/data/../data/x"]) {
+    assert.throws(
+      () => given(`  - { name: a, kind: file, path: ${path} }`),
+      /sink a: .*lies within the data folder/,
+      path,
+    );
+  }
+  assert.deepEqual(given("  - { name: a, kind: file, path: /database/x }").write, ["/database/x"]);
+  await inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/c.yaml`, `sinks: [{ name: a, kind: file, path: data/events.ndjson }]\n`);
+    const within = await run("start", "--data", `${folder}/data`, "--config", `${folder}/c.yaml`);
+    assert.deepEqual([within.code, within.out], [2, ""]);
+    assert.match(within.err, /^daybook: sink a: \S+ lies within the data folder[^\n]*\n$/);
+    await assert.rejects(Deno.stat(`${folder}/data`), Deno.errors.NotFound);
+    const hook = (secret: string) =>
+      `sinks: [{ name: a, kind: webhook, url: "http://127.0.0.1:9/", secret: ${secret} }]\n`;
+    await Deno.writeTextFile(`${folder}/secret`, "hunter2");
+    for (
+      const [text, expected] of [
+        [hook(`{ file: ${folder}/secret }`), /its secret is none of Standard Webhooks/],
+        [hook("{ env: NO_SUCH_SECRET }"), /its secret is not there/],
+        [hook(`{ file: ${folder}/none }`), /its secret is not there/],
+      ] as const
+    ) {
+      await Deno.writeTextFile(`${folder}/c.yaml`, text);
+      const { code, err } = await run(
+        "start",
+        "--data",
+        `${folder}/data`,
+        "--port",
+        "0",
+        "--config",
+        `${folder}/c.yaml`,
+      );
+      assert.equal(code, 2, err);
+      assert.match(err, expected);
+      assert.doesNotMatch(err, /hunter2/);
+    }
+  });
 });

@@ -1,0 +1,179 @@
+/** The recipe for a SIEM as it stands in the document, with a real rsyslog that is killed, and a receiver that is stuck. */
+import assert from "node:assert/strict";
+import { Webhook } from "standardwebhooks";
+import { parse, stringify } from "yaml";
+import { eventually, until } from "../sinks_given.ts";
+import { filledIn, installed, type Server, snippet, snippets, started } from "./recipe.ts";
+import { inFolder } from "../folder_given.ts";
+
+interface Sinks {
+  readonly sinks: readonly Record<string, unknown>[];
+}
+
+/** The configuration of the recipe, with only these sinks and these changes. */
+const configured = (change: Readonly<Record<string, Readonly<Record<string, unknown>>>>): string => {
+  const { sinks } = parse(snippet("siem", "yaml")) as Sinks;
+  const chosen = sinks.filter(({ name }) => change[name as string]);
+  assert.equal(chosen.length, Object.keys(change).length);
+  return stringify({ sinks: chosen.map((sink) => ({ ...sink, ...change[sink.name as string] })) });
+};
+
+/** By the shipped task, so with the permissions that it works out and no more. */
+const serving = (folder: string, config: string): Promise<Server> => {
+  Deno.writeTextFileSync(`${folder}/daybook.yaml`, config);
+  const data = `${folder}/data`;
+  return started(data, {
+    command: ["task", "start", "--data", data, "--port", "0", "--config", `${folder}/daybook.yaml`],
+  });
+};
+
+const ingest = async (server: Server, from: number, count: number, text = ""): Promise<void> => {
+  const events = Array.from({ length: count }, (_, i) => ({
+    specversion: "1.0",
+    id: String(from + i),
+    source: "/test",
+    type: "orders.order.placed",
+    data: { n: from + i, text },
+  }));
+  const answer = await fetch(`${server.url}/events`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.token}`, "content-type": "application/cloudevents-batch+json" },
+    body: JSON.stringify(events),
+  });
+  assert.equal(answer.status, 201, await answer.text());
+};
+
+const metric = async (server: Server, name: string, sink: string): Promise<number> => {
+  const text = await (await server.get("/metrics")).text();
+  return Number(new RegExp(`^daybook_sink_${name}\\{sink="${sink}"\\} (\\S+)$`, "m").exec(text)?.[1]);
+};
+
+const freePort = (): number => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+};
+
+const rsyslog = async (folder: string, port: number) => {
+  const conf = filledIn(snippet("siem", "rsyslog"), {
+    'port="6514"': `port="${port}" address="127.0.0.1"`,
+    "/var/log/daybook.log": `${folder}/received`,
+  });
+  await Deno.writeTextFile(`${folder}/rsyslog.conf`, `global(workDirectory="${folder}")\n${conf}`);
+  const env = { PATH: `${Deno.env.get("PATH")}:/usr/sbin:/sbin` };
+  const daemon = () =>
+    new Deno.Command("rsyslogd", {
+      args: ["-n", "-f", `${folder}/rsyslog.conf`, "-i", `${folder}/pid`],
+      env,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  const positions = async (): Promise<ReadonlySet<number>> => {
+    const text = await Deno.readTextFile(`${folder}/received`).catch(() => "");
+    return new Set([...text.matchAll(/\[daybook@32473 position="(\d+)"/g)].map(([, position]) => Number(position)));
+  };
+  return { daemon, positions };
+};
+
+Deno.test({
+  name: "rsyslog is killed in the midst and comes back, and has every event",
+  ignore: !installed("rsyslogd"),
+  fn: () =>
+    inFolder(async (folder) => {
+      const port = freePort();
+      const { daemon, positions } = await rsyslog(folder, port);
+      let running = daemon();
+      const siem = { host: "127.0.0.1", port, tls: false, ca: null, types: ["orders."], settle_ms: 200 };
+      const server = await serving(folder, configured({ siem: { ...siem, retry: { first_ms: 50, max_ms: 200 } } }));
+      try {
+        await ingest(server, 0, 500);
+        await until(async () => (await positions()).size > 100, "rsyslog has some");
+        // What it has read and not written, and what lies in its sockets, is gone.
+        running.kill("SIGKILL");
+        await running.status;
+        await ingest(server, 500, 1_000);
+        await until(async () => await metric(server, "failing", "siem") === 1, "the sink says that it fails");
+        running = daemon();
+        await ingest(server, 1_500, 500);
+        const { position } = await eventually(server, "kernel.sink.recovered");
+        const wanted = new Set(
+          (await (await server.get("/events?type=orders.order.placed&limit=1000&from=0")).json() as {
+            events: { position: number }[];
+          }).events.map(({ position }) => position),
+        );
+        await until(async () => (await positions()).size >= 2_000, "rsyslog has all");
+        await until(async () => await metric(server, "lag_events", "siem") === 0, "nothing is left");
+        const got = await positions();
+        assert.equal(got.size, 2_000);
+        assert.deepEqual([...wanted].filter((position) => !got.has(position)), []);
+        const view = await server.get(`/views/health.sinks/siem?wait=${position}`);
+        const { row } = await view.json() as { row: { state: string; failures: number } };
+        assert.ok(row.state === "delivering" && row.failures >= 1, JSON.stringify(row));
+      } finally {
+        assert.equal(await server.stop(), 0);
+        running.kill("SIGTERM");
+        await running.status;
+      }
+    }),
+});
+
+Deno.test("a sink whose receiver never reads delays nobody: appends, the others, the end", () =>
+  inFolder(async (folder) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const held: Deno.Conn[] = [];
+    const accepting = (async () => {
+      for await (const conn of listener) held.push(conn);
+    })();
+    const posts: { readonly headers: Headers; readonly body: string }[] = [];
+    const hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+      posts.push({ headers: request.headers, body: await request.text() });
+      return new Response(null, { status: 204 });
+    });
+    const script = snippets("siem").filter(({ language }) => language === "sh")[0]!.text;
+    const secret = filledIn(script, { "config/alerts-secret": `${folder}/alerts-secret` });
+    assert.ok((await new Deno.Command("sh", { args: ["-e", "-c", secret] }).output()).success);
+    const server = await serving(
+      folder,
+      configured({
+        siem: { host: "127.0.0.1", port: listener.addr.port, tls: false, ca: null, types: [], deliver_ms: 1_000 },
+        alerts: { url: `http://127.0.0.1:${hook.addr.port}/hook`, types: ["orders."] },
+        archive: { path: `${folder}/events.ndjson` },
+      }),
+    );
+    try {
+      // More than sockets hold.
+      for (let n = 0; n < 1_000; n += 50) await ingest(server, n, 50, "x".repeat(12_000));
+      await until(async () => await metric(server, "failing", "siem") === 1, "the stuck one is given up");
+      await until(() => posts.length >= 1_000, "the webhook has all");
+      await until(async () => await metric(server, "lag_events", "archive") === 0, "the file has all");
+      assert.equal(await metric(server, "delivered_total", "siem"), 0);
+      const lines = (await Deno.readTextFile(`${folder}/events.ndjson`)).trimEnd().split("\n");
+      const orders = lines.map((line) => JSON.parse(line) as { type: string; position: number }).filter(({ type }) =>
+        type === "orders.order.placed"
+      );
+      assert.deepEqual([
+        orders.length,
+        orders.every(({ position }, i) => i === 0 || position > orders[i - 1]!.position),
+      ], [
+        1_000,
+        true,
+      ]);
+      const receiver = new Webhook((await Deno.readTextFile(`${folder}/alerts-secret`)).trim());
+      const { headers, body } = posts[0]!;
+      receiver.verify(
+        body,
+        Object.fromEntries(["id", "timestamp", "signature"].map((name) => [
+          `webhook-${name}`,
+          headers.get(`webhook-${name}`)!,
+        ])),
+      );
+      const tree = JSON.stringify(await (await server.get("/status")).json());
+      for (const name of ["siem", "alerts", "archive"]) assert.match(tree, new RegExp(`"id":"${name}"`));
+    } finally {
+      assert.equal(await server.stop(), 0);
+      for (const conn of held) conn.close();
+      listener.close();
+      await accepting;
+      await hook.shutdown();
+    }
+  }));
