@@ -90,6 +90,11 @@ export const givenStage = (): Stage => {
         files.has(path)
           ? Promise.resolve(files.get(path)!)
           : Promise.reject(new Deno.errors.NotFound(`no such file: ${path}`)),
+      readTail: (path, bytes, from) => {
+        const text = files.get(path) ?? "";
+        const start = from === undefined || from > text.length ? Math.max(0, text.length - bytes) : from;
+        return Promise.resolve({ text: text.slice(start), end: text.length });
+      },
       readInput: () => Promise.resolve(files.get("-") ?? ""),
       writePrivate: (path, text) => Promise.resolve(void files.set(path, text)),
       create: (path) => {
@@ -225,6 +230,7 @@ const fakeRuntime = (
     importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),
+    stacks: none("stacks"),
     controls: none("controls"),
     assess: none("assess"),
     writeAudit: none("writeAudit"),

@@ -99,7 +99,7 @@ const ended = (draft: Draft, service: string, replica: number, life: Extract<Lif
   const wasWell = life.at !== undefined && draft.at - life.at >= restart.reset_ms;
   const attempt = wasWell ? 1 : life.attempt + 1;
   if (attempt > restart.max) {
-    const spent = `${how}, after ${restart.max} restarts`;
+    const spent = `${how}, after ${restart.max} ${restart.max === 1 ? "restart" : "restarts"}`;
     return draft.add({ type: "services.instance.failed", data: { service, replica, because: spent } });
   }
   const until_ms = draft.at + backoff(restart, attempt, draft.chance());

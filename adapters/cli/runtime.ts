@@ -14,6 +14,7 @@ import type { Row, ViewDigest, ViewPage, ViewQuery, Views } from "../../projecti
 import type { PrivacyRuntime } from "./persons.ts";
 import type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, PushImport } from "./imports.ts";
 import type { Settings } from "./settings.ts";
+import type { StackRuntime } from "./stacks.ts";
 
 export type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, ImportFaultKind, PushImport } from "./imports.ts";
 export { ImportFault } from "./imports.ts";
@@ -43,6 +44,11 @@ export interface Io {
   /** Where the person stood when typing; relative paths start there. Absolute. */
   readonly cwd: string;
   readText(path: string): Promise<string>;
+  /**
+   * The end of a file that is being written, at most so many bytes of it, or what came behind `from`; a file that has become shorter
+   * begins anew, one that is not there is empty. `end`: where to go on.
+   */
+  readTail(path: string, bytes: number, from?: number): Promise<{ readonly text: string; readonly end: number }>;
   /** All of standard input. */
   readInput(): Promise<string>;
   /** Creates the file with mode 0600; fails if it cannot. Replaces an older one. */
@@ -325,7 +331,7 @@ export interface RestoreReport extends BackupReport {
   readonly origin?: string;
 }
 
-export interface Runtime extends PrivacyRuntime {
+export interface Runtime extends PrivacyRuntime, StackRuntime {
   readonly io: Io;
   readonly clock: Clock;
   /** Ends the process at once. */

@@ -10,6 +10,7 @@ import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
+import { SERVICES } from "./table_services.ts";
 import { sinkGrants } from "./sink_grants.ts";
 import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
 
@@ -448,4 +449,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   ...PRIVACY,
   ...RETENTION,
+  ...SERVICES,
 ];

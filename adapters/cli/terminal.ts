@@ -48,6 +48,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     env,
     cwd: standingIn(Deno.cwd(), env("INIT_CWD")),
     readText: async (path) => textOf(await Deno.readFile(path), path),
+    readTail: tailOf,
     readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
     async writePrivate(path, text) {
       // A file that is there may be open to others or be a link; a fresh one is neither.
@@ -102,4 +103,26 @@ export const standingIn = (cwd: string, initial: string | undefined): string =>
 
 const writeAll = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void => {
   for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+};
+
+/** As `Io.readTail`. */
+const tailOf: Io["readTail"] = async (path, bytes, from) => {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { text: "", end: 0 };
+    throw error;
+  }
+  try {
+    const { size } = await file.stat();
+    const start = from === undefined ? Math.max(0, size - bytes) : from > size ? 0 : Math.max(from, size - bytes);
+    await file.seek(start, Deno.SeekMode.Start);
+    const into = new Uint8Array(size - start);
+    let read = 0;
+    for (let n: number | null; read < into.length && (n = await file.read(into.subarray(read))) !== null;) read += n;
+    return { text: new TextDecoder().decode(into.subarray(0, read)), end: start + read };
+  } finally {
+    file.close();
+  }
 };

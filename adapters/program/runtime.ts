@@ -132,6 +132,7 @@ export const runtimeOf = (
     return (event) => lineOf(event, format as Format, emitter);
   },
   projections: () => Promise.resolve(projections),
+  stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
   async guarded(data, action) {

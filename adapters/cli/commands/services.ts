@@ -1,0 +1,224 @@
+/** `up`, `down`, `restart` and `ps`: services, asked for and looked at. */
+import type { Event } from "../../../events/event.ts";
+import { Board, type BoardRow } from "../board.ts";
+import type { Call, Run } from "../call.ts";
+import { flag, Usage, whole } from "../call.ts";
+import { table } from "../columns.ts";
+import type { Palette } from "../print.ts";
+import { duration, palette, safe } from "../print.ts";
+import type { ExitCode, Reader, Remote, Runtime } from "../runtime.ts";
+import { OPERATOR } from "./send.ts";
+
+const LOOK_MS = 100;
+const WAIT_S_DEFAULT = 120;
+
+export const up: Run = (call, runtime) => asked(call, runtime, "services.stack.up");
+export const down: Run = (call, runtime) => asked(call, runtime, "services.stack.down");
+export const restart: Run = (call, runtime) => asked(call, runtime, "services.service.restart");
+
+type Asked = "services.stack.up" | "services.stack.down" | "services.service.restart";
+
+/** Asks the server that runs them, then tells what happens until nothing more does. */
+const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCode> => {
+  const reader = await runtime.reader(call.data);
+  const remote = await runtime.remote(call.data);
+  try {
+    if (!remote) throw new Usage("no server runs the services of this folder: deno task start --stack FILE does");
+    const board = await Board.of(reader, call, runtime);
+    const names = board.known(call.args);
+    const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
+    const data = type === "services.service.restart" ? names.map((service) => ({ service })) : [{ services: names }];
+    for (const each of data) await ask(remote, { type, id: board.stack, data: each });
+    const affected = type === "services.stack.up" ? withNeeds(board, names) : names;
+    const settled = await follow(board, { reader, names: affected, within: wait * 1_000, call, runtime });
+    return told(board, { settled, names: affected, type, call, runtime });
+  } finally {
+    remote?.close();
+    await reader.close();
+  }
+};
+
+const ask = async (
+  remote: Remote,
+  { type, id, data }: { readonly type: Asked; readonly id: string; readonly data: unknown },
+): Promise<void> => {
+  const outcome = await remote.ask({ type, id, data, by: OPERATOR });
+  if (outcome.is === "rejected") throw new Usage(outcome.because);
+  if (outcome.is !== "accepted") throw new Error(`${type} was not done: ${outcome.is}`);
+};
+
+const withNeeds = (board: Board, names: readonly string[]): readonly string[] => {
+  const all = new Set(names);
+  for (const name of all) {
+    const { needs = [] } = board.services.find(({ service }) => service === name) ?? {};
+    for (const { service, required } of needs) if (required) all.add(service);
+  }
+  return [...all];
+};
+
+/** True when nothing more happens, false when the time is over first. */
+const follow = async (
+  board: Board,
+  { reader, names, within, call, runtime }: {
+    readonly reader: Reader;
+    readonly names: readonly string[];
+    readonly within: number;
+    readonly call: Call;
+    readonly runtime: Runtime;
+  },
+): Promise<boolean> => {
+  const { io, clock } = runtime;
+  const until = clock.monotonic() + within;
+  const c = palette(io);
+  for (;;) {
+    await reader.renew();
+    for (const event of board.catchUp()) if (!call.json) tellEvent(event, c, runtime);
+    if (board.settled(names)) return true;
+    if (clock.monotonic() >= until) return false;
+    await new Promise<void>((resolve) => clock.schedule(LOOK_MS, resolve));
+  }
+};
+
+const SAID: Readonly<Record<string, (c: Palette) => string>> = {
+  "services.instance.queued": (c) => c.dim("waits"),
+  "services.instance.started": (c) => c.cyan("runs"),
+  "services.instance.refused": (c) => c.red("cannot be started"),
+  "services.health.confirmed": (c) => c.green("healthy"),
+  "services.health.lost": (c) => c.yellow("unhealthy"),
+  "services.instance.exited": (c) => c.dim("has ended"),
+  "services.instance.delayed": (c) => c.yellow("waits for its restart"),
+  "services.instance.completed": (c) => c.green("completed"),
+  "services.instance.failed": (c) => c.red("failed"),
+  "services.instance.skipped": (c) => c.red("skipped"),
+  "services.instance.stop_requested": (c) => c.dim("stops"),
+  "services.instance.stop_expired": (c) => c.yellow("did not stop in time, is killed"),
+  "services.instance.stopped": (c) => c.dim("stopped"),
+};
+
+/** One line of an event of an instance, without time and place. */
+export const eventText = ({ type, data }: Event, c: Palette): string | undefined => {
+  const says = SAID[type];
+  if (!says) return undefined;
+  const { because, for: waits, code, signal, known } = data as Readonly<Record<string, unknown>>;
+  const how = type === "services.instance.exited"
+    ? known === false ? "nobody saw how" : signal === null ? `code ${code}` : String(signal)
+    : Array.isArray(waits)
+    ? `for ${waits.join(", ")}`
+    : because;
+  return `${says(c)}${how === undefined ? "" : ` ${c.dim(safe(String(how)))}`}`;
+};
+
+const tellEvent = (event: Event, c: Palette, { io }: Runtime): void => {
+  const said = eventText(event, c);
+  const { service, replica } = event.data as { readonly service: string; readonly replica?: number };
+  if (said !== undefined) io.out(`${safe(replica ? `${service}/${replica}` : service)}  ${said}\n`);
+};
+
+const BAD = new Set(["failed", "skipped", "backoff", "unhealthy"]);
+
+const told = (
+  board: Board,
+  { settled, names, type, call, runtime: { io } }: {
+    readonly settled: boolean;
+    readonly names: readonly string[];
+    readonly type: Asked;
+    readonly call: Call;
+    readonly runtime: Runtime;
+  },
+): ExitCode => {
+  const rows = board.instances.filter(({ service }) => names.includes(service));
+  const bad = rows.filter(({ state }) => BAD.has(state));
+  const good = settled && (type === "services.stack.down" || bad.length === 0);
+  if (call.json) io.out(`${JSON.stringify({ ok: good, settled, stack: board.stack, instances: rows })}\n`);
+  else if (!settled) {
+    const open = rows.filter(({ state }) => !["healthy", "completed", "stopped"].includes(state));
+    io.err(`daybook: it goes on: ${open.map(({ service, state }) => `${service} is ${state}`).join(", ")}\n`);
+  } else if (!good) {
+    io.err(`daybook: ${bad.map(({ service, state }) => `${service} ${state}`).join(", ")}; why SERVICE tells more\n`);
+  }
+  return good ? 0 : 1;
+};
+
+export const ps: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  const reader = await runtime.reader(call.data);
+  try {
+    const board = await Board.of(reader, call, runtime);
+    if (flag(call, "watch") && io.terminal.out && !call.json) return await live(board, reader, runtime);
+    if (call.json) io.out(`${JSON.stringify(documentOf(board))}\n`);
+    else io.out(drawn(board, palette(io), clock.now()));
+    return board.instances.some(({ state }) => BAD.has(state)) ? 1 : 0;
+  } finally {
+    await reader.close();
+  }
+};
+
+/** For editors and scripts. */
+const documentOf = (board: Board) => ({
+  stack: board.stack,
+  size: board.size,
+  services: board.services.map(({ service, program, wanted, replicas, needs }) => ({
+    service,
+    program,
+    wanted,
+    replicas,
+    needs,
+    instances: board.instances.filter((row) => row.service === service),
+  })),
+});
+
+const COLOURS: Readonly<Record<string, keyof Palette>> = {
+  healthy: "green",
+  completed: "green",
+  running: "cyan",
+  starting: "cyan",
+  waiting: "dim",
+  stopped: "dim",
+  stopping: "yellow",
+  backoff: "yellow",
+  unhealthy: "yellow",
+  failed: "red",
+  skipped: "red",
+};
+
+const drawn = (board: Board, c: Palette, now: number): string => {
+  const row = (r: BoardRow): readonly string[] => [
+    safe(r.replica > 0 ? `${r.service}/${r.replica}` : r.service),
+    c[COLOURS[r.state] ?? "dim"](r.state) + (r.state === "healthy" && r.probed === false ? c.dim(" (not probed)") : ""),
+    duration(Math.max(0, now - Date.parse(r.since))),
+    r.pid === undefined ? "" : String(r.pid),
+    String(r.starts),
+    r.last_exit ?? "",
+    safe(r.because ?? ""),
+  ];
+  const titles = ["service", "state", "since", "pid", "starts", "last exit", "because"];
+  return table(
+    titles.map((title) => ({ title, ...(title === "pid" || title === "starts" ? { right: true as const } : {}) })),
+    board.instances.map(row),
+    c,
+  );
+};
+
+/** Drawn again in place, until interrupted. */
+const live = async (board: Board, reader: Reader, { io, clock }: Runtime): Promise<0> => {
+  let stop = () => {};
+  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
+  const forget = io.onStop(() => stop());
+  try {
+    for (let over = false, lines = 0; !over;) {
+      const text = drawn(board, palette(io), clock.now());
+      // Up by as many lines as were drawn, and clear from there.
+      io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
+      lines = text.split("\n").length - 1;
+      over = await Promise.race([
+        stopped,
+        new Promise<false>((resolve) => void clock.schedule(5 * LOOK_MS, () => resolve(false))),
+      ]);
+      await reader.renew();
+      board.catchUp();
+    }
+    return 0;
+  } finally {
+    forget();
+  }
+};

@@ -1,0 +1,184 @@
+/** `why` and `logs`: what happened to a service first, and what it said. */
+import type { Event } from "../../../events/event.ts";
+import { Board } from "../board.ts";
+import type { Call, Run } from "../call.ts";
+import { flag, Usage, whole } from "../call.ts";
+import { palette, safe } from "../print.ts";
+import type { Reader, Runtime } from "../runtime.ts";
+import { eventText } from "./services.ts";
+
+const LINES_DEFAULT = 100;
+const LAST_LINES = 5;
+
+/** Events that are trouble, of a service or of one it needs. */
+const TROUBLE = new Set([
+  "services.instance.refused",
+  "services.instance.exited",
+  "services.health.lost",
+  "services.instance.delayed",
+  "services.instance.failed",
+  "services.instance.skipped",
+  "services.instance.queued",
+  "services.instance.stop_expired",
+  "services.service.unwanted",
+]);
+
+interface Instance {
+  readonly service: string;
+  readonly replica: number;
+  readonly because?: string;
+  readonly code?: number | null;
+  readonly known?: boolean;
+}
+
+const isGoodEnd = ({ type, data }: Event): boolean =>
+  type === "services.instance.exited" && (data as Instance).code === 0;
+
+export const why: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const reader = await runtime.reader(call.data);
+  try {
+    const board = await Board.of(reader, call, runtime);
+    const [service] = board.known(call.args.slice(0, 1)) as [string];
+    const needed = closure(board, service);
+    const rows = board.instances.filter((row) => row.service === service);
+    const chain = troubleOf(reader, board, { service, needed });
+    const last = chain.length > 0 && rows.some(({ state }) => state !== "healthy" && state !== "completed")
+      ? await tail(call, runtime, { stack: board.stack, of: chain[0]!.data as Instance, lines: LAST_LINES })
+      : [];
+    if (call.json) {
+      io.out(`${JSON.stringify({ service, instances: rows, first: chain[0] ?? null, chain, output: last })}\n`);
+      return 0;
+    }
+    const c = palette(io);
+    for (const { replica, state, since, because } of rows) {
+      io.out(`${c.bold(safe(replica > 0 ? `${service}/${replica}` : service))} is ${state} since ${since}`);
+      io.out(`${because === undefined ? "" : `: ${safe(because)}`}\n`);
+    }
+    if (rows.length === 0) io.out(`${c.bold(safe(service))} was never started\n`);
+    if (chain.length === 0) io.out("nothing went wrong before\n");
+    for (const [i, event] of chain.entries()) {
+      const said = event.type === "services.service.unwanted"
+        ? c.dim(`is not to run: ${(event.data as Instance).because}`)
+        : eventText(event, c);
+      const first = i === 0 ? c.red("first  ") : "       ";
+      io.out(
+        `${first}${event.time}  ${safe((event.data as Instance).service)} ${said} ${c.dim(`(${event.position})`)}\n`,
+      );
+    }
+    if (last.length > 0) io.out(`${c.dim(`it said last:`)}\n${last.map((line) => `  ${safe(line)}\n`).join("")}`);
+    return 0;
+  } finally {
+    await reader.close();
+  }
+};
+
+const closure = (board: Board, service: string): ReadonlySet<string> => {
+  const all = new Set([service]);
+  for (const name of all) {
+    for (const need of board.services.find((each) => each.service === name)?.needs ?? []) all.add(need.service);
+  }
+  return all;
+};
+
+/**
+ * What went wrong with the service and what it needs, since it was well for the last time before its last trouble; the first of it is
+ * where to look.
+ */
+const troubleOf = (
+  reader: Reader,
+  board: Board,
+  { service, needed }: { readonly service: string; readonly needed: ReadonlySet<string> },
+): readonly Event[] => {
+  let since: Event[] = [];
+  let before: readonly Event[] = [];
+  const asked = new Set<string>();
+  for (const page of reader.read({ stream: `services/${board.stack}`, until: board.size })) {
+    for (const event of page) {
+      const { service: of, replica, because } = event.data as Instance;
+      if (!needed.has(of)) continue;
+      const key = `${of}/${replica}`;
+      if (event.type === "services.instance.stop_requested" && because !== "unhealthy") asked.add(key);
+      if (event.type === "services.instance.started") asked.delete(key);
+      if (event.type === "services.health.confirmed" && of === service) {
+        if (since.length > 0) before = since;
+        since = [];
+      }
+      // An end that was asked for, or that is as it should be, is no trouble.
+      const expected = event.type === "services.instance.exited" && (asked.has(key) || isGoodEnd(event));
+      if (TROUBLE.has(event.type) && !expected) since.push(event);
+    }
+  }
+  const chain = since.length > 0 ? since : before;
+  // Waiting is a consequence: it is told only where nothing else is.
+  const causes = chain.filter(({ type }) => type !== "services.instance.queued");
+  return causes.length > 0 ? causes : chain;
+};
+
+export const logs: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const reader = await runtime.reader(call.data);
+  let stack: string, of: Instance;
+  try {
+    const board = await Board.of(reader, call, runtime);
+    const [service] = board.known(call.args.slice(0, 1)) as [string];
+    const replica = whole(call, "replica", { min: 0, max: 299 }) ?? 0;
+    const { replicas } = board.services.find((each) => each.service === service)!;
+    if (replica >= replicas) throw new Usage(`${service} has ${replicas} replicas, counted from 0`);
+    [stack, of] = [board.stack, { service, replica }];
+  } finally {
+    await reader.close();
+  }
+  const lines = whole(call, "lines", { min: 0, max: 1_000_000 }) ?? LINES_DEFAULT;
+  for (const line of await tail(call, runtime, { stack, of, lines })) io.out(`${safe(line)}\n`);
+  if (flag(call, "follow")) await follow(call, runtime, { stack, of });
+  return 0;
+};
+
+/** Where an instance writes. */
+const outputOf = (call: Call, { stack, of }: { readonly stack: string; readonly of: Instance }): string =>
+  `${call.data}/services/${stack}/${of.service}-${of.replica}.log`;
+
+const tail = async (
+  call: Call,
+  { io }: Runtime,
+  { stack, of, lines }: { readonly stack: string; readonly of: Instance; readonly lines: number },
+): Promise<readonly string[]> => {
+  const { text } = await io.readTail(outputOf(call, { stack, of }), TAIL_BYTES_MAX);
+  const all = text.split("\n");
+  if (all.at(-1) === "") all.pop();
+  return lines === 0 ? [] : all.slice(-lines);
+};
+
+/** Of the end of a file, at most so much is looked at. */
+const TAIL_BYTES_MAX = 16_777_216;
+const FOLLOW_MS = 200;
+
+/** Goes on with what is written, until interrupted; a file that was set aside begins anew. */
+const follow = async (
+  call: Call,
+  { io, clock }: Runtime,
+  of: { readonly stack: string; readonly of: Instance },
+): Promise<void> => {
+  const path = outputOf(call, of);
+  let stop = () => {};
+  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
+  const forget = io.onStop(() => stop());
+  try {
+    let { end } = await io.readTail(path, 0);
+    let rest = "";
+    for (let over = false; !over;) {
+      over = await Promise.race([
+        stopped,
+        new Promise<false>((resolve) => void clock.schedule(FOLLOW_MS, () => resolve(false))),
+      ]);
+      const now = await io.readTail(path, TAIL_BYTES_MAX, end);
+      end = now.end;
+      const parts = (rest + now.text).split("\n");
+      rest = parts.pop()!;
+      for (const line of parts) io.out(`${safe(line)}\n`);
+    }
+  } finally {
+    forget();
+  }
+};

@@ -1,0 +1,135 @@
+/** `stack plan`, `stack graph` and `stack critical-path`: services looked at before they are started. */
+import type { Event } from "../../../events/event.ts";
+import type { Call, Run } from "../call.ts";
+import { pathOf, text, Usage } from "../call.ts";
+import { table } from "../columns.ts";
+import { duration, palette, safe } from "../print.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Settings } from "../settings.ts";
+
+type Stack = NonNullable<Settings["stack"]>["settings"];
+
+const stackOf = ({ settings }: Call): Stack => {
+  const stack = settings?.stack?.settings;
+  if (!stack || stack.services.length === 0) throw new Usage("the configuration has no services: give --stack FILE");
+  return stack;
+};
+
+export const plan: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const plan = (await runtime.stacks()).planOf(stackOf(call));
+  if (call.json) {
+    io.out(`${JSON.stringify(plan)}\n`);
+    return 0;
+  }
+  const c = palette(io);
+  const rows = plan.batches.flatMap((names, depth) =>
+    names.map((name) => {
+      const { command, replicas, needs, probes } = plan.services.find(({ service }) => service === name)!;
+      return [
+        String(depth),
+        safe(name),
+        String(replicas),
+        safe(command),
+        needs.map((need) => `${need.service} ${need.condition}${need.required ? "" : " (if it can)"}`).join(", "),
+        probes.join(", ") || "none",
+      ];
+    })
+  );
+  const titles = ["depth", "service", "replicas", "command", "starts when", "probes"];
+  io.out(table(titles.map((title) => ({ title })), rows, c));
+  io.out(`\n${ORDERS[plan.order]}\n`);
+  return 0;
+};
+
+const ORDERS = {
+  ready: "Each starts the moment what it needs is so.",
+  batches: "Each waits for all of the depths before.",
+  sequential: "One after another, in this order.",
+} as const;
+
+export const graph: Run = async (call, runtime) => {
+  const stack = stackOf(call);
+  const { planOf, pictureOf } = await runtime.stacks();
+  if (await drawn(call, runtime, () => pictureOf(stack))) return 0;
+  const { io } = runtime;
+  const { batches, services } = planOf(stack);
+  if (call.json) {
+    io.out(
+      `${JSON.stringify({ name: stack.name, nodes: services.map(({ service, needs }) => ({ service, needs })) })}\n`,
+    );
+    return 0;
+  }
+  for (const name of batches.flat()) {
+    const { needs } = services.find(({ service }) => service === name)!;
+    const arrows = needs.map((need) => `${need.service} (${need.condition}${need.required ? "" : ", if it can"})`);
+    io.out(`${safe(name)}${arrows.length > 0 ? ` → ${arrows.join(", ")}` : ""}\n`);
+  }
+  return 0;
+};
+
+export const criticalPath: Run = async (call, runtime) => {
+  const stack = stackOf(call);
+  const { chainOf, pictureOf } = await runtime.stacks();
+  const took = await durations(call, runtime, stack.name);
+  const known = stack.services.filter(({ name }) => took.has(name)).length;
+  // Where nobody knows, each link counts alike.
+  const { path, length } = chainOf(stack, (service) => known > 0 ? took.get(service) ?? 0 : 1);
+  if (await drawn(call, runtime, () => pictureOf(stack, path))) return 0;
+  const { io } = runtime;
+  if (call.json) {
+    io.out(`${JSON.stringify({ name: stack.name, path, ...(known > 0 ? { ms: length } : {}), measured: known })}\n`);
+    return 0;
+  }
+  const links = path.map((name) => took.has(name) ? `${safe(name)} ${duration(took.get(name)!)}` : safe(name));
+  io.out(`${links.join(" → ")}\n`);
+  io.out(
+    known > 0
+      ? `${
+        duration(length)
+      } at best, by the median of earlier starts of ${known} of ${stack.services.length} services\n`
+      : `${length} steps; nothing of it was ever started from this folder, so nobody knows how long each takes\n`,
+  );
+  return 0;
+};
+
+const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promise<boolean> => {
+  const path = text(call, "svg");
+  if (path === undefined) return false;
+  const file = await io.create(pathOf(call, path));
+  file.write(picture());
+  file.close();
+  return true;
+};
+
+/** Medians of how long services took from their announcement until they were well, or had done their work; ms. */
+const durations = async (call: Call, runtime: Runtime, stack: string): Promise<ReadonlyMap<string, number>> => {
+  if (await runtime.io.isEmpty(call.data)) return new Map();
+  const reader = await runtime.reader(call.data);
+  const begun = new Map<string, number>();
+  const took = new Map<string, number[]>();
+  const over = ({ data, recordedat }: Event, service: string): void => {
+    const key = `${service}/${(data as { readonly replica: number }).replica}`;
+    const from = begun.get(key);
+    if (from === undefined) return;
+    begun.delete(key);
+    took.set(service, [...took.get(service) ?? [], Date.parse(recordedat) - from]);
+  };
+  try {
+    for (const page of reader.read({ stream: `services/${stack}` })) {
+      for (const event of page) {
+        const { service, replica } = event.data as { readonly service: string; readonly replica: number };
+        if (event.type === "services.instance.announced") {
+          begun.set(`${service}/${replica}`, Date.parse(event.recordedat));
+        }
+        if (event.type === "services.health.confirmed" || event.type === "services.instance.completed") {
+          over(event, service);
+        }
+        if (event.type === "services.instance.exited") begun.delete(`${service}/${replica}`);
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return new Map([...took].map(([service, all]) => [service, all.sort((a, b) => a - b)[all.length >> 1]!]));
+};

@@ -1,0 +1,32 @@
+/** What the command line asks of stacks of services, before they are run. */
+import type { StackSettings } from "../../config/stack.ts";
+
+/** Of stacks that were checked. */
+export interface Stacks {
+  planOf(stack: StackSettings): StackPlan;
+  /** The longest chain of needs, where a start of a service takes so many ms; and how long. */
+  chainOf(
+    stack: StackSettings,
+    ms: (service: string) => number,
+  ): { readonly path: readonly string[]; readonly length: number };
+  /** SVG; what is marked is drawn bold. */
+  pictureOf(stack: StackSettings, marked?: readonly string[]): string;
+}
+
+export interface StackPlan {
+  readonly name: string;
+  readonly order: StackSettings["order"];
+  readonly services: readonly {
+    readonly service: string;
+    readonly command: string;
+    readonly replicas: number;
+    readonly needs: StackSettings["services"][number]["needs"];
+    readonly probes: readonly string[];
+  }[];
+  /** By depth; each starts as soon as what it needs is there, so a batch is no barrier unless the order says so. */
+  readonly batches: readonly (readonly string[])[];
+}
+
+export interface StackRuntime {
+  stacks(): Promise<Stacks>;
+}
