@@ -26,13 +26,15 @@ const cosignedBy = (note: string, by = witness): string =>
 /** A log, and its audit folder with an older checkpoint that a witness has cosigned. */
 const withAudit = (
   use: (folder: string, made: Audited, scratch: string) => Promise<void>,
-  given: Parameters<typeof makeAudited>[1] = {},
+  { falsely = false } = {},
 ): Promise<void> =>
   inFolder(async (scratch) => {
-    const made = await makeAudited(join(scratch, "data"), given);
-    const folder = join(scratch, "audit");
-    await written(made, folder);
-    await use(folder, made, scratch);
+    const { made, files } = falsely ? await audited({ falsely }) : sound;
+    for (const [path, bytes] of files) {
+      await Deno.mkdir(dirname(join(scratch, path)), { recursive: true });
+      await Deno.writeFile(join(scratch, path), bytes);
+    }
+    await use(join(scratch, "audit"), { ...made, data: join(scratch, "data") }, scratch);
   });
 
 const written = async (made: Audited, folder: string, more: Partial<AuditOptions> = {}) => {
@@ -54,6 +56,16 @@ const written = async (made: Audited, folder: string, more: Partial<AuditOptions
     await log.close();
   }
 };
+
+/** One, as the bytes of all files. */
+const audited = (given: Parameters<typeof makeAudited>[1] = {}) =>
+  inFolder(async (scratch) => {
+    const made = await makeAudited(join(scratch, "data"), given);
+    await written(made, join(scratch, "audit"));
+    const files = new Map<string, Uint8Array>();
+    for (const path of await filesIn(scratch)) files.set(path, await Deno.readFile(join(scratch, path)));
+    return { made, files };
+  });
 
 const checked = (folder: string, more: Partial<Parameters<typeof checkAudit>[0]> = {}): Promise<AuditChecked> =>
   checkAudit({ folder, key: undefined, witnesses: [], against: [], version: VERSION, ...more }, silent);
@@ -109,11 +121,20 @@ const edit = async (path: string, change: (text: string) => string): Promise<voi
   await Deno.writeTextFile(path, other);
 };
 
+/** Another root in a checkpoint, that is one all the same. */
+const otherRoot = (text: string): string => {
+  const [origin, size, root, ...rest] = text.split("\n");
+  return [origin, size, (root!.startsWith("A") ? "B" : "A") + root!.slice(1), ...rest].join("\n");
+};
+
 const flip = async (path: string, at: number): Promise<void> => {
   const bytes = await Deno.readFile(path);
   bytes[at]! ^= 1;
   await Deno.writeFile(path, bytes);
 };
+
+/** Made once: it takes longer than what is asked of it. */
+const sound = await audited();
 
 Deno.test("a folder that nobody changed holds, up to where the log's key and a witness say", () =>
   withAudit(async (folder, made) => {
@@ -173,7 +194,11 @@ Deno.test("a changed, cut, missing or surplus file of every kind is found, also 
       "an entry": [byte("log/tile/entries/001", 300), "manifest log/tile/entries/001", "entry 256"],
       "the last bundle": [byte(last, 1), `manifest ${last}`, "bundle 512"],
       "a hash": [byte("log/tile/0/001", 40), "manifest log/tile/0/001", "tile 257"],
-      "the checkpoint": [byte("log/checkpoint", 14), "manifest log/checkpoint", `checkpoint ${half}`],
+      "the checkpoint": [
+        (copy) => edit(join(copy, "log/checkpoint"), otherRoot),
+        "manifest log/checkpoint",
+        `checkpoint ${half}`,
+      ],
       "the key": [
         (copy) => edit(join(copy, "log.vkey"), () => "other+00000000+AAAA\n"),
         "manifest log.vkey",

@@ -16,10 +16,12 @@ export const withSignedLog = async <T>(
   use: (log: KvLog, checkpoints: readonly Checkpoint[]) => T | Promise<T>,
 ): Promise<T> => {
   const store = new MemoryStore();
+  // The same entries and hashes each time.
+  const clock = { ...systemClock, now: () => Date.UTC(2026, 0, 1) };
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
-    clock: systemClock,
-    background: inlineBackground(store, systemClock),
+    clock,
+    background: inlineBackground(store, clock),
     signer: { origin: signer.name, sign: (size, root) => signer.checkpoint(size, root) },
   });
   try {

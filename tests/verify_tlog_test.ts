@@ -5,7 +5,11 @@ import { tlogFiles, writeTlog } from "../adapters/tlog/writer.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { LogFault } from "../events/log.ts";
 import { bundlePieces, readBundle } from "../events/tiles.ts";
+import { FolderReader } from "../adapters/kv/folder_reader.ts";
+import { catalogue } from "../events/catalogue.ts";
+import type { Checkpoint } from "../events/log.ts";
 import { inFolder } from "./folder_given.ts";
+import { changed as changedKey, FIRST, makeChanging, SECOND, type Step, STRANGER } from "./key_change_given.ts";
 import { withSignedLog, withTlogFolder } from "./tlog_given.ts";
 import { chance, signer, stranger } from "./verify_given.ts";
 import { cosigner } from "../adapters/keys/note.ts";
@@ -214,4 +218,37 @@ Deno.test("what is no folder and what is no key is said, and nothing is verified
     assert.equal(await kindOf({ folder, key: "nonsense" }), "invalid");
     assert.equal(await kindOf({ folder, witnesses: [key] }), "invalid");
     await assert.rejects(() => verifyTlog({ folder, key, signal: AbortSignal.abort(new Error("enough")) }), /enough/);
+  }));
+
+Deno.test("a log whose key was changed is followed from either key, and a change that both have not signed is named", () =>
+  inFolder(async (dir) => {
+    const written = async (name: string, steps: readonly Step[]): Promise<string> => {
+      await makeChanging(join(dir, `${name}.db`), steps);
+      const log = new FolderReader(join(dir, `${name}.db`), { catalogue: catalogue() });
+      try {
+        await writeTlog(join(dir, name), tlogFiles(log, (await log.checkpoint())!));
+      } finally {
+        await log.close();
+      }
+      return join(dir, name);
+    };
+    const changing: readonly Step[] = [300, [FIRST, SECOND], (at) => changedKey(at, [FIRST, SECOND]), [SECOND], 300];
+    const folder = await written("true", changing);
+    for (const { vkey } of [FIRST, SECOND]) {
+      const report = await verifyTlog({ folder, key: vkey });
+      assert.deepEqual(report.failures, []);
+      assert.deepEqual(report.key_changes, [{ position: 300, old: FIRST.vkey, new: SECOND.vkey }]);
+      assert.equal(report.authenticated, true);
+    }
+    assert.equal(await firstOf(folder, { key: STRANGER.vkey }), "600 signature");
+    const forged = changing.map((step) =>
+      typeof step === "function" ? (at: Checkpoint) => changedKey(at, [STRANGER, SECOND], { old: FIRST.vkey }) : step
+    );
+    assert.equal(await firstOf(await written("forged", forged), { key: SECOND.vkey }), "300 key_change");
+    const other = changing.map((step) =>
+      typeof step === "function"
+        ? ({ size }: Checkpoint) => changedKey({ size, root: "A".repeat(43) + "=" }, [FIRST, SECOND])
+        : step
+    );
+    assert.equal(await firstOf(await written("other", other), { key: SECOND.vkey }), "300 key_change");
   }));

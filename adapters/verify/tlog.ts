@@ -12,6 +12,8 @@ import { type Failure, Failures, FAILURES_MAX, shown } from "./failures.ts";
 import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
 import { HistorySpan } from "./history_span.ts";
+import type { KeyChange } from "./key_chain.ts";
+import { type Fork, LineageWalk } from "./lineage.ts";
 import { readNote, readVerifierKey, signedBy, type VerifierKey } from "./note.ts";
 import { type Bundle, bundlePath, fileIn, MISSING, pathsIn, pathsOf, readBundle, WIDTH } from "./tlog_files.ts";
 import { TlogTiles } from "./tlog_tiles.ts";
@@ -59,6 +61,10 @@ export interface TlogReport {
   readonly origin?: string;
   /** Size of the folder's checkpoint. */
   readonly checkpoint?: number;
+  /** Changes of the log's key that hold; with one of them given the others are followed. Absent where there are none. */
+  readonly key_changes?: readonly KeyChange[];
+  /** Where it went on as another log. Absent where it never did. */
+  readonly forks?: readonly Fork[];
   readonly streams: number;
   readonly entry_bytes: number;
 }
@@ -91,7 +97,8 @@ class TlogWalk {
   private readonly failures = new Failures();
   private readonly tiles: TlogTiles;
   private readonly tree: MerkleTree;
-  private readonly roots = new Map<number, string>();
+  private readonly roots = new Roots((size) => size <= this.tree.size ? this.tiles.root(size) : undefined);
+  private readonly lineage = new LineageWalk();
   private readonly claims: Claim[] = [];
   private newest: Claim | undefined;
   private history!: History;
@@ -227,8 +234,10 @@ class TlogWalk {
     if (this.tree.size === first) this.grow(leavesOf(bytes, starts), wanted);
     for (let i = 0; i < count; i++) {
       const event = events[i];
-      if (event) span.add(event, streamFingerprint(event.stream), nameFingerprint(event.source, event.id));
-      else {
+      if (event) {
+        span.add(event, streamFingerprint(event.stream), nameFingerprint(event.source, event.id));
+        this.lineage.take(event);
+      } else {
         this.lost = Math.min(this.lost, first + i);
         span.lose(first + i);
       }
@@ -273,7 +282,8 @@ class TlogWalk {
     const wanted = newest && !holds(newest) ? newest.root : undefined;
     this.tiles.judge(failures, wanted);
     const firstBad = failures.list[0]?.position ?? Infinity;
-    const walked = { size: tree.size, end: this.end, roots, firstBad };
+    const lineage = this.lineage.judge({ origin: newest?.origin, roots, size: tree.size }, failures);
+    const walked = { size: tree.size, end: this.end, roots, firstBad, lineage };
     const judged = judgeClaims(
       { claims, newest, frontier: undefined, faults: [] },
       walked,
@@ -291,9 +301,22 @@ class TlogWalk {
       failures: failures.list,
       failed: failures.count,
       ...(newest ? { origin: newest.origin, checkpoint: newest.size } : {}),
+      ...(lineage.keyChanges.length > 0 ? { key_changes: lineage.keyChanges } : {}),
+      ...(lineage.forks.length > 0 ? { forks: lineage.forks } : {}),
       streams: this.history.streams,
       entry_bytes: this.entryBytes,
     };
+  }
+}
+
+/** Roots by size: those that claims ask for are kept as the tree grows, one that an event speaks of is computed when it is asked for. */
+class Roots extends Map<number, string> {
+  constructor(private readonly compute: (size: number) => string | undefined) {
+    super();
+  }
+
+  override get(size: number): string | undefined {
+    return super.get(size) ?? this.compute(size);
   }
 }
 
