@@ -8,6 +8,7 @@ import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { folder } from "../projections/fold.ts";
 import type { StreamId } from "../events/event.ts";
 import { asking, telling } from "./actors_rig.ts";
+import { atRestRows } from "./at_rest_rows.ts";
 import { peerRows } from "./peer_rows.ts";
 import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, traced, withoutWrk } from "./http_rig.ts";
@@ -415,6 +416,7 @@ export const suite: readonly Row[] = [
     aim: 1.1,
     open: importing,
   },
+  ...atRestRows,
   ...peerRows,
 ];
 
