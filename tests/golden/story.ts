@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { commits } from "../../actors/commits.ts";
 import type { Branches, BranchFact, CommitCommand } from "../../actors/commits.ts";
+import { cloudtrailSource } from "../../events/cloudtrail.ts";
 import type { Millis, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
@@ -298,6 +299,54 @@ const troubles = (story: Story): void => {
   story.step(story.kernel({ type: "kernel.process.stopped", data: { abandoned: [CHILD] } }, process));
 };
 
+/** What CloudTrail tells, in full and as little as it may, and a sink that failed. */
+const abroad = (story: Story): void => {
+  const account = "111122223333";
+  const call = {
+    event_version: "1.09",
+    service: "iam.amazonaws.com",
+    action: "CreateUser",
+    region: "us-east-1",
+    account,
+  };
+  const event = (id: string, data: unknown) =>
+    observed("cloudtrail.event.observed", id, data, {
+      source: cloudtrailSource(account),
+      stream: `cloudtrail/${account}`,
+    });
+  story.step(
+    event("call-1", {
+      ...call,
+      category: "Management",
+      kind: "AwsApiCall",
+      outcome: "failure",
+      error_code: "AccessDenied",
+      error_message: "not authorized",
+      read_only: false,
+      request_id: "request-1",
+      identity: "AssumedRole",
+      role: `arn:aws:iam::${account}:role/Gardener`,
+      mfa: true,
+      session_started: "2025-12-31T08:00:00Z",
+      actor: `arn:aws:sts::${account}:assumed-role/Gardener/ada@example.com`,
+      principal: "AROAEXAMPLE:ada@example.com",
+      access_key: "ASIAEXAMPLE",
+      address: "192.0.2.7",
+      user_agent: "aws-cli/2.13.5",
+      resources: [`arn:aws:iam::${account}:user/grace`],
+      request: '{"password":"[not taken]","userName":"grace"}',
+      left_out: { response: 40_000 },
+      not_taken: 1,
+    }),
+    event("call-2", { ...call, outcome: "success", actor: "autoscaling.amazonaws.com" }),
+  );
+  const sink = "siem";
+  const of = (fact: KernelFact) => story.kernel(fact, `kernel/sink:${sink}`);
+  story.step(of({ type: "kernel.sink.added", data: { sink, from: 0 } }));
+  story.step(of({ type: "kernel.sink.failed", data: { sink, cause: "connection refused", size: 12 } }));
+  story.step(of({ type: "kernel.sink.recovered", data: { sink, failed_ms: 61_000, attempts: 7, size: 20 } }));
+};
+
 /** Small events, one between several of others, so that a stream is thin in many blocks. */
 const readings = (story: Story): void => {
   story.step(
@@ -329,6 +378,7 @@ export const story = (): {
   benchmarks(told);
   timers(told);
   troubles(told);
+  abroad(told);
   start(told, false);
   const first = told.steps.length;
   readings(told);
