@@ -93,6 +93,8 @@ export const isSource = ({ source, stream }: Event): boolean => source !== strea
 
 /** The source after the event. The same object where nothing of it is kept, as of sources that neither count nor promise. */
 export const trackSource = (state: SourceState, event: Event): SourceState => {
+  const silent = state.count === undefined && state.heartbeat_s === undefined;
+  if (silent && !("sequence" in event) && !event.type.startsWith("sources.")) return state;
   const fact = event as unknown as Event<SourceFact>;
   const at = placeOf(event);
   let next = declared(state, fact, at);
