@@ -1,0 +1,119 @@
+/** A served Daybook in memory with accounts, hashing as little as is allowed, so that tests are quick. */
+import assert from "node:assert/strict";
+import { openSystem } from "../adapters/program/daybook.ts";
+import { serve } from "../adapters/program/serve.ts";
+import type { Io } from "../adapters/cli/runtime.ts";
+import { plainConfig } from "../config/plain.ts";
+import type { Event } from "../events/event.ts";
+
+/** As variables would say it, without the prefix: `IDENTITY__RATE__NAME_MAX`. */
+export type Said = Readonly<Record<string, string>>;
+
+const QUICK: Said = {
+  SERVER__PORT: "0",
+  IDENTITY__PASSWORDS__MEMORY_KIB: "7168",
+  IDENTITY__PASSWORDS__PASSES: "1",
+  IDENTITY__RATE__NAME_MAX: "1000000",
+  IDENTITY__RATE__ADDRESS_MAX: "1000000",
+};
+
+export const PASSWORD = "tall trees in rain";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed where it is JSON, else the text. */
+  // deno-lint-ignore no-explicit-any -- answers of many routes, looked at by tests that say what they expect
+  readonly body: any;
+}
+
+export interface Send {
+  readonly method?: string;
+  /** Sent as JSON, unless it is a text. */
+  readonly body?: unknown;
+  /** A bearer token; default none. */
+  readonly as?: string;
+  readonly headers?: Record<string, string>;
+}
+
+export interface House {
+  readonly url: string;
+  /** With every scope. */
+  readonly token: string;
+  send(path: string, send?: Send): Promise<Answer>;
+  /** A person with a password, by default `PASSWORD`. */
+  person(name: string, password?: string): Promise<string>;
+  signIn(name: string, password?: string): Promise<Answer>;
+  /** Events of these types, or all; oldest first, personal texts restored. */
+  // deno-lint-ignore no-explicit-any -- facts of many types
+  told(...types: readonly string[]): readonly Event<any>[];
+  /** Lines that an operator was told. */
+  readonly lines: readonly string[];
+}
+
+export interface HouseOptions {
+  readonly said?: Said;
+  /** Default: in memory. */
+  readonly data?: string;
+}
+
+export const withHouse = async (test: (house: House) => Promise<void>, options: HouseOptions = {}): Promise<void> => {
+  const { said = {}, data = ":memory:" } = options;
+  const lines: string[] = [];
+  const io = { out() {}, err: (text: string) => void lines.push(text), env: () => undefined } as unknown as Io;
+  const env = Object.fromEntries(
+    Object.entries({ ...QUICK, ...said }).map(([name, text]) => [`DAYBOOK__${name}`, text]),
+  );
+  const config = plainConfig(env);
+  assert.ok(config, "the configuration holds");
+  const opened = await openSystem({ data, config, report: (line) => void lines.push(line) });
+  try {
+    const serving = await serve(opened, { data, settings: { file: "none", config } as never }, io);
+    serving.firstToken?.keep();
+    const { token } = serving.firstToken ??
+      opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]);
+    try {
+      await test(houseOf(serving.url, token, opened.daybook, lines));
+    } finally {
+      await serving.stop();
+    }
+  } finally {
+    await opened.daybook.close();
+  }
+};
+
+type Told = Pick<Awaited<ReturnType<typeof openSystem>>["daybook"], "log" | "unseal">;
+
+const houseOf = (url: string, token: string, daybook: Told, lines: readonly string[]): House => {
+  const send: House["send"] = async (path, { method, body, as, headers = {} } = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      redirect: "manual",
+      headers: {
+        ...(body !== undefined && typeof body !== "string" ? { "content-type": "application/json" } : {}),
+        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const json = /(?<!nd)json(?:;|$)/.test(response.headers.get("content-type") ?? "");
+    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+  };
+  return {
+    url,
+    token,
+    send,
+    lines,
+    async person(name, password = PASSWORD) {
+      const made = await send("/accounts", { as: token, body: { name } });
+      assert.equal(made.status, 201, JSON.stringify(made.body));
+      const { account, code } = made.body as { readonly account: string; readonly code: string };
+      const set = await send("/auth/invitation", { body: { code, password } });
+      assert.equal(set.status, 204, JSON.stringify(set.body));
+      return account;
+    },
+    signIn: (name, password = PASSWORD) => send("/auth/sign-in", { body: { name, password } }),
+    told: (...types) => daybook.unseal([...daybook.log.read(types.length === 0 ? {} : { types })].flat()),
+  };
+};

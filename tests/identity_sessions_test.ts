@@ -1,0 +1,325 @@
+import assert from "node:assert/strict";
+import { decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT, UnsecuredJWT } from "jose";
+import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+
+const problem = (code: string) => `urn:daybook:problem:${code}`;
+
+const signedIn = async (house: House, name = "alice") => {
+  const { status, body } = await house.signIn(name);
+  assert.equal(status, 200, JSON.stringify(body));
+  return body as { access_token: string; refresh_token: string; account: string; session: string; expires_in: number };
+};
+const sessions = (house: House, as: string) => house.send("/auth/sessions", { as });
+
+Deno.test("an access token says who, for whom and until when, and others can check it by the published keys", () =>
+  withHouse(async (house) => {
+    const account = await house.person("alice");
+    const { access_token, session, expires_in } = await signedIn(house);
+    assert.equal(expires_in, 300);
+    const { body: jwks, headers } = await house.send("/.well-known/jwks.json");
+    assert.equal(headers.get("content-type"), "application/jwk-set+json");
+    assert.deepEqual(Object.keys(jwks.keys[0]).sort(), ["alg", "crv", "kid", "kty", "use", "x"], "nothing private");
+    const header = decodeProtectedHeader(access_token);
+    assert.deepEqual([header.alg, header.typ, header.kid], ["EdDSA", "at+jwt", jwks.keys[0].kid]);
+    const { payload } = await jwtVerify(access_token, await importJWK(jwks.keys[0], "EdDSA"), { audience: "daybook" });
+    assert.deepEqual([payload.sub, payload.sid, payload.exp! - payload.iat!], [account, session, 300]);
+    assert.match(payload.iss!, /^daybook\//);
+  }));
+
+Deno.test("JWT attacks: no algorithm, another algorithm, another key, a foreign kid, what is not signed, another issuer or audience", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const { access_token } = await signedIn(house);
+    assert.equal((await sessions(house, access_token)).status, 200);
+    const [head, body, signature] = access_token.split(".") as [string, string, string];
+    const claims = JSON.parse(atob(body.replaceAll("-", "+").replaceAll("_", "/")));
+    const part = (value: unknown) =>
+      new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
+    const { body: { keys: [jwk] } } = await house.send("/.well-known/jwks.json");
+    const { kid } = jwk;
+    const own = await generateKeyPair("EdDSA", { extractable: true });
+    const forged = (protectedHeader: Record<string, unknown>, more: object = {}) =>
+      new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg: "EdDSA", typ: "at+jwt", kid, ...protectedHeader })
+        .sign(own.privateKey);
+    const publicBytes = new TextEncoder().encode(JSON.stringify(jwk));
+    const bad: Record<string, string> = {
+      none: new UnsecuredJWT(claims).encode(),
+      "none with a header of ours": `${part({ alg: "none", typ: "at+jwt", kid })}.${body}.`,
+      "none in capitals": `${part({ alg: "nOnE", typ: "at+jwt", kid })}.${body}.${signature}`,
+      "the public key as an HMAC key": await new SignJWT(claims).setProtectedHeader({
+        alg: "HS256",
+        typ: "at+jwt",
+        kid,
+      }).sign(publicBytes),
+      "a key of one's own": await forged({}),
+      "a key that comes along": await forged({ jwk: await exportJWK(own.publicKey) }),
+      "a key from elsewhere": await forged({ jku: "https://evil.example/jwks.json" }),
+      "a kid that is a path": await forged({ kid: "../../../../dev/null" }),
+      "a kid that is SQL": await forged({ kid: "x' UNION SELECT 'aaaa" }),
+      "a kid of another secret": await forged({ kid: claims.sid }),
+      "no kid": await forged({ kid: undefined }),
+      "another payload": `${head}.${part({ ...claims, sub: "u_bbbbbbbbbbbbbbbb" })}.${signature}`,
+      "another type": `${part({ alg: "EdDSA", kid })}.${body}.${signature}`,
+      "no signature": `${head}.${body}.`,
+      "cut": access_token.slice(0, -4),
+      "long": `${access_token}${"A".repeat(4_000)}`,
+    };
+    for (const [what, token] of Object.entries(bad)) {
+      const answer = await sessions(house, token);
+      assert.deepEqual([what, answer.status], [what, 401]);
+      assert.ok(!JSON.stringify(answer.body).includes(token), what);
+    }
+    assert.equal((await sessions(house, access_token)).status, 200);
+  }, { said: { SERVER__RATE__DENIED_MAX: "1000" } }));
+
+Deno.test("an access token of another house is not taken, though its session's name were the same", () =>
+  withHouse((one) =>
+    withHouse(async (other) => {
+      for (const house of [one, other]) await house.person("alice");
+      const { access_token, refresh_token } = await signedIn(one);
+      assert.equal((await sessions(other, access_token)).status, 401);
+      assert.equal((await other.send("/auth/refresh", { body: { refresh_token } })).status, 401);
+    })
+  ));
+
+Deno.test("a refresh token counts once; used again, it ends its session, and that is told", () =>
+  withHouse(async (house) => {
+    const account = await house.person("alice");
+    const first = await signedIn(house);
+    const other = await signedIn(house);
+    const refresh = (refresh_token: string) => house.send("/auth/refresh", { body: { refresh_token } });
+    const second = await refresh(first.refresh_token);
+    assert.equal(second.status, 200);
+    assert.notEqual(second.body.refresh_token, first.refresh_token);
+    assert.equal((await sessions(house, second.body.access_token)).status, 200);
+    const again = await refresh(first.refresh_token);
+    assert.deepEqual([again.status, again.body.type], [401, problem("refresh_refused")]);
+    assert.equal((await refresh(second.body.refresh_token)).status, 401, "nor does the newest count any more");
+    assert.equal((await sessions(house, second.body.access_token)).status, 401, "nor an access token of it");
+    assert.equal((await sessions(house, other.access_token)).status, 200, "another session goes on");
+    const [reused] = house.told("identity.refresh.reused");
+    const { address_pseudonym: _, agent_pseudonym: __, ...told } = reused!.data;
+    assert.equal(told.account, account);
+    assert.deepEqual([told.session, told.generation, told.current], [first.session, 0, 1]);
+    assert.deepEqual(house.told("identity.session.ended").map(({ data }) => data.because), ["refresh_reused"]);
+  }));
+
+Deno.test("of many who refresh with the same token at once one at most gets new ones, and the session ends", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const { refresh_token } = await signedIn(house);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => house.send("/auth/refresh", { body: { refresh_token } })),
+    );
+    assert.ok(answers.filter(({ status }) => status === 200).length <= 1);
+    assert.equal(house.told("identity.refresh.reused").length, 1);
+    assert.equal(house.told("identity.session.refreshed").length, 1);
+  }));
+
+Deno.test("a refresh whose answer was lost can be repeated under the same Idempotency-Key, as long as it is the newest", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const { refresh_token } = await signedIn(house);
+    const refresh = (token: string, key: string) =>
+      house.send("/auth/refresh", { body: { refresh_token: token }, headers: { "idempotency-key": key } });
+    const first = await refresh(refresh_token, "try-1");
+    const again = await refresh(refresh_token, "try-1");
+    assert.deepEqual([first.status, again.status], [200, 200]);
+    assert.equal(again.body.refresh_token, first.body.refresh_token);
+    assert.equal(house.told("identity.session.refreshed").length, 1);
+    const next = await refresh(again.body.refresh_token, "try-2");
+    assert.equal(next.status, 200);
+    assert.equal((await refresh(refresh_token, "try-1")).status, 401, "by now it has been exchanged");
+    assert.equal(house.told("identity.refresh.reused").length, 1);
+    assert.equal((await refresh(next.body.refresh_token, "try-3")).status, 401);
+    assert.equal((await refresh(refresh_token, "a b")).status, 400);
+  }));
+
+Deno.test("a refresh token that was changed anywhere is not taken, and harms no session", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const { refresh_token, access_token } = await signedIn(house);
+    const [head, session, generation, mac] = refresh_token.split(".") as [string, string, string, string];
+    for (
+      const token of [
+        `${head}.${session}.1.${mac}`,
+        `${head}.${session.slice(0, -1)}A.${generation}.${mac}`,
+        `${head}.${session}.${generation}.${mac.slice(0, -2)}AA`,
+        refresh_token.replace("dbr_", "dbc_"),
+        refresh_token.slice(0, -1),
+        "dbr_",
+        "x",
+        `${refresh_token}.x`,
+        "dbr_" + "a".repeat(400),
+      ]
+    ) assert.equal((await house.send("/auth/refresh", { body: { refresh_token: token } })).status, 401, token);
+    assert.equal((await sessions(house, access_token)).status, 200);
+    assert.equal(house.told("identity.refresh.reused").length, 0);
+  }));
+
+Deno.test("an account has so many sessions and no more: one more ends the oldest, and a tenant may say otherwise", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const all = [];
+    for (let i = 0; i < 4; i++) all.push(await signedIn(house));
+    const statuses = await Promise.all(
+      all.map(async ({ access_token }) => (await sessions(house, access_token)).status),
+    );
+    assert.deepEqual(statuses, [401, 401, 200, 200]);
+    assert.deepEqual(house.told("identity.session.ended").map(({ data }) => [data.session, data.because]), [
+      [all[0]!.session, "too_many"],
+      [all[1]!.session, "too_many"],
+    ]);
+    const made = await house.send("/accounts", { as: house.token, body: { name: "bob", tenant: "acme" } });
+    await house.send("/auth/invitation", { body: { code: made.body.code, password: PASSWORD } });
+    const [first, second] = [await signedIn(house, "bob"), await signedIn(house, "bob")];
+    assert.equal((await sessions(house, first.access_token)).status, 401);
+    assert.equal((await sessions(house, second.access_token)).status, 200);
+  }, { said: { IDENTITY__SESSIONS__CONCURRENT_MAX: "2", IDENTITY__TENANTS__ACME__CONCURRENT_MAX: "1" } }));
+
+Deno.test("signing out ends this session, everywhere ends all, and each can be ended from another", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    await house.person("bob");
+    const [a, b, c] = [await signedIn(house), await signedIn(house), await signedIn(house)];
+    const bob = await signedIn(house, "bob");
+    const alive = async () =>
+      await Promise.all(
+        [a, b, c, bob].map(async ({ access_token }) => (await sessions(house, access_token)).status === 200),
+      );
+    assert.equal((await house.send("/auth/sign-out", { method: "POST", as: a.access_token })).status, 204);
+    assert.deepEqual(await alive(), [false, true, true, true]);
+    assert.equal(
+      (await house.send(`/auth/sessions/${c.session}`, { method: "DELETE", as: b.access_token })).status,
+      204,
+    );
+    assert.deepEqual(await alive(), [false, true, false, true]);
+    assert.equal(
+      (await house.send(`/auth/sessions/${bob.session}`, { method: "DELETE", as: b.access_token })).status,
+      404,
+    );
+    assert.equal(
+      (await house.send(`/auth/sessions/${c.session}`, { method: "DELETE", as: b.access_token })).status,
+      404,
+    );
+    const d = await signedIn(house);
+    assert.equal(
+      (await house.send("/auth/sign-out-everywhere", { as: d.access_token, body: { keep: true } })).status,
+      204,
+    );
+    assert.equal((await sessions(house, d.access_token)).status, 200);
+    assert.equal((await house.send("/auth/sign-out-everywhere", { method: "POST", as: d.access_token })).status, 204);
+    assert.equal((await sessions(house, d.access_token)).status, 401);
+    assert.deepEqual(await alive(), [false, false, false, true]);
+  }));
+
+Deno.test("a changed password ends every other session, and the old one opens nothing", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const [mine, other] = [await signedIn(house), await signedIn(house)];
+    const change = (current: string, next: string) =>
+      house.send("/auth/password", { as: mine.access_token, body: { current, next } });
+    const wrong = await change("not this one", "small boats at dawn");
+    assert.deepEqual([wrong.status, wrong.body.type], [401, problem("signin_refused")]);
+    assert.equal((await change(PASSWORD, "password")).status, 422);
+    assert.equal((await change(PASSWORD, "small boats at dawn")).status, 204);
+    assert.equal((await sessions(house, mine.access_token)).status, 200);
+    assert.equal((await sessions(house, other.access_token)).status, 401);
+    assert.equal((await house.signIn("alice")).status, 401);
+    assert.equal((await house.signIn("alice", "small boats at dawn")).status, 200);
+    assert.equal(house.told("identity.signin.failed")[0]!.data.failures, 1, "a wrong current password counts");
+  }));
+
+Deno.test("who is disabled, offboarded, signed out or given another role by an administrator is out at once", () =>
+  withHouse(async (house) => {
+    for (const verb of ["disable", "offboard", "sign-out", "grant"] as const) {
+      const account = await house.person(verb);
+      const { access_token, refresh_token } = await signedIn(house, verb);
+      assert.equal((await sessions(house, access_token)).status, 200);
+      const body = verb === "grant" ? { role: "viewer" } : {};
+      assert.equal((await house.send(`/accounts/${account}/${verb}`, { as: house.token, body })).status, 200);
+      assert.equal((await sessions(house, access_token)).status, 401, verb);
+      assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, 401, verb);
+      const can = verb === "sign-out" || verb === "grant" ? 200 : 401;
+      assert.equal((await house.signIn(verb)).status, can, verb);
+    }
+    const [left, disabled] = house.told("identity.account.offboarded", "identity.account.disabled").slice(-2);
+    assert.deepEqual([left!.type, disabled!.type], ["identity.account.offboarded", "identity.account.disabled"]);
+    assert.equal(left!.recordedat, disabled!.recordedat);
+  }));
+
+Deno.test("an account may do what its roles say and nothing else; without a role only what is its own", () =>
+  withHouse(async (house) => {
+    const account = await house.person("alice");
+    const can = async () => {
+      const { access_token: as } = await signedIn(house);
+      const event = { specversion: "1.0", id: crypto.randomUUID(), source: "urn:t", type: "a.b.made", data: {} };
+      const tried = [
+        await sessions(house, as),
+        await house.send("/views", { as }),
+        await house.send("/events", { as, body: event, headers: { "content-type": "application/cloudevents+json" } }),
+        await house.send("/commands/commits.branch.delete/x", { as, body: { branch: "main" } }),
+        await house.send("/accounts", { as, body: { name: "other" } }),
+      ];
+      return tried.map(({ status }) => status < 300);
+    };
+    const role = (verb: string, role: string) =>
+      house.send(`/accounts/${account}/${verb}`, { as: house.token, body: { role } });
+    assert.deepEqual(await can(), [true, false, false, false, false]);
+    await role("grant", "viewer");
+    assert.deepEqual(await can(), [true, true, false, false, false]);
+    await role("grant", "operator");
+    assert.deepEqual(await can(), [true, true, true, true, false]);
+    await role("revoke", "operator");
+    assert.deepEqual(await can(), [true, true, false, false, false]);
+    await role("grant", "administrator");
+    assert.deepEqual(await can(), [true, true, true, true, true]);
+    assert.equal((await role("grant", "emperor")).status, 400);
+    const privileged = house.told("identity.session.started").map(({ data }) => data.privileged);
+    assert.deepEqual(privileged, [false, false, false, false, true]);
+  }));
+
+Deno.test("a key that is rotated out goes on counting for the overlap, and the new one signs at once", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const before = await signedIn(house);
+    const rotated = await house.send("/signing-keys/rotate", { method: "POST", as: house.token });
+    assert.equal(rotated.status, 200);
+    const after = await signedIn(house);
+    assert.equal(decodeProtectedHeader(after.access_token).kid, rotated.body.key);
+    assert.notEqual(decodeProtectedHeader(before.access_token).kid, rotated.body.key);
+    for (const { access_token } of [before, after]) assert.equal((await sessions(house, access_token)).status, 200);
+    const { body: { keys } } = await house.send("/.well-known/jwks.json");
+    assert.equal(keys.length, 2);
+    assert.deepEqual(house.told("identity.key.issued", "identity.key.rotated").map(({ type }) => type.split(".")[2]), [
+      "issued",
+      "issued",
+      "rotated",
+    ]);
+  }));
+
+Deno.test("sessions and keys are the same after a restart, and tokens of before go on", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    let kept: Awaited<ReturnType<typeof signedIn>> | undefined;
+    await withHouse(async (house) => {
+      await house.person("alice");
+      kept = await signedIn(house);
+    }, { data });
+    await withHouse(async (house) => {
+      assert.equal((await sessions(house, kept!.access_token)).status, 200);
+      assert.equal((await house.send("/auth/refresh", { body: { refresh_token: kept!.refresh_token } })).status, 200);
+      assert.equal((await house.send("/auth/refresh", { body: { refresh_token: kept!.refresh_token } })).status, 401);
+      const { body } = await house.send(
+        "/views/identity.sessions?wait=" + (house.told("identity.session.ended")[0]!.position),
+        { as: house.token },
+      );
+      assert.deepEqual(
+        body.rows.map(({ row }: { row: { state: string; reused: boolean } }) => [row.state, row.reused]),
+        [["ended", true]],
+      );
+    }, { data });
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
