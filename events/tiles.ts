@@ -2,6 +2,7 @@
  * A log as C2SP tlog-tiles lays it out (https://c2sp.org/tlog-tiles): how tiles and entry bundles are called, and what an entry bundle is.
  * Whoever serves a log, writes one into a folder or reads one there does it by this. The verifier alone has its own.
  */
+import { LogFault } from "./log.ts";
 
 /** Hashes of a full tile, entries of a full bundle. */
 export const TILE_WIDTH = 256;
@@ -48,7 +49,7 @@ export function* tilesAt(level: number, size: number, from = 0): Generator<TileP
 /** A bundle is handed out in pieces of about so many bytes. */
 const PIECE_BYTES = 65_536;
 
-/** An entry bundle, piece by piece: the entries' exact bytes, the length of each before it in two bytes, big-endian. */
+/** An entry bundle, piece by piece: the entries' exact bytes, the length of each before it in two bytes, big-endian. Throws `LogFault` `truncated` for one that is not there. */
 export function* bundlePieces(
   log: { entry(position: number): Uint8Array | undefined },
   { index, width }: TilePlace,
@@ -58,7 +59,7 @@ export function* bundlePieces(
   const until = index * TILE_WIDTH + width;
   for (let at = index * TILE_WIDTH; at < until; at++) {
     const entry = log.entry(at);
-    if (!entry) throw new RangeError(`the log has no entry ${at}`);
+    if (!entry) throw new LogFault("truncated", `the log has no entry ${at}`);
     parts.push(Uint8Array.of(entry.length >> 8, entry.length & 0xff), entry);
     bytes += 2 + entry.length;
     if (bytes < PIECE_BYTES && at < until - 1) continue;

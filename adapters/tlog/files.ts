@@ -44,7 +44,7 @@ export const putFile = (folder: string, path: string, pieces: Iterable<Uint8Arra
     } catch {
       // It was never there, or cannot be removed either; its name says what it is.
     }
-    throw error instanceof RangeError ? error : faultOf(`write ${target}`, error);
+    throw faultOf(`write ${target}`, error);
   }
 };
 

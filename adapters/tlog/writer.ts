@@ -2,7 +2,7 @@
  * Writes a log, or the whole bundles of a part of it, into a folder as C2SP tlog-tiles has it (https://c2sp.org/tlog-tiles):
  * `checkpoint`, `tile/<level>/<index>` and `tile/entries/<index>`. Memory: one piece of a bundle, whatever the log's size.
  */
-import type { HashTree } from "../../events/log.ts";
+import { type HashTree, LogFault } from "../../events/log.ts";
 import { bundlePieces, hashesAt, TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
 import { putFile } from "./files.ts";
 
@@ -33,12 +33,14 @@ export function* bundleFiles(log: Pick<TlogSource, "entry">, size: number, from 
   }
 }
 
-/** The hash tiles of the tree of `size`. Throws `RangeError` where the log has none of them. */
+/** The hash tiles of the tree of `size`. Throws `LogFault` `truncated` for one that is not there. */
 export function* hashTileFiles({ tree }: Pick<TlogSource, "tree">, size: number): Generator<TlogFile> {
   for (let level = 0; hashesAt(level, size) > 0; level++) {
     for (const place of tilesAt(level, size)) {
       const tile = tree.tile(level, place.index, place.width);
-      if (!tile) throw new RangeError(`the tree has no tile ${level}/${place.index} of ${place.width} hashes`);
+      if (!tile) {
+        throw new LogFault("truncated", `the tree has no tile ${level}/${place.index} of ${place.width} hashes`);
+      }
       yield { path: `tile/${level}/${tileName(place)}`, pieces: [tile], done: size };
     }
   }
