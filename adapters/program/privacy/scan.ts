@@ -1,6 +1,6 @@
 /**
- * Looks for texts in the raw bytes of files, whatever these are: a table of the first three bytes of all that is looked for is passed
- * over each file once, so that the time does not depend on how much is looked for.
+ * Looks for texts in the raw bytes of files, whatever these are: a filter of how all that is looked for begins is passed over each
+ * file once, so that the time hardly depends on how much is looked for.
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
@@ -24,18 +24,29 @@ export interface ScannedFile {
   readonly found: number;
 }
 
+/** By so many of its first bytes as it has, a needle is looked up; so that few share a place. */
+const LEVELS = [NEEDLE_BYTES_MIN, 12, 24, 48, 96] as const;
+
+/** 24 bits of six bytes, given as two times three. */
+const filterOf = (first: number, second: number): number => (Math.imul(first, 0x9e3779b1) ^ second) >>> 8;
+
 /** Texts that are to be found nowhere. */
 export class Needles {
   private readonly known = new Set<string>();
-  private readonly byStart = new Map<number, Buffer[]>();
-  private readonly starts = new Uint8Array(1 << 21);
+  /** Each byte is a character. */
+  private readonly needles = new Set<string>();
+  /** Which lengths there are of needles that begin so; by what begins them, of so many bytes as `LEVELS` says. */
+  private readonly lengths = LEVELS.map(() => new Map<string, Set<number>>());
+  private readonly filter = new Uint8Array(1 << 21);
   private longest = NEEDLE_BYTES_MIN;
+  private pieces = 0;
   /** Left out because they were too short, or too many. */
   short = 0;
   left = 0;
 
+  /** Different texts, and pieces of bytes. */
   get size(): number {
-    return this.known.size;
+    return this.known.size + this.pieces;
   }
 
   /** As it is, and as it stands in JSON. */
@@ -45,17 +56,25 @@ export class Needles {
     if (this.known.size >= NEEDLES_MAX) return void this.left++;
     this.known.add(text);
     const escaped = JSON.stringify(text).slice(1, -1);
-    for (const form of new Set([text, escaped])) this.addBytes(Buffer.from(form));
+    for (const form of new Set([text, escaped])) this.put(Buffer.from(form));
   }
 
   addBytes(bytes: Uint8Array): void {
     if (bytes.length < NEEDLE_BYTES_MIN) return void this.short++;
+    this.pieces++;
+    this.put(bytes);
+  }
+
+  private put(bytes: Uint8Array): void {
     const needle = Buffer.from(bytes.subarray(0, NEEDLE_BYTES_MAX));
-    const start = (needle[0]! << 16) | (needle[1]! << 8) | needle[2]!;
-    this.starts[start >> 3]! |= 1 << (start & 7);
-    const same = this.byStart.get(start);
-    if (!same) this.byStart.set(start, [needle]);
-    else if (!same.some((other) => other.equals(needle))) same.push(needle);
+    const bit = filterOf(needle.readUIntBE(0, 3), needle.readUIntBE(3, 3));
+    this.filter[bit >> 3]! |= 1 << (bit & 7);
+    const whole = needle.toString("latin1");
+    this.needles.add(whole);
+    const level = LEVELS.findLastIndex((bytes) => bytes <= needle.length);
+    const start = whole.slice(0, LEVELS[level]);
+    const lengths = this.lengths[level]!.get(start) ?? new Set();
+    this.lengths[level]!.set(start, lengths.add(needle.length));
     this.longest = Math.max(this.longest, needle.length);
   }
 
@@ -65,17 +84,28 @@ export class Needles {
   }
 
   /** How often something begins in the first `until` bytes. */
-  in(bytes: Uint8Array, until: number): number {
-    const { starts } = this;
+  in(bytes: Buffer, until: number): number {
+    const { filter } = this;
+    const end = Math.min(bytes.length, until + NEEDLE_BYTES_MIN - 1);
+    if (end < NEEDLE_BYTES_MIN) return 0;
     let found = 0;
-    let start = (bytes[0]! << 8) | bytes[1]!;
-    for (let i = 2; i < bytes.length && i - 2 < until; i++) {
-      start = ((start << 8) | bytes[i]!) & 0xffffff;
-      if ((starts[start >> 3]! & (1 << (start & 7))) === 0) continue;
-      const rest = bytes.subarray(i - 2);
-      for (const needle of this.byStart.get(start)!) {
-        if (needle.length <= rest.length && needle.equals(rest.subarray(0, needle.length))) found++;
-      }
+    let first = bytes.readUIntBE(0, 3) >> 8, second = bytes.readUIntBE(2, 3);
+    for (let i = NEEDLE_BYTES_MIN - 1; i < end; i++) {
+      first = ((first << 8) | bytes[i - 3]!) & 0xffffff;
+      second = ((second << 8) | bytes[i]!) & 0xffffff;
+      const bit = filterOf(first, second);
+      if ((filter[bit >> 3]! & (1 << (bit & 7))) !== 0) found += this.at(bytes, i + 1 - NEEDLE_BYTES_MIN);
+    }
+    return found;
+  }
+
+  private at(bytes: Buffer, from: number): number {
+    let found = 0;
+    const here = bytes.toString("latin1", from, from + NEEDLE_BYTES_MAX);
+    for (let level = 0; level < LEVELS.length && here.length >= LEVELS[level]!; level++) {
+      const lengths = this.lengths[level]!.get(here.slice(0, LEVELS[level]));
+      if (!lengths) continue;
+      for (const length of lengths) if (length <= here.length && this.needles.has(here.slice(0, length))) found++;
     }
     return found;
   }
@@ -118,7 +148,7 @@ const scanFile = async (path: string, needles: Needles): Promise<Pick<ScannedFil
   }
   using _ = file;
   const { overlap } = needles;
-  const buffer = new Uint8Array(CHUNK_BYTES + overlap);
+  const buffer = Buffer.alloc(CHUNK_BYTES + overlap);
   let [held, bytes, found] = [0, 0, 0];
   for (;;) {
     const read = await file.read(buffer.subarray(held));

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { NEEDLE_BYTES_MAX, Needles, NEEDLES_MAX, scanFolder } from "../adapters/program/privacy/scan.ts";
+import { sealedOf } from "../adapters/program/privacy/trace.ts";
+import { inFolder } from "./folder_given.ts";
+
+const CHUNK = 1 << 20;
+
+const found = async (folder: string, needles: Needles): Promise<Readonly<Record<string, number>>> =>
+  Object.fromEntries((await scanFolder(folder, needles, () => {})).map(({ path, found }) => [path, found]));
+
+Deno.test("a text is found in the bytes of any file, wherever it lies and however deep", () =>
+  inFolder(async (folder) => {
+    const needles = new Needles();
+    needles.add("ada@example.com");
+    needles.add("line\nbreak");
+    const at = (length: number) =>
+      new Uint8Array([...new Uint8Array(length), ...new TextEncoder().encode("ada@example.com")]);
+    await Deno.mkdir(`${folder}/a/b`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/a/b/deep`, "x ada@example.com y ada@example.com");
+    await Deno.writeTextFile(`${folder}/json`, JSON.stringify({ text: "line\nbreak" }));
+    await Deno.writeTextFile(`${folder}/plain`, "line\nbreak");
+    await Deno.writeTextFile(`${folder}/other`, "ada@example.co, line break");
+    await Deno.writeTextFile(`${folder}/empty`, "");
+    // At every place around the border of two pieces.
+    for (const off of [-20, -15, -14, -1, 0, 1, 14]) {
+      await Deno.writeFile(`${folder}/at${off}`, at(CHUNK + off));
+      await Deno.writeFile(`${folder}/longest${off}`, at(CHUNK + needles.overlap + off));
+    }
+    const { "a/b/deep": deep, json, plain, other, empty, ...borders } = await found(folder, needles);
+    assert.deepEqual([deep, json, plain, other, empty], [2, 1, 1, 0, 0]);
+    for (const [path, times] of Object.entries(borders)) assert.equal(times, 1, path);
+    assert.equal(Object.keys(borders).length, 14);
+  }));
+
+Deno.test("what is too short says nothing, what is long is found by its beginning, and there are at most so many", () =>
+  inFolder(async (folder) => {
+    const needles = new Needles();
+    needles.add("Ada");
+    needles.add("Ada");
+    needles.addBytes(new Uint8Array(3));
+    const long = "a sentence that goes on and on ".repeat(20);
+    needles.add(long);
+    assert.deepEqual([needles.size, needles.short], [1, 3]);
+    await Deno.writeTextFile(`${folder}/file`, `Ada ${long.slice(0, NEEDLE_BYTES_MAX)}`);
+    assert.deepEqual(await found(folder, needles), { file: 1 });
+    for (let i = 0; i <= NEEDLES_MAX; i++) needles.add(`needle ${i}`);
+    assert.deepEqual([needles.size, needles.left], [NEEDLES_MAX, 2]);
+  }));
+
+Deno.test("texts of one person are found in a value by their places, those of others are not", () => {
+  const ada = "sealed:1:s_adaadaadaadaadaa:eA", bob = "sealed:1:s_bobbobbobbobbobb:eA";
+  assert.deepEqual(sealedOf({ "a/b": [bob, { "c~": ada }], d: ada, e: "sealed: no" }, "s_adaadaadaadaadaa"), [
+    { pointer: "/a~1b/1/c~0", text: ada },
+    { pointer: "/d", text: ada },
+  ]);
+  assert.deepEqual(sealedOf(ada, "s_adaadaadaadaadaa"), [{ pointer: "", text: ada }]);
+});
