@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { AuditAsked, AuditChecked, Kept, Runtime } from "../adapters/cli/runtime.ts";
 import { COMMANDS } from "../adapters/cli/table.ts";
+import { LogFault } from "../events/log.ts";
 import type { ControlResult, ControlStatus } from "../projections/controls/mod.ts";
 import { givenStage, readerOf, type Stage } from "./cli_given.ts";
 
@@ -105,6 +106,7 @@ const givenAudit = async (
   stage.files.set("/here/kept.txt", CHECKPOINT);
   stage.files.set("/here/other.txt", "nothing of the kind");
   stage.files.set("/here/full/file", "");
+  stage.files.set("/here/made/file", "");
   return { stage, asking };
 };
 
@@ -172,10 +174,10 @@ Deno.test("a log that is not intact becomes no folder: exit 1, and the first bad
 Deno.test("audit --check needs no log, and says what holds and by whom", async () => {
   const { stage, asking } = await givenAudit();
   stage.runtime.reader = () => Promise.reject(new Error("no log is needed"));
-  const { code, out } = await stage.type("audit", "--check", "new", "--witness", "w+1+AA", "--against", "kept.txt");
+  const { code, out } = await stage.type("audit", "--check", "made", "--witness", "w+1+AA", "--against", "kept.txt");
   assert.equal(code, 0);
   assert.deepEqual(asking.checked, [{
-    folder: "/here/new",
+    folder: "/here/made",
     options: { key: undefined, witnesses: ["w+1+AA"], against: [{ name: "kept.txt", text: CHECKPOINT }] },
   }]);
   assert.match(out, /^the folder is intact\n/);
@@ -185,7 +187,7 @@ Deno.test("audit --check needs no log, and says what holds and by whom", async (
     out,
     /state equals the attested digest at position 2 \(audit\.trail after 2 events, and 1 attestation before/,
   );
-  assert.deepEqual(await stage.json("audit", "--check", "new"), { ...CHECKED, exit: 0 });
+  assert.deepEqual(await stage.json("audit", "--check", "made"), { ...CHECKED, exit: 0 });
 });
 
 Deno.test("audit --check names the first difference and exits with 1", async () => {
@@ -201,7 +203,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
     state: { ...CHECKED.state!, differing: 1 },
   };
   stage.runtime.checkAudit = () => Promise.resolve(wrong);
-  const { code, out } = await stage.type("audit", "--check", "new");
+  const { code, out } = await stage.type("audit", "--check", "made");
   assert.equal(code, 1);
   assert.match(out, /^the folder is NOT intact: 1 failure, the first: results\.json\n/);
   assert.match(out, /results\.json +derived +control one fail: x +pass: x/);
@@ -213,14 +215,15 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
 Deno.test("what does not go together is wrong usage, and nothing is asked or written", async () => {
   const { stage, asking } = await givenAudit("pass");
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [["audit", "--check", "nowhere"], /there is nothing in \/here\/nowhere to check/],
     [["audit", "--key", "k"], /--key goes with --check/],
     [["audit", "--against", "kept.txt"], /--against goes with --check/],
     [["audit", "--cosigned", "kept.txt"], /--cosigned goes with --out/],
     [["audit", "--witness", "w"], /--witness goes with --out or --check/],
-    [["audit", "--check", "new", "--out", "other"], /--out does not go with --check/],
-    [["audit", "--check", "new", "--framework", "SOC 2"], /--framework does not go with --check/],
-    [["audit", "--check", "new", "--cosigned", "kept.txt"], /with --check it is --against/],
-    [["audit", "--check", "new", "--against", "other.txt"], /--against other\.txt is not a checkpoint/],
+    [["audit", "--check", "made", "--out", "other"], /--out does not go with --check/],
+    [["audit", "--check", "made", "--framework", "SOC 2"], /--framework does not go with --check/],
+    [["audit", "--check", "made", "--cosigned", "kept.txt"], /with --check it is --against/],
+    [["audit", "--check", "made", "--against", "other.txt"], /--against other\.txt is not a checkpoint/],
     [["audit", "--out", "new", "--cosigned", "other.txt"], /--cosigned other\.txt is not a checkpoint/],
     [["audit", "--out", "full"], /\/here\/full is not empty/],
     [["audit", "--framework", "ISO 27001"], /no control is of the framework "ISO 27001"; there are: SOC 2/],
@@ -298,6 +301,17 @@ Deno.test("a command that needs no data folder asks for no place for copies of o
     again: () => Promise.reject(new Error("it may do all that it must")),
   };
   Object.assign(stage.world, { permissions });
-  const { code } = await stage.type("audit", "--check", "new");
+  const { code } = await stage.type("audit", "--check", "made");
   assert.deepEqual([code, asking.checked.length], [0, 1]);
+});
+
+Deno.test("what cannot be read as an audit is found wanting, in one line", async () => {
+  const { stage } = await givenAudit();
+  for (const kind of ["foreign", "newer", "truncated"] as const) {
+    stage.runtime.checkAudit = () => Promise.reject(new LogFault(kind, "it is none"));
+    const { code, out, err } = await stage.type("audit", "--check", "made");
+    assert.deepEqual([code, out, err], [1, "", "daybook: it is none\n"]);
+  }
+  stage.runtime.checkAudit = () => Promise.reject(new LogFault("io", "it cannot be read"));
+  assert.equal((await stage.type("audit", "--check", "made")).code, 3);
 });

@@ -1,4 +1,5 @@
 /** `audit --check`: a folder of evidence, verified with nothing but itself and what the caller trusts. */
+import { LogFault } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
 import { list, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
@@ -6,9 +7,10 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { AuditChecked } from "../runtime.ts";
+import { type AuditChecked, Refused } from "../runtime.ts";
 
 const FAILURES_SHOWN = 20;
+const WANTING: readonly string[] = ["foreign", "newer", "truncated"];
 /** The folder says itself what it was asked. */
 const ASKED = ["framework", "from", "to", "at", "controls", "out"] as const;
 
@@ -17,18 +19,25 @@ export const checkFolder: Run = async (call, runtime) => {
   const wrong = ASKED.find((name) => text(call, name) !== undefined);
   if (wrong) throw new Usage(`--${wrong} does not go with --check: the folder says what it was asked`);
   if (list(call, "cosigned").length > 0) throw new Usage("--cosigned goes with --out; with --check it is --against");
+  const folder = pathOf(call, text(call, "check")!);
+  if (await io.isEmpty(folder)) throw new Usage(`there is nothing in ${folder} to check`);
   const against = await keptCheckpoints(call, io);
   const began = clock.monotonic();
   const progress = progressBar("checking", { io, clock, quiet: call.json });
   const options = { key: text(call, "key"), witnesses: list(call, "witness"), against };
-  const checked = await runtime.checkAudit(pathOf(call, text(call, "check")!), options, progress.on)
-    .finally(progress.end);
+  const checked = await runtime.checkAudit(folder, options, progress.on).catch(wanting).finally(progress.end);
   io.out(
     call.json
       ? `${JSON.stringify(checked)}\n`
       : describe(checked, { call, c: palette(io), elapsed: clock.monotonic() - began }),
   );
   return checked.ok ? 0 : 1;
+};
+
+/** What cannot be read as an audit has been found wanting, too. */
+const wanting = (error: unknown): never => {
+  if (!(error instanceof LogFault) || !WANTING.includes(error.kind)) throw error;
+  throw new Refused(error.kind, error.message);
 };
 
 const describe = (
