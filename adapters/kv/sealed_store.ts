@@ -6,12 +6,12 @@
  * A block keeps its first 8 bytes clear, with codec 1; what follows is sealed (`adapters/keys/at_rest.ts`). Each value is bound to
  * its key in the store.
  */
+import { Buffer } from "node:buffer";
 import { LRUCache } from "lru-cache";
 import { LogFault } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { CODEC_AT, CODEC_PLAIN, HASHED_FROM, MAGIC } from "./block.ts";
-import { sameBytes } from "./reader.ts";
 import { encodeKey } from "./store.ts";
 
 export const CODEC_SEALED = 1;
@@ -74,7 +74,7 @@ export class SealedReader implements Reading {
     const position = key[1] as number;
     const known = this.lately.get(position);
     const tag = value.slice(-TAG);
-    if (known && sameBytes(known.tag, tag)) return known.opened;
+    if (known && Buffer.compare(known.tag, tag) === 0) return known.opened;
     const opened = this.open(key, value, clear);
     opened[CODEC_AT] = CODEC_PLAIN;
     this.lately.set(position, { tag, opened });
