@@ -102,6 +102,16 @@ const service = z.strictObject({
     grace_ms: count(0, DAY_MS, 10_000),
   }),
   replicas: count(1, STACK_LIMITS.instances_max, 1),
+  /** How a changed service takes the place of what runs. */
+  update: section({
+    /** Instances that may be missing meanwhile. */
+    max_unavailable: count(1, STACK_LIMITS.instances_max, 1),
+    /** Well for so long, and the next one's turn comes. */
+    healthy_ms: count(0, DAY_MS, 1_000),
+    /** Not all well within so long, and it is undone. */
+    deadline_ms: count(1_000, DAY_MS, 300_000),
+    rollback: z.boolean().default(true),
+  }),
   /** Default: in all of them. */
   profiles: list(z.enum(["minimal", "development", "full", "testing"])).optional(),
   log: section({

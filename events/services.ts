@@ -69,6 +69,16 @@ export const serviceSpec = z.strictObject({
     reset_ms: ms,
   }),
   stop: z.strictObject({ signal: signalName, grace_ms: ms }),
+  /** How a changed one takes its place. */
+  update: z.strictObject({
+    /** Instances that may be missing meanwhile. */
+    max_unavailable: count.min(1).max(SERVICE_LIMITS.instances_max),
+    /** Well for so long, and the next one's turn comes. */
+    healthy_ms: ms,
+    /** Not all are well within so long, and it is undone. */
+    deadline_ms: ms,
+    rollback: z.boolean(),
+  }),
   /** Which probes it has. */
   probes: z.array(probeName).max(3),
   /** Whether a line of its output says that it is ready. */
@@ -96,6 +106,11 @@ export const serviceFacts = {
     /** `ready`: each starts as soon as it may. `batches`: with the others of its depth. `sequential`: one after another. */
     order: z.enum(["ready", "batches", "sequential"]),
   }),
+  /** A changed service takes the place of what runs, one instance after another. Digests. */
+  "services.update.begun": z.strictObject({ service: serviceName, from: digest, to: digest, until_ms: count }),
+  "services.update.completed": z.strictObject({ service: serviceName, to: digest }),
+  /** The service before takes its place again, and this one is not tried again by itself. */
+  "services.update.reverted": z.strictObject({ service: serviceName, from: digest, to: digest, because }),
   "services.service.wanted": z.strictObject({ service: serviceName }),
   /** `asked`: a person stopped it. `shutdown`: everything is stopped. */
   "services.service.unwanted": z.strictObject({
@@ -109,7 +124,7 @@ export const serviceFacts = {
   "services.instance.refused": z.strictObject({ ...instance, nonce, because }),
   "services.instance.line_matched": z.strictObject({ ...instance, nonce }),
   /** `probed` false: nothing probes it, it runs. */
-  "services.health.confirmed": z.strictObject({ ...instance, nonce, probed: z.boolean() }),
+  "services.health.confirmed": z.strictObject({ ...instance, nonce, probed: z.boolean(), at_ms: count }),
   "services.health.lost": z.strictObject({ ...instance, nonce, probe: probeName, because }),
   "services.instance.stop_requested": z.strictObject({
     ...instance,
@@ -145,6 +160,9 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.service.defined": "What a service is: what it needs, how it is restarted and stopped.",
   "services.service.removed": "A service is no longer in its stack.",
   "services.stack.applied": "Which services a stack has, in order.",
+  "services.update.begun": "A changed service begins to take the place of what runs.",
+  "services.update.completed": "All instances of a changed service are well.",
+  "services.update.reverted": "A changed service did not become well; the one before takes its place again.",
   "services.service.wanted": "A service is to run.",
   "services.service.unwanted": "A service is not to run any more.",
   "services.instance.queued": "An instance waits for what it needs.",

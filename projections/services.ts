@@ -154,6 +154,8 @@ const definitionRow = z.strictObject({
   needs: z.array(z.strictObject({ service: z.string(), condition, required: z.boolean() })),
   probes: z.array(z.string()),
   digest: z.string(),
+  /** Of the last change that took the place of what ran. */
+  update: z.enum(["begun", "completed", "reverted"]).optional(),
 });
 
 export const servicesDefinitions: Projection<z.output<typeof definitionRow>, ServiceFact> = {
@@ -165,6 +167,9 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
     "services.service.removed",
     "services.service.wanted",
     "services.service.unwanted",
+    "services.update.begun",
+    "services.update.completed",
+    "services.update.reverted",
   ],
   row: definitionRow,
   initial: {
@@ -179,7 +184,7 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
     digest: "",
   },
   indexes: ["stack", "wanted"],
-  columns: ["program", "wanted", "replicas", "restart", "probes"],
+  columns: ["program", "wanted", "replicas", "restart", "probes", "update"],
   keys: (event) => [`${stackOf(event)}/${(event.data as { readonly service: string }).service}`],
   apply(row, event) {
     switch (event.type) {
@@ -194,6 +199,12 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
         return { ...row, wanted: true };
       case "services.service.unwanted":
         return { ...row, wanted: false };
+      case "services.update.begun":
+        return { ...row, update: "begun" };
+      case "services.update.completed":
+        return { ...row, update: "completed" };
+      case "services.update.reverted":
+        return { ...row, update: "reverted", digest: event.data.to };
       default:
         return row;
     }

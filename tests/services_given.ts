@@ -15,6 +15,7 @@ export const spec = (service: string, over: Partial<ServiceSpec> = {}): ServiceS
   replicas: 1,
   restart: { policy: "on_failure", max: 5, first_ms: 1_000, last_ms: 8_000, jitter: 0, reset_ms: 60_000 },
   stop: { signal: "SIGTERM", grace_ms: 10_000 },
+  update: { max_unavailable: 1, healthy_ms: 0, deadline_ms: 100_000, rollback: true },
   probes: [],
   ready_line: false,
   ...over,

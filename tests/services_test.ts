@@ -243,6 +243,65 @@ Deno.test("the same stack again changes nothing; a changed service is replaced, 
   assert.equal(world.processes.size, 1);
 });
 
+/** Two replicas of a service, and the same changed. */
+const changing = (update: Partial<ServiceSpec["update"]> = {}) =>
+  [1, 2].map((digest) =>
+    spec("web", {
+      ...well,
+      replicas: 2,
+      digest: digestOf(digest),
+      restart: { ...spec("web").restart, policy: "always", max: 1, first_ms: 10 },
+      update: { max_unavailable: 1, healthy_ms: 1_000, deadline_ms: 20_000, rollback: true, ...update },
+    })
+  );
+const updates = (world: World) =>
+  world.facts.filter(({ fact }) => fact.type.startsWith("services.update.")).map(({ fact }) => fact.type.slice(16));
+const digests = (world: World) =>
+  world.stack.services.web!.lives.map((life) => life.is === "healthy" ? Number(life.digest) : life.is);
+
+Deno.test("a change goes on when what is new has been well for long enough, and is completed when all are", () => {
+  const [old, fresh] = changing();
+  const world = upWith(new World(() => ({ well: 10, stops: 10 })), [old!]);
+  world.run(5_000);
+  upWith(world, [fresh!]);
+  world.run(world.at + 900);
+  assert.deepEqual(digests(world), [2, 1], "the second waits until the first was well for a second");
+  world.run(world.at + 5_000);
+  assert.deepEqual(digests(world), [2, 2]);
+  assert.deepEqual(updates(world), ["begun", "completed"]);
+  assert.deepEqual(digests(upWith(world, [fresh!])), [2, 2]);
+});
+
+Deno.test("a change that does not become well is undone, never takes more than it may, and is tried again only when asked", () => {
+  const [old, fresh] = changing();
+  let isNew = false;
+  // What is new never becomes well; or ends at once, until it has failed.
+  for (const bad of [{}, { ends: { at: 5, code: 1 } }]) {
+    const world = upWith(new World(() => isNew ? bad : { well: 10, stops: 10 }), [old!]);
+    isNew = false;
+    world.run(5_000);
+    isNew = true;
+    upWith(world, [fresh!]);
+    let fewest = 2;
+    for (let i = 0; i < 3_000; i++) {
+      world.run(world.at + 10);
+      if (updates(world).includes("reverted")) isNew = false;
+      fewest = Math.min(fewest, world.stack.services.web!.lives.filter(({ is }) => is === "healthy").length);
+    }
+    assert.deepEqual([digests(world), fewest], [[1, 1], 1]);
+    assert.deepEqual(updates(world), ["begun", "reverted"]);
+    upWith(world, [fresh!]);
+    world.run(world.at + 5_000);
+    assert.deepEqual(updates(world), ["begun", "reverted"]);
+    world.send({
+      type: "services.stack.apply",
+      data: { services: [fresh!], profile: null, order: "ready", wanted: ["web"], again: true },
+    });
+    world.run(world.at + 5_000);
+    assert.deepEqual(digests(world), [2, 2]);
+  }
+});
+
 Deno.test("what a person stopped stays stopped where the policy says so, and comes back where it does not", () => {
   for (const [policy, life] of [["unless_stopped", "stopped"], ["always", "healthy"]] as const) {
     const specs = [spec("a", { ...well, restart: { ...spec("a").restart, policy } })];

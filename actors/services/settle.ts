@@ -63,6 +63,7 @@ export const settle = (draft: Draft): void => {
       if (life.is === "exited") ended(draft, name, replica, life);
     }
   }
+  for (const name of draft.stack.order) progress(draft, name);
   for (const name of draft.stack.order.toReversed()) stopWhatMust(draft, name);
   for (const name of draft.stack.order) {
     const { lives, spec } = draft.service(name)!;
@@ -130,7 +131,7 @@ const stopWhatMust = (draft: Draft, name: string): void => {
     const life = service.lives[replica]!;
     if (isWanted(service, replica)) {
       const old = (life.is === "starting" || isAlive(life)) && life.digest !== service.spec.digest;
-      if (old && mayReplace(service, replica)) stop(draft, name, replica, "changed");
+      if (old && mayReplace(service, replica, draft.at)) stop(draft, name, replica, "changed");
       continue;
     }
     if (life.is === "stopping" || isOver(life)) continue;
@@ -144,9 +145,62 @@ const stopWhatMust = (draft: Draft, name: string): void => {
   }
 };
 
-/** Of several replicas one is replaced at a time. */
-const mayReplace = ({ lives, spec }: Service, replica: number): boolean =>
-  lives.slice(0, spec.replicas).every((life, at) => at === replica || life.is === "healthy" || isOver(life));
+/** One that is not well may be replaced at any time, others only as far as so few are missing. */
+const mayReplace = ({ lives, spec }: Service, replica: number, at: number): boolean => {
+  const missing = (life: Life) => life.is !== "healthy" || life.digest === spec.digest && !isSteady(life, spec, at);
+  const others = lives.slice(0, spec.replicas).filter((life, other) => other !== replica && missing(life)).length;
+  return lives[replica]!.is !== "healthy" || others < spec.update.max_unavailable;
+};
+
+/** Well for as long as it must be before the next one's turn comes. */
+const isSteady = (life: Life, { update }: ServiceSpec, at: number): boolean =>
+  life.is === "healthy" && life.well !== undefined && at - life.well >= update.healthy_ms;
+
+export const updateTimer = (service: string): string => `update/${service}`;
+const steadyTimer = (service: string): string => `steady/${service}`;
+
+/** How far the replacement of a changed service has come: done, undone, or to be looked at again when the newest has been well for long. */
+const progress = (draft: Draft, name: string): void => {
+  const { update, spec, lives, wanted } = draft.service(name)!;
+  if (!update) return;
+  const over = () => {
+    for (const timer of [updateTimer(name), steadyTimer(name)]) draft.timers.push({ cancel: timer });
+  };
+  const all = lives.slice(0, spec.replicas);
+  if (!wanted) {
+    over();
+    return draft.add({ type: "services.update.completed", data: { service: name, to: spec.digest } });
+  }
+  if (all.some(({ is }) => is === "failed") && spec.update.rollback) {
+    return revert(draft, name, "an instance has failed");
+  }
+  const fresh = all.filter((life) => isAlive(life) && life.digest === spec.digest);
+  if (
+    all.every((life) =>
+      life.is === "completed" || isAlive(life) && life.digest === spec.digest && isSteady(life, spec, draft.at)
+    )
+  ) {
+    over();
+    return draft.add({ type: "services.update.completed", data: { service: name, to: spec.digest } });
+  }
+  const wells = fresh.flatMap((life) =>
+    isAlive(life) && life.well !== undefined && !isSteady(life, spec, draft.at) ? [life.well] : []
+  );
+  if (wells.length === 0) return;
+  draft.timers.push({
+    set: steadyTimer(name),
+    at: Math.min(...wells) + spec.update.healthy_ms,
+    command: { type: "services.update.look", data: { service: name } },
+  });
+};
+
+/** What was before takes its place again. */
+export const revert = (draft: Draft, name: string, because: string): void => {
+  const { update, spec } = draft.service(name)!;
+  for (const timer of [updateTimer(name), steadyTimer(name)]) draft.timers.push({ cancel: timer });
+  const { digest: to } = update!.before;
+  draft.add({ type: "services.update.reverted", data: { service: name, from: spec.digest, to, because } });
+};
 
 /** Somebody who needs it is being stopped too, and goes first. */
 const dependentsLive = ({ services, order }: Stack, name: string): boolean =>

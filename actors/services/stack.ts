@@ -16,7 +16,7 @@ import {
 } from "../../events/services.ts";
 import { type Actor, type Commands, type CommandSchemas, type Context, type Decision, reject } from "../types.ts";
 import { graphOf } from "./graph.ts";
-import { Draft, resumeTimer, settle, start, stop } from "./settle.ts";
+import { Draft, resumeTimer, revert, settle, start, stop, updateTimer } from "./settle.ts";
 import { evolve, isAlive, isLive, isOver, type Life, NOTHING, type Service, serviceOf, type Stack } from "./state.ts";
 
 /** Opaque id of who starts programs and tells of them. */
@@ -35,6 +35,8 @@ export const serviceCommands = {
     order: z.enum(["ready", "batches", "sequential"]),
     /** Those that are to run, and with them what they need. */
     wanted: names,
+    /** Changes that were undone are tried once more. Default false. */
+    again: z.boolean().optional(),
   }),
   /** Asks for services and what they need; all when none is named. */
   "services.stack.up": z.strictObject({ services: names.optional() }),
@@ -68,6 +70,10 @@ export const serviceCommands = {
   }),
   /** A wait before a restart is over. */
   "services.instance.resume": z.strictObject({ ...instance, attempt: z.int().positive() }),
+  /** The newest of a changed service may have been well for long enough. */
+  "services.update.look": z.strictObject({ service: serviceName }),
+  /** The time for a change is over. */
+  "services.update.expire": z.strictObject({ service: serviceName, to: serviceSpec.shape.digest }),
   /** The time to stop is over. */
   "services.instance.expire": z.strictObject({ ...instance, nonce }),
 } satisfies CommandSchemas;
@@ -148,6 +154,16 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       if (life?.is === "backoff" && life.attempt === attempt) start(draft, service, replica, attempt);
       return undefined;
     }
+    case "services.update.look":
+      return undefined; // what follows follows
+    case "services.update.expire": {
+      const service = draft.service(command.data.service);
+      if (!service?.update || service.spec.digest !== command.data.to || !service.spec.update.rollback) {
+        return undefined;
+      }
+      revert(draft, command.data.service, `not all were well within ${service.spec.update.deadline_ms} ms`);
+      return undefined;
+    }
     case "services.instance.expire": {
       const { service, replica, nonce } = command.data;
       const life = draft.life(service, replica);
@@ -174,7 +190,7 @@ const aliveOf = (draft: Draft, { service, replica, nonce }: Of) => {
 };
 
 const wellNow = (draft: Draft, { service, replica, nonce }: Of, probed: boolean): void =>
-  draft.add({ type: "services.health.confirmed", data: { service, replica, nonce, probed } });
+  draft.add({ type: "services.health.confirmed", data: { service, replica, nonce, probed, at_ms: draft.at } });
 
 /** As Kubernetes has it: startup holds back the others; readiness says who may be used; liveness (and startup) end an instance. */
 const probed = (
@@ -200,7 +216,7 @@ const probed = (
 
 const apply = (
   draft: Draft,
-  { services, profile, order, wanted }: Extract<ServiceCommand, { type: "services.stack.apply" }>["data"],
+  { services, profile, order, wanted, again }: Extract<ServiceCommand, { type: "services.stack.apply" }>["data"],
 ): Decision<never> | undefined => {
   const given = new Set(services.map(({ service }) => service));
   if (given.size < services.length) return reject("service_twice", "A service is there twice");
@@ -215,7 +231,9 @@ const apply = (
   if (unknown !== undefined) return reject("service_unknown", `There is no service "${unknown}"`);
   for (const spec of services) {
     const before = draft.service(spec.service);
-    if (!before || !sameSpec(before.spec, spec)) draft.add({ type: "services.service.defined", data: spec });
+    if (before && (sameSpec(before.spec, spec) || before.reverted === spec.digest && !again)) continue;
+    if (before) begin(draft, before, spec);
+    draft.add({ type: "services.service.defined", data: spec });
   }
   for (const [name, { unwanted }] of Object.entries(draft.stack.services)) {
     if (given.has(name) || unwanted === "removed") continue;
@@ -234,6 +252,19 @@ const apply = (
     }
   }
   return undefined;
+};
+
+/** Where something runs that is to be replaced. */
+const begin = (draft: Draft, { spec: before, lives, wanted }: Service, spec: ServiceSpec): void => {
+  if (!wanted || before.digest === spec.digest || !lives.some(isLive)) return;
+  const { service, digest: to } = spec;
+  const until_ms = draft.at + spec.update.deadline_ms;
+  draft.add({ type: "services.update.begun", data: { service, from: before.digest, to, until_ms } });
+  draft.timers.push({
+    set: updateTimer(service),
+    at: until_ms,
+    command: { type: "services.update.expire", data: { service, to } },
+  });
 };
 
 /** Key order does not count: both are of one schema. */

@@ -38,6 +38,8 @@ export interface Alive {
   readonly at: number;
   /** The line that says it is ready was seen. */
   readonly line: boolean;
+  /** Since when it is well, ms since 1970. */
+  readonly well?: number;
   /** The probe that says it is not well. */
   readonly probe?: ProbeName;
 }
@@ -59,6 +61,10 @@ export interface Service {
   readonly wanted: boolean;
   /** Why it is not wanted; what a person stopped stays so over a restart where the policy says so. */
   readonly unwanted?: "asked" | "shutdown" | "removed";
+  /** While a changed one takes its place: what was before. */
+  readonly update?: { readonly before: ServiceSpec };
+  /** Digest of one that did not become well; it is not tried again by itself. */
+  readonly reverted?: string;
   /** By replica; those past `spec.replicas` are on their way out. */
   readonly lives: readonly Life[];
 }
@@ -150,9 +156,15 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       const again = before?.wanted && before.spec.digest !== fact.data.digest;
       const lives = (before?.lives ?? []).map((life) => again && isOver(life) ? PENDING : life);
       const grown = lives.length < replicas ? [...lives, ...Array(replicas - lives.length).fill(PENDING)] : lives;
-      const { unwanted, wanted = false } = before ?? {};
-      const why = unwanted === undefined || unwanted === "removed" ? {} : { unwanted };
-      return withService(stack, name, { wanted, ...why, spec: fact.data, lives: grown });
+      const { unwanted, wanted = false, update, reverted } = before ?? {};
+      return withService(stack, name, {
+        wanted,
+        ...(unwanted === undefined || unwanted === "removed" ? {} : { unwanted }),
+        ...(update === undefined ? {} : { update }),
+        ...(reverted === undefined || reverted === fact.data.digest ? {} : { reverted }),
+        spec: fact.data,
+        lives: grown,
+      });
     }
     case "services.service.removed": {
       const { [fact.data.service]: _, ...services } = stack.services;
@@ -168,6 +180,27 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       }));
       const graph = graphOf(nodes);
       return { ...stack, order: graph.ok ? graph.order : names, mode: fact.data.order };
+    }
+    case "services.update.begun": {
+      const service = serviceOf(stack, fact.data.service);
+      return service
+        ? withService(stack, fact.data.service, { ...service, update: service.update ?? { before: service.spec } })
+        : stack;
+    }
+    case "services.update.completed": {
+      const { update: _, ...service } = serviceOf(stack, fact.data.service) ?? {};
+      return "spec" in service ? withService(stack, fact.data.service, service as Service) : stack;
+    }
+    case "services.update.reverted": {
+      const { update, ...service } = serviceOf(stack, fact.data.service) ?? {};
+      if (!update) return stack;
+      const { lives } = service as Service;
+      return withService(stack, fact.data.service, {
+        ...service as Service,
+        spec: update.before,
+        reverted: fact.data.from,
+        lives: lives.map((life) => life.is === "failed" || life.is === "completed" ? PENDING : life),
+      });
     }
     case "services.service.wanted": {
       const service = serviceOf(stack, fact.data.service);
@@ -191,7 +224,7 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
   }
 };
 
-type InstanceFact = Exclude<ServiceFact, { type: `services.service.${string}` | `services.stack.${string}` }>;
+type InstanceFact = Exclude<ServiceFact, { type: `services.${"service" | "stack" | "update"}.${string}` }>;
 
 const lifeAfter = (life: Life, fact: InstanceFact): Life => {
   switch (fact.type) {
@@ -219,12 +252,16 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       return of(fact.data.nonce, (life) => {
         if (!isAlive(life)) return life;
         const { probe: _, ...rest } = life;
-        return { ...rest, is: "healthy" };
+        return { ...rest, is: "healthy", well: fact.data.at_ms };
       })(life);
     case "services.health.lost":
       return of(
         fact.data.nonce,
-        (life) => isAlive(life) ? { ...life, is: "unhealthy", probe: fact.data.probe } : life,
+        (life) => {
+          if (!isAlive(life)) return life;
+          const { well: _, ...rest } = life;
+          return { ...rest, is: "unhealthy", probe: fact.data.probe };
+        },
       )(life);
     case "services.instance.stop_requested": {
       const { nonce, because, until_ms: until } = fact.data;

@@ -100,7 +100,7 @@ export const probeOf = (
 
 /** What is decided about; `hash` is SHA-256 in hex. Secrets are only pointed at, so nothing of them is in the digest. */
 export const specOf = (service: ServiceSettings, placed: Placed, hash: (text: string) => string): ServiceSpec => {
-  const { name, needs, replicas, restart, stop, probes, ready_line, command } = service;
+  const { name, needs, replicas, restart, stop, update, probes, ready_line, command } = service;
   const given = Array.from({ length: replicas }, (_, replica) => launchOf(service, replica, placed));
   return {
     service: name,
@@ -110,6 +110,7 @@ export const specOf = (service: ServiceSettings, placed: Placed, hash: (text: st
     replicas,
     restart: { ...restart },
     stop: { ...stop },
+    update: { ...update },
     probes: (["startup", "readiness", "liveness"] as const).filter((probe) => probes[probe] !== undefined),
     ready_line: ready_line !== undefined,
   };
