@@ -6,6 +6,7 @@ import { setImmediate } from "node:timers";
 import type { Entities } from "../../actors/kernel/entities.ts";
 import type { Batch, Store } from "../../events/store.ts";
 import type { ViewChange, Views, ViewStore } from "../../projections/views.ts";
+import type { Accounts } from "../keys/accounts.ts";
 import type { Crash } from "../process/crash.ts";
 
 /** Appends, blobs, segments and checkpoints, told apart by the keys of their commits. */
@@ -68,6 +69,30 @@ const asked = (change: ViewChange, crash: Crash): ViewChange => ({
     return change.row;
   },
 });
+
+/** Names, hashes and keys of accounts, each there before the fact that names it. */
+export const crashInAccounts = <A extends Pick<Accounts, "reserve" | "keep" | "keepOnly">>(accounts: A, crash: Crash): A => {
+  const [reserve, keep, keepOnly] = [
+    accounts.reserve.bind(accounts),
+    accounts.keep.bind(accounts),
+    accounts.keepOnly.bind(accounts),
+  ];
+  accounts.reserve = (name) => {
+    const account = reserve(name);
+    crash("account.reserved");
+    return account;
+  };
+  accounts.keep = (owner, secret) => {
+    const id = keep(owner, secret);
+    crash(owner.startsWith("u_") ? "password.kept" : "signing_key.kept");
+    return id;
+  };
+  accounts.keepOnly = (...those) => {
+    crash("password.settled");
+    keepOnly(...those);
+  };
+  return accounts;
+};
 
 /** Timers on their way to their entities. */
 export const crashInTimers = <E extends Pick<Entities, "fire">>(entities: E, crash: Crash): E => {

@@ -8,6 +8,7 @@ import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
 import { AccessTokens } from "../../jose/access_tokens.ts";
 import { systemClock, systemRandom } from "../../system/world.ts";
+import { crashInAccounts } from "../crash_points.ts";
 import type { Opened } from "../daybook.ts";
 import { AccountStates } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
@@ -26,10 +27,10 @@ export interface Wired {
 }
 
 export const wireIdentity = (
-  { daybook, keys, config: { identity: config }, entities, tree, supervision }: Opened,
+  { daybook, keys, config: { identity: config }, entities, tree, supervision, crash }: Opened,
   { pages }: { readonly pages: boolean },
 ): Wired => {
-  const { accounts: vault } = keys;
+  const vault = crash ? crashInAccounts(keys.accounts, crash) : keys.accounts;
   const now = () => systemClock.now();
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
   const states = new AccountStates(entities);
