@@ -207,7 +207,7 @@ Deno.test("any attribute survives the escapes of structured data, and a message 
       // deno-lint-ignore no-control-regex
       assert.equal(elements["daybook@32473"]!.id, event.id.replace(/[\u0000-\u001f\u007f]/g, "\ufffd"));
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
   const long = eventOf("inbox.thing.happened", { text: "é".repeat(5_000) });
   const line = syslogLineOf(long, "syslog", { emitter, bytesMax: 8_192 });

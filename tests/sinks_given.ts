@@ -4,6 +4,7 @@ import { eventOf } from "./siem_given.ts";
 
 export const parcel = (position: number, text = `{"n":${position}}`): Parcel => ({
   position,
+  part: 0,
   event: eventOf("inbox.thing.happened", { n: position }, { position }),
   text,
 });

@@ -3,6 +3,8 @@ import type { Event } from "../../events/event.ts";
 
 export interface Parcel {
   readonly position: number;
+  /** From 0: which of the events it is that an old shape is read as. */
+  readonly part: number;
   readonly event: Event;
   /** The event as it goes out. */
   readonly text: string;

@@ -113,9 +113,9 @@ const measuresOf = (sinks: readonly Sink[]): readonly Measure[] => {
   });
   return [
     of("gauge", "lag_events", "Events of the log that are not delivered or passed over.", (sink) => sink.lag),
-    of("gauge", "failing", "Whether deliveries fail at present.", (sink) => sink.failing ? 1 : 0),
+    of("gauge", "failing", "Whether deliveries fail at present.", ({ place }) => place.failing ? 1 : 0),
     of("counter", "delivered_total", "Events that the receiver has.", ({ counts }) => counts.delivered),
     of("counter", "failures_total", "Attempts at a delivery that failed.", ({ counts }) => counts.failed),
-    of("counter", "dead_letters_total", "Events that became dead letters.", ({ counts }) => counts.refused),
+    of("counter", "dead_letters_total", "Events that became dead letters.", ({ place }) => place.refused),
   ];
 };

@@ -40,7 +40,7 @@ export const cefOf = (event: Event, ocsf: OcsfEvent, { product }: Emitter): stri
     cs2Label: "source",
     cs3: event.id,
     cs3Label: "id",
-    msg: event.data === undefined ? undefined : JSON.stringify(event.data),
+    msg: event.data === undefined ? event.data_base64 : JSON.stringify(event.data),
   };
   const header = ["CEF:0", product.vendor_name, product.name, product.version, event.type, event.type]
     .map((field, i) => i === 0 ? field : inHeader(field));

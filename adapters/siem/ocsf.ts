@@ -51,7 +51,7 @@ export const ocsfOf = (event: Event, emitter: Emitter): OcsfEvent => {
     message: `${event.type} ${event.stream}`,
     metadata: metadataOf(event, mapping.class, emitter),
     ...FILLED[mapping.class](data, event, emitter),
-    unmapped: { ...(event.data === undefined ? {} : { data: event.data }), source: event.source },
+    unmapped: present({ data: event.data, data_base64: event.data_base64, source: event.source }),
   });
 };
 

@@ -27,14 +27,15 @@ export const webhookTransport = ({ url, keys, ca, parallel, origin, clock }: Web
   const prefix = `evt_${createHash("sha256").update(origin).digest("base64url").slice(0, 12)}`;
 
   const post = async (parcel: Parcel, client: Deno.HttpClient, signal: AbortSignal): Promise<Refusal | undefined> => {
-    const { event, position, text } = parcel;
+    const { event, position, part, text } = parcel;
+    const id = part === 0 ? `${prefix}_${position}` : `${prefix}_${position}_${part}`;
     const body = `{"type":${JSON.stringify(event.type)},"timestamp":${JSON.stringify(event.time)},"data":${text}}`;
     const response = await fetch(url, {
       method: "POST",
       body,
       headers: {
         "content-type": "application/json",
-        ...signedHeaders(keys, { id: `${prefix}_${position}`, at: clock.now(), body }),
+        ...signedHeaders(keys, { id, at: clock.now(), body }),
       },
       redirect: "manual",
       signal,

@@ -1,0 +1,137 @@
+/** What is kept of a sink beyond its run: its place in the log, whether it was failing, and what nobody will take. */
+import { type Event, millis } from "../../events/event.ts";
+import type { EventLog } from "../../events/log.ts";
+import type { Views } from "../../projections/views.ts";
+import { causeOf } from "./cause.ts";
+import type { DeadLetters } from "./dead_letters.ts";
+import type { Recorder } from "./recorder.ts";
+import type { Clock } from "./world.ts";
+
+export interface SinkPlaceOptions {
+  readonly name: string;
+  readonly log: Pick<EventLog, "size" | "read">;
+  readonly views: Pick<Views, "note" | "setNote">;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly deadLetters: DeadLetters;
+  /** Where it begins when it is new. */
+  readonly from: "beginning" | "end";
+}
+
+interface Trouble {
+  /** Milliseconds since 1970: it may have begun in another run. */
+  readonly since: number;
+  attempts: number;
+}
+
+export class SinkPlace {
+  /** All before it is delivered, or passed over. */
+  settled = 0;
+  /** Events that became dead letters. */
+  refused = 0;
+  private noted = 0;
+  private trouble: Trouble | undefined;
+  /** Positions behind the place that are dead letters already, so that they are not sent, nor become letters, again. */
+  private readonly buried = new Set<number>();
+
+  constructor(private readonly options: SinkPlaceOptions) {}
+
+  /** Deliveries fail at present. */
+  get failing(): boolean {
+    return this.trouble !== undefined;
+  }
+
+  /** Goes on where the run before was. */
+  open(): void {
+    this.buried.clear();
+    this.settled = this.noted = this.last();
+    const turn = this.newest("kernel.sink.failed", "kernel.sink.recovered");
+    this.trouble = turn?.type === "kernel.sink.failed" ? { since: millis(turn.time), attempts: 0 } : undefined;
+  }
+
+  /** The newest fact of these types about this sink. */
+  private newest(...types: readonly string[]): Event | undefined {
+    const ours = ({ data }: Event) => (data as { readonly sink: string }).sink === this.options.name;
+    for (const page of this.options.log.read({ types, backward: true })) {
+      const found = page.find(ours);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** A new sink says where it began, so that its place can be lost without losing events. */
+  private last(): number {
+    const { name, log, views, from, recorder } = this.options;
+    const cursor = views.note(this.cursorNote) as { readonly size: number } | undefined;
+    const known = cursor?.size ??
+      (this.newest("kernel.sink.added")?.data as { readonly from: number } | undefined)?.from;
+    if (known !== undefined) return Math.min(known, log.size);
+    const begins = from === "end" ? log.size : 0;
+    recorder.record({ type: "kernel.sink.added", data: { sink: name, from: begins } }, this.about);
+    views.setNote(this.cursorNote, { size: begins });
+    return begins;
+  }
+
+  /** All before `size` is delivered or passed over; noted at once, or when `quiet` events have come together. */
+  settle(size: number, quiet = 0): void {
+    this.settled = size;
+    for (const position of this.buried) if (position < size) this.buried.delete(position);
+    if (size - this.noted > quiet) this.note();
+  }
+
+  note(): void {
+    if (this.noted === this.settled) return;
+    this.options.views.setNote(this.cursorNote, { size: this.settled });
+    this.noted = this.settled;
+  }
+
+  isBuried(position: number): boolean {
+    return this.buried.has(position);
+  }
+
+  /** The letter names the event and does not hold it: it is in the log. To be awaited with `DeadLetters.recorded`. */
+  bury({ position, id, correlationid }: Event, cause: unknown): void {
+    this.buried.add(position);
+    this.refused++;
+    this.options.deadLetters.add({
+      target: `sink:${this.options.name}`,
+      cause,
+      message: { position },
+      lasting: true,
+      causationid: id,
+      correlationid,
+    });
+  }
+
+  /** Says that it fails, once; answers how many attempts have failed in a row. */
+  failed(cause: unknown): number {
+    const { name, clock, recorder } = this.options;
+    if (!this.trouble) {
+      this.trouble = { since: clock.now(), attempts: 0 };
+      const data = { sink: name, cause: causeOf(cause), size: this.settled };
+      recorder.record({ type: "kernel.sink.failed", data }, this.about);
+    }
+    return ++this.trouble.attempts;
+  }
+
+  /** Says that it delivers again, if it did not. */
+  recovered(): void {
+    if (!this.trouble) return;
+    const { name, clock, recorder } = this.options;
+    const { since, attempts } = this.trouble;
+    this.trouble = undefined;
+    // The clock may have been set back.
+    const failed_ms = Math.max(0, Math.round(clock.now() - since));
+    const data = { sink: name, failed_ms, attempts, size: this.settled };
+    recorder.record({ type: "kernel.sink.recovered", data }, this.about);
+  }
+
+  private get cursorNote(): string {
+    return `sink/${this.options.name}/cursor`;
+  }
+
+  private get about(): { readonly child: string; readonly stream: `kernel/sink:${string}` } {
+    const child = `sink:${this.options.name}` as const;
+    return { child, stream: `kernel/${child}` };
+  }
+}
