@@ -71,7 +71,10 @@ const asked = (change: ViewChange, crash: Crash): ViewChange => ({
 });
 
 /** Names, hashes and keys of accounts, each there before the fact that names it. */
-export const crashInAccounts = <A extends Pick<Accounts, "reserve" | "keep" | "keepOnly">>(accounts: A, crash: Crash): A => {
+export const crashInAccounts = <A extends Pick<Accounts, "reserve" | "keep" | "keepOnly">>(
+  accounts: A,
+  crash: Crash,
+): A => {
   const [reserve, keep, keepOnly] = [
     accounts.reserve.bind(accounts),
     accounts.keep.bind(accounts),
