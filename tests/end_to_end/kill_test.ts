@@ -12,13 +12,16 @@ import { Program, run } from "./program.ts";
 /** Rounds that count, over all points, each of which has at least one; `deno task soak` runs more of the same. */
 const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 1);
 const ANYWHERE = "at any moment";
-/** Passed by what an operator asks for, not under load; `rotate_log_test.ts`, `privacy_test.ts` and `identity_kill_test.ts` die there. */
-const ASKED_FOR = /^(log_key|root_key|erasure|account|password|signing_key)\./;
+/** Passed by what an operator asks for, not under load; `rotate_log_test.ts` and `privacy_test.ts` die there. */
+const ASKED_FOR = /^(log_key|root_key|erasure)\./;
 const PLACES = [
   ...(Object.keys(CRASH_POINTS) as CrashPoint[]).filter((point) => !ASKED_FOR.test(point)),
   ANYWHERE,
 ] as const;
 type Place = typeof PLACES[number];
+/** Once more in a folder that is sealed at rest; with `DAYBOOK__LOG__SEALED_AT_REST=true` all are. */
+const SEALED: readonly Place[] = ["append.flushing", "projection.half", ANYWHERE];
+const FOLDERS = [...PLACES.map((place) => [place, false] as const), ...SEALED.map((place) => [place, true] as const)];
 /** Tries at a point in one round, where nobody happened to wait. */
 const TRIES_MAX = 20;
 const DIED_EARLY = /ended before it listened \(SIGKILL\)/;
@@ -52,10 +55,16 @@ class Rounds {
   private readonly book = new Book();
   private tries = 0;
 
-  constructor(private readonly place: Place, private readonly data: string, private readonly random: SeededRandom) {}
+  constructor(
+    private readonly place: Place,
+    private readonly data: string,
+    private readonly random: SeededRandom,
+    private readonly sealed: boolean,
+  ) {}
 
   private start(env: Readonly<Record<string, string>> = {}): Promise<Program> {
-    return Program.start(this.data, env, this.place.startsWith("timer.") ? { other: TIMERS } : {});
+    const lies: Record<string, string> = this.sealed ? { DAYBOOK__LOG__SEALED_AT_REST: "true" } : {};
+    return Program.start(this.data, { ...lies, ...env }, this.place.startsWith("timer.") ? { other: TIMERS } : {});
   }
 
   /** A program that dies at the point; `later`: it is passed so often more before. */
@@ -128,14 +137,15 @@ class Rounds {
 Deno.test("killed at every point and at any moment over HTTP, nothing that was answered is lost, doubled or moved", async (t) => {
   const random = seededRandom(Number(Deno.env.get("DAYBOOK_SIM_SEED") ?? 1));
   const only = Deno.env.get("DAYBOOK_KILL_AT");
-  const all: [Place, Told][] = [];
-  for (const place of PLACES.filter((place) => only === undefined || place.startsWith(only))) {
-    await t.step(place, async () => {
+  const all: [string, Told][] = [];
+  for (const [place, sealed] of FOLDERS.filter(([place]) => only === undefined || place.startsWith(only))) {
+    const name = sealed ? `${place}, sealed at rest` : place;
+    await t.step(name, async () => {
       const data = await Deno.makeTempDir();
       try {
-        const rounds = new Rounds(place, data, random.split());
+        const rounds = new Rounds(place, data, random.split(), sealed);
         while (rounds.told.rounds * PLACES.length < ROUNDS) await rounds.round();
-        all.push([place, rounds.told]);
+        all.push([name, rounds.told]);
       } finally {
         await Deno.remove(data, { recursive: true });
       }
