@@ -1,0 +1,244 @@
+/** Controls beside a log: what is put on record of them, and what they decline. */
+import assert from "node:assert/strict";
+import { Declined } from "../actors/kernel/gate.ts";
+import type { Incoming, Principal } from "../actors/kernel/daybook.ts";
+import { adopt, watchControls } from "../adapters/program/controls/watch.ts";
+import { checkAction, recordVerification } from "../adapters/program/controls/operations.ts";
+import { type Opened, openSystem } from "../adapters/program/daybook.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { seededRandom } from "../adapters/simulation/random.ts";
+import { parseControls, problemText, type Stated } from "../config/controls.ts";
+import type { Event } from "../events/event.ts";
+
+const CI: Principal = { authtype: "api_key", authid: "t_ci" };
+const SHA = "a".repeat(40);
+
+const GATES = `
+  - id: gates
+    title: Only what passed is deployed
+    frameworks: { soc2: [CC8.1] }
+    freshness: 90d
+    mode: enforce
+    guards: [releases.deployment.started]
+    query:
+      every: { type: releases.deployment.started }
+      preceded_by: { type: releases.gate.passed, same: [data.commit], unless_since: { type: releases.gate.failed } }`;
+const INTACT = `
+  - id: intact
+    title: The log holds
+    frameworks: { soc2: [CC7.2] }
+    freshness: 90d
+    mode: enforce
+    guards: [token.create, commits.branch.move]
+    query: { every: { type: kernel.log.verified }, satisfies: { data.ok: true } }`;
+
+const catalogue = (...controls: readonly string[]): readonly Stated[] => {
+  const text = controls.length === 0 ? "controls: []" : `controls:${controls.join("")}`;
+  const parsed = parseControls([{ file: "controls.yaml", text }]);
+  assert.ok(parsed.ok, parsed.ok ? "" : parsed.problems.map(problemText).join("\n"));
+  return parsed.controls;
+};
+
+const withSystem = async (test: (opened: Opened) => Promise<void>): Promise<void> => {
+  const opened = await openSystem({ data: ":memory:" });
+  try {
+    await test(opened);
+  } finally {
+    await opened.daybook.close();
+  }
+};
+
+const adopted = (opened: Opened, controls: readonly Stated[]): Promise<void> =>
+  adopt(controls, {
+    log: opened.daybook.log,
+    recorder: opened.supervision.world.recorder,
+    gate: opened.gate,
+  });
+
+const recorded = async ({ daybook, supervision }: Opened, ...types: readonly string[]): Promise<readonly Event[]> => {
+  await supervision.world.recorder.flush();
+  return [...daybook.log.read({ types })].flat();
+};
+
+const started = (id: string, commit = SHA): Incoming => ({
+  id,
+  source: "urn:ci",
+  type: "releases.deployment.started",
+  data: { deployment: id, commit, environment: "production" },
+});
+const verdict = (id: string, verb: "passed" | "failed", commit = SHA): Incoming => ({
+  id,
+  source: "urn:ci",
+  type: verb === "passed" ? "releases.gate.passed" : "releases.gate.failed",
+  data: { commit, gate: "tests" },
+});
+
+const deployments = async (opened: Opened): Promise<number> =>
+  (await recorded(opened, "releases.deployment.started", "releases.gate.passed")).length;
+
+const declines = async (opened: Opened, event: Incoming, control: string): Promise<string> => {
+  const before = await deployments(opened);
+  let why = "";
+  await assert.rejects(opened.daybook.ingest([event], CI), (error) => {
+    assert.ok(error instanceof Declined);
+    assert.deepEqual([error.control, error.action, error.code], [control, event.type, "control_failed"]);
+    why = error.because;
+    return true;
+  });
+  assert.equal(await deployments(opened), before, "nothing of it is recorded");
+  return why;
+};
+
+Deno.test("what an enforced control guards is declined when it would break the rule, and taken when it would not", () =>
+  withSystem(async (opened) => {
+    const { daybook } = opened;
+    // Before it is on record it declines nothing.
+    assert.ok((await daybook.ingest([started("d0")], CI)).ok);
+    await adopted(opened, catalogue(GATES));
+    // What was recorded before is a violation that counts: it is red for everybody.
+    assert.match(await declines(opened, started("d1"), "gates"), /^Event \d+ not preceded by releases.gate.passed/);
+    const excepted = await daybook.ask({
+      type: "controls.exception.grant",
+      id: "gates",
+      data: { until: new Date(Date.now() + 3_600_000).toISOString(), why: "It was there before" },
+      by: CI,
+    });
+    assert.equal(excepted.is, "accepted");
+    assert.ok((await daybook.ingest([started("d1")], CI)).ok, "an exception lets it pass");
+  }));
+
+Deno.test("a green control declines what would make it red, each time, and records that it did", () =>
+  withSystem(async (opened) => {
+    const { daybook } = opened;
+    await adopted(opened, catalogue(GATES));
+    assert.equal(
+      await declines(opened, started("d1"), "gates"),
+      "Recorded now, it would break the rule: not preceded by releases.gate.passed",
+    );
+    assert.ok((await daybook.ingest([verdict("g1", "passed")], CI)).ok);
+    const first = await daybook.ingest([started("d1")], CI);
+    assert.ok(first.ok && first.accepted === 1);
+    assert.ok((await daybook.ingest([verdict("g2", "failed")], CI)).ok);
+    await declines(opened, started("d2"), "gates");
+    // What is recorded already is told again, whatever became of the gate since.
+    const again = await daybook.ingest([started("d1")], CI);
+    assert.ok(again.ok && again.duplicates === 1);
+    // A batch is taken as a whole or not at all, and judged by what is on record.
+    const before = await deployments(opened);
+    await assert.rejects(
+      daybook.ingest([verdict("g3", "passed", "b".repeat(40)), started("d3", "b".repeat(40))], CI),
+      Declined,
+    );
+    assert.equal(await deployments(opened), before);
+    const told = await recorded(opened, "kernel.action.declined");
+    assert.equal(told.length, 3);
+    assert.deepEqual(told[0]!.data, {
+      control: "gates",
+      action: "releases.deployment.started",
+      target: "releases/urn:ci",
+      because: "Recorded now, it would break the rule: not preceded by releases.gate.passed",
+    });
+  }));
+
+Deno.test("commands and operations are declined while a control that guards them is red", () =>
+  withSystem(async (opened) => {
+    const { daybook } = opened;
+    await adopted(opened, catalogue(INTACT));
+    const move = () => daybook.ask({ type: "commits.branch.move", id: "x", data: { branch: "main", to: SHA }, by: CI });
+    assert.equal((await move()).is, "accepted");
+    const asked = { progress: () => {}, signal: new AbortController().signal };
+    const check = () => checkAction.run(opened, { ...asked, input: { action: "token.create" } });
+    await check();
+    const { root } = (await daybook.checkpoint(daybook.log.size))!;
+    const { size } = (await daybook.checkpoint())!;
+    const verified = (more: object) =>
+      recordVerification.run(opened, { ...asked, input: { size, root, ok: true, failures: 0, anchored: 0, ...more } });
+    await verified({});
+    await check();
+    await assert.rejects(verified({ root: `${"A".repeat(43)}=` }), /not the log that is served/);
+    await assert.rejects(verified({ size: 10_000 }), /not the log that is served/);
+    await verified({ ok: false, failures: 3 });
+    await assert.rejects(check, Declined);
+    await assert.rejects(move, Declined);
+    assert.deepEqual((await recorded(opened, "kernel.log.verified")).map(({ data }) => (data as { ok: boolean }).ok), [
+      true,
+      false,
+    ]);
+  }));
+
+Deno.test("only what changes is put on record: a control that is enforced, said otherwise, watched again, or gone", () =>
+  withSystem(async (opened) => {
+    const types = ["kernel.control.enforced", "kernel.control.relaxed"];
+    const verbs = async () =>
+      (await recorded(opened, ...types)).map(({ type, data }) =>
+        `${type.split(".")[2]} ${(data as { control: string }).control}`
+      );
+    await adopted(opened, catalogue(GATES, INTACT));
+    await adopted(opened, catalogue(GATES, INTACT));
+    assert.deepEqual(await verbs(), ["enforced gates", "enforced intact"]);
+    await adopted(opened, catalogue(GATES.replace("90d", "80d"), INTACT.replace("mode: enforce", "mode: watch")));
+    assert.deepEqual((await verbs()).slice(2), ["enforced gates", "relaxed intact"]);
+    assert.ok(opened.gate.guards("releases.deployment.started") && !opened.gate.guards("token.create"));
+    await adopted(opened, catalogue());
+    assert.deepEqual((await verbs()).slice(4), ["relaxed gates"]);
+    assert.ok((await opened.daybook.ingest([started("d1")], CI)).ok);
+  }));
+
+Deno.test("a control on record that this version cannot read declines all that it guards", () =>
+  withSystem(async (opened) => {
+    const { recorder } = opened.supervision.world;
+    const data = { control: "later", guards: ["releases.deployment.started"], stated: { id: "later", rhymes: true } };
+    recorder.record({ type: "kernel.control.enforced", data }, { child: "controls", essential: true });
+    await recorder.flush();
+    opened.gate.renew();
+    assert.match(await declines(opened, started("d1"), "later"), /cannot read/);
+  }));
+
+Deno.test("a watch records how each control stands, and afterwards what turns; a catalogue that cannot be read leaves it down", () =>
+  withSystem(async (opened) => {
+    const { daybook, gate, supervision: { world: { recorder } } } = opened;
+    const clock = new SimulatedClock(seededRandom(1), Date.now());
+    const watching = (controls: () => Promise<readonly Stated[]>, told: string[] = []) => {
+      const stop = new AbortController();
+      const child = watchControls({
+        log: daybook.log,
+        clock,
+        recorder,
+        gate,
+        catalogue: controls,
+        everyMs: 1_000,
+        report: (line) => told.push(line),
+      });
+      const ended = child.run(stop.signal, { ready: () => {} } as never);
+      return { ended, stop: () => (stop.abort(), ended) };
+    };
+    const turns = async () =>
+      (await recorded(opened, "kernel.control.turned")).flatMap(({ data }) =>
+        (data as { changes: { control: string; from?: string; status: string }[] }).changes.map((
+          { control, from, status },
+        ) => `${control} ${from ?? "-"} ${status}`)
+      );
+    const watch = watching(() => Promise.resolve(catalogue(GATES)));
+    const until = async (count: number) => {
+      for (let tries = 0; (await turns()).length < count && tries < 100; tries++) await clock.advance(1_000);
+      return await turns();
+    };
+    assert.deepEqual(await until(1), ["gates - no_evidence"]);
+    assert.ok((await daybook.ingest([verdict("g1", "passed")], CI)).ok);
+    assert.ok((await daybook.ingest([started("d1")], CI)).ok);
+    assert.deepEqual((await until(2))[1], "gates no_evidence pass");
+    // Nothing comes for months: only that is told, once.
+    clock.jump(91 * 86_400_000);
+    assert.deepEqual((await until(3))[2], "gates pass stale");
+    await watch.stop();
+    // The next run knows what this one has told.
+    const next = watching(() => Promise.resolve(catalogue(GATES, INTACT)));
+    assert.deepEqual((await until(4)).slice(3), ["intact - no_evidence"]);
+    await next.stop();
+    const told: string[] = [];
+    const down = watching(() => Promise.reject(new Error("controls.yaml:1:1: no")), told);
+    const failed = assert.rejects(down.ended, /controls.yaml/);
+    await clock.advance(1_000);
+    await failed;
+    assert.deepEqual(told, ["controls are not evaluated: controls.yaml:1:1: no"]);
+  }));
