@@ -1,10 +1,11 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,growth,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,audit,growth,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { audits } from "./audit.ts";
 import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
@@ -100,6 +101,17 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
       must: "appends go on",
       held: rows === size && during.appends > 0,
     }];
+  },
+  async audit() {
+    const [small, large] = [await audits(scaled(100_000)), await audits(scaled(400_000))];
+    return [small, large].map(({ events, bytes, files, write, check, ok, attested }) => ({
+      what: `an audit folder of ${events.toLocaleString("en")} events`,
+      measured: `${(bytes / 1_000_000).toFixed(1)} MB in ${files} files, ${Math.round(bytes / events)} bytes an event; ` +
+        `written and verified in ${write.seconds} s with at most ${write.rss} MiB, ` +
+        `checked in ${check.seconds} s with ${check.rss} MiB; ${attested} attested states equal`,
+      must: "holds",
+      held: ok && attested > 0,
+    }));
   },
   async growth() {
     const lives = await growth([100_000, 1_000_000, 10_000_000].map(scaled));

@@ -1,5 +1,6 @@
 /** The long runs of `deno task soak`, with numbers that take seconds: the same code, asserted. */
 import assert from "node:assert/strict";
+import { audits } from "./audit.ts";
 import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
@@ -36,6 +37,12 @@ Deno.test("views that are new to a log catch up while appends go on", async () =
   const { seconds, during, rows, size } = await catchUp({ events: 20_000, writers: 4, beside_ms: 200 });
   assert.equal(rows, size);
   assert.ok(during.appends >= 20, `${during.appends} appends in ${seconds} s`);
+});
+
+Deno.test("an audit folder of some thousand events is written and checked in processes of their own, and its states are equal", async () => {
+  const { ok, attested, events, bytes } = await audits(3_000);
+  assert.deepEqual([ok, attested > 10, events > 3_000], [true, true, true]);
+  assert.ok(bytes / events < 1_000, `${bytes} bytes`);
 });
 
 Deno.test("a log opens after a clean stop and after a kill with what it had", async () => {
