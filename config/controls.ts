@@ -95,7 +95,7 @@ const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one.transform((singl
 
 const KINDS = ["every", "of", "complete"] as const;
 const OF_EVERY = ["satisfies", "followed_by", "preceded_by", "not_preceded_by"] as const;
-const OF_OF = ["at_most", "gap_at_most"] as const;
+const OF_OF = ["at_most", "gap_at_most", "kept_at_least"] as const;
 
 const query = z.strictObject({
   every: selector.optional(),
@@ -109,6 +109,7 @@ const query = z.strictObject({
   within: span.optional(),
   reset_by: selector.optional(),
   gap_at_most: span.optional(),
+  kept_at_least: span.optional(),
   complete: z.strictObject({ late: span, silent: span, source: z.string().min(1).max(1_024).optional() }).optional(),
 }).superRefine((query, { addIssue }) => {
   const has = (key: keyof typeof query) => query[key] !== undefined;

@@ -182,6 +182,25 @@ Deno.test("never so long without one: from the log's beginning on, between two, 
   assert.equal(judged(control, rounds(), 50).status, "no_evidence");
 });
 
+Deno.test("what is taken out of the log is as old as it must be, by whole days", () => {
+  const control = controlOf({ of: of("a.part.archived"), kept_at_least: 10 * 24 * HOUR });
+  const log = (until: number, day: number) =>
+    history([0, "b.x.done"], [1, "b.x.done"], [24, "b.x.done"], [49, "b.x.done"], [24 * day, "a.part.archived", {
+      until,
+    }]);
+  for (
+    const [until, day, status] of [[0, 9, "fail"], [1, 10, "pass"], [2, 10, "fail"], [2, 11, "pass"], [3, 11, "fail"], [
+      3,
+      12,
+      "pass",
+    ]] as const
+  ) {
+    assert.equal(judged(control, log(until, day), 24 * day).status, status, `${until} on day ${day}`);
+  }
+  assert.match(judged(control, log(2, 3), 72).because, /took away what was 2 days old, less than 10 days/);
+  assert.equal(new ControlsFold([control]).types, "*");
+});
+
 Deno.test("by when things happened, a count takes them in whatever order they are told", () => {
   const control = controlOf({ of: of("a.call.made"), at_most: 2, within: HOUR }, { clock: "occurred" });
   const told = (...hours: readonly number[]) =>

@@ -96,8 +96,10 @@ export interface Query {
   readonly within?: Millis;
   /** …counted anew after one of these, of the same `per`. */
   readonly reset_by?: Selector;
-  /** …or there is never so long without one. */
+  /** …or there is never so long without one, */
   readonly gap_at_most?: Millis;
+  /** …or what each took away, which is what lies before position `data.until`, was recorded at least so long before, in whole days. */
+  readonly kept_at_least?: Millis;
   /** Nothing that sources numbered is missing. */
   readonly complete?: Completeness;
 }

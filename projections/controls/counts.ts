@@ -1,5 +1,5 @@
-/** Rules about how many there are, and how long there was none: `at_most`, `gap_at_most`. */
-import type { Millis } from "../../events/event.ts";
+/** Rules about how many there are, how long there was none, and how old what goes is: `at_most`, `gap_at_most`, `kept_at_least`. */
+import { type Millis, millis } from "../../events/event.ts";
 import { CONTROL_LIMITS, type Query } from "./control.ts";
 import type { Rule } from "./every.ts";
 import { type Findings, type Seen, spanText, type Violation } from "./findings.ts";
@@ -129,5 +129,34 @@ export class GapAtMost implements Rule {
     const since = this.since();
     if (last === undefined) return since;
     return since === undefined || since > now ? last.at : Math.max(last.at, since);
+  }
+}
+
+const DAY = 86_400_000;
+/** Days that are told apart: of a log that is older, what lies before counts as one day. */
+const DAYS_MAX = 40_000;
+
+/** What was taken away was old enough. Every event passes by here, so that a position has its day. */
+export class KeptAtLeast implements Rule {
+  readonly types: readonly string[] = [];
+  /** The first position of each day on which anything was recorded, newest last. */
+  private readonly days: { readonly position: number; readonly day: number }[] = [];
+
+  constructor(private readonly span: Millis) {}
+
+  relate({ event }: Seen): void {
+    const day = Math.floor(millis(event.recordedat) / DAY);
+    if (this.days.at(-1)?.day === day) return;
+    this.days.push({ position: event.position, day });
+    if (this.days.length > DAYS_MAX) this.days.shift();
+  }
+
+  about({ event, at }: Seen): string | undefined {
+    const { until } = event.data as { readonly until?: unknown };
+    if (typeof until !== "number") return "has no data.until to say what it took away";
+    // What lies before is not younger than what lies there, which is still in the log.
+    const day = (this.days.findLast(({ position }) => position <= until) ?? this.days[0]!).day;
+    const kept = (Math.floor(at / DAY) - day) * DAY;
+    return kept < this.span ? `took away what was ${spanText(kept)} old, less than ${spanText(this.span)}` : undefined;
   }
 }

@@ -12,7 +12,7 @@ import {
   type Evidence,
   type Query,
 } from "./control.ts";
-import { AtMost, GapAtMost } from "./counts.ts";
+import { AtMost, GapAtMost, KeptAtLeast } from "./counts.ts";
 import { FollowedBy, notPrecededBy, precededBy, type Rule, satisfies } from "./every.ts";
 import { Findings, type Period, type Seen, spanText, timeText, type Violation } from "./findings.ts";
 import { matcherOf, type Matches } from "./match.ts";
@@ -116,7 +116,7 @@ class ControlFold {
     this.applies = applies_when && matcherOf(applies_when);
     this.shows = evidence && matcherOf(evidence);
     this.applicable = applies_when === undefined;
-    this.types = about
+    this.types = about && query.kept_at_least === undefined
       ? [
         ...new Set(
           [about, applies_when, evidence].flatMap((one) => one?.type ?? []).concat(
@@ -261,7 +261,7 @@ const rulesOf = (
   query: Query,
   { findings, since }: { readonly findings: Findings; readonly since: () => Millis | undefined },
 ): readonly Rule[] => {
-  const { every, of, at_most, gap_at_most, complete } = query;
+  const { every, of, at_most, gap_at_most, kept_at_least, complete } = query;
   const rules: Rule[] = [];
   if (every) {
     if (query.satisfies) rules.push(satisfies(query.satisfies));
@@ -271,6 +271,7 @@ const rulesOf = (
   }
   if (of && at_most !== undefined) rules.push(new AtMost({ ...query, at_most }, findings));
   if (of && gap_at_most !== undefined) rules.push(new GapAtMost(gap_at_most, findings, since));
+  if (of && kept_at_least !== undefined) rules.push(new KeptAtLeast(kept_at_least));
   if (complete) rules.push(new Complete(complete, findings));
   return rules;
 };

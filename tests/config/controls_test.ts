@@ -80,8 +80,8 @@ Deno.test("a query says one kind of thing, and all that it needs", () => {
     const [text, expected] of [
       [`{ ${of}, ${every}, at_most: 1 }`, "one of every, of, complete"],
       [`{ ${every} }`, 'with "every" one of satisfies, followed_by, preceded_by, not_preceded_by'],
-      [`{ ${of} }`, 'with "of" one of at_most, gap_at_most'],
-      [`{ ${of}, at_most: 1, gap_at_most: 1d }`, "one of at_most, gap_at_most"],
+      [`{ ${of} }`, 'with "of" one of at_most, gap_at_most, kept_at_least'],
+      [`{ ${of}, at_most: 1, gap_at_most: 1d }`, "one of at_most, gap_at_most, kept_at_least"],
       [`{ ${of}, at_most: 1, ${done} }`, 'nothing beside "of"'],
       [`{ ${every}, ${done}, per: [data.x] }`, 'nothing without "at_most"'],
       [`{ ${of}, gap_at_most: 1d, within: 1d }`, 'nothing without "at_most"'],

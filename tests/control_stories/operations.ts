@@ -35,6 +35,9 @@ const pair = (story: Story, first: string, second: string, { at, after, data, da
   if (after !== undefined) story.say(at + after, second, data2);
 };
 
+const archived = (story: Story, at: number) =>
+  story.say(at, "kernel.log.archived", { until: 1, kept: 0, link: ROOT, root: ROOT });
+
 const sinkFailed = (sink: string) => ({ sink, cause: "refused", size: 1 });
 const sinkBack = (sink: string) => ({ sink, failed_ms: 1, attempts: 1, size: 1 });
 const letter = (name: string) => ({ letter: name, target: "t", cause: "c", bytes: 1 });
@@ -74,6 +77,8 @@ export const OPERATIONS: Readonly<Record<string, Sowing>> = {
     clean() {},
     broken: [(story) => verified(story, lately(story), false)],
   },
+  // These logs are shorter than a year; what lies on both sides of it is in `controls_rules_test.ts`.
+  "log-kept-12-months": { clean() {}, broken: [(story) => archived(story, lately(story))] },
   "views-attested": {
     clean(story) {
       everySo(() => story.random.pick([7 * DAY, 8 * DAY]), (at) =>
