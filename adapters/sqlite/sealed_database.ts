@@ -1,7 +1,7 @@
 /**
  * One database of `sealed_engine.ts`, with the calls of `node:sqlite` that views use and its errors.
  *
- * Rows come back as arrays. Numbers are stored as whole ones where they are, and read as doubles, which hold them to 2^53.
+ * Rows come back as arrays. Numbers are doubles, as they are there, until a column makes whole ones of them.
  */
 import type { SQLInputValue } from "node:sqlite";
 import type { Database, Prepared } from "./connection.ts";
@@ -16,7 +16,7 @@ const INTEGER = 1, FLOAT = 2, TEXT = 3, BLOB = 4;
 const OPEN_READWRITE = 2, OPEN_CREATE = 4;
 const PREPARE_PERSISTENT = 1;
 const RESERVE_BYTES = 38;
-const INT32 = 2 ** 31;
+const ROLLBACK = /^\s*rollback\s*;?\s*$/i;
 /** Room for what a statement is given, at first. */
 const ARENA_BYTES = 4_096;
 
@@ -78,6 +78,8 @@ export class SealedDatabase implements Database {
   }
 
   exec(sql: string): void {
+    // Else it would write all pages back as they were, and leave the room that they had taken.
+    if (ROLLBACK.test(sql)) this.pages.undo();
     const code = withText(this.build, sql, (sql) => this.build.exports.sqlite3_exec!(this.pointer, sql, 0, 0, 0));
     if (code !== OK) throw this.fault(code);
   }
@@ -216,11 +218,7 @@ class SealedStatement implements Prepared {
       const value = values[i]!;
       let code: number;
       if (typeof value === "number") {
-        code = !Number.isSafeInteger(value)
-          ? exports.sqlite3_bind_double!(this.pointer, i + 1, value)
-          : value >= -INT32 && value < INT32
-          ? exports.sqlite3_bind_int!(this.pointer, i + 1, value)
-          : exports.sqlite3_bind_int64!(this.pointer, i + 1, BigInt(value));
+        code = exports.sqlite3_bind_double!(this.pointer, i + 1, value);
       } else if (typeof value === "string") {
         const { written } = utf8.encodeInto(value, build.bytes().subarray(at));
         code = exports.sqlite3_bind_text!(this.pointer, i + 1, at, written, apart ? TRANSIENT : STATIC);

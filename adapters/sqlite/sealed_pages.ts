@@ -38,7 +38,7 @@ type Statements = Readonly<Record<"one" | "put" | "last" | "cut" | "version", St
 
 export class SealedPages {
   private readonly statements: Statements;
-  /** `read`: a snapshot. `write`: nobody else writes. `undone`: a fault has undone what was written, and until the end nothing is. */
+  /** `read`: a snapshot. `write`: nobody else writes. `undone`: what was written is undone, and until the end nothing is written. */
   private in: "read" | "write" | "undone" | undefined;
   private changed = false;
   private readonly place = new DataView(new ArrayBuffer(12));
@@ -89,7 +89,6 @@ export class SealedPages {
   }
 
   private change(work: () => unknown): void {
-    // Whoever works on the pages puts back what was there before: it is there.
     if (this.in === "undone") return;
     this.changed = true;
     try {
@@ -100,7 +99,9 @@ export class SealedPages {
     }
   }
 
-  private undo(): void {
+  /** What was written since the transaction began never was. Whoever works on the pages may put them back as they were. */
+  undo(): void {
+    if (this.in !== "write") return;
     // After some faults SQLite has rolled back by itself.
     if (this.db.isTransaction) this.db.exec("ROLLBACK");
     this.in = "undone";
