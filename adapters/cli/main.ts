@@ -82,10 +82,12 @@ const needed = async (
 ): Promise<{ readonly grants: Grants; readonly settings: Settings | false | undefined }> => {
   const { house, permissions } = world;
   if (!spec.configured) {
-    // A folder that only the next process may read might need it.
-    const look: Grants = { read: [call.data], write: [], net: [], run: [], env: [] };
+    // A folder that only the next process may read might need it; a restored one is not there yet.
+    const replaced = text(call, "replaces");
+    const folder = replaced === undefined ? call.data : pathOf(call, replaced);
+    const look: Grants = { read: [folder], write: [], net: [], run: [], env: [] };
     const wanted = spec.reads && spec.needs(call).read?.includes(call.data) === true &&
-      (permissions.granted(look) ? await world.scratch.wanted(call.data) : permissions.again !== undefined);
+      (permissions.granted(look) ? await world.scratch.wanted(folder) : permissions.again !== undefined);
     const scratch = wanted ? world.scratch.path : undefined;
     const root = await rootKeyOf(call, world);
     return { grants: grantsOf(spec, call, { house, scratch, root }), settings: false };

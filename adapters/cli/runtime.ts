@@ -329,6 +329,8 @@ export interface RestoreReport extends BackupReport {
   readonly readOnly?: boolean;
   /** Its name from now on, where that is another one. */
   readonly origin?: string;
+  /** Persons whose keys came back and were destroyed again. */
+  readonly erased?: number;
 }
 
 export interface Runtime extends PrivacyRuntime, StackRuntime {
@@ -460,8 +462,17 @@ export interface Runtime extends PrivacyRuntime, StackRuntime {
   restore(
     source: string,
     data: string,
-    /** `newOrigin`: the log goes on under this name, and says what it left. */
-    options: { readonly passphrase?: string; readonly against: readonly Kept[]; readonly newOrigin?: string },
+    /**
+     * `newOrigin`: the log goes on under this name, and says what it left. Erasures that the folder `replaces` knows of, and certificates
+     * of others, are applied again.
+     */
+    options: {
+      readonly passphrase?: string;
+      readonly against: readonly Kept[];
+      readonly newOrigin?: string;
+      readonly replaces?: string;
+      readonly erasures?: readonly Kept[];
+    },
     progress: OnProgress,
   ): Promise<RestoreReport>;
 }

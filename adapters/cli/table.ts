@@ -389,6 +389,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "restore",
     verifies: true,
+    reads: true,
     opens: true,
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
@@ -403,6 +404,15 @@ export const COMMANDS: readonly CommandSpec[] = [
         collect: true,
       },
       {
+        flags: "--replaces <folder>",
+        about: "the data folder that this one takes the place of: every erasure it knows is applied again",
+      },
+      {
+        flags: "--erasure <file>",
+        about: "certificate of an erasure that is applied again; may be repeated",
+        collect: true,
+      },
+      {
         flags: "--new-origin <name>",
         about: "go on as another log of this name, which says what it left; needs the keys",
       },
@@ -410,10 +420,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       "restore /mnt/backup/2026-11-20 --data /var/lib/daybook",
       "restore backup --data new --against kept/checkpoint.txt",
+      "restore backup --data new --replaces /var/lib/daybook --erasure erasure-s_1a2B3c4D5e6F7g8H.json",
       "restore backup --data new --against kept/checkpoint.txt --new-origin example.com/after-the-flood",
     ],
     needs: (call) => {
-      const given = files(call, call.args[0], text(call, "passphraseFile"), ...list(call, "against"));
+      const given = files(
+        call,
+        ...[call.args[0], text(call, "passphraseFile"), text(call, "replaces")],
+        ...[...list(call, "against"), ...list(call, "erasure")],
+      );
       return { read: [dirname(call.data), ...given], write: [dirname(call.data)] };
     },
     load: async () => (await import("./commands/backup.ts")).restore,

@@ -22,6 +22,7 @@ export interface KeysOptions extends DatabaseOptions, SealerOptions {
 }
 
 const SETTLED = "erasures settled";
+const AGAIN = "erased again";
 
 export class Keys {
   readonly sealer: Sealer;
@@ -66,6 +67,31 @@ export class Keys {
   settleErasures(size: number): void {
     const value = new TextEncoder().encode(String(size));
     this.db.write("settle erasures", () => this.db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", SETTLED, value));
+  }
+
+  /**
+   * Destroys keys that came back with a backup, of persons who are known to be erased. Which of them had one is kept until it is
+   * recorded. Answers how many had.
+   */
+  eraseAgain(subjects: readonly string[]): number {
+    const had = subjects.filter((subject) => this.known(subject)?.erased === false);
+    const value = new TextEncoder().encode(JSON.stringify([...new Set([...this.erasedAgain, ...had])]));
+    this.db.write("apply erasures again", () => this.db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", AGAIN, value));
+    for (const subject of subjects) this.eraseKey(subject);
+    return had.length;
+  }
+
+  /** Persons whose keys came back and were destroyed again, which is not recorded. */
+  get erasedAgain(): readonly string[] {
+    const row = this.db.read(
+      "read the key database",
+      () => this.db.get("SELECT value FROM meta WHERE name = ?", AGAIN),
+    );
+    return row ? JSON.parse(new TextDecoder().decode(row.value as Uint8Array)) : [];
+  }
+
+  erasedAgainRecorded(): void {
+    this.db.write("end an erasure", () => this.db.run("DELETE FROM meta WHERE name = ?", AGAIN));
   }
 
   /** What is known of a person, by an opaque id or an identifier; an identifier leads nowhere once they are erased. */

@@ -199,7 +199,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     });
     if (telemetry) closing.defer(telemetry.observe(observedOf(started)));
     const opened = { ...started, keys, config, log, crash, telemetry };
-    if (pending.length > 0 || keys.unfinishedRotation) {
+    if (pending.length > 0 || keys.unfinishedRotation || keys.erasedAgain.length > 0) {
       const { unfinishedWork } = await import("./privacy/unfinished.ts");
       await started.tree.add(unfinishedWork(opened, pending));
     }

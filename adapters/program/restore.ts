@@ -13,6 +13,7 @@ import { verifyLog } from "../verify/verify.ts";
 import { knownKey } from "./at_rest.ts";
 import { openSystem } from "./daybook.ts";
 import { exists, FILES } from "./files.ts";
+import { erasedBy } from "./privacy/erasures.ts";
 import { markRestored } from "./restored.ts";
 
 /** Where the root key of a folder's keys is. */
@@ -22,7 +23,10 @@ export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin }: Parameters<Runtime["restore"]>[2],
+  { passphrase, against, newOrigin, erased, erasures = [] }: Parameters<Runtime["restore"]>[2] & {
+    /** Opaque ids of persons that the folder it replaces knows to be erased. */
+    readonly erased?: readonly string[];
+  },
   progress: OnProgress,
 ): Promise<RestoreReport> => {
   const known = against.map(({ name, text }) => {
@@ -31,6 +35,7 @@ export const restore = async (
   });
   let origin: string | undefined;
   let readOnly = false;
+  let again: number | undefined;
   const { shorter_than, created: _, ...restored } = await restoreLog({
     source,
     data,
@@ -48,6 +53,11 @@ export const restore = async (
       const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events, sealing: key && sealingOf(key) });
       forgetBeyond(`${folder}/${FILES.keys}`, log.size);
       await log.close();
+      if (erased === undefined && erasures.length === 0) return;
+      again = await withKeysIn(folder, rootOf, {
+        readOnly: false,
+        ask: (keys) => keys.eraseAgain([...erased ?? [], ...erasures.map((each) => erasedBy(keys, each))]),
+      });
     },
     known,
     async finish(folder, { size, root, created, keys, shorter_than }) {
@@ -75,6 +85,7 @@ export const restore = async (
     ...(shorter_than ? { shorterThan: shorter_than } : {}),
     ...(readOnly ? { readOnly } : {}),
     ...(origin === undefined ? {} : { origin }),
+    ...(again === undefined ? {} : { erased: again }),
   };
 };
 

@@ -8,6 +8,7 @@ import { parseIJson } from "../../events/canonical.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
+import type { BundleSource } from "../backup/bundle.ts";
 import { Usage } from "../cli/call.ts";
 import { connect } from "../cli/remote.ts";
 import type { GitImport, Io, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
@@ -264,10 +265,11 @@ export const runtimeOf = (
       ...(passphrase === undefined ? {} : {
         keys: {
           passphrase,
-          export: (scratch) =>
-            bundleFiles(scratch, [
+          export: async (scratch) =>
+            await bundleFiles(scratch, [
               { name: FILES.keys, path: `${data}/${FILES.keys}`, database: true },
-              { name: FILES.root, path: `${data}/${FILES.root}`, database: false },
+              // A root key from elsewhere is kept there.
+              ...await rootIn(data, rootOf),
             ]),
         },
       }),
@@ -276,9 +278,23 @@ export const runtimeOf = (
   },
   async restore(source, data, options, progress) {
     const { restore } = await import("./restore.ts");
-    return await restore(rootOf, source, data, options, progress);
+    const { replaces } = options;
+    if (replaces === undefined) return await restore(rootOf, source, data, options, progress);
+    const { erasuresIn } = await import("./privacy/erasures.ts");
+    return await restore(rootOf, source, data, { ...options, erased: await erasuresIn(folders, replaces) }, progress);
   },
 });
+
+/** The root key's file, where it lies in the folder; with one that is about to take its place. */
+const rootIn = async (data: string, rootOf: RootOf): Promise<readonly BundleSource[]> => {
+  const source = await rootOf(data);
+  if (!("file" in source) || !source.file.startsWith(`${data}/`)) return [];
+  const next = `${FILES.root}.next`;
+  return [
+    { name: FILES.root, path: source.file, database: false },
+    ...await exists(`${data}/${next}`) ? [{ name: next, path: `${data}/${next}`, database: false }] : [],
+  ];
+};
 
 /** Where this process is to die, if its environment says so. */
 const crashing = (io: Io): Pick<OpenOptions, "crashAt"> => {

@@ -1,8 +1,8 @@
 /** `backup` and `restore`. */
 import type { Call, Run } from "../call.ts";
-import { flag, pathOf, text, Usage } from "../call.ts";
+import { flag, list, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
-import { bytes, count, duration, safe } from "../print.ts";
+import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Io, RestoreReport } from "../runtime.ts";
 
@@ -49,7 +49,20 @@ export const restore: Run = async (call, runtime) => {
   if (newOrigin !== undefined && passphrase === undefined) {
     throw new Usage("--new-origin needs the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
   }
-  const options = { passphrase, against, ...(newOrigin === undefined ? {} : { newOrigin }) };
+  const replaces = text(call, "replaces");
+  const erasures = await Promise.all(
+    list(call, "erasure").map(async (name) => ({ name, text: await io.readText(pathOf(call, name)) })),
+  );
+  if ((replaces !== undefined || erasures.length > 0) && passphrase === undefined) {
+    throw new Usage("erasures are applied to the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
+  }
+  const options = {
+    passphrase,
+    against,
+    erasures,
+    ...(newOrigin === undefined ? {} : { newOrigin }),
+    ...(replaces === undefined ? {} : { replaces: pathOf(call, replaces) }),
+  };
   const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, options, progress.on);
   progress.end();
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);
@@ -58,7 +71,7 @@ export const restore: Run = async (call, runtime) => {
 };
 
 const describeRestore = (
-  { size, bytes: length, root, keys, shorterThan, readOnly, origin }: RestoreReport,
+  { size, bytes: length, root, keys, shorterThan, readOnly, origin, erased }: RestoreReport,
   data: string,
   elapsed: number,
 ): string => {
@@ -80,6 +93,7 @@ const describeRestore = (
       }`,
     );
   }
+  if (erased !== undefined) lines.push(`${counted(erased, "erasure")} applied again, so that they stay erased`);
   if (origin !== undefined) lines.push(`it goes on as ${safe(origin)}, and its first event says what it left`);
   return `${lines.join("\n")}\n`;
 };

@@ -18,6 +18,13 @@ export const unfinishedWork = (
       if (signal.aborted) return;
       await decide(opened, { type: "privacy.subject.finish_erasure", data }, `finish ${data.subject}`);
     }
+    const { keys } = opened;
+    for (const subject of keys.erasedAgain) {
+      if (signal.aborted) return;
+      const data = { subject, key: "destroyed", because: "restore" } as const;
+      await decide(opened, { type: "privacy.subject.finish_erasure", data }, `again ${subject}`);
+    }
+    if (keys.erasedAgain.length > 0) keys.erasedAgainRecorded();
     if (!signal.aborted && opened.keys.unfinishedRotation) await rotate(opened, {});
   },
 });
