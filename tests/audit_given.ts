@@ -1,10 +1,14 @@
 /** A data folder with half a year in it: ordinary days for every shipped control, what breaks some of them, and attestations of the views. */
 import { replay } from "../actors/kernel/replay.ts";
 import { primitives } from "../adapters/cli/fold.ts";
+import type { AuditWritten } from "../adapters/cli/runtime.ts";
 import { openKeys } from "../adapters/keys/keys.ts";
 import { inlineBackground } from "../adapters/kv/background.ts";
+import { FolderReader } from "../adapters/kv/folder_reader.ts";
 import { KvLog } from "../adapters/kv/log.ts";
 import { KvStore } from "../adapters/kv/store.ts";
+import { type AuditOptions, writeAudit } from "../adapters/program/audit.ts";
+import { readControls } from "../adapters/program/controls_files.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import type { Event } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
@@ -13,12 +17,17 @@ import { DIGEST_METHOD } from "../projections/digest.ts";
 import { projections } from "../projections/mod.ts";
 import { BEGAN, DAY, storyOf } from "./controls_given.ts";
 import { SOWINGS } from "./control_stories/sowings.ts";
+import { inFolder } from "./folder_given.ts";
 
 /** What is said in plain text before it is sealed. */
 export const SECRET = "Erika Mustermann";
 
 /** Controls that are broken in the log. */
 export const BROKEN = ["lockout-after-failures", "privileged-roles-approved"] as const;
+
+/** The shipped ones, and the version of the program that these folders are written by. */
+export const controls = await readControls();
+export const VERSION = "1.2.3";
 
 export interface Audited {
   /** The data folder. */
@@ -111,3 +120,36 @@ const ours = (type: string, id: string, data: unknown): NewEvent => ({
   authid: "daybook",
   data,
 });
+
+/** Writes the audit folder of such a log. */
+export const writeAuditOf = async (
+  { data, vkey }: Pick<Audited, "data" | "vkey">,
+  folder: string,
+  more: Partial<AuditOptions> = {},
+): Promise<AuditWritten> => {
+  const log = new FolderReader(`${data}/log.db`, { catalogue: events });
+  try {
+    const options: AuditOptions = {
+      log,
+      checkpoint: (await log.checkpoint())!,
+      key: vkey,
+      asked: {},
+      controls,
+      cosigned: [],
+      witnesses: [],
+      version: VERSION,
+      ...more,
+    };
+    return await writeAudit(options, folder, () => {});
+  } finally {
+    await log.close();
+  }
+};
+
+/** The audit folder of such a log, gone afterwards. */
+export const withAudit = (use: (folder: string) => Promise<void>): Promise<void> =>
+  inFolder(async (scratch) => {
+    const written = await writeAuditOf(await makeAudited(`${scratch}/data`), `${scratch}/audit`);
+    if (!written.ok) throw new Error(JSON.stringify(written.failures));
+    await use(`${scratch}/audit`);
+  });

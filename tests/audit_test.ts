@@ -2,23 +2,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { noteSigner } from "../adapters/keys/note.ts";
-import { cosigner } from "../adapters/keys/note.ts";
-import { FolderReader } from "../adapters/kv/folder_reader.ts";
-import { type AuditOptions, writeAudit } from "../adapters/program/audit.ts";
+import { cosigner, noteSigner } from "../adapters/keys/note.ts";
+import type { AuditOptions } from "../adapters/program/audit.ts";
 import { checkAudit } from "../adapters/program/audit_check.ts";
-import { readControls } from "../adapters/program/controls_files.ts";
 import type { AuditChecked } from "../adapters/cli/runtime.ts";
 import { LogFault } from "../events/log.ts";
-import { events } from "../events/mod.ts";
-import { type Audited, BROKEN, makeAudited, SECRET } from "./audit_given.ts";
+import { type Audited, BROKEN, controls, makeAudited, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { Tampered } from "./verify_given.ts";
 
 const silent = () => {};
-const controls = await readControls();
 const witness = cosigner("witness", new Uint8Array(32).fill(5));
-const VERSION = "1.2.3";
 
 const cosignedBy = (note: string, by = witness): string =>
   note + by.cosign(note.slice(0, note.lastIndexOf("\n\n") + 1), 1_700_000_000);
@@ -37,25 +31,13 @@ const withAudit = (
     await use(join(scratch, "audit"), { ...made, data: join(scratch, "data") }, scratch);
   });
 
-const written = async (made: Audited, folder: string, more: Partial<AuditOptions> = {}) => {
-  const log = new FolderReader(join(made.data, "log.db"), { catalogue: events });
-  try {
-    const options: AuditOptions = {
-      log,
-      checkpoint: (await log.checkpoint())!,
-      key: made.vkey,
-      asked: {},
-      controls,
-      cosigned: [{ name: "kept", text: cosignedBy(made.notes[0]!) }],
-      witnesses: [witness.vkey],
-      version: VERSION,
-      ...more,
-    };
-    return await writeAudit(options, folder, silent);
-  } finally {
-    await log.close();
-  }
-};
+/** With an older checkpoint that a witness has cosigned. */
+const written = (made: Audited, folder: string, more: Partial<AuditOptions> = {}) =>
+  writeAuditOf(made, folder, {
+    cosigned: [{ name: "kept", text: cosignedBy(made.notes[0]!) }],
+    witnesses: [witness.vkey],
+    ...more,
+  });
 
 /** One, as the bytes of all files. */
 const audited = (given: Parameters<typeof makeAudited>[1] = {}) =>

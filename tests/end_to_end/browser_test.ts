@@ -1,5 +1,6 @@
 /** The pages as a person meets them: a real server, a real browser. */
 import assert from "node:assert/strict";
+import { withAudit } from "../audit_given.ts";
 import { noBrowser, withBrowser } from "./browser_given.ts";
 import { type Started, withStarted } from "./browser_server.ts";
 
@@ -80,6 +81,30 @@ inBrowser("the page is whole without scripts", () =>
       assert.deepEqual([complaints, strangers], [[], []]);
     });
   }));
+
+inBrowser(
+  "an audit is read from a disk, without scripts, from a control to the event that shows it",
+  () =>
+    withAudit(async (folder) => {
+      const url = `file://${folder}`;
+      for (const size of [DESK, PHONE]) {
+        await withBrowser(url, { ...size, scripts: false }, async ({ page, complaints, strangers }) => {
+          await page.goto(`${url}/index.html`);
+          assert.match(await page.locator("h1").innerText(), /^Audit of /);
+          assert.equal(await page.locator("svg[role=img]").count(), 4);
+          const failed = page.locator("#controls tr", { hasText: "lockout-after-failures" }).first();
+          assert.match(await failed.innerText(), /✗ fail/);
+          const wide = await page.locator("main").evaluate((main) => main.scrollWidth - main.clientWidth);
+          assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
+          await failed.locator(".evidence a").first().click();
+          assert.match(page.url(), /evidence\.html#p\d+$/);
+          const article = page.locator(`article${new URL(page.url()).hash}`);
+          assert.match(await article.innerText(), /identity\.signin\.failed/);
+          assert.deepEqual([complaints, strangers], [[], []]);
+        });
+      }
+    }),
+);
 
 inBrowser("the documentation draws itself with nothing from elsewhere", () =>
   withStarted(async (started) => {
