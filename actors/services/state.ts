@@ -49,6 +49,7 @@ export interface Stopping {
   readonly nonce: string;
   /** Absent where the start was announced and nobody has told of it yet. */
   readonly process?: Process;
+  readonly digest: string;
   readonly because: Because;
   readonly until: number;
   readonly overdue: boolean;
@@ -267,12 +268,12 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       const { nonce, because, until_ms: until } = fact.data;
       return of(nonce, (life) => {
         if (life.is === "starting") {
-          return { is: "stopping", nonce, because, until, overdue: false, attempt: life.attempt };
+          return { is: "stopping", nonce, digest: life.digest, because, until, overdue: false, attempt: life.attempt };
         }
         if (life.is === "stopping") return { ...life, because, until };
         if (!isAlive(life)) return life;
-        const { process, attempt, at } = life;
-        return { is: "stopping", nonce, process, because, until, overdue: false, attempt, at };
+        const { process, digest, attempt, at } = life;
+        return { is: "stopping", nonce, process, digest, because, until, overdue: false, attempt, at };
       })(life);
     }
     case "services.instance.stop_expired":
@@ -293,3 +294,13 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       return { is: "skipped" };
   }
 };
+
+/** Digests of everything that may be started, or runs. */
+export const digestsOf = ({ services }: Stack): ReadonlySet<string> =>
+  new Set(
+    Object.values(services).flatMap(({ spec, update, lives }) => [
+      spec.digest,
+      ...(update ? [update.before.digest] : []),
+      ...lives.flatMap((life) => "digest" in life ? [life.digest] : []),
+    ]),
+  );

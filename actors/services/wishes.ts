@@ -16,9 +16,9 @@ export type Wish =
   | (Of & { readonly wish: "start"; readonly digest: string })
   /** Told to stop before anybody told of its start: whether there is a process is to be found out. */
   | (Of & { readonly wish: "find" })
-  | (Of & { readonly wish: "end"; readonly process: Process; readonly signal: SignalName })
+  | (Of & { readonly wish: "end"; readonly process: Process; readonly digest: string; readonly signal: SignalName })
   /** To be told of its end, its line and what its probes say. */
-  | (Of & { readonly wish: "watch"; readonly process: Process });
+  | (Of & { readonly wish: "watch"; readonly process: Process; readonly digest: string });
 
 export const wishesOf = ({ order, services }: Stack): readonly Wish[] =>
   order.flatMap((service) => {
@@ -32,9 +32,11 @@ const wishOf = (
   signal: SignalName,
 ): Wish | undefined => {
   if (life.is === "starting") return { wish: "start", ...of, nonce: life.nonce, digest: life.digest };
-  if (isAlive(life)) return { wish: "watch", ...of, nonce: life.process.nonce, process: life.process };
+  if (isAlive(life)) {
+    return { wish: "watch", ...of, nonce: life.process.nonce, process: life.process, digest: life.digest };
+  }
   if (life.is !== "stopping") return undefined;
-  const { nonce, process, overdue } = life;
+  const { nonce, process, overdue, digest } = life;
   if (!process) return { wish: "find", ...of, nonce };
-  return { wish: "end", ...of, nonce, process, signal: overdue ? "SIGKILL" : signal };
+  return { wish: "end", ...of, nonce, process, digest, signal: overdue ? "SIGKILL" : signal };
 };

@@ -29,6 +29,8 @@ export interface DefinitionRow {
   readonly program: string;
   readonly wanted: boolean;
   readonly replicas: number;
+  /** Of the last change that took the place of what ran. */
+  readonly update?: "begun" | "completed" | "reverted";
   readonly needs: readonly { readonly service: string; readonly condition: string; readonly required: boolean }[];
 }
 
@@ -103,6 +105,7 @@ export class Board {
   /** Nothing more happens by itself: all that is to run does, or has been given up; all that is not to has ended. */
   settled(names: readonly string[]): boolean {
     const wanted = new Map(this.services.map(({ service, wanted }) => [service, wanted]));
+    if (this.services.some(({ service, update }) => names.includes(service) && update === "begun")) return false;
     const of = this.instances.filter(({ service }) => names.includes(service));
     return names.every((name) => !wanted.get(name) || of.some(({ service }) => service === name)) &&
       of.every(({ service, state }) => SETTLED.has(state) && (wanted.get(service) || state !== "healthy"));

@@ -83,6 +83,21 @@ export const SERVICES: readonly CommandSpec[] = [
     load: async () => (await import("./commands/stack.ts")).plan,
   },
   {
+    name: "stack update",
+    reads: true,
+    about: "Have the server run another file of services: what changed takes the place of what runs, or is undone",
+    args: [["<file>", "the services"]],
+    options: [
+      { flags: "--plan", about: "only say what would change" },
+      { flags: "--again", about: "try changes once more that were undone" },
+      NAME,
+      WAIT,
+    ],
+    examples: ["stack update services.yaml --plan", "stack update services.yaml --wait 300"],
+    needs: (call) => ({ read: [call.data, ...files(call, call.args[0])] }),
+    load: async () => (await import("./commands/services.ts")).update,
+  },
+  {
     name: "stack graph",
     configured: true,
     about: "Who needs whom, as text or as a picture",

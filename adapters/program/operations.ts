@@ -22,6 +22,7 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "certify-erasure": async () => (await import("./privacy/erase_subject.ts")).certifyErasure,
   "erase-subject": async () => (await import("./privacy/erase_subject.ts")).eraseSubject,
   "export-subject": async () => (await import("./privacy/erase_subject.ts")).exportSubject,
+  "update-stack": async () => (await import("./stack/update_stack.ts")).updateStack,
   "rotate-root-key": async () => (await import("./privacy/rotate_root_key.ts")).rotateRootKey,
   "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
 };

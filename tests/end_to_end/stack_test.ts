@@ -149,6 +149,75 @@ services:
     await stand.program.end("SIGTERM");
   }));
 
+Deno.test("up, down, restart, ps, why and logs tell what happens; an update replaces what changed, and is undone when it does not become well", () => {
+  const web = (traces: string, version: string, then: string) => `
+services:
+  web:
+    ${tracing(traces, `web-${version}`, then)}
+    environment: { VERSION: "${version}" }
+    replicas: 2
+    restart: { policy: always, max: 1, first_ms: 10 }
+    update: { healthy_ms: 50 }
+    probes: { readiness: { exec: { command: test, arguments: [-e, "${traces}.${version}"] }, interval_ms: 50 } }
+  db: { ${inline(traces, "db", "echo no space left; exit 7")}, ready_line: accepting, restart: { policy: no } }
+  shop: { ${inline(traces, "shop", "sleep 1000")}, depends_on: [web, db] }
+`;
+  return Stand.with((traces) => web(traces, "1", "sleep 1000"), async (stand) => {
+    const daybook = async (...args: string[]) => await run(...args, "--data", stand.data);
+    const good = (version: string) => Deno.writeTextFile(`${stand.traces}.${version}`, "");
+    await good("1");
+    await stand.start();
+    const up = await daybook("up");
+    assert.equal(up.code, 1, "not all can be well");
+    assert.match(up.err, /db failed, shop skipped; why SERVICE tells more/);
+    const ps = await daybook("ps");
+    assert.equal(ps.code, 1);
+    assert.match(ps.out, /^db +failed +.* +code 7 +it ended with 7$/m);
+    assert.match(ps.out, /^web\/1 +healthy /m);
+    const why = await daybook("why", "shop");
+    assert.match(why.out, /^first {2}\S+ {2}db has ended code 7 /m);
+    assert.match(why.out, /^ {2}no space left$/m);
+    assert.equal((await daybook("logs", "db", "--lines", "1")).out, "no space left\n");
+    assert.equal((await daybook("restart", "web")).code, 0);
+
+    const next = async (version: string) => {
+      const file = stand.file.replace("stack.yaml", `${version}.yaml`);
+      await Deno.writeTextFile(file, web(stand.traces, version, version === "2" ? "sleep 1000" : "exit 1"));
+      return file;
+    };
+    const states = async () => {
+      const { services } = JSON.parse((await daybook("ps", "--json")).out) as {
+        services: { service: string; instances: { state: string }[] }[];
+      };
+      return services.find(({ service }) => service === "web")!.instances.map(({ state }) => state);
+    };
+    await good("2");
+    const plan = await daybook("stack", "update", await next("2"), "--plan");
+    assert.match(plan.out, /^web +changed +2 of them, 1 at a time$/m);
+    assert.match(plan.out, /^db +same$/m);
+    const updated = await daybook("stack", "update", await next("2"));
+    assert.equal(updated.code, 0, updated.out + updated.err);
+    assert.match(updated.out, /^web {2}is changed$/m);
+    const undone = await daybook("stack", "update", await next("3"));
+    assert.equal(undone.code, 1);
+    assert.match(undone.err, /undone: web; why SERVICE tells more/);
+    assert.deepEqual(await states(), ["healthy", "healthy"]);
+    const alive = new Set((await stand.alive()).map(({ nonce }) => nonce));
+    const running = (await startsIn(stand.traces)).filter(({ nonce }) => alive.has(nonce)).map(({ name }) => name);
+    assert.deepEqual(running, ["web-2", "web-2"], "what was before is there again");
+    const again = await daybook("stack", "update", await next("3"), "--plan", "--json");
+    assert.equal(JSON.parse(again.out).changes[0].change, "undone before");
+
+    assert.equal((await daybook("down")).code, 0);
+    assert.deepEqual(await stand.alive(), []);
+    const unknown = await daybook("up", "wob");
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.err, /there is no service "wob" in main; did you mean web\?/);
+    await stand.program.end("SIGTERM");
+    assert.match((await daybook("up")).err, /no server runs the services of this folder/);
+  });
+});
+
 Deno.test("bad stacks: one clear message that says where, and nothing started", () =>
   inFolder(async (dir) => {
     const file = `${dir}/stack.yaml`;

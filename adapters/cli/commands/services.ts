@@ -2,7 +2,7 @@
 import type { Event } from "../../../events/event.ts";
 import { Board, type BoardRow } from "../board.ts";
 import type { Call, Run } from "../call.ts";
-import { flag, Usage, whole } from "../call.ts";
+import { flag, pathOf, Usage, whole } from "../call.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { duration, palette, safe } from "../print.ts";
@@ -36,6 +36,56 @@ const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCod
     remote?.close();
     await reader.close();
   }
+};
+
+/** Another file of services: what it would change, told first; then what comes of it. */
+export const update: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const file = pathOf(call, call.args[0]!);
+  const reader = await runtime.reader(call.data);
+  const remote = await runtime.remote(call.data);
+  try {
+    if (!remote) throw new Usage("no server runs the services of this folder: deno task start --stack FILE does");
+    const input = { text: await io.readText(file), file, again: flag(call, "again") };
+    const planned = await remote.operate("update-stack", { ...input, plan: true }, () => {}) as Updated;
+    const only = flag(call, "plan");
+    if (only && call.json) io.out(`${JSON.stringify({ ok: true, ...planned })}\n`);
+    if (!call.json) io.out(changesText(planned, palette(io)));
+    if (only) return 0;
+    const board = await Board.of(reader, call, runtime);
+    const { changes } = await remote.operate("update-stack", { ...input, plan: false }, () => {}) as Updated;
+    const names = changes.filter(({ change }) => change !== "same").map(({ service }) => service);
+    const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
+    const settled = await follow(board, { reader, names, within: wait * 1_000, call, runtime });
+    const undone = board.services.filter(({ service, update }) => names.includes(service) && update === "reverted");
+    const code = told(board, { settled, names, type: "services.stack.up", call, runtime });
+    if (undone.length > 0 && !call.json) {
+      io.err(`daybook: undone: ${undone.map(({ service }) => safe(service)).join(", ")}; why SERVICE tells more\n`);
+    }
+    return undone.length > 0 ? 1 : code;
+  } finally {
+    remote?.close();
+    await reader.close();
+  }
+};
+
+interface Updated {
+  readonly stack: string;
+  readonly changes: readonly {
+    readonly service: string;
+    readonly change: string;
+    readonly replicas: number;
+    readonly max_unavailable: number;
+  }[];
+}
+
+const changesText = ({ changes }: Updated, c: Palette): string => {
+  const rows = changes.map(({ service, change, replicas, max_unavailable }) => [
+    safe(service),
+    change === "same" ? c.dim(change) : change === "removed" ? c.red(change) : c.yellow(change),
+    change === "changed" ? `${replicas} of them, ${Math.min(replicas, max_unavailable)} at a time` : "",
+  ]);
+  return table(["service", "change", "how"].map((title) => ({ title })), rows, c);
 };
 
 const ask = async (
@@ -93,6 +143,9 @@ const SAID: Readonly<Record<string, (c: Palette) => string>> = {
   "services.instance.stop_requested": (c) => c.dim("stops"),
   "services.instance.stop_expired": (c) => c.yellow("did not stop in time, is killed"),
   "services.instance.stopped": (c) => c.dim("stopped"),
+  "services.update.begun": (c) => c.cyan("changes"),
+  "services.update.completed": (c) => c.green("is changed"),
+  "services.update.reverted": (c) => c.red("is put back as it was"),
 };
 
 /** One line of an event of an instance, without time and place. */

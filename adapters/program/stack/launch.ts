@@ -1,7 +1,5 @@
 /** From what the configuration says of a service to what a process is started and probed with. Pure. */
 import { dirname, resolve } from "node:path";
-import { canonical } from "../../../events/canonical.ts";
-import type { ServiceSpec } from "../../../events/services.ts";
 import type { ProbeSettings, ServiceSettings, StackFault, StackSettings } from "../../../config/stack.ts";
 import { graphOf } from "../../../actors/services/graph.ts";
 import type { Environment } from "../../process/agent/protocol.ts";
@@ -98,24 +96,6 @@ export const probeOf = (
   return { ...times, url: `${scheme}://${HOST}:${number(port)}${path}`, ...(status ? { status } : {}) };
 };
 
-/** What is decided about; `hash` is SHA-256 in hex. Secrets are only pointed at, so nothing of them is in the digest. */
-export const specOf = (service: ServiceSettings, placed: Placed, hash: (text: string) => string): ServiceSpec => {
-  const { name, needs, replicas, restart, stop, update, probes, ready_line, command } = service;
-  const given = Array.from({ length: replicas }, (_, replica) => launchOf(service, replica, placed));
-  return {
-    service: name,
-    digest: hash(canonical({ given: given.map(({ folder: _, ...rest }) => rest), folder: service.working_folder })),
-    program: command.slice(command.lastIndexOf("/") + 1).slice(0, 255) || command,
-    needs: needs.map((need) => ({ ...need })),
-    replicas,
-    restart: { ...restart },
-    stop: { ...stop },
-    update: { ...update },
-    probes: (["startup", "readiness", "liveness"] as const).filter((probe) => probes[probe] !== undefined),
-    ready_line: ready_line !== undefined,
-  };
-};
-
 /** Of a stack whose services are each as they must be: cycles, and names in `${…}` that stand for nothing. */
 export const faultsOfStack = (file: string) => (stack: StackSettings): readonly StackFault[] => {
   const graph = graphOf(stack.services.map(({ name, needs }) => ({ name, needs: needs.map((need) => need.service) })));
@@ -134,7 +114,7 @@ export const faultsOfStack = (file: string) => (stack: StackSettings): readonly 
   );
   return stack.services.flatMap((service) => {
     try {
-      specOf(service, { stack, file, ports }, (text) => text);
+      launchOf(service, 0, { stack, file, ports });
       for (const probe of Object.values(service.probes)) if (probe) probeOf(probe, service, 0, { stack, file, ports });
       return [];
     } catch (error) {

@@ -14,7 +14,8 @@ import { SERVICE_LIMITS, type ServiceFact } from "../../../events/services.ts";
 import { AgentGone, AgentLine } from "../../process/agent/line.ts";
 import type { How, ProcessOf } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
-import { launchOf, type Placed, probeOf, specOf } from "./launch.ts";
+import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
+import type { PreparedServices } from "./prepared.ts";
 
 export const ORCHESTRATION = {
   /** A command that could not be taken is given again after so long, then ever later. */
@@ -26,13 +27,25 @@ export const ORCHESTRATION = {
 export interface OrchestratorOptions {
   readonly daybook: Pick<Daybook, "ask" | "log">;
   readonly clock: Clock;
-  readonly placed: Placed;
-  /** SHA-256 in hex. */
-  readonly hash: (text: string) => string;
+  /** Name of the stack. */
+  readonly name: string;
+  readonly prepared: PreparedServices;
   /** Folder of traces and output; absolute. */
   readonly folder: string;
   readonly report: (line: string) => void;
 }
+
+/** Of an instance of which nothing is known any more but that it runs. */
+const LOG_DEFAULT = { bytes_max: 16_777_216, keep: 3 } as const;
+
+/** A copy, for what is sent is parsed as its own. */
+const programOf = ({ command, arguments: given, folder, environment, inherit }: Launch) => ({
+  command,
+  arguments: [...given],
+  folder,
+  environment: { ...environment },
+  inherit: [...inherit],
+});
 
 /** Whom a nonce belongs to. */
 interface Of {
@@ -90,19 +103,14 @@ export class Orchestrator implements Child {
     }
   }
 
-  /** Says what the stack is to be, and what of it is to run. A rejection says what is wrong. */
-  async apply(wanted: readonly string[], profile: string | null): Promise<Outcome> {
-    const { placed, hash } = this.options;
-    const { stack } = placed;
-    return await this.ask({
-      type: "services.stack.apply",
-      data: {
-        services: stack.services.map((service) => specOf(service, placed, hash)),
-        profile,
-        order: stack.order,
-        wanted: [...wanted],
-      },
-    });
+  /** Has the decider say what the stack is to be. A rejection says what is wrong. */
+  async apply(command: Extract<ServiceCommand, { type: "services.stack.apply" }>): Promise<Outcome> {
+    return await this.ask(command);
+  }
+
+  /** As far as it was read. */
+  get present(): Stack {
+    return this.stack;
   }
 
   /** Resolves when the stack, as far as it was read, is so; or when this stops. */
@@ -116,7 +124,7 @@ export class Orchestrator implements Child {
   }
 
   private get stream(): `services/${string}` {
-    return `services/${this.options.placed.stack.name}`;
+    return `services/${this.options.name}`;
   }
 
   /** Answers up to where the log was read. */
@@ -186,7 +194,7 @@ export class Orchestrator implements Child {
         return await this.refused(of, nonce, "it was told to stop before it was started");
       }
       case "watch":
-        return await this.watch(of, wish.process);
+        return await this.watch(of, wish.process, wish.digest);
       case "end":
         this.watched.get(nonce)?.probes.abort();
         return void await this.agent.ask("end", { process: wish.process, signal: wish.signal });
@@ -194,22 +202,16 @@ export class Orchestrator implements Child {
   }
 
   private async start(of: Of, nonce: string, digest: string): Promise<void> {
-    const { placed, hash } = this.options;
-    const settings = placed.stack.services.find(({ name }) => name === of.service);
-    if (!settings || of.replica >= settings.replicas || specOf(settings, placed, hash).digest !== digest) {
-      // Announced by one that had another configuration; it may have been started then.
+    const instance = (await this.options.prepared.of(digest))?.instances[of.replica];
+    if (!instance) {
+      // It may have been started before it was lost.
       const { process } = await this.agent.ask("find", { nonce, traces: this.traces });
       if (process) return await this.started(of, process, true);
-      return await this.refused(of, nonce, "what it was to be started with is no longer configured");
+      return await this.refused(of, nonce, "what it is to be started with is lost: apply the stack again");
     }
-    const { command, arguments: given, folder, environment, inherit } = launchOf(settings, of.replica, placed);
     const answer = await this.agent.ask("start", {
       nonce,
-      command,
-      arguments: [...given],
-      folder,
-      environment: { ...environment },
-      inherit: [...inherit],
+      ...programOf(instance.launch),
       traces: this.traces,
       log: this.outputOf(of),
     });
@@ -217,24 +219,24 @@ export class Orchestrator implements Child {
     await this.started(of, answer.process, answer.adopted);
   }
 
-  private async watch(of: Of, process: ProcessOf): Promise<void> {
-    const { placed, clock } = this.options;
-    const settings = placed.stack.services.find(({ name }) => name === of.service);
+  private async watch(of: Of, process: ProcessOf, digest: string): Promise<void> {
+    const { clock, prepared } = this.options;
     const probes = new AbortController();
-    this.watched.set(process.nonce, { probes });
-    const { bytes_max, keep } = settings?.log ?? { bytes_max: 16_777_216, keep: 3 };
+    const { nonce } = process;
+    this.watched.set(nonce, { probes });
+    const found = await prepared.of(digest);
+    const { bytes_max, keep } = found?.log ?? LOG_DEFAULT;
     await this.agent.ask("watch", {
       process,
       traces: this.traces,
       log: { path: this.outputOf(of), bytes_max, keep },
-      ...(settings?.ready_line === undefined ? {} : { line: settings.ready_line }),
+      ...(found?.ready_line === undefined ? {} : { line: found.ready_line }),
     });
-    if (!settings) return;
+    const stated = found?.instances[of.replica]?.probes ?? {};
     const looks = (["startup", "readiness", "liveness"] as const).flatMap((name): Probe[] => {
-      const probe = settings.probes[name];
-      return probe ? [{ ...probeOf(probe, settings, of.replica, placed), name, look: this.look(name, of) }] : [];
+      const probe = stated[name];
+      return probe ? [{ ...probe, name, look: this.look(probe) }] : [];
     });
-    const { nonce } = process;
     await probing(looks, {
       clock,
       signal: AbortSignal.any([probes.signal, this.signal]),
@@ -246,22 +248,11 @@ export class Orchestrator implements Child {
     });
   }
 
-  private look(name: "startup" | "readiness" | "liveness", of: Of): Probe["look"] {
-    const { placed } = this.options;
-    const settings = placed.stack.services.find((each) => each.name === of.service)!;
-    const { exec, url, status, port, timeout_ms } = probeOf(settings.probes[name]!, settings, of.replica, placed);
+  private look({ exec, url, status, port, timeout_ms }: ProbeLaunch): Probe["look"] {
     if (url !== undefined) return httpProbe(url, status);
-    if (port !== undefined) return tcpProbe("127.0.0.1", port);
-    const { command, arguments: given, folder, environment, inherit } = exec!;
+    if (port !== undefined) return tcpProbe(HOST, port);
     return async () => {
-      const { code, timed_out, output } = await this.agent.ask("run", {
-        command,
-        arguments: [...given],
-        folder,
-        environment: { ...environment },
-        inherit: [...inherit],
-        timeout_ms,
-      });
+      const { code, timed_out, output } = await this.agent.ask("run", { ...programOf(exec!), timeout_ms });
       const because = timed_out ? `no end within ${timeout_ms} ms` : code === null ? output : `code ${code}`;
       return { ok: code === 0, because };
     };
@@ -303,11 +294,11 @@ export class Orchestrator implements Child {
   }
 
   private async ask({ type, data }: ServiceCommand, id?: string): Promise<Outcome> {
-    const { daybook, clock, placed } = this.options;
+    const { daybook, clock, name } = this.options;
     for (let wait: number = ORCHESTRATION.retry_first_ms;; wait = Math.min(2 * wait, ORCHESTRATION.retry_last_ms)) {
       const outcome = await daybook.ask({
         type,
-        id: placed.stack.name,
+        id: name,
         data,
         by: { authtype: "system", authid: ORCHESTRATOR },
         ...(id === undefined ? {} : { command: id }),
@@ -318,10 +309,10 @@ export class Orchestrator implements Child {
   }
 
   private get traces(): string {
-    return `${this.options.folder}/${this.options.placed.stack.name}/started`;
+    return `${this.options.folder}/${this.options.name}/started`;
   }
 
   private outputOf({ service, replica }: Of): string {
-    return `${this.options.folder}/${this.options.placed.stack.name}/${service}-${replica}.log`;
+    return `${this.options.folder}/${this.options.name}/${service}-${replica}.log`;
   }
 }

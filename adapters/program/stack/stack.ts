@@ -1,21 +1,29 @@
 /** Runs the services of a configuration, as children of the tree: the agent, and who tells it what to do. */
-import { createHash } from "node:crypto";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../../actors/kernel/supervisor.ts";
-import { isLive } from "../../../actors/services/state.ts";
+import { digestsOf, isLive } from "../../../actors/services/state.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import type { Settings } from "../../cli/settings.ts";
 import { systemClock } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
 import { OPERATOR } from "../operator.ts";
+import { applyOf, type Change, changesOf } from "./apply.ts";
+import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { portsOf } from "./ports.ts";
+import { PreparedServices } from "./prepared.ts";
 
 /** Below the data folder: what services write, and what is left of their starts. */
 const FOLDER = "services";
 
 export interface RunningStack {
+  readonly name: string;
+  /** What saying so would change. */
+  changes(stack: NonNullable<Settings["stack"]>): Promise<readonly Change[]>;
+  /** Says anew what the stack is. `again`: changes that were undone are tried once more. Throws `Usage` when it is refused. */
+  apply(stack: NonNullable<Settings["stack"]>, again: boolean): Promise<void>;
   /** Before the tree is stopped: services are left running, or stopped first, as the configuration says. */
   stop(): Promise<void>;
 }
@@ -31,13 +39,13 @@ export const runStack = async (
   io: Pick<Io, "err">,
 ): Promise<RunningStack> => {
   const folder = resolve(data, FOLDER);
-  const placed = { stack: settings, file, ports: await portsOf(settings, folder) };
   const report = (line: string) => io.err(`daybook: ${line}\n`);
+  const prepared = new PreparedServices(join(folder, settings.name, "prepared"));
   const orchestrator = new Orchestrator({
     daybook,
     clock: systemClock,
-    placed,
-    hash: (text) => createHash("sha256").update(text).digest("hex"),
+    name: settings.name,
+    prepared,
     folder,
     report,
   });
@@ -47,11 +55,24 @@ export const runStack = async (
       supervision.world,
     ),
   );
-  const wanted = settings.services.filter(({ profiles }) => !profiles || profiles.some((name) => name === profile));
-  const outcome = await orchestrator.apply(wanted.map(({ name }) => name), profile);
-  if (outcome.is === "rejected") throw new Usage(`${file}: ${outcome.because}`);
-  if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
-  return {
+  const placed = async (stack: NonNullable<Settings["stack"]>): Promise<Placed> => ({
+    stack: stack.settings,
+    file: stack.file,
+    ports: await portsOf(stack.settings, folder),
+  });
+  const apply: RunningStack["apply"] = async (stack, again) => {
+    const command = await applyOf(await placed(stack), { profile, again, kept: prepared });
+    const outcome = await orchestrator.apply(command);
+    if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
+    if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
+    const stated = command.data.services.map(({ digest }) => digest);
+    await prepared.only(new Set([...stated, ...digestsOf(orchestrator.present)]));
+  };
+  await apply({ settings, file }, false);
+  const running: RunningStack = {
+    name: settings.name,
+    changes: async (stack) => changesOf(await placed(stack), orchestrator.present),
+    apply,
     async stop() {
       if (settings.on_exit === "leave") return;
       const { name } = settings;
@@ -65,4 +86,11 @@ export const runStack = async (
       await orchestrator.until(({ services }) => Object.values(services).every(({ lives }) => !lives.some(isLive)));
     },
   };
+  stacks.set(daybook, running);
+  return running;
 };
+
+/** By the daybook that runs them. */
+const stacks = new WeakMap<Daybook, RunningStack>();
+
+export const runningStack = (daybook: Daybook): RunningStack | undefined => stacks.get(daybook);

@@ -1,0 +1,83 @@
+/**
+ * What services are started and watched with, by their digests, in files: so that what was announced can be started, and what is undone
+ * started again, whatever the configuration says by now. Secrets are only pointed at in them.
+ */
+import { join } from "node:path";
+import type { ServiceSettings } from "../../../config/stack.ts";
+import { type Launch, launchOf, type Placed, type ProbeLaunch, probeOf } from "./launch.ts";
+
+/** By replica. */
+export interface Prepared {
+  readonly instances: readonly {
+    readonly launch: Launch;
+    readonly probes: Partial<Readonly<Record<"startup" | "readiness" | "liveness", ProbeLaunch>>>;
+  }[];
+  readonly log: { readonly bytes_max: number; readonly keep: number };
+  readonly ready_line?: string;
+}
+
+export const prepare = (service: ServiceSettings, placed: Placed): Prepared => ({
+  instances: Array.from({ length: service.replicas }, (_, replica) => ({
+    launch: launchOf(service, replica, placed),
+    probes: Object.fromEntries(
+      Object.entries(service.probes).flatMap(([name, probe]) =>
+        probe ? [[name, probeOf(probe, service, replica, placed)]] : []
+      ),
+    ),
+  })),
+  log: { bytes_max: service.log.bytes_max, keep: service.log.keep },
+  ...(service.ready_line === undefined ? {} : { ready_line: service.ready_line }),
+});
+
+export class PreparedServices {
+  private readonly known = new Map<string, Prepared | undefined>();
+
+  /** `folder`: of theirs alone. */
+  constructor(private readonly folder: string) {}
+
+  /** Durable before anything is announced under the digest. */
+  async keep(digest: string, prepared: Prepared): Promise<void> {
+    const path = this.pathOf(digest);
+    await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
+    try {
+      await file.write(new TextEncoder().encode(JSON.stringify(prepared)));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(`${path}.new`, path);
+    this.known.set(digest, prepared);
+  }
+
+  /** `undefined`: it was lost, or is none of ours. */
+  async of(digest: string): Promise<Prepared | undefined> {
+    if (!this.known.has(digest)) this.known.set(digest, await read(this.pathOf(digest)));
+    return this.known.get(digest);
+  }
+
+  /** Lets go of all but these. */
+  async only(digests: ReadonlySet<string>): Promise<void> {
+    try {
+      for await (const { name } of Deno.readDir(this.folder)) {
+        if (!digests.has(name.slice(0, 64))) await Deno.remove(join(this.folder, name));
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    for (const digest of this.known.keys()) if (!digests.has(digest)) this.known.delete(digest);
+  }
+
+  private pathOf(digest: string): string {
+    return join(this.folder, `${digest}.json`);
+  }
+}
+
+const read = async (path: string): Promise<Prepared | undefined> => {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+};
