@@ -11,7 +11,7 @@ import type { Checkpoint } from "../events/log.ts";
 import { inFolder } from "./folder_given.ts";
 import { changed as changedKey, FIRST, makeChanging, SECOND, type Step, STRANGER } from "./key_change_given.ts";
 import { withSignedLog, withTlogFolder } from "./tlog_given.ts";
-import { chance, signer, stranger } from "./verify_given.ts";
+import { chance, makeLog, signer, stranger, Tampered } from "./verify_given.ts";
 import { cosigner } from "../adapters/keys/note.ts";
 
 const SIZE = 700;
@@ -222,8 +222,10 @@ Deno.test("what is no folder and what is no key is said, and nothing is verified
 
 Deno.test("a log whose key was changed is followed from either key, and a change that both have not signed is named", () =>
   inFolder(async (dir) => {
+    let kept: readonly { readonly text: string; readonly name: string; readonly elsewhere: false }[] = [];
     const written = async (name: string, steps: readonly Step[]): Promise<string> => {
-      await makeChanging(join(dir, `${name}.db`), steps);
+      const { notes } = await makeChanging(join(dir, `${name}.db`), steps);
+      kept = [...notes].map(([size, text]) => ({ text, name: String(size), elsewhere: false }));
       const log = new FolderReader(join(dir, `${name}.db`), { catalogue: catalogue() });
       try {
         await writeTlog(join(dir, name), tlogFiles(log, (await log.checkpoint())!));
@@ -239,6 +241,9 @@ Deno.test("a log whose key was changed is followed from either key, and a change
       assert.deepEqual(report.failures, []);
       assert.deepEqual(report.key_changes, [{ position: 300, old: FIRST.vkey, new: SECOND.vkey }]);
       assert.equal(report.authenticated, true);
+      // Those from before the change are signed by the old key alone.
+      assert.ok(kept.length > 2);
+      assert.equal(await firstOf(folder, { key: vkey, against: kept }), "fine");
     }
     assert.equal(await firstOf(folder, { key: STRANGER.vkey }), "600 signature");
     const forged = changing.map((step) =>
@@ -251,4 +256,20 @@ Deno.test("a log whose key was changed is followed from either key, and a change
         : step
     );
     assert.equal(await firstOf(await written("other", other), { key: SECOND.vkey }), "300 key_change");
+  }));
+
+Deno.test("a log that has no tiles becomes a folder as well", () =>
+  inFolder(async (dir) => {
+    const { path, root } = await makeLog(join(dir, "log.db"), { appends: [SIZE] });
+    const file = new Tampered(path);
+    for (const place of [[0, 0], [0, 1], [0, 2], [1, 0]]) file.delete("tile", ...place);
+    file.close();
+    const log = new FolderReader(path, { catalogue: catalogue() });
+    try {
+      await writeTlog(join(dir, "log"), tlogFiles(log, (await log.checkpoint())!));
+    } finally {
+      await log.close();
+    }
+    const report = await verifyTlog({ folder: join(dir, "log"), key });
+    assert.deepEqual([report.ok, report.root, report.failures], [true, root, []]);
   }));
