@@ -56,8 +56,8 @@ export class Sink implements Child {
   readonly place: SinkPlace;
   /** All before it is handed over, or passed over. */
   private sent = 0;
-  /** Events between the place and there that were handed over. */
-  private unsettled = 0;
+  /** Events between the place and there that were handed over; whether they arrived is not known yet. */
+  unsettled = 0;
   private passed = 0;
   private connection: Connection | undefined;
   /** Of the present run. */

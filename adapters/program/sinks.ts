@@ -113,6 +113,7 @@ const measuresOf = (sinks: readonly Sink[]): readonly Measure[] => {
   });
   return [
     of("gauge", "lag_events", "Events of the log that are not delivered or passed over.", (sink) => sink.lag),
+    of("gauge", "unsettled_events", "Events handed over, not known to have arrived.", (sink) => sink.unsettled),
     of("gauge", "failing", "Whether deliveries fail at present.", ({ place }) => place.failing ? 1 : 0),
     of("counter", "delivered_total", "Events that the receiver has.", ({ counts }) => counts.delivered),
     of("counter", "failures_total", "Attempts at a delivery that failed.", ({ counts }) => counts.failed),
