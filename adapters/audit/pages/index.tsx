@@ -76,7 +76,7 @@ const Proven = ({ scope, assessment: { attestations } }: Props) => {
             ? "None has cosigned: that the log was not replaced as a whole, or cut at its end, is not proven."
             : `Cosigned up to ${count(scope.cosigned)} entries by ${
               scope.witnesses.map((vkey) => vkey.split("+")[0]).join(", ")
-            }; what is newer is not anchored anywhere else.`}
+            }, by public keys that came with this folder as well; what is newer is not anchored anywhere else.`}
         </dd>
         <dt>State</dt>
         <dd>
