@@ -2,7 +2,7 @@
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
-import { controlsStatus } from "./controls/status.ts";
+import { controlsStatus } from "./controls.ts";
 import { healthViews } from "./health.ts";
 import { identityViews } from "./identity.ts";
 import { healthSinks } from "./health_sinks.ts";

@@ -1,9 +1,9 @@
 /** How each control stands, as it was found when it last turned; what it declined, and which exception was granted. */
 import { z } from "zod";
-import type { ControlFact } from "../../events/controls.ts";
-import type { Event } from "../../events/event.ts";
-import type { ControlKernelFact } from "../../events/kernel_controls.ts";
-import type { Projection } from "../projection.ts";
+import type { ControlFact } from "../events/controls.ts";
+import type { Event } from "../events/event.ts";
+import type { ControlKernelFact } from "../events/kernel_controls.ts";
+import type { Projection } from "./projection.ts";
 
 const count = z.int().nonnegative();
 
