@@ -282,6 +282,22 @@ Deno.test("export --format tlog-tiles writes what the newest checkpoint covers",
   }]);
 });
 
+Deno.test("verify --tiles verifies a folder of tiles with nothing of a log, and tells no server of it", async () => {
+  const { stage } = await givenAudit();
+  const report = { ok: true, size: 3, root: ROOT, anchored: 3, authenticated: true, failures: [] };
+  const asked: unknown[] = [];
+  stage.runtime.verifyTiles = (folder, options) => (asked.push([folder, options]), Promise.resolve(report));
+  stage.runtime.remote = () => Promise.reject(new Error("no server is asked"));
+  assert.deepEqual(await stage.json("verify", "--tiles", "tiles", "--key", "k", "--against", "kept.txt"), {
+    ...report,
+    exit: 0,
+  });
+  assert.deepEqual(asked, [["/here/tiles", { key: "k", against: [{ name: "kept.txt", text: CHECKPOINT }] }]]);
+  const spec = COMMANDS.find(({ name }) => name === "verify")!;
+  const call = { command: "verify", args: [], data: "/data", dataGiven: true, json: false, cwd: "/here" };
+  assert.deepEqual(spec.needs({ ...call, options: { tiles: "tiles" } }), { read: ["/here/tiles"] });
+});
+
 Deno.test("a check may read its folder and nothing else; an audit may write beside its folder alone", () => {
   const spec = COMMANDS.find(({ name }) => name === "audit")!;
   const call = { command: "audit", args: [], data: "/data", dataGiven: true, json: false, cwd: "/here" };

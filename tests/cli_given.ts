@@ -230,6 +230,7 @@ const fakeRuntime = (
     importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),
+    verifyTiles: none("verifyTiles"),
     stacks: none("stacks"),
     controls: none("controls"),
     assess: none("assess"),

@@ -402,6 +402,12 @@ export interface Runtime extends PrivacyRuntime, StackRuntime {
     options: { readonly key?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
   ): Promise<VerifyReport>;
+  /** A folder of tiles (C2SP tlog-tiles), with nothing but itself. `LogFault`: `foreign`, `invalid`, `io`. */
+  verifyTiles(
+    folder: string,
+    options: { readonly key?: string; readonly against: readonly Kept[] },
+    progress: OnProgress,
+  ): Promise<VerifyReport>;
   /** By one of these public keys and nothing else. `LogFault` `invalid` when one is none. */
   checkReceipt(text: string, keys: readonly string[]): Promise<ReceiptReport>;
   /** Has a witness cosign a checkpoint. `LogFault`: `invalid` for a key that is none, `io` when the witness does not answer as one. */

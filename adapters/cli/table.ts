@@ -245,9 +245,18 @@ export const COMMANDS: readonly CommandSpec[] = [
         about: "a checkpoint kept elsewhere that the log must agree with; may be repeated",
         collect: true,
       },
+      { flags: "--tiles <folder>", about: "verify this folder of tiles instead (export --format tlog-tiles)" },
     ],
-    examples: ["verify", "verify --data ./evidence --key 'daybook+1a2b3c4d+AbC…' --against kept/checkpoint.txt --json"],
-    needs: (call) => ({ read: [call.data, ...files(call, ...list(call, "against"))] }),
+    examples: [
+      "verify",
+      "verify --data ./evidence --key 'daybook+1a2b3c4d+AbC…' --against kept/checkpoint.txt --json",
+      "verify --tiles ./log --key 'daybook+1a2b3c4d+AbC…'",
+    ],
+    needs: (call) => {
+      const tiles = text(call, "tiles");
+      const read = tiles === undefined ? [call.data] : files(call, tiles);
+      return { read: [...read, ...files(call, ...list(call, "against"))] };
+    },
     load: async () => (await import("./commands/verify.ts")).verify,
   },
   {

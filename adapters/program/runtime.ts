@@ -235,6 +235,11 @@ export const runtimeOf = (
     const { checkAudit } = await import("./audit_check.ts");
     return await checkAudit({ folder, key, witnesses, against, version }, progress);
   },
+  async verifyTiles(folder, { key, against }, progress) {
+    const { verifyTlog } = await import("../verify/tlog.ts");
+    const kept = against.map((one) => ({ ...one, elsewhere: true }));
+    return await verifyTlog({ folder, key, against: kept, progress });
+  },
   async exportTiles({ log, checkpoint }, folder, progress) {
     const { exportTiles } = await import("./tiles.ts");
     return await exportTiles({ log, checkpoint }, folder, progress);

@@ -46,6 +46,10 @@ Deno.test("an audit is written, carried away and checked with nothing of the log
     assert.doesNotMatch(checked.out, /not authenticated/);
     assert.match(checked.out, /controls {2}\d+ controls evaluated again as of \S+: equal to what the folder says\n/);
 
+    const verified = await run(["verify", "--tiles", `${dir}/tiles`, "--key", key, "--data", data, "--json"]);
+    const { ok: intact, size, authenticated } = JSON.parse(verified.out);
+    assert.deepEqual([verified.code, intact, size, authenticated], [0, true, report.size, true]);
+
     const path = `${dir}/carried/log/tile/entries/000`;
     const bytes = await Deno.readFile(path);
     bytes[bytes.length - 20]! ^= 1;

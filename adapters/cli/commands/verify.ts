@@ -1,6 +1,6 @@
 /** `verify`: what the independent verifier found, in words and as a document. */
 import type { Call, Run } from "../call.ts";
-import { text } from "../call.ts";
+import { pathOf, text } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
@@ -15,9 +15,13 @@ export const verify: Run = async (call, runtime) => {
   const against = await keptCheckpoints(call, io);
   const began = clock.monotonic();
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
-  const report = await runtime.verify(call.data, { key: text(call, "key"), against }, progress.on);
+  const tiles = text(call, "tiles");
+  const options = { key: text(call, "key"), against };
+  const report = await (tiles === undefined
+    ? runtime.verify(call.data, options, progress.on)
+    : runtime.verifyTiles(pathOf(call, tiles), options, progress.on));
   progress.end();
-  await onRecord(report, call, runtime);
+  if (tiles === undefined) await onRecord(report, call, runtime);
   io.out(
     call.json
       ? `${JSON.stringify(report)}\n`
