@@ -60,6 +60,9 @@ const http = z.strictObject({
 });
 const tcp = z.strictObject({ port: portReference });
 
+/** Run to its end beside the service, with its folder and environment. */
+const hook = exec.extend({ timeout_ms: count(10, 3_600_000, 30_000) });
+
 const probe = z.strictObject({
   exec: exec.optional(),
   http: http.optional(),
@@ -112,6 +115,36 @@ const service = z.strictObject({
     deadline_ms: count(1_000, DAY_MS, 300_000),
     rollback: z.boolean().default(true),
   }),
+  /**
+   * Around an instance. One before a start that fails is a start that fails; one before a stop has as long as the service has to stop;
+   * what the others come to is told and changes nothing. After a crash of ours one may be run again.
+   */
+  hooks: section({
+    before_start: hook.optional(),
+    after_start: hook.optional(),
+    before_stop: hook.optional(),
+    after_stop: hook.optional(),
+  }),
+  resources: section({
+    /** What must be free before a start, beyond what those that run still may take of what they need. */
+    needs: section({
+      memory_bytes: z.int().min(0).max(2 ** 50).default(0),
+      /** Of this machine's cores; a half is one. */
+      cpus: z.number().min(0).max(10_000).default(0),
+      /** In the file system of the working folder. */
+      disk_bytes: z.int().min(0).max(2 ** 60).default(0),
+    }),
+    /** Where it is not: wait until it is, or fail and say what was needed and what was free. */
+    when_short: z.enum(["wait", "fail"]).default("wait"),
+    /** What it may take, held by the kernel (setrlimit(2)). */
+    limits: section({
+      memory_bytes: z.int().min(1_048_576).max(2 ** 50).optional(),
+      open_files: z.int().min(3).max(1_048_576).optional(),
+      processes: z.int().min(1).max(4_194_304).optional(),
+    }),
+  }),
+  /** What it may have left behind in its folder, taken away before a start: pid files, sockets, temporary folders. */
+  leftovers: list(text.min(1)).default([]),
   /** Default: in all of them. */
   profiles: list(z.enum(["minimal", "development", "full", "testing"])).optional(),
   log: section({
@@ -135,6 +168,7 @@ const schema = z.object({
 
 type Stated = z.output<typeof service>;
 export type ProbeSettings = z.output<typeof probe>;
+export type HookSettings = z.output<typeof hook>;
 export type SecretText = z.output<typeof secret>;
 
 export interface ServiceSettings extends Omit<Stated, "depends_on"> {
@@ -228,7 +262,7 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
   const names = services.map(({ name }) => name);
   const known = new Set(names);
   const ports = new Map<number, string>();
-  for (const { name, needs, probes, ports: own, ready_line, replicas } of services) {
+  for (const { name, needs, probes, ports: own, ready_line, replicas, leftovers } of services) {
     for (const { service, condition } of needs) {
       const path = [name, "depends_on", service];
       if (service === name) faults.push({ path, expected: "another service", found: "itself" });
@@ -259,6 +293,12 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
       const path = [name, "probes", kind];
       faults.push({ path, expected: "a port of the service", found: `"${port}"` });
     }
+    for (const [at, path] of leftovers.entries()) {
+      const shared = replicas > 1 && !path.includes("${replica}");
+      if (!shared && !leadsOut(path)) continue;
+      const expected = shared ? "${replica} in it, for several replicas" : "a path inside of the working folder";
+      faults.push({ path: [name, "leftovers", String(at)], expected, found: foundText(path) });
+    }
     if (ready_line !== undefined && !isPattern(ready_line)) {
       faults.push({ path: [name, "ready_line"], expected: "a regular expression", found: foundText(ready_line) });
     }
@@ -269,6 +309,17 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
     faults.push({ path: [], expected, found: String(instances) });
   }
   return faults;
+};
+
+/** A path that leads out of the folder it counts from. */
+const leadsOut = (path: string): boolean => {
+  let depth = 0;
+  for (const step of path.split("/")) {
+    if (step === "..") depth--;
+    else if (step !== "" && step !== ".") depth++;
+    if (depth < 0) return true;
+  }
+  return path.startsWith("/") || depth === 0;
 };
 
 const isPattern = (text: string): boolean => {

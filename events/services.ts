@@ -120,6 +120,14 @@ export const serviceFacts = {
   "services.instance.queued": z.strictObject({ ...instance, for: z.array(serviceName).max(SERVICE_LIMITS.needs_max) }),
   "services.instance.announced": z.strictObject({ ...instance, nonce, digest, attempt: count }),
   /** `adopted`: it was found running. */
+  /** What a start waits for: bytes of memory or disk, or cores. */
+  "services.resources.lacked": z.strictObject({
+    ...instance,
+    nonce,
+    resource: z.enum(["memory", "cpus", "disk"]),
+    needed: z.number().nonnegative(),
+    free: z.number().nonnegative(),
+  }),
   "services.instance.started": z.strictObject({ ...instance, ...process, at_ms: count, adopted: z.boolean() }),
   "services.instance.refused": z.strictObject({ ...instance, nonce, because }),
   "services.instance.line_matched": z.strictObject({ ...instance, nonce }),
@@ -167,6 +175,7 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.service.unwanted": "A service is not to run any more.",
   "services.instance.queued": "An instance waits for what it needs.",
   "services.instance.announced": "An instance is about to be started; its nonce finds it.",
+  "services.resources.lacked": "A start waits for memory, cores or room on the disk.",
   "services.instance.started": "An instance runs: its process.",
   "services.instance.refused": "A process could not be started.",
   "services.instance.line_matched": "The line of output that says an instance is ready.",

@@ -5,7 +5,10 @@ import { condition, restartPolicy, type ServiceFact } from "../events/services.t
 import type { Projection } from "./projection.ts";
 
 type ServiceEvent = Event<ServiceFact>;
-type InstanceEvent = Extract<ServiceEvent, { readonly type: `services.${"instance" | "health"}.${string}` }>;
+type InstanceEvent = Extract<
+  ServiceEvent,
+  { readonly type: `services.${"instance" | "health" | "resources"}.${string}` }
+>;
 
 const count = z.int().nonnegative();
 const state = z.enum([
@@ -48,6 +51,7 @@ type BoardRow = z.output<typeof boardRow>;
 const INSTANCE = [
   "services.instance.queued",
   "services.instance.announced",
+  "services.resources.lacked",
   "services.instance.started",
   "services.instance.refused",
   "services.instance.line_matched",
@@ -110,6 +114,8 @@ export const servicesBoard: Projection<BoardRow, ServiceFact> = {
         return now("waiting", `for ${data.for.join(", ")}`);
       case "services.instance.announced":
         return { ...now("starting"), nonce: data.nonce, starts: row.starts + 1 };
+      case "services.resources.lacked":
+        return { ...of, because: `waits for ${data.resource}: needs ${data.needed}, free ${data.free}` };
       case "services.instance.started": {
         const before = of.state === "stopping" ? of : now("running");
         return { ...before, pid: data.pid, started: time, adopted: row.adopted + (data.adopted ? 1 : 0) };

@@ -59,6 +59,8 @@ export const serviceCommands = {
     nonce,
     because: serviceFacts["services.instance.refused"].shape.because,
   }),
+  /** The start waits; told once for each start. */
+  "services.process.record_shortage": serviceFacts["services.resources.lacked"],
   "services.process.record_exit": serviceFacts["services.instance.exited"],
   "services.process.record_line": z.strictObject({ ...instance, nonce }),
   "services.process.record_probe": z.strictObject({
@@ -136,6 +138,14 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       if (command.type === "services.process.record_exit") {
         draft.add({ type: "services.instance.exited", data: command.data });
       } else draft.add({ type: "services.instance.refused", data: command.data });
+      return undefined;
+    }
+    case "services.process.record_shortage": {
+      const { data } = command;
+      const life = draft.life(data.service, data.replica);
+      if (life?.is === "starting" && life.nonce === data.nonce) {
+        draft.add({ type: "services.resources.lacked", data });
+      }
       return undefined;
     }
     case "services.process.record_line": {

@@ -235,6 +235,8 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       const { nonce, digest, attempt } = fact.data;
       return { is: "starting", nonce, digest, attempt };
     }
+    case "services.resources.lacked":
+      return life;
     case "services.instance.started": {
       const { nonce, pid, boot, ticks, at_ms } = fact.data;
       const process = { nonce, pid, boot, ticks };

@@ -218,6 +218,56 @@ services:
   });
 });
 
+Deno.test("hooks run around an instance, limits hold, leftovers go before a start, and a start waits for what is not free", () =>
+  Stand.with((traces) => `
+services:
+  hooked:
+    ${tracing(traces, "hooked", "test ! -e stale.pid && touch stale.pid && ulimit -n >> hooks; sleep 1000")}
+    working_folder: .
+    leftovers: [stale.pid]
+    resources: { limits: { open_files: 77 } }
+    hooks:
+      before_start: { command: sh, arguments: [-c, "echo before_start >> hooks"] }
+      after_start: { command: sh, arguments: [-c, "echo after_start >> hooks"] }
+      before_stop: { command: sh, arguments: [-c, "echo before_stop >> hooks"] }
+      after_stop: { command: sh, arguments: [-c, "echo after_stop >> hooks"] }
+  refused:
+    ${tracing(traces, "refused", "sleep 1000")}
+    restart: { policy: no }
+    hooks: { before_start: { command: "false" } }
+  large: { ${inline(traces, "large", "sleep 1000")}, resources: { needs: { memory_bytes: 1000000000000000 } } }
+  wide: { ${
+    inline(traces, "wide", "sleep 1000")
+  }, restart: { policy: no }, resources: { when_short: fail, needs: { cpus: 9999 } } }
+`, async (stand) => {
+    const folder = stand.file.slice(0, stand.file.lastIndexOf("/"));
+    await Deno.writeTextFile(`${folder}/stale.pid`, "1");
+    await stand.start();
+    const rows = await stand.until((rows) =>
+      well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 2 &&
+      rows.some(({ service, because }) => service === "large" && because !== undefined)
+    );
+    const because = (name: string) => rows.find(({ service }) => service === name)!.because;
+    assert.equal(because("refused"), "before_start: code 1");
+    assert.match(because("wide")!, /^cpus: needs 9999, free \d+$/);
+    assert.match(because("large")!, /^waits for memory: needs 1000000000000000, free \d+$/);
+    assert.deepEqual((await startsIn(stand.traces)).map(({ name }) => name), ["hooked"]);
+    await stand.down();
+    for (let i = 0; !(await hooks(folder)).includes("after_stop") && i < 200; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const said = await hooks(folder);
+    assert.deepEqual([said[0], said.slice(1, 3).sort(), said.slice(3)], [
+      "before_start",
+      ["77", "after_start"],
+      ["before_stop", "after_stop"],
+    ]);
+    await stand.program.end("SIGTERM");
+  }));
+
+const hooks = async (folder: string): Promise<readonly string[]> =>
+  (await Deno.readTextFile(`${folder}/hooks`)).trim().split("\n");
+
 Deno.test("bad stacks: one clear message that says where, and nothing started", () =>
   inFolder(async (dir) => {
     const file = `${dir}/stack.yaml`;
@@ -260,6 +310,10 @@ Deno.test("bad stacks: one clear message that says where, and nothing started", 
           /\{ env: NAME \} or \{ file: PATH \}, never the secret itself/,
         ],
         ["services: { a: { command: x, ready_line: '(' } }", /services\.a\.ready_line: expected a regular expression/],
+        [
+          "services: { a: { command: x, leftovers: [a/../../b] } }",
+          /services\.a\.leftovers\.0: expected a path inside of the working folder/,
+        ],
         ["services: [", /stack\.yaml:1:\d+: expected YAML 1\.2/],
       ] as const
     ) {

@@ -131,6 +131,7 @@ const follow = async (
 
 const SAID: Readonly<Record<string, (c: Palette) => string>> = {
   "services.instance.queued": (c) => c.dim("waits"),
+  "services.resources.lacked": (c) => c.yellow("waits for"),
   "services.instance.started": (c) => c.cyan("runs"),
   "services.instance.refused": (c) => c.red("cannot be started"),
   "services.health.confirmed": (c) => c.green("healthy"),
@@ -152,8 +153,12 @@ const SAID: Readonly<Record<string, (c: Palette) => string>> = {
 export const eventText = ({ type, data }: Event, c: Palette): string | undefined => {
   const says = SAID[type];
   if (!says) return undefined;
-  const { because, for: waits, code, signal, known } = data as Readonly<Record<string, unknown>>;
-  const how = type === "services.instance.exited"
+  const { because, for: waits, code, signal, known, resource, needed, free } = data as Readonly<
+    Record<string, unknown>
+  >;
+  const how = resource !== undefined
+    ? `${resource}: needs ${needed}, free ${free}`
+    : type === "services.instance.exited"
     ? known === false ? "nobody saw how" : signal === null ? `code ${code}` : String(signal)
     : Array.isArray(waits)
     ? `for ${waits.join(", ")}`

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import { environmentOf } from "./environment.ts";
-import { remainsOf, statOf } from "./proc.ts";
+import { freeIn, remainsOf, statOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
 import { forget, programFile, Starting, traced } from "./starting.ts";
 import { end, Watching } from "./watching.ts";
@@ -43,6 +43,8 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     }
     case "run":
       return run(ask);
+    case "free":
+      return freeIn(ask.folder);
     case "usage":
       return {
         usage: ask.processes.filter((each) => starting.isThere(each)).map((each) => {

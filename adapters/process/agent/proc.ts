@@ -1,5 +1,5 @@
 /** What the kernel says of processes (proc(5)). Whoever reads it needs all permissions. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { NONCE, type ProcessOf } from "./protocol.ts";
 
 /** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
@@ -46,6 +46,17 @@ export const statOf = (pid: number): Stat | undefined => {
     ticks: number(22),
     cpu_ms: (number(14) + number(15)) * 1_000 / TICKS,
     rss_bytes: number(24) * PAGE_BYTES,
+  };
+};
+
+/** Of the machine: memory that could be had without swapping (`MemAvailable`, proc(5)), cores, room in a folder's file system. */
+export const freeIn = (folder: string): { memory_bytes: number; cpus: number; disk_bytes: number } => {
+  const memory = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))!;
+  const { bavail, bsize } = statfsSync(folder);
+  return {
+    memory_bytes: Number(memory[1]) * 1_024,
+    cpus: navigator.hardwareConcurrency,
+    disk_bytes: Number(bavail) * Number(bsize),
   };
 };
 

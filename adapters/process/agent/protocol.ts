@@ -44,6 +44,13 @@ export const toAgent = z.discriminatedUnion("ask", [
     id: count,
     nonce,
     ...program,
+    limits: z.strictObject({
+      memory_bytes: count.optional(),
+      open_files: count.optional(),
+      processes: count.optional(),
+    }),
+    /** Taken away before; below the folder. */
+    leftovers: z.array(z.string().min(1)).max(PROTOCOL.arguments_max),
     traces,
     /** File its output goes to. */
     log: z.string().min(1),
@@ -60,6 +67,8 @@ export const toAgent = z.discriminatedUnion("ask", [
   }),
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
   z.strictObject({ ask: z.literal("run"), id: count, ...program, timeout_ms: count }),
+  /** What is free, for a program in that folder. */
+  z.strictObject({ ask: z.literal("free"), id: count, folder: z.string().min(1) }),
   z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
   /** How these ended is on record: nothing needs to be known of them any more. */
   z.strictObject({ ask: z.literal("forget"), id: count, traces, nonces: z.array(nonce).max(PROTOCOL.watched_max) }),
@@ -84,6 +93,7 @@ export const answers = {
   /** False: it is gone, or another process has its number. */
   end: z.strictObject({ sent: z.boolean() }),
   run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), output: z.string() }),
+  free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */
     usage: z.array(z.strictObject({ nonce, rss_bytes: count, cpu_ms: count, processes: count })),

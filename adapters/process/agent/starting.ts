@@ -29,6 +29,15 @@ export type Started = { readonly process: ProcessOf; readonly adopted: boolean }
 
 /** Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written. */
 const BEFORE = 'printf %s "$$" > "$0.pid" && exec "$@"';
+
+/** What a shell holds itself, and with it the program, to; memory in kibibytes (ulimit of POSIX shells). */
+const limited = ({ memory_bytes, open_files, processes }: Start["limits"]): string =>
+  [
+    memory_bytes === undefined ? "" : `ulimit -v ${Math.ceil(memory_bytes / 1_024)} && `,
+    open_files === undefined ? "" : `ulimit -n ${open_files} && `,
+    processes === undefined ? "" : `ulimit -u ${processes} && `,
+    BEFORE,
+  ].join("");
 /** How much later than its trace a program may seem to have started: clocks of the kernel and of files differ by so much. */
 const CLOCKS_MS = 2_000;
 /** How long one that was just being started takes to show. */
@@ -75,6 +84,7 @@ export class Starting {
     if ("refused" in given) return given;
     const program = programFile(command, folder, given.variables.PATH);
     if ("refused" in program) return program;
+    for (const left of ask.leftovers) rmSync(join(folder, left), { recursive: true, force: true });
     mkdirSync(traces, { recursive: true, mode: 0o700 });
     mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
     const output = openSync(log, "a", 0o600);
@@ -129,14 +139,14 @@ export class Starting {
   }
 
   private spawn(
-    { nonce, arguments: given, folder }: Start,
+    { nonce, arguments: given, folder, limits }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
     { trace, output }: { readonly trace: string; readonly output: number },
   ): Promise<Started> {
     const started = Promise.withResolvers<Started>();
     const end = Promise.withResolvers<How>();
-    const child = spawn("/bin/sh", ["-c", BEFORE, trace, file, ...given], {
+    const child = spawn("/bin/sh", ["-c", limited(limits), trace, file, ...given], {
       detached: true, // a session of its own
       stdio: ["ignore", output, output],
       cwd: folder,

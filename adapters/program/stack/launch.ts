@@ -47,7 +47,8 @@ const meaning = (name: string, service: ServiceSettings, replica: number, { stac
   throw new RangeError(name);
 };
 
-const filled = (text: string, service: ServiceSettings, replica: number, placed: Placed): string =>
+/** A text with what its `${…}` stand for. */
+export const filled = (text: string, service: ServiceSettings, replica: number, placed: Placed): string =>
   text.replace(
     TEMPLATE,
     (whole, name: string | undefined) => whole === "$$" ? "$" : meaning(name!, service, replica, placed),

@@ -15,13 +15,16 @@ import { AgentGone, AgentLine } from "../../process/agent/line.ts";
 import type { How, ProcessOf } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
 import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
-import type { PreparedServices } from "./prepared.ts";
+import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
+import { shortageOf } from "./resources.ts";
 
 export const ORCHESTRATION = {
   /** A command that could not be taken is given again after so long, then ever later. */
   retry_first_ms: 50,
   retry_last_ms: 5_000,
   grace_ms: 5_000,
+  /** How often is looked whether there is enough for a start that waits. */
+  short_ms: 2_000,
 } as const;
 
 export interface OrchestratorOptions {
@@ -56,6 +59,7 @@ interface Of {
 /** What is done about a process until it has ended. */
 interface Watched {
   readonly probes: AbortController;
+  readonly digest: string;
 }
 
 export class Orchestrator implements Child {
@@ -196,34 +200,99 @@ export class Orchestrator implements Child {
       case "watch":
         return await this.watch(of, wish.process, wish.digest);
       case "end":
-        this.watched.get(nonce)?.probes.abort();
-        return void await this.agent.ask("end", { process: wish.process, signal: wish.signal });
+        return await this.end(of, wish);
     }
   }
 
+  private async end(of: Of, { process, digest, nonce, signal }: Extract<Wish, { wish: "end" }>): Promise<void> {
+    this.watched.get(nonce)?.probes.abort();
+    const hook = (await this.options.prepared.of(digest))?.instances[of.replica]?.hooks.before_stop;
+    // Who has no time left is not asked to get ready.
+    if (signal !== "SIGKILL") this.told(of, "before_stop", await this.hook(hook));
+    await this.agent.ask("end", { process, signal });
+  }
+
   private async start(of: Of, nonce: string, digest: string): Promise<void> {
-    const instance = (await this.options.prepared.of(digest))?.instances[of.replica];
-    if (!instance) {
+    const prepared = await this.options.prepared.of(digest);
+    const instance = prepared?.instances[of.replica];
+    if (!prepared || !instance) {
       // It may have been started before it was lost.
       const { process } = await this.agent.ask("find", { nonce, traces: this.traces });
       if (process) return await this.started(of, process, true);
       return await this.refused(of, nonce, "what it is to be started with is lost: apply the stack again");
     }
+    const { limits } = prepared;
+    const { process } = await this.agent.ask("find", { nonce, traces: this.traces });
+    if (process) return await this.started(of, process, true);
+    if (!await this.enough(of, nonce, prepared)) return;
+    const before = await this.hook(instance.hooks.before_start);
+    if (before !== undefined) return await this.refused(of, nonce, `before_start: ${before}`);
     const answer = await this.agent.ask("start", {
       nonce,
       ...programOf(instance.launch),
+      limits: { ...limits },
+      leftovers: [...instance.leftovers],
       traces: this.traces,
       log: this.outputOf(of),
     });
     if ("refused" in answer) return await this.refused(of, nonce, answer.refused);
     await this.started(of, answer.process, answer.adopted);
+    this.told(of, "after_start", await this.hook(instance.hooks.after_start));
+  }
+
+  /** Runs it; what was wrong with it, if anything. */
+  private async hook(hook: Hook | undefined): Promise<string | undefined> {
+    if (!hook) return undefined;
+    const { code, timed_out, output } = await this.agent.ask("run", {
+      ...programOf(hook),
+      timeout_ms: hook.timeout_ms,
+    });
+    if (timed_out) return `no end within ${hook.timeout_ms} ms`;
+    return code === 0 ? undefined : code === null ? output : `code ${code}`;
+  }
+
+  private told({ service, replica }: Of, hook: string, wrong: string | undefined): void {
+    if (wrong !== undefined) this.options.report(`services: ${hook} of ${service}/${replica}: ${wrong}`);
+  }
+
+  /** Waits until there is what the start needs, or refuses it. False when it is not to go on. */
+  private async enough(of: Of, nonce: string, { needs, when_short, instances }: Prepared): Promise<boolean> {
+    if (needs.memory_bytes === 0 && needs.cpus === 0 && needs.disk_bytes === 0) return true;
+    const { folder } = instances[of.replica]!.launch;
+    for (let told = false;;) {
+      const short = await shortageOf(this.agent, { needs, folder, running: await this.running() });
+      if (!short) return true;
+      const { resource, needed, free } = short;
+      if (when_short === "fail") {
+        await this.refused(of, nonce, `${resource}: needs ${needed}, free ${free}`);
+        return false;
+      }
+      if (!told) {
+        told = true;
+        await this.tell(
+          { type: "services.process.record_shortage", data: { ...of, nonce, ...short } },
+          `short.${nonce}`,
+        );
+      }
+      await pause(this.options.clock, ORCHESTRATION.short_ms, this.signal);
+      if (this.signal.aborted || !wishesOf(this.stack).some((wish) => wish.wish === "start" && wish.nonce === nonce)) {
+        return false;
+      }
+    }
+  }
+
+  private async running() {
+    const watching = wishesOf(this.stack).filter((wish) => wish.wish === "watch");
+    return await Promise.all(watching.map(async ({ process, digest }) => {
+      return { process, needs: (await this.options.prepared.of(digest))?.needs };
+    }));
   }
 
   private async watch(of: Of, process: ProcessOf, digest: string): Promise<void> {
     const { clock, prepared } = this.options;
     const probes = new AbortController();
     const { nonce } = process;
-    this.watched.set(nonce, { probes });
+    this.watched.set(nonce, { probes, digest });
     const found = await prepared.of(digest);
     const { bytes_max, keep } = found?.log ?? LOG_DEFAULT;
     await this.agent.ask("watch", {
@@ -272,11 +341,14 @@ export class Orchestrator implements Child {
   }
 
   private async exited(of: Of, nonce: string, how: How): Promise<void> {
-    this.watched.get(nonce)?.probes.abort();
+    const watched = this.watched.get(nonce);
+    watched?.probes.abort();
     this.watched.delete(nonce);
     await this.tell({ type: "services.process.record_exit", data: { ...of, nonce, ...how } }, `exit.${nonce}`);
     this.owners.delete(nonce);
     await this.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
+    const after = watched && (await this.options.prepared.of(watched.digest))?.instances[of.replica]?.hooks.after_stop;
+    this.told(of, "after_stop", await this.hook(after));
   }
 
   private heard(nonce: string, then: (of: Of) => Promise<void>): void {

@@ -4,14 +4,21 @@
  */
 import { join } from "node:path";
 import type { ServiceSettings } from "../../../config/stack.ts";
-import { type Launch, launchOf, type Placed, type ProbeLaunch, probeOf } from "./launch.ts";
+import { filled, type Launch, launchOf, type Placed, type ProbeLaunch, probeOf } from "./launch.ts";
+
+export type Hook = Launch & { readonly timeout_ms: number };
 
 /** By replica. */
 export interface Prepared {
   readonly instances: readonly {
     readonly launch: Launch;
+    readonly hooks: Partial<Readonly<Record<"before_start" | "after_start" | "before_stop" | "after_stop", Hook>>>;
+    readonly leftovers: readonly string[];
     readonly probes: Partial<Readonly<Record<"startup" | "readiness" | "liveness", ProbeLaunch>>>;
   }[];
+  readonly needs: { readonly memory_bytes: number; readonly cpus: number; readonly disk_bytes: number };
+  readonly when_short: "wait" | "fail";
+  readonly limits: { readonly memory_bytes?: number; readonly open_files?: number; readonly processes?: number };
   readonly log: { readonly bytes_max: number; readonly keep: number };
   readonly ready_line?: string;
 }
@@ -19,12 +26,23 @@ export interface Prepared {
 export const prepare = (service: ServiceSettings, placed: Placed): Prepared => ({
   instances: Array.from({ length: service.replicas }, (_, replica) => ({
     launch: launchOf(service, replica, placed),
+    hooks: Object.fromEntries(
+      Object.entries(service.hooks).flatMap(([name, hook]) => {
+        if (!hook) return [];
+        const { command, arguments: given, timeout_ms } = hook;
+        return [[name, { ...launchOf({ ...service, command, arguments: given }, replica, placed), timeout_ms }]];
+      }),
+    ),
+    leftovers: service.leftovers.map((path) => filled(path, service, replica, placed)),
     probes: Object.fromEntries(
       Object.entries(service.probes).flatMap(([name, probe]) =>
         probe ? [[name, probeOf(probe, service, replica, placed)]] : []
       ),
     ),
   })),
+  needs: service.resources.needs,
+  when_short: service.resources.when_short,
+  limits: service.resources.limits,
   log: { bytes_max: service.log.bytes_max, keep: service.log.keep },
   ...(service.ready_line === undefined ? {} : { ready_line: service.ready_line }),
 });
