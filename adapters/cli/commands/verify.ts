@@ -17,9 +17,10 @@ export const verify: Run = async (call, runtime) => {
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const tiles = text(call, "tiles");
   const options = { key: text(call, "key"), against };
-  const report = await (tiles === undefined
-    ? runtime.verify(call.data, options, progress.on)
-    : runtime.verifyTiles(pathOf(call, tiles), options, progress.on));
+  const report =
+    await (tiles === undefined
+      ? runtime.verify(call.data, options, progress.on)
+      : runtime.verifyTiles(pathOf(call, tiles), options, progress.on));
   progress.end();
   if (tiles === undefined) await onRecord(report, call, runtime);
   io.out(
