@@ -130,7 +130,10 @@ Deno.test("what an event or a source holds is text, whatever it looks like", () 
     assert.doesNotMatch(page, /<script|<img/);
     assert.ok(page.includes("&lt;script&gt;"));
     assert.match(page, /^<!doctype html>\n<html lang="en">/);
-    assert.match(page, /http-equiv="content-security-policy" content="default-src &#39;none&#39;; style-src &#39;sha256-/);
+    assert.match(
+      page,
+      /http-equiv="content-security-policy" content="default-src &#39;none&#39;; style-src &#39;sha256-/,
+    );
     assert.doesNotMatch(page, /(href|src)="(https?:|\/\/|javascript:)/);
   }
 });
