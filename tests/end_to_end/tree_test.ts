@@ -35,6 +35,7 @@ const PATHS = [
   ...names,
   "daybook:attester",
   "daybook:http",
+  "daybook:controls",
 ];
 
 Deno.test("status and health.tree of a running server draw every part of it, and history tells that it stopped in order", () =>
@@ -63,6 +64,7 @@ Deno.test("status and health.tree of a running server draw every part of it, and
       const views = [...names.toReversed(), "daybook:projections:thread", "daybook:projections"];
       assert.deepEqual(stopped, [
         "daybook:http",
+        "daybook:controls",
         "daybook:attester",
         ...views,
         "daybook:timers",
