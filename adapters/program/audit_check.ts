@@ -7,10 +7,9 @@ import { replayAttested } from "../../actors/kernel/replay.ts";
 import { parseControl } from "../../config/controls.ts";
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
-import type { ControlResult } from "../../projections/controls/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { assess } from "../audit/assessment.ts";
-import { type Document, documentsOf } from "../audit/documents.ts";
+import { documentsOf } from "../audit/documents.ts";
 import { DOCUMENT_BYTES_MAX, PATHS, readScope, type Scope } from "../audit/manifest.ts";
 import { primitives } from "../cli/fold.ts";
 import type { AuditChecked, AuditFailure, Kept, OnProgress } from "../cli/runtime.ts";
@@ -19,12 +18,12 @@ import { NotProven, parseCheckpoint, verifyNote } from "../verify/library.ts";
 import { verifyManifest } from "../verify/manifest.ts";
 import { type TlogReport, verifyTlog } from "../verify/tlog.ts";
 import { sources } from "./audit.ts";
+import { compared } from "./audit_compare.ts";
 
 /** Documents that another version of the program may make otherwise. */
 const RENDERED: ReadonlySet<string> = new Set([PATHS.oscal, PATHS.index, PATHS.evidence]);
 /** Failures that are told. */
 const TOLD_MAX = 100;
-const CHUNK_BYTES = 1 << 16;
 
 export interface CheckOptions {
   readonly folder: string;
@@ -154,7 +153,7 @@ class Check {
     for (const document of documentsOf(log, { scope, assessment, stated: made })) {
       const { path } = document;
       if (RENDERED.has(path) && !same) continue;
-      const difference = path === PATHS.results ? this.differing(assessment.results, document) : this.compare(document);
+      const difference = compared(this.options.folder, document, assessment.results);
       if (!difference) continue;
       if (RENDERED.has(path)) rendered = false;
       this.fail({ path, kind: "derived", ...difference });
@@ -179,54 +178,6 @@ class Check {
       }
       return { stated, control };
     });
-  }
-
-  /** Of results the control that differs is named, and how. */
-  private differing(results: readonly ControlResult[], document: Document): Difference | undefined {
-    const difference = this.compare(document);
-    if (!difference) return undefined;
-    let claimed: readonly Partial<ControlResult>[];
-    try {
-      claimed = JSON.parse(textOf(this.bytes(PATHS.results))).results;
-      if (!Array.isArray(claimed)) return difference;
-    } catch {
-      return difference;
-    }
-    for (const [i, result] of results.entries()) {
-      if (JSON.stringify(result) === JSON.stringify(claimed[i])) continue;
-      const told = (one: Partial<ControlResult> | undefined) => one ? `${one.status}: ${one.because}` : "nothing";
-      return { expected: `control ${result.id} ${told(result)}`, found: told(claimed[i]) };
-    }
-    return difference;
-  }
-
-  /** Where a file differs from what it must be. */
-  private compare({ path, pieces }: Document): Difference | undefined {
-    let file: Deno.FsFile;
-    try {
-      file = Deno.openSync(join(this.options.folder, path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return { expected: `the file ${path}`, found: "none" };
-      throw error;
-    }
-    try {
-      let at = 0;
-      const buffer = new Uint8Array(CHUNK_BYTES);
-      for (const piece of pieces) {
-        for (let done = 0; done < piece.length;) {
-          const read = file.readSync(buffer.subarray(0, Math.min(buffer.length, piece.length - done))) ?? 0;
-          for (let i = 0; i < read; i++) {
-            if (buffer[i] !== piece[done + i]) return differs(at + i);
-          }
-          if (read === 0) return { expected: `more than ${at} bytes`, found: `${at} bytes` };
-          done += read;
-          at += read;
-        }
-      }
-      return file.readSync(buffer) === null ? undefined : { expected: `${at} bytes`, found: "more" };
-    } finally {
-      file.close();
-    }
   }
 
   private state(log: TlogFolder): AuditChecked["state"] {
@@ -258,16 +209,6 @@ class Check {
     };
   }
 }
-
-interface Difference {
-  readonly expected: string;
-  readonly found: string;
-}
-
-const differs = (at: number): Difference => ({
-  expected: "what follows from the log",
-  found: `other bytes from byte ${at} on`,
-});
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 

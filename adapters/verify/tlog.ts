@@ -8,16 +8,18 @@ import { LogFault } from "../../events/log.ts";
 import type { Event } from "../../events/event.ts";
 import { type Against, type Claim, claimOf, judgeClaims, type Keys } from "./claims.ts";
 import { readEntries } from "./entries.ts";
-import { type Failure, Failures, FAILURES_MAX, shown } from "./failures.ts";
+import { Failures, FAILURES_MAX, shown } from "./failures.ts";
 import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
 import { History } from "./history.ts";
 import { HistorySpan } from "./history_span.ts";
-import type { KeyChange } from "./key_chain.ts";
-import { type Fork, LineageWalk } from "./lineage.ts";
+import { LineageWalk } from "./lineage.ts";
 import { readNote, readVerifierKey, signedBy, type VerifierKey } from "./note.ts";
 import { type Bundle, bundlePath, fileIn, MISSING, pathsIn, pathsOf, readBundle, WIDTH } from "./tlog_files.ts";
+import { Roots, type TlogOptions, type TlogReport } from "./tlog_report.ts";
 import { TlogTiles } from "./tlog_tiles.ts";
 import { HASH_BYTES, leavesOf, MerkleTree } from "./tree.ts";
+
+export type { TlogOptions, TlogReport } from "./tlog_report.ts";
 
 const CHECKPOINT_BYTES_MAX = 65_536;
 /** An entry's length is said in two bytes. */
@@ -25,49 +27,6 @@ const BUNDLE_BYTES_MAX = WIDTH * (2 + 65_535);
 /** Bundles whose history is looked at by itself before it is joined to the rest. */
 const SPAN_BUNDLES = 64;
 const TURN_MS = 40;
-
-export interface TlogOptions {
-  /** Where `checkpoint` and `tile/` are. */
-  readonly folder: string;
-  /** Public key (`name+id+key`) by which checkpoints must be signed, from whoever asks. */
-  readonly key?: string;
-  /** Public key that came with the folder: signatures are checked, and authenticate nothing. */
-  readonly folderKey?: string;
-  /** Other checkpoints that the log must agree with. */
-  readonly against?: readonly Against[];
-  /** Public keys of witnesses that are believed: what one of them has cosigned is anchored. */
-  readonly witnesses?: readonly string[];
-  /** Called a few times a second. */
-  readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
-  readonly signal?: AbortSignal;
-  /** Names (source and id) held at a time; see `history.ts`. */
-  readonly namesMax?: number;
-}
-
-export interface TlogReport {
-  readonly ok: boolean;
-  /** Entries from the first on that could be read without a gap. */
-  readonly size: number;
-  /** Root hash over them, base64. */
-  readonly root: string;
-  /** Covered by a true checkpoint that the given key has signed, that a given witness has cosigned, or that came from elsewhere. */
-  readonly anchored: number;
-  /** A true checkpoint is signed by the key that was given. */
-  readonly authenticated: boolean;
-  /** Sizes of the true checkpoints, each once, in order: all are of one tree. */
-  readonly checkpoints: readonly number[];
-  readonly failures: readonly Failure[];
-  readonly failed: number;
-  readonly origin?: string;
-  /** Size of the folder's checkpoint. */
-  readonly checkpoint?: number;
-  /** Changes of the log's key that hold; with one of them given the others are followed. Absent where there are none. */
-  readonly key_changes?: readonly KeyChange[];
-  /** Where it went on as another log. Absent where it never did. */
-  readonly forks?: readonly Fork[];
-  readonly streams: number;
-  readonly entry_bytes: number;
-}
 
 /** Throws `LogFault`: `io` when the folder cannot be read, `foreign` when it is none, `invalid` for a key that is none; or the signal's reason. */
 export const verifyTlog = async (options: TlogOptions): Promise<TlogReport> => {
@@ -306,17 +265,6 @@ class TlogWalk {
       streams: this.history.streams,
       entry_bytes: this.entryBytes,
     };
-  }
-}
-
-/** Roots by size: those that claims ask for are kept as the tree grows, one that an event speaks of is computed when it is asked for. */
-class Roots extends Map<number, string> {
-  constructor(private readonly compute: (size: number) => string | undefined) {
-    super();
-  }
-
-  override get(size: number): string | undefined {
-    return super.get(size) ?? this.compute(size);
   }
 }
 
