@@ -8,7 +8,7 @@ import { syslogTransport } from "../adapters/sinks/syslog.ts";
 import { webhookTransport } from "../adapters/sinks/webhook.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { inFolder } from "./folder_given.ts";
-import { authority, listening, openssl, parcel, unframed } from "./sinks_given.ts";
+import { authority, listening, openssl, parcel, unframed, until } from "./sinks_given.ts";
 
 const SECRET = "whsec_" + btoa("a secret of 24 bytes or more");
 const never = new AbortController().signal;
@@ -244,8 +244,21 @@ Deno.test({
         tls: { ca: ours.ca },
       });
       await assert.rejects(deliver(elsewhere, [parcel(3, "three")]), /certificate|not valid/i);
-      await heard.stop();
       assert.deepEqual(heard.messages, ["one", "two"]);
+      // As rsyslog does it: what is between lets the end of ours through, and closes without the end of theirs.
+      const between = listening(Deno.listen(local), async (conn) => {
+        const inner = await Deno.connect({ hostname: "127.0.0.1", port: heard.port });
+        const back = inner.readable.pipeTo(conn.writable, { preventClose: true }).catch(() => {});
+        const piece = new Uint8Array(65_536);
+        for (let read; (read = await conn.read(piece)) !== null;) await inner.write(piece.subarray(0, read));
+        conn.close();
+        await inner.closeWrite();
+        await back;
+        return true;
+      });
+      await deliver(syslogTo(between.port, 10, { ca: ours.ca }), [parcel(3, "three")]);
+      await until(() => heard.messages.length === 3, "the message behind it");
+      await between.stop();
       // A receiver that speaks no TLS.
       const plain = listening(Deno.listen(local), async (conn) => {
         await conn.write(new TextEncoder().encode("220 hello\r\n"));
@@ -253,6 +266,7 @@ Deno.test({
       });
       await assert.rejects(deliver(syslogTo(plain.port, 10, { ca: ours.ca }), [parcel(3, "three")]));
       await plain.stop();
+      await heard.stop();
     });
   },
 });

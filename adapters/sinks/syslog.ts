@@ -66,7 +66,12 @@ const connectionOn = (
   // A receiver of syslog says nothing; that it ends is all there is to read.
   const listen = async () => {
     const said = new Uint8Array(1_024);
-    while (await conn.read(said) !== null);
+    try {
+      while (await conn.read(said) !== null);
+    } catch (error) {
+      // RFC 5425 section 4.4 asks the receiver for a close_notify of its own; rsyslog closes without.
+      if (!ending || !(error instanceof Deno.errors.UnexpectedEof)) throw error;
+    }
     if (!ending) throw new Error("the receiver closed the connection");
   };
   listen().then(ended.resolve, (cause) => {
