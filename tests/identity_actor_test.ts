@@ -105,15 +105,89 @@ Deno.test("identity.signin.complete begins a session that ends when idle, and in
   );
 });
 
-Deno.test("identity.signin.complete says whether the session is privileged, and with which roles", () => {
-  const granted: IdentityFact = {
-    type: "identity.role.granted",
-    data: { account, tenant: "default", role: "administrator", privileged: true, before: [], after: ["administrator"] },
-  };
-  given(identity, created, set, granted).when(complete(s1), here).accepted(
+const totp = "totp-factor-aaaaaaaa";
+const enrolled: IdentityFact = { type: "identity.factor.enrolled", data: { account, factor: totp, kind: "totp" } };
+const shown = (counter: number): IdentityFact => ({
+  type: "identity.factor.verified",
+  data: { account, factor: totp, kind: "totp", counter },
+});
+const granted = (role: string, privileged: boolean, before: string[]): IdentityFact => ({
+  type: "identity.role.granted",
+  data: { account, tenant: "default", role, privileged, before, after: [...before, role].sort() },
+});
+
+Deno.test("a privileged role counts only in a session with a second factor", () => {
+  const roles = [granted("administrator", true, []), granted("operator", false, ["administrator"])];
+  given(identity, created, set, ...roles).when(complete(s1), here).accepted(
     signedIn(s1),
-    started(s1, { privileged: true, roles: ["administrator"] }),
+    started(s1, { privileged: false, roles: ["operator"] }),
   );
+  const second = { factor: totp, kind: "totp", counter: 7 } as const;
+  given(identity, created, set, ...roles, enrolled).when(complete(s1, { second }), here).accepted(
+    shown(7),
+    signedIn(s1, { methods: ["password", "totp"] }),
+    started(s1, { privileged: true, roles: ["administrator", "operator"], factors: ["password", "totp"] }),
+  );
+});
+
+Deno.test("where a second factor is set up a password alone opens nothing, and a code is taken once", () => {
+  const account = given(identity, created, set, enrolled, shown(7));
+  const second = (counter: number) => complete(s1, { second: { factor: totp, kind: "totp", counter } });
+  account.when(complete(s1), here).rejected("factor_wanted");
+  account.when(second(7), here).rejected("used_before");
+  account.when(second(6), here).rejected("used_before");
+  account.when(complete(s1, { second: { factor: "another-factor-aaaa", kind: "totp", counter: 9 } }), here)
+    .rejected("no_factor");
+  account.when(complete(s1, { second: { factor: totp, kind: "backup_codes", counter: 9 } }), here).rejected(
+    "no_factor",
+  );
+  given(identity, created, set, enrolled, locked(3, AT + 1)).when(second(8), here).rejected("locked");
+});
+
+Deno.test("each backup code is taken once, in any order, and new ones replace the old", () => {
+  const codes = "backup-codes-aaaaaaa";
+  const kept: IdentityFact = {
+    type: "identity.factor.enrolled",
+    data: { account, factor: codes, kind: "backup_codes" },
+  };
+  const used = (counter: number): IdentityFact => ({
+    type: "identity.factor.verified",
+    data: { account, factor: codes, kind: "backup_codes", counter },
+  });
+  const second = (counter: number) => complete(s1, { second: { factor: codes, kind: "backup_codes", counter } });
+  const held = given(identity, created, set, enrolled, kept, used(5));
+  held.when(second(5), here).rejected("used_before");
+  held.when(second(2), here).accepted(
+    used(2),
+    signedIn(s1, { methods: ["password", "backup_code"] }),
+    started(s1, { factors: ["password", "backup_code"] }),
+  );
+  held.when({ type: "identity.factor.enroll", data: { factor: two, kind: "backup_codes" } }, here).accepted(
+    { type: "identity.factor.removed", data: { account, factor: codes, kind: "backup_codes", because: "replaced" } },
+    { type: "identity.factor.enrolled", data: { account, factor: two, kind: "backup_codes" } },
+  );
+  const removed = (factor: string, kind: "totp" | "backup_codes"): IdentityFact => ({
+    type: "identity.factor.removed",
+    data: { account, factor, kind, because: "asked" },
+  });
+  given(identity, created, set, enrolled, kept, started(s1), started(s2))
+    .when({ type: "identity.factor.remove", data: { factor: totp, because: "asked", session: s1 } }, here)
+    .accepted(removed(totp, "totp"), removed(codes, "backup_codes"), over(s2, "factor_removed"));
+});
+
+Deno.test("a factor that is proven within a session is fresh for a while", () => {
+  const verify = (counter: number): IdentityCommand => ({
+    type: "identity.factor.verify",
+    data: { session: s1, second: { factor: totp, kind: "totp", counter }, fresh_ms: MINUTE },
+  });
+  const open = given(identity, created, set, enrolled, started(s1));
+  const { state } = open.when(verify(3), here).accepted({
+    type: "identity.factor.verified",
+    data: { account, factor: totp, kind: "totp", counter: 3, session: s1, fresh_until: iso(AT + MINUTE) },
+  });
+  assert.equal(state.sessions[0]!.fresh_until, AT + MINUTE);
+  given(identity, created, set, enrolled).when(verify(3), here).rejected("no_session");
+  given(identity, created, set, enrolled, shown(3), started(s1)).when(verify(3), here).rejected("used_before");
 });
 
 Deno.test("identity.signin.complete opens nothing for a disabled or locked account, or with a password that was replaced", () => {

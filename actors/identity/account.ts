@@ -14,6 +14,8 @@ export interface Session {
   readonly roles: readonly string[];
   readonly privileged: boolean;
   readonly factors: IdentityData<"identity.session.started">["factors"];
+  /** A second factor was proven within it, and counts as fresh until then; 0 for never. */
+  readonly fresh_until: Millis;
 }
 
 export interface Role {
@@ -26,6 +28,8 @@ export interface Factor {
   readonly kind: IdentityData<"identity.factor.enrolled">["kind"];
   /** The highest that was taken; -1 before the first. */
   readonly counter: number;
+  /** Of backup codes: the places of those that were used. */
+  readonly used: readonly number[];
 }
 
 /** A key that lets programs in, or signs. */
@@ -99,7 +103,12 @@ export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "ex
   return at >= idle_until ? "idle" : undefined;
 };
 
-export const isPrivileged = ({ roles }: Account): boolean => roles.some(({ privileged }) => privileged);
+/** The roles that count in a session: privileged ones where more than a password was proven. */
+export const rolesIn = ({ roles }: Account, factors: Session["factors"]): readonly Role[] =>
+  factors.length > 1 ? roles : roles.filter(({ privileged }) => !privileged);
+
+/** Whether a second factor is asked for. */
+export const wantsSecond = ({ factors }: Account): boolean => factors.some(({ kind }) => kind !== "backup_codes");
 
 /** The session of that id, if it has one that lasts. */
 export const sessionOf = (account: Account, session: string, at: Millis): Session | undefined => {
@@ -154,18 +163,13 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
       const { factor, kind } = fact.data;
       return {
         ...state,
-        factors: [...state.factors.filter((each) => each.factor !== factor), { factor, kind, counter: -1 }],
+        factors: [...state.factors.filter((each) => each.factor !== factor), { factor, kind, counter: -1, used: [] }],
       };
     }
     case "identity.factor.removed":
       return { ...state, factors: state.factors.filter(({ factor }) => factor !== fact.data.factor) };
-    case "identity.factor.verified": {
-      const { factor, counter = -1 } = fact.data;
-      const factors = state.factors.map((each) =>
-        each.factor === factor ? { ...each, counter: Math.max(each.counter, counter) } : each
-      );
-      return { ...state, factors };
-    }
+    case "identity.factor.verified":
+      return proven(state, fact.data);
     case "identity.role.granted":
     case "identity.role.revoked":
       return { ...state, roles: rolesAfter(state.roles, fact.data) };
@@ -184,6 +188,21 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
   }
 };
 
+const proven = (
+  state: Account,
+  { factor, kind, counter, session, fresh_until }: IdentityData<"identity.factor.verified">,
+): Account => {
+  const factors = state.factors.map((each) => {
+    if (each.factor !== factor || counter === undefined) return each;
+    const used = kind === "backup_codes" && !each.used.includes(counter) ? [...each.used, counter] : each.used;
+    return { ...each, counter: Math.max(each.counter, counter), used };
+  });
+  if (fresh_until === undefined) return { ...state, factors };
+  const until = Date.parse(fresh_until);
+  const sessions = state.sessions.map((each) => each.session === session ? { ...each, fresh_until: until } : each);
+  return { ...state, factors, sessions };
+};
+
 const begun = (data: IdentityData<"identity.session.started">, began: number): Session => ({
   session: data.session,
   kind: data.kind,
@@ -194,6 +213,7 @@ const begun = (data: IdentityData<"identity.session.started">, began: number): S
   roles: data.roles,
   privileged: data.privileged,
   factors: data.factors,
+  fresh_until: 0,
 });
 
 const rolesAfter = (

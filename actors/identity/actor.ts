@@ -7,6 +7,7 @@ import { accountId } from "../../events/identity/shape.ts";
 import { type Actor, type Context, type Decision, reject } from "../types.ts";
 import { type Account, evolve, nobody } from "./account.ts";
 import { type IdentityCommand, identityCommands } from "./commands.ts";
+import { enroll, remove, verify } from "./factor.ts";
 import { changeRole, create, disable, enable, issueInvitation, lock, offboard, unlock } from "./life.ts";
 import { setPassword } from "./password.ts";
 import { endAll, endOne, refresh, touch } from "./session.ts";
@@ -56,6 +57,12 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return endOne(state, data, id);
     case "identity.session.end_all":
       return endAll(state, data, id);
+    case "identity.factor.enroll":
+      return enroll(state, data, id);
+    case "identity.factor.remove":
+      return remove(state, data, context);
+    case "identity.factor.verify":
+      return verify(state, data, context);
     case "identity.role.grant":
     case "identity.role.revoke":
       return changeRole(state, { type, data } as Extract<IdentityCommand, { type: typeof type }>, context);

@@ -16,6 +16,9 @@ const ms = count.max(100 * 366 * 86_400_000);
 /** When a session ends, and how many an account may have. */
 const sessionPolicy = { idle_ms: ms, absolute_ms: ms, sessions_max: count.min(1).max(1_000) };
 
+/** A code that fits: of which factor, and what of it may not come again. */
+const second = z.strictObject({ factor: opaqueId, kind: z.enum(["totp", "backup_codes"]), counter: count });
+
 export const identityCommands = {
   "identity.account.create": z.strictObject({
     tenant: slug,
@@ -56,6 +59,8 @@ export const identityCommands = {
     credential: opaqueId,
     session: opaqueId,
     kind: z.enum(["browser", "program", "terminal"]),
+    /** What was shown beside the password. */
+    second: second.optional(),
     ...sessionPolicy,
     ...whence,
   }),
@@ -86,6 +91,20 @@ export const identityCommands = {
   }),
   "identity.role.grant": z.strictObject({ role: slug, privileged: z.boolean(), approvedby: principalId.optional() }),
   "identity.role.revoke": z.strictObject({ role: slug, approvedby: principalId.optional() }),
+  /** Its seed lies in the key database already. `counter`: of the code that proved that it was set up. */
+  "identity.factor.enroll": z.strictObject({
+    factor: opaqueId,
+    kind: z.enum(["totp", "backup_codes"]),
+    counter: count.optional(),
+  }),
+  /** `session`: it goes on. */
+  "identity.factor.remove": z.strictObject({
+    factor: opaqueId,
+    because: z.enum(["asked", "reset"]),
+    session: opaqueId.optional(),
+  }),
+  /** Within a session, once more. */
+  "identity.factor.verify": z.strictObject({ session: opaqueId, second, fresh_ms: ms }),
   /** Of the keys that sign access tokens. The key lies in the key database already. */
   "identity.key.issue": z.strictObject({ key: opaqueId }),
   /** `by` signs from now on; what `key` signed counts for `overlap_ms`. */

@@ -2,8 +2,9 @@
 import type { Millis } from "../../events/event.ts";
 import type { IdentityData, IdentityFact } from "../../events/identity/mod.ts";
 import { accept, type Context, type Decision, reject } from "../types.ts";
-import { type Account, isLocked, isPrivileged, overBy } from "./account.ts";
+import { type Account, isLocked, overBy, rolesIn, wantsSecond } from "./account.ts";
 import type { CommandData } from "./commands.ts";
+import { provenBy } from "./factor.ts";
 import { ended, iso, whenceOf } from "./session.ts";
 
 /**
@@ -12,7 +13,9 @@ import { ended, iso, whenceOf } from "./session.ts";
  */
 export const complete = (
   state: Account,
-  { credential, session, kind, idle_ms, absolute_ms, sessions_max, ...from }: CommandData<"identity.signin.complete">,
+  { credential, session, kind, second, idle_ms, absolute_ms, sessions_max, ...from }: CommandData<
+    "identity.signin.complete"
+  >,
   { id, at }: Context,
 ): Decision<IdentityFact> => {
   if (state.is !== "active") return reject("disabled", "The account cannot be used");
@@ -20,6 +23,9 @@ export const complete = (
   if (state.password?.credential !== credential) {
     return reject("changed_meanwhile", "The password is another one by now");
   }
+  if (!second && wantsSecond(state)) return reject("factor_wanted", "The account asks for a second factor as well");
+  const proven = second && provenBy(state, second, id);
+  if (proven && !proven.ok) return proven;
   if (state.sessions.some((each) => each.session === session)) {
     return reject("session_exists", "There is a session of this name already");
   }
@@ -30,10 +36,12 @@ export const complete = (
     if (why) return [ended(id, each.session, why)];
     return spare-- > 0 ? [ended(id, each.session, "too_many")] : [];
   });
-  const factors = ["password" as const];
+  const factors = ["password" as const, ...(second ? [METHOD[second.kind]] : [])];
+  const roles = rolesIn(state, factors);
   const until = at + absolute_ms;
   return accept(
     ...gone,
+    ...proven?.facts ?? [],
     { type: "identity.signin.succeeded", data: { account: id, session, methods: factors, ...whenceOf(from) } },
     {
       type: "identity.session.started",
@@ -43,8 +51,8 @@ export const complete = (
         tenant: state.tenant,
         kind,
         factors,
-        privileged: isPrivileged(state),
-        roles: state.roles.map(({ role }) => role),
+        privileged: roles.some(({ privileged }) => privileged),
+        roles: roles.map(({ role }) => role),
         idle_until: iso(Math.min(at + idle_ms, until)),
         until: iso(until),
         ...whenceOf(from),
@@ -52,6 +60,8 @@ export const complete = (
     },
   );
 };
+
+const METHOD = { totp: "totp", backup_codes: "backup_code" } as const;
 
 type Failed = IdentityData<"identity.signin.failed">;
 

@@ -27,6 +27,7 @@ export const PROBLEMS = {
   decided_type: [403, "Events of this type are recorded by their own actor only"],
   cross_origin: [403, "The request comes from another site"],
   csrf: [403, "The request does not prove that a page of this session sent it"],
+  factor_wanted: [403, "A second factor is to be shown first"],
   password_wanted: [403, "The password is to be set anew first"],
   not_found: [404, "There is nothing here"],
   unknown_command: [404, "There is no such command"],

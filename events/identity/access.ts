@@ -37,6 +37,8 @@ export const accessFacts = {
     session: opaqueId.optional(),
     /** What may not come again: the time step of a one-time code (RFC 6238), the place of a backup code, the counter of a passkey. */
     counter: count.optional(),
+    /** For so long who is in the session need not prove it again where that is asked for. */
+    fresh_until: time.optional(),
   }),
   "identity.role.granted": roleChange,
   "identity.role.revoked": roleChange,

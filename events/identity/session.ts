@@ -12,8 +12,9 @@ export const sessionFacts = {
     kind: z.enum(["browser", "program", "terminal"]),
     /** What was proven when it began, each once. */
     factors: z.array(method).min(1).max(IDENTITY_LIMITS.methods_max),
-    /** The account has a privileged role. */
+    /** A privileged role counts in it; such count only where more than a password was proven. */
     privileged: z.boolean(),
+    /** Those that count in it. */
     roles: z.array(slug).max(IDENTITY_LIMITS.roles_max),
     /** It ends at `idle_until` unless it is used before, and at `until` in any case. */
     idle_until: time,

@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,audit,growth,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,audit,growth,sign-in,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
+import { signinTiming } from "./signin_timing.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
 const scale = Number(values.scale);
@@ -130,6 +131,17 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
         held: rate >= 0.8 && find <= 1.2 && clean <= 3 && killed <= 10,
       };
     });
+  },
+  async "sign-in"() {
+    const said = { IDENTITY__PASSWORDS__MEMORY_KIB: "19456", IDENTITY__PASSWORDS__PASSES: "2" };
+    const { tries, p, median_ms, least_ms } = await signinTiming({ tries: scaled(2_000), said });
+    return [{
+      what: `${tries.toLocaleString("en")} refused sign-ins, half of them on names that nobody has`,
+      measured: `medians ${median_ms.known.toFixed(1)} and ${median_ms.unknown.toFixed(1)} ms, shortest ` +
+        `${least_ms.toFixed(1)} ms; Mann–Whitney p = ${p.toFixed(3)}`,
+      must: "p > 0.01",
+      held: p > 0.01,
+    }];
   },
   async kill() {
     const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];

@@ -124,6 +124,24 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     },
     {
       method: "POST",
+      path: "/accounts/:account/reset-factors",
+      needs: "admin",
+      about: "Takes its second factors away, for who has lost theirs. Its sessions end.",
+      openapi: () => ({
+        parameters: [about],
+        responses: {
+          "200": answers("What was recorded", content("application/json", recorded)),
+          ...problems("admin", "no_account", "rejected", "unwritable"),
+        },
+      }),
+      async handle(exchange) {
+        const account = accountOf(exchange);
+        const { facts } = done(await identity.resetFactors(account, exchange.grant!.principal));
+        return json(exchange, 200, { account, facts: facts.map(({ type, position }) => ({ type, position })) });
+      },
+    },
+    {
+      method: "POST",
       path: "/signing-keys/rotate",
       needs: "admin",
       about: "A new key signs access tokens; what the old one signed counts for a while.",

@@ -4,7 +4,7 @@ import { answers, content, header, inPath, object, problems, schemaOf, text } fr
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
-import type { Identity, PasswordSet } from "./port.ts";
+import type { Identity, PasswordSet, SignedIn } from "./port.ts";
 import { bodyOf, done, fromOf, ownOf, signinRefused, waited } from "./requests.ts";
 
 const name = z.string().min(1).max(255);
@@ -21,18 +21,18 @@ const everywhereBody = z.strictObject({
 const passwordBody = z.strictObject({ current: password, next: password });
 const invitationBody = z.strictObject({ code: ticket, password });
 
-const tokens = object({
+export const tokens = object({
   access_token: text,
   token_type: text,
   expires_in: { type: "integer" },
   refresh_token: text,
   session: text,
 });
-const takes = (schema: z.ZodType) => ({
+export const takes = (schema: z.ZodType) => ({
   required: true,
   content: content("application/json", schemaOf(schema, "input")),
 });
-const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
+export const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
 const hashing = ["overloaded", "unwritable"] as const;
 
 export const authRoutes = (identity: Identity): readonly Route[] => [{
@@ -44,7 +44,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
     requestBody: takes(signInBody),
     responses: {
       "200": answers("An access token and a refresh token", content("application/json", tokens)),
-      ...problems("nothing", "signin_refused", "password_wanted", ...body, ...hashing),
+      ...problems("nothing", "signin_refused", "factor_wanted", "password_wanted", ...body, ...hashing),
     },
   }),
   handle: (exchange) => signIn(exchange, identity),
@@ -180,7 +180,11 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 
 const signIn = async (exchange: Exchange, identity: Identity): Promise<Response> => {
   const asked = await bodyOf(exchange, signInBody);
-  const signed = await identity.signIn({ ...asked, kind: "program" }, fromOf(exchange));
+  return signedAnswer(exchange, await identity.signIn({ ...asked, kind: "program" }, fromOf(exchange)));
+};
+
+/** What somebody who signs in is told. */
+export const signedAnswer = (exchange: Exchange, signed: SignedIn): Response => {
   switch (signed.is) {
     case "in": {
       const { tokens, account, session } = signed;
@@ -189,6 +193,10 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
     case "password_wanted":
       throw new Problem("password_wanted", "Set the password anew with the code, then sign in.", {
         members: { code: signed.code },
+      });
+    case "factor_wanted":
+      throw new Problem("factor_wanted", "Send the ticket with a code to /auth/second within five minutes.", {
+        members: { ticket: signed.ticket },
       });
     case "wait":
       throw waited(signed);
@@ -230,5 +238,5 @@ const passwordAnswer = (exchange: Exchange, set: PasswordSet, refused: () => Pro
   }
 };
 
-const nothing = ({ id }: Exchange): Response =>
+export const nothing = ({ id }: Exchange): Response =>
   new Response(null, { status: 204, headers: { "cache-control": "no-store", "x-request-id": id } });

@@ -1,17 +1,18 @@
 /** Pages of an account: signing in, choosing a password, one's sessions. Plain forms; they work without scripts. */
-import type { Child } from "hono/jsx";
 import { z } from "zod";
 import { cookieOf } from "../access.ts";
 import { Page, page } from "../pages/layout.tsx";
-import { Problem } from "../problem.ts";
 import { parameters } from "../query.ts";
 import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import type { Exchange, Route } from "../route.ts";
-import type { Identity, OwnSession, PasswordSet, SessionShown } from "./port.ts";
-import { done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import type { Identity, OwnSession, PasswordSet, SessionShown, SignedIn } from "./port.ts";
+import { Code } from "./factor_pages.tsx";
+import { Csrf, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
 
 const field = z.string().max(4_096);
 const signInForm = z.strictObject({ name: field, password: field, next: field.optional() });
+const secondForm = z.strictObject({ ticket: field, code: field, next: field.optional() });
 const welcomeForm = z.strictObject({ code: field, password: field, again: field });
 const passwordForm = z.strictObject({ csrf: field, current: field, password: field, again: field });
 const endForm = z.strictObject({ csrf: field, session: field.optional() });
@@ -30,6 +31,13 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
     needs: "nothing",
     about: "A session for a name and a password, as a cookie.",
     handle: (exchange) => signIn(exchange, identity),
+  },
+  {
+    method: "POST",
+    path: "/sign-in/second",
+    needs: "nothing",
+    about: "The code that was asked for after the password.",
+    handle: (exchange) => secondStep(exchange, identity),
   },
   {
     method: "GET",
@@ -92,43 +100,6 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
 const NO_CODE = "This code does not count, or no longer. Ask for another.";
 const WRONG = "Name and password do not go together, or the account takes none now.";
 
-const Sheet = ({ title, children }: { readonly title: string; readonly children: Child }) => (
-  <Page title={`${title} · Daybook`}>
-    <main class="login">
-      <section>
-        <h1>{title}</h1>
-        {children}
-      </section>
-    </main>
-  </Page>
-);
-
-const Wrong = ({ says }: { readonly says: string | undefined }) =>
-  says === undefined ? null : <p class="wrong" id="wrong" role="alert">{says}</p>;
-
-/** Pasting and password managers are welcome (ASVS 6.2.7). */
-const Secret = (
-  { id, label, fresh, focus }: {
-    readonly id: string;
-    readonly label: string;
-    readonly fresh?: boolean;
-    readonly focus?: boolean;
-  },
-) => (
-  <>
-    <label for={id}>{label}</label>
-    <input
-      id={id}
-      name={id}
-      type="password"
-      required
-      autofocus={focus}
-      autocomplete={fresh ? "new-password" : "current-password"}
-      maxlength={4096}
-    />
-  </>
-);
-
 const SignIn = (
   { next, name = "", wrong }: { readonly next: string; readonly name?: string; readonly wrong?: string },
 ) => (
@@ -164,6 +135,27 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
     page(exchange, status, <SignIn next={ownPath(next)} name={name.slice(0, 255)} wrong={wrong} />);
   if (name === "" || password === "") return again(401, WRONG);
   const signed = await identity.signIn({ name, password, kind: "browser" }, fromOf(exchange));
+  return await entered(exchange, identity, { signed, next, again });
+};
+
+const secondStep = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const { ticket, code, next } = await formOf(exchange, secondForm);
+  const again = (status: number, wrong: string) =>
+    page(exchange, status, <SecondStep ticket={ticket} next={ownPath(next)} wrong={wrong} />);
+  const signed = await identity.second({ ticket, code }, fromOf(exchange));
+  if (signed.is === "refused") return again(401, "This code does not fit, was taken already, or came too late.");
+  return await entered(exchange, identity, { signed, next, again });
+};
+
+const entered = async (
+  exchange: Exchange,
+  identity: Identity,
+  { signed, next, again }: {
+    readonly signed: SignedIn;
+    readonly next: string | undefined;
+    readonly again: (status: number, wrong: string) => Response;
+  },
+): Promise<Response> => {
   switch (signed.is) {
     case "in_page": {
       // A session begins under a name of its own, whatever cookie came along; what that one stood for ends.
@@ -172,16 +164,11 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
     }
     case "password_wanted":
       return away(exchange, `/welcome?code=${encodeURIComponent(signed.code)}`);
+    case "factor_wanted":
+      return page(exchange, 200, <SecondStep ticket={signed.ticket} next={ownPath(next)} />);
     case "wait": {
-      const problem = waited(signed);
-      return page(
-        exchange,
-        problem.status,
-        <SignIn next={ownPath(next)} name={name.slice(0, 255)} wrong={`${problem.detail} Try again in a while.`} />,
-        {
-          ...problem.extras.headers,
-        },
-      );
+      const { status, detail } = waited(signed);
+      return again(status, `${detail} Try again in a while.`);
     }
     case "in":
     case "refused":
@@ -196,6 +183,24 @@ const leave = async ({ request, site: { access } }: Exchange, identity: Identity
   if (before.own) done(await identity.end(before.own, before.own.session));
   else access.logout(cookie!);
 };
+
+const SecondStep = (
+  { ticket, next, wrong }: { readonly ticket: string; readonly next: string; readonly wrong?: string },
+) => (
+  <Sheet title="Second factor">
+    <p>The code that your authenticator shows, or one of your backup codes.</p>
+    <form method="post" action="/sign-in/second">
+      <input type="hidden" name="ticket" value={ticket} />
+      <input type="hidden" name="next" value={next} />
+      <Code focus />
+      <Wrong says={wrong} />
+      <button type="submit">Sign in</button>
+    </form>
+    <p class="hint">
+      <a href="/sign-in">Begin again</a>
+    </p>
+  </Sheet>
+);
 
 const Welcome = (
   { code, least, wrong }: { readonly code: string; readonly least: number; readonly wrong: string | undefined },
@@ -231,8 +236,6 @@ const told = (set: Exclude<PasswordSet, { is: "set" }>, refused: string): [numbe
 
 const KINDS = { browser: "Browser", program: "Program", terminal: "Command line" } as const;
 const minute = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
-
-const Csrf = ({ token }: { readonly token: string }) => <input type="hidden" name="csrf" value={token} />;
 
 const SessionRow = (
   { of, own, csrf }: { readonly of: SessionShown; readonly own: OwnSession; readonly csrf: string },
@@ -303,6 +306,9 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
           <Wrong says={wrong} />
           <button type="submit">Change the password</button>
         </form>
+        <p>
+          <a href="/account/factors">Second factors</a>
+        </p>
         <p class="hint mono">{own.account}</p>
       </section>
     </main>
@@ -334,13 +340,6 @@ const account = (
     status,
     <Account own={own} sessions={identity.sessions(own.account)} csrf={identity.csrf(own)} {...more} />,
   );
-};
-
-/** The form is of this session's own page, or nothing is done. */
-const checkCsrf = (identity: Identity, own: OwnSession, csrf: string): void => {
-  if (!identity.isCsrf(own, csrf)) {
-    throw new Problem("csrf", "The form was not made for this session; open the page again.");
-  }
 };
 
 const changePassword = async (exchange: Exchange, identity: Identity, least: number): Promise<Response> => {

@@ -26,6 +26,8 @@ export type SignedIn =
     readonly cookie: string;
     readonly until: Millis;
   }
+  /** The password was right, and the account asks for a code as well; the ticket goes with it, for some minutes. */
+  | { readonly is: "factor_wanted"; readonly ticket: string }
   /** It is known by the first 72 bytes of a longer password alone; with the code it can be set, and then used. */
   | { readonly is: "password_wanted"; readonly code: string }
   | { readonly is: "refused" }
@@ -49,6 +51,27 @@ export type PasswordSet =
   /** The new one cannot be taken; why, as the rest of a sentence. */
   | { readonly is: "weak"; readonly because: string }
   | Wait;
+
+/** A one-time code that is being set up. */
+export interface Enrolling {
+  readonly is: "enrolling";
+  readonly factor: string;
+  /** For who types it, base32. */
+  readonly secret: string;
+  /** For who opens it, `otpauth://…`, and the same as a picture. */
+  readonly uri: string;
+  readonly svg: string;
+}
+
+/** `codes`: backup codes, shown once. */
+export type Proof = { readonly is: "proven"; readonly codes?: readonly string[] } | { readonly is: "refused" } | Wait;
+
+export interface FactorShown {
+  readonly factor: string;
+  readonly kind: "totp" | "passkey" | "backup_codes";
+  /** Backup codes that were not used. */
+  readonly left?: number;
+}
 
 /** The session somebody is in. */
 export interface OwnSession {
@@ -93,6 +116,21 @@ export interface Identity {
     asked: { readonly name: string; readonly password: string; readonly kind: "browser" | "program" | "terminal" },
     from: From,
   ): Promise<SignedIn>;
+  /** The code that was asked for. */
+  second(asked: { readonly ticket: string; readonly code: string }, from: From): Promise<SignedIn>;
+  factors(account: string): readonly FactorShown[];
+  /** Begins to set up one-time codes, for who shows the password again. */
+  enroll(own: OwnSession, password: string, from: From): Promise<Enrolling | { readonly is: "refused" } | Wait>;
+  /** With the first code it counts; the answer has backup codes. */
+  confirm(own: OwnSession, asked: { readonly factor: string; readonly code: string }, from: From): Promise<Proof>;
+  /** Shows a code within the session; for a while nobody asks again. */
+  prove(own: OwnSession, code: string, from: From): Promise<Proof>;
+  /** Whether a code was shown a short while ago, or the account has none to show. */
+  isFresh(own: OwnSession): boolean;
+  backupCodes(own: OwnSession): Promise<Proof>;
+  removeFactor(own: OwnSession, factor: string): Promise<Outcome>;
+  /** By an administrator, for who has lost theirs. */
+  resetFactors(account: string, by: Principal): Promise<Outcome>;
   /** `key`: the caller's own id for this wish; the same again gives the same tokens, while they are the newest. */
   refresh(token: string, from: From, key?: string): Promise<Refreshed>;
   /** Of the session itself (`signed_out`), or of another of the same account. */

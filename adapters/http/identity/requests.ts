@@ -10,7 +10,7 @@ import { Problem } from "../problem.ts";
 import { parameters } from "../query.ts";
 import { retryAfter } from "../rate.ts";
 import type { Exchange } from "../route.ts";
-import type { From, OwnSession, Wait } from "./port.ts";
+import type { From, Identity, OwnSession, Wait } from "./port.ts";
 
 /** Names, passwords, codes; and a form doubles what it escapes. */
 export const IDENTITY_BODY_BYTES_MAX = 16_384;
@@ -94,4 +94,11 @@ export const done = (outcome: Outcome): Extract<Outcome, { is: "accepted" }> => 
     throw new Problem("no_account", "There is no account of this id.");
   }
   return acceptedOf(outcome, undefined);
+};
+
+/** The form is of this session's own page, or nothing is done. */
+export const checkCsrf = (identity: Identity, own: OwnSession, csrf: string): void => {
+  if (!identity.isCsrf(own, csrf)) {
+    throw new Problem("csrf", "The form was not made for this session; open the page again.");
+  }
 };

@@ -4,6 +4,7 @@
  * What is kept in the key database is there before the fact that names it, and counts only by that fact. So whatever instant the
  * process dies at, the log says what counts, and what it names is there.
  */
+import { wantsSecond } from "../../../actors/identity/account.ts";
 import type { Json } from "../../../events/event.ts";
 import type { Identity } from "../../http/identity/port.ts";
 import { publicJwk } from "../../jose/access_tokens.ts";
@@ -11,6 +12,7 @@ import { Administration } from "./administration.ts";
 import { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
+import { SecondFactors } from "./second_factors.ts";
 import { SigningIn } from "./signing_in.ts";
 import { Tries } from "./tries.ts";
 
@@ -19,9 +21,23 @@ export const identityOf = (parts: Parts): Identity => {
   const tries = new Tries(parts);
   const own = new OwnPasswords(parts, tries);
   const administration = new Administration(parts, own);
-  const signingIn = new SigningIn(parts, { tries, own, administration });
+  const factors = new SecondFactors(parts, tries);
+  const signingIn = new SigningIn(parts, { tries, own, factors, administration });
   return {
     signIn: (asked, from) => signingIn.signIn(asked, from),
+    second: (asked, from) => signingIn.second(asked, from),
+    factors: (account) => factors.shown(account),
+    async enroll(who, password, from) {
+      const right = await own.isRight(who, password, from);
+      if (right === "right") return factors.begin(who);
+      return right === "refused" ? { is: "refused" } : right;
+    },
+    confirm: (who, asked, from) => factors.confirm(who, asked, from),
+    prove: (who, code, from) => factors.prove(who, code, from),
+    isFresh: (who) => !wantsSecond(states.of(who.account)) || factors.isFresh(who),
+    backupCodes: ({ account }) => factors.newBackupCodes(account),
+    removeFactor: ({ account, session }, factor) => factors.remove(account, { factor, session }, userOf(account)),
+    resetFactors: (account, by) => factors.reset(account, by),
     refresh: (token, from, key) => sessions.refresh(token, from, key),
     end({ account, session: mine }, session) {
       const because = mine === session ? "signed_out" : "revoked";

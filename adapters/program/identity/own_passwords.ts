@@ -3,7 +3,7 @@
  * that: whatever instant the process dies at, what the log names is there.
  */
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
-import type { From, OwnSession, PasswordSet } from "../../http/identity/port.ts";
+import type { From, OwnSession, PasswordSet, Wait } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
 import { HashingBusy } from "./hashing.ts";
 import { BUSY_MS, NO_PASSWORD, type Parts } from "./parts.ts";
@@ -49,6 +49,24 @@ export class OwnPasswords {
       const by: By = { is: "password", credential, because: "changed", session };
       return setOf(await this.settle(account, kept, by, userOf(account)));
     });
+  }
+
+  /** Whether it is the password of now; a wrong one is recorded. */
+  async isRight({ account }: OwnSession, password: string, from: From): Promise<"right" | "refused" | Wait> {
+    const { states, passwords, clock } = this.parts;
+    const wait = this.tries.wait(account, from);
+    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    try {
+      const state = states.of(account);
+      if ((await passwords.check(account, takesPasswords(state, clock) ? state : NO_PASSWORD, password)).fits) {
+        return "right";
+      }
+    } catch (error) {
+      if (error instanceof HashingBusy) return { is: "wait", because: "busy", ms: BUSY_MS };
+      throw error;
+    }
+    await this.tries.refuse({ account, reason: "wrong_secret", password }, from);
+    return "refused";
   }
 
   /** With the code of an invitation. */
@@ -97,7 +115,8 @@ export class OwnPasswords {
     const outcome = await states.ask(account, { type: "identity.password.set", data: { credential, scheme, by } }, who);
     if (outcome.is === "accepted") {
       const set = outcome.facts.find(({ type }) => type === "identity.password.set");
-      passwords.settled(account, kept, (set?.data as { readonly replaced?: string } | undefined)?.replaced);
+      const named = states.of(account).factors.map(({ factor }) => factor);
+      passwords.settled(account, kept, { named, replaced: (set?.data as { readonly replaced?: string })?.replaced });
       // With any other outcome it may yet be in the log.
     } else if (outcome.is === "rejected" || outcome.is === "invalid") passwords.forget(account, kept);
     return outcome;

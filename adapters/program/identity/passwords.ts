@@ -82,9 +82,13 @@ export class Passwords {
     return { fits: true, credential: counts!.credential, weaker: isWeaker(scheme, wanted), cut: false };
   }
 
-  /** A fact says that this one counts now. */
-  settled(account: string, { credential }: Kept, replaced: string | undefined): void {
-    this.options.vault.keepOnly(account, [credential], replaced === undefined ? [] : [replaced]);
+  /** A fact says that this one counts now. `named`: what else of the account facts name. */
+  settled(
+    account: string,
+    { credential }: Kept,
+    { named, replaced }: { readonly named: readonly string[]; readonly replaced: string | undefined },
+  ): void {
+    this.options.vault.keepOnly(account, [credential, ...named], replaced === undefined ? [] : [replaced]);
   }
 
   /** No fact will ever name it. */

@@ -1,5 +1,5 @@
 /** Signing in with a name and a password. */
-import { type Account, isLocked } from "../../../actors/identity/account.ts";
+import { type Account, isLocked, wantsSecond } from "../../../actors/identity/account.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { From, Identity, SignedIn } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
@@ -10,7 +10,8 @@ import type { OwnPasswords } from "./own_passwords.ts";
 import { BUSY_MS, freshId, NO_PASSWORD, type Parts } from "./parts.ts";
 import type { Checked } from "./passwords.ts";
 import { userOf } from "./sessions.ts";
-import type { Tries } from "./tries.ts";
+import { methodOf, type Second, type SecondFactors } from "./second_factors.ts";
+import type { Refusal, Tries } from "./tries.ts";
 
 /** A well-formed id that no account has. */
 const STRANGER = "u_nobody-nobody-nobody";
@@ -19,14 +20,24 @@ const STRANGER = "u_nobody-nobody-nobody";
 export const takesPasswords = (state: Account, clock: Pick<Clock, "now">): boolean =>
   state.is === "active" && !isLocked(state, clock.now());
 
-/** Somebody whose password was right. */
+/** Somebody who has shown all that was asked for. */
 interface Entering {
   readonly account: string;
-  readonly checked: Extract<Checked, { fits: true }>;
+  /** The password that was right. */
+  readonly credential: string;
+  readonly second?: Second;
   readonly kind: "browser" | "program" | "terminal";
-  readonly password: string;
   readonly name: string | undefined;
 }
+
+/** How long after the password the code may come. */
+const TICKET_MS = 5 * 60_000;
+
+/** What the account says, as a refused try has it. */
+const REASONS: Readonly<Record<string, Refusal["reason"]>> = {
+  changed_meanwhile: "changed_meanwhile",
+  used_before: "used_before",
+};
 
 export class SigningIn {
   constructor(
@@ -34,6 +45,7 @@ export class SigningIn {
     private readonly desk: {
       readonly tries: Tries;
       readonly own: OwnPasswords;
+      readonly factors: SecondFactors;
       readonly administration: Pick<Administration, "issue">;
     },
   ) {}
@@ -60,25 +72,60 @@ export class SigningIn {
       return { is: "refused" };
     }
     if (checked.cut) return await this.wantPassword(id);
-    return await this.begin({ account: id, checked, kind, password, name: known }, from);
+    if (checked.weaker) await this.desk.own.strengthen(id, checked.credential, password);
+    const { password: counts } = states.of(id);
+    if (counts && wantsSecond(states.of(id))) {
+      const until = String(clock.now() + TICKET_MS);
+      return { is: "factor_wanted", ticket: this.parts.tickets.make("second", [id, counts.credential, kind, until]) };
+    }
+    return await this.begin(
+      { account: id, credential: counts?.credential ?? checked.credential, kind, name: known },
+      from,
+    );
   }
 
-  private async begin({ account, checked, kind, password, name }: Entering, from: From): Promise<SignedIn> {
+  /** The code that was asked for after the password. */
+  async second({ ticket, code }: Parameters<Identity["second"]>[0], from: From): Promise<SignedIn> {
+    const { states, tickets, clock } = this.parts;
+    const [account, credential, kind, until] = tickets.read("second", ticket, 4) ?? [];
+    if (account === undefined || credential === undefined) return { is: "refused" };
+    const wait = this.desk.tries.wait(account, from);
+    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (clock.now() >= Number(until)) {
+      await this.desk.tries.refuse({ account, method: "totp", reason: "expired" }, from);
+      return { is: "refused" };
+    }
+    const second = this.desk.factors.find(account, states.of(account), code);
+    if (!second) {
+      await this.desk.tries.refuse({ account, method: "totp", reason: "wrong_secret" }, from);
+      return { is: "refused" };
+    }
+    return await this.begin({ account, credential, kind: kind as Entering["kind"], second, name: undefined }, from);
+  }
+
+  private async begin({ account, credential, kind, second, name }: Entering, from: From): Promise<SignedIn> {
     const { states, sessions, policy } = this.parts;
     const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
     const session = freshId(this.parts);
-    const { credential } = checked;
     const outcome = await states.ask(account, {
       type: "identity.signin.complete",
-      data: { credential, session, kind, idle_ms, absolute_ms, sessions_max: concurrent_max, ...from },
+      data: {
+        credential,
+        session,
+        kind,
+        ...(second && { second }),
+        idle_ms,
+        absolute_ms,
+        sessions_max: concurrent_max,
+        ...from,
+      },
     }, userOf(account));
     if (outcome.is === "rejected") {
-      const reason = outcome.code === "changed_meanwhile" ? "changed_meanwhile" : "wrong_secret";
-      await this.desk.tries.refuse({ account, name, reason }, from);
+      const reason = REASONS[outcome.code] ?? "wrong_secret";
+      await this.desk.tries.refuse({ account, name, reason, method: second && methodOf(second) }, from);
       return { is: "refused" };
     }
     if (outcome.is !== "accepted") throw notDone(outcome);
-    if (checked.weaker) await this.desk.own.strengthen(account, credential, password);
     const begun = states.of(account).sessions.find((each) => each.session === session);
     // Somebody has ended it already.
     if (!begun) return { is: "refused" };

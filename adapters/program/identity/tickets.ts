@@ -5,16 +5,17 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Refresh tokens, cookies of pages, codes of invitations, and what goes with a form. */
-export type TicketKind = "refresh" | "session" | "invitation" | "csrf";
+/** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, and what goes with a second factor. */
+export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second";
 
 const PREFIX: Readonly<Record<TicketKind, string>> = {
   refresh: "dbr_",
   session: "dbc_",
   invitation: "dbi_",
   csrf: "dbx_",
+  second: "dbt_",
 };
-const SHAPE = /^(db[rcix]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
+const SHAPE = /^(db[rcixt]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
 export const TICKET_CHARS_MAX = 256;
 
 export class Tickets {

@@ -14,7 +14,9 @@ export interface Refusal {
   /** Absent: nobody has the name. */
   readonly account: string | undefined;
   readonly name?: string | undefined;
-  readonly reason: "wrong_secret" | "not_enrolled" | "changed_meanwhile";
+  readonly reason: "wrong_secret" | "not_enrolled" | "changed_meanwhile" | "used_before" | "expired";
+  /** Default: a password. */
+  readonly method?: "password" | "totp" | "backup_code";
   /** The password; only 16 bits of a keyed hash of it are recorded. */
   readonly password?: string;
 }
@@ -37,10 +39,10 @@ export class Tries {
   }
 
   /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */
-  async refuse({ account, name, reason, password }: Refusal, from: From): Promise<void> {
+  async refuse({ account, name, reason, method = "password", password }: Refusal, from: From): Promise<void> {
     const { states, config: { lockout } } = this.parts;
     const tried = password === undefined ? {} : { tried: this.triedOf(password) };
-    const data = { method: "password", reason, ...lockout, ...(name && { name }), ...tried, ...from } as const;
+    const data = { method, reason, ...lockout, ...(name && { name }), ...tried, ...from } as const;
     const command = { type: "identity.signin.fail", data } as const;
     const outcome = account === undefined
       ? await states.askNobody(command, DOOR)

@@ -4,6 +4,8 @@ import type { StreamId } from "../../../events/event.ts";
 import type { Access, Grant } from "../../http/access.ts";
 import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
+import { factorPages } from "../../http/identity/factor_pages.tsx";
+import { factorRoutes } from "../../http/identity/factors.ts";
 import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
 import { AccessTokens } from "../../jose/access_tokens.ts";
@@ -35,10 +37,11 @@ export const wireIdentity = (
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
   const states = new AccountStates(entities);
   const tickets = new Tickets(() => keys.secret("tickets"));
+  const issuer = () => config.issuer ?? keys.logKey.signer.name;
   const signing = new SigningKeys({ states, vault, overlap: config.key_overlap_ms, now });
   const lifetime = config.access_token_ms;
   const access = new AccessTokens({
-    issuer: () => config.issuer ?? keys.logKey.signer.name,
+    issuer,
     audience: config.audience,
     lifetime,
     now,
@@ -81,13 +84,18 @@ export const wireIdentity = (
     clock,
     random,
     nameOf,
+    backupSecret: () => keys.secret("backup-codes"),
+    issuer,
   });
   return {
     hashing,
     routes: [
       ...authRoutes(identity),
+      ...factorRoutes(identity),
       ...accountRoutes(identity, Object.keys(ROLES)),
-      ...(pages ? accountPages(identity, { length_min: config.passwords.length_min }) : []),
+      ...(pages
+        ? [...accountPages(identity, { length_min: config.passwords.length_min }), ...factorPages(identity)]
+        : []),
     ],
     access: {
       check: (bearer): Grant | undefined => sessions.granted(bearer),

@@ -1,0 +1,212 @@
+/** Pages of second factors: the code at sign-in, setting one up, backup codes. */
+import { raw } from "hono/html";
+import { z } from "zod";
+import { page } from "../pages/layout.tsx";
+import type { Exchange, Route } from "../route.ts";
+import { freshOf } from "./factors.ts";
+import { Csrf, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import type { Enrolling, FactorShown, Identity, OwnSession } from "./port.ts";
+import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+
+const field = z.string().max(4_096);
+const enrollForm = z.strictObject({ csrf: field, current: field });
+const confirmForm = z.strictObject({ csrf: field, factor: field, secret: field, code: field });
+const codeForm = z.strictObject({ csrf: field, code: field });
+const removeForm = z.strictObject({ csrf: field, factor: field });
+
+export const factorPages = (identity: Identity): readonly Route[] => {
+  const route = (path: string, about: string, handle: Route["handle"]): Route => ({
+    method: "POST",
+    path,
+    needs: "any",
+    page: true,
+    csrf: "form",
+    about,
+    handle,
+  });
+  return [
+    {
+      method: "GET",
+      path: "/account/factors",
+      needs: "any",
+      page: true,
+      about: "One's second factors.",
+      handle: (exchange) => factors(exchange, identity),
+    },
+    route("/account/factors/totp", "Begins to set up one-time codes.", (exchange) => enroll(exchange, identity)),
+    route("/account/factors/confirm", "Shows the first code.", (exchange) => confirm(exchange, identity)),
+    route("/account/factors/verify", "Shows a code once more.", (exchange) => verify(exchange, identity)),
+    route("/account/factors/backup-codes", "New backup codes.", (exchange) => backupCodes(exchange, identity)),
+    route("/account/factors/remove", "Takes a second factor away.", (exchange) => remove(exchange, identity)),
+  ];
+};
+
+export const Code = ({ focus }: { readonly focus?: boolean }) => (
+  <>
+    <label for="code">Code</label>
+    <input
+      id="code"
+      name="code"
+      type="text"
+      required
+      autofocus={focus}
+      autocomplete="one-time-code"
+      autocapitalize="none"
+      spellcheck={false}
+      maxlength={64}
+    />
+  </>
+);
+
+const NAMES = { totp: "One-time codes", passkey: "Passkey", backup_codes: "Backup codes" } as const;
+
+interface FactorsProps {
+  readonly own: OwnSession;
+  readonly held: readonly FactorShown[];
+  readonly fresh: boolean;
+  readonly csrf: string;
+  readonly wrong?: string;
+}
+
+const Factors = ({ held, fresh, csrf, wrong }: FactorsProps) => (
+  <Sheet title="Second factors">
+    {held.length === 0 && (
+      <p>There is none: whoever has your password is you. Roles with privileges count only with one.</p>
+    )}
+    {held.length > 0 && (
+      <ul>
+        {held.map(({ factor, kind, left }) => (
+          <li key={factor}>
+            {NAMES[kind]}
+            {left === undefined ? "" : `, ${left} left`}
+            {fresh && kind !== "backup_codes" && (
+              <form method="post" action="/account/factors/remove">
+                <Csrf token={csrf} />
+                <input type="hidden" name="factor" value={factor} />
+                <button type="submit">Remove</button>
+              </form>
+            )}
+          </li>
+        ))}
+      </ul>
+    )}
+    <Wrong says={wrong} />
+    {!fresh && (
+      <form method="post" action="/account/factors/verify">
+        <p>To change anything here, show a code.</p>
+        <Csrf token={csrf} />
+        <Code focus />
+        <button type="submit">Show it</button>
+      </form>
+    )}
+    {fresh && held.length > 0 && (
+      <form method="post" action="/account/factors/backup-codes">
+        <Csrf token={csrf} />
+        <button type="submit">New backup codes</button>
+      </form>
+    )}
+    {fresh && (
+      <form method="post" action="/account/factors/totp">
+        <Csrf token={csrf} />
+        <Secret id="current" label="Your password" />
+        <button type="submit">Set up one-time codes</button>
+      </form>
+    )}
+    <p class="hint">
+      <a href="/account">Back to the account</a>
+    </p>
+  </Sheet>
+);
+
+const factors = (exchange: Exchange, identity: Identity, status = 200, wrong?: string): Response => {
+  const own = ownOf(exchange);
+  const held = identity.factors(own.account);
+  const props = { own, held, fresh: identity.isFresh(own), csrf: identity.csrf(own) };
+  return page(exchange, status, <Factors {...props} {...(wrong === undefined ? {} : { wrong })} />);
+};
+
+type SetUp = Pick<Enrolling, "factor" | "secret"> & { readonly svg?: string };
+
+const SetUpSheet = (
+  { of: { factor, secret, svg }, csrf, wrong }: { readonly of: SetUp; readonly csrf: string; readonly wrong?: string },
+) => (
+  <Sheet title="One-time codes">
+    {svg && <div class="qr" role="img" aria-label="QR code for an authenticator">{raw(svg)}</div>}
+    <p>
+      Open it with an authenticator, or type{" "}
+      <code>{secret.match(/.{1,4}/g)!.join(" ")}</code>. Then show the first code.
+    </p>
+    <form method="post" action="/account/factors/confirm">
+      <Csrf token={csrf} />
+      <input type="hidden" name="factor" value={factor} />
+      <input type="hidden" name="secret" value={secret} />
+      <Code focus />
+      <Wrong says={wrong} />
+      <button type="submit">Set it up</button>
+    </form>
+  </Sheet>
+);
+
+const Codes = ({ codes }: { readonly codes: readonly string[] }) => (
+  <Sheet title="Backup codes">
+    <p>Each lets you in once where you have no authenticator. They are not shown again.</p>
+    <ol class="mono">{codes.map((code) => <li key={code}>{code}</li>)}</ol>
+    <p class="hint">
+      <a href="/account">Back to the account</a>
+    </p>
+  </Sheet>
+);
+
+const enroll = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf, current } = await formOf(exchange, enrollForm);
+  checkCsrf(identity, own, csrf);
+  const begun = await identity.enroll(own, current, fromOf(exchange));
+  if (begun.is === "enrolling") return page(exchange, 200, <SetUpSheet of={begun} csrf={identity.csrf(own)} />);
+  if (begun.is === "refused") {
+    return factors(exchange, identity, 401, "The password is another one, or the account takes none now.");
+  }
+  const { status, detail } = waited(begun);
+  return factors(exchange, identity, status, `${detail} Try again in a while.`);
+};
+
+const confirm = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf, factor, secret, code } = await formOf(exchange, confirmForm);
+  checkCsrf(identity, own, csrf);
+  const proof = await identity.confirm(own, { factor, code: code.replace(/\s/g, "") }, fromOf(exchange));
+  if (proof.is === "proven") return page(exchange, 200, <Codes codes={proof.codes ?? []} />);
+  const wrong = proof.is === "refused"
+    ? "This code does not fit. Is the clock of the device right?"
+    : waited(proof).detail;
+  const token = identity.csrf(own);
+  return page(exchange, 401, <SetUpSheet of={{ factor, secret }} csrf={token} wrong={wrong} />);
+};
+
+const verify = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = ownOf(exchange);
+  const { csrf, code } = await formOf(exchange, codeForm);
+  checkCsrf(identity, own, csrf);
+  const proof = await identity.prove(own, code, fromOf(exchange));
+  if (proof.is === "proven") return factors(exchange, identity);
+  if (proof.is === "refused") return factors(exchange, identity, 401, "This code does not fit, or was taken already.");
+  return factors(exchange, identity, waited(proof).status, `${waited(proof).detail} Try again in a while.`);
+};
+
+const backupCodes = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf } = await formOf(exchange, z.strictObject({ csrf: field }));
+  checkCsrf(identity, own, csrf);
+  const proof = await identity.backupCodes(own);
+  return proof.is === "proven" ? page(exchange, 200, <Codes codes={proof.codes ?? []} />) : factors(exchange, identity);
+};
+
+const remove = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf, factor } = await formOf(exchange, removeForm);
+  checkCsrf(identity, own, csrf);
+  if (identity.factors(own.account).some((each) => each.factor === factor)) {
+    done(await identity.removeFactor(own, factor));
+  }
+  return factors(exchange, identity);
+};
