@@ -144,8 +144,9 @@ Deno.test("commands and operations are declined while a control that guards them
   withSystem(async (opened) => {
     const { daybook } = opened;
     await adopted(opened, catalogue(INTACT));
-    const move = () => daybook.ask({ type: "commits.branch.move", id: "x", data: { branch: "main", to: SHA }, by: CI });
-    assert.equal((await move()).is, "accepted");
+    const move = (command?: string) =>
+      daybook.ask({ type: "commits.branch.move", id: "x", data: { branch: "main", to: SHA }, by: CI, command });
+    assert.equal((await move("first")).is, "accepted");
     const asked = { progress: () => {}, signal: new AbortController().signal };
     const check = () => checkAction.run(opened, { ...asked, input: { action: "token.create" } });
     await check();
@@ -159,7 +160,14 @@ Deno.test("commands and operations are declined while a control that guards them
     await assert.rejects(verified({ size: 10_000 }), /not the log that is served/);
     await verified({ ok: false, failures: 3 });
     await assert.rejects(check, Declined);
-    await assert.rejects(move, Declined);
+    await assert.rejects(move("second"), Declined);
+    // Who asks from inside stands before it as well; what was accepted before is told again.
+    await assert.rejects(
+      opened.entities.ask({ type: "commits.branch.move", id: "x", data: { branch: "a", to: SHA }, by: CI }),
+      Declined,
+    );
+    const again = await move("first");
+    assert.ok(again.is === "accepted" && again.duplicate);
     assert.deepEqual((await recorded(opened, "kernel.log.verified")).map(({ data }) => (data as { ok: boolean }).ok), [
       true,
       false,

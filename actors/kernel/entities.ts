@@ -12,6 +12,7 @@ import type { Child, Self } from "./child.ts";
 import type { Ask, Outcome, Principal } from "./daybook.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { DraftOf, FactKinds, Seal } from "./draft.ts";
+import type { Gate } from "./gate.ts";
 import type { Household } from "./entity.ts";
 import { ENTITY, Entity } from "./entity.ts";
 import type { Held } from "./held.ts";
@@ -47,6 +48,8 @@ export interface EntitiesOptions {
   readonly catalogue: Catalogue;
   readonly actors: readonly Actor[];
   readonly recorder: Recorder;
+  /** What stands before commands that a control guards; its `Declined` is thrown by `ask`. Timers and effects pass by. */
+  readonly gate?: Gate;
   readonly seal?: Seal;
   /** Of a command's content, kept beside its facts to tell a repeat from a clash; default SHA-256. Keyed, it gives nothing away. */
   readonly digest?: (text: string) => string;
@@ -193,7 +196,13 @@ export class Entities implements Child, Household {
         });
       }
     }
-    return this.deliver(known, ask, { type: ask.type, data: parsed.data }, key, digest, undefined);
+    const deliver = () => this.deliver(known, ask, { type: ask.type, data: parsed.data }, key, digest, undefined);
+    const { gate } = this.options;
+    if (!gate?.guards(ask.type)) return deliver();
+    const target: StreamId = `${known.actor.domain}/${ask.id}`;
+    // What was accepted before is only told again.
+    if (named && this.log.find(target, `${key}/0`)) return deliver();
+    return gate.check({ type: ask.type, target }).then(deliver);
   }
 
   /** Whether the stream's own actor knows the command, and its data parses. */

@@ -250,6 +250,7 @@ const start = (
     catalogue: events,
     actors,
     recorder,
+    gate,
     seal: (type, stream, id, time, data) => {
       const sealed = keys.sealer.seal([{ type, stream, source: stream, id, time, data }], { inside: true });
       if (sealed.ok) return sealed.events[0]!.data;
