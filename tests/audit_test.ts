@@ -6,10 +6,11 @@ import { cosigner, noteSigner } from "../adapters/keys/note.ts";
 import type { AuditOptions } from "../adapters/program/audit.ts";
 import { checkAudit } from "../adapters/program/audit_check.ts";
 import type { AuditChecked } from "../adapters/cli/runtime.ts";
+import { parseControl } from "../config/controls.ts";
 import { LogFault } from "../events/log.ts";
 import { type Audited, BROKEN, controls, makeAudited, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";
 import { inFolder } from "./folder_given.ts";
-import { Tampered } from "./verify_given.ts";
+import { chance, Tampered } from "./verify_given.ts";
 
 const silent = () => {};
 const witness = cosigner("witness", new Uint8Array(32).fill(5));
@@ -50,7 +51,7 @@ const audited = (given: Parameters<typeof makeAudited>[1] = {}) =>
   });
 
 const checked = (folder: string, more: Partial<Parameters<typeof checkAudit>[0]> = {}): Promise<AuditChecked> =>
-  checkAudit({ folder, key: undefined, witnesses: [], against: [], version: VERSION, ...more }, silent);
+  checkAudit({ folder, key: undefined, witnesses: [], against: [], version: VERSION, own: controls, ...more }, silent);
 
 /** Every kind of failure, each once, with where it is. */
 const failuresOf = async (folder: string, more: Parameters<typeof checked>[1] = {}): Promise<readonly string[]> => {
@@ -237,6 +238,19 @@ Deno.test("a changed, cut, missing or surplus file of every kind is found, also 
         "manifest audit.json",
         "scope audit.json",
       ],
+      "another spelling of what was asked": [
+        (copy) => edit(join(copy, "audit.json"), (text) => text.replaceAll("  ", " ")),
+        "manifest audit.json",
+        "form audit.json",
+      ],
+      "another name of a checkpoint": [
+        async (copy) => {
+          await Deno.mkdir(join(copy, "checkpoints"));
+          await Deno.copyFile(join(copy, "cosigned/1"), join(copy, "checkpoints/7"));
+        },
+        "manifest checkpoints/7",
+        "form checkpoints/7",
+      ],
       "a missing page": [(copy) => Deno.remove(join(copy, "index.html")), "manifest index.html", "derived index.html"],
       "a missing bundle": [
         (copy) => Deno.remove(join(copy, "log/tile/entries/001")),
@@ -390,4 +404,42 @@ Deno.test("a cosignature that is none is found by who believes the witness", () 
     assert.match(failures[0]!, /^signature /);
     const stranger = noteSigner("audited", new Uint8Array(32).fill(9));
     assert.match((await failuresOf(folder, { key: stranger.vkey }))[0]!, /^signature /);
+  }));
+
+Deno.test("100 seeded changes of one bit are found, although the manifest is made anew each time", () =>
+  withAudit(async (folder, made, scratch) => {
+    const random = chance(20261120);
+    const copy = await copied(folder, join(scratch, "changed"));
+    // Of the controls it is told which of them are not the program's own; which version has written it is nobody's to check.
+    const paths = (await filesIn(copy)).filter((path) => !["manifest.json", "controls.json"].includes(path));
+    const version = [...'"version": "1.2.3"'].length;
+    let changes = 0;
+    for (let i = 0; changes < 100; i++) {
+      const path = join(copy, paths[i % paths.length]!);
+      const before = await Deno.readFile(path);
+      const at = Math.floor(random() * before.length);
+      const said = new TextDecoder("latin1").decode(before).indexOf('"version"');
+      if (path.endsWith("audit.json") && at >= said && at < said + version) continue;
+      changes++;
+      await Deno.writeFile(path, before.map((byte, n) => n === at ? byte ^ (1 << Math.floor(random() * 8)) : byte));
+      await manifestAnew(copy);
+      const fault = await faultOf(async () => {
+        if (!(await checked(copy, { key: made.vkey })).ok) throw new LogFault("truncated", "found");
+      });
+      assert.match(fault, /^(truncated|foreign|newer|invalid)$/, `byte ${at} of ${path}`);
+      await Deno.writeFile(path, before);
+    }
+    await manifestAnew(copy);
+    assert.deepEqual(await failuresOf(copy, { key: made.vkey }), []);
+  }));
+
+Deno.test("controls that are not the program's own are named", () =>
+  withAudit(async (_, made, scratch) => {
+    const folder = join(scratch, "lax");
+    const [first, ...rest] = controls;
+    const stated = { ...first!.stated as Record<string, unknown>, title: "Whatever" };
+    const lax = { control: parseControl(stated)!, stated };
+    assert.ok((await written(made, folder, { controls: [lax, ...rest] })).ok);
+    const { ok, controls: told } = await checked(folder);
+    assert.deepEqual([ok, told!.others], [true, [first!.control.id]]);
   }));

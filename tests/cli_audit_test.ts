@@ -45,7 +45,7 @@ const CHECKED: AuditChecked = {
   at: "2026-11-20T09:00:00.000Z",
   failures: [],
   failed: 0,
-  controls: { results: [resultOf("one", "pass")], equal: true },
+  controls: { results: [resultOf("one", "pass")], equal: true, others: [] },
   rendered: true,
   state: {
     size: 3,
@@ -198,7 +198,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
     ok: false,
     failures,
     failed: 1,
-    controls: { results: [], equal: false },
+    controls: { results: [], equal: false, others: ["lax-control"] },
     rendered: null,
     state: { ...CHECKED.state!, differing: 1 },
   };
@@ -207,7 +207,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
   assert.equal(code, 1);
   assert.match(out, /^the folder is NOT intact: 1 failure, the first: results\.json\n/);
   assert.match(out, /results\.json +derived +control one fail: x +pass: x/);
-  assert.match(out, /NOT what the folder says/);
+  assert.match(out, /NOT what the folder says\n +lax-control: not as in this program's own catalogue\n/);
   assert.match(out, /written by version 1\.2\.3, so not compared/);
   assert.match(out, /state differs from 1 attested digest/);
 });

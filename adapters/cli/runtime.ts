@@ -295,7 +295,12 @@ export interface AuditChecked {
   readonly failures: readonly AuditFailure[];
   readonly failed: number;
   /** What follows from the log; absent where the log is not sound. */
-  readonly controls?: { readonly results: readonly ControlResult[]; readonly equal: boolean };
+  readonly controls?: {
+    readonly results: readonly ControlResult[];
+    readonly equal: boolean;
+    /** Controls that this program's own catalogue does not have, or has otherwise; by id. */
+    readonly others: readonly string[];
+  };
   /** Whether pages are what this program makes of the log; null where another version has made them. */
   readonly rendered?: boolean | null;
   readonly state?: {

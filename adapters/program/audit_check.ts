@@ -10,9 +10,10 @@ import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { assess } from "../audit/assessment.ts";
 import { documentsOf } from "../audit/documents.ts";
-import { DOCUMENT_BYTES_MAX, PATHS, readScope, type Scope } from "../audit/manifest.ts";
+import { DOCUMENT_BYTES_MAX, documentOf, PATHS, readScope, type Scope } from "../audit/manifest.ts";
 import { primitives } from "../cli/fold.ts";
-import type { AuditChecked, AuditFailure, Kept, OnProgress } from "../cli/runtime.ts";
+import type { AuditChecked, AuditFailure, Kept, OnProgress, Stated } from "../cli/runtime.ts";
+import { sameBytes } from "../verify/block.ts";
 import { TlogFolder } from "../tlog/reader.ts";
 import { NotProven, parseCheckpoint, verifyNote } from "../verify/library.ts";
 import { verifyManifest } from "../verify/manifest.ts";
@@ -35,6 +36,8 @@ export interface CheckOptions {
   readonly against: readonly Kept[];
   /** Of this program. */
   readonly version: string;
+  /** What the files of this program's own controls say. */
+  readonly own: readonly Pick<Stated, "stated">[];
 }
 
 /** Throws `LogFault`: `foreign` for what is no audit folder, `newer`, `invalid` for a key that is none, `io`. */
@@ -53,6 +56,7 @@ class Check {
     const scope = readScope(this.bytes(PATHS.scope));
     const kept = [...this.keptIn(PATHS.checkpoints), ...this.keptIn(PATHS.cosigned)];
     const log = await this.verifyLog(kept);
+    this.expectForms(scope, kept);
     this.expectScope(scope, log, kept);
     const same = scope.program.version === version;
     // What does not verify is not gone on from: what follows from it would say nothing.
@@ -123,6 +127,19 @@ class Check {
     return report;
   }
 
+  /** One spelling each: what says the same in other bytes was written by somebody else. */
+  private expectForms(scope: Scope, kept: readonly Kept[]): void {
+    const wrong = (path: string, expected: string) =>
+      this.fail({ path, kind: "form", expected, found: "something else" });
+    const key = textOf(this.bytes(PATHS.key));
+    if (key !== `${key.trim()}\n`) wrong(PATHS.key, "a public key and a newline");
+    if (!sameBytes(this.bytes(PATHS.scope), documentOf(scope))) wrong(PATHS.scope, "the document as it is written");
+    for (const { name, text } of kept) {
+      const [part, number] = name.split("/");
+      if (part === PATHS.checkpoints && text.split("\n")[1] !== number) wrong(name, `a checkpoint of ${number} entries`);
+    }
+  }
+
   /** What the folder says it is of must be the log that is in it. */
   private expectScope(scope: Scope, log: TlogReport, kept: readonly Kept[]): void {
     const expect = (name: string, expected: unknown, found: unknown) => {
@@ -159,7 +176,9 @@ class Check {
       this.fail({ path, kind: "derived", ...difference });
     }
     const equal = !this.failures.slice(before).some(({ path }) => path === PATHS.results || path === PATHS.controls);
-    return { controls: { results: assessment.results, equal }, rendered, state: this.state(log) };
+    const known = new Set(this.options.own.map((one) => JSON.stringify(one.stated)));
+    const others = stated.filter((one) => !known.has(JSON.stringify(one.stated))).map(({ control }) => control.id);
+    return { controls: { results: assessment.results, equal, others }, rendered, state: this.state(log) };
   }
 
   private stated() {

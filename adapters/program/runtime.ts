@@ -233,7 +233,8 @@ export const runtimeOf = (
   },
   async checkAudit(folder, { key, witnesses, against }, progress) {
     const { checkAudit } = await import("./audit_check.ts");
-    return await checkAudit({ folder, key, witnesses, against, version }, progress);
+    const { readControls } = await import("./controls_files.ts");
+    return await checkAudit({ folder, key, witnesses, against, version, own: await readControls() }, progress);
   },
   async verifyTiles(folder, { key, against }, progress) {
     const { verifyTlog } = await import("../verify/tlog.ts");

@@ -171,7 +171,8 @@ const write = async (folder: string, key: string, progress: () => void): Promise
 };
 
 const check = async (folder: string, key: string, progress: () => void): Promise<Said> => {
-  const options = { folder: `${folder}/audit`, key, witnesses: [], against: [], version };
+  const own = await readControls();
+  const options = { folder: `${folder}/audit`, key, witnesses: [], against: [], version, own };
   const { ok, state } = await checkAudit(options, progress);
   return { ok, attested: state?.attested };
 };

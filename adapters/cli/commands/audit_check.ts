@@ -10,6 +10,7 @@ import { progressBar } from "../progress.ts";
 import { type AuditChecked, Refused } from "../runtime.ts";
 
 const FAILURES_SHOWN = 20;
+const OTHERS_SHOWN = 5;
 const WANTING: readonly string[] = ["foreign", "newer", "truncated"];
 /** The folder says itself what it was asked. */
 const ASKED = ["framework", "from", "to", "at", "controls", "out"] as const;
@@ -85,6 +86,11 @@ const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
     lines.push(
       `controls  ${counted(controls.results.length, "control")} evaluated again as of ${safe(checked.at)}: ${verdict}`,
     );
+  }
+  if (controls && controls.others.length > 0) {
+    const named = safe(controls.others.slice(0, OTHERS_SHOWN).join(", "));
+    const more = controls.others.length > OTHERS_SHOWN ? ` and ${controls.others.length - OTHERS_SHOWN} more` : "";
+    lines.push(c.yellow(`          ${named}${more}: not as in this program's own catalogue`));
   }
   if (rendered === null) {
     lines.push(
