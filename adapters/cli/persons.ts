@@ -56,6 +56,8 @@ export interface Certified {
   readonly wanting: readonly string[];
   /** Files in which something was found, and how often. */
   readonly foundIn: readonly { readonly path: string; readonly found: number }[];
+  /** Events that tell of the person in fields which are nobody's, and positions of the first of them. */
+  readonly namedIn: { readonly events: number; readonly first: readonly number[] };
   readonly values: number;
   readonly lookedFor: number;
 }

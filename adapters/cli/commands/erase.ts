@@ -106,17 +106,17 @@ const bars = (call: Call, { io, clock }: Runtime) => {
   };
 };
 
-const shown = ({ fact, wanting, foundIn, values, lookedFor }: Certified) => ({
+const shown = ({ fact, wanting, foundIn, namedIn, values, lookedFor }: Certified) => ({
   certificate: fact.certificate,
   size: fact.size,
   root: fact.root,
   unreadable: { events: fact.unreadable, values },
-  scan: { files: fact.files, looked_for: lookedFor, found: fact.found, found_in: foundIn },
+  scan: { files: fact.files, looked_for: lookedFor, found: fact.found, found_in: foundIn, named_in: namedIn },
   wanting,
 });
 
 const describe = (
-  { fact, wanting, foundIn, values, lookedFor }: Certified,
+  { fact, wanting, foundIn, namedIn, values, lookedFor }: Certified,
   { erased, out, runtime }: { readonly erased: Erased; readonly out: string; readonly runtime: Runtime },
 ): string => {
   const c = palette(runtime.io);
@@ -135,6 +135,11 @@ const describe = (
       fact.found === 0 ? "found in none" : `found ${counted(fact.found, "time")}`
     }`,
     ...foundIn.map(({ path, found }) => `             ${safe(path)}: ${counted(found, "time")}`),
+    ...(namedIn.events === 0 ? [] : [
+      `             ${counted(namedIn.events, "event")} name them in fields that are nobody's: ${
+        namedIn.first.map(count).join(", ")
+      }${namedIn.events > namedIn.first.length ? " …" : ""}`,
+    ]),
     `root         ${fact.root}, of ${count(fact.size)} events, computed again: ${
       wanting.some((line) => line.startsWith("the log")) ? "not what it was" : "as it was before"
     }`,

@@ -1,4 +1,6 @@
 /** What a folder holds of a person: who they are, what is told of them, and whether all of it is gone. */
+import { Buffer } from "node:buffer";
+import { pause } from "../../../actors/kernel/world.ts";
 import { canonical } from "../../../events/canonical.ts";
 import type { Event } from "../../../events/event.ts";
 import { LogFault } from "../../../events/log.ts";
@@ -128,6 +130,9 @@ const tellingOf = (
   };
 };
 
+/** Positions that are told of at once. */
+const NAMED_TOLD = 10;
+
 interface Certifying {
   readonly log: Reader;
   readonly keys: Keys;
@@ -163,6 +168,8 @@ const certificateOf = async (
   const files = await scanFolder(data, needles, progress("searching"));
   const found = files.reduce((sum, file) => sum + file.found, 0);
   const { readable, ...rest } = unreadable;
+  const named = new Runs();
+  if (found > 0) await namedIn(log, { needles, named, progress: progress("locating") });
   const certificate: Certificate = {
     version: 1,
     origin: signer.name,
@@ -175,7 +182,14 @@ const certificateOf = async (
     verified: report.ok,
     unreadable: rest,
     readable,
-    scan: { looked_for: needles.size, short: needles.short, left: needles.left, files: [...files], found },
+    scan: {
+      looked_for: needles.size,
+      short: needles.short,
+      left: needles.left,
+      files: [...files],
+      found,
+      named: { events: named.count, positions: named.runs },
+    },
     at: new Date(systemClock.now()).toISOString(),
   };
   const { text, sha256 } = certificateFile(certificate, (text) => signer.note(text));
@@ -196,9 +210,27 @@ const certificateOf = async (
       ...(found > 0 ? ["something of the person lies in files of the folder"] : []),
     ],
     foundIn: files.filter((file) => file.found > 0),
+    namedIn: { events: named.count, first: named.runs.slice(0, NAMED_TOLD).map(([first]) => first) },
     values: unreadable.values,
     lookedFor: needles.size,
   };
+};
+
+/** Events that hold something of what is looked for, though nothing sealed of the person's can be read in them. */
+const namedIn = async (
+  log: Reader,
+  { needles, named, progress }: { readonly needles: Needles; readonly named: Runs; readonly progress: OnProgress },
+): Promise<void> => {
+  const { size } = log;
+  for (const batch of log.read({ until: size })) {
+    for (const event of batch) {
+      const bytes = Buffer.from(JSON.stringify(event));
+      if (needles.in(bytes, bytes.length) > 0) named.add(event.position);
+    }
+    const last = batch.at(-1);
+    if (last) progress({ done: last.position + 1, total: size, unit: "events" });
+    await pause(systemClock, 0);
+  }
 };
 
 const unreadableIn = async (
