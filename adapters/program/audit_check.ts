@@ -142,19 +142,6 @@ class Check {
     }
   }
 
-  /** One spelling each: what says the same in other bytes was written by somebody else. */
-  private expectForms(scope: Scope, kept: readonly Kept[]): void {
-    const wrong = (path: string, expected: string) =>
-      this.fail({ path, kind: "form", expected, found: "something else" });
-    const key = textOf(this.bytes(PATHS.key));
-    if (key !== `${key.trim()}\n`) wrong(PATHS.key, "a public key and a newline");
-    if (!sameBytes(this.bytes(PATHS.scope), documentOf(scope))) wrong(PATHS.scope, "the document as it is written");
-    for (const { name, text } of kept) {
-      const [part, number] = name.split("/");
-      if (part === PATHS.checkpoints && text.split("\n")[1] !== number) wrong(name, `a checkpoint of ${number} entries`);
-    }
-  }
-
   /** What the folder says it is of must be the log that is in it. */
   private expectScope(scope: Scope, log: TlogReport, kept: readonly Kept[]): void {
     const expect = (name: string, expected: unknown, found: unknown) => {
