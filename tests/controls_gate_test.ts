@@ -2,13 +2,16 @@
 import assert from "node:assert/strict";
 import { Declined } from "../actors/kernel/gate.ts";
 import type { Incoming, Principal } from "../actors/kernel/daybook.ts";
+import { ControlGate } from "../adapters/program/controls/gate.ts";
 import { adopt, watchControls } from "../adapters/program/controls/watch.ts";
 import { checkAction, recordVerification } from "../adapters/program/controls/operations.ts";
 import { type Opened, openSystem } from "../adapters/program/daybook.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { seededRandom } from "../adapters/simulation/random.ts";
+import { systemClock } from "../adapters/system/world.ts";
 import { parseControls, problemText, type Stated } from "../config/controls.ts";
 import type { Event } from "../events/event.ts";
+import { type EventLog, LogFault } from "../events/log.ts";
 
 const CI: Principal = { authtype: "api_key", authid: "t_ci" };
 const SHA = "a".repeat(40);
@@ -200,6 +203,52 @@ Deno.test("a control on record that this version cannot read declines all that i
     await recorder.flush();
     opened.gate.renew();
     assert.match(await declines(opened, started("d1"), "later"), /cannot read/);
+  }));
+
+Deno.test("what lies in an archive that is not attached is not asked for, and what is enforced is told anew before it goes there", () =>
+  withSystem(async (opened) => {
+    const { daybook, gate, supervision: { world: { recorder } } } = opened;
+    await adopted(opened, catalogue(GATES));
+    const until = daybook.log.size;
+    await gate.retell(until);
+    const told = await recorded(opened, "kernel.control.enforced");
+    assert.equal(told.length, 2);
+    assert.deepEqual(told[1]!.data, told[0]!.data);
+    await gate.retell(until);
+    assert.equal((await recorded(opened, "kernel.control.enforced")).length, 2);
+    const data = { until, kept: until, link: `${"A".repeat(43)}=`, root: `${"A".repeat(43)}=` };
+    await daybook.log.append({
+      events: [{
+        type: "kernel.log.archived",
+        stream: "kernel/log",
+        source: "kernel",
+        id: "archived",
+        time: new Date().toISOString(),
+        version: 1,
+        authtype: "system",
+        authid: "kernel",
+        data,
+      }],
+    });
+    // A log as it is without its archive.
+    const log: Pick<EventLog, "read" | "size"> = {
+      get size() {
+        return daybook.log.size;
+      },
+      read(range) {
+        const gone = (range.from ?? 0) < until && !(range.backward && range.limit === 1);
+        if (gone) throw new LogFault("archived", "it is not attached");
+        return daybook.log.read(range);
+      },
+    };
+    const shorter = new ControlGate({ log, clock: systemClock, recorder });
+    assert.ok(shorter.guards("releases.deployment.started"));
+    const { data: event } = started("d9");
+    const asked = {
+      type: "releases.deployment.started",
+      event: { ...told[0]!, type: "releases.deployment.started", data: event },
+    };
+    await assert.rejects(shorter.check(asked), Declined);
   }));
 
 Deno.test("a watch records how each control stands, and afterwards what turns; a catalogue that cannot be read leaves it down", () =>

@@ -1,10 +1,24 @@
 /** A fold of controls that is brought up to the log's end when it is asked to, giving way to others on long stretches. */
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { millis } from "../../../events/event.ts";
-import type { EventLog, Range } from "../../../events/log.ts";
+import { type EventLog, LogFault, type Range } from "../../../events/log.ts";
 import type { ControlsFold } from "../../../projections/controls/mod.ts";
 
 const TURN_MS = 8;
+
+/** Where reading can begin: 0, but of a log whose beginning lies in an archive that is not attached. */
+export const readableFrom = (log: Pick<EventLog, "read">): number => {
+  try {
+    for (const _ of log.read({ limit: 1 })) break;
+    return 0;
+  } catch (error) {
+    if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+  }
+  for (const [event] of log.read({ types: ["kernel.log.archived"], backward: true, limit: 1 })) {
+    return (event!.data as { readonly until: number }).until;
+  }
+  return 0;
+};
 
 export class CaughtUp {
   /** Of the log: how much of it is folded. */
@@ -42,8 +56,13 @@ export class CaughtUp {
     }
   }
 
-  /** Read by type, the log's first event may not be among what is folded; its time counts all the same. */
+  /**
+   * Read by type, the log's first event may not be among what is folded; its time counts all the same. What lies in an archive that is
+   * not attached is not folded: then controls are judged by what is there.
+   */
   private begin(): void {
-    for (const [first] of this.parts.log.read({ limit: 1 })) if (first) this.fold.begin(millis(first.recordedat));
+    const from = readableFrom(this.parts.log);
+    for (const [first] of this.parts.log.read({ from, limit: 1 })) if (first) this.fold.begin(millis(first.recordedat));
+    this.size = from;
   }
 }

@@ -13,7 +13,7 @@ import type { Event } from "../../../events/event.ts";
 import type { ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog, NewEvent } from "../../../events/log.ts";
 import { ControlsFold } from "../../../projections/controls/mod.ts";
-import { CaughtUp } from "./caught_up.ts";
+import { CaughtUp, readableFrom } from "./caught_up.ts";
 
 /** Facts about controls lie there. */
 export const CONTROLS = { child: "controls", stream: "kernel/controls" } as const;
@@ -24,6 +24,8 @@ type Told = Extract<ControlKernelFact, { type: typeof ON_RECORD[number] }>;
 
 /** A control that is on record as enforced. */
 export interface Enforced {
+  /** Where it is on record. */
+  readonly position: number;
   readonly guards: readonly string[];
   /** As the catalogue said it then. */
   readonly stated: unknown;
@@ -32,9 +34,9 @@ export interface Enforced {
 /** Which controls are enforced, by what is on record. */
 export const enforcedIn = (log: Pick<EventLog, "read">): Map<string, Enforced> => {
   const enforced = new Map<string, Enforced>();
-  for (const batch of log.read({ types: ON_RECORD })) {
-    for (const { type, data } of batch as readonly (Event & Told)[]) {
-      if (type === "kernel.control.enforced") enforced.set(data.control, data as Enforced);
+  for (const batch of log.read({ types: ON_RECORD, from: readableFrom(log) })) {
+    for (const { type, data, position } of batch as readonly (Event & Told)[]) {
+      if (type === "kernel.control.enforced") enforced.set(data.control, { ...data, position });
       else enforced.delete(data.control);
     }
   }
@@ -65,6 +67,18 @@ export class ControlGate implements Gate {
     for (const [control, { guards }] of this.enforced) {
       for (const action of guards) this.byAction.set(action, [...this.byAction.get(action) ?? [], control]);
     }
+  }
+
+  /** Puts on record anew what is enforced by facts before this position, which are about to go into an archive. */
+  async retell(before: number): Promise<void> {
+    const { recorder } = this.parts;
+    for (const [control, { position, guards, stated }] of this.enforced) {
+      if (position >= before) continue;
+      const data = { control, guards: [...guards], stated: stated as never };
+      recorder.record({ type: "kernel.control.enforced", data }, { ...CONTROLS, essential: true });
+    }
+    await recorder.flush();
+    this.renew();
   }
 
   guards(type: string): boolean {
