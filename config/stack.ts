@@ -145,6 +145,8 @@ const service = z.strictObject({
   }),
   /** What it may have left behind in its folder, taken away before a start: pid files, sockets, temporary folders. */
   leftovers: list(text.min(1)).default([]),
+  /** Cron, five fields or six with seconds, in UTC: it runs at these times and not before; missed times are made up for once. */
+  schedule: text.min(1).max(200).optional(),
   /** Default: in all of them. */
   profiles: list(z.enum(["minimal", "development", "full", "testing"])).optional(),
   log: section({
@@ -262,7 +264,7 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
   const names = services.map(({ name }) => name);
   const known = new Set(names);
   const ports = new Map<number, string>();
-  for (const { name, needs, probes, ports: own, ready_line, replicas, leftovers } of services) {
+  for (const { name, needs, probes, ports: own, ready_line, replicas, leftovers, schedule, restart } of services) {
     for (const { service, condition } of needs) {
       const path = [name, "depends_on", service];
       if (service === name) faults.push({ path, expected: "another service", found: "itself" });
@@ -292,6 +294,10 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
       if (typeof port !== "string" || Object.hasOwn(own, port)) continue;
       const path = [name, "probes", kind];
       faults.push({ path, expected: "a port of the service", found: `"${port}"` });
+    }
+    if (schedule !== undefined && (restart.policy === "always" || restart.policy === "unless_stopped")) {
+      const expected = "no or on_failure, for one that runs at stated times";
+      faults.push({ path: [name, "restart", "policy"], expected, found: restart.policy });
     }
     for (const [at, path] of leftovers.entries()) {
       const shared = replicas > 1 && !path.includes("${replica}");

@@ -79,6 +79,8 @@ export const serviceSpec = z.strictObject({
     deadline_ms: ms,
     rollback: z.boolean(),
   }),
+  /** Cron, in UTC, for one that runs at stated times and not before. */
+  schedule: z.string().min(1).max(200).optional(),
   /** Which probes it has. */
   probes: z.array(probeName).max(3),
   /** Whether a line of its output says that it is ready. */
@@ -106,6 +108,8 @@ export const serviceFacts = {
     /** `ready`: each starts as soon as it may. `batches`: with the others of its depth. `sequential`: one after another. */
     order: z.enum(["ready", "batches", "sequential"]),
   }),
+  /** The time of one that runs at stated times has come, ms since 1970; `running`: it still ran, so nothing is started. */
+  "services.service.triggered": z.strictObject({ service: serviceName, due_ms: count, running: z.boolean() }),
   /** A changed service takes the place of what runs, one instance after another. Digests. */
   "services.update.begun": z.strictObject({ service: serviceName, from: digest, to: digest, until_ms: count }),
   "services.update.completed": z.strictObject({ service: serviceName, to: digest }),
@@ -168,6 +172,7 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.service.defined": "What a service is: what it needs, how it is restarted and stopped.",
   "services.service.removed": "A service is no longer in its stack.",
   "services.stack.applied": "Which services a stack has, in order.",
+  "services.service.triggered": "The time of a service that runs at stated times has come.",
   "services.update.begun": "A changed service begins to take the place of what runs.",
   "services.update.completed": "All instances of a changed service are well.",
   "services.update.reverted": "A changed service did not become well; the one before takes its place again.",

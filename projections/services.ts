@@ -160,6 +160,9 @@ const definitionRow = z.strictObject({
   needs: z.array(z.strictObject({ service: z.string(), condition, required: z.boolean() })),
   probes: z.array(z.string()),
   digest: z.string(),
+  schedule: z.string().optional(),
+  /** When its stated time came last. */
+  triggered: z.string().optional(),
   /** Of the last change that took the place of what ran. */
   update: z.enum(["begun", "completed", "reverted"]).optional(),
 });
@@ -173,6 +176,7 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
     "services.service.removed",
     "services.service.wanted",
     "services.service.unwanted",
+    "services.service.triggered",
     "services.update.begun",
     "services.update.completed",
     "services.update.reverted",
@@ -195,9 +199,11 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
   apply(row, event) {
     switch (event.type) {
       case "services.service.defined": {
-        const { service, program, replicas, restart, needs, probes, digest } = event.data;
+        const { service, program, replicas, restart, needs, probes, digest, schedule } = event.data;
+        const { schedule: _, ...rest } = row;
         const stack = stackOf(event);
-        return { ...row, stack, service, program, replicas, restart: restart.policy, needs, probes, digest };
+        const timed = schedule === undefined ? {} : { schedule };
+        return { ...rest, stack, service, program, replicas, restart: restart.policy, needs, probes, digest, ...timed };
       }
       case "services.service.removed":
         return undefined;
@@ -205,6 +211,8 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
         return { ...row, wanted: true };
       case "services.service.unwanted":
         return { ...row, wanted: false };
+      case "services.service.triggered":
+        return { ...row, triggered: new Date(event.data.due_ms).toISOString() };
       case "services.update.begun":
         return { ...row, update: "begun" };
       case "services.update.completed":

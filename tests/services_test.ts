@@ -318,6 +318,34 @@ Deno.test("what a person stopped stays stopped where the policy says so, and com
   }
 });
 
+Deno.test("one that runs at stated times waits for them, runs once for each, and not while it still runs", () => {
+  const job = spec("job", { schedule: "0 3 * * *", restart: { ...spec("job").restart, policy: "no" } });
+  const world = upWith(new World((name) => name === "job" ? { ends: { at: 100, code: 0 } } : {}), [
+    job,
+    spec("after", needing("completed", "job")),
+  ]);
+  world.run();
+  assert.deepEqual([world.life("job"), world.life("after"), world.story("job")], ["idle", "waiting", []]);
+  const trigger = (due_ms?: number) =>
+    world.send({
+      type: "services.service.trigger",
+      data: { service: "job", ...(due_ms === undefined ? {} : { due_ms }) },
+    });
+  trigger(1_000);
+  world.run(world.at + 50);
+  assert.equal(trigger(1_000).length, 0, "the same time is told once");
+  assert.deepEqual(trigger(2_000).map(({ data }) => data), [{ service: "job", due_ms: 2_000, running: true }]);
+  world.run();
+  assert.deepEqual([world.life("job"), world.life("after")], ["completed", "healthy"]);
+  trigger(3_000);
+  world.run();
+  assert.equal(world.story("job").filter((type) => type === "announced").length, 2);
+  world.send({ type: "services.stack.down", data: {} });
+  world.send({ type: "services.stack.up", data: {} });
+  world.run();
+  assert.equal(world.life("job"), "idle", "it waits for its next time");
+});
+
 Deno.test("a program that cannot be started is a failure like any other, and says why", () => {
   const world = upWith(new World(() => ({ refused: "no such program" })), [
     spec("a", { restart: { ...spec("a").restart, policy: "no" } }),

@@ -177,7 +177,8 @@ const progress = (draft: Draft, name: string): void => {
   const fresh = all.filter((life) => isAlive(life) && life.digest === spec.digest);
   if (
     all.every((life) =>
-      life.is === "completed" || isAlive(life) && life.digest === spec.digest && isSteady(life, spec, draft.at)
+      life.is === "completed" || life.is === "idle" ||
+      isAlive(life) && life.digest === spec.digest && isSteady(life, spec, draft.at)
     )
   ) {
     over();

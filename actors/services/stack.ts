@@ -45,6 +45,8 @@ export const serviceCommands = {
     services: names.optional(),
     because: z.enum(["asked", "shutdown"]).optional(),
   }),
+  /** The time of a service that runs at stated times has come; or a person wants it to run now. */
+  "services.service.trigger": z.strictObject({ service: serviceName, due_ms: z.int().nonnegative().optional() }),
   "services.service.restart": z.strictObject({ service: serviceName, replica: instance.replica.optional() }),
   "services.process.record_start": z.strictObject({
     ...instance,
@@ -119,6 +121,8 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       return down(draft, command.data.services, command.data.because ?? "asked");
     case "services.service.restart":
       return restart(draft, command.data);
+    case "services.service.trigger":
+      return trigger(draft, command.data);
     case "services.process.record_start": {
       const { data } = command;
       const life = draft.life(data.service, data.replica);
@@ -332,6 +336,19 @@ const down = (draft: Draft, names: readonly string[] | undefined, because: "aske
   for (const service of names ?? draft.stack.order) {
     if (draft.service(service)!.wanted) draft.add({ type: "services.service.unwanted", data: { service, because } });
   }
+  return undefined;
+};
+
+const trigger = (
+  draft: Draft,
+  { service: name, due_ms = draft.at }: { readonly service: string; readonly due_ms?: number },
+): Decision<never> | undefined => {
+  const service = draft.service(name);
+  if (!service || service.unwanted === "removed") return missing(draft, [name]);
+  if (!service.wanted) return reject("service_not_wanted", `"${name}" is stopped: ask for it to be up`);
+  if (service.triggered !== undefined && due_ms <= service.triggered) return undefined; // told before
+  const running = service.lives.some((life) => !isOver(life) && life.is !== "idle");
+  draft.add({ type: "services.service.triggered", data: { service: name, due_ms, running } });
   return undefined;
 };
 

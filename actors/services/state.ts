@@ -15,6 +15,8 @@ export type Because = Extract<ServiceFact, { type: "services.instance.stop_reque
 /** `attempt`: restarts one after another so far. */
 export type Life =
   | { readonly is: "pending" | "waiting" | "completed" | "failed" | "stopped" | "skipped" }
+  /** It runs at stated times, and none has come yet. */
+  | { readonly is: "idle" }
   | { readonly is: "starting"; readonly nonce: string; readonly digest: string; readonly attempt: number }
   | Alive
   | Stopping
@@ -66,6 +68,8 @@ export interface Service {
   readonly update?: { readonly before: ServiceSpec };
   /** Digest of one that did not become well; it is not tried again by itself. */
   readonly reverted?: string;
+  /** When its stated time came last, ms since 1970. */
+  readonly triggered?: number;
   /** By replica; those past `spec.replicas` are on their way out. */
   readonly lives: readonly Life[];
 }
@@ -84,6 +88,8 @@ export const serviceOf = ({ services }: Stack, name: string): Service | undefine
   Object.hasOwn(services, name) ? services[name] : undefined;
 
 const PENDING: Life = { is: "pending" };
+const firstOf = ({ schedule }: Pick<ServiceSpec, "schedule">): Life =>
+  schedule === undefined ? PENDING : { is: "idle" };
 
 /** Whether a process may be there. */
 export const isLive = ({ is }: Life): boolean =>
@@ -155,13 +161,16 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       const { service: name, replicas } = fact.data;
       const before = serviceOf(stack, name);
       const again = before?.wanted && before.spec.digest !== fact.data.digest;
-      const lives = (before?.lives ?? []).map((life) => again && isOver(life) ? PENDING : life);
-      const grown = lives.length < replicas ? [...lives, ...Array(replicas - lives.length).fill(PENDING)] : lives;
-      const { unwanted, wanted = false, update, reverted } = before ?? {};
+      const lives = (before?.lives ?? []).map((life) => again && isOver(life) ? firstOf(fact.data) : life);
+      const grown = lives.length < replicas
+        ? [...lives, ...Array(replicas - lives.length).fill(firstOf(fact.data))]
+        : lives;
+      const { unwanted, wanted = false, update, reverted, triggered } = before ?? {};
       return withService(stack, name, {
         wanted,
         ...(unwanted === undefined || unwanted === "removed" ? {} : { unwanted }),
         ...(update === undefined ? {} : { update }),
+        ...(triggered === undefined ? {} : { triggered }),
         ...(reverted === undefined || reverted === fact.data.digest ? {} : { reverted }),
         spec: fact.data,
         lives: grown,
@@ -210,8 +219,17 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       return withService(stack, fact.data.service, {
         ...rest,
         wanted: true,
-        lives: service.lives.map((life) => isOver(life) ? PENDING : life),
+        lives: service.lives.map((life) => isOver(life) ? firstOf(service.spec) : life),
       });
+    }
+    case "services.service.triggered": {
+      const service = serviceOf(stack, fact.data.service);
+      if (!service) return stack;
+      const { due_ms: triggered, running } = fact.data;
+      const lives = running
+        ? service.lives
+        : service.lives.map((life) => isOver(life) || life.is === "idle" ? PENDING : life);
+      return withService(stack, fact.data.service, { ...service, triggered, lives });
     }
     case "services.service.unwanted": {
       const service = serviceOf(stack, fact.data.service);

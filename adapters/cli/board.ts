@@ -29,6 +29,8 @@ export interface DefinitionRow {
   readonly program: string;
   readonly wanted: boolean;
   readonly replicas: number;
+  /** Cron, of one that runs at stated times. */
+  readonly schedule?: string;
   /** Of the last change that took the place of what ran. */
   readonly update?: "begun" | "completed" | "reverted";
   readonly needs: readonly { readonly service: string; readonly condition: string; readonly required: boolean }[];
@@ -107,7 +109,8 @@ export class Board {
     const wanted = new Map(this.services.map(({ service, wanted }) => [service, wanted]));
     if (this.services.some(({ service, update }) => names.includes(service) && update === "begun")) return false;
     const of = this.instances.filter(({ service }) => names.includes(service));
-    return names.every((name) => !wanted.get(name) || of.some(({ service }) => service === name)) &&
+    const timed = new Set(this.services.filter(({ schedule }) => schedule !== undefined).map(({ service }) => service));
+    return names.every((name) => !wanted.get(name) || timed.has(name) || of.some(({ service }) => service === name)) &&
       of.every(({ service, state }) => SETTLED.has(state) && (wanted.get(service) || state !== "healthy"));
   }
 

@@ -12,7 +12,7 @@ const sha256 = (text: string): string => createHash("sha256").update(text).diges
 
 /** What is decided about. Secrets are only pointed at, so nothing of them is in the digest. */
 export const specOf = (service: ServiceSettings, prepared: Prepared): ServiceSpec => {
-  const { name, needs, replicas, restart, stop, update, probes, ready_line, command } = service;
+  const { name, needs, replicas, restart, stop, update, probes, ready_line, command, schedule } = service;
   return {
     service: name,
     digest: sha256(canonical(JSON.parse(JSON.stringify(prepared)))),
@@ -22,6 +22,7 @@ export const specOf = (service: ServiceSettings, prepared: Prepared): ServiceSpe
     restart: { ...restart },
     stop: { ...stop },
     update: { ...update },
+    ...(schedule === undefined ? {} : { schedule }),
     probes: (["startup", "readiness", "liveness"] as const).filter((probe) => probes[probe] !== undefined),
     ready_line: ready_line !== undefined,
   };

@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { ProbeSettings, ServiceSettings, StackFault, StackSettings } from "../../../config/stack.ts";
 import { graphOf } from "../../../actors/services/graph.ts";
+import { cronFault } from "./schedule.ts";
 import type { Environment } from "../../process/agent/protocol.ts";
 
 /** Where services are: on the machine itself. */
@@ -105,6 +106,11 @@ export const faultsOfStack = (file: string) => (stack: StackSettings): readonly 
     const found = `${[...graph.cycle, first].join(" → ")}`;
     return [{ path: [first!, "depends_on"], expected: "services that do not need each other", found }];
   }
+  const untimely = stack.services.flatMap(({ name, schedule }): StackFault[] => {
+    const fault = schedule === undefined ? undefined : cronFault(schedule);
+    return fault === undefined ? [] : [{ path: [name, "schedule"], expected: "times as cron has them", found: fault }];
+  });
+  if (untimely.length > 0) return untimely;
   // Any number will do to see whether there is one.
   const ports = new Map(
     stack.services.flatMap(({ name, replicas, ports }) =>

@@ -7,7 +7,7 @@ import type { Child, Self } from "../../../actors/kernel/child.ts";
 import type { Daybook, Outcome } from "../../../actors/kernel/daybook.ts";
 import { aborted, type Clock, pause } from "../../../actors/kernel/world.ts";
 import { ORCHESTRATOR, type ServiceCommand, services } from "../../../actors/services/stack.ts";
-import { NOTHING, type Stack } from "../../../actors/services/state.ts";
+import { NOTHING, serviceOf, type Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
 import type { Event } from "../../../events/event.ts";
 import { SERVICE_LIMITS, type ServiceFact } from "../../../events/services.ts";
@@ -17,6 +17,7 @@ import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.t
 import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
 import { shortageOf } from "./resources.ts";
+import { keepTimes, type Scheduled } from "./schedule.ts";
 
 export const ORCHESTRATION = {
   /** A command that could not be taken is given again after so long, then ever later. */
@@ -72,6 +73,8 @@ export class Orchestrator implements Child {
   private done = new Set<string>();
   private readonly owners = new Map<string, Of>();
   private watched = new Map<string, Watched>();
+  /** Since when, ms since 1970. */
+  private readonly wanted = new Map<string, number>();
   private readonly changed: (() => void)[] = [];
   private signal: AbortSignal = AbortSignal.abort();
   private failed: (error: unknown) => void = () => {};
@@ -98,7 +101,21 @@ export class Orchestrator implements Child {
       const size = this.restore();
       self.ready();
       this.again();
-      await Promise.race([this.follow(size, stop.signal), over.promise]);
+      const times = keepTimes(() => this.scheduled(), {
+        clock: this.options.clock,
+        due: async (service, due_ms) => {
+          await this.tell(
+            { type: "services.service.trigger", data: { service, due_ms } },
+            `trigger.${service}.${due_ms}`,
+          );
+          await this.until((stack) => {
+            const { wanted, triggered = 0 } = serviceOf(stack, service) ?? { wanted: false };
+            return !wanted || triggered >= due_ms;
+          });
+        },
+        signal: stop.signal,
+      });
+      await Promise.race([this.follow(size, stop.signal), times, over.promise]);
       await aborted(signal);
     } finally {
       stop.abort();
@@ -142,7 +159,17 @@ export class Orchestrator implements Child {
 
   private fold(event: Event): void {
     if (!services.facts.includes(event.type as ServiceFact["type"])) return;
+    if (event.type === "services.service.wanted") {
+      this.wanted.set((event.data as { readonly service: string }).service, Date.parse(event.recordedat));
+    }
     this.stack = services.evolve(this.stack, event as Event<ServiceFact>);
+  }
+
+  private scheduled(): readonly Scheduled[] {
+    return Object.entries(this.stack.services).flatMap(([service, { spec, wanted, triggered }]) => {
+      const since = Math.max(triggered ?? 0, this.wanted.get(service) ?? 0);
+      return wanted && spec.schedule !== undefined && since > 0 ? [{ service, cron: spec.schedule, since }] : [];
+    });
   }
 
   private async follow(size: number, signal: AbortSignal): Promise<void> {
