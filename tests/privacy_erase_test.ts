@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { type Opened, openSystem } from "../adapters/program/daybook.ts";
+import { operate } from "../adapters/program/operations.ts";
+import { decide } from "../adapters/program/privacy/register.ts";
+import { Refused } from "../adapters/cli/runtime.ts";
+import { PRIVACY_STREAM } from "../events/privacy.ts";
+import { ANN, BY, commit, EMAIL, NAME } from "./end_to_end/privacy_given.ts";
+
+const withSystem = async (use: (opened: Opened, subject: string) => Promise<void>): Promise<void> => {
+  const opened = await openSystem({ data: ":memory:" });
+  try {
+    assert.ok((await opened.daybook.ingest([commit(1, ANN)], BY)).ok);
+    await use(opened, opened.keys.subject(EMAIL)!);
+  } finally {
+    await opened.daybook.close();
+  }
+};
+
+const erase = (opened: Opened, subject: string, more: object = {}) =>
+  operate(opened, "erase-subject", {
+    input: { subject, ...more },
+    progress: () => {},
+    signal: new AbortController().signal,
+  });
+
+const refused = (code: string) => (error: Error) => error instanceof Refused && error.code === code;
+
+/** Facts of the register; the kernel tells its own meanwhile. */
+const size = ({ daybook }: Pick<Opened, "daybook">): number =>
+  [...daybook.log.read({ stream: PRIVACY_STREAM })].flat().length;
+
+Deno.test("an erasure that a hold forbids destroys and records nothing, and goes on when the hold is lifted", () =>
+  withSystem(async (opened, subject) => {
+    const types = ["commits.commit.recorded"];
+    await decide(opened, {
+      type: "privacy.hold.place",
+      data: { hold: "case-7", reason: "a lawsuit", types },
+    });
+    const before = size(opened);
+    await assert.rejects(erase(opened, subject, { types }), refused("held"));
+    await assert.rejects(erase(opened, subject), /The legal hold case-7 forbids it: a lawsuit/);
+    assert.equal(size(opened), before);
+    assert.deepEqual(opened.keys.known(EMAIL), { subject, erased: false });
+    await decide(opened, { type: "privacy.hold.lift", data: { hold: "case-7", reason: "settled" } });
+    const done = await erase(opened, subject, { types }) as { key: string; requested: number; erased: number };
+    assert.deepEqual([done.key, done.erased > done.requested], ["destroyed", true]);
+    assert.equal(opened.keys.known(EMAIL), undefined);
+  }));
+
+Deno.test("nobody unknown is erased, and nobody twice", () =>
+  withSystem(async (opened, subject) => {
+    const before = size(opened);
+    await assert.rejects(erase(opened, "s_nobodynobodynobo"), refused("unknown_subject"));
+    await assert.rejects(erase(opened, "nobody"), /subject: the opaque id of a person/);
+    assert.equal(size(opened), before);
+    await erase(opened, subject);
+    const after = size(opened);
+    await assert.rejects(erase(opened, subject), refused("already_erased"));
+    assert.equal(size(opened), after);
+  }));
+
+Deno.test("what a running program remembers of a person goes with the key, and who comes again is somebody else", () =>
+  withSystem(async ({ daybook, ...opened }, subject) => {
+    const author = () => {
+      const [event] = [...daybook.log.read({ types: ["commits.commit.recorded"] })].flat();
+      return daybook.unseal((event!.data as { author: { name: string } }).author).name;
+    };
+    assert.equal(author(), NAME);
+    await erase({ daybook, ...opened }, subject);
+    assert.equal(author(), "[erased]");
+    const again = await daybook.ingest([commit(1, ANN), commit(2, ANN)], BY);
+    assert.ok(again.ok && again.duplicates === 1 && again.accepted === 1);
+    assert.notEqual(opened.keys.subject(EMAIL), subject);
+    assert.equal(author(), "[erased]");
+  }));
+
+Deno.test("commands about persons and keys come from the program alone", () =>
+  withSystem(async ({ daybook }, subject) => {
+    for (
+      const [type, data] of [
+        ["privacy.subject.erase", { subject }],
+        ["privacy.hold.lift", { hold: "case-7", reason: "because" }],
+      ] as const
+    ) {
+      assert.equal((await daybook.ask({ type, id: "register", data, by: BY })).is, "unknown_command");
+    }
+    assert.equal(size({ daybook }), 0);
+    assert.ok(daybook.actors.every(({ domain }) => domain !== "privacy"));
+  }));
