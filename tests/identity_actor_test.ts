@@ -175,6 +175,24 @@ Deno.test("each backup code is taken once, in any order, and new ones replace th
     .accepted(removed(totp, "totp"), removed(codes, "backup_codes"), over(s2, "factor_removed"));
 });
 
+Deno.test("a session that another one allows has what was proven there, and no more", () => {
+  const second = started(s1, { factors: ["password", "totp"], privileged: true, roles: ["administrator"] });
+  const allow = (by: string): IdentityCommand => ({
+    type: "identity.signin.allow",
+    data: { by, session: s3, kind: "terminal", ...policy },
+  });
+  const open = given(identity, created, set, enrolled, granted("administrator", true, []), second, started(s2));
+  const strong = { kind: "terminal", factors: ["password", "totp"], privileged: true, roles: ["administrator"] };
+  open.when(allow(s1), here).accepted(over(s1, "too_many"), signedIn(s3, { methods: ["device"] }), started(s3, strong));
+  open.when(allow(s2), here).accepted(
+    over(s1, "too_many"),
+    signedIn(s3, { methods: ["device"] }),
+    started(s3, { kind: "terminal" }),
+  );
+  open.when(allow("no-such-session-aa"), here).rejected("no_session");
+  open.when(allow(s1), { ...here, at: AT + 30 * MINUTE }).rejected("no_session");
+});
+
 Deno.test("a factor that is proven within a session is fresh for a while", () => {
   const verify = (counter: number): IdentityCommand => ({
     type: "identity.factor.verify",

@@ -12,7 +12,7 @@ import { changeRole, create, disable, enable, issueInvitation, lock, offboard, u
 import { setPassword } from "./password.ts";
 import { endAll, endOne, refresh, touch } from "./session.ts";
 import { issueKey, revokeKey, rotateKey } from "./signing_keys.ts";
-import { complete, fail } from "./signin.ts";
+import { allow, complete, fail } from "./signin.ts";
 
 export type IdentityDecision = Decision<IdentityFact>;
 
@@ -49,6 +49,8 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return setPassword(state, data, context);
     case "identity.signin.complete":
       return complete(state, data, context);
+    case "identity.signin.allow":
+      return allow(state, data, context);
     case "identity.session.refresh":
       return refresh(state, data, context);
     case "identity.session.touch":

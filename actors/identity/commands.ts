@@ -64,6 +64,14 @@ export const identityCommands = {
     ...sessionPolicy,
     ...whence,
   }),
+  /** `by`: the session in which somebody said so. */
+  "identity.signin.allow": z.strictObject({
+    by: opaqueId,
+    session: opaqueId,
+    kind: z.enum(["browser", "program", "terminal"]),
+    ...sessionPolicy,
+    ...whence,
+  }),
   "identity.signin.fail": z.strictObject({
     name: z.string().min(1).max(255).optional(),
     method,

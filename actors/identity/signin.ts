@@ -2,22 +2,18 @@
 import type { Millis } from "../../events/event.ts";
 import type { IdentityData, IdentityFact } from "../../events/identity/mod.ts";
 import { accept, type Context, type Decision, reject } from "../types.ts";
-import { type Account, isLocked, overBy, rolesIn, wantsSecond } from "./account.ts";
+import { type Account, isLocked, overBy, rolesIn, sessionOf, wantsSecond } from "./account.ts";
 import type { CommandData } from "./commands.ts";
 import { provenBy } from "./factor.ts";
 import { ended, iso, whenceOf } from "./session.ts";
 
-/**
- * The password was right. It counts only if the account may be used, takes passwords, and still has this one. Of more sessions than
- * it may have the oldest end.
- */
+/** The password was right. It counts only if the account may be used, takes passwords, and still has this one. */
 export const complete = (
   state: Account,
-  { credential, session, kind, second, idle_ms, absolute_ms, sessions_max, ...from }: CommandData<
-    "identity.signin.complete"
-  >,
-  { id, at }: Context,
+  { credential, session, kind, second, ...policy }: CommandData<"identity.signin.complete">,
+  context: Context,
 ): Decision<IdentityFact> => {
+  const { id, at } = context;
   if (state.is !== "active") return reject("disabled", "The account cannot be used");
   if (isLocked(state, at)) return reject("locked", "The account takes no password now");
   if (state.password?.credential !== credential) {
@@ -26,6 +22,33 @@ export const complete = (
   if (!second && wantsSecond(state)) return reject("factor_wanted", "The account asks for a second factor as well");
   const proven = second && provenBy(state, second, id);
   if (proven && !proven.ok) return proven;
+  const factors = ["password" as const, ...(second ? [METHOD[second.kind]] : [])];
+  const begun = begin(state, { session, kind, ...policy }, { factors, methods: factors }, context);
+  return begun.ok && proven ? accept(...proven.facts, ...begun.facts) : begun;
+};
+
+/**
+ * Another session of the account allows this one (RFC 8628): what was proven there counts here, so it cannot have more than that one has.
+ */
+export const allow = (
+  state: Account,
+  { by, ...asked }: CommandData<"identity.signin.allow">,
+  context: Context,
+): Decision<IdentityFact> => {
+  const allowing = sessionOf(state, by, context.at);
+  if (!allowing) return reject("no_session", "There is no such session, or it is over");
+  return begin(state, asked, { factors: allowing.factors, methods: ["device"] }, context);
+};
+
+type Methods = IdentityData<"identity.session.started">["factors"];
+
+/** Of more sessions than the account may have the oldest end. */
+const begin = (
+  state: Account,
+  { session, kind, idle_ms, absolute_ms, sessions_max, ...from }: Omit<CommandData<"identity.signin.allow">, "by">,
+  { factors, methods }: { readonly factors: Methods; readonly methods: Methods },
+  { id, at }: Context,
+): Decision<IdentityFact> => {
   if (state.sessions.some((each) => each.session === session)) {
     return reject("session_exists", "There is a session of this name already");
   }
@@ -36,13 +59,11 @@ export const complete = (
     if (why) return [ended(id, each.session, why)];
     return spare-- > 0 ? [ended(id, each.session, "too_many")] : [];
   });
-  const factors = ["password" as const, ...(second ? [METHOD[second.kind]] : [])];
   const roles = rolesIn(state, factors);
   const until = at + absolute_ms;
   return accept(
     ...gone,
-    ...proven?.facts ?? [],
-    { type: "identity.signin.succeeded", data: { account: id, session, methods: factors, ...whenceOf(from) } },
+    { type: "identity.signin.succeeded", data: { account: id, session, methods: [...methods], ...whenceOf(from) } },
     {
       type: "identity.session.started",
       data: {
@@ -50,7 +71,7 @@ export const complete = (
         session,
         tenant: state.tenant,
         kind,
-        factors,
+        factors: [...factors],
         privileged: roles.some(({ privileged }) => privileged),
         roles: roles.map(({ role }) => role),
         idle_until: iso(Math.min(at + idle_ms, until)),

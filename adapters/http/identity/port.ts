@@ -73,6 +73,24 @@ export interface FactorShown {
   readonly left?: number;
 }
 
+/** A terminal that wants to be signed in by somebody who is (RFC 8628). */
+export interface DeviceAsked {
+  readonly is: "asked";
+  /** For the terminal alone. */
+  readonly device_code: string;
+  /** For a person to type. */
+  readonly user_code: string;
+  /** Seconds. */
+  readonly expires_in: number;
+  readonly interval: number;
+}
+export type DevicePolled =
+  | { readonly is: "in"; readonly account: string; readonly session: string; readonly tokens: TokenPair }
+  | { readonly is: "pending" }
+  /** Refused, too late, or its tokens were handed out. */
+  | { readonly is: "refused" }
+  | Wait;
+
 /** The session somebody is in. */
 export interface OwnSession {
   readonly account: string;
@@ -118,6 +136,12 @@ export interface Identity {
   ): Promise<SignedIn>;
   /** The code that was asked for. */
   second(asked: { readonly ticket: string; readonly code: string }, from: From): Promise<SignedIn>;
+  device(from: From): DeviceAsked | Wait;
+  pollDevice(device_code: string): Promise<DevicePolled>;
+  /** Where a terminal stands that has shown this code; `undefined` where none waits with it. */
+  waiting(own: OwnSession, user_code: string, from: From): From | Wait | undefined;
+  /** False where none waits with this code. */
+  answerDevice(own: OwnSession, user_code: string, allowed: boolean): Promise<boolean>;
   factors(account: string): readonly FactorShown[];
   /** Begins to set up one-time codes, for who shows the password again. */
   enroll(own: OwnSession, password: string, from: From): Promise<Enrolling | { readonly is: "refused" } | Wait>;

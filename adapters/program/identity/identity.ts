@@ -9,6 +9,7 @@ import type { Json } from "../../../events/event.ts";
 import type { Identity } from "../../http/identity/port.ts";
 import { publicJwk } from "../../jose/access_tokens.ts";
 import { Administration } from "./administration.ts";
+import { Devices } from "./devices.ts";
 import { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
@@ -22,10 +23,15 @@ export const identityOf = (parts: Parts): Identity => {
   const own = new OwnPasswords(parts, tries);
   const administration = new Administration(parts, own);
   const factors = new SecondFactors(parts, tries);
+  const devices = new Devices(parts, tries);
   const signingIn = new SigningIn(parts, { tries, own, factors, administration });
   return {
     signIn: (asked, from) => signingIn.signIn(asked, from),
     second: (asked, from) => signingIn.second(asked, from),
+    device: (from) => devices.begin(from),
+    pollDevice: (code) => devices.poll(code),
+    waiting: (who, code, from) => devices.waiting(who, code, from),
+    answerDevice: (who, code, allowed) => devices.answer(who, code, allowed),
     factors: (account) => factors.shown(account),
     async enroll(who, password, from) {
       const right = await own.isRight(who, password, from);

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, and what goes with a second factor. */
-export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second";
+export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second" | "device";
 
 const PREFIX: Readonly<Record<TicketKind, string>> = {
   refresh: "dbr_",
@@ -14,8 +14,9 @@ const PREFIX: Readonly<Record<TicketKind, string>> = {
   invitation: "dbi_",
   csrf: "dbx_",
   second: "dbt_",
+  device: "dbd_",
 };
-const SHAPE = /^(db[rcixt]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
+const SHAPE = /^(db[rcixtd]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
 export const TICKET_CHARS_MAX = 256;
 
 export class Tickets {

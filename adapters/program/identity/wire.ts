@@ -4,6 +4,7 @@ import type { StreamId } from "../../../events/event.ts";
 import type { Access, Grant } from "../../http/access.ts";
 import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
+import { devicePages, deviceRoutes } from "../../http/identity/device.tsx";
 import { factorPages } from "../../http/identity/factor_pages.tsx";
 import { factorRoutes } from "../../http/identity/factors.ts";
 import { accountPages } from "../../http/identity/pages.tsx";
@@ -30,7 +31,11 @@ export interface Wired {
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config }, entities, tree, supervision, crash }: Opened,
-  { pages }: { readonly pages: boolean },
+  { pages, url }: {
+    readonly pages: boolean;
+    /** Where people reach the server. */
+    readonly url: () => string;
+  },
 ): Wired => {
   const vault = crash ? crashInAccounts(keys.accounts, crash) : keys.accounts;
   const now = () => systemClock.now();
@@ -92,9 +97,14 @@ export const wireIdentity = (
     routes: [
       ...authRoutes(identity),
       ...factorRoutes(identity),
+      ...deviceRoutes(identity, url),
       ...accountRoutes(identity, Object.keys(ROLES)),
       ...(pages
-        ? [...accountPages(identity, { length_min: config.passwords.length_min }), ...factorPages(identity)]
+        ? [
+          ...accountPages(identity, { length_min: config.passwords.length_min }),
+          ...factorPages(identity),
+          ...devicePages(identity),
+        ]
         : []),
     ],
     access: {

@@ -1,0 +1,142 @@
+/**
+ * Terminals that somebody who is signed in elsewhere signs in (RFC 8628). What waits lies in memory: after a restart a terminal asks
+ * anew.
+ */
+import type { Millis } from "../../../events/event.ts";
+import type { DeviceAsked, DevicePolled, From, OwnSession, Wait } from "../../http/identity/port.ts";
+import { notDone } from "./accounts.ts";
+import { BUSY_MS, freshId, type Parts } from "./parts.ts";
+import { userOf } from "./sessions.ts";
+import type { Tries } from "./tries.ts";
+
+export const DEVICES = {
+  /** Terminals that wait at the same time. */
+  waiting_max: 1_000,
+  expires_ms: 10 * 60_000,
+  /** A terminal asks no more often. */
+  interval_ms: 5_000,
+} as const;
+
+/** RFC 8628 section 6.1: letters without vowels, so that no word comes of them; eight of twenty are 34 bits. */
+const LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
+const CODE_LETTERS = 8;
+
+interface Device {
+  readonly id: string;
+  readonly from: From;
+  readonly until: Millis;
+  asked: Millis;
+  answer?: { readonly allowed: false } | { readonly allowed: true; readonly own: OwnSession };
+}
+
+export class Devices {
+  /** By the code that a person types; the oldest first. */
+  private readonly byCode = new Map<string, Device>();
+  private readonly codes = new Map<string, string>();
+
+  constructor(private readonly parts: Parts, private readonly tries: Tries) {}
+
+  begin(from: From): DeviceAsked | Wait {
+    const { clock, tickets } = this.parts;
+    const wait = this.tries.wait("", from);
+    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    this.forgetOver();
+    if (this.byCode.size >= DEVICES.waiting_max) return { is: "wait", because: "busy", ms: BUSY_MS };
+    const id = freshId(this.parts);
+    const code = this.draw();
+    const device = { id, from, until: clock.now() + DEVICES.expires_ms, asked: -Infinity };
+    this.byCode.set(code, device);
+    this.codes.set(id, code);
+    return {
+      is: "asked",
+      device_code: tickets.make("device", [id]),
+      user_code: `${code.slice(0, CODE_LETTERS / 2)}-${code.slice(CODE_LETTERS / 2)}`,
+      expires_in: DEVICES.expires_ms / 1_000,
+      interval: DEVICES.interval_ms / 1_000,
+    };
+  }
+
+  /** Tokens are handed out once. */
+  async poll(device_code: string): Promise<DevicePolled> {
+    const { clock, tickets, states, sessions } = this.parts;
+    const [id] = tickets.read("device", device_code, 1) ?? [];
+    this.forgetOver();
+    const code = id === undefined ? undefined : this.codes.get(id);
+    const device = code === undefined ? undefined : this.byCode.get(code);
+    if (!device) return { is: "refused" };
+    const now = clock.now();
+    const early = device.asked + DEVICES.interval_ms - now;
+    if (!device.answer && early > 0) return { is: "wait", because: "rate", ms: early };
+    device.asked = now;
+    if (!device.answer) return { is: "pending" };
+    this.forget(code!);
+    if (!device.answer.allowed) return { is: "refused" };
+    const { account, session } = device.answer.own;
+    const begun = states.of(account).sessions.find((each) => each.session === session);
+    if (!begun) return { is: "refused" };
+    return { is: "in", account, session, tokens: await sessions.tokens(account, begun) };
+  }
+
+  /** Guessing codes counts as trying passwords. */
+  waiting({ account }: OwnSession, user_code: string, from: From): From | Wait | undefined {
+    const wait = this.tries.wait(account, from);
+    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    return this.find(user_code)?.from;
+  }
+
+  /** What was proven in the session that allows it counts in the new one. */
+  async answer({ account, session: by }: OwnSession, user_code: string, allowed: boolean): Promise<boolean> {
+    const device = this.find(user_code);
+    if (!device || device.answer) return false;
+    if (!allowed) {
+      device.answer = { allowed };
+      return true;
+    }
+    const { states, policy } = this.parts;
+    const session = freshId(this.parts);
+    const own = { account, session };
+    // Before anybody else can: one code is one session.
+    device.answer = { allowed, own };
+    const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
+    const outcome = await states.ask(account, {
+      type: "identity.signin.allow",
+      data: { by, session, kind: "terminal", idle_ms, absolute_ms, sessions_max: concurrent_max, ...device.from },
+    }, userOf(account));
+    if (outcome.is === "accepted") return true;
+    device.answer = { allowed: false };
+    throw notDone(outcome);
+  }
+
+  private find(user_code: string): Device | undefined {
+    this.forgetOver();
+    return this.byCode.get(user_code.toUpperCase().replace(/[^A-Z]/g, ""));
+  }
+
+  private draw(): string {
+    for (;;) {
+      const code = Array.from({ length: CODE_LETTERS }, () => LETTERS[this.below(LETTERS.length)]!).join("");
+      if (!this.byCode.has(code)) return code;
+    }
+  }
+
+  /** A number below, each as likely: bytes beyond a whole multiple are drawn again. */
+  private below(count: number): number {
+    for (;;) {
+      const [byte] = this.parts.random(1);
+      if (byte! < 256 - (256 % count)) return byte! % count;
+    }
+  }
+
+  private forgetOver(): void {
+    const now = this.parts.clock.now();
+    for (const [code, { until }] of this.byCode) {
+      if (now < until) return;
+      this.forget(code);
+    }
+  }
+
+  private forget(code: string): void {
+    this.codes.delete(this.byCode.get(code)!.id);
+    this.byCode.delete(code);
+  }
+}
