@@ -27,6 +27,7 @@ import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
 import type { Override } from "./config/plain.ts";
 
+export { Declined } from "./actors/kernel/gate.ts";
 export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
 export type { Effect, ProcessManager } from "./actors/types.ts";
 export type { Managed, OpenOptions } from "./adapters/program/daybook.ts";

@@ -51,6 +51,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
               "invalid_data",
               "unknown_command",
               "rejected",
+              "control_failed",
               "command_conflict",
               "revision_mismatch",
               "too_large",

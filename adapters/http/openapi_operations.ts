@@ -72,6 +72,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
         "number_not_representable",
         "decided_type",
         "id_conflict",
+        "control_failed",
         "too_large",
         "unsupported_media_type",
         "slow_request",

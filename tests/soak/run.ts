@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,audit,growth,sign-in,kill,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,audit,growth,sign-in,kill,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -34,7 +34,8 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
   const lines = new TextDecoder().decode(stdout).split("\n");
   // A table of its own is shown as it is.
   for (const line of lines) if (/^[┌│├└]/.test(line)) console.error(line);
-  const told = lines.find((line) => /^killed in|seeds of/.test(line)) ?? new TextDecoder().decode(stderr).slice(-600);
+  const told = lines.find((line) => /^killed in|seeds of|controls, \d+ seeds/.test(line)) ??
+    new TextDecoder().decode(stderr).slice(-600);
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
 };
@@ -146,6 +147,11 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async kill() {
     const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];
     return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
+  },
+  async controls() {
+    const seeds = String(scaled(200));
+    const args = ["test", "--no-check", "-P=test", "tests/controls_table_test.ts"];
+    return [{ ...await child(args, { DAYBOOK_CONTROL_SEEDS: seeds }), what: "violations sown against every control" }];
   },
   async simulation() {
     const args = ["run", "-A", "tests/simulation/run.ts", "--seeds", String(scaled(2_000))];
