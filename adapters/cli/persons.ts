@@ -1,6 +1,6 @@
 /** What the command line may ask about a person, in a port; `../program/privacy/persons.ts` implements it. Reads a folder, never writes. */
 import type { Event } from "../../events/event.ts";
-import type { OnProgress } from "./runtime.ts";
+import type { Kept, OnProgress } from "./runtime.ts";
 
 /** A person as the keys know them. */
 export interface KnownPerson {
@@ -92,6 +92,17 @@ export type CertificateReport =
     readonly signed: readonly string[];
   }
   | { readonly ok: false; readonly because: string };
+
+/** How a backup comes back. */
+export interface RestoreOptions {
+  readonly passphrase?: string;
+  readonly against: readonly Kept[];
+  /** The log goes on under this name, and says what it left. */
+  readonly newOrigin?: string;
+  /** Erasures that this folder knows of are applied again, and those of certificates. */
+  readonly replaces?: string;
+  readonly erasures?: readonly Kept[];
+}
 
 /** The part of `Runtime` that persons and the root key need. */
 export interface PrivacyRuntime {

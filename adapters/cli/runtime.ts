@@ -11,7 +11,7 @@ import type { Control, ControlResult } from "../../projections/controls/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewDigest, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
-import type { PrivacyRuntime } from "./persons.ts";
+import type { PrivacyRuntime, RestoreOptions } from "./persons.ts";
 import type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, PushImport } from "./imports.ts";
 import type { Settings } from "./settings.ts";
 import type { StackRuntime } from "./stacks.ts";
@@ -473,17 +473,7 @@ export interface Runtime extends PrivacyRuntime, StackRuntime {
   restore(
     source: string,
     data: string,
-    /**
-     * `newOrigin`: the log goes on under this name, and says what it left. Erasures that the folder `replaces` knows of, and certificates
-     * of others, are applied again.
-     */
-    options: {
-      readonly passphrase?: string;
-      readonly against: readonly Kept[];
-      readonly newOrigin?: string;
-      readonly replaces?: string;
-      readonly erasures?: readonly Kept[];
-    },
+    options: RestoreOptions,
     progress: OnProgress,
   ): Promise<RestoreReport>;
 }
