@@ -81,7 +81,7 @@ export const schema = z.strictObject({
       false,
       "Whether a new folder's log, views and notes are sealed under a key of the key database; a folder stays as it was made",
     ),
-    archive: z.string().min(1).nullable().default(null).meta({
+    archive: z.string().regex(/^\/./).meta({ expected: "an absolute path" }).nullable().default(null).meta({
       description: "Folder that the beginning of the log was archived to, to read it there; null: it is not attached",
     }),
     queue_events_max: count(1_000, 10_000_000, 100_000, "Events that may wait for their commit; more is 503"),

@@ -27,6 +27,11 @@ export const logFacts = {
    * `until …`. A checkpoint that covers this event is signed by `new`.
    */
   "kernel.log.key_rotated": z.strictObject({ old: vkey, new: vkey, until: time, note }),
+  /**
+   * The entries before `until` (a multiple of 256) lie in an archive, in whole entry bundles; `root` is over them. The first block that is
+   * kept here begins at `kept`, at most `until`, and links to `link`. Tiles, index and blobs stay.
+   */
+  "kernel.log.archived": z.strictObject({ until: count, kept: count, link: root, root }),
   /** The log is a copy of so many events with this root, made at `backup`, and goes on from there. Its first event behind them. */
   "kernel.log.restored": z.strictObject({ size: count, root, backup: time }),
   /**
@@ -45,6 +50,7 @@ export type LogHistoryFact = Facts<typeof logFacts>;
 
 export const logAbout: Readonly<Record<keyof typeof logFacts, string>> = {
   "kernel.log.key_rotated": "The key that signs the log's checkpoints was changed; the old and the new key say so.",
+  "kernel.log.archived": "The beginning of the log was moved to an archive.",
   "kernel.log.restored": "The log was brought back from a backup, and goes on.",
   "kernel.log.forked": "The log left another one, of which it was a copy, to go on under its own name.",
 };

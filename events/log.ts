@@ -94,6 +94,7 @@ export type FaultKind =
   | "truncated" // the file is damaged
   | "foreign" // not a log of ours
   | "newer" // written by a newer version of the program
+  | "archived" // what was asked for lies in an archive that is not attached
   | "sealed" // sealed at rest under a key that was not handed in, or that is another
   | "fenced" // another writer has written behind our back, or the disk failed while it was written; this one stops
   | "too_large" // over one of LIMITS

@@ -219,6 +219,7 @@ const fakeRuntime = (
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),
     verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
     operate: none("operate"),
+    writeArchive: none("writeArchive"),
     persons: () => {
       throw new Error("persons is not given in this test");
     },

@@ -245,6 +245,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         about: "a checkpoint kept elsewhere that the log must agree with; may be repeated",
         collect: true,
       },
+      { flags: "--archive <folder>", about: "what was archived of the log, to verify it with the rest" },
       { flags: "--tiles <folder>", about: "verify this folder of tiles instead (export --format tlog-tiles)" },
     ],
     examples: [
@@ -255,7 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const tiles = text(call, "tiles");
       const read = tiles === undefined ? [call.data] : files(call, tiles);
-      return { read: [...read, ...files(call, ...list(call, "against"))] };
+      return { read: [...read, ...files(call, text(call, "archive"), ...list(call, "against"))] };
     },
     load: async () => (await import("./commands/verify.ts")).verify,
   },

@@ -1,5 +1,6 @@
 /** Rows of the table of commands about what a log keeps and for how long, and who signs it. */
-import { writes } from "./grants.ts";
+import { text } from "./call.ts";
+import { files, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const RETENTION: readonly CommandSpec[] = [
@@ -13,5 +14,24 @@ export const RETENTION: readonly CommandSpec[] = [
     examples: ["keys rotate-log", "keys rotate-log --overlap 90d --json"],
     needs: writes,
     load: async () => (await import("./commands/rotate_log.ts")).rotateLog,
+  },
+  {
+    name: "archive",
+    opens: true,
+    about:
+      "Move whole bundles of the log's beginning to a folder (C2SP tlog-tiles), verified before they are let go of",
+    options: [
+      { flags: "--before <moment>", about: "what lies before this position, or was recorded before this time" },
+      { flags: "--to <folder>", about: "the archive; made if missing, and gone on with if it is this log's" },
+    ],
+    examples: [
+      "archive --before 2026-01-01 --to /mnt/archive/daybook",
+      "archive --before 1000000 --to ~/archive --json",
+    ],
+    needs: (call) => {
+      const to = files(call, text(call, "to"));
+      return { read: [call.data, ...to], write: [call.data, ...to] };
+    },
+    load: async () => (await import("./commands/archive.ts")).archive,
   },
 ];

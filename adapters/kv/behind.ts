@@ -368,6 +368,14 @@ export class Behind {
     await this.news.until(() => this.log.index.tail <= most || givenUp());
   }
 
+  /** Resolves when segments reach up to a position, or `given up` says so. */
+  async indexedTo(position: number, givenUp: () => boolean): Promise<void> {
+    if (this.log.index.manifest.until >= position) return;
+    this.hereNow();
+    this.wishSegment(this.log.endGeneration());
+    await this.news.until(() => this.log.index.manifest.until >= position || givenUp());
+  }
+
   /** Brings checkpoint and index up to the end, so that the next one to open finds little to do. */
   async catchUp(givenUp: () => boolean): Promise<void> {
     await this.signed(this.log.size, givenUp);

@@ -7,6 +7,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
+import { type ArchivedEntries, ArchivedReader } from "./archive.ts";
 import { CHECKPOINT_KEY, CHECKPOINTS_PREFIX } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
@@ -34,6 +35,8 @@ export class FolderReader {
       readonly renew?: (reader: FolderReader) => Promise<void>;
       /** What a log that is sealed at rest was sealed with; of no account for another. */
       readonly sealing?: Sealing;
+      /** Where what was archived can be read. */
+      readonly archive?: ArchivedEntries;
     },
   ) {
     this.store = new KvReader(path);
@@ -43,7 +46,8 @@ export class FolderReader {
       const { seal } = decodeFormat(format);
       const sealing = seal === undefined ? undefined : options.sealing;
       expectSeal(seal, sealing?.check);
-      this.log = new LogReader(sealing ? new SealedReader(this.store, sealing) : this.store, options);
+      const lies = sealing ? new SealedReader(this.store, sealing) : this.store;
+      this.log = new LogReader(new ArchivedReader(lies, options.archive), options);
       this.log.refresh();
       this.tree = new StoredTree(this.store, (position) => this.entry(position));
     } catch (error) {

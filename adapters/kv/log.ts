@@ -402,6 +402,11 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.behind.checkpointed;
   }
 
+  /** Brings the index up to a position, however few events that is. */
+  settleIndex(position: number): Promise<void> {
+    return this.behind.indexedTo(position, () => this.closing || this.fenced !== undefined);
+  }
+
   /** A checkpoint of all that is there now, kept in the log for good; absent where there is no signer. */
   async keepCheckpoint(): Promise<Checkpoint | undefined> {
     await this.checkpoint(this.end);

@@ -263,19 +263,39 @@ export class LogReader {
     const known = this.index.tailHead(stream);
     if (known !== undefined) return known;
     for (const stretch of this.index.newest(stream)) {
-      if (this.stored(stretch.position)?.stream === stream) return stretch.revision + stretch.count - 1;
+      if (this.isOf(stretch.position, stream)) return stretch.revision + stretch.count - 1;
     }
     return -1;
+  }
+
+  /** Of an event that was archived the index alone tells: 53 bits of the stream's name. Else nobody could go on with an old stream. */
+  private isOf(position: number, stream: StreamId): boolean {
+    try {
+      return this.stored(position)?.stream === stream;
+    } catch (error) {
+      if (isArchived(error)) return true;
+      throw error;
+    }
   }
 
   positionAt(time: string): number {
     const wanted = Date.parse(time);
     let low = 0;
     let high = this.end;
+    let archived = false;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      Date.parse(this.stored(middle)!.recordedat) < wanted ? low = middle + 1 : high = middle;
+      let before: boolean;
+      try {
+        before = Date.parse(this.stored(middle)!.recordedat) < wanted;
+      } catch (error) {
+        if (!isArchived(error)) throw error;
+        before = archived = true;
+      }
+      before ? low = middle + 1 : high = middle;
     }
+    // What was archived may have been recorded at that time, too; if it was the last of it that nobody can tell.
+    if (archived && low > 0) this.stored(low - 1);
     return low;
   }
 
@@ -352,6 +372,8 @@ const matches = (event: Event, range: Range, from: number, until: number): boole
   (range.stream === undefined || (event.stream === range.stream && event.revision >= (range.revision ?? 0))) &&
   (range.types === undefined || range.types.includes(event.type)) &&
   (range.correlation === undefined || correlationOf(event) === range.correlation);
+
+const isArchived = (error: unknown): boolean => error instanceof LogFault && error.kind === "archived";
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -30,6 +30,7 @@ import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
+import { ArchivedStore, deleteArchived } from "../kv/archive.ts";
 import { inlineBackground } from "../kv/background.ts";
 import type { Signer } from "../kv/behind.ts";
 import { FolderLock } from "../kv/lock.ts";
@@ -42,6 +43,7 @@ import type { PlatformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
 import { ControlGate } from "./controls/gate.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
+import { archiveIn } from "./archive_source.ts";
 import { asItLies, sealedBy } from "./at_rest.ts";
 import { observedOf, telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
@@ -91,7 +93,21 @@ export interface Opened {
   readonly daybook: Daybook;
   readonly keys: Keys;
   readonly config: Config;
-  readonly log: Pick<KvLog, "counts" | "append" | "read" | "checkpoint" | "keepCheckpoint">;
+  readonly log: Pick<
+    KvLog,
+    | "counts"
+    | "append"
+    | "read"
+    | "checkpoint"
+    | "keepCheckpoint"
+    | "indexed"
+    | "positionAt"
+    | "settleIndex"
+    | "size"
+    | "tree"
+  >;
+  /** The store below the log, as it lies: what was archived is not in it. */
+  readonly lies: Store;
   readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "look" | "resident">;
   /** What enforced controls decline. */
   readonly gate: ControlGate;
@@ -146,7 +162,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
-    const { log, behind, key } = await openLog(
+    const { log, behind, key, lies } = await openLog(
       data,
       config,
       { keys, signer, crash, telemetry },
@@ -178,6 +194,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
         projections: config.projections,
         crashAt: options.crashAt,
         key,
+        archive: config.log.archive,
       }
       : undefined;
     crash?.("lock.opened");
@@ -198,7 +215,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
       telemetry,
     });
     if (telemetry) closing.defer(telemetry.observe(observedOf(started)));
-    const opened = { ...started, keys, config, log, crash, telemetry };
+    const opened = { ...started, keys, config, log, lies, crash, telemetry };
     if (pending.length > 0 || keys.unfinishedRotation || keys.erasedAgain.length > 0) {
       const { unfinishedWork } = await import("./privacy/unfinished.ts");
       await started.tree.add(unfinishedWork(opened, pending));
@@ -377,7 +394,9 @@ const openLog = async (
   { keys, signer, crash, telemetry }: Pick<Stores, "keys" | "crash" | "telemetry"> & { readonly signer: Signer },
   catalogue: Catalogue,
   { report = () => {}, worker }: SystemOptions,
-): Promise<{ readonly log: KvLog; readonly behind: Child; readonly key: Uint8Array | undefined }> => {
+): Promise<
+  { readonly log: KvLog; readonly behind: Child; readonly key: Uint8Array | undefined; readonly lies: Store }
+> => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
   const file = memory
@@ -385,8 +404,10 @@ const openLog = async (
     : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
   if (crash) crashInStore<Store>(file, crash);
   const { store, key } = await asItLies(file, { keys, wanted: !memory && config.log.sealed_at_rest });
+  // Where it was cut off.
+  await deleteArchived(store);
   const background = inlineBackground(store, systemClock);
-  const log = await KvLog.open(store, {
+  const log = await KvLog.open(new ArchivedStore(store, archiveIn(config.log.archive)), {
     catalogue,
     clock: systemClock,
     background,
@@ -399,7 +420,7 @@ const openLog = async (
     trouble: report,
   });
   const behind = memory ? logInline(log, background) : logWorker(log, { path, key, clock: systemClock, ...worker });
-  return { log, behind, key };
+  return { log, behind, key, lies: store };
 };
 
 /** A checkpoint is remembered at most so often, and when the log closes: each time is a flush of the key database. */

@@ -10,6 +10,7 @@ import { FolderLock } from "../kv/lock.ts";
 import { NeedsKey } from "../sqlite/connection.ts";
 import { changeMark, isLeftOpen, Scratch } from "../sqlite/scratch.ts";
 import { systemClock } from "../system/world.ts";
+import { archiveIn } from "./archive_source.ts";
 import { knownKey } from "./at_rest.ts";
 import { exists, FILES, logIn, MEMORY } from "./files.ts";
 
@@ -22,7 +23,7 @@ export interface Folders {
   /** Calls `use` with where a database of the folder can be opened; the file need not stay there after that. */
   open<T>(data: string, name: typeof READ[number], use: (path: string) => T | Promise<T>): Promise<T>;
   /** Throws `LogFault`, as `FolderReader` does. */
-  log(data: string): Promise<FolderReader>;
+  log(data: string, archive?: string): Promise<FolderReader>;
   /** For reading; undefined where there are none. */
   keys(data: string): Promise<Keys | undefined>;
   /**
@@ -93,7 +94,7 @@ export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Pro
     open,
     keys,
     atRest,
-    async log(data) {
+    async log(data, archive) {
       const path = await logIn(data);
       let mark = await changeMark(path);
       let copied = false;
@@ -114,7 +115,12 @@ export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Pro
       return await atRest(data, (key) =>
         open(data, FILES.log, (at) => {
           copied = at !== path;
-          return new FolderReader(at, { catalogue: events, renew, sealing: key && sealingOf(key) });
+          return new FolderReader(at, {
+            catalogue: events,
+            renew,
+            sealing: key && sealingOf(key),
+            archive: archiveIn(archive),
+          });
         }));
     },
   };

@@ -17,6 +17,8 @@ import type { Operation } from "./operation.ts";
 
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
+  "begin-archive": async () => (await import("./archive_log.ts")).beginArchive,
+  "end-archive": async () => (await import("./archive_log.ts")).endArchive,
   "check-action": async () => (await import("./controls/operations.ts")).checkAction,
   "record-verification": async () => (await import("./controls/operations.ts")).recordVerification,
   "certify-erasure": async () => (await import("./privacy/erase_subject.ts")).certifyErasure,

@@ -11,6 +11,7 @@ import type { Config } from "../../config/config.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
+import { ArchivedReader } from "../kv/archive.ts";
 import { LogReader } from "../kv/reader.ts";
 import { SealedReader } from "../kv/sealed_store.ts";
 import { KvReader } from "../kv/store.ts";
@@ -19,6 +20,7 @@ import { SqliteViews } from "../sqlite/views.ts";
 import { giveWay, lineToParent, lineToWorker } from "../system/thread.ts";
 import { systemClock } from "../system/world.ts";
 import { crashInViews } from "./crash_points.ts";
+import { archiveIn } from "./archive_source.ts";
 import { sealedBy } from "./at_rest.ts";
 import { FILES } from "./files.ts";
 import { telemetryOf } from "./telemetry.ts";
@@ -33,6 +35,8 @@ export interface ThreadSettings {
   readonly crashAt?: string;
   /** What log and views are sealed under. Default: they are clear. */
   readonly key?: Uint8Array;
+  /** Folder of what was archived. Default: none is attached. */
+  readonly archive?: string | null;
 }
 
 /** What becomes of a projection that meets an event it cannot apply. */
@@ -57,10 +61,11 @@ const serve = async (): Promise<void> => {
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     async compose(settings, home) {
-      const { data, cacheBytesMax, projections: stated, crashAt: point, key } = settings as ThreadSettings;
+      const { data, cacheBytesMax, projections: stated, crashAt: point, key, archive } = settings as ThreadSettings;
       const sealed = key && await sealedBy(key);
       const store = new KvReader(`${data}/${FILES.log}`);
-      const file = new LogReader(sealed ? new SealedReader(store, sealed.sealing) : store, {
+      const lies = sealed ? new SealedReader(store, sealed.sealing) : store;
+      const file = new LogReader(new ArchivedReader(lies, archiveIn(archive)), {
         catalogue: events,
         index: false,
         cacheBytesMax,

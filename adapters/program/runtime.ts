@@ -96,7 +96,16 @@ export const runtimeOf = (
       stop();
     }
   },
-  reader: (data) => folders.log(data),
+  reader: (data, archive) => folders.log(data, archive),
+  async writeArchive(data, folder, what, progress) {
+    const { writeArchive } = await import("./archive_folder.ts");
+    const log = await folders.log(data);
+    try {
+      return await writeArchive(log, folder, what, progress);
+    } finally {
+      await log.close();
+    }
+  },
   async views(data) {
     const path = `${data}/${FILES.views}`;
     if (!await exists(path)) return undefined;
@@ -174,7 +183,7 @@ export const runtimeOf = (
   },
   verifierKey: (data) => withKeys(folders, data, (keys) => keys.logKey.signer.vkey),
   verifierKeys: async (data) => await withKeys(folders, data, (keys) => keys.logKey.vkeys) ?? [],
-  async verify(data, { key, against }, progress) {
+  async verify(data, { key, against, archive }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
     const { verifyLog } = await import("../verify/verify.ts");
     await logIn(data);
@@ -186,6 +195,7 @@ export const runtimeOf = (
     return await folders.open(data, FILES.log, (path) =>
       verifyLog({
         path,
+        archive,
         catalogue: events,
         sealedUnder: known?.atRest,
         key,

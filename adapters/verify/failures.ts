@@ -38,6 +38,8 @@ export type FailureKind =
   | "key_change"
   /** The log says that it left another one to go on under its own name, and that is not what its entries and checkpoints show. */
   | "fork"
+  /** What is said of the part that was archived does not agree with itself, with the tree, or with the event that says it. */
+  | "archive"
   /** A checkpoint covers more than there is. */
   | "truncated"
   /** A checkpoint from elsewhere has the same or a smaller size and another root. */

@@ -134,6 +134,8 @@ export class History {
     private readonly events: number,
     indexed: number,
     private readonly names_max = NAMES_MAX,
+    /** Entries before are not known, so a stream may go on from any revision. */
+    private readonly unknownBefore = 0,
   ) {
     this.rule = this.ruleFrom(indexed);
     this.attested = new Attested(failures);
@@ -153,7 +155,9 @@ export class History {
     const blind = this.blindFrom < Infinity;
     for (let i = 0; i < streams.length; i += 3) {
       const first = streams[i + 1]!;
+      const known = this.heads.size;
       const expected = this.heads.advance(streams[i]!, streams[i + 2]!);
+      if (this.unknownBefore > 0 && this.heads.size > known) continue;
       if (!blind && first >= 0 && expected !== first) this.suspectStreams.add(streams[i]!);
     }
     if (!blind) { for (const stream of suspects) this.suspectStreams.add(stream); }
@@ -193,7 +197,7 @@ export class History {
     const next = new Map<string, number>();
     again((event, fingerprint) => {
       if (event.position >= this.blindFrom || !this.suspectStreams.has(fingerprint)) return;
-      const expected = next.get(event.stream) ?? 0;
+      const expected = next.get(event.stream) ?? (this.unknownBefore > 0 ? event.revision : 0);
       if (event.revision !== expected) {
         this.failures.add(
           event.position,

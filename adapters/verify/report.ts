@@ -16,6 +16,8 @@ export interface VerifyOptions {
   readonly against?: readonly Against[];
   /** Where events name blobs. Without it blobs are held against their hashes, and nobody is asked who names them. */
   readonly catalogue?: Pick<Catalogue, "spec">;
+  /** Folder that the beginning of the log was archived to; without it that part is called archived, and its hashes are believed as the signed roots clear them. */
+  readonly archive?: string;
   /** What the log is sealed under where it is sealed at rest, 32 bytes; else of no account. */
   readonly sealedUnder?: Uint8Array;
   /** Called a few times a second. */
@@ -46,6 +48,8 @@ export interface LogReport {
   readonly authenticated: boolean;
   /** Changes of the log's key that hold, by position: with one of the keys given, the others are followed. Absent where there are none. */
   readonly key_changes?: readonly KeyChange[];
+  /** Entries before this position are in an archive; absent where all are here. `checked`: the archive was given, and verified with the rest. */
+  readonly archived?: { readonly until: number; readonly kept: number; readonly checked: boolean };
   /** Where it left another log, by position. Absent where it did not. */
   readonly forks?: readonly Fork[];
   /** By position; at most `FAILURES_MAX`. */

@@ -35,6 +35,8 @@ const after = (key: Uint8Array): Buffer => Buffer.concat([key, Buffer.from([0x00
 
 /** What a log of format 1 has: single rows, rows numbered from 0 on (tiles by level and index), and rows named by a text. In the order of their keys. */
 const KNOWN = [
+  ["archive", "numbered"],
+  ["archived", "one"],
   ["blob", "named"],
   ["checkpoint", "one"],
   ["checkpoints", "numbered"],

@@ -2,6 +2,15 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
+import {
+  ARCHIVED,
+  type Archived,
+  archivedLeaves,
+  ArchivedTold,
+  readArchived,
+  toldEvents,
+  WholeRows,
+} from "./archived.ts";
 import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
@@ -18,7 +27,7 @@ import { Rows } from "./rows.ts";
 import { openerOf, sealIn, sealOf } from "./sealed.ts";
 import { mayThread, THREADS, Threads, threadsFor } from "./threads.ts";
 import { TileCheck } from "./tiles.ts";
-import { GROUP, HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+import { GROUP, groupsOf, HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
 
 /** The event loop gets a turn so often. */
 const TURN_MS = 40;
@@ -32,6 +41,10 @@ const ZERO_LINK = new Uint8Array(32);
  */
 export class Verification {
   private readonly rows: Rows;
+  private readonly archived: Archived | undefined;
+  private readonly archivedTold = new ArchivedTold();
+  /** The first entry that is there to be read. */
+  private readonly start: number;
   /** The key, where the log is sealed. */
   private readonly sealedUnder: Uint8Array | undefined;
   private readonly tree = new MerkleTree((level, hashes) => this.tiles.take(level, hashes));
@@ -62,7 +75,16 @@ export class Verification {
     file.db.exec("begin");
     const rows = new Rows(file.db);
     this.sealedUnder = keyFor(rows, options.sealedUnder);
-    this.rows = this.sealedUnder ? new Rows(file.db, openerOf(this.sealedUnder)) : rows;
+    const opener = this.sealedUnder && openerOf(this.sealedUnder);
+    const archived = readArchived(rows);
+    if (typeof archived === "string") failures.add(0, "archive", "what was archived, and where it was cut", archived);
+    else this.archived = archived;
+    this.rows = this.archived && options.archive !== undefined
+      ? new WholeRows(file.db, opener, this.archived, options.archive)
+      : opener
+      ? new Rows(file.db, opener)
+      : rows;
+    this.start = this.archived && options.archive === undefined ? startOf(rows, this.archived) : 0;
   }
 
   async run(): Promise<LogReport> {
@@ -74,16 +96,40 @@ export class Verification {
     this.frontierAt = claims.frontier?.size ?? -1;
     const total = this.total();
     this.index = new IndexCheck(this.rows, total);
-    this.history = new History(this.failures, total, this.index.namesUntil, this.options.namesMax);
+    const { start } = this;
+    const indexed = start > 0 ? 0 : this.index.namesUntil;
+    this.history = new History(this.failures, total, indexed, this.options.namesMax, start);
     this.blobs = new BlobCheck(this.rows, this.failures, this.options.catalogue);
     this.tiles = new TileCheck(this.rows, this.failures, claims.frontier);
     this.passSize(0);
+    if (this.start > 0) this.begin(this.archived!);
     if (!this.stop) {
       await this.readBlobs(total);
       await this.walk(total);
     }
     this.history.settle((visit) => this.again(visit), this.index.names(this.sound));
     return this.judge(claims);
+  }
+
+  /** What was archived, as far as it is known here. */
+  private begin(archived: Archived): void {
+    const { start } = this;
+    for (const leaves of archivedLeaves(this.rows, start, this.failures)) {
+      this.grow(leaves, groupsOf(wholeGroups(leaves)));
+    }
+    const link = archived.blocks.find(({ first }) => first === start)?.link ?? archived.link;
+    this.seam = {
+      whole: this.tree.size === start,
+      next: start,
+      end: start,
+      before: { hash: link, first: start },
+    };
+    const leaf = (position: number): Uint8Array | undefined => {
+      const tile = this.rows.tile(0, Math.floor(position / GROUP));
+      const at = position % GROUP * HASH_BYTES;
+      return tile instanceof Uint8Array ? tile.subarray(at, at + HASH_BYTES) : undefined;
+    };
+    for (const event of toldEvents(archived, leaf, this.failures)) this.lineage.take(event);
   }
 
   /** About how many entries there are; only to say how far we are. */
@@ -128,7 +174,7 @@ export class Verification {
 
   private async walk(total: number): Promise<void> {
     const rules: Rules = { index: this.index.span, names: this.history.rule, sealedUnder: this.sealedUnder };
-    const threads = this.options.threads ?? threadsFor(total);
+    const threads = this.rows instanceof WholeRows ? 1 : this.options.threads ?? threadsFor(total);
     if (threads > 1 && mayThread()) await this.walkInThreads(new Threads(this.file.path, rules, threads), total, rules);
     else {
       for (const part of PARTS) {
@@ -212,7 +258,7 @@ export class Verification {
     for (const link of found.links) this.links.push(link);
     this.failures.join(found.failures);
     const from = this.tree.size;
-    if (found.types.some((type) => LINEAGE_TYPES.includes(type))) this.takeLineage(range, from);
+    if (found.types.some((type) => type === ARCHIVED || LINEAGE_TYPES.includes(type))) this.takeLineage(range, from);
     this.grow(found.leaves, found.groups);
     this.history.join(found.history);
     this.index.join(found.index);
@@ -232,6 +278,7 @@ export class Verification {
   /** What it tells of roots is told before the tree has grown past them. */
   private takeLineage(range: Range, from: number): void {
     this.events(range, (event) => {
+      this.archivedTold.take(event);
       const size = event.position < from ? undefined : this.lineage.take(event);
       if (size === from) this.roots.set(size, this.tree.root().toBase64());
       else if (size !== undefined) this.wanted = [...new Set([...this.wanted, size])].sort((a, b) => b - a);
@@ -320,13 +367,17 @@ export class Verification {
     this.judgeFrontier(claims, firstBad);
     this.tiles.judge(cleared, this.seam.end);
     this.blobs.judge();
-    this.index.judge(this.failures, this.sound, this.seam.end);
+    this.index.judge(this.failures, this.sound, this.seam.end, this.start);
+    this.archivedTold.judge(this.archived, this.failures);
     return reportOf(this.failures, {
       size: this.tree.size,
       tree: this.tree,
       anchored,
       authenticated,
       ...(lineage.keyChanges.length > 0 ? { key_changes: lineage.keyChanges } : {}),
+      ...(this.archived
+        ? { archived: { until: this.archived.until, kept: this.archived.kept, checked: this.start === 0 } }
+        : {}),
       ...(lineage.forks.length > 0 ? { forks: lineage.forks } : {}),
       streams: this.history.streams,
       blocks: this.blocks,
@@ -380,6 +431,15 @@ export class Verification {
     }
   }
 }
+
+/** Of the blocks that were archived some may not be deleted yet. */
+const startOf = (rows: Rows, { kept, blocks }: Archived): number => {
+  const first = rows.first("log", 0);
+  return typeof first === "number" && blocks.some((block) => block.first === first) ? first : kept;
+};
+
+const wholeGroups = (leaves: Uint8Array): Uint8Array =>
+  leaves.subarray(0, Math.floor(leaves.length / HASH_BYTES / GROUP) * GROUP * HASH_BYTES);
 
 /** The key that the log is to be read with, if any. Throws `LogFault` `sealed` where nothing can be read without it, or with it. */
 const keyFor = (rows: Rows, key: Uint8Array | undefined): Uint8Array | undefined => {

@@ -16,7 +16,12 @@ export const verify: Run = async (call, runtime) => {
   const began = clock.monotonic();
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const tiles = text(call, "tiles");
-  const options = { key: text(call, "key"), against };
+  const archive = text(call, "archive");
+  const options = {
+    key: text(call, "key"),
+    against,
+    ...(archive === undefined ? {} : { archive: pathOf(call, archive) }),
+  };
   const report =
     await (tiles === undefined
       ? runtime.verify(call.data, options, progress.on)
@@ -80,6 +85,17 @@ const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
       tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
     }`,
   );
+  if (report.archived) {
+    const { until, kept, checked } = report.archived;
+    lines.push(
+      checked
+        ? `archive   the first ${count(until)} entries, verified with the rest`
+        : `${
+          c.yellow(`archive   what lies before position ${count(kept)} is archived: its hashes are in the tree`)
+        }, ` +
+          "its entries were not read (give --archive)",
+    );
+  }
   for (const { position, from, to } of report.forks ?? []) {
     lines.push(
       c.yellow(`fork      up to position ${count(position)} it is a copy of ${safe(from)}, from there on ${safe(to)}`),

@@ -1,0 +1,94 @@
+/** The folder that the beginning of a log is archived to: a whole tlog-tiles folder of just that, verified before anything is let go of. */
+import { LogFault } from "../../events/log.ts";
+import { TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
+import { type OnProgress, type Reader, Refused } from "../cli/runtime.ts";
+import { bundleFiles, CHECKPOINT, hashTileFiles, type TlogWritten, writeTlog } from "../tlog/writer.ts";
+import { verifyTlog } from "../verify/tlog.ts";
+
+/** The event loop gets a turn behind so many files. */
+const TURN_FILES = 16;
+
+export interface ToArchive {
+  /** Entries before this one are there already. */
+  readonly from: number;
+  readonly until: number;
+  readonly root: string;
+  /** The checkpoint of just that, signed by `key`. */
+  readonly note: string;
+  readonly key: string;
+}
+
+/**
+ * Everything in it is durable when it resolves. May be repeated. Throws `Refused` for a folder of another log, or where what was archived
+ * before is not; `LogFault`: `full`, `read_only`, `io`, and `truncated` when what was written does not verify.
+ */
+export const writeArchive = async (
+  log: Pick<Reader, "entry" | "tree">,
+  folder: string,
+  { from, until, root, note, key }: ToArchive,
+  progress: OnProgress,
+): Promise<TlogWritten> => {
+  await expectOurs(folder, note, from);
+  let files = 0;
+  const written = await writeTlog(
+    folder,
+    [
+      ...bundleFiles(log, until, from / TILE_WIDTH),
+      ...hashTileFiles(log, until),
+      { path: CHECKPOINT, pieces: [new TextEncoder().encode(note)], done: until },
+    ],
+    {
+      durable: true,
+      wrote({ done }) {
+        progress({ done, total: until, unit: "events" });
+        return ++files % TURN_FILES === 0 ? new Promise((resolve) => setTimeout(resolve, 0)) : undefined;
+      },
+    },
+  );
+  await removePartial(folder, from, until);
+  const report = await verifyTlog({ folder, key, progress });
+  if (report.ok && report.size === until && report.root === root) return written;
+  const [first] = report.failures;
+  throw new LogFault(
+    "truncated",
+    `${folder} does not hold the first ${until} events: ` +
+      (first
+        ? `position ${first.position}: ${first.kind}: expected ${first.expected}, found ${first.found}`
+        : "another root"),
+  );
+};
+
+const expectOurs = async (folder: string, note: string, from: number): Promise<void> => {
+  let there: string | undefined;
+  try {
+    there = await Deno.readTextFile(`${folder}/${CHECKPOINT}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const [origin] = note.split("\n");
+  const [other, size] = there?.split("\n") ?? [];
+  if (other !== undefined && other !== origin) {
+    throw new Refused("other_archive", `${folder} is the archive of another log, ${other}`);
+  }
+  if (Number(size ?? 0) < from) {
+    throw new Refused("other_archive", `The first ${from} events lie in another archive; go on with that folder`);
+  }
+};
+
+/** Partial tiles of the smaller tree that the larger one does not have. */
+const removePartial = async (folder: string, from: number, until: number): Promise<void> => {
+  for (let level = 1; TILE_WIDTH ** level <= from; level++) {
+    const now = new Set([...tilesAt(level, until)].map(tileName));
+    for (const place of tilesAt(level, from)) {
+      if (place.width === TILE_WIDTH || now.has(tileName(place))) continue;
+      const path = `${folder}/tile/${level}/${tileName(place)}`;
+      await Deno.remove(path).catch(gone);
+      // The folder of partial tiles, if it was the last.
+      await Deno.remove(path.slice(0, path.lastIndexOf("/"))).catch(() => {});
+    }
+  }
+};
+
+const gone = (error: unknown): void => {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+};

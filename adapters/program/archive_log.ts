@@ -1,0 +1,117 @@
+/**
+ * The beginning of the log goes to an archive. Whoever writes the log says up to where that can be, and signs a checkpoint of just that
+ * (`begin-archive`); the command writes the folder and has it verified (`archive_folder.ts`); then the log lets go (`end-archive`), in this
+ * order, each step durable before the next: an event says so, a row of the store says so, the blocks are deleted. Cut off anywhere it may be
+ * asked again, and the next opening deletes what is left.
+ */
+import { z } from "zod";
+import { heldBy, type Register } from "../../actors/privacy.ts";
+import { LOG_STREAM } from "../../events/kernel_log.ts";
+import { LogFault } from "../../events/log.ts";
+import { PRIVACY_STREAM } from "../../events/privacy.ts";
+import { TILE_WIDTH } from "../../events/tiles.ts";
+import { ViewQuestion } from "../../projections/views.ts";
+import { Refused } from "../cli/runtime.ts";
+import { CHECKPOINTS_PREFIX } from "../kv/behind.ts";
+import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
+import { systemClock } from "../system/world.ts";
+import type { Opened } from "./daybook.ts";
+import { operation } from "./operation.ts";
+import { OPERATOR } from "./operator.ts";
+
+/** What a verifier has to find without the archive: who signs the log, and what it was. */
+const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
+/** A view that has not come so far is waited for. */
+const VIEWS_MS = 60_000;
+
+/** A hold on anything forbids to move what may be part of it. */
+const expectFree = ({ entities }: Pick<Opened, "entities">): void => {
+  const { holds } = entities.look(PRIVACY_STREAM).state as Register;
+  const hold = heldBy(holds, {}, systemClock.now());
+  if (hold) throw new Refused("held", `The legal hold ${hold.hold} forbids it: ${hold.reason}`);
+};
+
+/** How far tree and index have come, in whole bundles. */
+const boundaryOf = async ({ log }: Pick<Opened, "log">, asked: number): Promise<number> => {
+  await log.checkpoint(log.size);
+  await log.settleIndex(Math.min(asked, log.size));
+  const most = Math.min(asked, log.size, log.tree.size, log.indexed);
+  return most - most % TILE_WIDTH;
+};
+
+const before = z.union([
+  z.strictObject({ position: z.int().nonnegative() }),
+  z.strictObject({ time: z.iso.datetime({ offset: true }) }),
+]);
+
+export const beginArchive = operation({
+  about: "Says up to where the log can be archived, and signs a checkpoint of that.",
+  input: z.strictObject({ before }),
+  async run(opened, { input }) {
+    expectFree(opened);
+    const { log, lies, keys } = opened;
+    const asked = "position" in input.before ? input.before.position : log.positionAt(input.before.time);
+    const from = markOf(lies)?.until ?? 0;
+    const until = await boundaryOf(opened, asked);
+    if (until <= from) return { from, until: from };
+    const root = log.tree.root(until)!.toBase64();
+    const note = keys.logKey.checkpoint(until, root);
+    // So that whoever verifies knows the root there.
+    await lies.commit({ puts: [[[CHECKPOINTS_PREFIX, until], new TextEncoder().encode(note)]] });
+    return { from, until, root, note, key: keys.logKey.signer.vkey };
+  },
+});
+
+/** Every view has folded what is about to go. */
+const expectFolded = async ({ daybook }: Pick<Opened, "daybook">, kept: number): Promise<void> => {
+  for (const { name, state } of daybook.status().projections) {
+    if (state === "stopped") continue;
+    try {
+      await daybook.view(name, { limit: 1, wait: kept - 1, deadline: VIEWS_MS });
+    } catch (error) {
+      if (!(error instanceof ViewQuestion)) throw error;
+      throw new Refused("view_behind", `The view ${name} has not read so far yet; archive when it has`);
+    }
+  }
+};
+
+export const endArchive = operation({
+  about: "Lets go of what was archived.",
+  input: z.strictObject({ until: z.int().positive().multipleOf(TILE_WIDTH), root: z.string() }),
+  async run(opened, { input: { until, root } }) {
+    const { log, lies, crash } = opened;
+    expectFree(opened);
+    if (await boundaryOf(opened, until) !== until || log.tree.root(until)?.toBase64() !== root) {
+      throw new LogFault("invalid", `the log has no root ${root} over ${until} events`);
+    }
+    const going = lettingGo(lies, until, TELLS);
+    if (!going) return { until, kept: markOf(lies)?.kept ?? 0, blocks: 0 };
+    const { kept, link } = going.mark;
+    await expectFolded(opened, kept);
+    await opened.gate.retell(until);
+    // Nothing waits between this look and the event.
+    expectFree(opened);
+    const appended = await log.append({
+      events: [{
+        type: "kernel.log.archived",
+        stream: LOG_STREAM,
+        source: "kernel",
+        id: `kernel.log.archived ${until}`,
+        time: new Date(systemClock.now()).toISOString(),
+        timeGiven: false,
+        version: 1,
+        ...OPERATOR.principal,
+        data: { until, kept, link, root },
+      }],
+    });
+    if (!appended.ok) throw new LogFault("foreign", `the log tells otherwise of what was archived up to ${until}`);
+    const { position } = appended.receipts[0]!;
+    await log.checkpoint(position + 1);
+    crash?.("archive.recorded");
+    await markArchived(lies, going);
+    crash?.("archive.marked");
+    const blocks = await deleteArchived(lies);
+    crash?.("archive.deleted");
+    return { until, kept, blocks, position };
+  },
+});
