@@ -1,7 +1,7 @@
 /** A data folder with half a year in it: ordinary days for every shipped control, what breaks some of them, and attestations of the views. */
 import { replay } from "../actors/kernel/replay.ts";
 import { primitives } from "../adapters/cli/fold.ts";
-import type { AuditWritten } from "../adapters/cli/runtime.ts";
+import type { AuditWritten } from "../adapters/cli/audits.ts";
 import { openKeys } from "../adapters/keys/keys.ts";
 import { inlineBackground } from "../adapters/kv/background.ts";
 import { FolderReader } from "../adapters/kv/folder_reader.ts";

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { cosigner, noteSigner } from "../adapters/keys/note.ts";
 import type { AuditOptions } from "../adapters/program/audit.ts";
 import { checkAudit } from "../adapters/program/audit_check.ts";
-import type { AuditChecked } from "../adapters/cli/runtime.ts";
+import type { AuditChecked } from "../adapters/cli/audits.ts";
 import { parseControl } from "../config/controls.ts";
 import { LogFault } from "../events/log.ts";
 import { type Audited, BROKEN, controls, makeAudited, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";

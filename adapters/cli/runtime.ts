@@ -7,12 +7,12 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import type { Checkpoint, EventLog, HashTree } from "../../events/log.ts";
-import type { Control, ControlResult } from "../../projections/controls/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import type { Row, ViewDigest, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
+import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
 import type { PrivacyRuntime, RestoreOptions } from "./persons.ts";
 import type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, PushImport } from "./imports.ts";
+import type { Audits } from "./audits.ts";
 import type { Settings } from "./settings.ts";
 import type { StackRuntime } from "./stacks.ts";
 
@@ -250,7 +250,7 @@ export interface RestoreReport extends BackupReport {
   readonly erased?: number;
 }
 
-export interface Runtime extends PrivacyRuntime, StackRuntime {
+export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
   readonly io: Io;
   readonly clock: Clock;
   /** Ends the process at once. */

@@ -8,7 +8,8 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { bytes, count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { AuditAsked, AuditWritten, Reader, Runtime, Stated } from "../runtime.ts";
+import type { AuditAsked, AuditWritten, Stated } from "../audits.ts";
+import type { Reader, Runtime } from "../runtime.ts";
 import { checkFolder } from "./audit_check.ts";
 
 /** Nothing was found wanting where each is one of these: silence is no pass. */

@@ -7,7 +7,8 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import { type AuditChecked, Refused } from "../runtime.ts";
+import type { AuditChecked } from "../audits.ts";
+import { Refused } from "../runtime.ts";
 
 const FAILURES_SHOWN = 20;
 const OTHERS_SHOWN = 5;
