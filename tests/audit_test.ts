@@ -10,6 +10,7 @@ import { parseControl } from "../config/controls.ts";
 import { LogFault } from "../events/log.ts";
 import { type Audited, BROKEN, controls, makeAudited, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";
 import { inFolder } from "./folder_given.ts";
+import { onSmallDisk } from "./small_disk_given.ts";
 import { chance, Tampered } from "./verify_given.ts";
 
 const silent = () => {};
@@ -443,3 +444,11 @@ Deno.test("controls that are not the program's own are named", () =>
     const { ok, controls: told } = await checked(folder);
     assert.deepEqual([ok, told!.others], [true, [first!.control.id]]);
   }));
+
+Deno.test("on a disk that is full nothing is left, and it is said", (t) =>
+  withAudit((_, made) =>
+    onSmallDisk(t, "200k", async (dir) => {
+      assert.equal(await faultOf(() => written(made, join(dir, "audit"))), "full");
+      assert.deepEqual(await filesIn(dir), []);
+    })
+  ));
