@@ -1,5 +1,9 @@
 /** What CloudTrail tells becomes events: once, sealed where it tells of people, without its secrets, and nothing of a bad file. */
 import assert from "node:assert/strict";
+import type { Incoming } from "../actors/kernel/daybook.ts";
+import { checkFiles, importFiles } from "../adapters/cloudtrail/import.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { run } from "./end_to_end/program.ts";
 import { recordsIn, Unreadable } from "../adapters/cloudtrail/records.ts";
 import { isSecretName, NOT_TAKEN, withoutSecrets } from "../adapters/cloudtrail/secrets.ts";
 import { translateRecord } from "../adapters/cloudtrail/translate.ts";
@@ -280,3 +284,65 @@ const opened = async () => {
   const daybook = await openDaybook({ data: ":memory:" });
   return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
 };
+
+Deno.test("import cloudtrail exits with 0, 1 or 2 by what could be read, makes no folder for nothing, and goes on where it was", async () => {
+  await inFolder(async (folder) => {
+    const [good, bad, data] = [`${folder}/good.json.gz`, `${folder}/bad.json`, `${folder}/data`];
+    await Deno.writeFile(
+      good,
+      await gzip(fileOf([recordOf(1), recordOf(2, { requestParameters: { password: "x" } })])),
+    );
+    await Deno.writeTextFile(bad, fileOf([recordOf(3), recordOf(4, { eventTime: "never" })]));
+    const nothing = await run("import", "cloudtrail", bad, "--data", data);
+    assert.deepEqual([nothing.code, nothing.out], [2, ""]);
+    assert.equal(nothing.err, `daybook: ${bad}: record 1: /eventTime: expected an RFC 3339 time\n`);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    const some = await run("import", "cloudtrail", folder, "--data", data, "--json");
+    assert.equal(some.code, 1, some.err);
+    assert.deepEqual(JSON.parse(some.out), {
+      ok: false,
+      files: 1,
+      refused: 1,
+      digests: 0,
+      records: 2,
+      events: 2,
+      known: 0,
+      notTaken: 1,
+      stopped: false,
+      problems: [`${bad}: record 1: /eventTime: expected an RFC 3339 time`],
+    });
+    const again = await run("import", "cloudtrail", good, "--data", data);
+    assert.equal(again.code, 0, again.err);
+    assert.match(again.out, /^0 new events of 2 records in 1 file \(\d+ B\), 2 known already/);
+    const missing = await run("import", "cloudtrail", `${folder}/none`, "--data", data);
+    assert.deepEqual([missing.code, missing.out], [3, ""]);
+    // Nothing that was taken for a secret, or tells of a person, is anywhere in the folder in clear.
+    const exported = await run("export", "--data", data);
+    for (const plain of ["Jane", "192.0.2.17", '"x"']) assert.ok(!exported.out.includes(plain), plain);
+  });
+});
+
+Deno.test("an import that is stopped keeps what it has, says so, and the next one brings the rest", async () => {
+  await inFolder(async (folder) => {
+    const names = ["a", "b", "c"];
+    for (const [i, name] of names.entries()) {
+      await Deno.writeTextFile(`${folder}/${name}.json`, fileOf([recordOf(2 * i), recordOf(2 * i + 1)]));
+    }
+    await using daybook = await opened();
+    const by = { authtype: "user", authid: "operator" } as const;
+    const found = await checkFiles([folder], () => {});
+    const stop = new AbortController();
+    // It is told to stop while the second file is read.
+    const target = {
+      log: daybook.log,
+      ingest: (events: readonly Incoming[], principal: typeof by) => {
+        if (events.some(({ id }) => id.endsWith("2"))) stop.abort();
+        return daybook.ingest(events, principal);
+      },
+    };
+    const first = await importFiles(target, found, { by, clock: systemClock, told: () => {}, signal: stop.signal });
+    assert.deepEqual([first.stopped, first.events], [true, 4]);
+    const rest = await imported(daybook, folder);
+    assert.deepEqual([rest.done.stopped, rest.done.events, rest.done.known], [false, 2, 4]);
+  });
+});
