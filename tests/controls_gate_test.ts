@@ -255,10 +255,14 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
   withSystem(async (opened) => {
     const { daybook, gate, supervision: { world: { recorder } } } = opened;
     const clock = new SimulatedClock(seededRandom(1), Date.now());
-    const watching = (controls: () => Promise<readonly Stated[]>, told: string[] = []) => {
+    const watching = (
+      controls: () => Promise<readonly Stated[]>,
+      told: string[] = [],
+      log: Pick<EventLog, "read" | "size"> = daybook.log,
+    ) => {
       const stop = new AbortController();
       const child = watchControls({
-        log: daybook.log,
+        log,
         clock,
         recorder,
         gate,
@@ -292,6 +296,34 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
     const next = watching(() => Promise.resolve(catalogue(GATES, INTACT)));
     assert.deepEqual((await until(4)).slice(3), ["intact - no_evidence"]);
     await next.stop();
+    // A log that cannot be read for a while is read again.
+    const troubles: string[] = [];
+    const disk = { away: false };
+    const log: Pick<EventLog, "read" | "size"> = {
+      get size() {
+        return daybook.log.size;
+      },
+      read(range) {
+        if (disk.away) throw new LogFault("io", "the disk is away");
+        return daybook.log.read(range);
+      },
+    };
+    const patient = watching(
+      () => Promise.resolve(catalogue(GATES, INTACT, INTACT.replace("intact", "third"))),
+      troubles,
+      log,
+    );
+    await until(5);
+    disk.away = true;
+    assert.ok((await daybook.ingest([verdict("g5", "passed")], CI)).ok);
+    await clock.advance(3_000);
+    assert.deepEqual(troubles, ["controls cannot be evaluated now: the disk is away"]);
+    disk.away = false;
+    await clock.advance(1_000);
+    const data = { until: new Date(Date.now() + 200 * 86_400_000).toISOString(), why: "It is known" };
+    assert.equal((await daybook.ask({ type: "controls.exception.grant", id: "gates", data, by: CI })).is, "accepted");
+    assert.deepEqual((await until(6)).slice(5), ["gates stale excepted"]);
+    await patient.stop();
     const told: string[] = [];
     const down = watching(() => Promise.reject(new Error("controls.yaml:1:1: no")), told);
     const failed = assert.rejects(down.ended, /controls.yaml/);

@@ -14,7 +14,7 @@ import { type Event, type Millis, millis } from "../../../events/event.ts";
 import { CONTROL_FACT_LIMITS, type ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { type ControlResult, ControlsFold } from "../../../projections/controls/mod.ts";
-import { CaughtUp } from "./caught_up.ts";
+import { CaughtUp, readableFrom } from "./caught_up.ts";
 import { type ControlGate, CONTROLS, enforcedIn } from "./gate.ts";
 
 const GRACE_MS = 10_000;
@@ -47,9 +47,15 @@ export const watchControls = (parts: WatchParts): Child => ({
     });
     await adopt(stated, parts);
     const watch = new Watch(stated, parts);
-    while (!signal.aborted) {
-      await watch.look(signal);
-      await pause(clock, everyMs, signal);
+    for (let troubled = false; !signal.aborted; await pause(clock, everyMs, signal)) {
+      try {
+        await watch.look(signal);
+        troubled = false;
+      } catch (error) {
+        // The log cannot be read now; told once, and tried again.
+        if (!troubled) report(`controls cannot be evaluated now: ${(error as Error).message}`);
+        troubled = true;
+      }
     }
   },
 });
@@ -101,7 +107,7 @@ class Watch {
   constructor(stated: readonly Stated[], private readonly parts: WatchParts) {
     this.fold = new CaughtUp(new ControlsFold(stated.map(({ control }) => control)), parts);
     const types = ["kernel.control.turned", "kernel.control.dropped"];
-    for (const batch of parts.log.read({ types })) {
+    for (const batch of parts.log.read({ types, from: readableFrom(parts.log) })) {
       for (const { type, data } of batch as readonly (Event & Recorded)[]) {
         if (type === "kernel.control.turned") {
           for (const change of data.changes) this.known.set(change.control, change);
