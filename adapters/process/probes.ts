@@ -27,6 +27,9 @@ export interface Probe extends ProbeTimes {
   look(signal: AbortSignal): Promise<Probed>;
 }
 
+/** Until the first verdict it is looked so soon again, then ever later, and more often than it was asked for: others wait. */
+const EARLY_MS = 10;
+
 /** Told of each change; what it rejects with ends the probing of this instance. */
 export type Tell = (name: ProbeName, probed: Probed) => Promise<void>;
 
@@ -48,17 +51,23 @@ const series = async (
 ): Promise<boolean> => {
   await pause(clock, probe.initial_delay_ms, signal);
   let judgement = UNJUDGED;
-  while (!signal.aborted) {
+  let counted = -Infinity;
+  for (let early = EARLY_MS; !signal.aborted; early *= 2) {
+    const at = clock.monotonic();
     const probed = await looked(probe, clock, signal);
     if (signal.aborted) return false;
     const before = judgement.well;
-    judgement = judge(judgement, probed.ok, probe);
+    // A look between two that were asked for can only bring good news.
+    if (probed.ok || at - counted >= probe.interval_ms) {
+      counted = at;
+      judgement = judge(judgement, probed.ok, probe);
+    }
     if (judgement.well !== undefined && judgement.well !== before) {
       await tell(probe.name, probed);
       if (probe.name === "startup") return judgement.well;
       if (probe.name === "liveness" && !judgement.well) return false;
     }
-    await pause(clock, probe.interval_ms, signal);
+    await pause(clock, judgement.well === undefined ? Math.min(early, probe.interval_ms) : probe.interval_ms, signal);
   }
   return false;
 };

@@ -58,6 +58,7 @@ export const runtimeOf = (
   version,
   quit: (code) => Deno.exit(code),
   async open(data, settings) {
+    if (settings?.stack) (await import("../process/agent/line.ts")).beginAhead();
     const { openSystem } = await import("./daybook.ts");
     const stated = settings ?? await settingsOf(undefined, []);
     const told = Promise.withResolvers<void>();

@@ -63,12 +63,8 @@ export class AgentLine implements Child {
   }
 
   async run(signal: AbortSignal, self: Self): Promise<void> {
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-A", "--no-lock", ...configOf(), fileURLToPath(new URL("./agent.ts", import.meta.url))],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    const process = ahead ?? spawn();
+    ahead = undefined;
     const run: Run = { process, writer: process.stdin.getWriter(), asked: new Map(), heard: this.clock.monotonic() };
     const stop = () => void run.writer.close().catch(() => {});
     signal.addEventListener("abort", stop, { once: true });
@@ -83,11 +79,7 @@ export class AgentLine implements Child {
       this.present = undefined;
       signal.removeEventListener("abort", stop);
       for (const { answer } of run.asked.values()) answer.reject(new AgentGone("the agent has ended"));
-      try {
-        process.kill("SIGKILL");
-      } catch {
-        // it has ended
-      }
+      kill(process);
       await run.writer.abort().catch(() => {});
       await process.status;
     }
@@ -135,6 +127,26 @@ export class AgentLine implements Child {
     }
   }
 }
+
+/** Begun by a program that is sure to run an agent soon, so that it is ready sooner. It ends with the program, whatever becomes of that. */
+let ahead: Deno.ChildProcess | undefined;
+export const beginAhead = (): void => void (ahead ??= spawn());
+
+const spawn = (): Deno.ChildProcess =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", "--no-lock", ...configOf(), fileURLToPath(new URL("./agent.ts", import.meta.url))],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+
+const kill = (process: Deno.ChildProcess | undefined): void => {
+  try {
+    process?.kill("SIGKILL");
+  } catch {
+    // it has ended
+  }
+};
 
 /** The import map is needed where the program is run from elsewhere than its folder. */
 const configOf = (): readonly string[] => [
