@@ -46,7 +46,14 @@ const newEvent = ({ specversion: _, revision: _r, position: _p, recordedat: _a, 
 /** `falsely`: the last attestations say what no fold gives. */
 export const makeAudited = async (
   data: string,
-  { falsely = false, seed = 1 }: { readonly falsely?: boolean; readonly seed?: number } = {},
+  { falsely = false, seed = 1, also = [], unattested = false }: {
+    readonly falsely?: boolean;
+    readonly seed?: number;
+    /** Events beside the story, as they are. */
+    readonly also?: readonly NewEvent[];
+    /** Nothing is attested behind them. */
+    readonly unattested?: boolean;
+  } = {},
 ): Promise<Audited> => {
   await Deno.mkdir(data, { recursive: true });
   let now = BEGAN;
@@ -97,8 +104,8 @@ export const makeAudited = async (
     });
     const sealed = keys.sealer.seal([somebody]);
     if (!sealed.ok) throw new Error(JSON.stringify(sealed.issues));
-    await append(...sealed.events);
-    await attest(falsely);
+    await append(...sealed.events, ...also);
+    if (!unattested) await attest(falsely);
     const { note, size } = (await log.checkpoint(log.size))!;
     notes.push(note);
     keys.logKey.remember(note);
@@ -109,7 +116,7 @@ export const makeAudited = async (
   }
 };
 
-const ours = (type: string, id: string, data: unknown): NewEvent => ({
+export const ours = (type: string, id: string, data: unknown): NewEvent => ({
   id,
   source: "urn:test",
   type,

@@ -8,7 +8,7 @@ import { checkAudit } from "../adapters/program/audit_check.ts";
 import type { AuditChecked } from "../adapters/cli/audits.ts";
 import { parseControl } from "../config/controls.ts";
 import { LogFault } from "../events/log.ts";
-import { type Audited, BROKEN, controls, makeAudited, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";
+import { type Audited, BROKEN, controls, makeAudited, ours, SECRET, VERSION, writeAuditOf } from "./audit_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
 import { chance, Tampered } from "./verify_given.ts";
@@ -234,6 +234,11 @@ Deno.test("a changed, cut, missing or surplus file of every kind is found, also 
         "manifest audit.json",
         "derived results.json",
       ],
+      "another size": [
+        (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"size": \d+/, '"size": 9007199254740991')),
+        "manifest audit.json",
+        "scope audit.json",
+      ],
       "how far it is cosigned": [
         (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"cosigned": \d+/, `"cosigned": ${size}`)),
         "manifest audit.json",
@@ -452,3 +457,15 @@ Deno.test("on a disk that is full nothing is left, and it is said", (t) =>
       assert.deepEqual(await filesIn(dir), []);
     })
   ));
+
+Deno.test("a log that is sound and that no fold can take is found, and does not end the check", () =>
+  withAudit(async (_, _made, scratch) => {
+    const poison = { ...ours("benchmarks.run.measured", "poison", null), stream: "benchmarks/garden" } as const;
+    const made = await makeAudited(join(scratch, "poisoned"), { also: [poison], unattested: true });
+    const folder = join(scratch, "folder");
+    assert.ok((await written(made, folder)).ok);
+    const { ok, failures, controls: told } = await checked(folder);
+    assert.deepEqual([ok, told!.equal, failures.length], [false, true, 1]);
+    assert.equal(failures[0]!.kind, "fold");
+    assert.match(failures[0]!.found, /^Cannot replay benchmarks\.\S+: the event at position \d+ cannot be folded$/);
+  }));

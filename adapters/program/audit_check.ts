@@ -61,7 +61,7 @@ class Check {
     this.expectScope(scope, log, kept);
     const same = scope.program.version === version;
     // What does not verify is not gone on from: what follows from it would say nothing.
-    const followed = log.ok ? this.follow(scope, same) : undefined;
+    const followed = log.ok && log.size === scope.size ? this.follow(scope, same) : undefined;
     return {
       ok: this.failures.length === 0,
       origin: log.origin ?? scope.origin,
@@ -160,8 +160,29 @@ class Check {
 
   /** All that follows from a log that is sound. */
   private follow(scope: Scope, same: boolean): Pick<AuditChecked, "controls" | "rendered" | "state"> {
+    const log = new TlogFolder(join(this.options.folder, PATHS.log), scope.size, events);
+    const derived = this.trying(
+      PATHS.results,
+      "events that controls can be decided over",
+      () => this.derive(log, scope, same),
+    );
+    const state = this.trying(PATHS.attestations, "events that every projection can fold", () => this.state(log));
+    return { ...derived, ...(state ? { state } : {}) };
+  }
+
+  /** A log that is sound may hold what no fold has ever seen; then that is what was found. */
+  private trying<T>(path: string, expected: string, call: () => T): T | undefined {
+    try {
+      return call();
+    } catch (error) {
+      if (error instanceof LogFault || !(error instanceof Error)) throw error;
+      this.fail({ path, kind: "fold", expected, found: error.message });
+      return undefined;
+    }
+  }
+
+  private derive(log: TlogFolder, scope: Scope, same: boolean): Pick<AuditChecked, "controls" | "rendered"> {
     const { size, at, from, to, framework } = scope;
-    const log = new TlogFolder(join(this.options.folder, PATHS.log), size, events);
     const stated = this.stated();
     const assessment = assess(log, { size, at, from, to, framework }, {
       controls: stated.map(({ control }) => control),
@@ -181,7 +202,7 @@ class Check {
     const equal = !this.failures.slice(before).some(({ path }) => path === PATHS.results || path === PATHS.controls);
     const known = new Set(this.options.own.map((one) => JSON.stringify(one.stated)));
     const others = stated.filter((one) => !known.has(JSON.stringify(one.stated))).map(({ control }) => control.id);
-    return { controls: { results: assessment.results, equal, others }, rendered, state: this.state(log) };
+    return { controls: { results: assessment.results, equal, others }, rendered };
   }
 
   private stated() {
