@@ -36,7 +36,7 @@ export const AUDIT: CommandSpec = {
   ],
   examples: [
     "audit",
-    "audit --framework 'SOC 2' --from 2026-10-01 --to 2026-12-31 --out evidence",
+    "audit --framework 'SOC 2' --from 2026-10-01 --to 2027-01-01 --out evidence",
     "audit --out evidence --cosigned anchored.txt --witness 'witness+1a2b3c4d+BAb…'",
     "audit --check evidence --key 'daybook+1a2b3c4d+AbC…' --json",
   ],
