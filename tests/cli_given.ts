@@ -209,6 +209,7 @@ const fakeRuntime = (
       }),
     tokenList: () => Promise.resolve(tokens),
     guarded: () => Promise.resolve(false),
+    accounts: () => Promise.resolve(false),
     checkGit: () => Promise.resolve(),
     importGit: none("importGit"),
     importPush: none("importPush"),

@@ -107,6 +107,8 @@ export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "ex
 export const rolesIn = ({ roles }: Account, factors: Session["factors"]): readonly Role[] =>
   factors.length > 1 ? roles : roles.filter(({ privileged }) => !privileged);
 
+export const isPrivileged = ({ roles }: Account): boolean => roles.some(({ privileged }) => privileged);
+
 /** Whether a second factor is asked for. */
 export const wantsSecond = ({ factors }: Account): boolean => factors.some(({ kind }) => kind !== "backup_codes");
 

@@ -298,6 +298,8 @@ export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
   tokenList(data: string): Promise<readonly Token[]>;
   /** Whether the log of this folder has an enforced control that guards such an action; false where there is no log. */
   guarded(data: string, action: string): Promise<boolean>;
+  /** Whether the folder has accounts, by its keys. */
+  accounts(data: string): Promise<boolean>;
   /** Rejects with the `ImportFault` that an import would end in, so that nothing is opened for one that cannot be. */
   checkGit(path: string, options: { readonly range?: string }): Promise<void>;
   importGit(

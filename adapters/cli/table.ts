@@ -8,6 +8,7 @@ import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
+import { CODE, IDENTITY } from "./table_identity.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
 import { SERVICES } from "./table_services.ts";
@@ -34,6 +35,8 @@ export interface CommandSpec {
   readonly verifies?: true;
   /** Whether it reads databases of a data folder that may have been left open. */
   readonly reads?: true;
+  /** Whether it cannot be undone: once accounts want it, a second factor is shown first. */
+  dangerous?(call: Call): boolean;
   /** Whether what it needs depends on the configuration. */
   readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
@@ -446,11 +449,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "token create",
     opens: true,
+    dangerous: () => true,
     about: "Make an access token; it is printed once",
     args: [["<name>", "what it is for"]],
     options: [
       { flags: "--scopes <list>", about: "comma-separated: ingest, command, read, personal, admin (default read)" },
       { flags: "--expires <when>", about: "30d, 12h, 45m, or an RFC 3339 time (default: never)" },
+      CODE,
     ],
     examples: ["token create ci --scopes ingest --expires 30d", "token create me --scopes read,command --json"],
     needs: writes,
@@ -472,6 +477,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: writes,
     load: async () => (await import("./commands/token.ts")).revoke,
   },
+  ...IDENTITY,
   ...PRIVACY,
   ...RETENTION,
   ...SERVICES,

@@ -2,6 +2,7 @@
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
+import { CODE } from "./table_identity.ts";
 
 const WHO: readonly [string, string] = [
   "<who>",
@@ -12,12 +13,14 @@ export const PRIVACY: readonly CommandSpec[] = [
   {
     name: "erase",
     opens: true,
+    dangerous: (call) => text(call, "check") === undefined,
     reads: true,
     verifies: true,
     about: "Destroy a person's key, so that nobody can read what is sealed under it, and certify it; exit 1 if wanting",
     args: [["[who]", WHO[1]]],
     options: [
       { flags: "--reason <text>", about: "why, for the record; nothing personal" },
+      CODE,
       { flags: "--due <when>", about: "until when it had to be done: 30d, 12h, or an RFC 3339 time" },
       { flags: "--out <file>", about: "where to write the certificate (default erasure-<id>.json)" },
       {

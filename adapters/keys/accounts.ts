@@ -37,6 +37,14 @@ export class Accounts {
     return row?.account as string | undefined;
   }
 
+  /** Every account that a name leads to, whether or not it came to be. */
+  all(): readonly string[] {
+    if (!this.there()) return [];
+    return this.db.read("list accounts", () => this.db.all("SELECT account FROM account_names")).map((row) =>
+      row.account as string
+    );
+  }
+
   /** The account that this name leads to, from now on: a fresh id, `u_…`, unless it has one. Durable when it returns; may be repeated. */
   reserve(name: string): string {
     return this.write("reserve an account's name", () => {

@@ -19,6 +19,10 @@ import type { Operation } from "./operation.ts";
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "begin-archive": async () => (await import("./archive_log.ts")).beginArchive,
   "end-archive": async () => (await import("./archive_log.ts")).endArchive,
+  "begin-login": async () => (await import("./identity/operations.ts")).beginLogin,
+  "poll-login": async () => (await import("./identity/operations.ts")).pollLogin,
+  "end-login": async () => (await import("./identity/operations.ts")).endLogin,
+  "show-factor": async () => (await import("./identity/operations.ts")).showFactor,
   "check-action": async () => (await import("./controls/operations.ts")).checkAction,
   "record-verification": async () => (await import("./controls/operations.ts")).recordVerification,
   "certify-erasure": async () => (await import("./privacy/erase_subject.ts")).certifyErasure,

@@ -146,6 +146,7 @@ export const runtimeOf = (
   stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
+  accounts: async (data) => await withKeys(folders, data, (keys) => keys.accounts.all().length > 0) ?? false,
   async guarded(data, action) {
     if (!await exists(`${data}/${FILES.log}`)) return false;
     const { enforcedIn } = await import("./controls/gate.ts");

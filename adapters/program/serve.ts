@@ -59,8 +59,8 @@ export const serve = async (
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
-  const { wireIdentity } = await import("./identity/wire.ts");
-  const accounts = wireIdentity(opened, { pages: settings.config.start.pages, url: () => url });
+  const { serveIdentity } = await import("./identity/wire.ts");
+  const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url });
   const sinks = await plantSinks(opened, settings, io);
   const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts, sinks);
   const tls = await tlsOf(settings, io);

@@ -135,6 +135,18 @@ export class Sessions {
     );
   }
 
+  /** Whose session a refresh token stands for, if it is the newest of a session that lasts; it is not used up. */
+  ownOf(token: string): OwnSession | undefined {
+    const parts = this.options.tickets.read("refresh", token, 3);
+    if (!parts) return undefined;
+    const own = { account: parts[0]!, session: parts[1]! };
+    return this.live(own)?.generation === Number(parts[2]) ? own : undefined;
+  }
+
+  isPrivileged(own: OwnSession): boolean {
+    return this.live(own)?.privileged === true;
+  }
+
   private live({ account, session }: OwnSession): Session | undefined {
     return sessionOf(this.options.states.of(account), session, this.options.now());
   }

@@ -7,6 +7,7 @@ import { authRoutes } from "../../http/identity/auth.ts";
 import { devicePages, deviceRoutes } from "../../http/identity/device.tsx";
 import { factorPages } from "../../http/identity/factor_pages.tsx";
 import { factorRoutes } from "../../http/identity/factors.ts";
+import type { Identity } from "../../http/identity/port.ts";
 import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
 import { AccessTokens } from "../../jose/access_tokens.ts";
@@ -23,11 +24,28 @@ import { SigningKeys } from "./signing.ts";
 import { isSessionTicket, Tickets } from "./tickets.ts";
 
 export interface Wired {
+  readonly identity: Identity;
+  readonly sessions: Sessions;
+  readonly states: AccountStates;
+  /** Where people reach the server. */
+  readonly url: () => string;
   readonly routes: readonly Route[];
   /** For accounts; every other token and cookie is somebody else's to know. */
   readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf">;
   readonly hashing: Hashing;
 }
+
+/** What was wired for the server of a daybook: terminals that wait, and what was tried, are known to it alone. */
+const served = new WeakMap<Opened["daybook"], Wired>();
+
+export const wiredIn = ({ daybook }: Pick<Opened, "daybook">): Wired | undefined => served.get(daybook);
+
+/** As `wireIdentity`, for the server of this daybook. */
+export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIdentity>[1]): Wired => {
+  const wired = wireIdentity(opened, options);
+  served.set(opened.daybook, wired);
+  return wired;
+};
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config }, entities, tree, supervision, crash }: Opened,
@@ -93,6 +111,10 @@ export const wireIdentity = (
     issuer,
   });
   return {
+    identity,
+    sessions,
+    states,
+    url,
     hashing,
     routes: [
       ...authRoutes(identity),

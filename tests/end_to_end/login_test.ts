@@ -1,0 +1,103 @@
+/** A terminal is signed in, and shows a second factor before what cannot be undone: the commands as a person types them. */
+import assert from "node:assert/strict";
+import { Secret, TOTP } from "otpauth";
+import { command, document, run, start, type Started, withPlace } from "./cli_given.ts";
+
+const PASSWORD = "tall trees in rain";
+
+const post = async ({ url }: Started, path: string, body: unknown, as?: string) => {
+  const response = await fetch(`${url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...(as === undefined ? {} : { authorization: `Bearer ${as}` }) },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  assert.ok(response.status < 400, `${path}: ${text}`);
+  return text === "" ? {} : JSON.parse(text);
+};
+
+/** An administrator with one-time codes, signed in with a backup code; `codes` are those that are left. */
+const administrator = async (server: Started) => {
+  const { account, code } = await post(server, "/accounts", { name: "ada" }, server.token);
+  await post(server, "/auth/invitation", { code, password: PASSWORD });
+  await post(server, `/accounts/${account}/grant`, { role: "administrator" }, server.token);
+  const { access_token } = await post(server, "/auth/sign-in", { name: "ada", password: PASSWORD });
+  const { factor, secret } = await post(server, "/auth/factors/totp", { password: PASSWORD }, access_token);
+  const totp = new TOTP({ secret: Secret.fromBase32(secret) });
+  const { codes } = await post(server, "/auth/factors/confirm", { factor, code: totp.generate() }, access_token);
+  const asked = await fetch(`${server.url}/auth/sign-in`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "ada", password: PASSWORD }),
+  });
+  const { ticket } = await asked.json();
+  const signed = await post(server, "/auth/second", { ticket, code: codes[0] });
+  await post(server, "/auth/factors/verify", { code: codes[1] }, signed.access_token);
+  return { account, as: signed.access_token as string, codes: codes.slice(2) as string[] };
+};
+
+/** Types `login`, and allows the code that it shows. */
+const login = async (data: string, server: Started, as: string) => {
+  const child = command(["login", "--data", data, "--json"], {}).spawn();
+  let said = "";
+  const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  const shown = () => /and allow (\S+)\n/.exec(said)?.[1];
+  while (shown() === undefined) {
+    const { value, done } = await errors.read();
+    assert.ok(!done, `login ended before it showed a code: ${said}`);
+    said += value;
+  }
+  await post(server, "/auth/device/answer", { user_code: shown(), allow: true }, as);
+  await errors.cancel();
+  const [{ code }, out] = await Promise.all([child.status, new Response(child.stdout).text()]);
+  assert.equal(code, 0, said);
+  assert.match(said, new RegExp(`^open ${server.url}/device\\?code=`));
+  return JSON.parse(out) as { readonly account: string; readonly session: string };
+};
+
+Deno.test("once an administrator has a second factor, tokens are made by who is signed in and shows a code, with and without a server", () =>
+  withPlace(async ({ data }) => {
+    const create = (...more: string[]) =>
+      document<{ ok?: boolean; token?: string; error?: { code: string } }>([
+        "token",
+        "create",
+        "ci",
+        "--data",
+        data,
+        ...more,
+      ]);
+    let codes: string[] = [];
+    const server = await start(data);
+    try {
+      assert.equal((await create()).exit, 0, "before there are accounts nobody asks");
+      const ada = await administrator(server);
+      codes = ada.codes;
+      const refused = await create("--code", codes[0]!);
+      assert.deepEqual([refused.exit, refused.error?.code], [1, "login_wanted"]);
+      const { account } = await login(data, server, ada.as);
+      assert.equal(account, ada.account);
+      assert.equal((await Deno.stat(`${data}/login`)).mode! & 0o777, 0o600);
+      const silent = await create();
+      assert.deepEqual([silent.exit, silent.error?.code], [1, "factor_wanted"]);
+      const made = await create("--code", codes[0]!);
+      assert.deepEqual([made.exit, typeof made.token], [0, "string"]);
+      const again = await create("--code", codes[0]!);
+      assert.deepEqual([again.exit, again.error?.code], [1, "code_refused"], "a code is taken once");
+      const erase = await document<{ error: { code: string } }>(["erase", "u_aaaaaaaaaaaaaaaa", "--data", data]);
+      assert.deepEqual([erase.exit, erase.error.code], [1, "factor_wanted"]);
+    } finally {
+      await server.stop();
+    }
+    assert.equal((await create("--code", codes[1]!)).exit, 0, "the folder itself knows, without a server");
+    const out = await run(["logout", "--data", data]);
+    assert.deepEqual([out.code, out.out.startsWith("signed out of u_")], [0, true], out.err);
+    const after = await create("--code", codes[2]!);
+    assert.deepEqual([after.exit, after.error?.code], [1, "login_wanted"]);
+  }));
+
+Deno.test("without a server nobody can sign a terminal in, and is told so", () =>
+  withPlace(async ({ data }) => {
+    const { code, out, err } = await run(["login", "--data", data]);
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, /^daybook: Nobody can sign a terminal in where no server runs; start one first\n$/);
+  }));
