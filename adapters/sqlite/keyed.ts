@@ -1,7 +1,8 @@
 /**
  * One version of a view whose rows change: `c` has each key once, with its newest row (none, when it was removed), `p` what
  * rows were before, each with the positions from and until which it held. So live reads never wade through history, and
- * writing history is appending. Working rows lie apart in `w`, newest only. Reading is in `keyed_read.ts`.
+ * writing history is appending. Lists as of then go by `timeline.ts`. Working rows lie apart in `w`, newest only. Reading is
+ * in `keyed_read.ts`.
  */
 import { canonical } from "../../events/canonical.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
@@ -10,8 +11,8 @@ import type { ViewChange, ViewStore } from "../../projections/views.ts";
 import type { RowsSum } from "../../projections/digest.ts";
 import { spelled } from "../../projections/words.ts";
 import { type Connection, type Value, written } from "./connection.ts";
-import { Extremes, extremesTable } from "./extremes.ts";
 import { KeptSum } from "./kept_sum.ts";
+import { Timeline, timelineTables } from "./timeline.ts";
 
 /** Keys whose place is remembered between transactions, so that a row that was read is not looked up again to be changed. */
 const PLACES_MAX = 10_000;
@@ -31,16 +32,13 @@ const columns = (shape: Shape) => shape.fields.map((_, i) => `, f${i}`).join("")
  */
 export const keyedTables = (id: number, shape: Shape): string => {
   const fields = columns(shape);
-  const indexes = shape.fields.map((_, i) =>
-    `CREATE INDEX c${id}_f${i} ON c${id}(f${i}) WHERE f${i} IS NOT NULL;` +
-    (shape.history ? `CREATE INDEX p${id}_f${i} ON p${id}(f${i}, owner, since, until);` : "")
-  );
+  const indexes = shape.fields.map((_, i) => `CREATE INDEX c${id}_f${i} ON c${id}(f${i}) WHERE f${i} IS NOT NULL;`);
   return `CREATE TABLE c${id}(id INTEGER PRIMARY KEY, key TEXT NOT NULL, born INTEGER NOT NULL, since INTEGER NOT NULL, row TEXT${fields});
     CREATE UNIQUE INDEX c${id}_key ON c${id}(key);
     CREATE TABLE w${id}(key TEXT PRIMARY KEY, since INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;` +
     (shape.history
       ? `CREATE TABLE p${id}(id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, row TEXT NOT NULL${fields});
-    CREATE INDEX p${id}_owner ON p${id}(owner, since);${extremesTable(id)}`
+    CREATE INDEX p${id}_owner ON p${id}(owner, since);${timelineTables(id)}`
       : "") +
     indexes.join("") +
     (shape.text
@@ -66,7 +64,7 @@ export class KeyedStore implements ViewStore {
   private readonly shape: Shape;
   private readonly sql: Readonly<Record<Statement, string>>;
   private readonly places = new Map<string, Place>();
-  private readonly extremes: Extremes | undefined;
+  private readonly timeline: Timeline | undefined;
   private readonly kept: KeptSum;
 
   constructor(
@@ -81,7 +79,8 @@ export class KeyedStore implements ViewStore {
     this.kept = new KeptSum(connection, id);
     const fields = columns(this.shape);
     const marks = this.shape.fields.map(() => ", ?").join("");
-    if (this.shape.history) this.extremes = new Extremes(connection, id, this.shape.fields.length);
+    // The key is a field as well.
+    if (this.shape.history) this.timeline = new Timeline(connection, id, this.shape.fields.length + 1);
     this.sql = {
       get: `SELECT row, id, since FROM c${id} WHERE key = ?`,
       working: `SELECT row FROM w${id} WHERE key = ?`,
@@ -112,12 +111,12 @@ export class KeyedStore implements ViewStore {
           if (isWorking(versions[0]!.key)) this.work(versions.at(-1)!);
           else this.put(versions, sum);
         }
-        this.extremes?.write();
+        this.timeline?.write();
       });
     } catch (error) {
       // What was noted on the way is not what the file has.
       this.places.clear();
-      this.extremes?.forget();
+      this.timeline?.forget();
       throw error;
     }
     if (this.places.size > PLACES_MAX) this.places.clear();
@@ -152,9 +151,9 @@ export class KeyedStore implements ViewStore {
     }
     if (!place && (first === undefined || (!shape.history && last.row === undefined))) return;
     const columns = last.row === undefined ? undefined : this.columns(last.row);
-    if (columns) this.extremes?.note(columns, last.position);
     const fresh = place === undefined;
     const id = place?.id ?? this.insert(last, first!.position, row, columns);
+    this.trace(id, place?.columns, versions);
     if (place) this.update(place, last.position, row, columns);
     this.places.set(last.key, { id, since: last.position, columns, text: row ?? undefined });
     if (shape.history && versions.length > 1) this.between(id, versions);
@@ -188,10 +187,19 @@ export class KeyedStore implements ViewStore {
       const { row, position } = versions[i]!;
       const until = versions[i + 1]!.position;
       if (row === undefined || until === position) continue;
-      const columns = this.columns(row);
-      this.extremes?.note(columns, position);
-      this.connection.run(this.sql.past, until, id, position, canonical(row), ...columns);
+      this.connection.run(this.sql.past, until, id, position, canonical(row), ...this.columns(row));
     }
+  }
+
+  /** What lists as of then go by. */
+  private trace(id: number, before: readonly Value[] | undefined, versions: readonly ViewChange[]): void {
+    if (!this.timeline) return;
+    const key = written(versions[0]!.key);
+    const traced = versions.map(({ position, row }) => ({
+      position,
+      values: row === undefined ? undefined : [...this.columns(row), key],
+    }));
+    this.timeline.add(id, before && [...before, key], traced);
   }
 
   private index(id: number, text: string | undefined, fresh = false): void {

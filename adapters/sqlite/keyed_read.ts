@@ -1,8 +1,15 @@
 /** Questions to a view whose rows change; see `keyed.ts` for the tables. */
-import { encodeCursor, type Indexed, isWorking, type Question, type Viewed } from "../../projections/query.ts";
+import {
+  encodeCursor,
+  type Indexed,
+  isWorking,
+  type Question,
+  type Shape,
+  type Viewed,
+} from "../../projections/query.ts";
 import { type Row, type ViewPage, ViewQuestion } from "../../projections/views.ts";
 import { type Connection, readBack, type Value, written } from "./connection.ts";
-import { spans } from "./keyed_spans.ts";
+import { AsOf } from "./keyed_as_of.ts";
 import { Sql } from "./keyed_sql.ts";
 
 /** The row of a key, now or as of after a position: one look into an index each. */
@@ -30,12 +37,7 @@ const workingRow = (connection: Connection, id: number, key: string, at: number 
 
 export const keyedList = (connection: Connection, id: number, view: Viewed, asked: Question): ViewPage => {
   if (asked.words?.length === 0) return { size: asked.size, rows: [] };
-  const found: (readonly Value[])[] = [];
-  for (const span of spans(connection, id, view.shape, asked)) {
-    const { sql, values } = new Sql(connection, id, view.shape, asked, span).list(asked.limit + 1 - found.length);
-    found.push(...connection.all(sql, ...values));
-    if (found.length > asked.limit) break;
-  }
+  const found = foundRows(connection, id, view.shape, asked);
   const rows = found.slice(0, asked.limit).map(([key, since, row]) => ({
     key: readBack(key as string),
     row: connection.json(row),
@@ -45,6 +47,22 @@ export const keyedList = (connection: Connection, id: number, view: Viewed, aske
   const [key, , , created, value] = found[asked.limit - 1]!;
   const last = { key: readBack(key as string), created: created as number, value: indexedOf(value!) };
   return { size: asked.size, rows, next: encodeCursor(view, asked, last) };
+};
+
+/** The page and one row more, each as `Sql` selects it. */
+const foundRows = (
+  connection: Connection,
+  id: number,
+  shape: Shape,
+  asked: Question,
+): readonly (readonly Value[])[] => {
+  const { at, order, where } = asked;
+  // Keys by their age are in order as they lie, whenever it was.
+  if (at === undefined || (order.by === "created" && where.length === 0)) {
+    const { sql, values } = new Sql(connection, id, asked).list(asked.limit + 1);
+    return connection.all(sql, ...values);
+  }
+  return new AsOf(connection, { id, shape, asked, at }).list();
 };
 
 const indexedOf = (value: Value): Indexed =>

@@ -1,8 +1,8 @@
 /** A question to a view whose rows change, as SQL that an index answers; see `keyed.ts` for the tables. */
-import { afterPrefix, type Question, type Shape } from "../../projections/query.ts";
+import { afterPrefix, type Question } from "../../projections/query.ts";
 import { type Connection, type Value, written } from "./connection.ts";
 import { column } from "./keyed.ts";
-import type { Span } from "./keyed_spans.ts";
+import type { Point } from "./timeline_read.ts";
 
 /** Up to so many rows are collected and sorted; of more, an index in the asked order is walked until the page is full. */
 export const SORT_ROWS_MAX = 4_000;
@@ -17,7 +17,6 @@ interface Columns {
 }
 
 const LIVE: Columns = { key: "c.key", id: "c.id", since: "c.since", row: "c.row", field: (i) => `c.f${i}` };
-const PAST: Columns = { key: "c.key", id: "p.owner", since: "p.since", row: "p.row", field: (i) => `p.f${i}` };
 
 /** The condition that fewest rows meet, and how many; counted no further than matters. */
 interface Narrow {
@@ -25,19 +24,24 @@ interface Narrow {
   readonly rows: number;
 }
 
+/** A leaf in which rows as of then are looked for, and which of its entries count. */
+export interface InLeaf {
+  readonly leaf: number;
+  readonly low?: Point;
+  readonly high?: Point;
+}
+
 /** One question, or one part of it. */
 export class Sql {
   private readonly values: Value[] = [];
   private readonly where: readonly { readonly field: number; readonly forms: readonly Value[] }[];
   private readonly match: string | undefined;
-  private narrowed: Narrow | undefined;
 
   constructor(
     private readonly connection: Connection,
     private readonly id: number,
-    private readonly shape: Shape,
     private readonly asked: Question,
-    private readonly span?: Span,
+    private readonly inLeaf?: InLeaf,
   ) {
     this.where = asked.where.map(([field, wanted]) => ({ field, forms: this.forms(field, wanted) }));
     this.match = asked.words?.map((word) => `"${word}"`).join(" ");
@@ -46,15 +50,15 @@ export class Sql {
   list(limit: number): { readonly sql: string; readonly values: readonly Value[] } {
     const { order, descending, at } = this.asked;
     const down = descending ? " DESC" : "";
-    const by = order.by === "key" ? `1${down}` : order.by === "created" ? `4${down}` : `5${down}, 4${down}`;
-    const branches = at === undefined ? this.live() : this.asOf(at);
+    const by = this.inLeaf
+      ? `6${down}, 4${down}`
+      : order.by === "key"
+      ? `1${down}`
+      : order.by === "created"
+      ? `4${down}`
+      : `5${down}, 4${down}`;
+    const branches = at === undefined ? this.live() : [this.asOf(at)];
     return { sql: `${branches.join(" UNION ALL ")} ORDER BY ${by} LIMIT ${this.bind(limit)}`, values: this.values };
-  }
-
-  /** As of then: key by key, each key's newest row if that is old enough, else one look into its past. */
-  byKey(born: number): boolean {
-    const { order } = this.asked;
-    return born <= SORT_ROWS_MAX || order.by === "key" || (order.by === "created" && this.where.length === 0);
   }
 
   private live(): string[] {
@@ -83,40 +87,26 @@ export class Sql {
     );
   }
 
-  private asOf(at: number): string[] {
-    const { order } = this.asked;
-    const cut = this.bornBy(at);
-    const [born, then] = [this.bind(cut), this.bind(at)];
-    const [c, p] = [`c${this.id}`, `p${this.id}`];
-    if (this.byKey(cut)) {
-      const pick = (name: string) => `CASE WHEN c.since <= ${then} THEN c.${name} ELSE p.${name} END`;
-      const columns = { ...LIVE, since: pick("since"), row: pick("row"), field: (i: number) => pick(`f${i}`) };
-      const walk = order.by === "key" && cut > SORT_ROWS_MAX ? `INDEXED BY ${c}_key` : "NOT INDEXED";
-      const join = `${c} c ${walk} LEFT JOIN ${p} p ON c.since > ${then} AND p.until > ${then} AND p.id =
-        (SELECT x.id FROM ${p} x WHERE x.owner = c.id AND x.since <= ${then} ORDER BY x.since DESC LIMIT 1)`;
+  /** As of then: each key's newest row if that is old enough, else one look into its past. Keys by age, or those of a leaf. */
+  private asOf(at: number): string {
+    const then = this.bind(at);
+    const [c, p, x] = [`c${this.id}`, `p${this.id}`, `x${this.id}`];
+    const pick = (name: string) => `CASE WHEN c.since <= ${then} THEN c.${name} ELSE p.${name} END`;
+    const columns = { ...LIVE, since: pick("since"), row: pick("row"), field: (i: number) => pick(`f${i}`) };
+    const past = `LEFT JOIN ${p} p ON c.since > ${then} AND p.until > ${then} AND p.id =
+        (SELECT y.id FROM ${p} y WHERE y.owner = c.id AND y.since <= ${then} ORDER BY y.since DESC LIMIT 1)`;
+    if (!this.inLeaf) {
       const held = `(c.since <= ${then} AND c.row IS NOT NULL OR p.id IS NOT NULL)`;
-      return [this.select(columns, join, [`c.id <= ${born}`, held, ...this.after(columns)])];
+      const born = `c.id <= ${this.bind(this.bornBy(at))}`;
+      return this.select(columns, `${c} c NOT INDEXED ${past}`, [born, held, ...this.after(columns)]);
     }
-    const narrow = this.narrow();
-    // Ids in order are sought; else they are passed over, for which the index of the order suffices.
-    const sought = order.by === "created" || this.span?.is === "=" ? "" : "+";
-    const now = [`${sought}c.id <= ${born}`, `c.since <= ${then}`, this.held()];
-    const before = [`${sought}p.owner <= ${born}`, `p.since <= ${then}`, `p.until > ${then}`];
-    return [
-      ...this.starts(LIVE).map((start) => this.select(LIVE, `${c} c ${this.by(c, narrow)}`, [...now, ...start])),
-      ...this.starts(PAST).map((start) =>
-        this.select(PAST, `${p} p ${this.by(p, narrow)} CROSS JOIN ${c} c ON c.id = p.owner`, [...before, ...start])
-      ),
-    ];
-  }
-
-  /** The narrowest condition as of then. */
-  narrow(): Narrow {
-    const [c, p] = [`c${this.id}`, `p${this.id}`];
-    const matching = (field: number, forms: readonly Value[]) => `WHERE f${field} IN (${marks(forms)})`;
-    return this.narrowed ??= this.narrowest((field, forms) =>
-      this.count(`${c} ${matching(field, forms)}`, forms) + this.count(`${p} ${matching(field, forms)}`, forms)
-    );
+    const { leaf, low, high } = this.inLeaf;
+    const point = ({ value, owner }: Point) => `(${this.bind(value)}, ${this.bind(owner)})`;
+    const there = [`x.leaf = ${this.bind(leaf)}`, `x.since <= ${then}`, `x.until > ${then}`];
+    if (low) there.push(`(x.value, x.owner) > ${point(low)}`);
+    if (high) there.push(`(x.value, x.owner) < ${point(high)}`);
+    const from = `${x} x CROSS JOIN ${c} c ON c.id = x.owner ${past}`;
+    return this.select({ ...columns, id: "x.owner" }, from, there, "x.value");
   }
 
   /** That the key has a row; said by the field of the order, so that its index is enough to tell. */
@@ -129,7 +119,7 @@ export class Sql {
     return `?${this.values.push(value)}`;
   }
 
-  private select(columns: Columns, from: string, conditions: readonly string[]): string {
+  private select(columns: Columns, from: string, conditions: readonly string[], place?: string): string {
     const { order, prefix, from: since, until } = this.asked;
     const all = [...conditions];
     for (const { field, forms } of this.where) {
@@ -143,9 +133,8 @@ export class Sql {
     if (since > 0) all.push(`${columns.since} >= ${this.bind(since)}`);
     if (until !== Infinity) all.push(`${columns.since} < ${this.bind(until)}`);
     const value = order.by === "field" ? columns.field(order.field) : "NULL";
-    return `SELECT ${columns.key}, ${columns.since}, ${columns.row}, ${columns.id}, ${value} FROM ${from} WHERE ${
-      all.join(" AND ")
-    }`;
+    const read = [columns.key, columns.since, columns.row, columns.id, value, ...(place === undefined ? [] : [place])];
+    return `SELECT ${read.join(", ")} FROM ${from} WHERE ${all.join(" AND ")}`;
   }
 
   /** The index to use: that of the narrowest condition, or, where it is not narrow enough to sort its rows, that of the order. */
@@ -170,19 +159,12 @@ export class Sql {
   /** Behind the last page. Equal fields go on by id, in a branch of their own: an index seeks one range at a time. */
   private starts(columns: Columns): readonly (readonly string[])[] {
     const { after, order, descending } = this.asked;
-    if (this.span && order.by === "field") return [this.within(columns, order.field, this.span)];
     if (!after || order.by !== "field") return [this.after(columns)];
     const beyond = descending ? "<" : ">";
     const [field, value] = [columns.field(order.field), this.bind(column(after.value))];
     return [[`${field} = ${value}`, `${columns.id} ${beyond} ${this.bind(after.created)}`], [
       `${field} ${beyond} ${value}`,
     ]];
-  }
-
-  private within(columns: Columns, field: number, { is, value, id }: Span): readonly string[] {
-    const beyond = this.asked.descending ? "<" : ">";
-    const there = `${columns.field(field)} ${is} ${this.bind(value)}`;
-    return id === undefined ? [there] : [there, `${columns.id} ${beyond} ${this.bind(id)}`];
   }
 
   private after(columns: Columns): readonly string[] {
@@ -201,17 +183,14 @@ export class Sql {
     return this.connection.one(sql, ...values)![0] as number;
   }
 
-  /** A value in a question is text; what is stored may be the number it spells. Only forms that occur, so that an index gives the order. */
+  /** Only forms that occur, so that an index gives the order. */
   private forms(field: number, wanted: string): readonly Value[] {
-    const number = Number(wanted);
-    if (String(number) !== wanted) return [written(wanted)];
-    const occurs = (form: Value) =>
-      this.connection.one(`SELECT 1 FROM c${this.id} WHERE f${field} = ? LIMIT 1`, form) ??
-        (this.shape.history
-          ? this.connection.one(`SELECT 1 FROM p${this.id} WHERE f${field} = ? LIMIT 1`, form)
-          : undefined);
-    const forms = [number, wanted].filter(occurs);
-    return forms.length > 0 ? forms : [wanted];
+    const forms = formsOf(wanted);
+    if (forms.length === 1 || this.asked.at !== undefined) return forms;
+    const occur = forms.filter((form) =>
+      this.connection.one(`SELECT 1 FROM c${this.id} WHERE f${field} = ? LIMIT 1`, form)
+    );
+    return occur.length > 0 ? occur : [wanted];
   }
 
   /** Last id of the keys that had come to be by then: ids and `born` rise together, so it is found by halving. */
@@ -226,5 +205,11 @@ export class Sql {
     return low;
   }
 }
+
+/** A value in a question is text; what is stored may be the number it spells. */
+export const formsOf = (wanted: string): readonly Value[] => {
+  const number = Number(wanted);
+  return String(number) === wanted ? [number, wanted] : [written(wanted)];
+};
 
 const marks = (values: readonly unknown[]) => values.map(() => "?").join(", ");

@@ -30,7 +30,7 @@ import type { Sealed } from "./sealed_pages.ts";
 /** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
 const FORMAT: Format = {
   application: 0x4462_5677,
-  version: 3,
+  version: 4,
   tables: `CREATE TABLE stores(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL,
     size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL, rows INTEGER NOT NULL, sum BLOB NOT NULL);
     CREATE INDEX stores_name ON stores(name, state)`,
@@ -169,13 +169,17 @@ export class SqliteViews implements Views {
     const id = dropped[0] as number;
     const holds = (name: string) => writer.one("SELECT 1 FROM sqlite_schema WHERE name = ?", name) !== undefined;
     writer.transaction("write", () => {
+      if (holds(`x${id}`)) {
+        const [leaf] = writer.one(`SELECT leaf FROM x${id} ORDER BY leaf LIMIT 1 OFFSET ${SWEEP_ROWS}`) ?? [];
+        if (leaf !== undefined) return writer.run(`DELETE FROM x${id} WHERE leaf <= ?`, leaf);
+      }
       // An index of words can only go as a whole: SQLite guards its inner tables.
       for (const table of [`c${id}`, `p${id}`]) {
         if (!holds(table)) continue;
         writer.run(`DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} LIMIT ${SWEEP_ROWS})`);
         if (writer.one("SELECT changes()")![0] as number >= SWEEP_ROWS) return;
       }
-      for (const table of ["t", "c", "p", "w", "e"]) writer.exec(`DROP TABLE IF EXISTS ${table}${id}`);
+      for (const table of ["t", "c", "p", "w", "x", "l"]) writer.exec(`DROP TABLE IF EXISTS ${table}${id}`);
       writer.run("DELETE FROM stores WHERE id = ?", id);
     });
     return true;

@@ -1,10 +1,11 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,audit,growth,sign-in,kill,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,attested,audit,growth,sign-in,kill,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { attested } from "./attested.ts";
 import { audits } from "./audit.ts";
 import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
@@ -39,6 +40,9 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
 };
+
+/** A read as of then may cost so many times the same read now. */
+const AS_OF_RATIO_MAX = 5;
 
 const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async ids() {
@@ -103,6 +107,34 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
       must: "appends go on",
       held: rows === size && during.appends > 0,
     }];
+  },
+  async attested() {
+    const { events, built_s, replay, reads } = await attested({
+      events: scaled(1_000_000),
+      rounds: 21,
+      each: scaled(10_000),
+    });
+    const over = reads.filter(({ ratio }) => ratio > AS_OF_RATIO_MAX);
+    const told = reads.slice(0, 5).map(({ what, live_ms, at_ms, ratio }) =>
+      `${what} ${at_ms}/${live_ms} ms, ${ratio} ×`
+    );
+    return [
+      {
+        what: `replay --check of a history of ${million(events)} events`,
+        measured:
+          `${replay.equal} of ${replay.attestations} attestations and ${replay.views_equal} of ${replay.views} views ` +
+          `equal; ${replay.seconds} s, at most ${replay.rss} MiB; built in ${built_s} s`,
+        must: "all equal",
+        held: replay.ok && replay.attestations > 0 && replay.equal === replay.attestations &&
+          replay.views_equal === replay.views,
+      },
+      {
+        what: `… ${reads.length} kinds of reads as of 0.9, 0.5, 0.1 of it, medians in turns with the same read now`,
+        measured: `${reads.length - over.length} of ${reads.length} within; dearest: ${told.join("; ")}`,
+        must: `≤ ${AS_OF_RATIO_MAX} ×`,
+        held: over.length === 0,
+      },
+    ];
   },
   async audit() {
     const [small, large] = [await audits(scaled(100_000)), await audits(scaled(400_000))];

@@ -1,5 +1,6 @@
 /** The long runs of `deno task soak`, with numbers that take seconds: the same code, asserted. */
 import assert from "node:assert/strict";
+import { attested } from "./attested.ts";
 import { audits } from "./audit.ts";
 import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
@@ -37,6 +38,13 @@ Deno.test("views that are new to a log catch up while appends go on", async () =
   const { seconds, during, rows, size } = await catchUp({ events: 20_000, writers: 4, beside_ms: 200 });
   assert.equal(rows, size);
   assert.ok(during.appends >= 20, `${during.appends} appends in ${seconds} s`);
+});
+
+Deno.test("a history whose views were attested on the way is replayed: every attestation and view is equal, and all can be read as of then", async () => {
+  const { replay, reads } = await attested({ events: 6_000, rounds: 1, each: 1_000 });
+  assert.ok(replay.ok, JSON.stringify(replay));
+  assert.deepEqual([replay.equal, replay.views_equal], [replay.attestations, replay.views]);
+  assert.ok(replay.attestations >= replay.views / 2 && reads.length > 100, `${replay.attestations}, ${reads.length}`);
 });
 
 Deno.test("an audit folder of some thousand events is written and checked in processes of their own, and its states are equal", async () => {
