@@ -140,7 +140,8 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     const [small, large] = [await audits(scaled(100_000)), await audits(scaled(400_000))];
     return [small, large].map(({ events, bytes, files, write, check, ok, attested }) => ({
       what: `an audit folder of ${events.toLocaleString("en")} events`,
-      measured: `${(bytes / 1_000_000).toFixed(1)} MB in ${files} files, ${Math.round(bytes / events)} bytes an event; ` +
+      measured:
+        `${(bytes / 1_000_000).toFixed(1)} MB in ${files} files, ${Math.round(bytes / events)} bytes an event; ` +
         `written and verified in ${write.seconds} s with at most ${write.rss} MiB, ` +
         `checked in ${check.seconds} s with ${check.rss} MiB; ${attested} attested states equal`,
       must: "holds",
