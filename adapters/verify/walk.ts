@@ -73,16 +73,15 @@ export class Verification {
     private readonly failures: Failures,
   ) {
     file.db.exec("begin");
-    const rows = new Rows(file.db);
-    this.sealedUnder = keyFor(rows, options.sealedUnder);
+    const stored = new Rows(file.db);
+    this.sealedUnder = keyFor(stored, options.sealedUnder);
     const opener = this.sealedUnder && openerOf(this.sealedUnder);
+    const rows = opener ? new Rows(file.db, opener) : stored;
     const archived = readArchived(rows);
     if (typeof archived === "string") failures.add(0, "archive", "what was archived, and where it was cut", archived);
     else this.archived = archived;
     this.rows = this.archived && options.archive !== undefined
       ? new WholeRows(file.db, opener, this.archived, options.archive)
-      : opener
-      ? new Rows(file.db, opener)
       : rows;
     this.start = this.archived && options.archive === undefined ? startOf(rows, this.archived) : 0;
   }

@@ -134,6 +134,22 @@ Deno.test("a sealed folder holds no clear word, running, killed, closed, copied 
   const next = await Program.start(data, how.env);
   assert.equal((await next.end("SIGTERM")).code, 0);
   await nothing(data, temporary);
+
+  // The archive is made to be read elsewhere; what stays here of archived entries is sealed.
+  const archive = `${dir}/archive`;
+  for (
+    const command of [
+      ["archive", "--before", "256", "--to", archive, "--data", data],
+      ["keys", "rotate", "--data", data],
+      ["verify", "--data", data],
+      ["verify", "--data", data, "--archive", archive],
+      ["replay", "--check", "--data", data, "--archive", archive],
+    ]
+  ) {
+    const ran = await run(command, how);
+    assert.equal(ran.code, 0, `${command.join(" ")}: ${ran.out}${ran.err}`);
+  }
+  await nothing(data, temporary);
 });
 
 Deno.test("the search finds every word in a folder that is not sealed", async () => {
