@@ -11,7 +11,7 @@ import { givenStage } from "./cli_given.ts";
 
 const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
 const DESIGNED =
-  "start demo import status view events send verify replay explain receipt audit anchor witness export archive backup restore keys token login logout"
+  "start demo import status view events send verify replay explain receipt audit anchor witness export archive backup restore erase subject keys token login logout"
     .split(" ");
 const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 
@@ -323,6 +323,10 @@ Deno.test("a command that reads asks for a place for copies where a folder was l
         ? ["/to/copy"]
         : name === "anchor"
         ? ["http://127.0.0.1"]
+        : name === "subject"
+        ? ["ada@example.com"]
+        : name === "restore"
+        ? ["/the/backup", "--replaces", "/old"]
         : []),
     ];
     leftOpen(false);

@@ -86,7 +86,7 @@ const needed = async (
     const replaced = text(call, "replaces");
     const folder = replaced === undefined ? call.data : pathOf(call, replaced);
     const look: Grants = { read: [folder], write: [], net: [], run: [], env: [] };
-    const wanted = spec.reads && spec.needs(call).read?.includes(call.data) === true &&
+    const wanted = spec.reads && spec.needs(call).read?.includes(folder) === true &&
       (permissions.granted(look) ? await world.scratch.wanted(folder) : permissions.again !== undefined);
     const scratch = wanted ? world.scratch.path : undefined;
     const root = await rootKeyOf(call, world);

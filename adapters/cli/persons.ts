@@ -106,8 +106,8 @@ export interface RestoreOptions {
 
 /** The part of `Runtime` that persons and the root key need. */
 export interface PrivacyRuntime {
-  /** What is known of persons in a folder. */
-  persons(data: string): Persons;
+  /** What is known of persons in a folder. `archive`: what was archived of its log. */
+  persons(data: string, archive?: string): Persons;
   /** By one of these public keys and nothing else. Never throws over the text. */
   checkCertificate(text: string, keys: readonly string[]): Promise<CertificateReport>;
   /** The bytes of a root key from elsewhere; a file is made if it is missing. `kdf`: how a passphrase became them. */

@@ -1,6 +1,6 @@
 /** Rows of the table of commands: persons, and the key that all keys lie under. */
 import { text } from "./call.ts";
-import { files, reads, writes } from "./grants.ts";
+import { files } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 import { CODE } from "./table_identity.ts";
 
@@ -9,12 +9,16 @@ const WHO: readonly [string, string] = [
   "opaque id (s_…, u_…), or what leads to it, such as an e-mail address",
 ];
 
+const ARCHIVE = {
+  flags: "--archive <folder>",
+  about: "what was archived of the log, to read it with the rest",
+} as const;
+
 export const PRIVACY: readonly CommandSpec[] = [
   {
     name: "erase",
     opens: true,
     dangerous: (call) => text(call, "check") === undefined,
-    reads: true,
     verifies: true,
     about: "Destroy a person's key, so that nobody can read what is sealed under it, and certify it; exit 1 if wanting",
     args: [["[who]", WHO[1]]],
@@ -28,6 +32,7 @@ export const PRIVACY: readonly CommandSpec[] = [
         about: "look for this in the folder's files, too; may be repeated",
         collect: true,
       },
+      ARCHIVE,
       { flags: "--certify", about: "only make the certificate of an erasure that is done" },
       { flags: "--check <file>", about: "check this certificate instead; needs no log, only --key" },
       {
@@ -46,7 +51,10 @@ export const PRIVACY: readonly CommandSpec[] = [
         return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
       }
       const out = text(call, "out");
-      return { ...writes(call), write: [call.data, ...(out === undefined ? [call.cwd] : files(call, out))] };
+      return {
+        read: [call.data, ...files(call, text(call, "archive"))],
+        write: [call.data, ...(out === undefined ? [call.cwd] : files(call, out))],
+      };
     },
     load: async () => (await import("./commands/erase.ts")).erase,
   },
@@ -61,16 +69,18 @@ export const PRIVACY: readonly CommandSpec[] = [
       { flags: "--text", about: "with --export: for reading, instead of JSON" },
       { flags: "--out <file>", about: "with --export: write here instead of to standard output" },
       { flags: "--blobs <folder>", about: "with --export: what blobs hold of them, as files" },
+      ARCHIVE,
     ],
     examples: [
       "subject ada@example.com",
       "subject ada@example.com --export --out ada.json",
       "subject s_1a2B3c4D5e6F7g8H --export --text",
     ],
-    needs: (call) =>
-      call.options.export === true
-        ? { ...writes(call), write: [call.data, ...files(call, text(call, "out"), text(call, "blobs"))] }
-        : reads(call),
+    needs: (call) => {
+      const read = [call.data, ...files(call, text(call, "archive"))];
+      if (call.options.export !== true) return { read };
+      return { read, write: [call.data, ...files(call, text(call, "out"), text(call, "blobs"))] };
+    },
     load: async () => (await import("./commands/subject.ts")).subject,
   },
   {

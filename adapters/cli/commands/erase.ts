@@ -8,6 +8,12 @@ import type { ExitCode, Runtime } from "../runtime.ts";
 import { Refused } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
+/** What was archived of the log, absolute. */
+export const archiveOf = (call: Call): string | undefined => {
+  const given = text(call, "archive");
+  return given === undefined ? undefined : pathOf(call, given);
+};
+
 interface Erased {
   readonly subject: string;
   readonly requested?: number;
@@ -20,7 +26,7 @@ export const erase: Run = async (call, runtime) => {
   if ((who === undefined) === (file === undefined)) throw new Usage("erase takes a person, or --check and a file");
   if (file !== undefined) return await check(call, runtime, file);
   if (text(call, "key") !== undefined) throw new Usage("--key goes with --check");
-  const persons = runtime.persons(call.data);
+  const persons = runtime.persons(call.data, archiveOf(call));
   const person = await persons.find(who!);
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
   const { subject } = person;

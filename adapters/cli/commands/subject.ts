@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
+import { archiveOf } from "./erase.ts";
 import { flag, pathOf, text, Usage } from "../call.ts";
 import type { KnownPerson, Persons, Telling, Trace } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
@@ -12,7 +13,7 @@ import { operateOn } from "../writer.ts";
 
 export const subject: Run = async (call, runtime) => {
   const [who] = call.args;
-  const persons = runtime.persons(call.data);
+  const persons = runtime.persons(call.data, archiveOf(call));
   const person = await persons.find(who!);
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
   const folder = text(call, "blobs");

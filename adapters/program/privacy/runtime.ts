@@ -6,14 +6,14 @@ import type { Folders } from "../folder.ts";
 export const privacyRuntime = (
   { io, folders }: { readonly io: Pick<Io, "env" | "readText">; readonly folders: Folders },
 ): PrivacyRuntime => ({
-  persons(this: Pick<Runtime, "verify">, data) {
+  persons(this: Pick<Runtime, "verify">, data, archive) {
     const loaded = async (): Promise<Persons> => {
       const { personsOf } = await import("./persons.ts");
       return personsOf({
         data,
-        log: () => folders.log(data),
+        log: () => folders.log(data, archive),
         keys: () => folders.keys(data),
-        verify: (against, progress) => this.verify(data, { against }, progress),
+        verify: (against, progress) => this.verify(data, { against, archive }, progress),
       });
     };
     return {

@@ -4,6 +4,7 @@
  */
 import type { PrivacyFact } from "../../../events/privacy.ts";
 import type { EventLog } from "../../../events/log.ts";
+import { readableFrom } from "../controls/caught_up.ts";
 import type { Keys } from "../../keys/keys.ts";
 
 const REQUESTED = "privacy.subject.erasure_requested";
@@ -23,7 +24,9 @@ export const settleErasures = (log: Pick<EventLog, "read" | "size">, keys: Keys)
   const settled = keys.erasuresSettled;
   const requested = new Set<string>();
   const gone = new Set<string>();
-  for (const batch of log.read({ types: [REQUESTED, ERASED], from: settled <= log.size ? settled : 0 })) {
+  // Of what was archived since then the keys have seen to everything: whoever archives has them open.
+  const from = Math.max(settled <= log.size ? settled : 0, readableFrom(log));
+  for (const batch of log.read({ types: [REQUESTED, ERASED], from })) {
     for (const { type, data } of batch) {
       const { subject } = data as Extract<PrivacyFact, { type: typeof ERASED }>["data"];
       if (type === REQUESTED) requested.add(subject);
