@@ -24,9 +24,11 @@ Deno.test("a sealed log verifies with its key as a clear one does, in one thread
       const report = await verifyLog({ path, ...options, threads, rangeEvents: 100 });
       assert.deepEqual(report.failures, []);
       assert.deepEqual([report.size, report.authenticated, report.anchored], [clear.size, true, clear.size]);
+      assert.equal(report.sealed, true);
     }
     // Of a clear log the key is of no account.
-    assert.equal((await verifyLog({ path: clear.path, ...options })).ok, true);
+    const { ok, sealed } = await verifyLog({ path: clear.path, ...options });
+    assert.deepEqual([ok, sealed], [true, undefined]);
   }));
 
 Deno.test("without its key, and under another, a sealed log is neither read nor called fine", () =>

@@ -180,6 +180,8 @@ export interface VerifyReport {
   readonly key_changes?: readonly { readonly position: number; readonly old: string; readonly new: string }[];
   /** Entries before `until` are in an archive, which was verified, too, where it was given (`checked`). */
   readonly archived?: { readonly until: number; readonly kept: number; readonly checked: boolean };
+  /** It lies sealed at rest. Absent where it does not. */
+  readonly sealed?: true;
   /** Where it left another log. Absent where it did not. */
   readonly forks?: readonly { readonly position: number; readonly from: string; readonly to: string }[];
   readonly failures: readonly {

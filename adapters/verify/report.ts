@@ -50,6 +50,8 @@ export interface LogReport {
   readonly key_changes?: readonly KeyChange[];
   /** Entries before this position are in an archive; absent where all are here. `checked`: the archive was given, and verified with the rest. */
   readonly archived?: { readonly until: number; readonly kept: number; readonly checked: boolean };
+  /** It lies sealed at rest, and was opened with the key that was given. Absent where it is clear. */
+  readonly sealed?: true;
   /** Where it left another log, by position. Absent where it did not. */
   readonly forks?: readonly Fork[];
   /** By position; at most `FAILURES_MAX`. */

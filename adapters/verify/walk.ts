@@ -377,6 +377,7 @@ export class Verification {
       ...(this.archived
         ? { archived: { until: this.archived.until, kept: this.archived.kept, checked: this.start === 0 } }
         : {}),
+      ...(this.sealedUnder ? { sealed: true as const } : {}),
       ...(lineage.forks.length > 0 ? { forks: lineage.forks } : {}),
       streams: this.history.streams,
       blocks: this.blocks,

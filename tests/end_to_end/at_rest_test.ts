@@ -107,6 +107,7 @@ Deno.test("a sealed folder holds no clear word, running, killed, closed, copied 
   for (const command of [["verify"], ["replay", "--check"]]) {
     const ran = await run([...command, "--data", data, "--json"], how);
     assert.equal(ran.code, 0, ran.out + ran.err);
+    if (command[0] === "verify") assert.equal(JSON.parse(ran.out).sealed, true);
   }
   const commits = await document<{ rows: readonly { row: { subject: string } }[] }>(
     ["view", "commits.history", "--sort", "at", "--data", data],

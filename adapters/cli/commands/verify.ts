@@ -85,6 +85,7 @@ const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
       tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
     }`,
   );
+  if (report.sealed) lines.push("at rest   sealed, and opened with the key of the folder's key database");
   if (report.archived) {
     const { until, kept, checked } = report.archived;
     lines.push(
