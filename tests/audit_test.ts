@@ -239,6 +239,11 @@ Deno.test("a changed, cut, missing or surplus file of every kind is found, also 
         "manifest audit.json",
         "scope audit.json",
       ],
+      "an earlier time of evaluation": [
+        (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"at": "2026/, '"at": "2025')),
+        "manifest audit.json",
+        "scope audit.json",
+      ],
       "how far it is cosigned": [
         (copy) => edit(join(copy, "audit.json"), (text) => text.replace(/"cosigned": \d+/, `"cosigned": ${size}`)),
         "manifest audit.json",
@@ -363,12 +368,14 @@ Deno.test("a log that does not verify becomes no audit, and nothing is left of i
     assert.deepEqual((await filesIn(scratch)).filter((path) => /unsound/.test(path)), []);
   }));
 
-Deno.test("a place that is taken is refused, and what is there stays", () =>
+Deno.test("a place that is taken, a key that is none and a time before the newest event are refused, and what is there stays", () =>
   withAudit(async (folder, made) => {
     const before = await Deno.readFile(join(folder, "manifest.json"));
     assert.equal(await faultOf(() => written(made, folder)), "invalid");
     assert.deepEqual(await Deno.readFile(join(folder, "manifest.json")), before);
     assert.equal(await faultOf(() => written(made, join(folder, "new"), { witnesses: ["nonsense"] })), "invalid");
+    const early = { asked: { at: "2026-01-01T00:00:00.000Z" } };
+    assert.equal(await faultOf(() => written(made, join(folder, "new"), early)), "invalid");
     assert.ok(!(await filesIn(folder)).some((path) => path.startsWith("new")));
   }));
 

@@ -36,6 +36,8 @@ export interface Source {
 export interface Assessment {
   /** RFC 3339; of a log without events the beginning of 1970. */
   readonly at: string;
+  /** When the newest of the events was recorded. Who judges as of an earlier time can hide that something has stopped. */
+  readonly newest?: string;
   /** When the first and the last event were recorded that lie in the period. */
   readonly first?: string;
   readonly last?: string;
@@ -100,6 +102,7 @@ export const assess = (
   const told = sourcesOf(rows, millis(at));
   return {
     at,
+    ...(newest === undefined ? {} : { newest }),
     ...tally.span,
     results,
     sources: told.slice(0, SOURCES_MAX),
@@ -115,6 +118,10 @@ const given = ({ from, to }: { readonly from: Millis | undefined; readonly to: M
   ...(from === undefined ? {} : { from }),
   ...(to === undefined ? {} : { to }),
 });
+
+/** Whether it was judged as of a time before its newest event. */
+export const isEarly = ({ at, newest }: Pick<Assessment, "at" | "newest">): boolean =>
+  newest !== undefined && millis(at) < millis(newest);
 
 /** Those that have something to say come first, what is missing before all. */
 const sourcesOf = (rows: ReadonlyMap<string, unknown>, at: Millis): readonly Source[] =>

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Checkpoint, LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
-import { type Asked, assess, type Assessment } from "../audit/assessment.ts";
+import { type Asked, assess, type Assessment, isEarly } from "../audit/assessment.ts";
 import { type Document, documentsOf } from "../audit/documents.ts";
 import { documentOf, FORMAT, PATHS, type Scope } from "../audit/manifest.ts";
 import { fillFolder } from "../backup/folder.ts";
@@ -80,6 +80,7 @@ const fill = async (filling: string, options: AuditOptions, progress: OnProgress
     sources,
     onProgress: (done, total) => progress({ done, total, unit: "events" }),
   });
+  if (isEarly(assessment)) throw new LogFault("invalid", earlyText(assessment));
   const scope: Scope = {
     format: FORMAT,
     program: { name: "daybook", version },
@@ -99,6 +100,9 @@ const fill = async (filling: string, options: AuditOptions, progress: OnProgress
   const manifest = await out.manifest();
   return { ok: true, size, root, ...out.sum, manifest, cosigned: found.anchored, ...tellingOf(assessment) };
 };
+
+const earlyText = ({ at, newest }: Assessment): string =>
+  `Cannot judge as of ${at}: the newest event was recorded at ${newest}`;
 
 const tellingOf = ({ at, results }: Assessment) => ({ at, results });
 

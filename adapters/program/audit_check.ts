@@ -8,7 +8,7 @@ import { parseControl } from "../../config/controls.ts";
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
-import { assess } from "../audit/assessment.ts";
+import { assess, isEarly } from "../audit/assessment.ts";
 import { documentsOf } from "../audit/documents.ts";
 import { DOCUMENT_BYTES_MAX, documentOf, PATHS, readScope, type Scope } from "../audit/manifest.ts";
 import { primitives } from "../cli/fold.ts";
@@ -189,6 +189,10 @@ class Check {
       sources,
       onProgress: (done, total) => this.progress({ done, total, unit: "events" }),
     });
+    if (isEarly(assessment)) {
+      const expected = `a time of evaluation not before the newest event, at ${assessment.newest}`;
+      this.fail({ path: PATHS.scope, kind: "scope", expected, found: scope.at });
+    }
     const [before, made] = [this.failures.length, stated.map((one) => one.stated)];
     let rendered: boolean | null = same ? true : null;
     for (const document of documentsOf(log, { scope, assessment, stated: made })) {

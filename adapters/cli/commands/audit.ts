@@ -140,6 +140,10 @@ const askedOf = (call: Call, reader: Reader): AuditAsked => {
   if (from !== undefined && to !== undefined && from > to) throw new Usage("--from lies behind --to");
   const judged = at === undefined ? undefined : moment(at, "--at");
   if (judged && !("time" in judged)) throw new Usage("--at takes an RFC 3339 time such as 2026-11-20T09:00:00Z");
+  const newest = judged && reader.size > 0 ? timeOf({ position: reader.size - 1 }, reader, "--at") : undefined;
+  if (newest !== undefined && judged!.time < newest) {
+    throw new Usage(`--at lies before the newest event, recorded at ${newest}; --to asks about an earlier period`);
+  }
   return {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
