@@ -138,10 +138,13 @@ Deno.test("wrong codes lock the account like wrong passwords", () =>
 
 Deno.test("an administrator's privileges want the second factor, and it cannot be taken away without a fresh code", () =>
   withHouse(async (house) => {
-    const { account, secret, factor } = await withCodes(house, "alice");
+    const { account, secret, factor, backup } = await withCodes(house, "alice");
     await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role: "administrator" } });
     const { body: { access_token: as } } = await second(house, await ticketOf(house, "alice"), codeAt(secret, 1));
-    assert.equal((await house.send("/accounts", { as, body: { name: "carol" } })).status, 201);
+    const make = () => house.send("/accounts", { as, body: { name: "carol" } });
+    assert.equal(code(await make()), "factor_wanted", "what changes who may come in wants a fresh one");
+    assert.equal(code(await house.send("/operations/erase-subject", { as, body: {} })), "factor_wanted");
+    assert.equal((await house.send("/views", { as })).status, 200);
     assert.ok(house.told("identity.session.started").at(-1)!.data.privileged);
     for (
       const [path, method, body] of [
@@ -153,6 +156,10 @@ Deno.test("an administrator's privileges want the second factor, and it cannot b
     }
     assert.equal((await house.send("/auth/factors/verify", { as, body: { code: "123" } })).status, 401);
     assert.equal(house.told("identity.factor.removed").length, 0);
+    assert.equal((await house.send("/auth/factors/verify", { as, body: { code: backup[0] } })).status, 204);
+    assert.equal((await make()).status, 201);
+    assert.equal((await house.send(`/auth/factors/${factor}`, { method: "DELETE", as })).status, 204);
+    assert.deepEqual(house.told("identity.factor.removed").map(({ data }) => data.kind), ["totp", "backup_codes"]);
   }));
 
 Deno.test("who has lost everything is helped by an administrator, and signs in with the password alone", () =>

@@ -236,6 +236,17 @@ Deno.test("a page's session is a cookie that scripts cannot read and other sites
     assert.equal((await house.send("/auth/refresh", { body: { refresh_token: refresh } })).status, 401);
   }));
 
+Deno.test("over TLS the cookie is for TLS alone", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const { headers } = await house.send("/sign-in", {
+      body: form({ name: "alice", password: PASSWORD }),
+      headers: { ...FORM, forwarded: "for=192.0.2.1;host=localhost;proto=https" },
+    });
+    assert.match(headers.get("set-cookie")!, /; HttpOnly; SameSite=Strict; Secure$/);
+    assert.equal(house.told("identity.session.started")[0]!.data.address, "192.0.2.1");
+  }, { said: { SERVER__BEHIND_PROXY: "127.0.0.1" } }));
+
 Deno.test("session fixation: signing in begins a session of its own, and ends the one whose cookie came along", () =>
   withHouse(async (house) => {
     await house.person("alice");

@@ -34,6 +34,8 @@ export interface Access {
   logout(cookie: string): void;
   /** What must be done before `check` can know this token; absent when nothing must. Never rejects. */
   prove?(bearer: string): Promise<void> | undefined;
+  /** Whether who is in this session has shown a second factor a short while ago, or has none to show. */
+  isFresh?(own: OwnSession): boolean;
   /** Whether a text was made for this session, to go with its requests. */
   isCsrf?(own: OwnSession, text: string): boolean;
 }

@@ -143,6 +143,9 @@ export class Door {
     const grant = fixed ?? this.granted(route, request, way.client, began);
     if (grant) {
       if (!holds(grant, route.needs)) throw forbidden(route.needs);
+      if (route.fresh && grant.own && !this.site.access.isFresh?.(grant.own)) {
+        throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
+      }
       const wait = fixed ? 0 : this.options.rates.take(grant.id, began);
       if (wait > 0) throw new Problem("too_many_requests", "This token asks too often.", { headers: retryAfter(wait) });
     }

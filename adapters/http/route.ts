@@ -62,6 +62,8 @@ export interface Route {
   readonly page?: boolean;
   /** What proves that a request with a cookie comes from a page of its own: a header (default), or a field that the handler checks. */
   readonly csrf?: "form";
+  /** What it does cannot be undone, or changes who may come in: who has signed in shows a second factor first, where there is one. */
+  readonly fresh?: true;
   /** One line, for the OpenAPI document. */
   readonly about: string;
   /** The operation in the OpenAPI document, beside what the table says; a function so that it is made only when asked for. */

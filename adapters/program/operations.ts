@@ -75,6 +75,7 @@ export const operationRoutes = (opened: Opened): readonly Route[] =>
     method: "POST",
     path: `/operations/${name}`,
     needs: "admin",
+    fresh: true,
     about: `What \`daybook\` on the command line asks of the running server: ${name}.`,
     openapi: () => ({
       requestBody: { required: true, content: content("application/json", schemaOf(z.json(), "input")) },

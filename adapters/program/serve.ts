@@ -35,6 +35,7 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
   return {
     check: (token) => grantOf(tokens.check(token)) ?? accounts?.check(token),
     prove: (token) => accounts?.prove(token),
+    isFresh: (own) => accounts !== undefined && accounts.isFresh(own),
     isCsrf: (own, text) => accounts !== undefined && accounts.isCsrf(own, text),
     login(token) {
       const bearer = tokens.check(token);

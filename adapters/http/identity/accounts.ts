@@ -41,13 +41,14 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     method: "POST",
     path: `/accounts/:account/${verb}`,
     needs: "admin",
+    fresh: true,
     about: says,
     openapi: () => ({
       parameters: [about],
       requestBody: takes(schema),
       responses: {
         "200": answers("What was recorded; nothing, if it was so already", content("application/json", recorded)),
-        ...problems("admin", "no_account", "rejected", ...body, "unwritable"),
+        ...problems("admin", "factor_wanted", "no_account", "rejected", ...body, "unwritable"),
       },
     }),
     async handle(exchange) {
@@ -62,6 +63,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       method: "POST",
       path: "/accounts",
       needs: "admin",
+      fresh: true,
       about:
         "Makes an account. A person chooses a password with the code in the answer, or brings a bcrypt hash along.",
       openapi: () => ({
@@ -71,7 +73,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
             "Its id, and a code that is not shown again",
             content("application/json", object({ account: text, code: text }, ["account"])),
           ),
-          ...problems("admin", "rejected", ...body, "unwritable"),
+          ...problems("admin", "factor_wanted", "rejected", ...body, "unwritable"),
         },
       }),
       handle: (exchange) => create(exchange, identity),
@@ -102,6 +104,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       method: "POST",
       path: "/accounts/:account/invite",
       needs: "admin",
+      fresh: true,
       about: "A code to set a password with, once; one that was handed out before counts no more.",
       openapi: () => ({
         parameters: [about],
@@ -111,7 +114,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
             "The code, which is not shown again",
             content("application/json", object({ account: text, code: text })),
           ),
-          ...problems("admin", "no_account", "rejected", ...body, "unwritable"),
+          ...problems("admin", "factor_wanted", "no_account", "rejected", ...body, "unwritable"),
         },
       }),
       async handle(exchange) {
@@ -126,12 +129,13 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       method: "POST",
       path: "/accounts/:account/reset-factors",
       needs: "admin",
+      fresh: true,
       about: "Takes its second factors away, for who has lost theirs. Its sessions end.",
       openapi: () => ({
         parameters: [about],
         responses: {
           "200": answers("What was recorded", content("application/json", recorded)),
-          ...problems("admin", "no_account", "rejected", "unwritable"),
+          ...problems("admin", "factor_wanted", "no_account", "rejected", "unwritable"),
         },
       }),
       async handle(exchange) {
@@ -144,11 +148,12 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       method: "POST",
       path: "/signing-keys/rotate",
       needs: "admin",
+      fresh: true,
       about: "A new key signs access tokens; what the old one signed counts for a while.",
       openapi: () => ({
         responses: {
           "200": answers("The key that signs now", content("application/json", object({ key: text }))),
-          ...problems("admin", "rejected", "unwritable"),
+          ...problems("admin", "factor_wanted", "rejected", "unwritable"),
         },
       }),
       async handle(exchange) {

@@ -31,7 +31,7 @@ export interface Wired {
   readonly url: () => string;
   readonly routes: readonly Route[];
   /** For accounts; every other token and cookie is somebody else's to know. */
-  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf">;
+  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf" | "isFresh">;
   readonly hashing: Hashing;
 }
 
@@ -134,6 +134,7 @@ export const wireIdentity = (
       session: (cookie) => isSessionTicket(cookie) ? sessions.bearer(cookie) : undefined,
       prove: (bearer) => isJwt(bearer) && !sessions.isProven(bearer) ? sessions.prove(bearer) : undefined,
       isCsrf: (own, text) => identity.isCsrf(own, text),
+      isFresh: (own) => identity.isFresh(own),
     },
   };
 };
