@@ -53,7 +53,7 @@ export const grantsOf = (
     readonly settings?: Settings;
     /** Where a copy may be made of what its writer left open; absent where none is needed. */
     readonly scratch?: string;
-    /** Where the root key is, when it is not in the folder. */
+    /** Where the root key is, when it is not in the folder; and the archive. */
     readonly root?: Pointed;
   },
 ): Grants => {

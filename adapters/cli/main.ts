@@ -108,12 +108,12 @@ const needed = async (
   return { grants: grantsOf(spec, call, { house, settings }), settings };
 };
 
-/** What the configuration says of the root key, where it says anything; a broken one is told of by whoever opens the keys. */
+/** Where the configuration says that the root key and the archive are, if it does; a broken one is told of by whoever opens the folder. */
 const rootKeyOf = async (call: Call, { house, permissions, settings }: World): Promise<Pointed | undefined> => {
   const look: Grants = { read: [house.config], write: [], net: [], run: [], env: [] };
   if (call.data === ":memory:" || !permissions.granted(look)) return undefined;
   try {
-    return pointedAt(await settings(undefined, []), ({ keys }) => keys);
+    return pointedAt(await settings(undefined, []), ({ keys, log }) => [keys, { file: log.archive }]);
   } catch {
     return undefined;
   }
