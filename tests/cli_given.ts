@@ -7,7 +7,7 @@ import type { Io, Reader, Runtime, Token } from "../adapters/cli/runtime.ts";
 import { OutputClosed } from "../adapters/cli/runtime.ts";
 import { build } from "../adapters/cli/fold.ts";
 import { emitterOf } from "../adapters/siem/emitter.ts";
-import { type Format, lineOf } from "../adapters/siem/format.ts";
+import { type Format, headOf, lineOf } from "../adapters/siem/format.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { LogFault } from "../events/log.ts";
 import { parseConfig, problemText } from "../config/config.ts";
@@ -227,7 +227,11 @@ const fakeRuntime = (
     checkCertificate: none("checkCertificate"),
     rootKey: none("rootKey"),
     importSample: none("importSample"),
-    lines: (format, origin) => Promise.resolve((event) => lineOf(event, format as Format, emitterOf("1.2.3", origin))),
+    lines: (format, origin) =>
+      Promise.resolve({
+        head: headOf(format as Format),
+        line: (event) => lineOf(event, format as Format, emitterOf("1.2.3", origin)),
+      }),
     checkCloudtrail: none("checkCloudtrail"),
     importCloudtrail: none("importCloudtrail"),
     verify: none("verify"),

@@ -1,5 +1,6 @@
 /** What CloudTrail tells becomes events: once, sealed where it tells of people, without its secrets, and nothing of a bad file. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { Incoming } from "../actors/kernel/daybook.ts";
 import { checkFiles, importFiles } from "../adapters/cloudtrail/import.ts";
 import { systemClock } from "../adapters/system/world.ts";
@@ -228,6 +229,32 @@ Deno.test("a file that is none of CloudTrail's says what it is instead, and wher
       assert.match(error.message, expected, what);
       return true;
     }, what);
+  }
+});
+
+Deno.test("whatever is done to a file, its records come out or it is said to be unreadable, and a shape of secrets costs no time", async () => {
+  const plain = new TextEncoder().encode(fileOf([recordOf(1), recordOf(2), { a: ['\\"', "}"] }]));
+  const packed = await gzip(fileOf([recordOf(1), recordOf(2)]));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(plain, packed),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      fc.nat(),
+      fc.integer({ min: 1, max: 999 }),
+      async (whole, changes, cut, piece) => {
+        const bytes = whole.slice(0, cut % 3 === 0 ? cut % whole.length : undefined);
+        for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+        try {
+          for (const text of await texts(bytes, piece)) translateRecord(text);
+        } catch (error) {
+          assert.ok(error instanceof Unreadable, String(error));
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+  for (const bait of ["eyJ-", "://a:", "-----BEGIN ", "?sig", "ghp_", "\\"]) {
+    withoutSecrets({ text: bait.repeat(250_000 / bait.length) });
   }
 });
 

@@ -1,7 +1,7 @@
 /** Events as other systems read them: OCSF by its own schema, syslog by RFC 5424, CEF by its rules of escaping. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Format, FORMATS, lineOf, syslogLineOf } from "../adapters/siem/format.ts";
+import { type Format, lineOf, syslogLineOf } from "../adapters/siem/format.ts";
 import { emitterOf } from "../adapters/siem/emitter.ts";
 import { CLASSES, CLOUDTRAIL, TYPES } from "../adapters/siem/ocsf_classes.ts";
 import { ocsfOf } from "../adapters/siem/ocsf.ts";
@@ -197,17 +197,27 @@ Deno.test("a syslog message is RFC 5424: header, escaped structured data, a BOM,
   assert.equal(parsedSyslog(lineOf(crashed, "syslog", emitter)).priority, 13 * 8 + 3);
 });
 
+/** Any character that the log can hold, and often one that means something. */
+const character = fc.oneof(
+  fc.constantFrom(...'"\\[]|=, \n\r\t\u0000\u007f\ufeff\ud800'),
+  fc.integer({ min: 0, max: 0x10ffff }).map((code) => String.fromCodePoint(code).toWellFormed()),
+);
+
 Deno.test("any attribute survives the escapes of structured data, and a message keeps its bound", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 200 }), fc.constantFrom<Format>(...FORMATS), (text, format) => {
-      const event = eventOf("inbox.thing.happened", { text }, { id: text.toWellFormed() || "x" });
-      const line = syslogLineOf(event, format, { emitter, hostname: "log é 1", bytesMax: 1_500 });
-      const { elements, host } = parsedSyslog(line);
-      assert.equal(host, "log___1");
-      // deno-lint-ignore no-control-regex
-      assert.equal(elements["daybook@32473"]!.id, event.id.replace(/[\u0000-\u001f\u007f]/g, "\ufffd"));
-    }),
-    { numRuns: 30 },
+    fc.property(
+      fc.string({ unit: character, maxLength: 200 }),
+      fc.constantFrom<Format>("ndjson", "ocsf", "syslog", "cef"),
+      (text, format) => {
+        const event = eventOf("inbox.thing.happened", { text }, { id: text || "x" });
+        const line = syslogLineOf(event, format, { emitter, hostname: "log é 1", bytesMax: 1_500 });
+        const { elements, host } = parsedSyslog(line);
+        assert.equal(host, "log___1");
+        // deno-lint-ignore no-control-regex
+        assert.equal(elements["daybook@32473"]!.id, event.id.replace(/[\u0000-\u001f\u007f]/g, "\ufffd"));
+      },
+    ),
+    { numRuns: 100 },
   );
   const long = eventOf("inbox.thing.happened", { text: "é".repeat(5_000) });
   const line = syslogLineOf(long, "syslog", { emitter, bytesMax: 8_192 });
@@ -258,6 +268,44 @@ Deno.test("CEF escapes pipes in its header and equals signs in its extension, an
   assert.deepEqual([away.src, away.duser], ["192.0.2.17", "Richard.Roe"]);
 });
 
+/** RFC 4180, undone. */
+const parsedCsv = (text: string): readonly (readonly string[])[] => {
+  const rows: string[][] = [[]];
+  for (const [, quoted, bare, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\n|$)/g)) {
+    rows.at(-1)!.push(quoted?.replaceAll('""', '"') ?? bare!);
+    if (end === "\n") rows.push([]);
+    if (end === "") break;
+  }
+  return rows;
+};
+
+Deno.test("CSV has a row an event, and nothing in it that a spreadsheet would compute", () => {
+  const odd = eventOf("inbox.thing.happened", { a: 'x,"y"\n' }, {
+    id: "=HYPERLINK(1)",
+    source: "@SUM(A1)",
+    subject: ' a\n"b", ',
+    correlationid: "-1",
+  });
+  const [row, ...more] = parsedCsv(lineOf(odd, "csv", emitter));
+  assert.deepEqual(more, []);
+  assert.deepEqual(row, [
+    "17",
+    odd.recordedat,
+    odd.time,
+    odd.type,
+    odd.stream,
+    "0",
+    "'=HYPERLINK(1)",
+    "'@SUM(A1)",
+    ' a\n"b", ',
+    "user",
+    odd.authid,
+    "'-1",
+    "",
+    JSON.stringify(odd.data),
+  ]);
+});
+
 Deno.test("export writes each format to a file or out, sealed unless personal is asked for", async () => {
   const stage = givenStage();
   const by = { authtype: "user", authid: "u_tester" } as const;
@@ -277,9 +325,11 @@ Deno.test("export writes each format to a file or out, sealed unless personal is
     ["CEF:0", "CEF:0"],
     2,
   ]);
+  const table = parsedCsv((await stage.type("export", "--format", "csv", "--to", "1")).out);
+  assert.deepEqual([table[0]!.slice(0, 2), table[1]!.at(-1), table.length], [["position", "recordedat"], '{"a":1}', 3]);
   const { code, err } = await stage.type("export", "--format", "xml");
   assert.deepEqual([code, err], [
     2,
-    'daybook: --format is ndjson, ocsf, syslog, cef or tlog-tiles, not "xml"\n',
+    'daybook: --format is ndjson, ocsf, syslog, cef, csv or tlog-tiles, not "xml"\n',
   ]);
 });

@@ -291,8 +291,14 @@ export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
   /** Empty views that are gone when closed, to fold into. */
   scratch(): Promise<Views>;
   edge(data: string): Promise<Edge>;
-  /** An event, as it may be read, in one line of a format of other systems: `ocsf`, `syslog`, `cef`. `origin`: name of the log. */
-  lines(format: string, origin: string | undefined): Promise<(event: Event) => string>;
+  /**
+   * An event, as it may be read, in one line of a format of other systems: `ocsf`, `syslog`, `cef`, `csv`; and what goes before the
+   * first. `origin`: name of the log.
+   */
+  lines(
+    format: string,
+    origin: string | undefined,
+  ): Promise<{ readonly head?: string; readonly line: (event: Event) => string }>;
   projections(): Promise<readonly AnyProjection[]>;
   /** The tokens are in a database of their own, so this goes beside a running server too; it takes notice within a second. */
   tokens(data: string): Promise<Tokens>;

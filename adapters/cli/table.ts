@@ -350,8 +350,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       {
         flags: "--format <name>",
-        about:
-          "ndjson (default), ocsf, syslog (RFC 5424) or cef for a SIEM, or tlog-tiles: a folder that other tools read",
+        about: "ndjson (default), ocsf, syslog (RFC 5424), cef or csv, or tlog-tiles: a folder that other tools read",
       },
       { flags: "--out <path>", about: "write here instead of to standard output; of tlog-tiles a folder to make" },
       { flags: "--from <moment>", about: "from this position or recorded time on" },

@@ -20,7 +20,7 @@ const VALUES = ["value", "Value", "values", "Values", "parameterValue", "Paramet
 
 /** A private key in PEM, a JSON web token, AWS's and GitHub's own keys, a URL with a password or a signature in it. */
 const SHAPE =
-  /-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abprs]-[\w-]{10,}|:\/\/[^/\s:@]{1,200}:[^/\s@]{1,200}@|[?&](?:X-Amz-Signature|X-Amz-Security-Token|sig|Signature)=/;
+  /-----BEGIN [A-Z ]{0,40}PRIVATE KEY|\beyJ[\w-]{8,1000}\.eyJ[\w-]{8,1000}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abprs]-[\w-]{10,}|:\/\/[^/\s:@]{1,200}:[^/\s@]{1,200}@|[?&](?:X-Amz-Signature|X-Amz-Security-Token|sig|Signature)=/;
 
 const plainName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
 

@@ -138,9 +138,9 @@ export const runtimeOf = (
   },
   async lines(format, origin) {
     const { emitterOf } = await import("../siem/emitter.ts");
-    const { lineOf } = await import("../siem/format.ts");
+    const { headOf, lineOf } = await import("../siem/format.ts");
     const emitter = emitterOf(version, origin);
-    return (event) => lineOf(event, format as Format, emitter);
+    return { head: headOf(format as Format), line: (event) => lineOf(event, format as Format, emitter) };
   },
   projections: () => Promise.resolve(projections),
   stacks: () => import("./stack/plan.ts"),

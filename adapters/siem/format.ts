@@ -2,16 +2,21 @@
 import { canonical } from "../../events/canonical.ts";
 import type { Event } from "../../events/event.ts";
 import { cefOf } from "./cef.ts";
+import { CSV_HEAD, csvOf } from "./csv.ts";
 import type { Emitter } from "./emitter.ts";
 import { type OcsfEvent, ocsfOf } from "./ocsf.ts";
 import { syslogOf } from "./syslog.ts";
 
-export const FORMATS = ["ndjson", "ocsf", "syslog", "cef"] as const;
+export const FORMATS = ["ndjson", "ocsf", "syslog", "cef", "csv"] as const;
 export type Format = typeof FORMATS[number];
+
+/** What goes before the first event. */
+export const headOf = (format: Format): string | undefined => format === "csv" ? CSV_HEAD : undefined;
 
 /** The event, as it may be read, in one line without its end: sealed texts are opened, or `[sealed]`. */
 export const lineOf = (event: Event, format: Format, emitter: Emitter): string => {
   if (format === "ndjson") return canonical(event);
+  if (format === "csv") return csvOf(event);
   const ocsf = ocsfOf(event, emitter);
   if (format === "ocsf") return JSON.stringify(ocsf);
   if (format === "cef") return cefOf(event, ocsf, emitter);

@@ -20,7 +20,7 @@ export const exportLog: Run = (call, runtime) => {
 };
 
 /** Formats of other systems, as `Runtime.lines` knows them. */
-const FOR_OTHERS: readonly string[] = ["ocsf", "syslog", "cef"];
+const FOR_OTHERS: readonly string[] = ["ocsf", "syslog", "cef", "csv"];
 
 /** To standard output or a file; with `--json` the file's summary is the document, without a file an array of the events. */
 const exportEvents: Run = async (call, runtime) => {
@@ -54,13 +54,14 @@ const exportEvents: Run = async (call, runtime) => {
     const began = clock.monotonic();
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
     const whole = call.json && !sink;
-    let [piece, events, length] = [whole ? `{"events":[` : "", 0, 0];
+    const head = lines?.head === undefined ? "" : `${lines.head}\n`;
+    let [piece, events, length] = [whole ? `{"events":[` : head, 0, 0];
     let last = -1;
     const utf8 = new TextDecoder();
     const entry = (event: Event): string => {
       if (!edge) return utf8.decode(reader.entry(event.position)!);
       const read = personal ? edge.unseal(event) : edge.redact(event);
-      const line = lines ? lines(read) : JSON.stringify(read);
+      const line = lines ? lines.line(read) : JSON.stringify(read);
       // What is no JSON is a text in the array.
       return whole && !line.startsWith("{") ? JSON.stringify(line) : line;
     };
