@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { Declined } from "../../actors/kernel/gate.ts";
+import { issueOf } from "../../actors/kernel/naming.ts";
 import { LogFault } from "../../events/log.ts";
 import { type OnProgress, Refused } from "../cli/runtime.ts";
 import { readBody, textOf } from "../http/body.ts";
@@ -81,11 +82,12 @@ export const operationRoutes = (opened: Opened): readonly Route[] =>
       requestBody: { required: true, content: content("application/json", schemaOf(z.json(), "input")) },
       responses: {
         "200": answers("Lines of progress, then of the result or an error", content("application/x-ndjson", text)),
-        ...problems("admin", "malformed_json", "too_large"),
+        ...problems("admin", "malformed_json", "invalid_data", "unsupported_media_type", "too_large"),
       },
     }),
     async handle(exchange) {
       const input = await inputOf(exchange);
+      await refuseUnfit(name, input);
       const stream = exchange.site.streams.start((signal) => linesOf(opened, name, { input, signal }), {
         comment: "\n",
       });
@@ -99,6 +101,15 @@ export const operationRoutes = (opened: Opened): readonly Route[] =>
       });
     },
   }));
+
+/** Before the answer begins, which is a stream and says 200. */
+const refuseUnfit = async (name: string, input: unknown): Promise<void> => {
+  const operation = await OPERATIONS[name]!();
+  const parsed = operation.input.safeParse(input);
+  if (parsed.success) return;
+  const errors = parsed.error.issues.map(issueOf);
+  throw new Problem("invalid_data", "The input does not fit the operation.", { errors });
+};
 
 const inputOf = async (exchange: Exchange): Promise<unknown> => {
   exchange.reading = true;
