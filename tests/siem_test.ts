@@ -199,7 +199,7 @@ Deno.test("a syslog message is RFC 5424: header, escaped structured data, a BOM,
 
 /** Any character that the log can hold, and often one that means something. */
 const character = fc.oneof(
-  fc.constantFrom(...'"\\[]|=, \n\r\t\u0000\u007f\ufeff\ud800'),
+  fc.constantFrom(...'"\\[]|=, \n\r\t\u0000\u007f\ufeff'),
   fc.integer({ min: 0, max: 0x10ffff }).map((code) => String.fromCodePoint(code).toWellFormed()),
 );
 
