@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { inFolder } from "../folder_given.ts";
 import { run } from "./program.ts";
+import { kills } from "./stack_kills.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
 
 const well = (name: string) => (rows: readonly { service: string; state: string }[]) =>
@@ -51,41 +52,10 @@ services:
     assert.equal((await stand.program.end("SIGTERM")).code, 0);
   }));
 
-Deno.test("kill -9 at every boundary of the log: no service is started twice, none is lost", async (t) => {
-  const services = (traces: string) => `
-services:
-  db: { ${inline(traces, "db", "sleep 1000")}, restart: { first_ms: 10 } }
-  job: { ${inline(traces, "job", "sleep 0.05")}, depends_on: [db], restart: { policy: no } }
-  api: { ${
-    inline(traces, "api", "sleep 1000")
-  }, depends_on: { job: { condition: completed } }, restart: { first_ms: 10 } }
-`;
-  for (const point of ["append.begun", "append.durable"]) {
-    await t.step(point, () =>
-      Stand.with(services, async (stand) => {
-        let deaths = 0;
-        // Later and later in its life, until it lives on.
-        for (let n = 1; n < 40; n++) {
-          await stand.start({ DAYBOOK_CRASH_AT: `${point}:${n}` }).catch(() => deaths++);
-          if (deaths < n) {
-            const lives = await Promise.race([
-              stand.program.died.then(() => false),
-              stand.until(well("api")).then(() => true, () => false),
-            ]);
-            if (lives) break;
-            deaths++;
-          }
-        }
-        assert.ok(deaths >= 5, `it died ${deaths} times`);
-        await stand.program.end("SIGKILL");
-        await stand.start();
-        await stand.until(well("api"));
-        const starts = await startsIn(stand.traces);
-        assert.deepEqual(starts.map(({ name }) => name), ["db", "job", "api"], JSON.stringify(starts));
-        await stand.down();
-        await stand.program.end("SIGTERM");
-      }));
-  }
+Deno.test("kill -9 of the server and its agent, at boundaries of the log and at any moment: no start is made twice, no service runs twice", async () => {
+  const { rounds, at_points, at_moments } = await kills(6, 7);
+  assert.deepEqual(at_points + at_moments, rounds);
+  assert.ok(at_points > 0 && at_moments > 0);
 });
 
 const inline = (traces: string, name: string, then: string): string =>

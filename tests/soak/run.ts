@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,attested,audit,growth,sign-in,kill,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,attested,audit,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
+import { kills } from "../end_to_end/stack_kills.ts";
 import { signinTiming } from "./signin_timing.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
@@ -180,6 +181,17 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async kill() {
     const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];
     return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
+  },
+  async services() {
+    const { rounds, at_points, at_moments, of_agents, adopted, starts } = await kills(scaled(100), 1);
+    return [{
+      what: "services, killed among them",
+      measured:
+        `${rounds} rounds, ${at_points} at boundaries of the log, ${at_moments} at any moment, ${of_agents} after their ` +
+        `agent; ${starts} starts, none made twice, no service twice; ${adopted} rounds found all that ran`,
+      must: "all hold",
+      held: at_points + at_moments === rounds,
+    }];
   },
   async controls() {
     const seeds = String(scaled(200));

@@ -1,0 +1,142 @@
+/**
+ * Rounds of dying among services: at each boundary of the log in turn and at any moment, the server, and sometimes its agent. After every
+ * round what really happened, by the services' own traces, is held against what may happen.
+ */
+import assert from "node:assert/strict";
+import { chance } from "../verify_given.ts";
+import { run } from "./program.ts";
+import { Stand, startsIn } from "./stack_given.ts";
+
+export interface Kills {
+  readonly rounds: number;
+  /** Deaths at a named place, at any moment, and of the agent. */
+  readonly at_points: number;
+  readonly at_moments: number;
+  readonly of_agents: number;
+  /** Processes that were started in all. */
+  readonly starts: number;
+  /** Rounds that found everything running which ran before. */
+  readonly adopted: number;
+}
+
+const NAMES = ["db", "cache", "api", "worker"] as const;
+const POINTS = ["append.begun", "append.flushing", "append.durable", "append.answered"] as const;
+
+const yaml = (traces: string): string => {
+  const service = (name: string, then: string, more: string) =>
+    `  ${name}: { command: /bin/sh, arguments: [-c, ${
+      JSON.stringify(`echo "${name} $$DAYBOOK_NONCE $$$$" >> ${traces}; ${then}`)
+    }], restart: { policy: always, max: 100000, first_ms: 10, last_ms: 50 }, stop: { grace_ms: 2000 }, ${more} }`;
+  return [
+    "services:",
+    service("db", "echo accepting; exec sleep 1000", "ready_line: accepting"),
+    service("cache", "exec sleep 1000", "depends_on: [db]"),
+    service("api", "exec sleep 1000", "depends_on: [db, cache]"),
+    service("worker", "while :; do sleep 1000; done", "depends_on: { api: { condition: started } }"),
+  ].join("\n");
+};
+
+export const kills = async (rounds: number, seed: number): Promise<Kills> => {
+  const random = chance(seed);
+  const counts = { at_points: 0, at_moments: 0, of_agents: 0, adopted: 0 };
+  let starts = 0;
+  await Stand.with(yaml, async (stand) => {
+    for (let round = 0; round < rounds; round++) {
+      const before = new Set((await stand.alive()).map(({ nonce }) => nonce));
+      const begun = (await startsIn(stand.traces)).length;
+      const point = round % 2 === 0 ? POINTS[(round / 2) % POINTS.length]! : undefined;
+      const at = point && `${point}:${1 + Math.floor(random() * 14)}`;
+      const died = await lives(stand, at) ? await busy(stand, at, random) : "point";
+      counts[died === "point" ? "at_points" : "at_moments"]++;
+      if (died === "agent") counts.of_agents++;
+      await stand.program?.end("SIGKILL");
+      await check(stand);
+      const alive = new Set((await stand.alive()).map(({ nonce }) => nonce));
+      if (
+        before.size > 0 && [...before].every((nonce) => alive.has(nonce)) &&
+        (await startsIn(stand.traces)).length === begun
+      ) {
+        counts.adopted++;
+      }
+    }
+    await stand.start();
+    await stand.until((rows) =>
+      NAMES.every((name) => rows.some((row) => row.service === name && row.state === "healthy"))
+    );
+    await check(stand);
+    const alive = await stand.alive();
+    assert.equal(new Set(alive.map(({ nonce }) => nonce)).size, NAMES.length, "each runs once");
+    starts = (await startsIn(stand.traces)).length;
+    await stand.down();
+    await stand.program.end("SIGTERM");
+    const verified = await run("verify", "--data", stand.data);
+    assert.equal(verified.code, 0, verified.out + verified.err);
+  });
+  return { rounds, ...counts, starts };
+};
+
+/**
+ * Keeps it busy with restarts until it dies at its point, or at any moment; sometimes its agent dies before. What it died of.
+ */
+const busy = async (
+  stand: Stand,
+  at: string | undefined,
+  random: () => number,
+): Promise<"point" | "moment" | "agent"> => {
+  const { program } = stand;
+  let dead = false;
+  void program.died.then(() => dead = true);
+  const until = performance.now() + (at === undefined ? random() * 800 : 10_000);
+  const agent = at === undefined && random() < 0.4;
+  for (let asked = 0; !dead && performance.now() < until; asked++) {
+    const data = JSON.stringify({ service: NAMES[Math.floor(random() * NAMES.length)] });
+    const headers = { authorization: `Bearer ${program.token}`, "content-type": "application/json" };
+    await fetch(`${program.url}/commands/services.service.restart/main`, { method: "POST", headers, body: data })
+      .then((response) => response.body?.cancel(), () => {});
+    if (agent && asked === 1) await killAgent(stand);
+    await wait(random() * 60);
+  }
+  return dead ? "point" : agent ? "agent" : "moment";
+};
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** False when it died before it could be asked anything. */
+const lives = async (stand: Stand, at: string | undefined): Promise<boolean> => {
+  try {
+    await stand.start(at === undefined ? {} : { DAYBOOK_CRASH_AT: at });
+  } catch {
+    return false;
+  }
+  return await Promise.race([
+    stand.program.died.then(() => false),
+    stand.until((rows) => rows.length >= NAMES.length - 1).then(() => true, () => false),
+    wait(3_000).then(() => true),
+  ]);
+};
+
+const killAgent = async (stand: Stand): Promise<boolean> => {
+  const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(stand.program.pid), "-f", "agent.ts"] })
+    .output();
+  const pid = Number(new TextDecoder().decode(stdout).trim().split("\n")[0]);
+  try {
+    if (pid > 0) Deno.kill(pid, "SIGKILL");
+    return pid > 0;
+  } catch {
+    return false;
+  }
+};
+
+/** No start was made twice, and no service has two processes. */
+const check = async (stand: Stand): Promise<void> => {
+  const starts = await startsIn(stand.traces);
+  assert.equal(
+    new Set(starts.map(({ nonce }) => nonce)).size,
+    starts.length,
+    `a start was made twice: ${JSON.stringify(starts)}`,
+  );
+  const names = new Map(starts.map(({ nonce, name }) => [nonce, name]));
+  const alive = new Set((await stand.alive()).map(({ nonce }) => nonce));
+  const running = [...alive].map((nonce) => names.get(nonce)!);
+  assert.equal(new Set(running).size, running.length, `two processes of one service: ${running.join()}`);
+};
