@@ -300,6 +300,23 @@ Deno.test("verify --tiles verifies a folder of tiles with nothing of a log, and 
   assert.deepEqual(spec.needs({ ...call, options: { tiles: "tiles" } }), { read: ["/here/tiles"] });
 });
 
+Deno.test("what was archived is read where --archive says, by whoever may read nothing else of it", async () => {
+  const { stage } = await givenAudit("pass");
+  const { reader } = stage.runtime;
+  const asked: unknown[] = [];
+  stage.runtime.reader = (data, archive) => (asked.push(archive), reader!(data, archive));
+  const typed = [["audit"], ["audit", "--out", "new"], ["export", "--format", "tlog-tiles", "--out", "new"]];
+  for (const args of typed) {
+    const { code, err } = await stage.type(...args, "--archive", "old");
+    assert.equal(code, 0, err);
+    const spec = COMMANDS.find(({ name }) => name === args[0])!;
+    const call = { command: args[0]!, args: [], data: "/data", dataGiven: true, json: false, cwd: "/here" };
+    const { read } = spec.needs({ ...call, options: { archive: "old", out: "new", format: "tlog-tiles" } });
+    assert.ok(read!.includes("/here/old"));
+  }
+  assert.deepEqual(asked, ["/here/old", "/here/old", "/here/old"]);
+});
+
 Deno.test("a check may read its folder and nothing else; an audit may write beside its folder alone", () => {
   const spec = COMMANDS.find(({ name }) => name === "audit")!;
   const call = { command: "audit", args: [], data: "/data", dataGiven: true, json: false, cwd: "/here" };

@@ -373,7 +373,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         return { ...reads(call), write: [...out, ...files(call, text(call, "blobs"))] };
       }
       const beside = out.map((path) => dirname(path));
-      return { read: [call.data, ...beside], write: beside };
+      return { read: [...readsArchive(call).read!, ...beside], write: beside };
     },
     load: async () => (await import("./commands/export.ts")).exportLog,
   },

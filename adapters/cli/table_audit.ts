@@ -1,7 +1,7 @@
 /** The row of `audit` in the table of commands. */
 import { dirname } from "node:path";
 import { list, text } from "./call.ts";
-import { files, reads } from "./grants.ts";
+import { files, readsArchive } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const AUDIT: CommandSpec = {
@@ -15,6 +15,7 @@ export const AUDIT: CommandSpec = {
     { flags: "--to <moment>", about: "up to this position or recorded time" },
     { flags: "--at <time>", about: "judge as of this time (default: when the newest event was recorded)" },
     { flags: "--controls <folder>", about: "catalogue of controls, YAML files (default: the program's)" },
+    { flags: "--archive <folder>", about: "where what was archived of the log can be read" },
     { flags: "--out <folder>", about: "write the evidence here; must be missing or empty" },
     {
       flags: "--cosigned <file>",
@@ -45,7 +46,7 @@ export const AUDIT: CommandSpec = {
     if (checked !== undefined) return { read: files(call, checked, ...list(call, "against")) };
     const beside = files(call, text(call, "out")).map((path) => dirname(path));
     const given = files(call, text(call, "controls"), ...list(call, "cosigned"));
-    return { read: [...reads(call).read!, ...beside, ...given], write: beside };
+    return { read: [...readsArchive(call).read!, ...beside, ...given], write: beside };
   },
   load: async () => (await import("./commands/audit.ts")).audit,
 };

@@ -2,7 +2,7 @@
 import { LogFault } from "../../../events/log.ts";
 import type { ControlResult, ControlStatus } from "../../../projections/controls/mod.ts";
 import type { Call, Run } from "../call.ts";
-import { list, type Moment, moment, pathOf, text, Usage } from "../call.ts";
+import { archiveOf, list, type Moment, moment, pathOf, text, Usage } from "../call.ts";
 import { checkpointFiles } from "../checkpoints.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
@@ -32,7 +32,7 @@ export const audit: Run = (call, runtime) => {
 const evaluate: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const controls = await catalogue(call, runtime);
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const began = clock.monotonic();
     const { size } = reader;
@@ -67,7 +67,7 @@ const write: Run = async (call, runtime) => {
   if (key === undefined) {
     throw new LogFault("closed", `the keys of ${call.data} are not there, so neither is the log's public key`);
   }
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const checkpoint = await reader.checkpoint();
     if (!checkpoint) throw new LogFault("closed", "the log has signed no checkpoint yet; the next start signs one");

@@ -14,7 +14,7 @@ const FAILURES_SHOWN = 20;
 const OTHERS_SHOWN = 5;
 const WANTING: readonly string[] = ["foreign", "newer", "truncated"];
 /** The folder says itself what it was asked. */
-const ASKED = ["framework", "from", "to", "at", "controls", "out"] as const;
+const ASKED = ["framework", "from", "to", "at", "controls", "archive", "out"] as const;
 
 export const checkFolder: Run = async (call, runtime) => {
   const { io, clock } = runtime;

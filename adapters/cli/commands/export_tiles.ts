@@ -1,7 +1,7 @@
 /** `export --format tlog-tiles`: the log as a folder that other people's tools read (C2SP tlog-tiles). */
 import { LogFault } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
-import { flag, list, pathOf, text, Usage } from "../call.ts";
+import { archiveOf, flag, list, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Runtime } from "../runtime.ts";
@@ -14,7 +14,7 @@ export const exportTiles: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const to = placeOf(call);
   await expectFree(to, runtime);
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const checkpoint = await reader.checkpoint();
     if (!checkpoint) throw new LogFault("closed", "the log has signed no checkpoint yet; the next start signs one");
