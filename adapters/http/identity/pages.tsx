@@ -272,7 +272,7 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
         </form>
       </nav>
     </header>
-    <main>
+    <main class="account">
       <section>
         <h2>Sessions</h2>
         {said && <p role="status">{said}</p>}
@@ -298,7 +298,7 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
       <section>
         <h2>Password</h2>
         <p>At least {least} characters; 15 or more is better. Every other session ends.</p>
-        <form method="post" action="/account/password">
+        <form class="fields" method="post" action="/account/password">
           <Csrf token={csrf} />
           <Secret id="current" label="Current password" />
           <Secret id="password" label="New password" fresh />
