@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { systemClock } from "../adapters/system/world.ts";
@@ -8,6 +9,7 @@ import { replay } from "../actors/kernel/replay.ts";
 import { auditTrail } from "../projections/audit.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import type { Views } from "../projections/views.ts";
+import { inFolder } from "./folder_given.ts";
 import { counted, counts, logOf, named, newEvent, primitives, running } from "./projections_given.ts";
 
 const newest = named(counts, { name: "tests.newest", history: "none" });
@@ -80,6 +82,30 @@ Deno.test("replay finds a stored row that is not what the log says", async () =>
   assert.deepEqual(done.views.map(({ equal }) => equal), [false, true, true]);
   assert.equal(done.ok, false);
 });
+
+Deno.test("replay tells rows that were changed in the file, and a digest that was, from those that the program wrote", () =>
+  inFolder(async (path) => {
+    const open = () => new SqliteViews({ path, notes: false });
+    let views = open();
+    const log = await projected(views, 300, [counts, newest]);
+    const forged = (sql: string) => {
+      views.close();
+      const file = new DatabaseSync(`${path}/views.db`);
+      file.exec(sql);
+      file.close();
+      views = open();
+      return replay({ log, projections: [counts, newest], primitives, views });
+    };
+    const honest = replay({ log, projections: [counts, newest], primitives, views });
+    assert.deepEqual(honest.views.map(({ equal, kept }) => [equal, kept]), [[true, undefined], [true, undefined]]);
+    const { digest } = honest.views[0]!;
+    const rows = forged(`UPDATE c1 SET row = '{"count":43,"sum":0}' WHERE key = 'k1'`).views[0]!;
+    assert.deepEqual([rows.equal, rows.digest, rows.kept?.digest], [false, digest, digest]);
+    assert.notEqual(rows.stored?.digest, digest);
+    const sum = forged("UPDATE stores SET rows = 8 WHERE name = 'tests.newest'").views[1]!;
+    assert.deepEqual([sum.equal, sum.stored?.digest === sum.digest, sum.kept?.rows], [false, true, 8]);
+    views.close();
+  }));
 
 Deno.test("replay leaves alone what another version stored, and what is not stored", async () => {
   const views = new MemoryViews();
