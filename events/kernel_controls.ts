@@ -43,7 +43,7 @@ const change = z.strictObject({
 });
 
 export const controlKernelFacts = {
-  /** Evaluated over the first `size` events at `at`; only what is not as it was. */
+  /** Evaluated over the first `size` events at `at`; only what is not as it was. With `from` the same as `status` it was only counted further. */
   "kernel.control.turned": z.strictObject({
     at: time,
     size: count,

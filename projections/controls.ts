@@ -78,14 +78,15 @@ export const controlsStatus: Projection<StatusRow, Told> = {
     switch (event.type) {
       case "kernel.control.turned": {
         // One name twice is nothing we write; the last counts.
-        const { control: _, from: __, frameworks, until, by, newest, ...rest } = event.data.changes.findLast((
+        const { control: _, from, frameworks, until, by, newest, ...rest } = event.data.changes.findLast((
           { control },
         ) => control === key)!;
         const { until: ___, by: ____, newest: _____, ...kept } = row;
         return {
           ...kept,
           ...rest,
-          since: event.data.at,
+          // Told again with the same status, it is so since then, and was only counted further.
+          since: from === rest.status && row.status === rest.status ? row.since : event.data.at,
           frameworks: frameworks.map(({ name, ref }) => `${name} ${ref}`),
           ...(until === undefined ? {} : { until }),
           ...(by === undefined ? {} : { by }),

@@ -288,13 +288,24 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
     assert.ok((await daybook.ingest([verdict("g1", "passed")], CI)).ok);
     assert.ok((await daybook.ingest([started("d1")], CI)).ok);
     assert.deepEqual((await until(2))[1], "gates no_evidence pass");
+    // What is counted further is told within the hour, not each time.
+    for (const id of ["d2", "d3"]) assert.ok((await daybook.ingest([started(id)], CI)).ok);
+    await clock.advance(60_000);
+    assert.equal((await turns()).length, 2);
+    await clock.advance(3_600_000);
+    assert.deepEqual((await turns()).slice(2), ["gates pass pass"]);
+    const [row] = (await daybook.view("controls.status", { wait: daybook.log.size - 1 })).rows;
+    const { considered, since } = row!.row as { considered: number; since: string };
+    const [, first, last] = await recorded(opened, "kernel.control.turned");
+    assert.deepEqual([considered, since], [3, (first!.data as { at: string }).at]);
+    assert.notEqual(since, (last!.data as { at: string }).at);
     // Nothing comes for months: only that is told, once.
     clock.jump(91 * 86_400_000);
-    assert.deepEqual((await until(3))[2], "gates pass stale");
+    assert.deepEqual((await until(4))[3], "gates pass stale");
     await watch.stop();
     // The next run knows what this one has told.
     const next = watching(() => Promise.resolve(catalogue(GATES, INTACT)));
-    assert.deepEqual((await until(4)).slice(3), ["intact - no_evidence"]);
+    assert.deepEqual((await until(5)).slice(4), ["intact - no_evidence"]);
     await next.stop();
     // A log that cannot be read for a while is read again.
     const troubles: string[] = [];
@@ -313,7 +324,7 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
       troubles,
       log,
     );
-    await until(5);
+    await until(6);
     disk.away = true;
     assert.ok((await daybook.ingest([verdict("g5", "passed")], CI)).ok);
     await clock.advance(3_000);
@@ -322,7 +333,7 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
     await clock.advance(1_000);
     const data = { until: new Date(Date.now() + 200 * 86_400_000).toISOString(), why: "It is known" };
     assert.equal((await daybook.ask({ type: "controls.exception.grant", id: "gates", data, by: CI })).is, "accepted");
-    assert.deepEqual((await until(6)).slice(5), ["gates stale excepted"]);
+    assert.deepEqual((await until(7)).slice(6), ["gates stale excepted"]);
     await patient.stop();
     const told: string[] = [];
     const down = watching(() => Promise.reject(new Error("controls.yaml:1:1: no")), told);

@@ -20,6 +20,8 @@ import { type ControlGate, CONTROLS, enforcedIn } from "./gate.ts";
 const GRACE_MS = 10_000;
 /** Changes of one fact come to at most so much, so that it fits an entry whatever controls are called. */
 const CHANGES_CHARS_MAX = 40_000;
+/** What was counted meanwhile is told this long after the last word on a control, if its status stays. */
+const COUNTS_MS = 3_600_000;
 
 export interface WatchParts {
   readonly log: Pick<EventLog, "read" | "size">;
@@ -97,9 +99,17 @@ type Change = Extract<Recorded, { type: "kernel.control.turned" }>["data"]["chan
 const newsIn = ({ title, mode, frameworks, status, until, by }: Omit<Change, "control">): string =>
   canonical({ title, mode, frameworks, status, ...(until === undefined ? {} : { until, by }) });
 
+const countsIn = ({ considered, violations }: Change): string => `${considered} ${violations}`;
+
+/** What was told of a control last, and when. */
+interface Known {
+  readonly change: Change;
+  readonly at: Millis;
+}
+
 class Watch {
   private readonly fold: CaughtUp;
-  private readonly known = new Map<string, Change>();
+  private readonly known = new Map<string, Known>();
   /** When something changes though nothing comes. */
   private due: Millis = -Infinity;
   private seen = -1;
@@ -110,7 +120,7 @@ class Watch {
     for (const batch of parts.log.read({ types, from: readableFrom(parts.log) })) {
       for (const { type, data } of batch as readonly (Event & Recorded)[]) {
         if (type === "kernel.control.turned") {
-          for (const change of data.changes) this.known.set(change.control, change);
+          for (const change of data.changes) this.known.set(change.control, { change, at: millis(data.at) });
         } else if (type === "kernel.control.dropped") this.known.delete(data.control);
       }
     }
@@ -126,6 +136,7 @@ class Watch {
     const now = clock.now();
     const results = this.fold.fold.results(now);
     this.due = Math.min(...results.map(({ due }) => due === undefined ? Infinity : millis(due)));
+    // Sets `due` as well, where counts wait to be told.
     const facts = [...this.turned(results, now, size), ...this.dropped(results)];
     await record(this.parts, facts);
     this.seen = size;
@@ -134,9 +145,15 @@ class Watch {
   private turned(results: readonly ControlResult[], now: Millis, size: number): readonly Recorded[] {
     const changes = results.flatMap((result): readonly Change[] => {
       const before = this.known.get(result.id);
-      const change = changeOf(result, before);
-      if (before && newsIn(before) === newsIn(change)) return [];
-      this.known.set(result.id, change);
+      const change = changeOf(result, before?.change);
+      if (before && newsIn(before.change) === newsIn(change)) {
+        if (countsIn(before.change) === countsIn(change)) return [];
+        if (now - before.at < COUNTS_MS) {
+          this.due = Math.min(this.due, before.at + COUNTS_MS);
+          return [];
+        }
+      }
+      this.known.set(result.id, { change, at: now });
       return [change];
     });
     return inPieces(changes).map((piece) => ({
