@@ -26,7 +26,7 @@ export const PRIVACY: readonly CommandSpec[] = [
       { flags: "--reason <text>", about: "why, for the record; nothing personal" },
       CODE,
       { flags: "--due <when>", about: "until when it had to be done: 30d, 12h, or an RFC 3339 time" },
-      { flags: "--out <file>", about: "where to write the certificate (default erasure-<id>.json)" },
+      { flags: "--out <file>", about: "where to write the certificate (default erasure-<id>.json in the folder)" },
       {
         flags: "--look-for <text>",
         about: "look for this in the folder's files, too; may be repeated",
@@ -50,10 +50,9 @@ export const PRIVACY: readonly CommandSpec[] = [
       if (checked !== undefined) {
         return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
       }
-      const out = text(call, "out");
       return {
         read: [call.data, ...files(call, text(call, "archive"))],
-        write: [call.data, ...(out === undefined ? [call.cwd] : files(call, out))],
+        write: [call.data, ...files(call, text(call, "out"))],
       };
     },
     load: async () => (await import("./commands/erase.ts")).erase,

@@ -35,7 +35,7 @@ export const erase: Run = async (call, runtime) => {
     throw new Refused("already_erased", `${subject} was erased already; --certify makes a certificate of it once more`);
   }
   if (!person.erased && done) throw new Usage(`${subject} was not erased; without --certify it is`);
-  const out = pathOf(call, text(call, "out") ?? `erasure-${subject}.json`);
+  const out = pathOf(call, text(call, "out") ?? `${call.data}/erasure-${subject}.json`);
   if (!done) runtime.io.err(`erasing ${subject}\n`);
   const told = bars(call, runtime);
   try {
