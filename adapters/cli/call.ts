@@ -93,6 +93,12 @@ export const spanOf = (value: string): number | undefined => {
 export const pathOf = (call: Pick<Call, "cwd">, path: string): string =>
   isAbsolute(path) ? path : resolve(call.cwd, path);
 
+/** Folder of what was archived of the log, where it was given. */
+export const archiveOf = (call: Call): string | undefined => {
+  const folder = text(call, "archive");
+  return folder === undefined ? undefined : pathOf(call, folder);
+};
+
 /**
  * A bound between events, as the number of events before it. A time is before all that was recorded at it or later; a
  * position behind the log's end is wrong usage.

@@ -22,6 +22,10 @@ export const hostOf = (url: string): string => {
 };
 
 export const reads = (call: Call): Partial<Grants> => ({ read: [call.data] });
+export const readsArchive = (call: Call): Partial<Grants> => {
+  const { archive } = call.options;
+  return { read: [call.data, ...(typeof archive === "string" ? files(call, archive) : [])] };
+};
 export const writes = (call: Call): Partial<Grants> => ({ read: [call.data], write: [call.data] });
 /** Paths as typed, made absolute; `-` and what was not given left out. */
 export const files = (call: Call, ...names: readonly (string | undefined)[]): readonly string[] =>
