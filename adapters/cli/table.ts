@@ -13,7 +13,7 @@ import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
 import { SERVICES } from "./table_services.ts";
 import { sinkGrants } from "./sink_grants.ts";
-import { address, files, HOST, hostOf, PORT, reads, WITNESS_PORT, writes } from "./grants.ts";
+import { address, files, HOST, hostOf, PORT, reads, readsArchive, WITNESS_PORT, writes } from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
 
