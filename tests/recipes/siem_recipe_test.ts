@@ -1,79 +1,10 @@
 /** The recipe for a SIEM as it stands in the document, with a real rsyslog that is killed, and a receiver that is stuck. */
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
-import { parse, stringify } from "yaml";
-import { eventually, until } from "../sinks_given.ts";
-import { filledIn, installed, type Server, snippet, snippets, started } from "./recipe.ts";
 import { inFolder } from "../folder_given.ts";
-
-interface Sinks {
-  readonly sinks: readonly Record<string, unknown>[];
-}
-
-/** The configuration of the recipe, with only these sinks and these changes. */
-const configured = (change: Readonly<Record<string, Readonly<Record<string, unknown>>>>): string => {
-  const { sinks } = parse(snippet("siem", "yaml")) as Sinks;
-  const chosen = sinks.filter(({ name }) => change[name as string]);
-  assert.equal(chosen.length, Object.keys(change).length);
-  return stringify({ sinks: chosen.map((sink) => ({ ...sink, ...change[sink.name as string] })) });
-};
-
-/** By the shipped task, so with the permissions that it works out and no more. */
-const serving = (folder: string, config: string): Promise<Server> => {
-  Deno.writeTextFileSync(`${folder}/daybook.yaml`, config);
-  const data = `${folder}/data`;
-  return started(data, {
-    command: ["task", "start", "--data", data, "--port", "0", "--config", `${folder}/daybook.yaml`],
-  });
-};
-
-const ingest = async (server: Server, from: number, count: number, text = ""): Promise<void> => {
-  const events = Array.from({ length: count }, (_, i) => ({
-    specversion: "1.0",
-    id: String(from + i),
-    source: "/test",
-    type: "orders.order.placed",
-    data: { n: from + i, text },
-  }));
-  const answer = await fetch(`${server.url}/events`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${server.token}`, "content-type": "application/cloudevents-batch+json" },
-    body: JSON.stringify(events),
-  });
-  assert.equal(answer.status, 201, await answer.text());
-};
-
-const metric = async (server: Server, name: string, sink: string): Promise<number> => {
-  const text = await (await server.get("/metrics")).text();
-  return Number(new RegExp(`^daybook_sink_${name}\\{sink="${sink}"\\} (\\S+)$`, "m").exec(text)?.[1]);
-};
-
-const freePort = (): number => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-};
-
-const rsyslog = async (folder: string, port: number) => {
-  const conf = filledIn(snippet("siem", "rsyslog"), {
-    'port="6514"': `port="${port}" address="127.0.0.1"`,
-    "/var/log/daybook.log": `${folder}/received`,
-  });
-  await Deno.writeTextFile(`${folder}/rsyslog.conf`, `global(workDirectory="${folder}")\n${conf}`);
-  const env = { PATH: `${Deno.env.get("PATH")}:/usr/sbin:/sbin` };
-  const daemon = () =>
-    new Deno.Command("rsyslogd", {
-      args: ["-n", "-f", `${folder}/rsyslog.conf`, "-i", `${folder}/pid`],
-      env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-  const positions = async (): Promise<ReadonlySet<number>> => {
-    const text = await Deno.readTextFile(`${folder}/received`).catch(() => "");
-    return new Set([...text.matchAll(/\[daybook@32473 position="(\d+)"/g)].map(([, position]) => Number(position)));
-  };
-  return { daemon, positions };
-};
+import { eventually, until } from "../sinks_given.ts";
+import { filledIn, installed, snippets } from "./recipe.ts";
+import { configured, freePort, ingest, metric, rsyslog, serving } from "./siem_recipe.ts";
 
 Deno.test({
   name: "rsyslog is killed in the midst and comes back, and has every event",

@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,attested,audit,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,attested,audit,outages,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,8 @@ import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
 import { kills } from "../end_to_end/stack_kills.ts";
+import { installed } from "../recipes/recipe.ts";
+import { outages } from "./outages.ts";
 import { signinTiming } from "./signin_timing.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
@@ -148,6 +150,21 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
       must: "holds",
       held: ok && attested > 0,
     }));
+  },
+  async outages() {
+    if (!installed("rsyslogd")) return [{ what: "outages of rsyslog", measured: "no rsyslogd", must: "", held: true }];
+    const { events, kills, restarts, received, lines, seconds } = await outages({
+      events: scaled(100_000),
+      kills: scaled(100),
+      seed: 1,
+      longest_ms: 2_000,
+    });
+    return [{
+      what: `rsyslog killed ${kills} times, the server restarted ${restarts} times`,
+      measured: `${received} of ${events} events, in ${lines} lines; ${seconds} s`,
+      must: "all",
+      held: received === events,
+    }];
   },
   async growth() {
     const lives = await growth([100_000, 1_000_000, 10_000_000].map(scaled));
