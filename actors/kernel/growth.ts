@@ -1,6 +1,6 @@
 /** How fast the log grows: what an operator must know before the disk is full. */
 import type { Millis } from "../../events/event.ts";
-import type { EventLog } from "../../events/log.ts";
+import { type EventLog, LogFault } from "../../events/log.ts";
 
 export interface Growth {
   /** Looked back so far. */
@@ -19,6 +19,16 @@ export const growthOf = (
   { bytes, now }: { readonly bytes: number; readonly now: Millis },
 ): Growth => {
   const { size } = log;
-  const events = size - log.positionAt(new Date(now - GROWTH_HOURS * 3_600_000).toISOString());
+  const events = size - since(log, new Date(now - GROWTH_HOURS * 3_600_000).toISOString());
   return { hours: GROWTH_HOURS, events, bytes: size === 0 ? 0 : Math.round((bytes * events) / size) };
+};
+
+/** A log that archives what is so young counts all of it. */
+const since = (log: Pick<EventLog, "positionAt">, time: string): number => {
+  try {
+    return log.positionAt(time);
+  } catch (error) {
+    if (error instanceof LogFault && error.kind === "archived") return 0;
+    throw error;
+  }
 };

@@ -5,6 +5,7 @@
  */
 import type { Event, Millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
+import { LogFault } from "../../events/log.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Views, ViewsFault, type ViewStore } from "../../projections/views.ts";
@@ -207,6 +208,10 @@ class Runner implements Paced {
           if (signal.aborted || !loss?.aborted) return;
           throw loss.reason;
         } catch (error) {
+          if (error instanceof LogFault && error.kind === "archived") {
+            // Nothing comes of trying again: somebody has to attach the archive.
+            return this.stop({ position: this.store?.size ?? 0, cause: causeOf(error), of: "event" }, self.path);
+          }
           if (!(error instanceof ViewsFault)) throw error;
           if (this.store?.size !== before) wait = UNWRITABLE.first_ms;
           await this.stand(error, { wait, path: self.path, signal });

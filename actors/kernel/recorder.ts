@@ -78,7 +78,13 @@ export class FactRecorder implements Recorder {
   begin(process: { readonly version: string; readonly root: string }): boolean {
     let clean = true;
     const types = ["kernel.process.started", "kernel.process.stopped"];
-    for (const [last] of this.world.log.read({ types, backward: true, limit: 1 })) clean = last?.type !== types[0];
+    try {
+      for (const [last] of this.world.log.read({ types, backward: true, limit: 1 })) clean = last?.type !== types[0];
+    } catch (error) {
+      if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+      // Who archived it was running then, and nothing says that they stopped.
+      clean = false;
+    }
     this.enqueue(this.event({ type: "kernel.process.started", data: { ...process, clean } }, PROCESS), true);
     return clean;
   }

@@ -45,6 +45,7 @@ export interface CommandSpec {
 }
 
 const PERSONAL = { flags: "--personal", about: "show personal values in plain text (needs the keys in the folder)" };
+const ARCHIVE = { flags: "--archive <folder>", about: "where what was archived of the log can be read" };
 /** Options of every command; they may stand before its name, too. */
 export const COMMON = [
   { flags: "--data <folder>", about: "the log's folder (else DAYBOOK_DATA, else .daybook)" },
@@ -201,13 +202,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--correlation <id>", about: "only what belongs to this piece of work" },
       { flags: "--limit <events>", about: "at most so many" },
       PERSONAL,
+      ARCHIVE,
     ],
     examples: [
       "events",
       "events --follow --type commits.branch.moved",
       "events --since 2026-11-20T09:00:00Z --stream commits/linux --json",
     ],
-    needs: reads,
+    needs: readsArchive,
     load: async () => (await import("./commands/events.ts")).events,
   },
   {
@@ -248,7 +250,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         about: "a checkpoint kept elsewhere that the log must agree with; may be repeated",
         collect: true,
       },
-      { flags: "--archive <folder>", about: "what was archived of the log, to verify it with the rest" },
+      ARCHIVE,
       { flags: "--tiles <folder>", about: "verify this folder of tiles instead (export --format tlog-tiles)" },
     ],
     examples: [
@@ -271,9 +273,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--view <name>", about: "only this view; may be repeated", collect: true },
       { flags: "--until <moment>", about: "stop before this position or recorded time" },
       { flags: "--check", about: "compare with the stored views" },
+      ARCHIVE,
     ],
     examples: ["replay --check", "replay --view commits.hotspots --until 90000 --json"],
-    needs: reads,
+    needs: readsArchive,
     load: async () => (await import("./commands/replay.ts")).replay,
   },
   {
@@ -298,6 +301,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--key <vkey>",
         about: "with --check: public key of the log, from somewhere you trust (C2SP note verifier key)",
       },
+      ARCHIVE,
     ],
     examples: [
       "receipt 90412 --out order.tlog-proof",
@@ -306,7 +310,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     needs: (call) => {
       const checked = text(call, "check");
-      if (checked === undefined) return { ...reads(call), write: files(call, text(call, "out")) };
+      if (checked === undefined) return { ...readsArchive(call), write: files(call, text(call, "out")) };
       // Whose key is given needs no folder.
       return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
     },
@@ -359,6 +363,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--stream <stream>", about: "only this stream" },
       { flags: "--personal", about: "personal values in plain text: for people, no longer what the hashes are over" },
       { flags: "--blobs <folder>", about: "every blob of the log too, as files named by their SHA-256" },
+      ARCHIVE,
     ],
     examples: [
       "export > log.ndjson",
@@ -370,7 +375,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const out = files(call, text(call, "out"));
       if (text(call, "format") !== "tlog-tiles") {
-        return { ...reads(call), write: [...out, ...files(call, text(call, "blobs"))] };
+        return { ...readsArchive(call), write: [...out, ...files(call, text(call, "blobs"))] };
       }
       const beside = out.map((path) => dirname(path));
       return { read: [...readsArchive(call).read!, ...beside], write: beside };

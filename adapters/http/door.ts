@@ -3,6 +3,7 @@
  * is thrown behind it becomes a problem (RFC 9457), never a stack trace.
  */
 import { Declined } from "../../actors/kernel/gate.ts";
+import { LogFault } from "../../events/log.ts";
 import { type Asked, bearerOf, forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
@@ -209,6 +210,12 @@ export class Door {
   private refuse(error: unknown, request: Request, route: string, id: string): Response {
     if (error instanceof Problem) return problemResponse(error, id);
     if (error instanceof Declined) return problemResponse(declined(error), id);
+    if (error instanceof LogFault && error.kind === "archived") {
+      return problemResponse(
+        new Problem("archived", "It can be read where the archive lies; /events has the rest."),
+        id,
+      );
+    }
     try {
       this.options.report({ request: id, method: request.method, route, error });
     } catch { /* an answer is owed whether or not the operator can be told */ }

@@ -55,6 +55,7 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson"]);
   const range = rangeOf(query);
   if (type === "application/x-ndjson") {
+    expectHere(exchange, range.from ?? 0, range);
     const body = request.method === "HEAD"
       ? null
       : site.streams.start(() => lines(exchange, { ...range, limit: query.limit }));
@@ -85,6 +86,12 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const next = more && last ? nextPage(exchange, last.position, range.backward === true) : undefined;
   const body = `{"events":[${texts.join(",")}],"size":${size}${next ? `,"next":${JSON.stringify(next)}` : ""}}`;
   return plain(exchange, 200, body, "application/json");
+};
+
+/** A stream that cannot begin is refused before it has. */
+const expectHere = ({ site }: Exchange, from: number, { backward, stream, types, correlation }: Range): void => {
+  const all = stream === undefined && types === undefined && correlation === undefined;
+  if (all && !backward) site.daybook.log.entry(from);
 };
 
 /** The same question from where this page ended. */
@@ -150,6 +157,7 @@ export const follow = (exchange: Exchange): Response => {
     if (!parsed.success) throw new Problem("invalid_header", "Last-Event-ID is the position of the last event taken.");
     from = parsed.data + 1;
   }
+  expectHere(exchange, from, rangeOf(query));
   const body = request.method === "HEAD"
     ? null
     : site.streams.start((signal) => frames(exchange, { ...rangeOf(query), from }, signal), {

@@ -39,6 +39,8 @@ export const entryBundle = async (exchange: Exchange): Promise<Response> => {
   if (!place || place.index * TILE_WIDTH + place.width > size) {
     throw new Problem("not_found", "The tree has no such entry bundle.");
   }
+  // Of one that was archived it is said before the answer begins.
+  daybook.log.entry(place.index * TILE_WIDTH);
   const body = exchange.request.method === "HEAD" ? null : streams.start(() => framed(exchange, place));
   return new Response(body, { headers: headersOf(exchange) });
 };

@@ -157,6 +157,12 @@ export class LogReader {
     return last.until;
   }
 
+  /** Blocks before a position are not here any more, nor in memory. */
+  forgetBefore(position: number): void {
+    for (const first of [...this.blocks.keys()]) if (first < position) this.blocks.delete(first);
+    if (this.lately && this.lately.first < position) this.lately = undefined;
+  }
+
   protected remember(block: Block): void {
     this.blocks.set(block.first, block);
     // Whoever appended asks for the new entries next.
@@ -310,13 +316,14 @@ export class LogReader {
 
   private *batches(range: Range, from: number, until: number): Iterable<readonly Event[]> {
     let left = range.limit ?? Infinity;
+    if (left <= 0) return;
     for (const batch of this.candidates({ ...range, from, until })) {
-      if (left <= 0) return;
       const kept = batch.filter((event) => matches(event, range, from, until));
       if (kept.length === 0) continue;
       const page = kept.length > left ? kept.slice(0, left) : kept;
       left -= page.length;
       yield this.upcast(page);
+      if (left <= 0) return;
     }
   }
 
@@ -336,7 +343,7 @@ export class LogReader {
       const firsts = this.index.blocks(correlation === undefined ? { types: types! } : { correlation }, from);
       for (const first of backward ? firsts.toReversed() : firsts) {
         if (first >= until) continue;
-        const block = this.blockAt(first);
+        const block = this.blockFor(first, from);
         if (!block || block.until <= from) continue;
         yield backward ? block.events().toReversed() : block.events();
       }
@@ -344,6 +351,17 @@ export class LogReader {
       for (const block of this.blocksBackFrom(until - 1, from)) yield block.events().toReversed();
     } else {
       for (const block of this.blocksFrom(from, until)) yield block.events();
+    }
+  }
+
+  /** The block at `first`, for who wants what lies from `from` on: one that was archived may lie before that as a whole. */
+  private blockFor(first: number, from: number): Block | undefined {
+    try {
+      return this.blockAt(first);
+    } catch (error) {
+      if (!isArchived(error) || from >= this.end) throw error;
+      this.blockAt(from); // throws if that was archived, too
+      return undefined;
     }
   }
 

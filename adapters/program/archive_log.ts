@@ -111,6 +111,7 @@ export const endArchive = operation({
     await markArchived(lies, going);
     crash?.("archive.marked");
     const blocks = await deleteArchived(lies);
+    log.forgetBefore(kept);
     crash?.("archive.deleted");
     return { until, kept, blocks, position };
   },

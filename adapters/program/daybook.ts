@@ -102,6 +102,7 @@ export interface Opened {
     | "keepCheckpoint"
     | "indexed"
     | "positionAt"
+    | "forgetBefore"
     | "settleIndex"
     | "size"
     | "tree"

@@ -111,6 +111,21 @@ export class WholeRows extends Rows {
     return block ? block.first : super.first(name, from);
   }
 
+  /** Entries that are in the archive and here, too: those of the archive must be the tree's. `leaf`: hash of a position. */
+  expectTail(leaf: (position: number) => Uint8Array | undefined, failures: Failures): void {
+    const { kept, until } = this.archived;
+    for (let position = kept; position < until; position++) {
+      const bundle = this.bundleOf(Math.floor(position / WIDTH));
+      if (typeof bundle === "string") return failures.add(position, "archive", "an entry bundle", bundle);
+      const { starts, bytes } = bundle;
+      const at = position % WIDTH;
+      const hash = leafOf(bytes.subarray(starts[at]!, starts[at + 1]! - 1));
+      const wanted = leaf(position);
+      if (wanted && Buffer.compare(hash, wanted) === 0) continue;
+      return failures.add(position, "archive", "the entry of the tree, in the archive, too", "another");
+    }
+  }
+
   /** A block as it was; a text says why it cannot be made. */
   private block(first: number, until: number, link: Uint8Array): Uint8Array | string {
     const entries: Uint8Array[] = [];
@@ -138,6 +153,9 @@ export class WholeRows extends Rows {
     return this.bundle;
   }
 }
+
+/** RFC 9162 section 2.1.1. */
+const leafOf = (entry: Uint8Array): Buffer => createHash("sha256").update(Uint8Array.of(0)).update(entry).digest();
 
 const text = new TextDecoder("utf-8", { fatal: true });
 
@@ -200,8 +218,8 @@ export const toldEvents = (
   failures: Failures,
 ): readonly Event[] =>
   told.flatMap(([position, entry]) => {
-    const hash = createHash("sha256").update(Uint8Array.of(0)).update(entry).digest();
-    if (leaf(position) && Buffer.compare(hash, leaf(position)!) === 0) return [JSON.parse(entry.toString()) as Event];
+    const wanted = leaf(position);
+    if (wanted && Buffer.compare(leafOf(entry), wanted) === 0) return [JSON.parse(entry.toString()) as Event];
     failures.add(position, "archive", "the entry of the tree, told beside the archive", "another");
     return [];
   });

@@ -2,7 +2,7 @@
 import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
-import { flag, list, moment, text, whole } from "../call.ts";
+import { archiveOf, flag, list, moment, text, whole } from "../call.ts";
 import { cell, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import type { Io, Reader, Runtime } from "../runtime.ts";
@@ -14,7 +14,7 @@ export const events: Run = async (call, runtime) => {
   const limit = whole(call, "limit", { min: 1, max: Number.MAX_SAFE_INTEGER });
   const since = text(call, "since");
   const from = since === undefined ? undefined : moment(since, "--since");
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   const edge = await runtime.edge(call.data);
   const shown = (event: Event): Event => flag(call, "personal") ? edge.unseal(event) : edge.redact(event);
   try {

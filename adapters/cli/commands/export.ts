@@ -2,7 +2,7 @@
 import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Run } from "../call.ts";
-import { boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
+import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { exportBlobs } from "./export_blobs.ts";
@@ -33,7 +33,7 @@ const exportEvents: Run = async (call, runtime) => {
   const personal = flag(call, "personal");
   const folder = text(call, "blobs");
   const format = text(call, "format") ?? "ndjson";
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   const others = FOR_OTHERS.includes(format);
   const edge = personal || others ? await runtime.edge(call.data) : undefined;
   try {

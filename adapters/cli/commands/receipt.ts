@@ -3,7 +3,7 @@ import type { Event } from "../../../events/event.ts";
 import { type Checkpoint, LogFault } from "../../../events/log.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
-import { pathOf, text, Usage, wholeFrom } from "../call.ts";
+import { archiveOf, pathOf, text, Usage, wholeFrom } from "../call.ts";
 import { count, palette, safe } from "../print.ts";
 import type { ExitCode, Reader, ReceiptReport, Runtime } from "../runtime.ts";
 
@@ -25,7 +25,7 @@ export const receipt: Run = (call, runtime) => {
 /** C2SP tlog-proof with the entry as its extra data. */
 const write = async (call: Call, runtime: Runtime, position: number): Promise<ExitCode> => {
   const { io } = runtime;
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const { size } = reader;
     if (position >= size) {

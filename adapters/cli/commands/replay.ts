@@ -2,7 +2,7 @@
 import { replay as refold, type ReplayedView as Compared, type Uncompared } from "../../../actors/kernel/replay.ts";
 import type { JudgedAttestation } from "../../../actors/kernel/attestations.ts";
 import type { Call, Run } from "../call.ts";
-import { boundOf, flag, list, moment, text, Usage } from "../call.ts";
+import { archiveOf, boundOf, flag, list, moment, text, Usage } from "../call.ts";
 import { type Covering, coveringOf, describeCovering } from "../covering.ts";
 import { table } from "../columns.ts";
 import { primitives } from "../fold.ts";
@@ -46,7 +46,7 @@ export interface ReplayReport {
 export const replay: Run = async (call, runtime) => {
   const until = text(call, "until");
   const limit = until === undefined ? undefined : moment(until, "--until");
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const { io, clock } = runtime;
     const began = clock.monotonic();

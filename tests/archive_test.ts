@@ -1,0 +1,187 @@
+/** The beginning of a log in an archive: what stays, what is told of what does not, and what is found when somebody changes it. */
+import assert from "node:assert/strict";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { verifyTlog } from "../adapters/verify/tlog.ts";
+import { append, archived, begin, end, incoming, opened, reading } from "./archive_given.ts";
+import { inFolder } from "./folder_given.ts";
+import { Tampered } from "./verify_given.ts";
+
+const EVENTS = 700;
+const ASKED = 600;
+const UNTIL = 512;
+const gone = { name: "LogFault", kind: "archived" };
+
+/** A log of some hundred events whose first 512 are archived; its root before. */
+const given = async (dir: string) => {
+  const data = `${dir}/data`;
+  const to = `${dir}/archive`;
+  const before = await opened(data, async (system) => {
+    await append(system, 0, EVENTS);
+    const entries = Array.from({ length: UNTIL }, (_, i) => system.daybook.log.entry(i)!.slice());
+    const checkpoint = (await system.daybook.checkpoint(system.daybook.log.size))!;
+    const done = await archived(system, data, to, ASKED);
+    return { ...done, entries, checkpoint };
+  });
+  return { data, to, ...before };
+};
+
+Deno.test("whole bundles go to a folder that verifies by itself; the log goes on, and proofs with it", () =>
+  inFolder(async (dir) => {
+    const { data, to, until, kept, blocks, root, key, checkpoint, entries } = await given(dir);
+    assert.equal(until, UNTIL);
+    assert.ok(kept <= until && until - kept < 37 && blocks > 5, `${kept} ${blocks}`);
+    const folder = await verifyTlog({ folder: to, key });
+    assert.deepEqual([folder.failures, folder.size, folder.root, folder.authenticated], [[], until, root, true]);
+
+    await opened(data, async (system) => {
+      const { log } = system.daybook;
+      assert.throws(() => log.entry(0), gone);
+      assert.throws(() => log.entry(kept - 1), gone);
+      assert.throws(() => [...log.read({ from: 3 })], gone);
+      assert.equal([...log.read({ from: kept })].flat()[0]!.position, kept);
+      assert.equal([...log.read({ backward: true, limit: 3 })].flat().length, 3);
+      // By the tiles that stayed.
+      assert.equal(log.tree.inclusion(5, checkpoint.size)!.length > 5, true);
+      assert.equal(log.tree.root(checkpoint.size)!.toBase64(), checkpoint.root);
+      // Streams whose newest event is archived go on at the right revision; a repeat cannot be told from something else.
+      await append(system, EVENTS, 40);
+      await assert.rejects(system.daybook.ingest([incoming(3)], { authtype: "system", authid: "tests" }), gone);
+    });
+    await opened(data, async ({ daybook }) => {
+      for (let i = 0; i < UNTIL; i += 51) assert.deepEqual(daybook.log.entry(i), entries[i]);
+      const repeated = await daybook.ingest([incoming(3)], { authtype: "system", authid: "tests" });
+      assert.deepEqual([repeated.ok, repeated.ok && repeated.duplicates], [true, 1]);
+      assert.equal([...daybook.log.read({ from: 0 })].flat().length, daybook.log.size);
+    }, { archive: to });
+
+    for (const archive of [undefined, to]) {
+      const report = await verifyLog({
+        path: `${data}/log.db`,
+        key,
+        ...(archive ? { archive } : {}),
+        against: [
+          { name: "kept", text: checkpoint.note, elsewhere: true },
+        ],
+      });
+      assert.deepEqual(report.failures, []);
+      assert.deepEqual(report.archived, { until, kept, checked: archive !== undefined });
+      assert.deepEqual([report.size, report.anchored], [report.size, report.size]);
+    }
+  }));
+
+Deno.test("archived twice it is one archive, and the same again is nothing", () =>
+  inFolder(async (dir) => {
+    const { data, to, key, root } = await given(dir);
+    const size = await reading(data, (log) => log.size);
+    await opened(data, async (system) => {
+      assert.equal((await archived(system, data, to, ASKED)).blocks, 0);
+      const again = await end(system, { until: UNTIL, root });
+      assert.deepEqual([again.until, again.blocks, again.position], [UNTIL, 0, undefined]);
+      assert.deepEqual(
+        [...system.daybook.log.read({ types: ["kernel.log.archived"], from: size - 60 })].flat().length,
+        1,
+      );
+      await append(system, EVENTS, 600);
+      await assert.rejects(archived(system, data, `${dir}/elsewhere`, 1_200), {
+        name: "Refused",
+        code: "other_archive",
+      });
+      const more = await archived(system, data, to, 1_200);
+      assert.deepEqual([more.from, more.until], [UNTIL, 1_024]);
+    });
+    const folder = await verifyTlog({ folder: to, key });
+    assert.deepEqual([folder.failures, folder.size], [[], 1_024]);
+    const whole = await verifyLog({ path: `${data}/log.db`, key, archive: to });
+    assert.deepEqual([whole.failures, whole.archived?.until], [[], 1_024]);
+    const without = await verifyLog({ path: `${data}/log.db`, key });
+    assert.deepEqual(without.failures, []);
+    await reading(data, (log) => assert.equal([...log.read({})].flat().length, log.size), to);
+  }));
+
+Deno.test("what somebody changes of the archive, or of what is said of it, is found and named", () =>
+  inFolder(async (dir) => {
+    const { data, to, key, kept } = await given(dir);
+    const path = `${data}/log.db`;
+    const found = async (archive?: string) => {
+      const { failures } = await verifyLog({ path, key, ...(archive ? { archive } : {}) });
+      return failures.map(({ position, kind }) => `${position} ${kind}`);
+    };
+    const bundle = `${to}/tile/entries/001`;
+    const bytes = await Deno.readFile(bundle);
+    const changed = bytes.slice();
+    changed[bytes.length - 20]! ^= 1;
+    await Deno.writeFile(bundle, changed);
+    assert.ok(
+      (await found(to)).some((each) => /^(25[6-9]|[345]\d\d) /.test(each)),
+      `a bit of an entry: ${await found(to)}`,
+    );
+    assert.deepEqual(await found(), [], "which nobody can tell who has not got the archive");
+    await Deno.writeFile(bundle, bytes.subarray(0, bytes.length - 1));
+    assert.match((await found(to))[0]!, /unreadable$/);
+    await Deno.remove(bundle);
+    assert.match((await found(to))[0]!, /unreadable$/);
+    await Deno.writeFile(bundle, bytes);
+    assert.deepEqual(await found(to), []);
+
+    const file = new Tampered(path);
+    const [mark, row] = [file.text("archived"), file.get("archive", 0).slice()];
+    const said = JSON.parse(mark);
+    const cases: readonly (readonly [string, () => void, RegExp])[] = [
+      ["the mark is gone", () => file.delete("archived"), /^0 (missing_block|order|truncated)/],
+      ["the mark is none", () => file.put("{", "archived"), /archive$/],
+      ["it says more", () => file.put(JSON.stringify({ ...said, until: said.until + 256 }), "archived"), /archive$/],
+      [
+        "it says another boundary",
+        () => file.put(JSON.stringify({ ...said, until: said.until + 1 }), "archived"),
+        /archive$/,
+      ],
+      [
+        "it says another link",
+        () => file.put(JSON.stringify({ ...said, link: btoa("x".repeat(32)) }), "archived"),
+        /(archive|link)$/,
+      ],
+      ["the blocks are gone", () => file.delete("archive", 0), /archive$/],
+      ["fewer blocks", () => file.put(row.subarray(40), "archive", 0), /archive$/],
+      ["a strange entry is told", () => {
+        file.put(JSON.stringify({ ...said, told: [[4, btoa("{}")]] }), "archived");
+      }, /^4 archive/],
+      ["a tile of it", () => {
+        const tile = file.get("tile", 0, 0).slice();
+        tile[100]! ^= 1;
+        file.put(tile, "tile", 0, 0);
+      }, /./],
+    ];
+    const tile = file.get("tile", 0, 0).slice();
+    for (const [name, change, expected] of cases) {
+      change();
+      const list = await found();
+      assert.ok(list.some((each) => expected.test(each)), `${name}: ${list}`);
+      file.put(mark, "archived");
+      file.put(row, "archive", 0);
+      file.put(tile, "tile", 0, 0);
+    }
+    assert.deepEqual(await found(), []);
+    // A block more is gone than was archived.
+    file.delete("log", kept);
+    assert.ok((await found()).some((each) => each === `${kept} missing_block`), `${await found()}`);
+    file.close();
+  }));
+
+Deno.test("nothing is let go of that the archive does not hold as the log has it", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      await append(system, 0, EVENTS);
+      const begun = await begin(system, ASKED);
+      assert.equal(begun.until, UNTIL);
+      const invalid = { name: "LogFault", kind: "invalid" };
+      await assert.rejects(end(system, { until: UNTIL, root: btoa("x".repeat(32)) }), invalid);
+      await assert.rejects(end(system, { until: UNTIL + 1, root: begun.root }), invalid);
+      await assert.rejects(end(system, { until: 256, root: begun.root }), invalid);
+      await assert.rejects(end(system, { until: 1 << 20, root: begun.root }), invalid);
+      assert.equal((await begin(system, 255)).until, 0, "less than a bundle is nothing");
+      assert.ok(system.daybook.log.entry(0));
+      assert.equal([...system.daybook.log.read({ types: ["kernel.log.archived"] })].flat().length, 0);
+    });
+    assert.deepEqual((await verifyLog({ path: `${data}/log.db` })).failures, []);
+  }));

@@ -1,0 +1,118 @@
+/** `archive` by the command: beside a server and without, and wherever it is cut off. */
+import assert from "node:assert/strict";
+import { verifyLog } from "../../adapters/verify/verify.ts";
+import { openDaybook } from "../../main.ts";
+import { document, run, start, withPlace } from "./cli_given.ts";
+
+const written = async (data: string, count: number): Promise<void> => {
+  const daybook = await openDaybook({ data });
+  const events = Array.from({ length: count }, (_, i) => ({
+    id: `e-${i}`,
+    source: "urn:tests",
+    type: "tests.thing.happened",
+    data: { n: i },
+  }));
+  for (let at = 0; at < count; at += 100) {
+    assert.ok((await daybook.ingest(events.slice(at, at + 100), { authtype: "system", authid: "tests" })).ok);
+  }
+  await daybook.close();
+};
+
+const main = new URL("../../main.ts", import.meta.url).pathname;
+
+Deno.test("wherever archiving is cut off, nothing is lost, and asking again ends it", () =>
+  withPlace(async ({ dir, data }) => {
+    await written(data, 900);
+    let before = 0;
+    for (const point of ["archive.recorded", "archive.marked", "archive.deleted"]) {
+      before += 256;
+      const to = `${dir}/archive`;
+      const args = ["archive", "--before", String(before), "--to", to, "--data", data];
+      const { signal } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-q", "-A", main, ...args],
+        env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },
+        stdout: "null",
+        stderr: "null",
+      }).output();
+      assert.equal(signal, "SIGKILL", point);
+      for (const archive of [undefined, to]) {
+        const report = await verifyLog({ path: `${data}/log.db`, ...(archive ? { archive } : {}) });
+        assert.deepEqual(report.failures, [], `${point} ${archive}`);
+      }
+      const again = await document<{ until: number }>(args);
+      assert.deepEqual([again.exit, again.until], [0, before], point);
+      const report = await verifyLog({ path: `${data}/log.db`, archive: to });
+      assert.deepEqual([report.failures, report.archived?.until], [[], before], point);
+    }
+    const told = await document<{ events: readonly { type: string }[] }>([
+      "events",
+      "--type",
+      "kernel.log.archived",
+      "--data",
+      data,
+    ]);
+    assert.equal(told.events.length, 3, "once each");
+  }));
+
+Deno.test("beside a running server the log is archived, and what is gone is 410", () =>
+  withPlace(async ({ dir, data }) => {
+    await written(data, 600);
+    const server = await start(data);
+    const to = `${dir}/archive`;
+    try {
+      const done = await document<{ until: number; kept: number; events: number }>([
+        "archive",
+        "--before",
+        "513",
+        "--to",
+        to,
+        "--data",
+        data,
+      ]);
+      assert.deepEqual([done.exit, done.until, done.events], [0, 512, 512]);
+      const ask = async (path: string, accept = "application/json") => {
+        const answer = await fetch(`${server.url}${path}`, {
+          headers: { authorization: `Bearer ${server.token}`, accept },
+        });
+        return { status: answer.status, body: await answer.text() };
+      };
+      for (const path of ["/events?from=0", "/events/5", "/tile/entries/000"]) {
+        const { status, body } = await ask(path, "*/*");
+        assert.deepEqual([status, JSON.parse(body).type], [410, "urn:daybook:problem:archived"], path);
+      }
+      assert.equal((await ask("/events?from=0", "application/x-ndjson")).status, 410);
+      assert.equal((await ask("/follow?from=0", "text/event-stream")).status, 410);
+      assert.equal((await ask(`/events?from=${done.kept}&limit=1`)).status, 200);
+      assert.equal((await ask("/proofs/inclusion?position=5")).status, 200);
+      assert.equal((await ask("/readyz")).status, 200);
+      assert.match((await ask("/tile/0/000", "*/*")).body, /./);
+    } finally {
+      assert.equal((await server.stop()).code, 0);
+    }
+    const read = await run(["events", "--since", "0", "--limit", "1", "--data", data]);
+    assert.equal(read.code, 3);
+    assert.match(read.err, /was archived \(entry bundles 0 to 1\)/);
+    const all = await run(["export", "--archive", to, "--data", data]);
+    assert.deepEqual([all.code, JSON.parse(all.out.split("\n")[0]!).position], [0, 0]);
+    // Views that are built again say which bundles they lack, and are built where they are given.
+    for (const name of ["views.db", "notes.db"]) await Deno.remove(`${data}/${name}`);
+    const lacking = await run(["replay", "--data", data]);
+    assert.deepEqual([lacking.code, lacking.err.includes("entry bundles 0 to 1")], [3, true], lacking.err);
+    assert.equal((await run(["replay", "--archive", to, "--data", data])).code, 0);
+  }));
+
+Deno.test("what cannot be archived so is said", () =>
+  withPlace(async ({ dir, data }) => {
+    await written(data, 20);
+    const usage: readonly (readonly string[])[] = [
+      ["archive"],
+      ["archive", "--before", "5"],
+      ["archive", "--to", `${dir}/x`],
+      ["archive", "--before", "soon", "--to", `${dir}/x`],
+      ["archive", "--before", "5", "--to", `${data}/x`],
+    ];
+    for (const args of usage) assert.equal((await run([...args, "--data", data])).code, 2, args.join(" "));
+    const none = await run(["archive", "--before", "10", "--to", `${dir}/x`, "--data", data]);
+    assert.equal(none.code, 0);
+    assert.match(none.out, /^nothing to archive/);
+  }));
