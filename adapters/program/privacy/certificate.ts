@@ -47,7 +47,7 @@ export const certificateSchema = z.strictObject({
     left: count,
     files: z.array(z.strictObject({ path: z.string(), bytes: count, found: count })),
     found: count,
-    /** Events that tell of the person in fields which are nobody's, such as what others wrote: runs of positions. Looked for where something was found. */
+    /** Events that tell of the person in fields which are nobody's, such as what others wrote: runs of positions. */
     named: z.strictObject({ events: count, positions: z.array(z.tuple([count, count])) }),
   }),
   /** When it was made. */

@@ -169,7 +169,8 @@ const certificateOf = async (
   const found = files.reduce((sum, file) => sum + file.found, 0);
   const { readable, ...rest } = unreadable;
   const named = new Runs();
-  if (found > 0) await namedIn(log, { needles, named, progress: progress("locating") });
+  // In a folder that is sealed at rest nothing is found in the files, and told all the same.
+  await namedIn(log, { needles, named, progress: progress("locating") });
   const certificate: Certificate = {
     version: 1,
     origin: signer.name,
@@ -208,6 +209,7 @@ const certificateOf = async (
       ...(report.ok ? [] : ["the log is not what it was; verify tells more"]),
       ...(readable > 0 ? [`${readable} values can be read all the same`] : []),
       ...(found > 0 ? ["something of the person lies in files of the folder"] : []),
+      ...(named.count > 0 ? ["others tell of the person in fields that are nobody's"] : []),
     ],
     foundIn: files.filter((file) => file.found > 0),
     namedIn: { events: named.count, first: named.runs.slice(0, NAMED_TOLD).map(([first]) => first) },
