@@ -217,7 +217,7 @@ Deno.test("what does not go together is wrong usage, and nothing is asked or wri
   const { stage, asking } = await givenAudit("pass");
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [["audit", "--check", "nowhere"], /there is nothing in \/here\/nowhere to check/],
-    [["audit", "--key", "k"], /--key goes with --check/],
+    [["audit", "--key", "k"], /--key goes with --out or --check/],
     [["audit", "--against", "kept.txt"], /--against goes with --check/],
     [["audit", "--cosigned", "kept.txt"], /--cosigned goes with --out/],
     [["audit", "--witness", "w"], /--witness goes with --out or --check/],
@@ -262,7 +262,12 @@ Deno.test("a log without a checkpoint, or without its keys, is no audit yet", as
   stage.runtime.verifierKey = () => Promise.resolve(undefined);
   const { code, err } = await stage.type("audit", "--out", "new");
   assert.equal(code, 3);
-  assert.match(err, /the keys of \/data are not there/);
+  assert.match(err, /the keys of \/data are not there, .*; give --key/);
+  const given: string[] = [];
+  const { writeAudit } = stage.runtime;
+  stage.runtime.writeAudit = (from, ...more) => (given.push(from.key), writeAudit!(from, ...more));
+  assert.equal((await stage.type("audit", "--out", "new", "--key", "daybook+1+AA")).code, 0);
+  assert.deepEqual(given, ["daybook+1+AA"]);
 });
 
 Deno.test("export --format tlog-tiles writes what the newest checkpoint covers", async () => {

@@ -28,7 +28,10 @@ export const AUDIT: CommandSpec = {
       collect: true,
     },
     { flags: "--check <folder>", about: "check such a folder instead; needs no log and no server" },
-    { flags: "--key <vkey>", about: "with --check: public key of the log, from somewhere you trust" },
+    {
+      flags: "--key <vkey>",
+      about: "public key of the log: with --check from somewhere you trust, with --out where its keys are not there",
+    },
     {
       flags: "--against <file>",
       about: "with --check: a checkpoint kept elsewhere that the folder must agree with; may be repeated",

@@ -17,9 +17,9 @@ const FINE: readonly ControlStatus[] = ["pass", "excepted", "not_applicable"];
 
 export const audit: Run = (call, runtime) => {
   if (text(call, "check") !== undefined) return checkFolder(call, runtime);
-  for (const name of ["key"]) if (text(call, name) !== undefined) throw new Usage(`--${name} goes with --check`);
   if (list(call, "against").length > 0) throw new Usage("--against goes with --check");
   if (text(call, "out") === undefined) {
+    if (text(call, "key") !== undefined) throw new Usage("--key goes with --out or --check");
     for (const name of ["cosigned", "witness"]) {
       if (list(call, name).length > 0) throw new Usage(`--${name} goes with --out or --check`);
     }
@@ -63,9 +63,12 @@ const write: Run = async (call, runtime) => {
   if (!await io.isEmpty(to)) throw new Usage(`${to} is not empty; an audit is written into a new folder`);
   const controls = await catalogue(call, runtime);
   const cosigned = await checkpointFiles(call, io, "cosigned");
-  const key = await runtime.verifierKey(call.data);
+  const key = text(call, "key") ?? await runtime.verifierKey(call.data);
   if (key === undefined) {
-    throw new LogFault("closed", `the keys of ${call.data} are not there, so neither is the log's public key`);
+    throw new LogFault(
+      "closed",
+      `the keys of ${call.data} are not there, so neither is the log's public key; give --key`,
+    );
   }
   const reader = await runtime.reader(call.data, archiveOf(call));
   try {
