@@ -9,6 +9,8 @@ export interface Stacks {
     stack: StackSettings,
     ms: (service: string) => number,
   ): { readonly path: readonly string[]; readonly length: number };
+  /** Throws `Usage` for what is neither. `file`: a name for messages, and `out` for those about what it comes to. */
+  importOf(text: string, file: string, out: string): ImportedStack;
   /** SVG; what is marked is drawn bold. */
   pictureOf(stack: StackSettings, marked?: readonly string[]): string;
 }
@@ -25,6 +27,17 @@ export interface StackPlan {
   }[];
   /** By depth; each starts as soon as what it needs is there, so a batch is no barrier unless the order says so. */
   readonly batches: readonly (readonly string[])[];
+}
+
+/** A file written for another program, as one of ours. */
+export interface ImportedStack {
+  readonly kind: "process-compose" | "compose";
+  readonly yaml: string;
+  readonly services: number;
+  /** What of it has no place in ours. */
+  readonly unmapped: readonly { readonly line: number; readonly path: string; readonly because: string }[];
+  /** What must be mended by hand before it can be run, one line each. */
+  readonly problems: readonly string[];
 }
 
 export interface StackRuntime {

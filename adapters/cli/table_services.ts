@@ -107,6 +107,15 @@ export const SERVICES: readonly CommandSpec[] = [
     load: async () => (await import("./commands/stack.ts")).graph,
   },
   {
+    name: "stack import",
+    about: "Turn a file of process-compose or compose into services of ours, and say what has no place in them",
+    args: [["<file>", "the file; - for standard input"]],
+    options: [{ flags: "--out <file>", about: "write them here (default: standard output)" }],
+    examples: ["stack import process-compose.yaml --out services.yaml", "stack import compose.yaml > services.yaml"],
+    needs: (call) => ({ read: files(call, call.args[0]), write: files(call, text(call, "out")) }),
+    load: async () => (await import("./commands/stack.ts")).importFile,
+  },
+  {
     name: "stack critical-path",
     configured: true,
     reads: true,

@@ -1,9 +1,9 @@
-/** `stack plan`, `stack graph` and `stack critical-path`: services looked at before they are started. */
+/** `stack plan`, `stack graph`, `stack critical-path` and `stack import`: services looked at before they are started. */
 import type { Event } from "../../../events/event.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
-import { duration, palette, safe } from "../print.ts";
+import { counted, duration, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
 
@@ -91,6 +91,34 @@ export const criticalPath: Run = async (call, runtime) => {
       : `${length} steps; nothing of it was ever started from this folder, so nobody knows how long each takes\n`,
   );
   return 0;
+};
+
+/** `stack import`: the file of another program, as services of ours; what has no place here is said. */
+export const importFile: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const [given] = call.args as [string];
+  const out = text(call, "out");
+  const content = given === "-" ? await io.readInput() : await io.readText(pathOf(call, given));
+  const { importOf } = await runtime.stacks();
+  const { kind, yaml, services, unmapped, problems } = importOf(content, given, out ?? "services.yaml");
+  if (out !== undefined) {
+    const file = await io.create(pathOf(call, out));
+    file.write(yaml);
+    file.close();
+  }
+  if (call.json) {
+    const document = { ok: problems.length === 0, kind, services, unmapped, problems, ...(out ? {} : { yaml }) };
+    io.out(`${JSON.stringify(document)}\n`);
+    return problems.length === 0 ? 0 : 1;
+  }
+  if (out === undefined) io.out(yaml);
+  const c = palette(io, "err");
+  io.err(`${counted(services, "service")} of ${kind}${out ? ` in ${safe(out)}` : ""}\n`);
+  for (const { line, path, because } of unmapped) {
+    io.err(`${c.yellow("not mapped")}  ${safe(given)}:${line} ${safe(path)}: ${safe(because)}\n`);
+  }
+  for (const problem of problems) io.err(`${c.red("to be mended")}  ${safe(problem)}\n`);
+  return problems.length === 0 ? 0 : 1;
 };
 
 const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promise<boolean> => {

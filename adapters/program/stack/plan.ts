@@ -1,7 +1,19 @@
 /** A stack as a graph, for people: batches, the longest chain, a picture. Pure. */
 import type { StackSettings } from "../../../config/stack.ts";
-import type { StackPlan } from "../../cli/stacks.ts";
+import { parseStack, problemText } from "../../../config/stack.ts";
+import { importStack } from "../../../config/stack_import.ts";
+import { Usage } from "../../cli/call.ts";
+import type { ImportedStack, StackPlan } from "../../cli/stacks.ts";
+import { faultsOfStack } from "./launch.ts";
 import { batchesOf, criticalPath, type Graph, graphOf } from "../../../actors/services/graph.ts";
+
+export const importOf = (text: string, file: string, out: string): ImportedStack => {
+  const imported = importStack(text, file);
+  if (!imported.ok) throw new Usage(imported.problems.map(problemText).join("; "));
+  const { kind, yaml, services, unmapped } = imported;
+  const parsed = parseStack(yaml, out, faultsOfStack(out));
+  return { kind, yaml, services, unmapped, problems: parsed.ok ? [] : parsed.problems.map(problemText) };
+};
 
 const nodesOf = ({ services }: StackSettings) =>
   services.map(({ name, needs }) => ({ name, needs: needs.map(({ service }) => service) }));
