@@ -1,18 +1,12 @@
 /** `erase`: a person's key is destroyed, and a certificate says what that came to; or checks such a certificate. */
 import type { Call, Run } from "../call.ts";
-import { flag, list, moment, pathOf, spanOf, text, Usage } from "../call.ts";
+import { archiveOf, flag, list, moment, pathOf, spanOf, text, Usage } from "../call.ts";
 import type { CertificateReport, Certified } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { ExitCode, Runtime } from "../runtime.ts";
 import { Refused } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
-
-/** What was archived of the log, absolute. */
-export const archiveOf = (call: Call): string | undefined => {
-  const given = text(call, "archive");
-  return given === undefined ? undefined : pathOf(call, given);
-};
 
 interface Erased {
   readonly subject: string;

@@ -2,8 +2,7 @@
 import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
-import { archiveOf } from "./erase.ts";
-import { flag, pathOf, text, Usage } from "../call.ts";
+import { archiveOf, flag, pathOf, text, Usage } from "../call.ts";
 import type { KnownPerson, Persons, Telling, Trace } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
