@@ -30,7 +30,8 @@ import { systemHash } from "../../adapters/system/world.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { check, type Told } from "./kernel_checks.ts";
 import { echo, totals } from "./kernel_domain.ts";
-import { lying } from "../at_rest_given.ts";
+import type { Store } from "../../events/store.ts";
+import { sealed } from "../at_rest_given.ts";
 import { hastyLog, type Plant, plantedChild, plantedLog, plantedStore, plantedViews } from "./plants.ts";
 import { outside, toyCatalogue, toys } from "../kernel/toy.ts";
 
@@ -50,10 +51,15 @@ const ENTITIES = 5;
 const OPEN_TRIES_MAX = 1_000;
 
 /** What the kernel stands on: the reference log behind a faulty handle, or the real one over a disk that fails. */
-export type Ground = "memory" | "kv";
+/** `sealed`: as `kv`, at rest. */
+export type Ground = "memory" | "kv" | "sealed";
 
 /** What the log within, having no disk, cannot meet; and what a log with one writer need not. */
-const BEYOND: Readonly<Record<Ground, readonly string[]>> = { memory: ["flush"], kv: ["race"] };
+const BEYOND: Readonly<Record<Ground, readonly string[]>> = {
+  memory: ["flush"],
+  kv: ["race"],
+  sealed: ["race"],
+};
 
 /** Kinds of misfortune that never came about. */
 export const missed = (reached: Readonly<Record<string, number>>, ground: Ground): readonly string[] =>
@@ -373,7 +379,7 @@ const faultyHandle = ({ memory, faults, plant }: SimulatedWorld, { clock }: Cloc
 
 /** The real log over the simulated disk, its segments so small that there are many; undefined when it did not open. */
 const diskHandle = async (
-  { disk, random, faults, plant }: SimulatedWorld,
+  { disk, random, faults, plant, ground }: SimulatedWorld,
   { clock }: ClockShare,
 ): Promise<Handle | undefined> => {
   const gone = Promise.withResolvers<undefined>();
@@ -388,10 +394,11 @@ const diskHandle = async (
     broken: () => store.broken,
     died: () => (store.crash(), gone.resolve(undefined)),
   };
-  const opening = KvLog.open(lying(plantedStore(store, plant)), {
+  const lies = (store: Store): Store => ground === "sealed" ? sealed(store) : store;
+  const opening = KvLog.open(lies(plantedStore(store, plant)), {
     catalogue: toyCatalogue,
     clock,
-    background: inlineBackground(lying(store), clock),
+    background: inlineBackground(lies(store), clock),
     segmentEvents: 64,
     bounds: { tail_events_max: 512, checkpoint_ms: 100 },
     signer: { origin: "sim", sign: (size, root) => `sim\n${size}\n${root}\n` },

@@ -4,6 +4,8 @@ import { GROUND_OF, PLANTS } from "./plants.ts";
 
 /** Of each ground; `deno task sim --seeds 1000` and `deno task soak` run more. */
 const SEEDS = 100;
+/** Where it is sealed, which is the other once more. */
+const SEALED_SEEDS = 8;
 /** A planted bug must be found within so many. */
 const PLANT_SEEDS = 1_000;
 const ROUNDS = 120;
@@ -30,6 +32,12 @@ for (const ground of ["memory", "kv"] as const) {
     console.log(`${SEEDS} seeds on ${ground}; reached: ${JSON.stringify(reached)}`);
   });
 }
+
+Deno.test("nor where the log lies sealed", async () => {
+  for (let seed = 1; seed <= SEALED_SEEDS; seed++) {
+    await named(seed, simulate(seed, ROUNDS, undefined, "sealed"), "sealed");
+  }
+});
 
 Deno.test("the same seed is the same run, to the byte", async () => {
   for (const seed of [4, 12]) {

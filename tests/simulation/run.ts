@@ -1,6 +1,5 @@
-/** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv] [--sealed]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
+/** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv|sealed]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
 import { parseArgs } from "node:util";
-import { lieSealed } from "../at_rest_given.ts";
 import { missed, simulate } from "./kernel_log.ts";
 
 const { values } = parseArgs({
@@ -9,7 +8,6 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     rounds: { type: "string", default: "500" },
     ground: { type: "string", default: "kv" },
-    sealed: { type: "boolean", default: false },
   },
 });
 
@@ -21,8 +19,7 @@ const whole = (name: "seed" | "seeds" | "rounds"): number => {
 };
 const [first, seeds, rounds] = [whole("seed"), whole("seeds"), whole("rounds")];
 
-if (values.sealed) lieSealed();
-const ground = values.ground === "memory" ? "memory" : "kv";
+const ground = values.ground === "memory" || values.ground === "sealed" ? values.ground : "kv";
 const reached: Record<string, number> = {};
 for (let seed = first; seed < first + seeds; seed++) {
   try {
@@ -30,7 +27,7 @@ for (let seed = first; seed < first + seeds; seed++) {
     for (const [fault, times] of Object.entries(report.reached)) reached[fault] = (reached[fault] ?? 0) + times;
     if (seeds === 1) console.log(JSON.stringify(report, null, 2));
   } catch (error) {
-    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds} --ground ${ground}${values.sealed ? " --sealed" : ""}`);
+    console.error(`seed ${seed} failed; repeat with --seed ${seed} --rounds ${rounds} --ground ${ground}`);
     console.error(error);
     Deno.exit(1);
   }
