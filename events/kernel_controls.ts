@@ -1,6 +1,6 @@
 /**
- * What became of controls, as the kernel tells it: which turned, which are enforced, what was declined because of one, and that the
- * log was verified. Streams: `kernel/controls`; `kernel/log` for verifications.
+ * What became of controls, as the kernel tells it: which turned, which are enforced, what was declined because of one, what is missing of
+ * sources, and that the log was verified. Streams: `kernel/controls`, `kernel/sources`; `kernel/log` for verifications.
  */
 import { z } from "zod";
 import type { Facts, FactSchemas } from "./event.ts";
@@ -13,6 +13,7 @@ export const CONTROL_FACT_LIMITS = {
   guards_max: 50,
   action_chars_max: 200,
   target_chars_max: 600,
+  source_chars_max: 1_100,
 } as const;
 
 const count = z.int().nonnegative();
@@ -23,6 +24,9 @@ const mode = z.enum(["watch", "enforce"]);
 const status = z.enum(["pass", "fail", "not_applicable", "no_evidence", "stale", "excepted"]);
 /** Base64 of 32 bytes, as in checkpoints. */
 const root = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "32 bytes in base64");
+
+const source = z.string().min(1).max(CONTROL_FACT_LIMITS.source_chars_max);
+const beside = z.strictObject({ position: count, time: z.string() });
 
 const change = z.strictObject({
   control: id,
@@ -66,6 +70,23 @@ export const controlKernelFacts = {
     target: z.string().max(CONTROL_FACT_LIMITS.target_chars_max).optional(),
     because,
   }),
+  /**
+   * A source that counts lacks these numbers. `after` and `before`: the events on both sides, by place and by when they happened; nothing
+   * of the count came before where `after` is absent. `missing` is less than their number where two gaps are told as one.
+   */
+  "kernel.gap.opened": z.strictObject({
+    source,
+    first: z.int(),
+    last: z.int(),
+    missing: z.int().positive(),
+    after: beside.optional(),
+    before: beside,
+  }),
+  /** They have come, or those that are left are told as smaller gaps. */
+  "kernel.gap.closed": z.strictObject({ source, first: z.int(), last: z.int() }),
+  /** Nothing of a source came since `since`; by its own word something was due at `due`. */
+  "kernel.silence.opened": z.strictObject({ source, since: time, due: time }),
+  "kernel.silence.closed": z.strictObject({ source, since: time }),
   /** The log was verified up to `size`. `failures`: how many were found; `anchored`: up to where somebody else vouches for it. */
   "kernel.log.verified": z.strictObject({
     size: count,
@@ -85,5 +106,9 @@ export const controlKernelAbout: Readonly<Record<keyof typeof controlKernelFacts
   "kernel.control.relaxed": "A control declines nothing any more.",
   "kernel.control.dropped": "A control is no longer in the catalogue.",
   "kernel.action.declined": "An action was declined because a control that guards it is red, or would become so.",
+  "kernel.gap.opened": "Numbers of a source are missing; which, and between which events.",
+  "kernel.gap.closed": "Numbers of a source that were missing have come, or are told as smaller gaps.",
+  "kernel.silence.opened": "A source is silent for longer than it promised.",
+  "kernel.silence.closed": "A source that was silent was heard again.",
   "kernel.log.verified": "The log was verified, and what came of it.",
 };

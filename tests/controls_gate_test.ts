@@ -251,6 +251,84 @@ Deno.test("what lies in an archive that is not attached is not asked for, and wh
     await assert.rejects(shorter.check(asked), Declined);
   }));
 
+const COMPLETE = `
+  - id: complete
+    title: Nothing is missing
+    frameworks: { soc2: [PI1.2] }
+    freshness: 90d
+    query: { complete: { late: 1d, silent: 1h } }`;
+
+Deno.test("a gap and a silence are put on record with their window when they are found, and again when they end", () =>
+  withSystem(async (opened) => {
+    const { daybook, gate, supervision: { world: { recorder } } } = opened;
+    const clock = new SimulatedClock(seededRandom(1), Date.now());
+    const watching = () => {
+      const stop = new AbortController();
+      const controls = () => Promise.resolve(catalogue(COMPLETE));
+      const child = watchControls({
+        log: daybook.log,
+        clock,
+        recorder,
+        gate,
+        catalogue: controls,
+        everyMs: 1_000,
+        report: () => {},
+      });
+      const ended = child.run(stop.signal, { ready: () => {} } as never);
+      return () => (stop.abort(), ended);
+    };
+    const send = (number: number, type = "meter.reading.taken", data: unknown = {}) =>
+      daybook.ingest([{
+        id: `m${number}`,
+        source: "urn:meter",
+        type,
+        data,
+        extensions: { sequence: String(number), sequencetype: "Integer" },
+      }], CI);
+    const told = async () =>
+      (await recorded(
+        opened,
+        "kernel.gap.opened",
+        "kernel.gap.closed",
+        "kernel.silence.opened",
+        "kernel.silence.closed",
+      ))
+        .map(({ type, data }) => {
+          const { first, last, since } = data as { first?: number; last?: number; since?: string };
+          return `${type.slice("kernel.".length)} ${since === undefined ? `${first}-${last}` : "since"}`;
+        });
+    let stop = watching();
+    await send(1, "sources.source.declared", { first: 1, heartbeat_s: 600 });
+    await send(2);
+    await send(5);
+    await send(4);
+    await clock.advance(30_000);
+    assert.deepEqual(await told(), [], "what comes a moment later was only on its way");
+    await clock.advance(60_000);
+    assert.deepEqual(await told(), ["gap.opened 3-3"]);
+    const [{ data } = { data: undefined }] = await recorded(opened, "kernel.gap.opened");
+    const { after, before, missing, source } = data as {
+      after: { position: number };
+      before: { position: number };
+      missing: number;
+      source: string;
+    };
+    assert.deepEqual([source, missing, before.position > after.position], ["urn:meter", 1, true]);
+    await clock.advance(600_000);
+    assert.deepEqual((await told()).slice(1), ["silence.opened since"]);
+    // The next run knows what stands.
+    await stop();
+    stop = watching();
+    await clock.advance(60_000);
+    assert.equal((await told()).length, 2);
+    // The log goes by the machine's clock.
+    clock.jump(Date.now() - clock.now());
+    await send(3);
+    await clock.advance(5_000);
+    assert.deepEqual((await told()).slice(2).toSorted(), ["gap.closed 3-3", "silence.closed since"]);
+    await stop();
+  }));
+
 Deno.test("a watch records how each control stands, and afterwards what turns; a catalogue that cannot be read leaves it down", () =>
   withSystem(async (opened) => {
     const { daybook, gate, supervision: { world: { recorder } } } = opened;

@@ -16,6 +16,10 @@ export class Complete implements Rule {
 
   constructor(private readonly said: Completeness, private readonly findings: Findings) {}
 
+  get sources(): ReadonlyMap<string, SourceState> {
+    return this.states;
+  }
+
   /** Every event is about this rule; those of sources that say nothing are not considered. */
   hears(event: Event): boolean {
     if (!isSource(event) || !event.source.startsWith(this.said.source ?? "")) return false;
@@ -76,7 +80,8 @@ export class Complete implements Rule {
   }
 }
 
-const gapsOf = ({ earlier, count }: SourceState): readonly Gap[] => [
+/** All that is missing of a source, in all its counts. */
+export const gapsOf = ({ earlier, count }: SourceState): readonly Gap[] => [
   ...earlier.flatMap(({ gaps }) => gaps),
   ...count?.gaps ?? [],
 ];

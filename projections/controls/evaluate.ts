@@ -3,6 +3,7 @@
  * handed in, and nothing is known of the time but what is said; the same events and the same time give the same results.
  */
 import { type Event, type Millis, millis } from "../../events/event.ts";
+import type { SourceState } from "../source_numbers.ts";
 import { Complete } from "./complete.ts";
 import {
   type Control,
@@ -77,6 +78,11 @@ export class ControlsFold {
     return this.folds.map((fold) => fold.result(at));
   }
 
+  /** What is known of sources that count or promised signs of life; of none where no control asks for completeness. */
+  get sources(): ReadonlyMap<string, SourceState> {
+    return new Map(this.folds.flatMap((fold) => [...fold.sources]));
+  }
+
   /** Which controls would fail by this event if it were recorded now, and why. Nothing is remembered of it. */
   foresee(event: Event): readonly { readonly id: string; readonly because: string }[] {
     return this.folds.flatMap((fold) => fold.foresee(event) ?? []);
@@ -140,6 +146,11 @@ class ControlFold {
     // Of several reasons one is enough: what counts is how many events broke the rule.
     const because = this.rules.map((rule) => rule.about?.(seen)).find((why) => why !== undefined);
     if (because !== undefined) findings.violate({ position: event.position, at: seen.at, note: because });
+  }
+
+  get sources(): ReadonlyMap<string, SourceState> {
+    const [complete] = this.rules.filter((rule) => rule instanceof Complete);
+    return complete?.sources ?? new Map();
   }
 
   foresee(event: Event): { readonly id: string; readonly because: string } | undefined {

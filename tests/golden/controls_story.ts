@@ -142,6 +142,26 @@ export const controlsStory = (): readonly (readonly Told[])[] => {
       },
     })],
     [exception({ type: "controls.exception.ended", data: { why: "Moved" } }, "x-2")],
+    [kernel({
+      type: "kernel.gap.opened",
+      data: {
+        source: COUNTING,
+        first: 3,
+        last: 3,
+        missing: 1,
+        after: { position: 4, time: "2026-01-01T09:00:00Z" },
+        before: { position: 5, time: "2026-01-01T09:01:00+01:00" },
+      },
+    }, "kernel/sources")],
+    [kernel({ type: "kernel.gap.closed", data: { source: COUNTING, first: 3, last: 3 } }, "kernel/sources")],
+    [kernel({
+      type: "kernel.silence.opened",
+      data: { source: COUNTING, since: "2026-01-01T09:00:00Z", due: "2026-01-01T09:01:00Z" },
+    }, "kernel/sources")],
+    [kernel(
+      { type: "kernel.silence.closed", data: { source: COUNTING, since: "2026-01-01T09:00:00Z" } },
+      "kernel/sources",
+    )],
     [kernel({ type: "kernel.control.relaxed", data: { control } })],
     [kernel({ type: "kernel.control.dropped", data: { control: "gone-soon" } })],
   ];

@@ -1,6 +1,6 @@
 /**
  * The child of a server that looks at controls: puts on record which are enforced, evaluates all of them as events come and as time
- * goes by, and records what turned.
+ * goes by, and records what turned, and what of sources is missing.
  *
  * A catalogue that cannot be read leaves it down, visibly; the server goes on, and what was enforced before stays so.
  */
@@ -15,9 +15,12 @@ import { CONTROL_FACT_LIMITS, type ControlKernelFact } from "../../../events/ker
 import type { EventLog } from "../../../events/log.ts";
 import { type ControlResult, ControlsFold } from "../../../projections/controls/mod.ts";
 import { CaughtUp, readableFrom } from "./caught_up.ts";
+import { Findings } from "./findings.ts";
 import { type ControlGate, CONTROLS, enforcedIn } from "./gate.ts";
 
 const GRACE_MS = 10_000;
+/** Facts about sources lie there. */
+const SOURCES = { child: "sources", stream: "kernel/sources" } as const;
 /** Changes of one fact come to at most so much, so that it fits an entry whatever controls are called. */
 const CHANGES_CHARS_MAX = 40_000;
 /** What was counted meanwhile is told this long after the last word on a control, if its status stays. */
@@ -109,6 +112,7 @@ interface Known {
 
 class Watch {
   private readonly fold: CaughtUp;
+  private readonly findings: Findings;
   private readonly known = new Map<string, Known>();
   /** When something changes though nothing comes. */
   private due: Millis = -Infinity;
@@ -116,6 +120,7 @@ class Watch {
 
   constructor(stated: readonly Stated[], private readonly parts: WatchParts) {
     this.fold = new CaughtUp(new ControlsFold(stated.map(({ control }) => control)), parts);
+    this.findings = new Findings(parts.log);
     const types = ["kernel.control.turned", "kernel.control.dropped"];
     for (const batch of parts.log.read({ types, from: readableFrom(parts.log) })) {
       for (const { type, data } of batch as readonly (Event & Recorded)[]) {
@@ -138,6 +143,9 @@ class Watch {
     this.due = Math.min(...results.map(({ due }) => due === undefined ? Infinity : millis(due)));
     // Sets `due` as well, where counts wait to be told.
     const facts = [...this.turned(results, now, size), ...this.dropped(results)];
+    // Within the recorder's budget: a source may lose every second event.
+    for (const fact of this.findings.since(this.fold.fold.sources, now)) this.parts.recorder.record(fact, SOURCES);
+    this.due = Math.min(this.due, this.findings.due);
     await record(this.parts, facts);
     this.seen = size;
   }
