@@ -5,6 +5,7 @@ import type { Incoming, Principal } from "../actors/kernel/daybook.ts";
 import { ControlGate } from "../adapters/program/controls/gate.ts";
 import { adopt, watchControls } from "../adapters/program/controls/watch.ts";
 import { checkAction, recordVerification } from "../adapters/program/controls/operations.ts";
+import { operate } from "../adapters/program/operations.ts";
 import { type Opened, openSystem } from "../adapters/program/daybook.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { seededRandom } from "../adapters/simulation/random.ts";
@@ -175,6 +176,27 @@ Deno.test("commands and operations are declined while a control that guards them
       true,
       false,
     ]);
+  }));
+
+Deno.test("an erasure is declined before anything is destroyed", () =>
+  withSystem(async (opened) => {
+    const { recorder } = opened.supervision.world;
+    await adopted(opened, catalogue(INTACT.replace("token.create", "privacy.subject.erase")));
+    const input = { subject: "s_0123456789abcdef" };
+    const erase = () =>
+      operate(opened, "erase-subject", { input, progress: () => {}, signal: new AbortController().signal });
+    const data = {
+      size: 1,
+      root: `${"A".repeat(43)}=`,
+      ok: false,
+      failures: 1,
+      anchored: 0,
+      because: "asked",
+    } as const;
+    recorder.record({ type: "kernel.log.verified", data }, { child: "log", essential: true });
+    await recorder.flush();
+    await assert.rejects(erase, Declined);
+    assert.equal((await recorded(opened, "privacy.subject.erasure_requested")).length, 0);
   }));
 
 Deno.test("only what changes is put on record: a control that is enforced, said otherwise, watched again, or gone", () =>
