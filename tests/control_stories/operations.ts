@@ -38,6 +38,11 @@ const pair = (story: Story, first: string, second: string, { at, after, data, da
 const archived = (story: Story, at: number) =>
   story.say(at, "kernel.log.archived", { until: 1, kept: 0, link: ROOT, root: ROOT });
 
+const unwell = (story: Story, at: number, service: string, replica = 0) =>
+  story.say(at, "services.health.lost", { service, replica, nonce: "n", probe: "liveness", because: "timeout" });
+const wellAgain = (story: Story, at: number, service: string, replica = 0) =>
+  story.say(at, "services.health.confirmed", { service, replica, nonce: "n", probed: true, at_ms: at });
+
 const sinkFailed = (sink: string) => ({ sink, cause: "refused", size: 1 });
 const sinkBack = (sink: string) => ({ sink, failed_ms: 1, attempts: 1, size: 1 });
 const letter = (name: string) => ({ letter: name, target: "t", cause: "c", bytes: 1 });
@@ -209,6 +214,32 @@ export const OPERATIONS: Readonly<Record<string, Sowing>> = {
         story.say(at, "kernel.child.gave_up", GAVE_UP);
         story.sowing = false;
         started(story, at + HOUR + MS);
+      },
+    ],
+  },
+  "services-recover": {
+    clean(story) {
+      const [at, service] = [lately(story), story.name("s")];
+      wellAgain(story, at, service);
+      unwell(story, at + HOUR, service);
+      wellAgain(story, at + HOUR + 15 * MINUTE, service);
+      unwell(story, at + 2 * HOUR, service, 1);
+      story.say(at + 2 * HOUR + MINUTE, "services.instance.stopped", { service, replica: 1 });
+      unwell(story, ENDS - 15 * MINUTE, service);
+    },
+    broken: [
+      (story) => unwell(story, lately(story), story.name("s")),
+      (story) => {
+        const [at, service] = [lately(story), story.name("s")];
+        unwell(story, at, service);
+        story.sowing = false;
+        wellAgain(story, at + 15 * MINUTE + MS, service);
+      },
+      (story) => {
+        const [at, service] = [lately(story), story.name("s")];
+        unwell(story, at, service);
+        story.sowing = false;
+        wellAgain(story, at + MINUTE, service, 1);
       },
     ],
   },
