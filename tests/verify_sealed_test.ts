@@ -44,6 +44,8 @@ Deno.test("without its key, and under another, a sealed log is neither read nor 
     await reader.close();
   }));
 
+const SEEDS = 6;
+
 type Tampering = (scene: {
   readonly file: Tampered;
   readonly blocks: readonly number[];
@@ -136,9 +138,9 @@ const TAMPERINGS: Readonly<Record<string, Tampering>> = {
 Deno.test("what somebody without the key does to a sealed log is found, and its first position and kind are named", () =>
   inFolder(async (dir) => {
     const made = await sealedLog(`${dir}/log.db`);
-    let tried = 0;
+    assert.deepEqual((await verifyLog({ path: made.path, ...options })).failures, [], "a false alarm");
     for (const [name, tamper] of Object.entries(TAMPERINGS)) {
-      for (let seed = 1; seed <= 8; seed++, tried++) {
+      for (let seed = 1; seed <= SEEDS; seed++) {
         const path = `${dir}/changed.db`;
         await Deno.copyFile(made.path, path);
         const next = chance(seed);
@@ -149,8 +151,6 @@ Deno.test("what somebody without the key does to a sealed log is found, and its 
         assert.equal(found.ok, false, `${name}, seed ${seed}`);
         const [first] = kinds(found);
         assert.deepEqual(first, [at, kind], `${name}, seed ${seed}: ${JSON.stringify(found.failures.slice(0, 3))}`);
-        assert.deepEqual((await verifyLog({ path: made.path, ...options })).failures, [], "a false alarm");
       }
     }
-    assert.equal(tried, 8 * Object.keys(TAMPERINGS).length);
   }));

@@ -56,7 +56,8 @@ const isSealed = (store: Store, wanted: boolean): boolean => {
   if (wanted && !sealed) {
     throw new LogFault(
       "invalid",
-      "log.sealed_at_rest is set, and this folder was made without it; a folder is sealed from its first event on, or never",
+      "log.sealed_at_rest is set, and this folder was made without it; a folder is sealed from its first event on, or never: " +
+        "unset it to go on with this one",
     );
   }
   return sealed;
