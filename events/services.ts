@@ -155,6 +155,16 @@ export const serviceFacts = {
     /** False: it is gone, and how it ended was not seen. */
     known: z.boolean(),
   }),
+  /** What an instance has taken since its start, as far as it was looked at: hourly, and when it has ended. */
+  "services.usage.measured": z.strictObject({
+    ...instance,
+    nonce,
+    samples: count,
+    rss_peak_bytes: count,
+    cpu_ms: count,
+    /** Thousandths of a core, the most between two looks. */
+    cpus_peak_milli: count,
+  }),
   "services.instance.delayed": z.strictObject({ ...instance, attempt: count, until_ms: count }),
   "services.instance.completed": z.strictObject(instance),
   "services.instance.failed": z.strictObject({ ...instance, because }),
@@ -189,6 +199,7 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.instance.stop_requested": "An instance is told to stop.",
   "services.instance.stop_expired": "An instance did not stop in time and is killed.",
   "services.instance.exited": "A process has ended.",
+  "services.usage.measured": "What an instance has taken of memory and CPU.",
   "services.instance.delayed": "A restart waits.",
   "services.instance.completed": "An instance has done its work.",
   "services.instance.failed": "An instance will not be started again by itself.",

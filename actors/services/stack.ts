@@ -63,6 +63,7 @@ export const serviceCommands = {
   }),
   /** The start waits; told once for each start. */
   "services.process.record_shortage": serviceFacts["services.resources.lacked"],
+  "services.process.record_usage": serviceFacts["services.usage.measured"],
   "services.process.record_exit": serviceFacts["services.instance.exited"],
   "services.process.record_line": z.strictObject({ ...instance, nonce }),
   "services.process.record_probe": z.strictObject({
@@ -152,6 +153,9 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       }
       return undefined;
     }
+    case "services.process.record_usage":
+      if (draft.service(command.data.service)) draft.add({ type: "services.usage.measured", data: command.data });
+      return undefined;
     case "services.process.record_line": {
       const life = aliveOf(draft, command.data);
       if (!life || life.line) return undefined;

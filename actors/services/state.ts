@@ -254,6 +254,7 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       return { is: "starting", nonce, digest, attempt };
     }
     case "services.resources.lacked":
+    case "services.usage.measured":
       return life;
     case "services.instance.started": {
       const { nonce, pid, boot, ticks, at_ms } = fact.data;

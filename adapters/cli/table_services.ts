@@ -107,6 +107,14 @@ export const SERVICES: readonly CommandSpec[] = [
     load: async () => (await import("./commands/stack.ts")).graph,
   },
   {
+    name: "stack suggest",
+    reads: true,
+    about: "What services took of memory and CPU at most, and what their resources might say",
+    examples: ["stack suggest", "stack suggest --json"],
+    needs: reads,
+    load: async () => (await import("./commands/stack.ts")).suggest,
+  },
+  {
     name: "stack import",
     about: "Turn a file of process-compose or compose into services of ours, and say what has no place in them",
     args: [["<file>", "the file; - for standard input"]],

@@ -177,6 +177,7 @@ const serverOf = async (
   const { server: stated, start } = settings.config;
   const access = accessOf(keys, accounts?.access);
   const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...accounts?.routes ?? [], ...webhooks];
+  const services = settings.stack ? (await import("./stack/stack.ts")).stackMeasures(daybook) : [];
   return () =>
     createServer({
       daybook,
@@ -192,7 +193,7 @@ const serverOf = async (
       hosts: stated.hosts,
       ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
       routes,
-      measures: [...measuresOf(opened), ...sinks],
+      measures: [...measuresOf(opened), ...sinks, ...services],
       report: ({ request, error }) =>
         io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
     });

@@ -228,6 +228,11 @@ services:
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assert.deepEqual([...new Set(await starts())].sort(), ["hooked", "timed"]);
+    const metrics = await (await fetch(`${stand.program.url}/metrics`, {
+      headers: { authorization: `Bearer ${stand.program.token}` },
+    })).text();
+    assert.match(metrics, /^daybook_service_healthy\{service="hooked",replica="0"\} 1$/m);
+    assert.match(metrics, /^daybook_service_healthy\{service="refused",replica="0"\} 0$/m);
     await stand.down();
     for (let i = 0; !(await hooks(folder)).includes("after_stop") && i < 200; i++) {
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -171,6 +171,16 @@ const STORY: readonly (readonly ServiceFact[])[] = [
   [exited("report", "n-report", { code: 0, signal: null, known: true }), {
     type: "services.instance.completed",
     data: of("report"),
+  }, {
+    type: "services.usage.measured",
+    data: {
+      ...of("report"),
+      nonce: "n-report",
+      samples: 3,
+      rss_peak_bytes: 41_000_000,
+      cpu_ms: 250,
+      cpus_peak_milli: 800,
+    },
   }],
   [
     { type: "services.service.unwanted", data: { service: "api", because: "asked" } },

@@ -3,7 +3,7 @@ import type { Event } from "../../../events/event.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
-import { counted, duration, palette, safe } from "../print.ts";
+import { bytes, count, counted, duration, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
 
@@ -120,6 +120,78 @@ export const importFile: Run = async (call, runtime) => {
   for (const problem of problems) io.err(`${c.red("to be mended")}  ${safe(problem)}\n`);
   return problems.length === 0 ? 0 : 1;
 };
+
+/** What services took at most, over all that is on record, and what they might state. */
+export const suggest: Run = async (call, runtime) => {
+  const { io } = runtime;
+  const reader = await runtime.reader(call.data);
+  const peaks = new Map<string, Peak>();
+  try {
+    for (const page of reader.read({ types: ["services.usage.measured"] })) {
+      for (const { data } of page) {
+        const { service, samples, rss_peak_bytes, cpus_peak_milli } = data as Measured;
+        const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, cpus: 0 };
+        peaks.set(service, {
+          samples: before.samples + samples,
+          rss_bytes: Math.max(before.rss_bytes, rss_peak_bytes),
+          cpus: Math.max(before.cpus, cpus_peak_milli / 1_000),
+        });
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  const suggestions = [...peaks].map(([service, { samples, rss_bytes, cpus }]) => ({
+    service,
+    samples,
+    rss_peak_bytes: rss_bytes,
+    cpus_peak: cpus,
+    resources: {
+      needs: { memory_bytes: upTo(rss_bytes * 1.2, MIB), cpus: upTo(cpus, 0.25) },
+      limits: { memory_bytes: upTo(rss_bytes * 2, MIB) },
+    },
+  }));
+  if (call.json) io.out(`${JSON.stringify({ suggestions })}\n`);
+  else if (suggestions.length === 0) {
+    io.out("nothing is on record yet: what services take is, every hour and when they end\n");
+  } else {
+    const rows = suggestions.map(({ service, samples, rss_peak_bytes, cpus_peak, resources: { needs, limits } }) => [
+      safe(service),
+      count(samples),
+      bytes(rss_peak_bytes),
+      cpus_peak.toFixed(2),
+      String(needs.memory_bytes),
+      String(needs.cpus),
+      String(limits.memory_bytes),
+    ]);
+    const titles = [
+      "service",
+      "looks",
+      "memory at most",
+      "cores at most",
+      "needs.memory_bytes",
+      "needs.cpus",
+      "limits.memory_bytes",
+    ];
+    io.out(table(titles.map((title, i) => ({ title, ...(i > 0 ? { right: true as const } : {}) })), rows, palette(io)));
+  }
+  return 0;
+};
+
+interface Peak {
+  readonly samples: number;
+  readonly rss_bytes: number;
+  readonly cpus: number;
+}
+interface Measured {
+  readonly service: string;
+  readonly samples: number;
+  readonly rss_peak_bytes: number;
+  readonly cpus_peak_milli: number;
+}
+
+const MIB = 1_048_576;
+const upTo = (value: number, step: number): number => Math.ceil(value / step) * step;
 
 const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promise<boolean> => {
   const path = text(call, "svg");

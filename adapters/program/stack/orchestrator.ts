@@ -17,6 +17,7 @@ import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.t
 import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
 import { shortageOf } from "./resources.ts";
+import { USAGE, Usage } from "./usage.ts";
 import { keepTimes, type Scheduled } from "./schedule.ts";
 
 export const ORCHESTRATION = {
@@ -75,6 +76,7 @@ export class Orchestrator implements Child {
   private watched = new Map<string, Watched>();
   /** Since when, ms since 1970. */
   private readonly wanted = new Map<string, number>();
+  readonly usage = new Usage();
   private readonly changed: (() => void)[] = [];
   private signal: AbortSignal = AbortSignal.abort();
   private failed: (error: unknown) => void = () => {};
@@ -115,7 +117,7 @@ export class Orchestrator implements Child {
         },
         signal: stop.signal,
       });
-      await Promise.race([this.follow(size, stop.signal), times, over.promise]);
+      await Promise.race([this.follow(size, stop.signal), times, this.lookAtUsage(stop.signal), over.promise]);
       await aborted(signal);
     } finally {
       stop.abort();
@@ -163,6 +165,30 @@ export class Orchestrator implements Child {
       this.wanted.set((event.data as { readonly service: string }).service, Date.parse(event.recordedat));
     }
     this.stack = services.evolve(this.stack, event as Event<ServiceFact>);
+  }
+
+  private async lookAtUsage(signal: AbortSignal): Promise<void> {
+    const { clock } = this.options;
+    for (let recorded = clock.monotonic(); !signal.aborted;) {
+      await pause(clock, USAGE.look_ms, signal);
+      const watching = wishesOf(this.stack).filter((wish) => wish.wish === "watch");
+      try {
+        await this.usage.look(this.agent, watching.map(({ process }) => process), () => clock.monotonic());
+      } catch (error) {
+        if (!(error instanceof AgentGone)) throw error;
+      }
+      if (clock.monotonic() - recorded < USAGE.record_ms) continue;
+      recorded = clock.monotonic();
+      for (const { service, replica, nonce } of watching) await this.recordUsage({ service, replica }, nonce);
+    }
+  }
+
+  private async recordUsage(of: Of, nonce: string): Promise<void> {
+    const taken = this.usage.of(nonce);
+    if (!taken) return;
+    const { samples, rss_peak_bytes, cpu_ms, cpus_peak } = taken;
+    const data = { ...of, nonce, samples, rss_peak_bytes, cpu_ms, cpus_peak_milli: Math.round(cpus_peak * 1_000) };
+    await this.tell({ type: "services.process.record_usage", data });
   }
 
   private scheduled(): readonly Scheduled[] {
@@ -372,6 +398,8 @@ export class Orchestrator implements Child {
     watched?.probes.abort();
     this.watched.delete(nonce);
     await this.tell({ type: "services.process.record_exit", data: { ...of, nonce, ...how } }, `exit.${nonce}`);
+    await this.recordUsage(of, nonce);
+    this.usage.forget(nonce);
     this.owners.delete(nonce);
     await this.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
     const after = watched && (await this.options.prepared.of(watched.digest))?.instances[of.replica]?.hooks.after_stop;

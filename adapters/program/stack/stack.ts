@@ -2,10 +2,11 @@
 import { join, resolve } from "node:path";
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../../actors/kernel/supervisor.ts";
-import { digestsOf, isLive } from "../../../actors/services/state.ts";
+import { digestsOf, isAlive, isLive } from "../../../actors/services/state.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import type { Settings } from "../../cli/settings.ts";
+import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
 import { OPERATOR } from "../operator.ts";
@@ -14,6 +15,7 @@ import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { portsOf } from "./ports.ts";
 import { PreparedServices } from "./prepared.ts";
+import type { Taken } from "./usage.ts";
 
 /** Below the data folder: what services write, and what is left of their starts. */
 const FOLDER = "services";
@@ -24,6 +26,7 @@ export interface RunningStack {
   changes(stack: NonNullable<Settings["stack"]>): Promise<readonly Change[]>;
   /** Says anew what the stack is. `again`: changes that were undone are tried once more. Throws `Usage` when it is refused. */
   apply(stack: NonNullable<Settings["stack"]>, again: boolean): Promise<void>;
+  readonly orchestrator: Pick<Orchestrator, "present" | "usage">;
   /** Before the tree is stopped: services are left running, or stopped first, as the configuration says. */
   stop(): Promise<void>;
 }
@@ -71,6 +74,7 @@ export const runStack = async (
   await apply({ settings, file }, false);
   const running: RunningStack = {
     name: settings.name,
+    orchestrator,
     changes: async (stack) => changesOf(await placed(stack), orchestrator.present),
     apply,
     async stop() {
@@ -94,3 +98,43 @@ export const runStack = async (
 const stacks = new WeakMap<Daybook, RunningStack>();
 
 export const runningStack = (daybook: Daybook): RunningStack | undefined => stacks.get(daybook);
+
+/** Of `/metrics`; nothing until services are run. */
+export const stackMeasures = (daybook: Daybook): readonly Measure[] => {
+  const running = () => stacks.get(daybook)?.orchestrator;
+  const instances = () =>
+    Object.entries(running()?.present.services ?? {}).flatMap(([service, { lives }]) =>
+      lives.map((life, replica) => ({ labels: { service, replica: String(replica) }, life }))
+    );
+  const taken = (value: (taken: Taken) => number) => () =>
+    instances().flatMap(({ labels, life }) => {
+      const found = isAlive(life) ? running()?.usage.of(life.process.nonce) : undefined;
+      return found ? [{ labels, value: value(found) }] : [];
+    });
+  return [
+    {
+      name: "daybook_service_healthy",
+      help: "Whether an instance of a service is healthy.",
+      kind: "gauge",
+      samples: () => instances().map(({ labels, life }) => ({ labels, value: life.is === "healthy" ? 1 : 0 })),
+    },
+    {
+      name: "daybook_service_memory_bytes",
+      help: "Resident memory of an instance and all its processes.",
+      kind: "gauge",
+      samples: taken(({ rss_bytes }) => rss_bytes),
+    },
+    {
+      name: "daybook_service_cpu_seconds_total",
+      help: "CPU time of an instance and all its processes.",
+      kind: "counter",
+      samples: taken(({ cpu_ms }) => cpu_ms / 1_000),
+    },
+    {
+      name: "daybook_service_processes",
+      help: "Processes of an instance.",
+      kind: "gauge",
+      samples: taken(({ processes }) => processes),
+    },
+  ];
+};

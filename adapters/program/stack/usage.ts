@@ -1,0 +1,57 @@
+/** What processes of services take: looked at every few seconds, the newest and the most of it kept by nonce. */
+import type { AgentLine } from "../../process/agent/line.ts";
+import type { ProcessOf } from "../../process/agent/protocol.ts";
+
+export const USAGE = {
+  look_ms: 5_000,
+  /** What long runs took is put on record so often, and when they end. */
+  record_ms: 3_600_000,
+} as const;
+
+export interface Taken {
+  /** Resident memory of the process and all below it. */
+  readonly rss_bytes: number;
+  readonly rss_peak_bytes: number;
+  /** CPU time since its start. */
+  readonly cpu_ms: number;
+  /** The most cores it took between two looks. */
+  readonly cpus_peak: number;
+  readonly processes: number;
+  readonly samples: number;
+}
+
+interface Sample extends Taken {
+  /** Monotonic, ms. */
+  readonly at: number;
+}
+
+export class Usage {
+  private readonly taken = new Map<string, Sample>();
+
+  async look(agent: Pick<AgentLine, "ask">, processes: readonly ProcessOf[], now: () => number): Promise<void> {
+    if (processes.length === 0) return;
+    const { usage } = await agent.ask("usage", { processes: processes.map((process) => ({ ...process })) });
+    const at = now();
+    for (const { nonce, rss_bytes, cpu_ms, processes } of usage) {
+      const before = this.taken.get(nonce);
+      const cpus = before && at > before.at ? Math.max(0, cpu_ms - before.cpu_ms) / (at - before.at) : 0;
+      this.taken.set(nonce, {
+        at,
+        rss_bytes,
+        rss_peak_bytes: Math.max(rss_bytes, before?.rss_peak_bytes ?? 0),
+        cpu_ms,
+        cpus_peak: Math.max(cpus, before?.cpus_peak ?? 0),
+        processes,
+        samples: (before?.samples ?? 0) + 1,
+      });
+    }
+  }
+
+  of(nonce: string): Taken | undefined {
+    return this.taken.get(nonce);
+  }
+
+  forget(nonce: string): void {
+    this.taken.delete(nonce);
+  }
+}
