@@ -221,6 +221,7 @@ const fakeRuntime = (
     verifierKeys: () => Promise.resolve(["daybook+1a2b3c4d+key"]),
     operate: none("operate"),
     writeArchive: none("writeArchive"),
+    holds: () => Promise.resolve([]),
     persons: () => {
       throw new Error("persons is not given in this test");
     },

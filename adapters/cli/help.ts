@@ -7,6 +7,7 @@ const WIDTH = 100;
 
 const GROUPS: Readonly<Record<string, string>> = {
   import: "Bring in what happened elsewhere; may be repeated without duplicates",
+  hold: "Legal holds: place, lift, list; what is held is neither erased nor archived",
   keys: "Keys of the log and of what is sealed; beside a running server and without one",
   token: "Access tokens: create, list, revoke; beside a running server and without one",
 };

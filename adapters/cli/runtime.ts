@@ -158,6 +158,18 @@ export class ViewsUnreadable extends Error {
   override readonly name = "ViewsUnreadable";
 }
 
+/** A legal hold that stands, and the event that placed it. */
+export interface Held {
+  readonly hold: string;
+  readonly reason: string;
+  /** Opaque ids; with neither these nor types it covers everything. */
+  readonly subjects?: readonly string[];
+  readonly types?: readonly string[];
+  readonly until?: string;
+  readonly position: number;
+  readonly recordedat: string;
+}
+
 /** The state of things says no to what an operator asked for; nothing was done. */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -273,6 +285,8 @@ export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
   operate(daybook: Daybook, operation: string, input: unknown, progress: OnProgress): Promise<unknown>;
   /** `LogFault` `foreign` when there is no log. `archive`: folder of what was archived, to read it there. */
   reader(data: string, archive?: string): Promise<Reader>;
+  /** Legal holds that stand, the oldest first. */
+  holds(data: string): Promise<readonly Held[]>;
   /** Writes entries from bundle to bundle into an archive, and verifies it. `Refused` for the folder of another log. */
   writeArchive(
     data: string,

@@ -1,6 +1,6 @@
 /** Rows of the table of commands about what a log keeps and for how long, and who signs it. */
 import { text } from "./call.ts";
-import { files, writes } from "./grants.ts";
+import { files, reads, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const RETENTION: readonly CommandSpec[] = [
@@ -33,5 +33,45 @@ export const RETENTION: readonly CommandSpec[] = [
       return { read: [call.data, ...to], write: [call.data, ...to] };
     },
     load: async () => (await import("./commands/archive.ts")).archive,
+  },
+  {
+    name: "hold place",
+    opens: true,
+    about: "Forbid erasing and archiving: of everything, or of persons and types of events",
+    args: [["<name>", "what it is called, such as a case number"]],
+    options: [
+      { flags: "--reason <text>", about: "why; it is recorded and told in refusals, so nothing personal" },
+      {
+        flags: "--subject <who>",
+        about: "only this person: opaque id or what leads to it; may be repeated",
+        collect: true,
+      },
+      { flags: "--type <type>", about: "only events of this type; may be repeated", collect: true },
+      { flags: "--until <when>", about: "it ends by itself then: 90d, 12h, or an RFC 3339 time" },
+    ],
+    examples: [
+      "hold place case-2026-17 --reason 'preservation letter of 2026-11-20'",
+      "hold place case-2026-18 --reason 'dispute' --subject ada@example.com --until 365d",
+    ],
+    needs: writes,
+    load: async () => (await import("./commands/hold.ts")).place,
+  },
+  {
+    name: "hold lift",
+    opens: true,
+    about: "End a hold",
+    args: [["<name>", "what it is called"]],
+    options: [{ flags: "--reason <text>", about: "why; it is recorded" }],
+    examples: ["hold lift case-2026-17 --reason 'closed'"],
+    needs: writes,
+    load: async () => (await import("./commands/hold.ts")).lift,
+  },
+  {
+    name: "hold list",
+    reads: true,
+    about: "Holds that stand, since when and why",
+    examples: ["hold list", "hold list --json"],
+    needs: reads,
+    load: async () => (await import("./commands/hold.ts")).listAll,
   },
 ];

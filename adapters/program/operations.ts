@@ -19,6 +19,8 @@ import type { Operation } from "./operation.ts";
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "begin-archive": async () => (await import("./archive_log.ts")).beginArchive,
+  "lift-hold": async () => (await import("./holds.ts")).liftHold,
+  "place-hold": async () => (await import("./holds.ts")).placeHold,
   "end-archive": async () => (await import("./archive_log.ts")).endArchive,
   "begin-login": async () => (await import("./identity/operations.ts")).beginLogin,
   "poll-login": async () => (await import("./identity/operations.ts")).pollLogin,

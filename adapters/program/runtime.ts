@@ -98,6 +98,15 @@ export const runtimeOf = (
     }
   },
   reader: (data, archive) => folders.log(data, archive),
+  async holds(data) {
+    const { holdsIn } = await import("./holds.ts");
+    const log = await folders.log(data);
+    try {
+      return holdsIn(log, systemClock.now());
+    } finally {
+      await log.close();
+    }
+  },
   async writeArchive(data, folder, what, progress) {
     const { writeArchive } = await import("./archive_folder.ts");
     const log = await folders.log(data);

@@ -1,0 +1,40 @@
+/** Legal holds: placed and lifted in the register that erasures, archives and the destruction of periods ask (`actors/privacy.ts`). */
+import { type Hold, privacy, type Register } from "../../actors/privacy.ts";
+import { PRIVACY_STREAM, type PrivacyFact, privacyFacts } from "../../events/privacy.ts";
+import type { EventLog } from "../../events/log.ts";
+import type { Held } from "../cli/runtime.ts";
+import { operation } from "./operation.ts";
+import { decide } from "./privacy/register.ts";
+
+export const placeHold = operation({
+  about: "Places a legal hold.",
+  input: privacyFacts["privacy.hold.placed"],
+  async run(opened, { input: data }) {
+    return { position: await decide(opened, { type: "privacy.hold.place", data }) };
+  },
+});
+
+export const liftHold = operation({
+  about: "Lifts a legal hold.",
+  input: privacyFacts["privacy.hold.lifted"],
+  async run(opened, { input: data }) {
+    return { position: await decide(opened, { type: "privacy.hold.lift", data }) };
+  },
+});
+
+const TYPES = ["privacy.hold.placed", "privacy.hold.lifted"] as const;
+
+/** Those that stand, the oldest first; `now` in ms since 1970. */
+export const holdsIn = (log: Pick<EventLog, "read">, now: number): readonly Held[] => {
+  let state: Register = privacy.initial;
+  const placed = new Map<string, { readonly position: number; readonly recordedat: string }>();
+  for (const page of log.read({ stream: PRIVACY_STREAM })) {
+    for (const event of page) {
+      if (!(TYPES as readonly string[]).includes(event.type)) continue;
+      state = privacy.evolve(state, { type: event.type, data: event.data } as PrivacyFact);
+      placed.set((event.data as Hold).hold, { position: event.position, recordedat: event.recordedat });
+    }
+  }
+  const over = ({ until }: Hold): boolean => until !== undefined && Date.parse(until) <= now;
+  return state.holds.filter((hold) => !over(hold)).map((hold) => ({ ...hold, ...placed.get(hold.hold)! }));
+};
