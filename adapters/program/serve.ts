@@ -62,7 +62,7 @@ export const serve = async (
   const { server: stated } = settings.config;
   const { serveIdentity } = await import("./identity/wire.ts");
   const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url });
-  const sinks = await plantSinks(opened, settings, io);
+  const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts, sinks);
   const tls = await tlsOf(settings, io);
   let { port } = stated;
@@ -98,10 +98,10 @@ export const serve = async (
 };
 
 /** Sinks deliver before anybody is let in; answers what there is to measure of them. */
-const plantSinks = async (opened: Opened, settings: Settings, io: Io): Promise<readonly Measure[]> => {
-  if (settings.config.sinks.length === 0) return [];
+const plantSinks = async (opened: Opened, options: ServeOptions, io: Io): Promise<readonly Measure[]> => {
+  if (options.settings.config.sinks.length === 0) return [];
   const { sinksOf } = await import("./sinks.ts");
-  const { supervisor, measures } = await sinksOf(opened, settings, io);
+  const { supervisor, measures } = await sinksOf(opened, options, io);
   await opened.tree.add(supervisor);
   return measures;
 };

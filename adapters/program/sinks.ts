@@ -6,7 +6,7 @@ import type { SecretReference } from "../../config/config.ts";
 import type { SinkConfig } from "../../config/sinks.ts";
 import type { Event } from "../../events/event.ts";
 import { Usage } from "../cli/call.ts";
-import type { Io } from "../cli/runtime.ts";
+import type { Io, ServeOptions } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Measure } from "../http/metrics.ts";
 import { emitterOf } from "../siem/emitter.ts";
@@ -17,6 +17,7 @@ import { syslogTransport } from "../sinks/syslog.ts";
 import { webhookTransport } from "../sinks/webhook.ts";
 import { systemClock } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
+import { MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
 import { VERSION } from "./version.ts";
 
@@ -28,9 +29,10 @@ export interface Sinks {
 /** Throws `Usage` for a secret that is not there, or is none. */
 export const sinksOf = async (
   { daybook, keys, outbound, supervision: { bounds, world } }: Opened,
-  settings: Settings,
+  { data, settings }: ServeOptions,
   io: Io,
 ): Promise<Sinks> => {
+  for (const config of settings.config.sinks) if (config.kind === "file") await refuseLink(config, settings, data);
   const origin = keys.logKey.signer.name;
   const sinks = await Promise.all(settings.config.sinks.map(async (config) =>
     new Sink({
@@ -51,6 +53,16 @@ export const sinksOf = async (
     supervisor: followers("sinks", sinks, bounds, world),
     measures: measuresOf(sinks),
   };
+};
+
+/** A name outside of the data folder may lead into it; one that is in it was refused before (`../cli/sink_grants.ts`). */
+const refuseLink = async ({ name, path }: SinkConfig & { readonly kind: "file" }, settings: Settings, data: string) => {
+  if (data === MEMORY) return;
+  // What is not there leads nowhere.
+  const real = await Deno.realPath(inFolderOf(settings.file, path)).catch(() => undefined);
+  if (real?.startsWith(`${await Deno.realPath(data)}/`)) {
+    throw new Usage(`sink ${name}: ${path} leads into the data folder; events go out to somewhere else`);
+  }
 };
 
 const lineFor = (config: SinkConfig, origin: string, read: (event: Event) => Event): (event: Event) => string => {

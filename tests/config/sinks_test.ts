@@ -98,6 +98,12 @@ Deno.test("start may reach what its sinks name and append to their files, and to
     assert.deepEqual([within.code, within.out], [2, ""]);
     assert.match(within.err, /^daybook: sink a: \S+ lies within the data folder[^\n]*\n$/);
     await assert.rejects(Deno.stat(`${folder}/data`), Deno.errors.NotFound);
+    await Deno.mkdir(`${folder}/data`);
+    await Deno.writeTextFile(`${folder}/data/taken`, "");
+    await Deno.symlink(`${folder}/data/taken`, `${folder}/link`);
+    await Deno.writeTextFile(`${folder}/c.yaml`, `sinks: [{ name: a, kind: file, path: link }]\n`);
+    const linked = await run("start", "--data", `${folder}/data`, "--port", "0", "--config", `${folder}/c.yaml`);
+    assert.deepEqual([linked.code, linked.err.includes("leads into the data folder")], [2, true], linked.err);
     const hook = (secret: string) =>
       `sinks: [{ name: a, kind: webhook, url: "http://127.0.0.1:9/", secret: ${secret} }]\n`;
     await Deno.writeTextFile(`${folder}/secret`, "hunter2");
