@@ -12,6 +12,7 @@ import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import type { KernelFact } from "../events/kernel.ts";
+import type { ControlKernelFact } from "../events/kernel_controls.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { ViewQuestion, ViewsFault } from "../projections/views.ts";
 import { change, items } from "./contract/views_suite.ts";
@@ -159,7 +160,7 @@ Deno.test("projections beside the log stand still when their views are damaged, 
     const log = logOf();
     await counted(log, 5_000, 900);
     const views = new SqliteViews({ path, lookEvery: 0 });
-    const facts: KernelFact[] = [];
+    const facts: (KernelFact | ControlKernelFact)[] = [];
     const projector = new Projector({
       projections: [counts],
       feed: feedOf(log),
