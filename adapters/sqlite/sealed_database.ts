@@ -11,7 +11,8 @@ const OK = 0;
 const OPEN_READWRITE = 2, OPEN_CREATE = 4;
 const PREPARE_PERSISTENT = 1;
 const RESERVE_BYTES = 38;
-const ROLLBACK = /^\s*rollback\s*;?\s*$/i;
+/** Begin and end every read, so they are prepared once. */
+const TRANSACTIONS: ReadonlySet<string> = new Set(["BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]);
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
@@ -40,6 +41,7 @@ export class SealedDatabase implements Database {
   private readonly living = new Set<number>();
   /** A statement that nobody holds any more is let go. */
   private readonly forgotten = new FinalizationRegistry<number>((pointer) => this.finalize(pointer));
+  private readonly kept = new Map<string, Prepared>();
   private closed = false;
 
   constructor(
@@ -72,10 +74,17 @@ export class SealedDatabase implements Database {
   }
 
   exec(sql: string): void {
-    // Else it would write all pages back as they were, and leave the room that they had taken.
-    if (ROLLBACK.test(sql)) this.pages.undo();
+    // Else SQLite would write all pages back as they were, and the room that they had taken would stay taken.
+    if (sql === "ROLLBACK") this.pages.undo();
+    if (TRANSACTIONS.has(sql)) return void this.always(sql).run();
     const code = withText(this.build, sql, (sql) => this.build.exports.sqlite3_exec!(this.pointer, sql, 0, 0, 0));
     if (code !== OK) throw this.fault(code);
+  }
+
+  private always(sql: string): Prepared {
+    let known = this.kept.get(sql);
+    if (!known) this.kept.set(sql, known = this.prepare(sql));
+    return known;
   }
 
   prepare(sql: string): Prepared {

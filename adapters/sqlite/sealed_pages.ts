@@ -3,6 +3,7 @@
  * snapshots for readers, locks and recovery after a crash are those of any other file here, and not a byte of a page is clear.
  * What works on the pages is `sealed_engine.ts`.
  */
+import { Buffer } from "node:buffer";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Sealing } from "../../events/sealing.ts";
 import type { Database, Format } from "./connection.ts";
@@ -41,6 +42,7 @@ export class SealedPages {
   /** `read`: a snapshot. `write`: nobody else writes. `undone`: what was written is undone, and until the end nothing is written. */
   private in: "read" | "write" | "undone" | undefined;
   private changed = false;
+  private first: { readonly sealed: Uint8Array; readonly opened: Uint8Array } | undefined;
   private readonly place = new DataView(new ArrayBuffer(12));
   /** Unused bytes at the end of each page, which take what sealing adds. */
   readonly reserve: number;
@@ -73,8 +75,11 @@ export class SealedPages {
     const sealed = this.statements.one.get(page)?.sealed as Uint8Array | undefined;
     if (!sealed && page * PAGE_BYTES > this.bytes()) return undefined;
     if (!sealed) throw malformed(`sealed page ${page} is gone`);
+    // The first tells in each transaction whether somebody has written since the last.
+    if (page === 1 && this.first && Buffer.compare(this.first.sealed, sealed) === 0) return this.first.opened;
     const opened = this.sealing.open(this.placeOf(page), sealed);
     if (opened?.length !== PAGE_BYTES - this.reserve) throw malformed(`sealed page ${page} does not open`);
+    if (page === 1) this.first = { sealed, opened };
     return opened;
   }
 
