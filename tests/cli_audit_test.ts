@@ -247,6 +247,8 @@ Deno.test("what does not go together is wrong usage, and nothing is asked or wri
     assert.match(err, because, args.join(" "));
   }
   assert.deepEqual([asking.written, asking.checked], [[], []]);
+  const none = await (await givenAudit()).stage.type("audit");
+  assert.deepEqual([none.code, none.err], [2, "daybook: there are no controls to evaluate\n"]);
 });
 
 Deno.test("a log without a checkpoint, or without its keys, is no audit yet", async () => {

@@ -11,6 +11,7 @@ import { progressBar } from "../progress.ts";
 import type { AuditAsked, AuditWritten, Stated } from "../audits.ts";
 import type { Reader, Runtime } from "../runtime.ts";
 import { checkFolder } from "./audit_check.ts";
+import { sourcesTold } from "./audit_sources.ts";
 
 /** Nothing was found wanting where each is one of these: silence is no pass. */
 const FINE: readonly ControlStatus[] = ["pass", "excepted", "not_applicable"];
@@ -32,23 +33,30 @@ export const audit: Run = (call, runtime) => {
 const evaluate: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const controls = await catalogue(call, runtime);
+  // Nothing asked is nothing answered, which must not look like a pass.
+  if (controls.length === 0) throw new Usage("there are no controls to evaluate");
   const reader = await runtime.reader(call.data, archiveOf(call));
   try {
     const began = clock.monotonic();
     const { size } = reader;
     const asked = askedOf(call, reader);
     const progress = progressBar("evaluating", { io, clock, quiet: call.json });
-    const { at, results } = await runtime.assess(reader, { ...asked, size }, controls, progress.on).finally(
+    const { at, results, sources, more_sources } = await runtime.assess(
+      reader,
+      { ...asked, size },
+      controls,
+      progress.on,
+    ).finally(
       progress.end,
     );
     const ok = isFine(results);
-    if (call.json) io.out(`${JSON.stringify({ ok, size, at, results })}\n`);
+    if (call.json) io.out(`${JSON.stringify({ ok, size, at, results, sources, more_sources })}\n`);
     else {
       const c = palette(io);
       io.out(
-        `${resultsTable(results, c)}\n${sumOf(results, c)} over ${count(size)} events, as of ${safe(at)}, in ${
-          duration(clock.monotonic() - began)
-        }\n`,
+        `${resultsTable(results, c)}\n${sourcesTold({ sources, more_sources }, c)}\n${sumOf(results, c)} over ${
+          count(size)
+        } events, as of ${safe(at)}, in ${duration(clock.monotonic() - began)}\n`,
       );
     }
     return ok ? 0 : 1;
