@@ -18,6 +18,8 @@ import { endIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
 type Watch = Extract<ToAgent, { ask: "watch" }>;
 
 const LOOK_MS = 200;
+/** Others wait for a line, so it is looked for more often while one is to come. */
+const LINE_MS = 20;
 /** Output looked at in one go, and of one line. */
 const READ_BYTES = 65_536;
 
@@ -33,6 +35,7 @@ interface Watched {
 export class Watching {
   private readonly watched = new Map<string, Watched>();
   private readonly timer: ReturnType<typeof setInterval>;
+  private lines: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly starting: Starting, private readonly say: (said: FromAgent) => void) {
     this.timer = setInterval(() => this.look(), LOOK_MS);
@@ -51,13 +54,22 @@ export class Watching {
       own: end !== undefined,
       ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
     });
+    if (pattern) this.lines ??= setInterval(() => this.lookForLines(), LINE_MS);
     const before = endIn(process.nonce, traces);
     if (before) this.ended(process.nonce, before);
     else void end?.then((how) => this.ended(process.nonce, how));
   }
 
   close(): void {
+    clearInterval(this.lines);
     clearInterval(this.timer);
+  }
+
+  private lookForLines(): void {
+    for (const watched of this.watched.values()) this.read(watched);
+    if ([...this.watched.values()].some(({ line }) => line)) return;
+    clearInterval(this.lines);
+    this.lines = undefined;
   }
 
   private look(): void {
