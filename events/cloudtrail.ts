@@ -56,7 +56,7 @@ export const cloudtrailFacts = {
     shared_event_id: name.optional(),
     /** `IAMUser`, `AssumedRole`, `Root`, `AWSService`, … */
     identity: name.optional(),
-    /** 12 digits: who called, where that is another account. */
+    /** Whose identity called, where that is another account: 12 digits, or `anonymous`. */
     identity_account: name.optional(),
     /** ARN of the role that a session is of. */
     role: z.string().min(1).max(role_chars_max).optional(),

@@ -72,7 +72,27 @@ Deno.test("a role's session, a failure, a failed sign-in, a service and an insig
     "failure",
     "AccessDenied",
   ]);
-  assert.deepEqual(assumed.resources, ["arn:aws:s3:::bucket/key"]);
+  assert.deepEqual([assumed.resources, assumed.rest], [
+    ["arn:aws:s3:::bucket/key"],
+    '{"resources":[{"type":"AWS::S3::Object"}],' +
+    '"tlsDetails":{"cipherSuite":"TLS_AES_128_GCM_SHA256","tlsVersion":"TLSv1.3"}}',
+  ]);
+  const anonymous = translated(recordOf(5, {
+    userIdentity: {
+      type: "AWSAccount",
+      principalId: "",
+      accountId: "anonymous",
+      onBehalfOf: { userId: "u-1" },
+      sessionContext: { sourceIdentity: "jane", sessionIssuer: { type: "User", arn: "arn:x" } },
+    },
+    tlsDetails: undefined,
+  }));
+  assert.deepEqual([anonymous.identity_account, anonymous.actor, anonymous.rest], [
+    "anonymous",
+    ACCOUNT,
+    '{"userIdentity":{"onBehalfOf":{"userId":"u-1"},' +
+    '"sessionContext":{"sessionIssuer":{"arn":"arn:x","type":"User"},"sourceIdentity":"jane"}}}',
+  ]);
   const signin = translated(recordOf(2, {
     eventSource: "signin.amazonaws.com",
     eventName: "ConsoleLogin",
@@ -100,6 +120,29 @@ Deno.test("a role's session, a failure, a failed sign-in, a service and an insig
   }));
   assert.deepEqual([insight.service, insight.action, insight.actor], ["ec2.amazonaws.com", "RunInstances", ACCOUNT]);
   assert.match(insight.rest!, /"state":"Start"/);
+});
+
+Deno.test("nothing that a record says is lost, wherever AWS adds it", () => {
+  let n = 0;
+  const added = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(added);
+    if (typeof value !== "object" || value === null) return value;
+    const members = Object.entries(value).map(([key, member]) => [key, added(member)]);
+    return { ...Object.fromEntries(members), [`new${n}`]: `marker-${n++}`, [`deep${n}`]: [{ a: `marker-${n++}` }] };
+  };
+  const record = added(recordOf(1, {
+    resources: [{ ARN: "arn:aws:s3:::bucket/key", accountId: ACCOUNT, type: "AWS::S3::Object" }],
+    additionalEventData: { a: { b: "c" } },
+    vpcEndpointId: "vpce-1",
+    errorCode: "Denied",
+    errorMessage: "no",
+  }));
+  const outcome = translateRecord(JSON.stringify(record));
+  assert.ok(outcome.ok);
+  const told = JSON.stringify(outcome.event);
+  const leaves = JSON.stringify(record).match(/"[^"]*"(?=[,}\]])/g)!.map((text) => text.slice(1, -1));
+  assert.ok(n > 10 && leaves.length > 40);
+  assert.deepEqual(leaves.filter((leaf) => leaf !== "true" && !told.includes(leaf)), []);
 });
 
 Deno.test("numbers that a double does not hold are strings of their digits, in strings they are left alone", () => {

@@ -27,7 +27,8 @@ const identity = z.looseObject({
   type: name.nullish(),
   principalId: text,
   arn: text,
-  accountId: account.nullish().catch(undefined),
+  // `anonymous` where nobody signed the request.
+  accountId: name.nullish().catch(undefined),
   accessKeyId: text,
   userName: text,
   invokedBy: name.nullish().catch(undefined),
@@ -82,7 +83,7 @@ export const translateRecord = (json: string): TranslatedRecord => {
   const { data } = read;
   const service = data.eventSource ?? data.insightDetails?.eventSource;
   const action = data.eventName ?? data.insightDetails?.eventName;
-  const whose = data.recipientAccountId ?? data.userIdentity?.accountId;
+  const whose = data.recipientAccountId ?? account.safeParse(data.userIdentity?.accountId).data;
   const missing = [
     ...(service ? [] : [{ path: "/eventSource", message: "expected a service" }]),
     ...(action ? [] : [{ path: "/eventName", message: "expected an action" }]),
@@ -149,7 +150,7 @@ const factOf = (
     cut: cutter.used || undefined,
     not_taken: texts.notTaken || undefined,
   };
-  return { fact: present(fact) as CloudtrailObserved, notTaken: texts.notTaken };
+  return { fact: present(fact) as unknown as CloudtrailObserved, notTaken: texts.notTaken };
 };
 
 /** What the entry may come to, at most: each text as if it were sealed, and room for the header. */
@@ -162,7 +163,7 @@ const SEALED_BYTES = 80;
 const HEADER_BYTES = 1_000;
 
 /** The members that say something: the log knows neither null nor undefined, and an empty text tells nothing. */
-const present = (members: Readonly<{ [name: string]: unknown }>): unknown =>
+const present = (members: Readonly<{ [name: string]: unknown }>): { readonly [name: string]: unknown } =>
   Object.fromEntries(
     Object.entries(members).filter(([, value]) => value !== undefined && value !== null && value !== ""),
   );
@@ -172,6 +173,39 @@ const READ = new Set([
   ...Object.keys(record.shape).filter((key) => !["additionalEventData", "insightDetails"].includes(key)),
   "managementEvent", // says what `eventCategory` says
 ]);
+
+const READ_OF_IDENTITY = new Set(Object.keys(identity.shape).filter((key) => key !== "sessionContext"));
+const READ_OF_SESSION = new Set(["attributes", "sessionIssuer"]);
+const READ_OF_ATTRIBUTES = new Set(["mfaAuthenticated", "creationDate"]);
+const READ_OF_RESOURCE = new Set(["ARN", "arn"]);
+
+const without = (read: ReadonlySet<string>, members: object): { readonly [name: string]: unknown } =>
+  present(Object.fromEntries(Object.entries(members).filter(([key]) => !read.has(key))));
+
+/** What no field of the fact says. An issuer that is a role is its ARN. */
+const restOf = (data: AwsRecord): { readonly [name: string]: unknown } => {
+  const { userIdentity: who, resources } = data;
+  const session = who?.sessionContext;
+  const issuer = session?.sessionIssuer;
+  const sessionContext = present({
+    ...without(READ_OF_SESSION, session ?? {}),
+    attributes: some(without(READ_OF_ATTRIBUTES, session?.attributes ?? {})),
+    sessionIssuer: issuer && issuer.type !== "Role" ? issuer : undefined,
+  });
+  const userIdentity = present({
+    ...without(READ_OF_IDENTITY, { ...who, sessionContext: undefined }),
+    sessionContext: some(sessionContext),
+  });
+  const more = (resources ?? []).map((resource) => without(READ_OF_RESOURCE, resource));
+  return present({
+    ...without(READ, data),
+    userIdentity: some(userIdentity),
+    resources: more.some((members) => some(members)) ? more : undefined,
+  });
+};
+
+/** The members, if there are any. */
+const some = <T extends object>(members: T): T | undefined => Object.keys(members).length > 0 ? members : undefined;
 
 interface Texts {
   request?: string;
@@ -188,7 +222,7 @@ const textsOf = (
   readonly leftOut: { readonly [P in keyof Texts]?: number } | undefined;
   readonly notTaken: number;
 } => {
-  const rest = Object.fromEntries(Object.entries(data).filter(([key, value]) => !READ.has(key) && value !== null));
+  const rest = restOf(data);
   let notTaken = 0;
   const told = (value: unknown): string | undefined => {
     if (value === undefined || value === null) return undefined;
