@@ -1,6 +1,6 @@
 /** `audit` and `export --format tlog-tiles` as they are typed: what they ask of the world, what they print, how they end. */
 import assert from "node:assert/strict";
-import type { AuditAsked, AuditChecked } from "../adapters/cli/audits.ts";
+import type { AuditAsked, AuditChecked, AuditEvaluated } from "../adapters/cli/audits.ts";
 import type { Kept, Runtime } from "../adapters/cli/runtime.ts";
 import { COMMANDS } from "../adapters/cli/table.ts";
 import { LogFault } from "../events/log.ts";
@@ -59,6 +59,7 @@ const CHECKED: AuditChecked = {
 };
 
 /** Three events, a checkpoint over the first two, and controls that come out like this. */
+const sources: AuditEvaluated["sources"][number][] = [];
 const givenAudit = async (
   ...statuses: readonly ControlStatus[]
 ): Promise<{ readonly stage: Stage; readonly asking: Asking }> => {
@@ -86,7 +87,7 @@ const givenAudit = async (
       controls: () => Promise.resolve(results.map((control) => ({ control: control as never, stated: {} }))),
       assess: (_log, asked) => {
         asking.asked.push(asked);
-        return Promise.resolve({ at, results });
+        return Promise.resolve({ at, results, sources, more_sources: sources.length });
       },
       writeAudit: (_from, folder, { asked, cosigned, witnesses }) => {
         asking.asked.push(asked);
@@ -127,6 +128,32 @@ Deno.test("audit exits with 0 only where nothing is found wanting: silence is no
       assert.deepEqual([document.exit, document.ok], [exit, exit === 0]);
       assert.deepEqual(document.results.map(({ status }) => status), statuses);
     }
+  }
+});
+
+Deno.test("audit tells what each source can be vouched for, those that lack something first, and of the others that nothing can be said", async () => {
+  const { stage } = await givenAudit("pass");
+  sources.push(
+    {
+      source: "urn:meter:7",
+      vouched: [
+        { is: "complete", text: "numbered from 1 (a) to 9 (b), 1 of 9 missing", position: 9 },
+        { is: "gap", text: "missing: 4, between a and b", position: 7 },
+      ],
+    },
+    { source: "https://example.org/plain", vouched: [{ is: "nothing", text: "not numbered: nothing can be said" }] },
+  );
+  try {
+    const { out } = await stage.type("audit");
+    assert.match(
+      out,
+      /urn:meter:7 +numbered from 1 \(a\) to 9 \(b\), 1 of 9 missing +9\n +missing: 4, between a and b +7\n/,
+    );
+    assert.match(out, /\n3 sources without numbers: nothing can be said of what is missing\n\n1 control/);
+    const { sources: told, more_sources } = await stage.json<AuditEvaluated>("audit");
+    assert.deepEqual([told, more_sources], [sources, 2]);
+  } finally {
+    sources.length = 0;
   }
 });
 

@@ -1,6 +1,6 @@
 /** Audits as the command line asks for them and tells of them. */
 import type { Checkpoint } from "../../events/log.ts";
-import type { Control, ControlResult } from "../../projections/controls/mod.ts";
+import type { Control, ControlResult, Vouched } from "../../projections/controls/mod.ts";
 import type { ViewDigest } from "../../projections/views.ts";
 import type { Kept, OnProgress, Reader } from "./runtime.ts";
 
@@ -17,6 +17,13 @@ export interface AuditAsked {
 export interface AuditAssessed {
   readonly at: string;
   readonly results: readonly ControlResult[];
+}
+
+/** With what sources can be vouched for; those that lack something come first. */
+export interface AuditEvaluated extends AuditAssessed {
+  readonly sources: readonly { readonly source: string; readonly vouched: readonly Vouched[] }[];
+  /** Sources beyond those. */
+  readonly more_sources: number;
 }
 
 /** A control, and what its file says of it. */
@@ -104,7 +111,7 @@ export interface Audits {
     asked: AuditAsked & { readonly size: number },
     controls: readonly Stated[],
     progress: OnProgress,
-  ): Promise<AuditAssessed>;
+  ): Promise<AuditEvaluated>;
   /** An audit folder of all that a checkpoint covers. `LogFault`: `invalid` when the place is taken or a key is none, `full`, `read_only`, `io`. */
   writeAudit(
     from: { readonly log: Reader; readonly checkpoint: Checkpoint; readonly key: string },

@@ -54,7 +54,7 @@ const evaluate: Run = async (call, runtime) => {
     else {
       const c = palette(io);
       io.out(
-        `${resultsTable(results, c)}\n${sourcesTold({ sources, more_sources }, c)}\n${sumOf(results, c)} over ${
+        `${resultsTable(results, c)}\n${sourcesTold({ sources, more_sources }, c)}${sumOf(results, c)} over ${
           count(size)
         } events, as of ${safe(at)}, in ${duration(clock.monotonic() - began)}\n`,
       );
