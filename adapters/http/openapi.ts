@@ -137,7 +137,10 @@ const tagOf = (path: string): string => {
   if (/^\/(events|follow)/.test(path)) return "history";
   if (/^\/(checkpoint|tile|proofs)/.test(path)) return "proof";
   if (/^\/(views|commands)/.test(path)) return "views";
-  return /^\/(login|logout|live|favicon.ico|docs.*|)$/.test(path) ? "pages" : "operations";
+  if (/^\/(auth|accounts|signing-keys|\.well-known)/.test(path)) return "accounts";
+  return /^\/(login|logout|live|favicon.ico|docs.*|sign-in.*|welcome|account.*|device.*|)$/.test(path)
+    ? "pages"
+    : "operations";
 };
 
 const operationId = (said: string): string =>
