@@ -297,6 +297,20 @@ Deno.test("a key that is rotated out goes on counting for the overlap, and the n
     ]);
   }));
 
+Deno.test("who was erased is out at once, and their name leads to somebody else from then on", () =>
+  withHouse(async (house) => {
+    const account = await house.person("alice");
+    const { access_token, refresh_token } = await signedIn(house);
+    const erased = await house.send("/operations/erase-subject", { as: house.token, body: { subject: account } });
+    assert.equal(erased.status, 200);
+    assert.equal(house.told("privacy.subject.erased").length, 1);
+    assert.equal((await sessions(house, access_token)).status, 401);
+    assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, 401);
+    assert.equal((await house.signIn("alice")).status, 401);
+    assert.notEqual(await house.person("alice"), account);
+    assert.equal((await house.signIn("alice")).status, 200);
+  }));
+
 Deno.test("sessions and keys are the same after a restart, and tokens of before go on", async () => {
   const data = await Deno.makeTempDir();
   try {

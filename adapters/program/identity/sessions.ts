@@ -27,6 +27,8 @@ export interface SessionsOptions {
   readonly policy: (tenant: string) => SessionPolicy;
   readonly now: () => Millis;
   readonly fresh: () => string;
+  /** Whether the person behind an account was erased: then nothing of it lets anybody in, whatever the log has. */
+  readonly erased: (account: string) => boolean;
 }
 
 /** A page's session is marked as used when so much of its idle time has gone. */
@@ -87,7 +89,7 @@ export class Sessions {
   }
 
   private grant(own: OwnSession): Grant | undefined {
-    const session = sessionOf(this.options.states.of(own.account), own.session, this.options.now());
+    const session = this.live(own);
     if (!session) return undefined;
     return { id: own.account, scopes: scopesOf(session.roles), principal: userOf(own.account), own };
   }
@@ -110,6 +112,7 @@ export class Sessions {
     const generation = Number(parts?.[2]);
     if (!parts || !Number.isSafeInteger(generation)) return { is: "refused" };
     const own = { account: parts[0]!, session: parts[1]! };
+    if (this.options.erased(own.account)) return { is: "refused" };
     const outcome = await this.exchange(own, generation, from, key);
     if (outcome.is === "accepted" && outcome.facts.at(-1)?.type === "identity.session.refreshed") {
       const session = this.live(own);
@@ -148,6 +151,7 @@ export class Sessions {
   }
 
   private live({ account, session }: OwnSession): Session | undefined {
+    if (this.options.erased(account)) return undefined;
     return sessionOf(this.options.states.of(account), session, this.options.now());
   }
 

@@ -75,7 +75,17 @@ export const wireIdentity = (
     ...config.sessions,
     ...(Object.hasOwn(config.tenants, tenant) ? config.tenants[tenant] : {}),
   });
-  const sessions = new Sessions({ states, tickets, access, lifetime, policy, now, fresh: () => systemRandom.id() });
+  const erased = (account: string) => keys.isErased(account);
+  const sessions = new Sessions({
+    states,
+    tickets,
+    access,
+    lifetime,
+    policy,
+    now,
+    fresh: () => systemRandom.id(),
+    erased,
+  });
   const { threads, waiting_max, memory_kib, passes, lanes } = config.passwords;
   const hashing = new Hashing({
     clock: systemClock,
