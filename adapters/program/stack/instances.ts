@@ -1,0 +1,245 @@
+/** What is done about single instances: they are started, watched, ended, with their hooks, as the agent can. */
+import type { Clock } from "../../../actors/kernel/world.ts";
+import { pause } from "../../../actors/kernel/world.ts";
+import type { Stack } from "../../../actors/services/state.ts";
+import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
+import type { AgentLine } from "../../process/agent/line.ts";
+import type { How, ProcessOf } from "../../process/agent/protocol.ts";
+import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
+import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
+import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
+import type { Of, Reports } from "./reports.ts";
+import { shortageOf } from "./resources.ts";
+import type { Usage } from "./usage.ts";
+
+export const INSTANCES = {
+  /** How often is looked whether there is enough for a start that waits. */
+  short_ms: 2_000,
+} as const;
+
+export interface InstancesOptions {
+  readonly agent: Pick<AgentLine, "ask">;
+  readonly reports: Reports;
+  readonly usage: Usage;
+  readonly clock: Clock;
+  readonly prepared: PreparedServices;
+  /** Of the stack's traces and output; absolute. */
+  readonly folder: string;
+  readonly report: (line: string) => void;
+  /** As far as it was read. */
+  readonly stack: () => Stack;
+}
+
+/** Of an instance of which nothing is known any more but that it runs. */
+const LOG_DEFAULT = { bytes_max: 16_777_216, keep: 3 } as const;
+
+/** A copy, for what is sent is parsed as its own. */
+const programOf = ({ command, arguments: given, folder, environment, inherit }: Launch) => ({
+  command,
+  arguments: [...given],
+  folder,
+  environment: { ...environment },
+  inherit: [...inherit],
+});
+
+/** What is done about a process until it has ended. */
+interface Watched {
+  readonly probes: AbortController;
+  readonly digest: string;
+}
+
+const needsAnything = ({ needs }: Prepared): boolean =>
+  needs.memory_bytes > 0 || needs.cpus > 0 || needs.disk_bytes > 0;
+
+export class Instances {
+  private readonly watched = new Map<string, Watched>();
+  private signal: AbortSignal = AbortSignal.abort();
+
+  constructor(private readonly options: InstancesOptions) {}
+
+  /** What was under way is forgotten; what is done from here on ends when the signal aborts. */
+  begin(signal: AbortSignal): void {
+    for (const { probes } of this.watched.values()) probes.abort();
+    this.watched.clear();
+    this.signal = signal;
+  }
+
+  /** Lets go of traces that no present wish is about. */
+  clean(): void {
+    const keep = wishesOf(this.options.stack()).map(({ nonce }) => nonce);
+    this.options.agent.ask("clean", { traces: this.traces, keep }).catch(() => {}); // the next one cleans up
+  }
+
+  /** Rejects with `AgentGone` where the next agent must do it anew. */
+  async fulfil(wish: Wish): Promise<void> {
+    const { service, replica, nonce } = wish;
+    const of = { service, replica };
+    switch (wish.wish) {
+      case "start":
+        return await this.start(of, nonce, wish.digest);
+      case "find": {
+        const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
+        if (process) return await this.options.reports.started(of, process, true);
+        return await this.options.reports.refused(of, nonce, "it was told to stop before it was started");
+      }
+      case "watch":
+        return await this.watch(of, wish.process, wish.digest);
+      case "end":
+        return await this.end(of, wish);
+    }
+  }
+
+  private async end(of: Of, { process, digest, nonce, signal }: Extract<Wish, { wish: "end" }>): Promise<void> {
+    this.watched.get(nonce)?.probes.abort();
+    const hook = (await this.options.prepared.of(digest))?.instances[of.replica]?.hooks.before_stop;
+    // Who has no time left is not asked to get ready.
+    if (signal !== "SIGKILL") this.told(of, "before_stop", await this.hook(hook));
+    await this.options.agent.ask("end", { process, signal });
+  }
+
+  private async start(of: Of, nonce: string, digest: string): Promise<void> {
+    const prepared = await this.options.prepared.of(digest);
+    const instance = prepared?.instances[of.replica];
+    if (!prepared || !instance) {
+      // It may have been started before it was lost.
+      const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
+      if (process) return await this.options.reports.started(of, process, true);
+      return await this.options.reports.refused(
+        of,
+        nonce,
+        "what it is to be started with is lost: apply the stack again",
+      );
+    }
+    if (instance.hooks.before_start || needsAnything(prepared)) {
+      // One that runs already is asked nothing any more.
+      const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
+      if (process) return await this.options.reports.started(of, process, true);
+      if (!await this.enough(of, nonce, prepared)) return;
+      const before = await this.hook(instance.hooks.before_start);
+      if (before !== undefined) return await this.options.reports.refused(of, nonce, `before_start: ${before}`);
+    }
+    const answer = await this.options.agent.ask("start", {
+      nonce,
+      ...programOf(instance.launch),
+      limits: { ...prepared.limits },
+      leftovers: [...instance.leftovers],
+      traces: this.traces,
+      log: this.outputOf(of),
+    });
+    if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
+    await this.options.reports.started(of, answer.process, answer.adopted);
+    this.told(of, "after_start", await this.hook(instance.hooks.after_start));
+  }
+
+  /** Runs it; what was wrong with it, if anything. */
+  private async hook(hook: Hook | undefined): Promise<string | undefined> {
+    if (!hook) return undefined;
+    const { code, timed_out, output } = await this.options.agent.ask("run", {
+      ...programOf(hook),
+      timeout_ms: hook.timeout_ms,
+    });
+    if (timed_out) return `no end within ${hook.timeout_ms} ms`;
+    return code === 0 ? undefined : code === null ? output : `code ${code}`;
+  }
+
+  private told({ service, replica }: Of, hook: string, wrong: string | undefined): void {
+    if (wrong !== undefined) this.options.report(`services: ${hook} of ${service}/${replica}: ${wrong}`);
+  }
+
+  /** Waits until there is what the start needs, or refuses it. False when it is not to go on. */
+  private async enough(of: Of, nonce: string, prepared: Prepared): Promise<boolean> {
+    if (!needsAnything(prepared)) return true;
+    const { needs, when_short, instances } = prepared;
+    const { folder } = instances[of.replica]!.launch;
+    for (let told = false;;) {
+      const short = await shortageOf(this.options.agent, { needs, folder, running: await this.running() });
+      if (!short) return true;
+      const { resource, needed, free } = short;
+      if (when_short === "fail") {
+        await this.options.reports.refused(of, nonce, `${resource}: needs ${needed}, free ${free}`);
+        return false;
+      }
+      if (!told) {
+        told = true;
+        await this.options.reports.tell(
+          { type: "services.process.record_shortage", data: { ...of, nonce, ...short } },
+          `short.${nonce}`,
+        );
+      }
+      await pause(this.options.clock, INSTANCES.short_ms, this.signal);
+      if (
+        this.signal.aborted ||
+        !wishesOf(this.options.stack()).some((wish) => wish.wish === "start" && wish.nonce === nonce)
+      ) {
+        return false;
+      }
+    }
+  }
+
+  private async running() {
+    const watching = wishesOf(this.options.stack()).filter((wish) => wish.wish === "watch");
+    return await Promise.all(watching.map(async ({ process, digest }) => {
+      return { process, needs: (await this.options.prepared.of(digest))?.needs };
+    }));
+  }
+
+  private async watch(of: Of, process: ProcessOf, digest: string): Promise<void> {
+    const { clock, prepared } = this.options;
+    const probes = new AbortController();
+    const { nonce } = process;
+    this.watched.set(nonce, { probes, digest });
+    const found = await prepared.of(digest);
+    const { bytes_max, keep } = found?.log ?? LOG_DEFAULT;
+    await this.options.agent.ask("watch", {
+      process,
+      traces: this.traces,
+      log: { path: this.outputOf(of), bytes_max, keep },
+      ...(found?.ready_line === undefined ? {} : { line: found.ready_line }),
+    });
+    const stated = found?.instances[of.replica]?.probes ?? {};
+    const looks = (["startup", "readiness", "liveness"] as const).flatMap((name): Probe[] => {
+      const probe = stated[name];
+      return probe ? [{ ...probe, name, look: this.look(probe) }] : [];
+    });
+    await probing(looks, {
+      clock,
+      signal: AbortSignal.any([probes.signal, this.signal]),
+      tell: (probe, { ok, because }) => this.options.reports.probed(of, nonce, { probe, ok, because }),
+    });
+  }
+
+  private look({ exec, url, status, port, timeout_ms }: ProbeLaunch): Probe["look"] {
+    if (url !== undefined) return httpProbe(url, status);
+    if (port !== undefined) return tcpProbe(HOST, port);
+    return async () => {
+      const { code, timed_out, output } = await this.options.agent.ask("run", { ...programOf(exec!), timeout_ms });
+      const because = timed_out ? `no end within ${timeout_ms} ms` : code === null ? output : `code ${code}`;
+      return { ok: code === 0, because };
+    };
+  }
+
+  /** It has ended, by itself or because it was asked to. */
+  async exited(of: Of, nonce: string, how: How): Promise<void> {
+    const watched = this.watched.get(nonce);
+    watched?.probes.abort();
+    this.watched.delete(nonce);
+    await this.options.reports.tell(
+      { type: "services.process.record_exit", data: { ...of, nonce, ...how } },
+      `exit.${nonce}`,
+    );
+    const taken = this.options.usage.of(nonce);
+    if (taken) await this.options.reports.used(of, nonce, taken);
+    this.options.usage.forget(nonce);
+    await this.options.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
+    const after = watched && (await this.options.prepared.of(watched.digest))?.instances[of.replica]?.hooks.after_stop;
+    this.told(of, "after_stop", await this.hook(after));
+  }
+
+  private get traces(): string {
+    return `${this.options.folder}/started`;
+  }
+
+  private outputOf({ service, replica }: Of): string {
+    return `${this.options.folder}/${service}-${replica}.log`;
+  }
+}
