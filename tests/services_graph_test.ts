@@ -70,6 +70,12 @@ Deno.test("the critical path is a chain of needs, as long as the longest of all 
   );
 });
 
+Deno.test("of several nodes with one name the last counts", () => {
+  const found = graphOf([{ name: "a", needs: ["b"] }, { name: "b", needs: [] }, { name: "a", needs: [] }]);
+  assert.ok(found.ok);
+  assert.deepEqual([found.order, found.depths.get("a")], [["a", "b"], 0]);
+});
+
 Deno.test("a service that needs itself is a cycle of one", () => {
   assert.deepEqual(graphOf([{ name: "a", needs: [] }, { name: "b", needs: ["b", "a"] }]), { ok: false, cycle: ["b"] });
 });

@@ -1,6 +1,6 @@
 /**
  * The graph of who needs whom: cycles, an order, depths, and how long a start takes at best. Pure; a name that is not there is passed
- * over, whoever reads the names says so.
+ * over, whoever reads the names says so, and of several nodes with one name the last counts.
  */
 
 export interface Node {
@@ -19,13 +19,15 @@ export type Graph =
  */
 export const graphOf = (nodes: readonly Node[]): Graph => {
   const known = new Map(nodes.map((node) => [node.name, node]));
-  const needs = new Map(nodes.map(({ name, needs }) => [name, [...new Set(needs)].filter((need) => known.has(need))]));
-  const needed = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
+  const needs = new Map(
+    [...known.values()].map(({ name, needs }) => [name, [...new Set(needs)].filter((need) => known.has(need))]),
+  );
+  const needed = new Map<string, string[]>([...known.keys()].map((name) => [name, []]));
   for (const [name, each] of needs) for (const need of each) needed.get(need)!.push(name);
   const open = new Map([...needs].map(([name, each]) => [name, each.length]));
   const depths = new Map<string, number>();
   const order: string[] = [];
-  for (const { name } of nodes) {
+  for (const name of known.keys()) {
     if (open.get(name) !== 0) continue;
     order.push(name);
     depths.set(name, 0);
