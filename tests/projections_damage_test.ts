@@ -348,7 +348,14 @@ Deno.test("readers of a view that is not begun yet, or not where it was, are tol
   const views = new MemoryViews();
   const known: { size?: number } = {};
   const projector = { states: () => [], known: () => known.size, wait: () => Promise.resolve("reached" as const) };
-  const parts = { catalogue: catalogue(), projections: [counts], log, views, projector } as unknown as Parts;
+  const parts = {
+    catalogue: catalogue(),
+    actors: [],
+    projections: [counts],
+    log,
+    views,
+    projector,
+  } as unknown as Parts;
   const system = new System(parts);
   const refused = (code: string) => (error: unknown) => error instanceof ViewQuestion && error.code === code;
   await assert.rejects(system.view("tests.counts"), refused("rebuilding"));

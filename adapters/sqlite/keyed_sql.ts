@@ -97,8 +97,8 @@ export class Sql {
         (SELECT y.id FROM ${p} y WHERE y.owner = c.id AND y.since <= ${then} ORDER BY y.since DESC LIMIT 1)`;
     if (!this.inLeaf) {
       const held = `(c.since <= ${then} AND c.row IS NOT NULL OR p.id IS NOT NULL)`;
-      const born = `c.id <= ${this.bind(this.bornBy(at))}`;
-      return this.select(columns, `${c} c NOT INDEXED ${past}`, [born, held, ...this.after(columns)]);
+      const born = this.asked.order.by === "created" ? [`c.id <= ${this.bind(this.bornBy(at))}`] : [];
+      return this.select(columns, `${c} c NOT INDEXED ${past}`, [...born, held, ...this.after(columns)]);
     }
     const { leaf, low, high } = this.inLeaf;
     const point = ({ value, owner }: Point) => `(${this.bind(value)}, ${this.bind(owner)})`;
