@@ -28,6 +28,7 @@ export const privacyCommands = {
   "privacy.subject.export": privacyFacts["privacy.subject.exported"],
   "privacy.hold.place": privacyFacts["privacy.hold.placed"],
   "privacy.hold.lift": privacyFacts["privacy.hold.lifted"],
+  "privacy.period.destroy": privacyFacts["privacy.period.destroyed"],
   "privacy.root_key.rotate": privacyFacts["privacy.root_key.rotated"],
 } satisfies CommandSchemas;
 
@@ -107,6 +108,12 @@ export const privacy: Actor<Register, PrivacyCommand, PrivacyFact> = {
           return reject("no_such_hold", `There is no hold ${data.hold}`);
         }
         return accept({ type: "privacy.hold.lifted", data });
+      case "privacy.period.destroy": {
+        // Whoever is told of in it may be held.
+        const hold = heldBy(state.holds, { types: [data.type] }, at);
+        if (hold) return reject("held", `The legal hold ${hold.hold} forbids it: ${hold.reason}`);
+        return accept({ type: "privacy.period.destroyed", data });
+      }
       case "privacy.root_key.rotate":
         return accept({ type: "privacy.root_key.rotated", data });
     }
@@ -124,6 +131,7 @@ export const privacy: Actor<Register, PrivacyCommand, PrivacyFact> = {
         return { ...state, holds: state.holds.filter(({ hold }) => hold !== fact.data.hold) };
       case "privacy.erasure.certified":
       case "privacy.subject.exported":
+      case "privacy.period.destroyed":
       case "privacy.root_key.rotated":
         return state;
     }

@@ -152,6 +152,16 @@ export const schema = z.strictObject({
     }),
   }),
 
+  retention: section("What is kept for a shorter time than the log", {
+    types: z.record(
+      z.string().regex(/^[a-z0-9_]+\.[a-z0-9_]+\.[a-z0-9_]+$/).meta({ expected: "a type, as commits.commit.recorded" }),
+      z.int().min(0).max(36_500),
+    ).default({}).meta({
+      description:
+        "Days for which what is personal in events of a type can be read, from the end of their month: { commits.commit.recorded: 365 }",
+    }),
+  }),
+
   ingest: section("Events from outside", {
     unknown: z.enum(["inbox", "reject"]).default("inbox").meta({
       description: "What becomes of a type nobody has declared: kept in inbox/{source}, or refused",

@@ -94,6 +94,15 @@ export const privacyFacts = {
     until: time.optional(),
   }),
   "privacy.hold.lifted": z.strictObject({ hold: holdId, reason }),
+  /**
+   * What is personal in events of the type and the month (`202611`, UTC, of their time) cannot be read any more: it was kept for so many
+   * days behind the month's end. Whoever finds this fact and the key finishes the work.
+   */
+  "privacy.period.destroyed": z.strictObject({
+    type: z.string().min(1).max(200),
+    period: z.string().regex(/^\d{6}$/, "a year and a month, such as 202611"),
+    after_days: count,
+  }),
   /** Every key is wrapped under the version `to`; none was left under `from`, which may be destroyed. */
   "privacy.root_key.rotated": z.strictObject({ from: count, to: count, keys: wrapped }),
 } satisfies FactSchemas;
@@ -107,6 +116,7 @@ const about: Readonly<Record<keyof typeof privacyFacts, string>> = {
   "privacy.subject.exported": "A person's data was handed out to answer their request for access.",
   "privacy.hold.placed": "A legal hold forbids erasing and archiving what it covers.",
   "privacy.hold.lifted": "A legal hold was lifted.",
+  "privacy.period.destroyed": "The key of a type's month was destroyed: its time was over.",
   "privacy.root_key.rotated": "The root key was replaced, and every key wrapped under the new one.",
 };
 

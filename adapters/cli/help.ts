@@ -9,6 +9,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   import: "Bring in what happened elsewhere; may be repeated without duplicates",
   hold: "Legal holds: place, lift, list; what is held is neither erased nor archived",
   keys: "Keys of the log and of what is sealed; beside a running server and without one",
+  retention: "What is kept for a shorter time than the log: apply",
   token: "Access tokens: create, list, revoke; beside a running server and without one",
 };
 export const groupNames = (): readonly string[] => Object.keys(GROUPS);

@@ -74,4 +74,13 @@ export const RETENTION: readonly CommandSpec[] = [
     needs: reads,
     load: async () => (await import("./commands/hold.ts")).listAll,
   },
+  {
+    name: "retention apply",
+    opens: true,
+    about:
+      "Destroy the keys of months whose time is over (retention.types in the configuration); exit 1 where a hold forbids it",
+    examples: ["retention apply", "retention apply --json"],
+    needs: writes,
+    load: async () => (await import("./commands/retention.ts")).apply,
+  },
 ];

@@ -8,6 +8,7 @@ import { type DatabaseOptions, KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
 import { Pseudonyms } from "./pseudonyms.ts";
+import { RetentionPeriods } from "./retention_periods.ts";
 import { recorded, type Rotated, rotateRoot, type RotationOptions, unfinished } from "./rotate_root.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
 import { Subjects } from "./subjects.ts";
@@ -31,12 +32,15 @@ export class Keys {
   readonly accounts: Accounts;
   private readonly subjects: Subjects;
   private readonly pseudonyms: Pseudonyms;
+  /** Of types that are kept for a shorter time. */
+  readonly periods: RetentionPeriods;
   private readonly secrets = new Map<string, Uint8Array>();
 
   constructor(private readonly db: KeyDatabase, options: KeysOptions) {
     this.subjects = new Subjects(db);
     this.pseudonyms = new Pseudonyms(db);
-    this.sealer = new Sealer(db, this.subjects, this.pseudonyms, options);
+    this.periods = new RetentionPeriods(db);
+    this.sealer = new Sealer(db, this.subjects, this.pseudonyms, this.periods, options);
     this.tokens = new Tokens(db);
     this.logKey = new LogKey(db, options.origin);
     this.accounts = new Accounts(db, (name) => this.secret(name));
@@ -52,6 +56,7 @@ export class Keys {
     this.accounts.erase(subject);
     // What values stood for is remembered by the values.
     this.pseudonyms.forget();
+    this.periods.forget();
     return this.subjects.erase(subject);
   }
 

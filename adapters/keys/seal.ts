@@ -1,5 +1,7 @@
 /**
- * The sealed text of one personal value: `sealed:1:<subject>:<box>`, the box being base64url of
+ * The sealed text of one personal value: `sealed:1:<subject>:<box>`, or, where a type is kept for a shorter time
+ * (`retention_periods.ts`), `sealed:2:<subject>:<period><box>` under a key derived from the subject's and the period's, the period
+ * being 22 characters of base64url; the box is base64url of
  *
  *     nonce (12) ‖ place (16) ‖ length of pointer (2, big-endian) ‖ pointer ‖ ciphertext ‖ tag (16)
  *
@@ -125,10 +127,22 @@ const encrypt = ({ subject, nonce, aad, text, tag }: Box): void => {
   tag.set(cipher.getAuthTag());
 };
 
-const SHAPE = /^sealed:1:([\w-]+):([\w-]+)$/;
+const SHAPE = /^sealed:(?:1:([\w-]+):|2:([\w-]+):([\w-]{22}))([\w-]+)$/;
+const PERIOD = /^sealed:2:[\w-]+:([\w-]{22})/;
+
+/** The period of a text that is sealed under one; needs no key. */
+export const periodIn = (text: string): string | undefined => PERIOD.exec(text)?.[1];
+
+/** A text of `sealFields` for subjects within a period. */
+export const inPeriod = (text: string, period: string): string => {
+  const box = text.lastIndexOf(":") + 1;
+  return `sealed:2:${text.slice("sealed:1:".length, box)}${period}${text.slice(box)}`;
+};
 
 export interface Opened {
   readonly subject: string;
+  /** Absent where it is under the subject's key alone. */
+  readonly period: string | undefined;
   readonly nonce: Uint8Array;
   /** Place, length of the pointer, pointer. */
   readonly aad: Uint8Array;
@@ -142,12 +156,13 @@ export interface Opened {
 export const parts = (text: string): Opened | undefined => {
   const shape = SHAPE.exec(text);
   if (!shape) return undefined;
-  const bytes = Buffer.from(shape[2]!, "base64url");
+  const bytes = Buffer.from(shape[4]!, "base64url");
   if (bytes.length < HEAD + TAG) return undefined;
   const start = HEAD + bytes.readUInt16BE(HEAD - LENGTH);
   if (bytes.length < start + TAG) return undefined;
   return {
-    subject: shape[1]!,
+    subject: (shape[1] ?? shape[2])!,
+    period: shape[3],
     nonce: bytes.subarray(0, NONCE),
     aad: bytes.subarray(NONCE, start),
     place: bytes.subarray(NONCE, NONCE + PLACE),

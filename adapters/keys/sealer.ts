@@ -12,7 +12,8 @@ import { openBlob, sealBlob, subjectOfBlob } from "./blob.ts";
 import type { KeyDatabase } from "./database.ts";
 import { Collector, type Plan, planOf, type Slot } from "./plan.ts";
 import { periodOf, type Pseudonyms } from "./pseudonyms.ts";
-import { open, parts, placeOf, sealFields } from "./seal.ts";
+import { periodId, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
+import { inPeriod, open, parts, periodIn, placeOf, sealFields } from "./seal.ts";
 import type { Subject, Subjects } from "./subjects.ts";
 
 /** What sealing needs to know of an event. */
@@ -27,6 +28,8 @@ export interface SealerOptions {
   readonly catalogue: Pick<Catalogue, "spec">;
   /** Sources whose unknown types are sealed whole, each source being its own subject. Default: none. */
   readonly whole?: (source: string) => boolean;
+  /** Types that are kept for a shorter time: they are sealed under keys of their months, too. Default: none. */
+  readonly retained?: (type: string) => boolean;
 }
 
 export interface SealOptions {
@@ -43,6 +46,8 @@ interface Sheet<T> {
   readonly data: unknown;
   readonly slots: readonly Slot[];
   readonly period: string | undefined;
+  /** What it is sealed under beside its subjects' keys. */
+  readonly retained: RetentionPeriod | undefined;
 }
 
 export class Sealer {
@@ -52,6 +57,7 @@ export class Sealer {
     private readonly db: KeyDatabase,
     private readonly subjects: Subjects,
     private readonly pseudonyms: Pseudonyms,
+    private readonly periods: RetentionPeriods,
     private readonly options: SealerOptions,
   ) {}
 
@@ -93,12 +99,14 @@ export class Sealer {
     const collector = new Collector(inside);
     const data = collector.collect(plan, event.data);
     const { slots, issues } = collector;
-    let period: string | undefined;
-    if (slots.some(({ kind }) => kind === "pseudonym")) {
-      period = periodOf(event.time);
-      if (period === undefined) issues.push({ path: "/time", message: "expected an RFC 3339 time" });
+    const pseudonyms = slots.some(({ kind }) => kind === "pseudonym");
+    const kept = this.options.retained?.(event.type) && slots.some(({ kind }) => kind === "personal");
+    const month = pseudonyms || kept ? periodOf(event.time) : undefined;
+    if ((pseudonyms || kept) && month === undefined) {
+      issues.push({ path: "/time", message: "expected an RFC 3339 time" });
     }
-    return { data, slots, issues, period };
+    const retained = kept && month !== undefined ? { type: event.type, period: month } : undefined;
+    return { data, slots, issues, period: pseudonyms ? month : undefined, retained };
   }
 
   /** An event of an unknown type as one sealed text, when its source asks for it. */
@@ -115,6 +123,7 @@ export class Sealer {
       slots: [{ holder, key: "", kind: "personal" as const, text, pointer: "", identifier: `source ${event.source}` }],
       issues: [],
       period: undefined,
+      retained: undefined,
     };
   }
 
@@ -123,7 +132,9 @@ export class Sealer {
     const found = new Map<string, Subject>();
     const unknown = new Set<string>();
     const periods = new Set<string>();
-    for (const { slots, period } of sheets) {
+    const retained = new Map<string, RetentionPeriod>();
+    for (const { slots, period, retained: within } of sheets) {
+      if (within && this.periods.wants(within)) retained.set(periodId(within), within);
       for (const { kind, identifier } of slots) {
         if (kind === "pseudonym") periods.add(period!);
         else if (!found.has(identifier) && !unknown.has(identifier)) {
@@ -133,22 +144,32 @@ export class Sealer {
       }
     }
     for (const period of periods) if (this.pseudonyms.has(period)) periods.delete(period);
-    if (unknown.size === 0 && periods.size === 0) return found;
+    if (unknown.size === 0 && periods.size === 0 && retained.size === 0) return found;
     const made = this.db.write("create subject keys", () => {
       this.pseudonyms.create(periods);
+      if (retained.size > 0) this.periods.create(retained.values());
       return this.subjects.create(unknown);
     });
     for (const [identifier, subject] of this.subjects.keep(made)) found.set(identifier, subject);
     return found;
   }
 
-  private fill<T extends Unsealed>({ event, data, slots, period }: Sheet<T>, whose: ReadonlyMap<string, Subject>): T {
+  private fill<T extends Unsealed>(
+    { event, data, slots, period, retained }: Sheet<T>,
+    whose: ReadonlyMap<string, Subject>,
+  ): T {
     const fields = [];
+    const within = retained && periodId(retained);
     for (const slot of slots) {
       if (slot.kind === "pseudonym") slot.holder[slot.key] = this.pseudonyms.of(period!, slot.text);
-      else fields.push({ subject: whose.get(slot.identifier)!, text: slot.text, pointer: slot.pointer, slot });
+      else {
+        const own = whose.get(slot.identifier)!;
+        const subject = within === undefined ? own : this.periods.within(own, within);
+        fields.push({ subject, text: slot.text, pointer: slot.pointer, slot });
+      }
     }
-    const texts = sealFields(event.stream, event.id, fields);
+    const sealed = sealFields(event.stream, event.id, fields);
+    const texts = within === undefined ? sealed : sealed.map((text) => inPeriod(text, within));
     for (let i = 0; i < texts.length; i++) fields[i]!.slot.holder[fields[i]!.slot.key] = texts[i];
     if (slots[0]!.pointer !== "") return { ...event, data };
     const { data_base64: _, ...rest } = event;
@@ -168,7 +189,7 @@ export class Sealer {
   /** What everybody else gets: `[sealed]`, or `[erased]` where the key is gone. */
   redact<T>(value: T): T {
     this.db.refresh();
-    return each(value, (text) => this.isErased(subjectOf(text)!) ? ERASED_TEXT : SEALED_TEXT) as T;
+    return each(value, (text) => this.isGone(text) ? ERASED_TEXT : SEALED_TEXT) as T;
   }
 
   /**
@@ -198,16 +219,26 @@ export class Sealer {
     return known !== undefined && known.keys === undefined;
   }
 
+  /** Whether a key that the text needs was destroyed: its subject's, or its period's. */
+  private isGone(text: string): boolean {
+    const subject = subjectOf(text)!;
+    if (this.isErased(subject)) return true;
+    const period = periodIn(text);
+    return period !== undefined && this.subjects.byOpaque(subject) !== undefined && !this.periods.has(period);
+  }
+
   private restored(text: string): unknown {
     const plain = this.plain(text);
-    if (plain === undefined) return this.isErased(subjectOf(text)!) ? ERASED_TEXT : SEALED_TEXT;
+    if (plain === undefined) return this.isGone(text) ? ERASED_TEXT : SEALED_TEXT;
     return plain;
   }
 
   private plain(text: string): unknown {
     const opened = parts(text);
-    const keys = opened && this.subjects.byOpaque(opened.subject)?.keys;
-    const plain = keys && open(keys.key, opened);
+    const own = opened && this.subjects.byOpaque(opened.subject);
+    const subject = own && opened.period !== undefined ? this.periods.within(own, opened.period) : own;
+    const keys = subject?.keys;
+    const plain = keys && open(keys.key, opened!);
     // Pointer "" is the whole of `data`: its JSON was sealed.
     return plain !== undefined && opened!.pointer === "" ? JSON.parse(plain) : plain;
   }
@@ -247,7 +278,7 @@ export class Sealer {
   private sameText(sent: string, stored: string): boolean {
     if (isPseudonym(sent) && isPseudonym(stored)) return true;
     if (!isSealed(sent) || !isSealed(stored)) return false;
-    if (this.isErased(subjectOf(stored)!)) return true;
+    if (this.isGone(stored)) return true;
     const [a, b] = [this.plain(sent), this.plain(stored)];
     return a !== undefined && b !== undefined && canonical(a) === canonical(b);
   }

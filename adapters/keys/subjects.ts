@@ -168,7 +168,7 @@ export class Subjects {
 
 const LOOK_UP = "SELECT subject FROM identifiers WHERE lookup = ?";
 
-const derive = (secret: Uint8Array): SubjectKeys => {
+export const derive = (secret: Uint8Array): SubjectKeys => {
   const key = derived(secret, "daybook seal 1");
   const nonce = derived(secret, "daybook nonce 1");
   const inner = createHash("sha256").update(padded(nonce, 0x36));

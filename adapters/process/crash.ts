@@ -25,6 +25,8 @@ export const CRASH_POINTS = {
   "erasure.requested": "An erasure is recorded as asked for; nothing is destroyed.",
   "erasure.destroyed": "The key is destroyed; that is not recorded.",
   "erasure.recorded": "The erasure is recorded; nobody has been told.",
+  "period.recorded": "An event says that a month of a type is destroyed; its key is still there.",
+  "period.destroyed": "Its key is gone; nobody has been told.",
   "archive.recorded": "What is to be archived lies in the archive, and an event says so; nothing here knows.",
   "archive.marked": "The log knows; its blocks are still there.",
   "archive.deleted": "They are gone; nobody has been told.",

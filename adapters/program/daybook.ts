@@ -53,6 +53,7 @@ import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
 import { settleRestored } from "./restored.ts";
+import { settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
@@ -176,6 +177,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     if (!memory) await settleRestored(data, log);
     await settleLogKey(log, keys.logKey);
     const pending = settleErasures(log, keys);
+    settlePeriods(log, keys);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.
     const apart = !memory && options.projections === undefined;
     const views = closing.adopt(
@@ -383,6 +385,9 @@ const openKeysOf = async (
     catalogue,
     existing: data !== MEMORY && await exists(`${data}/${FILES.log}`),
     ...(config.log.origin === null ? {} : { origin: config.log.origin }),
+    ...(Object.keys(config.retention.types).length > 0
+      ? { retained: (type: string) => Object.hasOwn(config.retention.types, type) }
+      : {}),
     ...(sealed.size > 0 ? { whole: (source: string) => sealed.has(source) } : {}),
     ...(root ? { root } : {}),
     warn: report,

@@ -19,6 +19,7 @@ import type { Operation } from "./operation.ts";
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "begin-archive": async () => (await import("./archive_log.ts")).beginArchive,
+  "apply-retention": async () => (await import("./retention.ts")).applyRetention,
   "lift-hold": async () => (await import("./holds.ts")).liftHold,
   "place-hold": async () => (await import("./holds.ts")).placeHold,
   "end-archive": async () => (await import("./archive_log.ts")).endArchive,

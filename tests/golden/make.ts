@@ -19,6 +19,7 @@ import type { NewEvent } from "../../events/log.ts";
 import { VERSION } from "../../main.ts";
 import { projections } from "../../projections/mod.ts";
 import { added, foldActors, foldProjections, type Folds, HERE, readFolds, versions, writeFolds } from "./golden.ts";
+import { PROVEN } from "./retention_story.ts";
 import { type Step, story } from "./story.ts";
 
 /** Events of a segment: eight of the first and more become one of the next level; the second holds a stream that is thin in it. */
@@ -93,7 +94,8 @@ const until = async (holds: () => boolean, what: string): Promise<void> => {
 /** Every type of the catalogue has happened at least once. */
 const refuseMissing = (steps: readonly Step[]): void => {
   const told = new Set(steps.flatMap(({ events }) => events.map(({ type }) => type)));
-  const missing = events.domains.flatMap(({ facts }) => Object.keys(facts)).filter((type) => !told.has(type));
+  const missing = events.domains.flatMap(({ facts }) => Object.keys(facts))
+    .filter((type) => !told.has(type) && !PROVEN.includes(type));
   if (missing.length > 0) throw new Error(`the story has no ${missing.join(", ")}: add them to tests/golden/story.ts`);
 };
 

@@ -10,6 +10,7 @@ import type { Millis, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { privacyStory } from "./privacy_story.ts";
+import { retentionStory } from "./retention_story.ts";
 import { servicesStory } from "./services_story.ts";
 import { controlsStory } from "./controls_story.ts";
 
@@ -384,6 +385,7 @@ export const story = (): {
   abroad(told);
   for (const step of controlsStory()) told.step(...step);
   for (const step of privacyStory()) told.step(...step);
+  for (const step of retentionStory()) told.step(...step);
   for (const step of servicesStory()) told.step(...step);
   start(told, false);
   const first = told.steps.length;

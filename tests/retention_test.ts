@@ -1,0 +1,163 @@
+/** Types that are kept for a shorter time than the log: by destroying their months' keys, without a byte of the log changed. */
+import assert from "node:assert/strict";
+import { openSystem } from "../adapters/program/daybook.ts";
+import { operate } from "../adapters/program/operations.ts";
+import { endOf } from "../adapters/program/retention.ts";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { plainConfig } from "../config/plain.ts";
+import { run } from "./end_to_end/cli_given.ts";
+import { ANN, authors, BOB, BY, commit, EMAIL, recorded } from "./end_to_end/privacy_given.ts";
+import { inFolder } from "./folder_given.ts";
+
+type Opened = Awaited<ReturnType<typeof openSystem>>;
+const TYPE = "commits.commit.recorded";
+
+const opened = async <T>(
+  data: string,
+  use: (system: Opened) => Promise<T>,
+  types: Record<string, number> = { [TYPE]: 30 },
+): Promise<T> => {
+  const config = { ...plainConfig({})!, retention: { types } };
+  const system = await openSystem({ data, config });
+  try {
+    return await use(system);
+  } finally {
+    await system.daybook.close();
+  }
+};
+
+const apply = (system: Opened) =>
+  operate(system, "apply-retention", {
+    input: {},
+    progress: () => {},
+    signal: new AbortController().signal,
+  }) as Promise<{
+    readonly destroyed: readonly unknown[];
+    readonly held: readonly { readonly because: string }[];
+  }>;
+
+const at = (time: string, n: number, author: typeof ANN | typeof BOB) => {
+  const event = commit(n, author);
+  return { ...event, time, data: { ...event.data, times: { committed: time } } };
+};
+
+const MAY = "2024-05-06T07:08:09Z";
+const NOW = new Date().toISOString();
+const PAST = { type: TYPE, period: "202405" };
+
+const filled = async ({ daybook }: Opened): Promise<void> => {
+  const taken = await daybook.ingest([at(MAY, 1, ANN), at(MAY, 2, BOB), at(NOW, 3, ANN)], BY);
+  assert.ok(taken.ok, JSON.stringify(taken));
+};
+
+Deno.test("a month that is past its time reads erased, the log is what it was, and the other months are read", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      const { daybook, keys } = system;
+      await filled(system);
+      assert.deepEqual(authors(daybook), [ANN.name, BOB.name, ANN.name]);
+      assert.equal(keys.periods.standing.length, 2);
+      const sealed = recorded(daybook, TYPE).map(({ author }) => (author as { name: string }).name);
+      assert.ok(sealed.every((text) => /^sealed:2:s_[\w-]{16}:[\w-]{40,}$/.test(text)), `${sealed}`);
+      const before = (await daybook.checkpoint(daybook.log.size))!;
+      assert.deepEqual(await apply(system), { destroyed: [PAST], held: [] });
+      assert.deepEqual(await apply(system), { destroyed: [], held: [] }, "once");
+      assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name]);
+      const redacted = recorded(daybook, TYPE).map(({ author }) => daybook.redact(author as { name: string }).name);
+      assert.deepEqual(redacted, ["[erased]", "[erased]", "[sealed]"]);
+      assert.deepEqual(recorded(daybook, TYPE).map(({ author }) => (author as { name: string }).name), sealed);
+      assert.equal(daybook.log.tree.root(before.size)!.toBase64(), before.root);
+      // The first receipt stands, and what comes late is not kept.
+      const again = await daybook.ingest([at(MAY, 1, ANN)], BY);
+      assert.deepEqual([again.ok, again.ok && again.duplicates], [true, 1]);
+      assert.ok((await daybook.ingest([at(MAY, 4, BOB)], BY)).ok);
+      assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name, "[erased]"]);
+      assert.equal(keys.periods.standing.length, 1, "it never gets a key again");
+      assert.deepEqual(recorded(daybook, "privacy.period.destroyed"), [{ ...PAST, after_days: 30 }]);
+      // A person's own key still counts for what is left.
+      keys.eraseKey(keys.subject(EMAIL)!);
+      assert.equal(authors(daybook)[2], "[erased]");
+    });
+    assert.deepEqual((await verifyLog({ path: `${data}/log.db` })).failures, []);
+    await opened(data, ({ daybook }) => {
+      assert.deepEqual(authors(daybook).slice(0, 2), ["[erased]", "[erased]"]);
+      return Promise.resolve();
+    });
+  }));
+
+Deno.test("a hold keeps a month, and says why", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await filled(system);
+      const ask = (name: string, input: unknown) =>
+        operate(system, name, { input, progress: () => {}, signal: new AbortController().signal });
+      for (const scope of [{}, { types: [TYPE] }, { subjects: [system.keys.subject(EMAIL)!] }]) {
+        await ask("place-hold", { hold: "case", reason: "dispute", ...scope });
+        const { destroyed, held } = await apply(system);
+        assert.deepEqual([destroyed, held], [[], [{ ...PAST, because: "The legal hold case forbids it: dispute" }]]);
+        await ask("lift-hold", { hold: "case", reason: "settled" });
+      }
+      await ask("place-hold", { hold: "other", reason: "else", types: ["tests.thing.happened"] });
+      assert.deepEqual(authors(system.daybook)[0], ANN.name);
+      assert.deepEqual((await apply(system)).destroyed, [PAST]);
+    })
+  ));
+
+Deno.test("keys that were put back lose what the log says is destroyed", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, filled);
+    await Deno.copyFile(`${data}/keys.db`, `${dir}/keys.db`);
+    await opened(data, apply);
+    await Deno.copyFile(`${dir}/keys.db`, `${data}/keys.db`);
+    await opened(data, ({ daybook, keys }) => {
+      assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name]);
+      assert.equal(keys.periods.standing.length, 1);
+      return Promise.resolve();
+    });
+  }));
+
+Deno.test("what is not kept for a shorter time is sealed as ever, and a type may become so later", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      await filled(system);
+      assert.equal(system.keys.periods.standing.length, 0);
+      assert.deepEqual(await apply(system), { destroyed: [], held: [] });
+    }, {});
+    await opened(data, async (system) => {
+      // The same event again, sealed otherwise, is the same event.
+      const again = await system.daybook.ingest([at(MAY, 1, ANN)], BY);
+      assert.deepEqual([again.ok, again.ok && again.duplicates], [true, 1]);
+      assert.ok((await system.daybook.ingest([at(MAY, 5, ANN)], BY)).ok);
+      assert.deepEqual((await apply(system)).destroyed, [PAST]);
+      assert.deepEqual(authors(system.daybook), [ANN.name, BOB.name, ANN.name, "[erased]"]);
+    });
+  }));
+
+Deno.test("a month ends at its end, and is kept for so many days more", () => {
+  assert.equal(new Date(endOf({ type: TYPE, period: "202402" }, 0)).toISOString(), "2024-03-01T00:00:00.000Z");
+  assert.equal(new Date(endOf({ type: TYPE, period: "202412" }, 10)).toISOString(), "2025-01-11T00:00:00.000Z");
+});
+
+Deno.test("cut off between the event and the key, the next opening ends it", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, filled);
+    const main = new URL("../main.ts", import.meta.url).pathname;
+    const env = { DAYBOOK__RETENTION__TYPES: `{ ${TYPE}: 30 }`, NO_COLOR: "1" };
+    const { signal } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-A", main, "retention", "apply", "--data", data],
+      env: { ...env, DAYBOOK_CRASH_AT: "period.recorded" },
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    assert.equal(signal, "SIGKILL");
+    const again = await run(["retention", "apply", "--data", data, "--json"], { env });
+    assert.deepEqual([again.code, JSON.parse(again.out)], [0, { ok: true, destroyed: [], held: [] }]);
+    await opened(data, ({ daybook }) => {
+      assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name]);
+      return Promise.resolve();
+    });
+  }));
