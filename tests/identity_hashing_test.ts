@@ -21,6 +21,7 @@ const withHashing = async (
     clock: systemClock,
     threads: 2,
     waiting_max: 100,
+    waits_ms_max: 60_000,
     add: (child: Child) => {
       running.push(child.run(stopping.signal, { path: "passwords", ready() {} }).catch(() => {}));
       return Promise.resolve();
@@ -80,6 +81,21 @@ Deno.test("so many may wait and no more, and who is refused is told at once", ()
     assert.equal(hashing.depth, 0);
     assert.equal(hex(await hashing.hash(task("0"))).length, 64, "and then there is room again");
   }));
+
+Deno.test("who has waited too long is refused, and nothing is hashed for them", () => {
+  let now = 0;
+  const clock = { ...systemClock, monotonic: () => now };
+  return withHashing({ threads: 1, clock, waits_ms_max: 1_000 }, async (hashing) => {
+    const first = hashing.hash(task("first"));
+    const late = Array.from({ length: 3 }, () => hashing.hash(task("late")));
+    const refused = late.map((one) => assert.rejects(one, HashingBusy));
+    now = 1_001;
+    await first.catch(() => {}); // it was taken before, or has waited as long
+    await Promise.all(refused);
+    assert.ok(hashing.counts.hashed <= 1);
+    assert.equal(hex(await hashing.hash(task("next"))).length, 64);
+  });
+});
 
 Deno.test("what cannot be hashed fails alone, and the thread goes on", () =>
   withHashing({ threads: 1 }, async (hashing) => {

@@ -5,6 +5,7 @@
 import type { Child } from "../../../actors/kernel/child.ts";
 import { Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../../actors/kernel/supervisor.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
+import type { Millis } from "../../../events/event.ts";
 import type { Hashed, HashTask } from "../../hash_wasm/formats.ts";
 import { WorkerChild } from "../../system/worker_child.ts";
 import type { HashAnswer } from "./hash_worker.ts";
@@ -22,6 +23,8 @@ export interface HashingOptions {
   readonly threads: number;
   /** Passwords that may wait for a thread; one more is refused. */
   readonly waiting_max: number;
+  /** One that has waited longer is refused instead of hashed: who asked has been told by then that it was not done in time. */
+  readonly waits_ms_max: Millis;
   /** Starts what is supervised. */
   readonly add: (child: Child) => Promise<void>;
   readonly spec: Pick<SupervisorSpec, "restarts" | "backoff">;
@@ -32,6 +35,7 @@ export interface HashingOptions {
 
 interface Job {
   readonly task: HashTask;
+  readonly since: Millis;
   readonly done: (hashed: Hashed) => void;
   readonly failed: (cause: unknown) => void;
 }
@@ -46,7 +50,7 @@ interface Thread {
 export class Hashing {
   private readonly waiting: Job[] = [];
   private threads: readonly Thread[] | undefined;
-  /** Since the beginning: hashed, and refused because too many waited. */
+  /** Since the beginning: hashed, and refused because too many waited, or one too long. */
   readonly counts = { hashed: 0, refused: 0 };
 
   constructor(private readonly options: HashingOptions) {}
@@ -63,7 +67,7 @@ export class Hashing {
       return Promise.reject(new HashingBusy("too many passwords wait to be hashed"));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Hashed>();
-    this.waiting.push({ task, done: resolve, failed: reject });
+    this.waiting.push({ task, since: this.options.clock.monotonic(), done: resolve, failed: reject });
     this.threads ??= this.begin();
     this.turn();
     return promise;
@@ -85,6 +89,11 @@ export class Hashing {
     for (const thread of this.threads ?? []) {
       while (thread.free && this.waiting.length > 0) {
         const job = this.waiting.shift()!;
+        if (this.options.clock.monotonic() - job.since > this.options.waits_ms_max) {
+          this.counts.refused++;
+          job.failed(new HashingBusy("it waited too long"));
+          continue;
+        }
         if (thread.give(job)) continue;
         this.waiting.unshift(job);
         break;

@@ -48,7 +48,7 @@ export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIde
 };
 
 export const wireIdentity = (
-  { daybook, keys, config: { identity: config }, entities, tree, supervision, crash }: Opened,
+  { daybook, keys, config: { identity: config, server: { deadline_ms } }, entities, tree, supervision, crash }: Opened,
   { pages, url }: {
     readonly pages: boolean;
     /** Where people reach the server. */
@@ -91,6 +91,7 @@ export const wireIdentity = (
     clock: systemClock,
     threads,
     waiting_max,
+    waits_ms_max: deadline_ms * WAITS_PART,
     add: (child) => tree.add(child),
     spec: supervision.bounds,
     world: supervision.world,
@@ -148,6 +149,9 @@ export const wireIdentity = (
     },
   };
 };
+
+/** Of the time that a request has: so much of it may pass before its password is hashed. */
+const WAITS_PART = 2 / 3;
 
 /** Three parts of base64url (RFC 7515 section 3.1); tokens of programs have none. */
 const isJwt = (bearer: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(bearer);
