@@ -63,24 +63,22 @@ export class Attester implements Child {
   constructor(private readonly options: AttesterOptions) {}
 
   async run(signal: AbortSignal, self: Self): Promise<void> {
-    this.recall();
     self.ready();
     const { clock } = this.options;
     const feed = feedOf(this.options.log);
-    for (let wait: Millis = LOOK_MS; !signal.aborted;) {
-      await pause(clock, wait, signal);
-      if (signal.aborted) return;
+    await pause(clock, LOOK_MS, signal);
+    if (!signal.aborted) this.recall();
+    while (!signal.aborted) {
       const { size } = feed;
       const next = await this.look();
-      if (next === "failed") wait = FAILED_LOOK_MS;
-      else {
-        wait = LOOK_MS;
+      if (next !== "failed") {
         const over = new AbortController();
         const either = AbortSignal.any([signal, over.signal]);
         const grown = feed.grown(size, either);
         await (next === "idle" ? grown : Promise.race([grown, pause(clock, next, either)]));
         over.abort();
       }
+      await pause(clock, next === "failed" ? FAILED_LOOK_MS : LOOK_MS, signal);
     }
   }
 
