@@ -22,6 +22,9 @@ const erasure = (story: Story, asked: number, erased?: number, subject = story.n
   }
   return subject;
 };
+const destroyed = (story: Story, at: number, after_days: number, type = "identity.signin.failed") =>
+  story.say(at, "privacy.period.destroyed", { type, period: "202412", after_days });
+
 const certified = (story: Story, at: number, subject: string, found = 0) =>
   story.say(at, "privacy.erasure.certified", {
     subject,
@@ -119,6 +122,13 @@ export const KEYS_AND_PRIVACY: Readonly<Record<string, Sowing>> = {
   "erasures-leave-nothing": {
     clean: (story) => certified(story, story.when(), story.name("s_")),
     broken: [(story) => certified(story, lately(story), story.name("s_"), 1)],
+  },
+  "access-records-readable-12-months": {
+    clean(story) {
+      destroyed(story, lately(story), 365);
+      destroyed(story, lately(story), 0, "meter.reading.taken");
+    },
+    broken: [(story) => destroyed(story, lately(story), 364)],
   },
   "root-key-rotated-yearly": {
     clean: (story) => story.say(BEGAN + 150 * DAY, "privacy.root_key.rotated", ROTATED),
