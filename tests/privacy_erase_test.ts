@@ -59,6 +59,16 @@ Deno.test("nobody unknown is erased, and nobody twice", () =>
     assert.equal(size(opened), after);
   }));
 
+Deno.test("an erasure that could not be recorded as done is ended when it is asked for again", () =>
+  withSystem(async (opened, subject) => {
+    await decide(opened, { type: "privacy.subject.erase", data: { subject, types: [] } });
+    opened.keys.eraseKey(subject);
+    const done = await erase(opened, subject) as { key: string; erased: number };
+    assert.equal(done.key, "destroyed");
+    assert.equal(size(opened), 2);
+    await assert.rejects(erase(opened, subject), refused("already_erased"));
+  }));
+
 Deno.test("what a running program remembers of a person goes with the key, and who comes again is somebody else", () =>
   withSystem(async ({ daybook, ...opened }, subject) => {
     const author = () => {

@@ -65,6 +65,8 @@ export interface Certified {
 export interface Persons {
   /** By an opaque id, or an identifier such as an address. */
   find(who: string): Promise<KnownPerson | undefined>;
+  /** Whether an erasure was asked for and is not recorded as done. */
+  unfinished(subject: string): Promise<boolean>;
   trace(subject: string, progress: OnProgress): Promise<Trace>;
   /** Events up to the log's size then. */
   tell(subject: string, until: number, progress: OnProgress): AsyncIterable<Telling>;

@@ -25,7 +25,8 @@ export const erase: Run = async (call, runtime) => {
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
   const { subject } = person;
   const done = flag(call, "certify");
-  if (person.erased && !done) {
+  // Where the log could not be written when the key was destroyed, it is asked for again.
+  if (person.erased && !done && !await persons.unfinished(subject)) {
     throw new Refused("already_erased", `${subject} was erased already; --certify makes a certificate of it once more`);
   }
   if (!person.erased && done) throw new Usage(`${subject} was not erased; without --certify it is`);
@@ -33,14 +34,11 @@ export const erase: Run = async (call, runtime) => {
   if (!done) runtime.io.err(`erasing ${subject}\n`);
   const told = bars(call, runtime);
   try {
-    const before = done ? undefined : await persons.trace(subject, told.on("reading"));
-    const erased = before === undefined ? { subject } : await operateOn<Erased>(call, runtime, {
+    const before = person.erased ? undefined : await persons.trace(subject, told.on("reading"));
+    const types = before && before.types.length <= TYPES_MAX ? { types: before.types } : {};
+    const erased = done ? { subject } : await operateOn<Erased>(call, runtime, {
       operation: "erase-subject",
-      input: {
-        subject,
-        ...request(call, runtime),
-        ...(before.types.length <= TYPES_MAX ? { types: before.types } : {}),
-      },
+      input: { subject, ...request(call, runtime), ...types },
     });
     const options = { texts: before?.texts, more: [...list(call, "lookFor"), ...(who === subject ? [] : [who!])] };
     const certified = await persons.certify(subject, options, told.on);

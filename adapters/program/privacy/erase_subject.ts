@@ -3,7 +3,8 @@
  * newest checkpoint; the key and all that leads to it are deleted, and their bytes overwritten; the erasure is recorded. Where it is cut off, the next opening ends it (`settle.ts`).
  */
 import { z } from "zod";
-import { PRIVACY_LIMITS, privacyFacts, subjectId } from "../../../events/privacy.ts";
+import type { Register } from "../../../actors/privacy.ts";
+import { PRIVACY_LIMITS, PRIVACY_STREAM, privacyFacts, subjectId } from "../../../events/privacy.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
 import { decide } from "./register.ts";
@@ -20,11 +21,25 @@ export const eraseSubject = operation({
     types: z.array(z.string()).max(PRIVACY_LIMITS.hold_names_max).optional(),
   }),
   async run(opened, { input }) {
-    const { keys, log, crash } = opened;
+    const { keys, log, crash, entities } = opened;
     const { subject } = input;
     const known = keys.known(subject);
     if (!known) throw new Refused("unknown_subject", `Nothing is known of ${subject}`);
-    if (known.erased) throw new Refused("already_erased", `${subject} was erased already`);
+    if (known.erased) {
+      const { erasing } = entities.look(PRIVACY_STREAM).state as Register;
+      if (!erasing.includes(subject)) {
+        throw new Refused(
+          "already_erased",
+          `${subject} was erased already; --certify makes a certificate of it once more`,
+        );
+      }
+      // The log could not be written when the key was destroyed.
+      const erased = await decide(opened, {
+        type: "privacy.subject.finish_erasure",
+        data: { subject, key: "destroyed" },
+      });
+      return { subject, key: "destroyed", ...(erased === undefined ? {} : { erased }) };
+    }
     const newest = await log.checkpoint();
     const before = newest && { size: newest.size, root: newest.root };
     const requested = await decide(opened, {

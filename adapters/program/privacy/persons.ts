@@ -45,6 +45,16 @@ export const personsOf = ({ data, log, keys: keysOf, verify }: PersonsOptions): 
     });
   return {
     find: (who) => withKeys((keys) => keys.known(who)),
+    async unfinished(subject) {
+      const reader = await log();
+      try {
+        const requested = lastAbout(reader, "privacy.subject.erasure_requested", subject);
+        const erased = lastAbout(reader, "privacy.subject.erased", subject);
+        return requested !== undefined && (erased === undefined || erased.position < requested.position);
+      } finally {
+        await reader.close();
+      }
+    },
     trace: (subject, progress) => withBoth((log, keys) => traceOf(log, keys, { subject, progress })),
     async *tell(subject, until, progress) {
       const keys = await keysOf();

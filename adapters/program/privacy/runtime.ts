@@ -18,6 +18,7 @@ export const privacyRuntime = (
     };
     return {
       find: async (who) => await (await loaded()).find(who),
+      unfinished: async (subject) => await (await loaded()).unfinished(subject),
       trace: async (subject, progress) => await (await loaded()).trace(subject, progress),
       async *tell(subject, until, progress) {
         yield* (await loaded()).tell(subject, until, progress);
