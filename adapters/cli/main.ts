@@ -81,14 +81,8 @@ const needed = async (
   world: World,
 ): Promise<{ readonly grants: Grants; readonly settings: Settings | false | undefined }> => {
   const { house, permissions } = world;
+  const scratch = await scratchFor(spec, call, world);
   if (!spec.configured) {
-    // A folder that only the next process may read might need it; a restored one is not there yet.
-    const replaced = text(call, "replaces");
-    const folder = replaced === undefined ? call.data : pathOf(call, replaced);
-    const look: Grants = { read: [folder], write: [], net: [], run: [], env: [] };
-    const wanted = spec.reads && spec.needs(call).read?.includes(folder) === true &&
-      (permissions.granted(look) ? await world.scratch.wanted(folder) : permissions.again !== undefined);
-    const scratch = wanted ? world.scratch.path : undefined;
     const root = await rootKeyOf(call, world);
     return { grants: grantsOf(spec, call, { house, scratch, root }), settings: false };
   }
@@ -105,7 +99,21 @@ const needed = async (
   };
   if (!permissions.granted(look)) return { grants: { ...look, again: true }, settings: undefined };
   const settings = await world.settings(file, overrides, stack);
-  return { grants: grantsOf(spec, call, { house, settings }), settings };
+  return { grants: grantsOf(spec, call, { house, settings, scratch }), settings };
+};
+
+/** Where a copy is made of what was left open. A folder that only the next process may read might need it; a restored one is not there yet. */
+const scratchFor = async (
+  spec: CommandSpec,
+  call: Call,
+  { permissions, scratch }: World,
+): Promise<string | undefined> => {
+  const replaced = text(call, "replaces");
+  const folder = replaced === undefined ? call.data : pathOf(call, replaced);
+  if (!spec.reads || spec.needs(call).read?.includes(folder) !== true) return undefined;
+  const look: Grants = { read: [folder], write: [], net: [], run: [], env: [] };
+  const wanted = permissions.granted(look) ? await scratch.wanted(folder) : permissions.again !== undefined;
+  return wanted ? scratch.path : undefined;
 };
 
 /** Where the configuration says that the root key and the archive are, if it does; a broken one is told of by whoever opens the folder. */

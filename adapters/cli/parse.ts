@@ -136,7 +136,7 @@ const refuseUnknown = (
 const countArgs = ({ name, args = [] }: CommandSpec, given: readonly string[]): void => {
   const missing = args.find(([arg], i) => arg.startsWith("<") && given[i] === undefined);
   if (missing) throw new Usage(`${name}: ${missing[0]} is missing (${missing[1]})`);
-  if (given.length > args.length && !args.at(-1)?.[0].endsWith("...>")) {
+  if (given.length > args.length && !/\.\.\.[>\]]$/.test(args.at(-1)?.[0] ?? "")) {
     throw new Usage(
       `${name} takes ${args.length === 0 ? "no arguments" : `${args.map(([arg]) => arg).join(" ")} and no more`}, not ${
         JSON.stringify(given[args.length])

@@ -21,7 +21,7 @@ export interface CommandSpec {
   /** One or two words. */
   readonly name: string;
   readonly about: string;
-  /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>`. */
+  /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>` or `[any number...]`. */
   readonly args?: readonly (readonly [string, string])[];
   /** `--flag` or `--flag <value>`, with a line each; `collect` lets it be given more than once. */
   readonly options?: readonly { readonly flags: string; readonly about: string; readonly collect?: true }[];
