@@ -3,7 +3,7 @@
  * by as a JWK Set (RFC 7517). Short-lived and readable by whom they are for; what they say beyond who and until when is only a hint.
  */
 import { generateKeyPairSync } from "node:crypto";
-import { importJWK, type JWK, jwtVerify, SignJWT } from "jose";
+import type { JWK } from "jose";
 import type { Millis } from "../../events/event.ts";
 
 /** A private key, `d` and all. It lies sealed in the key database and nowhere else. */
@@ -66,6 +66,8 @@ export class AccessTokens {
 
   async sign({ sub, ...claims }: AccessClaims): Promise<string> {
     const { issuer, audience, lifetime, now, signing } = this.options;
+    // Most starts sign in nobody.
+    const { importJWK, SignJWT } = await import("jose");
     const { kid, jwk } = await signing();
     const at = Math.floor(now() / 1000);
     return await new SignJWT({ ...claims, client_id: audience })
@@ -84,6 +86,7 @@ export class AccessTokens {
    */
   async verify(token: string): Promise<Proven | undefined> {
     const { issuer, audience, now, verifying } = this.options;
+    const { importJWK, jwtVerify } = await import("jose");
     try {
       const { payload } = await jwtVerify(token, ({ kid }) => {
         const key = typeof kid === "string" && KID.test(kid) ? verifying(kid) : undefined;
