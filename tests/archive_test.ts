@@ -1,5 +1,6 @@
 /** The beginning of a log in an archive: what stays, what is told of what does not, and what is found when somebody changes it. */
 import assert from "node:assert/strict";
+import { changeLogKey } from "../adapters/program/log_key_change.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { append, archived, begin, end, incoming, opened, reading } from "./archive_given.ts";
@@ -184,4 +185,25 @@ Deno.test("nothing is let go of that the archive does not hold as the log has it
       assert.equal([...system.daybook.log.read({ types: ["kernel.log.archived"] })].flat().length, 0);
     });
     assert.deepEqual((await verifyLog({ path: `${data}/log.db` })).failures, []);
+  }));
+
+Deno.test("who signs the log is known without the archive, to the log itself and to whoever verifies it", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const keys = await opened(data, async (system) => {
+      await append(system, 0, 100);
+      const old = system.keys.logKey.signer.vkey;
+      const { log, keys, crash } = system;
+      const changed = await changeLogKey(log, keys.logKey, { overlap: 0, crash });
+      await append(system, 100, 500);
+      assert.equal((await archived(system, data, `${dir}/archive`, 512)).until, 512);
+      return [old, changed.new];
+    });
+    await opened(data, (system) => append(system, 600, 10));
+    for (const key of keys) {
+      for (const archive of [undefined, `${dir}/archive`]) {
+        const report = await verifyLog({ path: `${data}/log.db`, key: key!, ...(archive ? { archive } : {}) });
+        assert.deepEqual([report.failures, report.key_changes?.length, report.anchored], [[], 1, report.size]);
+      }
+    }
   }));

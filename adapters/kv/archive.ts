@@ -7,6 +7,7 @@
  * its first position (8 bytes, big-endian) and its link (32).
  */
 import { Buffer } from "node:buffer";
+import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { TILE_WIDTH } from "../../events/tiles.ts";
@@ -46,6 +47,10 @@ export const markOf = (store: Pick<Store, "get">): ArchivedMark | undefined => {
   const stored = store.get(ARCHIVED_KEY);
   return stored && JSON.parse(new TextDecoder().decode(stored));
 };
+
+/** Archived events that are told beside the archive, by position. */
+export const toldEvents = (store: Pick<Store, "get">): readonly Event[] =>
+  (markOf(store)?.told ?? []).map(([, entry]) => JSON.parse(Buffer.from(entry, "base64").toString()) as Event);
 
 /** Where archived blocks begin, and what they link to. */
 class Bounds {

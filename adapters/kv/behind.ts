@@ -80,6 +80,8 @@ export class Behind {
   private asked = 0;
   private rootAsked = false;
   private hurried = 0;
+  /** Those who wait for segments of less than a generation. */
+  private awaited = 0;
   private kept = 0;
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
@@ -193,6 +195,8 @@ export class Behind {
     this.sweepLater(manifest);
     this.grew();
     if (this.hurried > 0) this.wishRoot();
+    // Whoever was asked before is not heard of any more.
+    if (this.awaited > 0) this.wishSegment(this.log.endGeneration());
   }
 
   /** Calls once, unless the log is closed before. */
@@ -372,8 +376,13 @@ export class Behind {
   async indexedTo(position: number, givenUp: () => boolean): Promise<void> {
     if (this.log.index.manifest.until >= position) return;
     this.hereNow();
-    this.wishSegment(this.log.endGeneration());
-    await this.news.until(() => this.log.index.manifest.until >= position || givenUp());
+    this.awaited++;
+    try {
+      this.wishSegment(this.log.endGeneration());
+      await this.news.until(() => this.log.index.manifest.until >= position || givenUp());
+    } finally {
+      this.awaited--;
+    }
   }
 
   /** Brings checkpoint and index up to the end, so that the next one to open finds little to do. */

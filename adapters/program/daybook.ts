@@ -175,7 +175,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     closing.defer(() => crash?.("shutdown.views_closed"));
     refuseShorter(log, keys);
     if (!memory) await settleRestored(data, log);
-    await settleLogKey(log, keys.logKey);
+    await settleLogKey(log, keys.logKey, lies);
     const pending = settleErasures(log, keys);
     settlePeriods(log, keys);
     // Functions cannot go to another thread, so a program's own views keep all of them on this one.

@@ -9,6 +9,8 @@ import { LogFault } from "../../events/log.ts";
 import type { LogKey } from "../keys/log_key.ts";
 import type { NoteSigner } from "../keys/note.ts";
 import { rotationText } from "../keys/rotation.ts";
+import type { Store } from "../../events/store.ts";
+import { toldEvents } from "../kv/archive.ts";
 import type { KvLog } from "../kv/log.ts";
 import type { Crash } from "../process/crash.ts";
 import { systemClock } from "../system/world.ts";
@@ -81,8 +83,8 @@ const record = async (
  *
  * Throws `LogFault` `foreign` where that cannot be done, for a log signed by a key it does not know of is one nobody can follow.
  */
-export const settleLogKey = async (log: Log, logKey: LogKey): Promise<void> => {
-  const last = lastChange(log);
+export const settleLogKey = async (log: Log, logKey: LogKey, lies: Pick<Store, "get">): Promise<void> => {
+  const last = lastChange(log, lies);
   const { next, before, signer } = logKey;
   if (last && last.new === next?.vkey) return void logKey.settle(Date.parse(last.until));
   const [, old] = logKey.vkeys;
@@ -93,9 +95,20 @@ export const settleLogKey = async (log: Log, logKey: LogKey): Promise<void> => {
   await record(log, logKey, { old: before.signer, next: signer, until: before.until, crash: undefined });
 };
 
-const lastChange = (log: Pick<KvLog, "read">): { readonly new: string; readonly until: string } | undefined => {
-  for (const [event] of log.read({ types: [CHANGED], backward: true, limit: 1 })) {
-    return (event as Event | undefined)?.data as { new: string; until: string };
+interface Change {
+  readonly new: string;
+  readonly until: string;
+}
+
+const lastChange = (log: Pick<KvLog, "read">, lies: Pick<Store, "get">): Change | undefined => {
+  try {
+    for (const [event] of log.read({ types: [CHANGED], backward: true, limit: 1 })) {
+      return (event as Event | undefined)?.data as Change | undefined;
+    }
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+    // What a verifier needs without the archive is enough for us, too.
+    return toldEvents(lies).findLast(({ type }) => type === CHANGED)?.data as Change | undefined;
   }
-  return undefined;
 };
