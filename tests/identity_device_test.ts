@@ -107,7 +107,7 @@ Deno.test("guessing codes is bounded like guessing passwords", () =>
     const as = await signedIn(house, "alice");
     const statuses = [];
     for (let i = 0; i < 6; i++) statuses.push((await answer(house, as, "BBBB-BBBB")).status);
-    assert.deepEqual(statuses, [404, 404, 404, 404, 429, 429]);
+    assert.deepEqual(statuses, [404, 404, 404, 429, 429, 429], "choosing the password was a try, too");
   }, { said: { IDENTITY__RATE__NAME_MAX: "4" } }));
 
 Deno.test("with the pages a person sees which terminal it is, and allows it", () =>

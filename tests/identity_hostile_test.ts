@@ -199,6 +199,19 @@ Deno.test("too many tries on a name or from an address are 429 alike for a name 
     assert.equal(house.told("identity.signin.failed").length, 6, "what is refused at the door is not a try");
   }, { said: { IDENTITY__RATE__NAME_MAX: "3" } }));
 
+Deno.test("codes that are made up, and terminals that ask, use up nothing that others need", () =>
+  withHouse(async (house) => {
+    const { body: { code } } = await house.send("/accounts", { as: house.token, body: { name: "alice" } });
+    for (let i = 0; i < 6; i++) {
+      assert.equal(
+        (await house.send("/auth/invitation", { body: { code: `dbi_${i}`, password: PASSWORD } })).status,
+        401,
+      );
+      assert.equal((await house.send("/auth/device", { body: {} })).status, 200);
+    }
+    assert.equal((await house.send("/auth/invitation", { body: { code, password: PASSWORD } })).status, 204);
+  }, { said: { IDENTITY__RATE__NAME_MAX: "3" } }));
+
 /** A browser's session: cookie, and what its pages know. */
 const browse = async (house: House, cookie?: string) => {
   const { status, headers } = await house.send("/sign-in", {

@@ -38,7 +38,7 @@ export class Devices {
 
   begin(from: From): DeviceAsked | Wait {
     const { clock, tickets } = this.parts;
-    const wait = this.tries.wait("", from);
+    const wait = this.tries.wait(undefined, from);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
     this.forgetOver();
     if (this.byCode.size >= DEVICES.waiting_max) return { is: "wait", because: "busy", ms: BUSY_MS };

@@ -71,9 +71,9 @@ export class OwnPasswords {
 
   /** With the code of an invitation. */
   async choose(code: string, password: string, from: From): Promise<PasswordSet> {
-    const wait = this.tries.wait("", from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
     const found = this.invitationOf(code);
+    const wait = this.tries.wait(found?.account, from);
+    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
     if (!found) return { is: "refused" };
     const { account, invitation } = found;
     const weak = await this.weakness(account, password);

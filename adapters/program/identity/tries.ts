@@ -32,10 +32,14 @@ export class Tries {
     this.addresses = new RateLimiter({ max: rate.address_max, window_ms: rate.window_ms });
   }
 
-  /** Ms until it may be tried; 0 for now, and then it counts as a try. Whether anybody has the name makes no difference. */
-  wait(name: string, { address = "" }: From): number {
+  /**
+   * Ms until it may be tried; 0 for now, and then it counts as a try. Whether anybody has the name makes no difference. Without a name
+   * only the address counts, so that nobody can use up what others need.
+   */
+  wait(name: string | undefined, { address = "" }: From): number {
     const now = this.parts.clock.monotonic();
-    return Math.max(this.names.take(name.slice(0, NAME_CHARS), now), this.addresses.take(address, now));
+    const named = name === undefined ? 0 : this.names.take(name.slice(0, NAME_CHARS), now);
+    return Math.max(named, this.addresses.take(address, now));
   }
 
   /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */
