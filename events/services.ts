@@ -24,6 +24,8 @@ export const SERVICE_LIMITS = {
 /** Lower case, as a DNS label (RFC 1035 section 2.3.1) with `_` besides. */
 export const serviceName = z.string().max(SERVICE_LIMITS.name_chars_max).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/);
 const count = z.int().nonnegative();
+/** Ms since 1970, as far as a date can be (ECMA-262, 21.4.1.1). */
+const instant = z.int().nonnegative().max(8_640_000_000_000_000);
 const ms = z.int().nonnegative().max(31 * 86_400_000);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const nonce = z.string().min(1).max(100);
@@ -109,9 +111,9 @@ export const serviceFacts = {
     order: z.enum(["ready", "batches", "sequential"]),
   }),
   /** The time of one that runs at stated times has come, ms since 1970; `running`: it still ran, so nothing is started. */
-  "services.service.triggered": z.strictObject({ service: serviceName, due_ms: count, running: z.boolean() }),
+  "services.service.triggered": z.strictObject({ service: serviceName, due_ms: instant, running: z.boolean() }),
   /** A changed service takes the place of what runs, one instance after another. Digests. */
-  "services.update.begun": z.strictObject({ service: serviceName, from: digest, to: digest, until_ms: count }),
+  "services.update.begun": z.strictObject({ service: serviceName, from: digest, to: digest, until_ms: instant }),
   "services.update.completed": z.strictObject({ service: serviceName, to: digest }),
   /** The service before takes its place again, and this one is not tried again by itself. */
   "services.update.reverted": z.strictObject({ service: serviceName, from: digest, to: digest, because }),
@@ -132,18 +134,18 @@ export const serviceFacts = {
     needed: z.number().nonnegative(),
     free: z.number().nonnegative(),
   }),
-  "services.instance.started": z.strictObject({ ...instance, ...process, at_ms: count, adopted: z.boolean() }),
+  "services.instance.started": z.strictObject({ ...instance, ...process, at_ms: instant, adopted: z.boolean() }),
   "services.instance.refused": z.strictObject({ ...instance, nonce, because }),
   "services.instance.line_matched": z.strictObject({ ...instance, nonce }),
   /** `probed` false: nothing probes it, it runs. */
-  "services.health.confirmed": z.strictObject({ ...instance, nonce, probed: z.boolean(), at_ms: count }),
+  "services.health.confirmed": z.strictObject({ ...instance, nonce, probed: z.boolean(), at_ms: instant }),
   "services.health.lost": z.strictObject({ ...instance, nonce, probe: probeName, because }),
   "services.instance.stop_requested": z.strictObject({
     ...instance,
     nonce,
     because: z.enum(["asked", "shutdown", "removed", "restart", "changed", "unhealthy"]),
     /** The signal that ends it at once is due then. Milliseconds since 1970. */
-    until_ms: count,
+    until_ms: instant,
   }),
   "services.instance.stop_expired": z.strictObject({ ...instance, nonce }),
   "services.instance.exited": z.strictObject({
@@ -165,7 +167,7 @@ export const serviceFacts = {
     /** Thousandths of a core, the most between two looks. */
     cpus_peak_milli: count,
   }),
-  "services.instance.delayed": z.strictObject({ ...instance, attempt: count, until_ms: count }),
+  "services.instance.delayed": z.strictObject({ ...instance, attempt: count, until_ms: instant }),
   "services.instance.completed": z.strictObject(instance),
   "services.instance.failed": z.strictObject({ ...instance, because }),
   "services.instance.stopped": z.strictObject(instance),

@@ -46,7 +46,10 @@ export const serviceCommands = {
     because: z.enum(["asked", "shutdown"]).optional(),
   }),
   /** The time of a service that runs at stated times has come; or a person wants it to run now. */
-  "services.service.trigger": z.strictObject({ service: serviceName, due_ms: z.int().nonnegative().optional() }),
+  "services.service.trigger": z.strictObject({
+    service: serviceName,
+    due_ms: serviceFacts["services.service.triggered"].shape.due_ms.optional(),
+  }),
   "services.service.restart": z.strictObject({ service: serviceName, replica: instance.replica.optional() }),
   "services.process.record_start": z.strictObject({
     ...instance,
