@@ -9,6 +9,7 @@ import { cloudtrailSource } from "../../events/cloudtrail.ts";
 import type { Millis, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
+import { identityStory } from "./identity_story.ts";
 import { privacyStory } from "./privacy_story.ts";
 import { retentionStory } from "./retention_story.ts";
 import { servicesStory } from "./services_story.ts";
@@ -384,6 +385,7 @@ export const story = (): {
   troubles(told);
   abroad(told);
   for (const step of controlsStory()) told.step(...step);
+  for (const step of identityStory()) told.step(...step);
   for (const step of privacyStory()) told.step(...step);
   for (const step of retentionStory()) told.step(...step);
   for (const step of servicesStory()) told.step(...step);
