@@ -10,7 +10,7 @@ import { FoldedRows } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import type { ViewChange, Views } from "../../projections/views.ts";
+import type { ViewChange, ViewQuery, Views } from "../../projections/views.ts";
 import { primitives } from "../projections_given.ts";
 import { freeze, histories } from "./arbitrary.ts";
 
@@ -99,7 +99,16 @@ for (const projection of projections) {
               assert.equal(found.digest, digestOf(projection, history));
               assert.deepEqual(kept, { rows: found.rows, digest: found.digest }, "the digest kept with the rows");
               if (projection.history === "none") return;
+              const reference = new MemoryViews();
+              batched(reference, projection, history, cuts);
               for (let at = 0; at < history.length; at++) {
+                for (const query of [{}, ...sorted(projection)]) {
+                  // As it is stored: a member that is undefined is none.
+                  const [found, told] = [views, reference].map((store) =>
+                    canonical(store.list(name, { ...query, at }))
+                  );
+                  assert.equal(found, told, `as of ${at}, ${JSON.stringify(query)}`);
+                }
                 assert.equal(
                   views.digest(name, at).digest,
                   digestOf(projection, history.slice(0, at + 1)),
@@ -116,6 +125,10 @@ for (const projection of projections) {
     });
   }
 }
+
+/** Every order that a list of the view can be asked for in. */
+const sorted = ({ appendOnly, indexes = [] }: AnyProjection): readonly ViewQuery[] =>
+  ["key", ...(appendOnly ? [] : indexes)].flatMap((sort) => [{ sort }, { sort, descending: true }]);
 
 const batched = (views: Views, projection: AnyProjection, history: readonly Event[], cuts: readonly number[]) => {
   let store = views.open(projection);
