@@ -10,11 +10,11 @@ import { compareText } from "../../projections/query.ts";
 import type { Connection, Value } from "./connection.ts";
 
 /** Entries of a leaf at which it is full. */
-const LEAF_MAX = 512;
+const LEAF_MAX = 1_024;
 /** What goes on from a full leaf goes into leaves of about so many: the fewer, the less often an entry is copied. */
-const LEAF_FILL = 96;
+const LEAF_FILL = 256;
 /** With fewer that still hold, a leaf is joined with its neighbour. */
-const LEAF_MIN = 24;
+const LEAF_MIN = 48;
 
 /** Until when an entry holds, or a leaf goes on, that has no end yet. SQLite writes it in six bytes. */
 const OPEN = 2 ** 47 - 1;
