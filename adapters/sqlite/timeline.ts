@@ -16,13 +16,20 @@ const LEAF_FILL = 256;
 /** With fewer that still hold, a leaf is joined with its neighbour. */
 const LEAF_MIN = 48;
 
+/** Leaves of a field that are closed before those that go on are listed anew. */
+const TURN_MIN = 32;
+
 /** Until when an entry holds, or a leaf goes on, that has no end yet. SQLite writes it in six bytes. */
 const OPEN = 2 ** 47 - 1;
 
-/** `l`: leaves, by field and where they begin, from and until which position they go on. `x`: their entries. */
+/**
+ * `l`: leaves, by field and where they begin, from and until which position they go on; in turns, each of which begins with
+ * those that go on then, so that a list passes over few that do not. `g`: from which position on a turn is. `x`: entries.
+ */
 export const timelineTables = (id: number): string =>
-  `CREATE TABLE l${id}(field INTEGER NOT NULL, value NOT NULL, owner INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
-    leaf INTEGER NOT NULL, PRIMARY KEY (field, value, owner, since)) WITHOUT ROWID;
+  `CREATE TABLE g${id}(field INTEGER NOT NULL, turn INTEGER NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (field, turn)) WITHOUT ROWID;
+  CREATE TABLE l${id}(field INTEGER NOT NULL, turn INTEGER NOT NULL, value NOT NULL, owner INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+    leaf INTEGER NOT NULL, PRIMARY KEY (field, turn, value, owner, since)) WITHOUT ROWID;
   CREATE TABLE x${id}(leaf INTEGER NOT NULL, value NOT NULL, owner INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
     PRIMARY KEY (leaf, value, owner, since)) WITHOUT ROWID;`;
 
@@ -77,6 +84,8 @@ const ROWS = 32;
 export class Timeline {
   /** By field the leaves that go on, in order; read when they are needed first. */
   private leaves: Leaf[][] | undefined;
+  /** By field the turn that is, and how many leaves were closed in it. */
+  private turns: { turn: number; closed: number }[] = [];
   private next = 0;
   private steps: Step[] = [];
   private waiting: Value[] = [];
@@ -128,6 +137,7 @@ export class Timeline {
     if (this.leaves![field]![index]!.entries! >= LEAF_MAX && this.leaves![field]![index]!.since < at) {
       const full = this.leaves![field]![index]!;
       this.leaves![field]!.splice(index, 1, ...this.goOn(field, [full], at));
+      this.turn(field, at);
       index = this.find(field, value, owner);
     }
     const leaf = this.leaves![field]![index]!;
@@ -154,6 +164,17 @@ export class Timeline {
       open += this.known(last + 1 < leaves.length ? leaves[++last]! : leaves[--first]!);
     }
     leaves.splice(first, last - first + 1, ...this.goOn(field, leaves.slice(first, last + 1), at));
+    this.turn(field, at);
+  }
+
+  /** Once more leaves were closed than go on, those that go on are listed anew: each closed one has paid for one of them. */
+  private turn(field: number, at: number): void {
+    const leaves = this.leaves![field]!;
+    const now = this.turns[field]!;
+    if (now.closed <= Math.max(TURN_MIN, leaves.length)) return;
+    this.turns[field] = { turn: now.turn + 1, closed: 0 };
+    this.connection.run(`INSERT INTO g${this.id} VALUES (?, ?, ?)`, field, now.turn + 1, at);
+    for (const leaf of leaves) this.begin(field, leaf);
   }
 
   /** Place of the leaf that goes on where this value of this key belongs; what is in it is known from then on. */
@@ -196,11 +217,13 @@ export class Timeline {
       step,
     );
     for (const { value, owner, since } of group) {
-      const where = "field = ? AND value = ? AND owner = ? AND since = ?";
+      const where = "field = ? AND turn = ? AND value = ? AND owner = ? AND since = ?";
+      const place = [field, this.turns[field]!.turn, value, owner, since];
       // One that has gone on for no position is never to be seen.
-      if (since < at) connection.run(`UPDATE l${id} SET until = ? WHERE ${where}`, at, field, value, owner, since);
-      else connection.run(`DELETE FROM l${id} WHERE ${where}`, field, value, owner, since);
+      if (since < at) connection.run(`UPDATE l${id} SET until = ? WHERE ${where}`, at, ...place);
+      else connection.run(`DELETE FROM l${id} WHERE ${where}`, ...place);
     }
+    this.turns[field]!.closed += group.length;
     const after = [[group[0]!.value, group[0]!.owner], ...begins].map(([value, owner], part, all): Leaf => {
       // How many there are is counted when it is asked for.
       const leaf: Leaf = { leaf: this.next++, value: value!, owner: owner as number, since: at };
@@ -219,7 +242,9 @@ export class Timeline {
   }
 
   private begin(field: number, { leaf, value, owner, since }: Leaf): void {
-    this.connection.run(`INSERT INTO l${this.id} VALUES (?, ?, ?, ?, ${OPEN}, ?)`, field, value, owner, since, leaf);
+    const { turn } = this.turns[field]!;
+    const sql = `INSERT INTO l${this.id} VALUES (?, ?, ?, ?, ?, ${OPEN}, ?)`;
+    this.connection.run(sql, field, turn, value, owner, since, leaf);
   }
 
   private flush(): void {
@@ -234,9 +259,15 @@ export class Timeline {
     const { connection, id } = this;
     this.next = (connection.one(`SELECT coalesce(max(leaf), 0) FROM l${id}`)![0] as number) + 1;
     const leaves = Array.from({ length: this.fields }, (): Leaf[] => []);
-    const sql =
-      `SELECT field, value, owner, since, leaf FROM l${id} WHERE until = ${OPEN} ORDER BY field, value, owner`;
-    for (const [field, value, owner, since, leaf] of connection.all(sql)) {
+    this.turns = leaves.map((_, field) => {
+      const [turn] = connection.one(`SELECT coalesce(max(turn), 0) FROM g${id} WHERE field = ?`, field) as [number];
+      const sql = `SELECT count(*) FROM l${id} WHERE field = ? AND turn = ? AND until < ${OPEN}`;
+      return { turn, closed: connection.one(sql, field, turn)![0] as number };
+    });
+    const sql = `SELECT field, value, owner, since, leaf FROM l${id} WHERE until = ${OPEN} AND field = ? AND turn = ?
+      ORDER BY value, owner`;
+    const open = this.turns.flatMap(({ turn }, field) => connection.all(sql, field, turn));
+    for (const [field, value, owner, since, leaf] of open) {
       leaves[field as number]!.push({
         leaf: leaf as number,
         value: value!,
@@ -248,6 +279,7 @@ export class Timeline {
       if (found.length > 0) return;
       // Before every value that a field may have.
       const first: Leaf = { leaf: this.next++, value: -Infinity, owner: 0, since: 0, entries: 0, open: 0 };
+      connection.run(`INSERT INTO g${id} VALUES (?, 0, 0)`, field);
       this.begin(field, first);
       found.push(first);
     });

@@ -26,18 +26,24 @@ export function* leavesOf(
   id: number,
   { field, at, low, high, descending }: Stretch,
 ): Iterable<number> {
-  const values: Value[] = [field, at];
+  const turn = connection.one(
+    `SELECT turn FROM g${id} WHERE field = ? AND since <= ? ORDER BY turn DESC LIMIT 1`,
+    field,
+    at,
+  )?.[0];
+  if (turn === undefined) return;
+  const values: Value[] = [field, at, turn];
   const bind = (value: Value) => `?${values.push(value)}`;
   const point = ({ value, owner }: Point) => `(${bind(value)}, ${bind(owner)})`;
-  const then = `FROM l${id} WHERE field = ?1 AND since <= ?2 AND until > ?2`;
+  const then = `FROM l${id} WHERE field = ?1 AND turn = ?3 AND since <= ?2 AND until > ?2`;
   const conditions: string[] = [];
   if (low) {
     // The leaf in which the stretch begins may itself begin before it.
     const first = connection.one(
-      `SELECT value, owner FROM l${id} WHERE field = ?1 AND since <= ?2 AND until > ?2 AND (value, owner) <= (?3, ?4)
-        ORDER BY value DESC, owner DESC LIMIT 1`,
+      `SELECT value, owner ${then} AND (value, owner) <= (?4, ?5) ORDER BY value DESC, owner DESC LIMIT 1`,
       field,
       at,
+      turn,
       low.value,
       low.owner,
     );

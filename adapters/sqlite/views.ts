@@ -30,7 +30,7 @@ import type { Sealed } from "./sealed_pages.ts";
 /** Of the tables below and of those of `keyed.ts` and `ledger.ts`; another one is built again from the log. */
 const FORMAT: Format = {
   application: 0x4462_5677,
-  version: 4,
+  version: 5,
   tables: `CREATE TABLE stores(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL,
     size INTEGER NOT NULL, state TEXT NOT NULL, shape TEXT NOT NULL, rows INTEGER NOT NULL, sum BLOB NOT NULL);
     CREATE INDEX stores_name ON stores(name, state)`,
@@ -179,7 +179,7 @@ export class SqliteViews implements Views {
         writer.run(`DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} LIMIT ${SWEEP_ROWS})`);
         if (writer.one("SELECT changes()")![0] as number >= SWEEP_ROWS) return;
       }
-      for (const table of ["t", "c", "p", "w", "x", "l"]) writer.exec(`DROP TABLE IF EXISTS ${table}${id}`);
+      for (const table of ["t", "c", "p", "w", "x", "l", "g"]) writer.exec(`DROP TABLE IF EXISTS ${table}${id}`);
       writer.run("DELETE FROM stores WHERE id = ?", id);
     });
     return true;
