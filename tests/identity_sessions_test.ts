@@ -282,7 +282,7 @@ Deno.test("a key that is rotated out goes on counting for the overlap, and the n
   withHouse(async (house) => {
     await house.person("alice");
     const before = await signedIn(house);
-    const rotated = await house.send("/signing-keys/rotate", { method: "POST", as: house.token });
+    const rotated = await house.send("/signing-keys/rotate", { method: "POST", as: house.token, body: {} });
     assert.equal(rotated.status, 200);
     const after = await signedIn(house);
     assert.equal(decodeProtectedHeader(after.access_token).kid, rotated.body.key);

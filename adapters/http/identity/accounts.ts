@@ -151,12 +151,15 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       fresh: true,
       about: "A new key signs access tokens; what the old one signed counts for a while.",
       openapi: () => ({
+        requestBody: { ...takes(nothingBody), required: true },
         responses: {
           "200": answers("The key that signs now", content("application/json", object({ key: text }))),
-          ...problems("admin", "factor_wanted", "rejected", "unwritable"),
+          ...problems("admin", "factor_wanted", "rejected", ...body, "unwritable"),
         },
       }),
       async handle(exchange) {
+        // What is asked for is said, so that nothing that comes by accident does it.
+        await bodyOf(exchange, nothingBody, { required: true });
         const { facts } = done(await identity.rotateKey(exchange.grant!.principal));
         const issued = facts.find(({ type }) => type === "identity.key.issued");
         return json(exchange, 200, { key: (issued!.data as { readonly key: string }).key });

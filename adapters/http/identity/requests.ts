@@ -18,17 +18,26 @@ const DEPTH_MAX = 4;
 const ADDRESS_CHARS_MAX = 100;
 const AGENT_CHARS_MAX = 512;
 
-/** The body as this schema has it. A member that it has not is refused: nobody gives themselves what was not asked for. */
-export const bodyOf = async <S extends z.ZodType>(exchange: Exchange, schema: S): Promise<z.output<S>> => {
+/**
+ * The body as this schema has it. A member that it has not is refused: nobody gives themselves what was not asked for. None is `{}`,
+ * unless it is required.
+ */
+export const bodyOf = async <S extends z.ZodType>(
+  exchange: Exchange,
+  schema: S,
+  { required = false }: { readonly required?: boolean } = {},
+): Promise<z.output<S>> => {
   const { request: { headers } } = exchange;
   const bytes = await received(exchange);
   const media = parseMedia(headers.get("content-type") ?? "");
-  if (bytes.length > 0 && (media?.essence !== "application/json" || (media.charset ?? "utf-8") !== "utf-8")) {
+  if (
+    (bytes.length > 0 || required) && (media?.essence !== "application/json" || (media.charset ?? "utf-8") !== "utf-8")
+  ) {
     throw new Problem("unsupported_media_type", "Send the body as application/json.", {
       headers: { "accept-post": "application/json" },
     });
   }
-  const parsed = schema.safeParse(bytes.length === 0 ? {} : parseJson(textOf(bytes), DEPTH_MAX));
+  const parsed = schema.safeParse(bytes.length === 0 && !required ? {} : parseJson(textOf(bytes), DEPTH_MAX));
   if (parsed.success) return parsed.data;
   throw new Problem("invalid_data", "The body does not fit what this route takes.", { errors: issuesOf(parsed.error) });
 };
