@@ -3,13 +3,13 @@
  * (`docs/decisions/`). It has no network and no keys, listens to nobody but the Daybook that started it, and ends with it. What it
  * started goes on.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import { environmentOf } from "./environment.ts";
 import { freeIn, remainsOf, statOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
-import { forget, programFile, Starting, traced } from "./starting.ts";
+import { forget, programFile, refusalOf, Starting, traced } from "./starting.ts";
 import { end, Watching } from "./watching.ts";
 
 const say = (said: FromAgent): void => {
@@ -38,7 +38,7 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
       // Between this look and the signal another process would have to get the same number.
       if (!starting.isThere(ask.process)) return { sent: false };
       const sent = end(-ask.process.pid, ask.signal);
-      if (ask.signal === "SIGKILL") { for (const { pid } of remainsOf(ask.process)) end(pid, "SIGKILL"); }
+      if (ask.signal === "SIGKILL") { for (const { pid } of remainsOf(ask.process, true)) end(pid, "SIGKILL"); }
       return { sent };
     }
     case "run":
@@ -48,7 +48,7 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     case "usage":
       return {
         usage: ask.processes.filter((each) => starting.isThere(each)).map((each) => {
-          const all = [statOf(each.pid), ...remainsOf(each)].filter((stat) => stat !== undefined);
+          const all = [statOf(each.pid), ...remainsOf(each, true)].filter((stat) => stat !== undefined);
           return {
             nonce: each.nonce,
             rss_bytes: all.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0),
@@ -68,44 +68,42 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
   }
 };
 
-/** Runs a program to its end, which is at the latest when its time is over. */
-const run = (ask: Extract<ToAgent, { ask: "run" }>): Promise<Answer<"run">> => {
+/** Runs a program to its end, which is at the latest when its time is over. What it writes is nobody's: it may hold secrets. */
+const run = async (ask: Extract<ToAgent, { ask: "run" }>): Promise<Answer<"run">> => {
   const { command, arguments: given, folder, timeout_ms } = ask;
   const environment = environmentOf(ask, own);
   const program = "refused" in environment ? environment : programFile(command, folder, environment.variables.PATH);
   if ("refused" in environment || "refused" in program) {
     const { refused } = program as { readonly refused: string };
-    return Promise.resolve({ code: null, timed_out: false, output: refused });
+    return { code: null, timed_out: false, because: refused };
   }
   const done = Promise.withResolvers<Answer<"run">>();
-  const child = spawn(program.file, given, {
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-    cwd: folder,
-    env: environment.variables,
-  });
-  let [output, timed_out] = ["", false];
-  const take = (bytes: Uint8Array) => {
-    output = (output + new TextDecoder().decode(bytes)).slice(-PROTOCOL.output_chars_max);
-  };
-  child.stdout!.on("data", take);
-  child.stderr!.on("data", take);
+  const child = begun(program.file, given, { folder, variables: environment.variables });
+  if ("refused" in child) return { code: null, timed_out: false, because: child.refused };
+  let timed_out = false;
   const late = setTimeout(() => {
     timed_out = true;
     if (child.pid !== undefined) end(-child.pid, "SIGKILL");
   }, timeout_ms);
-  const over = (code: number | null) => {
+  const over = (code: number | null, because: string) => {
     clearTimeout(late);
-    child.stdout!.destroy();
-    child.stderr!.destroy();
-    done.resolve({ code, timed_out, output });
+    done.resolve({ code, timed_out, because });
   };
-  child.on("error", (error) => {
-    output = error.message;
-    over(null);
-  });
-  child.on("exit", over);
-  return done.promise;
+  child.on("error", (error) => over(null, refusalOf(error)));
+  child.on("exit", (code, signal) => over(code, signal === null ? `code ${code}` : `${signal} ended it`));
+  return await done.promise;
+};
+
+const begun = (
+  file: string,
+  given: readonly string[],
+  { folder, variables }: { readonly folder: string; readonly variables: Readonly<Record<string, string>> },
+): ChildProcess | { readonly refused: string } => {
+  try {
+    return spawn(file, [...given], { detached: true, stdio: "ignore", cwd: folder, env: { ...variables } });
+  } catch (error) {
+    return { refused: refusalOf(error) };
+  }
 };
 
 const hear = async (line: string): Promise<void> => {
@@ -116,6 +114,9 @@ const hear = async (line: string): Promise<void> => {
     say({ id: ask.id, failed: error instanceof Error ? error.message : String(error) });
   }
 };
+
+// A terminal interrupts all that belong to it; whoever started the agent may need it to stop what runs. It ends with its input.
+for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
 
 say({ said: "ready", boot: starting.boot });
 let rest = "";

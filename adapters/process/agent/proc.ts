@@ -73,12 +73,16 @@ export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean =
   return stat !== undefined && stat.ticks === ticks && stat.state !== "Z" && stat.state !== "X";
 };
 
-/** Whatever runs on of a process: all of its session, and all that have its nonce, wherever they have gone. */
-export const remainsOf = ({ pid, nonce }: Pick<ProcessOf, "pid" | "nonce">): readonly Stat[] =>
+/**
+ * Whatever runs on of a process: all that have its nonce, wherever they have gone, and all of its session where that is `known` to be
+ * its own still. Its number is given to no other as long as one of its session is there, but afterwards to anybody, who may lead a
+ * session under it.
+ */
+export const remainsOf = ({ pid, nonce }: Pick<ProcessOf, "pid" | "nonce">, known: boolean): readonly Stat[] =>
   pids().flatMap((each) => {
     const stat = statOf(each);
     if (!stat || stat.state === "Z" || stat.state === "X" || each === pid) return [];
-    return stat.session === pid || hasNonce(each, nonce) ? [stat] : [];
+    return known && stat.session === pid || hasNonce(each, nonce) ? [stat] : [];
   });
 
 /** When a process was started, ms since 1970. */

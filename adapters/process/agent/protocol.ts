@@ -7,8 +7,6 @@ import { z } from "zod";
 export const PROTOCOL = {
   /** Characters of one line. */
   line_max: 1_048_576,
-  /** Of what a program that is run to its end wrote. */
-  output_chars_max: 2_000,
   arguments_max: 1_000,
   watched_max: 1_000,
 } as const;
@@ -87,12 +85,13 @@ export const answers = {
     z.strictObject({ process: processOf, adopted: z.boolean() }),
     z.strictObject({ refused: z.string().min(1) }),
   ]),
-  /** Absent: it was never started, and from now on is not. */
+  /** Absent: it was not started. A start that was asked for before is awaited. */
   find: z.strictObject({ process: processOf.optional() }),
   watch: z.strictObject({}),
   /** False: it is gone, or another process has its number. */
   end: z.strictObject({ sent: z.boolean() }),
-  run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), output: z.string() }),
+  /** `code` null: it could not be run, or a signal ended it; `because` says which. */
+  run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), because: z.string() }),
   free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */

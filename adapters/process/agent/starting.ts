@@ -27,15 +27,19 @@ import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.t
 type Start = Extract<ToAgent, { ask: "start" }>;
 export type Started = { readonly process: ProcessOf; readonly adopted: boolean } | { readonly refused: string };
 
-/** Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written. */
-const BEFORE = 'printf %s "$$" > "$0.pid" && exec "$@"';
+/**
+ * Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written, nor where another shell has
+ * written it (`set -C`): of two that were asked to start the same, by whomever, one becomes the program.
+ */
+const BEFORE = 'set -C && printf %s "$$" > "$0.pid" && exec "$@"';
 
 /** What a shell holds itself, and with it the program, to; memory in kibibytes (ulimit of POSIX shells). */
 const limited = ({ memory_bytes, open_files, processes }: Start["limits"]): string =>
   [
     memory_bytes === undefined ? "" : `ulimit -v ${Math.ceil(memory_bytes / 1_024)} && `,
     open_files === undefined ? "" : `ulimit -n ${open_files} && `,
-    processes === undefined ? "" : `ulimit -u ${processes} && `,
+    // Shells differ in the letter: dash has -p, where bash has -u and means another thing by -p.
+    processes === undefined ? "" : `{ ulimit -u ${processes} 2> /dev/null || ulimit -p ${processes}; } && `,
     BEFORE,
   ].join("");
 /** How much later than its trace a program may seem to have started: clocks of the kernel and of files differ by so much. */
@@ -71,14 +75,39 @@ export class Starting {
   readonly boot = bootId();
   /** Ends of our own children that nobody has asked for yet. */
   private readonly ends = new Map<string, PromiseWithResolvers<How>>();
+  /** By nonce: who asks for the same meanwhile waits. */
+  private readonly underWay = new Map<string, Promise<unknown>>();
 
   /** `own`: the agent's environment. */
   constructor(private readonly own: (name: string) => string | undefined) {}
 
-  async start(ask: Start): Promise<Started> {
+  /** Once for each nonce, however often it is asked; what stands in the way is a refusal. */
+  start(ask: Start): Promise<Started> {
+    return this.alone(ask.nonce, async () => {
+      const before = await this.found(ask.nonce, ask.traces);
+      if (before) return { process: before, adopted: true };
+      try {
+        return await this.begin(ask);
+      } catch (error) {
+        return { refused: refusalOf(error) };
+      }
+    });
+  }
+
+  private async alone<T>(nonce: string, body: () => Promise<T>): Promise<T> {
+    while (this.underWay.has(nonce)) await this.underWay.get(nonce);
+    const done = Promise.withResolvers<void>();
+    this.underWay.set(nonce, done.promise);
+    try {
+      return await body();
+    } finally {
+      this.underWay.delete(nonce);
+      done.resolve();
+    }
+  }
+
+  private async begin(ask: Start): Promise<Started> {
     const { nonce, command, folder, traces, log } = ask;
-    const before = await this.find(nonce, traces);
-    if (before) return { process: before, adopted: true };
     if (!isFolder(folder)) return { refused: `there is no folder "${folder}"` };
     const given = environmentOf(ask, this.own);
     if ("refused" in given) return given;
@@ -90,6 +119,8 @@ export class Starting {
     const output = openSync(log, "a", 0o600);
     try {
       const trace = join(traces, nonce);
+      // Of a shell that died as it wrote.
+      if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
       writeFileSync(`${trace}.json`, JSON.stringify({ boot: this.boot, from: fstatSync(output).size }), {
         mode: 0o600,
       });
@@ -109,9 +140,14 @@ export class Starting {
   }
 
   /**
-   * What was started under the nonce, even if it has ended since. `undefined`: nothing was, and nothing is on its way.
+   * What was started under the nonce, even if it has ended since. `undefined`: nothing was, and of what was asked for until now
+   * nothing is on its way.
    */
-  async find(nonce: string, traces: string): Promise<ProcessOf | undefined> {
+  find(nonce: string, traces: string): Promise<ProcessOf | undefined> {
+    return this.alone(nonce, () => this.found(nonce, traces));
+  }
+
+  private async found(nonce: string, traces: string): Promise<ProcessOf | undefined> {
     const trace = join(traces, nonce);
     if (!readJson(`${trace}.json`)) return undefined;
     return this.look(nonce, trace) ?? await new Promise((found) => {
@@ -139,7 +175,7 @@ export class Starting {
   }
 
   private spawn(
-    { nonce, arguments: given, folder, limits }: Start,
+    { nonce, arguments: given, folder, limits, traces }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
     { trace, output }: { readonly trace: string; readonly output: number },
@@ -152,8 +188,12 @@ export class Starting {
       cwd: folder,
       env: { ...variables, [NONCE]: nonce },
     });
-    child.on("error", (error) => started.resolve({ refused: `it cannot be started: ${error.message}` }));
-    child.on("exit", (code, signal) => end.resolve({ code, signal, known: true }));
+    child.on("error", (error) => started.resolve({ refused: refusalOf(error) }));
+    child.on("exit", (code, signal) => {
+      const how = { code, signal, known: true };
+      keepEnd(nonce, traces, how); // nobody may have asked for it yet
+      end.resolve(how);
+    });
     const { pid } = child;
     if (pid !== undefined) {
       this.ends.set(nonce, end);
@@ -176,9 +216,18 @@ export const endIn = (nonce: string, traces: string): How | undefined => {
   return parsed.success ? parsed.data : undefined;
 };
 
-/** Before anybody is told, so that it is known although whoever is told dies. */
-export const keepEnd = (nonce: string, traces: string, end: How): void =>
-  writeFileSync(join(traces, `${nonce}.end`), JSON.stringify(end), { mode: 0o600 });
+/** Before anybody is told, so that it is known although whoever is told dies; where there is no room for it, it is only told. */
+export const keepEnd = (nonce: string, traces: string, end: How): void => {
+  try {
+    writeFileSync(join(traces, `${nonce}.end`), JSON.stringify(end), { mode: 0o600 });
+  } catch {
+    // a full disk keeps nobody from being told
+  }
+};
+
+/** Why something could not be started, for people. */
+export const refusalOf = (error: unknown): string =>
+  `it cannot be started: ${(error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300)}`;
 
 const KINDS = ["json", "pid", "end"];
 

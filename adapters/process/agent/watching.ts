@@ -28,8 +28,12 @@ interface Watched {
   readonly log: Watch["log"];
   readonly traces: string;
   line?: { readonly pattern: RegExp; at: number; rest: string };
+  /** The line was seen. */
+  lined?: true;
   /** We started it, and will be told how it ends. */
   readonly own: boolean;
+  /** It was there when we looked, so its session is its own. */
+  seen: boolean;
 }
 
 export class Watching {
@@ -43,7 +47,12 @@ export class Watching {
 
   /** Tells of everything that happened since the start, also what happened before it was asked. */
   watch({ process, log, traces, line }: Watch): void {
-    if (this.watched.has(process.nonce)) return;
+    const present = this.watched.get(process.nonce);
+    if (present) {
+      // Whoever asks again may not have heard of it.
+      if (present.lined) this.say({ said: "line", nonce: process.nonce });
+      return;
+    }
     const end = this.starting.endOf(process.nonce);
     const pattern = line === undefined ? undefined : new RegExp(line, "u");
     const at = outputFrom(process.nonce, traces);
@@ -52,6 +61,7 @@ export class Watching {
       log,
       traces,
       own: end !== undefined,
+      seen: end !== undefined,
       ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
     });
     if (pattern) this.lines ??= setInterval(() => this.lookForLines(), LINE_MS);
@@ -75,12 +85,10 @@ export class Watching {
   private look(): void {
     for (const watched of this.watched.values()) {
       this.read(watched);
-      keepWithin(watched.log, () => {
-        if (watched.line) watched.line.at = 0;
-      });
-      if (!watched.own && !this.starting.isThere(watched.process)) {
-        this.ended(watched.process.nonce, { code: null, signal: null, known: false });
-      }
+      keepWithin(watched.log);
+      if (watched.own) continue;
+      if (this.starting.isThere(watched.process)) watched.seen = true;
+      else this.ended(watched.process.nonce, { code: null, signal: null, known: false });
     }
   }
 
@@ -91,8 +99,8 @@ export class Watching {
     this.watched.delete(nonce);
     this.starting.forget(nonce);
     // Nothing it has started stays behind.
-    for (const { pid } of remainsOf(watched.process)) end(pid, "SIGKILL");
-    keepEnd(nonce, watched.traces, how);
+    for (const { pid } of remainsOf(watched.process, watched.seen)) end(pid, "SIGKILL");
+    if (!watched.own) keepEnd(nonce, watched.traces, how);
     this.say({ said: "exited", nonce, how });
   }
 
@@ -100,6 +108,7 @@ export class Watching {
     const { line, log, process } = watched;
     if (!line) return;
     const bytes = new Uint8Array(READ_BYTES);
+    line.at = place(log.path, line.at);
     for (let read = READ_BYTES; read === READ_BYTES;) {
       read = readFrom(log.path, line.at, bytes);
       if (read === 0) return;
@@ -108,6 +117,7 @@ export class Watching {
       line.rest = lines.pop()!.slice(-READ_BYTES);
       if (!lines.some((each) => line.pattern.test(each))) continue;
       delete watched.line;
+      watched.lined = true;
       return this.say({ said: "line", nonce: process.nonce });
     }
   }
@@ -120,6 +130,15 @@ export const end = (pid: number, signal: Deno.Signal): boolean => {
     return true;
   } catch {
     return false;
+  }
+};
+
+/** Where the next bytes are: a file that has become shorter was made empty, by us or by its program. */
+const place = (path: string, at: number): number => {
+  try {
+    return statSync(path).size < at ? 0 : at;
+  } catch {
+    return at;
   }
 };
 
@@ -137,8 +156,11 @@ const readFrom = (path: string, at: number, bytes: Uint8Array): number => {
   }
 };
 
-/** The program goes on writing to the same file, so what is in it is copied away and the file is made empty. */
-const keepWithin = ({ path, bytes_max, keep }: Watch["log"], emptied: () => void): void => {
+/**
+ * The program goes on writing to the same file, so what is in it is copied away and the file is made empty. Where it cannot be copied,
+ * for want of room or whatever else, it is made empty all the same.
+ */
+const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): void => {
   let size: number;
   try {
     ({ size } = statSync(path));
@@ -146,13 +168,25 @@ const keepWithin = ({ path, bytes_max, keep }: Watch["log"], emptied: () => void
     return;
   }
   if (size <= bytes_max) return;
-  if (keep > 0) {
-    for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
-    if (size <= 2 * bytes_max) copyFileSync(path, `${path}.1`);
-    else writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
+  try {
+    if (keep > 0) setAside(path, { size, bytes_max, keep });
+  } catch {
+    // it is lost
   }
-  truncateSync(path);
-  emptied();
+  try {
+    truncateSync(path);
+  } catch {
+    // it is gone, or is no file
+  }
+};
+
+const setAside = (
+  path: string,
+  { size, bytes_max, keep }: { readonly size: number; readonly bytes_max: number; readonly keep: number },
+): void => {
+  for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
+  if (size <= 2 * bytes_max) copyFileSync(path, `${path}.1`);
+  else writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
 };
 
 const tailOf = (path: string, bytes: number): Uint8Array => {

@@ -134,12 +134,12 @@ export class Instances {
   /** Runs it; what was wrong with it, if anything. */
   private async hook(hook: Hook | undefined): Promise<string | undefined> {
     if (!hook) return undefined;
-    const { code, timed_out, output } = await this.options.agent.ask("run", {
+    const { code, timed_out, because } = await this.options.agent.ask("run", {
       ...programOf(hook),
       timeout_ms: hook.timeout_ms,
     });
     if (timed_out) return `no end within ${hook.timeout_ms} ms`;
-    return code === 0 ? undefined : code === null ? output : `code ${code}`;
+    return code === 0 ? undefined : because;
   }
 
   private told({ service, replica }: Of, hook: string, wrong: string | undefined): void {
@@ -212,9 +212,8 @@ export class Instances {
     if (url !== undefined) return httpProbe(url, status);
     if (port !== undefined) return tcpProbe(HOST, port);
     return async () => {
-      const { code, timed_out, output } = await this.options.agent.ask("run", { ...programOf(exec!), timeout_ms });
-      const because = timed_out ? `no end within ${timeout_ms} ms` : code === null ? output : `code ${code}`;
-      return { ok: code === 0, because };
+      const { code, timed_out, because } = await this.options.agent.ask("run", { ...programOf(exec!), timeout_ms });
+      return { ok: code === 0, because: timed_out ? `no end within ${timeout_ms} ms` : because };
     };
   }
 

@@ -1,0 +1,170 @@
+/** What the agent does with processes, on real ones. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { FromAgent } from "../adapters/process/agent/protocol.ts";
+import { Agent, starting } from "./services_agent_given.ts";
+
+const LOG = { bytes_max: 4_096, keep: 1 };
+const ended = (nonce: string) => (said: FromAgent) => "said" in said && said.said === "exited" && said.nonce === nonce;
+const lined = (nonce: string) => (said: FromAgent) => "said" in said && said.said === "line" && said.nonce === nonce;
+const isProcess = async (pid: number) =>
+  (await new Deno.Command("kill", { args: ["-0", String(pid)] }).output()).success;
+
+Deno.test("a start that is asked for several times at once happens once, also where a trace of it is there already", async () => {
+  await Agent.with(async (agent, folder) => {
+    for (const trace of [undefined, '{"boot":"another","from":0}']) {
+      const nonce = trace === undefined ? "n.0" : "n.1";
+      await Deno.mkdir(`${folder}/started`, { recursive: true });
+      if (trace !== undefined) await Deno.writeTextFile(`${folder}/started/${nonce}.json`, trace);
+      const start = starting(folder, nonce, `echo x >> ${nonce}.count; sleep 60`);
+      const answers = await agent.asks("start", [start, start, start]);
+      const processes = answers.map((answer) => "process" in answer ? answer.process : assert.fail(answer.refused));
+      assert.equal(new Set(processes.map(({ pid }) => pid)).size, 1, "each answer tells of the same process");
+      const watch = { process: processes[0]!, traces: start.traces, log: { path: start.log, ...LOG } };
+      await agent.ask("watch", watch);
+      assert.deepEqual(await agent.ask("end", { process: processes[0]!, signal: "SIGKILL" }), { sent: true });
+      await agent.said(ended(nonce));
+      assert.ok(
+        (await Deno.readTextFile(`${folder}/${nonce}.count`).catch(() => "")).length <= 2,
+        "one program at most",
+      );
+    }
+  });
+});
+
+Deno.test("who looks for a start that was asked for and is not done yet finds it", async () => {
+  await Agent.with(async (agent, folder) => {
+    await Deno.mkdir(`${folder}/started`);
+    await Deno.writeTextFile(`${folder}/started/n.json`, '{"boot":"another","from":0}');
+    const { traces, ...start } = starting(folder, "n", "exit 3");
+    const started = agent.ask("start", { traces, ...start });
+    const { process } = await agent.ask("find", { nonce: "n", traces });
+    const answer = await started;
+    assert.ok("process" in answer && process, "it is there");
+    assert.equal(process.pid, answer.process.pid);
+    // It ended before anybody asked to be told, and how is kept for whoever does, this agent or the next.
+    const { command, environment, inherit, folder: at } = start;
+    const kept = ["-c", "until [ -s started/n.end ]; do :; done"];
+    const program = { command, arguments: kept, folder: at, environment, inherit };
+    assert.equal((await agent.ask("run", { ...program, timeout_ms: 60_000 })).code, 0);
+    await agent.ask("watch", { process: answer.process, traces, log: { path: start.log, ...LOG } });
+    assert.deepEqual(await agent.said(ended("n")), {
+      said: "exited",
+      nonce: "n",
+      how: { code: 3, signal: null, known: true },
+    });
+  });
+});
+
+Deno.test("a process that is gone takes nobody with it who leads a session under its number now", async () => {
+  await Agent.with(async (agent, folder) => {
+    const foreign = spawn("/bin/sh", ["-c", "sleep 60 & echo $!; wait"], {
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const over = new Promise((resolve) => foreign.once("exit", resolve));
+    const child = await new Promise<number>((resolve) => foreign.stdout!.once("data", (text) => resolve(Number(text))));
+    try {
+      const log = { path: `${folder}/out.log`, ...LOG };
+      const process = { nonce: "n", pid: foreign.pid!, boot: "before-the-machine-was-started-anew", ticks: 5 };
+      await agent.ask("watch", { process, traces: folder, log });
+      await agent.said(ended("n"));
+      assert.ok(await isProcess(child), "the other's child is there");
+    } finally {
+      Deno.kill(-foreign.pid!, "SIGKILL");
+      await over;
+    }
+  });
+});
+
+Deno.test("output that cannot be set aside is let go of, and everybody is watched on", async () => {
+  await Agent.with(async (agent, folder) => {
+    const start = starting(folder, "n", "head -c 9000 /dev/zero; read x < go; exit 4");
+    await new Deno.Command("mkfifo", { args: [`${folder}/go`] }).output();
+    await Deno.mkdir(`${start.log}.1/full`, { recursive: true }); // no file can take its place
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG } });
+    // The program goes on only when somebody saw the file made empty.
+    const emptied = starting(
+      folder,
+      "other",
+      "until [ -s seen ] && ! [ -s out.log ]; do [ -s out.log ] && echo > seen; done",
+    );
+    const { command, arguments: given, environment, inherit } = emptied;
+    const run = await agent.ask("run", { command, arguments: given, folder, environment, inherit, timeout_ms: 60_000 });
+    assert.equal(run.code, 0);
+    await Deno.writeTextFile(`${folder}/go`, "\n");
+    const exited = await agent.said(ended("n"));
+    assert.ok("how" in exited && exited.how.code === 4);
+  });
+});
+
+Deno.test("a line that was seen is told again to whoever asks again, and is found in a file that was made empty", async () => {
+  await Agent.with(async (agent, folder) => {
+    const start = starting(folder, "n", "echo ready; sleep 60");
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    // As if so much had been in the file that has been set aside since.
+    await Deno.writeTextFile(`${start.traces}/n.json`, JSON.stringify({ boot: answer.process.boot, from: 1_000_000 }));
+    const watch = { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG }, line: "^ready$" };
+    for (let time = 0; time < 2; time++) {
+      await agent.ask("watch", watch);
+      await agent.said(lined("n"));
+    }
+    await agent.ask("end", { process: answer.process, signal: "SIGKILL" });
+    await agent.said(ended("n"));
+  });
+});
+
+Deno.test("what cannot be started is refused with one line, whatever stands in the way; limits are those of the shell there is", async () => {
+  await Agent.with(async (agent, folder) => {
+    await Deno.writeTextFile(`${folder}/file`, "");
+    await Deno.writeTextFile(`${folder}/nul`, "a\0b");
+    const start = starting(folder, "n", "exit 0");
+    const bad = [
+      { ...start, nonce: "log", log: `${folder}/file/out.log` },
+      { ...start, nonce: "traces", traces: `${folder}/file/started` },
+      { ...start, nonce: "nul", environment: { SECRET: { file: "nul" } } },
+      { ...start, nonce: "argument", arguments: ["a\0b"] },
+      { ...start, nonce: "left", leftovers: ["file/below"] },
+    ];
+    for (const each of bad.slice(0, 4)) {
+      const answer = await agent.ask("start", each);
+      assert.ok("refused" in answer, `${each.nonce} is refused`);
+      assert.doesNotMatch(answer.refused, /\n|a\0b/);
+    }
+    const { command, arguments: given, environment, inherit } = bad[3]!;
+    const run = await agent.ask("run", { command, arguments: given, folder, environment, inherit, timeout_ms: 1_000 });
+    assert.deepEqual({ ...run, because: "" }, { code: null, timed_out: false, because: "" });
+    const limited = { ...start, limits: { processes: 10_000, open_files: 64 } };
+    const answer = await agent.ask("start", limited);
+    assert.ok("process" in answer);
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG } });
+    const exited = await agent.said(ended("n"));
+    assert.ok("how" in exited && exited.how.code === 0, await Deno.readTextFile(start.log));
+  });
+});
+
+Deno.test("what a hook or a probe writes is not told; how it ended is", async () => {
+  await Agent.with(async (agent, folder) => {
+    const { command, environment, inherit } = starting(folder, "n", "");
+    const run = (script: string) =>
+      agent.ask("run", { command, arguments: ["-c", script], folder, environment, inherit, timeout_ms: 60_000 });
+    assert.deepEqual(await run("echo a-secret; kill -9 $$"), {
+      code: null,
+      timed_out: false,
+      because: "SIGKILL ended it",
+    });
+    assert.deepEqual(await run("echo a-secret; exit 7"), { code: 7, timed_out: false, because: "code 7" });
+  });
+});
+
+Deno.test("an interrupt of the terminal leaves the agent to whoever started it", async () => {
+  await Agent.with(async (agent) => {
+    agent.process.kill("SIGINT");
+    agent.process.kill("SIGHUP");
+    assert.deepEqual(await agent.ask("ping", {}), {});
+    assert.deepEqual(await agent.ask("ping", {}), {});
+  });
+});
