@@ -92,6 +92,9 @@ export class Agent {
   }
 }
 
+/** Processes are found by it on the whole machine. */
+export const nonce = (): string => crypto.randomUUID();
+
 /** A start of a shell script, with everything that a start must say. */
 export const starting = (folder: string, nonce: string, script: string): AskOf<"start"> => ({
   nonce,
