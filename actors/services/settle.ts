@@ -281,7 +281,9 @@ const before = ({ mode, order, services }: Stack, name: string): readonly string
   if (mode === "ready") return [];
   const open = (other: string) => {
     const { wanted, lives, spec } = services[other]!;
-    return wanted && lives.slice(0, spec.replicas).some((life) => life.is !== "healthy" && !isOver(life));
+    // One that waits for its time would keep the others waiting for it too.
+    const isOpen = (life: Life) => life.is !== "healthy" && life.is !== "idle" && !isOver(life);
+    return wanted && lives.slice(0, spec.replicas).some(isOpen);
   };
   if (mode === "sequential") return order.slice(0, order.indexOf(name)).filter(open);
   const depths = depthsOf(order, services);

@@ -252,7 +252,13 @@ const apply = (
   if (unknown !== undefined) return reject("service_unknown", `There is no service "${unknown}"`);
   for (const spec of services) {
     const before = draft.service(spec.service);
-    if (before && (sameSpec(before.spec, spec) || before.reverted === spec.digest && !again)) continue;
+    const same = before && (sameSpec(before.spec, spec) || before.reverted === spec.digest && !again);
+    // One on its way out that is there again is one that stays.
+    if (same && before.unwanted === "removed") {
+      draft.add({ type: "services.service.defined", data: before.spec });
+      continue;
+    }
+    if (same) continue;
     if (before) begin(draft, before, spec);
     draft.add({ type: "services.service.defined", data: spec });
   }
@@ -370,8 +376,9 @@ const restart = (
   if (replica !== undefined && replica >= service.spec.replicas) {
     return reject("replica_unknown", `"${name}" has ${service.spec.replicas} replicas`);
   }
-  const each = replica === undefined ? service.lives.keys() : [replica];
-  for (const at of [...each]) {
+  // Those past the replicas are on their way out, or gone.
+  const each = replica === undefined ? Array.from({ length: service.spec.replicas }, (_, at) => at) : [replica];
+  for (const at of each) {
     const life = draft.life(name, at)!;
     if (isAlive(life)) stop(draft, name, at, "restart");
     else if (life.is === "backoff") {
