@@ -226,7 +226,11 @@ Deno.test("backup and restore want an empty folder, and keys want a passphrase",
     ["/data", "/here/b", { passphrase: undefined }],
     ["/data", "/here/b", { passphrase: "open sesame" }],
     ["/data", "/here/b", { passphrase: "from the environment" }],
-    ["/here/b", "/data", { passphrase: "from the environment", against: [{ name: "kept", text: checkpoint }] }],
+    ["/here/b", "/data", {
+      passphrase: "from the environment",
+      against: [{ name: "kept", text: checkpoint }],
+      erasures: [],
+    }],
   ]);
   stage.files.set("/here/b/log", "").set("/data/log", "").set("/here/empty", "\n");
   assert.equal((await stage.type("backup", "b")).code, 2);
