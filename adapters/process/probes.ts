@@ -57,8 +57,8 @@ const series = async (
     const probed = await looked(probe, clock, signal);
     if (signal.aborted) return false;
     const before = judgement.well;
-    // A look between two that were asked for can only bring good news.
-    if (probed.ok || at - counted >= probe.interval_ms) {
+    // A look between two that were asked for can only bring good news, and that once: more of it must be as far apart as was asked.
+    if (at - counted >= probe.interval_ms || probed.ok && judgement.streak <= 0) {
       counted = at;
       judgement = judge(judgement, probed.ok, probe);
     }

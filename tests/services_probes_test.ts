@@ -1,0 +1,90 @@
+/** Probes and their thresholds, under virtual time. */
+import assert from "node:assert/strict";
+import { type Probe, probing } from "../adapters/process/probes.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+
+const times = { interval_ms: 1_000, timeout_ms: 500, initial_delay_ms: 0, failures: 3, successes: 1 };
+type Answer = (at: number, signal: AbortSignal) => boolean | Promise<boolean>;
+
+/** What was told until then, each with its time. */
+const toldUntil = async (
+  until: number,
+  probes: readonly (Partial<Probe> & Pick<Probe, "name"> & { readonly answer: Answer })[],
+): Promise<readonly string[]> => {
+  const clock = new SimulatedClock({ next: () => 0 });
+  const [stop, told] = [new AbortController(), [] as string[]];
+  const over = probing(
+    probes.map(({ answer, ...probe }): Probe => ({
+      ...times,
+      ...probe,
+      look: async (signal) => ({ ok: await answer(clock.monotonic(), signal), because: "said" }),
+    })),
+    {
+      clock,
+      signal: stop.signal,
+      tell: (name, { ok, because }) => {
+        told.push(`${clock.monotonic()} ${name} ${ok ? "well" : because}`);
+        return Promise.resolve();
+      },
+    },
+  );
+  clock.schedule(until, () => stop.abort());
+  await Promise.all([over, clock.advance(until + 1_000)]);
+  return told;
+};
+
+Deno.test("it is looked soon and often until the first good news; failures count only at the stated times", async () => {
+  assert.deepEqual(await toldUntil(5_000, [{ name: "readiness", answer: (at) => at >= 60 }]), ["70 readiness well"]);
+  const [told] = await toldUntil(5_000, [{ name: "readiness", answer: () => false }]);
+  const at = Number(told!.split(" ")[0]);
+  assert.ok(at >= 2_000, `three failures are two seconds apart, not ${at} ms`);
+});
+
+Deno.test("successes in a row are as far apart as was stated, however often it is looked", async () => {
+  const [told] = await toldUntil(9_000, [{ name: "readiness", successes: 3, answer: () => true }]);
+  const at = Number(told!.split(" ")[0]);
+  assert.ok(at >= 2_000 && at < 5_000, `it was taken for well after ${at} ms`);
+});
+
+Deno.test("only so many in a row change anything, as with Kubernetes", async () => {
+  const flapping: Answer = (at) => at < 3_000 || Math.floor(at / 1_000) % 3 !== 0;
+  assert.deepEqual(await toldUntil(30_000, [{ name: "readiness", answer: flapping }]), ["0 readiness well"]);
+  const gone: Answer = (at) => at < 3_000 || at >= 10_000;
+  assert.deepEqual(await toldUntil(30_000, [{ name: "readiness", answer: gone }]), [
+    "0 readiness well",
+    "5000 readiness said",
+    "10000 readiness well",
+  ]);
+});
+
+Deno.test("startup holds the others back; liveness that fails is told once, and looks no more", async () => {
+  const told = await toldUntil(30_000, [
+    { name: "liveness", answer: (at) => at < 5_000 },
+    { name: "startup", answer: (at) => at >= 2_000 },
+    { name: "readiness", answer: () => true },
+  ]);
+  const order = told.map((each) => each.split(" ").slice(1).join(" "));
+  assert.deepEqual(order.toSorted(), ["liveness said", "liveness well", "readiness well", "startup well"]);
+  assert.equal(order[0], "startup well");
+  assert.deepEqual(
+    (await toldUntil(30_000, [
+      { name: "startup", answer: () => false },
+      { name: "readiness", answer: () => true },
+    ])).map((each) => each.split(" ").slice(1).join(" ")),
+    ["startup said"],
+    "one that never comes up is not asked for anything else",
+  );
+});
+
+Deno.test("one that does not answer, or throws, has failed; it is told to stop looking", async () => {
+  let stopped = 0;
+  const silent: Answer = (_, signal) => {
+    signal.addEventListener("abort", () => stopped++);
+    return new Promise(() => {});
+  };
+  const [told] = await toldUntil(30_000, [{ name: "readiness", answer: silent }]);
+  assert.match(told!, /no answer within 500 ms/);
+  assert.ok(stopped >= 3);
+  const [thrown] = await toldUntil(30_000, [{ name: "liveness", answer: () => Promise.reject(new Error("no\nmore")) }]);
+  assert.match(thrown!, /liveness no$/);
+});
