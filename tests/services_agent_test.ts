@@ -141,6 +141,8 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
       assert.ok("refused" in answer, `${each.nonce} is refused`);
       assert.doesNotMatch(answer.refused, /\n|a\0b/);
     }
+    const room = await agent.ask("free", { folder: `${folder}/missing/below` });
+    assert.ok(room.disk_bytes > 0, "of a folder that is not there, and so is refused when it comes to the start");
     const { command, arguments: given, environment, inherit } = bad[3]!;
     const run = await agent.ask("run", { command, arguments: given, folder, environment, inherit, timeout_ms: 1_000 });
     assert.deepEqual({ ...run, because: "" }, { code: null, timed_out: false, because: "" });

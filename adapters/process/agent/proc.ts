@@ -1,5 +1,6 @@
 /** What the kernel says of processes (proc(5)). Whoever reads it needs all permissions. */
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { NONCE, type ProcessOf } from "./protocol.ts";
 
 /** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
@@ -49,10 +50,21 @@ export const statOf = (pid: number): Stat | undefined => {
   };
 };
 
+/** A folder that is not there yet would be where the nearest above it is. */
+const roomIn = (folder: string): { readonly bavail: number; readonly bsize: number } => {
+  for (let at = folder;; at = dirname(at)) {
+    try {
+      return statfsSync(at);
+    } catch (error) {
+      if (at === dirname(at)) throw error;
+    }
+  }
+};
+
 /** Of the machine: memory that could be had without swapping (`MemAvailable`, proc(5)), cores, room in a folder's file system. */
 export const freeIn = (folder: string): { memory_bytes: number; cpus: number; disk_bytes: number } => {
   const memory = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))!;
-  const { bavail, bsize } = statfsSync(folder);
+  const { bavail, bsize } = roomIn(folder);
   return {
     memory_bytes: Number(memory[1]) * 1_024,
     cpus: navigator.hardwareConcurrency,

@@ -53,6 +53,9 @@ const needsAnything = ({ needs }: Prepared): boolean =>
 
 export class Instances {
   private readonly watched = new Map<string, Watched>();
+  /** What was found to be there for starts under way, by nonce: nobody else may count on it. */
+  private readonly granted = new Map<string, Prepared["needs"]>();
+  private checked: Promise<unknown> = Promise.resolve();
   private signal: AbortSignal = AbortSignal.abort();
 
   constructor(private readonly options: InstancesOptions) {}
@@ -118,6 +121,8 @@ export class Instances {
       const before = await this.hook(instance.hooks.before_start);
       if (before !== undefined) return await this.options.reports.refused(of, nonce, `before_start: ${before}`);
     }
+    // Told to stop meanwhile: whoever looked for it has found nothing, so there must never be anything.
+    if (!this.isToStart(nonce)) return;
     const answer = await this.options.agent.ask("start", {
       nonce,
       ...programOf(instance.launch),
@@ -152,7 +157,10 @@ export class Instances {
     const { needs, when_short, instances } = prepared;
     const { folder } = instances[of.replica]!.launch;
     for (let told = false;;) {
-      const short = await shortageOf(this.options.agent, { needs, folder, running: await this.running() });
+      // One after another, so that two do not count on the same.
+      const look = this.checked.then(() => this.grant(nonce, needs, folder));
+      this.checked = look.catch(() => {});
+      const short = await look;
       if (!short) return true;
       const { resource, needed, free } = short;
       if (when_short === "fail") {
@@ -167,20 +175,26 @@ export class Instances {
         );
       }
       await pause(this.options.clock, INSTANCES.short_ms, this.signal);
-      if (
-        this.signal.aborted ||
-        !wishesOf(this.options.stack()).some((wish) => wish.wish === "start" && wish.nonce === nonce)
-      ) {
-        return false;
-      }
+      if (!this.isToStart(nonce)) return false;
     }
   }
 
-  private async running() {
+  /** Whether its start is still wished for, as far as was read. */
+  private isToStart(nonce: string): boolean {
+    return !this.signal.aborted &&
+      wishesOf(this.options.stack()).some((wish) => wish.wish === "start" && wish.nonce === nonce);
+  }
+
+  private async grant(nonce: string, needs: Prepared["needs"], folder: string) {
+    for (const other of this.granted.keys()) if (!this.isToStart(other)) this.granted.delete(other);
+    const starting = [...this.granted].filter(([other]) => other !== nonce).map(([, needs]) => ({ needs }));
     const watching = wishesOf(this.options.stack()).filter((wish) => wish.wish === "watch");
-    return await Promise.all(watching.map(async ({ process, digest }) => {
+    const running = await Promise.all(watching.map(async ({ process, digest }) => {
       return { process, needs: (await this.options.prepared.of(digest))?.needs };
     }));
+    const short = await shortageOf(this.options.agent, { needs, folder, running: [...starting, ...running] });
+    if (!short) this.granted.set(nonce, needs);
+    return short;
   }
 
   private async watch(of: Of, process: ProcessOf, digest: string): Promise<void> {
@@ -222,10 +236,12 @@ export class Instances {
     const watched = this.watched.get(nonce);
     watched?.probes.abort();
     this.watched.delete(nonce);
-    await this.options.reports.tell(
+    const recorded = await this.options.reports.tell(
       { type: "services.process.record_exit", data: { ...of, nonce, ...how } },
       `exit.${nonce}`,
     );
+    // The next run is told of it again, as long as its trace is there.
+    if (!recorded) return;
     const taken = this.options.usage.of(nonce);
     if (taken) await this.options.reports.used(of, nonce, taken);
     this.options.usage.forget(nonce);

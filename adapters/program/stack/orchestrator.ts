@@ -39,8 +39,8 @@ export class Orchestrator implements Child {
   private readonly reports: Reports;
   private readonly instances: Instances;
   private stack: Stack = NOTHING;
-  /** Under way or done, by wish and nonce; forgotten when who did it is gone. */
-  private done = new Set<string>();
+  /** Under way or done, by wish and nonce, with the nonce; forgotten when who did it is gone. */
+  private done = new Map<string, string>();
   private readonly owners = new Map<string, Of>();
   /** Since when, ms since 1970. */
   private readonly wanted = new Map<string, number>();
@@ -53,11 +53,7 @@ export class Orchestrator implements Child {
     const { clock, name, prepared, folder, report } = options;
     this.reports = new Reports(options);
     this.agent = new AgentLine(clock, {
-      exited: (nonce, how) =>
-        this.heard(nonce, async (of) => {
-          await this.instances.exited(of, nonce, how);
-          this.owners.delete(nonce);
-        }),
+      exited: (nonce, how) => this.heard(nonce, (of) => this.instances.exited(of, nonce, how)),
       line: (nonce) =>
         this.heard(
           nonce,
@@ -185,7 +181,7 @@ export class Orchestrator implements Child {
 
   /** Everything anew: whoever did what was under way is gone. */
   private again(): void {
-    this.done = new Set();
+    this.done = new Map();
     this.instances.begin(this.signal);
     if (this.signal.aborted) return;
     this.instances.clean();
@@ -194,7 +190,9 @@ export class Orchestrator implements Child {
 
   private perform(): void {
     if (this.signal.aborted) return;
-    for (const wish of wishesOf(this.stack)) {
+    const wishes = wishesOf(this.stack);
+    this.letGoOfAllBut(new Set(wishes.map(({ nonce }) => nonce)));
+    for (const wish of wishes) {
       this.owners.set(wish.nonce, { service: wish.service, replica: wish.replica });
       // One that is to end is watched until it has.
       if (wish.wish === "end") this.begin({ ...wish, wish: "watch" });
@@ -202,18 +200,24 @@ export class Orchestrator implements Child {
     }
   }
 
+  /** Starts come and go for as long as this runs. */
+  private letGoOfAllBut(nonces: ReadonlySet<string>): void {
+    for (const nonce of this.owners.keys()) if (!nonces.has(nonce)) this.owners.delete(nonce);
+    for (const [name, nonce] of this.done) if (!nonces.has(nonce)) this.done.delete(name);
+  }
+
   private begin(wish: Wish): void {
     const name = `${wish.wish}.${wish.nonce}${wish.wish === "end" ? `.${wish.signal}` : ""}`;
     const { done } = this;
     if (done.has(name)) return;
-    done.add(name);
+    done.set(name, wish.nonce);
     this.instances.fulfil(wish).catch((error) => {
       // The agent's next run does it anew.
       if (!(error instanceof AgentGone) && !this.signal.aborted) this.failed(error);
     });
   }
 
-  private heard(nonce: string, then: (of: Of) => Promise<void>): void {
+  private heard(nonce: string, then: (of: Of) => Promise<unknown>): void {
     const of = this.owners.get(nonce);
     if (!of || this.signal.aborted) return;
     then(of).catch((error) => this.signal.aborted || this.failed(error));

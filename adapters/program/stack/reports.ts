@@ -32,12 +32,13 @@ export class Reports {
 
   constructor(private readonly options: ReportsOptions) {}
 
-  /** Until it is taken. What another has told already, or is no longer so, is passed over by the decider. */
-  async tell(command: ServiceCommand, id?: string): Promise<void> {
+  /** Until it is taken, or this run is over: then false. What another has told already, or is no longer so, is passed over by the decider. */
+  async tell(command: ServiceCommand, id?: string): Promise<boolean> {
     const outcome = await this.ask(command, id);
     if (outcome.is === "rejected" || outcome.is === "invalid" || outcome.is === "unknown_command") {
       this.options.report(`services: "${command.type}" was not taken: ${JSON.stringify(outcome)}`);
     }
+    return outcome.is !== "unavailable";
   }
 
   async ask({ type, data }: ServiceCommand, id?: string): Promise<Outcome> {

@@ -16,15 +16,18 @@ export const shortageOf = async (
   { needs, folder, running }: {
     readonly needs: Prepared["needs"];
     readonly folder: string;
-    readonly running: readonly { readonly process: ProcessOf; readonly needs: Prepared["needs"] | undefined }[];
+    /** Without a process: one that is about to be started. */
+    readonly running: readonly { readonly process?: ProcessOf; readonly needs: Prepared["needs"] | undefined }[];
   },
 ): Promise<Shortage | undefined> => {
   const free = await agent.ask("free", { folder });
-  const { usage } = await agent.ask("usage", { processes: running.map(({ process }) => ({ ...process })) });
+  const { usage } = await agent.ask("usage", {
+    processes: running.flatMap(({ process }) => process ? [{ ...process }] : []),
+  });
   let { memory_bytes, cpus } = free;
   for (const { process, needs } of running) {
     if (!needs) continue;
-    const { rss_bytes = 0 } = usage.find(({ nonce }) => nonce === process.nonce) ?? {};
+    const { rss_bytes = 0 } = usage.find(({ nonce }) => nonce === process?.nonce) ?? {};
     memory_bytes -= Math.max(0, needs.memory_bytes - rss_bytes);
     cpus -= needs.cpus;
   }
