@@ -2,9 +2,9 @@
  * A stack of services: from a YAML text to services that can be run, or to every reason why not: file, line, path, what was expected.
  * The text is `daybook.yaml` or any other file with the sections `stack` and `services`; only these two are looked at here.
  *
- * In `arguments`, `environment`, `working_folder`, probes and hooks these stand for what they say: `${replica}`, `${ports.NAME}` (its own),
- * `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends on). A dollar sign that is meant is `$$`. Nothing is
- * read here; the file's text is handed in.
+ * In `command`, `arguments`, `environment`, `working_folder`, `leftovers` and the commands of probes and hooks these stand for what
+ * they say: `${replica}`, `${ports.NAME}` (its own), `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends
+ * on). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
  */
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";
@@ -265,6 +265,10 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
   const known = new Set(names);
   const ports = new Map<number, string>();
   for (const { name, needs, probes, ports: own, ready_line, replicas, leftovers, schedule, restart } of services) {
+    if (needs.length > STACK_LIMITS.list_max) {
+      const expected = `at most ${STACK_LIMITS.list_max} services`;
+      faults.push({ path: [name, "depends_on"], expected, found: String(needs.length) });
+    }
     for (const { service, condition } of needs) {
       const path = [name, "depends_on", service];
       if (service === name) faults.push({ path, expected: "another service", found: "itself" });

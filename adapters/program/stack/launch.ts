@@ -121,8 +121,13 @@ export const faultsOfStack = (file: string) => (stack: StackSettings): readonly 
   );
   return stack.services.flatMap((service) => {
     try {
-      launchOf(service, 0, { stack, file, ports });
-      for (const probe of Object.values(service.probes)) if (probe) probeOf(probe, service, 0, { stack, file, ports });
+      const placed = { stack, file, ports };
+      launchOf(service, 0, placed);
+      for (const probe of Object.values(service.probes)) if (probe) probeOf(probe, service, 0, placed);
+      for (const hook of Object.values(service.hooks)) {
+        if (hook) launchOf({ ...service, command: hook.command, arguments: hook.arguments }, 0, placed);
+      }
+      for (const path of service.leftovers) filled(path, service, 0, placed);
       return [];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;

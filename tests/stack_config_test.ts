@@ -1,0 +1,96 @@
+/** What a file of services may get wrong, one of each kind: where it is, what was expected, what was found. */
+import assert from "node:assert/strict";
+import { parseStack, problemText, STACK_LIMITS } from "../config/stack.ts";
+import { faultsOfStack } from "../adapters/program/stack/launch.ts";
+
+const problems = (text: string): readonly string[] => {
+  const parsed = parseStack(text, "s.yaml", faultsOfStack("/d/s.yaml"));
+  return parsed.ok ? [] : parsed.problems.map(problemText);
+};
+const service = (rest: string, name = "a") => `services:\n  ${name}:\n    command: ./a\n    ${rest}\n`;
+const many = (n: number, line: (i: number) => string) => Array.from({ length: n }, (_, i) => line(i)).join("\n");
+
+const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = [
+  ["unknown key", service("comand: x"), /s\.yaml:4.*comand/],
+  ["unknown section of a service's section", service("restart: { tries: 3 }"), /s\.yaml:4.*tries/],
+  ["wrong type", service("replicas: two"), /s\.yaml:4.*replicas.*two/],
+  ["no command", "services:\n  a: {}\n", /services\.a.*command/],
+  ["a bad name", service("replicas: 1", "A_b"), /s\.yaml:2.*A_b/],
+  ["unknown dependency", service("depends_on: [b]"), /s\.yaml:4.*depends_on.*b/],
+  ["itself", service("depends_on: [a]"), /another service.*itself/],
+  [
+    "a cycle",
+    "services:\n  a: { command: x, depends_on: [b] }\n  b: { command: x, depends_on: [a] }\n",
+    /a → b → a|b → a → b/,
+  ],
+  [
+    "a line that is never said",
+    `${service("depends_on: { b: { condition: log_ready } }")}  b: { command: x }\n`,
+    /ready_line/,
+  ],
+  [
+    "a port twice",
+    "services:\n  a: { command: x, ports: { p: 80 } }\n  b: { command: x, ports: { p: 80 } }\n",
+    /80, as "a" has/,
+  ],
+  ["one port for several", service("replicas: 2\n    ports: { p: 80 }"), /random, for several replicas/],
+  ["a port that is none", service("ports: { p: 70000 }"), /s\.yaml:4.*70000/],
+  ["a probe of no kind", service("probes: { readiness: { interval_ms: 100 } }"), /one of exec, http and tcp/],
+  ["a probe of two kinds", service("probes: { readiness: { tcp: { port: 1 }, http: { port: 1 } } }"), /one of exec/],
+  ["a probe of a port it has not", service("probes: { readiness: { tcp: { port: web } } }"), /a port of the service/],
+  ["a bad path to probe", service("probes: { readiness: { http: { port: 1, path: x } } }"), /begins with \//],
+  ["bad cron", service("schedule: often"), /s\.yaml:4.*cron/],
+  ["cron that never comes", service('schedule: "0 0 31 2 *"'), /never comes/],
+  ["stated times and always", service('schedule: "0 3 * * *"\n    restart: { policy: always }'), /no or on_failure/],
+  ["no regular expression", service('ready_line: "("'), /a regular expression/],
+  ["leftovers elsewhere", service("leftovers: [../x]"), /inside of the working folder/],
+  ["leftovers that are everything", service("leftovers: [.]"), /inside of the working folder/],
+  ["leftovers of several", service("replicas: 2\n    leftovers: [x.pid]"), /\$\{replica\}/],
+  ["no such port, in an argument", service('arguments: ["${ports.web}"]'), /\$\{ports\.web\}/],
+  [
+    "no such service, in the environment",
+    service('environment: { X: "${services.b.host}" }'),
+    /\$\{services\.b\.host\}/,
+  ],
+  [
+    "no such port, in a hook",
+    service('hooks: { before_start: { command: x, arguments: ["${ports.web}"] } }'),
+    /\$\{ports\.web\}/,
+  ],
+  ["no such port, in a leftover", service('leftovers: ["${ports.web}.pid"]'), /\$\{ports\.web\}/],
+  ["a secret and a text", service("environment: { X: { env: A, file: b } }"), /s\.yaml:4/],
+  [
+    "too many instances",
+    `services:\n${many(4, (i) => `  a${i}: { command: x, replicas: 100 }`)}\n`,
+    /at most 300 instances/,
+  ],
+  [
+    "too many dependencies",
+    `services:\n  a: { command: x, depends_on: { ${
+      Array.from({ length: 101 }, (_, i) => `b${i}: {}`).join(", ")
+    } } }\n${many(101, (i) => `  b${i}: { command: x }`)}\n`,
+    /at most 100/,
+  ],
+  ["too long a file", "#".repeat(STACK_LIMITS.file_chars_max + 1), /at most 1048576 characters/],
+  ["no YAML", "services: [", /s\.yaml:1/],
+  ["a list of services", "services: [a]\n", /s\.yaml:1/],
+];
+
+Deno.test("each kind of mistake in a file of services has one clear message with its place", async (t) => {
+  for (const [what, yaml, says] of WRONG) {
+    await t.step(what, () => {
+      const found = problems(yaml);
+      assert.ok(found.length >= 1, "it was taken");
+      assert.match(found.join("\n"), says);
+      for (const each of found) assert.doesNotMatch(each, /\n|RangeError|ZodError|\s{4}at /);
+    });
+  }
+});
+
+Deno.test("what may be left out is filled in, and one that is not enabled is not there", () => {
+  const parsed = parseStack("services:\n  a: { command: x }\n  b: { command: x, enabled: false }\n", "s.yaml");
+  assert.ok(parsed.ok);
+  const [a, ...others] = parsed.stack.services;
+  assert.deepEqual([parsed.stack.name, parsed.stack.order, others.length], ["main", "ready", 0]);
+  assert.deepEqual([a!.restart.policy, a!.stop.signal, a!.replicas, a!.needs], ["on_failure", "SIGTERM", 1, []]);
+});
