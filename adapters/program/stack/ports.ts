@@ -13,19 +13,33 @@ const freePort = (): number => {
   return port;
 };
 
-/** Remembered in `folder`, written whole or not at all; an unreadable memory is one that is not there. */
-export const portsOf = async (stack: StackSettings, folder: string): Promise<Ports> => {
+/**
+ * Remembered in `folder`, written whole or not at all; an unreadable memory is one that is not there. `keep` false: only to look at.
+ * Default true.
+ */
+export const portsOf = async (
+  stack: StackSettings,
+  folder: string,
+  { keep = true }: { readonly keep?: boolean } = {},
+): Promise<Ports> => {
   const path = join(folder, `${stack.name}.${FILE}`);
   const remembered = await read(path);
+  const stated = new Set(stack.services.flatMap(({ ports }) => Object.values(ports)));
+  const had = (key: string) => {
+    const port = remembered.get(key);
+    return port === undefined || stated.has(port) ? undefined : port;
+  };
+  const taken = new Set([...remembered.values(), ...stated]);
   const ports = new Map<string, number>();
   for (const { name, replicas, ports: own } of stack.services) {
     for (const [port, number] of Object.entries(own)) {
       for (let replica = 0; replica < replicas; replica++) {
         const key = `${name}/${replica}/${port}`;
-        ports.set(key, number === "random" ? remembered.get(key) ?? free(ports, remembered) : number);
+        ports.set(key, number === "random" ? had(key) ?? free(taken) : number);
       }
     }
   }
+  if (!keep) return ports;
   if ([...ports].some(([key, port]) => remembered.get(key) !== port) || remembered.size !== ports.size) {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     await Deno.writeTextFile(`${path}.new`, JSON.stringify(Object.fromEntries(ports)), { mode: 0o600 });
@@ -34,16 +48,22 @@ export const portsOf = async (stack: StackSettings, folder: string): Promise<Por
   return ports;
 };
 
-const free = (taken: Ports, remembered: Ports): number => {
+/** One that is not taken; from now on it is. */
+const free = (taken: Set<number | "random">): number => {
   for (;;) {
     const port = freePort();
-    if (![...taken.values(), ...remembered.values()].includes(port)) return port;
+    if (taken.has(port)) continue;
+    taken.add(port);
+    return port;
   }
 };
 
+const isPort = (value: unknown): boolean => Number.isInteger(value) && value as number > 0 && value as number < 65_536;
+
 const read = async (path: string): Promise<Ports> => {
   try {
-    return new Map(Object.entries(JSON.parse(await Deno.readTextFile(path)) as Record<string, number>));
+    const said: [string, unknown][] = Object.entries(JSON.parse(await Deno.readTextFile(path)));
+    return new Map(said.filter((entry): entry is [string, number] => isPort(entry[1])));
   } catch {
     return new Map();
   }

@@ -59,7 +59,8 @@ export class PreparedServices {
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
     const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
     try {
-      await file.write(new TextEncoder().encode(JSON.stringify(prepared)));
+      const bytes = new TextEncoder().encode(JSON.stringify(prepared));
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
       await file.sync();
     } finally {
       file.close();

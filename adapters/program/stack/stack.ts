@@ -58,24 +58,27 @@ export const runStack = async (
       supervision.world,
     ),
   );
-  const placed = async (stack: NonNullable<Settings["stack"]>): Promise<Placed> => ({
+  const placed = async (stack: NonNullable<Settings["stack"]>, keep: boolean): Promise<Placed> => ({
     stack: stack.settings,
     file: stack.file,
-    ports: await portsOf(stack.settings, folder),
+    ports: await portsOf(stack.settings, folder, { keep }),
   });
+  let before: readonly string[] = [];
   const apply: RunningStack["apply"] = async (stack, again) => {
-    const command = await applyOf(await placed(stack), { profile, again, kept: prepared });
+    const command = await applyOf(await placed(stack, true), { profile, again, kept: prepared });
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
     if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
     const stated = command.data.services.map(({ digest }) => digest);
-    await prepared.only(new Set([...stated, ...digestsOf(orchestrator.present)]));
+    // What is read of the log may be from before the last of these.
+    await prepared.only(new Set([...before, ...stated, ...digestsOf(orchestrator.present)]));
+    before = stated;
   };
   await apply({ settings, file }, false);
   const running: RunningStack = {
     name: settings.name,
     orchestrator,
-    changes: async (stack) => changesOf(await placed(stack), orchestrator.present),
+    changes: async (stack) => changesOf(await placed(stack, false), orchestrator.present),
     apply,
     async stop() {
       if (settings.on_exit === "leave") return;
