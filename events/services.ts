@@ -125,7 +125,6 @@ export const serviceFacts = {
   }),
   "services.instance.queued": z.strictObject({ ...instance, for: z.array(serviceName).max(SERVICE_LIMITS.needs_max) }),
   "services.instance.announced": z.strictObject({ ...instance, nonce, digest, attempt: count }),
-  /** `adopted`: it was found running. */
   /** What a start waits for: bytes of memory or disk, or cores. */
   "services.resources.lacked": z.strictObject({
     ...instance,
@@ -134,6 +133,7 @@ export const serviceFacts = {
     needed: z.number().nonnegative(),
     free: z.number().nonnegative(),
   }),
+  /** `adopted`: it was found running. */
   "services.instance.started": z.strictObject({ ...instance, ...process, at_ms: instant, adopted: z.boolean() }),
   "services.instance.refused": z.strictObject({ ...instance, nonce, because }),
   "services.instance.line_matched": z.strictObject({ ...instance, nonce }),

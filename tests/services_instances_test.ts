@@ -135,3 +135,20 @@ Deno.test("an end that could not be recorded before we stopped keeps its trace f
     assert.equal(stand.asked.filter(({ ask }) => ask === "forget").length, unavailable ? 0 : 1);
   }
 });
+
+Deno.test("a line that is on record is not looked for any more", async () => {
+  const stand = new Stand(stackWith(["db"]), { ...preparedWith({}), ready_line: "^ready$" });
+  const lines: unknown[] = [];
+  stand.answers.set("watch", ({ line }: { line?: string }) => (lines.push(line), {}));
+  const watch = {
+    wish: "watch",
+    service: "db",
+    replica: 0,
+    nonce: "n",
+    process: process("n"),
+    digest: of.digest,
+  } as const;
+  await stand.instances.fulfil({ ...watch, lined: false });
+  await stand.instances.fulfil({ ...watch, lined: true });
+  assert.deepEqual(lines, ["^ready$", undefined]);
+});

@@ -17,8 +17,8 @@ export type Wish =
   /** Told to stop before anybody told of its start: whether there is a process is to be found out. */
   | (Of & { readonly wish: "find" })
   | (Of & { readonly wish: "end"; readonly process: Process; readonly digest: string; readonly signal: SignalName })
-  /** To be told of its end, its line and what its probes say. */
-  | (Of & { readonly wish: "watch"; readonly process: Process; readonly digest: string });
+  /** To be told of its end, its line unless that is known, and what its probes say. */
+  | (Of & { readonly wish: "watch"; readonly process: Process; readonly digest: string; readonly lined: boolean });
 
 export const wishesOf = ({ order, services }: Stack): readonly Wish[] =>
   order.flatMap((service) => {
@@ -33,7 +33,8 @@ const wishOf = (
 ): Wish | undefined => {
   if (life.is === "starting") return { wish: "start", ...of, nonce: life.nonce, digest: life.digest };
   if (isAlive(life)) {
-    return { wish: "watch", ...of, nonce: life.process.nonce, process: life.process, digest: life.digest };
+    const { process, digest, line: lined } = life;
+    return { wish: "watch", ...of, nonce: process.nonce, process, digest, lined };
   }
   if (life.is !== "stopping") return undefined;
   const { nonce, process, overdue, digest } = life;

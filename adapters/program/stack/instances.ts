@@ -4,7 +4,7 @@ import { pause } from "../../../actors/kernel/world.ts";
 import type { Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
 import type { AgentLine } from "../../process/agent/line.ts";
-import type { How, ProcessOf } from "../../process/agent/protocol.ts";
+import type { How } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
 import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
@@ -86,7 +86,7 @@ export class Instances {
         return await this.options.reports.refused(of, nonce, "it was told to stop before it was started");
       }
       case "watch":
-        return await this.watch(of, wish.process, wish.digest);
+        return await this.watch(of, wish);
       case "end":
         return await this.end(of, wish);
     }
@@ -197,7 +197,7 @@ export class Instances {
     return short;
   }
 
-  private async watch(of: Of, process: ProcessOf, digest: string): Promise<void> {
+  private async watch(of: Of, { process, digest, lined }: Extract<Wish, { wish: "watch" }>): Promise<void> {
     const { clock, prepared } = this.options;
     const probes = new AbortController();
     const { nonce } = process;
@@ -208,7 +208,7 @@ export class Instances {
       process,
       traces: this.traces,
       log: { path: this.outputOf(of), bytes_max, keep },
-      ...(found?.ready_line === undefined ? {} : { line: found.ready_line }),
+      ...(found?.ready_line === undefined || lined ? {} : { line: found.ready_line }),
     });
     const stated = found?.instances[of.replica]?.probes ?? {};
     const looks = (["startup", "readiness", "liveness"] as const).flatMap((name): Probe[] => {

@@ -195,7 +195,7 @@ export class Orchestrator implements Child {
     for (const wish of wishes) {
       this.owners.set(wish.nonce, { service: wish.service, replica: wish.replica });
       // One that is to end is watched until it has.
-      if (wish.wish === "end") this.begin({ ...wish, wish: "watch" });
+      if (wish.wish === "end") this.begin({ ...wish, wish: "watch", lined: true });
       this.begin(wish);
     }
   }
