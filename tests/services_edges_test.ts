@@ -1,5 +1,6 @@
 /** Stacks at their edges: what was taken away, what waits for its time, what comes back. */
 import assert from "node:assert/strict";
+import { operationRoutes } from "../adapters/program/operations.ts";
 import { needing, spec, upWith, World } from "./services_given.ts";
 
 Deno.test("a restart is of the replicas there are to be: those that were taken away are not started", () => {
@@ -43,4 +44,11 @@ Deno.test("one that is on its way out and is in the stack again, though not to r
   world.send({ type: "services.stack.up", data: { services: ["db"] } });
   world.run(30_000);
   assert.equal(world.life("db"), "healthy");
+});
+
+Deno.test("who may administer over the network may not have programs of theirs run: that takes the machine itself", async () => {
+  const route = operationRoutes({} as never).find(({ path }) => path === "/operations/update-stack")!;
+  const grant = { id: "t_admin", scopes: ["admin"], principal: { authtype: "user", authid: "t_admin" } };
+  const asked = Promise.resolve().then(() => route.handle({ grant } as never));
+  await assert.rejects(asked, ({ code }: { readonly code: string }) => code === "forbidden");
 });

@@ -15,6 +15,7 @@ import { Problem } from "../http/problem.ts";
 import type { Exchange, Route } from "../http/route.ts";
 import type { Opened } from "./daybook.ts";
 import type { Operation } from "./operation.ts";
+import { OPERATOR } from "./operator.ts";
 
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
@@ -44,6 +45,9 @@ const GUARDED: Readonly<Record<string, string>> = {
   "rotate-root-key": "privacy.root_key.rotate",
   "rotate-log-key": "kernel.log.rotate_key",
 };
+
+/** What has programs run that whoever asks has named: only for who works on the machine itself, over the folder's socket. */
+const LOCAL: ReadonlySet<string> = new Set(["update-stack"]);
 
 /** A line is sent in pieces of so many characters. */
 const PIECE_CHARS = 60_000;
@@ -89,6 +93,9 @@ export const operationRoutes = (opened: Opened): readonly Route[] =>
       },
     }),
     async handle(exchange) {
+      if (LOCAL.has(name) && exchange.grant !== OPERATOR) {
+        throw new Problem("forbidden", "Only who works on the machine itself may ask for this.");
+      }
       const input = await inputOf(exchange);
       await refuseUnfit(name, input);
       const stream = exchange.site.streams.start((signal) => linesOf(opened, name, { input, signal }), {

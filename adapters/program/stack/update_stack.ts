@@ -12,7 +12,7 @@ export const updateStack = operation({
     /** The file's text; who asks may read it, the server need not. */
     text: z.string().max(STACK_LIMITS.file_chars_max),
     /** Absolute: relative paths in it count from its folder. */
-    file: z.string().min(1).max(4_096),
+    file: z.string().startsWith("/").max(4_096),
     /** Only tell what would change. */
     plan: z.boolean(),
     /** Try changes that were undone once more. */
