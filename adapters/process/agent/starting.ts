@@ -150,9 +150,10 @@ export class Starting {
   private async found(nonce: string, traces: string): Promise<ProcessOf | undefined> {
     const trace = join(traces, nonce);
     if (!readJson(`${trace}.json`)) return undefined;
-    return this.look(nonce, trace) ?? await new Promise((found) => {
-      setTimeout(() => found(this.look(nonce, trace)), SETTLE_MS);
-    });
+    const found = this.look(nonce, trace);
+    if (found) return found;
+    await new Promise((settled) => setTimeout(settled, SETTLE_MS));
+    return this.look(nonce, trace);
   }
 
   private look(nonce: string, trace: string): ProcessOf | undefined {
