@@ -4,7 +4,16 @@ import { millis } from "../../../events/event.ts";
 import { type EventLog, LogFault, type Range } from "../../../events/log.ts";
 import type { ControlsFold } from "../../../projections/controls/mod.ts";
 
-const TURN_MS = 8;
+/** So long at a time, and then others have theirs. */
+export interface Turns {
+  readonly turn_ms: number;
+  readonly rest_ms: number;
+}
+
+/** Somebody waits for the answer. */
+export const AT_ONCE: Turns = { turn_ms: 8, rest_ms: 0 };
+/** Nobody does: appends on the same thread come first. */
+export const BESIDE: Turns = { turn_ms: 2, rest_ms: 10 };
 
 /** Where reading can begin: 0, but of a log whose beginning lies in an archive that is not attached. */
 export const readableFrom = (log: Pick<EventLog, "read">): number => {
@@ -28,6 +37,7 @@ export class CaughtUp {
   constructor(
     readonly fold: ControlsFold,
     private readonly parts: { readonly log: Pick<EventLog, "read" | "size">; readonly clock: Clock },
+    private readonly turns: Turns = AT_ONCE,
   ) {}
 
   /** When it resolves, all that was recorded is folded, and nobody else had a turn since. */
@@ -37,6 +47,7 @@ export class CaughtUp {
 
   private async follow(signal: AbortSignal | undefined): Promise<void> {
     const { log, clock } = this.parts;
+    const { turn_ms, rest_ms } = this.turns;
     const { types } = this.fold;
     if (this.size === 0) this.begin();
     while (this.size < log.size) {
@@ -48,8 +59,8 @@ export class CaughtUp {
         // What is cut off here goes on behind what was folded.
         this.size = batch.at(-1)!.position + 1;
         if (signal?.aborted) return;
-        if (clock.monotonic() - turn < TURN_MS) continue;
-        await pause(clock, 0);
+        if (clock.monotonic() - turn < turn_ms) continue;
+        await pause(clock, rest_ms, signal);
         turn = clock.monotonic();
       }
       this.size = until;

@@ -14,7 +14,7 @@ import { type Event, type Millis, millis } from "../../../events/event.ts";
 import { CONTROL_FACT_LIMITS, type ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { type ControlResult, ControlsFold } from "../../../projections/controls/mod.ts";
-import { CaughtUp, readableFrom } from "./caught_up.ts";
+import { BESIDE, CaughtUp, readableFrom } from "./caught_up.ts";
 import { Findings } from "./findings.ts";
 import { type ControlGate, CONTROLS, enforcedIn } from "./gate.ts";
 
@@ -119,7 +119,7 @@ class Watch {
   private seen = -1;
 
   constructor(stated: readonly Stated[], private readonly parts: WatchParts) {
-    this.fold = new CaughtUp(new ControlsFold(stated.map(({ control }) => control)), parts);
+    this.fold = new CaughtUp(new ControlsFold(stated.map(({ control }) => control)), parts, BESIDE);
     this.findings = new Findings(parts.log);
     const types = ["kernel.control.turned", "kernel.control.dropped"];
     for (const batch of parts.log.read({ types, from: readableFrom(parts.log) })) {
