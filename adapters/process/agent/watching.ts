@@ -19,7 +19,7 @@ type Watch = Extract<ToAgent, { ask: "watch" }>;
 
 const LOOK_MS = 200;
 /** Others wait for a line, so it is looked for more often while one is to come. */
-const LINE_MS = 20;
+const LINE_MS = 5;
 /** Output looked at in one go, and of one line. */
 const READ_BYTES = 65_536;
 
