@@ -101,6 +101,9 @@ const busy = async (
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+const LOOK_MS = 50;
+const LOOKS = 60;
+
 /** False when it died before it could be asked anything. */
 const lives = async (stand: Stand, at: string | undefined): Promise<boolean> => {
   try {
@@ -108,11 +111,15 @@ const lives = async (stand: Stand, at: string | undefined): Promise<boolean> => 
   } catch {
     return false;
   }
-  return await Promise.race([
-    stand.program.died.then(() => false),
-    stand.until((rows) => rows.length >= NAMES.length - 1).then(() => true, () => false),
-    wait(3_000).then(() => true),
-  ]);
+  let dead = false;
+  void stand.program.died.then(() => dead = true);
+  for (let looks = 0; !dead && looks < LOOKS; looks++) {
+    // One that has just died does not answer.
+    const rows = await stand.board().catch(() => []);
+    if (rows.length >= NAMES.length - 1) return true;
+    await wait(LOOK_MS);
+  }
+  return !dead;
 };
 
 const killAgent = async (stand: Stand): Promise<boolean> => {
