@@ -1,5 +1,6 @@
 /** Rows of the table of commands about who stands before it. */
-import { writes } from "./grants.ts";
+import { text } from "./call.ts";
+import { files, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 /** Of commands that cannot be undone. */
@@ -20,5 +21,34 @@ export const IDENTITY: readonly CommandSpec[] = [
     examples: ["logout", "logout --json"],
     needs: writes,
     load: async () => (await import("./commands/login.ts")).logout,
+  },
+  {
+    name: "factors list",
+    opens: true,
+    about: "The second factors of who is signed in here",
+    examples: ["factors list", "factors list --json"],
+    needs: writes,
+    load: async () => (await import("./commands/factors.ts")).list,
+  },
+  {
+    name: "factors add",
+    opens: true,
+    about: "Set up one-time codes: shows a QR code for an authenticator; they count once one was confirmed",
+    options: [
+      { flags: "--password-file <file>", about: "first line is your password; - for standard input" },
+      { flags: "--code <code>", about: "a code of a second factor that is set up already" },
+    ],
+    examples: ["factors add --password-file -", "factors add --password-file ~/.secret --code 123456"],
+    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, text(call, "passwordFile"))] }),
+    load: async () => (await import("./commands/factors.ts")).add,
+  },
+  {
+    name: "factors confirm",
+    opens: true,
+    about: "Show the first code, so that they count; prints ten backup codes once",
+    args: [["<factor>", "its id, as `factors add` has told it"], ["<code>", "what the authenticator shows"]],
+    examples: ["factors confirm 1xV0bQ3kzq9E5mT7yRdW 123456"],
+    needs: writes,
+    load: async () => (await import("./commands/factors.ts")).confirm,
   },
 ];

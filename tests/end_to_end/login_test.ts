@@ -1,8 +1,11 @@
 /** A terminal is signed in, and shows a second factor before what cannot be undone: the commands as a person types them. */
 import assert from "node:assert/strict";
-import { Secret, TOTP } from "otpauth";
+import jsqr from "jsqr";
+import { Secret, TOTP, URI } from "otpauth";
 import { command, document, run, start, type Started, withPlace } from "./cli_given.ts";
 
+// A CommonJS module whose types are written for the other kind.
+const jsQR = jsqr as unknown as typeof jsqr.default;
 const PASSWORD = "tall trees in rain";
 
 const post = async ({ url }: Started, path: string, body: unknown, as?: string) => {
@@ -93,6 +96,62 @@ Deno.test("once an administrator has a second factor, tokens are made by who is 
     assert.deepEqual([out.code, out.out.startsWith("signed out of u_")], [0, true], out.err);
     const after = await create("--code", codes[2]!);
     assert.deepEqual([after.exit, after.error?.code], [1, "login_wanted"]);
+  }));
+
+/** What a camera would read off the terminal: two modules in each character, light ones drawn. */
+const readOff = (drawn: string): string | undefined => {
+  const lines = drawn.split("\n").filter((line) => /^[ █▀▄]+$/.test(line));
+  const [width, height] = [lines[0]!.length, lines.length * 2];
+  const SIZE = 4;
+  const pixels = new Uint8ClampedArray(width * height * SIZE * SIZE * 4).fill(255);
+  for (let y = 0; y < height * SIZE; y++) {
+    for (let x = 0; x < width * SIZE; x++) {
+      const [row, sign] = [Math.floor(y / SIZE), lines[Math.floor(y / SIZE / 2)]![Math.floor(x / SIZE)]!];
+      const light = sign === "█" || sign === (row % 2 === 0 ? "▀" : "▄");
+      pixels.fill(light ? 255 : 0, (y * width * SIZE + x) * 4, (y * width * SIZE + x) * 4 + 3);
+    }
+  }
+  return jsQR(pixels, width * SIZE, height * SIZE)?.data;
+};
+
+Deno.test("a terminal shows a QR code that an authenticator reads, and takes the first code of it", () =>
+  withPlace(async ({ data }) => {
+    const server = await start(data);
+    try {
+      const { code } = await post(server, "/accounts", { name: "bob" }, server.token);
+      await post(server, "/auth/invitation", { code, password: PASSWORD });
+      const add = (stdin: string, ...more: string[]) =>
+        run(["factors", "add", "--password-file", "-", "--data", data, ...more], { stdin });
+      const stranger = await add(PASSWORD);
+      assert.deepEqual([stranger.code, stranger.err], [1, "daybook: Sign in first: daybook login\n"]);
+      const { access_token } = await post(server, "/auth/sign-in", { name: "bob", password: PASSWORD });
+      await login(data, server, access_token);
+      assert.deepEqual((await run(["factors", "add", "--data", data])).code, 2, "it wants the password");
+      assert.deepEqual((await add("\n")).code, 2);
+      assert.match((await add("another\n")).err, /The password is another one/);
+      assert.equal((await run(["factors", "list", "--data", data])).out, "no second factors\n");
+
+      const shown = await add(`${PASSWORD}\n`);
+      assert.equal(shown.code, 0, shown.err);
+      const uri = readOff(shown.out)!;
+      const totp = URI.parse(uri) as TOTP;
+      assert.equal(totp.label, "bob");
+      const typed = /^or type {2}([A-Z2-7 ]+)$/m.exec(shown.out)![1]!.replaceAll(" ", "");
+      assert.equal(typed, totp.secret.base32, "what is typed is what is read");
+      const factor = /factors confirm (\S+) CODE/.exec(shown.err)![1]!;
+      const confirm = (code: string) =>
+        document<{ codes?: string[]; error?: { code: string } }>(["factors", "confirm", factor, code, "--data", data]);
+      assert.equal((await confirm("12 34")).error?.code, "code_refused");
+      const confirmed = await confirm(totp.generate());
+      assert.deepEqual([confirmed.exit, confirmed.codes?.length], [0, 10]);
+      const { factors } = await document<{ factors: { kind: string }[] }>(["factors", "list", "--data", data]);
+      assert.deepEqual(factors.map(({ kind }) => kind), ["totp", "backup_codes"]);
+
+      assert.match((await add(PASSWORD)).err, /^daybook: Repeat it with --code/, "now a code is wanted as well");
+      assert.equal((await add(PASSWORD, "--code", confirmed.codes![0]!)).code, 0);
+    } finally {
+      await server.stop();
+    }
   }));
 
 Deno.test("without a server nobody can sign a terminal in, and is told so", () =>

@@ -11,7 +11,7 @@ import { type Operation, operation } from "../operation.ts";
 import { wiredIn, wireIdentity } from "./wire.ts";
 
 /** Who has the folder's socket stands at the machine itself. */
-const TERMINAL: From = { agent: "daybook on the command line" };
+export const TERMINAL: From = { agent: "daybook on the command line" };
 
 const refresh_token = z.string().min(1).max(512);
 const later = (ms: number): Refused =>
@@ -92,4 +92,4 @@ export const showFactor: Operation = operation({
 });
 
 /** Where no server runs nobody is sent anywhere. */
-const HERE = { pages: false, url: () => "" };
+export const HERE = { pages: false, url: () => "" };
