@@ -3,6 +3,8 @@ import { z } from "zod";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
+/** Beginnings of streams, or of sources, that one tenant has. */
+const TENANT_PREFIXES_MAX = 100;
 
 const count = (min: number, max: number, standard: number, about: string) =>
   z.int().min(min).max(max).default(standard).meta({ description: about });
@@ -15,7 +17,19 @@ const sessions = {
   concurrent_max: count(1, 1_000, 10, "Sessions of one account; one more ends the oldest"),
 };
 
+/** Only letters that a stream's name has as they are, so that a source and its stream of what is unknown belong together. */
+const source = z.string().max(200).regex(/^[A-Za-z0-9._~@:+/-]+$/).meta({ expected: "the beginning of a source" });
+const stream = z.string().max(200).regex(
+  /^(?!(?:access|controls|identity|kernel|privacy)\/)[a-z0-9_-]+\/[A-Za-z0-9._~@:+/-]*$/,
+)
+  .meta({ expected: "the beginning of streams, domain/…, of no domain that is the installation's own" });
+const owned = <T extends z.ZodType>(one: T) => z.array(one).max(TENANT_PREFIXES_MAX).default([]);
+
 const tenant = z.strictObject({
+  /** Beginnings of streams that are this tenant's; the longest counts, what none names is `default`'s. */
+  streams: owned(stream),
+  /** Of sources of events, and so of streams `inbox/{source}`. */
+  sources: owned(source),
   idle_ms: sessions.idle_ms.unwrap().optional(),
   absolute_ms: sessions.absolute_ms.unwrap().optional(),
   concurrent_max: sessions.concurrent_max.unwrap().optional(),
@@ -35,9 +49,31 @@ export const identitySection = section("Accounts, and how people sign in", {
   ),
   invitation_ms: count(MINUTE_MS, 30 * DAY_MS, DAY_MS, "How long a code to set a password with counts"),
   sessions: section("Sessions", sessions),
-  tenants: z.record(z.string().regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/), tenant).default({}).meta({
-    description: "The same for single tenants, as far as they differ: { acme: { idle_ms: 900000 } }",
-  }),
+  tenants: z.record(z.string().max(64).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/), tenant).default({})
+    .superRefine((all, { addIssue }) => {
+      const of = new Map<string, string>();
+      for (const [name, { streams, sources }] of Object.entries(all)) {
+        if (name === "default" && streams.length + sources.length > 0) {
+          addIssue({
+            code: "custom",
+            path: [name],
+            message: "default has all that no other tenant has; it names nothing",
+          });
+        }
+        for (const [kind, prefixes] of [["streams", streams], ["sources", sources]] as const) {
+          prefixes.forEach((prefix, index) => {
+            const whose = of.get(`${kind} ${prefix}`);
+            if (whose !== undefined) {
+              addIssue({ code: "custom", path: [name, kind, index], message: `${prefix} is ${whose}'s already` });
+            }
+            of.set(`${kind} ${prefix}`, name);
+          });
+        }
+      }
+    }).meta({
+      description:
+        "Tenants: what belongs to each, and its sessions as far as they differ: { acme: { streams: [commits/acme-], sources: [/acme/], idle_ms: 900000 } }",
+    }),
   passwords: section("Passwords; hashed with Argon2id (RFC 9106), anew at the next sign-in when these are raised", {
     length_min: count(8, 64, 8, "Shortest, in characters; 15 or more is better"),
     memory_kib: count(7_168, 1_048_576, 19_456, "Memory of one hash"),

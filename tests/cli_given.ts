@@ -188,11 +188,12 @@ const fakeRuntime = (
     projections: () => Promise.resolve(daybook.projections),
     tokens: () =>
       Promise.resolve({
-        create({ name, scopes, expires }) {
+        create({ name, scopes, expires, tenant = "default" }) {
           const record: Token = {
             id: `t_${tokens.length}`,
             name,
             scopes,
+            tenant,
             created: NOW,
             ...(expires ? { expires } : {}),
           };

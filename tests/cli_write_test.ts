@@ -13,7 +13,12 @@ import { givenStage } from "./cli_given.ts";
 import type { Stage } from "./cli_given.ts";
 import { givenAccess } from "./http_given.ts";
 
-const ADMIN = { id: "socket", scopes: ["admin"], principal: { authtype: "user", authid: "operator" } } as const;
+const ADMIN = {
+  id: "socket",
+  scopes: ["admin"],
+  tenant: "default",
+  principal: { authtype: "user", authid: "operator" },
+} as const;
 
 /** Another process has the lock; it is asked over the routes themselves. */
 const elsewhere = (stage: Stage) => {
@@ -200,7 +205,7 @@ Deno.test("tokens are made once, listed without their secret, and revoked by id 
   const listed = await stage.json<{ tokens: { id: string }[] }>("token", "list");
   assert.deepEqual(listed.tokens.map(({ id }) => id), ["t_0", "t_1"]);
   const table = (await stage.type("token", "list")).out;
-  assert.match(table, /t_0 +ci +ingest,read .* valid/);
+  assert.match(table, /t_0 +ci +default +ingest,read .* valid/);
   assert.ok(!table.includes("secret"));
   const two = await stage.type("token", "revoke", "ci");
   assert.deepEqual([two.code, two.err.includes("2 tokens are called")], [2, true]);

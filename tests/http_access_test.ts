@@ -51,6 +51,7 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
           const grant = {
             id: "",
             scopes: as === "none" ? [] : [as],
+            tenant: "default",
             principal: { authtype: "api_key", authid: "" },
           } as const;
           if (holds(grant, needs)) assert.ok(response.status < 400, told);
@@ -96,7 +97,12 @@ Deno.test("parts that are switched off are not there", () =>
   }, { parts: { pages: false, docs: false, metrics: false } }));
 
 Deno.test("admin implies what others may but personal data", () => {
-  const admin = { id: "a", scopes: ["admin"], principal: { authtype: "api_key", authid: "a" } } as const;
+  const admin = {
+    id: "a",
+    scopes: ["admin"],
+    tenant: "default",
+    principal: { authtype: "api_key", authid: "a" },
+  } as const;
   assert.deepEqual(SCOPES.filter((scope) => holds(admin, scope)), ["ingest", "command", "read", "admin"]);
 });
 
@@ -455,7 +461,12 @@ Deno.test("with TLS the cookie is sent over TLS alone and browsers are told to s
 
 Deno.test("a fixed grant needs neither host nor token", () =>
   withSite(async (site) => {
-    const grant = { id: "socket", scopes: ["admin"], principal: { authtype: "system", authid: "control" } } as const;
+    const grant = {
+      id: "socket",
+      scopes: ["admin"],
+      tenant: "default",
+      principal: { authtype: "system", authid: "control" },
+    } as const;
     const response = await site.server.fetch(
       new Request("http://whatever/views", { headers: { host: "whatever" } }),
       undefined,

@@ -278,7 +278,7 @@ export const givenAccess = (): Access & { readonly revoked: Set<string> } => {
   const check = (bearer: string): Grant | undefined => {
     const scopes = bearer === "none" ? [] : bearer.split("+");
     if (revoked.has(bearer) || !scopes.every((scope) => SCOPES.includes(scope as Scope))) return undefined;
-    return { id: `t_${bearer}`, scopes, principal: { authtype: "api_key", authid: `t_${bearer}` } };
+    return { id: `t_${bearer}`, scopes, tenant: "default", principal: { authtype: "api_key", authid: `t_${bearer}` } };
   };
   return {
     revoked,

@@ -55,6 +55,7 @@ Deno.test("on a Unix socket everybody is the grant that it was opened with", () 
     site.server.listenUnix(path, {
       id: "operator",
       scopes: ["admin"],
+      tenant: "default",
       principal: { authtype: "user", authid: "operator" },
     });
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
@@ -102,7 +103,7 @@ Deno.test("bounds that the configuration narrows for others do not hold up the o
     const folder = Deno.makeTempDirSync({ prefix: "daybook-socket-" });
     const path = `${folder}/control.sock`;
     const principal = { authtype: "user", authid: "operator" } as const;
-    site.server.listenUnix(path, { id: "operator", scopes: ["admin"], principal });
+    site.server.listenUnix(path, { id: "operator", scopes: ["admin"], tenant: "default", principal });
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
     const x = "x".repeat(1_000);
     const large = { method: "POST", headers: structured, body: cloudEvent("a", { a: x, b: x, c: x }) };

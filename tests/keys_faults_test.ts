@@ -141,9 +141,27 @@ Deno.test("a foreign file, a foreign database and one of a newer version are tol
     refuses(at("other"), "foreign", /it is not a key database/);
     made(options);
     const newer = new DatabaseSync(options.path);
-    newer.exec("PRAGMA user_version = 3");
+    newer.exec("PRAGMA user_version = 4");
     newer.close();
-    refuses(options, "newer", /format 3 .* this one knows 2/);
+    refuses(options, "newer", /format 4 .* this one knows 3/);
+  }));
+
+Deno.test("a program that knows no tenants does not open a database with tokens of some", () =>
+  onDisk((options) => {
+    const format = () => {
+      const db = new DatabaseSync(options.path, { readOnly: true });
+      const { user_version } = db.prepare("PRAGMA user_version").get()!;
+      db.close();
+      return user_version;
+    };
+    made(options);
+    const keys = openKeys(options);
+    keys.tokens.create("ours", ["read"]);
+    assert.equal(format(), 2);
+    keys.tokens.create("theirs", ["read"], undefined, { tenant: "acme" });
+    keys.close();
+    assert.equal(format(), 3);
+    openKeys(options).close();
   }));
 
 Deno.test("a database cut short at any page is told at opening", () =>

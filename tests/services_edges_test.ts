@@ -48,7 +48,12 @@ Deno.test("one that is on its way out and is in the stack again, though not to r
 
 Deno.test("who may administer over the network may not have programs of theirs run: that takes the machine itself", async () => {
   const route = operationRoutes({} as never).find(({ path }) => path === "/operations/update-stack")!;
-  const grant = { id: "t_admin", scopes: ["admin"], principal: { authtype: "user", authid: "t_admin" } };
+  const grant = {
+    id: "t_admin",
+    scopes: ["admin"],
+    tenant: "default",
+    principal: { authtype: "user", authid: "t_admin" },
+  };
   const asked = Promise.resolve().then(() => route.handle({ grant } as never));
   await assert.rejects(asked, ({ code }: { readonly code: string }) => code === "forbidden");
 });

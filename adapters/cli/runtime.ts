@@ -99,6 +99,7 @@ export interface Token {
   readonly id: string;
   readonly name: string;
   readonly scopes: readonly string[];
+  readonly tenant: string;
   readonly created: string;
   readonly expires?: string;
   readonly revoked?: string;
@@ -107,7 +108,12 @@ export interface Token {
 export interface Tokens {
   /** The token itself is told once, here. `expires`: RFC 3339. */
   create(
-    request: { readonly name: string; readonly scopes: readonly string[]; readonly expires?: string },
+    request: {
+      readonly name: string;
+      readonly scopes: readonly string[];
+      readonly expires?: string;
+      readonly tenant?: string;
+    },
   ): Promise<{ readonly token: string; readonly record: Token }>;
   list(): Promise<readonly Token[]>;
   /** By id. False when there is no such token. */

@@ -459,6 +459,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: "--scopes <list>", about: "comma-separated: ingest, command, read, personal, admin (default read)" },
       { flags: "--expires <when>", about: "30d, 12h, 45m, or an RFC 3339 time (default: never)" },
+      { flags: "--tenant <name>", about: "whose it is (default: default, the installation itself)" },
       CODE,
     ],
     examples: ["token create ci --scopes ingest --expires 30d", "token create me --scopes read,command --json"],

@@ -20,6 +20,8 @@ export interface Grant {
   /** Opaque id of the token or session: budgets are per id. */
   readonly id: string;
   readonly scopes: readonly string[];
+  /** Whose it is (`events/tenants.ts`). */
+  readonly tenant: string;
   readonly principal: Principal;
   /** The session of an account, for who has signed in to one. */
   readonly own?: OwnSession;

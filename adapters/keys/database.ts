@@ -123,7 +123,7 @@ export class KeyDatabase {
     if (found.version > 0) return found;
     this.transaction(() => {
       // Another process may have been first.
-      if (this.format() < FORMAT) upgrade(this.founding, found.key);
+      if (this.format() < 2) upgrade(this.founding, found.key);
     });
     return this.known(path);
   }

@@ -5,8 +5,9 @@ import { rootCheck } from "./wrapping.ts";
 
 /** "dbk1": tells our file from other people's (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION = 0x64626b31;
-/** 2 has tenants and secrets between the root key and all others. */
-export const FORMAT = 2;
+/** 2 has tenants and secrets between the root key and all others; 3, tokens of tenants and accounts (`tokens.ts`), from the first such one on. */
+export const FORMAT = 3;
+const FOUNDED = 2;
 
 const TABLES = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -42,7 +43,7 @@ export const create = (db: Founding, key: Uint8Array, kdf?: KnownRoot["kdf"]): v
   db.exec(HIERARCHY_TABLES);
   insertRoot(db, { version: 1, mark: rootCheck(key), ...(kdf && { kdf }) }, db.now());
   new Hierarchy(db, { key, version: 1 }, db.random).found();
-  db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}`);
+  db.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FOUNDED}`);
 };
 
 /** Within a transaction: a database of the first format gets a tenant, under whose key its keys are wrapped anew. */
@@ -58,5 +59,5 @@ export const upgrade = (db: Founding, key: Uint8Array): void => {
     }
   }
   db.run("DELETE FROM meta WHERE name = 'root'");
-  db.exec(`PRAGMA user_version = ${FORMAT}`);
+  db.exec(`PRAGMA user_version = ${FOUNDED}`);
 };

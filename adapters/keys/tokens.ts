@@ -5,11 +5,13 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { HOUSE } from "../../events/tenants.ts";
 import type { Principal } from "../../actors/kernel/daybook.ts";
 import type { Millis } from "../../events/event.ts";
 import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
+import type { Row } from "./hierarchy.ts";
 
 export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 /** `admin` does not contain the others. */
@@ -29,6 +31,7 @@ export interface Bearer extends Principal {
   /** `t_…`: the token's id, also for its sessions. */
   readonly authid: string;
   readonly scopes: ReadonlySet<Scope>;
+  readonly tenant: string;
   /** RFC 3339; absent: never. */
   readonly expires?: string;
 }
@@ -38,6 +41,7 @@ export interface TokenInfo {
   readonly id: string;
   readonly name: string;
   readonly scopes: readonly Scope[];
+  readonly tenant: string;
   readonly created: string;
   readonly expires?: string;
   readonly revoked?: string;
@@ -47,6 +51,14 @@ export interface TokenInfo {
 const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
 const ID_LETTERS = 16;
 const SECRET_LETTERS = 52;
+const TENANT = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
+
+// Made with the first token that needs it. The format goes up with it: an older program would let such a token in everywhere.
+const BELONGING = [
+  "CREATE TABLE IF NOT EXISTS token_of (id TEXT PRIMARY KEY, tenant TEXT NOT NULL) WITHOUT ROWID",
+  "PRAGMA user_version = 3",
+];
+
 const SHAPE = /^db([ks])_([a-z2-7]{16})_([a-z2-7]{52})$/;
 
 interface Checked {
@@ -69,6 +81,7 @@ interface Drawn {
 const shown = ({ id, secret }: Drawn) => ({ token: `dbk_${id}_${secret}`, id: `t_${id}` });
 
 export class Tokens {
+  private belonging = false;
   private readonly checked = new LRUCache<string, Checked>(entries(CHECKED_CACHED_MAX));
 
   constructor(private readonly db: KeyDatabase) {
@@ -80,9 +93,36 @@ export class Tokens {
    * characters; `expires` in ms since 1970, absent for never. Throws `KeysFault` `invalid` for a scope or name that
    * is none, or when there are `TOKENS_MAX` tokens already.
    */
-  create(name: string, scopes: readonly Scope[], expires?: Millis): { readonly token: string; readonly id: string } {
+  create(
+    name: string,
+    scopes: readonly Scope[],
+    expires?: Millis,
+    { tenant = HOUSE }: { readonly tenant?: string } = {},
+  ): { readonly token: string; readonly id: string } {
     this.checkRequest(name, scopes, expires);
-    return this.db.write("create a token", () => this.insert(name, scopes, expires));
+    if (!TENANT.test(tenant)) {
+      throw new KeysFault("invalid", "Cannot create a token: a tenant is small letters, digits, - and _ within");
+    }
+    return this.db.write("create a token", () => {
+      const made = this.insert(name, scopes, expires);
+      if (tenant !== HOUSE) this.assign(made.id.slice(2), tenant);
+      return made;
+    });
+  }
+
+  private assign(id: string, tenant: string): void {
+    if (!this.belong()) { for (const statement of BELONGING) this.db.run(statement); }
+    this.db.run("INSERT INTO token_of VALUES (?, ?)", id, tenant);
+  }
+
+  /** Whether any token is of another tenant than the first. */
+  private belong(): boolean {
+    return this.belonging ||= this.db.get("SELECT 1 AS n FROM sqlite_master WHERE name = 'token_of'") !== undefined;
+  }
+
+  private tenantOf(id: string): string {
+    if (!this.belong()) return HOUSE;
+    return (this.db.get("SELECT tenant FROM token_of WHERE id = ?", id)?.tenant as string | undefined) ?? HOUSE;
   }
 
   /**
@@ -179,7 +219,7 @@ export class Tokens {
   private token(id: string, secret: string): Checked | undefined {
     const row = this.db.get("SELECT hash, scopes, expires, revoked FROM tokens WHERE id = ?", id);
     if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
-    return checked(id, row.scopes as string, row.expires as number | null);
+    return checked(id, row, this.tenantOf(id));
   }
 
   private session(id: string, secret: string): Checked | undefined {
@@ -189,7 +229,8 @@ export class Tokens {
       id,
     );
     if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
-    const { bearer, until } = checked(row.id as string, row.scopes as string, row.expires as number | null);
+    const token = row.id as string;
+    const { bearer, until } = checked(token, row, this.tenantOf(token));
     return { bearer, until: Math.min(until, row.ends as number) };
   }
 
@@ -208,6 +249,7 @@ export class Tokens {
       id: `t_${row.id}`,
       name: row.name as string,
       scopes: (row.scopes as string).split(" ") as Scope[],
+      tenant: this.tenantOf(row.id as string),
       created: iso(row.created as number),
       ...(row.expires === null ? {} : { expires: iso(row.expires as number) }),
       ...(row.revoked === null ? {} : { revoked: iso(row.revoked as number) }),
@@ -274,12 +316,16 @@ const same = (hash: Uint8Array, secret: string): boolean =>
 
 const iso = (at: Millis): string => new Date(at).toISOString();
 
-const checked = (id: string, scopes: string, expires: number | null): Checked => ({
-  bearer: {
-    authtype: "api_key",
-    authid: `t_${id}`,
-    scopes: new Set(scopes.split(" ") as Scope[]),
-    ...(expires === null ? {} : { expires: iso(expires) }),
-  },
-  until: expires ?? Infinity,
-});
+const checked = (id: string, row: Row, tenant: string): Checked => {
+  const expires = row.expires as number | null;
+  return {
+    bearer: {
+      authtype: "api_key",
+      authid: `t_${id}`,
+      scopes: new Set((row.scopes as string).split(" ") as Scope[]),
+      tenant,
+      ...(expires === null ? {} : { expires: iso(expires) }),
+    },
+    until: expires ?? Infinity,
+  };
+};

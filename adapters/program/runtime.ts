@@ -384,9 +384,9 @@ const tokensOf = async (data: string, root: RootSource): Promise<TokenStore> => 
   });
   const { tokens } = keys;
   return {
-    create({ name, scopes, expires }) {
+    create({ name, scopes, expires, tenant }) {
       const ends = expires === undefined ? undefined : Date.parse(expires);
-      const { token, id } = tokens.create(name, scopes as readonly Scope[], ends);
+      const { token, id } = tokens.create(name, scopes as readonly Scope[], ends, { tenant });
       return Promise.resolve({ token, record: tokens.list().find((made) => made.id === id)! });
     },
     list: () => Promise.resolve(tokens.list()),

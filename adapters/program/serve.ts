@@ -27,8 +27,8 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
     if (!bearer) return undefined;
     let grant = grants.get(bearer);
     if (!grant) {
-      const { authtype, authid, scopes } = bearer;
-      grants.set(bearer, grant = { id: authid, scopes: [...scopes], principal: { authtype, authid } });
+      const { authtype, authid, scopes, tenant } = bearer;
+      grants.set(bearer, grant = { id: authid, scopes: [...scopes], tenant, principal: { authtype, authid } });
     }
     return grant;
   };

@@ -30,7 +30,23 @@ const promises: Record<string, Promised> = {
         authtype: "api_key",
         authid: id,
         scopes: ["ingest", "read"],
+        tenant: "default",
       });
+    }
+  },
+
+  "a token belongs to the tenant it was made for, and so do its sessions": ({ tokens }) => {
+    const ours = tokens.create("ours", ["read"]);
+    const { token, id } = tokens.create("theirs", ["read"], undefined, { tenant: "acme" });
+    assert.equal(tokens.check(token)!.tenant, "acme");
+    assert.equal(tokens.checkSession(tokens.createSession(id).cookie)!.tenant, "acme");
+    assert.equal(tokens.check(ours.token)!.tenant, "default");
+    assert.deepEqual(tokens.list().map(({ name, tenant }) => [name, tenant]).sort(), [["ours", "default"], [
+      "theirs",
+      "acme",
+    ]]);
+    for (const tenant of ["", "Acme", "-a", "a".repeat(65), "a b"]) {
+      assert.throws(() => tokens.create("x", ["read"], undefined, { tenant }), invalid, tenant);
     }
   },
 
@@ -75,7 +91,7 @@ const promises: Record<string, Promised> = {
     assert.equal(tokens.revoke(id), true, "may be repeated");
     assert.equal(tokens.revoke("t_nobody"), false);
     const times = { created: new Date(clock.at - 10).toISOString(), revoked: new Date(clock.at - 5).toISOString() };
-    assert.deepEqual(tokens.list(), [{ id, name: "ci", scopes: ["admin"], ...times }]);
+    assert.deepEqual(tokens.list(), [{ id, name: "ci", scopes: ["admin"], tenant: "default", ...times }]);
   },
 
   "the first token has every scope and is made once, even when it was revoked": ({ tokens }) => {

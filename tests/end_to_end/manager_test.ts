@@ -72,7 +72,12 @@ Deno.test("a manager's dead letters are listed and delivered again, over HTTP an
       random: systemRandom,
       routes: operatorRoutes({ daybook }),
     });
-    const operator = { id: "o", scopes: ["admin"], principal: { authtype: "user", authid: "o" } } as const;
+    const operator = {
+      id: "o",
+      scopes: ["admin"],
+      tenant: "default",
+      principal: { authtype: "user", authid: "o" },
+    } as const;
     const ask = async (method: string, path: string) => {
       const response = await server.fetch(new Request(`http://localhost${path}`, { method }), undefined, operator);
       return await response.json();

@@ -70,7 +70,12 @@ Deno.test("dead letters are listed and delivered again for the operator; a lette
     random: systemRandom,
     routes: operatorRoutes(opened),
   });
-  const operator = { id: "o", scopes: ["admin"], principal: { authtype: "user", authid: "o" } } as const;
+  const operator = {
+    id: "o",
+    scopes: ["admin"],
+    tenant: "default",
+    principal: { authtype: "user", authid: "o" },
+  } as const;
   const reader = { ...operator, scopes: ["read"] };
   const ask = async (method: string, path: string, as: typeof reader = operator as never) => {
     const response = await server.fetch(new Request(`http://localhost${path}`, { method }), undefined, as);

@@ -122,7 +122,7 @@ const withProgram = async <T>(
     clock: systemClock,
     random: systemRandom,
   });
-  const operator = { id: "o", scopes: ["admin"], principal: BY } as const;
+  const operator = { id: "o", scopes: ["admin"], tenant: "default", principal: BY } as const;
   try {
     return await test({
       ask: async (path, init) => await server.fetch(new Request(`http://localhost${path}`, init), undefined, operator),

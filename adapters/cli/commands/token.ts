@@ -14,8 +14,13 @@ export const create: Run = async (call, runtime) => {
   if (name === "" || name.length > NAME_MAX) throw new Usage(`a token's name has 1 to ${NAME_MAX} characters`);
   const scopes = scopesOf(text(call, "scopes") ?? "read");
   const expires = expiry(text(call, "expires"), runtime);
+  const tenant = tenantOf(text(call, "tenant"));
   await mayCreate(call, runtime);
-  const { token, record } = await withTokens(call, runtime, (tokens) => tokens.create({ name, scopes, expires }));
+  const { token, record } = await withTokens(
+    call,
+    runtime,
+    (tokens) => tokens.create({ name, scopes, expires, tenant }),
+  );
   const { io } = runtime;
   if (call.json) io.out(`${JSON.stringify({ token, ...record })}\n`);
   else {
@@ -36,14 +41,22 @@ export const listAll: Run = async (call, runtime) => {
   else if (all.length === 0) io.out("no tokens\n");
   else {
     const c = palette(io);
-    const columns = ["id", "name", "scopes", "created", "expires", "state"].map((title) => ({ title }));
+    const columns = ["id", "name", "tenant", "scopes", "created", "expires", "state"].map((title) => ({ title }));
     const now = runtime.clock.now();
     io.out(
       table(
         columns,
         all.map((
           t,
-        ) => [safe(t.id), safe(t.name), t.scopes.join(","), t.created, t.expires ?? "never", stateOf(t, now)]),
+        ) => [
+          safe(t.id),
+          safe(t.name),
+          t.tenant,
+          t.scopes.join(","),
+          t.created,
+          t.expires ?? "never",
+          stateOf(t, now),
+        ]),
         c,
       ),
     );
@@ -98,6 +111,11 @@ const scopesOf = (given: string): readonly string[] => {
     );
   }
   return scopes;
+};
+
+const tenantOf = (given: string | undefined): string | undefined => {
+  if (given === undefined || /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/.test(given)) return given;
+  throw new Usage(`--tenant takes small letters, digits, - and _ within, not ${JSON.stringify(given)}`);
 };
 
 const expiry = (given: string | undefined, { clock }: Runtime): string | undefined => {

@@ -91,7 +91,8 @@ export class Sessions {
   private grant(own: OwnSession): Grant | undefined {
     const session = this.live(own);
     if (!session) return undefined;
-    return { id: own.account, scopes: scopesOf(session.roles), principal: userOf(own.account), own };
+    const { tenant } = this.options.states.of(own.account);
+    return { id: own.account, scopes: scopesOf(session.roles), tenant, principal: userOf(own.account), own };
   }
 
   /** It is used: noted in the log, but not with every request. */

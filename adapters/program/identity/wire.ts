@@ -71,10 +71,11 @@ export const wireIdentity = (
     signing: () => signing.signing(),
     verifying: (kid) => signing.verifying(kid),
   });
-  const policy = (tenant: string): SessionPolicy => ({
-    ...config.sessions,
-    ...(Object.hasOwn(config.tenants, tenant) ? config.tenants[tenant] : {}),
-  });
+  const policy = (tenant: string): SessionPolicy => {
+    const own = Object.hasOwn(config.tenants, tenant) ? config.tenants[tenant]! : {};
+    const { idle_ms, absolute_ms, concurrent_max } = { ...config.sessions, ...own };
+    return { idle_ms, absolute_ms, concurrent_max };
+  };
   const erased = (account: string) => keys.isErased(account);
   const sessions = new Sessions({
     states,
