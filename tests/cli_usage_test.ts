@@ -262,7 +262,7 @@ Deno.test("the second process is started with exactly the permissions asked for,
   assert.deepEqual(argumentsOf("/main.ts", ["status", "--json"], { permissions, generation: 1, self: "/deno" }), [
     "run",
     "--quiet",
-    "--v8-flags=--no-allocation-site-pretenuring",
+    "--v8-flags=--no-allocation-site-pretenuring,--max-semi-space-size=4",
     "--no-prompt",
     "--allow-read=/a,/b c",
     "--allow-write=/a",
@@ -365,7 +365,7 @@ Deno.test("every command has its task, with the permissions the command line kno
     const { command } = tasks[name] as { command: string };
     assert.match(
       command,
-      /^deno run -q --v8-flags=--no-allocation-site-pretenuring -P=(reader|writer) --no-prompt /,
+      /^deno run -q --v8-flags=--no-allocation-site-pretenuring(,--max-semi-space-size=4 -P=reader| -P=writer) --no-prompt /,
       name,
     );
     assert.doesNotMatch(command, /-A\b|--allow-all|--allow-(read|write|env|sys|ffi)|--allow-\w+(?!=)\b(?= )/, name);

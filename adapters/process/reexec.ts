@@ -65,6 +65,8 @@ export const granted = ({ read, write, net, run, env, agent }: Permissions): boo
  * the others because code that was compiled under other flags is compiled again (docs/decisions/0072-a-start-loads-what-it-uses.md).
  */
 const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
+/** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */
+export const READER_HEAP = `${HEAP},--max-semi-space-size=4`;
 const PRIORITY = "--allow-sys=setPriority";
 
 /** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */
@@ -88,8 +90,7 @@ export const argumentsOf = (
   return [
     "run",
     "--quiet",
-    HEAP,
-    ...(permissions.threads ? [PRIORITY] : []),
+    ...(permissions.threads ? [HEAP, PRIORITY] : [READER_HEAP]),
     "--no-prompt",
     ...flag("read", read),
     ...flag("write", write),

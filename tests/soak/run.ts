@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,attested,audit,outages,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ import { kills } from "../end_to_end/stack_kills.ts";
 import { installed } from "../recipes/recipe.ts";
 import { outages } from "./outages.ts";
 import { signinTiming } from "./signin_timing.ts";
+import { verified } from "./verified.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
 const scale = Number(values.scale);
@@ -46,6 +47,8 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
 
 /** A read as of then may cost so many times the same read now. */
 const AS_OF_RATIO_MAX = 5;
+/** Memory is flat: behind a first million events it grows by no more. */
+const VERIFY_GROWTH_MAX = 1.25;
 
 const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async ids() {
@@ -110,6 +113,17 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
       must: "appends go on",
       held: rows === size && during.appends > 0,
     }];
+  },
+  async verify() {
+    const sizes = [100_000, 1_000_000, 10_000_000].map(scaled);
+    const all = await verified(sizes);
+    const [, middle] = all;
+    return all.map(({ size, seconds, rss }) => ({
+      what: `verify of ${size.toLocaleString("en")} events`,
+      measured: `${seconds} s, ${Math.round(size / seconds).toLocaleString("en")} events/s, at most ${rss} MiB`,
+      must: `≤ ${VERIFY_GROWTH_MAX} × that of ${sizes[1]!.toLocaleString("en")}`,
+      held: rss <= VERIFY_GROWTH_MAX * middle!.rss,
+    }));
   },
   async attested() {
     const { events, built_s, replay, reads } = await attested({

@@ -6,6 +6,7 @@ import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
+import { verified } from "./verified.ts";
 
 Deno.test("of 200,000 distinct ids every one is known, unknown ones cost no read, and filters stay within their bound", async () => {
   // Segments so small that three levels of them exist.
@@ -38,6 +39,12 @@ Deno.test("views that are new to a log catch up while appends go on", async () =
   const { seconds, during, rows, size } = await catchUp({ events: 20_000, writers: 4, beside_ms: 200 });
   assert.equal(rows, size);
   assert.ok(during.appends >= 20, `${during.appends} appends in ${seconds} s`);
+});
+
+Deno.test("a log that grows is verified at each size", async () => {
+  const [small, large] = await verified([5_000, 60_000]);
+  assert.deepEqual([small!.size, large!.size], [5_000, 60_000]);
+  assert.ok(small!.rss > 0 && large!.rss > 0);
 });
 
 Deno.test("a history whose views were attested on the way is replayed: every attestation and view is equal, and all can be read as of then", async () => {
