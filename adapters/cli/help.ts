@@ -6,6 +6,7 @@ const TASK = "deno task daybook";
 const WIDTH = 100;
 
 const GROUPS: Readonly<Record<string, string>> = {
+  factors: "Second factors of who is signed in here: list, add, confirm",
   import: "Bring in what happened elsewhere; may be repeated without duplicates",
   hold: "Legal holds: place, lift, list; what is held is neither erased nor archived",
   keys: "Keys of the log and of what is sealed; beside a running server and without one",
