@@ -1,4 +1,5 @@
 /** The catalogue of deciders: one line per domain. */
+import { alerts } from "./alerts/rule.ts";
 import { commits } from "./commits.ts";
 import { controls } from "./controls.ts";
 import { identity } from "./identity/actor.ts";
@@ -6,4 +7,4 @@ import { privacy } from "./privacy.ts";
 import { services } from "./services/stack.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, controls, identity, privacy, services];
+export const actors: readonly Actor[] = [commits, alerts, controls, identity, privacy, services];

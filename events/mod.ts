@@ -1,4 +1,5 @@
 /** The catalogue of facts: one line per domain. */
+import { alerts } from "./alerts.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { cloudtrail } from "./cloudtrail.ts";
@@ -12,6 +13,7 @@ import { services } from "./services.ts";
 import { sources } from "./sources.ts";
 
 export const events = catalogue(
+  alerts,
   commits,
   benchmarks,
   cloudtrail,

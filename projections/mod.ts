@@ -1,4 +1,5 @@
 /** The catalogue of views: one line per domain. */
+import { alertsViews } from "./alerts.ts";
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
 import { commitsViews } from "./commits.ts";
@@ -13,6 +14,7 @@ import { auditSources } from "./sources.ts";
 export const projections: readonly AnyProjection[] = [
   auditTrail,
   auditSources,
+  ...alertsViews,
   controlsStatus,
   ...commitsViews,
   ...benchmarksViews,
