@@ -103,6 +103,8 @@ const service = z.strictObject({
   stop: section({
     signal: z.enum(["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]).default("SIGTERM"),
     grace_ms: count(0, DAY_MS, 10_000),
+    /** Told to stop so long before it gets the signal, and no longer healthy for anybody. */
+    drain_ms: count(0, DAY_MS, 0),
   }),
   replicas: count(1, STACK_LIMITS.instances_max, 1),
   /** How a changed service takes the place of what runs. */

@@ -70,7 +70,12 @@ export const serviceSpec = z.strictObject({
     jitter: count.max(100),
     reset_ms: ms,
   }),
-  stop: z.strictObject({ signal: signalName, grace_ms: ms }),
+  stop: z.strictObject({
+    signal: signalName,
+    grace_ms: ms,
+    /** Told to stop for so long before it gets the signal, so that those who use it can let go. */
+    drain_ms: ms.optional(),
+  }),
   /** How a changed one takes its place. */
   update: z.strictObject({
     /** Instances that may be missing meanwhile. */
@@ -117,6 +122,8 @@ export const serviceFacts = {
   "services.update.completed": z.strictObject({ service: serviceName, to: digest }),
   /** The service before takes its place again, and this one is not tried again by itself. */
   "services.update.reverted": z.strictObject({ service: serviceName, from: digest, to: digest, because }),
+  /** It did not become well and is not to be undone: what has been replaced stays so. */
+  "services.update.failed": z.strictObject({ service: serviceName, to: digest, because }),
   "services.service.wanted": z.strictObject({ service: serviceName }),
   /** `asked`: a person stopped it. `shutdown`: everything is stopped. */
   "services.service.unwanted": z.strictObject({
@@ -188,6 +195,7 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.update.begun": "A changed service begins to take the place of what runs.",
   "services.update.completed": "All instances of a changed service are well.",
   "services.update.reverted": "A changed service did not become well; the one before takes its place again.",
+  "services.update.failed": "A changed service did not become well, and is not to be undone.",
   "services.service.wanted": "A service is to run.",
   "services.service.unwanted": "A service is not to run any more.",
   "services.instance.queued": "An instance waits for what it needs.",

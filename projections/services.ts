@@ -164,7 +164,7 @@ const definitionRow = z.strictObject({
   /** When its stated time came last. */
   triggered: z.string().optional(),
   /** Of the last change that took the place of what ran. */
-  update: z.enum(["begun", "completed", "reverted"]).optional(),
+  update: z.enum(["begun", "completed", "reverted", "failed"]).optional(),
 });
 
 export const servicesDefinitions: Projection<z.output<typeof definitionRow>, ServiceFact> = {
@@ -180,6 +180,7 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
     "services.update.begun",
     "services.update.completed",
     "services.update.reverted",
+    "services.update.failed",
   ],
   row: definitionRow,
   initial: {
@@ -219,6 +220,8 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
         return { ...row, update: "completed" };
       case "services.update.reverted":
         return { ...row, update: "reverted", digest: event.data.to };
+      case "services.update.failed":
+        return { ...row, update: "failed" };
       default:
         return row;
     }

@@ -1,7 +1,8 @@
 /** Stacks at their edges: what was taken away, what waits for its time, what comes back. */
 import assert from "node:assert/strict";
 import { operationRoutes } from "../adapters/program/operations.ts";
-import { needing, spec, upWith, World } from "./services_given.ts";
+import type { ServiceSpec } from "../events/services.ts";
+import { digestOf, needing, spec, upWith, World } from "./services_given.ts";
 
 Deno.test("a restart is of the replicas there are to be: those that were taken away are not started", () => {
   const world = upWith(new World(), [spec("web", { replicas: 3 })]);
@@ -56,4 +57,113 @@ Deno.test("who may administer over the network may not have programs of theirs r
   };
   const asked = Promise.resolve().then(() => route.handle({ grant } as never));
   await assert.rejects(asked, ({ code }: { readonly code: string }) => code === "forbidden");
+});
+
+const noncesOf = (world: World) => [...world.processes.values()].map(({ nonce }) => nonce);
+const updatesOf = (world: World) =>
+  world.facts.flatMap(({ fact }) => fact.type.startsWith("services.update.") ? [fact.type.slice(16)] : []);
+
+Deno.test("another number of replicas adds or takes away, and leaves the others alone; those that were taken away come back", () => {
+  const web = (replicas: number) => [spec("web", { probes: ["readiness"], replicas })];
+  const world = upWith(new World(() => ({ well: 10, stops: 10 })), web(2));
+  world.run(1_000);
+  const first = noncesOf(world);
+  upWith(world, web(3));
+  world.run(2_000);
+  assert.deepEqual(noncesOf(world).slice(0, 2), first);
+  upWith(world, web(1));
+  world.run(3_000);
+  assert.deepEqual(noncesOf(world), first.slice(0, 1));
+  upWith(world, web(3));
+  world.run(4_000);
+  assert.equal(noncesOf(world)[0], first[0]);
+  assert.deepEqual([0, 1, 2].map((at) => world.life("web", at)), ["healthy", "healthy", "healthy"]);
+  assert.deepEqual(updatesOf(world), []);
+});
+
+Deno.test("a change that takes replicas away and is undone brings them back", () => {
+  let isNew = false;
+  const world = upWith(new World(() => isNew ? { ends: { at: 5, code: 1 } } : { well: 10 }), [
+    spec("web", { probes: ["readiness"], replicas: 3 }),
+  ]);
+  world.run(1_000);
+  isNew = true;
+  upWith(world, [spec("web", {
+    probes: ["readiness"],
+    replicas: 1,
+    digest: digestOf(2),
+    restart: { ...spec("web").restart, policy: "no" },
+  })]);
+  while (!updatesOf(world).includes("reverted")) world.run(world.at + 1);
+  isNew = false;
+  world.run(world.at + 1_000);
+  assert.deepEqual([0, 1, 2].map((at) => world.life("web", at)), ["healthy", "healthy", "healthy"]);
+});
+
+Deno.test("a change that is not to be undone and does not become well is over all the same, and takes no more than it may", () => {
+  const web = (digest: number, over: Partial<ServiceSpec> = {}) =>
+    spec("web", {
+      probes: ["readiness"],
+      replicas: 3,
+      digest: digestOf(digest),
+      update: { max_unavailable: 1, healthy_ms: 0, deadline_ms: 5_000, rollback: false },
+      ...over,
+    });
+  // It never becomes well; or it fails at once.
+  const no = { ...spec("web").restart, policy: "no" as const };
+  for (const [bad, over, at] of [[{}, {}, 5_000], [{ ends: { at: 5, code: 1 } }, { restart: no }, 50]] as const) {
+    let isNew = false;
+    const world = upWith(new World(() => isNew ? bad : { well: 10 }), [web(1)]);
+    world.run(1_000);
+    isNew = true;
+    upWith(world, [web(2, over)]);
+    world.run(world.at + at);
+    assert.deepEqual(updatesOf(world), ["begun", "failed"]);
+    world.run(world.at + 60_000);
+    assert.deepEqual(updatesOf(world), ["begun", "failed"]);
+    assert.equal(world.stack.services.web!.lives.filter(({ is }) => is === "healthy").length, 2);
+    // What mends it is a change like any other.
+    isNew = false;
+    upWith(world, [web(3)]);
+    world.run(world.at + 1_000);
+    assert.ok(world.stack.services.web!.lives.every((life) => life.is === "healthy" && life.digest === digestOf(3)));
+    assert.deepEqual(updatesOf(world).slice(2), ["begun", "completed"]);
+  }
+});
+
+Deno.test("a restart that would leave fewer healthy than there must be is refused; of one that is not well it never would", () => {
+  const world = upWith(new World(() => ({ well: 10, stops: 10 })), [
+    spec("web", { probes: ["readiness"], replicas: 3 }),
+    spec("db", { probes: ["readiness"] }),
+  ]);
+  world.run(1_000);
+  const restart = (data: { service: string; replica?: number }) => () =>
+    world.send({ type: "services.service.restart", data });
+  assert.throws(restart({ service: "web" }), /below_minimum/);
+  restart({ service: "web", replica: 0 })();
+  assert.throws(restart({ service: "web", replica: 1 }), /below_minimum/);
+  restart({ service: "db" })();
+  const { nonce } = world.processes.get("web/2")!;
+  world.end("web/2", "web", 2, nonce, 1, null);
+  restart({ service: "web", replica: 2 })();
+  world.run(2_000);
+  restart({ service: "web", replica: 1 })();
+});
+
+Deno.test("one that is healthy is told to stop so long before its signal is due; one that nobody uses is not waited for", () => {
+  const world = upWith(new World(() => ({ well: 10, stops: Infinity })), [
+    spec("web", { probes: ["readiness"], stop: { signal: "SIGTERM", grace_ms: 1_000, drain_ms: 500 } }),
+  ]);
+  world.run(1_000);
+  const until = () => {
+    const life = world.stack.services.web!.lives[0]!;
+    return life.is === "stopping" ? life.until - world.at : life.is;
+  };
+  world.send({ type: "services.service.restart", data: { service: "web" } });
+  assert.equal(until(), 1_500);
+  world.run(2_600);
+  assert.equal(world.life("web"), "healthy", "it was killed when its time was over");
+  const { nonce } = world.processes.get("web/0")!;
+  world.probe("web/0", { service: "web", replica: 0, nonce, probe: "liveness", ok: false });
+  assert.equal(until(), 1_000);
 });

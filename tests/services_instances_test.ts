@@ -52,10 +52,11 @@ class Stand {
   readonly instances: Instances;
   readonly reports: Reports;
   readonly stop = new AbortController();
+  readonly clock = new SimulatedClock({ next: () => 0 });
   outcome: Outcome = { is: "accepted", stream: "services/s", revision: 1, position: 1, facts: [], duplicate: false };
 
   constructor(public stack: Stack, prepared: Prepared) {
-    const clock = new SimulatedClock({ next: () => 0 });
+    const { clock } = this;
     this.reports = new Reports({
       daybook: {
         ask: ({ type, data }) => {
@@ -151,4 +152,19 @@ Deno.test("a line that is on record is not looked for any more", async () => {
   await stand.instances.fulfil({ ...watch, lined: false });
   await stand.instances.fulfil({ ...watch, lined: true });
   assert.deepEqual(lines, ["^ready$", undefined]);
+});
+
+Deno.test("the signal goes when it is due, after what gets the service ready for it; kill goes at once", async () => {
+  const hook = { ...launch, timeout_ms: 1_000 };
+  const stand = new Stand(stackWith(["db"]), preparedWith({}, { before_stop: hook }));
+  stand.answers.set("run", () => ({ code: 0, timed_out: false, because: "code 0" }));
+  const end = { wish: "end", service: "db", replica: 0, nonce: "n", process: process("n"), digest: of.digest } as const;
+  const ending = stand.instances.fulfil({ ...end, signal: "SIGTERM", due: stand.clock.now() + 500 });
+  await stand.clock.advance(499);
+  assert.deepEqual(stand.asked.map(({ ask }) => ask), ["run"]);
+  await stand.clock.advance(1);
+  await ending;
+  assert.deepEqual(stand.asked.map(({ ask }) => ask), ["run", "end"]);
+  await stand.instances.fulfil({ ...end, signal: "SIGKILL", due: stand.clock.now() + 500 });
+  assert.deepEqual(stand.asked.map(({ ask }) => ask), ["run", "end", "end"]);
 });

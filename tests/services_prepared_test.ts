@@ -4,6 +4,9 @@ import { parseStack, type StackSettings } from "../config/stack.ts";
 import { launchOf } from "../adapters/program/stack/launch.ts";
 import { portsOf } from "../adapters/program/stack/ports.ts";
 import { prepare, PreparedServices } from "../adapters/program/stack/prepared.ts";
+import { changesOf, specOf } from "../adapters/program/stack/apply.ts";
+import { NOTHING } from "../actors/services/state.ts";
+import { services } from "../actors/services/stack.ts";
 import { digestOf } from "./services_given.ts";
 import { inFolder } from "./folder_given.ts";
 
@@ -87,5 +90,48 @@ Deno.test("what was kept and is cut off is lost, and is kept anew", async () => 
     const stack = stackOf("  a: { command: x }\n");
     await kept.keep(digestOf(1), prepare(stack.services[0]!, { stack, file: `${folder}/s.yaml`, ports: new Map() }));
     assert.equal((await kept.of(digestOf(1)))?.instances.length, 1);
+  });
+});
+
+const WEB = (replicas: number, more = "") =>
+  `  web: { command: x, replicas: ${replicas}, ports: { http: random }, arguments: ["\${replica}", "\${ports.http}"]${more} }\n`;
+
+Deno.test("how many replicas there are is no change of any, and what is planned says so; another port of one is a change of all", async () => {
+  await inFolder(async (folder) => {
+    const placed = async (yaml: string) => {
+      const stack = stackOf(yaml);
+      return { stack, file: `${folder}/s.yaml`, ports: await portsOf(stack, folder) };
+    };
+    const specs = async (yaml: string) => {
+      const of = await placed(yaml);
+      return of.stack.services.map((service) => specOf(service, prepare(service, of)));
+    };
+    const [two] = await specs(WEB(2));
+    const second = (await placed(WEB(2))).ports.get("web/1/http")!;
+    const [three] = await specs(WEB(3));
+    assert.equal(three!.digest, two!.digest);
+    const now = services.evolve(NOTHING, { type: "services.service.defined", data: two! });
+    const planned = async (yaml: string) =>
+      changesOf(await placed(yaml), now).map(({ change, had, replicas }) => [change, had, replicas]);
+    assert.deepEqual(await planned(WEB(3)), [["scaled", 2, 3]]);
+    assert.deepEqual(await planned(WEB(2)), [["same", 2, 2]]);
+    assert.deepEqual(await planned(WEB(2, ", restart: { max: 3 }")), [["adjusted", 2, 2]]);
+    // The second's port is wanted by another: it is not the only one that goes.
+    const [moved] = await specs(`${WEB(2)}  db: { command: x, ports: { main: ${second} } }\n`);
+    assert.notEqual(moved!.digest, two!.digest);
+  });
+});
+
+Deno.test("what a replica that was taken away was started with is kept until it has ended", async () => {
+  await inFolder(async (folder) => {
+    const kept = new PreparedServices(folder);
+    const of = (replicas: number) => {
+      const stack = stackOf(`  a: { command: x, replicas: ${replicas}, arguments: ["\${replica}"] }\n`);
+      return prepare(stack.services[0]!, { stack, file: `${folder}/s.yaml`, ports: new Map() });
+    };
+    await kept.keep(digestOf(1), of(3));
+    await kept.keep(digestOf(1), of(1));
+    const found = await new PreparedServices(folder).of(digestOf(1));
+    assert.deepEqual(found!.instances.map(({ launch }) => launch.arguments), [["0"], ["1"], ["2"]]);
   });
 });

@@ -152,6 +152,10 @@ const mayReplace = ({ lives, spec }: Service, replica: number, at: number): bool
   return lives[replica]!.is !== "healthy" || others < spec.update.max_unavailable;
 };
 
+/** So many are to be healthy whatever is changed or asked for, but for an end that was asked for. */
+export const leastOf = ({ replicas, update }: Pick<ServiceSpec, "replicas" | "update">): number =>
+  Math.max(0, replicas - update.max_unavailable);
+
 /** Well for as long as it must be before the next one's turn comes. */
 const isSteady = (life: Life, { update }: ServiceSpec, at: number): boolean =>
   life.is === "healthy" && life.well !== undefined && at - life.well >= update.healthy_ms;
@@ -171,9 +175,7 @@ const progress = (draft: Draft, name: string): void => {
     over();
     return draft.add({ type: "services.update.completed", data: { service: name, to: spec.digest } });
   }
-  if (all.some(({ is }) => is === "failed") && spec.update.rollback) {
-    return revert(draft, name, "an instance has failed");
-  }
+  if (all.some(({ is }) => is === "failed")) return giveUp(draft, name, "an instance has failed");
   const fresh = all.filter((life) => isAlive(life) && life.digest === spec.digest);
   if (
     all.every((life) =>
@@ -195,10 +197,13 @@ const progress = (draft: Draft, name: string): void => {
   });
 };
 
-/** What was before takes its place again. */
-export const revert = (draft: Draft, name: string, because: string): void => {
+/** What was before takes its place again, unless nothing is to be undone. */
+export const giveUp = (draft: Draft, name: string, because: string): void => {
   const { update, spec } = draft.service(name)!;
   for (const timer of [updateTimer(name), steadyTimer(name)]) draft.timers.push({ cancel: timer });
+  if (!spec.update.rollback) {
+    return draft.add({ type: "services.update.failed", data: { service: name, to: spec.digest, because } });
+  }
   const { digest: to } = update!.before;
   draft.add({ type: "services.update.reverted", data: { service: name, from: spec.digest, to, because } });
 };
@@ -214,7 +219,9 @@ const dependentsLive = ({ services, order }: Stack, name: string): boolean =>
 export const stop = (draft: Draft, service: string, replica: number, because: Because): void => {
   const life = draft.life(service, replica)!;
   const nonce = life.is === "starting" || life.is === "stopping" ? life.nonce : isAlive(life) ? life.process.nonce : "";
-  const until_ms = draft.at + draft.service(service)!.spec.stop.grace_ms;
+  const { drain_ms = 0, grace_ms } = draft.service(service)!.spec.stop;
+  // Nobody uses one that is not healthy.
+  const until_ms = draft.at + (life.is === "healthy" ? drain_ms : 0) + grace_ms;
   draft.add({ type: "services.instance.stop_requested", data: { service, replica, nonce, because, until_ms } });
   draft.timers.push({
     set: graceTimer(service, replica),

@@ -16,7 +16,7 @@ import {
 } from "../../events/services.ts";
 import { type Actor, type Commands, type CommandSchemas, type Context, type Decision, reject } from "../types.ts";
 import { graphOf } from "./graph.ts";
-import { Draft, resumeTimer, revert, settle, start, stop, updateTimer } from "./settle.ts";
+import { Draft, giveUp, leastOf, resumeTimer, settle, start, stop, updateTimer } from "./settle.ts";
 import { evolve, isAlive, isLive, isOver, type Life, NOTHING, type Service, serviceOf, type Stack } from "./state.ts";
 
 /** Opaque id of who starts programs and tells of them. */
@@ -179,10 +179,8 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       return undefined; // what follows follows
     case "services.update.expire": {
       const service = draft.service(command.data.service);
-      if (!service?.update || service.spec.digest !== command.data.to || !service.spec.update.rollback) {
-        return undefined;
-      }
-      revert(draft, command.data.service, `not all were well within ${service.spec.update.deadline_ms} ms`);
+      if (!service?.update || service.spec.digest !== command.data.to) return undefined;
+      giveUp(draft, command.data.service, `not all were well within ${service.spec.update.deadline_ms} ms`);
       return undefined;
     }
     case "services.instance.expire": {
@@ -295,7 +293,7 @@ const begin = (draft: Draft, { spec: before, lives, wanted }: Service, spec: Ser
 };
 
 /** Key order does not count: both are of one schema. */
-const sameSpec = (a: ServiceSpec, b: ServiceSpec): boolean => {
+export const sameSpec = (a: ServiceSpec, b: ServiceSpec): boolean => {
   const sorted = (value: unknown): unknown =>
     Array.isArray(value)
       ? value.map(sorted)
@@ -378,6 +376,13 @@ const restart = (
   }
   // Those past the replicas are on their way out, or gone.
   const each = replica === undefined ? Array.from({ length: service.spec.replicas }, (_, at) => at) : [replica];
+  const well = service.lives.slice(0, service.spec.replicas).filter(({ is }) => is === "healthy").length;
+  const going = each.filter((at) => draft.life(name, at)!.is === "healthy").length;
+  const least = leastOf(service.spec);
+  if (going > 0 && well - going < least) {
+    const left = `That would leave ${well - going} of "${name}" healthy, and at least ${least} must be`;
+    return reject("below_minimum", `${left}: restart one when the others are well`);
+  }
   for (const at of each) {
     const life = draft.life(name, at)!;
     if (isAlive(life)) stop(draft, name, at, "restart");

@@ -160,8 +160,11 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
     case "services.service.defined": {
       const { service: name, replicas } = fact.data;
       const before = serviceOf(stack, name);
-      const again = before?.wanted && before.spec.digest !== fact.data.digest;
-      const lives = (before?.lives ?? []).map((life) => again && isOver(life) ? firstOf(fact.data) : life);
+      // What has another program now is tried anew, and so are those of its replicas that were taken away and are back.
+      const isAnew = (at: number) => before!.spec.digest !== fact.data.digest || at >= before!.spec.replicas;
+      const lives = (before?.lives ?? []).map((life, at) =>
+        before!.wanted && isOver(life) && isAnew(at) ? firstOf(fact.data) : life
+      );
       const grown = lives.length < replicas
         ? [...lives, ...Array(replicas - lives.length).fill(firstOf(fact.data))]
         : lives;
@@ -197,19 +200,21 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
         ? withService(stack, fact.data.service, { ...service, update: service.update ?? { before: service.spec } })
         : stack;
     }
-    case "services.update.completed": {
+    case "services.update.completed":
+    case "services.update.failed": {
       const { update: _, ...service } = serviceOf(stack, fact.data.service) ?? {};
       return "spec" in service ? withService(stack, fact.data.service, service as Service) : stack;
     }
     case "services.update.reverted": {
       const { update, ...service } = serviceOf(stack, fact.data.service) ?? {};
       if (!update) return stack;
-      const { lives } = service as Service;
+      const { lives, spec: { replicas } } = service as Service;
+      const isTried = ({ is }: Life, at: number) => is === "failed" || is === "completed" || at >= replicas;
       return withService(stack, fact.data.service, {
         ...service as Service,
         spec: update.before,
         reverted: fact.data.from,
-        lives: lives.map((life) => life.is === "failed" || life.is === "completed" ? PENDING : life),
+        lives: lives.map((life, at) => isOver(life) && isTried(life, at) ? PENDING : life),
       });
     }
     case "services.service.wanted": {

@@ -32,7 +32,7 @@ export interface DefinitionRow {
   /** Cron, of one that runs at stated times. */
   readonly schedule?: string;
   /** Of the last change that took the place of what ran. */
-  readonly update?: "begun" | "completed" | "reverted";
+  readonly update?: "begun" | "completed" | "reverted" | "failed";
   readonly needs: readonly { readonly service: string; readonly condition: string; readonly required: boolean }[];
 }
 
@@ -96,8 +96,12 @@ export class Board {
     return this.read;
   }
 
+  /** But those that were taken away and have ended. */
   get instances(): readonly BoardRow[] {
-    return [...this.rows.get("services.board")!.values()] as BoardRow[];
+    const replicas = new Map(this.services.map(({ service, replicas }) => [service, replicas]));
+    return ([...this.rows.get("services.board")!.values()] as BoardRow[]).filter(({ service, replica, state }) =>
+      state !== "stopped" || replica < (replicas.get(service) ?? 0)
+    );
   }
 
   get services(): readonly DefinitionRow[] {

@@ -32,10 +32,10 @@ export const SERVICES: readonly CommandSpec[] = [
   {
     name: "restart",
     reads: true,
-    about: "Restart services and wait until they are well",
+    about: "Restart services, of several replicas one after another, and wait until they are well",
     args: [["<service...>", "their names"]],
-    options: [NAME, WAIT],
-    examples: ["restart api"],
+    options: [NAME, WAIT, { flags: "--replica <number>", about: "only this one of several, from 0" }],
+    examples: ["restart api", "restart api --replica 1"],
     needs: reads,
     load: async () => (await import("./commands/services.ts")).restart,
   },

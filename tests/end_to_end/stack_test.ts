@@ -120,12 +120,12 @@ services:
   }));
 
 Deno.test("up, down, restart, ps, why and logs tell what happens; an update replaces what changed, and is undone when it does not become well", () => {
-  const web = (traces: string, version: string, then: string) => `
+  const web = (traces: string, version: string, then: string, replicas = 2) => `
 services:
   web:
     ${tracing(traces, `web-${version}`, then)}
     environment: { VERSION: "${version}" }
-    replicas: 2
+    replicas: ${replicas}
     restart: { policy: always, max: 1, first_ms: 10 }
     update: { healthy_ms: 50 }
     probes: { readiness: { exec: { command: test, arguments: [-e, "${traces}.${version}"] }, interval_ms: 50 } }
@@ -150,9 +150,9 @@ services:
     assert.equal((await daybook("logs", "db", "--lines", "1")).out, "no space left\n");
     assert.equal((await daybook("restart", "web")).code, 0);
 
-    const next = async (version: string) => {
+    const next = async (version: string, replicas?: number) => {
       const file = stand.file.replace("stack.yaml", `${version}.yaml`);
-      await Deno.writeTextFile(file, web(stand.traces, version, version === "2" ? "sleep 1000" : "exit 1"));
+      await Deno.writeTextFile(file, web(stand.traces, version, version === "2" ? "sleep 1000" : "exit 1", replicas));
       return file;
     };
     const states = async () => {
@@ -168,6 +168,15 @@ services:
     const updated = await daybook("stack", "update", await next("2"));
     assert.equal(updated.code, 0, updated.out + updated.err);
     assert.match(updated.out, /^web {2}is changed$/m);
+    const nonces = async () => [...new Set((await stand.alive()).map(({ nonce }) => nonce))].sort();
+    const two = await nonces();
+    const scaled = await daybook("stack", "update", await next("2", 3));
+    assert.equal(scaled.code, 0, scaled.out + scaled.err);
+    assert.match(scaled.out, /^web +scaled +2 → 3 replicas$/m);
+    const three = await nonces();
+    assert.deepEqual([three.length, two.filter((nonce) => three.includes(nonce))], [3, two], "one more, and no other");
+    assert.equal((await daybook("stack", "update", await next("2", 2))).code, 0);
+    assert.deepEqual(await nonces(), two);
     const undone = await daybook("stack", "update", await next("3"));
     assert.equal(undone.code, 1);
     assert.match(undone.err, /undone: web; why SERVICE tells more/);

@@ -163,6 +163,8 @@ const STORY: readonly (readonly ServiceFact[])[] = [
     type: "services.update.completed",
     data: { service: "db", to: digest(3) },
   }],
+  // One that is not to be undone, and did not become well.
+  [{ type: "services.update.failed", data: { service: "db", to: digest(3), because: "an instance has failed" } }],
   [
     { type: "services.service.triggered", data: { service: "report", due_ms: begun + 1_000, running: false } },
     announced("report", "n-report"),

@@ -27,15 +27,37 @@ const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCod
     const board = await Board.of(reader, call, runtime);
     const names = board.known(call.args);
     const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
-    const data = type === "services.service.restart" ? names.map((service) => ({ service })) : [{ services: names }];
-    for (const each of data) await ask(remote, { type, id: board.stack, data: each });
     const affected = type === "services.stack.up" ? withNeeds(board, names) : names;
-    const settled = await follow(board, { reader, names: affected, within: wait * 1_000, call, runtime });
+    const until = runtime.clock.monotonic() + wait * 1_000;
+    let settled = true;
+    const rounds = type === "services.service.restart" ? roundsOf(board, names, call) : [[{ services: names }]];
+    for (const [i, round] of rounds.entries()) {
+      if (i > 0 && (!settled || badOf(board, names).length > 0)) break;
+      for (const data of round) await ask(remote, { type, id: board.stack, data });
+      const within = until - runtime.clock.monotonic();
+      settled = await follow(board, { reader, names: affected, within, call, runtime });
+    }
     return told(board, { settled, names: affected, type, call, runtime });
   } finally {
     remote?.close();
     await reader.close();
   }
+};
+
+interface Restarted {
+  readonly service: string;
+  readonly replica: number;
+}
+
+/** Restarts that go together: of several replicas one, and the next when all of that is well. */
+const roundsOf = (board: Board, names: readonly string[], call: Call): readonly (readonly Restarted[])[] => {
+  const replica = whole(call, "replica", { min: 0, max: 299 });
+  if (replica !== undefined) return [names.map((service) => ({ service, replica }))];
+  const services = board.services.filter(({ service }) => names.includes(service));
+  return Array.from(
+    { length: Math.max(...services.map(({ replicas }) => replicas)) },
+    (_, replica) => services.filter(({ replicas }) => replica < replicas).map(({ service }) => ({ service, replica })),
+  );
 };
 
 /** Another file of services: what it would change, told first; then what comes of it. */
@@ -57,12 +79,17 @@ export const update: Run = async (call, runtime) => {
     const names = changes.filter(({ change }) => change !== "same").map(({ service }) => service);
     const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
     const settled = await follow(board, { reader, names, within: wait * 1_000, call, runtime });
-    const undone = board.services.filter(({ service, update }) => names.includes(service) && update === "reverted");
+    const ended = (how: string) =>
+      board.services.filter(({ service, update }) => names.includes(service) && update === how).map(({ service }) =>
+        safe(service)
+      );
+    const [undone, bad] = [ended("reverted"), ended("failed")];
     const code = told(board, { settled, names, type: "services.stack.up", call, runtime });
-    if (undone.length > 0 && !call.json) {
-      io.err(`daybook: undone: ${undone.map(({ service }) => safe(service)).join(", ")}; why SERVICE tells more\n`);
-    }
-    return undone.length > 0 ? 1 : code;
+    const tell = (what: string, services: readonly string[]) =>
+      services.length > 0 && !call.json && io.err(`daybook: ${what}: ${services.join(", ")}; why SERVICE tells more\n`);
+    tell("undone", undone);
+    tell("not well, and left so", bad);
+    return undone.length + bad.length > 0 ? 1 : code;
   } finally {
     remote?.close();
     await reader.close();
@@ -75,15 +102,25 @@ interface Updated {
     readonly service: string;
     readonly change: string;
     readonly replicas: number;
+    readonly had?: number;
     readonly max_unavailable: number;
   }[];
 }
 
 const changesText = ({ changes }: Updated, c: Palette): string => {
-  const rows = changes.map(({ service, change, replicas, max_unavailable }) => [
-    safe(service),
-    change === "same" ? c.dim(change) : change === "removed" ? c.red(change) : c.yellow(change),
-    change === "changed" ? `${replicas} of them, ${Math.min(replicas, max_unavailable)} at a time` : "",
+  const how = ({ change, had, replicas, max_unavailable }: Updated["changes"][number]) =>
+    (change === "changed" ? `${replicas} of them, ${Math.min(replicas, max_unavailable)} at a time` : "") +
+    (had !== undefined && had !== replicas && (change === "changed" || change === "scaled")
+      ? `${change === "changed" ? "; " : ""}${had} → ${replicas} replicas`
+      : "");
+  const rows = changes.map((each) => [
+    safe(each.service),
+    each.change === "same"
+      ? c.dim(each.change)
+      : each.change === "removed"
+      ? c.red(each.change)
+      : c.yellow(each.change),
+    how(each),
   ]);
   return table(["service", "change", "how"].map((title) => ({ title })), rows, c);
 };
@@ -147,6 +184,7 @@ const SAID: Readonly<Record<string, (c: Palette) => string>> = {
   "services.update.begun": (c) => c.cyan("changes"),
   "services.update.completed": (c) => c.green("is changed"),
   "services.update.reverted": (c) => c.red("is put back as it was"),
+  "services.update.failed": (c) => c.red("did not become well, and is left so"),
 };
 
 /** One line of an event of an instance, without time and place. */
@@ -174,6 +212,9 @@ const tellEvent = (event: Event, c: Palette, { io }: Runtime): void => {
 
 const BAD = new Set(["failed", "skipped", "backoff", "unhealthy"]);
 
+const badOf = (board: Board, names: readonly string[]) =>
+  board.instances.filter(({ service, state }) => names.includes(service) && BAD.has(state));
+
 const told = (
   board: Board,
   { settled, names, type, call, runtime: { io } }: {
@@ -185,7 +226,7 @@ const told = (
   },
 ): ExitCode => {
   const rows = board.instances.filter(({ service }) => names.includes(service));
-  const bad = rows.filter(({ state }) => BAD.has(state));
+  const bad = badOf(board, names);
   const good = settled && (type === "services.stack.down" || bad.length === 0);
   if (call.json) io.out(`${JSON.stringify({ ok: good, settled, stack: board.stack, instances: rows })}\n`);
   else if (!settled) {

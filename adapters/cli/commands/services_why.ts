@@ -21,6 +21,8 @@ const TROUBLE = new Set([
   "services.instance.queued",
   "services.instance.stop_expired",
   "services.service.unwanted",
+  "services.update.reverted",
+  "services.update.failed",
 ]);
 
 interface Instance {

@@ -1,7 +1,7 @@
 /** From a checked stack to the command that says what it is to be, with all that its services are started with kept before. */
 import { createHash } from "node:crypto";
-import { serviceOf, type Stack } from "../../../actors/services/state.ts";
-import type { ServiceCommand } from "../../../actors/services/stack.ts";
+import { type Service, serviceOf, type Stack } from "../../../actors/services/state.ts";
+import { sameSpec, type ServiceCommand } from "../../../actors/services/stack.ts";
 import { canonical } from "../../../events/canonical.ts";
 import type { ServiceSpec } from "../../../events/services.ts";
 import type { ServiceSettings } from "../../../config/stack.ts";
@@ -12,15 +12,17 @@ const sha256 = (text: string): string => createHash("sha256").update(text).diges
 
 /** What is decided about. Secrets are only pointed at, so nothing of them is in the digest. */
 export const specOf = (service: ServiceSettings, prepared: Prepared): ServiceSpec => {
-  const { name, needs, replicas, restart, stop, update, probes, ready_line, command, schedule } = service;
+  const { name, needs, replicas, restart, stop: { drain_ms, ...stop }, update, probes, ready_line, command, schedule } =
+    service;
   return {
     service: name,
-    digest: sha256(canonical(JSON.parse(JSON.stringify(prepared)))),
+    // Of one instance: the others differ by their number and their ports, and how many there are is no change of any.
+    digest: sha256(canonical(JSON.parse(JSON.stringify({ ...prepared, instances: prepared.instances.slice(0, 1) })))),
     program: command.slice(command.lastIndexOf("/") + 1).slice(0, 255) || command.slice(0, 255),
     needs: needs.map((need) => ({ ...need })),
     replicas,
     restart: { ...restart },
-    stop: { ...stop },
+    stop: { ...stop, ...(drain_ms > 0 ? { drain_ms } : {}) },
     update: { ...update },
     ...(schedule === undefined ? {} : { schedule }),
     probes: (["startup", "readiness", "liveness"] as const).filter((probe) => probes[probe] !== undefined),
@@ -31,10 +33,20 @@ export const specOf = (service: ServiceSettings, prepared: Prepared): ServiceSpe
 /** What would become of each service. */
 export interface Change {
   readonly service: string;
-  readonly change: "new" | "changed" | "undone before" | "removed" | "same";
+  /** `scaled`: replicas are added or taken away; `adjusted`: only how it is looked after is another. */
+  readonly change: "new" | "changed" | "undone before" | "scaled" | "adjusted" | "removed" | "same";
   readonly replicas: number;
+  /** Replicas that it has. */
+  readonly had?: number;
   readonly max_unavailable: number;
 }
+
+const changeOf = ({ spec: before, reverted }: Service, spec: ServiceSpec): Change["change"] => {
+  if (reverted === spec.digest) return "undone before";
+  if (before.digest !== spec.digest) return "changed";
+  if (before.replicas !== spec.replicas) return "scaled";
+  return sameSpec(before, spec) ? "same" : "adjusted";
+};
 
 export const changesOf = (placed: Placed, now: Stack): readonly Change[] => {
   const specs = placed.stack.services.map((service) => specOf(service, prepare(service, placed)));
@@ -43,9 +55,8 @@ export const changesOf = (placed: Placed, now: Stack): readonly Change[] => {
     ...specs.map((spec): Change => {
       const { service, replicas, update } = spec;
       const before = serviceOf(now, service);
-      const same = before?.spec.digest === spec.digest;
-      const change = !before ? "new" : same ? "same" : before.reverted === spec.digest ? "undone before" : "changed";
-      return { service, change, replicas, max_unavailable: update.max_unavailable };
+      const of = { service, replicas, max_unavailable: update.max_unavailable };
+      return before ? { ...of, change: changeOf(before, spec), had: before.spec.replicas } : { ...of, change: "new" };
     }),
     ...gone.map(({ spec: { service, replicas } }): Change => ({
       service,

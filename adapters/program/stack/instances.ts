@@ -92,11 +92,16 @@ export class Instances {
     }
   }
 
-  private async end(of: Of, { process, digest, nonce, signal }: Extract<Wish, { wish: "end" }>): Promise<void> {
+  private async end(of: Of, { process, digest, nonce, signal, due }: Extract<Wish, { wish: "end" }>): Promise<void> {
+    const { clock } = this.options;
     this.watched.get(nonce)?.probes.abort();
     const hook = (await this.options.prepared.of(digest))?.instances[of.replica]?.hooks.before_stop;
     // Who has no time left is not asked to get ready.
-    if (signal !== "SIGKILL") this.told(of, "before_stop", await this.hook(hook));
+    if (signal !== "SIGKILL") {
+      this.told(of, "before_stop", await this.hook(hook));
+      if (due > clock.now()) await pause(clock, due - clock.now(), this.signal);
+      if (this.signal.aborted) return;
+    }
     await this.options.agent.ask("end", { process, signal });
   }
 

@@ -25,17 +25,15 @@ export const portsOf = async (
   const path = join(folder, `${stack.name}.${FILE}`);
   const remembered = await read(path);
   const stated = new Set(stack.services.flatMap(({ ports }) => Object.values(ports)));
-  const had = (key: string) => {
-    const port = remembered.get(key);
-    return port === undefined || stated.has(port) ? undefined : port;
-  };
   const taken = new Set([...remembered.values(), ...stated]);
   const ports = new Map<string, number>();
   for (const { name, replicas, ports: own } of stack.services) {
     for (const [port, number] of Object.entries(own)) {
-      for (let replica = 0; replica < replicas; replica++) {
-        const key = `${name}/${replica}/${port}`;
-        ports.set(key, number === "random" ? had(key) ?? free(taken) : number);
+      const keys = Array.from({ length: replicas }, (_, replica) => `${name}/${replica}/${port}`);
+      // Where one has to go all go, so that the first tells whether there is a change (`apply.ts`).
+      const stays = !keys.some((key) => remembered.has(key) && stated.has(remembered.get(key)!));
+      for (const key of keys) {
+        ports.set(key, number === "random" ? (stays ? remembered.get(key) : undefined) ?? free(taken) : number);
       }
     }
   }

@@ -53,9 +53,11 @@ export class PreparedServices {
   /** `folder`: of theirs alone. */
   constructor(private readonly folder: string) {}
 
-  /** Durable before anything is announced under the digest. */
-  async keep(digest: string, prepared: Prepared): Promise<void> {
+  /** Durable before anything is announced under the digest. Of replicas that are no longer to be, what is known stays. */
+  async keep(digest: string, given: Prepared): Promise<void> {
     const path = this.pathOf(digest);
+    const gone = (await this.of(digest))?.instances.slice(given.instances.length) ?? [];
+    const prepared = { ...given, instances: [...given.instances, ...gone] };
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
     const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
     try {
