@@ -14,6 +14,7 @@ import { SqliteCounts, SqliteTable } from "./baselines/sqlite.ts";
 import { byFetch, byWrk, ingesting, traced, withoutWrk } from "./http_rig.ts";
 import { importing, repositoryNamed } from "./import_rig.ts";
 import { eventsAsked, startingCold, startingFull } from "./start_rig.ts";
+import { readingSshd } from "./sshd_rig.ts";
 import { verifying, withoutTaskset } from "./verify_rig.ts";
 import { type Bench, counted, entryText, openBench, quiet, readingEvent, visitEvent, write } from "./rig.ts";
 
@@ -415,6 +416,14 @@ export const suite: readonly Row[] = [
     must: 1.5,
     aim: 1.1,
     open: importing,
+  },
+  {
+    name: "import sshd, reading",
+    group: "import",
+    against: "finding the lines",
+    unit: "lines",
+    must: 0.04,
+    open: readingSshd,
   },
   ...atRestRows,
   ...peerRows,

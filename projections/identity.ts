@@ -234,7 +234,8 @@ export const identitySessions: Projection<SessionRow, IdentityFact> = {
 };
 
 const signinRow = z.strictObject({
-  outcome: z.enum(["succeeded", "failed", "accepted", "refused"]),
+  /** Elsewhere: `accepted`, `refused`, or `noted`, which is neither. */
+  outcome: z.enum(["succeeded", "failed", "accepted", "refused", "noted"]),
   /** Absent: nobody has the name, or it was elsewhere. */
   account: z.string().optional(),
   session: z.string().optional(),
@@ -244,6 +245,8 @@ const signinRow = z.strictObject({
   service: z.string().optional(),
   /** Elsewhere: which machine. */
   source: z.string().optional(),
+  /** Elsewhere: what was said. */
+  message: z.string().optional(),
   name: z.string().optional(),
   name_pseudonym: z.string().optional(),
   address: z.string().optional(),
@@ -254,12 +257,14 @@ const signinRow = z.strictObject({
 });
 type SigninRow = z.output<typeof signinRow>;
 
+const OBSERVED = { accepted: "accepted", failed: "refused", noted: "noted" } as const;
+
 const given = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined)) as T;
 
 export const identitySignins: Projection<SigninRow, IdentityFact> = {
   name: "identity.signins",
-  version: 1,
+  version: 2,
   about: "Every try to sign in, here and as other programs tell of it. Key: the position.",
   hears: ["identity.signin.succeeded", "identity.signin.failed", "identity.signin.observed"],
   row: signinRow,
@@ -281,9 +286,9 @@ export const identitySignins: Projection<SigninRow, IdentityFact> = {
         return given({ outcome: "failed", reason, method, ...who, time: event.time });
       }
       case "identity.signin.observed": {
-        const { service, outcome, method = "", name, name_pseudonym, address, address_pseudonym } = event.data;
-        const where = { service, source: event.source, name, name_pseudonym, address, address_pseudonym };
-        return given({ outcome: outcome === "accepted" ? "accepted" : "refused", method, ...where, time: event.time });
+        const { service, outcome, message, method = "", name, name_pseudonym, address, address_pseudonym } = event.data;
+        const where = { service, source: event.source, message, name, name_pseudonym, address, address_pseudonym };
+        return given({ outcome: OBSERVED[outcome], method, ...where, time: event.time });
       }
       default:
         return row;

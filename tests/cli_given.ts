@@ -236,6 +236,8 @@ const fakeRuntime = (
       }),
     checkCloudtrail: none("checkCloudtrail"),
     importCloudtrail: none("importCloudtrail"),
+    checkSshd: none("checkSshd"),
+    importSshd: none("importSshd"),
     verify: none("verify"),
     exportTiles: none("exportTiles"),
     verifyTiles: none("verifyTiles"),

@@ -47,7 +47,7 @@ Deno.test("files in other encodings are refused by every importer, and make no d
     const overlong = new Uint8Array([...new TextEncoder().encode('{"ref":"'), 0xc0, 0xaf, 0x22, 0x7d]);
     for (const [name, bytes] of Object.entries({ utf16, overlong })) {
       await Deno.writeFile(`${folder}/${name}.json`, bytes);
-      for (const kind of ["github", "bench", "cloudtrail"]) {
+      for (const kind of ["github", "bench", "cloudtrail", "sshd"]) {
         const { code, err } = await run("import", kind, `${folder}/${name}.json`, "--data", `${folder}/data`);
         assert.equal(code, 2, `${kind} ${name}: ${err}`);
         assert.match(err, /is not UTF-8/, `${kind} ${name}`);

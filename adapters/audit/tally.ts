@@ -26,6 +26,7 @@ const counted = (event: Event): readonly [Counted, number] | undefined => {
       return ["signins_failed", 1];
     case "identity.signin.observed": {
       const { outcome, times } = event.data as { readonly outcome?: unknown; readonly times?: unknown };
+      if (outcome === "noted") return undefined;
       return [outcome === "failed" ? "signins_failed" : "signins", typeof times === "number" ? times : 1];
     }
     case "releases.deployment.finished":

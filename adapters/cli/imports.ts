@@ -59,6 +59,35 @@ export interface CloudtrailImport {
   readonly stopped: boolean;
 }
 
+/** Files of `import sshd`, looked through and not appended yet. */
+export interface SshdFiles {
+  readonly files: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly year: number;
+    readonly lines: number;
+    readonly signins: number;
+  }[];
+  /** Files that are left out, and why, one line each; the first hundred. */
+  readonly problems: readonly string[];
+  /** How many are. */
+  readonly refused: number;
+  readonly bytes: number;
+  readonly zone: string;
+}
+
+/** Outcome of `import sshd`. */
+export interface SshdImport {
+  readonly lines: number;
+  /** Lines that tell of a sign-in. */
+  readonly signins: number;
+  readonly events: number;
+  readonly known: number;
+  /** Files that could not be read a second time. */
+  readonly problems: readonly string[];
+  readonly stopped: boolean;
+}
+
 /** Stable words for why an import could not be done; `usage` and `not_a_repository` are the fault of what was typed. */
 export type ImportFaultKind =
   | "usage"

@@ -11,12 +11,29 @@ import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
 import type { PrivacyRuntime, RestoreOptions } from "./persons.ts";
-import type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, PushImport } from "./imports.ts";
+import type {
+  BenchRun,
+  CloudtrailFiles,
+  CloudtrailImport,
+  GitImport,
+  PushImport,
+  SshdFiles,
+  SshdImport,
+} from "./imports.ts";
 import type { Audits } from "./audits.ts";
 import type { Settings } from "./settings.ts";
 import type { StackRuntime } from "./stacks.ts";
 
-export type { BenchRun, CloudtrailFiles, CloudtrailImport, GitImport, ImportFaultKind, PushImport } from "./imports.ts";
+export type {
+  BenchRun,
+  CloudtrailFiles,
+  CloudtrailImport,
+  GitImport,
+  ImportFaultKind,
+  PushImport,
+  SshdFiles,
+  SshdImport,
+} from "./imports.ts";
 export { ImportFault } from "./imports.ts";
 
 /** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */
@@ -351,6 +368,19 @@ export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
     progress: OnProgress,
     signal: AbortSignal,
   ): Promise<CloudtrailImport>;
+  /** Reads files to their ends; appends nothing. Throws what the disk says, and `ImportFault` for a zone that there is not. */
+  checkSshd(
+    paths: readonly string[],
+    zone: string | undefined,
+    progress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<SshdFiles>;
+  importSshd(
+    target: Pick<Target, "ingest" | "log">,
+    files: SshdFiles,
+    progress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<SshdImport>;
   /** A small repository out of the program itself, for machines without git or without a repository. */
   importSample(target: Target): Promise<GitImport>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */

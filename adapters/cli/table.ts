@@ -9,6 +9,7 @@ import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CODE, IDENTITY } from "./table_identity.ts";
+import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
 import { SERVICES } from "./table_services.ts";
@@ -98,58 +99,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => ({ ...writes(call), run: ["git"] }),
     load: async () => (await import("./commands/demo.ts")).demo,
   },
-  {
-    name: "import git",
-    opens: true,
-    about: "Import the commits and branches of a git repository; may be repeated and resumed at any time",
-    args: [["<path>", "folder of the repository"]],
-    options: [
-      { flags: "--range <revisions>", about: "only these commits, as git log takes them (default: all refs)" },
-      { flags: "--name <name>", about: "name in the log, commits/<name> (default: the folder's)" },
-    ],
-    examples: ["import git .", "import git ~/src/linux --name linux --range v6.0..v6.1"],
-    needs: (call) => ({ ...writes(call), run: ["git"] }),
-    load: async () => (await import("./commands/import.ts")).importGit,
-  },
-  {
-    name: "import github",
-    opens: true,
-    about: "Import GitHub push webhook bodies: a JSON file, or NDJSON with one body a line",
-    args: [["<file>", "the bodies; - for standard input"]],
-    examples: ["import github push.json", "import github - < pushes.ndjson"],
-    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, call.args[0])] }),
-    load: async () => (await import("./commands/import.ts")).importGithub,
-  },
-  {
-    name: "import bench",
-    opens: true,
-    about: "Import what deno bench --json printed, of any project; the same output again adds nothing",
-    args: [["<file...>", "any number of them; - for standard input"]],
-    options: [
-      { flags: "--project <name>", about: "what was measured (default: the folder you stand in)" },
-      { flags: "--commit <sha>", about: "the commit that was measured" },
-      { flags: "--time <when>", about: "when it ran, RFC 3339 (default: now)" },
-    ],
-    examples: [
-      "import bench bench.json --project garden",
-      "import bench monday.json tuesday.json",
-      "import bench - < bench.json",
-    ],
-    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, ...call.args)] }),
-    load: async () => (await import("./commands/import_bench.ts")).importBench,
-  },
-  {
-    name: "import cloudtrail",
-    opens: true,
-    about: "Import log files of AWS CloudTrail, each as a whole or not at all; may be repeated and stopped at any time",
-    args: [["<file...>", "log files, .json or .json.gz, and folders of them"]],
-    examples: [
-      "import cloudtrail 111122223333_CloudTrail_us-east-2_20261120T0905Z_Mu0KsOhtH1ar15ZZ.json.gz",
-      "import cloudtrail AWSLogs/",
-    ],
-    needs: (call) => ({ ...writes(call), read: [call.data, ...files(call, ...call.args)] }),
-    load: async () => (await import("./commands/import_cloudtrail.ts")).importCloudtrail,
-  },
+  ...IMPORTS,
   {
     name: "status",
     reads: true,

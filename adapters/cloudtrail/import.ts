@@ -3,9 +3,9 @@
  * so that one bad record leaves its file out, named with its place, and the files beside it come in. What the log has already is
  * passed over, so an import may be stopped and repeated at any time.
  */
-import type { Daybook, Incoming, Principal } from "../../actors/kernel/daybook.ts";
-import { type Clock, pause } from "../../actors/kernel/world.ts";
-import { type EventLog, LogFault } from "../../events/log.ts";
+import type { Principal } from "../../actors/kernel/daybook.ts";
+import { Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
+import type { Clock } from "../../actors/kernel/world.ts";
 import { filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
 import { translateRecord } from "./translate.ts";
@@ -14,15 +14,9 @@ export const CLOUDTRAIL_IMPORT = {
   /** One ingest: below the log's bounds of an append, with room for what sealing adds. */
   batch_events_max: 200,
   batch_chars_max: 300_000,
-  /** Times an overloaded log is tried again, after 40 ms, 80 ms … */
-  tries_max: 8,
   /** Files that are named as left out; more are counted. */
   problems_max: 100,
 } as const;
-
-export interface ImportTarget extends Pick<Daybook, "ingest"> {
-  readonly log: Pick<EventLog, "find">;
-}
 
 /** How far it has come, in bytes of the files, of which each is read twice. */
 export interface BytesRead {
@@ -79,7 +73,7 @@ export const checkFiles = async (paths: readonly string[], told: Told, signal?: 
 
 /** Appends what is new of files that were checked. Throws `LogFault` when the log cannot be written. */
 export const importFiles = async (
-  target: ImportTarget,
+  target: IntakeTarget,
   { files, bytes }: Pick<CheckedFiles, "files" | "bytes">,
   { by, clock, told, signal }: {
     readonly by: Principal;
@@ -88,13 +82,13 @@ export const importFiles = async (
     readonly signal?: AbortSignal;
   },
 ): Promise<CloudtrailImported> => {
-  const sum = { records: 0, events: 0, known: 0, notTaken: 0 };
+  const sum = { records: 0, notTaken: 0 };
+  const intake = new Intake(target, { by, clock, signal, ...CLOUDTRAIL_IMPORT });
   const problems: string[] = [];
   const done = bytes;
   let before = 0;
   for (const file of files) {
     if (signal?.aborted) break;
-    const batch = new Batch(target, { by, clock, signal }, sum);
     const why = await eachRecord(
       file.path,
       (read) => told({ done: done + before + read, total: 2 * bytes }),
@@ -102,16 +96,20 @@ export const importFiles = async (
         const translated = translateRecord(text);
         if (!translated.ok) return translated.issues[0];
         sum.records++;
-        return batch.add(translated.event, translated.notTaken, text.length);
+        // AWS may deliver a record twice; only the first counts.
+        if (intake.has(translated.event)) return undefined;
+        sum.notTaken += translated.notTaken;
+        return intake.add(translated.event, text.length);
       },
       signal,
     );
     // What was whole before it stays; the next import goes on behind it.
-    await batch.flush();
+    await intake.flush();
     before += file.bytes;
     if (why !== undefined) problems.push(`${file.path}: ${why}`);
   }
-  return { ...sum, problems, stopped: signal?.aborted ?? false };
+  const { events, known } = intake;
+  return { ...sum, events, known, problems, stopped: signal?.aborted ?? false };
 };
 
 interface Issue {
@@ -123,7 +121,7 @@ interface Issue {
 const eachRecord = async (
   path: string,
   told: (bytes: number) => void,
-  take: (text: string) => Issue | undefined | Promise<undefined>,
+  take: (text: string) => Issue | undefined | Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> => {
   let read = 0;
@@ -138,7 +136,8 @@ const eachRecord = async (
   try {
     for await (const { index, text } of recordsIn(file.readable.pipeThrough(counting))) {
       const outcome = take(text);
-      const issue = outcome instanceof Promise ? await outcome : outcome;
+      if (outcome instanceof Promise) await outcome;
+      const issue = outcome instanceof Promise ? undefined : outcome;
       if (issue) return `record ${index}: ${issue.path || "/"}: ${issue.message}`;
       if (signal?.aborted) return undefined;
     }
@@ -148,62 +147,3 @@ const eachRecord = async (
   }
   return undefined;
 };
-
-class Batch {
-  private events: Incoming[] = [];
-  private notTaken = 0;
-  private chars = 0;
-  private readonly ids = new Set<string>();
-
-  constructor(
-    private readonly target: ImportTarget,
-    private readonly options: { readonly by: Principal; readonly clock: Clock; readonly signal?: AbortSignal },
-    private readonly sum: { events: number; known: number; notTaken: number },
-  ) {}
-
-  /** AWS may deliver a record twice; only the first counts. */
-  add(event: Incoming, notTaken: number, chars: number): Promise<undefined> | undefined {
-    const name = `${event.source} ${event.id}`;
-    if (this.ids.has(name) || this.target.log.find(event.source, event.id)) {
-      this.sum.known++;
-      return undefined;
-    }
-    this.ids.add(name);
-    this.events.push(event);
-    this.notTaken += notTaken;
-    this.chars += chars;
-    const full = this.events.length >= CLOUDTRAIL_IMPORT.batch_events_max ||
-      this.chars >= CLOUDTRAIL_IMPORT.batch_chars_max;
-    return full ? this.flush() : undefined;
-  }
-
-  async flush(): Promise<undefined> {
-    let left: readonly Incoming[] = this.events;
-    this.events = [];
-    this.chars = 0;
-    this.ids.clear();
-    for (let tries = 1; left.length > 0;) {
-      try {
-        const taken = await this.target.ingest(left, this.options.by);
-        if (taken.ok) {
-          this.sum.events += taken.accepted;
-          this.sum.known += taken.duplicates;
-          this.sum.notTaken += this.notTaken;
-          break;
-        }
-        if (taken.conflict !== "id") {
-          throw new LogFault("invalid", `a record could not be recorded: ${JSON.stringify(taken)}`);
-        }
-        // Somebody else recorded it while we looked, by another version of this importer.
-        left = left.filter(({ id }) => id !== taken.id);
-        this.sum.known++;
-      } catch (error) {
-        const passing = error instanceof LogFault && (error.kind === "overloaded" || error.kind === "locked");
-        if (!passing || tries >= CLOUDTRAIL_IMPORT.tries_max || this.options.signal?.aborted) throw error;
-        await pause(this.options.clock, 20 * 2 ** tries++, this.options.signal);
-      }
-    }
-    this.notTaken = 0;
-    return undefined;
-  }
-}

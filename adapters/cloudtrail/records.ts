@@ -2,6 +2,7 @@
  * The records of a CloudTrail log file, one after the other, without the file ever being in memory as a whole:
  * `{ "Records": [ … ] }`, as bytes, gzip or plain. What is between the records is held to be JSON; they themselves are text here.
  */
+import { unpackedOf } from "../../actors/kernel/intake.ts";
 import { parseIJson } from "../../events/canonical.ts";
 
 export const RECORD_LIMITS = {
@@ -20,8 +21,6 @@ export class Unreadable extends Error {
     super(record === undefined ? message : `record ${record}: ${message}`);
   }
 }
-
-const GZIP = [0x1f, 0x8b] as const;
 
 /** Each record's text, with its place from 0. Throws `Unreadable`; closes the stream, however it ends. */
 export async function* recordsIn(
@@ -53,28 +52,6 @@ export async function* recordsIn(
 }
 
 const utf8Fault = ({ message }: Error): boolean => message.includes("encoded data");
-
-/** By what the file begins with, whatever it is called. */
-const unpackedOf = async (
-  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> => {
-  const reader = bytes.getReader();
-  const first = await reader.read();
-  const head = first.value ?? new Uint8Array();
-  const whole = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      if (first.done) controller.close();
-      else controller.enqueue(head);
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-  return GZIP.every((byte, i) => head[i] === byte) ? whole.pipeThrough(new DecompressionStream("gzip")) : whole;
-};
 
 const enum Where {
   /** Outside of the records; `frame` gathers it. */

@@ -188,6 +188,20 @@ export const runtimeOf = (
     const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
     return await importFiles(target, files, { by: OPERATOR.principal, clock: systemClock, told, signal });
   },
+  async checkSshd(paths, zone, progress, signal) {
+    const { checkLogs } = await import("../sshd/import.ts");
+    const { isZone, systemZone } = await import("../sshd/calendar.ts");
+    if (zone !== undefined && !isZone(zone)) {
+      throw new ImportFault("usage", `--zone takes a name such as Europe/Berlin or UTC, not ${JSON.stringify(zone)}`);
+    }
+    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
+    return await checkLogs(paths, { zone: zone ?? systemZone(), told, signal });
+  },
+  async importSshd(target, files, progress, signal) {
+    const { importLogs } = await import("../sshd/import.ts");
+    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
+    return await importLogs(target, files, { by: OPERATOR.principal, clock: systemClock, told, signal });
+  },
   async importSample(target) {
     const { importSample } = await import("../git/sample.ts");
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));

@@ -6,7 +6,7 @@
  * `identity/observed` for what other programs tell. Secrets, hashes and seeds are in none of them: facts name where they lie.
  */
 import type { Domain } from "../catalogue.ts";
-import type { Facts, StreamId } from "../event.ts";
+import type { Facts, Json, StreamId } from "../event.ts";
 import { accessAbout, accessFacts } from "./access.ts";
 import { accountAbout, accountFacts } from "./account.ts";
 import { passwordAbout, passwordFacts } from "./password.ts";
@@ -28,7 +28,13 @@ const about: Readonly<Record<IdentityFactType, string>> = {
   ...accessAbout,
 };
 
-const observed = { kind: "observed", stream: (): StreamId => "identity/observed" } as const;
+const observed = {
+  kind: "observed",
+  stream: (): StreamId => "identity/observed",
+  version: 2,
+  // The second has more to say: `noted`, `message`, `place`.
+  upcasts: [(data: Json) => [{ type: "identity.signin.observed", data }] as const],
+} as const;
 
 export const identity: Domain = {
   name: "identity",

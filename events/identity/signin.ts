@@ -6,6 +6,27 @@ import { accountId, count, IDENTITY_LIMITS, method, opaqueId, whence } from "./s
 
 const methods = z.array(method).min(1).max(IDENTITY_LIMITS.methods_max);
 
+/** What a log of another program may say of a sign-in. */
+export const OBSERVED_MESSAGES = [
+  "accepted",
+  "failed",
+  /** The service knows no such name; whatever is tried then fails, and is told of by itself. */
+  "unknown_name",
+  /** Its configuration, or a lock, keeps the name out. */
+  "not_allowed",
+  "too_many_failures",
+  /** One of several proofs was given, or is waited for. */
+  "partial",
+  "disconnected",
+  /** A connection that came to no sign-in. */
+  "connection",
+  "pam",
+  "session",
+  /** Address and host name do not go together. */
+  "reverse_mapping",
+] as const;
+export type ObservedMessage = typeof OBSERVED_MESSAGES[number];
+
 export const signinFacts = {
   /** Everything that was asked for is proven. */
   "identity.signin.succeeded": z.strictObject({
@@ -49,7 +70,10 @@ export const signinFacts = {
   "identity.signin.observed": z.strictObject({
     /** Which program, such as `sshd`. */
     service: z.string().min(1).max(64),
-    outcome: z.enum(["accepted", "failed"]),
+    /** `noted`: it tells of a try, and neither let anybody in nor refused. */
+    outcome: z.enum(["accepted", "failed", "noted"]),
+    /** Which of the things that such programs say. */
+    message: z.enum(OBSERVED_MESSAGES).optional(),
     /** In that program's words: `password`, `publickey`. */
     method: z.string().min(1).max(64).optional(),
     name: personal({ subject: "name" }).optional(),
@@ -59,6 +83,8 @@ export const signinFacts = {
     address: personal({ subject: "name" }).optional(),
     address_pseudonym: pseudonym({ of: "address" }),
     port: count.max(65_535).optional(),
+    /** Where the address is, as the source has it: latitude and longitude in degrees, `48.14,11.58`. */
+    place: personal({ subject: "name" }).optional(),
     /** So many of them, where the source says it once. Absent: one. */
     times: count.min(1).optional(),
   }),

@@ -1,0 +1,105 @@
+/** What importers of files have in common: bytes as they were before they were packed, and events on their way into the log. */
+import type { EventLog } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Daybook, Incoming, Principal } from "./daybook.ts";
+import { type Clock, pause } from "./world.ts";
+
+export interface IntakeTarget extends Pick<Daybook, "ingest"> {
+  readonly log: Pick<EventLog, "find">;
+}
+
+export interface IntakeOptions {
+  readonly by: Principal;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+  /** One ingest: below the log's bounds of an append, with room for what sealing adds. */
+  readonly batch_events_max: number;
+  readonly batch_chars_max: number;
+}
+
+/** Times an overloaded log is tried again, after 40 ms, 80 ms … */
+const TRIES_MAX = 8;
+
+/** Hands events to the log, many at once. What the log has, or the batch, is passed over, so an import may be stopped and repeated. */
+export class Intake {
+  events = 0;
+  known = 0;
+  private batch: Incoming[] = [];
+  private chars = 0;
+  private readonly ids = new Set<string>();
+
+  constructor(private readonly target: IntakeTarget, private readonly options: IntakeOptions) {}
+
+  /** Whether the event is there already; then it is counted as known. */
+  has({ source, id }: Pick<Incoming, "source" | "id">): boolean {
+    const there = this.ids.has(`${source} ${id}`) || this.target.log.find(source, id) !== undefined;
+    if (there) this.known++;
+    return there;
+  }
+
+  /** Takes an event that `has` does not know; resolves when there is room for the next, at once where nothing is given back. */
+  add(event: Incoming, chars: number): Promise<void> | undefined {
+    this.ids.add(`${event.source} ${event.id}`);
+    this.batch.push(event);
+    this.chars += chars;
+    const full = this.batch.length >= this.options.batch_events_max || this.chars >= this.options.batch_chars_max;
+    return full ? this.flush() : undefined;
+  }
+
+  /** Everything that was taken is in the log. Throws `LogFault` when it cannot be written. */
+  async flush(): Promise<void> {
+    let left: readonly Incoming[] = this.batch;
+    this.batch = [];
+    this.chars = 0;
+    this.ids.clear();
+    for (let tries = 1; left.length > 0;) {
+      try {
+        const taken = await this.target.ingest(left, this.options.by);
+        if (taken.ok) {
+          this.events += taken.accepted;
+          this.known += taken.duplicates;
+          return;
+        }
+        if (taken.conflict !== "id") {
+          throw new LogFault("invalid", `an event could not be recorded: ${JSON.stringify(taken)}`);
+        }
+        // Somebody else recorded it while we looked, by another version of this importer.
+        left = left.filter(({ id }) => id !== taken.id);
+        this.known++;
+      } catch (error) {
+        const passing = error instanceof LogFault && (error.kind === "overloaded" || error.kind === "locked");
+        if (!passing || tries >= TRIES_MAX || this.options.signal?.aborted) throw error;
+        await pause(this.options.clock, 20 * 2 ** tries++, this.options.signal);
+      }
+    }
+  }
+}
+
+const GZIP = [0x1f, 0x8b] as const;
+
+/** Bytes of a file that may be gzip, by what it begins with, whatever it is called. */
+export const unpackedOf = async (
+  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> => {
+  const reader = bytes.getReader();
+  let head: Uint8Array<ArrayBuffer> = new Uint8Array();
+  let ended = false;
+  while (!ended && head.length < GZIP.length) {
+    const { done, value } = await reader.read();
+    ended = done;
+    if (value) head = head.length === 0 ? value : Uint8Array.from([...head, ...value]);
+  }
+  const whole = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      if (head.length > 0) controller.enqueue(head);
+      if (ended) controller.close();
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  return GZIP.every((byte, i) => head[i] === byte) ? whole.pipeThrough(new DecompressionStream("gzip")) : whole;
+};

@@ -1,0 +1,106 @@
+/**
+ * A line of a log as its writer puts it: `Nov 20 18:22:17 host sshd[15737]: …` (RFC 3164, `journalctl -o short` and its variants),
+ * `2026-11-20T18:22:17.123+00:00 host sshd[15737]: …` (rsyslog's other form, `-o short-iso`), or an entry of `journalctl -o json`.
+ */
+import { parseIJson } from "../../events/canonical.ts";
+import { Calendar } from "./calendar.ts";
+
+/** What OpenSSH's server told: when, on which machine, by which process. */
+export interface Told {
+  readonly is: "told";
+  /** RFC 3339. */
+  readonly time: string;
+  /** The time as it was written: equal for the same line whatever year and zone are assumed. */
+  readonly written: string;
+  readonly host: string;
+  readonly pid: string;
+  readonly message: string;
+}
+
+export type Line = Told | { readonly is: "other" } | { readonly is: "wrong"; readonly because: string };
+
+export const LINE_CHARS_MAX = 65_536;
+
+const OTHER: Line = { is: "other" };
+const wrong = (because: string): Line => ({ is: "wrong", because });
+const NO_LOG = wrong("expected a line of syslog or of journalctl");
+
+// Newer servers do their work in processes of other names.
+const SERVER = /^sshd(?:-session|-auth)?$/;
+const SHORT =
+  /^(?:<\d{1,3}>)?([A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})(\.\d{1,9})? (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
+const ISO =
+  /^(?:<\d{1,3}>)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})([.,]\d{1,9})?(Z|[+-]\d{2}:?\d{2}) (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
+// Programs that say nothing behind their name's colon, or have none: `last message repeated 2 times`, the kernel's.
+const HEAD =
+  /^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[.,+\-:Z\d]* \S+/;
+
+export const lineOf = (text: string, calendar: Calendar): Line => {
+  if (text === "") return OTHER;
+  if (text.length > LINE_CHARS_MAX) return wrong(`a line has at most ${LINE_CHARS_MAX} characters`);
+  const first = text.charCodeAt(0);
+  if (first === 0x7b) return jsonOf(text);
+  // What is behind a line break of a message, and the marks of journalctl.
+  if (first === 0x20 || first === 0x09 || text.startsWith("-- ")) return OTHER;
+  if (!text.includes("sshd")) return HEAD.test(text) ? OTHER : NO_LOG;
+  const short = SHORT.exec(text);
+  if (short) {
+    const [, day, fraction = "", host, program, pid = "", message] = short;
+    if (!SERVER.test(program!)) return OTHER;
+    const time = calendar.short(day!, fraction);
+    if (time === undefined) return wrong("there is no such time");
+    return { is: "told", time, written: day! + fraction, host: host!, pid, message: message! };
+  }
+  const iso = ISO.exec(text);
+  if (!iso) return HEAD.test(text) ? OTHER : NO_LOG;
+  const [, day, fraction = "", zone, host, program, pid = "", message] = iso;
+  if (!SERVER.test(program!)) return OTHER;
+  const time = calendar.iso(day!, fraction, zone!);
+  if (time === undefined) return wrong("there is no such time");
+  return { is: "told", time, written: day! + fraction + zone!, host: host!, pid, message: message! };
+};
+
+const DEPTH_MAX = 4;
+
+const jsonOf = (text: string): Line => {
+  let entry: unknown;
+  try {
+    entry = parseIJson(text, DEPTH_MAX);
+  } catch (error) {
+    return wrong(`not an entry of journalctl -o json: ${error instanceof Error ? error.message : error}`);
+  }
+  return entryOf(entry as Entry);
+};
+
+/** Fields of the journal (systemd.journal-fields(7)); bytes that are no text are a list of numbers. */
+export type Entry = Readonly<Record<string, unknown>>;
+
+const textOf = (value: unknown): string | undefined => {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value) || !value.every((byte) => Number.isInteger(byte) && byte >= 0 && byte < 256)) {
+    return undefined;
+  }
+  return new TextDecoder().decode(Uint8Array.from(value));
+};
+
+export const entryOf = (entry: Entry): Line => {
+  const micros = textOf(entry.__REALTIME_TIMESTAMP);
+  const when = micros !== undefined && /^\d{1,16}$/.test(micros)
+    ? new Date(Math.floor(Number(micros) / 1_000))
+    : undefined;
+  if (when === undefined || Number.isNaN(when.getTime())) {
+    return wrong("expected an entry of the journal with __REALTIME_TIMESTAMP");
+  }
+  const program = textOf(entry.SYSLOG_IDENTIFIER) ?? textOf(entry._COMM);
+  const message = textOf(entry.MESSAGE);
+  if (program === undefined || message === undefined || !SERVER.test(program)) return OTHER;
+  const pid = textOf(entry.SYSLOG_PID) ?? textOf(entry._PID) ?? "";
+  return {
+    is: "told",
+    time: when.toISOString(),
+    written: micros!,
+    host: textOf(entry._HOSTNAME) ?? "localhost",
+    pid,
+    message,
+  };
+};

@@ -1,0 +1,155 @@
+/** The lines of a log file, and the entries of `journalctl -o export`, without the file ever being in memory as a whole. */
+import { unpackedOf } from "../../actors/kernel/intake.ts";
+import { type Entry, LINE_CHARS_MAX } from "./line.ts";
+
+export const FILE_LIMITS = {
+  /** Of a file once it is unpacked: a small file may unpack to a large one. */
+  file_bytes_max: 16 * 1024 * 1024 * 1024,
+  /** Of one entry of `journalctl -o export`. */
+  entry_bytes_max: 1024 * 1024,
+} as const;
+
+/** A file that cannot be read to its end, and why. */
+export class Unreadable extends Error {
+  override readonly name = "Unreadable";
+}
+
+/** Either is handed over with its number, from 1: that of the line, or of the line on which the entry begins. */
+export interface Taker {
+  readonly line: (text: string, number: number) => Promise<void> | void;
+  readonly entry: (entry: Entry, number: number) => Promise<void> | void;
+}
+
+const EXPORT = "__CURSOR=";
+
+/**
+ * Hands over every whole line or entry; one that is not ended yet, because the file is being written, is left for the next time.
+ * Throws `Unreadable`, and what the taker throws; closes the stream, however it ends.
+ */
+export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, taker: Taker): Promise<void> => {
+  let unpacked = 0;
+  let reader: Lines | Entries | undefined;
+  let head: Uint8Array<ArrayBuffer> = new Uint8Array();
+  try {
+    for await (const chunk of await unpackedOf(stream)) {
+      if ((unpacked += chunk.length) > FILE_LIMITS.file_bytes_max) {
+        throw new Unreadable(`it unpacks to more than ${FILE_LIMITS.file_bytes_max} bytes`);
+      }
+      if (reader) await reader.take(chunk);
+      else {
+        head = joined(head, chunk);
+        if (head.length < EXPORT.length) continue;
+        reader = readerOf(head, taker);
+        await reader.take(head);
+      }
+    }
+    reader ??= readerOf(head, taker);
+    await reader.end();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // What the decoders of the platform throw.
+    throw new Unreadable(
+      error.message.includes("encoded data") ? "it is not UTF-8" : "its gzip data is truncated or damaged",
+    );
+  }
+};
+
+const readerOf = (head: Uint8Array<ArrayBuffer>, taker: Taker): Lines | Entries =>
+  new TextDecoder().decode(head.subarray(0, EXPORT.length)) === EXPORT
+    ? new Entries(taker.entry)
+    : new Lines(taker.line);
+
+const joined = (a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+  if (a.length === 0) return b;
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+};
+
+class Lines {
+  private readonly utf8 = new TextDecoder("utf-8", { fatal: true });
+  private rest = "";
+  private number = 0;
+
+  constructor(private readonly hand: Taker["line"]) {}
+
+  async take(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    const lines = (this.rest + this.utf8.decode(chunk, { stream: true })).split("\n");
+    this.rest = lines.pop()!;
+    if (this.rest.length > LINE_CHARS_MAX) lines.push(this.rest);
+    for (const line of lines) {
+      const handed = this.hand(line.endsWith("\r") ? line.slice(0, -1) : line, ++this.number);
+      if (handed) await handed;
+    }
+  }
+
+  end(): void {
+    this.utf8.decode();
+  }
+}
+
+const LENGTH_BYTES = 8;
+const NEWLINE = 10;
+
+/** https://systemd.io/JOURNAL_EXPORT_FORMATS/: fields of text a line each, those of bytes with their length; a blank line behind each entry. */
+class Entries {
+  private bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  private at = 0;
+  private fields: Record<string, unknown> = {};
+  private begins = 1;
+  private line = 1;
+
+  constructor(private readonly hand: Taker["entry"]) {}
+
+  async take(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.bytes = joined(this.bytes.slice(this.at), chunk);
+    this.at = 0;
+    for (let handed = this.field(); handed !== "more"; handed = this.field()) if (handed) await handed;
+    if (this.bytes.length - this.at > FILE_LIMITS.entry_bytes_max) {
+      throw new Unreadable(`line ${this.line}: an entry has at most ${FILE_LIMITS.entry_bytes_max} bytes`);
+    }
+  }
+
+  end(): void {}
+
+  /** One field, or the end of an entry, which is handed over. */
+  private field(): Promise<void> | void | "more" {
+    const end = this.bytes.indexOf(NEWLINE, this.at);
+    if (end < 0) return "more";
+    const text = new TextDecoder().decode(this.bytes.subarray(this.at, end));
+    const is = text.indexOf("=");
+    if (text !== "" && is < 0) return this.long(text, end + 1);
+    this.at = end + 1;
+    this.line++;
+    if (text !== "") {
+      this.fields[text.slice(0, is)] = text.slice(is + 1);
+      return;
+    }
+    const { fields, begins } = this;
+    this.fields = {};
+    this.begins = this.line;
+    if (Object.keys(fields).length > 0) return this.hand(fields, begins);
+  }
+
+  /** A name alone: its value are so many bytes behind it. */
+  private long(name: string, from: number): "more" | void {
+    if (!/^[A-Z0-9_]{1,64}$/.test(name)) {
+      throw new Unreadable(`line ${this.line}: expected a field of journalctl -o export`);
+    }
+    if (this.bytes.length < from + LENGTH_BYTES) return "more";
+    const length = Number(new DataView(this.bytes.buffer, this.bytes.byteOffset + from).getBigUint64(0, true));
+    if (length > FILE_LIMITS.entry_bytes_max) {
+      throw new Unreadable(`line ${this.line}: an entry has at most ${FILE_LIMITS.entry_bytes_max} bytes`);
+    }
+    const begin = from + LENGTH_BYTES;
+    if (this.bytes.length < begin + length + 1) return "more";
+    const value = this.bytes.subarray(begin, begin + length);
+    if (this.bytes[begin + length] !== NEWLINE) {
+      throw new Unreadable(`line ${this.line}: a field has not the length it says`);
+    }
+    this.fields[name] = new TextDecoder().decode(value);
+    this.line += 2;
+    this.at = begin + length + 1;
+  }
+}

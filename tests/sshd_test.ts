@@ -1,0 +1,442 @@
+/** What OpenSSH's server writes becomes events: every message about a sign-in, each line once, sealed where it tells of people. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { Calendar } from "../adapters/sshd/calendar.ts";
+import { SSHD_IMPORT } from "../adapters/sshd/import.ts";
+import { LINE_CHARS_MAX, lineOf, type Told } from "../adapters/sshd/line.ts";
+import { eachOf, Unreadable } from "../adapters/sshd/lines.ts";
+import { type Said, saidIn } from "../adapters/sshd/message.ts";
+import { isSealed } from "../events/personal.ts";
+import { openDaybook } from "../main.ts";
+import { gzip } from "./cloudtrail_given.ts";
+import { run } from "./end_to_end/program.ts";
+import { inFolder } from "./folder_given.ts";
+import { AUTH_LOG, importedLogs, observedIn } from "./sshd_given.ts";
+
+const from = { address: "192.0.2.7", port: 4711 } as const;
+const SAID: readonly (readonly [string, Said])[] = [
+  ["Accepted password for ada from 192.0.2.7 port 4711 ssh2", accepted("password")],
+  ["Accepted publickey for ada from 192.0.2.7 port 4711 ssh2: ED25519 SHA256:abc", accepted("publickey")],
+  ["Accepted keyboard-interactive/pam for ada from 2001:db8::1 port 4711 ssh2", {
+    ...accepted("keyboard-interactive/pam"),
+    address: "2001:db8::1",
+  }],
+  ["Failed password for ada from 192.0.2.7 port 4711 ssh2", failed("failed", "ada")],
+  ["Failed password for invalid user bob from 192.0.2.7 port 4711 ssh2", {
+    ...failed("failed", "bob"),
+    unknown_name: true,
+  }],
+  ["Failed none for invalid user  from 192.0.2.7 port 4711 ssh2", {
+    outcome: "failed",
+    message: "failed",
+    method: "none",
+    unknown_name: true,
+    ...from,
+  }],
+  // Whatever a name says, the server's own words are behind it.
+  ["Failed password for invalid user a from 198.51.100.1 port 22 ssh2 from 192.0.2.7 port 4711 ssh2", {
+    ...failed("failed", "a from 198.51.100.1 port 22 ssh2"),
+    unknown_name: true,
+  }],
+  ["message repeated 5 times: [ Failed password for ada from 192.0.2.7 port 4711 ssh2]", {
+    ...failed("failed", "ada"),
+    times: 5,
+  }],
+  ["Invalid user bob from 192.0.2.7 port 4711", unknown("bob")],
+  ["Invalid user  from 192.0.2.7 port 4711", {
+    outcome: "failed",
+    message: "unknown_name",
+    unknown_name: true,
+    ...from,
+  }],
+  ["Illegal user bob from 192.0.2.7", {
+    outcome: "failed",
+    message: "unknown_name",
+    name: "bob",
+    unknown_name: true,
+    address: "192.0.2.7",
+  }],
+  ["User daemon from 192.0.2.7 not allowed because listed in DenyUsers", {
+    outcome: "failed",
+    message: "not_allowed",
+    name: "daemon",
+    address: "192.0.2.7",
+  }],
+  ["User ada not allowed because account is locked", { outcome: "failed", message: "not_allowed", name: "ada" }],
+  ["ROOT LOGIN REFUSED FROM 192.0.2.7 port 4711", { outcome: "failed", message: "not_allowed", name: "ROOT", ...from }],
+  ["refused connect from gate.example (192.0.2.7)", {
+    outcome: "failed",
+    message: "not_allowed",
+    address: "192.0.2.7",
+  }],
+  [
+    "Authentication tried for ada with correct key but not from a permitted host (host=h, ip=192.0.2.7, required=x).",
+    { outcome: "failed", message: "not_allowed", name: "ada", address: "192.0.2.7" },
+  ],
+  ["error: maximum authentication attempts exceeded for invalid user bob from 192.0.2.7 port 4711 ssh2 [preauth]", {
+    outcome: "failed",
+    message: "too_many_failures",
+    name: "bob",
+    unknown_name: true,
+    ...from,
+  }],
+  ["error: PAM: Authentication failure for ada from 192.0.2.7", {
+    outcome: "failed",
+    message: "failed",
+    name: "ada",
+    address: "192.0.2.7",
+  }],
+  ["Partial publickey for ada from 192.0.2.7 port 4711 ssh2", noted("partial", { method: "publickey", name: "ada" })],
+  [
+    "Postponed publickey for ada from 192.0.2.7 port 4711 ssh2 [preauth]",
+    noted("partial", {
+      method: "publickey",
+      name: "ada",
+    }),
+  ],
+  [
+    "Connection closed by authenticating user ada 192.0.2.7 port 4711 [preauth]",
+    noted("disconnected", { name: "ada" }),
+  ],
+  [
+    "Connection closed by invalid user a b 192.0.2.7 port 4711 [preauth]",
+    noted("disconnected", {
+      name: "a b",
+      unknown_name: true,
+    }),
+  ],
+  ["Connection reset by 192.0.2.7 port 4711", noted("disconnected")],
+  ["Disconnected from user ada 192.0.2.7 port 4711", noted("disconnected", { name: "ada" })],
+  [
+    "Disconnecting authenticating user ada 192.0.2.7 port 4711: Too many authentication failures [preauth]",
+    noted(
+      "disconnected",
+      { name: "ada" },
+    ),
+  ],
+  ["Received disconnect from 192.0.2.7 port 4711:11: Bye Bye [preauth]", noted("disconnected")],
+  ["Received disconnect from 192.0.2.7 port 4711:3: com.jcraft.jsch.JSchException: Auth fail [preauth]", {
+    outcome: "failed",
+    message: "failed",
+    ...from,
+  }],
+  ["Did not receive identification string from 192.0.2.7 port 4711", noted("connection")],
+  ["Bad protocol version identification 'GET / from 1.2.3.4 port 1' from 192.0.2.7 port 4711", noted("connection")],
+  ["banner exchange: Connection from 192.0.2.7 port 4711: invalid format", noted("connection")],
+  [
+    "Unable to negotiate with 192.0.2.7 port 4711: no matching cipher found. Their offer: x [preauth]",
+    noted(
+      "connection",
+    ),
+  ],
+  ["fatal: Timeout before authentication for 192.0.2.7 port 4711", noted("connection")],
+  ["drop connection #10 from [192.0.2.7]:4711 on [192.0.2.1]:22 past MaxStartups", noted("connection")],
+  ["error: kex_exchange_identification: Connection closed by remote host", { outcome: "noted", message: "connection" }],
+  [
+    "Address 192.0.2.7 maps to liar.example, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!",
+    { outcome: "noted", message: "reverse_mapping", address: "192.0.2.7" },
+  ],
+  ["reverse mapping checking getaddrinfo for liar.example [192.0.2.7] failed.", {
+    outcome: "noted",
+    message: "reverse_mapping",
+    address: "192.0.2.7",
+  }],
+  ["pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=ada", {
+    outcome: "noted",
+    message: "pam",
+    name: "ada",
+    address: "192.0.2.7",
+  }],
+  ["pam_unix(sshd:auth): check pass; user unknown", { outcome: "noted", message: "pam" }],
+  ["PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=ada", {
+    outcome: "noted",
+    message: "pam",
+    times: 2,
+    name: "ada",
+    address: "192.0.2.7",
+  }],
+  ["pam_unix(sshd:session): session opened for user ada(uid=1000) by (uid=0)", {
+    outcome: "noted",
+    message: "session",
+    name: "ada",
+  }],
+];
+
+function accepted(method: string): Said {
+  return { outcome: "accepted", message: "accepted", method, name: "ada", ...from };
+}
+function failed(message: "failed", name: string): Said {
+  return { outcome: "failed", message, method: "password", name, ...from };
+}
+function unknown(name: string): Said {
+  return { outcome: "failed", message: "unknown_name", name, unknown_name: true, ...from };
+}
+function noted(message: Said["message"], more: Partial<Said> = {}): Said {
+  return { outcome: "noted", message, ...from, ...more };
+}
+
+Deno.test("a message of the server is read for who, from where and how it ended", () => {
+  for (const [message, said] of SAID) assert.deepEqual(saidIn(message), said, message);
+  for (
+    const other of [
+      "Server listening on 0.0.0.0 port 22.",
+      "constructor of nothing",
+      "__proto__",
+      "",
+      "message repeated 0 times: [ Failed password for ada from 192.0.2.7 port 4711 ssh2]",
+      `Failed password for ${"x".repeat(5_000)} from 192.0.2.7 port 4711 ssh2`,
+    ]
+  ) assert.equal(saidIn(other), undefined, other);
+});
+
+const tellIn = (line: string, year = 2026, zone = "UTC"): Told => {
+  const told = lineOf(line, new Calendar(year, zone));
+  assert.equal(told.is, "told", `${line}: ${JSON.stringify(told)}`);
+  return told as Told;
+};
+
+Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, and those of journalctl", () => {
+  const said = { host: "vm", pid: "15737", message: "Invalid user bob from 192.0.2.7 port 4711" };
+  const lines: readonly (readonly [string, string])[] = [
+    [`Nov 20 18:22:17 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
+    [`Nov 20 18:22:17.123456 vm sshd-session[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
+    [`<86>Nov 20 18:22:17 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
+    [`2026-11-20T19:22:17.123456+01:00 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
+    [`2026-11-20T18:22:17+0000 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
+    [
+      JSON.stringify({
+        __REALTIME_TIMESTAMP: "1795198937123456",
+        _HOSTNAME: "vm",
+        SYSLOG_IDENTIFIER: "sshd",
+        _PID: "15737",
+        MESSAGE: said.message,
+      }),
+      "2026-11-20T18:22:17.123Z",
+    ],
+  ];
+  for (const [line, time] of lines) {
+    const { host, pid, message, time: told } = tellIn(line);
+    assert.deepEqual({ host, pid, message, time: told }, { ...said, time }, line);
+  }
+  for (
+    const other of [
+      "Nov 20 18:22:17 vm CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
+      "Nov 20 18:22:17 vm sudo:     ada : TTY=pts/0 ; COMMAND=/usr/sbin/sshd -T",
+      "                                lines Connection from 127.0.0.21 port 45039 on sshd",
+      "-- Boot 0123456789abcdef --",
+      "",
+    ]
+  ) assert.equal(lineOf(other, new Calendar(2026, "UTC")).is, "other", other);
+});
+
+Deno.test("a time without a year and zone is told them: over the turn of a year, and where clocks are put back", () => {
+  const calendar = new Calendar(2025, "Europe/Berlin");
+  const times = [
+    "Dec 31 23:59:59",
+    "Jan  1 00:00:00",
+    "Dec 31 23:59:59",
+    "Mar 29 01:59:59",
+    "Mar 29 03:00:00",
+    "Jul  1 12:00:00",
+  ]
+    .map((time) => calendar.short(time, ""));
+  assert.deepEqual(times, [
+    "2025-12-31T22:59:59.000Z",
+    "2025-12-31T23:00:00.000Z",
+    "2025-12-31T22:59:59.000Z",
+    "2026-03-29T00:59:59.000Z",
+    "2026-03-29T01:00:00.000Z",
+    "2026-07-01T10:00:00.000Z",
+  ]);
+  for (const none of ["Feb 30 00:00:00", "Foo  1 00:00:00", "Jan  0 00:00:00", "Jan  1 24:00:00", "Jan  1 00:00:61"]) {
+    assert.equal(calendar.short(none, ""), undefined, none);
+  }
+});
+
+const read = async (bytes: Uint8Array<ArrayBuffer>, piece: number): Promise<readonly unknown[]> => {
+  const taken: unknown[] = [];
+  let at = 0;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      controller.enqueue(bytes.slice(at, at += piece));
+    },
+  });
+  await eachOf(stream, {
+    line: (text, number) => void taken.push([number, text]),
+    entry: (entry, number) => void taken.push([number, entry]),
+  });
+  return taken;
+};
+
+Deno.test("lines and entries are found wherever the pieces of a file end; what is not ended yet is left", async () => {
+  const text = new TextEncoder().encode("one\r\ntwö\n\nfour\nnot ended");
+  const packed = await gzip("one\r\ntwö\n\nfour\nnot ended");
+  const length = new Uint8Array(new BigUint64Array([9n]).buffer);
+  const entries = new Uint8Array([
+    ...new TextEncoder().encode("__CURSOR=a\nMESSAGE=b\n\n__CURSOR=c\nMESSAGE\n"),
+    ...length,
+    ...new TextEncoder().encode("d\ne=\n\nfg\n\n\n__CURSOR=not ended"),
+  ]);
+  for (const piece of [1, 2, 3, 7, 1 << 16]) {
+    for (const bytes of [text, packed]) {
+      assert.deepEqual(await read(bytes, piece), [[1, "one"], [2, "twö"], [3, ""], [4, "four"]], `pieces of ${piece}`);
+    }
+    assert.deepEqual(await read(entries, piece), [
+      [1, { __CURSOR: "a", MESSAGE: "b" }],
+      [4, { __CURSOR: "c", MESSAGE: "d\ne=\n\nfg\n".slice(0, 9) }],
+    ], `pieces of ${piece}`);
+  }
+});
+
+Deno.test("whatever a file holds, its lines come out or it is said to be unreadable", async () => {
+  const plain = Deno.readFileSync(AUTH_LOG).slice(0, 4_000);
+  const entries = new TextEncoder().encode("__CURSOR=a\nMESSAGE=b\n_PID\n\u0001\0\0\0\0\0\0\0x\n\n");
+  const calendar = new Calendar(2026, "UTC");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(plain, entries),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 1, max: 999 }),
+      async (whole, changes, piece) => {
+        const bytes = whole.slice();
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+        try {
+          for (const [, line] of await read(bytes, piece) as readonly (readonly [number, unknown])[]) {
+            const told = typeof line === "string" ? lineOf(line, calendar) : undefined;
+            if (told?.is === "told") saidIn(told.message);
+          }
+        } catch (error) {
+          assert.ok(error instanceof Unreadable, String(error));
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+const opened = async () => {
+  const daybook = await openDaybook({ data: ":memory:" });
+  return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
+};
+
+Deno.test("what a real server wrote comes in once, sealed, from whatever files it is in; its addresses can be counted", async () => {
+  await inFolder(async (folder) => {
+    const text = await Deno.readTextFile(AUTH_LOG);
+    const lines = text.split("\n");
+    const half = lines.findIndex((line) => line.includes("18:22:18"));
+    // As logrotate leaves them, and one more copy of the first.
+    await Deno.writeFile(`${folder}/auth.log.2.gz`, await gzip(`${lines.slice(0, half).join("\n")}\n`));
+    await Deno.writeTextFile(`${folder}/auth.log`, lines.slice(half).join("\n"));
+    await Deno.writeTextFile(`${folder}/copy.log`, text);
+    await using daybook = await opened();
+    const first = await importedLogs(daybook, `${folder}/auth.log.2.gz`, `${folder}/auth.log`);
+    assert.deepEqual([first.found.refused, first.done.lines, first.done.signins, first.done.events], [
+      0,
+      285,
+      260,
+      260,
+    ]);
+    const again = await importedLogs(daybook, `${folder}/copy.log`, `${folder}/auth.log`);
+    assert.equal(again.done.events, 0);
+
+    const stored = observedIn(daybook);
+    const said = new Map<string, number>();
+    for (const { position, stream, source, version, data } of stored) {
+      said.set(data.message!, (said.get(data.message!) ?? 0) + 1);
+      assert.deepEqual([stream, source, version], ["identity/observed", "/hosts/vm/sshd", 2]);
+      for (const text of [data.name, data.address]) assert.ok(text === undefined || isSealed(text));
+      const entry = new TextDecoder().decode(daybook.log.entry(position)!);
+      for (const plain of ["127.0.0.", "walker", "oracle"]) assert.ok(!entry.includes(plain), plain);
+    }
+    assert.deepEqual(Object.fromEntries(said), {
+      accepted: 4,
+      connection: 26,
+      disconnected: 77,
+      failed: 51,
+      not_allowed: 6,
+      pam: 59,
+      partial: 1,
+      reverse_mapping: 5,
+      session: 10,
+      too_many_failures: 1,
+      unknown_name: 20,
+    });
+    // Seven connections, a failure each, of one address: equal pseudonyms, and the view can be asked for them.
+    const brute = stored.filter(({ data }) =>
+      data.address !== undefined && daybook.unseal(data.address) === "127.0.0.11"
+    );
+    const [pseudonym] = new Set(brute.map(({ data }) => data.address_pseudonym));
+    const { rows } = await daybook.view("identity.signins", {
+      where: { address_pseudonym: pseudonym!, outcome: "refused" },
+      wait: daybook.log.size - 1,
+    });
+    assert.equal(rows.length, 7);
+  });
+});
+
+Deno.test("a bad line leaves its file out, by name and number, and names that look sealed are not taken", async () => {
+  await inFolder(async (folder) => {
+    const good = "Nov 20 18:22:17 vm sshd[1]: Invalid user bob from 192.0.2.7 port 4711";
+    const cases: Readonly<Record<string, readonly [string, string]>> = {
+      words: [`${good}\nhello\n`, "line 2: expected a line of syslog or of journalctl"],
+      zeros: [`\0\0\0\0${good}\n`, "line 1: expected a line of syslog or of journalctl"],
+      day: [`${good.replace("20", "31")}\n`, "line 1: there is no such time"],
+      long: [`${good}${"x".repeat(LINE_CHARS_MAX)}\n`, `line 1: a line has at most ${LINE_CHARS_MAX} characters`],
+      json: ['{"a":1,"a":2}\n', "line 1: not an entry of journalctl -o json: "],
+      time: ['{"MESSAGE":"x"}\n', "line 1: expected an entry of the journal with __REALTIME_TIMESTAMP"],
+    };
+    const sealed = `sealed:1:s_abcdefghijklmnop:${"a".repeat(60)}`;
+    const names = [sealed, "p_202611_abcdefghijklmnopqrstuv", "x".repeat(2_000), "constructor"];
+    await Deno.writeTextFile(`${folder}/good`, names.map((name) => `${good.replace("bob", name)}\n`).join(""));
+    for (const [name, [text]] of Object.entries(cases)) await Deno.writeTextFile(`${folder}/${name}`, text);
+    await using daybook = await opened();
+    const { found, done } = await importedLogs(
+      daybook,
+      `${folder}/good`,
+      ...Object.keys(cases).map((name) => `${folder}/${name}`),
+    );
+    assert.equal(done.events, names.length);
+    assert.deepEqual(
+      observedIn(daybook).map(({ data }) => data.name === undefined ? undefined : daybook.unseal(data.name)),
+      [undefined, undefined, "x".repeat(SSHD_IMPORT.name_chars_max), "constructor"],
+    );
+    for (const [i, [name, [, because]]] of Object.entries(cases).entries()) {
+      assert.ok(found.problems[i]?.startsWith(`${folder}/${name}: ${because}`), found.problems[i]);
+    }
+  });
+});
+
+Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no folder for nothing", async () => {
+  await inFolder(async (folder) => {
+    const [bad, data, good] = [`${folder}/bad.log`, `${folder}/data`, fileURLToPath(AUTH_LOG)];
+    await Deno.writeTextFile(bad, "Nov 20 18:22:17 vm sshd[1]: Invalid user bob from 192.0.2.7 port 4711\nhello\n");
+    const nothing = await run("import", "sshd", bad, "--data", data);
+    assert.deepEqual([nothing.code, nothing.out], [2, ""]);
+    assert.equal(nothing.err, `daybook: ${bad}: line 2: expected a line of syslog or of journalctl\n`);
+    const zone = await run("import", "sshd", good, "--zone", "Atlantis", "--data", data);
+    assert.equal(zone.code, 2);
+    assert.match(zone.err, /--zone takes a name such as Europe\/Berlin or UTC, not "Atlantis"/);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    const some = await run("import", "sshd", bad, good, "--data", data, "--json", "--zone", "UTC");
+    assert.equal(some.code, 1, some.err);
+    assert.deepEqual(JSON.parse(some.out), {
+      ok: false,
+      files: 1,
+      refused: 1,
+      lines: 285,
+      signins: 260,
+      events: 260,
+      known: 0,
+      stopped: false,
+      problems: [`${bad}: line 2: expected a line of syslog or of journalctl`],
+    });
+    const again = await run("import", "sshd", good, "--data", data);
+    assert.equal(again.code, 0, again.err);
+    assert.match(
+      again.out,
+      /^0 new events of 260 messages about sign-ins in 285 lines of 1 file .*, 260 known already/,
+    );
+  });
+});
