@@ -108,3 +108,9 @@ export const starting = (folder: string, nonce: string, script: string): AskOf<"
   traces: `${folder}/started`,
   log: `${folder}/out.log`,
 });
+
+/** The same, run to its end. */
+export const running = (
+  { command, arguments: given, folder, environment, inherit, traces }: AskOf<"start">,
+  timeout_ms: number,
+): AskOf<"run"> => ({ command, arguments: given, folder, environment, inherit, traces, timeout_ms });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { FromAgent } from "../adapters/process/agent/protocol.ts";
-import { Agent, nonce as fresh, starting } from "./services_agent_given.ts";
+import { Agent, nonce as fresh, running, starting } from "./services_agent_given.ts";
 
 const LOG = { bytes_max: 4_096, keep: 1 };
 const ended = (nonce: string) => (said: FromAgent) => "said" in said && said.said === "exited" && said.nonce === nonce;
@@ -46,7 +46,7 @@ Deno.test("who looks for a start that was asked for and is not done yet finds it
     // It ended before anybody asked to be told, and how is kept for whoever does, this agent or the next.
     const { command, environment, inherit, folder: at } = start;
     const kept = ["-c", `until [ -s started/${nonce}.end ]; do :; done`];
-    const program = { command, arguments: kept, folder: at, environment, inherit };
+    const program = { command, arguments: kept, folder: at, environment, inherit, traces };
     assert.equal((await agent.ask("run", { ...program, timeout_ms: 60_000 })).code, 0);
     await agent.ask("watch", { process: answer.process, traces, log: { path: start.log, ...LOG } });
     assert.deepEqual(await agent.said(ended(nonce)), {
@@ -94,8 +94,7 @@ Deno.test("output that cannot be set aside is let go of, and everybody is watche
       "other",
       "until [ -s seen ] && ! [ -s out.log ]; do [ -s out.log ] && echo > seen; done",
     );
-    const { command, arguments: given, environment, inherit } = emptied;
-    const run = await agent.ask("run", { command, arguments: given, folder, environment, inherit, timeout_ms: 60_000 });
+    const run = await agent.ask("run", running(emptied, 60_000));
     assert.equal(run.code, 0);
     await Deno.writeTextFile(`${folder}/go`, "\n");
     const exited = await agent.said(ended(nonce));
@@ -110,10 +109,8 @@ Deno.test("a line that was seen is told again to whoever asks again, and is foun
     const answer = await agent.ask("start", start);
     assert.ok("process" in answer);
     // As if so much had been in the file that has been set aside since.
-    await Deno.writeTextFile(
-      `${start.traces}/${nonce}.json`,
-      JSON.stringify({ boot: answer.process.boot, from: 1_000_000 }),
-    );
+    const trace = `${start.traces}/${nonce}.json`;
+    await Deno.writeTextFile(trace, JSON.stringify({ ...JSON.parse(await Deno.readTextFile(trace)), from: 1_000_000 }));
     const watch = { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG }, line: "^ready$" };
     for (let time = 0; time < 2; time++) {
       await agent.ask("watch", watch);
@@ -143,8 +140,7 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
     }
     const room = await agent.ask("free", { folder: `${folder}/missing/below` });
     assert.ok(room.disk_bytes > 0, "of a folder that is not there, and so is refused when it comes to the start");
-    const { command, arguments: given, environment, inherit } = bad[3]!;
-    const run = await agent.ask("run", { command, arguments: given, folder, environment, inherit, timeout_ms: 1_000 });
+    const run = await agent.ask("run", running(bad[3]!, 1_000));
     assert.deepEqual({ ...run, because: "" }, { code: null, timed_out: false, because: "" });
     const limited = { ...start, limits: { processes: 10_000, open_files: 64 } };
     const answer = await agent.ask("start", limited);
@@ -158,9 +154,7 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
 Deno.test("what a hook or a probe writes is not told; how it ended is", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();
-    const { command, environment, inherit } = starting(folder, nonce, "");
-    const run = (script: string) =>
-      agent.ask("run", { command, arguments: ["-c", script], folder, environment, inherit, timeout_ms: 60_000 });
+    const run = (script: string) => agent.ask("run", running(starting(folder, nonce, script), 60_000));
     assert.deepEqual(await run("echo a-secret; kill -9 $$"), {
       code: null,
       timed_out: false,
@@ -176,5 +170,88 @@ Deno.test("an interrupt of the terminal leaves the agent to whoever started it",
     agent.process.kill("SIGHUP");
     assert.deepEqual(await agent.ask("ping", {}), {});
     assert.deepEqual(await agent.ask("ping", {}), {});
+  });
+});
+
+Deno.test("a signal goes to the very process that was started, and to no other that has its number", async () => {
+  await Agent.with(async (agent, folder) => {
+    const nonce = fresh();
+    const start = starting(folder, nonce, "sleep 60");
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    const { process } = answer;
+    await agent.ask("watch", { process, traces: start.traces, log: { path: start.log, ...LOG } });
+    for (const other of [{ ticks: process.ticks + 1 }, { boot: "another" }]) {
+      assert.deepEqual(await agent.ask("end", { process: { ...process, ...other }, signal: "SIGKILL" }), {
+        sent: false,
+      });
+    }
+    assert.ok(await isProcess(process.pid));
+    assert.deepEqual(await agent.ask("end", { process, signal: "SIGKILL" }), { sent: true });
+    await agent.said(ended(nonce));
+  });
+});
+
+Deno.test("hooks and probes that outlived the agent are ended by the next one; what a hook left behind on purpose goes on", async () => {
+  await Agent.with(async (first, folder) => {
+    await Agent.with(async (next) => {
+      const nonce = fresh();
+      const there = async (name: string): Promise<number> => {
+        for (;;) {
+          const text = await Deno.readTextFile(`${folder}/${name}`).catch(() => "");
+          if (text.endsWith("\n")) return Number(text);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      };
+      const run = (script: string) => running(starting(folder, nonce, script), 600_000);
+      await first.ask("run", run("setsid sh -c 'echo $$ > helper; exec sleep 600' > /dev/null 2>&1 &"));
+      const helper = await there("helper");
+      const cut = first.ask("run", run("echo $$ > hook; sleep 600; :"));
+      cut.catch(() => {});
+      const hook = await there("hook");
+      first.process.kill("SIGKILL");
+      await first.process.status;
+      await cut.catch(() => {});
+      const { traces } = starting(folder, nonce, "");
+      await next.ask("clean", { traces: `${traces}-of-others`, keep: [] });
+      assert.ok(await isProcess(hook), "who works for another is left alone");
+      await next.ask("clean", { traces, keep: [] });
+      while (await isProcess(hook)) await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.ok(await isProcess(helper));
+      Deno.kill(helper, "SIGKILL");
+    });
+  });
+});
+
+Deno.test("what it takes is counted by its control group where there is one, and whoever hides from all else is found there", async (t) => {
+  await Agent.with(async (agent, folder) => {
+    const nonce = fresh();
+    const start = starting(
+      folder,
+      nonce,
+      "env -i setsid sh -c 'echo $$ > hidden; exec sleep 60' & while ! [ -s hidden ]; do :; done; echo ready; exec sleep 60",
+    );
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    const { process } = answer;
+    await agent.ask("watch", { process, traces: start.traces, log: { path: start.log, ...LOG }, line: "ready" });
+    await agent.said(lined(nonce));
+    const { usage: [usage] } = await agent.ask("usage", { processes: [process] });
+    const hidden = Number(await Deno.readTextFile(`${folder}/hidden`));
+    assert.ok(usage!.rss_bytes > 0);
+    if (usage!.cpu_from === "cgroup") {
+      assert.deepEqual([usage!.processes, usage!.cpu_ms > 0], [2, true]);
+    } else console.log(`skipped, no control groups can be made here: what hides is not looked for (${t.name})`);
+    await agent.ask("end", { process, signal: "SIGTERM" });
+    await agent.said(ended(nonce));
+    if (usage!.cpu_from === "cgroup") {
+      while (await isProcess(hidden)) await new Promise((resolve) => setTimeout(resolve, 20));
+      const { group } = JSON.parse(await Deno.readTextFile(`${start.traces}/${nonce}.json`));
+      for (;;) {
+        const there = await Deno.stat(group).then(() => true, () => false);
+        if (!there) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    } else if (await isProcess(hidden)) Deno.kill(hidden, "SIGKILL");
   });
 });

@@ -46,7 +46,7 @@ export const SERVICES: readonly CommandSpec[] = [
     options: [NAME, { flags: "--watch", about: "a board that is drawn again as things change, until interrupted" }],
     examples: ["ps", "ps --watch", "ps --json"],
     needs: reads,
-    load: async () => (await import("./commands/services.ts")).ps,
+    load: async () => (await import("./commands/services_ps.ts")).ps,
   },
   {
     name: "logs",

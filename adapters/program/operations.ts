@@ -37,6 +37,7 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "erase-subject": async () => (await import("./privacy/erase_subject.ts")).eraseSubject,
   "export-subject": async () => (await import("./privacy/erase_subject.ts")).exportSubject,
   "update-stack": async () => (await import("./stack/update_stack.ts")).updateStack,
+  "stack-usage": async () => (await import("./stack/usage_now.ts")).stackUsage,
   "rotate-root-key": async () => (await import("./privacy/rotate_root_key.ts")).rotateRootKey,
   "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
 };

@@ -144,6 +144,10 @@ services:
     assert.equal(ps.code, 1);
     assert.match(ps.out, /^db +failed +.* +code 7 +it ended with 7$/m);
     assert.match(ps.out, /^web\/1 +healthy /m);
+    for (let i = 0; !/ (cgroup|\/proc)/.test((await daybook("ps")).out) && i < 100; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.match((await daybook("ps")).out, /^service +state .* memory +cores +counted by /m);
     const why = await daybook("why", "shop");
     assert.match(why.out, /^first {2}\S+ {2}db has ended code 7 /m);
     assert.match(why.out, /^ {2}no space left$/m);
@@ -203,7 +207,7 @@ services:
   hooked:
     ${tracing(traces, "hooked", "test ! -e stale.pid && touch stale.pid && ulimit -n >> hooks; sleep 1000")}
     working_folder: .
-    leftovers: [stale.pid]
+    leftovers: [stale.pid, foreign.pid]
     resources: { limits: { open_files: 77 } }
     hooks:
       before_start: { command: sh, arguments: [-c, "echo before_start >> hooks"] }
@@ -222,7 +226,7 @@ services:
   }, restart: { policy: no }, resources: { when_short: fail, needs: { cpus: 9999 } } }
 `, async (stand) => {
     const folder = stand.file.slice(0, stand.file.lastIndexOf("/"));
-    await Deno.writeTextFile(`${folder}/stale.pid`, "1");
+    await Deno.writeTextFile(`${folder}/foreign.pid`, "1");
     await stand.start();
     const rows = await stand.until((rows) =>
       well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 2 &&
@@ -242,17 +246,27 @@ services:
     })).text();
     assert.match(metrics, /^daybook_service_healthy\{service="hooked",replica="0"\} 1$/m);
     assert.match(metrics, /^daybook_service_healthy\{service="refused",replica="0"\} 0$/m);
+    // It does not start while what it left is there.
+    await stand.send("services.service.restart", { service: "hooked" });
+    await stand.until((rows) =>
+      rows.some(({ service, starts, state }) => service === "hooked" && starts === 2 && state === "healthy")
+    );
     await stand.down();
-    for (let i = 0; !(await hooks(folder)).includes("after_stop") && i < 200; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const stopped = async () => (await hooks(folder)).filter((line) => line === "after_stop").length;
+    for (let i = 0; await stopped() < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
     const said = await hooks(folder);
-    assert.deepEqual([said[0], said.slice(1, 3).sort(), said.slice(3)], [
+    assert.deepEqual([said[0], said.slice(1, 3).sort(), said[3], said.length], [
       "before_start",
       ["77", "after_start"],
-      ["before_stop", "after_stop"],
+      "before_stop",
+      10,
     ]);
-    await stand.program.end("SIGTERM");
+    assert.equal(await Deno.readTextFile(`${folder}/foreign.pid`), "1");
+    const { err } = await stand.program.end("SIGTERM");
+    assert.match(
+      err,
+      /leftovers of hooked\/0: foreign\.pid is left alone: it was there before this service was first started/,
+    );
   }));
 
 const hooks = async (folder: string): Promise<readonly string[]> =>

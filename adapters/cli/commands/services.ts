@@ -1,11 +1,11 @@
 /** `up`, `down`, `restart` and `ps`: services, asked for and looked at. */
 import type { Event } from "../../../events/event.ts";
-import { Board, type BoardRow } from "../board.ts";
+import { Board } from "../board.ts";
 import type { Call, Run } from "../call.ts";
 import { flag, pathOf, Usage, whole } from "../call.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
-import { duration, palette, safe } from "../print.ts";
+import { palette, safe } from "../print.ts";
 import type { ExitCode, Reader, Remote, Runtime } from "../runtime.ts";
 import { OPERATOR } from "./send.ts";
 
@@ -210,7 +210,7 @@ const tellEvent = (event: Event, c: Palette, { io }: Runtime): void => {
   if (said !== undefined) io.out(`${safe(replica ? `${service}/${replica}` : service)}  ${said}\n`);
 };
 
-const BAD = new Set(["failed", "skipped", "backoff", "unhealthy"]);
+export const BAD: ReadonlySet<string> = new Set(["failed", "skipped", "backoff", "unhealthy"]);
 
 const badOf = (board: Board, names: readonly string[]) =>
   board.instances.filter(({ service, state }) => names.includes(service) && BAD.has(state));
@@ -236,88 +236,4 @@ const told = (
     io.err(`daybook: ${bad.map(({ service, state }) => `${service} ${state}`).join(", ")}; why SERVICE tells more\n`);
   }
   return good ? 0 : 1;
-};
-
-export const ps: Run = async (call, runtime) => {
-  const { io, clock } = runtime;
-  const reader = await runtime.reader(call.data);
-  try {
-    const board = await Board.of(reader, call, runtime);
-    if (flag(call, "watch") && io.terminal.out && !call.json) return await live(board, reader, runtime);
-    if (call.json) io.out(`${JSON.stringify(documentOf(board))}\n`);
-    else io.out(drawn(board, palette(io), clock.now()));
-    return board.instances.some(({ state }) => BAD.has(state)) ? 1 : 0;
-  } finally {
-    await reader.close();
-  }
-};
-
-/** For editors and scripts. */
-const documentOf = (board: Board) => ({
-  stack: board.stack,
-  size: board.size,
-  services: board.services.map(({ service, program, wanted, replicas, needs }) => ({
-    service,
-    program,
-    wanted,
-    replicas,
-    needs,
-    instances: board.instances.filter((row) => row.service === service),
-  })),
-});
-
-const COLOURS: Readonly<Record<string, keyof Palette>> = {
-  healthy: "green",
-  completed: "green",
-  running: "cyan",
-  starting: "cyan",
-  waiting: "dim",
-  stopped: "dim",
-  stopping: "yellow",
-  backoff: "yellow",
-  unhealthy: "yellow",
-  failed: "red",
-  skipped: "red",
-};
-
-const drawn = (board: Board, c: Palette, now: number): string => {
-  const row = (r: BoardRow): readonly string[] => [
-    safe(r.replica > 0 ? `${r.service}/${r.replica}` : r.service),
-    c[COLOURS[r.state] ?? "dim"](r.state) + (r.state === "healthy" && r.probed === false ? c.dim(" (not probed)") : ""),
-    duration(Math.max(0, now - Date.parse(r.since))),
-    r.pid === undefined ? "" : String(r.pid),
-    String(r.starts),
-    r.last_exit ?? "",
-    safe(r.because ?? ""),
-  ];
-  const titles = ["service", "state", "since", "pid", "starts", "last exit", "because"];
-  return table(
-    titles.map((title) => ({ title, ...(title === "pid" || title === "starts" ? { right: true as const } : {}) })),
-    board.instances.map(row),
-    c,
-  );
-};
-
-/** Drawn again in place, until interrupted. */
-const live = async (board: Board, reader: Reader, { io, clock }: Runtime): Promise<0> => {
-  let stop = () => {};
-  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
-  const forget = io.onStop(() => stop());
-  try {
-    for (let over = false, lines = 0; !over;) {
-      const text = drawn(board, palette(io), clock.now());
-      // Up by as many lines as were drawn, and clear from there.
-      io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
-      lines = text.split("\n").length - 1;
-      over = await Promise.race([
-        stopped,
-        new Promise<false>((resolve) => void clock.schedule(5 * LOOK_MS, () => resolve(false))),
-      ]);
-      await reader.renew();
-      board.catchUp();
-    }
-    return 0;
-  } finally {
-    forget();
-  }
 };

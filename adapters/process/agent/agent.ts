@@ -3,13 +3,14 @@
  * (`docs/decisions/`). It has no network and no keys, listens to nobody but the Daybook that started it, and ends with it. What it
  * started goes on.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
-import { environmentOf } from "./environment.ts";
-import { freeIn, remainsOf, statOf } from "./proc.ts";
+import { groupOf, sweepGroups } from "./cgroups.ts";
+import { freeIn, remainsOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
-import { forget, programFile, refusalOf, Starting, traced } from "./starting.ts";
+import { endRuns, run } from "./running.ts";
+import { forget, Starting, traced } from "./starting.ts";
+import { usageOf } from "./usage.ts";
 import { end, Watching } from "./watching.ts";
 
 const say = (said: FromAgent): void => {
@@ -37,72 +38,29 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     case "end": {
       // Between this look and the signal another process would have to get the same number.
       if (!starting.isThere(ask.process)) return { sent: false };
+      const group = groupOf(ask.process.pid, ask.process.nonce);
       const sent = end(-ask.process.pid, ask.signal);
-      if (ask.signal === "SIGKILL") { for (const { pid } of remainsOf(ask.process, true)) end(pid, "SIGKILL"); }
+      if (ask.signal === "SIGKILL") {
+        for (const { pid } of remainsOf(ask.process, { known: true, group })) end(pid, "SIGKILL");
+      }
       return { sent };
     }
     case "run":
-      return run(ask);
+      return run(ask, own);
     case "free":
       return freeIn(ask.folder);
     case "usage":
-      return {
-        usage: ask.processes.filter((each) => starting.isThere(each)).map((each) => {
-          const all = [statOf(each.pid), ...remainsOf(each, true)].filter((stat) => stat !== undefined);
-          return {
-            nonce: each.nonce,
-            rss_bytes: all.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0),
-            cpu_ms: Math.round(all.reduce((sum, { cpu_ms }) => sum + cpu_ms, 0)),
-            processes: all.length,
-          };
-        }),
-      };
+      return { usage: ask.processes.filter((each) => starting.isThere(each)).map(usageOf) };
     case "forget":
       for (const nonce of ask.nonces) forget(nonce, ask.traces);
       return {};
     case "clean":
+      endRuns(ask.traces);
+      sweepGroups();
       for (const nonce of traced(ask.traces)) if (!ask.keep.includes(nonce)) forget(nonce, ask.traces);
       return {};
     case "ping":
       return {};
-  }
-};
-
-/** Runs a program to its end, which is at the latest when its time is over. What it writes is nobody's: it may hold secrets. */
-const run = async (ask: Extract<ToAgent, { ask: "run" }>): Promise<Answer<"run">> => {
-  const { command, arguments: given, folder, timeout_ms } = ask;
-  const environment = environmentOf(ask, own);
-  const program = "refused" in environment ? environment : programFile(command, folder, environment.variables.PATH);
-  if ("refused" in environment || "refused" in program) {
-    const { refused } = program as { readonly refused: string };
-    return { code: null, timed_out: false, because: refused };
-  }
-  const done = Promise.withResolvers<Answer<"run">>();
-  const child = begun(program.file, given, { folder, variables: environment.variables });
-  if ("refused" in child) return { code: null, timed_out: false, because: child.refused };
-  let timed_out = false;
-  const late = setTimeout(() => {
-    timed_out = true;
-    if (child.pid !== undefined) end(-child.pid, "SIGKILL");
-  }, timeout_ms);
-  const over = (code: number | null, because: string) => {
-    clearTimeout(late);
-    done.resolve({ code, timed_out, because });
-  };
-  child.on("error", (error) => over(null, refusalOf(error)));
-  child.on("exit", (code, signal) => over(code, signal === null ? `code ${code}` : `${signal} ended it`));
-  return await done.promise;
-};
-
-const begun = (
-  file: string,
-  given: readonly string[],
-  { folder, variables }: { readonly folder: string; readonly variables: Readonly<Record<string, string>> },
-): ChildProcess | { readonly refused: string } => {
-  try {
-    return spawn(file, [...given], { detached: true, stdio: "ignore", cwd: folder, env: { ...variables } });
-  } catch (error) {
-    return { refused: refusalOf(error) };
   }
 };
 

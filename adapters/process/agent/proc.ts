@@ -1,6 +1,7 @@
 /** What the kernel says of processes (proc(5)). Whoever reads it needs all permissions. */
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import { pidsIn } from "./cgroups.ts";
 import { NONCE, type ProcessOf } from "./protocol.ts";
 
 /** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
@@ -74,9 +75,11 @@ export const freeIn = (folder: string): { memory_bytes: number; cpus: number; di
 
 export const pids = (): readonly number[] => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
 
-/** Whether the process was started under the nonce, or comes from one that was. A program may write over what it was given. */
-export const hasNonce = (pid: number, nonce: string): boolean =>
-  text(`/proc/${pid}/environ`)?.split("\0").includes(`${NONCE}=${nonce}`) ?? false;
+/** `NAME=value` each. A program may write over what it was given. */
+export const environOf = (pid: number): readonly string[] | undefined => text(`/proc/${pid}/environ`)?.split("\0");
+
+/** Whether the process was started under the nonce, or comes from one that was. */
+export const hasNonce = (pid: number, nonce: string): boolean => environOf(pid)?.includes(`${NONCE}=${nonce}`) ?? false;
 
 /** Whether this very process is there and has not ended. */
 export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean => {
@@ -86,16 +89,21 @@ export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean =
 };
 
 /**
- * Whatever runs on of a process: all that have its nonce, wherever they have gone, and all of its session where that is `known` to be
- * its own still. Its number is given to no other as long as one of its session is there, but afterwards to anybody, who may lead a
- * session under it.
+ * Whatever runs on of a process: all of the control group that was made for it, all that have its nonce, wherever they have gone, and
+ * all of its session where that is `known` to be its own still. Its number is given to no other as long as one of its session is there,
+ * but afterwards to anybody, who may lead a session under it.
  */
-export const remainsOf = ({ pid, nonce }: Pick<ProcessOf, "pid" | "nonce">, known: boolean): readonly Stat[] =>
-  pids().flatMap((each) => {
+export const remainsOf = (
+  { pid, nonce }: Pick<ProcessOf, "pid" | "nonce">,
+  { known, group }: { readonly known: boolean; readonly group: string | undefined },
+): readonly Stat[] => {
+  const grouped = new Set(group === undefined ? [] : pidsIn(group));
+  return pids().flatMap((each) => {
     const stat = statOf(each);
     if (!stat || stat.state === "Z" || stat.state === "X" || each === pid) return [];
-    return known && stat.session === pid || hasNonce(each, nonce) ? [stat] : [];
+    return known && stat.session === pid || grouped.has(each) || hasNonce(each, nonce) ? [stat] : [];
   });
+};
 
 /** When a process was started, ms since 1970. */
 export const startedAt = ({ ticks }: Pick<Stat, "ticks">): number => {

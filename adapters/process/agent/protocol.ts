@@ -47,8 +47,10 @@ export const toAgent = z.discriminatedUnion("ask", [
       open_files: count.optional(),
       processes: count.optional(),
     }),
-    /** Taken away before; below the folder. */
+    /** Taken away before, as far as they are its own; below the folder. */
     leftovers: z.array(z.string().min(1)).max(PROTOCOL.arguments_max),
+    /** File whose time says when it was started last; absent where nothing is to be taken away. */
+    mark: z.string().min(1).optional(),
     traces,
     /** File its output goes to. */
     log: z.string().min(1),
@@ -64,13 +66,13 @@ export const toAgent = z.discriminatedUnion("ask", [
     line: z.string().optional(),
   }),
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
-  z.strictObject({ ask: z.literal("run"), id: count, ...program, timeout_ms: count }),
+  z.strictObject({ ask: z.literal("run"), id: count, ...program, traces, timeout_ms: count }),
   /** What is free, for a program in that folder. */
   z.strictObject({ ask: z.literal("free"), id: count, folder: z.string().min(1) }),
   z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
   /** How these ended is on record: nothing needs to be known of them any more. */
   z.strictObject({ ask: z.literal("forget"), id: count, traces, nonces: z.array(nonce).max(PROTOCOL.watched_max) }),
-  /** Of all others than these nothing needs to be known. */
+  /** Of all others than these nothing needs to be known, and what was run for whoever asked before is ended. */
   z.strictObject({ ask: z.literal("clean"), id: count, traces, keep: z.array(nonce).max(PROTOCOL.watched_max) }),
   z.strictObject({ ask: z.literal("ping"), id: count }),
 ]);
@@ -80,9 +82,18 @@ export type ToAgent = z.output<typeof toAgent>;
 export const how = z.strictObject({ code: z.int().nullable(), signal: z.string().nullable(), known: z.boolean() });
 export type How = z.output<typeof how>;
 
+/** Who has counted it: the process's control group, or whoever read `/proc`. */
+export const countedBy = z.enum(["cgroup", "proc"]);
+export type CountedBy = z.output<typeof countedBy>;
+
 export const answers = {
   start: z.union([
-    z.strictObject({ process: processOf, adopted: z.boolean() }),
+    z.strictObject({
+      process: processOf,
+      adopted: z.boolean(),
+      /** Leftovers that are not its own. */
+      kept: z.array(z.strictObject({ path: z.string(), because: z.string() })).optional(),
+    }),
     z.strictObject({ refused: z.string().min(1) }),
   ]),
   /** Absent: it was not started. A start that was asked for before is awaited. */
@@ -95,7 +106,14 @@ export const answers = {
   free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */
-    usage: z.array(z.strictObject({ nonce, rss_bytes: count, cpu_ms: count, processes: count })),
+    usage: z.array(z.strictObject({
+      nonce,
+      rss_bytes: count,
+      cpu_ms: count,
+      processes: count,
+      cpu_from: countedBy,
+      memory_from: countedBy,
+    })),
   }),
   forget: z.strictObject({}),
   clean: z.strictObject({}),

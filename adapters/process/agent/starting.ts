@@ -21,21 +21,28 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
+import { makeGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
+import { type Kept, markStart, takeAway } from "./leftovers.ts";
 import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
 
 type Start = Extract<ToAgent, { ask: "start" }>;
-export type Started = { readonly process: ProcessOf; readonly adopted: boolean } | { readonly refused: string };
+export type Started =
+  | { readonly process: ProcessOf; readonly adopted: boolean; readonly kept?: Kept[] }
+  | { readonly refused: string };
 
 /**
- * Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written, nor where another shell has
+ * Positional: the trace, the control group or nothing, the program, its arguments. Nothing is started where the trace cannot be written, nor where another shell has
  * written it (`set -C`): of two that were asked to start the same, by whomever, one becomes the program.
  */
 const BEFORE = 'set -C && printf %s "$$" > "$0.pid" && exec "$@"';
+/** Before limits count. Where it cannot be, it is not. */
+const GROUPED = '{ [ -z "$1" ] || echo 0 > "$1/cgroup.procs"; } 2> /dev/null; shift; ';
 
 /** What a shell holds itself, and with it the program, to; memory in kibibytes (ulimit of POSIX shells). */
 const limited = ({ memory_bytes, open_files, processes }: Start["limits"]): string =>
   [
+    GROUPED,
     memory_bytes === undefined ? "" : `ulimit -v ${Math.ceil(memory_bytes / 1_024)} && `,
     open_files === undefined ? "" : `ulimit -n ${open_files} && `,
     // Shells differ in the letter: dash has -p, where bash has -u and means another thing by -p.
@@ -113,7 +120,10 @@ export class Starting {
     if ("refused" in given) return given;
     const program = programFile(command, folder, given.variables.PATH);
     if ("refused" in program) return program;
-    for (const left of ask.leftovers) rmSync(join(folder, left), { recursive: true, force: true });
+    const { mark } = ask;
+    const taken = mark === undefined ? { kept: [] } : takeAway({ folder, paths: ask.leftovers, mark });
+    if ("refused" in taken) return taken;
+    if (mark !== undefined) markStart(mark);
     mkdirSync(traces, { recursive: true, mode: 0o700 });
     mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
     const output = openSync(log, "a", 0o600);
@@ -121,10 +131,11 @@ export class Starting {
       const trace = join(traces, nonce);
       // Of a shell that died as it wrote.
       if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
-      writeFileSync(`${trace}.json`, JSON.stringify({ boot: this.boot, from: fstatSync(output).size }), {
-        mode: 0o600,
-      });
-      return await this.spawn(ask, program.file, given.variables, { trace, output });
+      const group = makeGroup(nonce);
+      const begun = { boot: this.boot, from: fstatSync(output).size, ...(group === undefined ? {} : { group }) };
+      writeFileSync(`${trace}.json`, JSON.stringify(begun), { mode: 0o600 });
+      const started = await this.spawned(ask, program.file, given.variables, { trace, output, group });
+      return "refused" in started || taken.kept.length === 0 ? started : { ...started, kept: [...taken.kept] };
     } finally {
       closeSync(output);
     }
@@ -175,15 +186,31 @@ export class Starting {
     return undefined;
   }
 
+  private async spawned(...given: Parameters<Starting["spawn"]>): Promise<Started> {
+    const { group } = given[3];
+    try {
+      const started = await this.spawn(...given);
+      if ("refused" in started && group !== undefined) removeGroup(group);
+      return started;
+    } catch (error) {
+      if (group !== undefined) removeGroup(group);
+      throw error;
+    }
+  }
+
   private spawn(
     { nonce, arguments: given, folder, limits, traces }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
-    { trace, output }: { readonly trace: string; readonly output: number },
+    { trace, output, group = "" }: {
+      readonly trace: string;
+      readonly output: number;
+      readonly group: string | undefined;
+    },
   ): Promise<Started> {
     const started = Promise.withResolvers<Started>();
     const end = Promise.withResolvers<How>();
-    const child = spawn("/bin/sh", ["-c", limited(limits), trace, file, ...given], {
+    const child = spawn("/bin/sh", ["-c", limited(limits), trace, group, file, ...given], {
       detached: true, // a session of its own
       stdio: ["ignore", output, output],
       cwd: folder,
@@ -233,6 +260,8 @@ export const refusalOf = (error: unknown): string =>
 const KINDS = ["json", "pid", "end"];
 
 export const forget = (nonce: string, traces: string): void => {
+  const group = groupIn(nonce, traces);
+  if (group !== undefined) removeGroup(group);
   for (const kind of KINDS) rmSync(join(traces, `${nonce}.${kind}`), { force: true });
 };
 
@@ -248,6 +277,10 @@ export const traced = (traces: string): readonly string[] => {
 /** Where the output of a start begins in its file. */
 export const outputFrom = (nonce: string, traces: string): number =>
   (readJson(join(traces, `${nonce}.json`)) as { readonly from?: number } | undefined)?.from ?? 0;
+
+/** The control group that was made for a start. */
+export const groupIn = (nonce: string, traces: string): string | undefined =>
+  (readJson(join(traces, `${nonce}.json`)) as { readonly group?: string } | undefined)?.group;
 
 const isFolder = (path: string): boolean => {
   try {

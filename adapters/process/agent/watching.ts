@@ -11,9 +11,10 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { removeGroup } from "./cgroups.ts";
 import { remainsOf } from "./proc.ts";
 import type { FromAgent, How, ProcessOf, ToAgent } from "./protocol.ts";
-import { endIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
+import { endIn, groupIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
 
 type Watch = Extract<ToAgent, { ask: "watch" }>;
 
@@ -99,7 +100,9 @@ export class Watching {
     this.watched.delete(nonce);
     this.starting.forget(nonce);
     // Nothing it has started stays behind.
-    for (const { pid } of remainsOf(watched.process, watched.seen)) end(pid, "SIGKILL");
+    const group = groupIn(nonce, watched.traces);
+    for (const { pid } of remainsOf(watched.process, { known: watched.seen, group })) end(pid, "SIGKILL");
+    if (group !== undefined) removeGroup(group);
     if (!watched.own) keepEnd(nonce, watched.traces, how);
     this.say({ said: "exited", nonce, how });
   }

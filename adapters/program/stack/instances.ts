@@ -133,11 +133,13 @@ export class Instances {
       ...programOf(instance.launch),
       limits: { ...prepared.limits },
       leftovers: [...instance.leftovers],
+      ...(instance.leftovers.length > 0 ? { mark: this.outputOf(of).replace(/\.log$/, ".mark") } : {}),
       traces: this.traces,
       log: this.outputOf(of),
     });
     if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
     await this.options.reports.started(of, answer.process, answer.adopted);
+    for (const { path, because } of answer.kept ?? []) this.told(of, "leftovers", `${path} is left alone: ${because}`);
     this.told(of, "after_start", await this.hook(instance.hooks.after_start));
   }
 
@@ -146,6 +148,7 @@ export class Instances {
     if (!hook) return undefined;
     const { code, timed_out, because } = await this.options.agent.ask("run", {
       ...programOf(hook),
+      traces: this.traces,
       timeout_ms: hook.timeout_ms,
     });
     if (timed_out) return `no end within ${hook.timeout_ms} ms`;
@@ -231,7 +234,12 @@ export class Instances {
     if (url !== undefined) return httpProbe(url, status);
     if (port !== undefined) return tcpProbe(HOST, port);
     return async () => {
-      const { code, timed_out, because } = await this.options.agent.ask("run", { ...programOf(exec!), timeout_ms });
+      const { traces } = this;
+      const { code, timed_out, because } = await this.options.agent.ask("run", {
+        ...programOf(exec!),
+        traces,
+        timeout_ms,
+      });
       return { ok: code === 0, because: timed_out ? `no end within ${timeout_ms} ms` : because };
     };
   }

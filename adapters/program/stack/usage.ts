@@ -1,6 +1,6 @@
 /** What processes of services take: looked at every few seconds, the newest and the most of it kept by nonce. */
 import type { AgentLine } from "../../process/agent/line.ts";
-import type { ProcessOf } from "../../process/agent/protocol.ts";
+import type { CountedBy, ProcessOf } from "../../process/agent/protocol.ts";
 
 export const USAGE = {
   look_ms: 5_000,
@@ -14,10 +14,14 @@ export interface Taken {
   readonly rss_peak_bytes: number;
   /** CPU time since its start. */
   readonly cpu_ms: number;
+  /** Cores it took between the last two looks. */
+  readonly cpus: number;
   /** The most cores it took between two looks. */
   readonly cpus_peak: number;
   readonly processes: number;
   readonly samples: number;
+  readonly cpu_from: CountedBy;
+  readonly memory_from: CountedBy;
 }
 
 interface Sample extends Taken {
@@ -32,16 +36,16 @@ export class Usage {
     if (processes.length === 0) return;
     const { usage } = await agent.ask("usage", { processes: processes.map((process) => ({ ...process })) });
     const at = now();
-    for (const { nonce, rss_bytes, cpu_ms, processes } of usage) {
+    for (const { nonce, ...now } of usage) {
+      const { rss_bytes, cpu_ms } = now;
       const before = this.taken.get(nonce);
       const cpus = before && at > before.at ? Math.max(0, cpu_ms - before.cpu_ms) / (at - before.at) : 0;
       this.taken.set(nonce, {
+        ...now,
         at,
-        rss_bytes,
         rss_peak_bytes: Math.max(rss_bytes, before?.rss_peak_bytes ?? 0),
-        cpu_ms,
+        cpus,
         cpus_peak: Math.max(cpus, before?.cpus_peak ?? 0),
-        processes,
         samples: (before?.samples ?? 0) + 1,
       });
     }

@@ -1,0 +1,148 @@
+/** `ps`: how every instance of every service stands, once or as it changes. */
+import { Board, type BoardRow } from "../board.ts";
+import type { Run } from "../call.ts";
+import { flag } from "../call.ts";
+import { table } from "../columns.ts";
+import type { Palette } from "../print.ts";
+import { bytes, duration, palette, safe } from "../print.ts";
+import type { Reader, Remote, Runtime } from "../runtime.ts";
+import { BAD } from "./services.ts";
+
+const DRAW_MS = 500;
+
+/** What the server has looked at last; `undefined` where no server runs them. */
+interface Taken {
+  readonly service: string;
+  readonly replica: number;
+  readonly memory_bytes: number;
+  readonly cpus: number;
+  readonly processes: number;
+  readonly cpu_from: "cgroup" | "proc";
+  readonly memory_from: "cgroup" | "proc";
+}
+
+const takenOf = async (remote: Remote | undefined): Promise<readonly Taken[]> => {
+  if (!remote) return [];
+  try {
+    return (await remote.operate("stack-usage", {}, () => {}) as { readonly instances: readonly Taken[] }).instances;
+  } catch {
+    return []; // it is just ending, or another version
+  }
+};
+
+export const ps: Run = async (call, runtime) => {
+  const { io, clock } = runtime;
+  const reader = await runtime.reader(call.data);
+  const remote = await runtime.remote(call.data).catch(() => undefined);
+  try {
+    const board = await Board.of(reader, call, runtime);
+    if (flag(call, "watch") && io.terminal.out && !call.json) return await live(board, { reader, remote }, runtime);
+    const taken = await takenOf(remote);
+    if (call.json) io.out(`${JSON.stringify(documentOf(board, taken))}\n`);
+    else io.out(drawn(board, taken, { c: palette(io), now: clock.now() }));
+    return board.instances.some(({ state }) => BAD.has(state)) ? 1 : 0;
+  } finally {
+    remote?.close();
+    await reader.close();
+  }
+};
+
+/** For editors and scripts. */
+const documentOf = (board: Board, taken: readonly Taken[]) => ({
+  stack: board.stack,
+  size: board.size,
+  services: board.services.map(({ service, program, wanted, replicas, needs }) => ({
+    service,
+    program,
+    wanted,
+    replicas,
+    needs,
+    instances: board.instances.filter((row) => row.service === service).map((row) => {
+      const found = ofRow(taken, row);
+      if (!found) return row;
+      const { service: _, replica: _replica, ...usage } = found;
+      return { ...row, usage };
+    }),
+  })),
+});
+
+const COLOURS: Readonly<Record<string, keyof Palette>> = {
+  healthy: "green",
+  completed: "green",
+  running: "cyan",
+  starting: "cyan",
+  waiting: "dim",
+  stopped: "dim",
+  stopping: "yellow",
+  backoff: "yellow",
+  unhealthy: "yellow",
+  failed: "red",
+  skipped: "red",
+};
+
+const ofRow = (taken: readonly Taken[], row: BoardRow): Taken | undefined =>
+  taken.find(({ service, replica }) => service === row.service && replica === row.replica);
+
+const FROM = { cgroup: "cgroup", proc: "/proc" } as const;
+
+/** Memory, cores, and who has counted them. */
+const usageText = (taken: Taken | undefined): readonly string[] => {
+  if (!taken) return ["", "", ""];
+  const { memory_bytes, cpus, cpu_from, memory_from } = taken;
+  const from = cpu_from === memory_from ? FROM[cpu_from] : `${FROM[cpu_from]}, memory ${FROM[memory_from]}`;
+  return [bytes(memory_bytes), cpus.toFixed(2), from];
+};
+
+const drawn = (
+  board: Board,
+  taken: readonly Taken[],
+  { c, now }: { readonly c: Palette; readonly now: number },
+): string => {
+  const row = (r: BoardRow): readonly string[] => [
+    safe(r.replica > 0 ? `${r.service}/${r.replica}` : r.service),
+    c[COLOURS[r.state] ?? "dim"](r.state) + (r.state === "healthy" && r.probed === false ? c.dim(" (not probed)") : ""),
+    duration(Math.max(0, now - Date.parse(r.since))),
+    r.pid === undefined ? "" : String(r.pid),
+    String(r.starts),
+    ...taken.length > 0 ? usageText(ofRow(taken, r)) : [],
+    r.last_exit ?? "",
+    safe(r.because ?? ""),
+  ];
+  const usage = taken.length > 0 ? ["memory", "cores", "counted by"] : [];
+  const titles = ["service", "state", "since", "pid", "starts", ...usage, "last exit", "because"];
+  return table(
+    titles.map((title) => ({ title, ...(RIGHT.has(title) ? { right: true as const } : {}) })),
+    board.instances.map(row),
+    c,
+  );
+};
+
+const RIGHT: ReadonlySet<string> = new Set(["pid", "starts", "memory", "cores"]);
+
+/** Drawn again in place, until interrupted. */
+const live = async (
+  board: Board,
+  { reader, remote }: { readonly reader: Reader; readonly remote: Remote | undefined },
+  { io, clock }: Runtime,
+): Promise<0> => {
+  let stop = () => {};
+  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
+  const forget = io.onStop(() => stop());
+  try {
+    for (let over = false, lines = 0; !over;) {
+      const text = drawn(board, await takenOf(remote), { c: palette(io), now: clock.now() });
+      // Up by as many lines as were drawn, and clear from there.
+      io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
+      lines = text.split("\n").length - 1;
+      over = await Promise.race([
+        stopped,
+        new Promise<false>((resolve) => void clock.schedule(DRAW_MS, () => resolve(false))),
+      ]);
+      await reader.renew();
+      board.catchUp();
+    }
+    return 0;
+  } finally {
+    forget();
+  }
+};
