@@ -24,7 +24,14 @@ const accountRow = z.strictObject({
   privileged: z.array(z.string()),
   /** Algorithm of the password; absent: it has none. */
   password: z.enum(["argon2id", "bcrypt"]).optional(),
-  factors: z.array(z.strictObject({ factor: z.string(), kind: z.enum(["totp", "passkey", "backup_codes"]) })),
+  factors: z.array(z.strictObject({
+    factor: z.string(),
+    kind: z.enum(["totp", "passkey", "backup_codes"]),
+    /** Sealed. */
+    label: z.string().optional(),
+    /** So often its counter did not grow. */
+    suspected: count.optional(),
+  })),
   /** Refused tries in a row. */
   failures: count,
   locked: z.boolean(),
@@ -44,7 +51,7 @@ const accountOf = ({ data }: IdentityEvent): readonly string[] =>
 
 export const identityAccounts: Projection<AccountRow, IdentityFact> = {
   name: "identity.accounts",
-  version: 1,
+  version: 2,
   about: "Accounts: state, roles, password, factors, locks, open sessions. Key: the account.",
   hears: [
     "identity.account.created",
@@ -59,7 +66,9 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
     "identity.session.started",
     "identity.session.ended",
     "identity.factor.enrolled",
+    "identity.factor.renamed",
     "identity.factor.removed",
+    "identity.clone.suspected",
     "identity.role.granted",
     "identity.role.revoked",
   ],
@@ -103,7 +112,7 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
       case "identity.account.unlocked":
         return unlocked(row);
       case "identity.signin.succeeded":
-        return { ...unlocked(row), last_signin: event.time };
+        return { ...(event.data.methods.includes("password") ? unlocked(row) : row), last_signin: event.time };
       case "identity.signin.failed":
         return event.data.failures === undefined ? row : { ...row, failures: event.data.failures };
       case "identity.password.set":
@@ -113,8 +122,18 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
       case "identity.session.ended":
         return { ...row, sessions: Math.max(0, row.sessions - 1) };
       case "identity.factor.enrolled": {
-        const { factor, kind } = event.data;
-        return { ...row, factors: [...row.factors.filter((each) => each.factor !== factor), { factor, kind }] };
+        const { factor, kind, label } = event.data;
+        const enrolled = given({ factor, kind, label });
+        return { ...row, factors: [...row.factors.filter((each) => each.factor !== factor), enrolled] };
+      }
+      case "identity.factor.renamed":
+      case "identity.clone.suspected": {
+        const { data } = event;
+        const factors = row.factors.map((each) => {
+          if (each.factor !== data.factor) return each;
+          return "label" in data ? { ...each, label: data.label } : { ...each, suspected: (each.suspected ?? 0) + 1 };
+        });
+        return { ...row, factors };
       }
       case "identity.factor.removed":
         return { ...row, factors: row.factors.filter(({ factor }) => factor !== event.data.factor) };

@@ -34,6 +34,8 @@ export interface Send {
   /** A bearer token; default none. */
   readonly as?: string;
   readonly headers?: Record<string, string>;
+  /** Default: by its address. */
+  readonly by?: "name";
 }
 
 export interface House {
@@ -82,11 +84,14 @@ export const withHouse = async (test: (house: House) => Promise<void>, options: 
   }
 };
 
+/** The same server by a name, which passkeys want. */
+export const namedUrl = (url: string): string => url.replace("127.0.0.1", "localhost");
+
 type Told = Pick<Awaited<ReturnType<typeof openSystem>>["daybook"], "log" | "unseal">;
 
 const houseOf = (url: string, token: string, daybook: Told, lines: readonly string[]): House => {
-  const send: House["send"] = async (path, { method, body, as, headers = {} } = {}) => {
-    const response = await fetch(`${url}${path}`, {
+  const send: House["send"] = async (path, { method, body, as, headers = {}, by } = {}) => {
+    const response = await fetch(`${by === "name" ? namedUrl(url) : url}${path}`, {
       method: method ?? (body === undefined ? "GET" : "POST"),
       redirect: "manual",
       headers: {

@@ -30,6 +30,8 @@ export interface Factor {
   readonly counter: number;
   /** Of backup codes: the places of those that were used. */
   readonly used: readonly number[];
+  /** What its holder calls it, as the fact has it. */
+  readonly label?: string;
 }
 
 /** A key that lets programs in, or signs. */
@@ -56,7 +58,9 @@ export interface Account {
   /** Refused tries of a password in a row. */
   readonly failures: number;
   /** Takes no password while it stands; `until` `null`: until somebody unlocks it. */
-  readonly lock: { readonly until: Millis | null } | null;
+  readonly lock:
+    | { readonly until: Millis | null; readonly because: IdentityData<"identity.account.locked">["because"] }
+    | null;
   /** At most one counts: a new one replaces the last. */
   readonly invitation:
     | {
@@ -103,9 +107,16 @@ export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "ex
   return at >= idle_until ? "idle" : undefined;
 };
 
+/** A lock after wrong passwords keeps out who might guess the next one; any other lock keeps out everybody. */
+export const keepsOut = (state: Account, at: Millis): boolean =>
+  isLocked(state, at) && state.lock?.because !== "failures";
+
+/** More than one thing was proven; a passkey alone is two, for its holder was verified as well. */
+const isStrong = (factors: Session["factors"]): boolean => factors.length > 1 || factors.includes("passkey");
+
 /** The roles that count in a session: privileged ones where more than a password was proven. */
 export const rolesIn = ({ roles }: Account, factors: Session["factors"]): readonly Role[] =>
-  factors.length > 1 ? roles : roles.filter(({ privileged }) => !privileged);
+  isStrong(factors) ? roles : roles.filter(({ privileged }) => !privileged);
 
 export const isPrivileged = ({ roles }: Account): boolean => roles.some(({ privileged }) => privileged);
 
@@ -130,8 +141,8 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
     case "identity.account.offboarded":
       return { ...state, leaving: true };
     case "identity.account.locked": {
-      const { until, failures } = fact.data;
-      return { ...state, lock: { until: until === undefined ? null : Date.parse(until) }, failures };
+      const { until, failures, because } = fact.data;
+      return { ...state, lock: { until: until === undefined ? null : Date.parse(until), because }, failures };
     }
     case "identity.account.unlocked":
       return { ...state, lock: null, failures: 0 };
@@ -144,7 +155,8 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
     case "identity.password.set":
       return { ...state, password: { credential: fact.data.credential, scheme: fact.data.scheme } };
     case "identity.signin.succeeded":
-      return { ...state, failures: 0, lock: null };
+      // Who has proven something else knows the password no better than before.
+      return fact.data.methods.includes("password") ? { ...state, failures: 0, lock: null } : state;
     case "identity.signin.failed":
       return fact.data.failures === undefined ? state : { ...state, failures: fact.data.failures };
     case "identity.session.started":
@@ -160,13 +172,16 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
       return { ...state, sessions: state.sessions.filter(({ session }) => session !== fact.data.session) };
     case "identity.refresh.reused":
     case "identity.signin.observed":
+    case "identity.clone.suspected":
       return state;
     case "identity.factor.enrolled": {
-      const { factor, kind } = fact.data;
-      return {
-        ...state,
-        factors: [...state.factors.filter((each) => each.factor !== factor), { factor, kind, counter: -1, used: [] }],
-      };
+      const { factor, kind, label } = fact.data;
+      const enrolled: Factor = { factor, kind, counter: -1, used: [], ...(label !== undefined && { label }) };
+      return { ...state, factors: [...state.factors.filter((each) => each.factor !== factor), enrolled] };
+    }
+    case "identity.factor.renamed": {
+      const { factor, label } = fact.data;
+      return { ...state, factors: state.factors.map((each) => each.factor === factor ? { ...each, label } : each) };
     }
     case "identity.factor.removed":
       return { ...state, factors: state.factors.filter(({ factor }) => factor !== fact.data.factor) };

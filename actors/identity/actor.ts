@@ -7,12 +7,12 @@ import { accountId } from "../../events/identity/shape.ts";
 import { type Actor, type Context, type Decision, reject } from "../types.ts";
 import { type Account, evolve, nobody } from "./account.ts";
 import { type IdentityCommand, identityCommands } from "./commands.ts";
-import { enroll, remove, verify } from "./factor.ts";
+import { enroll, remove, rename, verify } from "./factor.ts";
 import { changeRole, create, disable, enable, issueInvitation, lock, offboard, unlock } from "./life.ts";
 import { setPassword } from "./password.ts";
 import { endAll, endOne, refresh, touch } from "./session.ts";
 import { issueKey, revokeKey, rotateKey } from "./signing_keys.ts";
-import { allow, complete, fail } from "./signin.ts";
+import { allow, complete, fail, present } from "./signin.ts";
 
 export type IdentityDecision = Decision<IdentityFact>;
 
@@ -49,6 +49,8 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return setPassword(state, data, context);
     case "identity.signin.complete":
       return complete(state, data, context);
+    case "identity.signin.present":
+      return present(state, data, context);
     case "identity.signin.allow":
       return allow(state, data, context);
     case "identity.session.refresh":
@@ -61,6 +63,8 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return endAll(state, data, id);
     case "identity.factor.enroll":
       return enroll(state, data, id);
+    case "identity.factor.rename":
+      return rename(state, data, id);
     case "identity.factor.remove":
       return remove(state, data, context);
     case "identity.factor.verify":
@@ -73,7 +77,7 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
 
 export const identity: Actor<Account, IdentityCommand, IdentityFact> = {
   domain: "identity",
-  version: 1,
+  version: 2,
   inside: true,
   commands: identityCommands,
   facts: Object.keys(identityFacts) as IdentityFactType[],

@@ -17,7 +17,8 @@ const ms = count.max(100 * 366 * 86_400_000);
 const sessionPolicy = { idle_ms: ms, absolute_ms: ms, sessions_max: count.min(1).max(1_000) };
 
 /** A code that fits: of which factor, and what of it may not come again. */
-const second = z.strictObject({ factor: opaqueId, kind: z.enum(["totp", "backup_codes"]), counter: count });
+const second = z.strictObject({ factor: opaqueId, kind: z.enum(["totp", "backup_codes", "passkey"]), counter: count });
+const label = z.string().min(1).max(64);
 
 export const identityCommands = {
   "identity.account.create": z.strictObject({
@@ -64,6 +65,14 @@ export const identityCommands = {
     ...sessionPolicy,
     ...whence,
   }),
+  /** The passkey behind `passkey` was shown, and its holder verified. */
+  "identity.signin.present": z.strictObject({
+    passkey: second.extend({ kind: z.literal("passkey") }),
+    session: opaqueId,
+    kind: z.enum(["browser", "program", "terminal"]),
+    ...sessionPolicy,
+    ...whence,
+  }),
   /** `by`: the session in which somebody said so. */
   "identity.signin.allow": z.strictObject({
     by: opaqueId,
@@ -82,6 +91,8 @@ export const identityCommands = {
     failures_max: count.min(1).max(10),
     lock_ms: ms,
     lock_ms_max: ms,
+    /** The passkey that was shown, where its counter had not grown. */
+    clone: z.strictObject({ factor: opaqueId, counter: count }).optional(),
     ...whence,
   }),
   /** The refresh token of that generation was shown. */
@@ -99,12 +110,14 @@ export const identityCommands = {
   }),
   "identity.role.grant": z.strictObject({ role: slug, privileged: z.boolean(), approvedby: principalId.optional() }),
   "identity.role.revoke": z.strictObject({ role: slug, approvedby: principalId.optional() }),
-  /** Its seed lies in the key database already. `counter`: of the code that proved that it was set up. */
+  /** Its seed or public key lies in the key database already. `counter`: of the code that proved that it was set up. */
   "identity.factor.enroll": z.strictObject({
     factor: opaqueId,
-    kind: z.enum(["totp", "backup_codes"]),
+    kind: z.enum(["totp", "backup_codes", "passkey"]),
     counter: count.optional(),
+    label: label.optional(),
   }),
+  "identity.factor.rename": z.strictObject({ factor: opaqueId, label }),
   /** `session`: it goes on. */
   "identity.factor.remove": z.strictObject({
     factor: opaqueId,

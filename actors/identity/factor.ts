@@ -10,7 +10,10 @@ export const FACTORS_MAX = 10;
 
 type Verified = Extract<IdentityFact, { type: "identity.factor.verified" }>;
 
-/** That a code counts: it is of a factor of this account, and was not taken before (RFC 6238 section 5.2). */
+/**
+ * That a code or a passkey counts: it is of a factor of this account, and was not taken before (RFC 6238 section 5.2). A passkey's
+ * counter grows, unless it has none (WebAuthn Level 3 section 6.1.1).
+ */
 export const provenBy = (
   { factors }: Account,
   { factor, kind, counter }: CommandData<"identity.factor.verify">["second"],
@@ -18,7 +21,10 @@ export const provenBy = (
 ): Decision<Verified> => {
   const held = factors.find((each) => each.factor === factor && each.kind === kind);
   if (!held) return reject("no_factor", "The account has no such second factor");
-  const before = kind === "totp" ? counter <= held.counter : held.used.includes(counter);
+  if (kind === "passkey" && counter <= held.counter && (counter > 0 || held.counter > 0)) {
+    return reject("clone_suspected", "The counter of this passkey did not grow");
+  }
+  const before = kind === "backup_codes" ? held.used.includes(counter) : kind === "totp" && counter <= held.counter;
   if (before) return reject("used_before", "This code was taken already");
   return accept({ type: "identity.factor.verified", data: { account, factor, kind, counter } });
 };
@@ -26,7 +32,7 @@ export const provenBy = (
 /** New backup codes take the place of those before. */
 export const enroll = (
   { is, kind: whose, factors }: Account,
-  { factor, kind, counter }: CommandData<"identity.factor.enroll">,
+  { factor, kind, counter, label }: CommandData<"identity.factor.enroll">,
   account: string,
 ): Decision<IdentityFact> => {
   if (is !== "active") return reject("disabled", "The account cannot be used");
@@ -41,11 +47,22 @@ export const enroll = (
       type: "identity.factor.removed",
       data: { account, factor: each.factor, kind: each.kind, because: "replaced" },
     })),
-    { type: "identity.factor.enrolled", data: { account, factor, kind } },
+    { type: "identity.factor.enrolled", data: { account, factor, kind, ...(label !== undefined && { label }) } },
     ...(counter === undefined
       ? []
       : [{ type: "identity.factor.verified", data: { account, factor, kind, counter } } as const]),
   );
+};
+
+export const rename = (
+  { factors }: Account,
+  { factor, label }: CommandData<"identity.factor.rename">,
+  account: string,
+): Decision<IdentityFact> => {
+  if (!factors.some((each) => each.factor === factor)) {
+    return reject("no_factor", "The account has no such second factor");
+  }
+  return accept({ type: "identity.factor.renamed", data: { account, factor, label } });
 };
 
 /** Sessions end that began when there was one factor more; with the last one backup codes go as well. */

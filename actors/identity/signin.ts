@@ -2,7 +2,7 @@
 import type { Millis } from "../../events/event.ts";
 import type { IdentityData, IdentityFact } from "../../events/identity/mod.ts";
 import { accept, type Context, type Decision, reject } from "../types.ts";
-import { type Account, isLocked, overBy, rolesIn, sessionOf, wantsSecond } from "./account.ts";
+import { type Account, isLocked, keepsOut, overBy, rolesIn, sessionOf, wantsSecond } from "./account.ts";
 import type { CommandData } from "./commands.ts";
 import { provenBy } from "./factor.ts";
 import { ended, iso, whenceOf } from "./session.ts";
@@ -25,6 +25,20 @@ export const complete = (
   const factors = ["password" as const, ...(second ? [METHOD[second.kind]] : [])];
   const begun = begin(state, { session, kind, ...policy }, { factors, methods: factors }, context);
   return begun.ok && proven ? accept(...proven.facts, ...begun.facts) : begun;
+};
+
+/** A passkey was shown, and its holder verified: nothing else is asked for. */
+export const present = (
+  state: Account,
+  { passkey, ...asked }: CommandData<"identity.signin.present">,
+  context: Context,
+): Decision<IdentityFact> => {
+  if (state.is !== "active") return reject("disabled", "The account cannot be used");
+  if (keepsOut(state, context.at)) return reject("locked", "The account lets nobody in now");
+  const proven = provenBy(state, passkey, context.id);
+  if (!proven.ok) return proven;
+  const begun = begin(state, asked, { factors: ["passkey"], methods: ["passkey"] }, context);
+  return begun.ok ? accept(...proven.facts, ...begun.facts) : begun;
 };
 
 /**
@@ -82,14 +96,19 @@ const begin = (
   );
 };
 
-const METHOD = { totp: "totp", backup_codes: "backup_code" } as const;
+const METHOD = { totp: "totp", backup_codes: "backup_code", passkey: "passkey" } as const;
+
+/** What somebody types, and might guess: wrong ones lock the account. */
+const GUESSED: readonly string[] = ["password", "totp", "backup_code"];
 
 type Failed = IdentityData<"identity.signin.failed">;
 
-/** A try was refused. It counts towards a lock when a secret was wrong, and not while a lock stands. */
+/** A try was refused. It counts towards a lock when a secret that was typed was wrong, and not while a lock stands. */
 export const fail = (
   state: Account,
-  { name, method, reason, tried, failures_max, lock_ms, lock_ms_max, ...from }: CommandData<"identity.signin.fail">,
+  { name, method, reason, tried, failures_max, lock_ms, lock_ms_max, clone, ...from }: CommandData<
+    "identity.signin.fail"
+  >,
   { id, at }: Context,
 ): Decision<IdentityFact> => {
   const told = {
@@ -104,14 +123,27 @@ export const fail = (
   });
   if (state.is === "unknown") return accept(failed({ reason: "unknown_account" }));
   if (state.is !== "active") return accept(failed({ account: id, reason: "disabled" }));
-  if (isLocked(state, at)) return accept(failed({ account: id, reason: "locked" }));
-  if (reason !== "wrong_secret") return accept(failed({ account: id, reason }));
+  const guessed = GUESSED.includes(method);
+  if (guessed ? isLocked(state, at) : keepsOut(state, at)) return accept(failed({ account: id, reason: "locked" }));
+  const suspected = clone && suspect(state, clone, id, from);
+  if (!guessed || reason !== "wrong_secret") return accept(...(suspected ?? []), failed({ account: id, reason }));
   const failures = state.failures + 1;
   const fact = failed({ account: id, reason, failures });
   if (failures < failures_max) return accept(fact);
   const until = iso(at + backOff(failures - failures_max, lock_ms, lock_ms_max));
   return accept(fact, { type: "identity.account.locked", data: { account: id, because: "failures", failures, until } });
 };
+
+const suspect = (
+  { factors }: Account,
+  { factor, counter }: { readonly factor: string; readonly counter: number },
+  account: string,
+  from: Parameters<typeof whenceOf>[0],
+): IdentityFact[] =>
+  factors.filter((each) => each.factor === factor).map((each) => ({
+    type: "identity.clone.suspected",
+    data: { account, factor, counter, held: Math.max(0, each.counter), ...whenceOf(from) },
+  }));
 
 /** Doubled with each further failure; the shift stays far from what a number holds. */
 const backOff = (further: number, first: Millis, most: Millis): Millis =>

@@ -48,6 +48,7 @@ export const PROBLEMS = {
   id_conflict: [409, "The same source and id were used before for something else"],
   command_conflict: [409, "The same idempotency key was used before for something else"],
   revision_conflict: [409, "Somebody else was first"],
+  no_passkeys: [409, "Passkeys are bound to a name, and this is an address"],
   archived: [410, "This part of the log was moved to an archive"],
   revision_mismatch: [412, "The entity is at another revision"],
   too_large: [413, "The request is too large"],

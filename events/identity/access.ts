@@ -1,7 +1,8 @@
 /** What gives access beside the password: second factors, roles, keys. */
 import { z } from "zod";
 import type { FactSchemas } from "../event.ts";
-import { accountId, count, IDENTITY_LIMITS, opaqueId, principalId, slug, time } from "./shape.ts";
+import { personal } from "../personal.ts";
+import { accountId, count, IDENTITY_LIMITS, opaqueId, principalId, slug, time, whence } from "./shape.ts";
 
 const kind = z.enum(["totp", "passkey", "backup_codes"]);
 const roles = z.array(slug).max(IDENTITY_LIMITS.roles_max);
@@ -20,9 +21,13 @@ const roleChange = z.strictObject({
 /** Of a key that lets programs in, or signs: `access_token` signs those of sessions. */
 const keyKind = z.enum(["api", "access_token"]);
 
+/** What its holder calls it, so that they can tell which is which. */
+const label = personal({ subject: "account" });
+
 export const accessFacts = {
   /** From here on it is asked for. Seeds and public keys lie in the key database under the id `factor`. */
-  "identity.factor.enrolled": z.strictObject({ account: accountId, factor: opaqueId, kind }),
+  "identity.factor.enrolled": z.strictObject({ account: accountId, factor: opaqueId, kind, label: label.optional() }),
+  "identity.factor.renamed": z.strictObject({ account: accountId, factor: opaqueId, label }),
   "identity.factor.removed": z.strictObject({
     account: accountId,
     factor: opaqueId,
@@ -39,6 +44,17 @@ export const accessFacts = {
     counter: count.optional(),
     /** For so long who is in the session need not prove it again where that is asked for. */
     fresh_until: time.optional(),
+  }),
+  /**
+   * A passkey's counter did not grow: there may be two of it (WebAuthn Level 3 section 6.1.1). It was refused, with a fact of its own.
+   */
+  "identity.clone.suspected": z.strictObject({
+    account: accountId,
+    factor: opaqueId,
+    /** The one that came, and the highest that was taken. */
+    counter: count,
+    held: count,
+    ...whence,
   }),
   "identity.role.granted": roleChange,
   "identity.role.revoked": roleChange,
@@ -69,6 +85,8 @@ export const accessFacts = {
 
 export const accessAbout: Readonly<Record<keyof typeof accessFacts, string>> = {
   "identity.factor.enrolled": "A second factor was set up.",
+  "identity.factor.renamed": "A second factor is called something else.",
+  "identity.clone.suspected": "A passkey's counter did not grow; there may be two of it.",
   "identity.factor.removed": "A second factor counts no more.",
   "identity.factor.verified": "A second factor was proven.",
   "identity.role.granted": "An account was given a role; its roles before and after, and who approved.",

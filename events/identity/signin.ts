@@ -56,6 +56,12 @@ export const signinFacts = {
       "changed_meanwhile",
       /** What was begun was not finished in time. */
       "expired",
+      /** Of a passkey: it was asked for by a page of another site. */
+      "wrong_origin",
+      /** What was begun is finished already: the same answer came again. */
+      "replayed",
+      /** Of a passkey: its counter did not grow. */
+      "clone_suspected",
     ]),
     /** In a row on this account, this one counted; absent where there is no account, or it does not count. */
     failures: count.optional(),

@@ -67,6 +67,18 @@ const FACTS: readonly (readonly IdentityFact[])[] = [
     data: { ...totp, counter: 7 },
   }],
   [{ type: "identity.factor.enrolled", data: { account: ADA, factor: id("backup"), kind: "backup_codes" } }],
+  [{
+    type: "identity.factor.enrolled",
+    data: { account: ADA, factor: id("passkey"), kind: "passkey", label: "Laptop" },
+  }, {
+    type: "identity.factor.verified",
+    data: { account: ADA, factor: id("passkey"), kind: "passkey", counter: 4 },
+  }],
+  [{ type: "identity.factor.renamed", data: { account: ADA, factor: id("passkey"), label: "Key ring" } }],
+  [{
+    type: "identity.clone.suspected",
+    data: { account: ADA, factor: id("passkey"), counter: 4, held: 4, ...FROM },
+  }],
   [{ type: "identity.role.granted", data: role([], ["operator"], false) }],
   [{
     type: "identity.role.granted",

@@ -4,8 +4,9 @@ import { z } from "zod";
 import { page } from "../pages/layout.tsx";
 import type { Exchange, Route } from "../route.ts";
 import { freshOf } from "./factors.ts";
-import { Csrf, Secret, Sheet, Wrong } from "./page_parts.tsx";
-import type { Enrolling, FactorShown, Identity, OwnSession } from "./port.ts";
+import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import { siteOf } from "./passkey_bodies.ts";
+import type { Enrolling, FactorShown, Identity, OwnSession, PasskeyAsking } from "./port.ts";
 import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
 
 const field = z.string().max(4_096);
@@ -66,28 +67,45 @@ interface FactorsProps {
   readonly fresh: boolean;
   readonly csrf: string;
   readonly wrong?: string;
+  /** To show one, or to set one up; absent where there is none to show, or the server is reached by an address. */
+  readonly passkey?: PasskeyAsking;
+  readonly named: boolean;
 }
 
-const Factors = ({ held, fresh, csrf, wrong }: FactorsProps) => (
-  <Sheet title="Second factors">
+const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
+  readonly of: FactorShown;
+  readonly fresh: boolean;
+  readonly csrf: string;
+}) => (
+  <li>
+    {label === undefined ? NAMES[kind] : `${label} (${NAMES[kind].toLowerCase()})`}
+    {left === undefined ? "" : `, ${left} left`}
+    {kind === "passkey" && (
+      <form method="post" action="/account/factors/rename">
+        <Csrf token={csrf} />
+        <input type="hidden" name="factor" value={factor} />
+        <input name="label" type="text" required maxlength={64} aria-label="Another name" value={label ?? ""} />
+        <button type="submit">Rename</button>
+      </form>
+    )}
+    {fresh && kind !== "backup_codes" && (
+      <form method="post" action="/account/factors/remove">
+        <Csrf token={csrf} />
+        <input type="hidden" name="factor" value={factor} />
+        <button type="submit">Remove</button>
+      </form>
+    )}
+  </li>
+);
+
+const Factors = ({ held, fresh, csrf, wrong, passkey, named }: FactorsProps) => (
+  <Sheet title="Second factors" asks={passkey !== undefined}>
     {held.length === 0 && (
       <p>There is none: whoever has your password is you. Roles with privileges count only with one.</p>
     )}
     {held.length > 0 && (
       <ul>
-        {held.map(({ factor, kind, left }) => (
-          <li key={factor}>
-            {NAMES[kind]}
-            {left === undefined ? "" : `, ${left} left`}
-            {fresh && kind !== "backup_codes" && (
-              <form method="post" action="/account/factors/remove">
-                <Csrf token={csrf} />
-                <input type="hidden" name="factor" value={factor} />
-                <button type="submit">Remove</button>
-              </form>
-            )}
-          </li>
-        ))}
+        {held.map((of) => <Held key={of.factor} of={of} fresh={fresh} csrf={csrf} />)}
       </ul>
     )}
     <Wrong says={wrong} />
@@ -98,6 +116,11 @@ const Factors = ({ held, fresh, csrf, wrong }: FactorsProps) => (
         <Code focus />
         <button type="submit">Show it</button>
       </form>
+    )}
+    {!fresh && passkey && (
+      <PasskeyForm action="/account/factors/verify-passkey" asking={passkey} label="Show a passkey">
+        <Csrf token={csrf} />
+      </PasskeyForm>
     )}
     {fresh && held.length > 0 && (
       <form method="post" action="/account/factors/backup-codes">
@@ -112,16 +135,28 @@ const Factors = ({ held, fresh, csrf, wrong }: FactorsProps) => (
         <button type="submit">Set up one-time codes</button>
       </form>
     )}
+    {fresh && passkey && (
+      <PasskeyForm action="/account/factors/passkey" asking={passkey} label="Set up a passkey" creates>
+        <Csrf token={csrf} />
+        <label for="label">Name of the passkey</label>
+        <input id="label" name="label" type="text" maxlength={64} placeholder="Laptop, key ring …" />
+        <Secret id="again" name="current" label="Your password, once more" />
+      </PasskeyForm>
+    )}
+    {!named && <p class="hint">Passkeys want a name: come by one, such as localhost, not by an address.</p>}
     <p class="hint">
       <a href="/account">Back to the account</a>
     </p>
   </Sheet>
 );
 
-const factors = (exchange: Exchange, identity: Identity, status = 200, wrong?: string): Response => {
+export const factors = (exchange: Exchange, identity: Identity, status = 200, wrong?: string): Response => {
   const own = ownOf(exchange);
   const held = identity.factors(own.account);
-  const props = { own, held, fresh: identity.isFresh(own), csrf: identity.csrf(own) };
+  const fresh = identity.isFresh(own);
+  const site = siteOf(exchange);
+  const passkey = site && (fresh ? identity.passkeys.askingNew(own, site) : identity.passkeys.askingProof(own, site));
+  const props = { own, held, fresh, csrf: identity.csrf(own), named: site !== undefined, ...(passkey && { passkey }) };
   return page(exchange, status, <Factors {...props} {...(wrong === undefined ? {} : { wrong })} />);
 };
 
@@ -147,7 +182,7 @@ const SetUpSheet = (
   </Sheet>
 );
 
-const Codes = ({ codes }: { readonly codes: readonly string[] }) => (
+export const Codes = ({ codes }: { readonly codes: readonly string[] }) => (
   <Sheet title="Backup codes">
     <p>Each lets you in once where you have no authenticator. They are not shown again.</p>
     <ol class="mono">{codes.map((code) => <li key={code}>{code}</li>)}</ol>

@@ -138,14 +138,14 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }];
 
 /** Who has shown a second factor a short while ago, if there is one to show. */
-export const freshOf = (exchange: Exchange, identity: Identity): OwnSession => {
+export const freshOf = (exchange: Exchange, identity: Pick<Identity, "isFresh">): OwnSession => {
   const own = ownOf(exchange);
   if (identity.isFresh(own)) return own;
   throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
 };
 
-const provenAnswer = (exchange: Exchange, proof: Proof): Response => {
+export const provenAnswer = (exchange: Exchange, proof: Proof): Response => {
   if (proof.is === "wait") throw waited(proof);
-  if (proof.is === "refused") throw new Problem("code_refused", "This code does not fit, or was taken already.");
+  if (proof.is === "refused") throw new Problem("code_refused", "This does not fit, or was taken already.");
   return proof.codes ? json(exchange, 200, { codes: proof.codes }) : nothing(exchange);
 };

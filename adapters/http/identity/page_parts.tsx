@@ -1,9 +1,12 @@
 /** Pieces that the pages of an account share. */
 import type { Child } from "hono/jsx";
 import { Page } from "../pages/layout.tsx";
+import type { PasskeyAsking } from "./port.ts";
 
-export const Sheet = ({ title, children }: { readonly title: string; readonly children: Child }) => (
-  <Page title={`${title} · Daybook`}>
+export const Sheet = (
+  { title, asks, children }: { readonly title: string; readonly asks?: boolean; readonly children: Child },
+) => (
+  <Page title={`${title} · Daybook`} asks={asks}>
     <main class="login">
       <section>
         <h1>{title}</h1>
@@ -18,8 +21,9 @@ export const Wrong = ({ says }: { readonly says: string | undefined }) =>
 
 /** Pasting and password managers are welcome (ASVS 6.2.7). */
 export const Secret = (
-  { id, label, fresh, focus }: {
+  { id, name = id, label, fresh, focus }: {
     readonly id: string;
+    readonly name?: string;
     readonly label: string;
     readonly fresh?: boolean;
     readonly focus?: boolean;
@@ -29,7 +33,7 @@ export const Secret = (
     <label for={id}>{label}</label>
     <input
       id={id}
-      name={id}
+      name={name}
       type="password"
       required
       autofocus={focus}
@@ -40,3 +44,26 @@ export const Secret = (
 );
 
 export const Csrf = ({ token }: { readonly token: string }) => <input type="hidden" name="csrf" value={token} />;
+
+/** A form that brings what the browser's authenticator answers; a script shows it where there can be one. */
+export const PasskeyForm = ({ action, asking: { ticket, options }, label, creates, children }: {
+  readonly action: string;
+  readonly asking: PasskeyAsking;
+  readonly label: string;
+  readonly creates?: boolean;
+  readonly children?: Child;
+}) => (
+  <form
+    method="post"
+    action={action}
+    hidden
+    data-passkey={creates ? "new" : "held"}
+    data-options={JSON.stringify(options)}
+  >
+    {children}
+    <input type="hidden" name="ticket" value={ticket} />
+    <input type="hidden" name="response" value="" />
+    <button type="submit">{label}</button>
+    <p class="hint" role="status"></p>
+  </form>
+);

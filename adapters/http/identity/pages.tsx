@@ -5,9 +5,10 @@ import { Page, page } from "../pages/layout.tsx";
 import { parameters } from "../query.ts";
 import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import type { Exchange, Route } from "../route.ts";
-import type { Identity, OwnSession, PasswordSet, SessionShown, SignedIn } from "./port.ts";
+import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, SignedIn } from "./port.ts";
 import { Code } from "./factor_pages.tsx";
-import { Csrf, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import { siteOf } from "./passkey_bodies.ts";
 import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
 
 const field = z.string().max(4_096);
@@ -23,7 +24,12 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
     path: "/sign-in",
     needs: "nothing",
     about: "The form to sign in to an account with.",
-    handle: (exchange) => page(exchange, 200, <SignIn next={ownPath(parameters(exchange.query).next)} />),
+    handle: (exchange) =>
+      page(
+        exchange,
+        200,
+        <SignIn next={ownPath(parameters(exchange.query).next)} passkey={passkeyOf(exchange, identity)} />,
+      ),
   },
   {
     method: "POST",
@@ -97,13 +103,26 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   },
 ];
 
+/** What a page asks of who has a passkey; nothing where the server is reached by an address. */
+const passkeyOf = (exchange: Exchange, { passkeys }: Identity): PasskeyAsking | undefined => {
+  const site = siteOf(exchange);
+  return site && passkeys.asking(site);
+};
+const passkeyFor = (step: string, exchange: Exchange, { passkeys }: Identity): PasskeyAsking | undefined => {
+  const site = siteOf(exchange);
+  return site && passkeys.askingSecond(step, site);
+};
+
 const NO_CODE = "This code does not count, or no longer. Ask for another.";
 const WRONG = "Name and password do not go together, or the account takes none now.";
 
-const SignIn = (
-  { next, name = "", wrong }: { readonly next: string; readonly name?: string; readonly wrong?: string },
-) => (
-  <Sheet title="Sign in">
+export const SignIn = ({ next, name = "", wrong, passkey }: {
+  readonly next: string;
+  readonly name?: string;
+  readonly wrong?: string;
+  readonly passkey: PasskeyAsking | undefined;
+}) => (
+  <Sheet title="Sign in" asks={passkey !== undefined}>
     <form method="post" action="/sign-in">
       <label for="name">Account</label>
       <input
@@ -123,6 +142,11 @@ const SignIn = (
       <Wrong says={wrong} />
       <button type="submit">Sign in</button>
     </form>
+    {passkey && (
+      <PasskeyForm action="/sign-in/passkey" asking={passkey} label="Sign in with a passkey">
+        <input type="hidden" name="next" value={next} />
+      </PasskeyForm>
+    )}
     <p class="hint">
       You have a token instead? <a href="/login">Sign in with a token</a>.
     </p>
@@ -132,7 +156,16 @@ const SignIn = (
 const signIn = async (exchange: Exchange, identity: Identity): Promise<Response> => {
   const { name, password, next } = await formOf(exchange, signInForm);
   const again = (status: number, wrong: string) =>
-    page(exchange, status, <SignIn next={ownPath(next)} name={name.slice(0, 255)} wrong={wrong} />);
+    page(
+      exchange,
+      status,
+      <SignIn
+        next={ownPath(next)}
+        name={name.slice(0, 255)}
+        wrong={wrong}
+        passkey={passkeyOf(exchange, identity)}
+      />,
+    );
   if (name === "" || password === "") return again(401, WRONG);
   const signed = await identity.signIn({ name, password, kind: "browser" }, fromOf(exchange));
   return await entered(exchange, identity, { signed, next, again });
@@ -141,20 +174,32 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
 const secondStep = async (exchange: Exchange, identity: Identity): Promise<Response> => {
   const { ticket, code, next } = await formOf(exchange, secondForm);
   const again = (status: number, wrong: string) =>
-    page(exchange, status, <SecondStep ticket={ticket} next={ownPath(next)} wrong={wrong} />);
+    page(
+      exchange,
+      status,
+      <SecondStep
+        ticket={ticket}
+        next={ownPath(next)}
+        wrong={wrong}
+        passkey={passkeyFor(ticket, exchange, identity)}
+      />,
+    );
   const signed = await identity.second({ ticket, code }, fromOf(exchange));
   if (signed.is === "refused") return again(401, "This code does not fit, was taken already, or came too late.");
   return await entered(exchange, identity, { signed, next, again });
 };
 
-const entered = async (
+interface Step {
+  readonly signed: SignedIn;
+  readonly next: string | undefined;
+  readonly again: (status: number, wrong: string) => Response;
+}
+
+/** What comes after a step of signing in. */
+export const entered = async (
   exchange: Exchange,
   identity: Identity,
-  { signed, next, again }: {
-    readonly signed: SignedIn;
-    readonly next: string | undefined;
-    readonly again: (status: number, wrong: string) => Response;
-  },
+  { signed, next, again }: Step,
 ): Promise<Response> => {
   switch (signed.is) {
     case "in_page": {
@@ -165,7 +210,15 @@ const entered = async (
     case "password_wanted":
       return away(exchange, `/welcome?code=${encodeURIComponent(signed.code)}`);
     case "factor_wanted":
-      return page(exchange, 200, <SecondStep ticket={signed.ticket} next={ownPath(next)} />);
+      return page(
+        exchange,
+        200,
+        <SecondStep
+          ticket={signed.ticket}
+          next={ownPath(next)}
+          passkey={passkeyFor(signed.ticket, exchange, identity)}
+        />,
+      );
     case "wait": {
       const { status, detail } = waited(signed);
       return again(status, `${detail} Try again in a while.`);
@@ -184,10 +237,19 @@ const leave = async ({ request, site: { access } }: Exchange, identity: Identity
   else access.logout(cookie!);
 };
 
-const SecondStep = (
-  { ticket, next, wrong }: { readonly ticket: string; readonly next: string; readonly wrong?: string },
-) => (
-  <Sheet title="Second factor">
+export const SecondStep = ({ ticket, next, wrong, passkey }: {
+  readonly ticket: string;
+  readonly next: string;
+  readonly wrong?: string;
+  readonly passkey: PasskeyAsking | undefined;
+}) => (
+  <Sheet title="Second factor" asks={passkey !== undefined}>
+    {passkey && (
+      <PasskeyForm action="/sign-in/second/passkey" asking={passkey} label="Use a passkey">
+        <input type="hidden" name="step" value={ticket} />
+        <input type="hidden" name="next" value={next} />
+      </PasskeyForm>
+    )}
     <p>The code that your authenticator shows, or one of your backup codes.</p>
     <form method="post" action="/sign-in/second">
       <input type="hidden" name="ticket" value={ticket} />

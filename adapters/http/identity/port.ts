@@ -1,6 +1,7 @@
 /** What signing in needs of whoever keeps accounts: the port of `/auth`, `/accounts` and the pages of an account. */
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Json, Millis } from "../../../events/event.ts";
+import type { Asserted, Made, Site } from "./passkey_bodies.ts";
 
 /** Whence a request came. */
 export interface From {
@@ -66,9 +67,45 @@ export interface Enrolling {
 /** `codes`: backup codes, shown once. */
 export type Proof = { readonly is: "proven"; readonly codes?: readonly string[] } | { readonly is: "refused" } | Wait;
 
+/** What a page asks a browser's authenticator, and the ticket that goes back with its answer. */
+export interface PasskeyAsking {
+  readonly ticket: string;
+  /** `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`. */
+  readonly options: Json;
+}
+
+interface PasskeyShown {
+  readonly ticket: string;
+  readonly response: Asserted;
+}
+
+export interface PasskeyPort {
+  /** Of whoever it is. */
+  asking(site: Site): PasskeyAsking;
+  /** Of whom a ticket after the password is for; `undefined` where there is none that could answer. */
+  askingSecond(step: string, site: Site): PasskeyAsking | undefined;
+  askingProof(own: OwnSession, site: Site): PasskeyAsking | undefined;
+  askingNew(own: OwnSession, site: Site): PasskeyAsking;
+  signIn(shown: PasskeyShown & { readonly kind: "browser" | "program" }, site: Site, from: From): Promise<SignedIn>;
+  /** `step`: the ticket of `factor_wanted`. */
+  second(shown: PasskeyShown & { readonly step: string }, site: Site, from: From): Promise<SignedIn>;
+  /** Within the session; for a while nobody asks again. */
+  verify(own: OwnSession, shown: PasskeyShown, site: Site, from: From): Promise<Proof>;
+  /** For who shows the password again, where there is one. */
+  enroll(
+    own: OwnSession,
+    made: { readonly ticket: string; readonly response: Made; readonly label: string; readonly password?: string },
+    site: Site,
+    from: From,
+  ): Promise<Proof>;
+  rename(own: OwnSession, factor: string, label: string): Promise<Outcome>;
+}
+
 export interface FactorShown {
   readonly factor: string;
   readonly kind: "totp" | "passkey" | "backup_codes";
+  /** What its holder calls it. */
+  readonly label?: string;
   /** Backup codes that were not used. */
   readonly left?: number;
 }
@@ -130,6 +167,7 @@ export interface Issued {
 }
 
 export interface Identity {
+  readonly passkeys: PasskeyPort;
   signIn(
     asked: { readonly name: string; readonly password: string; readonly kind: "browser" | "program" | "terminal" },
     from: From,

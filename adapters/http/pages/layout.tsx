@@ -1,17 +1,18 @@
-/** What all pages share: one style, one small script, and a policy that allows nothing else. */
+/** What all pages share: one style, two small scripts, and a policy that allows nothing else. */
 import { createHash } from "node:crypto";
 import type { Child } from "hono/jsx";
 import type { Exchange } from "../route.ts";
 import css from "./page.css" with { type: "text" };
 import script from "./live.js" with { type: "text" };
+import passkeys from "./passkeys.js" with { type: "text" };
 
 const sourceOf = (text: string): string => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
-/** Content Security Policy Level 3: this style and this script by their hashes, our own streams, our own forms. */
+/** Content Security Policy Level 3: this style and these scripts by their hashes, our own streams, our own forms. */
 const POLICY = [
   "default-src 'none'",
   `style-src ${sourceOf(css)}`,
-  `script-src ${sourceOf(script)}`,
+  `script-src ${sourceOf(script)} ${sourceOf(passkeys)}`,
   "connect-src 'self'",
   "img-src data:",
   "form-action 'self'",
@@ -28,10 +29,12 @@ const ICON_URL = `data:image/svg+xml,${encodeURIComponent(ICON)}`;
 export interface PageProps {
   readonly title: string;
   readonly live?: boolean;
+  /** Whether a form of it asks the browser's authenticator. */
+  readonly asks?: boolean;
   readonly children?: Child;
 }
 
-export const Page = ({ title, live, children }: PageProps) => (
+export const Page = ({ title, live, asks, children }: PageProps) => (
   <html lang="en">
     <head>
       <meta charset="utf-8" />
@@ -48,6 +51,7 @@ export const Page = ({ title, live, children }: PageProps) => (
     <body>
       {children}
       {live && <script type="module" dangerouslySetInnerHTML={{ __html: script }} />}
+      {asks && <script type="module" dangerouslySetInnerHTML={{ __html: passkeys }} />}
     </body>
   </html>
 );

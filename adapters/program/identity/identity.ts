@@ -10,10 +10,13 @@ import type { Identity } from "../../http/identity/port.ts";
 import { publicJwk } from "../../jose/access_tokens.ts";
 import { Administration } from "./administration.ts";
 import { Devices } from "./devices.ts";
+import { Entering } from "./entering.ts";
 import { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
+import { Passkeys } from "./passkeys.ts";
 import { userOf } from "./sessions.ts";
 import { SecondFactors } from "./second_factors.ts";
+import { SecondStep } from "./second_step.ts";
 import { SigningIn } from "./signing_in.ts";
 import { Tries } from "./tries.ts";
 
@@ -24,9 +27,13 @@ export const identityOf = (parts: Parts): Identity => {
   const administration = new Administration(parts, own);
   const factors = new SecondFactors(parts, tries);
   const devices = new Devices(parts, tries);
-  const signingIn = new SigningIn(parts, { tries, own, factors, administration });
+  const entering = new Entering(parts, tries);
+  const step = new SecondStep(parts);
+  const signingIn = new SigningIn(parts, { tries, own, factors, entering, step, administration });
+  const passkeys = new Passkeys(parts, { tries, own, factors, entering, step });
   return {
     signIn: (asked, from) => signingIn.signIn(asked, from),
+    passkeys,
     second: (asked, from) => signingIn.second(asked, from),
     device: (from) => devices.begin(from),
     pollDevice: (code) => devices.poll(code),

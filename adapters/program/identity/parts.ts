@@ -22,6 +22,8 @@ export interface Parts {
   readonly random: (bytes: number) => Uint8Array;
   /** The name an account was made with, in clear; for what its password must not be. */
   readonly nameOf: (account: string) => string | undefined;
+  /** A personal text of the log in clear, for whose it is. */
+  readonly unseal: (text: string) => string;
   /** Under which backup codes are made. */
   readonly backupSecret: () => Uint8Array;
   /** Who issues tokens, and what an authenticator shows. */

@@ -32,7 +32,7 @@ const BACKUP_LETTERS = 12;
 
 export interface Second {
   readonly factor: string;
-  readonly kind: "totp" | "backup_codes";
+  readonly kind: "totp" | "backup_codes" | "passkey";
   readonly counter: number;
 }
 
@@ -126,7 +126,8 @@ export class SecondFactors {
   }
 
   /** Once more within a session; then it counts as fresh for a while. */
-  async prove({ account, session }: OwnSession, code: string, from: From): Promise<Proof> {
+  async prove(own: OwnSession, code: string, from: From): Promise<Proof> {
+    const { account } = own;
     const { states } = this.parts;
     const wait = this.tries.wait(account, from);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
@@ -135,10 +136,17 @@ export class SecondFactors {
       await this.tries.refuse({ account, method: "totp", reason: "wrong_secret" }, from);
       return { is: "refused" };
     }
+    return await this.verify(own, second, from);
+  }
+
+  /** Has the account say that what was shown counts. */
+  async verify({ account, session }: OwnSession, second: Second, from: From): Promise<Proof> {
     const data = { session, second, fresh_ms: SECOND.fresh_ms };
-    const outcome = await states.ask(account, { type: "identity.factor.verify", data }, userOf(account));
+    const outcome = await this.parts.states.ask(account, { type: "identity.factor.verify", data }, userOf(account));
     if (outcome.is === "rejected") {
-      await this.tries.refuse({ account, method: methodOf(second), reason: "used_before" }, from);
+      const clone = outcome.code === "clone_suspected";
+      const reason = clone ? "clone_suspected" : "used_before";
+      await this.tries.refuse({ account, method: methodOf(second), reason, ...(clone && { clone: second }) }, from);
       return { is: "refused" };
     }
     if (outcome.is !== "accepted") throw notDone(outcome);
@@ -151,9 +159,10 @@ export class SecondFactors {
   }
 
   shown(account: string): readonly FactorShown[] {
-    return this.parts.states.of(account).factors.map(({ factor, kind, used }) => ({
+    return this.parts.states.of(account).factors.map(({ factor, kind, used, label }) => ({
       factor,
       kind,
+      ...(label === undefined ? {} : { label: this.parts.unseal(label) }),
       ...(kind === "backup_codes" ? { left: SECOND.backup_codes - used.length } : {}),
     }));
   }
@@ -184,7 +193,8 @@ export class SecondFactors {
   }
 }
 
-export const methodOf = ({ kind }: Second): "totp" | "backup_code" => (kind === "totp" ? "totp" : "backup_code");
+export const methodOf = ({ kind }: Second): "totp" | "backup_code" | "passkey" =>
+  kind === "backup_codes" ? "backup_code" : kind;
 
 const totpOf = (seed: Uint8Array, names: { readonly issuer?: string; readonly label?: string } = {}): TOTP =>
   new TOTP({

@@ -7,11 +7,13 @@ import type { Administration } from "./administration.ts";
 import { HashingBusy } from "./hashing.ts";
 import { accountName } from "./names.ts";
 import type { OwnPasswords } from "./own_passwords.ts";
-import { BUSY_MS, freshId, NO_PASSWORD, type Parts } from "./parts.ts";
+import type { Entering } from "./entering.ts";
+import { BUSY_MS, NO_PASSWORD, type Parts } from "./parts.ts";
 import type { Checked } from "./passwords.ts";
 import { userOf } from "./sessions.ts";
-import { methodOf, type Second, type SecondFactors } from "./second_factors.ts";
-import type { Refusal, Tries } from "./tries.ts";
+import type { SecondFactors } from "./second_factors.ts";
+import type { SecondStep } from "./second_step.ts";
+import type { Tries } from "./tries.ts";
 
 /** A well-formed id that no account has. */
 const STRANGER = "u_nobody-nobody-nobody";
@@ -20,25 +22,6 @@ const STRANGER = "u_nobody-nobody-nobody";
 export const takesPasswords = (state: Account, clock: Pick<Clock, "now">): boolean =>
   state.is === "active" && !isLocked(state, clock.now());
 
-/** Somebody who has shown all that was asked for. */
-interface Entering {
-  readonly account: string;
-  /** The password that was right. */
-  readonly credential: string;
-  readonly second?: Second;
-  readonly kind: "browser" | "program" | "terminal";
-  readonly name: string | undefined;
-}
-
-/** How long after the password the code may come. */
-const TICKET_MS = 5 * 60_000;
-
-/** What the account says, as a refused try has it. */
-const REASONS: Readonly<Record<string, Refusal["reason"]>> = {
-  changed_meanwhile: "changed_meanwhile",
-  used_before: "used_before",
-};
-
 export class SigningIn {
   constructor(
     private readonly parts: Parts,
@@ -46,6 +29,8 @@ export class SigningIn {
       readonly tries: Tries;
       readonly own: OwnPasswords;
       readonly factors: SecondFactors;
+      readonly entering: Entering;
+      readonly step: SecondStep;
       readonly administration: Pick<Administration, "issue">;
     },
   ) {}
@@ -74,65 +59,33 @@ export class SigningIn {
     if (checked.cut) return await this.wantPassword(id);
     if (checked.weaker) await this.desk.own.strengthen(id, checked.credential, password);
     const { password: counts } = states.of(id);
+    const first = { is: "password", credential: counts?.credential ?? checked.credential } as const;
     if (counts && wantsSecond(states.of(id))) {
-      const until = String(clock.now() + TICKET_MS);
-      return { is: "factor_wanted", ticket: this.parts.tickets.make("second", [id, counts.credential, kind, until]) };
+      return { is: "factor_wanted", ticket: this.desk.step.ticket({ account: id, kind, first }) };
     }
-    return await this.begin(
-      { account: id, credential: counts?.credential ?? checked.credential, kind, name: known },
+    return await this.desk.entering.enter(
+      { account: id, kind, first, ...(known !== undefined && { name: known }) },
       from,
     );
   }
 
   /** The code that was asked for after the password. */
   async second({ ticket, code }: Parameters<Identity["second"]>[0], from: From): Promise<SignedIn> {
-    const { states, tickets, clock } = this.parts;
-    const [account, credential, kind, until] = tickets.read("second", ticket, 4) ?? [];
-    if (account === undefined || credential === undefined) return { is: "refused" };
+    const first = this.desk.step.read(ticket);
+    if (!first) return { is: "refused" };
+    const { account } = first;
     const wait = this.desk.tries.wait(account, from);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
-    if (clock.now() >= Number(until)) {
+    if (this.desk.step.isOver(first)) {
       await this.desk.tries.refuse({ account, method: "totp", reason: "expired" }, from);
       return { is: "refused" };
     }
-    const second = this.desk.factors.find(account, states.of(account), code);
+    const second = this.desk.factors.find(account, this.parts.states.of(account), code);
     if (!second) {
       await this.desk.tries.refuse({ account, method: "totp", reason: "wrong_secret" }, from);
       return { is: "refused" };
     }
-    return await this.begin({ account, credential, kind: kind as Entering["kind"], second, name: undefined }, from);
-  }
-
-  private async begin({ account, credential, kind, second, name }: Entering, from: From): Promise<SignedIn> {
-    const { states, sessions, policy } = this.parts;
-    const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
-    const session = freshId(this.parts);
-    const outcome = await states.ask(account, {
-      type: "identity.signin.complete",
-      data: {
-        credential,
-        session,
-        kind,
-        ...(second && { second }),
-        idle_ms,
-        absolute_ms,
-        sessions_max: concurrent_max,
-        ...from,
-      },
-    }, userOf(account));
-    if (outcome.is === "rejected") {
-      const reason = REASONS[outcome.code] ?? "wrong_secret";
-      await this.desk.tries.refuse({ account, name, reason, method: second && methodOf(second) }, from);
-      return { is: "refused" };
-    }
-    if (outcome.is !== "accepted") throw notDone(outcome);
-    const begun = states.of(account).sessions.find((each) => each.session === session);
-    // Somebody has ended it already.
-    if (!begun) return { is: "refused" };
-    if (kind === "browser") {
-      return { is: "in_page", account, session, cookie: sessions.cookie({ account, session }), until: begun.until };
-    }
-    return { is: "in", account, session, tokens: await sessions.tokens(account, begun) };
+    return await this.desk.entering.enter({ ...first, second }, from);
   }
 
   /** What bcrypt cannot see of a long password nobody has proven, so it is not hashed anew as it was typed: it is to be set. */

@@ -5,8 +5,8 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, and what goes with a second factor. */
-export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second" | "device";
+/** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, what goes with a second factor, challenges of passkeys. */
+export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second" | "device" | "passkey";
 
 const PREFIX: Readonly<Record<TicketKind, string>> = {
   refresh: "dbr_",
@@ -15,8 +15,9 @@ const PREFIX: Readonly<Record<TicketKind, string>> = {
   csrf: "dbx_",
   second: "dbt_",
   device: "dbd_",
+  passkey: "dbp_",
 };
-const SHAPE = /^(db[rcixtd]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
+const SHAPE = /^(db[rcixtdp]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
 export const TICKET_CHARS_MAX = 256;
 
 export class Tickets {

@@ -1,5 +1,6 @@
 /** Tries of passwords: how many there may be, and how a refused one is recorded. */
 import { createHmac } from "node:crypto";
+import type { IdentityData } from "../../../events/identity/mod.ts";
 import type { From } from "../../http/identity/port.ts";
 import { RateLimiter } from "../../http/rate.ts";
 import { notDone } from "./accounts.ts";
@@ -9,14 +10,18 @@ const DAY_MS = 86_400_000;
 const KEY_BYTES = 32;
 const NAME_CHARS = 256;
 
+type Reason = Exclude<IdentityData<"identity.signin.failed">["reason"], "unknown_account" | "locked" | "disabled">;
+
 /** A try that failed, as it is told. */
 export interface Refusal {
   /** Absent: nobody has the name. */
   readonly account: string | undefined;
   readonly name?: string | undefined;
-  readonly reason: "wrong_secret" | "not_enrolled" | "changed_meanwhile" | "used_before" | "expired";
+  readonly reason: Reason;
   /** Default: a password. */
-  readonly method?: "password" | "totp" | "backup_code";
+  readonly method?: "password" | "totp" | "backup_code" | "passkey";
+  /** The passkey that was shown, where its counter had not grown. */
+  readonly clone?: { readonly factor: string; readonly counter: number };
   /** The password; only 16 bits of a keyed hash of it are recorded. */
   readonly password?: string;
 }
@@ -43,10 +48,11 @@ export class Tries {
   }
 
   /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */
-  async refuse({ account, name, reason, method = "password", password }: Refusal, from: From): Promise<void> {
+  async refuse({ account, name, reason, method = "password", password, clone }: Refusal, from: From): Promise<void> {
     const { states, config: { lockout } } = this.parts;
     const tried = password === undefined ? {} : { tried: this.triedOf(password) };
-    const data = { method, reason, ...lockout, ...(name && { name }), ...tried, ...from } as const;
+    const cloned = clone && { clone: { factor: clone.factor, counter: clone.counter } };
+    const data = { method, reason, ...lockout, ...(name && { name }), ...tried, ...cloned, ...from } as const;
     const command = { type: "identity.signin.fail", data } as const;
     const outcome = account === undefined
       ? await states.askNobody(command, DOOR)

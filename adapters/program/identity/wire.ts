@@ -6,8 +6,10 @@ import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
 import { devicePages, deviceRoutes } from "../../http/identity/device.tsx";
 import { factorPages } from "../../http/identity/factor_pages.tsx";
+import { passkeyRoutes } from "../../http/identity/passkeys.ts";
 import { factorRoutes } from "../../http/identity/factors.ts";
 import type { Identity } from "../../http/identity/port.ts";
+import { passkeyPages } from "../../http/identity/passkey_pages.tsx";
 import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
 import { AccessTokens } from "../../jose/access_tokens.ts";
@@ -119,6 +121,7 @@ export const wireIdentity = (
     clock,
     random,
     nameOf,
+    unseal: (text) => daybook.unseal(text),
     backupSecret: () => keys.secret("backup-codes"),
     issuer,
   });
@@ -131,12 +134,14 @@ export const wireIdentity = (
     routes: [
       ...authRoutes(identity),
       ...factorRoutes(identity),
+      ...passkeyRoutes(identity),
       ...deviceRoutes(identity, url),
       ...accountRoutes(identity, Object.keys(ROLES)),
       ...(pages
         ? [
           ...accountPages(identity, { length_min: config.passwords.length_min }),
           ...factorPages(identity),
+          ...passkeyPages(identity),
           ...devicePages(identity),
         ]
         : []),

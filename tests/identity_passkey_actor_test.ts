@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { isLocked } from "../actors/identity/account.ts";
+import { identity } from "../actors/identity/actor.ts";
+import type { CommandData, IdentityCommand } from "../actors/identity/commands.ts";
+import type { IdentityFact } from "../events/identity/mod.ts";
+import { given } from "./given.ts";
+
+const AT = Date.UTC(2026, 0, 5, 9);
+const MINUTE = 60_000;
+const iso = (at: number) => new Date(at).toISOString();
+const account = "u_aaaaaaaaaaaaaaaa";
+const credential = "c".repeat(20);
+const session = "session-1-aaaaaaaa";
+const here = { id: account, at: AT };
+const policy = { idle_ms: 30 * MINUTE, absolute_ms: 600 * MINUTE, sessions_max: 2 };
+const scheme = { algorithm: "argon2id", memory_kib: 19_456, passes: 2, lanes: 1 } as const;
+
+const created: IdentityFact = {
+  type: "identity.account.created",
+  data: { account, tenant: "default", name: "alice", kind: "person" },
+};
+const set: IdentityFact = { type: "identity.password.set", data: { account, credential, scheme, because: "chosen" } };
+const entered: readonly IdentityFact[] = [
+  { type: "identity.signin.succeeded", data: { account, session, methods: ["passkey"] } },
+  {
+    type: "identity.session.started",
+    data: {
+      account,
+      session,
+      tenant: "default",
+      kind: "program",
+      factors: ["passkey"],
+      privileged: false,
+      roles: [],
+      idle_until: iso(AT + 30 * MINUTE),
+      until: iso(AT + 600 * MINUTE),
+    },
+  },
+];
+const fail = (more: Partial<CommandData<"identity.signin.fail">>): IdentityCommand => ({
+  type: "identity.signin.fail",
+  data: {
+    method: "passkey",
+    reason: "wrong_secret",
+    failures_max: 1,
+    lock_ms: MINUTE,
+    lock_ms_max: 60 * MINUTE,
+    ...more,
+  },
+});
+
+const passkey = { factor: "passkey-1-aaaaaaaa", kind: "passkey" } as const;
+const shownAt = (counter: number): IdentityFact => ({
+  type: "identity.factor.verified",
+  data: { account, ...passkey, counter },
+});
+const withPasskey = [created, set, { type: "identity.factor.enrolled", data: { account, ...passkey } }] as const;
+const present = (counter: number): IdentityCommand => ({
+  type: "identity.signin.present",
+  data: { passkey: { ...passkey, counter }, session, kind: "program", ...policy },
+});
+
+Deno.test("identity.signin.present begins a session of its own kind, and neither clears a password's lock nor minds it", () => {
+  const locked: IdentityFact = {
+    type: "identity.account.locked",
+    data: { account, because: "failures", failures: 10, until: iso(AT + MINUTE) },
+  };
+  const { state } = given(identity, ...withPasskey, locked).when(present(3), here).accepted(
+    shownAt(3),
+    ...entered,
+  );
+  assert.ok(isLocked(state, AT));
+  assert.equal(state.failures, 10);
+  for (const because of ["threat", "asked"] as const) {
+    const shut: IdentityFact = { type: "identity.account.locked", data: { account, because, failures: 0 } };
+    given(identity, ...withPasskey, shut).when(present(3), here).rejected("locked");
+  }
+});
+
+Deno.test("the counter of a passkey grows, unless it has none", () => {
+  given(identity, ...withPasskey, shownAt(4)).when(present(4), here).rejected("clone_suspected");
+  given(identity, ...withPasskey, shownAt(4)).when(present(0), here).rejected("clone_suspected");
+  given(identity, ...withPasskey, shownAt(0), shownAt(0)).when(present(0), here)
+    .accepted(shownAt(0), ...entered);
+  const complete = {
+    type: "identity.signin.complete",
+    data: { credential, session, kind: "program", ...policy },
+  } as const;
+  given(identity, ...withPasskey).when(complete, here).rejected("factor_wanted");
+  given(identity, created, set).when(present(1), here).rejected("no_factor");
+});
+
+Deno.test("identity.signin.fail of a passkey is recorded and counts nowhere, and a suspected clone is told", () => {
+  const clone = { factor: passkey.factor, counter: 2 };
+  given(identity, ...withPasskey, shownAt(4))
+    .when(fail({ reason: "clone_suspected", clone }), here).accepted(
+      { type: "identity.clone.suspected", data: { account, ...clone, held: 4 } },
+      { type: "identity.signin.failed", data: { account, reason: "clone_suspected", method: "passkey" } },
+    );
+  const { state } = given(identity, ...withPasskey)
+    .when(fail({}), here).accepted({
+      type: "identity.signin.failed",
+      data: { account, reason: "wrong_secret", method: "passkey" },
+    });
+  assert.equal(state.failures, 0);
+});
