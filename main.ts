@@ -82,9 +82,12 @@ const settingsOf = async (
   const parsed = parseConfig(text, file, env, overrides);
   if (parsed.ok) {
     const { config } = parsed;
-    if (stackFile === undefined && Object.keys(config.services).length === 0) return { config, file };
+    const alerting = Object.keys(config.alerting.rules).length === 0
+      ? {}
+      : { alerting: (await import("./adapters/program/alerts/file.ts")).rulesIn(config.alerting.rules, text, file) };
+    if (stackFile === undefined && Object.keys(config.services).length === 0) return { config, file, ...alerting };
     const { stackIn } = await import("./adapters/program/stack/file.ts");
-    return { config, file, stack: await stackIn(stackFile ?? file) };
+    return { config, file, stack: await stackIn(stackFile ?? file), ...alerting };
   }
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };

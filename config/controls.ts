@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { field, list, LIST_MAX, many, said, selector, span, types, UNITS, where } from "./selectors.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export { type Problem, problemText } from "./yaml_text.ts";
@@ -16,7 +17,6 @@ export const CATALOGUE_LIMITS = {
   /** What one control comes to as canonical JSON, so that it fits an event. */
   control_chars_max: 20_000,
   title_chars_max: 200,
-  list_max: 50,
 } as const;
 
 /** As an auditor calls it, by its key in the file. */
@@ -29,50 +29,6 @@ export const FRAMEWORKS = {
   ccpa: "CCPA",
 } as const;
 
-const list = <T extends z.ZodType>(one: T) => z.array(one).min(1).max(CATALOGUE_LIMITS.list_max);
-const said = (pattern: RegExp, expected: string) => z.string().regex(pattern).meta({ expected });
-
-const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-/** `30s`, `15m`, `24h`, `90d`: milliseconds. */
-const span = said(/^[1-9]\d{0,5}[smhd]$/, "a span of time: 30s, 15m, 24h or 90d")
-  .transform((text) => Number(text.slice(0, -1)) * UNITS[text.at(-1) as keyof typeof UNITS]);
-
-const HEADER = "id|source|type|time|subject|stream|recordedat|authtype|authid|causationid|correlationid|sequence";
-const field = said(
-  new RegExp(`^(?:data(?:\\.[A-Za-z_][A-Za-z0-9_]*)+|${HEADER})$`),
-  "a field as it stands in the event's JSON, such as data.account or authid",
-).max(200);
-const type = said(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}$/, "a type of events, such as identity.role.granted").max(
-  200,
-);
-const types = z.union([type.transform((one) => [one]), list(type)]);
-const scalar = z.union([z.string().max(500), z.number(), z.boolean(), z.null()]);
-const many = z.int().min(0).max(10_000);
-
-const test = z.strictObject({
-  is: scalar.optional(),
-  is_not: scalar.optional(),
-  any_of: list(scalar).optional(),
-  none_of: list(scalar).optional(),
-  present: z.boolean().optional(),
-  at_least: z.number().optional(),
-  at_most: z.number().optional(),
-  starts_with: z.string().min(1).max(500).optional(),
-  includes: scalar.optional(),
-  includes_any_of: list(scalar).optional(),
-  different_at_least: many.optional(),
-  other_than: list(field).optional(),
-  same_as: field.optional(),
-  before_by_at_least: span.optional(),
-  after_by_at_most: span.optional(),
-}).refine((test) => Object.keys(test).length > 0, "what the field must be, such as { present: true }");
-
-/** A plain value means that it is that one. */
-const where = z.record(field, z.union([scalar.transform((is) => ({ is })), test]));
-
-const selector = z.strictObject({ type: types, where: where.optional() });
-
 /** `data.account` on both sides, or `{ this: data.key, that: data.by }`. */
 const join = z.union([
   field.transform((name) => ({ this: name, that: name })),
@@ -81,7 +37,7 @@ const join = z.union([
 const related = {
   type: types,
   where: where.optional(),
-  same: z.array(join).max(CATALOGUE_LIMITS.list_max).default([]),
+  same: z.array(join).max(LIST_MAX).default([]),
   by_other: z.boolean().optional(),
 };
 const after = z.strictObject({
@@ -154,7 +110,7 @@ const control = z.strictObject({
   title: z.string().min(1).max(CATALOGUE_LIMITS.title_chars_max),
   frameworks,
   mode: z.enum(["watch", "enforce"]).default("watch"),
-  guards: z.array(guard).max(CATALOGUE_LIMITS.list_max).default([]),
+  guards: z.array(guard).max(LIST_MAX).default([]),
   applies_when: selector.optional(),
   clock: z.enum(["recorded", "occurred"]).default("recorded"),
   query,

@@ -39,6 +39,7 @@ export const schema = z.strictObject({
     projections: part("All projections; without them only what health needs is folded"),
     webhooks: part("Receivers of webhooks; each needs its secret as well"),
     controls: part("Evaluation of controls as events come; what is enforced by the record is so without it"),
+    alerts: part("Looking for what alerts are about; what stands already is told on without it"),
   }),
 
   server: section("HTTP", {
@@ -187,6 +188,18 @@ export const schema = z.strictObject({
     every_ms: count(100, 3_600_000, 5_000, "How often what was recorded is evaluated"),
   }),
 
+  alerting: section("Alerts (docs/alerts.md); where they are told, sinks say", {
+    defaults: yes(
+      true,
+      "Whether the rules that come with the program are looked at; rules below take their place by name",
+    ),
+    every_ms: count(100, 3_600_000, 1_000, "How often it is looked"),
+    group_ms: count(0, 3_600_000, 10_000, "How long alerts that belong together are waited for, to be told together"),
+    rules: z.record(z.string(), z.unknown()).default({}).meta({
+      description: "Rules by name: { jobs-failed: { title: A job has failed, when: { type: ci.job.failed } } }",
+    }),
+  }),
+
   github: section("Webhooks of GitHub", {
     webhook_secret: secret.meta({
       description: "Secret the signatures are checked with: { env: NAME } or { file: PATH }; null refuses all",
@@ -200,10 +213,34 @@ export const schema = z.strictObject({
 
 /** What a part of `start` is when it says "profile". */
 export const PROFILES = {
-  minimal: { pages: false, docs: false, metrics: false, projections: false, webhooks: false, controls: false },
-  development: { pages: true, docs: true, metrics: true, projections: true, webhooks: false, controls: true },
-  full: { pages: true, docs: true, metrics: true, projections: true, webhooks: true, controls: true },
-  testing: { pages: false, docs: false, metrics: false, projections: true, webhooks: true, controls: false },
+  minimal: {
+    pages: false,
+    docs: false,
+    metrics: false,
+    projections: false,
+    webhooks: false,
+    controls: false,
+    alerts: false,
+  },
+  development: {
+    pages: true,
+    docs: true,
+    metrics: true,
+    projections: true,
+    webhooks: false,
+    controls: true,
+    alerts: true,
+  },
+  full: { pages: true, docs: true, metrics: true, projections: true, webhooks: true, controls: true, alerts: true },
+  testing: {
+    pages: false,
+    docs: false,
+    metrics: false,
+    projections: true,
+    webhooks: true,
+    controls: false,
+    alerts: false,
+  },
 } as const satisfies Record<
   z.output<typeof schema>["profile"],
   Record<keyof z.output<typeof schema>["start"], boolean>

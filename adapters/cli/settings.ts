@@ -1,5 +1,6 @@
 /** What flags and the configuration say together, and which files and variables that points at. */
 import { dirname, resolve } from "node:path";
+import type { AlertRule } from "../../config/alerting.ts";
 import type { Config, Override } from "../../config/config.ts";
 import type { StackSettings } from "../../config/stack.ts";
 import type { Call } from "./call.ts";
@@ -33,6 +34,8 @@ export interface Settings {
   readonly file: string;
   /** Where there are services to be run. */
   readonly stack?: { readonly settings: StackSettings; readonly file: string };
+  /** Rules of its own, and names of those that are not to be looked at. */
+  readonly alerting?: { readonly rules: readonly AlertRule[]; readonly off: readonly string[] };
 }
 
 /** Files, absolute, and variables. */
@@ -60,8 +63,8 @@ export const pointedAt = ({ config, file }: Settings, part: (config: Config) => 
   return { files: [...files], variables: [...variables] };
 };
 
-/** Secrets of services are for the agent alone. */
-const whole = ({ services: _, ...config }: Config): unknown => config;
+/** Secrets of services are for the agent alone; rules point at nothing. */
+const whole = ({ services: _, alerting: __, ...config }: Config): unknown => config;
 
 /** A path in a configuration, absolute. */
 export const inFolderOf = (file: string, path: string): string => resolve(dirname(file), path);

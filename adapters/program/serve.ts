@@ -84,6 +84,7 @@ export const serve = async (
     throw error;
   }
   await plantControls(opened, settings, io);
+  await plantAlerts(opened, settings, io);
   const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
   return {
@@ -123,6 +124,13 @@ const plantControls = async (opened: Opened, settings: Settings, io: Io): Promis
     everyMs: every_ms,
     report: (line) => io.err(`daybook: ${line}\n`),
   }));
+};
+
+/** Rules of the configuration were read before; a view that is not built here cannot be looked at. */
+const plantAlerts = async (opened: Opened, settings: Settings, io: Io): Promise<void> => {
+  if (!settings.config.start.alerts) return;
+  const { watchAlerts } = await import("./alerts/plant.ts");
+  await opened.tree.add(watchAlerts(opened, settings, (line) => io.err(`daybook: ${line}\n`)));
 };
 
 /** The services of the configuration, begun; undefined where there are none. */
@@ -178,6 +186,7 @@ const serverOf = async (
   const access = accessOf(keys, accounts?.access);
   const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...accounts?.routes ?? [], ...webhooks];
   const services = settings.stack ? (await import("./stack/stack.ts")).stackMeasures(daybook) : [];
+  const alerts = start.alerts ? (await import("./alerts/measures.ts")).alertMeasures(daybook) : [];
   return () =>
     createServer({
       daybook,
@@ -193,7 +202,7 @@ const serverOf = async (
       hosts: stated.hosts,
       ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
       routes,
-      measures: [...measuresOf(opened), ...sinks, ...services],
+      measures: [...measuresOf(opened), ...sinks, ...services, ...alerts],
       report: ({ request, error }) =>
         io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
     });

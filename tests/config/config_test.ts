@@ -370,6 +370,7 @@ Deno.test("every key of the configuration is read by the program", async () => {
   const handedOn: Readonly<Record<string, string | readonly string[]>> = {
     log: "adapters/kv/log.ts",
     "server.rate": "adapters/http/server.ts",
+    alerting: "adapters/program/alerts/plant.ts",
     identity: ["adapters/program/identity/wire.ts", "adapters/program/identity/administration.ts"],
     "identity.sessions": "adapters/program/identity/signing_in.ts",
     "identity.passwords": ["adapters/program/identity/wire.ts", "adapters/program/identity/own_passwords.ts"],

@@ -38,6 +38,7 @@ const CATALOGUES = [
   "actors/mod.ts",
   "actors/types.ts",
   "projections/mod.ts",
+  "projections/alerts/mod.ts",
   "projections/controls/mod.ts",
   ...CONTRACTS,
 ];

@@ -1,8 +1,7 @@
-/** A fold of controls that is brought up to the log's end when it is asked to, giving way to others on long stretches. */
+/** A fold, of controls or of alerts, that is brought up to the log's end when it is asked to, giving way to others on long stretches. */
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
-import { millis } from "../../../events/event.ts";
+import { type Event, type Millis, millis } from "../../../events/event.ts";
 import { type EventLog, LogFault, type Range } from "../../../events/log.ts";
-import type { ControlsFold } from "../../../projections/controls/mod.ts";
 
 /** So long at a time, and then others have theirs. */
 export interface Turns {
@@ -29,13 +28,22 @@ export const readableFrom = (log: Pick<EventLog, "read">): number => {
   return 0;
 };
 
-export class CaughtUp {
+/** What is folded of a log. */
+export interface Folding {
+  /** `*`: all. */
+  readonly types: readonly string[] | "*";
+  /** When the log's first event was recorded. */
+  begin(at: Millis): void;
+  apply(event: Event): void;
+}
+
+export class CaughtUp<F extends Folding> {
   /** Of the log: how much of it is folded. */
   size = 0;
   private going: Promise<void> = Promise.resolve();
 
   constructor(
-    readonly fold: ControlsFold,
+    readonly fold: F,
     private readonly parts: { readonly log: Pick<EventLog, "read" | "size">; readonly clock: Clock },
     private readonly turns: Turns = AT_ONCE,
   ) {}

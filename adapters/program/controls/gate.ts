@@ -131,7 +131,7 @@ export class ControlGate implements Gate {
 }
 
 interface Folded {
-  readonly fold: CaughtUp;
+  readonly fold: CaughtUp<ControlsFold>;
   /** Enforced by another version of the program, in words that this one does not know. */
   readonly unreadable: ReadonlySet<string>;
 }

@@ -111,7 +111,7 @@ interface Known {
 }
 
 class Watch {
-  private readonly fold: CaughtUp;
+  private readonly fold: CaughtUp<ControlsFold>;
   private readonly findings: Findings;
   private readonly known = new Map<string, Known>();
   /** When something changes though nothing comes. */

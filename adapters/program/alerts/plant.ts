@@ -1,0 +1,46 @@
+/** The child that looks for what alerts are about, with the rules of a configuration. */
+import { createHash } from "node:crypto";
+import type { Child } from "../../../actors/kernel/child.ts";
+import type { Settings } from "../../cli/settings.ts";
+import { systemClock } from "../../system/world.ts";
+import type { Opened } from "../daybook.ts";
+import { allRules } from "./file.ts";
+import { measured } from "./measures.ts";
+import { AlertWatch } from "./watch.ts";
+
+const DIGITS = 12;
+
+export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, DIGITS);
+
+/** Those that come with the program are read when it begins, so that nobody who waits for a start waits for them. */
+export const watchAlerts = (
+  { daybook }: Pick<Opened, "daybook">,
+  { config, alerting }: Pick<Settings, "config" | "alerting">,
+  report: (line: string) => void,
+): Child => {
+  let watch: AlertWatch | undefined;
+  measured(daybook, () => watch);
+  const { defaults, every_ms, group_ms } = config.alerting;
+  return {
+    id: "alerts",
+    restart: "temporary",
+    grace: 10_000,
+    async run(signal) {
+      const rules = (await allRules(defaults, alerting)).filter((rule) => {
+        if (rule.is !== "view" || config.start.projections) return true;
+        report(`alerts: the rule ${rule.name} is not looked at, because its view is not built`);
+        return false;
+      });
+      watch = new AlertWatch({
+        daybook,
+        clock: systemClock,
+        rules,
+        everyMs: every_ms,
+        groupMs: group_ms,
+        digest: digestOf,
+        report,
+      });
+      await watch.run(signal);
+    },
+  };
+};

@@ -1,0 +1,55 @@
+/** Cases of rules over views: rows read page by page, as far as the view has come. */
+import type { Daybook } from "../../../actors/kernel/daybook.ts";
+import { type Case, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
+
+/** Rows of one view that are looked at; further ones are not. */
+export const ROWS_MAX = 10_000;
+const PAGE_ROWS = 1_000;
+
+export interface RowParts {
+  readonly daybook: Pick<Daybook, "log" | "view">;
+  readonly digest: Digest;
+}
+
+/** `size`: how far the view that lags most has come. */
+export const rowCases = async (
+  rules: readonly ViewRule[],
+  parts: RowParts,
+): Promise<{
+  readonly size: number;
+  readonly found: readonly { readonly rule: ViewRule; readonly cases: readonly Case[] }[];
+  /** Names of rules over views that have more rows. */
+  readonly cut: readonly string[];
+}> => {
+  let least = Infinity;
+  const cut: string[] = [];
+  const found: { readonly rule: ViewRule; readonly cases: readonly Case[] }[] = [];
+  for (const rule of rules) {
+    const { size, cases, more } = await casesOf(rule, parts);
+    if (more) cut.push(rule.name);
+    least = Math.min(least, size);
+    found.push({ rule, cases });
+  }
+  return { size: least, found, cut };
+};
+
+const casesOf = async (rule: ViewRule, { daybook, digest }: RowParts) => {
+  const sinceOf = (position: number): string => {
+    for (const [event] of daybook.log.read({ from: position, limit: 1 })) if (event) return event.recordedat;
+    throw new Error(`event ${position} of a row cannot be read`);
+  };
+  const caseIn = casesIn(rule, digest, sinceOf);
+  const cases: Case[] = [];
+  let [after, size]: [string | undefined, number] = [undefined, Infinity];
+  for (let rows = 0; rows < ROWS_MAX; rows += PAGE_ROWS) {
+    const page = await daybook.view(rule.view, { limit: PAGE_ROWS, ...(after === undefined ? {} : { after }) });
+    size = Math.min(size, page.size);
+    for (const row of page.rows) {
+      const found = caseIn(row);
+      if (found) cases.push(found);
+    }
+    after = page.next;
+    if (after === undefined) break;
+  }
+  return { size, cases, more: after !== undefined };
+};

@@ -1,0 +1,4 @@
+/** What others need of rules for alerts: their shape, and the folds that find cases. */
+export { CONDITION_LIMITS, ConditionsFold } from "./conditions.ts";
+export { casesIn } from "./rows.ts";
+export * from "./rule.ts";

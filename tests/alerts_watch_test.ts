@@ -1,0 +1,188 @@
+/** Alerts are looked for: in events and views, across restarts, and told of once. */
+import assert from "node:assert/strict";
+import type { Daybook } from "../actors/kernel/daybook.ts";
+import { AlertWatch } from "../adapters/program/alerts/watch.ts";
+import { digestOf } from "../adapters/program/alerts/plant.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { parseRules } from "../config/alerting.ts";
+import { ALERT_LIMITS } from "../events/alerts.ts";
+import type { Event } from "../events/event.ts";
+import { openDaybook } from "../main.ts";
+import { until } from "./sinks_given.ts";
+
+const BY = { authtype: "system", authid: "test" } as const;
+const never = new AbortController().signal;
+
+interface Watched {
+  readonly daybook: Daybook;
+  /** A watch that knows nothing yet, with these rules. */
+  watch(rules: string): AlertWatch;
+  say(type: string, data?: object, more?: object): Promise<void>;
+  /** Facts of alerts, as `type rule`. */
+  facts(): readonly string[];
+  all(type: string): readonly Event[];
+}
+
+const watched = async (body: (watched: Watched) => Promise<void>): Promise<void> => {
+  const daybook = await openDaybook({ data: ":memory:" });
+  let n = 0;
+  const all = (type: string): readonly Event[] => [...daybook.log.read({ types: [type] })].flat();
+  try {
+    await body({
+      daybook,
+      watch(rules) {
+        const parsed = parseRules(rules, { file: "rules", path: [] });
+        assert.ok(parsed.ok, JSON.stringify(parsed));
+        return new AlertWatch({
+          daybook,
+          clock: systemClock,
+          rules: parsed.rules,
+          everyMs: 10,
+          groupMs: 0,
+          digest: digestOf,
+          report: (line) => assert.fail(line),
+        });
+      },
+      async say(type, data = {}, more = {}) {
+        const said = await daybook.ingest([{ id: `e${n++}`, source: "/ci", type, data, ...more }], BY);
+        assert.ok(said.ok);
+      },
+      facts: () =>
+        [...daybook.log.read({})].flat().filter(({ type }) => /^alerts\.(alert|condition|rule)/.test(type)).map((
+          { type, stream },
+        ) => `${type.slice(7)} ${stream.slice(7)}`),
+      all,
+    });
+  } finally {
+    await daybook.close();
+  }
+};
+
+const FAILED =
+  "job: { title: A job has failed, when: { type: ci.job.failed }, until: { type: ci.job.passed }, per: [data.job] }";
+
+Deno.test("what begins and ends in the log is raised and resolved, once, whoever looks again", async () => {
+  await watched(async ({ daybook, watch, say, facts, all }) => {
+    await say("ci.job.failed", { job: "build" });
+    const first = watch(FAILED);
+    await first.look(never);
+    await first.look(never);
+    await watch(FAILED).look(never);
+    assert.deepEqual(facts(), ["alert.raised job"]);
+    await until(() => all("alerts.group.notified").length === 1, "it is told");
+    await say("ci.job.passed", { job: "build" });
+    // One that was away meanwhile, and knows only what is on record.
+    await watch(FAILED).look(never);
+    await first.look(never);
+    assert.deepEqual(facts(), ["alert.raised job", "alert.resolved job"]);
+    await until(() => all("alerts.group.notified").length === 2, "it is told to be over");
+    const told = all("alerts.group.notified").map(({ data }) =>
+      data as { status: string; resolved: readonly unknown[] }
+    );
+    assert.deepEqual(told.map(({ status, resolved }) => [status, resolved.length]), [["raised", 0], ["resolved", 1]]);
+    const { size } = daybook.log;
+    await first.look(never);
+    await first.look(never);
+    assert.equal(daybook.log.size, size, "nothing new, nothing recorded");
+  });
+});
+
+Deno.test("a row of a view that is so is an alert, with when it became so", async () => {
+  await watched(async ({ daybook, watch, all, facts }) => {
+    const rules = "branch: { title: A branch has moved, view: commits.branches, where: { branch: main }, show: [to] }";
+    const move = {
+      type: "commits.branch.move",
+      id: "shop",
+      data: { branch: "main", to: "c0ffee".padEnd(40, "0") },
+      by: BY,
+    };
+    const moved = await daybook.ask(move as never);
+    assert.ok(moved.is === "accepted");
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    await watch(rules).look(never);
+    const [raised] = all("alerts.alert.raised");
+    const { since, position, labels } = raised!.data as {
+      since: string;
+      position: number;
+      labels: readonly { name: string; value: string }[];
+    };
+    assert.deepEqual([position, labels.map(({ name }) => name)], [moved.position, ["key", "to"]]);
+    assert.equal(since, all("commits.branch.moved")[0]!.recordedat);
+    await watch("other: { title: Other, when: { type: ci.job.failed } }").look(never);
+    assert.deepEqual(facts(), ["alert.raised branch", "alert.resolved branch"]);
+    assert.equal((all("alerts.alert.resolved")[0]!.data as { because: string }).because, "dropped");
+  });
+});
+
+Deno.test("what must last is an alert when its time is over, and what ends before is none", async () => {
+  await watched(async ({ watch, say, facts }) => {
+    const rules = FAILED.replace(" }, per", " }, for: 1s, per");
+    await say("ci.job.failed", { job: "build" });
+    await say("ci.job.failed", { job: "test" });
+    await watch(rules).look(never);
+    assert.deepEqual(facts(), ["condition.begun job", "condition.begun job"]);
+    await say("ci.job.passed", { job: "test" });
+    await watch(rules).look(never);
+    await until(() => facts().length === 4, "one is an alert");
+    assert.deepEqual(facts().slice(2), ["condition.ended job", "alert.raised job"]);
+  });
+});
+
+Deno.test("what a person resolves stays resolved until it happens again, in events and in views", async () => {
+  await watched(async ({ daybook, watch, say, facts, all }) => {
+    const row = "row: { title: It has a branch, view: commits.branches, where: { branch: main } }";
+    await say("ci.job.failed", { job: "build" });
+    const moved = await daybook.ask(
+      {
+        type: "commits.branch.move",
+        id: "shop",
+        data: { branch: "main", to: "c0ffee".padEnd(40, "0") },
+        by: BY,
+      } as never,
+    );
+    assert.ok(moved.is === "accepted");
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    const watch1 = watch(`${FAILED}\n${row}`);
+    await watch1.look(never);
+    for (const id of ["job", "row"]) {
+      assert.equal((await daybook.ask({ type: "alerts.alert.resolve", id, data: {}, by: BY } as never)).is, "accepted");
+    }
+    for (const each of [watch1, watch(`${FAILED}\n${row}`)]) for (let n = 0; n < 2; n++) await each.look(never);
+    assert.deepEqual(facts().slice(2).toSorted(), ["alert.resolved job", "alert.resolved row", "condition.ended job"]);
+    await say("ci.job.failed", { job: "build" });
+    await watch1.look(never);
+    assert.equal(all("alerts.alert.raised").length, 3);
+  });
+});
+
+Deno.test("a flood of cases fills its rule and nothing more, and is told as one", async () => {
+  await watched(async ({ daybook, watch, say, facts, all }) => {
+    const jobs = Array.from({ length: ALERT_LIMITS.standing_max + 100 }, (_, n) => ({
+      id: `flood${n}`,
+      source: "/ci",
+      type: "ci.job.failed",
+      data: { job: `${n} ${"ä".repeat(200)}` },
+    }));
+    assert.ok((await daybook.ingest(jobs, BY)).ok);
+    const flood = watch(FAILED);
+    await flood.look(never);
+    await flood.look(never);
+    const counts = Object.groupBy(facts(), (fact) => fact);
+    assert.deepEqual(
+      Object.entries(counts).map(([fact, some]) => [fact, some!.length]),
+      [["alert.raised job", ALERT_LIMITS.standing_max], ["rule.saturated job", 1]],
+    );
+    await until(() => all("alerts.group.notified").length > 0, "it is told");
+    await say("ci.job.passed");
+    await flood.look(never);
+    await until(
+      () => (all("alerts.group.notified").at(-1)!.data as { status: string }).status === "resolved",
+      "it is over",
+    );
+    const told = all("alerts.group.notified").map(({ data }) => data as { status: string; more: number });
+    assert.ok(
+      told.length <= 6 && told.some(({ more }) => more > 0),
+      JSON.stringify(told.map(({ status, more }) => [status, more])),
+    );
+  });
+});
