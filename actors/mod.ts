@@ -1,5 +1,6 @@
 /** The catalogue of deciders: one line per domain. */
 import { alerts } from "./alerts/rule.ts";
+import { certificates } from "./certificates.ts";
 import { commits } from "./commits.ts";
 import { controls } from "./controls.ts";
 import { identity } from "./identity/actor.ts";
@@ -7,4 +8,4 @@ import { privacy } from "./privacy.ts";
 import { services } from "./services/stack.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, alerts, controls, identity, privacy, services];
+export const actors: readonly Actor[] = [commits, alerts, certificates, controls, identity, privacy, services];

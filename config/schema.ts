@@ -5,6 +5,7 @@
  * Units come last in a name (`_ms`, `_bytes_max`). Everything is optional; an unknown key is refused.
  */
 import { z } from "zod";
+import { certificateName, certificatesSection } from "./certificates.ts";
 import { identitySection } from "./identity.ts";
 import { secret } from "./secret.ts";
 import { sinks } from "./sinks.ts";
@@ -62,14 +63,33 @@ export const schema = z.strictObject({
       requests_max: count(1, 10_000_000, 100_000, "Requests of one token within a window"),
       denied_max: count(1, 1_000_000, 100, "Requests of one address that were not let in, within a window"),
     }),
-    tls: section("TLS; both or neither", {
+    tls: section("TLS: both of certificate and key, or issued, or nothing", {
       certificate: z.string().min(1).nullable().default(null).meta({
         description: "File with the certificate chain, PEM",
       }),
       key: secret.meta({ description: "The private key, PEM: { file: PATH } or { env: NAME }" }),
+      issued: z.array(certificateName).max(50).default([]).meta({
+        description: "Instead: names and addresses that the folder's own authority certifies, and renews",
+      }),
+      clients: z.union([z.literal("ours"), z.strictObject({ file: z.string().min(1) })]).nullable().default(null).meta({
+        description:
+          "Whose client certificates are demanded: ours, of the folder's own authority, or those of { file: PATH }, PEM; null: none are",
+        expected: "ours, or { file: PATH }",
+      }),
+      min_version: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2").meta({
+        description: "Lowest version; TLSv1.3 where issued or clients is stated",
+      }),
     }).refine((tls) => (tls.certificate === null) === (tls.key === null), {
       error: "both of certificate and key, or neither",
-    }),
+    }).refine((tls) => tls.certificate === null || tls.issued.length === 0, {
+      error: "certificate and key, or issued, not both",
+    }).refine(
+      ({ certificate, issued, clients, min_version }) =>
+        certificate !== null || issued.length > 0 || clients === null && min_version === "TLSv1.2",
+      {
+        error: "certificate and key, or issued, for clients and min_version to mean anything",
+      },
+    ),
   }),
 
   log: section("The log", {
@@ -178,6 +198,8 @@ export const schema = z.strictObject({
   services: z.record(z.string(), z.unknown()).default({}).meta({
     description: "Programs that are started in order and kept healthy, by name (docs/services.md)",
   }),
+
+  certificates: certificatesSection,
 
   identity: identitySection,
 

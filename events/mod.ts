@@ -2,6 +2,7 @@
 import { alerts } from "./alerts.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
+import { certificates } from "./certificates.ts";
 import { cloudtrail } from "./cloudtrail.ts";
 import { commits } from "./commits.ts";
 import { controlsDomain } from "./controls.ts";
@@ -21,6 +22,7 @@ export const events = catalogue(
   kernelDomain,
   privacy,
   services,
+  certificates,
   controlsDomain,
   releases,
   sources,

@@ -2,6 +2,7 @@
 import { alertsViews } from "./alerts.ts";
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
+import { certificatesCurrent } from "./certificates.ts";
 import { commitsViews } from "./commits.ts";
 import { controlsStatus } from "./controls.ts";
 import { healthViews } from "./health.ts";
@@ -22,4 +23,5 @@ export const projections: readonly AnyProjection[] = [
   healthSinks,
   ...identityViews,
   ...servicesViews,
+  certificatesCurrent,
 ];

@@ -176,6 +176,7 @@ const fakeRuntime = (
     serve: none("serve"),
     serveInside: () => Promise.resolve(),
     remote: () => Promise.resolve(undefined),
+    newKey: none("newKey"),
     reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),
     views: () => Promise.resolve(views()),
     scratch: () => Promise.resolve(new MemoryViews()),

@@ -8,6 +8,7 @@ const WIDTH = 100;
 const GROUPS: Readonly<Record<string, string>> = {
   factors: "Second factors of who is signed in here: list, add, confirm",
   import: "Bring in what happened elsewhere; may be repeated without duplicates",
+  cert: "Certificates of the folder's own authority: issue, renew, list, authority",
   hold: "Legal holds: place, lift, list; what is held is neither erased nor archived",
   keys: "Keys of the log and of what is sealed; beside a running server and without one",
   retention: "What is kept for a shorter time than the log: apply",

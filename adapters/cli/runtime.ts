@@ -383,6 +383,8 @@ export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
   ): Promise<SshdImport>;
   /** A small repository out of the program itself, for machines without git or without a repository. */
   importSample(target: Target): Promise<GitImport>;
+  /** A private key for a certificate, PEM (PKCS #8), and its public key, base64 (SubjectPublicKeyInfo). */
+  newKey(): Promise<{ readonly key: string; readonly public_key: string }>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */
   verifierKey(data: string): Promise<string | undefined>;
   /** The same and those before it, the newest first; none without its keys. */

@@ -8,6 +8,7 @@ import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
+import { CERTIFICATES } from "./table_certificates.ts";
 import { CODE, IDENTITY } from "./table_identity.ts";
 import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
@@ -435,5 +436,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...IDENTITY,
   ...PRIVACY,
   ...RETENTION,
+  ...CERTIFICATES,
   ...SERVICES,
 ];

@@ -12,7 +12,7 @@ export const readBody = async (request: Request, bytesMax: number): Promise<Uint
   if (stated !== null && LENGTH.test(stated)) {
     if (Number(stated) > bytesMax) throw tooLarge(bytesMax);
     // HTTP/1.1 frames the body by this length, so there cannot be more of it.
-    const bytes = await request.bytes().catch(brokenOff);
+    const bytes = new Uint8Array(await request.arrayBuffer().catch(brokenOff));
     if (bytes.length > bytesMax) throw tooLarge(bytesMax);
     return bytes;
   }

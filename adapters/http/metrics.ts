@@ -57,6 +57,7 @@ export class Metrics {
   private readonly requests = new Map<string, Tally>();
   private accepted = 0;
   private duplicates = 0;
+  private handshakes = 0;
   private readonly measures: readonly Measure[];
   private registry: Promise<Registry> | undefined;
 
@@ -67,6 +68,10 @@ export class Metrics {
   ingested(accepted: number, duplicates: number): void {
     this.accepted += accepted;
     this.duplicates += duplicates;
+  }
+
+  refusedHandshake(): void {
+    this.handshakes++;
   }
 
   /** The tally of one route and status; asked for once per status and kept by the caller. */
@@ -110,6 +115,11 @@ export class Metrics {
     return [
       counter("daybook_events_accepted_total", "Events that came over HTTP and were new.", () => this.accepted),
       counter("daybook_events_duplicate_total", "Events that came over HTTP again.", () => this.duplicates),
+      counter(
+        "daybook_tls_refused_total",
+        "Handshakes that were refused: an older version, or no certificate that counts.",
+        () => this.handshakes,
+      ),
       gauge("daybook_http_streams", "Streams open now, followers among them.", streams),
     ];
   }

@@ -16,6 +16,7 @@ import { Streams } from "./outflow.ts";
 import { RateLimiter } from "./rate.ts";
 import type { Route, Site } from "./route.ts";
 import { routeTable, type TableOptions } from "./routes.ts";
+import type { StrictListener, StrictTls } from "./strict_tls.ts";
 
 export interface ServerOptions extends GuardOptions, TableOptions {
   readonly daybook: Daybook;
@@ -57,6 +58,10 @@ export interface Server {
   /** One request, answered; `fixed` stands for every caller where the way in is the proof, as on the control socket. */
   fetch(request: Request, info?: Info, fixed?: Grant): Response | Promise<Response>;
   listen(options: ListenOptions): Listening;
+  /** The same where TLS 1.3 alone is spoken, or clients show certificates; `renew` has another certificate shown from then on. */
+  listenStrictly(
+    options: ListenOptions & { readonly tls: StrictTls },
+  ): Promise<Listening & Pick<StrictListener, "renew">>;
   /** Serves on a Unix socket, everybody who can open it being `grant`. */
   listenUnix(path: string, grant: Grant): Listening;
   /** Rejects when one of the listeners has ended without being told to; `stop` is still to be called. */
@@ -115,9 +120,12 @@ export const createServer = (options: ServerOptions): Server => {
     app.on(route.method, [route.path], (c) => through(c.req.raw, c.env.caller));
   }
   app.notFound((c) => door.elsewhere(c.req.raw, c.env.caller));
-  const listening: Deno.HttpServer[] = [];
+  const listening: Ending[] = [];
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => {}); // for those who do not ask
+  const ended = (one: Ending, error = new Error("it ended by itself")) => {
+    if (listening.includes(one)) lost.reject(new Error(`a listener was lost: ${error.message}`, { cause: error }));
+  };
   const answer = (request: Request, caller: Caller): Response | Promise<Response> => {
     // The busiest route by far is known without asking the router.
     if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, caller);
@@ -137,11 +145,9 @@ export const createServer = (options: ServerOptions): Server => {
         return answer(request, { remote: () => remoteOf(info), secure, fixed });
       },
     );
-    listening.push(server);
-    const ended = (error = new Error("it ended by itself")) => {
-      if (listening.includes(server)) lost.reject(new Error(`a listener was lost: ${error.message}`, { cause: error }));
-    };
-    server.finished.then(() => ended(), ended);
+    const one: Ending = { shut: (late) => Promise.race([server.shutdown(), late]) };
+    listening.push(one);
+    server.finished.then(() => ended(one), (error) => ended(one, error));
     return server;
   };
   return {
@@ -151,8 +157,25 @@ export const createServer = (options: ServerOptions): Server => {
     listen({ hostname, port, tls }) {
       const server = serve({ hostname, port, ...tls }, tls !== undefined);
       const address = server.addr as Deno.NetAddr;
-      const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-      return { url: `${tls ? "https" : "http"}://${host}:${address.port}`, port: address.port };
+      return { url: urlOf(tls ? "https" : "http", address), port: address.port };
+    },
+    async listenStrictly({ hostname, port, tls }) {
+      const { listenStrictly } = await import("./strict_tls.ts");
+      const strict = await listenStrictly({
+        hostname,
+        port,
+        tls,
+        answer(request, remote) {
+          if (telemetry !== undefined) telemetry.request(request.method);
+          return answer(request, { remote: () => remote, secure: true, fixed: undefined });
+        },
+        broken: () => broken(door.requestId()),
+        refused: () => metrics.refusedHandshake(),
+      });
+      const one: Ending = { shut: (late) => Promise.race([strict.close(), late]).then(() => strict.cut()) };
+      listening.push(one);
+      strict.lost.catch((error) => ended(one, error));
+      return { url: urlOf("https", strict), port: strict.port, renew: strict.renew };
     },
     listenUnix(path, grant) {
       serve({ path }, false, grant);
@@ -167,16 +190,24 @@ export const createServer = (options: ServerOptions): Server => {
   };
 };
 
+/** A listener as it is ended: by itself, or as far as it has come when `late` is over. */
+interface Ending {
+  shut(late: Promise<void>): Promise<void>;
+}
+
+const urlOf = (scheme: string, { hostname, port }: { readonly hostname: string; readonly port: number }): string =>
+  `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+
 const remoteOf = (info: Info): string => info.remoteAddr?.hostname ?? "";
 
 /**
  * `shutdown` waits without end for who does not take an answer, so it gets a grace. Such a connection cannot be cut off
  * from here (aborting a server that is shutting down throws where nobody can catch it); it ends with the process or its peer.
  */
-const shut = async (server: Deno.HttpServer, clock: Clock, graceMs: number): Promise<void> => {
+const shut = async (one: Ending, clock: Clock, graceMs: number): Promise<void> => {
   let cancel = () => {};
   const late = new Promise<void>((resolve) => cancel = clock.schedule(graceMs, resolve));
-  await Promise.race([server.shutdown(), late]);
+  await one.shut(late);
   cancel();
 };
 

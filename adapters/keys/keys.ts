@@ -140,21 +140,27 @@ export class Keys {
    * A copy of the bytes may be handed to a worker; they go into no file, log or message. For many small secrets take one key, and
    * `node:crypto` with a place as associated data.
    *
+   * `first`: makes what is kept where 32 random bytes are not what is wanted, such as a private key; it need not win.
+   *
    * Throws `KeysFault`: `missing` when the database is open for reading only and there is none yet.
    */
-  secret(name: string): Uint8Array {
+  secret(name: string, first?: () => Uint8Array): Uint8Array {
     const known = this.secrets.get(name);
     if (known) return known;
     this.db.refresh();
-    const secret = this.db.read("read a secret", () => this.db.wrapping.secret(name)) ?? this.newSecret(name);
+    const secret = this.db.read("read a secret", () => this.db.wrapping.secret(name)) ??
+      this.newSecret(name, first);
     this.secrets.set(name, secret);
     return secret;
   }
 
-  private newSecret(name: string): Uint8Array {
+  private newSecret(name: string, first?: () => Uint8Array): Uint8Array {
     if (this.db.readOnly) throw new KeysFault("missing", `Cannot use the key "${name}": it was never made`);
     // Another process may have been first.
-    return this.db.write("create a secret", () => this.db.wrapping.secret(name) ?? this.db.wrapping.addSecret(name));
+    return this.db.write(
+      "create a secret",
+      () => this.db.wrapping.secret(name) ?? this.db.wrapping.addSecret(name, first?.()),
+    );
   }
 
   /** See `rotate_root.ts`. Ends when every key is wrapped anew; to be recorded then, and `rotationRecorded` to be called. */

@@ -39,6 +39,9 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "update-stack": async () => (await import("./stack/update_stack.ts")).updateStack,
   "stack-usage": async () => (await import("./stack/usage_now.ts")).stackUsage,
   "rotate-root-key": async () => (await import("./privacy/rotate_root_key.ts")).rotateRootKey,
+  "issue-certificate": async () => (await import("./certificates/operations.ts")).issueCertificate,
+  "renew-certificate": async () => (await import("./certificates/operations.ts")).renewCertificate,
+  "show-authority": async () => (await import("./certificates/operations.ts")).showAuthority,
   "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
 };
 
@@ -50,8 +53,11 @@ const GUARDED: Readonly<Record<string, string>> = {
   "rotate-log-key": "kernel.log.rotate_key",
 };
 
-/** What has programs run that whoever asks has named: only for who works on the machine itself, over the folder's socket. */
-const LOCAL: ReadonlySet<string> = new Set(["update-stack"]);
+/**
+ * What has programs run that whoever asks has named, or lets others in by a certificate: only for who works on the machine itself, over
+ * the folder's socket.
+ */
+const LOCAL: ReadonlySet<string> = new Set(["update-stack", "issue-certificate", "renew-certificate"]);
 
 /** A line is sent in pieces of so many characters. */
 const PIECE_CHARS = 60_000;

@@ -2,6 +2,7 @@
  * What the command line touches of the world (`../cli/runtime.ts`), for real. What one command alone needs is loaded when it is
  * called, so that the others start sooner.
  */
+import { Buffer } from "node:buffer";
 import type { Daybook, Issue } from "../../actors/kernel/daybook.ts";
 import type { Override } from "../../config/config.ts";
 import { parseIJson } from "../../events/canonical.ts";
@@ -87,6 +88,11 @@ export const runtimeOf = (
     await serveInside(systems.get(daybook)!.opened, { data, settings: await settingsOf(undefined, []) }, io);
   },
   remote: connect,
+  async newKey() {
+    const { keyPem, newKey, publicKeyOf } = await import("../x509/key.ts");
+    const key = newKey();
+    return { key: keyPem(key), public_key: Buffer.from(publicKeyOf(key)).toString("base64") };
+  },
   async operate(daybook, operation, input, progress) {
     const { operate } = await import("./operations.ts");
     const stopping = new AbortController();

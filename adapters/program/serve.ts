@@ -1,4 +1,5 @@
 /** The server of an opened daybook: who may come in, what is served, where. */
+import { resolve } from "node:path";
 import type { Child } from "../../actors/kernel/child.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { aborted } from "../../actors/kernel/world.ts";
@@ -12,6 +13,8 @@ import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
 import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
+import type { KeptCertificates } from "./certificates/kept.ts";
+import type { ListenerTls } from "./certificates/listener.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
 import type { Wired } from "./identity/wire.ts";
@@ -64,11 +67,11 @@ export const serve = async (
   const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url });
   const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts, sinks);
-  const tls = await tlsOf(settings, io);
+  const tls = await tlsOf(opened, { data, settings }, io);
   let { port } = stated;
   let url = "";
   const http = listener(create, async (server) => {
-    const listening = server.listen({ hostname: stated.host, port, tls });
+    const listening = await listenOn(server, { hostname: stated.host, port }, tls);
     if (data !== MEMORY) await listenInside(server, data);
     // Any free port the first time is this one the next time.
     ({ url, port } = listening);
@@ -262,16 +265,34 @@ const listenInside = async (server: Server, data: string): Promise<void> => {
   server.listenUnix(path, OPERATOR);
 };
 
-const tlsOf = async (
-  settings: Settings,
-  io: Io,
-): Promise<{ readonly cert: string; readonly key: string } | undefined> => {
-  const { certificate, key } = settings.config.server.tls;
-  if (certificate === null || key === null) return undefined;
-  return {
-    cert: await Deno.readTextFile(inFolderOf(settings.file, certificate)),
-    key: (await secretOf(settings, key, io))!,
-  };
+/** What the listener shows, and who renews it; certificates are looked at from now on. */
+const tlsOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<ListenerTls | undefined> => {
+  const { tls } = settings.config.server;
+  if (tls.certificate === null && tls.issued.length === 0) return undefined;
+  if (data === MEMORY && tls.issued.length > 0) {
+    throw new Usage("server.tls.issued: with --data :memory: there is no folder for a certificate");
+  }
+  const { listenerTls } = await import("./certificates/listener.ts");
+  const keeper = await keeperOf(opened, data, io);
+  const secret = (reference: SecretReference) => secretOf(settings, reference, io);
+  return await listenerTls({ settings, parts: opened, keeper, secret });
+};
+
+/** Who keeps certificates in the folder, planted when it is first asked for. */
+const keeperOf = async (opened: Opened, data: string, io: Io): Promise<KeptCertificates> => {
+  const { keeperIn } = await import("./certificates/operations.ts");
+  return await keeperIn(opened, { data: resolve(data), report: (line) => io.err(`daybook: ${line}\n`) });
+};
+
+const listenOn = async (
+  server: Server,
+  address: { readonly hostname: string; readonly port: number },
+  tls: ListenerTls | undefined,
+): Promise<{ readonly url: string; readonly port: number }> => {
+  if (!tls?.strict) return server.listen({ ...address, tls: tls?.present() });
+  const listening = await server.listenStrictly({ ...address, tls: tls.present() });
+  tls.follow(listening.renew);
+  return listening;
 };
 
 const secretOf = async ({ file }: Settings, secret: SecretReference, io: Io): Promise<string | undefined> =>

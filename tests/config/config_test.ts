@@ -371,6 +371,8 @@ Deno.test("every key of the configuration is read by the program", async () => {
     log: "adapters/kv/log.ts",
     "server.rate": "adapters/http/server.ts",
     alerting: "adapters/program/alerts/plant.ts",
+    "server.tls": "adapters/program/certificates/listener.ts",
+    certificates: ["adapters/program/certificates/issuer.ts", "adapters/program/certificates/kept.ts"],
     identity: ["adapters/program/identity/wire.ts", "adapters/program/identity/administration.ts"],
     "identity.sessions": "adapters/program/identity/entering.ts",
     "identity.passkeys": "adapters/program/identity/passkeys.ts",

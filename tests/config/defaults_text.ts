@@ -19,9 +19,15 @@ const lines = (shape: Shape, value: unknown, depth: number): readonly string[] =
     return [
       ...(depth === 0 ? [""] : []),
       about,
-      `${indent}${key}: ${typeof here === "string" ? here : JSON.stringify(here)}`,
+      `${indent}${key}: ${valueText(here)}`,
     ];
   });
+
+/** As the formatter would have it. */
+const valueText = (value: unknown): string => {
+  if (typeof value === "string") return value;
+  return Array.isArray(value) ? `[${value.map((one) => JSON.stringify(one)).join(", ")}]` : JSON.stringify(value);
+};
 
 export const defaultsText = (): string =>
   [HEAD.trimEnd(), ...lines(shapeOfConfig(), schema.parse({}), 0), ""].join("\n");

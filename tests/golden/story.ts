@@ -13,6 +13,7 @@ import { alertsStory } from "./alerts_story.ts";
 import { identityStory } from "./identity_story.ts";
 import { privacyStory } from "./privacy_story.ts";
 import { retentionStory } from "./retention_story.ts";
+import { certificatesStory } from "./certificates_story.ts";
 import { servicesStory } from "./services_story.ts";
 import { controlsStory } from "./controls_story.ts";
 
@@ -391,6 +392,7 @@ export const story = (): {
   for (const step of retentionStory()) told.step(...step);
   for (const step of servicesStory()) told.step(...step);
   for (const step of alertsStory()) told.step(...step);
+  for (const step of certificatesStory()) told.step(...step);
   start(told, false);
   const first = told.steps.length;
   readings(told);

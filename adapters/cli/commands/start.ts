@@ -53,7 +53,8 @@ export const start: Run = async (call, runtime) => {
 
 /** Throws `Usage` for what must not be: another address than loopback in the clear. */
 const refuseOpen = ({ config: { server } }: Settings): void => {
-  if (isLoopback(server.host) || server.tls.certificate !== null || server.behind_proxy !== null) return;
+  const { certificate, issued } = server.tls;
+  if (isLoopback(server.host) || certificate !== null || issued.length > 0 || server.behind_proxy !== null) return;
   throw new Usage(`--host ${server.host} is not loopback: give --tls-cert and --tls-key, or --behind-proxy ADDRESS`);
 };
 

@@ -2,12 +2,8 @@
 import type { Entities } from "../../../actors/kernel/entities.ts";
 import type { PrivacyCommand } from "../../../actors/privacy.ts";
 import { PRIVACY_STREAM } from "../../../events/privacy.ts";
-import { LogFault } from "../../../events/log.ts";
-import { Refused } from "../../cli/runtime.ts";
-import { OPERATOR } from "../operator.ts";
+import { decideIn } from "../decide.ts";
 
-/** A disk that is slow for a while is waited for. */
-const DEADLINE_MS = 30_000;
 const ID = PRIVACY_STREAM.slice(PRIVACY_STREAM.indexOf("/") + 1);
 
 export type Asks = Pick<Entities, "ask">;
@@ -23,23 +19,5 @@ export const decide = async (
   command: PrivacyCommand,
   once?: string,
 ): Promise<number | undefined> => {
-  const outcome = await entities.ask({
-    ...command,
-    id: ID,
-    by: OPERATOR.principal,
-    deadline: DEADLINE_MS,
-    ...(once === undefined ? {} : { command: once }),
-  });
-  switch (outcome.is) {
-    case "accepted":
-      return outcome.facts.at(-1)?.position;
-    case "rejected":
-      throw new Refused(outcome.code, outcome.because);
-    case "unavailable":
-      throw new LogFault(outcome.reason === "log" ? "io" : "overloaded", "it could not be recorded now; ask again");
-    case "invalid":
-      throw new LogFault("invalid", `${outcome.issues[0]!.path}: ${outcome.issues[0]!.message}`);
-    default:
-      throw new LogFault("invalid", `it could not be recorded: ${outcome.is}`);
-  }
+  return await decideIn({ entities }, { ...command, id: ID }, once);
 };

@@ -1,0 +1,205 @@
+/** The folder's own authority: what it certifies and what not, and how certificates are kept in files. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readCertificate } from "../adapters/x509/certificate.ts";
+import { newKey, publicKeyOf } from "../adapters/x509/key.ts";
+import { Refused } from "../adapters/cli/runtime.ts";
+import { KeptCertificates } from "../adapters/program/certificates/kept.ts";
+import { type Opened, openSystem } from "../adapters/program/daybook.ts";
+import { operate } from "../adapters/program/operations.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { plainConfig } from "../config/plain.ts";
+import { LogFault } from "../events/log.ts";
+import { withFolder } from "./certificates_given.ts";
+import { givenStage } from "./cli_given.ts";
+
+const withOpened = async (
+  work: (opened: Opened) => Promise<void>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> => {
+  const opened = await openSystem({ data: ":memory:", config: plainConfig(settings)! });
+  try {
+    await work(opened);
+  } finally {
+    await opened.daybook.close();
+  }
+};
+
+const spki = (): string => Buffer.from(publicKeyOf(newKey())).toString("base64");
+const asked = (opened: Opened, name: string, input: unknown): Promise<unknown> =>
+  operate(opened, name, { input, progress: () => {}, signal: new AbortController().signal });
+const facts = (opened: Opened): readonly string[] =>
+  [...opened.daybook.log.read({})].flat().map(({ type }) => type).filter((type) => type.startsWith("certificates."));
+
+Deno.test("what may not be certified is refused, and nothing is recorded of it", () =>
+  withOpened(async (opened) => {
+    const good = { name: "api", names: ["localhost"], uses: ["server"], public_key: spki() };
+    await asked(opened, "issue-certificate", good);
+    const before = facts(opened);
+    const refused: readonly (readonly [object, string])[] = [
+      [{ names: ["example.com"] }, "not_permitted"],
+      [{ names: ["10.0.0.1"] }, "not_permitted"],
+      [{ names: ["no host"] }, "unfit_host"],
+      [{ names: ["localhost\nevil"] }, "unfit_host"],
+      [{ names: ["LOCALHOST"] }, "unfit_host"],
+      [{ names: [] }, "no_names"],
+      [{ name: "authority" }, "unfit_name"],
+      [{ public_key: Buffer.from("none").toString("base64") }, "unfit_key"],
+    ];
+    for (const [bad, code] of refused) {
+      await assert.rejects(
+        asked(opened, "issue-certificate", { ...good, ...bad }),
+        (error) => error instanceof Refused && error.code === code,
+        code,
+      );
+    }
+    const invalid = [
+      { name: "A B" },
+      { name: "a/b" },
+      { name: "x".repeat(200) },
+      { uses: [] },
+      { uses: ["signing"] },
+      { names: Array(51).fill("localhost") },
+      { valid_ms: 1 },
+      { valid_ms: 1e15 },
+      { public_key: "!" },
+      { public_key: "A".repeat(2_000) },
+      { more: 1 },
+    ];
+    for (const bad of invalid) {
+      await assert.rejects(
+        asked(opened, "issue-certificate", { ...good, ...bad }),
+        (error) => error instanceof LogFault && error.kind === "invalid",
+        JSON.stringify(bad),
+      );
+    }
+    await assert.rejects(
+      asked(opened, "renew-certificate", { name: "nobody", public_key: spki() }),
+      (error) => error instanceof Refused && error.code === "no_certificate",
+    );
+    assert.deepEqual(facts(opened), before);
+  }));
+
+Deno.test("what the command is given wrongly is told before anything is asked for", async () => {
+  const stage = givenStage();
+  for (
+    const [args, message] of [
+      [["a"], /needs --host/],
+      [["a", "--host", "localhost", "--for", "signing"], /--for takes server, client or both/],
+      [["a", "--host", "localhost", "--valid", "soon"], /--valid takes a span/],
+      [["a", "--host", "localhost", "--valid", "9000d"], /--valid takes a span/],
+    ] as const
+  ) {
+    const { code, err } = await stage.type("cert", "issue", ...args);
+    assert.equal(code, 2);
+    assert.match(err, message);
+  }
+});
+
+Deno.test("the authority is made once, and each certificate is recorded with it", () =>
+  withOpened(async (opened) => {
+    const { certificate } = await asked(opened, "show-authority", {}) as { readonly certificate: string };
+    const issue = (name: string, uses: readonly string[]) =>
+      asked(opened, "issue-certificate", { name, names: [], uses, public_key: spki() }) as Promise<
+        { readonly authority: string; readonly certificate: string }
+      >;
+    const issued = await issue("laptop", ["client"]);
+    assert.equal(issued.authority, certificate);
+    await issue("laptop", ["client"]);
+    assert.deepEqual(facts(opened), [
+      "certificates.authority.created",
+      "certificates.certificate.issued",
+      "certificates.certificate.renewed",
+    ]);
+    const { row } = await opened.daybook.row("certificates.current", "laptop", {
+      wait: opened.daybook.log.size - 1,
+    }) as unknown as { readonly row: { readonly row: { readonly state: string; readonly renewals: number } } };
+    assert.deepEqual([row.row.state, row.row.renewals], ["valid", 1]);
+  }));
+
+Deno.test("that a certificate ends soon, and that it has ended, is an event and a state of the view", () =>
+  withOpened(async (opened) => {
+    const valid_ms = 1_000;
+    await asked(opened, "issue-certificate", { name: "a", names: [], uses: ["client"], valid_ms, public_key: spki() });
+    const until = new AbortController();
+    for await (const page of opened.daybook.follow(0, until.signal)) {
+      if (page.some(({ type }) => type === "certificates.certificate.expired")) until.abort();
+    }
+    assert.deepEqual(facts(opened).slice(1), [
+      "certificates.certificate.issued",
+      "certificates.expiry.neared",
+      "certificates.certificate.expired",
+    ]);
+    const { row } = await opened.daybook.row("certificates.current", "a", {
+      wait: opened.daybook.log.size - 1,
+    }) as unknown as { readonly row: { readonly row: { readonly state: string } } };
+    assert.equal(row.row.state, "expired");
+  }));
+
+const wanted = { name: "listener", names: ["localhost", "0:0:0:0:0:0:0:1"], uses: ["server"] } as const;
+
+Deno.test("a kept certificate stays as long as it fits, and is another one when it does not", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      let now = Date.now();
+      const clock = { ...systemClock, now: () => now };
+      const keeper = () => new KeptCertificates({ parts: opened, clock, data, report: () => {} });
+      const first = await keeper().keep(wanted);
+      const folder = `${data}/certificates/listener`;
+      for (const name of ["key", "certificate", "authority"]) {
+        assert.equal((await Deno.stat(`${folder}/${name}.pem`)).mode! & 0o777, 0o600);
+      }
+      assert.equal((await keeper().keep(wanted)).certificate, first.certificate, "the same, after a restart");
+      const changes: Readonly<Record<string, () => unknown>> = {
+        "its key is another's": () => Deno.writeTextFile(`${folder}/key.pem`, first.key),
+        "its key is none": () => Deno.writeTextFile(`${folder}/key.pem`, "none"),
+        "it is cut off": () => Deno.truncate(`${folder}/certificate.pem`, 100),
+        "it is gone": () => Deno.remove(`${folder}/certificate.pem`),
+        "its authority is another": () => Deno.writeTextFile(`${folder}/authority.pem`, first.certificate),
+        "it ends soon": () => now += 21 * 86_400_000,
+      };
+      let before = (await keeper().keep({ ...wanted, names: ["localhost"] })).certificate;
+      assert.notEqual(before, first.certificate, "other names");
+      before = (await keeper().keep(wanted)).certificate;
+      for (const [name, change] of Object.entries(changes)) {
+        await change();
+        const { certificate } = await keeper().keep(wanted);
+        assert.notEqual(certificate, before, name);
+        before = certificate;
+      }
+      assert.ok(readCertificate(before));
+    })
+  ));
+
+Deno.test("who uses a kept certificate is told of another one, once, and what cannot be read is told and tried again", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      const reports: string[] = [];
+      const keeper = new KeptCertificates({
+        parts: opened,
+        clock: systemClock,
+        data,
+        report: (line) => void reports.push(line),
+      });
+      const taken: string[] = [];
+      const pair = await keeper.watch(
+        "listener",
+        () => keeper.keep(wanted),
+        ({ certificate }) => void taken.push(certificate),
+      );
+      assert.ok(await keeper.renew("listener"));
+      assert.equal(taken.length, 1);
+      assert.notEqual(taken[0], pair.certificate);
+      assert.ok(!await keeper.renew("nobody"));
+      const stop = new AbortController();
+      const running = keeper.run(stop.signal, { path: "", ready: () => {} });
+      const folder = `${data}/certificates/listener`;
+      await Deno.remove(folder, { recursive: true });
+      await Deno.writeTextFile(folder, "no folder");
+      while (reports.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      assert.match(reports[0]!, /^the certificate listener: /);
+      await Deno.remove(folder);
+      while (taken.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      stop.abort();
+      await running;
+    }), { DAYBOOK__CERTIFICATES__LOOK_MS: "100" }));
