@@ -1,6 +1,7 @@
 /** The catalogue of deciders: one line per domain. */
 import { alerts } from "./alerts/rule.ts";
 import { certificates } from "./certificates.ts";
+import { access } from "./access.ts";
 import { commits } from "./commits.ts";
 import { controls } from "./controls.ts";
 import { identity } from "./identity/actor.ts";
@@ -8,4 +9,4 @@ import { privacy } from "./privacy.ts";
 import { services } from "./services/stack.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, alerts, certificates, controls, identity, privacy, services];
+export const actors: readonly Actor[] = [commits, alerts, certificates, controls, identity, privacy, services, access];

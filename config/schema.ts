@@ -203,6 +203,12 @@ export const schema = z.strictObject({
 
   identity: identitySection,
 
+  access: section("Who may do what (docs/access.md)", {
+    folder: z.string().min(1).nullable().default(null).meta({
+      description: "Folder of policies, .cedar files, and roles.json; null takes those that come with the program",
+    }),
+  }),
+
   controls: section("Controls (docs/controls.md)", {
     folder: z.string().min(1).nullable().default(null).meta({
       description: "Folder of the catalogue, YAML files; null takes the controls that come with the program",

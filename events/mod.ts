@@ -1,5 +1,6 @@
 /** The catalogue of facts: one line per domain. */
 import { alerts } from "./alerts.ts";
+import { access } from "./access.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { catalogue } from "./catalogue.ts";
 import { certificates } from "./certificates.ts";
@@ -15,6 +16,7 @@ import { sources } from "./sources.ts";
 
 export const events = catalogue(
   alerts,
+  access,
   commits,
   benchmarks,
   cloudtrail,

@@ -23,7 +23,7 @@ export const sameAsSent = (
 
 /** Ours, or compared above. */
 const ELSEWHERE = new Set([
-  ..."authid authtype position recordedat revision specversion stream version".split(" "),
+  ..."authid authpolicies authtype position recordedat revision specversion stream version".split(" "),
   ..."data data_base64 extensions time timeGiven traceGiven traceparent".split(" "),
 ]);
 

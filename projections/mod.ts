@@ -1,5 +1,6 @@
 /** The catalogue of views: one line per domain. */
 import { alertsViews } from "./alerts.ts";
+import { accessViews } from "./access.ts";
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
 import { certificatesCurrent } from "./certificates.ts";
@@ -13,6 +14,7 @@ import { servicesViews } from "./services.ts";
 import { auditSources } from "./sources.ts";
 
 export const projections: readonly AnyProjection[] = [
+  ...accessViews,
   auditTrail,
   auditSources,
   ...alertsViews,

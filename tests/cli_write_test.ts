@@ -1,4 +1,6 @@
 /** Commands that act: start, send, import, token, backup, restore, demo; and the client of a running server. */
+import { CedarAuthority } from "../adapters/program/access/authority.ts";
+import { shippedModel } from "../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import type { Outcome } from "../actors/kernel/daybook.ts";
 import { isLoopback } from "../adapters/cli/commands/start.ts";
@@ -23,6 +25,7 @@ const ADMIN = {
 /** Another process has the lock; it is asked over the routes themselves. */
 const elsewhere = (stage: Stage) => {
   const server = createServer({
+    authority: new CedarAuthority(shippedModel()),
     daybook: stage.daybook,
     access: givenAccess(),
     clock: systemClock,
@@ -30,7 +33,7 @@ const elsewhere = (stage: Stage) => {
     routes: [{
       method: "GET",
       path: "/status",
-      needs: "admin",
+      action: "operations.run",
       about: "",
       handle: () => Response.json(stage.daybook.status()),
     }],

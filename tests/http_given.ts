@@ -1,4 +1,6 @@
 /** A small Daybook in memory for tests of the server: a real log, real views and one actor, without supervision. */
+import { CedarAuthority } from "../adapters/program/access/authority.ts";
+import { shippedModel } from "../adapters/program/access/model.ts";
 import { type Catalogue, catalogue } from "../events/catalogue.ts";
 import type { Event, StreamId } from "../events/event.ts";
 import type { NewEvent, Range } from "../events/log.ts";
@@ -309,6 +311,7 @@ export const withSite = async (
   const access = givenAccess();
   const faultsSeen: unknown[] = [];
   const server = createServer({
+    authority: new CedarAuthority(shippedModel()),
     daybook: given.daybook,
     access,
     clock: systemClock,

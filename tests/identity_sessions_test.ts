@@ -143,8 +143,8 @@ Deno.test("a refresh token that was changed anywhere is not taken, and harms no 
     for (
       const token of [
         `${head}.${session}.1.${mac}`,
-        `${head}.${session.slice(0, -1)}A.${generation}.${mac}`,
-        `${head}.${session}.${generation}.${mac.slice(0, -2)}AA`,
+        `${head}.${session.slice(0, -1)}${session.endsWith("A") ? "B" : "A"}.${generation}.${mac}`,
+        `${head}.${session}.${generation}.${mac.startsWith("A") ? "B" : "A"}${mac.slice(1)}`,
         refresh_token.replace("dbr_", "dbc_"),
         refresh_token.slice(0, -1),
         "dbr_",

@@ -20,6 +20,7 @@ export interface AdmissionContext {
   readonly by: Principal;
   /** Ours; for events that bring none. */
   readonly traceparent?: string;
+  readonly may?: (source: string, stream: StreamId) => boolean;
 }
 
 type Invalid = Extract<Ingested, { readonly conflict: "invalid" }>;
@@ -32,6 +33,10 @@ export const admit = (events: readonly Incoming[], options: AdmissionOptions, co
   for (let index = 0; index < events.length; index++) {
     const one = admitOne(events[index]!, options, context, now);
     if ("code" in one) return { ok: false, conflict: "invalid", index, ...one };
+    if (context.may && !context.may(one.source, one.stream)) {
+      const issues = [issue("/source", `${one.source} to ${one.stream} is not permitted`)];
+      return { ok: false, conflict: "invalid", index, code: "not_permitted", issues };
+    }
     admitted.push(one);
   }
   return { ok: true, events: admitted };

@@ -17,6 +17,8 @@ export interface Principal {
   /** As in the CloudEvents authcontext extension: a person, a token of ours, or the program itself. */
   readonly authtype: "user" | "api_key" | "system";
   readonly authid: string;
+  /** Which policies let this be done, with spaces between; kept with the facts that come of a command (`authpolicies`). */
+  readonly policies?: string;
 }
 
 export interface Ask {
@@ -88,7 +90,7 @@ export type Ingested =
     readonly ok: false;
     readonly conflict: "invalid";
     readonly index: number;
-    readonly code: "decided_type" | "unknown_type" | "invalid_data" | "invalid_attribute";
+    readonly code: "decided_type" | "unknown_type" | "invalid_data" | "invalid_attribute" | "not_permitted";
     readonly issues: readonly Issue[];
   };
 
@@ -144,6 +146,12 @@ export interface Status {
   readonly deadLetters: number;
 }
 
+export interface IngestContext {
+  readonly traceparent?: string;
+  /** Whether an event of this source may go to this stream; default: any may. */
+  readonly may?: (source: string, stream: StreamId) => boolean;
+}
+
 export interface Daybook {
   readonly catalogue: Catalogue;
   /** Those that take commands from outside. */
@@ -155,7 +163,7 @@ export interface Daybook {
    * `traceparent` of the context is kept in the header of events that bring none; being ours it does not count when a repeat is compared.
    * Throws `Declined` (`gate.ts`) where an enforced control that guards one of them is red, as `append` and `ask` do.
    */
-  ingest(events: readonly Incoming[], by: Principal, context?: { readonly traceparent?: string }): Promise<Ingested>;
+  ingest(events: readonly Incoming[], by: Principal, context?: IngestContext): Promise<Ingested>;
   /** Appends as the program itself; for embedding programs. Personal fields are sealed on the way. */
   append(batch: Append): Promise<Appended>;
   read(range: Range): AsyncIterable<Event>;

@@ -169,7 +169,7 @@ class Page {
     const index = this.events.length;
     const id = `${key}/${index}`;
     const data = seal ? seal(type, stream, id, time, plain) : plain;
-    const { by: { authtype, authid }, causationid, correlationid, traceparent } = ask;
+    const { by: { authtype, authid, policies }, causationid, correlationid, traceparent } = ask;
     const event: { -readonly [K in keyof NewEvent]: NewEvent[K] } = {
       id,
       source: stream,
@@ -187,7 +187,8 @@ class Page {
     // Facts of one command belong together even when the caller says nothing.
     else if (index > 0) event.correlationid = `${key}/0`;
     if (traceparent !== undefined) event.traceparent = traceparent;
-    if (digest !== undefined && index === 0) event.extensions = { commanddigest: digest };
+    if (policies) event.extensions = { authpolicies: policies };
+    if (digest !== undefined && index === 0) event.extensions = { ...event.extensions, commanddigest: digest };
     this.events.push(event);
     this.revision++;
     this.last = id;

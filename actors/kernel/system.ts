@@ -18,7 +18,18 @@ import type { AnyProjection, Projection } from "../../projections/projection.ts"
 import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } from "../../projections/views.ts";
 import type { Actor } from "../types.ts";
 import { admit } from "./admission.ts";
-import type { Ask, Daybook, HealthNode, Incoming, Ingested, Issue, Outcome, Principal, Status } from "./daybook.ts";
+import type {
+  Ask,
+  Daybook,
+  HealthNode,
+  Incoming,
+  IngestContext,
+  Ingested,
+  Issue,
+  Outcome,
+  Principal,
+  Status,
+} from "./daybook.ts";
 import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
 import type { Gate } from "./gate.ts";
 import { type Growth, growthOf } from "./growth.ts";
@@ -109,24 +120,23 @@ export class System implements Daybook {
   ingest(
     events: readonly Incoming[],
     by: Principal,
-    { traceparent }: { readonly traceparent?: string } = {},
+    context: IngestContext = {},
   ): Promise<Ingested> {
     const { telemetry } = this.parts;
-    return telemetry === undefined
-      ? this.take(events, by, traceparent)
-      : this.traced(events, by, { traceparent, telemetry });
+    return telemetry === undefined ? this.take(events, by, context) : this.traced(events, by, context, telemetry);
   }
 
   /** The whole way in is a span, and what it brings belongs under it. */
   private traced(
     events: readonly Incoming[],
     by: Principal,
-    { traceparent, telemetry }: { readonly traceparent: string | undefined; readonly telemetry: Telemetry },
+    context: IngestContext,
+    telemetry: Telemetry,
   ): Promise<Ingested> {
     const { clock } = this.parts;
-    const span = telemetry.span("append", traceparent, { "daybook.events": events.length });
+    const span = telemetry.span("append", context.traceparent, { "daybook.events": events.length });
     const began = clock.monotonic();
-    return during(span, () => this.take(events, by, span.traceparent), (result) => {
+    return during(span, () => this.take(events, by, { ...context, traceparent: span.traceparent }), (result) => {
       if (!result.ok && result.conflict === "invalid") return { attributes: {}, error: result.code };
       telemetry.appended(clock.monotonic() - began);
       return appendTold(result);
@@ -136,10 +146,10 @@ export class System implements Daybook {
   private async take(
     events: readonly Incoming[],
     by: Principal,
-    traceparent: string | undefined,
+    context: IngestContext,
   ): Promise<Ingested> {
     const { parts } = this;
-    const admitted = admit(events, parts, { at: parts.clock.now(), by, traceparent });
+    const admitted = admit(events, parts, { ...context, at: parts.clock.now(), by });
     if (!admitted.ok) return admitted;
     for (let index = 0; index < admitted.events.length; index++) {
       const { type, data } = admitted.events[index]!;

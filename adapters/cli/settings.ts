@@ -59,6 +59,7 @@ export const pointedAt = ({ config, file }: Settings, part: (config: Config) => 
     files.add(inFolderOf(file, config.server.tls.certificate));
   }
   if (part === whole && config.log.archive !== null) files.add(inFolderOf(file, config.log.archive));
+  if (part === whole && config.access.folder !== null) files.add(inFolderOf(file, config.access.folder));
   if (part === whole && config.controls.folder !== null) files.add(inFolderOf(file, config.controls.folder));
   return { files: [...files], variables: [...variables] };
 };

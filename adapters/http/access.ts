@@ -25,6 +25,10 @@ export interface Grant {
   readonly principal: Principal;
   /** The session of an account, for who has signed in to one. */
   readonly own?: OwnSession;
+  /** Those that count, for who has signed in to an account or has a key of one. */
+  readonly roles?: readonly string[];
+  /** Whose key it is, for who has one. */
+  readonly account?: string;
 }
 
 /** Synchronous: it stands on the way of every request. Nothing here throws on a wrong token; it is `undefined`. */
@@ -43,10 +47,6 @@ export interface Access {
 }
 
 export const COOKIE = "daybook_session";
-
-export const holds = (grant: Grant, needs: Needs): boolean =>
-  needs === "any" || needs === "nothing" || grant.scopes.includes(needs) ||
-  (needs !== "personal" && grant.scopes.includes("admin"));
 
 /** The value of the session cookie, if the request has one (RFC 6265 section 5.4: the first of that name). */
 export const cookieOf = (header: string | null): string | undefined => {
@@ -100,8 +100,8 @@ export const unauthenticated = (refused: boolean): Problem =>
     },
   );
 
-export const forbidden = (needs: Needs): Problem =>
-  new Problem("forbidden", `This needs the scope ${needs}.`, {
-    members: { scope: needs },
+export const forbidden = (needs: Needs, action: string): Problem =>
+  new Problem("forbidden", `This needs the scope ${needs}, and a policy that permits ${action} here.`, {
+    members: { scope: needs, action },
     headers: { "www-authenticate": `Bearer realm="daybook", error="insufficient_scope", scope="${needs}"` },
   });

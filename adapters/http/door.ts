@@ -4,7 +4,9 @@
  */
 import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
-import { type Asked, bearerOf, forbidden, type Grant, holds, unauthenticated, whoAsks } from "./access.ts";
+import { type Asked, bearerOf, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
+import { type Action, ACTIONS, isSensitive } from "./actions.ts";
+import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
@@ -84,8 +86,10 @@ export class Door {
           return failed(error);
         }
       };
-      const proving = caller.fixed || route.needs === "nothing" ? undefined : this.proving(request);
-      return proving === undefined ? go() : proving.then(go);
+      const proving = caller.fixed || ACTIONS[route.action] === "nothing" ? undefined : this.proving(request);
+      const ready = this.site.authority.ready();
+      if (proving === undefined && ready === undefined) return go();
+      return Promise.all([proving, ready]).then(go, failed);
     };
     return (request, caller) =>
       request.method === "HEAD" ? headOf(answered(request, caller)) : answered(request, caller);
@@ -141,9 +145,12 @@ export class Door {
     const way = this.options.guard.way(request, caller);
     // A Unix socket is no site that a browser could be talked into.
     if (!fixed) this.options.guard.check(headers, way);
-    const grant = fixed ?? this.granted(route, request, way.client, began);
+    const known = fixed ?? this.granted(route, request, way.client, began);
+    const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
+    const query = mark < 0 ? "" : url.slice(mark + 1);
+    const resource = route.resource?.({ path, query, grant: known, site: this.site }) ?? usual(route, known);
+    const grant = this.permitted(route.action, resource, known);
     if (grant) {
-      if (!holds(grant, route.needs)) throw forbidden(route.needs);
       if (route.fresh && grant.own && !this.site.access.isFresh?.(grant.own)) {
         throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
       }
@@ -153,14 +160,16 @@ export class Door {
     return {
       request,
       site: this.site,
-      path: mark < 0 ? url.slice(start) : url.slice(start, mark),
-      query: mark < 0 ? "" : url.slice(mark + 1),
+      path,
+      query,
       grant,
+      resource,
       granted: () => {
-        if (fixed || route.needs === "nothing") return true;
+        if (fixed || grant === undefined) return true;
         const asked = whoAsks(request, this.site.access);
-        return asked.is === "granted" && holds(asked.grant, route.needs);
+        return asked.is === "granted" && this.site.authority.decide(asked.grant, route.action, resource).allowed;
       },
+      may: (action, to = resource) => this.site.authority.decide(grant, action, to).allowed,
       way,
       // The operator's own commands send what the shipped bound lets through, however narrow the configuration makes it for others.
       bodyBytesMax: fixed ? Math.max(bodyBytesMax, HTTP_LIMITS.body_bytes_max) : bodyBytesMax,
@@ -171,9 +180,17 @@ export class Door {
     };
   }
 
+  /** Throws unless policies permit it; where it is sensitive, what comes of it says which ones did. */
+  private permitted(action: Action, resource: Resource, grant: Grant | undefined): Grant | undefined {
+    const { allowed, policies }: Decision = this.site.authority.decide(grant, action, resource);
+    if (!allowed) throw grant === undefined ? unauthenticated(false) : forbidden(ACTIONS[action], action);
+    if (grant === undefined || !isSensitive(action)) return grant;
+    return { ...grant, principal: { ...grant.principal, policies: policies.join(" ") } };
+  }
+
   /** Throws unless somebody asks; only a wrong token is held against its address, a missing one is not. */
   private granted(route: Route, request: Request, client: () => string, began: number): Grant | undefined {
-    if (route.needs === "nothing") return undefined;
+    if (ACTIONS[route.action] === "nothing") return undefined;
     const asked = whoAsks(request, this.site.access);
     if (asked.is === "granted") {
       this.checkCsrf(route, request, asked);
@@ -222,6 +239,9 @@ export class Door {
     return broken(id);
   }
 }
+
+const usual = ({ action }: Route, grant: Grant | undefined): Resource =>
+  grant && ACTIONS[action] === "any" ? tenantOf(grant.tenant) : LOG;
 
 /** All that a caller is told of a fault. */
 export const broken = (id: string): Response =>

@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import type { Ingested, Issue } from "../../actors/kernel/daybook.ts";
 import { LIMITS, LogFault, type Receipt } from "../../events/log.ts";
+import type { StreamId } from "../../events/event.ts";
+import { streamOf, tenantOf } from "./authority.ts";
 import { readBody } from "./body.ts";
 import { receive, type Received } from "./cloudevents.ts";
 import { refuseCoding } from "./media.ts";
@@ -26,7 +28,10 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   } else {
     const began = site.clock.monotonic();
     try {
-      done = await daybook.ingest(received.events, exchange.grant!.principal, exchange);
+      done = await daybook.ingest(received.events, exchange.grant!.principal, {
+        ...(exchange.traceparent === undefined ? {} : { traceparent: exchange.traceparent }),
+        ...(site.authority.byStream && { may: mayIngest(exchange) }),
+      });
     } catch (fault) {
       throw faultProblem(fault);
     }
@@ -51,6 +56,10 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   const status = done.accepted > 0 ? 201 : 200;
   return answer(status, body + "}", applied);
 };
+
+/** Who sends an event must be permitted both what it comes from and where it goes. */
+const mayIngest = ({ may, site: { authority: { owners } } }: Exchange) => (source: string, stream: StreamId): boolean =>
+  may("events.ingest", tenantOf(owners.ofSource(source))) && may("events.ingest", streamOf(stream, owners));
 
 /** The busiest answer there is: an answer to POST is kept by no cache (RFC 9110 section 9.3.3), so it need not say so. */
 const answer = (status: number, body: string, applied: readonly string[]): Response =>
@@ -113,6 +122,7 @@ const INVALID: Readonly<Record<Invalid["code"], readonly [ProblemCode, string]>>
   decided_type: ["decided_type", "Events of this type come from their own actor: send it a command."],
   unknown_type: ["unknown_type", "Here unknown types are refused."],
   invalid_data: ["invalid_data", "The data does not fit the schema of its type."],
+  not_permitted: ["forbidden", "No policy permits sending an event from this source, or to this stream."],
   invalid_attribute: ["invalid_event", "An attribute is not as it should be."],
 };
 

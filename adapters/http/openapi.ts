@@ -3,6 +3,7 @@
  * facts and commands, and the rows of projections. Nothing in it is written twice.
  */
 import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { ACTIONS } from "./actions.ts";
 import { components } from "./openapi_components.ts";
 import { OPERATIONS } from "./openapi_operations.ts";
 import {
@@ -47,7 +48,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
               ETag: { schema: text },
             }),
             ...problems(
-              route.needs,
+              ACTIONS[route.action],
               "invalid_data",
               "unknown_command",
               "rejected",
@@ -109,7 +110,7 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
               ),
               applied,
             ),
-            ...problems(list.needs, "invalid_query", "no_history", "view_behind", "views_unavailable"),
+            ...problems(ACTIONS[list.action], "invalid_query", "no_history", "view_behind", "views_unavailable"),
           },
         },
       }],
@@ -125,7 +126,14 @@ const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<st
               content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
               applied,
             ),
-            ...problems(one.needs, "invalid_query", "no_row", "no_history", "view_behind", "views_unavailable"),
+            ...problems(
+              ACTIONS[one.action],
+              "invalid_query",
+              "no_row",
+              "no_history",
+              "view_behind",
+              "views_unavailable",
+            ),
           },
         },
       }],
@@ -149,8 +157,9 @@ const standing = (route: Route, said: string): Operation => ({
   operationId: operationId(said),
   summary: route.about,
   tags: [tagOf(route.path)],
-  security: route.needs === "nothing" ? [] : [{ bearer: [] }, { session: [] }],
-  ...(route.needs !== "nothing" && { "x-scope": route.needs }),
+  security: ACTIONS[route.action] === "nothing" ? [] : [{ bearer: [] }, { session: [] }],
+  "x-action": route.action,
+  ...(ACTIONS[route.action] !== "nothing" && { "x-scope": ACTIONS[route.action] }),
 });
 
 const PER_COMMAND = "/commands/:type/:id{.+}";
@@ -164,9 +173,9 @@ export const openapi = (daybook: Daybook, routes: readonly Route[], version: str
     if (route.path === PER_COMMAND || route.path === PER_VIEW || route.path === PER_ROW) continue;
     const path = route.path.replaceAll(/:([a-z0-9]+)(?:\{[^}]*\})?/g, "{$1}");
     const said = `${route.method} ${path}`;
-    const operation = OPERATIONS[said]?.(route.needs) ?? route.openapi?.() ?? {
+    const operation = OPERATIONS[said]?.(ACTIONS[route.action]) ?? route.openapi?.() ?? {
       parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),
-      responses: { "200": { description: "Done" }, ...problems(route.needs) },
+      responses: { "200": { description: "Done" }, ...problems(ACTIONS[route.action]) },
     };
     (paths[path] ??= {})[route.method.toLowerCase()] = { ...standing(route, said), ...operation };
   }

@@ -3,7 +3,9 @@ import type { Telemetry } from "../../actors/kernel/telemetry.ts";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
-import { type Access, type Grant, holds, type Needs } from "./access.ts";
+import type { Access, Grant } from "./access.ts";
+import type { Action } from "./actions.ts";
+import type { Authority, Resource } from "./authority.ts";
 import type { Way } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Streams } from "./outflow.ts";
@@ -13,6 +15,7 @@ import type { RateLimiter } from "./rate.ts";
 export interface Site {
   readonly daybook: Daybook;
   readonly access: Access;
+  readonly authority: Authority;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
@@ -38,6 +41,10 @@ export interface Exchange {
   readonly grant: Grant | undefined;
   /** Still the same answer as at the door; for streams that outlive a revocation. */
   granted(): boolean;
+  /** What it is about, as the route says. */
+  readonly resource: Resource;
+  /** Whether who asks may do this as well; `resource` by default what the route is about. */
+  may(action: Action, resource?: Resource): boolean;
   readonly way: Way;
   /** Largest body; over it: 413. */
   readonly bodyBytesMax: number;
@@ -51,13 +58,19 @@ export interface Exchange {
   reading: boolean;
 }
 
+/** A request as far as it tells what it is about. */
+export type Asked = Pick<Exchange, "path" | "query" | "grant" | "site">;
+
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 export interface Route {
   readonly method: Method;
   /** Pattern in hono's form: `/events/:position`. */
   readonly path: string;
-  readonly needs: Needs;
+  /** What is done, as policies name it; a route without one is not served. */
+  readonly action: Action;
+  /** To what; default: one's own tenant where everybody may who has been let in, else the log. What is wrong with a path is thrown as its problem. */
+  readonly resource?: (asked: Asked) => Resource;
   /** A page for people: who has no session is sent to `/login`, and refusals are pages too. */
   readonly page?: boolean;
   /** What proves that a request with a cookie comes from a page of its own: a header (default), or a field that the handler checks. */
@@ -110,6 +123,6 @@ export const plain = (
 
 /** What the caller may see of personal values: plain with scope `personal`, else only that there is something. */
 export const shown = <T>(exchange: Exchange, value: T): T =>
-  exchange.grant && holds(exchange.grant, "personal")
+  exchange.grant && exchange.may("personal.read")
     ? exchange.site.daybook.unseal(value)
     : exchange.site.daybook.redact(value);

@@ -3,6 +3,7 @@ import { blobReceiver, oneBlob } from "./blobs.ts";
 import { command } from "./commands.ts";
 import { follow, listEvents, oneEvent } from "./events.ts";
 import { ingest } from "./ingest.ts";
+import { ofEntity, ofEvent, ofOwnTenant, ofStreamAsked, ofView } from "./resources.ts";
 import { checkpoint, livez, metricsText, readyz } from "./probes.ts";
 import { icon } from "./pages/layout.tsx";
 import { login, loginPage, logout } from "./pages/login.tsx";
@@ -33,95 +34,121 @@ export const routeTable = (
 ];
 
 const core = (openCheckpoint: boolean): readonly Route[] => [
-  { method: "POST", path: "/events", needs: "ingest", about: "Send observed events: all or none.", handle: ingest },
+  {
+    method: "POST",
+    path: "/events",
+    action: "events.ingest",
+    resource: ofOwnTenant,
+    about: "Send observed events: all or none.",
+    handle: ingest,
+  },
   {
     method: "GET",
     path: "/events",
-    needs: "read",
+    action: "events.read",
+    resource: ofStreamAsked,
     about: "A page of history, or all of it as NDJSON.",
     handle: listEvents,
   },
   {
     method: "GET",
     path: "/events/:position",
-    needs: "read",
+    action: "events.read",
+    resource: ofEvent,
     about: "One event, or the exact bytes of its entry.",
     handle: oneEvent,
   },
   {
     method: "GET",
     path: "/follow",
-    needs: "read",
+    action: "events.read",
+    resource: ofStreamAsked,
     about: "History from a position on, then live, as Server-Sent Events.",
     handle: follow,
   },
   {
     method: "POST",
     path: "/blobs",
-    needs: "ingest",
+    action: "blobs.store",
+    resource: ofOwnTenant,
     about: "Store bytes beside the events, for events to name.",
     handle: blobReceiver(),
   },
   {
     method: "GET",
     path: "/blobs/:sha256{.+}",
-    needs: "read",
+    action: "blobs.read",
     about: "The bytes of a blob.",
     handle: oneBlob,
   },
   {
     method: "POST",
     path: "/commands/:type/:id{.+}",
-    needs: "command",
+    action: "commands.send",
+    resource: ofEntity,
     about: "Ask an entity for something.",
     handle: command,
   },
   {
     method: "GET",
     path: "/views",
-    needs: "read",
+    action: "views.read",
     about: "Which views there are and how far they have come.",
     handle: listViews,
   },
-  { method: "GET", path: "/views/:name", needs: "read", about: "Rows of a view.", handle: oneView },
-  { method: "GET", path: "/views/:name/:key{.+}", needs: "read", about: "One row of a view.", handle: oneRow },
+  {
+    method: "GET",
+    path: "/views/:name",
+    action: "views.read",
+    resource: ofView,
+    about: "Rows of a view.",
+    handle: oneView,
+  },
+  {
+    method: "GET",
+    path: "/views/:name/:key{.+}",
+    action: "views.read",
+    resource: ofView,
+    about: "One row of a view.",
+    handle: oneRow,
+  },
   {
     method: "GET",
     path: "/checkpoint",
-    needs: openCheckpoint ? "nothing" : "read",
+    action: openCheckpoint ? "tree.read_open" : "tree.read",
     about: "The newest signed checkpoint of the log (C2SP tlog-checkpoint).",
     handle: checkpoint,
   },
   {
     method: "GET",
     path: "/tile/entries/:index{.+}",
-    needs: "read",
+    action: "events.read",
     about: "Up to 256 entries, their exact bytes (C2SP tlog-tiles).",
     handle: entryBundle,
   },
   {
     method: "GET",
     path: "/tile/:level/:index{.+}",
-    needs: openCheckpoint ? "nothing" : "read",
+    action: openCheckpoint ? "tree.read_open" : "tree.read",
     about: "Up to 256 hashes of the log's tree (C2SP tlog-tiles).",
     handle: hashTile,
   },
   {
     method: "GET",
     path: "/proofs/inclusion",
-    needs: openCheckpoint ? "nothing" : "read",
+    action: openCheckpoint ? "tree.read_open" : "tree.read",
     about: "That an entry is in the tree (RFC 9162 section 2.1.3).",
     handle: inclusion,
   },
   {
     method: "GET",
     path: "/proofs/consistency",
-    needs: openCheckpoint ? "nothing" : "read",
+    action: openCheckpoint ? "tree.read_open" : "tree.read",
     about: "That a tree extends an older one (RFC 9162 section 2.1.4).",
     handle: consistency,
   },
-  { method: "GET", path: "/livez", needs: "nothing", about: "Whether the process lives.", handle: livez },
-  { method: "GET", path: "/readyz", needs: "nothing", about: "Whether it is ready for work.", handle: readyz },
+  { method: "GET", path: "/livez", action: "probes.read", about: "Whether the process lives.", handle: livez },
+  { method: "GET", path: "/readyz", action: "probes.read", about: "Whether it is ready for work.", handle: readyz },
 ];
 
 /** What most processes are never asked for is loaded when somebody asks. */
@@ -132,7 +159,7 @@ const PAGES: readonly Route[] = [
   {
     method: "GET",
     path: "/",
-    needs: "read",
+    action: "status.read",
     page: true,
     about: "How it is doing: a page for people, JSON for programs.",
     handle: onFirstUse(async () => (await import("./pages/status.tsx")).statusPage),
@@ -140,28 +167,28 @@ const PAGES: readonly Route[] = [
   {
     method: "GET",
     path: "/live",
-    needs: "read",
+    action: "status.read",
     about: "The status page's parts as they change, as Server-Sent Events.",
     handle: onFirstUse(async () => (await import("./pages/status.tsx")).live),
   },
-  { method: "GET", path: "/favicon.ico", needs: "nothing", about: "The icon.", handle: icon },
-  { method: "GET", path: "/login", needs: "nothing", about: "The form to sign in with.", handle: loginPage },
-  { method: "POST", path: "/login", needs: "nothing", about: "A session for a token.", handle: login },
-  { method: "POST", path: "/logout", needs: "nothing", about: "Ends the session.", handle: logout },
+  { method: "GET", path: "/favicon.ico", action: "probes.read", about: "The icon.", handle: icon },
+  { method: "GET", path: "/login", action: "signin.use", about: "The form to sign in with.", handle: loginPage },
+  { method: "POST", path: "/login", action: "signin.use", about: "A session for a token.", handle: login },
+  { method: "POST", path: "/logout", action: "signin.use", about: "Ends the session.", handle: logout },
 ];
 
 const DOCS: readonly Route[] = [
   {
     method: "GET",
     path: "/openapi.json",
-    needs: "any",
+    action: "docs.read",
     about: "This interface as OpenAPI 3.1.",
     handle: onFirstUse(async () => (await import("./openapi.ts")).openapiDocument),
   },
   {
     method: "GET",
     path: "/docs",
-    needs: "any",
+    action: "docs.read",
     page: true,
     about: "This interface to read and try.",
     handle: onFirstUse(async () => (await import("./docs.ts")).docsPage),
@@ -169,12 +196,18 @@ const DOCS: readonly Route[] = [
   {
     method: "GET",
     path: "/docs/:file",
-    needs: "any",
+    action: "docs.read",
     about: "Files of the documentation page.",
     handle: onFirstUse(async () => (await import("./docs.ts")).docsFile),
   },
 ];
 
 const METRICS: readonly Route[] = [
-  { method: "GET", path: "/metrics", needs: "read", about: "Metrics as Prometheus text.", handle: metricsText },
+  {
+    method: "GET",
+    path: "/metrics",
+    action: "metrics.read",
+    about: "Metrics as Prometheus text.",
+    handle: metricsText,
+  },
 ];

@@ -7,6 +7,8 @@ import type { Telemetry } from "../../actors/kernel/telemetry.ts";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { Access, Grant } from "./access.ts";
+import { ACTIONS } from "./actions.ts";
+import type { Authority } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Deadlines } from "./deadline.ts";
 import { type Allowed, broken, type Caller, Door, type Fault, lengthUnknown, pathIs } from "./door.ts";
@@ -21,6 +23,7 @@ import type { StrictListener, StrictTls } from "./strict_tls.ts";
 export interface ServerOptions extends GuardOptions, TableOptions {
   readonly daybook: Daybook;
   readonly access: Access;
+  readonly authority: Authority;
   readonly clock: Clock;
   readonly random: Random;
   /** Absent where nobody traces. */
@@ -95,6 +98,7 @@ export const createServer = (options: ServerOptions): Server => {
   const site: Site = {
     daybook,
     access: options.access,
+    authority: options.authority,
     clock,
     random,
     metrics,
@@ -115,6 +119,9 @@ export const createServer = (options: ServerOptions): Server => {
   const app = new Hono<Env>();
   let ingest: ReturnType<Door["through"]> | undefined;
   for (const route of routes) {
+    if (!Object.hasOwn(ACTIONS, route.action ?? "")) {
+      throw new Error(`${route.method} ${route.path} has no action, so nobody could say who may`);
+    }
     const through = door.through(route);
     if (route.method === "POST" && route.path === "/events") ingest = through;
     app.on(route.method, [route.path], (c) => through(c.req.raw, c.env.caller));

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { Declined } from "../../actors/kernel/gate.ts";
 import { issueOf } from "../../actors/kernel/naming.ts";
+import { HOUSE } from "../../events/tenants.ts";
 import { LogFault } from "../../events/log.ts";
 import { type OnProgress, Refused } from "../cli/runtime.ts";
 import { readBody, textOf } from "../http/body.ts";
@@ -92,7 +93,8 @@ export const operationRoutes = (opened: Opened): readonly Route[] =>
   Object.keys(OPERATIONS).map((name): Route => ({
     method: "POST",
     path: `/operations/${name}`,
-    needs: "admin",
+    action: "operations.run",
+    resource: () => ({ type: "Operation", id: name, tenant: HOUSE }),
     fresh: true,
     about: `What \`daybook\` on the command line asks of the running server: ${name}.`,
     openapi: () => ({

@@ -10,7 +10,7 @@ const anything = { type: "object" };
 export const operatorRoutes = ({ daybook }: Pick<Opened, "daybook">): readonly Route[] => [{
   method: "GET",
   path: "/status",
-  needs: "read",
+  action: "status.read",
   about: "State, size, health and projections, as the status page and the command line show them.",
   openapi: () => ({
     responses: { "200": answers("The state of it all", content("application/json", anything)), ...problems("read") },
@@ -19,7 +19,7 @@ export const operatorRoutes = ({ daybook }: Pick<Opened, "daybook">): readonly R
 }, {
   method: "GET",
   path: "/dead-letters",
-  needs: "admin",
+  action: "dead_letters.read",
   about: "Messages that could not be delivered, oldest first.",
   openapi: () => ({
     responses: {
@@ -34,7 +34,7 @@ export const operatorRoutes = ({ daybook }: Pick<Opened, "daybook">): readonly R
 }, {
   method: "POST",
   path: "/dead-letters/:id/redrive",
-  needs: "admin",
+  action: "dead_letters.redrive",
   about: "Delivers a dead letter again: 200 with what came of it, 404 when there is none of that id.",
   openapi: () => ({
     parameters: [inPath("id", "Id of the letter, as the list has it.")],

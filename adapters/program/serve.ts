@@ -8,6 +8,7 @@ import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
+import { type Authority, LOG } from "../http/authority.ts";
 import type { Measure } from "../http/metrics.ts";
 import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
@@ -15,6 +16,9 @@ import type { Bearer, Keys } from "../keys/keys.ts";
 import { systemClock, systemRandom } from "../system/world.ts";
 import type { KeptCertificates } from "./certificates/kept.ts";
 import type { ListenerTls } from "./certificates/listener.ts";
+import { CedarAuthority } from "./access/authority.ts";
+import { type Model, modelIn, shippedModel, tenantsOf } from "./access/model.ts";
+import { recordModel, recordTokens } from "./access/record.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
 import type { Wired } from "./identity/wire.ts";
@@ -64,9 +68,16 @@ export const serve = async (
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
   const { serveIdentity } = await import("./identity/wire.ts");
-  const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url });
+  const deciding = await decidingOf(settings);
+  await recordModel(opened, deciding.model);
+  const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url, ...deciding });
   const sinks = await plantSinks(opened, { data, settings }, io);
-  const create = await serverOf(opened, settings, io, await webhooksOf(opened.daybook, settings, io), accounts, sinks);
+  const create = await serverOf(opened, settings, io, {
+    webhooks: await webhooksOf(opened.daybook, settings, io),
+    accounts,
+    sinks,
+    authority: deciding.authority,
+  });
   const tls = await tlsOf(opened, { data, settings }, io);
   let { port } = stated;
   let url = "";
@@ -90,15 +101,38 @@ export const serve = async (
   await plantAlerts(opened, settings, io);
   const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
+  const tokens = recordTokens(opened);
   return {
     url,
-    ...(first ? { firstToken: first } : {}),
+    ...(first ? { firstToken: { ...first, keep: () => (first.keep(), void recordTokens(opened)) } } : {}),
     fallen: opened.fallen,
     async stop() {
+      await tokens;
       await stack?.stop();
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
     },
   };
+};
+
+/** By what it is decided who may do what. Policies that somebody wrote are read at once, so that who starts the server is told of mistakes. */
+const decidingOf = async (
+  { config: { access: { folder }, identity }, file }: Settings,
+): Promise<{ readonly model: Model; readonly authority: CedarAuthority }> => {
+  const tenants = tenantsOf(identity);
+  if (folder === null) {
+    const model = shippedModel(tenants);
+    return { model, authority: new CedarAuthority(model) };
+  }
+  const place = inFolderOf(file, folder);
+  const model = await modelIn(place, tenants);
+  const authority = new CedarAuthority(model, place);
+  await authority.ready();
+  if (!authority.decide(OPERATOR, "operations.run", LOG).allowed) {
+    throw new Usage(
+      `the policies in ${place} shut out who works on the machine itself: Token::"operator" may not operations.run`,
+    );
+  }
+  return { model, authority };
 };
 
 /** Sinks deliver before anybody is let in; answers what there is to measure of them. */
@@ -151,7 +185,7 @@ const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io)
  * so that other commands that write go on beside it.
  */
 export const serveInside = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<void> => {
-  const create = await serverOf(opened, settings, io, []);
+  const create = await serverOf(opened, settings, io, await decidingOf(settings));
   await opened.tree.add(listener(create, (server) => listenInside(server, data)));
 };
 
@@ -178,9 +212,12 @@ const serverOf = async (
   opened: Opened,
   settings: Settings,
   io: Io,
-  webhooks: readonly Route[],
-  accounts?: Wired,
-  sinks: readonly Measure[] = [],
+  { authority, webhooks = [], accounts, sinks = [] }: {
+    readonly authority: Authority;
+    readonly webhooks?: readonly Route[];
+    readonly accounts?: Wired;
+    readonly sinks?: readonly Measure[];
+  },
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
   const { operationRoutes } = await import("./operations.ts");
@@ -194,6 +231,7 @@ const serverOf = async (
     createServer({
       daybook,
       access,
+      authority,
       clock: systemClock,
       random: systemRandom,
       telemetry: opened.telemetry,

@@ -31,7 +31,7 @@ const SIGNATURE = "X-Hub-Signature-256";
 export const githubWebhook = (options: GithubWebhookOptions): Route => ({
   method: "POST",
   path: "/webhooks/github",
-  needs: "nothing",
+  action: "webhooks.send",
   about: "Pushes as GitHub posts them, signed with the secret of the configuration.",
   openapi: () => ({
     parameters: [

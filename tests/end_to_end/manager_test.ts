@@ -1,4 +1,6 @@
 /** Process managers of an embedding program: in the tree, resumed after a restart and after kill -9, their dead letters redriven. */
+import { CedarAuthority } from "../../adapters/program/access/authority.ts";
+import { shippedModel } from "../../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { openSystem } from "../../adapters/program/daybook.ts";
@@ -66,6 +68,7 @@ Deno.test("a manager's dead letters are listed and delivered again, over HTTP an
 
     const { daybook } = await openSystem({ data, managers });
     const server = createServer({
+      authority: new CedarAuthority(shippedModel()),
       daybook,
       access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
       clock: systemClock,

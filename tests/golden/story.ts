@@ -9,6 +9,7 @@ import { cloudtrailSource } from "../../events/cloudtrail.ts";
 import type { Millis, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
+import { accessStory } from "./access_story.ts";
 import { alertsStory } from "./alerts_story.ts";
 import { identityStory } from "./identity_story.ts";
 import { privacyStory } from "./privacy_story.ts";
@@ -393,6 +394,7 @@ export const story = (): {
   for (const step of servicesStory()) told.step(...step);
   for (const step of alertsStory()) told.step(...step);
   for (const step of certificatesStory()) told.step(...step);
+  for (const step of accessStory()) told.step(...step);
   start(told, false);
   const first = told.steps.length;
   readings(told);

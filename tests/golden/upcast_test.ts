@@ -2,6 +2,8 @@
  * A fact whose shape has changed twice, end to end: what an older program wrote is read, folded, decided on, checked and served
  * in the newest shape, while no stored byte changes.
  */
+import { CedarAuthority } from "../../adapters/program/access/authority.ts";
+import { shippedModel } from "../../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { accept, type Actor, type Command } from "../../actors/types.ts";
@@ -117,6 +119,7 @@ const withProgram = async <T>(
   const opened = await openSystem({ data, ...version });
   const { createServer } = await import("../../adapters/http/server.ts");
   const server = createServer({
+    authority: new CedarAuthority(shippedModel()),
     daybook: opened.daybook,
     access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
     clock: systemClock,

@@ -11,7 +11,7 @@ const context: fc.Arbitrary<Context> = fc.record({
   at: fc.integer({ min: 0, max: 4_000_000_000_000 }),
   by: fc.constantFrom("u_1", "t_2"),
   fresh: fc.uuid(),
-  id: fc.constantFrom("one", "two", "u_aaaaaaaaaaaaaaaa", "keys"),
+  id: fc.constantFrom("one", "two", "u_aaaaaaaaaaaaaaaa", "keys", "policies", "t_aaaaaaaaaaaaaaaa"),
 });
 
 const commandsOf = (actor: Actor): fc.Arbitrary<Command> =>

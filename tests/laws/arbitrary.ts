@@ -17,6 +17,7 @@ const LIKELY = [
   "https://example.org/a",
   "u_1",
   "u_aaaaaaaaaaaaaaaa",
+  "t_aaaaaaaaaaaaaaaa",
   "00ff",
   "s_aaaaaaaaaaaaaaaa",
   `${"A".repeat(43)}=`,

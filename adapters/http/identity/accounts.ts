@@ -1,9 +1,14 @@
 /** `/accounts/…`: what an administrator does about accounts. Nobody is told a password here, and nobody chooses one for another. */
 import { z } from "zod";
 import { accountId } from "../../../events/identity/shape.ts";
+import { HOUSE } from "../../../events/tenants.ts";
+import { forbidden } from "../access.ts";
+import type { Action } from "../actions.ts";
+import { tenantOf } from "../authority.ts";
 import { answers, content, inPath, object, problems, schemaOf, text } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
+import { ofOwnTenant } from "../resources.ts";
 import { type Exchange, json, type Route } from "../route.ts";
 import type { AccountChange, Identity } from "./port.ts";
 import { bodyOf, done } from "./requests.ts";
@@ -30,17 +35,24 @@ const takes = (schema: z.ZodType) => ({
 const about = inPath("account", "Id of the account, u_….");
 
 export const accountRoutes = (identity: Identity, roles: readonly string[]): readonly Route[] => {
+  /** What is not there is the installation's, so that who may not look there is told the same of both. */
+  const ofAccount: Route["resource"] = ({ path }) => {
+    const account = accountOf({ path });
+    return { type: "Account", id: account, tenant: identity.tenantOf(account) ?? HOUSE };
+  };
   const roleBody = z.strictObject({ role: z.enum(roles) });
   /** A route that asks one thing of one account. */
   const change = <S extends z.ZodType>(
     verb: string,
+    action: Action,
     says: string,
     schema: S,
     of: (given: z.output<S>) => AccountChange,
   ): Route => ({
     method: "POST",
     path: `/accounts/:account/${verb}`,
-    needs: "admin",
+    action,
+    resource: ofAccount,
     fresh: true,
     about: says,
     openapi: () => ({
@@ -62,7 +74,8 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     {
       method: "POST",
       path: "/accounts",
-      needs: "admin",
+      action: "accounts.create",
+      resource: ofOwnTenant,
       fresh: true,
       about:
         "Makes an account. A person chooses a password with the code in the answer, or brings a bcrypt hash along.",
@@ -80,30 +93,40 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     },
     change(
       "disable",
+      "accounts.disable",
       "Nobody gets in through it any more; its sessions end.",
       reasonBody,
       (given) => ({ is: "disable", ...given }),
     ),
-    change("enable", "It can be used again.", reasonBody, (given) => ({ is: "enable", ...given })),
+    change("enable", "accounts.enable", "It can be used again.", reasonBody, (given) => ({ is: "enable", ...given })),
     change(
       "offboard",
+      "accounts.offboard",
       "Its holder leaves: at once, or at a time.",
       offboardBody,
       (given) => ({ is: "offboard", ...given }),
     ),
-    change("unlock", "It takes passwords again.", nothingBody, () => ({ is: "unlock" })),
-    change("sign-out", "Its sessions end.", nothingBody, () => ({ is: "sign_out" })),
+    change("unlock", "accounts.unlock", "It takes passwords again.", nothingBody, () => ({ is: "unlock" })),
+    change("sign-out", "accounts.sign_out", "Its sessions end.", nothingBody, () => ({ is: "sign_out" })),
     change(
       "grant",
+      "roles.grant",
       `Gives it a role: ${roles.join(", ")}. Its sessions end.`,
       roleBody,
       ({ role }) => ({ is: "grant", role }),
     ),
-    change("revoke", "Takes a role from it. Its sessions end.", roleBody, ({ role }) => ({ is: "revoke", role })),
+    change(
+      "revoke",
+      "roles.revoke",
+      "Takes a role from it. Its sessions end.",
+      roleBody,
+      ({ role }) => ({ is: "revoke", role }),
+    ),
     {
       method: "POST",
       path: "/accounts/:account/invite",
-      needs: "admin",
+      action: "accounts.invite",
+      resource: ofAccount,
       fresh: true,
       about: "A code to set a password with, once; one that was handed out before counts no more.",
       openapi: () => ({
@@ -128,7 +151,8 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     {
       method: "POST",
       path: "/accounts/:account/reset-factors",
-      needs: "admin",
+      action: "accounts.reset_factors",
+      resource: ofAccount,
       fresh: true,
       about: "Takes its second factors away, for who has lost theirs. Its sessions end.",
       openapi: () => ({
@@ -147,7 +171,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     {
       method: "POST",
       path: "/signing-keys/rotate",
-      needs: "admin",
+      action: "signing_keys.rotate",
       fresh: true,
       about: "A new key signs access tokens; what the old one signed counts for a while.",
       openapi: () => ({
@@ -173,14 +197,16 @@ const recorded = object({
   facts: { type: "array", items: object({ type: text, position: { type: "integer" } }) },
 });
 
-const accountOf = ({ path }: Exchange): string => {
+const accountOf = ({ path }: Pick<Exchange, "path">): string => {
   const parsed = accountId.safeParse(segment(path.split("/")[2]!));
   if (parsed.success) return parsed.data;
   throw new Problem("no_account", "An account is called u_ and a random part.");
 };
 
 const create = async (exchange: Exchange, identity: Identity): Promise<Response> => {
-  const made = await identity.create(await bodyOf(exchange, newAccountBody), exchange.grant!.principal);
+  const asked = await bodyOf(exchange, newAccountBody);
+  if (!exchange.may("accounts.create", tenantOf(asked.tenant))) throw forbidden("admin", "accounts.create");
+  const made = await identity.create(asked, exchange.grant!.principal);
   switch (made.is) {
     case "created": {
       const { account, code } = made;

@@ -38,7 +38,7 @@ const hashing = ["overloaded", "unwritable"] as const;
 export const authRoutes = (identity: Identity): readonly Route[] => [{
   method: "POST",
   path: "/auth/sign-in",
-  needs: "nothing",
+  action: "signin.use",
   about: "A session for a name and a password. Every refusal is the same.",
   openapi: () => ({
     requestBody: takes(signInBody),
@@ -51,7 +51,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/refresh",
-  needs: "nothing",
+  action: "signin.use",
   about: "New tokens for a refresh token, which counts once: used again, it ends its session.",
   openapi: () => ({
     parameters: [header("Idempotency-Key", "The same again gives the same tokens, as long as they are the newest.")],
@@ -65,7 +65,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/sign-out",
-  needs: "any",
+  action: "account.use",
   about: "Ends the session that asks.",
   openapi: () => ({ responses: { "204": { description: "It is over" }, ...problems("any", "csrf", "unwritable") } }),
   async handle(exchange) {
@@ -76,7 +76,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/sign-out-everywhere",
-  needs: "any",
+  action: "account.use",
   about: "Ends every session of the account, or every other.",
   openapi: () => ({
     requestBody: { ...takes(everywhereBody), required: false },
@@ -90,7 +90,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "GET",
   path: "/auth/sessions",
-  needs: "any",
+  action: "account.use",
   about: "The sessions of the account that asks, and what goes with a request that changes something.",
   openapi: () => ({
     responses: {
@@ -111,7 +111,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "DELETE",
   path: "/auth/sessions/:session",
-  needs: "any",
+  action: "account.use",
   about: "Ends one session of the account that asks.",
   openapi: () => ({
     parameters: [inPath("session", "Id of the session, as the list has it.")],
@@ -129,7 +129,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/password",
-  needs: "any",
+  action: "account.use",
   about: "A new password for the current one; every other session ends.",
   openapi: () => ({
     requestBody: takes(passwordBody),
@@ -146,7 +146,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/invitation",
-  needs: "nothing",
+  action: "signin.use",
   about: "Sets a password with the code of an invitation, which counts once.",
   openapi: () => ({
     requestBody: takes(invitationBody),
@@ -162,7 +162,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "GET",
   path: "/.well-known/jwks.json",
-  needs: "nothing",
+  action: "signin.use",
   about: "The keys that access tokens can be checked by, as a JWK Set (RFC 7517).",
   openapi: () => ({
     responses: {

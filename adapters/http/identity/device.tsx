@@ -31,7 +31,7 @@ const asked = object({
 export const deviceRoutes = (identity: Identity, url: () => string): readonly Route[] => [{
   method: "POST",
   path: "/auth/device",
-  needs: "nothing",
+  action: "signin.use",
   about: "A terminal asks to be signed in by somebody who is signed in elsewhere (RFC 8628).",
   openapi: () => ({
     responses: {
@@ -52,7 +52,7 @@ export const deviceRoutes = (identity: Identity, url: () => string): readonly Ro
 }, {
   method: "POST",
   path: "/auth/device/token",
-  needs: "nothing",
+  action: "signin.use",
   about: "The tokens of a terminal, once somebody has allowed it; asked for every few seconds until then.",
   openapi: () => ({
     requestBody: takes(tokenBody),
@@ -80,7 +80,7 @@ export const deviceRoutes = (identity: Identity, url: () => string): readonly Ro
 }, {
   method: "POST",
   path: "/auth/device/answer",
-  needs: "any",
+  action: "account.use",
   about:
     "Allows or refuses a terminal that shows this code. Wants a second factor shown a short while ago, where there is one.",
   openapi: () => ({
@@ -104,7 +104,7 @@ export const devicePages = (identity: Identity): readonly Route[] => {
   const route = (method: "GET" | "POST", path: string, about: string, handle: Route["handle"]): Route => ({
     method,
     path,
-    needs: "any",
+    action: "account.use",
     page: true,
     ...(method === "POST" ? { csrf: "form" as const } : {}),
     about,

@@ -19,7 +19,7 @@ export const factorPages = (identity: Identity): readonly Route[] => {
   const route = (path: string, about: string, handle: Route["handle"]): Route => ({
     method: "POST",
     path,
-    needs: "any",
+    action: "account.use",
     page: true,
     csrf: "form",
     about,
@@ -29,7 +29,7 @@ export const factorPages = (identity: Identity): readonly Route[] => {
     {
       method: "GET",
       path: "/account/factors",
-      needs: "any",
+      action: "account.use",
       page: true,
       about: "One's second factors.",
       handle: (exchange) => factors(exchange, identity),

@@ -19,7 +19,7 @@ const codes = object({ codes: { type: "array", items: text } });
 export const factorRoutes = (identity: Identity): readonly Route[] => [{
   method: "POST",
   path: "/auth/second",
-  needs: "nothing",
+  action: "signin.use",
   about: "The code of a second factor, after the password; a code is taken once.",
   openapi: () => ({
     requestBody: takes(secondBody),
@@ -34,7 +34,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "GET",
   path: "/auth/factors",
-  needs: "any",
+  action: "account.use",
   about: "The second factors of the account that asks.",
   openapi: () => ({
     responses: {
@@ -49,7 +49,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/factors/totp",
-  needs: "any",
+  action: "account.use",
   about: "Begins to set up one-time codes (RFC 6238), for who shows the password again.",
   openapi: () => ({
     requestBody: takes(enrollBody),
@@ -73,7 +73,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/factors/confirm",
-  needs: "any",
+  action: "account.use",
   about: "Shows the first code; from then on one is asked for. The answer has ten backup codes, shown once.",
   openapi: () => ({
     requestBody: takes(confirmBody),
@@ -89,7 +89,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/factors/verify",
-  needs: "any",
+  action: "account.use",
   about: "Shows a code within the session; for five minutes nobody asks again.",
   openapi: () => ({
     requestBody: takes(codeBody),
@@ -103,7 +103,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "POST",
   path: "/auth/factors/backup-codes",
-  needs: "any",
+  action: "account.use",
   about: "Ten new backup codes; those before count no more. Wants a code that was shown a short while ago.",
   openapi: () => ({
     responses: {
@@ -117,7 +117,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
 }, {
   method: "DELETE",
   path: "/auth/factors/:factor",
-  needs: "any",
+  action: "account.use",
   about: "Takes a second factor away; every other session ends. Wants a code that was shown a short while ago.",
   openapi: () => ({
     parameters: [inPath("factor", "Id of the factor, as the list has it.")],

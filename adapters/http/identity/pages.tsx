@@ -22,7 +22,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "GET",
     path: "/sign-in",
-    needs: "nothing",
+    action: "signin.use",
     about: "The form to sign in to an account with.",
     handle: (exchange) =>
       page(
@@ -34,21 +34,21 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "POST",
     path: "/sign-in",
-    needs: "nothing",
+    action: "signin.use",
     about: "A session for a name and a password, as a cookie.",
     handle: (exchange) => signIn(exchange, identity),
   },
   {
     method: "POST",
     path: "/sign-in/second",
-    needs: "nothing",
+    action: "signin.use",
     about: "The code that was asked for after the password.",
     handle: (exchange) => secondStep(exchange, identity),
   },
   {
     method: "GET",
     path: "/welcome",
-    needs: "nothing",
+    action: "signin.use",
     about: "The form to choose a password with, for who has a code.",
     handle(exchange) {
       const { code = "" } = parameters(exchange.query);
@@ -62,14 +62,14 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "POST",
     path: "/welcome",
-    needs: "nothing",
+    action: "signin.use",
     about: "Sets a password with a code.",
     handle: (exchange) => welcome(exchange, identity, length_min),
   },
   {
     method: "GET",
     path: "/account",
-    needs: "any",
+    action: "account.use",
     page: true,
     about: "One's own account: sessions and password.",
     handle: (exchange) => account(exchange, identity, { least: length_min }),
@@ -77,7 +77,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "POST",
     path: "/account/password",
-    needs: "any",
+    action: "account.use",
     page: true,
     csrf: "form",
     about: "Changes one's password.",
@@ -86,7 +86,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "POST",
     path: "/account/sessions",
-    needs: "any",
+    action: "account.use",
     page: true,
     csrf: "form",
     about: "Ends one of one's sessions, or every other.",
@@ -95,7 +95,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
   {
     method: "POST",
     path: "/account/sign-out",
-    needs: "any",
+    action: "account.use",
     page: true,
     csrf: "form",
     about: "Signs out.",

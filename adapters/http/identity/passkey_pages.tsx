@@ -25,7 +25,7 @@ export const passkeyPages = (identity: Identity): readonly Route[] => {
   const post = (path: string, about: string, handle: Route["handle"], own = true): Route => ({
     method: "POST",
     path,
-    needs: own ? "any" : "nothing",
+    action: own ? "account.use" : "signin.use",
     ...(own ? { page: true, csrf: "form" as const } : {}),
     about,
     handle,

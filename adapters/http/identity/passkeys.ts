@@ -37,7 +37,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   return [{
     method: "POST",
     path: "/auth/passkeys/options",
-    needs: "nothing",
+    action: "signin.use",
     about:
       "What to ask for, to sign in with a passkey; with the ticket of `factor_wanted` as `step`, as a second factor.",
     openapi: () => ({
@@ -52,7 +52,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   }, {
     method: "POST",
     path: "/auth/passkeys/sign-in",
-    needs: "nothing",
+    action: "signin.use",
     about: "A session for a passkey alone. Every refusal is the same.",
     openapi: () => ({
       requestBody: takes(shownBody),
@@ -69,7 +69,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   }, {
     method: "POST",
     path: "/auth/passkeys/second",
-    needs: "nothing",
+    action: "signin.use",
     about: "A passkey as the second factor, with the ticket of `factor_wanted` as `step`.",
     openapi: () => ({
       requestBody: takes(secondBody),
@@ -85,14 +85,14 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   }, {
     method: "POST",
     path: "/auth/passkeys/verify/options",
-    needs: "any",
+    action: "account.use",
     about: "What to ask for, to show a passkey within the session.",
     openapi: () => ({ responses: { "200": asking, ...problems("any", "csrf", "code_refused", "no_passkeys") } }),
     handle: (exchange) => asked(exchange, passkeys.askingProof(ownOf(exchange), siteWanted(exchange))),
   }, {
     method: "POST",
     path: "/auth/passkeys/verify",
-    needs: "any",
+    action: "account.use",
     about: "Shows a passkey within the session; for five minutes nobody asks again.",
     openapi: () => ({
       requestBody: takes(shownBody),
@@ -109,14 +109,14 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   }, {
     method: "POST",
     path: "/auth/factors/passkeys/options",
-    needs: "any",
+    action: "account.use",
     about: "What to ask for, to set up a passkey.",
     openapi: () => ({ responses: { "200": asking, ...problems("any", "csrf", "factor_wanted", "no_passkeys") } }),
     handle: (exchange) => asked(exchange, passkeys.askingNew(freshOf(exchange, identity), siteWanted(exchange))),
   }, {
     method: "POST",
     path: "/auth/factors/passkeys",
-    needs: "any",
+    action: "account.use",
     about:
       "Sets up a passkey, for who shows the password again where there is one. The first second factor brings backup codes.",
     openapi: () => ({
@@ -138,7 +138,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
   }, {
     method: "PUT",
     path: "/auth/factors/:factor",
-    needs: "any",
+    action: "account.use",
     about: "Calls a second factor something else.",
     openapi: () => ({
       parameters: [inPath("factor", "Id of the factor, as the list has it.")],

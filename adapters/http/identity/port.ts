@@ -199,6 +199,8 @@ export interface Identity {
   end(own: OwnSession, session: string): Promise<Outcome>;
   endAll(own: OwnSession, options: { readonly keep: boolean }): Promise<Outcome>;
   sessions(account: string): readonly SessionShown[];
+  /** Absent where there is no such account. */
+  tenantOf(account: string): string | undefined;
   changePassword(
     own: OwnSession,
     password: { readonly current: string; readonly next: string },

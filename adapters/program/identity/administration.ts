@@ -1,12 +1,12 @@
 /** What an administrator does about accounts. */
 import type { IdentityCommand } from "../../../actors/identity/commands.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
+import type { Roles } from "../../../config/access.ts";
 import { bcryptCost } from "../../hash_wasm/formats.ts";
 import type { AccountChange, Created, Issued, NewAccount } from "../../http/identity/port.ts";
 import { accountName } from "./names.ts";
 import type { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
-import { ROLES } from "./roles.ts";
 
 export class Administration {
   constructor(private readonly parts: Parts, private readonly own: OwnPasswords) {}
@@ -61,11 +61,11 @@ export class Administration {
   }
 
   change(account: string, change: AccountChange, by: Principal): Promise<Outcome> {
-    return this.parts.states.ask(account, commandOf(change), by);
+    return this.parts.states.ask(account, commandOf(change, this.parts.roles), by);
   }
 }
 
-const commandOf = (change: AccountChange): IdentityCommand => {
+const commandOf = (change: AccountChange, roles: Roles): IdentityCommand => {
   switch (change.is) {
     case "disable":
       return { type: "identity.account.disable", data: why(change) };
@@ -83,7 +83,7 @@ const commandOf = (change: AccountChange): IdentityCommand => {
     case "grant":
       return {
         type: "identity.role.grant",
-        data: { role: change.role, privileged: ROLES[change.role]!.privileged },
+        data: { role: change.role, privileged: roles[change.role]!.privileged },
       };
     case "revoke":
       return { type: "identity.role.revoke", data: { role: change.role } };

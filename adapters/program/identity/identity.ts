@@ -61,6 +61,10 @@ export const identityOf = (parts: Parts): Identity => {
       return states.ask(account, { type: "identity.session.end_all", data }, userOf(account));
     },
     sessions: (account) => sessions.shown(account),
+    tenantOf(account) {
+      const { is, tenant } = states.of(account);
+      return is === "unknown" ? undefined : tenant;
+    },
     changePassword: (who, password, from) => own.change(who, password, from),
     choosePassword: (code, password, from) => own.choose(code, password, from),
     countsAsCode: (code) => own.invitationOf(code) !== undefined,

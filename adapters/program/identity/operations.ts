@@ -7,6 +7,8 @@ import { isPrivileged, wantsSecond } from "../../../actors/identity/account.ts";
 import { Refused } from "../../cli/runtime.ts";
 import type { From } from "../../http/identity/port.ts";
 import { retryAfter } from "../../http/rate.ts";
+import { CedarAuthority } from "../access/authority.ts";
+import { shippedModel } from "../access/model.ts";
 import { type Operation, operation } from "../operation.ts";
 import { wiredIn, wireIdentity } from "./wire.ts";
 
@@ -92,4 +94,5 @@ export const showFactor: Operation = operation({
 });
 
 /** Where no server runs nobody is sent anywhere. */
-export const HERE = { pages: false, url: () => "" };
+export const model = shippedModel();
+export const HERE = { pages: false, url: () => "", model, authority: new CedarAuthority(model) };

@@ -1,6 +1,7 @@
 /** What the parts of identity share. */
 import type { Principal } from "../../../actors/kernel/daybook.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
+import type { Roles } from "../../../config/access.ts";
 import type { Config } from "../../../config/config.ts";
 import type { Accounts } from "../../keys/accounts.ts";
 import type { AccountStates } from "./accounts.ts";
@@ -11,6 +12,7 @@ import type { Tickets } from "./tickets.ts";
 
 export interface Parts {
   readonly config: Config["identity"];
+  readonly roles: Roles;
   readonly states: AccountStates;
   readonly vault: Accounts;
   readonly passwords: Passwords;

@@ -3,11 +3,11 @@ import { LRUCache } from "lru-cache";
 import { type Account, type Session, sessionOf } from "../../../actors/identity/account.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Millis } from "../../../events/event.ts";
+import type { CedarAuthority } from "../access/authority.ts";
 import type { Grant } from "../../http/access.ts";
 import type { From, OwnSession, Refreshed, SessionShown, TokenPair } from "../../http/identity/port.ts";
 import type { AccessTokens, Proven } from "../../jose/access_tokens.ts";
 import { type AccountStates, notDone } from "./accounts.ts";
-import { scopesOf } from "./roles.ts";
 import type { Tickets } from "./tickets.ts";
 
 /** Access tokens whose signature was checked; another is checked again. */
@@ -29,6 +29,8 @@ export interface SessionsOptions {
   readonly fresh: () => string;
   /** Whether the person behind an account was erased: then nothing of it lets anybody in, whatever the log has. */
   readonly erased: (account: string) => boolean;
+  /** What a session's roles come to, for the scope of its access tokens. */
+  readonly authority: CedarAuthority;
 }
 
 /** A page's session is marked as used when so much of its idle time has gone. */
@@ -44,8 +46,9 @@ export class Sessions {
 
   /** What a program is given for this generation of a session. */
   async tokens(account: string, session: Session): Promise<TokenPair> {
-    const { access, tickets, lifetime, fresh } = this.options;
-    const scope = scopesOf(session.roles).join(" ");
+    const { access, tickets, lifetime, fresh, authority } = this.options;
+    await authority.ready();
+    const scope = authority.scopesOf(this.grantOf({ account, session: session.session }, session)).join(" ");
     const access_token = await access.sign({
       sub: account,
       sid: session.session,
@@ -90,9 +93,12 @@ export class Sessions {
 
   private grant(own: OwnSession): Grant | undefined {
     const session = this.live(own);
-    if (!session) return undefined;
+    return session && this.grantOf(own, session);
+  }
+
+  private grantOf(own: OwnSession, { roles }: Session): Grant {
     const { tenant } = this.options.states.of(own.account);
-    return { id: own.account, scopes: scopesOf(session.roles), tenant, principal: userOf(own.account), own };
+    return { id: own.account, scopes: [], roles, tenant, principal: userOf(own.account), own };
   }
 
   /** It is used: noted in the log, but not with every request. */

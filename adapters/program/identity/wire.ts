@@ -15,12 +15,13 @@ import type { Route } from "../../http/route.ts";
 import { AccessTokens } from "../../jose/access_tokens.ts";
 import { systemClock, systemRandom } from "../../system/world.ts";
 import { crashInAccounts } from "../crash_points.ts";
+import type { CedarAuthority } from "../access/authority.ts";
+import type { Model } from "../access/model.ts";
 import type { Opened } from "../daybook.ts";
 import { AccountStates } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
 import { Passwords } from "./passwords.ts";
-import { ROLES } from "./roles.ts";
 import { type SessionPolicy, Sessions } from "./sessions.ts";
 import { SigningKeys } from "./signing.ts";
 import { isSessionTicket, Tickets } from "./tickets.ts";
@@ -51,10 +52,12 @@ export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIde
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config, server: { deadline_ms } }, entities, tree, supervision, crash }: Opened,
-  { pages, url }: {
+  { pages, url, model: { roles }, authority }: {
     readonly pages: boolean;
     /** Where people reach the server. */
     readonly url: () => string;
+    readonly model: Model;
+    readonly authority: CedarAuthority;
   },
 ): Wired => {
   const vault = crash ? crashInAccounts(keys.accounts, crash) : keys.accounts;
@@ -88,6 +91,7 @@ export const wireIdentity = (
     now,
     fresh: () => systemRandom.id(),
     erased,
+    authority,
   });
   const { threads, waiting_max, memory_kib, passes, lanes } = config.passwords;
   const hashing = new Hashing({
@@ -111,6 +115,7 @@ export const wireIdentity = (
   const clock = systemClock;
   const identity = identityOf({
     config,
+    roles,
     states,
     vault,
     passwords,
@@ -136,7 +141,7 @@ export const wireIdentity = (
       ...factorRoutes(identity),
       ...passkeyRoutes(identity),
       ...deviceRoutes(identity, url),
-      ...accountRoutes(identity, Object.keys(ROLES)),
+      ...accountRoutes(identity, Object.keys(roles)),
       ...(pages
         ? [
           ...accountPages(identity, { length_min: config.passwords.length_min }),

@@ -1,0 +1,155 @@
+/**
+ * Policies in Cedar, decided by Amazon's own engine in WebAssembly (`@cedar-policy/cedar-wasm`). It is loaded when it is first wanted;
+ * one decision takes about 0.1 ms, so whoever asks often keeps the answers.
+ */
+import { type Actions, schemaText } from "./schema.ts";
+
+type Cedar = typeof import("@cedar-policy/cedar-wasm");
+type Located = { readonly message: string; readonly sourceLocations?: readonly { readonly start: number }[] };
+
+export interface PolicyFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What is wrong, and where: lines and columns count from 1. */
+export interface PolicyProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** Whom, what and to what, as Cedar names it. */
+export interface Uid {
+  readonly type: string;
+  readonly id: string;
+}
+export interface Entity {
+  readonly uid: Uid;
+  readonly attrs: Readonly<Record<string, unknown>>;
+  readonly parents: readonly Uid[];
+}
+export interface Question {
+  readonly principal: Uid;
+  readonly action: string;
+  readonly resource: Uid;
+  readonly entities: readonly Entity[];
+}
+
+export interface Policies {
+  /** Their names (`@id`), in order of name. */
+  readonly ids: readonly string[];
+  /** Types of which policies name single ones, so that who or what it is can make a difference. */
+  readonly named: ReadonlySet<string>;
+  decide(question: Question): { readonly allowed: boolean; readonly policies: readonly string[] };
+}
+
+export type Read =
+  | { readonly ok: true; readonly policies: Policies }
+  | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
+
+/** Policies that one set may have; each may be looked at for every new question. */
+export const POLICIES_MAX = 500;
+
+const HELD = { type: "success", validationErrors: [] } as const;
+
+let engine: Promise<Cedar> | undefined;
+
+/**
+ * Reads policies and holds them against the schema: names of actions, types and attributes are those there are. That takes most of the
+ * time; `held`: it was done before.
+ */
+export const readPolicies = async (
+  files: readonly PolicyFile[],
+  actions: Actions,
+  { held = false }: { readonly held?: boolean } = {},
+): Promise<Read> => {
+  const cedar = await (engine ??= import("@cedar-policy/cedar-wasm"));
+  const schema = schemaText(actions);
+  const texts: Record<string, string> = {};
+  const named = new Set<string>();
+  const problems: PolicyProblem[] = [];
+  for (const { file, text } of files) {
+    const at = (start: number, message: string) => problems.push({ file, ...placeOf(text, start), message });
+    const located = ({ message, sourceLocations }: Located) => at(sourceLocations?.[0]?.start ?? 0, message);
+    const checked = held ? HELD : cedar.validate({
+      schema,
+      policies: { staticPolicies: text },
+      validationSettings: { mode: "strict" },
+    });
+    if (checked.type === "failure") {
+      checked.errors.forEach(located);
+      continue;
+    }
+    for (const { error } of checked.validationErrors) located(error);
+    const split = cedar.policySetTextToParts(text);
+    if (split.type === "failure") throw new Error("a set of policies that holds cannot be taken apart");
+    for (const policy of split.policies) {
+      // They come apart in no order of theirs, each as it was written.
+      const start = new TextEncoder().encode(text.slice(0, text.indexOf(policy))).length;
+      const { id, types } = lookInto(cedar, policy);
+      if (id === undefined) at(start, 'a policy has a name here: @id("…")');
+      else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
+      else if (Object.hasOwn(texts, id)) at(start, `there is a policy "${id}" already`);
+      else texts[id] = policy;
+      for (const type of types) named.add(type);
+    }
+  }
+  const ids = Object.keys(texts).sort();
+  if (problems.length === 0 && ids.length > POLICIES_MAX) {
+    problems.push({ file: files[0]!.file, line: 1, column: 1, message: `there are at most ${POLICIES_MAX} policies` });
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, policies: { ids, named, decide: decider(cedar, texts) } };
+};
+
+const ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+
+let sets = 0;
+
+const decider = (cedar: Cedar, staticPolicies: Record<string, string>): Policies["decide"] => {
+  const preparsedPolicySetId = `policies ${++sets}`;
+  const parsed = cedar.preparsePolicySet(preparsedPolicySetId, { staticPolicies });
+  if (parsed.type === "failure") throw new Error(`policies that hold cannot be read: ${parsed.errors[0]?.message}`);
+  return ({ principal, action, resource, entities }) => {
+    const answer = cedar.statefulIsAuthorized({
+      principal,
+      action: { type: "Action", id: action },
+      resource,
+      context: {},
+      preparsedPolicySetId,
+      entities: entities as never,
+    });
+    if (answer.type === "failure") throw new Error(`it cannot be decided: ${answer.errors[0]?.message}`);
+    const { decision, diagnostics: { reason, errors } } = answer.response;
+    // A policy that fails decides nothing (Cedar), and nobody would see it.
+    if (errors.length > 0) throw new Error(`policy ${errors[0]!.policyId} fails: ${errors[0]!.error.message}`);
+    return { allowed: decision === "allow", policies: [...reason].sort() };
+  };
+};
+
+/** The policy's own name, and the types of which it names one. */
+const lookInto = (cedar: Cedar, policy: string): { readonly id: string | undefined; readonly types: Set<string> } => {
+  const parsed = cedar.policyToJson(policy);
+  if (parsed.type === "failure") throw new Error("a policy that holds cannot be taken apart");
+  const types = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(walk);
+    else if (typeof node === "object" && node !== null) {
+      const { type, id, attr } = node as Readonly<Record<string, unknown>>;
+      if (typeof type === "string" && typeof id === "string") types.add(type);
+      // Streams of one domain, and of another.
+      if (attr === "domain") types.add("Stream");
+      Object.values(node).forEach(walk);
+    }
+  };
+  walk(parsed.json);
+  return { id: parsed.json.annotations?.id ?? undefined, types };
+};
+
+/** `start` counts bytes of UTF-8. */
+const placeOf = (text: string, start: number): { readonly line: number; readonly column: number } => {
+  const before = new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, start)).split("\n");
+  return { line: before.length, column: before.at(-1)!.length + 1 };
+};

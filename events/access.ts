@@ -1,0 +1,67 @@
+/**
+ * Access: by what it is decided who may do what. Streams: `access/policies` for the policies, roles and tenants that counted from when
+ * on; `access/{token}` for each token of a program. Accounts, their roles and keys are `identity`'s.
+ */
+import { z } from "zod";
+import type { Domain } from "./catalogue.ts";
+import type { Facts, FactSchemas } from "./event.ts";
+import { slug, time } from "./identity/shape.ts";
+
+export const ACCESS_LIMITS = {
+  /** Of all policies together. With roles and tenants they are one event. */
+  policies_chars_max: 32_000,
+  roles_max: 50,
+  /** Characters of roles and tenants as JSON. */
+  others_chars_max: 12_000,
+} as const;
+
+export const POLICIES_STREAM = "access/policies";
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in hexadecimal");
+const token = z.string().regex(/^t_[a-z2-7]{16}$/, "the id of a token: t_…");
+const beginnings = z.array(z.string().max(200)).max(100);
+
+export const accessFacts = {
+  "access.policies.activated": z.strictObject({
+    /** SHA-256 of the three below, canonical (RFC 8785). */
+    digest,
+    /** In Cedar, as they were read. */
+    policies: z.string().max(ACCESS_LIMITS.policies_chars_max),
+    roles: z.record(
+      slug,
+      z.strictObject({ includes: z.array(slug).max(ACCESS_LIMITS.roles_max), privileged: z.boolean() }),
+    ),
+    /** What belongs to tenants by how its name begins. */
+    tenants: z.record(slug, z.strictObject({ streams: beginnings, sources: beginnings })),
+    /** Of what counted before. */
+    replaced: digest.optional(),
+  }),
+  /** It lets in whoever shows it. The token itself is nowhere kept. */
+  "access.token.issued": z.strictObject({
+    token,
+    tenant: slug,
+    scopes: z.array(slug).min(1).max(10),
+    until: time.optional(),
+  }),
+  "access.token.revoked": z.strictObject({ token }),
+} satisfies FactSchemas;
+
+export type AccessFact = Facts<typeof accessFacts>;
+export type AccessFactType = AccessFact["type"];
+
+const about: Readonly<Record<AccessFactType, string>> = {
+  "access.policies.activated": "Other policies, roles or tenants count from here on: their text and its digest.",
+  "access.token.issued": "A token for a program was made: whose it is, what it may, until when.",
+  "access.token.revoked": "A token lets nobody in any more.",
+};
+
+export const access: Domain = {
+  name: "access",
+  facts: Object.fromEntries(
+    (Object.keys(accessFacts) as AccessFactType[]).map((type) => [type, {
+      schema: accessFacts[type],
+      kind: "decided" as const,
+      about: about[type],
+    }]),
+  ),
+};

@@ -1,0 +1,63 @@
+/** Access: which policies counted when, and the tokens of programs. */
+import { z } from "zod";
+import { type AccessFact, accessFacts } from "../events/access.ts";
+import type { Event } from "../events/event.ts";
+import type { Projection } from "./projection.ts";
+
+type Told = Event<AccessFact>;
+type Activated = Event<Extract<AccessFact, { type: "access.policies.activated" }>>;
+
+const activated = accessFacts["access.policies.activated"];
+const policiesRow = activated.extend({ since: z.string(), by: z.string() });
+type PoliciesRow = z.output<typeof policiesRow>;
+
+export const accessPolicies: Projection<PoliciesRow, Activated> = {
+  name: "access.policies",
+  version: 1,
+  about: "Policies, roles and tenants by which it was decided who may do what, from when on. Key: the position.",
+  hears: ["access.policies.activated"],
+  row: policiesRow,
+  initial: { digest: "", policies: "", roles: {}, tenants: {}, since: "", by: "" },
+  indexes: ["digest"],
+  columns: ["since", "digest", "replaced", "by"],
+  appendOnly: true,
+  keys: ({ position }) => [String(position)],
+  apply: (_, { data, time, authid }): PoliciesRow => ({ ...data, since: time, by: authid }),
+};
+
+const tokenRow = z.strictObject({
+  tenant: z.string(),
+  scopes: z.array(z.string()),
+  state: z.enum(["valid", "revoked"]),
+  issued: z.string(),
+  by: z.string(),
+  /** It ends then by itself; absent: never. */
+  until: z.string().optional(),
+  revoked: z.string().optional(),
+});
+type TokenRow = z.output<typeof tokenRow>;
+
+export const accessTokens: Projection<TokenRow, AccessFact> = {
+  name: "access.tokens",
+  version: 1,
+  about: "Tokens of programs: whose, with which scopes, until when. Key: the token.",
+  hears: ["access.token.issued", "access.token.revoked"],
+  row: tokenRow,
+  initial: { tenant: "", scopes: [], state: "valid", issued: "", by: "" },
+  indexes: ["tenant", "state", "issued", "until"],
+  keys: ({ data }) => "token" in data ? [data.token] : [],
+  apply(row, event: Told): TokenRow | undefined {
+    switch (event.type) {
+      case "access.token.issued": {
+        const { token: _, ...issued } = event.data;
+        return { ...issued, state: "valid", issued: event.time, by: event.authid };
+      }
+      case "access.token.revoked":
+        return row.issued === "" ? undefined : { ...row, state: "revoked", revoked: event.time };
+      default:
+        return row;
+    }
+  },
+};
+
+export const accessViews = [accessPolicies, accessTokens] as const;
