@@ -86,8 +86,10 @@ const settingsOf = async (
       ? {}
       : { alerting: (await import("./adapters/program/alerts/file.ts")).rulesIn(config.alerting.rules, text, file) };
     if (stackFile === undefined && Object.keys(config.services).length === 0) return { config, file, ...alerting };
-    const { stackIn } = await import("./adapters/program/stack/file.ts");
-    return { config, file, stack: await stackIn(stackFile ?? file), ...alerting };
+    const { stackIn, onlyStack } = await import("./adapters/program/stack/file.ts");
+    const own = Object.keys(config.services).length === 0 ? undefined : await stackIn(file);
+    const stack = onlyStack(own, stackFile === undefined ? undefined : await stackIn(stackFile));
+    return { config, file, ...(stack ? { stack } : {}), ...alerting };
   }
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };

@@ -33,6 +33,8 @@ const list = <T extends z.ZodType>(one: T) => z.array(one).max(STACK_LIMITS.list
 const count = (min: number, max: number, standard: number) => z.int().min(min).max(max).default(standard);
 const section = <T extends z.core.$ZodLooseShape>(shape: T) => z.strictObject(shape).prefault({} as never);
 
+export const PROFILES = ["minimal", "development", "full", "testing"] as const;
+
 const CONDITIONS = ["started", "healthy", "log_ready", "completed", "completed_successfully"] as const;
 
 const needShape = z.strictObject({
@@ -150,7 +152,7 @@ const service = z.strictObject({
   /** Cron, five fields or six with seconds, in UTC: it runs at these times and not before; missed times are made up for once. */
   schedule: text.min(1).max(200).optional(),
   /** Default: in all of them. */
-  profiles: list(z.enum(["minimal", "development", "full", "testing"])).optional(),
+  profiles: list(z.enum(PROFILES)).optional(),
   log: section({
     /** A file above so many bytes is set aside, and the program goes on with an empty one. */
     bytes_max: count(4_096, 1_099_511_627_776, 16_777_216),
@@ -162,6 +164,8 @@ const service = z.strictObject({
 const schema = z.object({
   stack: section({
     name: name.default("main"),
+    /** False: nothing is started, stopped or looked at. */
+    enabled: z.boolean().default(true),
     /** `ready`: each starts as soon as it may. `batches`: with the others of its depth. `sequential`: one after another. */
     order: z.enum(["ready", "batches", "sequential"]).default("ready"),
     /** What becomes of them when Daybook is told to stop: they go on and are found again, or are stopped first. */
@@ -186,16 +190,17 @@ export interface ServiceSettings extends Omit<Stated, "depends_on"> {
 
 export interface StackSettings {
   readonly name: string;
+  readonly enabled: boolean;
   readonly order: "ready" | "batches" | "sequential";
   readonly on_exit: "leave" | "stop";
   /** In the order of the file; those not enabled are not there. */
   readonly services: readonly ServiceSettings[];
 }
 
-export type ParsedStack = { readonly ok: true; readonly stack: StackSettings } | {
-  readonly ok: false;
-  readonly problems: readonly Problem[];
-};
+export type ParsedStack =
+  /** `problemAt`: with its place in the file, for what is found out later. */
+  | { readonly ok: true; readonly stack: StackSettings; readonly problemAt: (fault: StackFault) => Problem }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 let shape: Shape | undefined;
 const shapeOfStack = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
@@ -238,12 +243,12 @@ export const parseStack = (
     );
   }
   const stack = stackOf(parsed.data);
-  const faults = [...faultsIn(stack), ...check(stack)];
-  if (faults.length === 0) return { ok: true, stack };
-  return refused(...faults.map(({ path, expected, found }) => {
+  const faults = [...faultsIn(stack, new Set(Object.keys(parsed.data.services))), ...check(stack)];
+  const problemAt = ({ path, expected, found }: StackFault): Problem => {
     const at = ["services", ...path];
     return { ...source.place(at, true), path: at.join("."), expected, found };
-  }));
+  };
+  return faults.length === 0 ? { ok: true, stack, problemAt } : refused(...faults.map(problemAt));
 };
 
 const stackOf = ({ stack, services }: z.output<typeof schema>): StackSettings => ({
@@ -261,7 +266,8 @@ const stackOf = ({ stack, services }: z.output<typeof schema>): StackSettings =>
   })),
 });
 
-const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
+/** `stated`: with those that are not enabled. */
+const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): readonly StackFault[] => {
   const faults: StackFault[] = [];
   const names = services.map(({ name }) => name);
   const known = new Set(names);
@@ -271,10 +277,13 @@ const faultsIn = ({ services }: StackSettings): readonly StackFault[] => {
       const expected = `at most ${STACK_LIMITS.list_max} services`;
       faults.push({ path: [name, "depends_on"], expected, found: String(needs.length) });
     }
-    for (const { service, condition } of needs) {
+    for (const { service, condition, required } of needs) {
       const path = [name, "depends_on", service];
       if (service === name) faults.push({ path, expected: "another service", found: "itself" });
-      else if (!known.has(service)) {
+      else if (!known.has(service) && stated.has(service)) {
+        if (!required) continue;
+        faults.push({ path, expected: "one that is enabled, or required: false", found: `"${service}"` });
+      } else if (!known.has(service)) {
         faults.push({ path, expected: `one of ${names.join(", ")}`, found: `"${service}"` });
       } else if (condition === "log_ready" && !services.find((other) => other.name === service)!.ready_line) {
         faults.push({ path, expected: `a ready_line in "${service}"`, found: "none" });

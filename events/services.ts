@@ -125,10 +125,10 @@ export const serviceFacts = {
   /** It did not become well and is not to be undone: what has been replaced stays so. */
   "services.update.failed": z.strictObject({ service: serviceName, to: digest, because }),
   "services.service.wanted": z.strictObject({ service: serviceName }),
-  /** `asked`: a person stopped it. `shutdown`: everything is stopped. */
+  /** `asked`: a person stopped it. `shutdown`: everything is stopped. `profile`: the profile that is run has no use for it. */
   "services.service.unwanted": z.strictObject({
     service: serviceName,
-    because: z.enum(["asked", "shutdown", "removed"]),
+    because: z.enum(["asked", "shutdown", "removed", "profile"]),
   }),
   "services.instance.queued": z.strictObject({ ...instance, for: z.array(serviceName).max(SERVICE_LIMITS.needs_max) }),
   "services.instance.announced": z.strictObject({ ...instance, nonce, digest, attempt: count }),
@@ -150,7 +150,7 @@ export const serviceFacts = {
   "services.instance.stop_requested": z.strictObject({
     ...instance,
     nonce,
-    because: z.enum(["asked", "shutdown", "removed", "restart", "changed", "unhealthy"]),
+    because: z.enum(["asked", "shutdown", "removed", "profile", "restart", "changed", "unhealthy"]),
     /** The signal that ends it at once is due then. Milliseconds since 1970. */
     until_ms: instant,
   }),

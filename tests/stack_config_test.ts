@@ -39,6 +39,9 @@ const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = 
   ["a probe of two kinds", service("probes: { readiness: { tcp: { port: 1 }, http: { port: 1 } } }"), /one of exec/],
   ["a probe of a port it has not", service("probes: { readiness: { tcp: { port: web } } }"), /a port of the service/],
   ["a bad path to probe", service("probes: { readiness: { http: { port: 1, path: x } } }"), /begins with \//],
+  ["a bad scheme to probe", service("probes: { readiness: { http: { port: 1, scheme: ftp } } }"), /s\.yaml:4.*ftp/],
+  ["a bad port to probe", service("probes: { readiness: { tcp: { port: 70000 } } }"), /s\.yaml:4.*70000/],
+  ["two of one name", "services:\n  a: { command: x }\n  a: { command: y }\n", /s\.yaml:3.*unique/],
   ["bad cron", service("schedule: often"), /s\.yaml:4.*cron/],
   ["cron that never comes", service('schedule: "0 0 31 2 *"'), /never comes/],
   ["stated times and always", service('schedule: "0 3 * * *"\n    restart: { policy: always }'), /no or on_failure/],
@@ -85,6 +88,21 @@ Deno.test("each kind of mistake in a file of services has one clear message with
       for (const each of found) assert.doesNotMatch(each, /\n|RangeError|ZodError|\s{4}at /);
     });
   }
+});
+
+Deno.test("one that is not enabled is not needed where it is not required, and is missed where it is", () => {
+  const cache = "  cache: { command: x, enabled: false }\n";
+  assert.deepEqual(problems(`${service("depends_on: { cache: { required: false } }")}${cache}`), []);
+  assert.match(
+    problems(`${service("depends_on: [cache]")}${cache}`).join(),
+    /s\.yaml:4.*depends_on\.cache: expected one that is enabled, or required: false, found "cache"/,
+  );
+});
+
+Deno.test("the file that the page about services shows is one", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/services.md", import.meta.url));
+  const [, yaml] = /```yaml\n(stack:\n[^]*?)```/.exec(page)!;
+  assert.deepEqual(problems(yaml!), []);
 });
 
 Deno.test("what may be left out is filled in, and one that is not enabled is not there", () => {

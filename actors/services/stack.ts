@@ -273,7 +273,7 @@ const apply = (
   const all = closure(draft.stack, wanted);
   for (const name of given) {
     if (!all.has(name) && draft.service(name)!.wanted) {
-      draft.add({ type: "services.service.unwanted", data: { service: name, because: "asked" } });
+      draft.add({ type: "services.service.unwanted", data: { service: name, because: "profile" } });
     }
   }
   return undefined;

@@ -63,7 +63,7 @@ export interface Service {
   readonly spec: ServiceSpec;
   readonly wanted: boolean;
   /** Why it is not wanted; what a person stopped stays so over a restart where the policy says so. */
-  readonly unwanted?: "asked" | "shutdown" | "removed";
+  readonly unwanted?: "asked" | "shutdown" | "removed" | "profile";
   /** While a changed one takes its place: what was before. */
   readonly update?: { readonly before: ServiceSpec };
   /** Digest of one that did not become well; it is not tried again by itself. */

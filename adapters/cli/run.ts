@@ -55,7 +55,10 @@ export const failureOf = (error: unknown): Failure => {
   if (error instanceof Usage) return { exit: 2, code: "usage", message: error.message };
   if (error instanceof ViewQuestion) return { exit: 2, code: error.code, message: error.message };
   if (error instanceof Declined) return { exit: 1, code: error.code, message: error.message };
-  if (error instanceof Refused) return { exit: 1, code: error.code, message: error.message };
+  // What the server calls wrong usage is so here, too.
+  if (error instanceof Refused) {
+    return { exit: error.code === "usage" ? 2 : 1, code: error.code, message: error.message };
+  }
   if (error instanceof ImportFault) {
     return {
       exit: error.kind === "usage" || error.kind === "not_a_repository" ? 2 : 3,

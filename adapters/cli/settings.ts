@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { AlertRule } from "../../config/alerting.ts";
 import type { Config, Override } from "../../config/config.ts";
-import type { StackSettings } from "../../config/stack.ts";
+import type { Problem, StackFault, StackSettings } from "../../config/stack.ts";
 import type { Call } from "./call.ts";
 import { pathOf, text, Usage } from "./call.ts";
 
@@ -33,9 +33,17 @@ export interface Settings {
   /** Absolute. */
   readonly file: string;
   /** Where there are services to be run. */
-  readonly stack?: { readonly settings: StackSettings; readonly file: string };
+  readonly stack?: StatedStack;
   /** Rules of its own, and names of those that are not to be looked at. */
   readonly alerting?: { readonly rules: readonly AlertRule[]; readonly off: readonly string[] };
+}
+
+export interface StatedStack {
+  readonly settings: StackSettings;
+  /** Absolute: relative paths in it count from its folder. */
+  readonly file: string;
+  /** With its place in the file. */
+  readonly problemAt: (fault: StackFault) => Problem;
 }
 
 /** Files, absolute, and variables. */

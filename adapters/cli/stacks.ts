@@ -3,6 +3,7 @@ import type { StackSettings } from "../../config/stack.ts";
 
 /** Of stacks that were checked. */
 export interface Stacks {
+  readonly profiles: readonly string[];
   planOf(stack: StackSettings): StackPlan;
   /** The longest chain of needs, where a start of a service takes so many ms; and how long. */
   chainOf(

@@ -12,10 +12,10 @@ export const SERVICES: readonly CommandSpec[] = [
   {
     name: "up",
     reads: true,
-    about: "Ask for services and what they need, and wait until they are well or given up (exit 1)",
-    args: [["[service...]", "default: all"]],
+    about: "Ask for services and what they need, or for a profile, and wait until they are well or given up (exit 1)",
+    args: [["[service...]", "default: all; or minimal, development, full or testing: those of this profile alone"]],
     options: [NAME, WAIT],
-    examples: ["up", "up api --wait 30", "up --json"],
+    examples: ["up", "up api --wait 30", "up minimal"],
     needs: reads,
     load: async () => (await import("./commands/services.ts")).up,
   },

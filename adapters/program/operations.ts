@@ -7,6 +7,7 @@ import { Declined } from "../../actors/kernel/gate.ts";
 import { issueOf } from "../../actors/kernel/naming.ts";
 import { HOUSE } from "../../events/tenants.ts";
 import { LogFault } from "../../events/log.ts";
+import { Usage } from "../cli/call.ts";
 import { type OnProgress, Refused } from "../cli/runtime.ts";
 import { readBody, textOf } from "../http/body.ts";
 import { HTTP_LIMITS } from "../http/bounds.ts";
@@ -38,6 +39,7 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "erase-subject": async () => (await import("./privacy/erase_subject.ts")).eraseSubject,
   "export-subject": async () => (await import("./privacy/erase_subject.ts")).exportSubject,
   "update-stack": async () => (await import("./stack/update_stack.ts")).updateStack,
+  "choose-profile": async () => (await import("./stack/choose_profile.ts")).chooseProfile,
   "stack-usage": async () => (await import("./stack/usage_now.ts")).stackUsage,
   "rotate-root-key": async () => (await import("./privacy/rotate_root_key.ts")).rotateRootKey,
   "issue-certificate": async () => (await import("./certificates/operations.ts")).issueCertificate,
@@ -171,6 +173,7 @@ async function* linesOf(
 
 const errorOf = (error: unknown) => {
   if (error instanceof Declined) return { code: error.code, message: error.message, refused: true };
+  if (error instanceof Usage) return { code: "usage", message: error.message, refused: true };
   if (error instanceof Refused) return { code: error.code, message: error.message, refused: true };
   const kind = error instanceof Error && error.name.endsWith("Fault")
     ? (error as { readonly kind?: unknown }).kind

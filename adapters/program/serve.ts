@@ -172,7 +172,13 @@ const plantAlerts = async (opened: Opened, settings: Settings, io: Io): Promise<
 
 /** The services of the configuration, begun; undefined where there are none. */
 const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<RunningStack | undefined> => {
-  if (!settings.stack) return undefined;
+  if (!settings.stack) {
+    const { unwatchedIn, unwatchedText } = await import("./stack/others.ts");
+    for (const each of unwatchedIn(opened.daybook.log, undefined)) {
+      io.err(`daybook: ${unwatchedText(each)}, and nobody watches them: start --stack FILE does\n`);
+    }
+    return undefined;
+  }
   if (data === MEMORY) {
     throw new Usage("services need a data folder: with --data :memory: they could not be found again");
   }

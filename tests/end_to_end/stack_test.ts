@@ -94,7 +94,7 @@ services:
   binary:
     ${tracing(traces, "binary", "head -c 3000000 /dev/urandom; sleep 1000")}
     log: { bytes_max: 1000000, keep: 2 }
-  missing: { command: no-such-program, restart: { policy: no } }
+  missing: { command: no-such-program, restart: { policy: no }, hooks: { before_start: { command: "true" } } }
 `, async (stand) => {
     await stand.start();
     const rows = await stand.until((rows) =>

@@ -25,7 +25,10 @@ const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCod
   try {
     if (!remote) throw new Usage("no server runs the services of this folder: deno task start --stack FILE does");
     const board = await Board.of(reader, call, runtime);
-    const names = board.known(call.args);
+    const profile = type === "services.stack.up"
+      ? await chosen(board, call.args, { remote, reader, runtime })
+      : undefined;
+    const names = board.known(profile ?? call.args);
     const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
     const affected = type === "services.stack.up" ? withNeeds(board, names) : names;
     const until = runtime.clock.monotonic() + wait * 1_000;
@@ -42,6 +45,24 @@ const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCod
     remote?.close();
     await reader.close();
   }
+};
+
+/**
+ * Where a profile is named and no service is called so: the services that are to run by it, which the server has been told. `undefined`
+ * where services are meant.
+ */
+const chosen = async (
+  board: Board,
+  [profile, ...others]: readonly string[],
+  { remote, reader, runtime }: { readonly remote: Remote; readonly reader: Reader; readonly runtime: Runtime },
+): Promise<readonly string[] | undefined> => {
+  const { profiles } = await runtime.stacks();
+  if (profile === undefined || others.length > 0 || !profiles.includes(profile)) return undefined;
+  if (board.services.some(({ service }) => service === profile)) return undefined;
+  await remote.operate("choose-profile", { profile }, () => {});
+  await reader.renew();
+  board.catchUp();
+  return board.services.filter(({ wanted }) => wanted).map(({ service }) => service);
 };
 
 interface Restarted {

@@ -11,7 +11,9 @@ type Stack = NonNullable<Settings["stack"]>["settings"];
 
 const stackOf = ({ settings }: Call): Stack => {
   const stack = settings?.stack?.settings;
-  if (!stack || stack.services.length === 0) throw new Usage("the configuration has no services: give --stack FILE");
+  if (!stack || stack.services.length === 0) {
+    throw new Usage("the configuration has no services that are enabled: give --stack FILE");
+  }
   return stack;
 };
 

@@ -9,7 +9,7 @@ import { groupOf, sweepGroups } from "./cgroups.ts";
 import { freeIn, remainsOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
 import { endRuns, run } from "./running.ts";
-import { forget, Starting, traced } from "./starting.ts";
+import { forget, programFile, Starting, traced } from "./starting.ts";
 import { usageOf } from "./usage.ts";
 import { end, Watching } from "./watching.ts";
 
@@ -47,6 +47,11 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     }
     case "run":
       return run(ask, own);
+    case "look": {
+      const { command, folder, path, inherited } = ask;
+      const found = programFile(command, folder, inherited ? own("PATH") : path);
+      return "refused" in found ? found : {};
+    }
     case "free":
       return freeIn(ask.folder);
     case "usage":

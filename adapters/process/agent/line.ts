@@ -40,6 +40,7 @@ export class AgentLine implements Child {
   readonly grace = AGENT.grace_ms;
   readonly readyWithin = AGENT.ready_ms;
   private present: Run | undefined;
+  private waiting: (() => void)[] = [];
   private ids = 0;
 
   /** `heard` may be called as soon as a run is ready. */
@@ -49,6 +50,16 @@ export class AgentLine implements Child {
     /** Called at each run, when it can be asked. */
     private readonly began: () => void,
   ) {}
+
+  /** Resolves when it can be asked; rejects where it does not come within `AGENT.ready_ms`. */
+  async there(): Promise<void> {
+    if (this.present) return;
+    const there = Promise.withResolvers<void>();
+    this.waiting.push(there.resolve);
+    const late = () => there.reject(new Error(`the agent was not ready within ${AGENT.ready_ms} ms`));
+    const cancel = this.clock.schedule(AGENT.ready_ms, late);
+    await there.promise.finally(cancel);
+  }
 
   /** Rejects with `AgentGone`, or with what the agent says of why it could not. May be repeated. */
   ask<A extends Asks>(ask: A, about: AskOf<A>): Promise<Answer<A>> {
@@ -101,6 +112,7 @@ export class AgentLine implements Child {
       switch (said.said) {
         case "ready":
           this.present = run;
+          for (const resolve of this.waiting.splice(0)) resolve();
           self.ready();
           return this.began();
         case "exited":

@@ -67,6 +67,15 @@ export const toAgent = z.discriminatedUnion("ask", [
   }),
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
   z.strictObject({ ask: z.literal("run"), id: count, ...program, traces, timeout_ms: count }),
+  /** Whether there is such a program on that PATH, or the agent's own. */
+  z.strictObject({
+    ask: z.literal("look"),
+    id: count,
+    command: z.string().min(1),
+    folder: z.string().min(1),
+    path: z.string().optional(),
+    inherited: z.boolean(),
+  }),
   /** What is free, for a program in that folder. */
   z.strictObject({ ask: z.literal("free"), id: count, folder: z.string().min(1) }),
   z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
@@ -103,6 +112,7 @@ export const answers = {
   end: z.strictObject({ sent: z.boolean() }),
   /** `code` null: it could not be run, or a signal ended it; `because` says which. */
   run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), because: z.string() }),
+  look: z.strictObject({ refused: z.string().min(1).optional() }),
   free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */

@@ -1,11 +1,13 @@
 /** A stack as a graph, for people: batches, the longest chain, a picture. Pure. */
 import type { StackSettings } from "../../../config/stack.ts";
-import { parseStack, problemText } from "../../../config/stack.ts";
+import { parseStack, problemText, PROFILES } from "../../../config/stack.ts";
 import { importStack } from "../../../config/stack_import.ts";
 import { Usage } from "../../cli/call.ts";
 import type { ImportedStack, StackPlan } from "../../cli/stacks.ts";
 import { faultsOfStack } from "./launch.ts";
 import { batchesOf, criticalPath, type Graph, graphOf } from "../../../actors/services/graph.ts";
+
+export const profiles: readonly string[] = PROFILES;
 
 export const importOf = (text: string, file: string, out: string): ImportedStack => {
   const imported = importStack(text, file);

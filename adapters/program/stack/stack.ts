@@ -5,7 +5,8 @@ import { Supervisor } from "../../../actors/kernel/supervisor.ts";
 import { digestsOf, isAlive, isLive } from "../../../actors/services/state.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
-import type { Settings } from "../../cli/settings.ts";
+import { problemText } from "../../../config/stack.ts";
+import type { StatedStack } from "../../cli/settings.ts";
 import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
@@ -13,8 +14,10 @@ import { OPERATOR } from "../operator.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
+import { unwatchedIn, unwatchedText } from "./others.ts";
 import { portsOf } from "./ports.ts";
 import { PreparedServices } from "./prepared.ts";
+import { absentPrograms } from "./programs.ts";
 import type { Taken } from "./usage.ts";
 
 /** Below the data folder: what services write, and what is left of their starts. */
@@ -22,10 +25,12 @@ const FOLDER = "services";
 
 export interface RunningStack {
   readonly name: string;
-  /** What saying so would change. */
-  changes(stack: NonNullable<Settings["stack"]>): Promise<readonly Change[]>;
+  /** What saying so would change. Throws `Usage` where a program is not there. */
+  changes(stack: StatedStack): Promise<readonly Change[]>;
   /** Says anew what the stack is. `again`: changes that were undone are tried once more. Throws `Usage` when it is refused. */
-  apply(stack: NonNullable<Settings["stack"]>, again: boolean): Promise<void>;
+  apply(stack: StatedStack, again: boolean): Promise<void>;
+  /** Services of this profile are to run, and no others. */
+  choose(profile: string): Promise<void>;
   readonly orchestrator: Pick<Orchestrator, "present" | "usage">;
   /** Before the tree is stopped: services are left running, or stopped first, as the configuration says. */
   stop(): Promise<void>;
@@ -34,13 +39,19 @@ export interface RunningStack {
 /** Throws `Usage` when the stack is refused. */
 export const runStack = async (
   { daybook, tree, supervision }: Pick<Opened, "daybook" | "tree" | "supervision">,
-  { data, stack: { settings, file }, profile }: {
+  { data, stack: first, profile }: {
     readonly data: string;
-    readonly stack: NonNullable<Settings["stack"]>;
+    readonly stack: StatedStack;
     readonly profile: string;
   },
   io: Pick<Io, "err">,
 ): Promise<RunningStack> => {
+  const { settings } = first;
+  const [other] = unwatchedIn(daybook.log, settings.name);
+  if (other) {
+    const hint = `start that stack again under its name, or stop it there with "down"`;
+    throw new Usage(`${first.file}: the stack is called "${settings.name}", but ${unwatchedText(other)}: ${hint}`);
+  }
   const folder = resolve(data, FOLDER);
   const report = (line: string) => io.err(`daybook: ${line}\n`);
   const prepared = new PreparedServices(join(folder, settings.name, "prepared"));
@@ -58,13 +69,22 @@ export const runStack = async (
       supervision.world,
     ),
   );
-  const placed = async (stack: NonNullable<Settings["stack"]>, keep: boolean): Promise<Placed> => ({
+  const placed = async (stack: StatedStack, keep: boolean): Promise<Placed> => ({
     stack: stack.settings,
     file: stack.file,
     ports: await portsOf(stack.settings, folder, { keep }),
   });
+  const changes: RunningStack["changes"] = async (stack) => {
+    const of = await placed(stack, false);
+    const changes = changesOf(of, orchestrator.present);
+    const absent = await absentPrograms(of, { agent: orchestrator.agent, changes });
+    if (absent.length > 0) throw new Usage(absent.map((fault) => problemText(stack.problemAt(fault))).join("; "));
+    return changes;
+  };
   let before: readonly string[] = [];
-  const apply: RunningStack["apply"] = async (stack, again) => {
+  let present = { stack: first, profile };
+  const apply = async (stack: StatedStack, profile: string, again: boolean): Promise<void> => {
+    await changes(stack);
     const command = await applyOf(await placed(stack, true), { profile, again, kept: prepared });
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
@@ -73,13 +93,15 @@ export const runStack = async (
     // What is read of the log may be from before the last of these.
     await prepared.only(new Set([...before, ...stated, ...digestsOf(orchestrator.present)]));
     before = stated;
+    present = { stack, profile };
   };
-  await apply({ settings, file }, false);
+  await apply(first, profile, false);
   const running: RunningStack = {
     name: settings.name,
     orchestrator,
-    changes: async (stack) => changesOf(await placed(stack, false), orchestrator.present),
-    apply,
+    changes,
+    apply: (stack, again) => apply(stack, present.profile, again),
+    choose: (profile) => apply(present.stack, profile, false),
     async stop() {
       if (settings.on_exit === "leave") return;
       const { name } = settings;

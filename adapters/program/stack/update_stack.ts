@@ -27,7 +27,8 @@ export const updateStack = operation({
     if (stack.name !== running.name) {
       throw new Refused("usage", `${file}: the stack is called "${stack.name}", the server runs "${running.name}"`);
     }
-    const settings = { settings: stack, file };
+    if (!stack.enabled) throw new Refused("usage", `${file}: the stack is not enabled; "down" stops what runs`);
+    const settings = { settings: stack, file, problemAt: parsed.problemAt };
     const changes = await running.changes(settings);
     if (!plan) await running.apply(settings, again);
     return { stack: stack.name, changes };
