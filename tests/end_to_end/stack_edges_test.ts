@@ -149,18 +149,22 @@ ${sleeper(traces, "db", "    profiles: [development]\n    restart: { policy: unl
 ${sleeper(traces, "api", "    profiles: [minimal, full]\n    depends_on: [db]\n")}
 ${sleeper(traces, "ui", "    profiles: [full]\n    restart: { policy: unless_stopped }\n")}
 `, async (stand) => {
-    const states = async () => Object.fromEntries((await stand.board()).map(({ service, state }) => [service, state]));
+    const become = async (states: Readonly<Record<string, string>>) =>
+      await stand.until((rows) =>
+        rows.length === Object.keys(states).length && rows.every(({ service, state }) => states[service] === state)
+      );
+    const choose = async (profile: string) => {
+      const up = await run("up", profile, "--data", stand.data);
+      assert.equal(up.code, 0, up.err);
+    };
     await stand.start({ DAYBOOK__PROFILE: "minimal" });
-    await stand.until((rows) => rows.some(({ service, state }) => service === "api" && state === "healthy"));
-    assert.deepEqual(await states(), { db: "healthy", api: "healthy", ui: "stopped" });
-    const full = await run("up", "full", "--data", stand.data);
-    assert.equal(full.code, 0, full.err);
-    assert.deepEqual(await states(), { db: "healthy", api: "healthy", ui: "healthy" });
-    assert.equal((await run("up", "development", "--data", stand.data)).code, 0);
-    await stand.until((rows) => rows.filter(({ state }) => state === "stopped").length === 2);
-    assert.deepEqual(await states(), { db: "healthy", api: "stopped", ui: "stopped" });
-    assert.equal((await run("up", "full", "--data", stand.data)).code, 0);
-    assert.deepEqual(await states(), { db: "healthy", api: "healthy", ui: "healthy" });
+    await become({ db: "healthy", api: "healthy", ui: "stopped" });
+    await choose("full");
+    await become({ db: "healthy", api: "healthy", ui: "healthy" });
+    await choose("development");
+    await become({ db: "healthy", api: "stopped", ui: "stopped" });
+    await choose("full");
+    await become({ db: "healthy", api: "healthy", ui: "healthy" });
     await stand.down();
     await stand.program.end("SIGTERM");
   }));
