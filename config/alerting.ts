@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";
 import { field, said, selector, span, UNITS, where } from "./selectors.ts";
+import { SEVERITIES } from "./sinks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export { type Problem, problemText } from "./yaml_text.ts";
@@ -21,7 +22,6 @@ export const ALERTING_LIMITS = {
   for_ms_max: 30 * UNITS.d,
 } as const;
 
-const SEVERITIES = ["info", "warning", "error", "critical"] as const;
 const name = said(/^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/, "a name of at most 63 small letters, digits, - and _");
 const rowField = said(/^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*$/, "a field of the view's rows").max(200);
 const fields = (one: typeof field) => z.array(one).max(ALERTING_LIMITS.per_max);

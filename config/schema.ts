@@ -235,7 +235,8 @@ export const schema = z.strictObject({
   }),
 
   sinks: sinks.meta({
-    description: "Where events go as they come: files, webhooks, receivers of syslog (docs/recipes/siem.md)",
+    description:
+      "Where events go as they come: files, webhooks, receivers of syslog (docs/recipes/siem.md); and alerts: slack, pagerduty, email (docs/alerts.md)",
   }),
 });
 

@@ -34,6 +34,8 @@ export interface SinkOptions extends SinkPlaceOptions {
   readonly transport: Transport;
   /** Types that it hears, by how they begin; none: all. */
   readonly types: readonly string[];
+  /** Of those, which are for it. Default: all. */
+  readonly wants?: (event: Event) => boolean;
   /** The event as it goes out. What it throws at becomes a dead letter. */
   readonly line: (event: Event) => string;
   readonly batchEventsMax: number;
@@ -160,9 +162,11 @@ export class Sink implements Child {
     await pause(this.options.clock, 0);
   }
 
-  private hears({ type, position }: Event): boolean {
-    const { types } = this.options;
-    return (types.length === 0 || types.some((start) => type.startsWith(start))) && !this.place.isBuried(position);
+  private hears(event: Event): boolean {
+    const { types, wants } = this.options;
+    const { type, position } = event;
+    const heard = types.length === 0 || types.some((start) => type.startsWith(start));
+    return heard && (wants?.(event) ?? true) && !this.place.isBuried(position);
   }
 
   private text(event: Event): string | undefined {

@@ -9,8 +9,10 @@ import { inFolderOf, type Settings } from "./settings.ts";
 export const sinkGrants = (settings: Settings, data: string): Pick<Grants, "net" | "write"> => {
   const [net, write]: [string[], string[]] = [[], []];
   for (const sink of settings.config.sinks) {
-    if (sink.kind === "webhook") net.push(hostOf(sink.url));
-    else if (sink.kind === "syslog") net.push(address(sink.host, sink.port));
+    if (sink.kind === "webhook" || sink.kind === "pagerduty") net.push(hostOf(sink.url));
+    else if (sink.kind === "syslog" || sink.kind === "email") net.push(address(sink.host, sink.port));
+    // Its URL is a secret, which is not read for this.
+    else if (sink.kind === "slack") net.push(hostOf(`https://${sink.host}/`));
     else {
       const path = inFolderOf(settings.file, sink.path);
       if (path === data || path.startsWith(resolve(data) + sep)) {

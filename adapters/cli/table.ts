@@ -2,6 +2,7 @@
  * Every command there is: what it is called, what it takes, an example, what it may touch, and where its code is. Help,
  * parsing, permissions and tests are derived from this table; the code is loaded when its command is called.
  */
+import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
 import type { Call, Grants, Run } from "./call.ts";
 import { list, text } from "./call.ts";
@@ -433,6 +434,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: writes,
     load: async () => (await import("./commands/token.ts")).revoke,
   },
+  ...ALERTS,
   ...IDENTITY,
   ...PRIVACY,
   ...RETENTION,

@@ -4,6 +4,7 @@ import { Sink } from "../../actors/kernel/sink.ts";
 import type { Transport } from "../../actors/kernel/transport.ts";
 import type { SecretReference } from "../../config/config.ts";
 import type { SinkConfig } from "../../config/sinks.ts";
+import type { Notification } from "../../events/alerts.ts";
 import type { Event } from "../../events/event.ts";
 import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions } from "../cli/runtime.ts";
@@ -11,8 +12,11 @@ import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Measure } from "../http/metrics.ts";
 import { emitterOf } from "../siem/emitter.ts";
 import { lineOf, syslogLineOf } from "../siem/format.ts";
+import { emailText, emailTransport } from "../sinks/email.ts";
 import { fileTransport } from "../sinks/file.ts";
+import { pagerdutyText, pagerdutyTransport } from "../sinks/pagerduty.ts";
 import { secretsOf } from "../sinks/signing.ts";
+import { slackText, slackTransport } from "../sinks/slack.ts";
 import { syslogTransport } from "../sinks/syslog.ts";
 import { webhookTransport } from "../sinks/webhook.ts";
 import { systemClock } from "../system/world.ts";
@@ -41,10 +45,14 @@ export const sinksOf = async (
       ...outbound,
       ...world,
       transport: await transportOf(config, origin, settings, io),
-      types: config.types,
+      types: isChannel(config) ? [NOTIFIED] : config.types,
+      wants: wantsOf(config),
       from: config.from,
-      line: lineFor(config, origin, (event) => config.personal ? daybook.unseal(event) : daybook.redact(event)),
-      batchEventsMax: config.batch_events_max,
+      line: isChannel(config)
+        ? CHANNELS[config.kind](origin)
+        : lineFor(config, origin, (event) => config.personal ? daybook.unseal(event) : daybook.redact(event)),
+      // Each by itself, so that as little as can be is told twice.
+      batchEventsMax: isChannel(config) ? 1 : config.batch_events_max,
       deliverMs: config.deliver_ms,
       retry: config.retry,
     })
@@ -65,7 +73,31 @@ const refuseLink = async ({ name, path }: SinkConfig & { readonly kind: "file" }
   }
 };
 
-const lineFor = (config: SinkConfig, origin: string, read: (event: Event) => Event): (event: Event) => string => {
+type Channel = SinkConfig & { readonly kind: "slack" | "pagerduty" | "email" };
+
+/** How each kind of channel says what alerts come to. */
+const CHANNELS: Readonly<Record<Channel["kind"], (origin: string) => (event: Event) => string>> = {
+  slack: () => slackText,
+  pagerduty: (origin) => (event) => pagerdutyText(event, origin),
+  email: () => emailText,
+};
+const isChannel = (config: SinkConfig): config is Channel => config.kind in CHANNELS;
+
+const NOTIFIED = "alerts.group.notified";
+
+/** Of notifications those that the sink is for; all else. */
+const wantsOf = ({ severities, rules }: SinkConfig) => ({ type, stream, data }: Event): boolean => {
+  if (type !== NOTIFIED) return true;
+  const { severity } = data as Notification;
+  return (severities.length === 0 || severities.includes(severity)) &&
+    (rules.length === 0 || rules.includes(stream.slice("alerts/".length)));
+};
+
+const lineFor = (
+  config: Exclude<SinkConfig, Channel>,
+  origin: string,
+  read: (event: Event) => Event,
+): (event: Event) => string => {
   const emitter = emitterOf(VERSION, origin);
   if (config.kind !== "syslog") return (event) => lineOf(read(event), config.format, emitter);
   const { format, hostname, message_bytes_max: bytesMax } = config;
@@ -102,6 +134,26 @@ const transportOf = async (config: SinkConfig, origin: string, settings: Setting
       ];
       const tls = config.tls ? { tls: { ca, certificate, key } } : {};
       return syslogTransport({ host, port, ...tls, settleMs: config.settle_ms, clock: systemClock });
+    }
+    case "slack": {
+      const url = URL.parse((await text(config.webhook_url, "webhook_url"))!.trim());
+      if (!url || !/^https?:$/.test(url.protocol) || url.host !== config.host) {
+        throw new Usage(
+          `sink ${config.name}: its webhook_url is none of HTTP at ${config.host}, which is all that may be reached`,
+        );
+      }
+      return slackTransport({ url: url.href, ca: await text(config.ca, "ca") });
+    }
+    case "pagerduty": {
+      const routingKey = (await text(config.routing_key, "routing_key"))!.trim();
+      return pagerdutyTransport({ url: config.url, routingKey, ca: await text(config.ca, "ca") });
+    }
+    case "email": {
+      const { host, port, tls, username, sender, recipients, deliver_ms } = config;
+      const password = (await text(config.password, "password"))?.trim();
+      const login = username === null ? {} : { login: { username, password: password! } };
+      const ca = await text(config.ca, "ca");
+      return emailTransport({ host, port, tls, ...login, sender, recipients, ca, origin, answerMs: deliver_ms });
     }
   }
 };

@@ -35,6 +35,8 @@ sinks:
     batch_events_max: 500,
     deliver_ms: 30_000,
     retry: { first_ms: 1_000, max_ms: 60_000, attempts_max: null },
+    severities: [],
+    rules: [],
   });
   assert.ok(webhook?.kind === "webhook" && webhook.parallel === 4 && webhook.types[0] === "identity.");
   assert.ok(syslog?.kind === "syslog" && syslog.tls && syslog.port === 6514 && syslog.message_bytes_max === 8_192);
@@ -42,7 +44,7 @@ sinks:
 
 Deno.test("what is wrong with a sink is said with its line and place, and its secret is never repeated", () => {
   assert.deepEqual(problems("sinks:\n  - { name: a, kind: ftp }\n"), [
-    'sinks.0.kind@2: one of file, webhook, syslog; "ftp"',
+    'sinks.0.kind@2: one of file, webhook, syslog, slack, pagerduty, email; "ftp"',
   ]);
   assert.deepEqual(problems("sinks:\n  - { name: A b, kind: file, path: x }\n"), [
     'sinks.0.name@2: lower-case letters, digits, - and _ within; "A b"',
@@ -69,6 +71,37 @@ Deno.test("what is wrong with a sink is said with its line and place, and its se
   );
 });
 
+Deno.test("channels tell of alerts from the next one on; what they cannot do without is asked for", () => {
+  const [slack, pagerduty, email] = sinksOf(`
+sinks:
+  - { name: chat, kind: slack, webhook_url: { env: HOOK }, severities: [error, critical] }
+  - { name: pager, kind: pagerduty, routing_key: { file: key }, rules: [service-failed] }
+  - { name: mail, kind: email, host: mail.example, username: daybook, password: { env: PASS }, sender: d@example.com, recipients: [ops@example.com] }
+`);
+  assert.ok(slack?.kind === "slack" && slack.host === "hooks.slack.com" && slack.from === "end");
+  assert.ok(pagerduty?.kind === "pagerduty" && pagerduty.url === "https://events.pagerduty.com/v2/enqueue");
+  assert.ok(email?.kind === "email" && email.port === 587 && email.tls === "starttls");
+  const mail = "name: m, kind: email, host: h, sender: d@example.com, recipients: [ops@example.com]";
+  for (
+    const [sink, said] of [
+      ["name: s, kind: slack", /^sinks\.0\.webhook_url@2: \{ env: NAME \} or/],
+      ["name: s, kind: slack, webhook_url: https://hooks.slack.com/services/hidden", /not shown/],
+      ["name: p, kind: pagerduty", /^sinks\.0\.routing_key@2: \{ env: NAME \} or/],
+      ["name: s, kind: slack, webhook_url: { env: X }, types: [a.]", /^sinks\.0\.types@2: /],
+      ["name: s, kind: slack, webhook_url: { env: X }, severities: [bad]", /^sinks\.0\.severities\.0@2: one of info/],
+      ["name: s, kind: slack, webhook_url: { env: X }, host: a/b", /^sinks\.0\.host@2: a host name/],
+      [`${mail}, username: u`, /both of username and password/],
+      [
+        `${mail}, username: u, password: { env: X }, tls: none`,
+        /^sinks\.0\.tls@2: starttls or implicit, for a password/,
+      ],
+      [`${mail}, port: 0`, /^sinks\.0\.port@2: a whole number from 1 to 65535/],
+      [mail.replace("d@example.com", `"d@example.com\\nBcc: x@y"`), /^sinks\.0\.sender@2: an address/],
+      [mail.replace("[ops@example.com]", "[]"), /^sinks\.0\.recipients@2: a list/],
+    ] as const
+  ) assert.match(problems(`sinks:\n  - { ${sink} }\n`).join(), said, sink);
+});
+
 Deno.test("start may reach what its sinks name and append to their files, and to nothing more", async () => {
   const given = (sinks: string, data = "/data") => {
     const parsed = parseConfig(`sinks:\n${sinks}`, "daybook.yaml", {});
@@ -81,8 +114,23 @@ Deno.test("start may reach what its sinks name and append to their files, and to
   - { name: b, kind: webhook, url: "https://hook.example/x?y", secret: { env: S } }
   - { name: c, kind: syslog, host: siem.example }
   - { name: d, kind: syslog, host: "::1", port: 514, tls: false }
+  - { name: e, kind: slack, webhook_url: { env: HOOK } }
+  - { name: f, kind: slack, host: "chat.example:8443", webhook_url: { env: HOOK } }
+  - { name: g, kind: pagerduty, routing_key: { env: KEY } }
+  - { name: h, kind: email, host: mail.example, port: 25, tls: none, sender: a@example.com, recipients: [b@example.com] }
 `),
-    { net: ["hook.example:443", "siem.example:6514", "[::1]:514"], write: ["/var/log/events.ndjson"] },
+    {
+      net: [
+        "hook.example:443",
+        "siem.example:6514",
+        "[::1]:514",
+        "hooks.slack.com:443",
+        "chat.example:8443",
+        "events.pagerduty.com:443",
+        "mail.example:25",
+      ],
+      write: ["/var/log/events.ndjson"],
+    },
   );
   for (const path of ["/data", "/data/events.ndjson", "../../data/x", "/data/../data/x"]) {
     assert.throws(

@@ -1,0 +1,63 @@
+/** Rows of the table of commands about alerts. */
+import { reads, writes } from "./grants.ts";
+import type { CommandSpec } from "./table.ts";
+
+const ALERT: readonly (readonly [string, string])[] = [[
+  "<alert>",
+  "RULE/ALERT as alerts list has it; or RULE, all of it",
+]];
+const NOTE = { flags: "--note <text>", about: "what to remember of it; it is recorded as it is, so nothing personal" };
+
+export const ALERTS: readonly CommandSpec[] = [
+  {
+    name: "alerts list",
+    reads: true,
+    about: "What somebody should look at, the worst first; exit 1 where something was raised and nobody has it",
+    options: [{ flags: "--all", about: "also what waits to be an alert, and what is over" }],
+    examples: ["alerts list", "alerts list --all --json"],
+    needs: reads,
+    load: async () => (await import("./commands/alerts.ts")).listAll,
+  },
+  {
+    name: "alerts acknowledge",
+    opens: true,
+    about: "Say that somebody looks at it; channels are told",
+    args: ALERT,
+    options: [NOTE],
+    examples: ["alerts acknowledge service-failed", "alerts acknowledge service-failed/3f2a91c0b7d4 --note 'on it'"],
+    needs: writes,
+    load: async () => (await import("./commands/alerts.ts")).acknowledge,
+  },
+  {
+    name: "alerts resolve",
+    opens: true,
+    about: "Say that it is over; it is raised again when it happens again",
+    args: ALERT,
+    options: [NOTE],
+    examples: ["alerts resolve dead-letters", "alerts resolve service-failed/3f2a91c0b7d4 --json"],
+    needs: writes,
+    load: async () => (await import("./commands/alerts.ts")).resolve,
+  },
+  {
+    name: "alerts silence",
+    opens: true,
+    about: "Tell nobody of an alert, or of a rule, until then; what stands then is told",
+    args: ALERT,
+    options: [
+      { flags: "--until <when>", about: "2h, 30m, 7d, or an RFC 3339 time" },
+      { flags: "--reason <text>", about: "why; it is recorded as it is, so nothing personal" },
+    ],
+    examples: ["alerts silence service-unhealthy --until 2h --reason 'the cluster is moved'"],
+    needs: writes,
+    load: async () => (await import("./commands/alerts.ts")).silence,
+  },
+  {
+    name: "alerts unsilence",
+    opens: true,
+    about: "End a silence before its time",
+    args: ALERT,
+    examples: ["alerts unsilence service-unhealthy"],
+    needs: writes,
+    load: async () => (await import("./commands/alerts.ts")).unsilence,
+  },
+];
