@@ -1,5 +1,6 @@
 /** What the configuration says about accounts: how passwords are kept, how long sessions last, when an account locks. */
 import { z } from "zod";
+import { providers } from "./providers.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -88,6 +89,7 @@ export const identitySection = section("Accounts, and how people sign in", {
   passkeys: section("Passkeys", {
     challenge_ms: count(1_000, 60 * MINUTE_MS, 5 * MINUTE_MS, "How long a page waits for one"),
   }),
+  providers: providers.meta({ description: "Who else vouches for people: OpenID Connect (docs/accounts.md)" }),
   lockout: section("What wrong passwords in a row lead to", {
     failures_max: count(1, 10, 10, "So many lock the account"),
     lock_ms: count(1_000, DAY_MS, MINUTE_MS, "For so long, doubled with each further one"),

@@ -32,6 +32,7 @@ const accountRow = z.strictObject({
     /** So often its counter did not grow. */
     suspected: count.optional(),
   })),
+  links: z.array(z.strictObject({ link: z.string(), provider: z.string(), protocol: z.enum(["oidc", "saml"]) })),
   /** Refused tries in a row. */
   failures: count,
   locked: z.boolean(),
@@ -51,7 +52,7 @@ const accountOf = ({ data }: IdentityEvent): readonly string[] =>
 
 export const identityAccounts: Projection<AccountRow, IdentityFact> = {
   name: "identity.accounts",
-  version: 2,
+  version: 3,
   about: "Accounts: state, roles, password, factors, locks, open sessions. Key: the account.",
   hears: [
     "identity.account.created",
@@ -69,6 +70,8 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
     "identity.factor.renamed",
     "identity.factor.removed",
     "identity.clone.suspected",
+    "identity.link.added",
+    "identity.link.removed",
     "identity.role.granted",
     "identity.role.revoked",
   ],
@@ -82,6 +85,7 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
     roles: [],
     privileged: [],
     factors: [],
+    links: [],
     failures: 0,
     locked: false,
     sessions: 0,
@@ -137,6 +141,15 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
       }
       case "identity.factor.removed":
         return { ...row, factors: row.factors.filter(({ factor }) => factor !== event.data.factor) };
+      case "identity.link.added":
+      case "identity.link.removed": {
+        const { link, provider, protocol } = event.data;
+        const links = row.links.filter((each) => each.link !== link);
+        return {
+          ...row,
+          links: event.type === "identity.link.added" ? [...links, { link, provider, protocol }] : links,
+        };
+      }
       case "identity.role.granted":
       case "identity.role.revoked": {
         const { role, privileged, after } = event.data;
@@ -260,6 +273,8 @@ const signinRow = z.strictObject({
   session: z.string().optional(),
   reason: z.string().optional(),
   method: z.string(),
+  /** Who was asked to vouch. */
+  provider: z.string().optional(),
   /** Elsewhere: which program. */
   service: z.string().optional(),
   /** Elsewhere: which machine. */
@@ -283,7 +298,7 @@ const given = <T extends object>(members: T): T =>
 
 export const identitySignins: Projection<SigninRow, IdentityFact> = {
   name: "identity.signins",
-  version: 2,
+  version: 3,
   about: "Every try to sign in, here and as other programs tell of it. Key: the position.",
   hears: ["identity.signin.succeeded", "identity.signin.failed", "identity.signin.observed"],
   row: signinRow,
@@ -300,9 +315,10 @@ export const identitySignins: Projection<SigninRow, IdentityFact> = {
         return given({ outcome: "succeeded", account, session, method, address, address_pseudonym, time: event.time });
       }
       case "identity.signin.failed": {
-        const { account, reason, method, name, name_pseudonym, address, address_pseudonym, tried } = event.data;
+        const { account, reason, method, provider, name, name_pseudonym, address, address_pseudonym, tried } =
+          event.data;
         const who = { account, name, name_pseudonym, address, address_pseudonym, tried };
-        return given({ outcome: "failed", reason, method, ...who, time: event.time });
+        return given({ outcome: "failed", reason, method, provider, ...who, time: event.time });
       }
       case "identity.signin.observed": {
         const { service, outcome, message, method = "", name, name_pseudonym, address, address_pseudonym } = event.data;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { serve } from "../adapters/program/serve.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
-import { plainConfig } from "../config/plain.ts";
+import { parseConfig } from "../config/config.ts";
 import type { Event } from "../events/event.ts";
 
 /** As variables would say it, without the prefix: `IDENTITY__RATE__NAME_MAX`. */
@@ -57,17 +57,24 @@ export interface HouseOptions {
   readonly said?: Said;
   /** Default: in memory. */
   readonly data?: string;
+  /** Variables that secrets are read from. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export const withHouse = async (test: (house: House) => Promise<void>, options: HouseOptions = {}): Promise<void> => {
-  const { said = {}, data = ":memory:" } = options;
+  const { said = {}, data = ":memory:", secrets = {} } = options;
   const lines: string[] = [];
-  const io = { out() {}, err: (text: string) => void lines.push(text), env: () => undefined } as unknown as Io;
+  const io = {
+    out() {},
+    err: (text: string) => void lines.push(text),
+    env: (name: string) => secrets[name],
+  } as unknown as Io;
   const env = Object.fromEntries(
     Object.entries({ ...QUICK, ...said }).map(([name, text]) => [`DAYBOOK__${name}`, text]),
   );
-  const config = plainConfig(env);
-  assert.ok(config, "the configuration holds");
+  const parsed = parseConfig("", "none", env);
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  const { config } = parsed;
   const opened = await openSystem({ data, config, report: (line) => void lines.push(line) });
   try {
     const serving = await serve(opened, { data, settings: { file: "none", config } as never }, io);

@@ -34,6 +34,13 @@ export interface Factor {
   readonly label?: string;
 }
 
+/** Who its holder is at a provider of sign-ins. */
+export interface Link {
+  readonly link: string;
+  readonly provider: string;
+  readonly protocol: IdentityData<"identity.link.added">["protocol"];
+}
+
 /** A key that lets programs in, or signs. */
 export interface Key {
   readonly key: string;
@@ -72,6 +79,7 @@ export interface Account {
   /** In order of name. */
   readonly roles: readonly Role[];
   readonly factors: readonly Factor[];
+  readonly links: readonly Link[];
   /** In the order in which they began. */
   readonly sessions: readonly Session[];
   /** So many sessions ever began; the order of one among them is its `began`. */
@@ -91,6 +99,7 @@ export const nobody: Account = {
   invitation: null,
   roles: [],
   factors: [],
+  links: [],
   sessions: [],
   began: 0,
   keys: [],
@@ -187,6 +196,13 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
       return { ...state, factors: state.factors.filter(({ factor }) => factor !== fact.data.factor) };
     case "identity.factor.verified":
       return proven(state, fact.data);
+    case "identity.link.added": {
+      const { link, provider, protocol } = fact.data;
+      const links = state.links.filter((each) => each.link !== link);
+      return { ...state, links: [...links, { link, provider, protocol }] };
+    }
+    case "identity.link.removed":
+      return { ...state, links: state.links.filter(({ link }) => link !== fact.data.link) };
     case "identity.role.granted":
     case "identity.role.revoked":
       return { ...state, roles: rolesAfter(state.roles, fact.data) };

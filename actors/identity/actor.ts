@@ -9,10 +9,11 @@ import { type Account, evolve, nobody } from "./account.ts";
 import { type IdentityCommand, identityCommands } from "./commands.ts";
 import { enroll, remove, rename, verify } from "./factor.ts";
 import { changeRole, create, disable, enable, issueInvitation, lock, offboard, unlock } from "./life.ts";
+import { addLink, removeLink, syncRoles } from "./link.ts";
 import { setPassword } from "./password.ts";
 import { endAll, endOne, refresh, touch } from "./session.ts";
 import { issueKey, revokeKey, rotateKey } from "./signing_keys.ts";
-import { allow, complete, fail, present } from "./signin.ts";
+import { allow, complete, fail, federate, present } from "./signin.ts";
 
 export type IdentityDecision = Decision<IdentityFact>;
 
@@ -51,6 +52,8 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return complete(state, data, context);
     case "identity.signin.present":
       return present(state, data, context);
+    case "identity.signin.federate":
+      return federate(state, data, context);
     case "identity.signin.allow":
       return allow(state, data, context);
     case "identity.session.refresh":
@@ -69,6 +72,12 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return remove(state, data, context);
     case "identity.factor.verify":
       return verify(state, data, context);
+    case "identity.link.add":
+      return addLink(state, data, id);
+    case "identity.link.remove":
+      return removeLink(state, data, context);
+    case "identity.role.sync":
+      return syncRoles(state, data, context);
     case "identity.role.grant":
     case "identity.role.revoke":
       return changeRole(state, { type, data } as Extract<IdentityCommand, { type: typeof type }>, context);
@@ -77,7 +86,7 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
 
 export const identity: Actor<Account, IdentityCommand, IdentityFact> = {
   domain: "identity",
-  version: 2,
+  version: 3,
   inside: true,
   commands: identityCommands,
   facts: Object.keys(identityFacts) as IdentityFactType[],

@@ -3,8 +3,9 @@
  * asks may. What the configuration says comes with the command, so that deciding stays a function.
  */
 import { z } from "zod";
+import { protocol } from "../../events/identity/link.ts";
 import { scheme } from "../../events/identity/password.ts";
-import { count, method, opaqueId, principalId, slug, time } from "../../events/identity/shape.ts";
+import { count, IDENTITY_LIMITS, method, opaqueId, principalId, slug, time } from "../../events/identity/shape.ts";
 import { signinFacts } from "../../events/identity/signin.ts";
 import type { Commands, CommandSchemas } from "../types.ts";
 
@@ -73,6 +74,16 @@ export const identityCommands = {
     ...sessionPolicy,
     ...whence,
   }),
+  /** A provider vouches for whom this link is to. */
+  "identity.signin.federate": z.strictObject({
+    link: opaqueId,
+    session: opaqueId,
+    kind: z.enum(["browser", "program", "terminal"]),
+    /** What was shown beside it. */
+    second: second.optional(),
+    ...sessionPolicy,
+    ...whence,
+  }),
   /** `by`: the session in which somebody said so. */
   "identity.signin.allow": z.strictObject({
     by: opaqueId,
@@ -84,6 +95,7 @@ export const identityCommands = {
   "identity.signin.fail": z.strictObject({
     name: z.string().min(1).max(255).optional(),
     method,
+    provider: slug.optional(),
     /** What the account itself says to it (locked, disabled) goes before. */
     reason: signinFacts["identity.signin.failed"].shape.reason,
     tried: signinFacts["identity.signin.failed"].shape.tried,
@@ -107,6 +119,20 @@ export const identityCommands = {
   "identity.session.end_all": z.strictObject({
     because: z.enum(["signed_out_everywhere", "revoked", "threat"]),
     keep: opaqueId.optional(),
+  }),
+  /** The key database says who they are at the provider, under this id. */
+  "identity.link.add": z.strictObject({
+    link: opaqueId,
+    provider: slug,
+    protocol,
+    because: z.enum(["created", "asked"]),
+  }),
+  /** `session`: it goes on. */
+  "identity.link.remove": z.strictObject({ link: opaqueId, session: opaqueId.optional() }),
+  /** `managed`: roles that a provider may give; `given`: those that it gives. */
+  "identity.role.sync": z.strictObject({
+    managed: z.array(slug).max(IDENTITY_LIMITS.roles_max),
+    given: z.array(z.strictObject({ role: slug, privileged: z.boolean() })).max(IDENTITY_LIMITS.roles_max),
   }),
   "identity.role.grant": z.strictObject({ role: slug, privileged: z.boolean(), approvedby: principalId.optional() }),
   "identity.role.revoke": z.strictObject({ role: slug, approvedby: principalId.optional() }),

@@ -41,6 +41,24 @@ export const present = (
   return begun.ok ? accept(...proven.facts, ...begun.facts) : begun;
 };
 
+/** A provider vouches for its holder: as much as a password, so that a second factor is asked for where there is one. */
+export const federate = (
+  state: Account,
+  { link, second, ...asked }: CommandData<"identity.signin.federate">,
+  context: Context,
+): Decision<IdentityFact> => {
+  if (state.is !== "active") return reject("disabled", "The account cannot be used");
+  if (keepsOut(state, context.at)) return reject("locked", "The account lets nobody in now");
+  const held = state.links.find((each) => each.link === link);
+  if (!held) return reject("changed_meanwhile", "The account has no such link any more");
+  if (!second && wantsSecond(state)) return reject("factor_wanted", "The account asks for a second factor as well");
+  const proven = second && provenBy(state, second, context.id);
+  if (proven && !proven.ok) return proven;
+  const factors = [held.protocol, ...(second ? [METHOD[second.kind]] : [])];
+  const begun = begin(state, asked, { factors, methods: factors }, context);
+  return begun.ok && proven ? accept(...proven.facts, ...begun.facts) : begun;
+};
+
 /**
  * Another session of the account allows this one (RFC 8628): what was proven there counts here, so it cannot have more than that one has.
  */
@@ -106,7 +124,7 @@ type Failed = IdentityData<"identity.signin.failed">;
 /** A try was refused. It counts towards a lock when a secret that was typed was wrong, and not while a lock stands. */
 export const fail = (
   state: Account,
-  { name, method, reason, tried, failures_max, lock_ms, lock_ms_max, clone, ...from }: CommandData<
+  { name, method, provider, reason, tried, failures_max, lock_ms, lock_ms_max, clone, ...from }: CommandData<
     "identity.signin.fail"
   >,
   { id, at }: Context,
@@ -114,6 +132,7 @@ export const fail = (
   const told = {
     ...(name === undefined ? {} : { name }),
     method,
+    ...(provider === undefined ? {} : { provider }),
     ...(tried === undefined ? {} : { tried }),
     ...whenceOf(from),
   };
@@ -121,7 +140,11 @@ export const fail = (
     type: "identity.signin.failed",
     data: { ...data, ...told },
   });
-  if (state.is === "unknown") return accept(failed({ reason: "unknown_account" }));
+  if (state.is === "unknown") {
+    return accept(
+      failed({ reason: reason === "wrong_secret" || reason === "not_enrolled" ? "unknown_account" : reason }),
+    );
+  }
   if (state.is !== "active") return accept(failed({ account: id, reason: "disabled" }));
   const guessed = GUESSED.includes(method);
   if (guessed ? isLocked(state, at) : keepsOut(state, at)) return accept(failed({ account: id, reason: "locked" }));

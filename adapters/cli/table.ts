@@ -15,6 +15,7 @@ import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
 import { SERVICES } from "./table_services.ts";
+import { providerGrants } from "./provider_grants.ts";
 import { sinkGrants } from "./sink_grants.ts";
 import { address, files, HOST, hostOf, PORT, reads, readsArchive, WITNESS_PORT, writes } from "./grants.ts";
 
@@ -81,10 +82,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       // Its services listen on ports of their own, which probes ask.
       const net = settings?.stack ? [address(host, port), HOST] : [address(host, port)];
       const out = settings ? sinkGrants(settings, call.data) : { net: [], write: [] };
+      const vouching = settings ? providerGrants(settings).net : [];
       return {
         read: [...kept, ...read, ...out.write],
         write: [...kept, ...out.write],
-        net: [...net, ...out.net],
+        net: [...net, ...out.net, ...vouching],
         env,
         ...agent,
       };

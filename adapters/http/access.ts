@@ -48,12 +48,12 @@ export interface Access {
 
 export const COOKIE = "daybook_session";
 
-/** The value of the session cookie, if the request has one (RFC 6265 section 5.4: the first of that name). */
-export const cookieOf = (header: string | null): string | undefined => {
+/** The value of the session cookie, or of another, if the request has one (RFC 6265 section 5.4: the first of that name). */
+export const cookieOf = (header: string | null, name = COOKIE): string | undefined => {
   if (header === null) return undefined;
   for (const pair of header.split(";")) {
     const at = pair.indexOf("=");
-    if (at > 0 && pair.slice(0, at).trim() === COOKIE) return pair.slice(at + 1).trim();
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
   }
   return undefined;
 };

@@ -40,7 +40,7 @@ export class Accounts {
   /** Every account that a name leads to, whether or not it came to be. */
   all(): readonly string[] {
     if (!this.there()) return [];
-    return this.db.read("list accounts", () => this.db.all("SELECT account FROM account_names")).map((row) =>
+    return this.db.read("list accounts", () => this.db.all("SELECT DISTINCT account FROM account_names")).map((row) =>
       row.account as string
     );
   }
@@ -53,6 +53,24 @@ export class Accounts {
       const account = `u_${this.id()}`;
       this.db.run("INSERT INTO account_names VALUES (?, ?)", this.lookup(name), account);
       return account;
+    });
+  }
+
+  /** Leads there from now on, if it does not lead elsewhere; durable when it returns. */
+  lead(name: string, account: string): boolean {
+    return this.write("lead a name to an account", () => {
+      const known = this.db.get(FIND, this.lookup(name));
+      if (known) return known.account === account;
+      this.db.run("INSERT INTO account_names VALUES (?, ?)", this.lookup(name), account);
+      return true;
+    });
+  }
+
+  /** Leads nowhere any more. May be repeated. */
+  unlead(name: string, account: string): void {
+    if (!this.there()) return;
+    this.write("take a name from an account", () => {
+      this.db.run("DELETE FROM account_names WHERE lookup = ? AND account = ?", this.lookup(name), account);
     });
   }
 

@@ -21,6 +21,7 @@ import { type Model, modelIn, shippedModel, tenantsOf } from "./access/model.ts"
 import { recordModel, recordTokens } from "./access/record.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
+import type { Provider } from "./identity/providers.ts";
 import type { Wired } from "./identity/wire.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
@@ -70,7 +71,9 @@ export const serve = async (
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   await recordModel(opened, deciding.model);
-  const accounts = serveIdentity(opened, { pages: settings.config.start.pages, url: () => url, ...deciding });
+  const providers = await signOnProviders(settings, deciding.model, io);
+  const { pages } = settings.config.start;
+  const accounts = serveIdentity(opened, { pages, url: () => url, providers, ...deciding });
   const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, {
     webhooks: await webhooksOf(opened.daybook, settings, io),
@@ -110,6 +113,7 @@ export const serve = async (
       await tokens;
       await stack?.stop();
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
+      for (const provider of providers.values()) provider.close();
     },
   };
 };
@@ -133,6 +137,16 @@ const decidingOf = async (
     );
   }
   return { model, authority };
+};
+
+/** Whoever else vouches for people; nothing of it is loaded where there is nobody. */
+const signOnProviders = async (
+  settings: Settings,
+  { roles }: Model,
+  io: Io,
+): Promise<ReadonlyMap<string, Provider>> => {
+  if (settings.config.identity.providers.length === 0) return new Map();
+  return await (await import("./identity/providers.ts")).providersOf(settings, Object.keys(roles), io);
 };
 
 /** Sinks deliver before anybody is let in; answers what there is to measure of them. */

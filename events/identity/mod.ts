@@ -9,11 +9,19 @@ import type { Domain } from "../catalogue.ts";
 import type { Facts, Json, StreamId } from "../event.ts";
 import { accessAbout, accessFacts } from "./access.ts";
 import { accountAbout, accountFacts } from "./account.ts";
+import { linkAbout, linkFacts } from "./link.ts";
 import { passwordAbout, passwordFacts } from "./password.ts";
 import { sessionAbout, sessionFacts } from "./session.ts";
 import { signinAbout, signinFacts } from "./signin.ts";
 
-export const identityFacts = { ...accountFacts, ...passwordFacts, ...signinFacts, ...sessionFacts, ...accessFacts };
+export const identityFacts = {
+  ...accountFacts,
+  ...passwordFacts,
+  ...signinFacts,
+  ...sessionFacts,
+  ...accessFacts,
+  ...linkFacts,
+};
 
 export type IdentityFact = Facts<typeof identityFacts>;
 export type IdentityFactType = IdentityFact["type"];
@@ -26,6 +34,7 @@ const about: Readonly<Record<IdentityFactType, string>> = {
   ...signinAbout,
   ...sessionAbout,
   ...accessAbout,
+  ...linkAbout,
 };
 
 const observed = {

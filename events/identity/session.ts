@@ -47,6 +47,7 @@ export const sessionFacts = {
       "too_many",
       "password_set",
       "factor_removed",
+      "link_removed",
       /** What it may do is not what it began with. */
       "roles_changed",
       "account_disabled",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { FactSchemas } from "../event.ts";
 import { personal, pseudonym } from "../personal.ts";
-import { accountId, count, IDENTITY_LIMITS, method, opaqueId, whence } from "./shape.ts";
+import { accountId, count, IDENTITY_LIMITS, method, opaqueId, slug, whence } from "./shape.ts";
 
 const methods = z.array(method).min(1).max(IDENTITY_LIMITS.methods_max);
 
@@ -43,6 +43,8 @@ export const signinFacts = {
     name: personal({ subject: "account" }).optional(),
     name_pseudonym: pseudonym({ of: "name" }),
     method,
+    /** Who was asked to vouch, by its name in the configuration. */
+    provider: slug.optional(),
     reason: z.enum([
       "unknown_account",
       "wrong_secret",
@@ -56,6 +58,22 @@ export const signinFacts = {
       "changed_meanwhile",
       /** What was begun was not finished in time. */
       "expired",
+      /** Of a provider: it said no, or what it said cannot be read. */
+      "provider_refused",
+      /** The answer is not for what this browser had begun. */
+      "wrong_state",
+      /** Another provider answered than the one that was asked. */
+      "mixed_up",
+      "wrong_issuer",
+      "wrong_audience",
+      "wrong_nonce",
+      /** It is signed by no key of the provider. */
+      "wrong_signature",
+      "unsigned",
+      /** What is signed is not what is said. */
+      "wrapped",
+      /** The provider vouches for somebody whom no account is linked to. */
+      "not_linked",
       /** Of a passkey: it was asked for by a page of another site. */
       "wrong_origin",
       /** What was begun is finished already: the same answer came again. */

@@ -79,6 +79,15 @@ const FACTS: readonly (readonly IdentityFact[])[] = [
     type: "identity.clone.suspected",
     data: { account: ADA, factor: id("passkey"), counter: 4, held: 4, ...FROM },
   }],
+  [{
+    type: "identity.link.added",
+    data: { account: ADA, link: id("link"), provider: "corp", protocol: "oidc", because: "asked" },
+  }],
+  [{
+    type: "identity.signin.failed",
+    data: { method: "saml", provider: "works", reason: "wrong_audience", ...FROM },
+  }],
+  [{ type: "identity.link.removed", data: { account: ADA, link: id("link"), provider: "corp", protocol: "oidc" } }],
   [{ type: "identity.role.granted", data: role([], ["operator"], false) }],
   [{
     type: "identity.role.granted",

@@ -70,6 +70,8 @@ interface FactorsProps {
   /** To show one, or to set one up; absent where there is none to show, or the server is reached by an address. */
   readonly passkey?: PasskeyAsking;
   readonly named: boolean;
+  /** Whether it has a password, which is shown again to set something up. */
+  readonly password: boolean;
 }
 
 const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
@@ -98,7 +100,7 @@ const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
   </li>
 );
 
-const Factors = ({ held, fresh, csrf, wrong, passkey, named }: FactorsProps) => (
+const Factors = ({ held, fresh, csrf, wrong, passkey, named, password }: FactorsProps) => (
   <Sheet title="Second factors" asks={passkey !== undefined}>
     {held.length === 0 && (
       <p>There is none: whoever has your password is you. Roles with privileges count only with one.</p>
@@ -128,7 +130,7 @@ const Factors = ({ held, fresh, csrf, wrong, passkey, named }: FactorsProps) => 
         <button type="submit">New backup codes</button>
       </form>
     )}
-    {fresh && (
+    {fresh && password && (
       <form method="post" action="/account/factors/totp">
         <Csrf token={csrf} />
         <Secret id="current" label="Your password" />
@@ -140,7 +142,7 @@ const Factors = ({ held, fresh, csrf, wrong, passkey, named }: FactorsProps) => 
         <Csrf token={csrf} />
         <label for="label">Name of the passkey</label>
         <input id="label" name="label" type="text" maxlength={64} placeholder="Laptop, key ring …" />
-        <Secret id="again" name="current" label="Your password, once more" />
+        {password && <Secret id="again" name="current" label="Your password, once more" />}
       </PasskeyForm>
     )}
     {!named && <p class="hint">Passkeys want a name: come by one, such as localhost, not by an address.</p>}
@@ -156,7 +158,15 @@ export const factors = (exchange: Exchange, identity: Identity, status = 200, wr
   const fresh = identity.isFresh(own);
   const site = siteOf(exchange);
   const passkey = site && (fresh ? identity.passkeys.askingNew(own, site) : identity.passkeys.askingProof(own, site));
-  const props = { own, held, fresh, csrf: identity.csrf(own), named: site !== undefined, ...(passkey && { passkey }) };
+  const props = {
+    own,
+    held,
+    fresh,
+    csrf: identity.csrf(own),
+    named: site !== undefined,
+    password: identity.hasPassword(own.account),
+    ...(passkey && { passkey }),
+  };
   return page(exchange, status, <Factors {...props} {...(wrong === undefined ? {} : { wrong })} />);
 };
 

@@ -4,9 +4,14 @@ import { Page } from "../pages/layout.tsx";
 import type { PasskeyAsking } from "./port.ts";
 
 export const Sheet = (
-  { title, asks, children }: { readonly title: string; readonly asks?: boolean; readonly children: Child },
+  { title, asks, onward, children }: {
+    readonly title: string;
+    readonly asks?: boolean;
+    readonly onward?: string;
+    readonly children: Child;
+  },
 ) => (
-  <Page title={`${title} · Daybook`} asks={asks}>
+  <Page title={`${title} · Daybook`} asks={asks} onward={onward}>
     <main class="login">
       <section>
         <h1>{title}</h1>

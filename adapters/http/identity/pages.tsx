@@ -5,7 +5,7 @@ import { Page, page } from "../pages/layout.tsx";
 import { parameters } from "../query.ts";
 import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import type { Exchange, Route } from "../route.ts";
-import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, SignedIn } from "./port.ts";
+import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, SignedIn, SignOnPort } from "./port.ts";
 import { Code } from "./factor_pages.tsx";
 import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
@@ -28,7 +28,11 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
       page(
         exchange,
         200,
-        <SignIn next={ownPath(parameters(exchange.query).next)} passkey={passkeyOf(exchange, identity)} />,
+        <SignIn
+          next={ownPath(parameters(exchange.query).next)}
+          passkey={passkeyOf(exchange, identity)}
+          providers={identity.signOn.providers}
+        />,
       ),
   },
   {
@@ -116,11 +120,12 @@ const passkeyFor = (step: string, exchange: Exchange, { passkeys }: Identity): P
 const NO_CODE = "This code does not count, or no longer. Ask for another.";
 const WRONG = "Name and password do not go together, or the account takes none now.";
 
-export const SignIn = ({ next, name = "", wrong, passkey }: {
+export const SignIn = ({ next, name = "", wrong, passkey, providers }: {
   readonly next: string;
   readonly name?: string;
   readonly wrong?: string;
   readonly passkey: PasskeyAsking | undefined;
+  readonly providers: SignOnPort["providers"];
 }) => (
   <Sheet title="Sign in" asks={passkey !== undefined}>
     <form method="post" action="/sign-in">
@@ -147,6 +152,11 @@ export const SignIn = ({ next, name = "", wrong, passkey }: {
         <input type="hidden" name="next" value={next} />
       </PasskeyForm>
     )}
+    {providers.map(({ name, title, protocol }) => (
+      <p key={name}>
+        <a href={`/sign-in/${protocol}/${name}?next=${encodeURIComponent(next)}`}>Sign in with {title}</a>
+      </p>
+    ))}
     <p class="hint">
       You have a token instead? <a href="/login">Sign in with a token</a>.
     </p>
@@ -164,6 +174,7 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
         name={name.slice(0, 255)}
         wrong={wrong}
         passkey={passkeyOf(exchange, identity)}
+        providers={identity.signOn.providers}
       />,
     );
   if (name === "" || password === "") return again(401, WRONG);
@@ -370,6 +381,9 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
         </form>
         <p>
           <a href="/account/factors">Second factors</a>
+        </p>
+        <p>
+          <a href="/account/links">Signing in elsewhere</a>
         </p>
         <p class="hint mono">{own.account}</p>
       </section>

@@ -55,7 +55,16 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
   const shown = { ticket, response: fromField(asserted, response), kind: "browser" } as const;
   const signed = await identity.passkeys.signIn(shown, site, fromOf(exchange));
   const again = (status: number, wrong: string) =>
-    page(exchange, status, <SignIn next={ownPath(next)} wrong={wrong} passkey={identity.passkeys.asking(site)} />);
+    page(
+      exchange,
+      status,
+      <SignIn
+        next={ownPath(next)}
+        wrong={wrong}
+        passkey={identity.passkeys.asking(site)}
+        providers={identity.signOn.providers}
+      />,
+    );
   if (signed.is === "refused") return again(401, REFUSED);
   return await entered(exchange, identity, { signed, next, again });
 };

@@ -101,6 +101,53 @@ export interface PasskeyPort {
   rename(own: OwnSession, factor: string, label: string): Promise<Outcome>;
 }
 
+/** Where somebody stands who is sent to a provider: the origin of our own pages. */
+interface Standing {
+  readonly origin: string;
+}
+export interface Outset extends Standing {
+  /** Where to go on to, a path of our own. */
+  readonly next?: string;
+  /** To link the account of this session. */
+  readonly own?: OwnSession;
+}
+export interface Back extends Standing {
+  /** What the browser was given when it was sent away. */
+  readonly ticket: string | undefined;
+  /** What the provider has sent with it. */
+  readonly answer: string;
+}
+export type SignOnBegun =
+  | { readonly is: "away"; readonly location: string; readonly ticket: string }
+  | { readonly is: "unavailable" }
+  | Wait;
+export type SignedOn =
+  | (Extract<SignedIn, { is: "in_page" }> & { readonly next: string })
+  | (Extract<SignedIn, { is: "factor_wanted" }> & { readonly next: string })
+  | { readonly is: "linked" }
+  /** `reason` as the event has it. */
+  | { readonly is: "not_signed_on"; readonly reason: string }
+  | { readonly is: "unavailable" }
+  | Wait;
+
+export interface LinkShown {
+  readonly link: string;
+  readonly provider: string;
+  readonly protocol: "oidc" | "saml";
+}
+
+export interface SignOnPort {
+  readonly providers: readonly {
+    readonly name: string;
+    readonly title: string;
+    readonly protocol: "oidc" | "saml";
+  }[];
+  begin(provider: string, outset: Outset, from: From): Promise<SignOnBegun>;
+  finish(provider: string, back: Back, from: From): Promise<SignedOn>;
+  links(account: string): readonly LinkShown[];
+  unlink(own: OwnSession, link: string): Promise<Outcome>;
+}
+
 export interface FactorShown {
   readonly factor: string;
   readonly kind: "totp" | "passkey" | "backup_codes";
@@ -168,6 +215,9 @@ export interface Issued {
 
 export interface Identity {
   readonly passkeys: PasskeyPort;
+  readonly signOn: SignOnPort;
+  /** Whether the account has a password. */
+  hasPassword(account: string): boolean;
   signIn(
     asked: { readonly name: string; readonly password: string; readonly kind: "browser" | "program" | "terminal" },
     from: From,

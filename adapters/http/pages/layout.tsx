@@ -29,12 +29,14 @@ const ICON_URL = `data:image/svg+xml,${encodeURIComponent(ICON)}`;
 export interface PageProps {
   readonly title: string;
   readonly live?: boolean;
+  /** Where the browser goes on to by itself: a path of ours, or where a form may not lead. */
+  readonly onward?: string;
   /** Whether a form of it asks the browser's authenticator. */
   readonly asks?: boolean;
   readonly children?: Child;
 }
 
-export const Page = ({ title, live, asks, children }: PageProps) => (
+export const Page = ({ title, live, onward, asks, children }: PageProps) => (
   <html lang="en">
     <head>
       <meta charset="utf-8" />
@@ -42,6 +44,7 @@ export const Page = ({ title, live, asks, children }: PageProps) => (
       <title>{title}</title>
       <link rel="icon" href={ICON_URL} />
       <style dangerouslySetInnerHTML={{ __html: css }} />
+      {onward !== undefined && <meta http-equiv="refresh" content={`0; url=${onward}`} />}
       {live && (
         <noscript>
           <meta http-equiv="refresh" content="10" />

@@ -14,7 +14,9 @@ export type Passkey = Second & { readonly kind: "passkey" };
 export type First =
   /** The password that was right. */
   | { readonly is: "password"; readonly credential: string }
-  | { readonly is: "passkey"; readonly passkey: Passkey };
+  | { readonly is: "passkey"; readonly passkey: Passkey }
+  /** Whom a provider vouches for. */
+  | { readonly is: "oidc" | "saml"; readonly link: string };
 
 export interface Entrance {
   readonly account: string;
@@ -23,6 +25,8 @@ export interface Entrance {
   readonly second?: Second;
   /** As it was typed. */
   readonly name?: string;
+  /** Who has vouched. */
+  readonly provider?: string;
 }
 
 /** What the account says, as a refused try has it. */
@@ -36,7 +40,7 @@ export class Entering {
   constructor(private readonly parts: Parts, private readonly tries: Tries) {}
 
   async enter(entrance: Entrance, from: From): Promise<SignedIn> {
-    const { account, kind, first, second, name } = entrance;
+    const { account, kind, first, second, name, provider } = entrance;
     const { states, sessions, policy } = this.parts;
     const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
     const session = freshId(this.parts);
@@ -47,8 +51,9 @@ export class Entering {
       await this.tries.refuse({
         account,
         name,
+        ...(provider !== undefined && { provider }),
         reason: REASONS[outcome.code] ?? "wrong_secret",
-        method: shown && methodOf(shown),
+        method: shown ? methodOf(shown) : first.is,
         ...(outcome.code === "clone_suspected" && shown && { clone: shown }),
       }, from);
       return { is: "refused" };
@@ -72,6 +77,12 @@ const commandOf = (first: First, second: Second | undefined, asked: Asked): Iden
       return {
         type: "identity.signin.complete",
         data: { credential: first.credential, ...(second && { second }), ...asked },
+      };
+    case "oidc":
+    case "saml":
+      return {
+        type: "identity.signin.federate",
+        data: { link: first.link, ...(second && { second }), ...asked },
       };
     case "passkey":
       return { type: "identity.signin.present", data: { passkey: first.passkey, ...asked } };

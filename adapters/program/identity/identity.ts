@@ -13,14 +13,17 @@ import { Devices } from "./devices.ts";
 import { Entering } from "./entering.ts";
 import { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
+
 import { Passkeys } from "./passkeys.ts";
 import { userOf } from "./sessions.ts";
 import { SecondFactors } from "./second_factors.ts";
+import type { Provider } from "./providers.ts";
 import { SecondStep } from "./second_step.ts";
+import { SignOn } from "./sign_on.ts";
 import { SigningIn } from "./signing_in.ts";
 import { Tries } from "./tries.ts";
 
-export const identityOf = (parts: Parts): Identity => {
+export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider>): Identity => {
   const { states, sessions, signing, tickets } = parts;
   const tries = new Tries(parts);
   const own = new OwnPasswords(parts, tries);
@@ -30,10 +33,13 @@ export const identityOf = (parts: Parts): Identity => {
   const entering = new Entering(parts, tries);
   const step = new SecondStep(parts);
   const signingIn = new SigningIn(parts, { tries, own, factors, entering, step, administration });
+  const signOn = new SignOn(parts, { tries, entering, step, providers });
   const passkeys = new Passkeys(parts, { tries, own, factors, entering, step });
   return {
     signIn: (asked, from) => signingIn.signIn(asked, from),
     passkeys,
+    signOn,
+    hasPassword: (account) => states.of(account).password !== null,
     second: (asked, from) => signingIn.second(asked, from),
     device: (from) => devices.begin(from),
     pollDevice: (code) => devices.poll(code),

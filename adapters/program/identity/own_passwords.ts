@@ -115,7 +115,8 @@ export class OwnPasswords {
     const outcome = await states.ask(account, { type: "identity.password.set", data: { credential, scheme, by } }, who);
     if (outcome.is === "accepted") {
       const set = outcome.facts.find(({ type }) => type === "identity.password.set");
-      const named = states.of(account).factors.map(({ factor }) => factor);
+      const { factors, links } = states.of(account);
+      const named = [...factors.map(({ factor }) => factor), ...links.map(({ link }) => link)];
       passwords.settled(account, kept, { named, replaced: (set?.data as { readonly replaced?: string })?.replaced });
       // With any other outcome it may yet be in the log.
     } else if (outcome.is === "rejected" || outcome.is === "invalid") passwords.forget(account, kept);

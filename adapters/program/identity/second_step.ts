@@ -27,8 +27,9 @@ export class SecondStep {
   /** `undefined` for what is no ticket of ours. */
   read(ticket: string): FirstStep | undefined {
     const [account, is, id, kind, until] = this.parts.tickets.read("second", ticket, PARTS) ?? [];
-    if (account === undefined || is !== "password" || id === undefined) return undefined;
-    return { account, kind: kind as SessionKind, first: { is, credential: id }, until: Number(until) };
+    if (account === undefined || id === undefined) return undefined;
+    const first: First = is === "oidc" || is === "saml" ? { is, link: id } : { is: "password", credential: id };
+    return { account, kind: kind as SessionKind, first, until: Number(until) };
   }
 
   isOver({ until }: FirstStep): boolean {
@@ -36,4 +37,7 @@ export class SecondStep {
   }
 }
 
-const idOf = (first: First): string => first.is === "password" ? first.credential : first.passkey.factor;
+const idOf = (first: First): string => {
+  if (first.is === "password") return first.credential;
+  return first.is === "passkey" ? first.passkey.factor : first.link;
+};

@@ -5,8 +5,8 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, what goes with a second factor, challenges of passkeys. */
-export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second" | "device" | "passkey";
+/** Refresh tokens, cookies of pages, codes of invitations, what goes with a form, what goes with a second factor, challenges of passkeys, sign-ins elsewhere. */
+export type TicketKind = "refresh" | "session" | "invitation" | "csrf" | "second" | "device" | "passkey" | "flow";
 
 const PREFIX: Readonly<Record<TicketKind, string>> = {
   refresh: "dbr_",
@@ -16,8 +16,9 @@ const PREFIX: Readonly<Record<TicketKind, string>> = {
   second: "dbt_",
   device: "dbd_",
   passkey: "dbp_",
+  flow: "dbf_",
 };
-const SHAPE = /^(db[rcixtdp]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
+const SHAPE = /^(db[rcixtdpf]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
 export const TICKET_CHARS_MAX = 256;
 
 export class Tickets {

@@ -19,7 +19,9 @@ export interface Refusal {
   readonly name?: string | undefined;
   readonly reason: Reason;
   /** Default: a password. */
-  readonly method?: "password" | "totp" | "backup_code" | "passkey";
+  readonly method?: "password" | "totp" | "backup_code" | "passkey" | "oidc" | "saml";
+  /** Who was asked to vouch. */
+  readonly provider?: string;
   /** The passkey that was shown, where its counter had not grown. */
   readonly clone?: { readonly factor: string; readonly counter: number };
   /** The password; only 16 bits of a keyed hash of it are recorded. */
@@ -48,11 +50,23 @@ export class Tries {
   }
 
   /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */
-  async refuse({ account, name, reason, method = "password", password, clone }: Refusal, from: From): Promise<void> {
+  async refuse(
+    { account, name, reason, method = "password", password, clone, provider }: Refusal,
+    from: From,
+  ): Promise<void> {
     const { states, config: { lockout } } = this.parts;
     const tried = password === undefined ? {} : { tried: this.triedOf(password) };
     const cloned = clone && { clone: { factor: clone.factor, counter: clone.counter } };
-    const data = { method, reason, ...lockout, ...(name && { name }), ...tried, ...cloned, ...from } as const;
+    const data = {
+      method,
+      reason,
+      ...lockout,
+      ...(name && { name }),
+      ...tried,
+      ...cloned,
+      ...(provider && { provider }),
+      ...from,
+    } as const;
     const command = { type: "identity.signin.fail", data } as const;
     const outcome = account === undefined
       ? await states.askNobody(command, DOOR)

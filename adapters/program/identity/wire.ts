@@ -12,6 +12,7 @@ import type { Identity } from "../../http/identity/port.ts";
 import { passkeyPages } from "../../http/identity/passkey_pages.tsx";
 import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
+import { signOnPages, signOnRoutes } from "../../http/identity/sign_on.tsx";
 import { AccessTokens } from "../../jose/access_tokens.ts";
 import { systemClock, systemRandom } from "../../system/world.ts";
 import { crashInAccounts } from "../crash_points.ts";
@@ -22,6 +23,7 @@ import { AccountStates } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
 import { Passwords } from "./passwords.ts";
+import type { Provider } from "./providers.ts";
 import { type SessionPolicy, Sessions } from "./sessions.ts";
 import { SigningKeys } from "./signing.ts";
 import { isSessionTicket, Tickets } from "./tickets.ts";
@@ -52,8 +54,9 @@ export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIde
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config, server: { deadline_ms } }, entities, tree, supervision, crash }: Opened,
-  { pages, url, model: { roles }, authority }: {
+  { pages, url, model: { roles }, authority, providers = new Map() }: {
     readonly pages: boolean;
+    readonly providers?: ReadonlyMap<string, Provider>;
     /** Where people reach the server. */
     readonly url: () => string;
     readonly model: Model;
@@ -129,7 +132,7 @@ export const wireIdentity = (
     unseal: (text) => daybook.unseal(text),
     backupSecret: () => keys.secret("backup-codes"),
     issuer,
-  });
+  }, providers);
   return {
     identity,
     sessions,
@@ -140,6 +143,7 @@ export const wireIdentity = (
       ...authRoutes(identity),
       ...factorRoutes(identity),
       ...passkeyRoutes(identity),
+      ...signOnRoutes(identity),
       ...deviceRoutes(identity, url),
       ...accountRoutes(identity, Object.keys(roles)),
       ...(pages
@@ -147,6 +151,7 @@ export const wireIdentity = (
           ...accountPages(identity, { length_min: config.passwords.length_min }),
           ...factorPages(identity),
           ...passkeyPages(identity),
+          ...signOnPages(identity),
           ...devicePages(identity),
         ]
         : []),

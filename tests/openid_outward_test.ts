@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { OUTWARD, outward, OutwardFault } from "../adapters/openid/outward.ts";
+
+const withServer = async (answer: () => Response, test: (url: string) => Promise<void>): Promise<void> => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  try {
+    await test(`http://127.0.0.1:${server.addr.port}/`);
+  } finally {
+    await server.shutdown();
+  }
+};
+const hostOf = (url: string): string => new URL(url).host;
+
+Deno.test("a provider's answer has a bound, and redirects are answers like others", async () => {
+  await withServer(() => new Response("x".repeat(OUTWARD.body_bytes_max)), async (url) => {
+    const answer = await outward([hostOf(url)], undefined)(url, {});
+    assert.equal((await answer.text()).length, OUTWARD.body_bytes_max);
+  });
+  await withServer(() => new Response("x".repeat(OUTWARD.body_bytes_max + 1)), async (url) => {
+    await assert.rejects(outward([hostOf(url)], undefined)(url, {}), OutwardFault);
+  });
+  await withServer(
+    () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/" } }),
+    async (url) => {
+      assert.equal((await outward([hostOf(url)], undefined)(url, {})).status, 302);
+    },
+  );
+});
+
+Deno.test("hosts that are not named are not asked, nor is who asks kept waiting once it is told to stop", async () => {
+  let asked = 0;
+  await withServer(() => new Response(`${++asked}`), async (url) => {
+    await assert.rejects(outward(["id.example.com"], undefined)(url, {}), OutwardFault);
+    await assert.rejects(outward([hostOf(url)], undefined)(url, { signal: AbortSignal.abort() }), OutwardFault);
+  });
+  assert.equal(asked, 0);
+});
