@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { serve } from "../adapters/program/serve.ts";
+import type { Keys, Scope } from "../adapters/keys/keys.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Event } from "../events/event.ts";
@@ -43,8 +44,10 @@ export interface House {
   /** With every scope. */
   readonly token: string;
   send(path: string, send?: Send): Promise<Answer>;
+  /** Of these scopes, by default of the installation. */
+  tokenOf(scopes: readonly Scope[], tenant?: string): string;
   /** A person with a password, by default `PASSWORD`. */
-  person(name: string, password?: string): Promise<string>;
+  person(name: string, password?: string, tenant?: string): Promise<string>;
   signIn(name: string, password?: string): Promise<Answer>;
   /** Events of these types, or all; oldest first, personal texts restored. */
   // deno-lint-ignore no-explicit-any -- facts of many types
@@ -82,7 +85,7 @@ export const withHouse = async (test: (house: House) => Promise<void>, options: 
     const { token } = serving.firstToken ??
       opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]);
     try {
-      await test(houseOf(serving.url, token, opened.daybook, lines));
+      await test(houseOf({ url: serving.url, token, tokens: opened.keys.tokens }, opened.daybook, lines));
     } finally {
       await serving.stop();
     }
@@ -96,7 +99,11 @@ export const namedUrl = (url: string): string => url.replace("127.0.0.1", "local
 
 type Told = Pick<Awaited<ReturnType<typeof openSystem>>["daybook"], "log" | "unseal">;
 
-const houseOf = (url: string, token: string, daybook: Told, lines: readonly string[]): House => {
+const houseOf = (
+  { url, token, tokens }: { readonly url: string; readonly token: string; readonly tokens: Keys["tokens"] },
+  daybook: Told,
+  lines: readonly string[],
+): House => {
   const send: House["send"] = async (path, { method, body, as, headers = {}, by } = {}) => {
     const response = await fetch(`${by === "name" ? namedUrl(url) : url}${path}`, {
       method: method ?? (body === undefined ? "GET" : "POST"),
@@ -117,8 +124,9 @@ const houseOf = (url: string, token: string, daybook: Told, lines: readonly stri
     token,
     send,
     lines,
-    async person(name, password = PASSWORD) {
-      const made = await send("/accounts", { as: token, body: { name } });
+    tokenOf: (scopes, tenant) => tokens.create("test", scopes, undefined, tenant === undefined ? {} : { tenant }).token,
+    async person(name, password = PASSWORD, tenant = "default") {
+      const made = await send("/accounts", { as: token, body: { name, tenant } });
       assert.equal(made.status, 201, JSON.stringify(made.body));
       const { account, code } = made.body as { readonly account: string; readonly code: string };
       const set = await send("/auth/invitation", { body: { code, password } });
