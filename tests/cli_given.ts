@@ -178,6 +178,7 @@ const fakeRuntime = (
     remote: () => Promise.resolve(undefined),
     newKey: none("newKey"),
     reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),
+    whoCould: none("whoCould"),
     views: () => Promise.resolve(views()),
     scratch: () => Promise.resolve(new MemoryViews()),
     edge: () =>

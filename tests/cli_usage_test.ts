@@ -11,7 +11,7 @@ import { givenStage } from "./cli_given.ts";
 
 const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
 const DESIGNED =
-  "start demo import status view events send verify replay explain receipt audit anchor witness export archive cert backup restore erase subject hold retention keys token login logout factors up down restart ps logs why stack alerts"
+  "start demo import status view events send verify replay explain who-could receipt audit anchor witness export archive cert backup restore erase subject hold retention keys token login logout factors up down restart ps logs why stack alerts"
     .split(" ");
 const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 
@@ -319,6 +319,8 @@ Deno.test("a command that reads asks for a place for copies where a folder was l
       ...name.split(" "),
       ...(name === "explain"
         ? ["1"]
+        : name === "who-could"
+        ? ["events.read", "log"]
         : name === "backup"
         ? ["/to/copy"]
         : name === "anchor"

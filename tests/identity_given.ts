@@ -5,6 +5,7 @@ import { serve } from "../adapters/program/serve.ts";
 import type { Keys, Scope } from "../adapters/keys/keys.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
 import { parseConfig } from "../config/config.ts";
+import type { EventLog } from "../events/log.ts";
 import type { Event } from "../events/event.ts";
 
 /** As variables would say it, without the prefix: `IDENTITY__RATE__NAME_MAX`. */
@@ -52,6 +53,7 @@ export interface House {
   /** Events of these types, or all; oldest first, personal texts restored. */
   // deno-lint-ignore no-explicit-any -- facts of many types
   told(...types: readonly string[]): readonly Event<any>[];
+  readonly log: EventLog;
   /** Lines that an operator was told. */
   readonly lines: readonly string[];
 }
@@ -123,6 +125,7 @@ const houseOf = (
     url,
     token,
     send,
+    log: daybook.log,
     lines,
     tokenOf: (scopes, tenant) => tokens.create("test", scopes, undefined, tenant === undefined ? {} : { tenant }).token,
     async person(name, password = PASSWORD, tenant = "default") {

@@ -2,6 +2,7 @@
  * All that the command line touches of the world, in one port; `main.ts` implements it. So a command is a function from
  * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
  */
+import type { AccessRuntime } from "./access.ts";
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
@@ -287,7 +288,7 @@ export interface RestoreReport extends BackupReport {
   readonly erased?: number;
 }
 
-export interface Runtime extends Audits, PrivacyRuntime, StackRuntime {
+export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, StackRuntime {
   readonly io: Io;
   readonly clock: Clock;
   /** Ends the process at once. */

@@ -10,6 +10,7 @@ import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
+import { ACCESS } from "./table_access.ts";
 import { CODE, IDENTITY } from "./table_identity.ts";
 import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
@@ -437,6 +438,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import("./commands/token.ts")).revoke,
   },
   ...ALERTS,
+  ...ACCESS,
   ...IDENTITY,
   ...PRIVACY,
   ...RETENTION,

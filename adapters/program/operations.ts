@@ -26,6 +26,7 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "lift-hold": async () => (await import("./holds.ts")).liftHold,
   "place-hold": async () => (await import("./holds.ts")).placeHold,
   "end-archive": async () => (await import("./archive_log.ts")).endArchive,
+  "record-tokens": async () => (await import("./access/operations.ts")).recordTokensNow,
   "begin-login": async () => (await import("./identity/operations.ts")).beginLogin,
   "poll-login": async () => (await import("./identity/operations.ts")).pollLogin,
   "end-login": async () => (await import("./identity/operations.ts")).endLogin,

@@ -104,6 +104,15 @@ export const runtimeOf = (
     }
   },
   reader: (data, archive) => folders.log(data, archive),
+  async whoCould(data, asking) {
+    const { whoCould } = await import("./access/who_could.ts");
+    const log = await folders.log(data);
+    try {
+      return await whoCould(log, asking);
+    } finally {
+      await log.close();
+    }
+  },
   async holds(data) {
     const { holdsIn } = await import("./holds.ts");
     const log = await folders.log(data);

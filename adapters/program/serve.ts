@@ -18,6 +18,7 @@ import type { KeptCertificates } from "./certificates/kept.ts";
 import type { ListenerTls } from "./certificates/listener.ts";
 import { CedarAuthority } from "./access/authority.ts";
 import { type Model, modelIn, shippedModel, tenantsOf } from "./access/model.ts";
+import { accessRoutes } from "./access/routes.ts";
 import { recordModel, recordTokens } from "./access/record.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
@@ -71,6 +72,7 @@ export const serve = async (
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   await recordModel(opened, deciding.model);
+  await recordTokens(opened);
   const providers = await signOnProviders(settings, deciding.model, io);
   const { pages } = settings.config.start;
   const accounts = serveIdentity(opened, { pages, url: () => url, providers, ...deciding });
@@ -104,18 +106,22 @@ export const serve = async (
   await plantAlerts(opened, settings, io);
   const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
-  const tokens = recordTokens(opened);
   return {
     url,
-    ...(first ? { firstToken: { ...first, keep: () => (first.keep(), void recordTokens(opened)) } } : {}),
+    ...(first ? { firstToken: { ...first, keep: () => keepFirst(opened, first, io) } } : {}),
     fallen: opened.fallen,
     async stop() {
-      await tokens;
       await stack?.stop();
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
       for (const provider of providers.values()) provider.close();
     },
   };
+};
+
+/** It is on record soon after; where that cannot be now, with the next start. */
+const keepFirst = (opened: Opened, first: { keep(): void }, io: Io): void => {
+  first.keep();
+  recordTokens(opened).catch((error) => io.err(`daybook: the first token is not on record yet: ${error}\n`));
 };
 
 /** By what it is decided who may do what. Policies that somebody wrote are read at once, so that who starts the server is told of mistakes. */
@@ -244,7 +250,13 @@ const serverOf = async (
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
   const access = accessOf(keys, accounts?.access);
-  const routes = [...operatorRoutes(opened), ...operationRoutes(opened), ...accounts?.routes ?? [], ...webhooks];
+  const routes = [
+    ...operatorRoutes(opened),
+    ...accessRoutes(opened),
+    ...operationRoutes(opened),
+    ...accounts?.routes ?? [],
+    ...webhooks,
+  ];
   const services = settings.stack ? (await import("./stack/stack.ts")).stackMeasures(daybook) : [];
   const alerts = start.alerts ? (await import("./alerts/measures.ts")).alertMeasures(daybook) : [];
   return () =>

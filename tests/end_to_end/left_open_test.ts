@@ -55,6 +55,14 @@ const looks = (known: Known, to: string): Readonly<Record<string, Look>> => ({
     args: [String(known.position)],
     sees: ({ id }, { root }) => assert.equal((root as { event: { id: string } }).event.id, id),
   },
+  "who-could": {
+    args: ["events.ingest", "inbox//left-open"],
+    sees: (known, document) => {
+      sizeOf(known, document);
+      const could = (document.principals as { id: string }[]).map(({ id }) => id);
+      assert.ok(could.length === 2 && could[0] === "operator" && could[1]!.startsWith("t_"), could.join());
+    },
+  },
   receipt: {
     args: [String(known.position)],
     sees: ({ position }, { receipt }) => assert.ok((receipt as string).includes(`\nindex ${position}\n`)),
@@ -132,9 +140,9 @@ const serving = async (data: string): Promise<{ readonly program: Program; reado
   return { program, known: known! };
 };
 
-/** What they read is not in these folders: a witness, evidence for controls, another folder, a person, services. */
+/** What they read is not in these folders: a witness, evidence for controls, another folder, a person, certificates, services. */
 const ELSEWHERE = new Set([
-  ...["anchor", "audit", "restore", "subject"],
+  ...["anchor", "audit", "cert list", "restore", "subject"],
   ...["up", "down", "restart", "ps", "logs", "why", "stack update", "stack suggest", "stack critical-path"],
 ]);
 

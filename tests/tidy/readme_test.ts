@@ -16,7 +16,7 @@ const firstCells = (section: string): readonly string[] => {
 Deno.test("the README lists every command, and no other", () => {
   const names = COMMANDS.map(({ name }) => name);
   const listed = firstCells("Commands").map((cell) => {
-    const [, first, second] = /^`([a-z]+)(?: ([a-z-]+))?/.exec(cell)!;
+    const [, first, second] = /^`([a-z-]+)(?: ([a-z-]+))?/.exec(cell)!;
     return second !== undefined && names.includes(`${first} ${second}`) ? `${first} ${second}` : first!;
   });
   assert.deepEqual([...listed].sort(), names.sort());
