@@ -140,9 +140,9 @@ const serving = async (data: string): Promise<{ readonly program: Program; reado
   return { program, known: known! };
 };
 
-/** What they read is not in these folders: a witness, evidence for controls, another folder, a person, certificates, services. */
+/** What they read is not in these folders: a witness, evidence for controls, another folder, a person, certificates, alerts, services. */
 const ELSEWHERE = new Set([
-  ...["anchor", "audit", "cert list", "restore", "subject"],
+  ...["anchor", "audit", "cert list", "alerts list", "restore", "subject"],
   ...["up", "down", "restart", "ps", "logs", "why", "stack update", "stack suggest", "stack critical-path"],
 ]);
 
