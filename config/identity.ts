@@ -31,6 +31,14 @@ const tenant = z.strictObject({
   streams: owned(stream),
   /** Of sources of events, and so of streams `inbox/{source}`. */
   sources: owned(source),
+  /** What the tenant may use; more is 429. */
+  quota: z.strictObject({
+    /** Within any day. */
+    events_max: z.int().min(1).max(1_000_000_000).optional(),
+    bytes_max: z.int().min(1).max(1_000_000_000_000).optional(),
+    /** At a time. */
+    sessions_max: z.int().min(1).max(1_000).optional(),
+  }).optional(),
   idle_ms: sessions.idle_ms.unwrap().optional(),
   absolute_ms: sessions.absolute_ms.unwrap().optional(),
   concurrent_max: sessions.concurrent_max.unwrap().optional(),
@@ -73,7 +81,7 @@ export const identitySection = section("Accounts, and how people sign in", {
       }
     }).meta({
       description:
-        "Tenants: what belongs to each, and its sessions as far as they differ: { acme: { streams: [commits/acme-], sources: [/acme/], idle_ms: 900000 } }",
+        "Tenants: what belongs to each, its sessions as far as they differ, and its quota of events and bytes in a day and of sessions: { acme: { streams: [commits/acme-], sources: [/acme/], idle_ms: 900000, quota: { events_max: 100000 } } }",
     }),
   passwords: section("Passwords; hashed with Argon2id (RFC 9106), anew at the next sign-in when these are raised", {
     length_min: count(8, 64, 8, "Shortest, in characters; 15 or more is better"),
@@ -99,5 +107,6 @@ export const identitySection = section("Accounts, and how people sign in", {
     window_ms: count(1_000, DAY_MS, MINUTE_MS, "Length of the window"),
     name_max: count(1, 1_000_000, 20, "On one account name within a window, whether or not there is such an account"),
     address_max: count(1, 1_000_000, 60, "From one address"),
+    credential_max: count(1, 1_000_000, 20, "With one password, on whatever accounts"),
   }),
 });

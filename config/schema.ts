@@ -25,6 +25,11 @@ const host = z.string().min(1).max(253).regex(/^[a-z0-9._-]+$/).meta({
   expected: "a host name in lower case, without a port",
 });
 
+/** An IPv4 or IPv6 address, and how many of its bits make the network. */
+const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: "an address or network, as 192.0.2.0/24 or 2001:db8::/32",
+});
+
 const MIB = 1_048_576;
 const DAY_MS = 86_400_000;
 
@@ -58,10 +63,17 @@ export const schema = z.strictObject({
     public_checkpoint: yes(false, "Whether the checkpoint and hash tiles are open without a token; entries never are"),
     body_bytes_max: count(1_024, 64 * MIB, MIB, "Largest request body; a larger one is 413"),
     deadline_ms: count(100, 600_000, 30_000, "How long a request may take in all"),
-    rate: section("Rate limit per caller; more is 429 with Retry-After", {
+    allow: z.array(network).max(10_000).default([]).meta({
+      description: "Addresses and networks that may ask at all, as 192.0.2.0/24 or 2001:db8::/32; none: everybody",
+    }),
+    rate: section("Rate limits, in sliding windows; more is 429 with Retry-After", {
       window_ms: count(100, 3_600_000, 1_000, "Length of the window"),
       requests_max: count(1, 10_000_000, 100_000, "Requests of one token within a window"),
       denied_max: count(1, 1_000_000, 100, "Requests of one address that were not let in, within a window"),
+      user: section("Of one account, whatever its sessions", {
+        window_ms: count(100, 3_600_000, 60_000, "Length of the window"),
+        requests_max: count(1, 10_000_000, 100, "Requests within a window"),
+      }),
     }),
     tls: section("TLS: both of certificate and key, or issued, or nothing", {
       certificate: z.string().min(1).nullable().default(null).meta({

@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
 import type { Facts, FactSchemas } from "./event.ts";
 import { controlKernelAbout, controlKernelFacts } from "./kernel_controls.ts";
+import { doorAbout, doorFacts } from "./kernel_door.ts";
 import { logAbout, logFacts } from "./kernel_log.ts";
 
 /** One line, at most so many characters: a cause is for reading, not a stack trace. */
@@ -115,8 +116,8 @@ const about: Readonly<Record<keyof typeof kernelFacts, string>> = {
   "kernel.sink.recovered": "A sink delivers again; how long it could not.",
 };
 
-const domainFacts = { ...kernelFacts, ...logFacts, ...controlKernelFacts };
-const abouts = { ...about, ...logAbout, ...controlKernelAbout };
+const domainFacts = { ...kernelFacts, ...logFacts, ...controlKernelFacts, ...doorFacts };
+const abouts = { ...about, ...logAbout, ...controlKernelAbout, ...doorAbout };
 
 export const kernelDomain: Domain = {
   name: "kernel",

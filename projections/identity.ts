@@ -202,7 +202,7 @@ const whenceOf = ({ address, address_pseudonym, agent }: Whence): Whence => ({
 
 export const identitySessions: Projection<SessionRow, IdentityFact> = {
   name: "identity.sessions",
-  version: 1,
+  version: 2,
   about: "Sessions: whose, how proven, from where, until when, and how they ended. Key: the session.",
   hears: [
     "identity.session.started",
@@ -227,7 +227,18 @@ export const identitySessions: Projection<SessionRow, IdentityFact> = {
     generation: 0,
     reused: false,
   },
-  indexes: ["account", "state", "kind", "privileged", "began", "used", "because", "reused", "address_pseudonym"],
+  indexes: [
+    "account",
+    "tenant",
+    "state",
+    "kind",
+    "privileged",
+    "began",
+    "used",
+    "because",
+    "reused",
+    "address_pseudonym",
+  ],
   columns: ["account", "kind", "state", "factors", "privileged", "began", "used", "because"],
   keys: ({ data }) => "session" in data && data.session !== undefined ? [data.session] : [],
   apply(row, event): SessionRow | undefined {

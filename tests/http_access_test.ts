@@ -7,7 +7,7 @@ import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { type Needs, SCOPES } from "../adapters/http/access.ts";
 import { lastHop } from "../adapters/http/guard.ts";
 import { PROBLEMS } from "../adapters/http/problem.ts";
-import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { cloudEvent, ratesOf, type Site, structured, withSite } from "./http_given.ts";
 
 /** What a token may by its scopes, said once more without policies. */
 const holds = (scopes: readonly string[], needs: Needs): boolean =>
@@ -65,7 +65,7 @@ Deno.test("every route lets in exactly whom its row of the table names", () =>
         }
       }
     }
-  }, { rate: { window_ms: 1_000, requests_max: 10_000, denied_max: 10_000 } }));
+  }, { rates: ratesOf({ window_ms: 1_000, requests_max: 10_000, denied_max: 10_000 }) }));
 
 Deno.test("only probes, the way in and, where configured, checkpoint and tree are open without a token", async () => {
   const open = (options: { openCheckpoint?: boolean }) => {
@@ -293,7 +293,7 @@ Deno.test("wrong tokens are limited by address, right ones by token, and both sa
     for (let i = 0; i < 3; i++) assert.equal((await site.send("/views", { as: "wrong!" })).status, 401);
     const denied = await site.send("/views", { as: "wrong!" });
     assert.equal(denied.status, 429);
-    assert.equal(denied.headers.get("retry-after"), "20");
+    assert.equal(denied.headers.get("retry-after"), "60");
     const login = await site.send("/login", {
       method: "POST",
       as: null,
@@ -304,11 +304,13 @@ Deno.test("wrong tokens are limited by address, right ones by token, and both sa
     for (let i = 0; i < 5; i++) assert.equal((await site.send("/views", { as: "read" })).status, 200);
     const limited = await site.send("/views", { as: "read" });
     assert.equal(limited.status, 429);
-    assert.equal(limited.headers.get("retry-after"), "12");
+    assert.equal(limited.headers.get("retry-after"), "60");
+    assert.equal(limited.headers.get("ratelimit-policy"), '"token";q=5;w=60');
+    assert.match(limited.headers.get("ratelimit")!, /^"token";r=0;t=(59|60)$/);
     assert.equal((await limited.json()).type, "urn:daybook:problem:too_many_requests");
     assert.equal((await site.send("/views", { as: "read+ingest" })).status, 200);
     assert.equal((await site.send("/livez", { as: null })).status, 200);
-  }, { rate: { window_ms: 60_000, requests_max: 5, denied_max: 3 } }));
+  }, { rates: ratesOf({ window_ms: 60_000, requests_max: 5, denied_max: 3 }) }));
 
 Deno.test("other methods are 405 with Allow, other paths 404, OPTIONS tells the methods", () =>
   withSite(async (site) => {

@@ -11,6 +11,7 @@ import { MemoryLog } from "../adapters/memory/log.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { type Access, type Grant, type Scope, SCOPES } from "../adapters/http/access.ts";
 import { createServer, type Server, type ServerOptions } from "../adapters/http/server.ts";
+import { RateLimiter } from "../adapters/http/rate.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { folder } from "../projections/fold.ts";
 import type { Projection } from "../projections/projection.ts";
@@ -351,3 +352,16 @@ export const cloudEvent = (id: string, more: Record<string, unknown> = {}): stri
   });
 
 export const structured = { "content-type": "application/cloudevents+json" };
+
+/** Limits of a server, as its configuration says them. */
+export const ratesOf = (
+  { window_ms, requests_max, denied_max }: {
+    readonly window_ms: number;
+    readonly requests_max: number;
+    readonly denied_max: number;
+  },
+): Required<ServerOptions>["rates"] => ({
+  user: new RateLimiter({ max: requests_max, window_ms }),
+  token: new RateLimiter({ max: requests_max, window_ms }),
+  denied: new RateLimiter({ max: denied_max, window_ms }),
+});

@@ -1,7 +1,7 @@
 /** Whatever is sent to whatever route: a clear refusal, never a fault, nothing appended, and the server goes on. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { cloudEvent, ratesOf, type Site, structured, withSite } from "./http_given.ts";
 
 const paths = (site: Site): string[] =>
   site.server.routes.map(({ path }) =>
@@ -201,7 +201,7 @@ Deno.test("no method, path, query, header or body brings forth a fault", () =>
     );
     assert.deepEqual(site.faultsSeen, []);
     assert.equal((await site.send("/livez", { as: null })).status, 200);
-  }, { rate: { window_ms: 1_000, requests_max: 1_000_000, denied_max: 1_000_000 } }));
+  }, { rates: ratesOf({ window_ms: 1_000, requests_max: 1_000_000, denied_max: 1_000_000 }) }));
 
 /** Raw bytes to a real socket; what comes back until the other side closes or `ms` pass. */
 const raw = async (port: number, bytes: string | Uint8Array, ms = 2_000): Promise<string> => {

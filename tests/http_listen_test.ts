@@ -1,6 +1,6 @@
 /** The server on real sockets: TLS, a Unix socket, stopping, and spans where telemetry is on. */
 import assert from "node:assert/strict";
-import { cloudEvent, structured, withSite } from "./http_given.ts";
+import { cloudEvent, ratesOf, structured, withSite } from "./http_given.ts";
 
 const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
   try {
@@ -116,7 +116,7 @@ Deno.test("bounds that the configuration narrows for others do not hold up the o
     assert.equal((await site.send("/events")).status, 429);
     await site.server.stop();
     Deno.removeSync(folder, { recursive: true });
-  }, { bodyBytesMax: 2_000, rate: { window_ms: 60_000, requests_max: 1, denied_max: 10 } }));
+  }, { bodyBytesMax: 2_000, rates: ratesOf({ window_ms: 60_000, requests_max: 1, denied_max: 10 }) }));
 
 Deno.test("HEAD states the length of GET's body, and none where that is a stream", () =>
   withSite(async (site) => {

@@ -30,6 +30,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   const bytes = await readBody(request, exchange.bodyBytesMax);
   exchange.reading = false;
   const expected = expectedRevision(headers);
+  site.quotas?.spend(exchange.grant!.tenant, { events: 1, bytes: bytes.length });
   const outcome = await site.daybook.ask({
     type,
     id,

@@ -4,8 +4,9 @@
  */
 import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
-import { type Asked, bearerOf, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
 import { type Action, ACTIONS, isSensitive } from "./actions.ts";
+import type { Addresses } from "./addresses.ts";
+import { type Asked, bearerOf, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
 import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
@@ -14,7 +15,7 @@ import type { Tally } from "./metrics.ts";
 import { toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
-import { type RateLimiter, retryAfter } from "./rate.ts";
+import { rateHeaders, type RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
 import { continueTrace } from "./trace.ts";
 
@@ -32,10 +33,17 @@ export interface Fault {
 
 export interface DoorOptions {
   readonly guard: Guard;
-  readonly rates: RateLimiter;
+  readonly rates: Rates;
+  readonly addresses: Addresses | undefined;
   readonly deadlines: Deadlines;
   readonly methods: Allowed;
   readonly report: (fault: Fault) => void;
+}
+
+/** How often who asks may: accounts, whatever the session, and tokens of programs. */
+export interface Rates {
+  readonly user: RateLimiter;
+  readonly token: RateLimiter;
 }
 
 /** Who sent a request, as far as its connection tells. */
@@ -79,9 +87,15 @@ export class Door {
       const go = (): Response | Promise<Response> => {
         try {
           const exchange = this.enter(route, request, caller, { id, began });
+          const told = this.telling(exchange, done);
           const answer = route.handle(exchange);
-          if (!(answer instanceof Promise)) return done(answer);
-          return this.options.deadlines.race(answer, began, { done, failed, late: () => failed(late(exchange)) });
+          if (!(answer instanceof Promise)) return told(answer);
+          const failing = (error: unknown) => told(failed(error));
+          return this.options.deadlines.race(answer, began, {
+            done: told,
+            failed: failing,
+            late: () => failing(late(exchange)),
+          });
         } catch (error) {
           return failed(error);
         }
@@ -104,7 +118,11 @@ export class Door {
   private nowhere(request: Request, caller: Caller): Response {
     const id = this.requestId();
     try {
-      if (!caller.fixed) this.options.guard.check(request.headers, this.options.guard.way(request, caller));
+      if (!caller.fixed) {
+        const way = this.options.guard.way(request, caller);
+        this.options.addresses?.check(way.client());
+        this.options.guard.check(request.headers, way);
+      }
       const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
       const matching = this.options.methods.filter(({ pattern }) => pattern.test(path));
       const allow = [...new Set(matching.flatMap(({ methods }) => methods))].join(", ");
@@ -143,8 +161,11 @@ export class Door {
       throw new Problem("target_too_long", `Path and query have at most ${HTTP_LIMITS.target_bytes_max} bytes.`);
     }
     const way = this.options.guard.way(request, caller);
-    // A Unix socket is no site that a browser could be talked into.
-    if (!fixed) this.options.guard.check(headers, way);
+    // A Unix socket is no site that a browser could be talked into, and has no address.
+    if (!fixed) {
+      this.options.addresses?.check(way.client());
+      this.options.guard.check(headers, way);
+    }
     const known = fixed ?? this.granted(route, request, way.client, began);
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
     const query = mark < 0 ? "" : url.slice(mark + 1);
@@ -154,8 +175,7 @@ export class Door {
       if (route.fresh && grant.own && !this.site.access.isFresh?.(grant.own)) {
         throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
       }
-      const wait = fixed ? 0 : this.options.rates.take(grant.id, began);
-      if (wait > 0) throw new Problem("too_many_requests", "This token asks too often.", { headers: retryAfter(wait) });
+      if (!fixed) this.spend(grant, began);
     }
     return {
       request,
@@ -186,6 +206,33 @@ export class Door {
     if (!allowed) throw grant === undefined ? unauthenticated(false) : forbidden(ACTIONS[action], action);
     if (grant === undefined || !isSensitive(action)) return grant;
     return { ...grant, principal: { ...grant.principal, policies: policies.join(" ") } };
+  }
+
+  private spend(grant: Grant, began: number): void {
+    const { name, key, limiter } = this.limitOf(grant);
+    const wait = limiter.take(key, began);
+    if (wait === 0) return;
+    throw new Problem("too_many_requests", grant.own ? "This account asks too often." : "This token asks too often.", {
+      headers: { ...retryAfter(wait), ...rateHeaders(name, limiter.rate, limiter.left(key, began)) },
+    });
+  }
+
+  private limitOf({ own, id }: Grant): { readonly name: string; readonly key: string; readonly limiter: RateLimiter } {
+    const { user, token } = this.options.rates;
+    return own ? { name: "user", key: own.account, limiter: user } : { name: "token", key: id, limiter: token };
+  }
+
+  /** People's programs are told what is left with every answer; tokens, which have so much more, when nothing is. */
+  private telling({ grant, began }: Exchange, done: (response: Response) => Response): typeof done {
+    if (!grant?.own) return done;
+    const { name, key, limiter } = this.limitOf(grant);
+    return (response) => {
+      const told = done(response);
+      for (const [header, value] of Object.entries(rateHeaders(name, limiter.rate, limiter.left(key, began)))) {
+        told.headers.set(header, value);
+      }
+      return told;
+    };
   }
 
   /** Throws unless somebody asks; only a wrong token is held against its address, a missing one is not. */

@@ -26,6 +26,7 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   if (received.events.length === 0) {
     done = { ok: true, accepted: 0, duplicates: 0, size: daybook.log.size, receipts: [] };
   } else {
+    site.quotas?.spend(exchange.grant!.tenant, { events: received.events.length, bytes: bytes.length });
     const began = site.clock.monotonic();
     try {
       done = await daybook.ingest(received.events, exchange.grant!.principal, {

@@ -25,6 +25,8 @@ export interface Site {
   readonly bodyBytesMax: number;
   /** Wrong tokens by address. */
   readonly refusals: RateLimiter;
+  /** Counts what comes in for a tenant; throws `quota_exceeded`. Absent: nobody counts. */
+  readonly quotas?: { spend(tenant: string, used: { readonly events: number; readonly bytes: number }): void };
   /** Every route, for those that tell of them. */
   readonly routes: readonly Route[];
 }

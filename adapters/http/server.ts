@@ -9,9 +9,10 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { Access, Grant } from "./access.ts";
 import { ACTIONS } from "./actions.ts";
 import type { Authority } from "./authority.ts";
+import type { Addresses } from "./addresses.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Deadlines } from "./deadline.ts";
-import { type Allowed, broken, type Caller, Door, type Fault, lengthUnknown, pathIs } from "./door.ts";
+import { type Allowed, broken, type Caller, Door, type Fault, lengthUnknown, pathIs, type Rates } from "./door.ts";
 import { Guard, type GuardOptions } from "./guard.ts";
 import { type Measure, Metrics } from "./metrics.ts";
 import { Streams } from "./outflow.ts";
@@ -28,8 +29,14 @@ export interface ServerOptions extends GuardOptions, TableOptions {
   readonly random: Random;
   /** Absent where nobody traces. */
   readonly telemetry?: Telemetry;
-  /** What one caller may ask, by token or session, and how often one address may be refused; names as in the configuration. */
-  readonly rate?: { readonly window_ms: number; readonly requests_max: number; readonly denied_max: number };
+  /** What an account and a token may ask, and how often one address may be refused. Default: much, and kept by this server alone. */
+  readonly rates?: Rates & { readonly denied: RateLimiter };
+  /** Absent: no tenant has one. */
+  readonly quotas?: Site["quotas"];
+  /** Absent: every address may ask. */
+  readonly addresses?: Addresses;
+  /** Told of the connection of every request that has an address. */
+  readonly connected?: (address: string, port: number) => void;
   /** Default `HTTP_LIMITS.body_bytes_max`. */
   readonly bodyBytesMax?: number;
   /** Default `HTTP_LIMITS.request_ms_max`. */
@@ -85,15 +92,20 @@ interface Env {
 }
 
 // More than one process can serve: it stops runaways and nobody else.
-const RATE_DEFAULT = { window_ms: 1_000, requests_max: 100_000, denied_max: 100 };
+const RATE_DEFAULT = { max: 100_000, window_ms: 1_000 };
+const DENIED_DEFAULT = { max: 100, window_ms: 1_000 };
 
 export const createServer = (options: ServerOptions): Server => {
   const { clock, random, daybook, telemetry, report = () => {} } = options;
   const streams = new Streams(clock, (error) => report({ request: "", method: "GET", route: "stream", error }));
   const metrics = new Metrics(daybook, options.measures ?? [], () => streams.count);
   const bodyBytesMax = options.bodyBytesMax ?? HTTP_LIMITS.body_bytes_max;
-  const { window_ms, requests_max, denied_max } = options.rate ?? RATE_DEFAULT;
-  const refusals = new RateLimiter({ max: denied_max, window_ms });
+  const rates = options.rates ?? {
+    user: new RateLimiter(RATE_DEFAULT),
+    token: new RateLimiter(RATE_DEFAULT),
+    denied: new RateLimiter(DENIED_DEFAULT),
+  };
+  const refusals = rates.denied;
   const routes = [...routeTable(options), ...(options.routes ?? [])];
   const site: Site = {
     daybook,
@@ -106,12 +118,14 @@ export const createServer = (options: ServerOptions): Server => {
     ...(telemetry && { telemetry }),
     bodyBytesMax,
     refusals,
+    quotas: options.quotas,
     routes,
   };
   const deadlines = new Deadlines(clock, options.deadlineMs ?? HTTP_LIMITS.request_ms_max);
   const door = new Door(site, {
     guard: new Guard(options),
-    rates: new RateLimiter({ max: requests_max, window_ms }),
+    rates,
+    addresses: options.addresses,
     deadlines,
     methods: allowed(routes),
     report,
@@ -149,6 +163,7 @@ export const createServer = (options: ServerOptions): Server => {
       (request, info) => {
         // Before anything can fail: until then the span has the name that the sender gave its method.
         if (telemetry !== undefined) telemetry.request(request.method);
+        if (options.connected !== undefined && !fixed) connection(info, options.connected);
         return answer(request, { remote: () => remoteOf(info), secure, fixed });
       },
     );
@@ -204,6 +219,10 @@ interface Ending {
 
 const urlOf = (scheme: string, { hostname, port }: { readonly hostname: string; readonly port: number }): string =>
   `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+
+const connection = ({ remoteAddr }: Deno.ServeHandlerInfo, told: (address: string, port: number) => void): void => {
+  if (remoteAddr.transport === "tcp") told(remoteAddr.hostname, remoteAddr.port);
+};
 
 const remoteOf = (info: Info): string => info.remoteAddr?.hostname ?? "";
 

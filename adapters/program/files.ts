@@ -10,6 +10,7 @@ export const FILES = {
   socket: "control.sock",
   views: "views.db",
   restored: "restored.json",
+  limits: "limits.json",
 } as const;
 /** The data folder that is none. */
 export const MEMORY = ":memory:";

@@ -1,6 +1,7 @@
 /** The server of an opened daybook: who may come in, what is served, where. */
 import { resolve } from "node:path";
 import type { Child } from "../../actors/kernel/child.ts";
+import type { Append } from "../../events/log.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { aborted } from "../../actors/kernel/world.ts";
 import type { SecretReference } from "../../config/config.ts";
@@ -24,6 +25,7 @@ import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
 import type { Provider } from "./identity/providers.ts";
 import type { Wired } from "./identity/wire.ts";
+import type { Limits } from "./limits/limits.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 import type { RunningStack } from "./stack/stack.ts";
@@ -69,19 +71,28 @@ export const serve = async (
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
+  const limits = await limitsOf(opened, { data, settings });
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   await recordModel(opened, deciding.model);
   await recordTokens(opened);
   const providers = await signOnProviders(settings, deciding.model, io);
   const { pages } = settings.config.start;
-  const accounts = serveIdentity(opened, { pages, url: () => url, providers, ...deciding });
+  const accounts = serveIdentity(opened, {
+    pages,
+    url: () => url,
+    providers,
+    limits: limits.signin,
+    quotas: limits.quotas,
+    ...deciding,
+  });
   const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, {
     webhooks: await webhooksOf(opened.daybook, settings, io),
     accounts,
     sinks,
     authority: deciding.authority,
+    limits,
   });
   const tls = await tlsOf(opened, { data, settings }, io);
   let { port } = stated;
@@ -164,6 +175,29 @@ const plantSinks = async (opened: Opened, options: ServeOptions, io: Io): Promis
   return measures;
 };
 
+/** Facts of the program's own, sealed on the way. */
+const appended = ({ keys, log }: Opened, { events }: Append): Promise<unknown> => {
+  const sealed = keys.sealer.seal(events, { inside: true });
+  if (!sealed.ok) throw new TypeError(`Cannot seal: ${JSON.stringify(sealed.issues)}`);
+  return log.append({ events: sealed.events });
+};
+
+/** What callers have used before counts before anybody is let in. */
+const limitsOf = async (opened: Opened, { data, settings }: ServeOptions): Promise<Limits> => {
+  const { Limits } = await import("./limits/limits.ts");
+  const limits = new Limits({
+    config: settings.config,
+    append: (batch) => appended(opened, batch),
+    clock: systemClock,
+    random: systemRandom,
+    secret: () => opened.keys.secret("limits"),
+    file: data === MEMORY ? undefined : `${data}/${FILES.limits}`,
+  });
+  await limits.resume();
+  await opened.tree.add(limits.child);
+  return limits;
+};
+
 /** A catalogue that was named is read at once, so that who starts the server is told what is wrong with it. */
 const plantControls = async (opened: Opened, settings: Settings, io: Io): Promise<void> => {
   const { start, controls: { folder, every_ms } } = settings.config;
@@ -238,11 +272,12 @@ const serverOf = async (
   opened: Opened,
   settings: Settings,
   io: Io,
-  { authority, webhooks = [], accounts, sinks = [] }: {
+  { authority, webhooks = [], accounts, sinks = [], limits }: {
     readonly authority: Authority;
     readonly webhooks?: readonly Route[];
     readonly accounts?: Wired;
     readonly sinks?: readonly Measure[];
+    readonly limits?: Limits;
   },
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
@@ -267,7 +302,7 @@ const serverOf = async (
       clock: systemClock,
       random: systemRandom,
       telemetry: opened.telemetry,
-      rate: stated.rate,
+      ...(limits && { rates: limits, addresses: limits.addresses, connected: limits.connected, quotas: limits.quotas }),
       bodyBytesMax: stated.body_bytes_max,
       deadlineMs: stated.deadline_ms,
       openCheckpoint: stated.public_checkpoint,
@@ -275,7 +310,7 @@ const serverOf = async (
       hosts: stated.hosts,
       ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
       routes,
-      measures: [...measuresOf(opened), ...sinks, ...services, ...alerts],
+      measures: [...measuresOf(opened), ...limits?.measures ?? [], ...sinks, ...services, ...alerts],
       report: ({ request, error }) =>
         io.err(`daybook: request ${request}: ${error instanceof Error ? error.message : error}\n`),
     });

@@ -369,7 +369,9 @@ Deno.test("every key of the configuration is read by the program", async () => {
   // Sections that are handed on whole, and the file in which their keys are read.
   const handedOn: Readonly<Record<string, string | readonly string[]>> = {
     log: "adapters/kv/log.ts",
-    "server.rate": "adapters/http/server.ts",
+    "server.rate": "adapters/program/limits/limits.ts",
+    "server.rate.user": "adapters/program/limits/limits.ts",
+    server: "adapters/program/limits/limits.ts",
     alerting: "adapters/program/alerts/plant.ts",
     "server.tls": "adapters/program/certificates/listener.ts",
     certificates: ["adapters/program/certificates/issuer.ts", "adapters/program/certificates/kept.ts"],

@@ -34,6 +34,7 @@ const PATHS = [
   "daybook:projections:thread",
   ...names,
   "daybook:attester",
+  "daybook:limits",
   "daybook:http",
   "daybook:controls",
 ];
@@ -65,6 +66,7 @@ Deno.test("status and health.tree of a running server draw every part of it, and
       assert.deepEqual(stopped, [
         "daybook:http",
         "daybook:controls",
+        "daybook:limits",
         "daybook:attester",
         ...views,
         "daybook:timers",

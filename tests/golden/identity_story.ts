@@ -213,6 +213,6 @@ export const identityStory = (): readonly (readonly Told[])[] =>
       authtype: fact.type === "identity.signin.observed" ? "api_key" : "system",
       authid: "identity",
       time: new Date(at).toISOString(),
-      version: 1,
+      version: fact.type === "identity.signin.observed" ? 2 : 1,
     }))
   );

@@ -16,6 +16,7 @@ import { privacyStory } from "./privacy_story.ts";
 import { retentionStory } from "./retention_story.ts";
 import { certificatesStory } from "./certificates_story.ts";
 import { servicesStory } from "./services_story.ts";
+import { doorStory } from "./door_story.ts";
 import { controlsStory } from "./controls_story.ts";
 
 /** Some events that are appended together, not sealed yet. */
@@ -395,6 +396,7 @@ export const story = (): {
   for (const step of alertsStory()) told.step(...step);
   for (const step of certificatesStory()) told.step(...step);
   for (const step of accessStory()) told.step(...step);
+  for (const step of doorStory()) told.step(...step);
   start(told, false);
   const first = told.steps.length;
   readings(told);

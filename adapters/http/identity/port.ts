@@ -37,7 +37,8 @@ export type SignedIn =
 /** Tried too often, or more is asked than can be hashed: again after so long. */
 export interface Wait {
   readonly is: "wait";
-  readonly because: "rate" | "busy";
+  /** `quota`: the tenant has all the sessions that it may. */
+  readonly because: "rate" | "busy" | "quota";
   readonly ms: Millis;
 }
 

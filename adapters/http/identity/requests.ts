@@ -89,9 +89,13 @@ export const ownOf = ({ grant }: Exchange): OwnSession => {
 };
 
 export const waited = ({ because, ms }: Wait): Problem =>
-  because === "rate"
-    ? new Problem("too_many_requests", "Tried too often.", { headers: retryAfter(ms) })
-    : new Problem("overloaded", "Too many passwords wait to be checked.", { headers: retryAfter(ms) });
+  new Problem(WAITED[because][0], WAITED[because][1], { headers: retryAfter(ms) });
+
+const WAITED = {
+  rate: ["too_many_requests", "Tried too often."],
+  busy: ["overloaded", "Too many passwords wait to be checked."],
+  quota: ["quota_exceeded", "The tenant has as many sessions as it may; one must end first."],
+} as const;
 
 /** The same words for a name that nobody has, a wrong password, a locked account. */
 export const signinRefused = (): Problem =>

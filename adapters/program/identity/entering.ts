@@ -39,7 +39,12 @@ const REASONS: Readonly<Record<string, Refusal["reason"]>> = {
 export class Entering {
   constructor(private readonly parts: Parts, private readonly tries: Tries) {}
 
-  async enter(entrance: Entrance, from: From): Promise<SignedIn> {
+  enter(entrance: Entrance, from: From): Promise<SignedIn> {
+    const { states, withinQuota } = this.parts;
+    return withinQuota(states.of(entrance.account).tenant, () => this.begin(entrance, from));
+  }
+
+  private async begin(entrance: Entrance, from: From): Promise<SignedIn> {
     const { account, kind, first, second, name, provider } = entrance;
     const { states, sessions, policy } = this.parts;
     const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);

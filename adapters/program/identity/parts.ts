@@ -3,12 +3,14 @@ import type { Principal } from "../../../actors/kernel/daybook.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Roles } from "../../../config/access.ts";
 import type { Config } from "../../../config/config.ts";
+import type { Wait } from "../../http/identity/port.ts";
 import type { Accounts } from "../../keys/accounts.ts";
 import type { AccountStates } from "./accounts.ts";
 import type { Passwords } from "./passwords.ts";
 import type { SessionPolicy, Sessions } from "./sessions.ts";
 import type { SigningKeys } from "./signing.ts";
 import type { Tickets } from "./tickets.ts";
+import type { TryLimits } from "./tries.ts";
 
 export interface Parts {
   readonly config: Config["identity"];
@@ -21,6 +23,10 @@ export interface Parts {
   readonly tickets: Tickets;
   readonly policy: (tenant: string) => SessionPolicy;
   readonly clock: Clock;
+  /** Begins a session unless its tenant has as many as it may; one after the other within a tenant that has a bound. */
+  readonly withinQuota: <T>(tenant: string, begin: () => Promise<T>) => Promise<T | Wait>;
+  /** How often a sign-in may be tried. */
+  readonly limits: TryLimits;
   readonly random: (bytes: number) => Uint8Array;
   /** The name an account was made with, in clear; for what its password must not be. */
   readonly nameOf: (account: string) => string | undefined;

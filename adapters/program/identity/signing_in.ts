@@ -39,7 +39,7 @@ export class SigningIn {
   async signIn({ name, password, kind }: Parameters<Identity["signIn"]>[0], from: From): Promise<SignedIn> {
     const { vault, states, passwords, clock } = this.parts;
     const known = accountName(name);
-    const wait = this.desk.tries.wait(known ?? name, from);
+    const wait = this.desk.tries.wait(known ?? name, from, password);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
     const account = known === undefined ? undefined : vault.find(known);
     const id = account ?? STRANGER;

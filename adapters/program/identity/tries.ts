@@ -28,25 +28,44 @@ export interface Refusal {
   readonly password?: string;
 }
 
+/** Windows of what is tried. */
+export interface TryLimits {
+  readonly name: RateLimiter;
+  readonly address: RateLimiter;
+  readonly credential: RateLimiter;
+}
+
+export const tryLimits = (
+  { window_ms, name_max, address_max, credential_max }: Parts["config"]["rate"],
+): TryLimits => ({
+  name: new RateLimiter({ max: name_max, window_ms }),
+  address: new RateLimiter({ max: address_max, window_ms }),
+  credential: new RateLimiter({ max: credential_max, window_ms }),
+});
+
 export class Tries {
-  private readonly names: RateLimiter;
-  private readonly addresses: RateLimiter;
+  private readonly secret: Uint8Array;
   private key: { readonly day: number; readonly bytes: Uint8Array } | undefined;
 
-  constructor(private readonly parts: Pick<Parts, "config" | "states" | "clock" | "random">) {
-    const { rate } = parts.config;
-    this.names = new RateLimiter({ max: rate.name_max, window_ms: rate.window_ms });
-    this.addresses = new RateLimiter({ max: rate.address_max, window_ms: rate.window_ms });
+  constructor(private readonly parts: Pick<Parts, "config" | "states" | "clock" | "random" | "limits">) {
+    this.secret = parts.random(KEY_BYTES);
   }
 
   /**
    * Ms until it may be tried; 0 for now, and then it counts as a try. Whether anybody has the name makes no difference. Without a name
-   * only the address counts, so that nobody can use up what others need.
+   * only the address counts, so that nobody can use up what others need. A password counts whatever the name, for who has a list of them.
    */
-  wait(name: string | undefined, { address = "" }: From): number {
-    const now = this.parts.clock.monotonic();
-    const named = name === undefined ? 0 : this.names.take(name.slice(0, NAME_CHARS), now);
-    return Math.max(named, this.addresses.take(address, now));
+  wait(name: string | undefined, { address = "" }: From, password?: string): number {
+    const { limits, clock } = this.parts;
+    const now = clock.monotonic();
+    const named = name === undefined ? 0 : limits.name.take(name.slice(0, NAME_CHARS), now);
+    const tried = password === undefined ? 0 : limits.credential.take(this.hashOf(password), now);
+    return Math.max(named, tried, limits.address.take(address, now));
+  }
+
+  /** Known to this process alone, and to no file. */
+  private hashOf(password: string): string {
+    return createHmac("sha256", this.secret).update(password).digest("base64url");
   }
 
   /** Records it, and locks the account when it was one too many. Throws the problem where it could not be recorded. */

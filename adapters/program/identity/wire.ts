@@ -24,9 +24,11 @@ import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
 import { Passwords } from "./passwords.ts";
 import type { Provider } from "./providers.ts";
+import { sessionQuota, type SessionQuotaOptions } from "./session_quota.ts";
 import { type SessionPolicy, Sessions } from "./sessions.ts";
 import { SigningKeys } from "./signing.ts";
 import { isSessionTicket, Tickets } from "./tickets.ts";
+import { type TryLimits, tryLimits } from "./tries.ts";
 
 export interface Wired {
   readonly identity: Identity;
@@ -54,9 +56,13 @@ export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIde
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config, server: { deadline_ms } }, entities, tree, supervision, crash }: Opened,
-  { pages, url, model: { roles }, authority, providers = new Map() }: {
+  { pages, url, model: { roles }, authority, providers = new Map(), limits = tryLimits(config.rate), quotas }: {
     readonly pages: boolean;
     readonly providers?: ReadonlyMap<string, Provider>;
+    /** Default: those of the configuration, known to this alone. */
+    readonly limits?: TryLimits;
+    /** Told of tenants that have all the sessions that they may. */
+    readonly quotas?: SessionQuotaOptions["told"];
     /** Where people reach the server. */
     readonly url: () => string;
     readonly model: Model;
@@ -127,6 +133,8 @@ export const wireIdentity = (
     tickets,
     policy,
     clock,
+    limits,
+    withinQuota: sessionQuota({ daybook, tenants: config.tenants, clock, told: quotas }),
     random,
     nameOf,
     unseal: (text) => daybook.unseal(text),

@@ -1,0 +1,56 @@
+/** Who may speak to the server at all, by address: those on the list, if there is one, and none that is blocked. */
+import { BlockList, isIP } from "node:net";
+import type { Millis } from "../../events/event.ts";
+import { Problem } from "./problem.ts";
+import { retryAfter } from "./rate.ts";
+
+export interface AddressOptions {
+  /** Addresses and networks, IPv4 and IPv6, as `192.0.2.0/24`. None: everybody may. */
+  readonly allow: readonly string[];
+  /** Whether an address is blocked right now: by which rule, and for how long. */
+  readonly blocked?: (address: string) => { readonly rule: string; readonly ms: Millis } | undefined;
+  /** Told of every refusal. */
+  readonly refused?: (rule: string, address: string) => void;
+}
+
+const NOT_LISTED = "not_listed";
+
+export class Addresses {
+  private readonly list: BlockList | undefined;
+
+  constructor(private readonly options: AddressOptions) {
+    if (options.allow.length > 0) this.list = listOf(options.allow);
+  }
+
+  /** Throws `address_refused`. Where a proxy hides who asks, nobody is on a list. */
+  check(address: string): void {
+    const plain = addressOf(address);
+    if (this.list !== undefined && !(isIP(plain) !== 0 && this.list.check(plain, familyOf(plain)))) {
+      this.options.refused?.(NOT_LISTED, plain);
+      throw new Problem("address_refused", "This address is not among those that may ask here.");
+    }
+    const block = this.options.blocked?.(plain);
+    if (block === undefined) return;
+    this.options.refused?.(block.rule, plain);
+    throw new Problem("address_refused", "This address is blocked for a while.", { headers: retryAfter(block.ms) });
+  }
+}
+
+/** As it is compared: without brackets, port and zone; an IPv4 address that IPv6 has wrapped as itself. */
+export const addressOf = (text: string): string => {
+  const [, bracketed] = /^\[([^\]]*)\](?::\d+)?$/.exec(text) ?? [];
+  const [, dotted] = /^(\d+(?:\.\d+){3})(?::\d+)?$/.exec(text) ?? [];
+  return (bracketed ?? dotted ?? text).toLowerCase().replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/, "");
+};
+
+const familyOf = (address: string): "ipv4" | "ipv6" => isIP(address) === 6 ? "ipv6" : "ipv4";
+
+const listOf = (allow: readonly string[]): BlockList => {
+  const list = new BlockList();
+  for (const each of allow) {
+    const [address = "", bits] = each.split("/");
+    if (bits === undefined) list.addAddress(address, familyOf(address));
+    else list.addSubnet(address, Number(bits), familyOf(address));
+  }
+  return list;
+};

@@ -1,0 +1,207 @@
+/** Every limit of a running server: how often accounts, tokens and addresses may ask, what is kept of it, and what is told of it. */
+import type { Child } from "../../../actors/kernel/child.ts";
+import { type Clock, pause, type Random } from "../../../actors/kernel/world.ts";
+import type { Config } from "../../../config/config.ts";
+import type { Millis } from "../../../events/event.ts";
+import type { Append } from "../../../events/log.ts";
+import { isPseudonym, isSealed } from "../../../events/personal.ts";
+import type { DoorFact } from "../../../events/kernel_door.ts";
+import { Addresses, type AddressOptions } from "../../http/addresses.ts";
+import type { Measure } from "../../http/metrics.ts";
+import { type Rate, RateLimiter } from "../../http/rate.ts";
+import { Connections } from "./connections.ts";
+import { DoorFacts } from "./door_facts.ts";
+import { Quotas } from "./quotas.ts";
+import { type Hashed, hashedUnder, type Instant, readSnapshot, resumeFrom, SNAPSHOT, snapshotOf } from "./snapshot.ts";
+
+type Crossed = Extract<DoorFact, { type: "kernel.limit.crossed" }>["data"];
+type Whose = "principal" | "address" | "name" | "nobody";
+
+export interface LimitsOptions {
+  readonly config: Config;
+  /** Seals on the way. Throws `LogFault`. */
+  readonly append: (batch: Append) => Promise<unknown>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Under which callers are hashed in the file. */
+  readonly secret: () => Uint8Array;
+  /** Of the snapshot; absent: none is kept. */
+  readonly file: string | undefined;
+  /** What blocks addresses. */
+  readonly blocked?: AddressOptions["blocked"];
+}
+
+/** New connections are told of so often, where there were any. */
+const COUNTED_MS = 60_000;
+/** Of an address that goes on asking, one fact in so long. */
+const REFUSED: Rate = { max: 1, window_ms: 60_000 };
+const GRACE_MS = 5_000;
+const CHARS_MAX = 256;
+
+export class Limits {
+  readonly user: RateLimiter;
+  readonly token: RateLimiter;
+  readonly denied: RateLimiter;
+  readonly signin: { readonly name: RateLimiter; readonly address: RateLimiter; readonly credential: RateLimiter };
+  readonly addresses: Addresses;
+  readonly quotas: Quotas;
+  private readonly connections = new Connections();
+  private readonly refusals = new RateLimiter(REFUSED);
+  private readonly all = new Map<string, RateLimiter>();
+  /** Not in the file: hashes of passwords lie nowhere but among keys. */
+  private readonly unkept = new Map<string, RateLimiter>();
+  private readonly facts: DoorFacts;
+  private readonly hashed: Hashed;
+  private written = -1;
+
+  constructor(private readonly options: LimitsOptions) {
+    const { config: { server, identity }, append, clock } = options;
+    this.facts = new DoorFacts(append, options);
+    this.hashed = hashedUnder(options.secret);
+    const { rate } = server;
+    this.user = this.add("user", { max: rate.user.requests_max, window_ms: rate.user.window_ms }, "principal");
+    this.token = this.add("token", { max: rate.requests_max, window_ms: rate.window_ms }, "principal");
+    this.denied = this.add("denied", { max: rate.denied_max, window_ms: rate.window_ms }, "address");
+    const { window_ms, name_max, address_max, credential_max } = identity.rate;
+    this.signin = {
+      name: this.add("signin_name", { max: name_max, window_ms }, "name"),
+      address: this.add("signin_address", { max: address_max, window_ms }, "address"),
+      credential: this.add("signin_credential", { max: credential_max, window_ms }, "nobody", this.unkept),
+    };
+    this.quotas = new Quotas({
+      tenants: identity.tenants,
+      clock,
+      // Told of by the tenant, not by a caller.
+      add: (name, max, window_ms) => {
+        const limiter = new RateLimiter({ max, window_ms });
+        this.all.set(name, limiter);
+        return limiter;
+      },
+      tell: (fact) => this.tell(fact),
+    });
+    this.addresses = new Addresses({
+      allow: server.allow,
+      blocked: options.blocked,
+      refused: (rule, address) => {
+        this.connections.refused();
+        if (address === "" || this.refusals.take(`${rule} ${address}`, clock.monotonic()) > 0) return;
+        this.tell({ type: "kernel.address.refused", data: { rule, address: address.slice(0, CHARS_MAX) } });
+      },
+    });
+  }
+
+  /** A limit that is told of, measured and kept across restarts. */
+  add(name: string, rate: Rate, whose: Whose, among = this.all): RateLimiter {
+    const limiter = new RateLimiter(rate, { crossed: (caller) => this.crossed(name, rate, whose, caller) });
+    among.set(name, limiter);
+    return limiter;
+  }
+
+  tell(fact: DoorFact): void {
+    this.facts.tell(fact);
+  }
+
+  readonly connected = (address: string, port: number): void => this.connections.request(address, port);
+
+  /** Reads what callers had before; to be called before anybody is let in. */
+  async resume(): Promise<void> {
+    const { file } = this.options;
+    if (file === undefined) return;
+    let text: string;
+    try {
+      text = await Deno.readTextFile(file);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    const before = readSnapshot(text);
+    const now = this.now();
+    resumeFrom(before, this.all, now, this.hashed);
+    // Of these nothing is kept, so there is only the charge.
+    if (before?.clean !== true) resumeFrom(before && { ...before, limits: {} }, this.unkept, now, this.hashed);
+  }
+
+  /** Keeps and tells, every second. */
+  get child(): Child {
+    return {
+      id: "limits",
+      restart: "permanent",
+      grace: GRACE_MS,
+      run: async (signal) => {
+        const { clock } = this.options;
+        let counted = clock.monotonic();
+        let from = clock.now();
+        while (!signal.aborted) {
+          await this.keep(false);
+          if (clock.monotonic() - counted >= COUNTED_MS) {
+            this.count(from);
+            [counted, from] = [clock.monotonic(), clock.now()];
+          }
+          await this.facts.flush();
+          await pause(clock, SNAPSHOT.every_ms, signal);
+        }
+        this.count(from);
+        await this.facts.flush();
+        await this.keep(true);
+      },
+    };
+  }
+
+  /** Writes the snapshot if there is anything new in it. */
+  async keep(clean: boolean): Promise<void> {
+    const { file } = this.options;
+    const changes = [...this.all.values(), ...this.unkept.values()].reduce((sum, { changes }) => sum + changes, 0);
+    if (file === undefined || (changes === this.written && !clean)) return;
+    const text = JSON.stringify(snapshotOf(this.all, this.now(), { hashed: this.hashed, clean }));
+    await Deno.writeTextFile(`${file}.new`, text, { mode: 0o600 });
+    await Deno.rename(`${file}.new`, file);
+    this.written = changes;
+  }
+
+  private count(from: Millis): void {
+    const { clock } = this.options;
+    const counted = this.connections.take();
+    if (counted.connections + counted.refused === 0) return;
+    this.tell({
+      type: "kernel.connection.counted",
+      data: { from: new Date(from).toISOString(), until: new Date(clock.now()).toISOString(), ...counted },
+    });
+  }
+
+  private now(): Instant {
+    return { wall: this.options.clock.now(), monotonic: this.options.clock.monotonic() };
+  }
+
+  private crossed(limit: string, { max, window_ms }: Rate, whose: Whose, caller: string): void {
+    const text = caller.slice(0, CHARS_MAX).toWellFormed();
+    const who: Partial<Crossed> = whose === "nobody" || text === "" || isSealed(text) || isPseudonym(text)
+      ? {}
+      : { [whose]: text };
+    this.tell({ type: "kernel.limit.crossed", data: { limit, max, window_ms, ...who } });
+  }
+
+  get measures(): readonly Measure[] {
+    const each = (
+      kind: Measure["kind"],
+      name: string,
+      help: string,
+      value: (limiter: RateLimiter) => number,
+    ): Measure => ({
+      name: `daybook_limit_${name}`,
+      help,
+      kind,
+      samples: () =>
+        [...this.all, ...this.unkept].map(([limit, limiter]) => ({ labels: { limit }, value: value(limiter) })),
+    });
+    return [
+      each("gauge", "callers", "Callers whose arrivals are remembered.", ({ keys }) => keys),
+      each("counter", "refused_total", "Arrivals that were refused.", ({ counts }) => counts.refused),
+      each(
+        "counter",
+        "shared_total",
+        "Arrivals of callers that had to share one stricter window, because too many others were remembered.",
+        ({ counts }) => counts.shared,
+      ),
+    ];
+  }
+}

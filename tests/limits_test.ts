@@ -1,0 +1,336 @@
+/** Limits of a running server: who is counted how, what is told of it, what a restart and a crash leave, and which addresses may ask. */
+import assert from "node:assert/strict";
+import type { Clock } from "../actors/kernel/world.ts";
+import { Addresses, addressOf } from "../adapters/http/addresses.ts";
+import { Problem } from "../adapters/http/problem.ts";
+import { Limits } from "../adapters/program/limits/limits.ts";
+import { DOOR_FACTS } from "../adapters/program/limits/door_facts.ts";
+import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
+import { systemClock, systemRandom } from "../adapters/system/world.ts";
+import type { Config } from "../config/config.ts";
+import { plainConfig } from "../config/plain.ts";
+import { isSealed } from "../events/personal.ts";
+import { Program } from "./end_to_end/program.ts";
+import { inFolder } from "./folder_given.ts";
+import { type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
+
+type Told = { readonly type: string; readonly data: Readonly<Record<string, unknown>> };
+
+const allowing = (allow: readonly string[]) => (config: Config): Config => ({
+  ...config,
+  server: { ...config.server, allow: [...allow] },
+});
+
+/** Limits that stand still until the clock is turned; `wall` and `monotonic` go together but for a restart. */
+const givenLimits = (said: Said, file?: string, begins = 1_800_000_000_000, allow: readonly string[] = []) => {
+  const now = { wall: begins, monotonic: 5_000.5 };
+  const clock: Clock = { ...systemClock, now: () => now.wall, monotonic: () => now.monotonic };
+  const told: Told[] = [];
+  const plain = plainConfig(Object.fromEntries(Object.entries(said).map(([key, text]) => [`DAYBOOK__${key}`, text])))!;
+  const config = allowing(allow)(plain);
+  const limits = new Limits({
+    config,
+    append: ({ events }) => Promise.resolve(told.push(...events as unknown as readonly Told[])),
+    clock,
+    random: systemRandom,
+    secret: () => new Uint8Array(32).fill(7),
+    file,
+  });
+  return {
+    limits,
+    told,
+    now,
+    pass(ms: number) {
+      now.wall += ms;
+      now.monotonic += ms;
+    },
+    /** One round of the child, and its end. */
+    async stop() {
+      const stopping = AbortSignal.abort();
+      await limits.child.run(stopping, { path: "limits", ready() {} });
+    },
+  };
+};
+
+const USER: Said = { SERVER__RATE__USER__REQUESTS_MAX: "10", SERVER__RATE__USER__WINDOW_MS: "60000" };
+const takes = (limits: Limits, caller: string, now: number): number => {
+  let taken = 0;
+  while (limits.user.take(caller, now) === 0) taken++;
+  return taken;
+};
+
+Deno.test("after an orderly stop a caller has what was left; the file tells of nobody", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const before = givenLimits(USER, file);
+    for (let i = 0; i < 7; i++) before.limits.user.take("u_ada", before.now.monotonic);
+    before.limits.signin.name.take("ada", before.now.monotonic);
+    await before.stop();
+    const text = await Deno.readTextFile(file);
+    assert.ok(!text.includes("ada"));
+    assert.equal(readSnapshot(text)?.clean, true);
+    // Another process: its monotonic clock begins elsewhere.
+    const after = givenLimits(USER, file, before.now.wall + 20_000);
+    after.now.monotonic = 17;
+    await after.limits.resume();
+    assert.equal(takes(after.limits, "u_ada", after.now.monotonic), 3);
+    assert.equal(takes(after.limits, "u_bob", after.now.monotonic), 10);
+    after.pass(42_000);
+    assert.equal(after.limits.user.left("u_ada", after.now.monotonic).left, 7);
+  });
+});
+
+Deno.test("after a crash what may have come in the last second is held to be spent, by whoever comes, and no longer than a window", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const said = { ...USER, SERVER__RATE__USER__REQUESTS_MAX: "100" };
+    const before = givenLimits(said, file);
+    for (let i = 0; i < 50; i++) before.limits.user.take("u_ada", before.now.monotonic);
+    await before.limits.keep(false);
+    // Nobody will ever know of these.
+    for (let i = 0; i < 3; i++) before.limits.user.take("u_ada", before.now.monotonic);
+    const after = givenLimits(said, file, before.now.wall + 5_000);
+    await after.limits.resume();
+    // 100 a minute are two in a second.
+    assert.equal(takes(after.limits, "u_ada", after.now.monotonic), 48);
+    assert.equal(takes(after.limits, "u_bob", after.now.monotonic), 98);
+    assert.equal(after.limits.signin.credential.left("any", after.now.monotonic).left, 19);
+    after.pass(60_000);
+    assert.equal(takes(after.limits, "u_eve", after.now.monotonic), 100);
+    await Deno.writeTextFile(file, "{");
+    const damaged = givenLimits(said, file);
+    await damaged.limits.resume();
+    assert.equal(takes(damaged.limits, "u_ada", damaged.now.monotonic), 98);
+  });
+});
+
+Deno.test("a snapshot is written only when somebody came", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const { limits, now } = givenLimits(USER, file);
+    limits.user.take("u_ada", now.monotonic);
+    await limits.keep(false);
+    await Deno.remove(file);
+    await limits.keep(false);
+    await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
+    limits.user.take("u_ada", now.monotonic);
+    await limits.keep(false);
+    assert.equal(readSnapshot(await Deno.readTextFile(file))?.clean, false);
+  });
+});
+
+Deno.test("of many crossings a bounded number is told, and how many were not", async () => {
+  const stage = givenLimits({ ...USER, SERVER__RATE__USER__REQUESTS_MAX: "1" });
+  const crowd = DOOR_FACTS.minute_max + 40;
+  for (let i = 0; i < crowd; i++) for (const _ of [1, 2, 3]) stage.limits.user.take(`u_${i}`, stage.now.monotonic);
+  stage.pass(120_000);
+  for (const _ of [1, 2]) stage.limits.user.take("u_late", stage.now.monotonic);
+  await stage.stop();
+  assert.equal(stage.told.length, DOOR_FACTS.minute_max + 1);
+  assert.deepEqual(stage.told[0]!.data, { limit: "user", max: 1, window_ms: 60_000, principal: "u_0" });
+  assert.equal(stage.told.at(-1)!.data.untold, 40);
+});
+
+Deno.test("connections are counted in one fact for many, refused addresses with their rule, once a minute", async () => {
+  const stage = givenLimits({}, undefined, 1_800_000_000_000, ["192.0.2.0/24"]);
+  for (let i = 0; i < 1_000; i++) stage.limits.connected(`192.0.2.${i % 5}`, 40_000 + i % 50);
+  for (let i = 0; i < 20; i++) assert.throws(() => stage.limits.addresses.check("198.51.100.7"), Problem);
+  stage.limits.addresses.check("192.0.2.9");
+  await stage.stop();
+  assert.deepEqual(stage.told.map(({ type, data: { from: _, until: __, ...data } }) => ({ type, data })), [
+    { type: "kernel.address.refused", data: { rule: "not_listed", address: "198.51.100.7" } },
+    { type: "kernel.connection.counted", data: { connections: 50, addresses: 5, refused: 20 } },
+  ]);
+});
+
+Deno.test("a list of networks takes addresses of both families, however they are written", () => {
+  const addresses = new Addresses({ allow: ["192.0.2.0/24", "2001:db8::/32", "203.0.113.7"] });
+  for (
+    const fine of ["192.0.2.1", "::ffff:192.0.2.1", "[2001:db8::1]:443", "2001:DB8::2", "203.0.113.7", "192.0.2.3:80"]
+  ) {
+    addresses.check(fine);
+  }
+  for (const not of ["192.0.3.1", "2001:db9::1", "203.0.113.8", "", "unknown", "_hidden", "192.0.2.1.example"]) {
+    assert.throws(() => addresses.check(not), (error) => error instanceof Problem && error.code === "address_refused");
+  }
+  assert.equal(addressOf("fe80::1%eth0"), "fe80::1");
+});
+
+const tokensOf = async (house: House, name = "ada"): Promise<string> => {
+  const signed = await house.signIn(name);
+  assert.equal(signed.status, 200, JSON.stringify(signed.body));
+  return signed.body.access_token;
+};
+
+Deno.test("an account has its requests over all its sessions, is told what is left, and its crossing is on record once", () =>
+  withHouse(async (house) => {
+    const account = await house.person("ada");
+    const [one, two] = [await tokensOf(house), await tokensOf(house)];
+    const left: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const answer = await house.send("/auth/sessions", { as: i % 2 ? one : two });
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get("ratelimit-policy"), '"user";q=6;w=60');
+      left.push(answer.headers.get("ratelimit")!.replace(/t=\d+$/, "t"));
+    }
+    assert.deepEqual(left, [5, 4, 3, 2, 1, 0].map((left) => `"user";r=${left};t`));
+    for (let i = 0; i < 3; i++) {
+      const refused = await house.send("/auth/sessions", { as: i % 2 ? one : two });
+      assert.deepEqual([refused.status, refused.body.type], [429, "urn:daybook:problem:too_many_requests"]);
+      assert.ok(Number(refused.headers.get("retry-after")) >= 55);
+      assert.match(refused.headers.get("ratelimit")!, /^"user";r=0;t=\d+$/);
+    }
+    // A token of a program has its own, far higher; the crossing is there within a second or two.
+    const crossed = await eventually(house, "kernel.limit.crossed");
+    assert.deepEqual(crossed.map(({ data }) => data), [{
+      limit: "user",
+      max: 6,
+      window_ms: 60_000,
+      principal: account,
+    }]);
+    const metrics = await house.send("/metrics", { as: house.token });
+    assert.match(metrics.body, /daybook_limit_refused_total\{limit="user"\} 3/);
+    assert.match(metrics.body, /daybook_limit_shared_total\{limit="user"\} 0/);
+  }, { said: { SERVER__RATE__USER__REQUESTS_MAX: "6" } }));
+
+const eventually = async (house: House, type: string) => {
+  for (;;) {
+    const told = house.told(type);
+    if (told.length > 0) return told;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+Deno.test("one password on many accounts, one account and one address are each stopped, and the facts are sealed", () =>
+  withHouse(async (house) => {
+    const wrong = "a password that somebody has a list for";
+    for (const name of ["ada", "bob", "eve"]) assert.equal((await house.signIn(name, wrong)).status, 401);
+    assert.equal((await house.signIn("mallory", wrong)).status, 429);
+    // Another password, a fresh name: it goes on, until the address has had enough.
+    assert.equal((await house.signIn("trent", `${PASSWORD}!`)).status, 401);
+    for (const _ of [1, 2, 3, 4]) await house.signIn("peggy", `${PASSWORD} ${_}`);
+    assert.equal((await house.signIn("victor", "whatever comes")).status, 429);
+    await eventually(house, "kernel.limit.crossed");
+    while (house.told("kernel.limit.crossed").length < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    const told = house.told("kernel.limit.crossed").map(({ data }) => data);
+    assert.deepEqual(told.map(({ limit, name }) => [limit, name]), [
+      ["signin_credential", undefined],
+      ["signin_name", "peggy"],
+      ["signin_address", undefined],
+    ]);
+    assert.match(told[2].address_pseudonym, /^p_/);
+    assert.equal(told[2].address, "127.0.0.1");
+  }, {
+    said: {
+      IDENTITY__RATE__CREDENTIAL_MAX: "3",
+      IDENTITY__RATE__NAME_MAX: "3",
+      IDENTITY__RATE__ADDRESS_MAX: "9",
+    },
+  }));
+
+Deno.test("what is told of an address or a name lies sealed", async () => {
+  await inFolder(async (folder) => {
+    await withHouse(async (house) => {
+      for (const _ of [1, 2, 3]) await house.signIn("ada", "no such thing");
+      await eventually(house, "kernel.limit.crossed");
+    }, { said: { IDENTITY__RATE__NAME_MAX: "1" }, data: folder });
+    const { openDaybook } = await import("../main.ts");
+    const daybook = await openDaybook({ data: folder });
+    try {
+      for (const { data } of [...daybook.log.read({ types: ["kernel.limit.crossed"] })].flat()) {
+        assert.ok(isSealed((data as { name: string }).name));
+      }
+    } finally {
+      await daybook.close();
+    }
+  });
+});
+
+Deno.test("a running server that lets nobody in says so on every route, to everybody but its own socket", () =>
+  withHouse(async (house) => {
+    for (const path of ["/livez", "/sign-in", "/events", "/nothing", "/metrics"]) {
+      const refused = await house.send(path, { as: house.token });
+      assert.deepEqual([refused.status, refused.body.type], [403, "urn:daybook:problem:address_refused"]);
+    }
+  }, { said: { SERVER__ALLOW: "[192.0.2.0/24]" } }));
+
+Deno.test("a tenant has its events and bytes of a day, in requests that come in whole or not at all, and its sessions", () =>
+  withHouse(async (house) => {
+    await house.person("ada");
+    await house.person("bob");
+    const post = (n: number, id: string, text = "x") =>
+      house.send("/events", {
+        as: house.token,
+        headers: { "content-type": "application/cloudevents-batch+json" },
+        body: JSON.stringify(Array.from({ length: n }, (_, i) => ({
+          specversion: "1.0",
+          type: "meter.reading.taken",
+          source: "/meters/1",
+          id: `${id}-${i}`,
+          data: { text },
+        }))),
+      });
+    assert.equal((await post(3, "a")).status, 201);
+    const size = (await house.send("/events?limit=1", { as: house.token })).body.size;
+    const refused = await post(3, "b");
+    assert.deepEqual([refused.status, refused.body.type, refused.body.quota, refused.body.max], [
+      429,
+      "urn:daybook:problem:quota_exceeded",
+      "events",
+      5,
+    ]);
+    assert.ok(Number(refused.headers.get("retry-after")) > 86_000);
+    assert.equal((await post(1, "c", "x".repeat(3_000))).body.quota, "bytes");
+    assert.equal((await house.send("/events?limit=1", { as: house.token })).body.size, size);
+    assert.equal((await post(2, "d")).status, 201);
+    // Two sessions, whosesoever, however many try at once.
+    const tries = await Promise.all(["ada", "bob", "ada", "bob", "ada"].map((name) => house.signIn(name)));
+    assert.deepEqual(tries.map(({ status }) => status).sort(), [200, 200, 429, 429, 429]);
+    const over = tries.find(({ status }) => status === 429)!;
+    assert.equal(over.body.type, "urn:daybook:problem:quota_exceeded");
+    const one = tries.find(({ status }) => status === 200)!;
+    assert.equal((await house.send("/auth/sign-out", { as: one.body.access_token, method: "POST" })).status, 204);
+    assert.equal((await house.signIn("ada")).status, 200);
+    while (house.told("kernel.quota.reached").length < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(house.told("kernel.quota.reached").map(({ data }) => data), [
+      { tenant: "default", quota: "events", max: 5 },
+      { tenant: "default", quota: "bytes", max: 3_000 },
+      { tenant: "default", quota: "sessions", max: 2 },
+    ]);
+  }, {
+    said: {
+      IDENTITY__TENANTS: "{ default: { quota: { events_max: 5, bytes_max: 3000, sessions_max: 2 } } }",
+    },
+  }));
+
+Deno.test("kill -9 gives nobody a new budget", async () => {
+  await inFolder(async (folder) => {
+    const said = { DAYBOOK__IDENTITY__RATE__NAME_MAX: "5", DAYBOOK__IDENTITY__RATE__WINDOW_MS: "3600000" };
+    const tries = async (url: string, times: number): Promise<readonly number[]> => {
+      const statuses: number[] = [];
+      for (let i = 0; i < times; i++) {
+        const answer = await fetch(`${url}/auth/sign-in`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ name: "ada", password: `guess number ${i}` }),
+        });
+        await answer.body?.cancel();
+        statuses.push(answer.status);
+      }
+      return statuses;
+    };
+    const first = await Program.start(folder, said);
+    assert.deepEqual(await tries(first.url, 3), [401, 401, 401]);
+    for (;;) {
+      const kept = readSnapshot(await Deno.readTextFile(`${folder}/limits.json`).catch(() => ""));
+      const [arrivals = []] = Object.values(kept?.limits.signin_name ?? {});
+      if (arrivals.reduce((sum, [, count]) => sum + count, 0) === 3) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await first.end("SIGKILL");
+    const second = await Program.start(folder, said);
+    // Three were had, and one is held to be spent.
+    assert.deepEqual(await tries(second.url, 3), [401, 429, 429]);
+    await second.end("SIGTERM");
+  });
+});
