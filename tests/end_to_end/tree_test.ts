@@ -37,6 +37,7 @@ const PATHS = [
   "daybook:limits",
   "daybook:http",
   "daybook:controls",
+  "daybook:alerts",
 ];
 
 Deno.test("status and health.tree of a running server draw every part of it, and history tells that it stopped in order", () =>
@@ -65,6 +66,7 @@ Deno.test("status and health.tree of a running server draw every part of it, and
       const views = [...names.toReversed(), "daybook:projections:thread", "daybook:projections"];
       assert.deepEqual(stopped, [
         "daybook:http",
+        "daybook:alerts",
         "daybook:controls",
         "daybook:limits",
         "daybook:attester",
