@@ -2,12 +2,13 @@
  * A stack of services: from a YAML text to services that can be run, or to every reason why not: file, line, path, what was expected.
  * The text is `daybook.yaml` or any other file with the sections `stack` and `services`; only these two are looked at here.
  *
- * In `command`, `arguments`, `environment`, `working_folder`, `leftovers` and the commands of probes and hooks these stand for what
- * they say: `${replica}`, `${ports.NAME}` (its own), `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends
+ * In `command`, `arguments`, `environment`, `working_folder`, `leftovers`, files of `tls` and the commands of probes and hooks these
+ * stand for what they say: `${replica}`, `${ports.NAME}` and `${tls.KIND}` (its own), `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends
  * on). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
  */
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export { type Problem, problemText } from "./yaml_text.ts";
@@ -52,6 +53,32 @@ const portReference = z.union([z.int().min(1).max(65_535), name]).meta({
   expected: "a port, or the name of one in ports",
 });
 
+/** Host names as in certificates. */
+const reachedBy = said(
+  /^(?:[a-z0-9*](?:[a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:.]+)$/,
+  "a host name in lower case, or an address",
+);
+
+const tls = z.strictObject({
+  /** Where it speaks TLS: looked at while it runs. */
+  port: portReference.optional(),
+  /** What its certificate must be for. */
+  name: reachedBy.default("localhost"),
+  /** Files, PEM, from the working folder; looked at before a start. */
+  certificate: text.min(1).optional(),
+  key: text.min(1).optional(),
+  /** Authorities that must have signed it. */
+  authority: text.min(1).optional(),
+  /** Instead of files: names and addresses that the folder's own authority certifies, and renews. */
+  issued: list(reachedBy).min(1).optional(),
+  /** How it is told of a renewed one: a signal, or by a restart. */
+  renewed: z.enum(["SIGHUP", "SIGUSR1", "SIGUSR2", "restart", "nothing"]).default("restart"),
+}).refine(({ certificate, key, issued }) => issued === undefined || certificate === undefined && key === undefined, {
+  error: "certificate and key, or issued, not both",
+}).refine(({ port, certificate, issued }) => port !== undefined || certificate !== undefined || issued !== undefined, {
+  error: "one of port, certificate and issued",
+});
+
 const exec = z.strictObject({ command: text.min(1), arguments: list(text).default([]) });
 const http = z.strictObject({
   port: portReference,
@@ -90,6 +117,11 @@ const service = z.strictObject({
   ports: z.record(name, port).default({}),
   depends_on: z.union([list(name), z.record(name, needShape)]).default([]),
   probes: section({ startup: probe.optional(), readiness: probe.optional(), liveness: probe.optional() }),
+  /** Variables without which, or with nothing in them, it is not to be started. */
+  requires: list(variable).default([]),
+  tls: tls.optional(),
+  /** Instead of what the stack says. */
+  checks: policies,
   /** A regular expression; the first line of output it matches says that the service is ready. */
   ready_line: text.min(1).optional(),
   restart: section({
@@ -170,6 +202,15 @@ const schema = z.object({
     order: z.enum(["ready", "batches", "sequential"]).default("ready"),
     /** What becomes of them when Daybook is told to stop: they go on and are found again, or are stopped first. */
     on_exit: z.enum(["leave", "stop"]).default("leave"),
+    checks: section({
+      /** Of all findings. Default: `warn`, and `refuse` where a required secret is missing. */
+      policy: policy.optional(),
+      findings: policies,
+      /** A certificate that ends within so long is told of. */
+      expiring_days: count(0, 3_650, 14),
+      /** How often is looked at what runs. */
+      every_ms: count(100, DAY_MS, 60_000),
+    }),
   }),
   services: z.record(name, service).default({}),
 });
@@ -191,6 +232,7 @@ export interface ServiceSettings extends Omit<Stated, "depends_on"> {
 export interface StackSettings {
   readonly name: string;
   readonly enabled: boolean;
+  readonly checks: z.output<typeof schema>["stack"]["checks"];
   readonly order: "ready" | "batches" | "sequential";
   readonly on_exit: "leave" | "stop";
   /** In the order of the file; those not enabled are not there. */
@@ -272,7 +314,10 @@ const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): rea
   const names = services.map(({ name }) => name);
   const known = new Set(names);
   const ports = new Map<number, string>();
-  for (const { name, needs, probes, ports: own, ready_line, replicas, leftovers, schedule, restart } of services) {
+  for (
+    const { name, needs, probes, ports: own, ready_line, replicas, leftovers, schedule, restart, tls: secured }
+      of services
+  ) {
     if (needs.length > STACK_LIMITS.list_max) {
       const expected = `at most ${STACK_LIMITS.list_max} services`;
       faults.push({ path: [name, "depends_on"], expected, found: String(needs.length) });
@@ -303,6 +348,9 @@ const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): rea
         faults.push({ path: [name, "ports", port], expected: "random, for several replicas", found: String(number) });
       }
       ports.set(number, name);
+    }
+    if (typeof secured?.port === "string" && !Object.hasOwn(own, secured.port)) {
+      faults.push({ path: [name, "tls", "port"], expected: "a port of the service", found: `"${secured.port}"` });
     }
     for (const [kind, probe] of Object.entries(probes)) {
       const port = probe?.http?.port ?? probe?.tcp?.port;

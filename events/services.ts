@@ -46,6 +46,19 @@ export const condition = z.enum(["started", "healthy", "log_ready", "completed",
 export const restartPolicy = z.enum(["no", "on_failure", "always", "unless_stopped"]);
 export const probeName = z.enum(["startup", "readiness", "liveness"]);
 
+/** What is looked at before a start and while something runs. */
+export const findingCheck = z.enum([
+  "secret_readable",
+  "secret_missing",
+  "url_plain",
+  "runs_as_root",
+  "certificate_expired",
+  "certificate_expiring",
+  "certificate_unfit",
+  "listens_everywhere",
+]);
+export const findingSeverity = z.enum(["low", "medium", "high"]);
+
 /** As much of a service as deciding about it needs. */
 export const serviceSpec = z.strictObject({
   service: serviceName,
@@ -174,6 +187,15 @@ export const serviceFacts = {
     /** Thousandths of a core, the most between two looks. */
     cpus_peak_milli: count,
   }),
+  /** Something about an instance is not as safe as it could be. `policy`: what is done about it. Nothing secret is in it. */
+  "services.finding.reported": z.strictObject({
+    ...instance,
+    check: findingCheck,
+    severity: findingSeverity,
+    policy: z.enum(["warn", "refuse"]),
+    because,
+  }),
+  "services.finding.cleared": z.strictObject({ ...instance, check: findingCheck }),
   "services.instance.delayed": z.strictObject({ ...instance, attempt: count, until_ms: instant }),
   "services.instance.completed": z.strictObject(instance),
   "services.instance.failed": z.strictObject({ ...instance, because }),
@@ -186,6 +208,8 @@ export type ServiceSpec = z.output<typeof serviceSpec>;
 export type Condition = z.output<typeof condition>;
 export type SignalName = z.output<typeof signalName>;
 export type ProbeName = z.output<typeof probeName>;
+export type FindingCheck = z.output<typeof findingCheck>;
+export type Finding = Omit<Extract<ServiceFact, { type: "services.finding.reported" }>["data"], "service" | "replica">;
 
 const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.service.defined": "What a service is: what it needs, how it is restarted and stopped.",
@@ -210,6 +234,8 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.instance.stop_expired": "An instance did not stop in time and is killed.",
   "services.instance.exited": "A process has ended.",
   "services.usage.measured": "What an instance has taken of memory and CPU.",
+  "services.finding.reported": "Something about an instance is not as safe as it could be.",
+  "services.finding.cleared": "What was found about an instance is no longer so.",
   "services.instance.delayed": "A restart waits.",
   "services.instance.completed": "An instance has done its work.",
   "services.instance.failed": "An instance will not be started again by itself.",

@@ -1,7 +1,7 @@
 /** Services as history tells them: how each instance stands and came there, and what the services of each stack are. */
 import { z } from "zod";
 import type { Event } from "../events/event.ts";
-import { condition, restartPolicy, type ServiceFact } from "../events/services.ts";
+import { condition, findingCheck, findingSeverity, restartPolicy, type ServiceFact } from "../events/services.ts";
 import type { Projection } from "./projection.ts";
 
 type ServiceEvent = Event<ServiceFact>;
@@ -9,6 +9,8 @@ type InstanceEvent = Extract<
   ServiceEvent,
   { readonly type: `services.${"instance" | "health" | "resources"}.${string}` }
 >;
+
+type FindingEvent = Extract<ServiceEvent, { readonly type: `services.finding.${string}` }>;
 
 const count = z.int().nonnegative();
 const state = z.enum([
@@ -228,4 +230,45 @@ export const servicesDefinitions: Projection<z.output<typeof definitionRow>, Ser
   },
 };
 
-export const servicesViews = [servicesBoard, servicesDefinitions];
+const findingRow = z.strictObject({
+  stack: z.string(),
+  service: z.string(),
+  replica: count,
+  check: findingCheck,
+  severity: findingSeverity,
+  /** What is done about it: told, or the start is refused. */
+  policy: z.enum(["warn", "refuse"]),
+  because: z.string(),
+  since: z.string(),
+});
+
+export const servicesFindings: Projection<z.output<typeof findingRow>, ServiceFact> = {
+  name: "services.findings",
+  version: 1,
+  about: "What is not as safe about services as it could be. Key: {stack}/{service}/{replica}/{check}.",
+  hears: ["services.finding.reported", "services.finding.cleared"],
+  row: findingRow,
+  initial: {
+    stack: "",
+    service: "",
+    replica: 0,
+    check: "secret_readable",
+    severity: "low",
+    policy: "warn",
+    because: "",
+    since: "",
+  },
+  indexes: ["stack", "service", "check", "severity", "policy"],
+  columns: ["severity", "policy", "because", "since"],
+  keys(event) {
+    const { service, replica, check } = (event as FindingEvent).data;
+    return [`${stackOf(event)}/${service}/${replica}/${check}`];
+  },
+  apply(row, event) {
+    const { type, data, time } = event as FindingEvent;
+    if (type === "services.finding.cleared") return undefined;
+    return { ...data, stack: stackOf(event), since: row.since === "" ? time : row.since };
+  },
+};
+
+export const servicesViews = [servicesBoard, servicesDefinitions, servicesFindings];

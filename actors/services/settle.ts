@@ -3,6 +3,7 @@
  */
 import { type Condition, SERVICE_LIMITS, type ServiceFact, type ServiceSpec } from "../../events/services.ts";
 import type { Context, Timer } from "../types.ts";
+import { clearFindings } from "./findings.ts";
 import {
   type Because,
   evolve,
@@ -70,8 +71,12 @@ export const settle = (draft: Draft): void => {
     for (let replica = 0; replica < Math.min(lives.length, spec.replicas); replica++) begin(draft, name, replica);
   }
   for (const name of draft.stack.order) {
-    const { unwanted, lives } = draft.service(name)!;
-    if (unwanted === "removed" && lives.every((life) => !isLive(life))) {
+    const { unwanted, lives, spec } = draft.service(name)!;
+    const removed = unwanted === "removed" && lives.every((life) => !isLive(life));
+    if (lives.slice(spec.replicas).every((life) => !isLive(life))) {
+      clearFindings(draft, name, removed ? 0 : spec.replicas);
+    }
+    if (removed) {
       draft.add({ type: "services.service.removed", data: { service: name } });
     }
   }

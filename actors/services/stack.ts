@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import {
+  findingCheck,
   probeName,
   SERVICE_LIMITS,
   type ServiceFact,
@@ -15,6 +16,7 @@ import {
   serviceSpec,
 } from "../../events/services.ts";
 import { type Actor, type Commands, type CommandSchemas, type Context, type Decision, reject } from "../types.ts";
+import { recordFindings } from "./findings.ts";
 import { graphOf } from "./graph.ts";
 import { Draft, giveUp, leastOf, resumeTimer, settle, start, stop, updateTimer } from "./settle.ts";
 import { evolve, isAlive, isLive, isOver, type Life, NOTHING, type Service, serviceOf, type Stack } from "./state.ts";
@@ -67,6 +69,13 @@ export const serviceCommands = {
   /** The start waits; told once for each start. */
   "services.process.record_shortage": serviceFacts["services.resources.lacked"],
   "services.process.record_usage": serviceFacts["services.usage.measured"],
+  /** What was looked at, and what of it was found. */
+  "services.process.record_findings": z.strictObject({
+    ...instance,
+    checks: z.array(findingCheck).max(findingCheck.options.length),
+    findings: z.array(serviceFacts["services.finding.reported"].omit({ service: true, replica: true }))
+      .max(findingCheck.options.length),
+  }),
   "services.process.record_exit": serviceFacts["services.instance.exited"],
   "services.process.record_line": z.strictObject({ ...instance, nonce }),
   "services.process.record_probe": z.strictObject({
@@ -158,6 +167,9 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
     }
     case "services.process.record_usage":
       if (draft.service(command.data.service)) draft.add({ type: "services.usage.measured", data: command.data });
+      return undefined;
+    case "services.process.record_findings":
+      recordFindings(draft, command.data);
       return undefined;
     case "services.process.record_line": {
       const life = aliveOf(draft, command.data);

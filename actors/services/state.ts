@@ -1,5 +1,5 @@
 /** What is known of a stack: its services, which of them are to run, and how far each instance has come. */
-import type { Condition, ProbeName, ServiceFact, ServiceSpec } from "../../events/services.ts";
+import type { Condition, Finding, ProbeName, ServiceFact, ServiceSpec } from "../../events/services.ts";
 import { graphOf } from "./graph.ts";
 
 /** A process that no other can be mistaken for; see `services.instance.started`. */
@@ -72,6 +72,8 @@ export interface Service {
   readonly triggered?: number;
   /** By replica; those past `spec.replicas` are on their way out. */
   readonly lives: readonly Life[];
+  /** By replica; absent where nothing was ever found. */
+  readonly findings?: Readonly<Record<number, readonly Finding[]>>;
 }
 
 export interface Stack {
@@ -86,6 +88,9 @@ export const NOTHING: Stack = { services: {}, order: [], mode: "ready" };
 /** `undefined` for one that is not in the stack; a name may be one that every object has. */
 export const serviceOf = ({ services }: Stack, name: string): Service | undefined =>
   Object.hasOwn(services, name) ? services[name] : undefined;
+
+export const findingsOf = (stack: Stack, name: string, replica: number): readonly Finding[] =>
+  serviceOf(stack, name)?.findings?.[replica] ?? [];
 
 const PENDING: Life = { is: "pending" };
 const firstOf = ({ schedule }: Pick<ServiceSpec, "schedule">): Life =>
@@ -168,12 +173,13 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       const grown = lives.length < replicas
         ? [...lives, ...Array(replicas - lives.length).fill(firstOf(fact.data))]
         : lives;
-      const { unwanted, wanted = false, update, reverted, triggered } = before ?? {};
+      const { unwanted, wanted = false, update, reverted, triggered, findings } = before ?? {};
       return withService(stack, name, {
         wanted,
         ...(unwanted === undefined || unwanted === "removed" ? {} : { unwanted }),
         ...(update === undefined ? {} : { update }),
         ...(triggered === undefined ? {} : { triggered }),
+        ...(findings === undefined ? {} : { findings }),
         ...(reverted === undefined || reverted === fact.data.digest ? {} : { reverted }),
         spec: fact.data,
         lives: grown,
@@ -241,6 +247,15 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
       if (!service) return stack;
       return withService(stack, fact.data.service, { ...service, wanted: false, unwanted: fact.data.because });
     }
+    case "services.finding.reported":
+    case "services.finding.cleared": {
+      const { service: name, replica, check } = fact.data;
+      const service = serviceOf(stack, name);
+      if (!service) return stack;
+      const others = findingsOf(stack, name, replica).filter((finding) => finding.check !== check);
+      const now = fact.type === "services.finding.cleared" ? others : [...others, findingIn(fact.data)];
+      return withService(stack, name, { ...service, findings: { ...service.findings, [replica]: now } });
+    }
     default: {
       const { service, replica } = data as { readonly service: string; readonly replica: number };
       return withLife(stack, service, replica, (life) => lifeAfter(life, fact));
@@ -248,7 +263,11 @@ export const evolve = (stack: Stack, fact: ServiceFact): Stack => {
   }
 };
 
-type InstanceFact = Exclude<ServiceFact, { type: `services.${"service" | "stack" | "update"}.${string}` }>;
+const findingIn = (
+  { service: _, replica: __, ...finding }: Extract<ServiceFact, { type: "services.finding.reported" }>["data"],
+): Finding => finding;
+
+type InstanceFact = Exclude<ServiceFact, { type: `services.${"service" | "stack" | "update" | "finding"}.${string}` }>;
 
 const lifeAfter = (life: Life, fact: InstanceFact): Life => {
   switch (fact.type) {

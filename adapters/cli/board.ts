@@ -36,6 +36,19 @@ export interface DefinitionRow {
   readonly needs: readonly { readonly service: string; readonly condition: string; readonly required: boolean }[];
 }
 
+/** Of `services.findings`. */
+export interface FindingRow {
+  readonly service: string;
+  readonly replica: number;
+  readonly check: string;
+  readonly severity: string;
+  readonly policy: "warn" | "refuse";
+  readonly because: string;
+  readonly since: string;
+}
+
+const GRAVE = ["high", "medium", "low"];
+
 /** States in which nothing more happens by itself. */
 const SETTLED = new Set(["healthy", "completed", "failed", "stopped", "skipped"]);
 
@@ -71,7 +84,7 @@ export class Board {
       throw new Usage(`there is no stack ${JSON.stringify(named)}, only ${[...stacks].join(", ")}`);
     }
     const projections = (await runtime.projections()).filter(({ name }) =>
-      name === "services.board" || name === "services.definitions"
+      name === "services.board" || name === "services.definitions" || name === "services.findings"
     );
     const board = new Board(reader, named ?? only, projections);
     board.catchUp();
@@ -106,6 +119,12 @@ export class Board {
 
   get services(): readonly DefinitionRow[] {
     return [...this.rows.get("services.definitions")!.values()] as DefinitionRow[];
+  }
+
+  /** The gravest first. */
+  get findings(): readonly FindingRow[] {
+    const all = [...this.rows.get("services.findings")!.values()] as FindingRow[];
+    return all.toSorted((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity));
   }
 
   /** Nothing more happens by itself: all that is to run does, or has been given up; all that is not to has ended. */

@@ -237,7 +237,8 @@ const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io)
     throw new Usage("services need a data folder: with --data :memory: they could not be found again");
   }
   const { runStack } = await import("./stack/stack.ts");
-  return await runStack(opened, { data, stack: settings.stack, profile: settings.config.profile }, io);
+  const keeper = () => keeperOf(opened, data, io);
+  return await runStack(opened, { data, stack: settings.stack, profile: settings.config.profile, keeper }, io);
 };
 
 /**

@@ -17,11 +17,10 @@ import {
   NameConstraints,
 } from "@peculiar/asn1-x509";
 import * as x509 from "@peculiar/x509";
+import { SKEW_MS } from "./certificate.ts";
 import { publicKeyOf } from "./key.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-/** Clocks that are behind by less than this take a new certificate too. */
-const SKEW_MS = 300_000;
 /** RFC 5280 section 4.1.2.2: at most 20 bytes, positive. */
 const SERIAL_BYTES = 16;
 

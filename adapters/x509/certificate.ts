@@ -2,6 +2,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 
+/** Clocks that are behind by less than this take a new certificate of ours too. */
+export const SKEW_MS = 300_000;
+
 export interface Certificate {
   /** Hexadecimal, in lower case. */
   readonly serial: string;
@@ -50,16 +53,31 @@ export const belongTogether = (certificate: string, key: string): boolean => {
   }
 };
 
-/** Whether one of the authorities, PEM, has signed the certificate. */
+/** Certificates between a leaf and its authority that are followed at most. */
+const CHAIN_MAX = 8;
+
+/** Whether one of the authorities, PEM, has signed the first certificate of a PEM text, or one that those behind it lead to. */
 export const isSignedBy = (certificate: string, authorities: string): boolean => {
   try {
-    const leaf = new X509Certificate(certificate);
-    return (authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [])
-      .some((each) => leaf.checkIssued(new X509Certificate(each)) && leaf.verify(new X509Certificate(each).publicKey));
+    const trusted = allIn(authorities);
+    const [leaf, ...between] = allIn(certificate);
+    const signs = (issuer: X509Certificate) => (one: X509Certificate) =>
+      one.checkIssued(issuer) && one.verify(issuer.publicKey);
+    for (let at = leaf, steps = 0; at && steps < CHAIN_MAX; steps++) {
+      const one = at;
+      if (trusted.some((issuer) => signs(issuer)(one))) return true;
+      at = between.find((issuer) => issuer.ca && signs(issuer)(one));
+    }
+    return false;
   } catch {
     return false;
   }
 };
+
+const allIn = (text: string): readonly X509Certificate[] =>
+  (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((each) =>
+    new X509Certificate(each)
+  );
 
 /** Whether who asks for this name, or this address, is answered by the certificate (RFC 6125). */
 export const isFor = (certificate: string, name: string): boolean => {

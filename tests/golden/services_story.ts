@@ -104,6 +104,29 @@ const STORY: readonly (readonly ServiceFact[])[] = [
     },
     { type: "services.instance.skipped", data: { ...of("late"), because: "mail will not be completed successfully" } },
   ],
+  [
+    {
+      type: "services.finding.reported",
+      data: {
+        ...of("db"),
+        check: "runs_as_root",
+        severity: "medium",
+        policy: "warn",
+        because: "it is started as root",
+      },
+    },
+    {
+      type: "services.finding.reported",
+      data: {
+        ...of("api", 1),
+        check: "secret_missing",
+        severity: "high",
+        policy: "refuse",
+        because: "JWT_SECRET_KEY is required and not set",
+      },
+    },
+  ],
+  [{ type: "services.finding.cleared", data: { ...of("api", 1), check: "secret_missing" } }],
   [started("db", "n-db", { adopted: true })],
   [{ type: "services.instance.line_matched", data: { ...of("db"), nonce: "n-db" } }],
   [confirmed("db", "n-db"), announced("api", "n-api"), announced("api", "n-api-1", { replica: 1 })],

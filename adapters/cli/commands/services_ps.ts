@@ -1,5 +1,5 @@
 /** `ps`: how every instance of every service stands, once or as it changes. */
-import { Board, type BoardRow } from "../board.ts";
+import { Board, type BoardRow, type FindingRow } from "../board.ts";
 import type { Run } from "../call.ts";
 import { flag } from "../call.ts";
 import { table } from "../columns.ts";
@@ -59,9 +59,11 @@ const documentOf = (board: Board, taken: readonly Taken[]) => ({
     needs,
     instances: board.instances.filter((row) => row.service === service).map((row) => {
       const found = ofRow(taken, row);
-      if (!found) return row;
+      const findings = board.findings.filter((each) => each.service === service && each.replica === row.replica);
+      const safety = findings.length === 0 ? {} : { findings };
+      if (!found) return { ...row, ...safety };
       const { service: _, replica: _replica, ...usage } = found;
-      return { ...row, usage };
+      return { ...row, ...safety, usage };
     }),
   })),
 });
@@ -110,12 +112,23 @@ const drawn = (
   ];
   const usage = taken.length > 0 ? ["memory", "cores", "counted by"] : [];
   const titles = ["service", "state", "since", "pid", "starts", ...usage, "last exit", "because"];
-  return table(
+  const instances = table(
     titles.map((title) => ({ title, ...(RIGHT.has(title) ? { right: true as const } : {}) })),
     board.instances.map(row),
     c,
   );
+  return instances + findingsText(board.findings, c);
 };
+
+const GRAVE: Readonly<Record<string, keyof Palette>> = { high: "red", medium: "yellow", low: "dim" };
+
+/** A line each; nothing where there are none. */
+export const findingsText = (findings: readonly FindingRow[], c: Palette): string =>
+  findings.map(({ service, replica, check, severity, policy, because }) => {
+    const name = safe(replica > 0 ? `${service}/${replica}` : service);
+    const refused = policy === "refuse" ? c.red(" (refused)") : "";
+    return `${c[GRAVE[severity] ?? "dim"](severity)}  ${name} ${check}${refused}: ${safe(because)}\n`;
+  }).join("");
 
 const RIGHT: ReadonlySet<string> = new Set(["pid", "starts", "memory", "cores"]);
 

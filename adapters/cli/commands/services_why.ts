@@ -6,6 +6,7 @@ import { flag, Usage, whole } from "../call.ts";
 import { palette, safe } from "../print.ts";
 import type { Reader, Runtime } from "../runtime.ts";
 import { eventText } from "./services.ts";
+import { findingsText } from "./services_ps.ts";
 
 const LINES_DEFAULT = 100;
 const LAST_LINES = 5;
@@ -48,8 +49,11 @@ export const why: Run = async (call, runtime) => {
     const last = chain.length > 0 && rows.some(({ state }) => state !== "healthy" && state !== "completed")
       ? await tail(call, runtime, { stack: board.stack, of: chain[0]!.data as Instance, lines: LAST_LINES })
       : [];
+    const findings = board.findings.filter((each) => needed.has(each.service));
     if (call.json) {
-      io.out(`${JSON.stringify({ service, instances: rows, first: chain[0] ?? null, chain, output: last })}\n`);
+      io.out(
+        `${JSON.stringify({ service, instances: rows, first: chain[0] ?? null, chain, findings, output: last })}\n`,
+      );
       return 0;
     }
     const c = palette(io);
@@ -68,6 +72,7 @@ export const why: Run = async (call, runtime) => {
         `${first}${event.time}  ${safe((event.data as Instance).service)} ${said} ${c.dim(`(${event.position})`)}\n`,
       );
     }
+    if (findings.length > 0) io.out(`${c.dim("not as safe as it could be:")}\n${findingsText(findings, c)}`);
     if (last.length > 0) io.out(`${c.dim(`it said last:`)}\n${last.map((line) => `  ${safe(line)}\n`).join("")}`);
     return 0;
   } finally {

@@ -6,9 +6,11 @@
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import { groupOf, sweepGroups } from "./cgroups.ts";
+import { inspect } from "./inspect.ts";
 import { freeIn, remainsOf } from "./proc.ts";
-import { type Answer, type Asks, type FromAgent, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
+import { type Answer, type Asks, type FromAgent, type ProcessOf, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
 import { endRuns, run } from "./running.ts";
+import { listeningOf } from "./sockets.ts";
 import { forget, programFile, Starting, traced } from "./starting.ts";
 import { usageOf } from "./usage.ts";
 import { end, Watching } from "./watching.ts";
@@ -25,6 +27,12 @@ const say = (said: FromAgent): void => {
 const own = (name: string) => Deno.env.get(name);
 const starting = new Starting(own);
 const watching = new Watching(starting, say);
+
+/** A process that is there, and all that belongs to it. */
+const allOf = (process: ProcessOf): readonly number[] => [
+  process.pid,
+  ...remainsOf(process, { known: true, group: groupOf(process.pid, process.nonce) }).map(({ pid }) => pid),
+];
 
 const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
   switch (ask.ask) {
@@ -52,6 +60,10 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
       const found = programFile(command, folder, inherited ? own("PATH") : path);
       return "refused" in found ? found : {};
     }
+    case "inspect":
+      return inspect(ask, own);
+    case "listening":
+      return { sockets: starting.isThere(ask.process) ? listeningOf(allOf(ask.process)) : [] };
     case "free":
       return freeIn(ask.folder);
     case "usage":

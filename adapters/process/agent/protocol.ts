@@ -76,6 +76,21 @@ export const toAgent = z.discriminatedUnion("ask", [
     path: z.string().optional(),
     inherited: z.boolean(),
   }),
+  /** What of its environment and files would be seen by others, is missing or goes out in the clear; before a start. */
+  z.strictObject({
+    ask: z.literal("inspect"),
+    id: count,
+    ...program,
+    requires: z.array(z.string().min(1)).max(PROTOCOL.arguments_max),
+    /** Files, PEM. */
+    tls: z.strictObject({
+      certificate: z.string().min(1).optional(),
+      key: z.string().min(1).optional(),
+      authority: z.string().min(1).optional(),
+    }),
+  }),
+  /** Where a program and all it has started listen. */
+  z.strictObject({ ask: z.literal("listening"), id: count, process: processOf }),
   /** What is free, for a program in that folder. */
   z.strictObject({ ask: z.literal("free"), id: count, folder: z.string().min(1) }),
   z.strictObject({ ask: z.literal("usage"), id: count, processes: z.array(processOf).max(PROTOCOL.watched_max) }),
@@ -113,6 +128,24 @@ export const answers = {
   /** `code` null: it could not be run, or a signal ended it; `because` says which. */
   run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), because: z.string() }),
   look: z.strictObject({ refused: z.string().min(1).optional() }),
+  inspect: z.strictObject({
+    /** Whether it would run as root. */
+    root: z.boolean(),
+    /** Variables of `requires` that are not there, or empty. */
+    missing: z.array(z.string()),
+    /** Files with secrets that everybody may read. */
+    readable: z.array(z.string()),
+    /** URLs without TLS, in variables and arguments; nothing of them but scheme, host and port. */
+    plain: z.array(z.strictObject({ where: z.string(), url: z.string(), loopback: z.boolean() })),
+    /** PEM, nothing where it cannot be read. */
+    certificate: z.string().optional(),
+    authority: z.string().optional(),
+    /** Whether the key is the certificate's; nothing where none is given. */
+    fits: z.boolean().optional(),
+  }),
+  listening: z.strictObject({
+    sockets: z.array(z.strictObject({ address: z.string(), port: count })).max(PROTOCOL.arguments_max),
+  }),
   free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({
     /** Bytes in memory and CPU time in ms of the process and all below it; absent where it is gone. */

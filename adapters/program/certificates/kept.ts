@@ -7,15 +7,8 @@ import type { Child, Self } from "../../../actors/kernel/child.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { belongTogether, isSignedBy, readCertificate } from "../../x509/certificate.ts";
 import { keyPem, newKey, publicKeyOf } from "../../x509/key.ts";
+import { CERTIFICATE_FILES, CERTIFICATES_FOLDER } from "./files.ts";
 import { authorityOf, issue, type IssuingParts, type Wanted } from "./issuer.ts";
-
-/** Below the data folder, a folder for each. */
-export const CERTIFICATES_FOLDER = "certificates";
-export const CERTIFICATE_FILES = {
-  key: "key.pem",
-  certificate: "certificate.pem",
-  authority: "authority.pem",
-} as const;
 
 export interface Pair {
   /** PEM. */
@@ -57,6 +50,12 @@ export class KeptCertificates implements Child {
   /** Reads now and at each look; `taken` is told of what differs from what it was told of before. */
   async watch<T>(name: string, read: () => Promise<T>, taken: (found: T) => void | Promise<void>): Promise<T> {
     const first = await read();
+    this.follow(name, read, taken, first);
+    return first;
+  }
+
+  /** The same from the next look on, when `taken` is told of what there is, unless that is `first`. What it throws is tried again. */
+  follow<T>(name: string, read: () => Promise<T>, taken: (found: T) => void | Promise<void>, first?: T): void {
     let present = JSON.stringify(first);
     this.watched.set(name, {
       async look() {
@@ -67,7 +66,6 @@ export class KeptCertificates implements Child {
         present = text;
       },
     });
-    return first;
   }
 
   /** Not looked at any more; its files stay. */

@@ -14,10 +14,12 @@ const sha256 = (text: string): string => createHash("sha256").update(text).diges
 export const specOf = (service: ServiceSettings, prepared: Prepared): ServiceSpec => {
   const { name, needs, replicas, restart, stop: { drain_ms, ...stop }, update, probes, ready_line, command, schedule } =
     service;
+  // How it is looked at makes it no other.
+  const { checks: _, ...rest } = prepared;
   return {
     service: name,
     // Of one instance: the others differ by their number and their ports, and how many there are is no change of any.
-    digest: sha256(canonical(JSON.parse(JSON.stringify({ ...prepared, instances: prepared.instances.slice(0, 1) })))),
+    digest: sha256(canonical(JSON.parse(JSON.stringify({ ...rest, instances: rest.instances.slice(0, 1) })))),
     program: command.slice(command.lastIndexOf("/") + 1).slice(0, 255) || command.slice(0, 255),
     needs: needs.map((need) => ({ ...need })),
     replicas,

@@ -1,13 +1,15 @@
 /** What is done about single instances: they are started, watched, ended, with their hooks, as the agent can. */
 import type { Clock } from "../../../actors/kernel/world.ts";
 import { pause } from "../../../actors/kernel/world.ts";
-import type { Stack } from "../../../actors/services/state.ts";
+import { findingsOf, isAlive, serviceOf, type Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
 import type { AgentLine } from "../../process/agent/line.ts";
 import type { How } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
-import { HOST, type Launch, type ProbeLaunch } from "./launch.ts";
+import { Checking } from "./checking.ts";
+import { HOST, type ProbeLaunch } from "./launch.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
+import { programOf } from "./program_of.ts";
 import type { Of, Reports } from "./reports.ts";
 import { shortageOf } from "./resources.ts";
 import type { Usage } from "./usage.ts";
@@ -33,15 +35,6 @@ export interface InstancesOptions {
 /** Of an instance of which nothing is known any more but that it runs. */
 const LOG_DEFAULT = { bytes_max: 16_777_216, keep: 3 } as const;
 
-/** A copy, for what is sent is parsed as its own. */
-const programOf = ({ command, arguments: given, folder, environment, inherit }: Launch) => ({
-  command,
-  arguments: [...given],
-  folder,
-  environment: { ...environment },
-  inherit: [...inherit],
-});
-
 /** What is done about a process until it has ended. */
 interface Watched {
   readonly probes: AbortController;
@@ -58,7 +51,14 @@ export class Instances {
   private checked: Promise<unknown> = Promise.resolve();
   private signal: AbortSignal = AbortSignal.abort();
 
-  constructor(private readonly options: InstancesOptions) {}
+  private readonly checking: Checking;
+
+  constructor(private readonly options: InstancesOptions) {
+    this.checking = new Checking({
+      ...options,
+      known: ({ service, replica }) => findingsOf(options.stack(), service, replica),
+    });
+  }
 
   /** What was under way is forgotten; what is done from here on ends when the signal aborts. */
   begin(signal: AbortSignal): void {
@@ -117,6 +117,12 @@ export class Instances {
         nonce,
         "what it is to be started with is lost: apply the stack again",
       );
+    }
+    const unsafe = await this.checking.before(of, prepared);
+    if (unsafe !== undefined) {
+      const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
+      if (process) return await this.options.reports.started(of, process, true);
+      return await this.options.reports.refused(of, nonce, unsafe);
     }
     if (instance.hooks.before_start || needsAnything(prepared)) {
       // One that runs already is asked nothing any more.
@@ -223,11 +229,21 @@ export class Instances {
       const probe = stated[name];
       return probe ? [{ ...probe, name, look: this.look(probe) }] : [];
     });
-    await probing(looks, {
-      clock,
-      signal: AbortSignal.any([probes.signal, this.signal]),
-      tell: (probe, { ok, because }) => this.options.reports.probed(of, nonce, { probe, ok, because }),
-    });
+    const signal = AbortSignal.any([probes.signal, this.signal]);
+    await Promise.all([
+      probing(looks, {
+        clock,
+        signal,
+        tell: (probe, { ok, because }) => this.options.reports.probed(of, nonce, { probe, ok, because }),
+      }),
+      found && this.checking.running(of, { process, prepared: found, started: this.startOf(of), signal }),
+    ]);
+  }
+
+  /** When it was started, ms since 1970; long ago where that is not known. */
+  private startOf({ service, replica }: Of): number {
+    const life = serviceOf(this.options.stack(), service)?.lives[replica];
+    return life && isAlive(life) ? life.at : 0;
   }
 
   private look({ exec, url, status, port, timeout_ms }: ProbeLaunch): Probe["look"] {

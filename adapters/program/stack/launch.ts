@@ -1,7 +1,8 @@
 /** From what the configuration says of a service to what a process is started and probed with. Pure. */
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { ProbeSettings, ServiceSettings, StackFault, StackSettings } from "../../../config/stack.ts";
 import { graphOf } from "../../../actors/services/graph.ts";
+import { CERTIFICATE_FILES } from "../certificates/files.ts";
 import { cronFault } from "./schedule.ts";
 import type { Environment } from "../../process/agent/protocol.ts";
 
@@ -24,7 +25,37 @@ export interface Placed {
   readonly stack: StackSettings;
   readonly file: string;
   readonly ports: Ports;
+  /** Folder of the certificates that are issued for services, absolute; absent where a stack is only looked at. */
+  readonly certificates?: string;
 }
+
+/** Name of the certificate that is issued for a service. */
+export const certificateOf = (stack: string, service: string): string => `${stack}.${service}`;
+
+/** Files of TLS, as they are stated or where they are issued to; absolute. */
+export interface TlsFiles {
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly authority?: string;
+}
+
+export const tlsFilesOf = (service: ServiceSettings, replica: number, placed: Placed): TlsFiles => {
+  const { tls } = service;
+  if (!tls) return {};
+  const folder = resolve(
+    dirname(placed.file),
+    filled(service.working_folder, { ...service, tls: undefined }, replica, placed),
+  );
+  const issued = join(placed.certificates ?? "/", certificateOf(placed.stack.name, service.name));
+  const kinds = ["certificate", "key", "authority"] as const;
+  return Object.fromEntries(kinds.flatMap((kind) => {
+    const stated = tls[kind];
+    if (stated !== undefined) {
+      return [[kind, resolve(folder, filled(stated, { ...service, tls: undefined }, replica, placed))]];
+    }
+    return tls.issued ? [[kind, join(issued, CERTIFICATE_FILES[kind])]] : [];
+  }));
+};
 
 const portOf = (ports: Ports, service: string, replica: number, port: string): number | undefined =>
   ports.get(`${service}/${replica}/${port}`);
@@ -32,12 +63,17 @@ const portOf = (ports: Ports, service: string, replica: number, port: string): n
 const TEMPLATE = /\$(?:\$|\{([^}]*)\})/g;
 
 /** What a `${…}` stands for; throws `RangeError` with the place for what it cannot be. */
-const meaning = (name: string, service: ServiceSettings, replica: number, { stack, ports }: Placed): string => {
+const meaning = (name: string, service: ServiceSettings, replica: number, placed: Placed): string => {
+  const { stack, ports } = placed;
   const [first, second, third, fourth] = name.split(".");
   if (name === "replica") return String(replica);
   if (first === "ports" && second !== undefined && third === undefined) {
     const port = portOf(ports, service.name, replica, second);
     if (port !== undefined) return String(port);
+  }
+  if (first === "tls" && second !== undefined && third === undefined) {
+    const file = tlsFilesOf(service, replica, placed)[second as keyof TlsFiles];
+    if (file !== undefined) return file;
   }
   const other = stack.services.find((each) => each.name === second);
   if (first === "services" && other && service.needs.some((need) => need.service === other.name)) {
@@ -73,6 +109,14 @@ export const launchOf = (service: ServiceSettings, replica: number, placed: Plac
   };
 };
 
+/** A number, or a port of the service by its name. */
+export const portNumberOf = (
+  port: number | string,
+  { name }: ServiceSettings,
+  replica: number,
+  { ports }: Placed,
+): number => typeof port === "number" ? port : portOf(ports, name, replica, port)!;
+
 export interface ProbeLaunch extends Omit<ProbeSettings, "exec" | "http" | "tcp"> {
   readonly exec?: Launch;
   readonly url?: string;
@@ -87,8 +131,7 @@ export const probeOf = (
   replica: number,
   placed: Placed,
 ): ProbeLaunch => {
-  const number = (port: number | string) =>
-    typeof port === "number" ? port : portOf(placed.ports, service.name, replica, port)!;
+  const number = (port: number | string) => portNumberOf(port, service, replica, placed);
   if (exec) {
     const { command, arguments: given } = exec;
     return { ...times, exec: launchOf({ ...service, command, arguments: given }, replica, placed) };
@@ -128,10 +171,12 @@ export const faultsOfStack = (file: string) => (stack: StackSettings): readonly 
         if (hook) launchOf({ ...service, command: hook.command, arguments: hook.arguments }, 0, placed);
       }
       for (const path of service.leftovers) filled(path, service, 0, placed);
+      tlsFilesOf(service, 0, placed);
       return [];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      const expected = "replica, ports.NAME, or services.NAME.host and services.NAME.ports.PORT of what it depends on";
+      const expected =
+        "replica, ports.NAME, tls.KIND, or services.NAME.host and services.NAME.ports.PORT of what it depends on";
       return [{ path: [service.name], expected, found: `\${${error.message}}` }];
     }
   });

@@ -106,8 +106,10 @@ export class Orchestrator implements Child {
     }
   }
 
-  /** Has the decider say what the stack is to be. A rejection says what is wrong. */
-  async apply(command: Extract<ServiceCommand, { type: "services.stack.apply" }>): Promise<Outcome> {
+  /** Has the decider say what the stack is to be, or that one is to be restarted. A rejection says what is wrong. */
+  async apply(
+    command: Extract<ServiceCommand, { type: "services.stack.apply" | "services.service.restart" }>,
+  ): Promise<Outcome> {
     return await this.reports.ask(command);
   }
 

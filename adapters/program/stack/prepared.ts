@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { ServiceSettings } from "../../../config/stack.ts";
+import { type Checked, checkedOf } from "./checked.ts";
 import { filled, type Launch, launchOf, type Placed, type ProbeLaunch, probeOf } from "./launch.ts";
 
 export type Hook = Launch & { readonly timeout_ms: number };
@@ -21,6 +22,8 @@ export interface Prepared {
   readonly limits: { readonly memory_bytes?: number; readonly open_files?: number; readonly processes?: number };
   readonly log: { readonly bytes_max: number; readonly keep: number };
   readonly ready_line?: string;
+  /** No part of what makes it another service; absent of what was kept by an older version. */
+  readonly checks?: Checked;
 }
 
 export const prepare = (service: ServiceSettings, placed: Placed): Prepared => ({
@@ -45,6 +48,7 @@ export const prepare = (service: ServiceSettings, placed: Placed): Prepared => (
   limits: service.resources.limits,
   log: { bytes_max: service.log.bytes_max, keep: service.log.keep },
   ...(service.ready_line === undefined ? {} : { ready_line: service.ready_line }),
+  checks: checkedOf(service, placed),
 });
 
 export class PreparedServices {

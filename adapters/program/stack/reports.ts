@@ -2,7 +2,7 @@
 import type { Daybook, Outcome } from "../../../actors/kernel/daybook.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { ORCHESTRATOR, type ServiceCommand } from "../../../actors/services/stack.ts";
-import { type ProbeName, SERVICE_LIMITS } from "../../../events/services.ts";
+import { type Finding, type FindingCheck, type ProbeName, SERVICE_LIMITS } from "../../../events/services.ts";
 import type { ProcessOf } from "../../process/agent/protocol.ts";
 import type { Taken } from "./usage.ts";
 
@@ -76,6 +76,11 @@ export class Reports {
   ) {
     const because = data.because.slice(0, SERVICE_LIMITS.cause_chars_max) || "no reason";
     await this.tell({ type: "services.process.record_probe", data: { ...of, nonce, ...data, because } });
+  }
+
+  async found(of: Of, checks: readonly FindingCheck[], findings: readonly Finding[]): Promise<void> {
+    const data = { ...of, checks: [...checks], findings: [...findings] };
+    await this.tell({ type: "services.process.record_findings", data });
   }
 
   async used(of: Of, nonce: string, { samples, rss_peak_bytes, cpu_ms, cpus_peak }: Taken): Promise<void> {

@@ -11,7 +11,9 @@ import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
 import { OPERATOR } from "../operator.ts";
+import type { KeptCertificates } from "../certificates/kept.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";
+import { certificatesIn, certifyServices, type Served } from "./certificates.ts";
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { unwatchedIn, unwatchedText } from "./others.ts";
@@ -39,10 +41,12 @@ export interface RunningStack {
 /** Throws `Usage` when the stack is refused. */
 export const runStack = async (
   { daybook, tree, supervision }: Pick<Opened, "daybook" | "tree" | "supervision">,
-  { data, stack: first, profile }: {
+  { data, stack: first, profile, keeper }: {
     readonly data: string;
     readonly stack: StatedStack;
     readonly profile: string;
+    /** Asked for when a service wants a certificate. */
+    readonly keeper: () => Promise<KeptCertificates>;
   },
   io: Pick<Io, "err">,
 ): Promise<RunningStack> => {
@@ -73,7 +77,23 @@ export const runStack = async (
     stack: stack.settings,
     file: stack.file,
     ports: await portsOf(stack.settings, folder, { keep }),
+    certificates: certificatesIn(resolve(data)),
   });
+  const served: Served = {
+    present: () => orchestrator.present,
+    async signal(process, signal) {
+      await orchestrator.agent.ask("end", { process, signal });
+    },
+    async restart(service, replica) {
+      const restart = { type: "services.service.restart", data: { service, replica } } as const;
+      return (await orchestrator.apply(restart)).is === "accepted";
+    },
+  };
+  let certified = false;
+  const certify = async (stack: StatedStack) => {
+    certified ||= stack.settings.services.some(({ tls }) => tls?.issued);
+    if (certified) await certifyServices(stack, { keeper: await keeper(), served });
+  };
   const changes: RunningStack["changes"] = async (stack) => {
     const of = await placed(stack, false);
     const changes = changesOf(of, orchestrator.present);
@@ -85,6 +105,7 @@ export const runStack = async (
   let present = { stack: first, profile };
   const apply = async (stack: StatedStack, profile: string, again: boolean): Promise<void> => {
     await changes(stack);
+    await certify(stack);
     const command = await applyOf(await placed(stack, true), { profile, again, kept: prepared });
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);

@@ -1,0 +1,112 @@
+/**
+ * What a program would be started with, looked at before it is: who else may read its secrets, what is missing, what goes out in the
+ * clear. Nothing secret is in the answer.
+ */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { environmentOf } from "./environment.ts";
+import type { Answer, ToAgent } from "./protocol.ts";
+
+type Inspect = Extract<ToAgent, { ask: "inspect" }>;
+
+/** Read permission of others (POSIX.1-2017, sys/stat.h). */
+const S_IROTH = 0o004;
+
+export const inspect = (ask: Inspect, own: (name: string) => string | undefined): Answer<"inspect"> => {
+  const { environment, requires, tls } = ask;
+  const files = Object.values(environment).flatMap((value) =>
+    typeof value === "object" && "file" in value ? [value.file] : []
+  );
+  const [certificate, authority] = [tls.certificate, tls.authority].map((path) => textOf(ask, path));
+  const key = tls.key === undefined ? undefined : textOf(ask, tls.key) ?? "";
+  return {
+    root: Deno.uid() === 0,
+    missing: requires.filter((name) => !isThere(ask, name, own)),
+    readable: [...new Set([...files, ...(tls.key === undefined ? [] : [tls.key])])]
+      .filter((path) => (modeOf(ask, path) & S_IROTH) !== 0),
+    plain: plainIn(ask, own),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(authority === undefined ? {} : { authority }),
+    ...(certificate === undefined || key === undefined ? {} : { fits: belongTogether(certificate, key) }),
+  };
+};
+
+/** One after the other, for one that is not there keeps nothing else from being looked at. */
+const valueOf = (
+  { environment, inherit, folder }: Inspect,
+  name: string,
+  own: (name: string) => string | undefined,
+): string | undefined => {
+  const value = environment[name];
+  if (value === undefined) return inherit.includes(name) ? own(name) : undefined;
+  const found = environmentOf({ environment: { [name]: value }, inherit: [], folder }, own);
+  return "refused" in found ? undefined : found.variables[name];
+};
+
+const isThere = (ask: Inspect, name: string, own: (name: string) => string | undefined): boolean =>
+  (valueOf(ask, name, own) ?? "").trim() !== "";
+
+const textOf = ({ folder }: Inspect, path: string | undefined): string | undefined => {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(resolve(folder, path), "utf8");
+  } catch {
+    return undefined;
+  }
+};
+
+const modeOf = ({ folder }: Inspect, path: string): number => {
+  try {
+    return statSync(resolve(folder, path)).mode;
+  } catch {
+    return 0;
+  }
+};
+
+const belongTogether = (certificate: string, key: string): boolean => {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+};
+
+/** Schemes that have another one, or an option, for TLS. */
+const PLAIN =
+  /\b(http|ws|ftp|ldap|smtp|amqp|mqtt|redis|nats|stomp|kafka|mongodb|mysql|mariadb|postgres|postgresql|tcp|grpc):\/\/([^\s"'<>]*)/gi;
+/** What asks for TLS in the query: of PostgreSQL, MySQL and MariaDB, MongoDB. */
+const SECURED = /[?&](sslmode=(require|verify-ca|verify-full)|ssl-mode=(required|verify_\w+)|(tls|ssl|usessl)=true)\b/i;
+
+const plainIn = (ask: Inspect, own: (name: string) => string | undefined): Answer<"inspect">["plain"] => {
+  const texts = [
+    ...Object.keys(ask.environment).map((name) => [name, valueOf(ask, name, own) ?? ""] as const),
+    ...ask.arguments.map((text, at) => [`argument ${at + 1}`, text] as const),
+  ];
+  return texts.flatMap(([where, text]) =>
+    [...text.matchAll(PLAIN)].flatMap(([, scheme = "", rest = ""]) => {
+      if (SECURED.test(rest)) return [];
+      return hostsIn(rest).map(({ host, port }) => ({
+        where,
+        url: `${scheme.toLowerCase()}://${host}${port}`,
+        loopback: isLoopback(host),
+      }));
+    })
+  ).slice(0, 20);
+};
+
+/** Several with commas between, as some have it; without who signs in, and none where it is a socket. */
+const hostsIn = (rest: string): readonly { readonly host: string; readonly port: string }[] => {
+  const authority = rest.split(/[/?#]/, 1)[0]!;
+  return authority.slice(authority.lastIndexOf("@") + 1).split(",").flatMap((each) => {
+    const found = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?$/.exec(each);
+    return found ? [{ host: found[1]!.toLowerCase(), port: found[2] ?? "" }] : [];
+  });
+};
+
+const isLoopback = (host: string): boolean => {
+  const bare = host.replace(/^\[|\]$/g, "");
+  return bare === "localhost" || bare.endsWith(".localhost") || bare === "::1" ||
+    isIP(bare) === 4 && bare.startsWith("127.");
+};

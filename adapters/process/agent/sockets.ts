@@ -1,0 +1,67 @@
+/** Where processes listen, as the kernel says it (proc(5): `/proc/PID/fd`, `/proc/PID/net/tcp`, `/proc/PID/net/tcp6`). TCP alone. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+export interface Listening {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Of `include/net/tcp_states.h`. */
+const TCP_LISTEN = "0A";
+
+/** Of all these processes, each place once. */
+export const listeningOf = (pids: readonly number[]): Listening[] => {
+  const inodes = new Set(pids.flatMap(socketsOf));
+  if (inodes.size === 0) return [];
+  const found = new Map<string, Listening>();
+  for (const pid of pids) {
+    for (const table of ["tcp", "tcp6"]) {
+      for (const { inode, ...place } of placesIn(`/proc/${pid}/net/${table}`)) {
+        if (inodes.has(inode)) found.set(`${place.address} ${place.port}`, place);
+      }
+    }
+  }
+  return [...found.values()];
+};
+
+const socketsOf = (pid: number): readonly string[] => {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(folder).flatMap((fd) => inodeOf(`${folder}/${fd}`) ?? []);
+  } catch {
+    return []; // gone, or not ours to read
+  }
+};
+
+const inodeOf = (link: string): string | undefined => {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(readlinkSync(link))?.[1];
+  } catch {
+    return undefined;
+  }
+};
+
+const placesIn = (table: string): readonly (Listening & { readonly inode: string })[] => {
+  try {
+    return readFileSync(table, "utf8").split("\n").slice(1).flatMap((line) => {
+      const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+      if (state !== TCP_LISTEN) return [];
+      const [address = "", port = ""] = local.split(":");
+      return [{ address: addressOf(address), port: parseInt(port, 16), inode }];
+    });
+  } catch {
+    return [];
+  }
+};
+
+/** Each four bytes are a number of the machine, the least byte first on all that Deno runs on. */
+const addressOf = (hex: string): string => {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
+    word.match(/../g)!.toReversed().map((byte) => parseInt(byte, 16))
+  );
+  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.every((byte) => byte === 0)) return "::";
+  if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255) return bytes.slice(12).join(".");
+  const words = Array.from({ length: 8 }, (_, at) => (bytes[2 * at]! * 256 + bytes[2 * at + 1]!).toString(16));
+  return words.join(":").replace(/\b(?:0:){2,}/, ":").replace(/^:(?!:)/, "::");
+};
