@@ -196,6 +196,8 @@ export const serviceFacts = {
     because,
   }),
   "services.finding.cleared": z.strictObject({ ...instance, check: findingCheck }),
+  /** Output that could not be kept: more than its files hold came at once, or they could not be written. Summed up for a while. */
+  "services.output.lost": z.strictObject({ ...instance, nonce, bytes: count.min(1) }),
   "services.instance.delayed": z.strictObject({ ...instance, attempt: count, until_ms: instant }),
   "services.instance.completed": z.strictObject(instance),
   "services.instance.failed": z.strictObject({ ...instance, because }),
@@ -236,6 +238,7 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.usage.measured": "What an instance has taken of memory and CPU.",
   "services.finding.reported": "Something about an instance is not as safe as it could be.",
   "services.finding.cleared": "What was found about an instance is no longer so.",
+  "services.output.lost": "Output of an instance could not be kept.",
   "services.instance.delayed": "A restart waits.",
   "services.instance.completed": "An instance has done its work.",
   "services.instance.failed": "An instance will not be started again by itself.",

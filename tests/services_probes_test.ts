@@ -1,6 +1,8 @@
 /** Probes and their thresholds, under virtual time. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { type Probe, probing } from "../adapters/process/probes.ts";
+import { judge, UNJUDGED } from "../adapters/process/thresholds.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 
 const times = { interval_ms: 1_000, timeout_ms: 500, initial_delay_ms: 0, failures: 3, successes: 1 };
@@ -87,4 +89,68 @@ Deno.test("one that does not answer, or throws, has failed; it is told to stop l
   assert.ok(stopped >= 3);
   const [thrown] = await toldUntil(30_000, [{ name: "liveness", answer: () => Promise.reject(new Error("no\nmore")) }]);
   assert.match(thrown!, /liveness no$/);
+});
+
+/**
+ * The oracle: a kubelet holds a probe to be what the newest run of equal answers says that is as long as that answer's threshold, and
+ * before there is one to what it began as (`pkg/kubelet/prober/worker.go`; "Configure Liveness, Readiness and Startup Probes").
+ */
+const asKubernetes = <T>(
+  answers: readonly boolean[],
+  { failures, successes }: { readonly failures: number; readonly successes: number },
+  began: T,
+): boolean | T => {
+  for (let end = answers.length; end > 0;) {
+    const kind = answers[end - 1]!;
+    let start = end;
+    while (start > 0 && answers[start - 1] === kind) start--;
+    if (end - start >= (kind ? successes : failures)) return kind;
+    end = start;
+  }
+  return began;
+};
+
+const thresholds = fc.record({ failures: fc.integer({ min: 1, max: 5 }), successes: fc.integer({ min: 1, max: 5 }) });
+
+Deno.test("however answers flap, a probe is held to be what a kubelet holds it to be, after each of them", () => {
+  fc.assert(
+    fc.property(thresholds, fc.array(fc.boolean(), { maxLength: 60 }), (limits, answers) => {
+      let judgement = UNJUDGED;
+      for (const [i, ok] of answers.entries()) {
+        judgement = judge(judgement, ok, limits);
+        assert.equal(judgement.well, asKubernetes(answers.slice(0, i + 1), limits, undefined));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("from the first verdict on, what is told of a service that flaps is told when a kubelet's verdict changes, and nothing else", async () => {
+  await fc.assert(
+    fc.asyncProperty(thresholds, fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }), async (limits, flaps) => {
+      const looks: { readonly at: number; readonly ok: boolean }[] = [];
+      const told = await toldUntil(29_000, [{
+        name: "readiness",
+        ...limits,
+        answer: (at) => {
+          const ok = flaps[Math.floor(at / 1_000)] ?? false;
+          looks.push({ at, ok });
+          return ok;
+        },
+      }]);
+      const verdicts = told.map((line) => ({ at: Number(line.split(" ")[0]), ok: line.endsWith("well") }));
+      const [first] = verdicts;
+      if (!first) return;
+      const since = looks.filter(({ at }) => at > first.at);
+      let verdict = first.ok;
+      const expected = since.flatMap(({ at }, i) => {
+        const now = asKubernetes(since.slice(0, i + 1).map(({ ok }) => ok), limits, first.ok);
+        if (now === verdict) return [];
+        verdict = now;
+        return [{ at, ok: now }];
+      });
+      assert.deepEqual(verdicts.slice(1), expected);
+    }),
+    { numRuns: 60 },
+  );
 });

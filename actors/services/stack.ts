@@ -76,6 +76,7 @@ export const serviceCommands = {
     findings: z.array(serviceFacts["services.finding.reported"].omit({ service: true, replica: true }))
       .max(findingCheck.options.length),
   }),
+  "services.process.record_loss": serviceFacts["services.output.lost"],
   "services.process.record_exit": serviceFacts["services.instance.exited"],
   "services.process.record_line": z.strictObject({ ...instance, nonce }),
   "services.process.record_probe": z.strictObject({
@@ -170,6 +171,9 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
       return undefined;
     case "services.process.record_findings":
       recordFindings(draft, command.data);
+      return undefined;
+    case "services.process.record_loss":
+      if (draft.service(command.data.service)) draft.add({ type: "services.output.lost", data: command.data });
       return undefined;
     case "services.process.record_line": {
       const life = aliveOf(draft, command.data);

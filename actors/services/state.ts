@@ -278,6 +278,7 @@ const lifeAfter = (life: Life, fact: InstanceFact): Life => {
       return { is: "starting", nonce, digest, attempt };
     }
     case "services.resources.lacked":
+    case "services.output.lost":
     case "services.usage.measured":
       return life;
     case "services.instance.started": {

@@ -87,12 +87,12 @@ export class Stand {
     return rows.map(({ row }) => row);
   }
 
-  /** Until the board is so. */
-  async until(holds: (rows: readonly Row[]) => boolean): Promise<readonly Row[]> {
+  /** Until the board is so; `looks`: so often it is looked. */
+  async until(holds: (rows: readonly Row[]) => boolean, looks = 1_200): Promise<readonly Row[]> {
     for (let i = 0;; i++) {
       const rows = await this.board();
       if (holds(rows)) return rows;
-      assert.ok(i < 1_200, `it did not become so: ${JSON.stringify(rows)}`);
+      assert.ok(i < looks, `it did not become so: ${JSON.stringify(rows)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

@@ -79,46 +79,6 @@ services:
     await stand.program.end("SIGTERM");
   }));
 
-Deno.test("one that ignores SIGTERM is killed, one that forks away leaves nothing, one that ends at once is given up, the others are unharmed", () =>
-  Stand.with((traces) => `
-services:
-  stubborn:
-    ${tracing(traces, "stubborn", "trap '' TERM; while :; do sleep 1; done")}
-    stop: { grace_ms: 300 }
-  forker:
-    ${tracing(traces, "forker", "setsid sleep 1000 & exit 0")}
-    restart: { policy: no }
-  hasty:
-    ${tracing(traces, "hasty", "exit 3")}
-    restart: { policy: always, max: 3, first_ms: 10, last_ms: 20 }
-  binary:
-    ${tracing(traces, "binary", "head -c 3000000 /dev/urandom; sleep 1000")}
-    log: { bytes_max: 1000000, keep: 2 }
-  missing: { command: no-such-program, restart: { policy: no }, hooks: { before_start: { command: "true" } } }
-`, async (stand) => {
-    await stand.start();
-    const rows = await stand.until((rows) =>
-      rows.length === 5 &&
-      rows.every(({ service, state }) =>
-        state === ({ forker: "completed", hasty: "failed", missing: "failed" }[service] ?? "healthy")
-      )
-    );
-    const of = (name: string) => rows.find(({ service }) => service === name)!;
-    assert.deepEqual([of("hasty").starts, of("hasty").last_exit], [4, "code 3"]);
-    assert.match(of("missing").because!, /there is no program "no-such-program" on the PATH it is given/);
-    const forker = (await startsIn(stand.traces)).find(({ name }) => name === "forker")!;
-    assert.ok((await stand.alive()).every(({ nonce }) => nonce !== forker.nonce), "what it forked is gone with it");
-    const log = `${stand.data}/services/main/binary-0.log`;
-    const size = async () => (await Deno.stat(log)).size;
-    for (let i = 0; await size() > 1_000_000 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.ok(await size() <= 1_000_000);
-    assert.ok((await Deno.stat(`${log}.1`)).size > 0);
-    await stand.down();
-    const { out } = await run("events", "--stream", "services/main", "--json", "--data", stand.data);
-    assert.match(out, /"services.instance.stop_expired"/);
-    await stand.program.end("SIGTERM");
-  }));
-
 Deno.test("up, down, restart, ps, why and logs tell what happens; an update replaces what changed, and is undone when it does not become well", () => {
   const web = (traces: string, version: string, then: string, replicas = 2) => `
 services:
@@ -218,6 +178,7 @@ services:
     ${tracing(traces, "refused", "sleep 1000")}
     restart: { policy: no }
     hooks: { before_start: { command: "false" } }
+  missing: { command: no-such-program, restart: { policy: no }, hooks: { before_start: { command: "true" } } }
   large: { ${inline(traces, "large", "sleep 1000")}, resources: { needs: { memory_bytes: 1000000000000000 } } }
   timed: { ${inline(traces, "timed", "exit 0")}, schedule: "* * * * * *" }
   yearly: { ${inline(traces, "yearly", "exit 0")}, schedule: "0 0 1 1 *" }
@@ -229,11 +190,12 @@ services:
     await Deno.writeTextFile(`${folder}/foreign.pid`, "1");
     await stand.start();
     const rows = await stand.until((rows) =>
-      well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 2 &&
+      well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 3 &&
       rows.some(({ service, because }) => service === "large" && because !== undefined)
     );
     const because = (name: string) => rows.find(({ service }) => service === name)!.because;
     assert.equal(because("refused"), "before_start: code 1");
+    assert.equal(because("missing"), 'there is no program "no-such-program" on the PATH it is given');
     assert.match(because("wide")!, /^cpus: needs 9999, free \d+$/);
     assert.match(because("large")!, /^waits for memory: needs 1000000000000000, free \d+$/);
     const starts = async () => (await startsIn(stand.traces)).map(({ name }) => name);

@@ -193,20 +193,25 @@ const STORY: readonly (readonly ServiceFact[])[] = [
     announced("report", "n-report"),
   ],
   [started("report", "n-report"), confirmed("report", "n-report", false)],
-  [exited("report", "n-report", { code: 0, signal: null, known: true }), {
-    type: "services.instance.completed",
-    data: of("report"),
-  }, {
-    type: "services.usage.measured",
-    data: {
-      ...of("report"),
-      nonce: "n-report",
-      samples: 3,
-      rss_peak_bytes: 41_000_000,
-      cpu_ms: 250,
-      cpus_peak_milli: 800,
+  [
+    exited("report", "n-report", { code: 0, signal: null, known: true }),
+    {
+      type: "services.instance.completed",
+      data: of("report"),
     },
-  }],
+    { type: "services.output.lost", data: { ...of("report"), nonce: "n-report", bytes: 5_000_000 } },
+    {
+      type: "services.usage.measured",
+      data: {
+        ...of("report"),
+        nonce: "n-report",
+        samples: 3,
+        rss_peak_bytes: 41_000_000,
+        cpu_ms: 250,
+        cpus_peak_milli: 800,
+      },
+    },
+  ],
   [
     { type: "services.service.unwanted", data: { service: "api", because: "asked" } },
     { type: "services.service.unwanted", data: { service: "late", because: "removed" } },

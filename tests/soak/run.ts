@@ -12,6 +12,8 @@ import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
 import { kills } from "../end_to_end/stack_kills.ts";
+import { recoveries, type Spread } from "../end_to_end/stack_recoveries.ts";
+import { storms } from "../end_to_end/stack_storms.ts";
 import { installed } from "../recipes/recipe.ts";
 import { outages } from "./outages.ts";
 import { signinTiming } from "./signin_timing.ts";
@@ -215,7 +217,22 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   },
   async services() {
     const { rounds, at_points, at_moments, of_agents, adopted, starts } = await kills(scaled(100), 1);
+    const storm = await storms(scaled(1_000), scaled(1_000_000_000));
+    const back = await recoveries(scaled(200), 1);
+    const of = ({ p50, p95, max }: Spread) => `${p50} / ${p95} / ${max}`;
     return [{
+      what: "services in the way of others",
+      measured: `one ended at once ${storm.starts} times; of ${storm.written} bytes of output ${storm.kept} kept, ` +
+        `${storm.lost} recorded as lost; ${storm.events} events; the one beside them was started once`,
+      must: "all hold",
+      held: storm.starts === scaled(1_000) + 1,
+    }, {
+      what: `${back.kills} services killed: until healthy again, p50 / p95 / max`,
+      measured: `${of(back.down)} ms, of which the back-off schedule states ${of(back.scheduled)} ms and ` +
+        `${of(back.late)} ms are ours`,
+      must: "all back; ours p95 ≤ 250",
+      held: back.late.p95 <= 250,
+    }, {
       what: "services, killed among them",
       measured:
         `${rounds} rounds, ${at_points} at boundaries of the log, ${at_moments} at any moment, ${of_agents} after their ` +

@@ -195,6 +195,7 @@ const SAID: Readonly<Record<string, (c: Palette) => string>> = {
   "services.health.confirmed": (c) => c.green("healthy"),
   "services.health.lost": (c) => c.yellow("unhealthy"),
   "services.instance.exited": (c) => c.dim("has ended"),
+  "services.output.lost": (c) => c.yellow("wrote more than is kept"),
   "services.instance.delayed": (c) => c.yellow("waits for its restart"),
   "services.instance.completed": (c) => c.green("completed"),
   "services.instance.failed": (c) => c.red("failed"),
@@ -212,11 +213,13 @@ const SAID: Readonly<Record<string, (c: Palette) => string>> = {
 export const eventText = ({ type, data }: Event, c: Palette): string | undefined => {
   const says = SAID[type];
   if (!says) return undefined;
-  const { because, for: waits, code, signal, known, resource, needed, free } = data as Readonly<
+  const { because, for: waits, code, signal, known, resource, needed, free, bytes } = data as Readonly<
     Record<string, unknown>
   >;
   const how = resource !== undefined
     ? `${resource}: needs ${needed}, free ${free}`
+    : bytes !== undefined
+    ? `${bytes} bytes lost`
     : type === "services.instance.exited"
     ? known === false ? "nobody saw how" : signal === null ? `code ${code}` : String(signal)
     : Array.isArray(waits)

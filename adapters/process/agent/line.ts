@@ -17,6 +17,7 @@ export const AGENT = {
 export interface Heard {
   exited(nonce: string, how: How): void;
   line(nonce: string): void;
+  lost(nonce: string, bytes: number): void;
 }
 
 type AskOf<A extends Asks> = Omit<Extract<ToAgent, { readonly ask: A }>, "ask" | "id">;
@@ -119,6 +120,8 @@ export class AgentLine implements Child {
           return this.heard.exited(said.nonce, said.how);
         case "line":
           return this.heard.line(said.nonce);
+        case "lost":
+          return this.heard.lost(said.nonce, said.bytes);
       }
     }
     const asked = run.asked.get(said.id);

@@ -171,6 +171,8 @@ export const fromAgent = z.union([
   z.strictObject({ said: z.literal("ready"), boot: z.string().min(1) }),
   z.strictObject({ said: z.literal("exited"), nonce, how }),
   z.strictObject({ said: z.literal("line"), nonce }),
+  /** So much of its output could not be kept. */
+  z.strictObject({ said: z.literal("lost"), nonce, bytes: count.min(1) }),
 ]);
 export type FromAgent = z.output<typeof fromAgent>;
 

@@ -86,7 +86,8 @@ export class Watching {
   private look(): void {
     for (const watched of this.watched.values()) {
       this.read(watched);
-      keepWithin(watched.log);
+      const bytes = keepWithin(watched.log);
+      if (bytes > 0) this.say({ said: "lost", nonce: watched.process.nonce, bytes });
       if (watched.own) continue;
       if (this.starting.isThere(watched.process)) watched.seen = true;
       else this.ended(watched.process.nonce, { code: null, signal: null, known: false });
@@ -161,35 +162,42 @@ const readFrom = (path: string, at: number, bytes: Uint8Array): number => {
 
 /**
  * The program goes on writing to the same file, so what is in it is copied away and the file is made empty. Where it cannot be copied,
- * for want of room or whatever else, it is made empty all the same.
+ * for want of room or whatever else, it is made empty all the same. Answers bytes that are lost although some were to be kept.
  */
-const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): void => {
+const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): number => {
   let size: number;
   try {
     ({ size } = statSync(path));
   } catch {
-    return;
+    return 0;
   }
-  if (size <= bytes_max) return;
+  if (size <= bytes_max) return 0;
+  let lost = 0;
   try {
-    if (keep > 0) setAside(path, { size, bytes_max, keep });
+    if (keep > 0) lost = size - setAside(path, { size, bytes_max, keep });
   } catch {
-    // it is lost
+    lost = size;
   }
   try {
     truncateSync(path);
   } catch {
     // it is gone, or is no file
   }
+  return lost;
 };
 
+/** Answers how much was set aside. */
 const setAside = (
   path: string,
   { size, bytes_max, keep }: { readonly size: number; readonly bytes_max: number; readonly keep: number },
-): void => {
+): number => {
   for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
-  if (size <= 2 * bytes_max) copyFileSync(path, `${path}.1`);
-  else writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
+  if (size <= 2 * bytes_max) {
+    copyFileSync(path, `${path}.1`);
+    return size;
+  }
+  writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
+  return bytes_max;
 };
 
 const tailOf = (path: string, bytes: number): Uint8Array => {

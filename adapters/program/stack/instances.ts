@@ -8,6 +8,7 @@ import type { How } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
 import { Checking } from "./checking.ts";
 import { HOST, type ProbeLaunch } from "./launch.ts";
+import { Losses } from "./losses.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
 import { programOf } from "./program_of.ts";
 import type { Of, Reports } from "./reports.ts";
@@ -48,6 +49,7 @@ export class Instances {
   private readonly watched = new Map<string, Watched>();
   /** What was found to be there for starts under way, by nonce: nobody else may count on it. */
   private readonly granted = new Map<string, Prepared["needs"]>();
+  private readonly losses = new Losses();
   private checked: Promise<unknown> = Promise.resolve();
   private signal: AbortSignal = AbortSignal.abort();
 
@@ -260,6 +262,17 @@ export class Instances {
     };
   }
 
+  /** Output of it could not be kept. */
+  async lost(of: Of, nonce: string, bytes: number): Promise<void> {
+    await this.tellLoss(of, nonce, this.losses.add(nonce, bytes, this.options.clock.monotonic()));
+  }
+
+  private async tellLoss(of: Of, nonce: string, bytes: number): Promise<void> {
+    if (bytes > 0) {
+      await this.options.reports.tell({ type: "services.process.record_loss", data: { ...of, nonce, bytes } });
+    }
+  }
+
   /** It has ended, by itself or because it was asked to. */
   async exited(of: Of, nonce: string, how: How): Promise<void> {
     const watched = this.watched.get(nonce);
@@ -274,6 +287,7 @@ export class Instances {
     const taken = this.options.usage.of(nonce);
     if (taken) await this.options.reports.used(of, nonce, taken);
     this.options.usage.forget(nonce);
+    await this.tellLoss(of, nonce, this.losses.over(nonce));
     await this.options.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
     const after = watched && (await this.options.prepared.of(watched.digest))?.instances[of.replica]?.hooks.after_stop;
     this.told(of, "after_stop", await this.hook(after));

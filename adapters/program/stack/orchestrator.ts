@@ -59,6 +59,7 @@ export class Orchestrator implements Child {
           nonce,
           (of) => this.reports.tell({ type: "services.process.record_line", data: { ...of, nonce } }, `line.${nonce}`),
         ),
+      lost: (nonce, bytes) => this.heard(nonce, (of) => this.instances.lost(of, nonce, bytes)),
     }, () => this.again());
     this.instances = new Instances({
       agent: this.agent,
