@@ -49,6 +49,15 @@ const rule = z.strictObject({
   show: z.array(rowField).max(ALERTING_LIMITS.per_max - 1).optional().meta({
     description: "Fields of the row to tell",
   }),
+  metric: said(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/, "the name of a metric, such as jobs_waiting").max(200).optional().meta({
+    description: "Series of a metric that services tell of themselves, each a case",
+  }),
+  service: name.optional().meta({ description: "Only of this service" }),
+  labels: z.record(z.string().max(200), z.string().max(1_000)).optional().meta({
+    description: "Only series with these labels",
+  }),
+  above: z.number().optional().meta({ description: "So when the value is larger" }),
+  below: z.number().optional().meta({ description: "So when the value is smaller" }),
   tell: z.union([field, rowField]).optional().meta({ description: "Field whose text tells why" }),
   for: lasting.optional().meta({ description: "It is an alert when it has held for so long" }),
   group_by: fields(field).optional().meta({
@@ -57,10 +66,20 @@ const rule = z.strictObject({
 }).superRefine((rule, { addIssue }) => {
   const has = (key: keyof typeof rule) => rule[key] !== undefined;
   const wrong = (path: string[], message: string) => addIssue({ code: "custom", path, message });
-  if (has("when") === has("view")) return wrong([], "one of when and view");
+  const about = (["when", "view", "metric"] as const).filter(has);
+  if (about.length !== 1) return wrong([], "one of when, view and metric");
   const needs = (key: keyof typeof rule, other: keyof typeof rule) => {
     if (has(key) && !has(other)) wrong([key], `nothing without "${other}"`);
   };
+  for (const key of ["service", "labels", "above", "below"] as const) needs(key, "metric");
+  if (has("metric")) {
+    for (const key of ["until", "lasts", "at_least", "within", "absent_for", "per", "tell"] as const) {
+      needs(key, "when");
+    }
+    for (const key of ["where", "show"] as const) needs(key, "view");
+    if (!has("above") && !has("below")) wrong(["metric"], "above or below, what the value must not be");
+    return;
+  }
   if (has("view")) {
     for (const key of ["until", "lasts", "at_least", "within", "absent_for", "per"] as const) needs(key, "when");
     if (!has("where")) wrong(["where"], "what must hold of a row, such as { state: failed }");
@@ -108,6 +127,13 @@ export type AlertRule =
     readonly where: Readonly<Record<string, Test>>;
     readonly show: readonly string[];
   } | {
+    readonly is: "metric";
+    readonly metric: string;
+    readonly service?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly above?: number;
+    readonly below?: number;
+  } | {
     /** `event`: from `when` on, until one of `until` or for so long. */
     readonly is: "event" | "rate" | "absence";
     readonly when: Selector;
@@ -128,6 +154,18 @@ const ruleOf = (name: string, stated: Stated): AlertRule => {
   const named: Named = { name, title, severity, for_ms, ...(tell === undefined ? {} : { tell }) };
   const { view, where = {}, show = [], when, until, per = [], group_by = [] } = stated;
   if (view !== undefined) return { ...named, is: "view", view, where, show };
+  const { metric, service, labels = {}, above, below } = stated;
+  if (metric !== undefined) {
+    return {
+      ...named,
+      is: "metric",
+      metric,
+      labels,
+      ...(service === undefined ? {} : { service }),
+      ...(above === undefined ? {} : { above }),
+      ...(below === undefined ? {} : { below }),
+    };
+  }
   const { at_least, within, absent_for } = stated;
   const of = { ...named, when: when!, per, group_by };
   if (at_least !== undefined && within !== undefined) return { ...of, is: "rate", at_least, within };

@@ -122,6 +122,16 @@ const service = z.strictObject({
   tls: tls.optional(),
   /** Instead of what the stack says. */
   checks: policies,
+  /** Where it tells metrics of its own, in Prometheus' text format. */
+  metrics: z.strictObject({
+    port: portReference,
+    path: said(/^\/\S*$/, "a path that begins with /").default("/metrics"),
+    interval_ms: count(100, DAY_MS, 15_000),
+    timeout_ms: count(10, 600_000, 5_000),
+    /** A larger answer, or one of more series, is taken as none. */
+    bytes_max: count(1_024, 67_108_864, 1_048_576),
+    series_max: count(1, 100_000, 2_000),
+  }).optional(),
   /** A regular expression; the first line of output it matches says that the service is ready. */
   ready_line: text.min(1).optional(),
   restart: section({
@@ -315,7 +325,7 @@ const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): rea
   const known = new Set(names);
   const ports = new Map<number, string>();
   for (
-    const { name, needs, probes, ports: own, ready_line, replicas, leftovers, schedule, restart, tls: secured }
+    const { name, needs, probes, ports: own, metrics, ready_line, replicas, leftovers, schedule, restart, tls: secured }
       of services
   ) {
     if (needs.length > STACK_LIMITS.list_max) {
@@ -357,6 +367,10 @@ const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): rea
       if (typeof port !== "string" || Object.hasOwn(own, port)) continue;
       const path = [name, "probes", kind];
       faults.push({ path, expected: "a port of the service", found: `"${port}"` });
+    }
+    if (typeof metrics?.port === "string" && !Object.hasOwn(own, metrics.port)) {
+      const path = [name, "metrics", "port"];
+      faults.push({ path, expected: "a port of the service", found: `"${metrics.port}"` });
     }
     if (schedule !== undefined && (restart.policy === "always" || restart.policy === "unless_stopped")) {
       const expected = "no or on_failure, for one that runs at stated times";

@@ -5,6 +5,7 @@ import { parseRules } from "../config/alerting.ts";
 import { ALERT_LIMITS } from "../events/alerts.ts";
 import {
   type Case,
+  casesAmong,
   casesIn,
   CONDITION_LIMITS,
   ConditionsFold,
@@ -183,4 +184,36 @@ Deno.test("rows of a view are cases where all that is said of them holds", () =>
   assert.equal(caseIn(row({}))!.because, "It is so");
   assert.equal(caseIn(row({ starts: 2 })), undefined);
   assert.equal(caseIn(row({ state: "healthy" })), undefined);
+});
+
+Deno.test("series whose value is not as it may be are cases, told apart by service, replica and labels", () => {
+  const [rule] = rulesOf("it: { title: It is so, metric: waiting, labels: { queue: mail }, above: 10, below: 1 }");
+  assert.ok(rule?.is === "metric");
+  const series = (value: number, more: object = {}) => ({
+    service: "worker",
+    replica: 0,
+    name: "waiting",
+    labels: { queue: "mail", zone: "b" },
+    value,
+    ...more,
+  });
+  const cases = (...all: readonly ReturnType<typeof series>[]) => casesAmong(rule, all, { digest, now: "now" });
+  const [high, low] = cases(series(11), series(0.5, { replica: 1 }), series(10), series(1), series(NaN));
+  assert.deepEqual([high!.because, low!.because], ["waiting is 11, above 10", "waiting is 0.5, below 1"]);
+  assert.deepEqual(high!.labels.map(({ name, value }) => `${name}=${value}`), [
+    "service=worker",
+    "replica=0",
+    "queue=mail",
+    "zone=b",
+  ]);
+  assert.ok(high!.alert !== low!.alert && high!.group === low!.group && high!.since === "now");
+  assert.equal(cases(series(99, { labels: { zone: "b", queue: "mail" } }))[0]!.alert, high!.alert);
+  assert.deepEqual(
+    cases(series(99, { name: "other" }), series(99, { labels: {} }), series(99, { labels: { queue: "web" } })),
+    [],
+  );
+  const [only] = rulesOf("it: { title: It is so, metric: waiting, service: api, above: 10 }");
+  assert.ok(only?.is === "metric");
+  assert.deepEqual(casesAmong(only, [series(11)], { digest, now: "now" }), []);
+  assert.equal(casesAmong(only, [series(Infinity, { service: "api" })], { digest, now: "now" }).length, 1);
 });

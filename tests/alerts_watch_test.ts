@@ -7,6 +7,7 @@ import { systemClock } from "../adapters/system/world.ts";
 import { parseRules } from "../config/alerting.ts";
 import { ALERT_LIMITS } from "../events/alerts.ts";
 import type { Event } from "../events/event.ts";
+import type { Series } from "../projections/alerts/mod.ts";
 import { openDaybook } from "../main.ts";
 import { until } from "./sinks_given.ts";
 
@@ -16,7 +17,7 @@ const never = new AbortController().signal;
 interface Watched {
   readonly daybook: Daybook;
   /** A watch that knows nothing yet, with these rules. */
-  watch(rules: string): AlertWatch;
+  watch(rules: string, series?: () => readonly Series[] | undefined): AlertWatch;
   say(type: string, data?: object, more?: object): Promise<void>;
   /** Facts of alerts, as `type rule`. */
   facts(): readonly string[];
@@ -30,7 +31,7 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
   try {
     await body({
       daybook,
-      watch(rules) {
+      watch(rules, series) {
         const parsed = parseRules(rules, { file: "rules", path: [] });
         assert.ok(parsed.ok, JSON.stringify(parsed));
         return new AlertWatch({
@@ -40,6 +41,7 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
           everyMs: 10,
           groupMs: 0,
           digest: digestOf,
+          ...(series ? { series: () => Promise.resolve(series()) } : {}),
           report: (line) => assert.fail(line),
         });
       },
@@ -184,5 +186,21 @@ Deno.test("a flood of cases fills its rule and nothing more, and is told as one"
       told.length <= 6 && told.some(({ more }) => more > 0),
       JSON.stringify(told.map(({ status, more }) => [status, more])),
     );
+  });
+});
+
+Deno.test("while nobody knows what services tell, nothing begins and nothing ends", async () => {
+  await watched(async ({ watch, facts }) => {
+    const rules = "long: { title: The queue is long, metric: waiting, above: 10 }";
+    let told: readonly Series[] | undefined = [{ service: "a", replica: 0, name: "waiting", labels: {}, value: 11 }];
+    const first = watch(rules, () => told);
+    await first.look(never);
+    told = undefined;
+    await first.look(never);
+    await watch(rules, () => told).look(never);
+    assert.deepEqual(facts(), ["alert.raised long"]);
+    told = [];
+    await first.look(never);
+    assert.deepEqual(facts(), ["alert.raised long", "alert.resolved long"]);
   });
 });

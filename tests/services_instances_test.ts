@@ -7,6 +7,7 @@ import type { ServiceFact } from "../events/services.ts";
 import type { Prepared, PreparedServices } from "../adapters/program/stack/prepared.ts";
 import { Instances } from "../adapters/program/stack/instances.ts";
 import { Reports } from "../adapters/program/stack/reports.ts";
+import { Scrapes } from "../adapters/program/stack/scrapes.ts";
 import { Usage } from "../adapters/program/stack/usage.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { digestOf, spec } from "./services_given.ts";
@@ -70,6 +71,7 @@ class Stand {
     });
     this.reports.signal = this.stop.signal;
     this.instances = new Instances({
+      scrapes: new Scrapes(clock),
       agent: {
         ask: (ask: string, about: { readonly nonce?: string }) => {
           this.asked.push({ ask, ...(about.nonce === undefined ? {} : { nonce: about.nonce }) });

@@ -14,7 +14,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   keys: "Keys of the log and of what is sealed; beside a running server and without one",
   retention: "What is kept for a shorter time than the log: apply",
   stack:
-    "Services before they are started: plan, graph, critical-path, import; and other ones while they run: update, suggest",
+    "Services before they are started: plan, graph, critical-path, import; and other ones while they run: update, suggest, metrics",
   token: "Access tokens: create, list, revoke; beside a running server and without one",
 };
 export const groupNames = (): readonly string[] => Object.keys(GROUPS);

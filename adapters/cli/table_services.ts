@@ -107,6 +107,15 @@ export const SERVICES: readonly CommandSpec[] = [
     load: async () => (await import("./commands/stack.ts")).graph,
   },
   {
+    name: "stack metrics",
+    about: "What services tell of themselves, as it was read last; exit 1 where one could not be read",
+    args: [["[service]", "of this one alone"]],
+    options: [{ flags: "--metric <name>", about: "only metrics whose names begin so" }],
+    examples: ["stack metrics", "stack metrics worker --metric jobs_", "stack metrics --json"],
+    needs: () => ({}),
+    load: async () => (await import("./commands/stack_metrics.ts")).metrics,
+  },
+  {
     name: "stack suggest",
     reads: true,
     about: "What services took of memory and CPU at most, and what their resources might say",

@@ -41,6 +41,7 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "export-subject": async () => (await import("./privacy/erase_subject.ts")).exportSubject,
   "update-stack": async () => (await import("./stack/update_stack.ts")).updateStack,
   "choose-profile": async () => (await import("./stack/choose_profile.ts")).chooseProfile,
+  "stack-metrics": async () => (await import("./stack/metrics_now.ts")).stackMetrics,
   "stack-usage": async () => (await import("./stack/usage_now.ts")).stackUsage,
   "rotate-root-key": async () => (await import("./privacy/rotate_root_key.ts")).rotateRootKey,
   "issue-certificate": async () => (await import("./certificates/operations.ts")).issueCertificate,

@@ -36,7 +36,26 @@ export interface ViewRule extends Named {
   readonly show: readonly string[];
 }
 
-export type Rule = EventRule | ViewRule;
+/** Over what services tell of themselves: each series of which the value is not as it may be. */
+export interface MetricRule extends Named {
+  readonly is: "metric";
+  readonly metric: string;
+  readonly service?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly above?: number;
+  readonly below?: number;
+}
+
+/** A series as it was read last. */
+export interface Series {
+  readonly service: string;
+  readonly replica: number;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export type Rule = EventRule | ViewRule | MetricRule;
 
 /** Something that is as a rule says. */
 export interface Case {

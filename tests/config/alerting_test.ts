@@ -21,11 +21,12 @@ const one = (more: string) => `it: { title: It is so, ${more} }`;
 const WHEN = "when: { type: ci.job.failed }";
 
 Deno.test("a rule is about events, how many there are, that there are none, or rows of a view", () => {
-  const [event, rate, absence, view] = good([
+  const [event, rate, absence, view, metric] = good([
     "event: { title: A, when: { type: ci.job.failed, where: { data.branch: main } }, until: { type: [ci.job.passed] } }",
     `rate: { title: B, severity: critical, ${WHEN}, at_least: 5, within: 10m, per: [source, data.job], group_by: [source] }`,
     "absence: { title: C, when: { type: ci.job.passed }, absent_for: 24h, tell: data.why }",
     "view: { title: D, view: services.board, where: { state: failed }, show: [service], for: 5m }",
+    "metric: { title: E, metric: jobs_waiting, service: worker, labels: { queue: mail }, above: 100, for: 30s }",
   ].join("\n"));
   assert.deepEqual(event, {
     name: "event",
@@ -41,6 +42,17 @@ Deno.test("a rule is about events, how many there are, that there are none, or r
   assert.deepEqual([rate!.is, rate!.severity], ["rate", "critical"]);
   assert.deepEqual([absence!.is, absence!.tell], ["absence", "data.why"]);
   assert.deepEqual([view!.is, view!.for_ms], ["view", 300_000]);
+  assert.deepEqual(metric, {
+    name: "metric",
+    title: "E",
+    severity: "error",
+    for_ms: 30_000,
+    is: "metric",
+    metric: "jobs_waiting",
+    service: "worker",
+    labels: { queue: "mail" },
+    above: 100,
+  });
   // What nothing takes back is a reason to look for a day.
   assert.deepEqual(good(one(WHEN)).map((rule) => rule.is === "event" && rule.lasts), [86_400_000]);
 });
@@ -49,8 +61,12 @@ Deno.test("each mistake has its file, line, path and what was expected", () => {
   const cases: readonly (readonly [string, string])[] = [
     [one("severity: bad, " + WHEN), "alerting.rules.it.severity: expected one of info, warning, error, critical"],
     [one("whem: { type: a.b.c }"), `alerting.rules.it.whem: expected a known key, found "whem"; did you mean "when"?`],
-    [one(""), "alerting.rules.it: expected one of when and view"],
-    [one(`${WHEN}, view: a.b, where: { x: 1 }`), "alerting.rules.it: expected one of when and view"],
+    [one(""), "alerting.rules.it: expected one of when, view and metric"],
+    [one(`${WHEN}, view: a.b, where: { x: 1 }`), "alerting.rules.it: expected one of when, view and metric"],
+    [one("metric: jobs_waiting"), "it.metric: expected above or below"],
+    [one("metric: jobs-waiting, above: 3"), "it.metric: expected the name of a metric"],
+    [one("metric: a, above: 3, per: [source]"), `it.per: expected nothing without "when"`],
+    [one(`${WHEN}, above: 3`), `it.above: expected nothing without "metric"`],
     [one(`${WHEN}, at_least: 3`), "alerting.rules.it.at_least: expected both at_least and within, found 3"],
     [one(`${WHEN}, within: 3m`), "alerting.rules.it.within: expected both at_least and within"],
     [one(`${WHEN}, within: 3 minutes, at_least: 1`), "it.within: expected a span of time: 30s, 15m, 24h or 90d"],

@@ -69,8 +69,8 @@ export class Stand {
     });
   }
 
-  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    this.present = await Program.start(this.data, env, { more: ["--stack", this.file] });
+  async start(env: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
+    this.present = await Program.start(this.data, env, { more: ["--stack", this.file, ...more] });
   }
 
   get program(): Program {

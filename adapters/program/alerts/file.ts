@@ -52,6 +52,7 @@ const faultsOf = (rule: AlertRule): readonly RuleFault[] => {
     }
     return faults;
   }
+  if (rule.is === "metric") return faults;
   const domains = new Set(events.domains.map(({ name }) => name));
   for (const [key, selector] of [["when", rule.when], ["until", rule.until]] as const) {
     for (const type of selector?.type ?? []) {

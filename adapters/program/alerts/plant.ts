@@ -15,7 +15,7 @@ export const digestOf = (text: string): string => createHash("sha256").update(te
 /** Those that come with the program are read when it begins, so that nobody who waits for a start waits for them. */
 export const watchAlerts = (
   { daybook }: Pick<Opened, "daybook">,
-  { config, alerting }: Pick<Settings, "config" | "alerting">,
+  { config, alerting, stack }: Pick<Settings, "config" | "alerting" | "stack">,
   report: (line: string) => void,
 ): Child => {
   let watch: AlertWatch | undefined;
@@ -38,9 +38,15 @@ export const watchAlerts = (
         everyMs: every_ms,
         groupMs: group_ms,
         digest: digestOf,
+        ...(stack && rules.some(({ is }) => is === "metric") ? { series: await seriesOf(daybook) } : {}),
         report,
       });
       await watch.run(signal);
     },
   };
+};
+
+const seriesOf = async (daybook: Opened["daybook"]) => {
+  const { serviceSamples } = await import("../stack/metrics_now.ts");
+  return () => serviceSamples(daybook);
 };

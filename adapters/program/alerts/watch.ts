@@ -11,10 +11,13 @@ import { ALERT_LIMITS } from "../../../events/alerts.ts";
 import { type Event, type Millis } from "../../../events/event.ts";
 import {
   type Case,
+  casesAmong,
   ConditionsFold,
   type Digest,
   type EventRule,
+  type MetricRule,
   type Rule,
+  type Series,
   type ViewRule,
 } from "../../../projections/alerts/mod.ts";
 import { BESIDE, CaughtUp, type Folding } from "../controls/caught_up.ts";
@@ -34,6 +37,8 @@ export interface AlertWatchOptions {
   /** How long what belongs together is waited for. */
   readonly groupMs: Millis;
   readonly digest: Digest;
+  /** What services tell of themselves; `undefined` while that is not known. Default: nothing. */
+  readonly series?: () => Promise<readonly Series[] | undefined>;
   readonly report: (line: string) => void;
 }
 
@@ -44,7 +49,7 @@ class Fold implements Folding {
   readonly types: readonly string[];
 
   constructor(rules: readonly Rule[], digest: Digest) {
-    const overEvents = rules.filter((rule): rule is EventRule => rule.is !== "view");
+    const overEvents = rules.filter((rule): rule is EventRule => rule.is !== "view" && rule.is !== "metric");
     this.conditions = new ConditionsFold(overEvents, digest);
     this.types = [...new Set([...this.conditions.types, ...this.known.types])];
   }
@@ -70,6 +75,7 @@ export class AlertWatch implements Child {
   readonly grace = GRACE_MS;
   private caughtUp: CaughtUp<Fold>;
   private readonly views: readonly ViewRule[];
+  private readonly metrics: readonly MetricRule[];
   /** When something changes though nothing comes. */
   private due: Millis = -Infinity;
   private seen = -1;
@@ -77,6 +83,7 @@ export class AlertWatch implements Child {
 
   constructor(private readonly options: AlertWatchOptions) {
     this.views = options.rules.filter((rule) => rule.is === "view");
+    this.metrics = options.rules.filter((rule) => rule.is === "metric");
     this.caughtUp = this.fresh();
   }
 
@@ -105,15 +112,16 @@ export class AlertWatch implements Child {
   /** Tells what began and ended since the last time. */
   async look(signal: AbortSignal): Promise<void> {
     const { clock, daybook: { log } } = this.options;
-    if (log.size === this.seen && clock.now() < this.due) return;
+    // Metrics change without a word of the log.
+    if (log.size === this.seen && clock.now() < this.due && this.metrics.length === 0) return;
     await this.caughtUp.catchUp(signal);
     if (signal.aborted) return;
     const { fold, size } = this.caughtUp;
     const now = clock.now();
     const rows = await rowCases(this.views, this.options);
-    const found: readonly Found[] = [...fold.conditions.holding(now), ...rows.found];
+    const found: readonly Found[] = [...fold.conditions.holding(now), ...rows.found, ...await this.series(now)];
     for (const each of found) await this.tell(each, signal);
-    await this.drop(found, signal);
+    await this.drop(signal);
     this.due = fold.conditions.due(now);
     // Views that lag are looked at again.
     this.seen = rows.size < size ? -1 : size;
@@ -131,9 +139,19 @@ export class AlertWatch implements Child {
     }
   }
 
+  /** Nothing where it is not known what services tell: then all stays as it is. */
+  private async series(now: Millis): Promise<readonly Found[]> {
+    if (this.metrics.length === 0) return [];
+    const { series = () => Promise.resolve([]), digest } = this.options;
+    const told = await series();
+    if (!told) return [];
+    const at = new Date(now).toISOString();
+    return this.metrics.map((rule) => ({ rule, cases: casesAmong(rule, told, { digest, now: at }) }));
+  }
+
   /** Alerts of rules that are gone are over. */
-  private async drop(found: readonly Found[], signal: AbortSignal): Promise<void> {
-    const names = new Set(found.map(({ rule }) => rule.name));
+  private async drop(signal: AbortSignal): Promise<void> {
+    const names = new Set(this.options.rules.map(({ name }) => name));
     for (const name of this.known.rules) {
       const ended = [...this.known.holding(name)];
       if (names.has(name) || ended.length === 0 || signal.aborted) continue;

@@ -13,6 +13,7 @@ import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
 import { programOf } from "./program_of.ts";
 import type { Of, Reports } from "./reports.ts";
 import { shortageOf } from "./resources.ts";
+import type { Scrapes } from "./scrapes.ts";
 import type { Usage } from "./usage.ts";
 
 export const INSTANCES = {
@@ -24,6 +25,7 @@ export interface InstancesOptions {
   readonly agent: Pick<AgentLine, "ask">;
   readonly reports: Reports;
   readonly usage: Usage;
+  readonly scrapes: Scrapes;
   readonly clock: Clock;
   readonly prepared: PreparedServices;
   /** Of the stack's traces and output; absolute. */
@@ -232,12 +234,15 @@ export class Instances {
       return probe ? [{ ...probe, name, look: this.look(probe) }] : [];
     });
     const signal = AbortSignal.any([probes.signal, this.signal]);
+    const metrics = found?.instances[of.replica]?.metrics;
     await Promise.all([
       probing(looks, {
         clock,
         signal,
         tell: (probe, { ok, because }) => this.options.reports.probed(of, nonce, { probe, ok, because }),
       }),
+      // Beside the probes: it says nothing of the instance's health.
+      metrics && this.options.scrapes.follow(of, nonce, metrics, signal),
       found && this.checking.running(of, { process, prepared: found, started: this.startOf(of), signal }),
     ]);
   }

@@ -15,6 +15,7 @@ import { AgentGone, AgentLine } from "../../process/agent/line.ts";
 import { Instances } from "./instances.ts";
 import type { PreparedServices } from "./prepared.ts";
 import { type Of, Reports } from "./reports.ts";
+import { Scrapes } from "./scrapes.ts";
 import { USAGE, Usage } from "./usage.ts";
 import { keepTimes, type Scheduled } from "./schedule.ts";
 
@@ -45,6 +46,7 @@ export class Orchestrator implements Child {
   /** Since when, ms since 1970. */
   private readonly wanted = new Map<string, number>();
   readonly usage = new Usage();
+  readonly scrapes: Scrapes;
   private readonly changed: (() => void)[] = [];
   private signal: AbortSignal = AbortSignal.abort();
   private failed: (error: unknown) => void = () => {};
@@ -61,7 +63,9 @@ export class Orchestrator implements Child {
         ),
       lost: (nonce, bytes) => this.heard(nonce, (of) => this.instances.lost(of, nonce, bytes)),
     }, () => this.again());
+    this.scrapes = new Scrapes(clock);
     this.instances = new Instances({
+      scrapes: this.scrapes,
       agent: this.agent,
       reports: this.reports,
       usage: this.usage,
@@ -112,6 +116,10 @@ export class Orchestrator implements Child {
     command: Extract<ServiceCommand, { type: "services.stack.apply" | "services.service.restart" }>,
   ): Promise<Outcome> {
     return await this.reports.ask(command);
+  }
+
+  get prepared(): PreparedServices {
+    return this.options.prepared;
   }
 
   /** As far as it was read. */

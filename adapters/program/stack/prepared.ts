@@ -5,7 +5,16 @@
 import { join } from "node:path";
 import type { ServiceSettings } from "../../../config/stack.ts";
 import { type Checked, checkedOf } from "./checked.ts";
-import { filled, type Launch, launchOf, type Placed, type ProbeLaunch, probeOf } from "./launch.ts";
+import {
+  filled,
+  type Launch,
+  launchOf,
+  type MetricsLaunch,
+  metricsOf,
+  type Placed,
+  type ProbeLaunch,
+  probeOf,
+} from "./launch.ts";
 
 export type Hook = Launch & { readonly timeout_ms: number };
 
@@ -16,6 +25,7 @@ export interface Prepared {
     readonly hooks: Partial<Readonly<Record<"before_start" | "after_start" | "before_stop" | "after_stop", Hook>>>;
     readonly leftovers: readonly string[];
     readonly probes: Partial<Readonly<Record<"startup" | "readiness" | "liveness", ProbeLaunch>>>;
+    readonly metrics?: MetricsLaunch;
   }[];
   readonly needs: { readonly memory_bytes: number; readonly cpus: number; readonly disk_bytes: number };
   readonly when_short: "wait" | "fail";
@@ -42,6 +52,7 @@ export const prepare = (service: ServiceSettings, placed: Placed): Prepared => (
         probe ? [[name, probeOf(probe, service, replica, placed)]] : []
       ),
     ),
+    ...(service.metrics ? { metrics: metricsOf(service.metrics, service, replica, placed) } : {}),
   })),
   needs: service.resources.needs,
   when_short: service.resources.when_short,

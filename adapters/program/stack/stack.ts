@@ -20,6 +20,7 @@ import { unwatchedIn, unwatchedText } from "./others.ts";
 import { portsOf } from "./ports.ts";
 import { PreparedServices } from "./prepared.ts";
 import { absentPrograms } from "./programs.ts";
+import type { Scraped } from "./scrapes.ts";
 import type { Taken } from "./usage.ts";
 
 /** Below the data folder: what services write, and what is left of their starts. */
@@ -33,7 +34,7 @@ export interface RunningStack {
   apply(stack: StatedStack, again: boolean): Promise<void>;
   /** Services of this profile are to run, and no others. */
   choose(profile: string): Promise<void>;
-  readonly orchestrator: Pick<Orchestrator, "present" | "usage">;
+  readonly orchestrator: Pick<Orchestrator, "present" | "prepared" | "scrapes" | "usage">;
   /** Before the tree is stopped: services are left running, or stopped first, as the configuration says. */
   stop(): Promise<void>;
 }
@@ -182,5 +183,22 @@ export const stackMeasures = (daybook: Daybook): readonly Measure[] => {
       kind: "gauge",
       samples: taken(({ processes }) => processes),
     },
+    ...scrapedMeasures(() => running()?.scrapes.all ?? []),
+  ];
+};
+
+/** About the looking alone: what services tell is named by them, and stays out of here. */
+const scrapedMeasures = (all: () => readonly Scraped[]): readonly Measure[] => {
+  const of = (name: string, help: string, value: (scraped: Scraped) => number): Measure => ({
+    name: `daybook_service_metrics_${name}`,
+    help,
+    kind: "gauge",
+    samples: () =>
+      all().map((one) => ({ labels: { service: one.service, replica: String(one.replica) }, value: value(one) })),
+  });
+  return [
+    of("up", "Whether the metrics of an instance could be read.", ({ up }) => up ? 1 : 0),
+    of("series", "Series that an instance tells.", ({ samples }) => samples.length),
+    of("read_seconds", "How long reading them took.", ({ ms }) => ms / 1_000),
   ];
 };
