@@ -28,7 +28,12 @@ let shape: Shape | undefined;
 /** The whole configuration as JSON Schema (2020-12): what documentation and messages are made from. Made on first use. */
 export const shapeOfConfig = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
 
-const alternatives = (shape: Shape): readonly Shape[] => (shape.anyOf ?? shape.oneOf)?.flatMap(alternatives) ?? [shape];
+/** What is said of all of them is said of each. */
+const alternatives = (shape: Shape): readonly Shape[] => {
+  const { expected } = shape;
+  const all = (shape.anyOf ?? shape.oneOf)?.flatMap(alternatives) ?? [shape];
+  return expected === undefined ? all : all.map((one) => ({ ...one, expected }));
+};
 
 /** What may stand at the path, as alternatives; `undefined` for a path that is not known. Default: of the configuration. */
 export const shapeAt = (path: readonly string[], whole: Shape = shapeOfConfig()): readonly Shape[] | undefined => {

@@ -53,6 +53,8 @@ const contextOf = ({ cert, key, clients }: StrictTls) => {
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
     throw new TypeError("the private key is not the certificate's");
   }
+  // Without any the platform would take those of the whole world.
+  if (clients !== undefined) new X509Certificate(clients);
   return {
     cert,
     key,

@@ -53,6 +53,15 @@ export const belongTogether = (certificate: string, key: string): boolean => {
   }
 };
 
+/** Whether a PEM text holds certificates, and nothing else that says it is one. */
+export const areCertificates = (text: string): boolean => {
+  try {
+    return allIn(text).length > 0 && text.split("-----BEGIN ").length === allIn(text).length + 1;
+  } catch {
+    return false;
+  }
+};
+
 /** Certificates between a leaf and its authority that are followed at most. */
 const CHAIN_MAX = 8;
 

@@ -127,6 +127,17 @@ Deno.test({
           await said?.cancel();
           return status;
         };
+        // Not even an administrator has certificates issued from elsewhere.
+        for (const operation of ["issue-certificate", "renew-certificate"]) {
+          const asked = await fetch(`${program.url}/operations/${operation}`, {
+            method: "POST",
+            client: fetching,
+            headers: { ...headers, "content-type": "application/json" },
+            body: "{}",
+          });
+          assert.equal(asked.status, 403);
+          await asked.body?.cancel();
+        }
         const following = await fetch(`${program.url}/follow`, { client: fetching, headers });
         const reader = following.body!.pipeThrough(new TextDecoderStream()).getReader();
         let heard = "";

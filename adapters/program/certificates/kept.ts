@@ -101,7 +101,7 @@ export class KeptCertificates implements Child {
   }
 
   /** What cannot be done now is told, and tried again at the next look. */
-  private async look(): Promise<void> {
+  async look(): Promise<void> {
     for (const [name, watched] of [...this.watched]) {
       try {
         await watched.look();

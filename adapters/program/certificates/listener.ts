@@ -3,6 +3,7 @@ import { Usage } from "../../cli/call.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../../cli/settings.ts";
 import type { StrictTls } from "../../http/strict_tls.ts";
+import { areCertificates, belongTogether, readCertificate } from "../../x509/certificate.ts";
 import { authorityOf, type IssuingParts, note } from "./issuer.ts";
 import type { KeptCertificates } from "./kept.ts";
 
@@ -22,7 +23,7 @@ export interface ListenerOptions {
   readonly settings: Settings;
   readonly parts: IssuingParts;
   readonly keeper: KeptCertificates;
-  readonly secret: (reference: NonNullable<Settings["config"]["server"]["tls"]["key"]>) => Promise<string | undefined>;
+  readonly secret: (reference: Reference) => Promise<string | undefined>;
 }
 
 /** `undefined`: in the clear. Throws `Usage` for what cannot be shown. */
@@ -30,24 +31,32 @@ export const listenerTls = async (options: ListenerOptions): Promise<ListenerTls
   const { settings, parts, keeper, secret } = options;
   const { certificate, key, issued, clients, min_version } = settings.config.server.tls;
   if (certificate === null && issued.length === 0) return undefined;
+  const fileOf = async (key: string, path: string): Promise<string> => {
+    const file = inFolderOf(settings.file, path);
+    const text = await Deno.readTextFile(file).catch((error) => {
+      throw new Usage(`server.tls.${key}: cannot read ${file}: ${error.message}`);
+    });
+    // Beside a certificate its key may stand; beside authorities nothing has a place.
+    const fit = key === "clients" ? areCertificates(text) : readCertificate(text) !== undefined;
+    if (!fit) throw new Usage(`server.tls.${key}: ${file} holds no certificates, PEM`);
+    return text;
+  };
+  const given = async (path: string): Promise<Pick<StrictTls, "cert" | "key">> => {
+    const pair = { cert: await fileOf("certificate", path), key: await keyOf(secret, key!) };
+    if (!belongTogether(pair.cert, pair.key)) throw new Usage("server.tls.key: it is not the key of the certificate");
+    await note(parts, LISTENER, pair.cert);
+    return pair;
+  };
   const own = async (): Promise<Pick<StrictTls, "cert" | "key">> => {
-    if (issued.length > 0) {
-      const pair = await keeper.keep({ name: LISTENER, names: issued, uses: ["server"] });
-      return { cert: pair.certificate, key: pair.key };
-    }
-    return {
-      cert: await Deno.readTextFile(inFolderOf(settings.file, certificate!)),
-      key: (await secret(key!)) ?? "",
-    };
+    if (certificate !== null) return await given(certificate);
+    const pair = await keeper.keep({ name: LISTENER, names: issued, uses: ["server"] });
+    return { cert: pair.certificate, key: pair.key };
   };
   const read = async (): Promise<StrictTls> => {
     const pair = await own();
-    if (issued.length === 0) await note(parts, LISTENER, pair.cert);
     if (clients === null) return pair;
-    const authorities = clients === "ours"
-      ? (await authorityOf(parts)).certificate
-      : await Deno.readTextFile(inFolderOf(settings.file, clients.file));
-    return { ...pair, clients: authorities };
+    const ours = clients === "ours";
+    return { ...pair, clients: ours ? (await authorityOf(parts)).certificate : await fileOf("clients", clients.file) };
   };
   const strict = issued.length > 0 || clients !== null || min_version === "TLSv1.3";
   let renew: (tls: StrictTls) => void = () => {};
@@ -58,6 +67,16 @@ export const listenerTls = async (options: ListenerOptions): Promise<ListenerTls
   };
   present = await refusedAsUsage(() => strict ? keeper.watch(LISTENER, read, taken) : read());
   return { strict, present: () => present, follow: (next) => void (renew = next) };
+};
+
+type Reference = NonNullable<Settings["config"]["server"]["tls"]["key"]>;
+
+const keyOf = async (secret: ListenerOptions["secret"], reference: Reference): Promise<string> => {
+  const key = await secret(reference).catch((error) => {
+    throw new Usage(`server.tls.key: it cannot be read: ${error.message}`);
+  });
+  if (!key) throw new Usage("server.tls.key: it is not there, or empty");
+  return key;
 };
 
 const refusedAsUsage = async <T>(work: () => Promise<T>): Promise<T> => {
