@@ -187,7 +187,7 @@ Deno.test("a certificate that the server keeps is renewed before it ends, again 
     }
   }));
 
-Deno.test("that a certificate from elsewhere ends soon is told, once, and another one in its file is noticed", () =>
+Deno.test("that a certificate from elsewhere ends soon is told, once, and is an alert until another one is in its file", () =>
   withPlace(async ({ dir, data }) => {
     const other = `${dir}/other`;
     const out = `${dir}/pair`;
@@ -205,21 +205,28 @@ Deno.test("that a certificate from elsewhere ends soon is told, once, and anothe
       DAYBOOK__CERTIFICATES__SOON_MS: String(40 * 86_400_000),
     });
     try {
-      const types = async () => {
-        const ran = await run(["events", "--stream", "certificates/listener", "--json", "--data", data], {});
+      const types = async (stream: string) => {
+        const ran = await run(["events", "--stream", stream, "--json", "--data", data], {});
         return (JSON.parse(ran.out) as { events: readonly { type: string }[] }).events.map(({ type }) => type);
+      };
+      const alerted = async (type: string) => {
+        while (!(await types("alerts/certificate-ends-soon")).includes(type)) {
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
       };
       const until = async (...expected: readonly string[]) => {
         for (;;) {
-          const found = (await types()).filter((type) => type.startsWith("certificates."));
+          const found = (await types("certificates/listener")).filter((type) => type.startsWith("certificates."));
           if (found.join() === expected.join()) return;
           assert.ok(found.length <= expected.length, found.join());
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
       };
       await until("certificates.certificate.found", "certificates.expiry.neared");
+      await alerted("alerts.alert.raised");
       await issue("--valid", "90d");
       await until("certificates.certificate.found", "certificates.expiry.neared", "certificates.certificate.found");
+      await alerted("alerts.alert.resolved");
     } finally {
       await program.end("SIGKILL");
     }

@@ -21,6 +21,14 @@ const findingsOf = async ({ program: { url, token } }: Stand): Promise<readonly 
   return rows.map(({ row }) => row).filter(({ check }) => check !== "runs_as_root"); // as who runs the tests
 };
 
+const alertsOf = async ({ program: { url, token } }: Stand): Promise<readonly string[]> => {
+  const response = await fetch(`${url}/views/alerts.inbox?limit=500`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const { rows = [] } = await response.json() as { rows?: { row: { rule: string; state: string } }[] };
+  return rows.filter(({ row }) => row.rule === "service-unsafe").map(({ row }) => row.state);
+};
+
 const until = async (holds: () => Promise<boolean>): Promise<void> => {
   while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
 };
@@ -96,6 +104,7 @@ services:
 
         Deno.chmodSync(`${folder}/secret`, 0o600);
         await until(async () => !(await found()).includes("past secret_readable high warn"));
+        await until(async () => (await alertsOf(stand)).toSorted().join() === "raised,raised,raised,raised,resolved");
         await stand.down();
       });
     }),
