@@ -229,7 +229,8 @@ Deno.test("what it takes is counted by its control group where there is one, and
     const start = starting(
       folder,
       nonce,
-      "env -i setsid sh -c 'echo $$ > hidden; exec sleep 60' & while ! [ -s hidden ]; do :; done; echo ready; exec sleep 60",
+      "for i in $(seq 100); do grep -q /daybook /proc/$$/cgroup && break; sleep 0.02; done; " +
+        "env -i setsid sh -c 'echo $$ > hidden; exec sleep 60' & while ! [ -s hidden ]; do :; done; echo ready; exec sleep 60",
     );
     const answer = await agent.ask("start", start);
     assert.ok("process" in answer);

@@ -7,7 +7,9 @@ import type { Entities } from "../../actors/kernel/entities.ts";
 import type { Batch, Store } from "../../events/store.ts";
 import type { ViewChange, Views, ViewStore } from "../../projections/views.ts";
 import type { Accounts } from "../keys/accounts.ts";
-import type { Crash } from "../process/crash.ts";
+import type { AgentLine } from "../process/agent/line.ts";
+import type { Answer, Asks } from "../process/agent/protocol.ts";
+import type { Crash, CrashPoint } from "../process/crash.ts";
 
 /** Appends, blobs, segments and checkpoints, told apart by the keys of their commits. */
 export const crashInStore = <S extends Pick<Store, "commit">>(store: S, crash: Crash): S => {
@@ -117,4 +119,22 @@ export const crashInServing = <S extends { stop(): Promise<void> }>(serving: S, 
     return stop();
   };
   return serving;
+};
+
+const BEFORE_ASKING: Partial<Readonly<Record<Asks, CrashPoint>>> = {
+  start: "start.announced",
+  watch: "start.recorded",
+};
+const WHEN_ANSWERED: Partial<Readonly<Record<Asks, CrashPoint>>> = { start: "start.spawned", end: "stop.signalled" };
+
+/** Starts and ends of services, as their agent is asked for them. */
+export const crashInAgent = (agent: Pick<AgentLine, "ask">, crash: Crash): void => {
+  const ask = agent.ask.bind(agent);
+  agent.ask = async <A extends Asks>(name: A, about: Parameters<typeof ask<A>>[1]): Promise<Answer<A>> => {
+    const [before, after] = [BEFORE_ASKING[name], WHEN_ANSWERED[name]];
+    if (before) crash(before);
+    const answer = await ask(name, about);
+    if (after) crash(after);
+    return answer;
+  };
 };

@@ -142,6 +142,7 @@ export const asStack = (folder: string, ports: Ports): string =>
         command,
         arguments: rest.map((text) => text.replaceAll("$", "$$")),
         depends_on: NEEDS[name],
+        profiles: ["full"],
         probes: { readiness: { ...look, interval_ms: 100, timeout_ms: 1_000 } },
         stop: { signal: name === "postgres" ? "SIGINT" : "SIGTERM", grace_ms: 10_000 },
         restart: { first_ms: 200, last_ms: 1_000 },

@@ -12,8 +12,8 @@ import { Program, run } from "./program.ts";
 /** Rounds that count, over all points, each of which has at least one; `deno task soak` runs more of the same. */
 const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 1);
 const ANYWHERE = "at any moment";
-/** Passed by what an operator asks for, not under load; `rotate_log_test.ts`, `privacy_test.ts` and `identity_kill_test.ts` die there. */
-const ASKED_FOR = /^(archive|period|log_key|root_key|erasure|account|password|signing_key)\./;
+/** Passed by what an operator asks for, not under load; `rotate_log_test.ts`, `privacy_test.ts`, `stack_test.ts` and `identity_kill_test.ts` die there. */
+const ASKED_FOR = /^(start|stop|archive|period|log_key|root_key|erasure|account|password|signing_key)\./;
 const PLACES = [
   ...(Object.keys(CRASH_POINTS) as CrashPoint[]).filter((point) => !ASKED_FOR.test(point)),
   ANYWHERE,

@@ -11,6 +11,8 @@ interface Instance {
   readonly starts: number;
 }
 
+const EDGES = { dashboard: ["prometheus"], retrieval: ["vectors", "redis", "prometheus"] } as const;
+
 Deno.test("redis, PostgreSQL, prometheus and those that need them come up in order, and are all found again", async (t) => {
   const absent = missing().filter((name) => name !== "supervisor");
   if (absent.length > 0) {
@@ -22,7 +24,13 @@ Deno.test("redis, PostgreSQL, prometheus and those that need them come up in ord
     const ports = freePorts();
     const [data, file] = [`${folder}/data`, `${folder}/stack.yaml`];
     await Deno.writeTextFile(file, asStack(folder, ports));
-    const start = () => Program.start(data, {}, { more: ["--stack", file] });
+    const start = () => Program.start(data, {}, { more: ["--stack", file, "--profile", "full"] });
+    const graph = await run("stack", "graph", "--stack", file, "--json");
+    const { nodes } = JSON.parse(graph.out) as { nodes: { service: string; needs: { service: string }[] }[] };
+    assert.deepEqual(
+      Object.fromEntries(nodes.map(({ service, needs }) => [service, needs.map((need) => need.service)])),
+      { redis: [], postgres: [], prometheus: [], vectors: [], ...EDGES },
+    );
     const instances = async (): Promise<readonly Instance[]> => {
       const { services } = JSON.parse((await run("ps", "--json", "--data", data)).out) as {
         services: { instances: Instance[] }[];
@@ -40,13 +48,7 @@ Deno.test("redis, PostgreSQL, prometheus and those that need them come up in ord
       const { events } = JSON.parse(out) as { events: { type: string; data: { service: string } }[] };
       const at = (type: string, name: string) =>
         events.findIndex((event) => event.type === type && event.data.service === name);
-      for (
-        const [name, needs] of [["dashboard", ["prometheus"]], ["retrieval", [
-          "vectors",
-          "redis",
-          "prometheus",
-        ]]] as const
-      ) {
+      for (const [name, needs] of Object.entries(EDGES)) {
         for (const need of needs) {
           assert.ok(
             at("services.health.confirmed", need) < at("services.instance.announced", name),

@@ -13,6 +13,8 @@ export interface Kills {
   readonly at_points: number;
   readonly at_moments: number;
   readonly of_agents: number;
+  /** Deaths at each named place. */
+  readonly by_point: Readonly<Record<string, number>>;
   /** Processes that were started in all. */
   readonly starts: number;
   /** Rounds that found everything running which ran before. */
@@ -20,7 +22,18 @@ export interface Kills {
 }
 
 const NAMES = ["db", "cache", "api", "worker"] as const;
-const POINTS = ["append.begun", "append.flushing", "append.durable", "append.answered"] as const;
+const POINTS = [
+  "start.announced",
+  "append.begun",
+  "start.spawned",
+  "append.durable",
+  "start.recorded",
+  "append.flushing",
+  "stop.signalled",
+  "append.answered",
+] as const;
+/** A point is passed so often before it is fatal, at most. */
+const passes = (point: typeof POINTS[number]): number => point.startsWith("append.") ? 14 : 4;
 
 const yaml = (traces: string): string => {
   const service = (name: string, then: string, more: string) =>
@@ -39,16 +52,18 @@ const yaml = (traces: string): string => {
 export const kills = async (rounds: number, seed: number): Promise<Kills> => {
   const random = chance(seed);
   const counts = { at_points: 0, at_moments: 0, of_agents: 0, adopted: 0 };
+  const by_point: Record<string, number> = {};
   let starts = 0;
   await Stand.with(yaml, async (stand) => {
     for (let round = 0; round < rounds; round++) {
       const before = new Set((await stand.alive()).map(({ nonce }) => nonce));
       const begun = (await startsIn(stand.traces)).length;
       const point = round % 2 === 0 ? POINTS[(round / 2) % POINTS.length]! : undefined;
-      const at = point && `${point}:${1 + Math.floor(random() * 14)}`;
+      const at = point && `${point}:${1 + Math.floor(random() * passes(point))}`;
       const died = await lives(stand, at) ? await busy(stand, at, random) : "point";
       counts[died === "point" ? "at_points" : "at_moments"]++;
       if (died === "agent") counts.of_agents++;
+      if (died === "point") by_point[point!] = (by_point[point!] ?? 0) + 1;
       await stand.program?.end("SIGKILL");
       await check(stand);
       const alive = new Set((await stand.alive()).map(({ nonce }) => nonce));
@@ -72,7 +87,7 @@ export const kills = async (rounds: number, seed: number): Promise<Kills> => {
     const verified = await run("verify", "--data", stand.data);
     assert.equal(verified.code, 0, verified.out + verified.err);
   });
-  return { rounds, ...counts, starts };
+  return { rounds, ...counts, by_point, starts };
 };
 
 /**

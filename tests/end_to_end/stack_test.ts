@@ -53,7 +53,8 @@ services:
   }));
 
 Deno.test("kill -9 of the server and its agent, at boundaries of the log and at any moment: no start is made twice, no service runs twice", async () => {
-  const { rounds, at_points, at_moments } = await kills(6, 7);
+  const { rounds, at_points, at_moments, by_point } = await kills(8, 7);
+  assert.ok(by_point["start.announced"] && by_point["start.spawned"], JSON.stringify(by_point));
   assert.deepEqual(at_points + at_moments, rounds);
   assert.ok(at_points > 0 && at_moments > 0);
 });

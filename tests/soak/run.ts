@@ -216,7 +216,8 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
   },
   async services() {
-    const { rounds, at_points, at_moments, of_agents, adopted, starts } = await kills(scaled(100), 1);
+    const { rounds, at_points, at_moments, of_agents, adopted, starts, by_point } = await kills(scaled(100), 1);
+    const points = Object.entries(by_point).map(([point, deaths]) => `${point} ${deaths}`).join(", ");
     const storm = await storms(scaled(1_000), scaled(1_000_000_000));
     const back = await recoveries(scaled(200), 1);
     const of = ({ p50, p95, max }: Spread) => `${p50} / ${p95} / ${max}`;
@@ -235,7 +236,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     }, {
       what: "services, killed among them",
       measured:
-        `${rounds} rounds, ${at_points} at boundaries of the log, ${at_moments} at any moment, ${of_agents} after their ` +
+        `${rounds} rounds, ${at_points} at boundaries (${points}), ${at_moments} at any moment, ${of_agents} after their ` +
         `agent; ${starts} starts, none made twice, no service twice; ${adopted} rounds found all that ran`,
       must: "all hold",
       held: at_points + at_moments === rounds,

@@ -3,6 +3,7 @@
  * takes is counted there with all that it has ever started, and whoever it has started is found there, wherever it has gone.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 
 /** Empty groups go at once; one whose processes are about to end, a little later. */
@@ -59,6 +60,15 @@ export const makeGroup = (nonce: string, own = ownGroup()): string | undefined =
   if (text(join(path, "cgroup.procs")) !== undefined) return path;
   removeGroup(path);
   return undefined;
+};
+
+/** Moves a process into it. Nobody waits for it: that would take as long as some starts do. */
+export const joinGroup = async (group: string, pid: number): Promise<void> => {
+  try {
+    await writeFile(join(group, "cgroup.procs"), String(pid));
+  } catch {
+    // it has ended, or may not be moved
+  }
 };
 
 /** The group that was made for the nonce, where the process is in it. */

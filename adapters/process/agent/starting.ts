@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
-import { makeGroup, removeGroup } from "./cgroups.ts";
+import { joinGroup, makeGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
 import { type Kept, markStart, takeAway } from "./leftovers.ts";
 import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
@@ -32,17 +32,14 @@ export type Started =
   | { readonly refused: string };
 
 /**
- * Positional: the trace, the control group or nothing, the program, its arguments. Nothing is started where the trace cannot be written, nor where another shell has
+ * Positional: the trace, the program, its arguments. Nothing is started where the trace cannot be written, nor where another shell has
  * written it (`set -C`): of two that were asked to start the same, by whomever, one becomes the program.
  */
 const BEFORE = 'set -C && printf %s "$$" > "$0.pid" && exec "$@"';
-/** Before limits count. Where it cannot be, it is not. */
-const GROUPED = '{ [ -z "$1" ] || echo 0 > "$1/cgroup.procs"; } 2> /dev/null; shift; ';
 
 /** What a shell holds itself, and with it the program, to; memory in kibibytes (ulimit of POSIX shells). */
 const limited = ({ memory_bytes, open_files, processes }: Start["limits"]): string =>
   [
-    GROUPED,
     memory_bytes === undefined ? "" : `ulimit -v ${Math.ceil(memory_bytes / 1_024)} && `,
     open_files === undefined ? "" : `ulimit -n ${open_files} && `,
     // Shells differ in the letter: dash has -p, where bash has -u and means another thing by -p.
@@ -202,7 +199,7 @@ export class Starting {
     { nonce, arguments: given, folder, limits, traces }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
-    { trace, output, group = "" }: {
+    { trace, output, group }: {
       readonly trace: string;
       readonly output: number;
       readonly group: string | undefined;
@@ -210,7 +207,7 @@ export class Starting {
   ): Promise<Started> {
     const started = Promise.withResolvers<Started>();
     const end = Promise.withResolvers<How>();
-    const child = spawn("/bin/sh", ["-c", limited(limits), trace, group, file, ...given], {
+    const child = spawn("/bin/sh", ["-c", limited(limits), trace, file, ...given], {
       detached: true, // a session of its own
       stdio: ["ignore", output, output],
       cwd: folder,
@@ -225,6 +222,7 @@ export class Starting {
     const { pid } = child;
     if (pid !== undefined) {
       this.ends.set(nonce, end);
+      if (group !== undefined) void joinGroup(group, pid);
       // Not asked for how it ended yet, it is still there, at least as a zombie.
       const ticks = statOf(pid)?.ticks ?? 0;
       started.resolve({ process: { nonce, pid, boot: this.boot, ticks }, adopted: false });

@@ -1,17 +1,22 @@
 /** What an instance takes: of its control group where it has one, else of its processes as `/proc` has them, which forgets the dead. */
-import { countedIn, groupOf } from "./cgroups.ts";
+import { countedIn, groupOf, joinGroup, pidsIn } from "./cgroups.ts";
 import { remainsOf, statOf } from "./proc.ts";
 import type { Answer, ProcessOf } from "./protocol.ts";
 
 export const usageOf = (process: ProcessOf): Answer<"usage">["usage"][number] => {
   const { nonce } = process;
   const group = groupOf(process.pid, nonce);
+  const all = [statOf(process.pid), ...remainsOf(process, { known: true, group })].filter((stat) => stat !== undefined);
+  if (group !== undefined) {
+    // Those that it had started before it was in the group itself.
+    const grouped = new Set(pidsIn(group));
+    for (const { pid } of all) if (!grouped.has(pid)) void joinGroup(group, pid);
+  }
   const counted = group === undefined ? undefined : countedIn(group);
   if (counted?.rss_bytes !== undefined) {
-    const { rss_bytes } = counted;
-    return { nonce, ...counted, rss_bytes, cpu_from: "cgroup", memory_from: "cgroup" };
+    const { rss_bytes, cpu_ms } = counted;
+    return { nonce, rss_bytes, cpu_ms, processes: all.length, cpu_from: "cgroup", memory_from: "cgroup" };
   }
-  const all = [statOf(process.pid), ...remainsOf(process, { known: true, group })].filter((stat) => stat !== undefined);
   return {
     nonce,
     rss_bytes: all.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0),

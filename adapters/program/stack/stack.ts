@@ -9,6 +9,7 @@ import { problemText } from "../../../config/stack.ts";
 import type { StatedStack } from "../../cli/settings.ts";
 import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
+import { crashInAgent } from "../crash_points.ts";
 import type { Opened } from "../daybook.ts";
 import { OPERATOR } from "../operator.ts";
 import type { KeptCertificates } from "../certificates/kept.ts";
@@ -41,7 +42,7 @@ export interface RunningStack {
 
 /** Throws `Usage` when the stack is refused. */
 export const runStack = async (
-  { daybook, tree, supervision }: Pick<Opened, "daybook" | "tree" | "supervision">,
+  { daybook, tree, supervision, crash }: Pick<Opened, "daybook" | "tree" | "supervision" | "crash">,
   { data, stack: first, profile, keeper }: {
     readonly data: string;
     readonly stack: StatedStack;
@@ -68,6 +69,7 @@ export const runStack = async (
     folder,
     report,
   });
+  if (crash) crashInAgent(orchestrator.agent, crash);
   await tree.add(
     new Supervisor(
       { id: "services", strategy: "one_for_one", ...supervision.bounds, children: [orchestrator.agent, orchestrator] },
