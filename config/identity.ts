@@ -56,6 +56,12 @@ export const identitySection = section("Accounts, and how people sign in", {
     DAY_MS,
     "How long a replaced signing key still counts; as long as an access token may live, and caches of /.well-known/jwks.json",
   ),
+  api_keys: section("Keys with which programs act for an account", {
+    valid_ms: count(60 * MINUTE_MS, 366 * DAY_MS, 90 * DAY_MS, "How long one counts, where nothing else is asked for"),
+    valid_ms_max: count(60 * MINUTE_MS, 366 * DAY_MS, 366 * DAY_MS, "And at most"),
+    overlap_ms: count(0, 30 * DAY_MS, DAY_MS, "How long one that was replaced still counts"),
+    each_max: count(1, 100, 20, "Keys of one account"),
+  }),
   invitation_ms: count(MINUTE_MS, 30 * DAY_MS, DAY_MS, "How long a code to set a password with counts"),
   sessions: section("Sessions", sessions),
   tenants: z.record(z.string().max(64).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/), tenant).default({})

@@ -48,6 +48,8 @@ export interface Key {
   /** It counts until then; `null`: until something is done about it. */
   readonly until: Millis | null;
   readonly by: string | null;
+  /** Of an `api` key: what it may at most. */
+  readonly scopes: readonly string[];
 }
 
 /**
@@ -122,6 +124,14 @@ export const keepsOut = (state: Account, at: Millis): boolean =>
 
 /** More than one thing was proven; a passkey alone is two, for its holder was verified as well. */
 const isStrong = (factors: Session["factors"]): boolean => factors.length > 1 || factors.includes("passkey");
+
+/** The key of that id for programs, if it has one that counts at that time. */
+export const apiKeyOf = (account: Account, key: string, at: Millis): Key | undefined => {
+  const found = account.is === "active"
+    ? account.keys.find((each) => each.key === key && each.kind === "api")
+    : undefined;
+  return found && (found.until === null || at < found.until) ? found : undefined;
+};
 
 /** The roles that count in a session: privileged ones where more than a password was proven. */
 export const rolesIn = ({ roles }: Account, factors: Session["factors"]): readonly Role[] =>
@@ -207,8 +217,8 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
     case "identity.role.revoked":
       return { ...state, roles: rolesAfter(state.roles, fact.data) };
     case "identity.key.issued": {
-      const { key, kind, until } = fact.data;
-      const issued: Key = { key, kind, until: until === undefined ? null : Date.parse(until), by: null };
+      const { key, kind, until, scopes = [] } = fact.data;
+      const issued: Key = { key, kind, until: until === undefined ? null : Date.parse(until), by: null, scopes };
       return { ...state, keys: [...state.keys.filter((each) => each.key !== key), issued] };
     }
     case "identity.key.rotated": {

@@ -7,6 +7,7 @@ import { accountId } from "../../events/identity/shape.ts";
 import { type Actor, type Context, type Decision, reject } from "../types.ts";
 import { type Account, evolve, nobody } from "./account.ts";
 import { type IdentityCommand, identityCommands } from "./commands.ts";
+import { issueApiKey, revokeApiKey, rotateApiKey } from "./api_keys.ts";
 import { enroll, remove, rename, verify } from "./factor.ts";
 import { changeRole, create, disable, enable, issueInvitation, lock, offboard, unlock } from "./life.ts";
 import { addLink, removeLink, syncRoles } from "./link.ts";
@@ -78,6 +79,12 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
       return removeLink(state, data, context);
     case "identity.role.sync":
       return syncRoles(state, data, context);
+    case "identity.api_key.issue":
+      return issueApiKey(state, data, context);
+    case "identity.api_key.rotate":
+      return rotateApiKey(state, data, context);
+    case "identity.api_key.revoke":
+      return revokeApiKey(state, data, context);
     case "identity.role.grant":
     case "identity.role.revoke":
       return changeRole(state, { type, data } as Extract<IdentityCommand, { type: typeof type }>, context);
@@ -86,7 +93,7 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
 
 export const identity: Actor<Account, IdentityCommand, IdentityFact> = {
   domain: "identity",
-  version: 3,
+  version: 4,
   inside: true,
   commands: identityCommands,
   facts: Object.keys(identityFacts) as IdentityFactType[],

@@ -21,6 +21,9 @@ const sessionPolicy = { idle_ms: ms, absolute_ms: ms, sessions_max: count.min(1)
 const second = z.strictObject({ factor: opaqueId, kind: z.enum(["totp", "backup_codes", "passkey"]), counter: count });
 const label = z.string().min(1).max(64);
 
+const prefix = z.string().min(1).max(40);
+const scopes = z.array(slug).min(1).max(10);
+
 export const identityCommands = {
   "identity.account.create": z.strictObject({
     tenant: slug,
@@ -152,6 +155,24 @@ export const identityCommands = {
   }),
   /** Within a session, once more. */
   "identity.factor.verify": z.strictObject({ session: opaqueId, second, fresh_ms: ms }),
+  /** Of a program that acts for the account. Its hash lies in the key database already; `each_max`: so many count at a time. */
+  "identity.api_key.issue": z.strictObject({
+    key: opaqueId,
+    prefix,
+    scopes,
+    valid_ms: ms,
+    each_max: count.min(1).max(100),
+  }),
+  /** `by` may what `key` may, from now on; `key` counts for `overlap_ms`. */
+  "identity.api_key.rotate": z.strictObject({
+    key: opaqueId,
+    by: opaqueId,
+    prefix,
+    valid_ms: ms,
+    overlap_ms: ms,
+    each_max: count.min(1).max(100),
+  }),
+  "identity.api_key.revoke": z.strictObject({ key: opaqueId, because: z.enum(["asked", "compromised"]) }),
   /** Of the keys that sign access tokens. The key lies in the key database already. */
   "identity.key.issue": z.strictObject({ key: opaqueId }),
   /** `by` signs from now on; what `key` signed counts for `overlap_ms`. */

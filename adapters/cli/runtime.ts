@@ -118,6 +118,10 @@ export interface Token {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly tenant: string;
+  /** Whose key it is. */
+  readonly account?: string;
+  /** When it was last used, some minutes ago at most. */
+  readonly used?: string;
   readonly created: string;
   readonly expires?: string;
   readonly revoked?: string;

@@ -54,6 +54,7 @@ export class Keys {
   eraseKey(subject: string): boolean {
     // An account's id is its subject's: nobody finds it, or gets in through it, any more.
     this.accounts.erase(subject);
+    this.tokens.eraseOf(subject);
     // What values stood for is remembered by the values.
     this.pseudonyms.forget();
     this.periods.forget();

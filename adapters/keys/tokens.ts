@@ -32,6 +32,8 @@ export interface Bearer extends Principal {
   readonly authid: string;
   readonly scopes: ReadonlySet<Scope>;
   readonly tenant: string;
+  /** Whose key it is; absent for a token of nobody's. What it may is then the account's to say. */
+  readonly account?: string;
   /** RFC 3339; absent: never. */
   readonly expires?: string;
 }
@@ -42,6 +44,9 @@ export interface TokenInfo {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly tenant: string;
+  readonly account?: string;
+  /** When it was last shown, as far as `flushUses` has written it. */
+  readonly used?: string;
   readonly created: string;
   readonly expires?: string;
   readonly revoked?: string;
@@ -55,9 +60,11 @@ const TENANT = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 
 // Made with the first token that needs it. The format goes up with it: an older program would let such a token in everywhere.
 const BELONGING = [
-  "CREATE TABLE IF NOT EXISTS token_of (id TEXT PRIMARY KEY, tenant TEXT NOT NULL) WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS token_of (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, account TEXT) WITHOUT ROWID",
+  "CREATE INDEX IF NOT EXISTS token_of_account ON token_of (account)",
   "PRAGMA user_version = 3",
 ];
+const USES = "CREATE TABLE IF NOT EXISTS token_uses (id TEXT PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID";
 
 const SHAPE = /^db([ks])_([a-z2-7]{16})_([a-z2-7]{52})$/;
 
@@ -82,6 +89,8 @@ const shown = ({ id, secret }: Drawn) => ({ token: `dbk_${id}_${secret}`, id: `t
 
 export class Tokens {
   private belonging = false;
+  /** Since the last `flushUses`; no more than there are tokens. */
+  private readonly uses = new Map<string, Millis>();
   private readonly checked = new LRUCache<string, Checked>(entries(CHECKED_CACHED_MAX));
 
   constructor(private readonly db: KeyDatabase) {
@@ -97,7 +106,7 @@ export class Tokens {
     name: string,
     scopes: readonly Scope[],
     expires?: Millis,
-    { tenant = HOUSE }: { readonly tenant?: string } = {},
+    { tenant = HOUSE, account }: { readonly tenant?: string; readonly account?: string } = {},
   ): { readonly token: string; readonly id: string } {
     this.checkRequest(name, scopes, expires);
     if (!TENANT.test(tenant)) {
@@ -105,24 +114,65 @@ export class Tokens {
     }
     return this.db.write("create a token", () => {
       const made = this.insert(name, scopes, expires);
-      if (tenant !== HOUSE) this.assign(made.id.slice(2), tenant);
+      if (tenant !== HOUSE || account !== undefined) this.assign(made.id.slice(2), tenant, account);
       return made;
     });
   }
 
-  private assign(id: string, tenant: string): void {
+  private assign(id: string, tenant: string, account: string | undefined): void {
     if (!this.belong()) { for (const statement of BELONGING) this.db.run(statement); }
-    this.db.run("INSERT INTO token_of VALUES (?, ?)", id, tenant);
+    this.db.run("INSERT INTO token_of VALUES (?, ?, ?)", id, tenant, account ?? null);
   }
 
-  /** Whether any token is of another tenant than the first. */
+  /** Whether any token is of another tenant than the first, or of an account. */
   private belong(): boolean {
     return this.belonging ||= this.db.get("SELECT 1 AS n FROM sqlite_master WHERE name = 'token_of'") !== undefined;
   }
 
-  private tenantOf(id: string): string {
-    if (!this.belong()) return HOUSE;
-    return (this.db.get("SELECT tenant FROM token_of WHERE id = ?", id)?.tenant as string | undefined) ?? HOUSE;
+  private of(id: string): Belonging {
+    const row = this.belong() ? this.db.get("SELECT tenant, account FROM token_of WHERE id = ?", id) : undefined;
+    if (!row) return { tenant: HOUSE };
+    return { tenant: row.tenant as string, ...(row.account === null ? {} : { account: row.account as string }) };
+  }
+
+  /** Destroys the keys of an account; durable when it returns. May be repeated. */
+  eraseOf(account: string): void {
+    if (!this.belong()) return;
+    this.db.write("destroy keys of an account", () => {
+      this.db.run("DELETE FROM tokens WHERE id IN (SELECT id FROM token_of WHERE account = ?)", account);
+      this.db.run("DELETE FROM token_of WHERE account = ?", account);
+    });
+    this.checked.clear();
+  }
+
+  /** Destroys one that nobody was shown. */
+  drop(id: string): void {
+    this.db.write("drop a token", () => {
+      for (const table of ["tokens", "token_of"]) this.db.run(`DELETE FROM ${table} WHERE id = ?`, id.slice(2));
+    });
+  }
+
+  /** When tokens were shown since the last time, kept: one write for all of them. */
+  flushUses(): void {
+    if (this.uses.size === 0 || this.db.readOnly) return;
+    const uses = [...this.uses];
+    this.uses.clear();
+    this.db.write("keep when tokens were used", () => {
+      this.db.run(USES);
+      for (const [id, at] of uses) {
+        this.db.run("INSERT INTO token_uses VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET used = excluded.used", id, at);
+      }
+    });
+  }
+
+  private usedAt(id: string): Millis | undefined {
+    const known = this.uses.get(id);
+    if (known !== undefined || !this.tallied()) return known;
+    return this.db.get("SELECT used FROM token_uses WHERE id = ?", id)?.used as number | undefined;
+  }
+
+  private tallied(): boolean {
+    return this.db.get("SELECT 1 AS n FROM sqlite_master WHERE name = 'token_uses'") !== undefined;
   }
 
   /**
@@ -203,7 +253,11 @@ export class Tokens {
     this.db.refresh();
     const now = this.db.clock.now();
     const known = this.checked.get(text);
-    if (known) return now < known.until && text.charAt(2) === kind ? known.bearer : undefined;
+    if (known) {
+      if (now >= known.until || text.charAt(2) !== kind) return undefined;
+      this.uses.set(known.bearer.authid.slice(2), now);
+      return known.bearer;
+    }
     const shape = SHAPE.exec(text);
     if (!shape || shape[1] !== kind) return undefined;
     const found = this.db.read(
@@ -213,13 +267,14 @@ export class Tokens {
     // Only what was proven is kept, so that guessing fills nothing.
     if (!found || now >= found.until) return undefined;
     this.checked.set(text, found);
+    this.uses.set(found.bearer.authid.slice(2), now);
     return found.bearer;
   }
 
   private token(id: string, secret: string): Checked | undefined {
     const row = this.db.get("SELECT hash, scopes, expires, revoked FROM tokens WHERE id = ?", id);
     if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
-    return checked(id, row, this.tenantOf(id));
+    return checked(id, row, this.of(id));
   }
 
   private session(id: string, secret: string): Checked | undefined {
@@ -230,7 +285,7 @@ export class Tokens {
     );
     if (!row || row.revoked !== null || !same(row.hash as Uint8Array, secret)) return undefined;
     const token = row.id as string;
-    const { bearer, until } = checked(token, row, this.tenantOf(token));
+    const { bearer, until } = checked(token, row, this.of(token));
     return { bearer, until: Math.min(until, row.ends as number) };
   }
 
@@ -249,7 +304,8 @@ export class Tokens {
       id: `t_${row.id}`,
       name: row.name as string,
       scopes: (row.scopes as string).split(" ") as Scope[],
-      tenant: this.tenantOf(row.id as string),
+      ...this.of(row.id as string),
+      ...used(this.usedAt(row.id as string)),
       created: iso(row.created as number),
       ...(row.expires === null ? {} : { expires: iso(row.expires as number) }),
       ...(row.revoked === null ? {} : { revoked: iso(row.revoked as number) }),
@@ -316,14 +372,21 @@ const same = (hash: Uint8Array, secret: string): boolean =>
 
 const iso = (at: Millis): string => new Date(at).toISOString();
 
-const checked = (id: string, row: Row, tenant: string): Checked => {
+interface Belonging {
+  readonly tenant: string;
+  readonly account?: string;
+}
+
+const used = (at: Millis | undefined) => (at === undefined ? {} : { used: iso(at) });
+
+const checked = (id: string, row: Row, of: Belonging): Checked => {
   const expires = row.expires as number | null;
   return {
     bearer: {
       authtype: "api_key",
       authid: `t_${id}`,
       scopes: new Set((row.scopes as string).split(" ") as Scope[]),
-      tenant,
+      ...of,
       ...(expires === null ? {} : { expires: iso(expires) }),
     },
     until: expires ?? Infinity,

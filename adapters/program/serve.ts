@@ -20,6 +20,7 @@ import type { ListenerTls } from "./certificates/listener.ts";
 import { CedarAuthority } from "./access/authority.ts";
 import { type Model, modelIn, shippedModel, tenantsOf } from "./access/model.ts";
 import { accessRoutes } from "./access/routes.ts";
+import { usesOf } from "./access/uses.ts";
 import { recordModel, recordTokens } from "./access/record.ts";
 import type { Opened } from "./daybook.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
@@ -36,6 +37,7 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
   const grants = new WeakMap<Bearer, Grant>();
   const grantOf = (bearer: Bearer | undefined): Grant | undefined => {
     if (!bearer) return undefined;
+    if (bearer.account !== undefined) return accounts?.ofKey(bearer);
     let grant = grants.get(bearer);
     if (!grant) {
       const { authtype, authid, scopes, tenant } = bearer;
@@ -50,7 +52,8 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
     isCsrf: (own, text) => accounts !== undefined && accounts.isCsrf(own, text),
     login(token) {
       const bearer = tokens.check(token);
-      return bearer && tokens.createSession(bearer.authid).cookie;
+      // A key is a program's; a person signs in.
+      return bearer && bearer.account === undefined ? tokens.createSession(bearer.authid).cookie : undefined;
     },
     session: (cookie) => grantOf(tokens.checkSession(cookie)) ?? accounts?.session(cookie),
     logout: (cookie) => void tokens.endSession(cookie),
@@ -113,6 +116,7 @@ export const serve = async (
     }
     throw error;
   }
+  await opened.tree.add(usesOf(opened.keys.tokens, systemClock));
   await plantControls(opened, settings, io);
   await plantAlerts(opened, settings, io);
   const stack = await stackOf(opened, { data, settings }, io);

@@ -377,6 +377,7 @@ Deno.test("every key of the configuration is read by the program", async () => {
     certificates: ["adapters/program/certificates/issuer.ts", "adapters/program/certificates/kept.ts"],
     identity: ["adapters/program/identity/wire.ts", "adapters/program/identity/administration.ts"],
     "identity.sessions": "adapters/program/identity/entering.ts",
+    "identity.api_keys": "adapters/program/identity/api_keys.ts",
     "identity.passkeys": "adapters/program/identity/passkeys.ts",
     "identity.passwords": ["adapters/program/identity/wire.ts", "adapters/program/identity/own_passwords.ts"],
     "identity.lockout": "actors/identity/commands.ts",

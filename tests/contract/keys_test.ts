@@ -35,6 +35,41 @@ const promises: Record<string, Promised> = {
     }
   },
 
+  "when a token was last shown is known at once, and kept when it is told to": (keys, clock) => {
+    const { tokens } = keys;
+    const { token, id } = tokens.create("ci", ["read"]);
+    const used = () => tokens.list().find((one) => one.id === id)!.used;
+    assert.equal(used(), undefined);
+    tokens.check("dbk_" + "a".repeat(16) + "_" + "b".repeat(52));
+    clock.at += 7;
+    tokens.check(token);
+    const shown = new Date(clock.at).toISOString();
+    assert.equal(used(), shown);
+    tokens.flushUses();
+    assert.equal(used(), shown);
+    clock.at += 1_000;
+    tokens.check(token);
+    tokens.flushUses();
+    tokens.flushUses();
+    assert.equal(used(), new Date(clock.at).toISOString());
+  },
+
+  "an account's keys go with it, and nobody else's": ({ tokens }) => {
+    const [theirs, other] = ["u_a", "u_b"].map((account) => tokens.create("key", ["read"], undefined, { account }));
+    const free = tokens.create("free", ["read"]);
+    assert.equal(tokens.check(theirs!.token)!.account, "u_a");
+    tokens.eraseOf("u_a");
+    tokens.eraseOf("u_a");
+    assert.equal(tokens.check(theirs!.token), undefined);
+    assert.ok(tokens.check(other!.token) && tokens.check(free.token));
+    tokens.drop(other!.id);
+    assert.equal(
+      tokens.check(other!.token)?.account,
+      "u_b",
+      "what was proven is remembered; only what nobody was shown is dropped",
+    );
+  },
+
   "a token belongs to the tenant it was made for, and so do its sessions": ({ tokens }) => {
     const ours = tokens.create("ours", ["read"]);
     const { token, id } = tokens.create("theirs", ["read"], undefined, { tenant: "acme" });
@@ -90,7 +125,8 @@ const promises: Record<string, Promised> = {
     clock.at += 5;
     assert.equal(tokens.revoke(id), true, "may be repeated");
     assert.equal(tokens.revoke("t_nobody"), false);
-    const times = { created: new Date(clock.at - 10).toISOString(), revoked: new Date(clock.at - 5).toISOString() };
+    const at = (ago: number) => new Date(clock.at - ago).toISOString();
+    const times = { created: at(10), used: at(10), revoked: at(5) };
     assert.deepEqual(tokens.list(), [{ id, name: "ci", scopes: ["admin"], tenant: "default", ...times }]);
   },
 

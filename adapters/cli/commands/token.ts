@@ -41,7 +41,9 @@ export const listAll: Run = async (call, runtime) => {
   else if (all.length === 0) io.out("no tokens\n");
   else {
     const c = palette(io);
-    const columns = ["id", "name", "tenant", "scopes", "created", "expires", "state"].map((title) => ({ title }));
+    const columns = ["id", "name", "tenant", "scopes", "created", "expires", "used", "state"].map((title) => ({
+      title,
+    }));
     const now = runtime.clock.now();
     io.out(
       table(
@@ -55,6 +57,7 @@ export const listAll: Run = async (call, runtime) => {
           t.scopes.join(","),
           t.created,
           t.expires ?? "never",
+          t.used ?? "",
           stateOf(t, now),
         ]),
         c,

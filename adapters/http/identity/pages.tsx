@@ -382,6 +382,9 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
         <p>
           <a href="/account/factors">Second factors</a>
         </p>
+        <p class="hint">
+          <a href="/account/keys">Keys of programs</a>
+        </p>
         <p>
           <a href="/account/links">Signing in elsewhere</a>
         </p>

@@ -1,4 +1,5 @@
 /** What signing in needs of whoever keeps accounts: the port of `/auth`, `/accounts` and the pages of an account. */
+import type { Scope } from "../access.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Json, Millis } from "../../../events/event.ts";
 import type { Asserted, Made, Site } from "./passkey_bodies.ts";
@@ -214,7 +215,45 @@ export interface Issued {
   readonly code: string;
 }
 
+/** A key of an account; the key itself is nowhere. */
+export interface KeyShown {
+  readonly key: string;
+  /** What it begins with. */
+  readonly prefix: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  /** RFC 3339. */
+  readonly created: string;
+  readonly until?: string;
+  /** When it was last shown, some seconds ago at most. */
+  readonly used?: string;
+  /** The one that has taken its place. */
+  readonly by?: string;
+}
+
+export interface NewKey {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly valid_ms?: Millis;
+}
+
+/** The key, which is shown this once. */
+export interface KeyMade {
+  readonly is: "made";
+  readonly key: string;
+  readonly token: string;
+  readonly until: string;
+}
+
 export interface Identity {
+  /** Keys of an account that count. */
+  apiKeys(account: string): readonly KeyShown[];
+  issueKey(account: string, asked: NewKey, by: Principal): Promise<KeyMade | Outcome>;
+  /** Another takes its place, with its name and scopes; it counts for a while. */
+  rotateKeyOf(account: string, key: string, by: Principal): Promise<KeyMade | Outcome>;
+  revokeKeyOf(account: string, key: string, because: "asked" | "compromised", by: Principal): Promise<Outcome>;
+  /** Whether it is a program's, which nobody signs in to. */
+  isService(account: string): boolean;
   readonly passkeys: PasskeyPort;
   readonly signOn: SignOnPort;
   /** Whether the account has a password. */

@@ -97,7 +97,7 @@ export const whoCould = async (
   const to = resourceOf(resource, known);
   const asks = { authority, action: action as Action, to };
   const principals = [
-    ...fromAccounts(known, asks),
+    ...fromAccounts(known, asks, when),
     ...[...known.tokens.values()].flatMap((token) => fromToken(token, asks, when)),
     ...could(OPERATOR, asks, { type: "Token", id: OPERATOR.id, tenant: HOUSE }),
   ];
@@ -125,7 +125,7 @@ const could = (asker: Asker, { authority, action, to }: Asks, who: Who): readonl
 };
 
 /** In a session begun with a password alone, else in one with a second factor, where there is one; and with keys. */
-const fromAccounts = ({ accounts }: Known, asks: Asks): readonly Could[] =>
+const fromAccounts = ({ accounts }: Known, asks: Asks, at: Millis): readonly Could[] =>
   [...accounts].filter(([, { is }]) => is === "active").flatMap(([id, account]) => {
     const { tenant } = account;
     const user = (factors: Parameters<typeof rolesIn>[1]): Asker => ({
@@ -137,9 +137,17 @@ const fromAccounts = ({ accounts }: Known, asks: Asks): readonly Could[] =>
       principal: { authtype: "user", authid: id },
     });
     const who = { type: "User", id, tenant } as const;
+    const keys = fromKeys(id, account, asks, at);
     const alone = could(user(["password"]), asks, who);
-    if (alone.length > 0 || !wantsSecond(account)) return alone;
-    return could(user(["password", "totp"]), asks, { ...who, second_factor: true });
+    if (alone.length > 0 || !wantsSecond(account)) return [...alone, ...keys];
+    return [...could(user(["password", "totp"]), asks, { ...who, second_factor: true }), ...keys];
+  });
+
+const fromKeys = (account: string, { keys, roles, tenant }: Account, asks: Asks, at: Millis): readonly Could[] =>
+  keys.filter(({ kind, until }) => kind === "api" && (until === null || at < until)).flatMap(({ key, scopes }) => {
+    const principal = { authtype: "api_key", authid: key } as const;
+    const asker = { id: key, tenant, scopes, roles: roles.map(({ role }) => role), account, principal };
+    return could(asker, asks, { type: "Key", id: key, tenant, account });
   });
 
 const fromToken = ({ token, tenant, scopes, until }: Issued, asks: Asks, at: Millis): readonly Could[] => {

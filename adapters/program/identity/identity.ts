@@ -8,6 +8,7 @@ import { wantsSecond } from "../../../actors/identity/account.ts";
 import type { Json } from "../../../events/event.ts";
 import type { Identity } from "../../http/identity/port.ts";
 import { publicJwk } from "../../jose/access_tokens.ts";
+import type { ApiKeys } from "./api_keys.ts";
 import { Administration } from "./administration.ts";
 import { Devices } from "./devices.ts";
 import { Entering } from "./entering.ts";
@@ -23,7 +24,7 @@ import { SignOn } from "./sign_on.ts";
 import { SigningIn } from "./signing_in.ts";
 import { Tries } from "./tries.ts";
 
-export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider>): Identity => {
+export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider>, apiKeys: ApiKeys): Identity => {
   const { states, sessions, signing, tickets } = parts;
   const tries = new Tries(parts);
   const own = new OwnPasswords(parts, tries);
@@ -81,6 +82,11 @@ export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider
       return { keys: signing.all().map(publicJwk) } as unknown as Json;
     },
     rotateKey: (by) => signing.rotate(by),
+    apiKeys: (account) => apiKeys.shown(account),
+    issueKey: (account, asked, by) => apiKeys.issue(account, asked, by),
+    rotateKeyOf: (account, key, by) => apiKeys.rotate(account, key, by),
+    revokeKeyOf: (account, key, because, by) => apiKeys.revoke(account, key, because, by),
+    isService: (account) => states.of(account).kind === "service",
     create: (account, by) => administration.create(account, by),
     invite: (account, purpose, by) => administration.issue(account, purpose, by),
     change: (account, change, by) => administration.change(account, change, by),

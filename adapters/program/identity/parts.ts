@@ -32,6 +32,8 @@ export interface Parts {
   readonly nameOf: (account: string) => string | undefined;
   /** A personal text of the log in clear, for whose it is. */
   readonly unseal: (text: string) => string;
+  /** Whether the person behind an account was erased. */
+  readonly erased: (account: string) => boolean;
   /** Under which backup codes are made. */
   readonly backupSecret: () => Uint8Array;
   /** Who issues tokens, and what an authenticator shows. */

@@ -7,6 +7,8 @@ import { authRoutes } from "../../http/identity/auth.ts";
 import { devicePages, deviceRoutes } from "../../http/identity/device.tsx";
 import { factorPages } from "../../http/identity/factor_pages.tsx";
 import { passkeyRoutes } from "../../http/identity/passkeys.ts";
+import { keyPages } from "../../http/identity/key_pages.tsx";
+import { keyRoutes, ownKeys } from "../../http/identity/keys.ts";
 import { factorRoutes } from "../../http/identity/factors.ts";
 import type { Identity } from "../../http/identity/port.ts";
 import { passkeyPages } from "../../http/identity/passkey_pages.tsx";
@@ -14,14 +16,17 @@ import { accountPages } from "../../http/identity/pages.tsx";
 import type { Route } from "../../http/route.ts";
 import { signOnPages, signOnRoutes } from "../../http/identity/sign_on.tsx";
 import { AccessTokens } from "../../jose/access_tokens.ts";
+import type { Bearer } from "../../keys/keys.ts";
 import { systemClock, systemRandom } from "../../system/world.ts";
 import { crashInAccounts } from "../crash_points.ts";
 import type { CedarAuthority } from "../access/authority.ts";
 import type { Model } from "../access/model.ts";
 import type { Opened } from "../daybook.ts";
+import { ApiKeys } from "./api_keys.ts";
 import { AccountStates } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
+import type { Parts } from "./parts.ts";
 import { Passwords } from "./passwords.ts";
 import type { Provider } from "./providers.ts";
 import { sessionQuota, type SessionQuotaOptions } from "./session_quota.ts";
@@ -38,7 +43,10 @@ export interface Wired {
   readonly url: () => string;
   readonly routes: readonly Route[];
   /** For accounts; every other token and cookie is somebody else's to know. */
-  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf" | "isFresh">;
+  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf" | "isFresh"> & {
+    /** Whom the key of an account lets in. */
+    ofKey(bearer: Bearer): Grant | undefined;
+  };
   readonly hashing: Hashing;
 }
 
@@ -122,7 +130,7 @@ export const wireIdentity = (
     return name === undefined ? undefined : daybook.unseal(name);
   };
   const clock = systemClock;
-  const identity = identityOf({
+  const parts: Parts = {
     config,
     roles,
     states,
@@ -140,7 +148,10 @@ export const wireIdentity = (
     unseal: (text) => daybook.unseal(text),
     backupSecret: () => keys.secret("backup-codes"),
     issuer,
-  }, providers);
+    erased,
+  };
+  const apiKeys = new ApiKeys(parts, keys.tokens);
+  const identity = identityOf(parts, providers, apiKeys);
   return {
     identity,
     sessions,
@@ -154,10 +165,12 @@ export const wireIdentity = (
       ...signOnRoutes(identity),
       ...deviceRoutes(identity, url),
       ...accountRoutes(identity, Object.keys(roles)),
+      ...keyRoutes(identity, authority),
       ...(pages
         ? [
           ...accountPages(identity, { length_min: config.passwords.length_min }),
           ...factorPages(identity),
+          ...keyPages(identity, ownKeys(identity, authority)),
           ...passkeyPages(identity),
           ...signOnPages(identity),
           ...devicePages(identity),
@@ -168,6 +181,7 @@ export const wireIdentity = (
       check: (bearer): Grant | undefined => sessions.granted(bearer),
       session: (cookie) => isSessionTicket(cookie) ? sessions.bearer(cookie) : undefined,
       prove: (bearer) => isJwt(bearer) && !sessions.isProven(bearer) ? sessions.prove(bearer) : undefined,
+      ofKey: (bearer) => apiKeys.granted(bearer),
       isCsrf: (own, text) => identity.isCsrf(own, text),
       isFresh: (own) => identity.isFresh(own),
     },

@@ -1,0 +1,158 @@
+/** `/account/keys`: the page on which somebody makes, replaces and revokes keys of their programs. */
+import { z } from "zod";
+import type { Outcome } from "../../../actors/kernel/daybook.ts";
+import { SCOPES } from "../access.ts";
+import { page } from "../pages/layout.tsx";
+import { Problem } from "../problem.ts";
+import type { Exchange, Route } from "../route.ts";
+import { freshOf } from "./factors.ts";
+import { newKeyBody, type OwnKeys } from "./keys.ts";
+import { Csrf, Sheet, Wrong } from "./page_parts.tsx";
+import type { Identity, KeyMade, KeyShown } from "./port.ts";
+import { checkCsrf, done, formOf, ownOf } from "./requests.ts";
+
+const field = z.string().max(4_096);
+const newForm = z.strictObject({
+  csrf: field,
+  name: field,
+  days: z.coerce.number(),
+  ...Object.fromEntries(SCOPES.map((scope) => [scope, z.literal("on").optional()])),
+});
+const keyForm = z.strictObject({ csrf: field, key: field });
+
+export const keyPages = (identity: Identity, own: OwnKeys): readonly Route[] => {
+  const post = (path: string, about: string, handle: Route["handle"]): Route => ({
+    method: "POST",
+    path,
+    action: "account.use",
+    page: true,
+    csrf: "form",
+    about,
+    handle,
+  });
+  return [
+    {
+      method: "GET",
+      path: "/account/keys",
+      action: "account.use",
+      page: true,
+      about: "Keys of one's programs.",
+      handle: (exchange) => keys(exchange, identity),
+    },
+    post("/account/keys", "Makes a key.", (exchange) => make(exchange, identity, own)),
+    post("/account/keys/rotate", "Replaces a key.", (exchange) => rotate(exchange, identity, own)),
+    post("/account/keys/revoke", "Revokes a key.", (exchange) => revoke(exchange, identity)),
+  ];
+};
+
+const DAYS = 90;
+
+const Held = ({ of: { key, prefix, name, scopes, until, used, by }, csrf }: {
+  readonly of: KeyShown;
+  readonly csrf: string;
+}) => (
+  <li>
+    {name}: <code>{prefix}…</code>, {scopes.join(", ")}, until {until}
+    {by === undefined ? "" : ", replaced"}
+    {used === undefined ? ", never used" : `, last used ${used}`}
+    {by === undefined && (
+      <form method="post" action="/account/keys/rotate">
+        <Csrf token={csrf} />
+        <input type="hidden" name="key" value={key} />
+        <button type="submit">Replace</button>
+      </form>
+    )}
+    <form method="post" action="/account/keys/revoke">
+      <Csrf token={csrf} />
+      <input type="hidden" name="key" value={key} />
+      <button type="submit">Revoke</button>
+    </form>
+  </li>
+);
+
+const Keys = ({ held, csrf, wrong }: {
+  readonly held: readonly KeyShown[];
+  readonly csrf: string;
+  readonly wrong: string | undefined;
+}) => (
+  <Sheet title="Keys">
+    {held.length === 0 ? <p>There is none.</p> : <ul>{held.map((of) => <Held key={of.key} of={of} csrf={csrf} />)}</ul>}
+    <Wrong says={wrong} />
+    <form method="post" action="/account/keys">
+      <p>A key lets a program do what you may, within its scopes.</p>
+      <Csrf token={csrf} />
+      <label for="name">What it is for</label>
+      <input id="name" name="name" type="text" required maxlength={100} />
+      {SCOPES.map((scope) => (
+        <label key={scope}>
+          <input type="checkbox" name={scope} /> {scope}
+        </label>
+      ))}
+      <label for="days">Days</label>
+      <input id="days" name="days" type="number" min={1} max={366} value={DAYS} required />
+      <button type="submit">Make a key</button>
+    </form>
+    <p class="hint">
+      <a href="/account">Back to the account</a>
+    </p>
+  </Sheet>
+);
+
+const Made = ({ of: { token, until } }: { readonly of: KeyMade }) => (
+  <Sheet title="A key">
+    <p>It is not shown again; it counts until {until}.</p>
+    <p class="mono" id="key">{token}</p>
+    <p class="hint">
+      <a href="/account/keys">Back to the keys</a>
+    </p>
+  </Sheet>
+);
+
+const keys = (exchange: Exchange, identity: Identity, status = 200, wrong?: string): Response => {
+  const own = ownOf(exchange);
+  return page(exchange, status, <Keys held={identity.apiKeys(own.account)} csrf={identity.csrf(own)} wrong={wrong} />);
+};
+
+const shown = (exchange: Exchange, identity: Identity, outcome: KeyMade | Outcome): Response => {
+  if (outcome.is === "made") return page(exchange, 201, <Made of={outcome} />);
+  if (outcome.is === "rejected") return keys(exchange, identity, 409, `${outcome.because}.`);
+  throw done(outcome);
+};
+
+const make = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf, name, days, ...ticked } = await formOf(exchange, newForm);
+  checkCsrf(identity, own, csrf);
+  const parsed = newKeyBody.safeParse({ name, days, scopes: Object.keys(ticked) });
+  if (!parsed.success) return keys(exchange, identity, 400, "Say what it is for, and tick at least one scope.");
+  return await orTold(
+    exchange,
+    identity,
+    async () => shown(exchange, identity, await ownKeys.issue(exchange, parsed.data)),
+  );
+};
+
+const rotate = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): Promise<Response> => {
+  const own = freshOf(exchange, identity);
+  const { csrf, key } = await formOf(exchange, keyForm);
+  checkCsrf(identity, own, csrf);
+  return await orTold(exchange, identity, async () => shown(exchange, identity, await ownKeys.rotate(exchange, key)));
+};
+
+const revoke = async (exchange: Exchange, identity: Identity): Promise<Response> => {
+  const own = ownOf(exchange);
+  const { csrf, key } = await formOf(exchange, keyForm);
+  checkCsrf(identity, own, csrf);
+  done(await identity.revokeKeyOf(own.account, key, "asked", exchange.grant!.principal));
+  return keys(exchange, identity);
+};
+
+/** What one may not is told on the page. */
+const orTold = async (exchange: Exchange, identity: Identity, work: () => Promise<Response>): Promise<Response> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Problem && error.code === "forbidden") return keys(exchange, identity, 403, error.detail);
+    throw error;
+  }
+};
