@@ -189,6 +189,8 @@ export interface RuleFault {
 }
 
 let shape: Shape | undefined;
+/** The rules by name, as JSON Schema. */
+export const shapeOfRules = (): Shape => shape ??= z.toJSONSchema(alertRules, { io: "input" }) as Shape;
 
 /** Reads the rules below `path` of a text. `off`: names of those that are not to be looked at. */
 export const parseRules = (
@@ -213,10 +215,9 @@ export const parseRules = (
   if (!whole.ok) return refused(whole.problem);
   const found = value ?? valueAt(whole.value, path) ?? {};
   const parsed = alertRules.safeParse(offOnes(found));
-  shape ??= z.toJSONSchema(alertRules, { io: "input" }) as Shape;
   if (!parsed.success) {
     return refused(
-      ...parsed.error.issues.flatMap((issue) => faultsOf(issue, shape!, "a map of rules by name")).map((
+      ...parsed.error.issues.flatMap((issue) => faultsOf(issue, shapeOfRules(), "a map of rules by name")).map((
         { path: inner, expected, key = false, meant },
       ) => ({
         ...source.place([...path, ...inner], key),

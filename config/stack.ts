@@ -255,7 +255,7 @@ export type ParsedStack =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 let shape: Shape | undefined;
-const shapeOfStack = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
+export const shapeOfStack = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
 
 /** What only the services together can get wrong; `path` below `services`. */
 export interface StackFault {

@@ -7,6 +7,7 @@ const WIDTH = 100;
 
 const GROUPS: Readonly<Record<string, string>> = {
   alerts: "What somebody should look at: list, acknowledge, resolve, silence, unsilence",
+  config: "The configuration: schema for editors, check before a start",
   factors: "Second factors of who is signed in here: list, add, confirm",
   import: "Bring in what happened elsewhere; may be repeated without duplicates",
   cert: "Certificates of the folder's own authority: issue, renew, list, authority",

@@ -23,6 +23,7 @@ import type {
 } from "./imports.ts";
 import type { Audits } from "./audits.ts";
 import type { Settings } from "./settings.ts";
+import type { ConfigurationRuntime } from "./configurations.ts";
 import type { StackRuntime } from "./stacks.ts";
 
 export type {
@@ -292,7 +293,7 @@ export interface RestoreReport extends BackupReport {
   readonly erased?: number;
 }
 
-export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, StackRuntime {
+export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, ConfigurationRuntime, StackRuntime {
   readonly io: Io;
   readonly clock: Clock;
   /** Ends the process at once. */

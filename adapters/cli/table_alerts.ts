@@ -1,5 +1,6 @@
-/** Rows of the table of commands about alerts. */
-import { reads, writes } from "./grants.ts";
+/** Rows of the table of commands about alerts, and about the configuration that says which there are. */
+import { text } from "./call.ts";
+import { files, reads, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 const ALERT: readonly (readonly [string, string])[] = [[
@@ -59,5 +60,21 @@ export const ALERTS: readonly CommandSpec[] = [
     examples: ["alerts unsilence service-unhealthy"],
     needs: writes,
     load: async () => (await import("./commands/alerts.ts")).unsilence,
+  },
+  {
+    name: "config schema",
+    about: "The JSON Schema of daybook.yaml, with services and rules for alerts: editors complete and check with it",
+    options: [{ flags: "--out <file>", about: "write it here (default: standard output)" }],
+    examples: ["config schema --out .vscode/daybook.schema.json", "config schema > daybook.schema.json"],
+    needs: (call) => ({ write: files(call, text(call, "out")) }),
+    load: async () => (await import("./commands/config.ts")).schema,
+  },
+  {
+    name: "config check",
+    about: "Whether a configuration, or a file of services, can be; each problem with file, line and column (exit 1)",
+    args: [["<file>", "the file"]],
+    examples: ["config check config/daybook.yaml", "config check services.yaml --json"],
+    needs: (call) => ({ read: files(call, call.args[0]) }),
+    load: async () => (await import("./commands/config.ts")).check,
   },
 ];

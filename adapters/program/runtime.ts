@@ -167,6 +167,7 @@ export const runtimeOf = (
     return { head: headOf(format as Format), line: (event) => lineOf(event, format as Format, emitter) };
   },
   projections: () => Promise.resolve(projections),
+  configurations: () => import("./configuration.ts"),
   stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],

@@ -1,6 +1,6 @@
 /** Rules for alerts as they lie on the disk: those of a configuration, and those that come with the program. */
 import { fileURLToPath } from "node:url";
-import { type AlertRule, parseRules, problemText, type RuleFault } from "../../../config/alerting.ts";
+import { type AlertRule, type ParsedRules, parseRules, problemText, type RuleFault } from "../../../config/alerting.ts";
 import { events } from "../../../events/mod.ts";
 import { projections } from "../../../projections/mod.ts";
 import { Usage } from "../../cli/call.ts";
@@ -11,7 +11,10 @@ type Alerting = NonNullable<Settings["alerting"]>;
 const OWN = fileURLToPath(new URL("../../../config/alerts.yaml", import.meta.url));
 
 /** Rules of a configuration; the text says where they stand. Throws `Usage` with every reason why they cannot be. */
-export const rulesIn = (value: unknown, text: string, file: string): Alerting =>
+export const rulesIn = (value: unknown, text: string, file: string): Alerting => heldTo(rulesOf(value, text, file));
+
+/** The same, or every reason why they cannot be. */
+export const rulesOf = (value: unknown, text: string, file: string): ParsedRules =>
   read(text, { file, path: ["alerting", "rules"], value });
 
 /** All that are looked at: those of the program, with those of the configuration in their place. */
@@ -21,15 +24,16 @@ export const allRules = async (
 ): Promise<readonly AlertRule[]> => {
   if (!defaults) return rules;
   const theirs = new Set([...rules.map(({ name }) => name), ...off]);
-  const own = read(await Deno.readTextFile(OWN), { file: OWN, path: ["rules"] }).rules;
+  const own = heldTo(read(await Deno.readTextFile(OWN), { file: OWN, path: ["rules"] })).rules;
   return [...own.filter(({ name }) => !theirs.has(name)), ...rules];
 };
 
 const read = (
   text: string,
   where: { readonly file: string; readonly path: readonly string[]; readonly value?: unknown },
-): Alerting => {
-  const parsed = parseRules(text, { ...where, check: (rules) => rules.flatMap(faultsOf) });
+): ParsedRules => parseRules(text, { ...where, check: (rules) => rules.flatMap(faultsOf) });
+
+const heldTo = (parsed: ParsedRules): Alerting => {
   if (parsed.ok) return parsed;
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
