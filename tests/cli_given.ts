@@ -243,6 +243,7 @@ const fakeRuntime = (
     verify: none("verify"),
     exportTiles: none("exportTiles"),
     verifyTiles: none("verifyTiles"),
+    configurations: none("configurations"),
     stacks: none("stacks"),
     controls: none("controls"),
     assess: none("assess"),
