@@ -103,7 +103,9 @@ export const identitySection = section("Accounts, and how people sign in", {
   passkeys: section("Passkeys", {
     challenge_ms: count(1_000, 60 * MINUTE_MS, 5 * MINUTE_MS, "How long a page waits for one"),
   }),
-  providers: providers.meta({ description: "Who else vouches for people: OpenID Connect (docs/accounts.md)" }),
+  providers: providers.meta({
+    description: "Who else vouches for people: OpenID Connect, SAML 2.0 (docs/accounts.md)",
+  }),
   lockout: section("What wrong passwords in a row lead to", {
     failures_max: count(1, 10, 10, "So many lock the account"),
     lock_ms: count(1_000, DAY_MS, MINUTE_MS, "For so long, doubled with each further one"),

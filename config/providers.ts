@@ -56,7 +56,24 @@ const oidc = z.strictObject({
   ca: secret.meta({ description: "Certificates of the authorities to trust, PEM: { file: PATH }" }),
 });
 
-export const providers = z.array(z.discriminatedUnion("kind", [oidc])).max(PROVIDERS_MAX).default([])
+const saml = z.strictObject({
+  ...common,
+  kind: z.literal("saml").meta({ expected: KINDS }),
+  entry_point: url.meta({
+    description: "Where it takes requests, by redirect",
+    expected: "a URL of https, or a loopback one",
+  }),
+  issuer: z.string().min(1).max(1_024).meta({ description: "What it calls itself (entity id)" }),
+  certificate: secret.meta({ description: "What it signs with, PEM: { file: PATH }; two while it changes keys" }),
+  entity_id: z.string().min(1).max(1_024).nullable().default(null).meta({
+    description: "What we call ourselves there; null: where our metadata lies",
+  }),
+  username: z.string().min(1).max(200).nullable().default(null).meta({
+    description: "The attribute with a name for an account that is made; null: the name of the subject",
+  }),
+});
+
+export const providers = z.array(z.discriminatedUnion("kind", [oidc, saml])).max(PROVIDERS_MAX).default([])
   .superRefine((all, context) => {
     const seen = new Set<string>();
     for (const [i, { name }] of all.entries()) {
@@ -64,6 +81,11 @@ export const providers = z.array(z.discriminatedUnion("kind", [oidc])).max(PROVI
         context.addIssue({ code: "custom", path: [i, "name"], message: "no two providers have the same" });
       }
       seen.add(name);
+      const provider = all[i]!;
+      if (provider.kind === "saml" && provider.certificate === null) {
+        const message = "what a provider says is signed; say where its certificate is";
+        context.addIssue({ code: "custom", path: [i, "certificate"], message });
+      }
     }
   });
 

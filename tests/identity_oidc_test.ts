@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { SIGN_ON } from "../adapters/program/identity/sign_on.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
-import { Browser, CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
+import { CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
+import { Browser } from "./provider_browser.ts";
 
 const CORP = { name: "corp", kind: "oidc", client_id: CLIENT.id, client_secret: { env: "CORP" } };
 

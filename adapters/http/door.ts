@@ -164,7 +164,7 @@ export class Door {
     // A Unix socket is no site that a browser could be talked into, and has no address.
     if (!fixed) {
       this.options.addresses?.check(way.client());
-      this.options.guard.check(headers, way);
+      this.options.guard.check(headers, way, { foreign: route.foreign === true });
     }
     const known = fixed ?? this.granted(route, request, way.client, began);
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);

@@ -48,11 +48,15 @@ export class Guard {
     return { host: hop.host ?? host, secure: secure || hop.proto === "https", client: () => hop.for ?? remote() };
   }
 
-  /** Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent. */
-  check(headers: Headers, way: Way): void {
+  /**
+   * Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent, unless the route is
+   * there for such (`foreign`).
+   */
+  check(headers: Headers, way: Way, { foreign = false } = {}): void {
     if (!this.ours(way.host)) {
       throw new Problem("misdirected", "Use the host name the server was started with, or add yours to its `hosts`.");
     }
+    if (foreign) return;
     const origin = headers.get("origin");
     if (origin !== null && origin.toLowerCase() !== `${way.secure ? "https" : "http"}://${way.host}`) {
       throw new Problem("cross_origin", "A page of another site may not send requests here.");

@@ -47,6 +47,23 @@ Deno.test("what is wrong with a provider is said with its line and place", () =>
   assert.match(problems(many.join(""))[0]!, /^identity\.providers@/);
 });
 
+Deno.test("a provider of SAML says where it is, what it is called and what it signs with, and nothing is asked of it", () => {
+  const works = "name: works, kind: saml, entry_point: https://idp.example/sso, issuer: https://idp.example";
+  const read = parsed(`    - { ${works}, certificate: { file: works.pem } }\n`);
+  assert.ok(read.ok);
+  const [provider] = read.config.identity.providers;
+  assert.ok(provider?.kind === "saml" && provider.entity_id === null && provider.username === null);
+  assert.deepEqual(providerGrants({ file: "daybook.yaml", config: read.config } as never), { net: [] });
+  assert.match(
+    problems(`    - { ${works} }\n`)[0]!,
+    /^identity\.providers\.0\.certificate@3: /,
+  );
+  const [entry] = problems(
+    `    - { ${works.replace("https://idp.example/sso", "http://idp.example/sso")}, certificate: { env: X } }\n`,
+  );
+  assert.match(entry!, /^identity\.providers\.0\.entry_point@3: /);
+});
+
 Deno.test("the server may ask the hosts of its providers, and no other", () => {
   const read = parsed(
     `    - { name: corp, kind: oidc, issuer: https://id.example.com/realms/a, client_id: us, hosts: [keys.example.com, tokens.example.com:8443] }\n`,

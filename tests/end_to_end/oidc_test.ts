@@ -1,6 +1,7 @@
 /** The program with no more permissions than its configuration asks for, and a real provider. */
 import assert from "node:assert/strict";
-import { Browser, CLIENT, withProvider } from "../oidc_given.ts";
+import { CLIENT, withProvider } from "../oidc_given.ts";
+import { Browser } from "../provider_browser.ts";
 import { run, start, withPlace } from "./cli_given.ts";
 
 Deno.test("the program as it is started asks the provider of its configuration, and makes an account for who comes", () =>

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { namedUrl, PASSWORD, withHouse } from "../identity_given.ts";
 import { CLIENT, withProvider } from "../oidc_given.ts";
+import { ISSUER, newSigner, respond, wishIn } from "../saml_given.ts";
 import { noBrowser, withBrowser } from "./browser_given.ts";
 
 const missing = noBrowser();
@@ -65,4 +66,47 @@ Deno.test("a person links their account with a provider of OpenID Connect, and s
       });
     }, { said, secrets: { CORP: CLIENT.secret } });
   });
+});
+
+Deno.test("a provider of SAML on another site has the browser post its word to us, and a person is signed in", async () => {
+  if (missing !== undefined) return console.log(`skipped: ${missing}`);
+  const shots = await Deno.makeTempDir({ prefix: "daybook-sign-on-" });
+  console.log(`pictures: ${shots}`);
+  const signer = await newSigner();
+  const idp = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    if (!request.url.includes("SAMLRequest=")) return new Response(null, { status: 204 });
+    const wish = wishIn(request.url);
+    const xml = await respond(wish, { subject: "0001", username: "ada", groups: ["platform"], signer });
+    const page = `<!doctype html><title>Provider</title><form method="post" action="${wish.back}">
+      <input type="hidden" name="SAMLResponse" value="${btoa(xml)}">
+      <input type="hidden" name="RelayState" value="${wish.state}"><button>Vouch</button></form>`;
+    return new Response(page, { headers: { "content-type": "text/html" } });
+  });
+  const works = { name: "works", title: "Works", kind: "saml", issuer: ISSUER, certificate: { env: "WORKS" } };
+  const more = { username: "username", create: true, roles: { platform: "operator" } };
+  const providers = [{ ...works, ...more, entry_point: `http://127.0.0.1:${idp.addr.port}/sso` }];
+  try {
+    await withHouse(async (house) => {
+      const url = namedUrl(house.url);
+      await withBrowser(url, SCREEN, async ({ page, complaints }) => {
+        await page.goto(`${url}/sign-in?next=/account`);
+        await page.getByRole("link", { name: "Sign in with Works" }).click();
+        await page.getByRole("button", { name: "Vouch" }).click();
+        await page.getByRole("heading", { name: "Sessions" }).waitFor();
+        const proven = page.locator("tbody tr", { hasText: "this one" }).locator("td");
+        assert.deepEqual((await proven.allInnerTexts()).slice(1, 3), ["saml", "operator"]);
+        await page.screenshot({ path: `${shots}/01-sessions.png`, fullPage: true });
+        assert.deepEqual(complaints.filter((complaint) => complaint.includes(`(${url}`)), []);
+      });
+      // Without scripts the page that takes it on has a button.
+      await withBrowser(url, { ...SCREEN, scripts: false }, async ({ page }) => {
+        await page.goto(`${url}/sign-in/saml/works?next=/account`);
+        await page.getByRole("button", { name: "Vouch" }).click();
+        await page.getByRole("button", { name: "Go on" }).click();
+        await page.getByRole("heading", { name: "Sessions" }).waitFor();
+      });
+    }, { said: { IDENTITY__PROVIDERS: JSON.stringify(providers) }, secrets: { WORKS: signer.certificate } });
+  } finally {
+    await idp.shutdown();
+  }
 });

@@ -4,14 +4,15 @@ import { Page } from "../pages/layout.tsx";
 import type { PasskeyAsking } from "./port.ts";
 
 export const Sheet = (
-  { title, asks, onward, children }: {
+  { title, asks, goesOn, onward, children }: {
     readonly title: string;
     readonly asks?: boolean;
+    readonly goesOn?: boolean;
     readonly onward?: string;
     readonly children: Child;
   },
 ) => (
-  <Page title={`${title} · Daybook`} asks={asks} onward={onward}>
+  <Page title={`${title} · Daybook`} asks={asks} goesOn={goesOn} onward={onward}>
     <main class="login">
       <section>
         <h1>{title}</h1>

@@ -146,6 +146,8 @@ export interface SignOnPort {
   }[];
   begin(provider: string, outset: Outset, from: From): Promise<SignOnBegun>;
   finish(provider: string, back: Back, from: From): Promise<SignedOn>;
+  /** What a provider wants to know of us; `undefined` where it wants none. */
+  metadata(provider: string, site: Standing): Promise<string | undefined>;
   links(account: string): readonly LinkShown[];
   unlink(own: OwnSession, link: string): Promise<Outcome>;
 }

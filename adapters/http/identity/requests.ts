@@ -43,22 +43,26 @@ export const bodyOf = async <S extends z.ZodType>(
 };
 
 /** The fields of a form; one twice, or one that is not asked for, is refused. */
-export const formOf = async <S extends z.ZodType>(exchange: Exchange, schema: S): Promise<z.output<S>> => {
+export const formOf = async <S extends z.ZodType>(
+  exchange: Exchange,
+  schema: S,
+  most = IDENTITY_BODY_BYTES_MAX,
+): Promise<z.output<S>> => {
   const { request: { headers } } = exchange;
   if (parseMedia(headers.get("content-type") ?? "")?.essence !== "application/x-www-form-urlencoded") {
     throw new Problem("unsupported_media_type", "Send the form as application/x-www-form-urlencoded.", {
       headers: { "accept-post": "application/x-www-form-urlencoded" },
     });
   }
-  const parsed = schema.safeParse({ ...parameters(textOf(await received(exchange))) });
+  const parsed = schema.safeParse({ ...parameters(textOf(await received(exchange, most))) });
   if (parsed.success) return parsed.data;
   throw new Problem("invalid_data", "The form does not fit what this page sends.", { errors: issuesOf(parsed.error) });
 };
 
-const received = async (exchange: Exchange): Promise<Uint8Array<ArrayBuffer>> => {
+const received = async (exchange: Exchange, most = IDENTITY_BODY_BYTES_MAX): Promise<Uint8Array<ArrayBuffer>> => {
   refuseCoding(exchange.request.headers);
   exchange.reading = true;
-  const bytes = await readBody(exchange.request, Math.min(exchange.bodyBytesMax, IDENTITY_BODY_BYTES_MAX));
+  const bytes = await readBody(exchange.request, Math.min(exchange.bodyBytesMax, most));
   exchange.reading = false;
   return bytes;
 };

@@ -7,7 +7,7 @@ import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import { Problem } from "../problem.ts";
 import { parameters, segment } from "../query.ts";
 import { retryAfter } from "../rate.ts";
-import { type Exchange, json, type Route } from "../route.ts";
+import { type Exchange, json, plain, type Route } from "../route.ts";
 import { nothing } from "./auth.ts";
 import { freshOf } from "./factors.ts";
 import { Csrf, Sheet, Wrong } from "./page_parts.tsx";
@@ -90,6 +90,48 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   },
 }, {
   method: "GET",
+  path: "/sign-in/saml/:provider",
+  action: "signin.use",
+  about: "Sends the browser to a provider of SAML.",
+  async handle(exchange) {
+    const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/");
+    const next = ownPath(parameters(exchange.query).next);
+    return sent(exchange, await identity.signOn.begin(name, { origin: originOf(exchange), next }, fromOf(exchange)));
+  },
+}, {
+  method: "POST",
+  path: "/sign-in/saml/:provider/callback",
+  action: "signin.use",
+  foreign: true,
+  about: "Where a provider of SAML has the browser post its answer; a page of ours takes it on.",
+  async handle(exchange) {
+    const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/", "/callback");
+    const { SAMLResponse, RelayState } = await formOf(exchange, samlForm, SAML_BODY_BYTES_MAX);
+    return page(exchange, 200, <TakenOn name={name} response={SAMLResponse} state={RelayState} />);
+  },
+}, {
+  method: "POST",
+  path: "/sign-in/saml/:provider/finish",
+  action: "signin.use",
+  about: "Takes an answer of a provider of SAML, from a page of ours.",
+  async handle(exchange) {
+    const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/", "/finish");
+    const answer = new URLSearchParams(await formOf(exchange, samlForm, SAML_BODY_BYTES_MAX)).toString();
+    const back = { origin: originOf(exchange), ticket: flowOf(exchange), answer };
+    return signedOn(exchange, identity, await identity.signOn.finish(name, back, fromOf(exchange)));
+  },
+}, {
+  method: "GET",
+  path: "/sign-in/saml/:provider/metadata",
+  action: "signin.use",
+  about: "What a provider of SAML wants to know of us.",
+  async handle(exchange) {
+    const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/", "/metadata");
+    const xml = await identity.signOn.metadata(name, { origin: originOf(exchange) });
+    return plain(exchange, 200, xml ?? "", "application/samlmetadata+xml");
+  },
+}, {
+  method: "GET",
   path: "/account/links",
   action: "account.use",
   page: true,
@@ -112,6 +154,26 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   about: "Takes a link away.",
   handle: (exchange) => unlink(exchange, identity),
 }];
+
+/** Base64 with line breaks, or without; what a form doubles in sending it. */
+const SAML_BODY_BYTES_MAX = 524_288;
+const samlForm = z.strictObject({
+  SAMLResponse: z.string().min(1).max(262_144).regex(/^[A-Za-z0-9+/=\s]+$/, "base64"),
+  RelayState: z.string().min(1).max(80),
+});
+
+/** A cookie that says what was begun does not come along with what another site has a browser post; with our own page's form it does. */
+const TakenOn = (
+  { name, response, state }: { readonly name: string; readonly response: string; readonly state: string },
+) => (
+  <Sheet title="Signing in" goesOn>
+    <form method="post" action={`/sign-in/saml/${name}/finish`}>
+      <input type="hidden" name="SAMLResponse" value={response} />
+      <input type="hidden" name="RelayState" value={state} />
+      <button type="submit">Go on</button>
+    </form>
+  </Sheet>
+);
 
 const originOf = ({ way: { host, secure } }: Exchange): string => `${secure ? "https" : "http"}://${host}`;
 

@@ -1,8 +1,9 @@
-/** What all pages share: one style, two small scripts, and a policy that allows nothing else. */
+/** What all pages share: one style, three small scripts, and a policy that allows nothing else. */
 import { createHash } from "node:crypto";
 import type { Child } from "hono/jsx";
 import type { Exchange } from "../route.ts";
 import css from "./page.css" with { type: "text" };
+import goOn from "./go_on.js" with { type: "text" };
 import script from "./live.js" with { type: "text" };
 import passkeys from "./passkeys.js" with { type: "text" };
 
@@ -12,7 +13,7 @@ const sourceOf = (text: string): string => `'sha256-${createHash("sha256").updat
 const POLICY = [
   "default-src 'none'",
   `style-src ${sourceOf(css)}`,
-  `script-src ${sourceOf(script)} ${sourceOf(passkeys)}`,
+  `script-src ${sourceOf(script)} ${sourceOf(passkeys)} ${sourceOf(goOn)}`,
   "connect-src 'self'",
   "img-src data:",
   "form-action 'self'",
@@ -31,12 +32,14 @@ export interface PageProps {
   readonly live?: boolean;
   /** Where the browser goes on to by itself: a path of ours, or where a form may not lead. */
   readonly onward?: string;
+  /** Whether its form is sent by itself. */
+  readonly goesOn?: boolean;
   /** Whether a form of it asks the browser's authenticator. */
   readonly asks?: boolean;
   readonly children?: Child;
 }
 
-export const Page = ({ title, live, onward, asks, children }: PageProps) => (
+export const Page = ({ title, live, onward, goesOn, asks, children }: PageProps) => (
   <html lang="en">
     <head>
       <meta charset="utf-8" />
@@ -54,6 +57,7 @@ export const Page = ({ title, live, onward, asks, children }: PageProps) => (
     <body>
       {children}
       {live && <script type="module" dangerouslySetInnerHTML={{ __html: script }} />}
+      {goesOn && <script type="module" dangerouslySetInnerHTML={{ __html: goOn }} />}
       {asks && <script type="module" dangerouslySetInnerHTML={{ __html: passkeys }} />}
     </body>
   </html>

@@ -1,10 +1,11 @@
 /** Providers of sign-ins as the configuration names them: their secrets read, their roles known, nothing asked of them yet. */
-import type { ProviderConfig } from "../../../config/providers.ts";
 import type { SecretReference } from "../../../config/config.ts";
+import type { ProviderConfig } from "../../../config/providers.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../../cli/settings.ts";
 import { type Fault, RelyingParty } from "../../openid/relying_party.ts";
+import { type SamlFault, ServiceProvider } from "../../saml/service_provider.ts";
 import { systemClock } from "../../system/world.ts";
 
 /** What goes with one sign-in. */
@@ -22,7 +23,7 @@ export type Vouched =
     readonly name?: string;
     readonly groups: readonly string[];
   }
-  | { readonly is: "refused"; readonly reason: Fault }
+  | { readonly is: "refused"; readonly reason: Fault | SamlFault }
   | { readonly is: "unavailable" };
 
 /** Where the browser comes back to: `origin` of our own pages. */
@@ -30,19 +31,24 @@ interface Site {
   readonly origin: string;
 }
 
-export interface Provider {
+interface Speaking {
+  /** Where the browser goes; `undefined` where the provider cannot be asked. */
+  begin(drawn: Drawn, site: Site): Promise<string | undefined>;
+  /** What an answer (`a=b&c=d`) says it is for. */
+  stateOf(answer: string): string | undefined;
+  finish(answer: string, drawn: Drawn, site: Site): Promise<Vouched>;
+  /** What the provider wants to know of us, where it wants it as a document. */
+  metadata?(site: Site): Promise<string>;
+  close(): void;
+}
+
+export interface Provider extends Speaking {
   readonly name: string;
   readonly title: string;
   readonly protocol: "oidc" | "saml";
   readonly roles: Readonly<Record<string, string>>;
   readonly create: boolean;
   readonly tenant: string;
-  /** Where the browser goes; `undefined` where the provider cannot be asked. */
-  begin(drawn: Drawn, site: Site): Promise<string | undefined>;
-  /** What an answer says it is for. */
-  stateOf(answer: string): string | undefined;
-  finish(answer: string, drawn: Drawn, site: Site): Promise<Vouched>;
-  close(): void;
 }
 
 /** Throws `Usage` for a secret that is not there and a role that is none. */
@@ -58,66 +64,92 @@ export const providersOf = async (
         throw new Usage(`provider ${config.name}: ${role} is no role; there are ${roles.join(", ")}`);
       }
     }
-    all.set(config.name, await providerOf(config, settings, io));
+    const { name, title, create, tenant, kind } = config;
+    const text = (reference: SecretReference | null, what: string) => textOf(reference, { name, what, settings, io });
+    const speaking = config.kind === "oidc" ? await oidcOf(config, text, io) : await samlOf(config, text);
+    all.set(name, { name, title: title ?? name, protocol: kind, roles: config.roles, create, tenant, ...speaking });
   }
   return all;
 };
 
-const providerOf = async (config: ProviderConfig, settings: Settings, io: Io): Promise<Provider> => {
-  const { name, title, roles, create, tenant, kind } = config;
-  const text = async (reference: SecretReference | null, what: string): Promise<string | undefined> => {
-    if (reference === null) return undefined;
-    const found = "env" in reference
-      ? io.env(reference.env)
-      : await io.readText(inFolderOf(settings.file, reference.file)).catch(() => undefined);
-    if (found === undefined || found.trim() === "") throw new Usage(`provider ${name}: its ${what} is not there`);
-    return found.trim();
-  };
-  const { issuer, client_id, scopes, hosts, groups } = config;
-  const secret = await text(config.client_secret, "client_secret");
+type Text = (reference: SecretReference | null, what: string) => Promise<string | undefined>;
+
+const textOf = async (
+  reference: SecretReference | null,
+  { name, what, settings, io }: {
+    readonly name: string;
+    readonly what: string;
+    readonly settings: Settings;
+    readonly io: Io;
+  },
+): Promise<string | undefined> => {
+  if (reference === null) return undefined;
+  const found = "env" in reference
+    ? io.env(reference.env)
+    : await io.readText(inFolderOf(settings.file, reference.file)).catch(() => undefined);
+  if (found === undefined || found.trim() === "") throw new Usage(`provider ${name}: its ${what} is not there`);
+  return found.trim();
+};
+
+const oidcOf = async (
+  { name, issuer, client_id, scopes, hosts, groups, ...config }: Extract<ProviderConfig, { kind: "oidc" }>,
+  text: Text,
+  io: Io,
+): Promise<Speaking> => {
+  const client_secret = await text(config.client_secret, "client_secret");
   const ca = await text(config.ca, "ca");
-  const party = new RelyingParty({
-    issuer,
-    client_id,
-    ...(secret !== undefined && { client_secret: secret }),
-    scopes,
-    hosts,
-    ...(ca !== undefined && { ca }),
-    groups,
-    clock: systemClock,
-  });
-  const back = (origin: string) => `${origin}/sign-in/oidc/${name}/callback`;
+  const party = new RelyingParty({ issuer, client_id, client_secret, scopes, hosts, ca, groups, clock: systemClock });
+  const redirect = ({ origin }: Site) => `${origin}/sign-in/oidc/${name}/callback`;
+  /** The operator is told why; who signs in is told to try again. */
+  const tried = async <T>(asked: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await asked;
+    } catch (error) {
+      const said = [error, (error as Error).cause].flatMap((each) => each instanceof Error ? [each.message] : []);
+      io.err(`provider ${name} cannot be asked: ${said.join(": ")}\n`);
+      return undefined;
+    }
+  };
   return {
-    name,
-    title: title ?? name,
-    protocol: kind,
-    roles,
-    create,
-    tenant,
-    begin: (drawn, { origin }) =>
-      orUndefined(party.begin({ ...drawn, redirect: back(origin) }), `provider ${name} cannot be asked`, io),
+    begin: (drawn, site) => tried(party.begin({ ...drawn, redirect: redirect(site) })),
     stateOf: (answer) => new URLSearchParams(answer).get("state") ?? undefined,
-    async finish(answer, drawn, { origin }) {
-      const finished = party.finish(answer, { ...drawn, redirect: back(origin) });
-      return await orUndefined<Vouched>(finished, `provider ${name} cannot be asked`, io) ?? { is: "unavailable" };
+    async finish(answer, drawn, site) {
+      return await tried<Vouched>(party.finish(answer, { ...drawn, redirect: redirect(site) })) ??
+        { is: "unavailable" };
     },
     close: () => party.close(),
   };
 };
 
-/** The operator is told why; who signs in is told to try again. */
-const orUndefined = async <T>(asked: Promise<T>, what: string, io: Io): Promise<T | undefined> => {
-  try {
-    return await asked;
-  } catch (error) {
-    io.err(
-      `${what}: ${
-        error instanceof Error
-          ? [error, error.cause].map((each) => each instanceof Error ? each.message : "").filter((each) => each !== "")
-            .join(": ")
-          : "no reason"
-      }\n`,
-    );
-    return undefined;
+const samlOf = async (
+  { name, entry_point, issuer, groups, ...config }: Extract<ProviderConfig, { kind: "saml" }>,
+  text: Text,
+): Promise<Speaking> => {
+  const certificate = (await text(config.certificate, "certificate"))!;
+  if (!certificate.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new Usage(`provider ${name}: its certificate is not PEM`);
   }
+  const provider = new ServiceProvider({
+    entry_point,
+    issuer,
+    certificate,
+    groups,
+    clock: systemClock,
+    ...(config.entity_id !== null && { entity_id: config.entity_id }),
+    ...(config.username !== null && { username: config.username }),
+  });
+  const place = ({ origin }: Site) => {
+    const ours = `${origin}/sign-in/saml/${name}`;
+    return { metadata: `${ours}/metadata`, back: `${ours}/callback` };
+  };
+  // The id of a request is a name of XML, which begins with no digit.
+  const request = ({ nonce }: Drawn) => `_${nonce}`;
+  return {
+    begin: (drawn, site) => provider.begin({ request: request(drawn), state: drawn.state }, place(site)),
+    stateOf: (answer) => new URLSearchParams(answer).get("RelayState") ?? undefined,
+    finish: (answer, drawn, site) =>
+      provider.finish(new URLSearchParams(answer).get("SAMLResponse") ?? "", request(drawn), place(site)),
+    metadata: (site) => Promise.resolve(provider.metadata(place(site))),
+    close() {},
+  };
 };

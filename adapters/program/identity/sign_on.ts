@@ -111,6 +111,10 @@ export class SignOn implements SignOnPort {
     return await this.enter(provider, { ...found, vouched, next: flow.errand.next }, from);
   }
 
+  async metadata(name: string, site: Pick<Outset, "origin">): Promise<string | undefined> {
+    return await this.desk.providers.get(name)!.metadata?.(site);
+  }
+
   links(account: string): ReturnType<SignOnPort["links"]> {
     return this.parts.states.of(account).links;
   }

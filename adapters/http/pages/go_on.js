@@ -1,0 +1,2 @@
+// Without this its button is pressed.
+document.querySelector("form").submit();
