@@ -20,6 +20,28 @@ Deno.test("a name leads to one account for good, and a name that was never reser
   assert.notEqual(accounts.reserve("bob"), alice);
 });
 
+Deno.test("another name leads to an account until it is taken from it, or the account is erased, and to no second one", () => {
+  using keys = disposable(open());
+  const { accounts } = keys.it;
+  const [alice, bob] = [accounts.reserve("alice"), accounts.reserve("bob")];
+  const elsewhere = "oidc\ncorp\n0001";
+  assert.equal(accounts.find(elsewhere), undefined);
+  assert.deepEqual([accounts.lead(elsewhere, alice), accounts.lead(elsewhere, alice), accounts.lead(elsewhere, bob)], [
+    true,
+    true,
+    false,
+  ]);
+  assert.equal(accounts.find(elsewhere), alice);
+  assert.deepEqual([...accounts.all()].sort(), [alice, bob].sort(), "each once");
+  accounts.unlead(elsewhere, bob);
+  assert.equal(accounts.find(elsewhere), alice);
+  accounts.unlead(elsewhere, alice);
+  assert.equal(accounts.find(elsewhere), undefined);
+  accounts.lead(elsewhere, bob);
+  accounts.erase(bob);
+  assert.equal(accounts.find(elsewhere), undefined);
+});
+
 Deno.test("what was kept is read back by its owner and id alone, until it is dropped", () => {
   using keys = disposable(open());
   const { accounts } = keys.it;

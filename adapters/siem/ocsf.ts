@@ -115,9 +115,13 @@ const FILLED: Readonly<Record<ClassName, (data: Members, event: Event, emitter: 
     const methods = listOf(data.methods ?? data.factors ?? data.method);
     const factors = methods.flatMap((method) => rowOf(FACTORS, method) ?? []);
     const protocol = methods.map((method) => rowOf(PROTOCOLS, method)).find((found) => found !== undefined);
-    // Of a method that has no number here, nobody knows how many factors it is.
+    // Of a method that has no number here, nobody knows how many factors it is; a passkey is two, for its holder was verified as well.
     const known = methods.length > 0 && factors.length === methods.length;
-    const mfa = typeof data.mfa === "boolean" ? data.mfa : known ? factors.length > 1 : undefined;
+    const mfa = typeof data.mfa === "boolean"
+      ? data.mfa
+      : known
+      ? factors.length > 1 || methods.includes("passkey")
+      : undefined;
     return {
       user: subjectOf(data),
       actor: isCloudtrail(event.type) ? undefined : actorOf(event),

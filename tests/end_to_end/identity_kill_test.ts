@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { bcrypt } from "hash-wasm";
 import { CRASH_VARIABLE, type CrashPoint } from "../../adapters/process/crash.ts";
+import { Browser } from "../provider_browser.ts";
+import { ENTRY, ISSUER, newSigner, respond, wishIn } from "../saml_given.ts";
 import { Program } from "./program.ts";
 
 const QUICK = { DAYBOOK__IDENTITY__PASSWORDS__MEMORY_KIB: "7168", DAYBOOK__IDENTITY__PASSWORDS__PASSES: "1" };
@@ -42,8 +44,9 @@ const dying = async (
   data: string,
   point: CrashPoint | `${CrashPoint}:2`,
   use: (program: Program) => Promise<unknown>,
+  env: Record<string, string> = {},
 ) => {
-  const program = await Program.start(data, { ...QUICK, [CRASH_VARIABLE]: point });
+  const program = await Program.start(data, { ...QUICK, ...env, [CRASH_VARIABLE]: point });
   await assert.rejects(use(program), TypeError, `it dies at ${point} before it answers`);
   assert.equal((await program.died).signal, "SIGKILL", point);
   await program.end("SIGKILL");
@@ -120,4 +123,50 @@ Deno.test("killed while an imported hash became ours, and the first signing key 
       const { keys } = await (await fetch(`${program.url}/.well-known/jwks.json`)).json();
       assert.equal(keys.length, 1, "a key that no fact names does not count");
     });
+  }));
+
+Deno.test("killed while somebody whom a provider vouches for got an account, or it was linked: one account, and it is theirs", () =>
+  withFolder(async (data) => {
+    const signer = await newSigner();
+    const certificate = `${data}.pem`;
+    await Deno.writeTextFile(certificate, signer.certificate);
+    const works = {
+      name: "works",
+      kind: "saml",
+      entry_point: ENTRY,
+      issuer: ISSUER,
+      certificate: { file: certificate },
+    };
+    const env = { DAYBOOK__IDENTITY__PROVIDERS: JSON.stringify([{ ...works, create: true }]) };
+    const come = async ({ url }: Program): Promise<number> => {
+      const browser = new Browser();
+      const left = await browser.go(`${url}/sign-in/saml/works`);
+      await left.body?.cancel();
+      const wish = wishIn(left.headers.get("location")!);
+      const xml = await respond(wish, { subject: "ada", signer });
+      const came = await browser.go(`${url}/sign-in/saml/works/finish`, {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams({ SAMLResponse: btoa(xml), RelayState: wish.state }).toString(),
+      });
+      await came.body?.cancel();
+      return came.status;
+    };
+    try {
+      // When the name was kept, and when who they are there was kept, which no fact names yet.
+      await dying(data, "account.reserved", come, env);
+      await dying(data, "password.kept", come, env);
+      await living(data, async (program) => {
+        assert.deepEqual([await come(program), await come(program)], [200, 200]);
+        const headers = { authorization: `Bearer ${program.token}` };
+        const get = async (path: string) => await (await fetch(`${program.url}${path}`, { headers })).json();
+        const { events, size } = await get("/events?stream=identity/nobody");
+        assert.deepEqual(events, [], "nobody was refused");
+        const { rows } = await get(`/views/identity.accounts?wait=${size - 1}`);
+        const links = rows.map(({ row }: { row: { links: readonly object[] } }) => row.links.length);
+        assert.deepEqual(links, [1]);
+      }, env);
+    } finally {
+      await Deno.remove(certificate);
+    }
   }));

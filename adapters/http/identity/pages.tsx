@@ -332,7 +332,7 @@ const SessionRow = (
   </tr>
 );
 
-const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
+const Account = ({ own, sessions, csrf, least, password, wrong, said }: AccountProps) => (
   <Page title="Account · Daybook">
     <header>
       <h1>
@@ -370,15 +370,18 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
       </section>
       <section>
         <h2>Password</h2>
-        <p>At least {least} characters; 15 or more is better. Every other session ends.</p>
-        <form class="fields" method="post" action="/account/password">
-          <Csrf token={csrf} />
-          <Secret id="current" label="Current password" />
-          <Secret id="password" label="New password" fresh />
-          <Secret id="again" label="Once more" fresh />
-          <Wrong says={wrong} />
-          <button type="submit">Change the password</button>
-        </form>
+        {!password && <p>You have none; an administrator can invite you to set one.</p>}
+        {password && <p>At least {least} characters; 15 or more is better. Every other session ends.</p>}
+        {password && (
+          <form class="fields" method="post" action="/account/password">
+            <Csrf token={csrf} />
+            <Secret id="current" label="Current password" />
+            <Secret id="password" label="New password" fresh />
+            <Secret id="again" label="Once more" fresh />
+            <Wrong says={wrong} />
+            <button type="submit">Change the password</button>
+          </form>
+        )}
         <p>
           <a href="/account/factors">Second factors</a>
         </p>
@@ -396,6 +399,8 @@ const Account = ({ own, sessions, csrf, least, wrong, said }: AccountProps) => (
 
 interface AccountProps {
   readonly own: OwnSession;
+  /** Whether there is one to change. */
+  readonly password: boolean;
   readonly sessions: readonly SessionShown[];
   readonly csrf: string;
   readonly least: number;
@@ -417,7 +422,13 @@ const account = (
   return page(
     exchange,
     status,
-    <Account own={own} sessions={identity.sessions(own.account)} csrf={identity.csrf(own)} {...more} />,
+    <Account
+      own={own}
+      sessions={identity.sessions(own.account)}
+      csrf={identity.csrf(own)}
+      password={identity.hasPassword(own.account)}
+      {...more}
+    />,
   );
 };
 
