@@ -1,7 +1,9 @@
 /** The listener that demands TLS 1.3 and certificates of clients: tried with openssl as the client. */
 import assert from "node:assert/strict";
+import { connect as connectPlain } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import type { StrictTls } from "../adapters/http/strict_tls.ts";
+import { listenStrictly, type StrictTls } from "../adapters/http/strict_tls.ts";
+import { systemClock } from "../adapters/system/world.ts";
 import { givenAuthority, openssl, type Pair, runOpenssl, withFolder, written } from "./certificates_given.ts";
 import { cloudEvent, structured, withSite } from "./http_given.ts";
 
@@ -182,6 +184,33 @@ Deno.test("a body without a stated length that is too large is refused, and its 
     await closed.promise;
     assert.match(text, /^HTTP\/1\.1 413 /);
   }));
+
+Deno.test("a handshake that does not come, and headers that do not end, end their connections", async () => {
+  const authority = await givenAuthority();
+  let refused = 0;
+  const listener = await listenStrictly({
+    hostname: "127.0.0.1",
+    port: 0,
+    tls: await authority.issue("server", ["server"]),
+    answer: () => new Response("ok"),
+    broken: () => new Response(null, { status: 500 }),
+    refused: () => refused++,
+    clock: { ...systemClock, schedule: (_, call) => systemClock.schedule(0, call) },
+    bounds: { handshake_ms: 100, headers_ms: 100 },
+  });
+  const { port } = listener;
+  const silent = connectPlain({ host: "127.0.0.1", port });
+  const closed = (socket: { once(event: "close", call: () => void): unknown }) =>
+    new Promise<void>((resolve) => void socket.once("close", resolve));
+  await closed(silent);
+  assert.equal(refused, 1);
+  const slow = connect({ host: "127.0.0.1", port, servername: "localhost", ca: authority.certificate }, () => {
+    slow.write("GET / HTTP/1.1\r\nHost: localhost\r\n");
+  });
+  slow.on("error", () => {}); // what was still on its way
+  await closed(slow);
+  await listener.close();
+});
 
 Deno.test("an address that another has is told as such", () =>
   withStrict(async ({ port, authority, site }) => {

@@ -193,6 +193,7 @@ export const createServer = (options: ServerOptions): Server => {
         },
         broken: () => broken(door.requestId()),
         refused: () => metrics.refusedHandshake(),
+        clock,
       });
       const one: Ending = { shut: (late) => Promise.race([strict.close(), late]).then(() => strict.cut()) };
       listening.push(one);

@@ -6,6 +6,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import type { Clock } from "../../actors/kernel/world.ts";
 
 export interface StrictTls {
   /** PEM. */
@@ -26,6 +27,9 @@ export interface StrictOptions {
   broken(): Response;
   /** Told of each handshake that was refused. */
   refused?(): void;
+  readonly clock: Clock;
+  /** Default `STRICT`. */
+  readonly bounds?: { readonly handshake_ms: number; readonly headers_ms: number };
 }
 
 export interface StrictListener {
@@ -46,6 +50,8 @@ export const STRICT = {
   handshake_ms: 10_000,
   /** Headers that take longer to come end their connection. */
   headers_ms: 30_000,
+  /** What was refused has so long to take the alert that says why. */
+  alert_ms: 1_000,
 } as const;
 
 /** The platform would say what is wrong with them at the first handshake, to nobody. */
@@ -65,6 +71,7 @@ const contextOf = ({ cert, key, clients }: StrictTls) => {
 
 /** Throws `Deno.errors.AddrInUse` where another program has the address. */
 export const listenStrictly = async (options: StrictOptions): Promise<StrictListener> => {
+  const { handshake_ms, headers_ms } = options.bounds ?? STRICT;
   const answering = getRequestListener(
     (request, env) => {
       const { incoming } = env as { readonly incoming: { readonly socket: { readonly remoteAddress?: string } } };
@@ -73,13 +80,23 @@ export const listenStrictly = async (options: StrictOptions): Promise<StrictList
     { overrideGlobalObjects: false, errorHandler: () => options.broken() },
   );
   const server = createServer(
-    { ...contextOf(options.tls), ALPNProtocols: ["http/1.1"], handshakeTimeout: STRICT.handshake_ms },
+    {
+      ...contextOf(options.tls),
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: handshake_ms,
+      connectionsCheckingInterval: headers_ms,
+    },
     (incoming, outgoing) => void answering(incoming, outgoing),
   );
-  server.headersTimeout = STRICT.headers_ms;
+  server.headersTimeout = headers_ms;
   server.requestTimeout = 0; // the door has deadlines of its own
-  // The platform ends the connection, at times before its alert has left, which says why.
-  server.on("tlsClientError", () => options.refused?.());
+  // The platform ends some of them, at times before its alert has left, and leaves others open.
+  server.on("tlsClientError", (_, socket) => {
+    options.refused?.();
+    const cancel = options.clock.schedule(STRICT.alert_ms, () => void socket.destroy());
+    if (socket.destroyed) cancel();
+    else socket.once("close", cancel);
+  });
   server.on("clientError", (_, socket) => void socket.destroy());
   await listening(server, options);
   const lost = Promise.withResolvers<never>();
