@@ -3,8 +3,9 @@
  * The text is `daybook.yaml` or any other file with the sections `stack` and `services`; only these two are looked at here.
  *
  * In `command`, `arguments`, `environment`, `working_folder`, `leftovers`, files of `tls` and the commands of probes and hooks these
- * stand for what they say: `${replica}`, `${ports.NAME}` and `${tls.KIND}` (its own), `${services.NAME.host}` and `${services.NAME.ports.PORT}` (of a service it depends
- * on). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
+ * stand for what they say: `${replica}`, `${ports.NAME}` and `${tls.KIND}` (its own), `${services.NAME.host}` and
+ * `${services.NAME.ports.PORT}` (of a service it depends on, its first replica), `${services.NAME.addresses.PORT}` (of all its replicas,
+ * `host:port` with commas between). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
  */
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";

@@ -135,3 +135,14 @@ Deno.test("what a replica that was taken away was started with is kept until it 
     assert.deepEqual(found!.instances.map(({ launch }) => launch.arguments), [["0"], ["1"], ["2"]]);
   });
 });
+
+Deno.test("who depends on several replicas is given all their addresses", () => {
+  const stack = stackOf(
+    `${
+      WEB(3)
+    }  shop: { command: x, depends_on: [web], environment: { ALL: "\${services.web.addresses.http}", ONE: "\${services.web.ports.http}" } }\n`,
+  );
+  const ports = new Map([0, 1, 2].map((replica) => [`web/${replica}/http`, 8_000 + replica]));
+  const { environment } = launchOf(stack.services[1]!, 0, { stack, file: "/s.yaml", ports });
+  assert.deepEqual(environment, { ALL: "127.0.0.1:8000,127.0.0.1:8001,127.0.0.1:8002", ONE: "8000" });
+});

@@ -61,7 +61,10 @@ export const groupHelp = (group: string): string => {
 };
 
 export const helpOf = (spec: CommandSpec): string => {
-  const options = [...spec.options ?? [], ...COMMON].map(({ flags, about }) => [flags, about] as const);
+  const options = [...spec.options ?? [], ...COMMON].map((option) => {
+    const short = "short" in option && option.short !== undefined ? `-${option.short}, ` : "";
+    return [`${short}${option.flags}`, option.about] as const;
+  });
   return page([
     `Usage: ${TASK} ${usageOf(spec)} [options]`,
     "",

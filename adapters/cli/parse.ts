@@ -82,7 +82,8 @@ const help = (words: readonly string[]): string => {
 
 const camel = (name: string): string => name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
-const callOf = (spec: CommandSpec, args: readonly string[], place: Place): Call => {
+const callOf = (spec: CommandSpec, typed: readonly string[], place: Place): Call => {
+  const args = inFull(spec, typed);
   const options = [...spec.options ?? [], ...COMMON].map((option) => {
     const [name, value] = option.flags.slice(2).split(" ") as [string, string | undefined];
     return {
@@ -111,6 +112,15 @@ const callOf = (spec: CommandSpec, args: readonly string[], place: Place): Call 
     Object.entries(parsed.values).map(([name, value]) => [camel(name), value as OptionValue]),
   );
   return located(spec, { given: parsed.positionals, values, place });
+};
+
+/** With the names of options for the letters that stand for them. */
+const inFull = ({ options = [] }: CommandSpec, args: readonly string[]): readonly string[] => {
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  return args.map((arg, i) => {
+    const option = i < end ? options.find(({ short }) => short !== undefined && arg === `-${short}`) : undefined;
+    return option ? option.flags.split(" ")[0]! : arg;
+  });
 };
 
 const refuseUnknown = (

@@ -29,7 +29,13 @@ export interface CommandSpec {
   /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>` or `[any number...]`. */
   readonly args?: readonly (readonly [string, string])[];
   /** `--flag` or `--flag <value>`, with a line each; `collect` lets it be given more than once. */
-  readonly options?: readonly { readonly flags: string; readonly about: string; readonly collect?: true }[];
+  readonly options?: readonly {
+    readonly flags: string;
+    readonly about: string;
+    readonly collect?: true;
+    /** One letter that stands for it. */
+    readonly short?: string;
+  }[];
   /** What comes after `deno task daybook `. */
   readonly examples: readonly string[];
   /** Whether `--data :memory:` makes sense. */

@@ -6,6 +6,7 @@ import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { bytes, duration, palette, safe } from "../print.ts";
 import type { Reader, Remote, Runtime } from "../runtime.ts";
+import { untilStopped } from "../until_stopped.ts";
 import { BAD } from "./services.ts";
 
 const DRAW_MS = 500;
@@ -136,26 +137,17 @@ const RIGHT: ReadonlySet<string> = new Set(["pid", "starts", "memory", "cores"])
 const live = async (
   board: Board,
   { reader, remote }: { readonly reader: Reader; readonly remote: Remote | undefined },
-  { io, clock }: Runtime,
+  runtime: Runtime,
 ): Promise<0> => {
-  let stop = () => {};
-  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
-  const forget = io.onStop(() => stop());
-  try {
-    for (let over = false, lines = 0; !over;) {
-      const text = drawn(board, await takenOf(remote), { c: palette(io), now: clock.now() });
-      // Up by as many lines as were drawn, and clear from there.
-      io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
-      lines = text.split("\n").length - 1;
-      over = await Promise.race([
-        stopped,
-        new Promise<false>((resolve) => void clock.schedule(DRAW_MS, () => resolve(false))),
-      ]);
-      await reader.renew();
-      board.catchUp();
-    }
-    return 0;
-  } finally {
-    forget();
-  }
+  const { io, clock } = runtime;
+  let lines = 0;
+  await untilStopped(runtime, DRAW_MS, async () => {
+    await reader.renew();
+    board.catchUp();
+    const text = drawn(board, await takenOf(remote), { c: palette(io), now: clock.now() });
+    // Up by as many lines as were drawn, and clear from there.
+    io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
+    lines = text.split("\n").length - 1;
+  });
+  return 0;
 };

@@ -5,6 +5,7 @@ import type { Call, Run } from "../call.ts";
 import { flag, Usage, whole } from "../call.ts";
 import { palette, safe } from "../print.ts";
 import type { Reader, Runtime } from "../runtime.ts";
+import { untilStopped } from "../until_stopped.ts";
 import { eventText } from "./services.ts";
 import { findingsText } from "./services_ps.ts";
 
@@ -47,7 +48,7 @@ export const why: Run = async (call, runtime) => {
     const rows = board.instances.filter((row) => row.service === service);
     const chain = troubleOf(reader, board, { service, needed });
     const last = chain.length > 0 && rows.some(({ state }) => state !== "healthy" && state !== "completed")
-      ? await tail(call, runtime, { stack: board.stack, of: chain[0]!.data as Instance, lines: LAST_LINES })
+      ? (await tail(call, runtime, { stack: board.stack, of: chain[0]!.data as Instance, lines: LAST_LINES })).lines
       : [];
     const findings = board.findings.filter((each) => needed.has(each.service));
     if (call.json) {
@@ -137,8 +138,9 @@ export const logs: Run = async (call, runtime) => {
     await reader.close();
   }
   const lines = whole(call, "lines", { min: 0, max: 1_000_000 }) ?? LINES_DEFAULT;
-  for (const line of await tail(call, runtime, { stack, of, lines })) io.out(`${safe(line)}\n`);
-  if (flag(call, "follow")) await follow(call, runtime, { stack, of });
+  const last = await tail(call, runtime, { stack, of, lines });
+  for (const line of last.lines) io.out(`${safe(line)}\n`);
+  if (flag(call, "follow")) await follow(call, runtime, { stack, of, from: last.end });
   return 0;
 };
 
@@ -150,11 +152,11 @@ const tail = async (
   call: Call,
   { io }: Runtime,
   { stack, of, lines }: { readonly stack: string; readonly of: Instance; readonly lines: number },
-): Promise<readonly string[]> => {
-  const { text } = await io.readTail(outputOf(call, { stack, of }), TAIL_BYTES_MAX);
+): Promise<{ readonly lines: readonly string[]; readonly end: number }> => {
+  const { text, end } = await io.readTail(outputOf(call, { stack, of }), TAIL_BYTES_MAX);
   const all = text.split("\n");
   if (all.at(-1) === "") all.pop();
-  return lines === 0 ? [] : all.slice(-lines);
+  return { lines: lines === 0 ? [] : all.slice(-lines), end };
 };
 
 /** Of the end of a file, at most so much is looked at. */
@@ -164,28 +166,18 @@ const FOLLOW_MS = 200;
 /** Goes on with what is written, until interrupted; a file that was set aside begins anew. */
 const follow = async (
   call: Call,
-  { io, clock }: Runtime,
-  of: { readonly stack: string; readonly of: Instance },
+  runtime: Runtime,
+  { from, ...of }: { readonly stack: string; readonly of: Instance; readonly from: number },
 ): Promise<void> => {
+  const { io } = runtime;
   const path = outputOf(call, of);
-  let stop = () => {};
-  const stopped = new Promise<true>((resolve) => stop = () => resolve(true));
-  const forget = io.onStop(() => stop());
-  try {
-    let { end } = await io.readTail(path, 0);
-    let rest = "";
-    for (let over = false; !over;) {
-      over = await Promise.race([
-        stopped,
-        new Promise<false>((resolve) => void clock.schedule(FOLLOW_MS, () => resolve(false))),
-      ]);
-      const now = await io.readTail(path, TAIL_BYTES_MAX, end);
-      end = now.end;
-      const parts = (rest + now.text).split("\n");
-      rest = parts.pop()!;
-      for (const line of parts) io.out(`${safe(line)}\n`);
-    }
-  } finally {
-    forget();
-  }
+  let end = from;
+  let rest = "";
+  await untilStopped(runtime, FOLLOW_MS, async () => {
+    const now = await io.readTail(path, TAIL_BYTES_MAX, end);
+    end = now.end;
+    const parts = (rest + now.text).split("\n");
+    rest = parts.pop()!;
+    for (const line of parts) io.out(`${safe(line)}\n`);
+  });
 };

@@ -19,7 +19,10 @@ const stackOf = ({ settings }: Call): Stack => {
 
 export const plan: Run = async (call, runtime) => {
   const { io } = runtime;
-  const plan = (await runtime.stacks()).planOf(stackOf(call));
+  const stack = stackOf(call);
+  const { planOf, pictureOf } = await runtime.stacks();
+  if (await drawn(call, runtime, () => pictureOf(stack))) return 0;
+  const plan = planOf(stack);
   if (call.json) {
     io.out(`${JSON.stringify(plan)}\n`);
     return 0;

@@ -80,6 +80,13 @@ const meaning = (name: string, service: ServiceSettings, replica: number, placed
     if (third === "host" && fourth === undefined) return HOST;
     const port = third === "ports" && fourth !== undefined ? portOf(ports, other.name, 0, fourth) : undefined;
     if (port !== undefined) return String(port);
+    const all = Array.from(
+      { length: other.replicas },
+      (_, at) => fourth === undefined ? undefined : portOf(ports, other.name, at, fourth),
+    );
+    if (third === "addresses" && all.every((each) => each !== undefined)) {
+      return all.map((each) => `${HOST}:${each}`).join(",");
+    }
   }
   throw new RangeError(name);
 };
@@ -191,7 +198,7 @@ export const faultsOfStack = (file: string) => (stack: StackSettings): readonly 
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const expected =
-        "replica, ports.NAME, tls.KIND, or services.NAME.host and services.NAME.ports.PORT of what it depends on";
+        "replica, ports.NAME, tls.KIND, or services.NAME.host, .ports.PORT and .addresses.PORT of what it depends on";
       return [{ path: [service.name], expected, found: `\${${error.message}}` }];
     }
   });

@@ -1,0 +1,198 @@
+/** What the command line tells of services, of a history that is told here. */
+import assert from "node:assert/strict";
+import type { Io } from "../adapters/cli/runtime.ts";
+import * as stacks from "../adapters/program/stack/plan.ts";
+import { parseConfig } from "../config/config.ts";
+import { parseStack } from "../config/stack.ts";
+import type { ServiceFact } from "../events/services.ts";
+import { servicesViews } from "../projections/services.ts";
+import { givenStage, type Stage } from "./cli_given.ts";
+import { needing, spec, upWith, World } from "./services_given.ts";
+
+/** A stage whose log tells what has happened in a world, and goes on with it. */
+const staged = (world: World): { readonly stage: Stage; readonly tell: () => Promise<void> } => {
+  const stage = givenStage();
+  stage.runtime.projections = () => Promise.resolve(servicesViews as never);
+  let told = 0;
+  const tell = async () => {
+    const fresh = world.facts.slice(told);
+    const events = fresh.map(({ at, fact }: { readonly at: number; readonly fact: ServiceFact }) => ({
+      ...fact,
+      id: String(told++),
+      source: "services/main",
+      stream: "services/main" as const,
+      time: new Date(at).toISOString(),
+      version: 1,
+      authtype: "user" as const,
+      authid: "u_tester",
+    }));
+    if (events.length > 0) await stage.log.append({ events: events as never });
+  };
+  return { stage, tell };
+};
+
+/** Output as it comes, and what an interrupt does. */
+const onTerminal = (stage: Stage): { out: string; interrupt: () => void } => {
+  const seen = { out: "", interrupt: () => {} };
+  Object.assign(
+    stage.io,
+    {
+      env: (name) => name === "NO_COLOR" ? "1" : undefined,
+      out: (text) => void (seen.out += text),
+      terminal: { out: true, err: true },
+      onStop: (stop) => {
+        seen.interrupt = () => void stop();
+        return () => {};
+      },
+    } satisfies Partial<Io>,
+  );
+  return seen;
+};
+
+const until = async (holds: () => boolean): Promise<void> => {
+  for (let looks = 0; !holds(); looks++) {
+    assert.ok(looks < 2_000, "it did not become so");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+Deno.test("the live board is drawn in place as things change, says what each takes, and ends when it is interrupted", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db"), spec("api", needing("healthy", "db"))]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  const taken = { memory_bytes: 3_000_000, cpus: 0.25, processes: 2, cpu_from: "cgroup", memory_from: "proc" };
+  stage.runtime.remote = () =>
+    Promise.resolve({
+      operate: () => Promise.resolve({ instances: [{ service: "db", replica: 0, ...taken }] }),
+      close: () => {},
+    } as never);
+  const seen = onTerminal(stage);
+  const watching = stage.type("ps", "--watch");
+  await until(() => /api .*healthy/.test(seen.out));
+  assert.match(seen.out, /memory[^]*cores[^]*counted by/);
+  assert.match(seen.out, /db .*0\.25 .*cgroup, memory \/proc/);
+  const { nonce } = world.processes.get("db/0")!;
+  world.end("db/0", "db", 0, nonce, 7, null);
+  await tell();
+  // deno-lint-ignore no-control-regex
+  await until(() => /\u001b\[\d+A\u001b\[J[^]*db .*backoff.*code 7/.test(seen.out));
+  seen.interrupt();
+  assert.equal((await watching).code, 0);
+});
+
+Deno.test("status is JSON for editors: every service with its instances, what it takes where somebody looks, exit 1 where one is not well", async () => {
+  const world = upWith(new World((name) => name === "bad" ? { refused: "no such program" } : { well: 5 }), [
+    spec("db"),
+    spec("bad", { restart: { ...spec("bad").restart, policy: "no" } }),
+  ]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  const { exit, services } = await stage.json<{ services: { service: string; instances: { state: string }[] }[] }>(
+    "ps",
+  );
+  assert.equal(exit, 1);
+  assert.deepEqual(services.map(({ service, instances }) => [service, instances.map(({ state }) => state)]), [
+    ["db", ["healthy"]],
+    ["bad", ["failed"]],
+  ]);
+});
+
+Deno.test("why tells the chain from what failed first, over what a service needs, and leaves out what was asked for", async () => {
+  const world = upWith(
+    new World((name, attempt) => name === "db" && attempt === 2 ? { ends: { at: 5, code: 9 } } : { well: 5 }),
+    [spec("db"), spec("api", needing("healthy", "db")), spec("web", needing("healthy", "api"))],
+  );
+  world.run(100);
+  world.send({ type: "services.service.restart", data: { service: "db" } });
+  world.run(world.at + 500);
+  const { nonce } = world.processes.get("api/0")!;
+  world.end("api/0", "api", 0, nonce, null, "SIGKILL");
+  const { stage, tell } = staged(world);
+  await tell();
+  const { chain, first } = await stage.json<{
+    chain: { type: string; data: { service: string } }[];
+    first: { data: { service: string; code: number } };
+  }>("why", "web");
+  assert.deepEqual([first.data.service, first.data.code], ["db", 9]);
+  assert.deepEqual(chain.map(({ type, data }) => `${data.service} ${type.slice(9)}`), [
+    "db instance.exited",
+    "db instance.delayed",
+    "api instance.exited",
+    "api instance.delayed",
+  ]);
+});
+
+Deno.test("what services took at most is what their resources might say; nothing is made up where nothing was measured", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  assert.match((await stage.type("stack", "suggest")).out, /nothing is on record yet/);
+  const { nonce } = world.processes.get("db/0")!;
+  for (const [rss_peak_bytes, cpus_peak_milli] of [[50_000_000, 900], [80_000_000, 300]] as const) {
+    const data = { service: "db", replica: 0, nonce, samples: 10, rss_peak_bytes, cpu_ms: 5_000, cpus_peak_milli };
+    world.send({ type: "services.process.record_usage", data }, "services.orchestrator");
+  }
+  await tell();
+  const { suggestions: [db] } = await stage.json<{ suggestions: unknown[] }>("stack", "suggest");
+  const mib = 1_048_576;
+  assert.deepEqual(db, {
+    service: "db",
+    samples: 20,
+    rss_peak_bytes: 80_000_000,
+    cpus_peak: 0.9,
+    resources: {
+      needs: { memory_bytes: Math.ceil(96_000_000 / mib) * mib, cpus: 1 },
+      limits: { memory_bytes: Math.ceil(160_000_000 / mib) * mib },
+    },
+  });
+});
+
+Deno.test("logs -f goes on with what is written, also in a file that begins anew, until it is interrupted", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  const path = "/data/services/main/db-0.log";
+  stage.files.set(path, "one\ntwo\n");
+  const seen = onTerminal(stage);
+  const following = stage.type("logs", "-f", "db", "--lines", "1");
+  await until(() => seen.out === "two\n");
+  stage.files.set(path, "one\ntwo\nthr");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  stage.files.set(path, "one\ntwo\nthree\n\u001b[31mred\n");
+  await until(() => seen.out.includes("red"));
+  stage.files.set(path, "new\n");
+  await until(() => seen.out.includes("new\n"));
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(seen.out, /\u001b/);
+  assert.match(seen.out, /^two\nthree\n.*red\nnew\n$/);
+  seen.interrupt();
+  assert.equal((await following).code, 0);
+  assert.match((await stage.type("logs", "-x", "db")).err, /unknown option "-x"/);
+  assert.match((await stage.type("logs", "--help")).out || seen.out, /-f, --follow/);
+});
+
+Deno.test("plan, graph and critical path are text, JSON and pictures; a chain that nobody has measured is counted in steps", async () => {
+  const stage = givenStage();
+  const yaml = "services:\n  db: { command: x }\n  api: { command: x, depends_on: [db] }\n  ui: { command: x }\n";
+  stage.runtime.stacks = () => Promise.resolve(stacks);
+  stage.world.settings = (file, overrides) => {
+    const [config, stack] = [parseConfig("", "daybook.yaml", {}, overrides), parseStack(yaml, "/s.yaml")];
+    assert.ok(config.ok && stack.ok && file === undefined);
+    const { stack: settings, problemAt } = stack;
+    return Promise.resolve({ config: config.config, file: "/c.yaml", stack: { settings, file: "/s.yaml", problemAt } });
+  };
+  assert.match((await stage.type("stack", "plan")).out, /^0 +db [^]*^1 +api +1 +x +db healthy/m);
+  assert.match((await stage.type("stack", "graph")).out, /^api → db \(healthy\)$/m);
+  assert.match((await stage.type("stack", "critical-path")).out, /^db → api\n2 steps; nothing of it was ever started/);
+  for (const kind of ["plan", "graph", "critical-path"]) {
+    assert.equal((await stage.type("stack", kind, "--svg", `/${kind}.svg`)).code, 0);
+    const svg = stage.files.get(`/${kind}.svg`)!;
+    assert.match(svg, /^<svg [^]*<title>api needs db healthy<\/title>[^]*<\/svg>\n$/);
+  }
+  assert.equal(stage.files.get("/plan.svg"), stage.files.get("/graph.svg"));
+  assert.match(stage.files.get("/critical-path.svg")!, /class="marked"/);
+});
