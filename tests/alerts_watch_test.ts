@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Daybook } from "../actors/kernel/daybook.ts";
 import { AlertWatch } from "../adapters/program/alerts/watch.ts";
-import { digestOf } from "../adapters/program/alerts/plant.ts";
+import { digestOf } from "../adapters/program/alerts/digest.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { parseRules } from "../config/alerting.ts";
 import { ALERT_LIMITS } from "../events/alerts.ts";

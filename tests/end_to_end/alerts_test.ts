@@ -18,6 +18,13 @@ const RULES = {
     until: { type: "ci.job.passed" },
     per: ["data.job"],
   },
+  hung: {
+    title: "A job hangs",
+    when: { type: "ci.job.begun" },
+    until: { type: "ci.job.ended" },
+    per: ["data.job"],
+    for: "3s",
+  },
   note: { title: "A job was late", severity: "info", when: { type: "ci.job.delayed" }, per: ["data.job"] },
 };
 const RETRY = { first_ms: 20, max_ms: 200 };
@@ -268,7 +275,7 @@ Deno.test("killed before its window was over and again before anybody was told, 
     }
   }));
 
-Deno.test("a silence holds over a death, and what stands when it is over is told then", () =>
+Deno.test("a silence holds over a death, and so does the time that something must last; what stands when it is over is told then", () =>
   inFolder(async (folder) => {
     const data = `${folder}/data`;
     const chat = httpReceiver();
@@ -280,16 +287,29 @@ Deno.test("a silence holds over a death, and what stands when it is over is told
     const start = () => Program.start(data, {}, { more: ["--config", config] });
     let program = await start();
     try {
-      const over = new Date(Date.now() + 4_000).toISOString();
-      const silenced = await run("alerts", "silence", "job", "--until", over, "--reason", "We know", "--data", data);
-      assert.equal(silenced.code, 0, silenced.err);
+      const over = new Date(Date.now() + 6_000).toISOString();
+      const silenced = await fetch(`${program.url.replace(/\/$/, "")}/commands/alerts.silence.begin/job`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${program.token}`, "content-type": "application/json" },
+        body: JSON.stringify({ until: over, why: "We know" }),
+      });
+      assert.equal(silenced.status, 200, await silenced.text());
       await say(program, "1", "ci.job.failed", "build");
-      await until(async () => (await eventsOf(program, "alerts.alert.raised")).length === 1, "it is raised");
+      await say(program, "2", "ci.job.begun", "build");
+      await until(async () => (await eventsOf(program, "alerts.alert.raised")).length >= 1, "it is raised");
+      await until(async () => (await eventsOf(program, "alerts.condition.begun")).length === 1, "it may hang");
       await program.end("SIGKILL");
       program = await start();
-      await until(() => chat.posts.length === 1, "it is told");
+      await until(async () => (await eventsOf(program, "alerts.alert.raised")).length === 2, "it hangs");
+      const hangs = (await eventsOf(program, "alerts.alert.raised")).find(({ data }) => data.title === "A job hangs");
+      const [began] = await eventsOf(program, "alerts.condition.begun");
+      assert.deepEqual([hangs!.data.labels, hangs!.data.since], [[{ name: "job", value: "build" }], began!.data.since]);
+      assert.ok(hangs!.recordedat >= began!.data.until);
+      await until(() => chat.posts.length === 2, "both are told");
       const [ended] = await eventsOf(program, "alerts.silence.ended");
-      const told = await eventsOf(program, "alerts.group.notified");
+      const told = (await eventsOf(program, "alerts.group.notified")).filter(({ data }) =>
+        data.title === "A job has failed"
+      );
       assert.deepEqual([ended!.data.because, told.length], ["over", 1]);
       assert.ok(ended!.recordedat >= over && told[0]!.position > ended!.position);
     } finally {

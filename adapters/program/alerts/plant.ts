@@ -1,18 +1,13 @@
 /** The child that looks for what alerts are about, with the rules of a configuration. */
-import { createHash } from "node:crypto";
 import type { Child } from "../../../actors/kernel/child.ts";
+import { pause } from "../../../actors/kernel/world.ts";
 import type { Settings } from "../../cli/settings.ts";
 import { systemClock } from "../../system/world.ts";
 import type { Opened } from "../daybook.ts";
-import { allRules } from "./file.ts";
 import { measured } from "./measures.ts";
-import { AlertWatch } from "./watch.ts";
+import type { AlertWatch } from "./watch.ts";
 
-const DIGITS = 12;
-
-export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, DIGITS);
-
-/** Those that come with the program are read when it begins, so that nobody who waits for a start waits for them. */
+/** Rules that come with the program, and what looks with them, are loaded when it begins: nobody who waits for a start waits for them. */
 export const watchAlerts = (
   { daybook }: Pick<Opened, "daybook">,
   { config, alerting, stack }: Pick<Settings, "config" | "alerting" | "stack">,
@@ -26,6 +21,13 @@ export const watchAlerts = (
     restart: "temporary",
     grace: 10_000,
     async run(signal) {
+      await pause(systemClock, every_ms, signal);
+      if (signal.aborted) return;
+      const [{ allRules }, { AlertWatch }, { digestOf }] = await Promise.all([
+        import("./file.ts"),
+        import("./watch.ts"),
+        import("./digest.ts"),
+      ]);
       const rules = (await allRules(defaults, alerting)).filter((rule) => {
         if (rule.is !== "view" || config.start.projections) return true;
         report(`alerts: the rule ${rule.name} is not looked at, because its view is not built`);

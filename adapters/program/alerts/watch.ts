@@ -95,7 +95,6 @@ export class AlertWatch implements Child {
     const { clock, everyMs, report } = this.options;
     this.caughtUp = this.fresh();
     this.seen = -1;
-    await pause(clock, everyMs, signal);
     for (let trouble = ""; !signal.aborted; await pause(clock, everyMs, signal)) {
       try {
         await this.look(signal);
