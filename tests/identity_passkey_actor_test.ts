@@ -104,3 +104,18 @@ Deno.test("identity.signin.fail of a passkey is recorded and counts nowhere, and
     });
   assert.equal(state.failures, 0);
 });
+
+Deno.test("identity.signin.allow hands on for how long nobody asks again, and no longer", () => {
+  const terminal = "session-2-aaaaaaaa";
+  const allow: IdentityCommand = {
+    type: "identity.signin.allow",
+    data: { by: session, session: terminal, kind: "terminal", ...policy },
+  };
+  const until = (fresh: number): IdentityFact => ({
+    type: "identity.factor.verified",
+    data: { account, ...passkey, counter: 5, session, fresh_until: iso(fresh) },
+  });
+  const freshIn = (...history: readonly IdentityFact[]) =>
+    given(identity, ...withPasskey, ...entered, ...history).when(allow, here).state.sessions[1]!.fresh_until;
+  assert.deepEqual([freshIn(), freshIn(until(AT + MINUTE)), freshIn(until(AT))], [0, AT + MINUTE, 0]);
+});

@@ -256,7 +256,7 @@ const begun = (data: IdentityData<"identity.session.started">, began: number): S
   roles: data.roles,
   privileged: data.privileged,
   factors: data.factors,
-  fresh_until: 0,
+  fresh_until: data.fresh_until === undefined ? 0 : Date.parse(data.fresh_until),
 });
 
 const rolesAfter = (

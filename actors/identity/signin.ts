@@ -69,7 +69,8 @@ export const allow = (
 ): Decision<IdentityFact> => {
   const allowing = sessionOf(state, by, context.at);
   if (!allowing) return reject("no_session", "There is no such session, or it is over");
-  return begin(state, asked, { factors: allowing.factors, methods: ["device"] }, context);
+  const { factors, fresh_until } = allowing;
+  return begin(state, asked, { factors, methods: ["device"], fresh_until }, context);
 };
 
 type Methods = IdentityData<"identity.session.started">["factors"];
@@ -78,7 +79,11 @@ type Methods = IdentityData<"identity.session.started">["factors"];
 const begin = (
   state: Account,
   { session, kind, idle_ms, absolute_ms, sessions_max, ...from }: Omit<CommandData<"identity.signin.allow">, "by">,
-  { factors, methods }: { readonly factors: Methods; readonly methods: Methods },
+  { factors, methods, fresh_until = 0 }: {
+    readonly factors: Methods;
+    readonly methods: Methods;
+    readonly fresh_until?: Millis;
+  },
   { id, at }: Context,
 ): Decision<IdentityFact> => {
   if (state.sessions.some((each) => each.session === session)) {
@@ -108,6 +113,7 @@ const begin = (
         roles: roles.map(({ role }) => role),
         idle_until: iso(Math.min(at + idle_ms, until)),
         until: iso(until),
+        ...(fresh_until > at && { fresh_until: iso(fresh_until) }),
         ...whenceOf(from),
       },
     },

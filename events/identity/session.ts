@@ -19,6 +19,8 @@ export const sessionFacts = {
     /** It ends at `idle_until` unless it is used before, and at `until` in any case. */
     idle_until: time,
     until: time,
+    /** In the session that allowed it a second factor was shown a short while ago; for so long nobody asks here either. */
+    fresh_until: time.optional(),
     ...whence,
   }),
   /**

@@ -80,6 +80,9 @@ export const showFactor: Operation = operation({
         "This wants an account with privileges that was signed in with a second factor",
       );
     }
+    // Who has passkeys alone has none to type: it was shown where the terminal was allowed.
+    const types = states.of(own.account).factors.some(({ kind }) => kind === "totp");
+    if (input.code === undefined && !types && identity.isFresh(own)) return { wanted, account: own.account };
     if (input.code === undefined) {
       throw new Refused(
         "factor_wanted",
