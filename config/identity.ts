@@ -103,6 +103,7 @@ export const identitySection = section("Accounts, and how people sign in", {
   passkeys: section("Passkeys", {
     challenge_ms: count(1_000, 60 * MINUTE_MS, 5 * MINUTE_MS, "How long a page waits for one"),
   }),
+  away_ms: count(1_000, 60 * MINUTE_MS, 10 * MINUTE_MS, "How long somebody may be at a provider"),
   providers: providers.meta({
     description: "Who else vouches for people: OpenID Connect, SAML 2.0 (docs/accounts.md)",
   }),

@@ -10,9 +10,19 @@ const FORM = { "content-type": "application/x-www-form-urlencoded" };
 /** What identity has recorded so far. */
 const size = (house: House) => house.told().filter(({ type }) => type.startsWith("identity.")).length;
 
+const ASSERTED = {
+  id: "AAAA",
+  rawId: "AAAA",
+  type: "public-key",
+  response: { clientDataJSON: "AAAA", authenticatorData: "AAAA", signature: "AAAA", userHandle: "AAAA" },
+};
+
 const ROUTES = [
   ["/auth/sign-in", { name: "alice", password: PASSWORD }, false],
   ["/auth/refresh", { refresh_token: "dbr_x" }, false],
+  ["/auth/passkeys/options", { step: "dbt_x" }, false],
+  ["/auth/passkeys/sign-in", { ticket: "dbp_x", response: ASSERTED }, false],
+  ["/auth/passkeys/second", { ticket: "dbp_x", step: "dbt_x", response: ASSERTED }, false],
   ["/auth/invitation", { code: "dbi_x", password: PASSWORD }, false],
   ["/accounts", { name: "bob" }, true],
   ["/accounts/u_aaaaaaaaaaaaaaaa/disable", {}, true],

@@ -19,11 +19,15 @@ import {
 const WORKS = { name: "works", kind: "saml", entry_point: ENTRY, issuer: ISSUER, certificate: { env: "WORKS" } };
 
 /** A server of ours that knows a provider of SAML as `works`, and what it signs with. */
-const withWorks = async (use: (house: House, signer: Signer) => Promise<void>, more: object = {}): Promise<void> => {
+const withWorks = async (
+  use: (house: House, signer: Signer) => Promise<void>,
+  more: object = {},
+  said: Readonly<Record<string, string>> = {},
+): Promise<void> => {
   const signer = await newSigner();
   const providers = [{ ...WORKS, username: "username", ...more }];
   await withHouse((house) => use(house, signer), {
-    said: { IDENTITY__PROVIDERS: JSON.stringify(providers) },
+    said: { IDENTITY__PROVIDERS: JSON.stringify(providers), ...said },
     secrets: { WORKS: signer.certificate },
   });
 };
@@ -164,6 +168,20 @@ Deno.test("an assertion counts once, in the browser that had begun, and for what
     assert.deepEqual([unasked.status, ...last(house)], [401, "saml", "works", "wrong_state"], "nobody had asked");
   }, { create: true }));
 
+Deno.test("who was away for too long begins again", () =>
+  withWorks(
+    async (house, signer) => {
+      const left = await away(house);
+      const xml = await respond(left.wish, { subject: "0001", username: "ada", signer });
+      const until = Number(left.browser.cookie(house.url, "daybook_flow")!.split(".")[3]);
+      while (Date.now() < until) await new Promise((resolve) => setTimeout(resolve, until - Date.now()));
+      const late = await back(house, left, xml);
+      assert.deepEqual([late.status, ...last(house)], [401, "saml", "works", "expired"]);
+    },
+    { create: true },
+    { IDENTITY__AWAY_MS: "1000" },
+  ));
+
 Deno.test("only the page that a provider posts to takes what another site sends, and it does nothing with it", () =>
   withWorks(async (house, signer) => {
     await house.person("ada");
@@ -186,6 +204,10 @@ Deno.test("only the page that a provider posts to takes what another site sends,
         `${body}&RelayState=y`,
       ]
     ) assert.equal((await send("/sign-in/saml/works/callback", wrong)).status, 400, wrong);
+    const long = (chars: number) =>
+      new URLSearchParams({ SAMLResponse: "A".repeat(chars), RelayState: "x" }).toString();
+    assert.equal((await send("/sign-in/saml/works/callback", long(262_145))).status, 400);
+    assert.equal((await send("/sign-in/saml/works/callback", long(524_288))).status, 413);
     assert.equal((await send("/sign-in/saml/nobody/callback")).status, 404);
     assert.equal(
       (await send("/sign-in/saml/works/callback", "{}", { "content-type": "application/json" })).status,

@@ -27,6 +27,18 @@ Deno.test("a provider's answer has a bound, and redirects are answers like other
   );
 });
 
+Deno.test("a provider that does not answer in time is one that cannot be asked", async () => {
+  const waiting = Promise.withResolvers<Response>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => waiting.promise);
+  try {
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    await assert.rejects(outward([hostOf(url)], undefined, 20)(url, {}), /cannot be asked/);
+  } finally {
+    waiting.resolve(new Response());
+    await server.shutdown();
+  }
+});
+
 Deno.test("hosts that are not named are not asked, nor is who asks kept waiting once it is told to stop", async () => {
   let asked = 0;
   await withServer(() => new Response(`${++asked}`), async (url) => {

@@ -14,24 +14,28 @@ export class OutwardFault extends Error {
 type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
 /** `hosts`: `host` or `host:port`, as URLs have them. */
-export const outward =
-  (hosts: readonly string[], client: Deno.HttpClient | undefined): Fetch => async (url, options) => {
-    const { host } = new URL(url);
-    if (!hosts.includes(host)) {
-      throw new OutwardFault(`the provider names ${host}, which the configuration does not have among its hosts`);
-    }
-    const timeout = AbortSignal.timeout(OUTWARD.timeout_ms);
-    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-    let response: Response;
-    try {
-      response = await fetch(url, { ...options, redirect: "manual", signal, ...(client && { client }) });
-    } catch (cause) {
-      throw new OutwardFault(`${host} cannot be asked`, { cause });
-    }
-    const body = await bounded(response, host);
-    const empty = response.status === 204 || response.status === 304;
-    return new Response(empty ? null : body, { status: response.status, headers: response.headers });
-  };
+export const outward = (
+  hosts: readonly string[],
+  client: Deno.HttpClient | undefined,
+  timeout_ms: number = OUTWARD.timeout_ms,
+): Fetch =>
+async (url, options) => {
+  const { host } = new URL(url);
+  if (!hosts.includes(host)) {
+    throw new OutwardFault(`the provider names ${host}, which the configuration does not have among its hosts`);
+  }
+  const timeout = AbortSignal.timeout(timeout_ms);
+  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  let response: Response;
+  try {
+    response = await fetch(url, { ...options, redirect: "manual", signal, ...(client && { client }) });
+  } catch (cause) {
+    throw new OutwardFault(`${host} cannot be asked`, { cause });
+  }
+  const body = await bounded(response, host);
+  const empty = response.status === 204 || response.status === 304;
+  return new Response(empty ? null : body, { status: response.status, headers: response.headers });
+};
 
 const bounded = async (response: Response, host: string): Promise<Uint8Array<ArrayBuffer>> => {
   const pieces: Uint8Array[] = [];

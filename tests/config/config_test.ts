@@ -375,7 +375,11 @@ Deno.test("every key of the configuration is read by the program", async () => {
     alerting: "adapters/program/alerts/plant.ts",
     "server.tls": "adapters/program/certificates/listener.ts",
     certificates: ["adapters/program/certificates/issuer.ts", "adapters/program/certificates/kept.ts"],
-    identity: ["adapters/program/identity/wire.ts", "adapters/program/identity/administration.ts"],
+    identity: [
+      "adapters/program/identity/wire.ts",
+      "adapters/program/identity/administration.ts",
+      "adapters/program/identity/sign_on.ts",
+    ],
     "identity.sessions": "adapters/program/identity/entering.ts",
     "identity.api_keys": "adapters/program/identity/api_keys.ts",
     "identity.passkeys": "adapters/program/identity/passkeys.ts",

@@ -20,8 +20,6 @@ import { Tickets } from "./tickets.ts";
 import type { Refusal, Tries } from "./tries.ts";
 
 export const SIGN_ON = {
-  /** How long somebody may be away. */
-  away_ms: 10 * 60_000,
   /** Answers that came and whose time is not over; one more is 503. */
   answered_max: 100_000,
   key_bytes: 32,
@@ -71,7 +69,7 @@ export class SignOn implements SignOnPort {
     const wait = this.desk.tries.wait(own?.account, from);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
     const id = freshId(this.parts);
-    const until = this.parts.clock.now() + SIGN_ON.away_ms;
+    const until = this.parts.clock.now() + this.parts.config.away_ms;
     const ticket = this.tickets.make("flow", [
       own ? "link" : "in",
       name,
