@@ -76,18 +76,22 @@ class Given {
 
 Deno.test("a start is refused for what refuses, told of what warns, and nothing is told where there is nothing", async () => {
   const given = new Given();
-  assert.equal(await given.checking.before(of, prepared()), undefined);
+  const before = async (what: Prepared) => {
+    const { refused, tell } = await given.checking.before(of, what);
+    if (refused === undefined) await tell();
+    return refused;
+  };
+  assert.equal(await before(prepared()), undefined);
   assert.equal(given.told.length, 0);
   given.inspected = { ...given.inspected, missing: ["A"], readable: ["/s"] };
-  const because = await given.checking.before(of, prepared());
-  assert.equal(because, "secret_missing: A is required and not set");
+  assert.equal(await before(prepared()), "secret_missing: A is required and not set");
   assert.deepEqual(given.told.at(-1)!.map(({ check }) => check), ["secret_missing", "secret_readable"]);
-  assert.equal(await given.checking.before(of, prepared({ secret_missing: "warn" })), undefined);
+  assert.equal(await before(prepared({ secret_missing: "warn" })), undefined);
   given.inspected = { ...given.inspected, missing: [], readable: [] };
-  assert.equal(await given.checking.before(of, prepared()), undefined);
+  assert.equal(await before(prepared()), undefined);
   assert.deepEqual(given.told.at(-1), [], "what is put right is told");
   const { checks: _, ...older } = prepared();
-  assert.equal(await given.checking.before(of, older), undefined);
+  assert.equal(await before(older), undefined);
 });
 
 Deno.test("what runs is looked at ever later until it listens, then each time it is due, and ended for what refuses", async () => {

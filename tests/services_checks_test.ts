@@ -245,11 +245,17 @@ const applied: ServiceFact = {
   type: "services.stack.applied",
   data: { services: ["a"], profile: null, order: "ready" },
 };
-const stopped = (replica: number): ServiceFact => ({
-  type: "services.instance.stopped",
-  data: { service: "a", replica },
+const announced = (replica: number): ServiceFact => ({
+  type: "services.instance.announced",
+  data: { service: "a", replica, nonce: `n-${replica}`, digest: spec("a").digest, attempt: 0 },
 });
-const before = [defined, applied, stopped(0), stopped(1)] as const;
+const before = [
+  defined,
+  applied,
+  { type: "services.service.wanted", data: { service: "a" } },
+  announced(0),
+  announced(1),
+] as const satisfies readonly ServiceFact[];
 const finding = { check: "runs_as_root", severity: "medium", policy: "warn", because: "root" } as const;
 const of = { service: "a", replica: 1 } as const;
 const reported: ServiceFact = { type: "services.finding.reported", data: { ...of, ...finding } };
@@ -280,19 +286,26 @@ Deno.test("a finding is told once, again when it is another, and when it is gone
   given(services, ...before).when(elsewhere, { by }).accepted();
 });
 
-Deno.test("findings stay with a service that changes, and go with one that goes, or a replica that does", () => {
-  const { state } = given(services, ...before, reported).when(look(["url_plain"]), { by });
-  assert.equal(findingsOf(state, "a", 1).length, 1);
+Deno.test("findings stay with a service that changes, and go with one that is stopped, or taken away", () => {
+  const history = [...before, reported] as const;
+  const stopped = (replica: number): ServiceFact => ({
+    type: "services.instance.stopped",
+    data: { service: "a", replica },
+  });
   const apply = (...all: readonly ReturnType<typeof spec>[]): ServiceCommand => ({
     type: "services.stack.apply",
-    data: { services: [...all], profile: null, order: "ready", wanted: [] },
+    data: { services: [...all], profile: null, order: "ready", wanted: all.map(({ service }) => service) },
   });
-  const changed = given(services, ...before, reported).when(
-    apply(spec("a", { replicas: 2, probes: ["readiness"] })),
-  );
+  const changed = given(services, ...history).when(apply(spec("a", { replicas: 2, probes: ["readiness"] })));
   assert.equal(findingsOf(changed.state, "a", 1).length, 1);
-  const smaller = given(services, ...before, reported).when(apply(spec("a", { replicas: 1 })));
-  assert.equal(findingsOf(smaller.state, "a", 1).length, 0);
-  const gone = given(services, ...before, reported).when(apply());
-  assert.deepEqual(gone.state.services, {});
+  const failed: ServiceFact = { type: "services.instance.failed", data: { ...of, because: "it" } };
+  assert.equal(
+    findingsOf(given(services, ...history, failed).when(look(["url_plain"]), { by }).state, "a", 1).length,
+    1,
+  );
+  const down: ServiceFact = { type: "services.service.unwanted", data: { service: "a", because: "asked" } };
+  given(services, ...history, down, stopped(0), stopped(1)).when(look(["url_plain"]), { by }).accepted(cleared);
+  const removed: ServiceFact = { type: "services.service.unwanted", data: { service: "a", because: "removed" } };
+  given(services, ...history, removed, stopped(0), failed).when(look(["url_plain"]), { by })
+    .accepted(cleared, { type: "services.service.removed", data: { service: "a" } });
 });

@@ -1,7 +1,7 @@
 /** What was found about instances: told when it is new, is another, or is gone. */
 import type { Finding, FindingCheck } from "../../events/services.ts";
 import type { Draft } from "./settle.ts";
-import { findingsOf } from "./state.ts";
+import { findingsOf, isOver } from "./state.ts";
 
 /** `checks`: those that were looked at; what is known of the others stays as it is. */
 export const recordFindings = (
@@ -25,11 +25,15 @@ export const recordFindings = (
   }
 };
 
-/** Of a service that goes, or of those of its replicas that do: nothing is known of what is not there. */
-export const clearFindings = (draft: Draft, service: string, from: number): void => {
-  for (const [replica, findings] of Object.entries(draft.service(service)?.findings ?? {})) {
-    if (Number(replica) < from) continue;
-    for (const { check } of findings) {
+/** Of instances that are stopped, and of those that are not there any more, nothing is found. */
+export const clearFindings = (draft: Draft, service: string): void => {
+  const { lives = [], findings = {}, spec, unwanted } = draft.service(service) ?? {};
+  for (const [replica, known] of Object.entries(findings)) {
+    const life = lives[Number(replica)];
+    const leaves = unwanted === "removed" || Number(replica) >= (spec?.replicas ?? 0);
+    const gone = !life || life.is === "stopped" || leaves && isOver(life);
+    if (!gone) continue;
+    for (const { check } of known) {
       draft.add({ type: "services.finding.cleared", data: { service, replica: Number(replica), check } });
     }
   }

@@ -71,11 +71,9 @@ export const settle = (draft: Draft): void => {
     for (let replica = 0; replica < Math.min(lives.length, spec.replicas); replica++) begin(draft, name, replica);
   }
   for (const name of draft.stack.order) {
-    const { unwanted, lives, spec } = draft.service(name)!;
+    clearFindings(draft, name);
+    const { unwanted, lives } = draft.service(name)!;
     const removed = unwanted === "removed" && lives.every((life) => !isLive(life));
-    if (lives.slice(spec.replicas).every((life) => !isLive(life))) {
-      clearFindings(draft, name, removed ? 0 : spec.replicas);
-    }
     if (removed) {
       draft.add({ type: "services.service.removed", data: { service: name } });
     }

@@ -39,15 +39,19 @@ export interface CheckingOptions {
 export class Checking {
   constructor(private readonly options: CheckingOptions) {}
 
-  /** Why it is not to be started, if so. What else is found is told beside the start. */
-  async before(of: Of, prepared: Prepared): Promise<string | undefined> {
+  /** Why it is not to be started, if so, which is told by then; else `tell` tells of the rest, when nobody waits for the start any more. */
+  async before(
+    of: Of,
+    prepared: Prepared,
+  ): Promise<{ readonly refused?: string; readonly tell: () => Promise<void> }> {
     const instance = prepared.checks?.instances[of.replica];
-    if (!prepared.checks || !instance) return undefined;
+    if (!prepared.checks || !instance) return { tell: () => Promise.resolve() };
     const findings = judged(prepared.checks, (await this.given(of, prepared, prepared.checks)).found);
     const refused = refusedBy(findings);
-    const told = this.tell(of, checksBefore(instance), findings);
-    if (refused !== undefined) await told;
-    return refused;
+    const tell = () => this.tell(of, checksBefore(instance), findings);
+    if (refused === undefined) return { tell };
+    await tell();
+    return { refused, tell };
   }
 
   /** Until the signal aborts. `started`: ms since 1970. */

@@ -122,11 +122,11 @@ export class Instances {
         "what it is to be started with is lost: apply the stack again",
       );
     }
-    const unsafe = await this.checking.before(of, prepared);
-    if (unsafe !== undefined) {
+    const { refused, tell } = await this.checking.before(of, prepared);
+    if (refused !== undefined) {
       const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
       if (process) return await this.options.reports.started(of, process, true);
-      return await this.options.reports.refused(of, nonce, unsafe);
+      return await this.options.reports.refused(of, nonce, refused);
     }
     if (instance.hooks.before_start || needsAnything(prepared)) {
       // One that runs already is asked nothing any more.
@@ -149,6 +149,7 @@ export class Instances {
     });
     if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
     await this.options.reports.started(of, answer.process, answer.adopted);
+    await tell();
     for (const { path, because } of answer.kept ?? []) this.told(of, "leftovers", `${path} is left alone: ${because}`);
     this.told(of, "after_start", await this.hook(instance.hooks.after_start));
   }
