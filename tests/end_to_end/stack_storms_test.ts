@@ -1,5 +1,7 @@
 /** Services that are in the way, and services that are killed, in small numbers; `deno task soak --only services` has the large ones. */
 import assert from "node:assert/strict";
+import { onSmallDisk } from "../small_disk_given.ts";
+import { Program, run } from "./program.ts";
 import { recoveries } from "./stack_recoveries.ts";
 import { storms } from "./stack_storms.ts";
 
@@ -14,4 +16,51 @@ Deno.test("a service that is killed is back within its back-off schedule, each t
   const { kills, down, scheduled } = await recoveries(9, 3);
   assert.equal(kills, 9);
   assert.ok(down.max >= scheduled.p50);
+});
+
+Deno.test("a service that fills the disk to the last byte again and again loses its output; the log goes on, and the one beside it is restarted", async (t) => {
+  await onSmallDisk(t, "48m", async (dir) => {
+    const [data, file] = [`${dir}/data`, `${dir}/stack.yaml`];
+    await Deno.writeTextFile(
+      file,
+      `
+services:
+  beside:
+    command: /bin/sh
+    arguments: [-c, "echo well; exec sleep 1000"]
+    ready_line: ^well$
+  flooding:
+    command: /bin/sh
+    arguments: [-c, "yes daybook; exit 1"]
+    restart: { policy: always, max: 1000000, first_ms: 50, last_ms: 200 }
+    log: { bytes_max: 100000, keep: 2 }
+`,
+    );
+    const program = await Program.start(data, {}, { more: ["--stack", file] });
+    const instances = async () => {
+      const { services } = JSON.parse((await run("ps", "--json", "--data", data)).out) as {
+        services: { instances: { service: string; state: string; starts: number }[] }[];
+      };
+      return services.flatMap(({ instances }) => instances);
+    };
+    for (;;) {
+      const flooding = (await instances()).find(({ service }) => service === "flooding");
+      if (flooding && flooding.starts >= 3) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    // The server may be without room at just that moment; who asks again is heard.
+    for (let tries = 0;; tries++) {
+      const restarted = await run("restart", "beside", "--data", data);
+      if (restarted.code === 0) break;
+      assert.ok(tries < 20, restarted.err);
+    }
+    const beside = (await instances()).find(({ service }) => service === "beside")!;
+    assert.deepEqual([beside.state, beside.starts >= 2], ["healthy", true]);
+    for (let tries = 0; (await run("down", "--data", data)).code !== 0; tries++) assert.ok(tries < 20);
+    const { out } = await run("events", "--stream", "services/main", "--limit", "100000", "--data", data);
+    assert.match(out, /services\.output\.lost/);
+    await program.end("SIGTERM");
+    const verified = await run("verify", "--data", data);
+    assert.equal(verified.code, 0, verified.out + verified.err);
+  });
 });

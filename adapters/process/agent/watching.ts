@@ -7,6 +7,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -23,6 +24,8 @@ const LOOK_MS = 200;
 const LINE_MS = 5;
 /** Output looked at in one go, and of one line. */
 const READ_BYTES = 65_536;
+/** Of output that came all at once at most so much is remembered. */
+const TAIL_BYTES_MAX = 16_777_216;
 
 interface Watched {
   readonly process: ProcessOf;
@@ -86,8 +89,7 @@ export class Watching {
   private look(): void {
     for (const watched of this.watched.values()) {
       this.read(watched);
-      const bytes = keepWithin(watched.log);
-      if (bytes > 0) this.say({ said: "lost", nonce: watched.process.nonce, bytes });
+      this.keep(watched);
       if (watched.own) continue;
       if (this.starting.isThere(watched.process)) watched.seen = true;
       else this.ended(watched.process.nonce, { code: null, signal: null, known: false });
@@ -98,6 +100,7 @@ export class Watching {
     const watched = this.watched.get(nonce);
     if (!watched) return;
     this.read(watched); // what it said last
+    this.keep(watched); // it may have ended for want of the room that it has taken
     this.watched.delete(nonce);
     this.starting.forget(nonce);
     // Nothing it has started stays behind.
@@ -106,6 +109,11 @@ export class Watching {
     if (group !== undefined) removeGroup(group);
     if (!watched.own) keepEnd(nonce, watched.traces, how);
     this.say({ said: "exited", nonce, how });
+  }
+
+  private keep({ log, process: { nonce } }: Watched): void {
+    const bytes = keepWithin(log);
+    if (bytes > 0) this.say({ said: "lost", nonce, bytes });
   }
 
   private read(watched: Watched): void {
@@ -186,18 +194,31 @@ const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): number => {
   return lost;
 };
 
-/** Answers how much was set aside. */
+/**
+ * Answers how much was set aside. Those that are there make room when the new one is whole. Of much more than may be kept the end is
+ * remembered and the file made empty first, for there may be no room beside it.
+ */
 const setAside = (
   path: string,
   { size, bytes_max, keep }: { readonly size: number; readonly bytes_max: number; readonly keep: number },
 ): number => {
-  for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
-  if (size <= 2 * bytes_max) {
-    copyFileSync(path, `${path}.1`);
-    return size;
+  const fresh = `${path}.new`;
+  let kept = size;
+  try {
+    if (size <= 2 * bytes_max) copyFileSync(path, fresh);
+    else {
+      const tail = tailOf(path, Math.min(bytes_max, TAIL_BYTES_MAX));
+      truncateSync(path);
+      writeFileSync(fresh, tail, { mode: 0o600 });
+      kept = tail.length;
+    }
+    for (let n = keep - 1; n > 0; n--) if (existsSync(`${path}.${n}`)) renameSync(`${path}.${n}`, `${path}.${n + 1}`);
+    renameSync(fresh, `${path}.1`);
+    return kept;
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    throw error;
   }
-  writeFileSync(`${path}.1`, tailOf(path, bytes_max), { mode: 0o600 });
-  return bytes_max;
 };
 
 const tailOf = (path: string, bytes: number): Uint8Array => {
