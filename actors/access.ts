@@ -6,38 +6,54 @@ import { z } from "zod";
 import { type AccessFact, accessFacts } from "../events/access.ts";
 import { accept, type Actor, type Commands, type CommandSchemas, type Decision, reject } from "./types.ts";
 
-const { "access.policies.activated": activated, "access.token.issued": issued, "access.token.revoked": revoked } =
-  accessFacts;
+const {
+  "access.policies.activated": activated,
+  "access.token.issued": issued,
+  "access.token.revoked": revoked,
+  "access.secret.stored": stored,
+} = accessFacts;
 
 const commands = {
   "access.policies.activate": activated.omit({ replaced: true }),
   "access.token.issue": issued.omit({ token: true }),
   "access.token.revoke": z.strictObject({}),
+  "access.secret.store": stored.omit({ secret: true }),
+  "access.secret.delete": z.strictObject({}),
 } satisfies CommandSchemas;
 
 export type AccessCommand = Commands<typeof commands>;
-/** Of `policies`: the digest of what counts. Of a token: whether it was made, and revoked. */
+/** Of `policies`: the digest of what counts. Of a token: whether it was made, and revoked. Of a secret: its version, 0 for none. */
 export interface Access {
   readonly digest: string | null;
   readonly token: "unknown" | "issued" | "revoked";
+  readonly secret: number;
 }
 
-const POLICIES = "policies";
+/** Streams of their own: `policies`, `t_…`, `secret.NAME`. */
+const nounOf = (id: string): string | undefined => {
+  if (id === "policies") return "policies";
+  if (revoked.shape.token.safeParse(id).success) return "token";
+  return id.startsWith(SECRET) && stored.shape.secret.safeParse(id.slice(SECRET.length)).success ? "secret" : undefined;
+};
+const SECRET = "secret.";
 
 export const access: Actor<Access, AccessCommand, AccessFact> = {
   domain: "access",
-  version: 1,
+  version: 2,
   inside: true,
   commands,
-  facts: ["access.policies.activated", "access.token.issued", "access.token.revoked"],
-  initial: { digest: null, token: "unknown" },
+  facts: [
+    "access.policies.activated",
+    "access.token.issued",
+    "access.token.revoked",
+    "access.secret.stored",
+    "access.secret.deleted",
+  ],
+  initial: { digest: null, token: "unknown", secret: 0 },
 
-  decide({ digest, token }, { type, data }, { id }): Decision<AccessFact> {
-    if ((id === POLICIES) !== (type === "access.policies.activate")) {
-      return reject("wrong_stream", "Policies have a stream of their own, and so has every token");
-    }
-    if (id !== POLICIES && !revoked.shape.token.safeParse(id).success) {
-      return reject("not_a_token", "A token is called t_ and 16 letters");
+  decide({ digest, token, secret }, { type, data }, { id }): Decision<AccessFact> {
+    if (nounOf(id) !== type.split(".")[1]) {
+      return reject("wrong_stream", "Policies, every token and every secret have a stream of their own");
     }
     switch (type) {
       case "access.policies.activate": {
@@ -49,6 +65,14 @@ export const access: Actor<Access, AccessCommand, AccessFact> = {
         return token === "unknown" ? accept({ type: "access.token.issued", data: { ...data, token: id } }) : accept();
       case "access.token.revoke":
         return token === "issued" ? accept({ type: "access.token.revoked", data: { token: id } }) : accept();
+      case "access.secret.store": {
+        if (secret === data.version) return accept();
+        return accept({ type: "access.secret.stored", data: { ...data, secret: id.slice(SECRET.length) } });
+      }
+      case "access.secret.delete":
+        return secret > 0
+          ? accept({ type: "access.secret.deleted", data: { secret: id.slice(SECRET.length) } })
+          : accept();
     }
   },
 
@@ -60,6 +84,10 @@ export const access: Actor<Access, AccessCommand, AccessFact> = {
         return { ...state, token: "issued" };
       case "access.token.revoked":
         return { ...state, token: "revoked" };
+      case "access.secret.stored":
+        return { ...state, secret: fact.data.version };
+      case "access.secret.deleted":
+        return { ...state, secret: 0 };
     }
   },
 };

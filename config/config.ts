@@ -14,7 +14,7 @@ import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export type { Override } from "./plain.ts";
 export { ALIASES_MAX, type Problem, problemText } from "./yaml_text.ts";
-export type { Config, SecretReference } from "./schema.ts";
+export type { Config, RootReference, SecretReference } from "./schema.ts";
 export { PROFILES, schema } from "./schema.ts";
 
 export type Parsed = { readonly ok: true; readonly config: Config } | {

@@ -64,7 +64,7 @@ const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
   for (let length = 1; length <= path.length; length++) {
     const shapes = shapeAt(path.slice(0, length), whole);
     if (shapes && isSecret(shapes)) {
-      return { text: "{ env: NAME } or { file: PATH }, never the secret itself", secret: true };
+      return { text: "{ env: NAME } or { file: PATH } or { stored: NAME }, never the secret itself", secret: true };
     }
   }
   const shapes = shapeAt(path, whole) ?? [];

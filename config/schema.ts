@@ -7,10 +7,10 @@
 import { z } from "zod";
 import { certificateName, certificatesSection } from "./certificates.ts";
 import { identitySection } from "./identity.ts";
-import { secret } from "./secret.ts";
+import { rootSecret, secret } from "./secret.ts";
 import { sinks } from "./sinks.ts";
 
-export type { SecretReference } from "./secret.ts";
+export type { RootReference, SecretReference } from "./secret.ts";
 
 /** A section whose keys all have defaults, so that it may be left out. */
 const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
@@ -142,10 +142,10 @@ export const schema = z.strictObject({
   }),
 
   keys: section("The key that all other keys lie under; of root and passphrase one, or neither", {
-    root: secret.meta({
+    root: rootSecret.meta({
       description: "The root key: { env: NAME } or { file: PATH }; null keeps it as root.key in the data folder",
     }),
-    passphrase: secret.meta({
+    passphrase: rootSecret.meta({
       description:
         "What the root key is made of instead: { env: NAME } or { file: PATH }, of which the first line counts",
     }),

@@ -1,6 +1,6 @@
 /**
  * Access: by what it is decided who may do what. Streams: `access/policies` for the policies, roles and tenants that counted from when
- * on; `access/{token}` for each token of a program. Accounts, their roles and keys are `identity`'s.
+ * on; `access/{token}` for each token of a program; `access/secret.{name}` for each secret that is stored. Accounts, their roles and keys are `identity`'s.
  */
 import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
@@ -44,6 +44,9 @@ export const accessFacts = {
     until: time.optional(),
   }),
   "access.token.revoked": z.strictObject({ token }),
+  /** Under this name a secret is kept, the first or another in its place; the value is nowhere but in the key database. */
+  "access.secret.stored": z.strictObject({ secret: slug, version: z.int().min(1) }),
+  "access.secret.deleted": z.strictObject({ secret: slug }),
 } satisfies FactSchemas;
 
 export type AccessFact = Facts<typeof accessFacts>;
@@ -52,6 +55,8 @@ export type AccessFactType = AccessFact["type"];
 const about: Readonly<Record<AccessFactType, string>> = {
   "access.policies.activated": "Other policies, roles or tenants count from here on: their text and its digest.",
   "access.token.issued": "A token for a program was made: whose it is, what it may, until when.",
+  "access.secret.stored": "A secret was stored under a name, or another in its place.",
+  "access.secret.deleted": "A secret that was stored was destroyed.",
   "access.token.revoked": "A token lets nobody in any more.",
 };
 

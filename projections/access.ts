@@ -60,4 +60,34 @@ export const accessTokens: Projection<TokenRow, AccessFact> = {
   },
 };
 
-export const accessViews = [accessPolicies, accessTokens] as const;
+const secretRow = z.strictObject({
+  version: z.int(),
+  state: z.enum(["stored", "deleted"]),
+  changed: z.string(),
+  by: z.string(),
+});
+type SecretRow = z.output<typeof secretRow>;
+
+export const accessSecrets: Projection<SecretRow, AccessFact> = {
+  name: "access.secrets",
+  version: 1,
+  about: "Secrets that are stored, by name: which version, since when. Key: the name.",
+  hears: ["access.secret.stored", "access.secret.deleted"],
+  row: secretRow,
+  initial: { version: 0, state: "stored", changed: "", by: "" },
+  indexes: ["state", "changed"],
+  keys: ({ data }) => "secret" in data ? [data.secret] : [],
+  apply(row, event: Told): SecretRow | undefined {
+    const when = { changed: event.time, by: event.authid };
+    switch (event.type) {
+      case "access.secret.stored":
+        return { version: event.data.version, state: "stored", ...when };
+      case "access.secret.deleted":
+        return row.version === 0 ? undefined : { ...row, state: "deleted", ...when };
+      default:
+        return row;
+    }
+  },
+};
+
+export const accessViews = [accessPolicies, accessTokens, accessSecrets] as const;

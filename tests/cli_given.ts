@@ -179,6 +179,7 @@ const fakeRuntime = (
     newKey: none("newKey"),
     reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),
     whoCould: none("whoCould"),
+    secretList: () => Promise.resolve([]),
     views: () => Promise.resolve(views()),
     scratch: () => Promise.resolve(new MemoryViews()),
     edge: () =>

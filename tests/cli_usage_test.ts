@@ -11,7 +11,7 @@ import { givenStage } from "./cli_given.ts";
 
 const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
 const DESIGNED =
-  "start demo import status view events send verify replay explain who-could receipt audit anchor witness export archive cert backup restore erase subject hold retention keys token login logout factors up down restart ps logs why stack alerts config"
+  "start demo import status view events send verify replay explain who-could receipt audit anchor witness export archive cert backup restore erase subject hold retention keys secret token login logout factors up down restart ps logs why stack alerts config"
     .split(" ");
 const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
 

@@ -56,6 +56,7 @@ export interface House {
   // deno-lint-ignore no-explicit-any -- facts of many types
   told(...types: readonly string[]): readonly Event<any>[];
   readonly log: EventLog;
+  readonly keys: Keys;
   /** Lines that an operator was told. */
   readonly lines: readonly string[];
 }
@@ -89,7 +90,7 @@ export const withHouse = async (test: (house: House) => Promise<void>, options: 
     const { token } = serving.firstToken ??
       opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]);
     try {
-      await test(houseOf({ url: serving.url, token, tokens: opened.keys.tokens }, opened.daybook, lines));
+      await test(houseOf({ url: serving.url, token, keys: opened.keys }, opened.daybook, lines));
     } finally {
       await serving.stop();
     }
@@ -104,7 +105,7 @@ export const namedUrl = (url: string): string => url.replace("127.0.0.1", "local
 type Told = Pick<Awaited<ReturnType<typeof openSystem>>["daybook"], "log" | "unseal">;
 
 const houseOf = (
-  { url, token, tokens }: { readonly url: string; readonly token: string; readonly tokens: Keys["tokens"] },
+  { url, token, keys }: { readonly url: string; readonly token: string; readonly keys: Keys },
   daybook: Told,
   lines: readonly string[],
 ): House => {
@@ -128,8 +129,10 @@ const houseOf = (
     token,
     send,
     log: daybook.log,
+    keys,
     lines,
-    tokenOf: (scopes, tenant) => tokens.create("test", scopes, undefined, tenant === undefined ? {} : { tenant }).token,
+    tokenOf: (scopes, tenant) =>
+      keys.tokens.create("test", scopes, undefined, tenant === undefined ? {} : { tenant }).token,
     async person(name, password = PASSWORD, tenant = "default") {
       const made = await send("/accounts", { as: token, body: { name, tenant } });
       assert.equal(made.status, 201, JSON.stringify(made.body));

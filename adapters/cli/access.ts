@@ -26,6 +26,10 @@ export interface WhoCould {
 }
 
 export interface AccessRuntime {
+  /** Secrets that are stored, without their values, and without writing anything. */
+  secretList(
+    data: string,
+  ): Promise<readonly { readonly name: string; readonly version: number; readonly changed: string }[]>;
   /** Throws `Usage` for what is no action or resource. `size`: after so many events. */
   whoCould(
     data: string,

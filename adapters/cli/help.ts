@@ -17,6 +17,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   stack:
     "Services before they are started: plan, graph, critical-path, import; and other ones while they run: update, suggest, metrics",
   token: "Access tokens: create, list, revoke; beside a running server and without one",
+  secret: "Secrets that the configuration points at by name",
 };
 export const groupNames = (): readonly string[] => Object.keys(GROUPS);
 

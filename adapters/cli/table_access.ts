@@ -1,5 +1,7 @@
 /** Rows of the table of commands about who may do what. */
-import { reads } from "./grants.ts";
+import { text } from "./call.ts";
+import { files, reads, writes } from "./grants.ts";
+import { CODE } from "./table_identity.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const ACCESS: readonly CommandSpec[] = [
@@ -18,5 +20,37 @@ export const ACCESS: readonly CommandSpec[] = [
     ],
     needs: reads,
     load: async () => (await import("./commands/who_could.ts")).whoCould,
+  },
+  ...(["set", "rotate"] as const).map((verb): CommandSpec => ({
+    name: `secret ${verb}`,
+    opens: true,
+    dangerous: () => true,
+    about: verb === "set"
+      ? "Keep a secret under a name, for the configuration to point at: { stored: NAME }"
+      : "Keep another secret in the place of one; what uses it reads it when the server starts",
+    args: [["<name>", "small letters, digits, - and _"]],
+    options: [{ flags: "--file <file>", about: "where it stands (default: standard input)" }, CODE],
+    examples: [`secret ${verb} siem --file whsec.txt`, `secret ${verb} siem < whsec.txt`],
+    needs: (call) => ({ read: [call.data, ...files(call, text(call, "file"))], write: [call.data] }),
+    load: async () => (await import("./commands/secret.ts"))[verb],
+  })),
+  {
+    name: "secret delete",
+    opens: true,
+    dangerous: () => true,
+    about: "Destroy a secret that is stored",
+    args: [["<name>", "as secret list has it"]],
+    options: [CODE],
+    examples: ["secret delete siem"],
+    needs: writes,
+    load: async () => (await import("./commands/secret.ts")).remove,
+  },
+  {
+    name: "secret list",
+    reads: true,
+    about: "Names of stored secrets, and when each was changed",
+    examples: ["secret list", "secret list --json"],
+    needs: reads,
+    load: async () => (await import("./commands/secret.ts")).listAll,
   },
 ];

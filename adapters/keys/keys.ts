@@ -12,6 +12,7 @@ import { RetentionPeriods } from "./retention_periods.ts";
 import { recorded, type Rotated, rotateRoot, type RotationOptions, unfinished } from "./rotate_root.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
 import { Subjects } from "./subjects.ts";
+import { StoredSecrets } from "./stored.ts";
 import { Tokens } from "./tokens.ts";
 
 export interface KeysOptions extends DatabaseOptions, SealerOptions {
@@ -30,6 +31,7 @@ export class Keys {
   readonly tokens: Tokens;
   readonly logKey: LogKey;
   readonly accounts: Accounts;
+  readonly stored: StoredSecrets;
   private readonly subjects: Subjects;
   private readonly pseudonyms: Pseudonyms;
   /** Of types that are kept for a shorter time. */
@@ -44,6 +46,7 @@ export class Keys {
     this.tokens = new Tokens(db);
     this.logKey = new LogKey(db, options.origin);
     this.accounts = new Accounts(db, (name) => this.secret(name));
+    this.stored = new StoredSecrets(db, (name) => this.secret(name));
   }
 
   /**

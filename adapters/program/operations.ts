@@ -27,6 +27,8 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "place-hold": async () => (await import("./holds.ts")).placeHold,
   "end-archive": async () => (await import("./archive_log.ts")).endArchive,
   "record-tokens": async () => (await import("./access/operations.ts")).recordTokensNow,
+  "store-secret": async () => (await import("./access/secret_operations.ts")).storeSecret,
+  "delete-secret": async () => (await import("./access/secret_operations.ts")).deleteSecret,
   "begin-login": async () => (await import("./identity/operations.ts")).beginLogin,
   "poll-login": async () => (await import("./identity/operations.ts")).pollLogin,
   "end-login": async () => (await import("./identity/operations.ts")).endLogin,
@@ -59,10 +61,16 @@ const GUARDED: Readonly<Record<string, string>> = {
 };
 
 /**
- * What has programs run that whoever asks has named, or lets others in by a certificate: only for who works on the machine itself, over
+ * What has programs run that whoever asks has named, changes what the program shows to others, or lets others in by a certificate: only for who works on the machine itself, over
  * the folder's socket.
  */
-const LOCAL: ReadonlySet<string> = new Set(["update-stack", "issue-certificate", "renew-certificate"]);
+const LOCAL: ReadonlySet<string> = new Set([
+  "update-stack",
+  "store-secret",
+  "delete-secret",
+  "issue-certificate",
+  "renew-certificate",
+]);
 
 /** A line is sent in pieces of so many characters. */
 const PIECE_CHARS = 60_000;

@@ -170,6 +170,7 @@ export const runtimeOf = (
   configurations: () => import("./configuration.ts"),
   stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
+  secretList: async (data) => await withKeys(folders, data, ({ stored }) => stored.list()) ?? [],
   tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
   accounts: async (data) => await withKeys(folders, data, (keys) => keys.accounts.all().length > 0) ?? false,
   async guarded(data, action) {

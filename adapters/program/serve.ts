@@ -4,7 +4,6 @@ import type { Child } from "../../actors/kernel/child.ts";
 import type { Append } from "../../events/log.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { aborted } from "../../actors/kernel/world.ts";
-import type { SecretReference } from "../../config/config.ts";
 import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
@@ -29,6 +28,7 @@ import type { Wired } from "./identity/wire.ts";
 import type { Limits } from "./limits/limits.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
+import { type Secrets, secretsOf } from "./secrets.ts";
 import type { RunningStack } from "./stack/stack.ts";
 
 /** Tokens of programs, and whom accounts let in. */
@@ -77,9 +77,10 @@ export const serve = async (
   const limits = await limitsOf(opened, { data, settings });
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
+  const secrets = secretsOf(settings, io, opened.keys);
   await recordModel(opened, deciding.model);
   await recordTokens(opened);
-  const providers = await signOnProviders(settings, deciding.model, io);
+  const providers = await signOnProviders(settings, deciding.model, secrets, io);
   const { pages } = settings.config.start;
   const accounts = serveIdentity(opened, {
     pages,
@@ -91,7 +92,7 @@ export const serve = async (
   });
   const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, {
-    webhooks: await webhooksOf(opened.daybook, settings, io),
+    webhooks: await webhooksOf(opened.daybook, settings, secrets),
     accounts,
     sinks,
     authority: deciding.authority,
@@ -164,10 +165,11 @@ const decidingOf = async (
 const signOnProviders = async (
   settings: Settings,
   { roles }: Model,
+  secrets: Secrets,
   io: Io,
 ): Promise<ReadonlyMap<string, Provider>> => {
   if (settings.config.identity.providers.length === 0) return new Map();
-  return await (await import("./identity/providers.ts")).providersOf(settings, Object.keys(roles), io);
+  return await (await import("./identity/providers.ts")).providersOf(settings, Object.keys(roles), secrets, io);
 };
 
 /** Sinks deliver before anybody is let in; answers what there is to measure of them. */
@@ -352,10 +354,10 @@ const measuresOf = ({ log, entities }: Opened): readonly Measure[] => {
 };
 
 /** Receivers of webhooks: each only with its secret, which is what lets its sender in. */
-const webhooksOf = async (daybook: Daybook, settings: Settings, io: Io): Promise<readonly Route[]> => {
+const webhooksOf = async (daybook: Daybook, settings: Settings, secrets: Secrets): Promise<readonly Route[]> => {
   const reference = settings.config.github.webhook_secret;
   if (!settings.config.start.webhooks || reference === null) return [];
-  const secret = (await secretOf(settings, reference, io))?.trim();
+  const secret = (await secrets(reference))?.trim();
   if (!secret) throw new Usage("the configuration points at a webhook secret that is not there");
   const { githubWebhook } = await import("./webhooks.ts");
   return [githubWebhook({ target: daybook, secret, by: { authtype: "system", authid: "github" } })];
@@ -384,7 +386,7 @@ const tlsOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io): 
   }
   const { listenerTls } = await import("./certificates/listener.ts");
   const keeper = await keeperOf(opened, data, io);
-  const secret = (reference: SecretReference) => secretOf(settings, reference, io);
+  const secret = secretsOf(settings, io, opened.keys);
   return await listenerTls({ settings, parts: opened, keeper, secret });
 };
 
@@ -404,6 +406,3 @@ const listenOn = async (
   tls.follow(listening.renew);
   return listening;
 };
-
-const secretOf = async ({ file }: Settings, secret: SecretReference, io: Io): Promise<string | undefined> =>
-  "env" in secret ? io.env(secret.env) : await Deno.readTextFile(inFolderOf(file, secret.file));

@@ -23,6 +23,7 @@ import { systemClock } from "../system/world.ts";
 import type { Opened } from "./daybook.ts";
 import { MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
+import { type Secrets, secretsOf as secretsIn } from "./secrets.ts";
 import { VERSION } from "./version.ts";
 
 export interface Sinks {
@@ -44,7 +45,7 @@ export const sinksOf = async (
       log: daybook.log,
       ...outbound,
       ...world,
-      transport: await transportOf(config, origin, settings, io),
+      transport: await transportOf(config, origin, settings, secretsIn(settings, io, keys)),
       types: isChannel(config) ? [NOTIFIED] : config.types,
       wants: wantsOf(config),
       from: config.from,
@@ -105,10 +106,15 @@ const lineFor = (
   return (event) => syslogLineOf(read(event), format, options);
 };
 
-const transportOf = async (config: SinkConfig, origin: string, settings: Settings, io: Io): Promise<Transport> => {
+const transportOf = async (
+  config: SinkConfig,
+  origin: string,
+  settings: Settings,
+  secrets: Secrets,
+): Promise<Transport> => {
   const text = async (reference: SecretReference | null, what: string): Promise<string | undefined> => {
     if (reference === null) return undefined;
-    const found = "env" in reference ? io.env(reference.env) : await read(inFolderOf(settings.file, reference.file));
+    const found = await secrets(reference);
     if (found === undefined || found.trim() === "") throw new Usage(`sink ${config.name}: its ${what} is not there`);
     return found;
   };
@@ -155,15 +161,6 @@ const transportOf = async (config: SinkConfig, origin: string, settings: Setting
       const ca = await text(config.ca, "ca");
       return emailTransport({ host, port, tls, ...login, sender, recipients, ca, origin, answerMs: deliver_ms });
     }
-  }
-};
-
-const read = async (path: string): Promise<string | undefined> => {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 };
 

@@ -42,6 +42,11 @@ const STORY: readonly (readonly Told[])[] = [
     }),
   ],
   [policies("b", '@id("none")\nforbid (principal, action, resource);\n', "a")],
+  [
+    fact("access/secret.siem", { type: "access.secret.stored", data: { secret: "siem", version: 1 } }),
+    fact("access/secret.mail", { type: "access.secret.stored", data: { secret: "mail", version: 3 } }),
+  ],
+  [fact("access/secret.siem", { type: "access.secret.deleted", data: { secret: "siem" } })],
   [fact(`access/${TOKEN}`, { type: "access.token.revoked", data: { token: TOKEN } })],
 ];
 

@@ -55,7 +55,7 @@ const TYPES = [
 ] as const;
 
 const learn = (known: Known, event: Event): void => {
-  const fact = event as unknown as IdentityFact | AccessFact | {
+  const fact = event as unknown as IdentityFact | Exclude<AccessFact, { type: `access.secret.${string}` }> | {
     type: "privacy.subject.erased";
     data: { subject: string };
   };

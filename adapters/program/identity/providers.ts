@@ -3,9 +3,10 @@ import type { SecretReference } from "../../../config/config.ts";
 import type { ProviderConfig } from "../../../config/providers.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
-import { inFolderOf, type Settings } from "../../cli/settings.ts";
+import type { Settings } from "../../cli/settings.ts";
 import { type Fault, RelyingParty } from "../../openid/relying_party.ts";
 import { type SamlFault, ServiceProvider } from "../../saml/service_provider.ts";
+import type { Secrets } from "../secrets.ts";
 import { systemClock } from "../../system/world.ts";
 
 /** What goes with one sign-in. */
@@ -55,6 +56,7 @@ export interface Provider extends Speaking {
 export const providersOf = async (
   settings: Settings,
   roles: readonly string[],
+  secrets: Secrets,
   io: Io,
 ): Promise<ReadonlyMap<string, Provider>> => {
   const all = new Map<string, Provider>();
@@ -65,7 +67,7 @@ export const providersOf = async (
       }
     }
     const { name, title, create, tenant, kind } = config;
-    const text = (reference: SecretReference | null, what: string) => textOf(reference, { name, what, settings, io });
+    const text = (reference: SecretReference | null, what: string) => textOf(reference, { name, what, secrets });
     const speaking = config.kind === "oidc" ? await oidcOf(config, text, io) : await samlOf(config, text);
     all.set(name, { name, title: title ?? name, protocol: kind, roles: config.roles, create, tenant, ...speaking });
   }
@@ -76,17 +78,10 @@ type Text = (reference: SecretReference | null, what: string) => Promise<string 
 
 const textOf = async (
   reference: SecretReference | null,
-  { name, what, settings, io }: {
-    readonly name: string;
-    readonly what: string;
-    readonly settings: Settings;
-    readonly io: Io;
-  },
+  { name, what, secrets }: { readonly name: string; readonly what: string; readonly secrets: Secrets },
 ): Promise<string | undefined> => {
   if (reference === null) return undefined;
-  const found = "env" in reference
-    ? io.env(reference.env)
-    : await io.readText(inFolderOf(settings.file, reference.file)).catch(() => undefined);
+  const found = await secrets(reference);
   if (found === undefined || found.trim() === "") throw new Usage(`provider ${name}: its ${what} is not there`);
   return found.trim();
 };
