@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { isLocked } from "../actors/identity/account.ts";
 import { identity } from "../actors/identity/actor.ts";
 import type { CommandData, IdentityCommand } from "../actors/identity/commands.ts";
+import { parseRules } from "../config/alerting.ts";
+import { parse } from "yaml";
 import type { IdentityFact } from "../events/identity/mod.ts";
+import { ConditionsFold, type EventRule } from "../projections/alerts/mod.ts";
 import { given } from "./given.ts";
+import { eventOf } from "./siem_given.ts";
 
 const AT = Date.UTC(2026, 0, 5, 9);
 const MINUTE = 60_000;
@@ -118,4 +122,24 @@ Deno.test("identity.signin.allow hands on for how long nobody asks again, and no
   const freshIn = (...history: readonly IdentityFact[]) =>
     given(identity, ...withPasskey, ...entered, ...history).when(allow, here).state.sessions[1]!.fresh_until;
   assert.deepEqual([freshIn(), freshIn(until(AT + MINUTE)), freshIn(until(AT))], [0, AT + MINUTE, 0]);
+});
+
+Deno.test("a suspected clone is an alert until the passkey is removed", async () => {
+  const { rules } = parse(await Deno.readTextFile(new URL("../config/alerts.yaml", import.meta.url)));
+  const parsed = parseRules(JSON.stringify({ it: rules["passkey-suspected"] }), { file: "alerts.yaml", path: [] });
+  assert.ok(parsed.ok);
+  const fold = new ConditionsFold(parsed.rules as readonly EventRule[], (text) => text);
+  fold.begin(AT);
+  let position = 0;
+  const say = (fact: IdentityFact) =>
+    fold.apply(eventOf(fact.type, fact.data, { position: position++, recordedat: iso(AT) } as never));
+  const standing = () => fold.holding(AT + MINUTE)[0]!.cases.length;
+  const { factor, kind } = passkey;
+  say({ type: "identity.clone.suspected", data: { account, factor, counter: 4, held: 4 } });
+  say({ type: "identity.clone.suspected", data: { account, factor, counter: 3, held: 4 } });
+  assert.equal(standing(), 1);
+  say({ type: "identity.factor.removed", data: { account, factor: "another-factor-aaaa", kind, because: "asked" } });
+  assert.equal(standing(), 1);
+  say({ type: "identity.factor.removed", data: { account, factor, kind, because: "asked" } });
+  assert.equal(standing(), 0);
 });
