@@ -170,7 +170,7 @@ Deno.test("a challenge that waited too long is over", () =>
     while (Date.now() < until) await new Promise((resolve) => setTimeout(resolve, until - Date.now()));
     assert.equal((await present(house, ticket, response)).status, 401);
     assert.deepEqual(reasons(house), [["passkey", "expired"]]);
-  }, { said: { IDENTITY__PASSKEYS__CHALLENGE_MS: "2000" } }));
+  }, { said: { IDENTITY__PASSKEYS__CHALLENGE_MS: "1000" } }));
 
 Deno.test("setting up wants the password, an answer to what was asked, and a passkey that is not there yet", () =>
   withHouse(async (house) => {
