@@ -17,7 +17,11 @@ const never = new AbortController().signal;
 interface Watched {
   readonly daybook: Daybook;
   /** A watch that knows nothing yet, with these rules. */
-  watch(rules: string, series?: () => readonly Series[] | undefined): AlertWatch;
+  watch(
+    rules: string,
+    series?: () => readonly Series[] | undefined,
+    other?: Pick<Daybook, "ask" | "log" | "view">,
+  ): AlertWatch;
   say(type: string, data?: object, more?: object): Promise<void>;
   /** Facts of alerts, as `type rule`. */
   facts(): readonly string[];
@@ -31,11 +35,11 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
   try {
     await body({
       daybook,
-      watch(rules, series) {
+      watch(rules, series, other = daybook) {
         const parsed = parseRules(rules, { file: "rules", path: [] });
         assert.ok(parsed.ok, JSON.stringify(parsed));
         return new AlertWatch({
-          daybook,
+          daybook: other,
           clock: systemClock,
           rules: parsed.rules,
           everyMs: 10,
@@ -58,6 +62,13 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
   } finally {
     await daybook.close();
   }
+};
+
+const MOVE = {
+  type: "commits.branch.move",
+  id: "shop",
+  data: { branch: "main", to: "c0ffee".padEnd(40, "0") },
+  by: BY,
 };
 
 const FAILED =
@@ -186,6 +197,24 @@ Deno.test("a flood of cases fills its rule and nothing more, and is told as one"
       told.length <= 6 && told.some(({ more }) => more > 0),
       JSON.stringify(told.map(({ status, more }) => [status, more])),
     );
+  });
+});
+
+Deno.test("a view that cannot be read keeps its rules as they are, and holds up no other", async () => {
+  await watched(async ({ daybook, watch, say, facts }) => {
+    const moved = await daybook.ask(MOVE as never);
+    assert.ok(moved.is === "accepted");
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    const rules = `row: { title: It has a branch, view: commits.branches, where: { branch: main } }\n${FAILED}`;
+    await watch(rules).look(never);
+    await say("ci.job.failed", { job: "build" });
+    const broken = watch(rules, undefined, {
+      log: daybook.log,
+      ask: (ask) => daybook.ask(ask),
+      view: () => Promise.reject(new Error("it is being built again")),
+    });
+    await assert.rejects(broken.look(never), /^Error: commits\.branches: it is being built again$/);
+    assert.deepEqual(facts(), ["alert.raised row", "alert.raised job"]);
   });
 });
 

@@ -129,7 +129,13 @@ Deno.test({
           password === "right" ? done(null, { user: username! }) : done(new Error("no")),
       });
       const plain = await mailServer();
-      const to = (port: number, password: string, more: { ca?: string } = {}) =>
+      const encrypted = await mailServer({
+        key,
+        cert,
+        secure: true,
+        onAuth: (_, __, done) => done(null, { user: "any" }),
+      });
+      const to = (port: number, password: string, more: { ca?: string; tls?: "implicit" } = {}) =>
         emailTransport({
           host: "localhost",
           port,
@@ -147,6 +153,10 @@ Deno.test({
       await assert.rejects(deliver(to(server.port, "wrong", { ca }), emailText, event), /the server answered 535/);
       await assert.rejects(deliver(to(server.port, "right"), emailText, event), /cannot be reached/);
       await assert.rejects(deliver(to(plain.port, "right", { ca }), emailText, event), /the server answered 500/);
+      const implicit = { ca, tls: "implicit" } as const;
+      assert.deepEqual(await deliver(to(encrypted.port, "any", implicit), emailText, event), []);
+      await encrypted.stop();
+      assert.deepEqual(encrypted.mails.map(({ secure }) => secure), [true]);
       await server.stop();
       await plain.stop();
       const [mail, ...more] = server.mails;
@@ -210,6 +220,32 @@ Deno.test("what a receiver refuses for good is told as that; what may pass is a 
   }]);
   await picky.stop();
   assert.equal(picky.mails.length, 1);
+});
+
+Deno.test("a mail server that takes a connection and says nothing, or that is not there, is a failure in time", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = silent.addr;
+  const taken: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const conn of silent) taken.push(conn);
+  })();
+  const mail = emailTransport({
+    host: "127.0.0.1",
+    port,
+    tls: "none",
+    sender: "daybook@example.com",
+    recipients: ["ops@example.com"],
+    origin: ORIGIN,
+    answerMs: 100,
+  });
+  await assert.rejects(
+    deliver(mail, emailText, notificationOf(7)),
+    /^Error: the server cannot be reached \(ETIMEDOUT\)$/,
+  );
+  silent.close();
+  await accepting;
+  for (const conn of taken) conn.close();
+  await assert.rejects(deliver(mail, emailText, notificationOf(7)), /cannot be reached \(ECONNREFUSED\)$/);
 });
 
 Deno.test("a channel is for notifications of alerts and nothing else", () => {

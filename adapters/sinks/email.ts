@@ -2,6 +2,7 @@
  * E-mail (SMTP, RFC 5321) as the receiver of a sink: one message a notification, plain text. A repeat has the same `Message-ID`, and all
  * messages about one group refer to the same, so that they lie together.
  */
+import { connect, type Socket } from "node:net";
 import { type Connection, type Parcel, type Refusal, type Transport } from "../../actors/kernel/transport.ts";
 import type { Event } from "../../events/event.ts";
 import { prefixOf } from "./ids.ts";
@@ -67,6 +68,7 @@ export const emailTransport = (options: EmailOptions): Transport => {
         tls: { minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) },
         disableFileAccess: true,
         disableUrlAccess: true,
+        getSocket: (_, callback) => connected({ host, port, answerMs }, callback),
         connectionTimeout: answerMs,
         greetingTimeout: answerMs,
         socketTimeout: answerMs,
@@ -112,6 +114,23 @@ export const emailTransport = (options: EmailOptions): Transport => {
       return connection;
     },
   };
+};
+
+/** By the name that was permitted: left to itself `nodemailer` asks name servers, which nothing here may. */
+const connected = (
+  { host, port, answerMs }: Pick<EmailOptions, "host" | "port" | "answerMs">,
+  callback: (error: Error | null, options?: { readonly connection: Socket }) => void,
+): void => {
+  const connection = connect({ host, port });
+  const failed = (error: Error) => callback(error);
+  connection.on("error", () => {}); // whoever has it by then is told as well
+  connection.once("error", failed);
+  connection.setTimeout(answerMs, () => connection.destroy(new Error("no answer")));
+  connection.once("connect", () => {
+    connection.off("error", failed);
+    connection.setTimeout(0);
+    callback(null, { connection });
+  });
 };
 
 /** What a server says may repeat addresses; its code and what kind of trouble it is say enough. */

@@ -20,17 +20,24 @@ export const rowCases = async (
   readonly found: readonly { readonly rule: ViewRule; readonly cases: readonly Case[] }[];
   /** Names of rules over views that have more rows. */
   readonly cut: readonly string[];
+  /** Why a view cannot be read now; its rules are left as they are. */
+  readonly troubles: readonly string[];
 }> => {
   let least = Infinity;
-  const cut: string[] = [];
+  const [cut, troubles]: [string[], string[]] = [[], []];
   const found: { readonly rule: ViewRule; readonly cases: readonly Case[] }[] = [];
   for (const rule of rules) {
-    const { size, cases, more } = await casesOf(rule, parts);
-    if (more) cut.push(rule.name);
-    least = Math.min(least, size);
-    found.push({ rule, cases });
+    try {
+      const { size, cases, more } = await casesOf(rule, parts);
+      if (more) cut.push(rule.name);
+      least = Math.min(least, size);
+      found.push({ rule, cases });
+    } catch (error) {
+      least = -1;
+      troubles.push(`${rule.view}: ${(error as Error).message}`);
+    }
   }
-  return { size: least, found, cut };
+  return { size: least, found, cut, troubles };
 };
 
 const casesOf = async (rule: ViewRule, { daybook, digest }: RowParts) => {

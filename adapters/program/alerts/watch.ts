@@ -125,6 +125,8 @@ export class AlertWatch implements Child {
     // Views that lag are looked at again.
     this.seen = rows.size < size ? -1 : size;
     this.sayOverflow([...fold.conditions.overflowing, ...rows.cut]);
+    // What events and other views say is told by now.
+    if (rows.troubles.length > 0) throw new Error(rows.troubles.join("; "));
   }
 
   private async tell({ rule, cases }: Found, signal: AbortSignal): Promise<void> {
