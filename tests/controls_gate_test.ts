@@ -111,6 +111,19 @@ Deno.test("what an enforced control guards is declined when it would break the r
     assert.ok((await daybook.ingest([started("d1")], CI)).ok, "an exception lets it pass");
   }));
 
+Deno.test("nothing slips through while what is enforced goes on record", () =>
+  withSystem(async (opened) => {
+    const { daybook: { log }, gate, supervision: { world: { recorder } } } = opened;
+    const written = Promise.withResolvers<void>();
+    const adopting = adopt(catalogue(GATES), { log, gate, recorder: { record() {}, flush: () => written.promise } });
+    await declines(opened, started("d1"), "gates");
+    written.resolve();
+    await adopting;
+    // It never came to be on record, so nothing holds to it.
+    assert.ok((await opened.daybook.ingest([started("d1")], CI)).ok);
+    await recorder.flush();
+  }));
+
 Deno.test("a green control declines what would make it red, each time, and records that it did", () =>
   withSystem(async (opened) => {
     const { daybook } = opened;

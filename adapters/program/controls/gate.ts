@@ -61,10 +61,21 @@ export class ControlGate implements Gate {
 
   /** Reads again what is on record. */
   renew(): void {
-    this.enforced = enforcedIn(this.parts.log);
+    this.hold(enforcedIn(this.parts.log));
+  }
+
+  /** Holds to what is about to be put on record as well, until it is read again: nothing slips through in between. */
+  expect(coming: ReadonlyMap<string, Pick<Enforced, "guards" | "stated">>): void {
+    const { size } = this.parts.log;
+    const expected = [...coming].map(([control, said]) => [control, { ...said, position: size }] as const);
+    this.hold(new Map([...this.enforced, ...expected]));
+  }
+
+  private hold(enforced: ReadonlyMap<string, Enforced>): void {
+    this.enforced = enforced;
     this.byAction = new Map();
     this.folded = undefined;
-    for (const [control, { guards }] of this.enforced) {
+    for (const [control, { guards }] of enforced) {
       for (const action of guards) this.byAction.set(action, [...this.byAction.get(action) ?? [], control]);
     }
   }

@@ -30,7 +30,7 @@ export interface WatchParts {
   readonly log: Pick<EventLog, "read" | "size">;
   readonly clock: Clock;
   readonly recorder: Recorder;
-  readonly gate: Pick<ControlGate, "renew">;
+  readonly gate: Pick<ControlGate, "expect" | "renew">;
   /** Reads the catalogue; throws where it cannot be read. */
   readonly catalogue: () => Promise<readonly Stated[]>;
   /** What was recorded is evaluated this often; the first time this long after the start. */
@@ -80,6 +80,7 @@ export const adopt = async (
 ): Promise<void> => {
   const before = enforcedIn(log);
   const facts: Recorded[] = [];
+  const coming = new Map<string, { readonly guards: readonly string[]; readonly stated: unknown }>();
   for (const { control: { id, mode, guards }, stated: said } of stated) {
     const known = before.get(id);
     before.delete(id);
@@ -88,10 +89,12 @@ export const adopt = async (
     } else if (!known || canonical(known.stated) !== canonical(said)) {
       const data = { control: id, guards: [...guards], stated: said as never };
       facts.push({ type: "kernel.control.enforced", data });
+      coming.set(id, data);
     }
   }
   for (const id of before.keys()) facts.push({ type: "kernel.control.relaxed", data: { control: id } });
   if (facts.length === 0) return;
+  gate.expect(coming);
   await record({ recorder }, facts);
   gate.renew();
 };
