@@ -7,6 +7,17 @@ import { controls } from "./controls.ts";
 import { identity } from "./identity/actor.ts";
 import { privacy } from "./privacy.ts";
 import { services } from "./services/stack.ts";
+import { threats } from "./threats/threat.ts";
 import type { Actor } from "./types.ts";
 
-export const actors: readonly Actor[] = [commits, alerts, certificates, controls, identity, privacy, services, access];
+export const actors: readonly Actor[] = [
+  commits,
+  alerts,
+  certificates,
+  controls,
+  identity,
+  privacy,
+  services,
+  access,
+  threats,
+];

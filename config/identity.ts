@@ -21,7 +21,7 @@ const sessions = {
 /** Only letters that a stream's name has as they are, so that a source and its stream of what is unknown belong together. */
 const source = z.string().max(200).regex(/^[A-Za-z0-9._~@:+/-]+$/).meta({ expected: "the beginning of a source" });
 const stream = z.string().max(200).regex(
-  /^(?!(?:access|controls|identity|kernel|privacy)\/)[a-z0-9_-]+\/[A-Za-z0-9._~@:+/-]*$/,
+  /^(?!(?:access|controls|identity|kernel|privacy|threats)\/)[a-z0-9_-]+\/[A-Za-z0-9._~@:+/-]*$/,
 )
   .meta({ expected: "the beginning of streams, domain/…, of no domain that is the installation's own" });
 const owned = <T extends z.ZodType>(one: T) => z.array(one).max(TENANT_PREFIXES_MAX).default([]);

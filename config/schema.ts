@@ -9,6 +9,7 @@ import { certificateName, certificatesSection } from "./certificates.ts";
 import { identitySection } from "./identity.ts";
 import { rootSecret, secret } from "./secret.ts";
 import { sinks } from "./sinks.ts";
+import { network, threatsSection } from "./threats.ts";
 
 export type { RootReference, SecretReference } from "./secret.ts";
 
@@ -23,11 +24,6 @@ const part = (about: string) => z.literal(["profile", true, false]).default("pro
 
 const host = z.string().min(1).max(253).regex(/^[a-z0-9._-]+$/).meta({
   expected: "a host name in lower case, without a port",
-});
-
-/** An IPv4 or IPv6 address, and how many of its bits make the network. */
-const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-  error: "an address or network, as 192.0.2.0/24 or 2001:db8::/32",
 });
 
 const MIB = 1_048_576;
@@ -214,6 +210,8 @@ export const schema = z.strictObject({
   certificates: certificatesSection,
 
   identity: identitySection,
+
+  threats: threatsSection,
 
   access: section("Who may do what (docs/access.md)", {
     folder: z.string().min(1).nullable().default(null).meta({

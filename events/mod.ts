@@ -13,6 +13,7 @@ import { privacy } from "./privacy.ts";
 import { releases } from "./releases.ts";
 import { services } from "./services.ts";
 import { sources } from "./sources.ts";
+import { threats } from "./threats.ts";
 
 export const events = catalogue(
   alerts,
@@ -28,4 +29,5 @@ export const events = catalogue(
   controlsDomain,
   releases,
   sources,
+  threats,
 );

@@ -12,6 +12,7 @@ import { healthSinks } from "./health_sinks.ts";
 import type { AnyProjection } from "./projection.ts";
 import { servicesViews } from "./services.ts";
 import { auditSources } from "./sources.ts";
+import { threatsViews } from "./threats.ts";
 
 export const projections: readonly AnyProjection[] = [
   ...accessViews,
@@ -24,6 +25,7 @@ export const projections: readonly AnyProjection[] = [
   ...healthViews,
   healthSinks,
   ...identityViews,
+  ...threatsViews,
   ...servicesViews,
   certificatesCurrent,
 ];

@@ -45,7 +45,8 @@ export const addressOf = (text: string): string => {
 
 const familyOf = (address: string): "ipv4" | "ipv6" => isIP(address) === 6 ? "ipv6" : "ipv4";
 
-const listOf = (allow: readonly string[]): BlockList => {
+/** As `BlockList` has them. */
+export const listOf = (allow: readonly string[]): BlockList => {
   const list = new BlockList();
   for (const each of allow) {
     const [address = "", bits] = each.split("/");

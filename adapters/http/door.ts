@@ -11,6 +11,7 @@ import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
+import type { OwnSession } from "./identity/port.ts";
 import type { Tally } from "./metrics.ts";
 import { toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem.tsx";
@@ -172,7 +173,7 @@ export class Door {
     const resource = route.resource?.({ path, query, grant: known, site: this.site }) ?? usual(route, known);
     const grant = this.permitted(route.action, resource, known);
     if (grant) {
-      if (route.fresh && grant.own && !this.site.access.isFresh?.(grant.own)) {
+      if (grant.own && this.wantsFactor(route, grant.own) && !this.site.access.isFresh?.(grant.own)) {
         throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
       }
       if (!fixed) this.spend(grant, began);
@@ -206,6 +207,12 @@ export class Door {
     if (!allowed) throw grant === undefined ? unauthenticated(false) : forbidden(ACTIONS[action], action);
     if (grant === undefined || !isSensitive(action)) return grant;
     return { ...grant, principal: { ...grant.principal, policies: policies.join(" ") } };
+  }
+
+  /** Under a threat every route does, but those by which a factor is shown and a session ended. */
+  private wantsFactor(route: Route, own: OwnSession): boolean {
+    return route.fresh === true ||
+      !route.path.startsWith("/auth/") && this.site.access.isChallenged?.(own) === true;
   }
 
   private spend(grant: Grant, began: number): void {

@@ -7,7 +7,7 @@ import { Accounts } from "./accounts.ts";
 import { type DatabaseOptions, KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
-import { Pseudonyms } from "./pseudonyms.ts";
+import { periodOf, Pseudonyms } from "./pseudonyms.ts";
 import { RetentionPeriods } from "./retention_periods.ts";
 import { recorded, type Rotated, rotateRoot, type RotationOptions, unfinished } from "./rotate_root.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
@@ -134,6 +134,12 @@ export class Keys {
   /** HMAC-SHA-256 of a text under a key that never leaves this database, base64url: equal texts, equal digests, and nothing to guess by. */
   digest(text: string): string {
     return Buffer.from(this.db.wrapping.lookup(`digest\n${text}`)).toString("base64url");
+  }
+
+  /** What stands for a text in the month of that time; `undefined` where nothing of that month has a pseudonym. */
+  pseudonym(text: string, time: string): string | undefined {
+    const period = periodOf(time);
+    return period !== undefined && this.pseudonyms.has(period) ? this.pseudonyms.of(period, text) : undefined;
   }
 
   /**

@@ -128,6 +128,8 @@ export interface Opened {
     readonly views: Pick<SqliteViews, "note" | "setNote">;
     readonly deadLetters: DeadLetters;
   };
+  /** A process manager of the program's own, to be added to the tree. */
+  readonly managed: (managed: Managed) => Manager;
   /** Resolves when the tree has come to its end: with the cause when its root gave up, with nothing when it was stopped. */
   readonly fallen: Promise<string | undefined>;
 }
@@ -257,7 +259,7 @@ interface Stores extends Catalogues {
 const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
     Stores,
-): Pick<Opened, "daybook" | "gate" | "entities" | "tree" | "supervision" | "outbound" | "fallen"> => {
+): Pick<Opened, "daybook" | "gate" | "entities" | "tree" | "supervision" | "outbound" | "managed" | "fallen"> => {
   const { crash, telemetry, threads } = stores;
   const world: World = { clock: systemClock, random: systemRandom, hash: systemHash, log, views, telemetry };
   const recorder = new FactRecorder(world);
@@ -312,7 +314,8 @@ const start = (
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
   const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters };
-  const managing = managers.map(({ manager, perform, from }) => new Manager(manager, { ...parts, perform, from }));
+  const managed = ({ manager, perform, from }: Managed) => new Manager(manager, { ...parts, perform, from });
+  const managing = managers.map(managed);
   const root = new Supervisor({
     id: "daybook",
     strategy: "one_for_one",
@@ -364,7 +367,7 @@ const start = (
     stop,
   });
   const supervision = { bounds: { restarts, backoff }, world: supervisorWorld };
-  return { daybook, gate, entities, tree: root, supervision, outbound: { views, deadLetters }, fallen };
+  return { daybook, gate, entities, tree: root, supervision, outbound: { views, deadLetters }, managed, fallen };
 };
 
 /** How long the last facts of a run may take to reach the log. */

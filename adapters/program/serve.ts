@@ -9,6 +9,7 @@ import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
 import { type Authority, LOG } from "../http/authority.ts";
+import type { AddressOptions } from "../http/addresses.ts";
 import type { Measure } from "../http/metrics.ts";
 import type { Route } from "../http/route.ts";
 import type { Server } from "../http/server.ts";
@@ -30,9 +31,10 @@ import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 import { type Secrets, secretsOf } from "./secrets.ts";
 import type { RunningStack } from "./stack/stack.ts";
+import type { Enforced } from "./threats/enforced.ts";
 
 /** Tokens of programs, and whom accounts let in. */
-const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
+const accessOf = ({ tokens }: Keys, accounts?: Wired["access"], enforced?: Enforced): Access => {
   // A token that has been proven is the same bearer until it changes.
   const grants = new WeakMap<Bearer, Grant>();
   const grantOf = (bearer: Bearer | undefined): Grant | undefined => {
@@ -48,6 +50,7 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"]): Access => {
   return {
     check: (token) => grantOf(tokens.check(token)) ?? accounts?.check(token),
     prove: (token) => accounts?.prove(token),
+    isChallenged: (own) => enforced !== undefined && enforced.isChallenged(own.account),
     isFresh: (own) => accounts !== undefined && accounts.isFresh(own),
     isCsrf: (own, text) => accounts !== undefined && accounts.isCsrf(own, text),
     login(token) {
@@ -74,7 +77,9 @@ export const serve = async (
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
-  const limits = await limitsOf(opened, { data, settings });
+  const { enforcedIn, plantThreats } = await import("./threats/plant.ts");
+  const standing = enforcedIn(opened);
+  const limits = await limitsOf(opened, { data, settings }, standing.enforced.blocked);
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   const secrets = secretsOf(settings, io, opened.keys);
@@ -90,6 +95,7 @@ export const serve = async (
     quotas: limits.quotas,
     ...deciding,
   });
+  await plantThreats(opened, standing, accounts.states);
   const sinks = await plantSinks(opened, { data, settings }, io);
   const create = await serverOf(opened, settings, io, {
     webhooks: await webhooksOf(opened.daybook, settings, secrets),
@@ -97,6 +103,7 @@ export const serve = async (
     sinks,
     authority: deciding.authority,
     limits,
+    enforced: standing.enforced,
   });
   const tls = await tlsOf(opened, { data, settings }, io);
   let { port } = stated;
@@ -189,7 +196,11 @@ const appended = ({ keys, log }: Opened, { events }: Append): Promise<unknown> =
 };
 
 /** What callers have used before counts before anybody is let in. */
-const limitsOf = async (opened: Opened, { data, settings }: ServeOptions): Promise<Limits> => {
+const limitsOf = async (
+  opened: Opened,
+  { data, settings }: ServeOptions,
+  blocked: AddressOptions["blocked"],
+): Promise<Limits> => {
   const { Limits } = await import("./limits/limits.ts");
   const limits = new Limits({
     config: settings.config,
@@ -198,6 +209,7 @@ const limitsOf = async (opened: Opened, { data, settings }: ServeOptions): Promi
     random: systemRandom,
     secret: () => opened.keys.secret("limits"),
     file: data === MEMORY ? undefined : `${data}/${FILES.limits}`,
+    blocked,
   });
   await limits.resume();
   await opened.tree.add(limits.child);
@@ -279,19 +291,20 @@ const serverOf = async (
   opened: Opened,
   settings: Settings,
   io: Io,
-  { authority, webhooks = [], accounts, sinks = [], limits }: {
+  { authority, webhooks = [], accounts, sinks = [], limits, enforced }: {
     readonly authority: Authority;
     readonly webhooks?: readonly Route[];
     readonly accounts?: Wired;
     readonly sinks?: readonly Measure[];
     readonly limits?: Limits;
+    readonly enforced?: Enforced;
   },
 ): Promise<() => Server> => {
   const { createServer } = await import("../http/server.ts");
   const { operationRoutes } = await import("./operations.ts");
   const { daybook, keys } = opened;
   const { server: stated, start } = settings.config;
-  const access = accessOf(keys, accounts?.access);
+  const access = accessOf(keys, accounts?.access, enforced);
   const routes = [
     ...operatorRoutes(opened),
     ...accessRoutes(opened),

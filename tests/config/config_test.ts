@@ -386,6 +386,7 @@ Deno.test("every key of the configuration is read by the program", async () => {
     "identity.passwords": ["adapters/program/identity/wire.ts", "adapters/program/identity/own_passwords.ts"],
     "identity.lockout": "actors/identity/commands.ts",
     "identity.rate": "adapters/program/identity/tries.ts",
+    threats: ["adapters/program/threats/plant.ts", "actors/threats/rules.ts"],
   };
   const unread: string[] = [];
   const look = async (shape: Shape, path: string): Promise<void> => {

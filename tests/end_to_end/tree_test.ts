@@ -1,5 +1,6 @@
 /** The supervision tree of the whole server: every part is a child of it, and what becomes of one is seen from outside. */
 import assert from "node:assert/strict";
+import { THREAT_RULES } from "../../events/threats.ts";
 import type { HealthNode, Status } from "../../actors/kernel/daybook.ts";
 import type { Io } from "../../adapters/cli/runtime.ts";
 import { type Opened, openSystem, type SystemOptions } from "../../adapters/program/daybook.ts";
@@ -24,6 +25,11 @@ const drawn = ({ id, state, children = [] }: HealthNode, above = ""): readonly s
 ];
 
 const names = projections.map(({ name }) => `daybook:projections:${name}`);
+const RULES = [
+  ...THREAT_RULES.map((rule) => `threats.${rule}`),
+  "threats.responses",
+  "responses",
+].map((name) => `daybook:threats:${name}`);
 const PATHS = [
   "daybook",
   "daybook:log",
@@ -35,7 +41,10 @@ const PATHS = [
   ...names,
   "daybook:attester",
   "daybook:limits",
+  "daybook:threats",
+  ...RULES,
   "daybook:http",
+  "daybook:token-uses",
   "daybook:controls",
   "daybook:alerts",
 ];
@@ -68,6 +77,9 @@ Deno.test("status and health.tree of a running server draw every part of it, and
         "daybook:http",
         "daybook:alerts",
         "daybook:controls",
+        "daybook:token-uses",
+        ...RULES.toReversed(),
+        "daybook:threats",
         "daybook:limits",
         "daybook:attester",
         ...views,

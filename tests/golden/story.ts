@@ -17,6 +17,7 @@ import { retentionStory } from "./retention_story.ts";
 import { certificatesStory } from "./certificates_story.ts";
 import { servicesStory } from "./services_story.ts";
 import { doorStory } from "./door_story.ts";
+import { threatsStory } from "./threats_story.ts";
 import { controlsStory } from "./controls_story.ts";
 
 /** Some events that are appended together, not sealed yet. */
@@ -397,6 +398,7 @@ export const story = (): {
   for (const step of certificatesStory()) told.step(...step);
   for (const step of accessStory()) told.step(...step);
   for (const step of doorStory()) told.step(...step);
+  for (const step of threatsStory()) told.step(...step);
   start(told, false);
   const first = told.steps.length;
   readings(told);

@@ -9,7 +9,7 @@ import { arbitraryOf } from "./arbitrary.ts";
 
 /** Verbs whose past tense has no -ed. */
 const IRREGULAR = new Set(
-  "set begun built found given gone gave_up held kept left lost made paid read redriven run seen sent shown spent told"
+  "set begun built found given gone gave_up held kept left lost made paid read redriven run seen sent shown spent taken told"
     .split(
       " ",
     ),
