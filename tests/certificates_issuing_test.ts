@@ -1,7 +1,7 @@
 /** The folder's own authority: what it certifies and what not, and how certificates are kept in files. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readCertificate } from "../adapters/x509/certificate.ts";
+import { isSignedBy, readCertificate } from "../adapters/x509/certificate.ts";
 import { newKey, publicKeyOf } from "../adapters/x509/key.ts";
 import { Refused } from "../adapters/cli/runtime.ts";
 import { KeptCertificates } from "../adapters/program/certificates/kept.ts";
@@ -115,6 +115,20 @@ Deno.test("the authority is made once, and each certificate is recorded with it"
       wait: opened.daybook.log.size - 1,
     }) as unknown as { readonly row: { readonly row: { readonly state: string; readonly renewals: number } } };
     assert.deepEqual([row.row.state, row.row.renewals], ["valid", 1]);
+  }));
+
+Deno.test("of several who need the authority at once one makes it, and all use that", () =>
+  withOpened(async (opened) => {
+    const issued = await Promise.all(Array.from({ length: 5 }, (_, n) =>
+      asked(opened, "issue-certificate", {
+        name: `c${n}`,
+        names: [],
+        uses: ["client"],
+        public_key: spki(),
+      }) as Promise<{ readonly certificate: string; readonly authority: string }>));
+    assert.equal(new Set(issued.map(({ authority }) => authority)).size, 1);
+    for (const { certificate, authority } of issued) assert.ok(isSignedBy(certificate, authority));
+    assert.equal(facts(opened).filter((type) => type === "certificates.authority.created").length, 1);
   }));
 
 Deno.test("that a certificate ends soon, and that it has ended, is an event and a state of the view", () =>

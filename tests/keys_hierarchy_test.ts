@@ -129,6 +129,23 @@ Deno.test("a part of the program has a key of its own by name, the same whenever
     assert.equal(Buffer.from(Deno.readFileSync(options.path)).indexOf(Buffer.from(first)), -1);
   }));
 
+Deno.test("what a part of the program makes is kept as it is, once, also under another root key", () =>
+  onDisk((options) => {
+    const made = Buffer.from("a private key that is longer than thirty-two bytes are");
+    const first = (text: Uint8Array) => () => text;
+    using(options, (keys) => assert.deepEqual(Buffer.from(keys.secret("authority", first(made))), made));
+    using(options, (keys) => {
+      assert.deepEqual(Buffer.from(keys.secret("authority", first(Buffer.from("another")))), made);
+      const rotation = keys.rotate();
+      while (!rotation.next().done);
+    });
+    using(
+      options,
+      (keys) => assert.deepEqual(Buffer.from(keys.secret("authority", first(Buffer.from("other")))), made),
+    );
+    assert.equal(Buffer.from(Deno.readFileSync(options.path)).indexOf(made), -1);
+  }));
+
 Deno.test("the root key may come out of a passphrase, whose parameters are kept and which is not", () =>
   onDisk((options) => {
     const passphrase = "correct horse battery";

@@ -327,7 +327,8 @@ const serverOf = async (
       deadlineMs: stated.deadline_ms,
       openCheckpoint: stated.public_checkpoint,
       parts: { pages: start.pages, docs: start.docs, metrics: start.metrics },
-      hosts: stated.hosts,
+      // Whatever a certificate is made for, it is reached by.
+      hosts: [...stated.hosts, ...stated.tls.issued],
       ...(stated.behind_proxy === null ? {} : { behindProxy: stated.behind_proxy }),
       routes,
       measures: [...measuresOf(opened), ...limits?.measures ?? [], ...sinks, ...services, ...alerts],

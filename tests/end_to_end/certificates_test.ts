@@ -49,7 +49,7 @@ Deno.test("a certificate is issued, listed and renewed beside no server; openssl
   }));
 
 const STRICT = {
-  DAYBOOK__SERVER__TLS__ISSUED: "[localhost, 127.0.0.1]",
+  DAYBOOK__SERVER__TLS__ISSUED: "[localhost, 127.0.0.1, daybook.internal]",
   DAYBOOK__SERVER__TLS__CLIENTS: "ours",
   DAYBOOK__CERTIFICATES__LOOK_MS: "100",
 };
@@ -95,7 +95,7 @@ Deno.test({
         assert.match(program.url, /^https:\/\/127\.0\.0\.1:\d+$/);
         const client = await clientOf(data, `${dir}/laptop`);
         const { port } = new URL(program.url);
-        const speak = async (...options: readonly string[]) => {
+        const speakTo = async (host: string, ...options: readonly string[]) => {
           const all = [
             "s_client",
             "-connect",
@@ -104,12 +104,15 @@ Deno.test({
             `${client.folder}/authority.pem`,
             ...options,
           ];
-          const request = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+          const request = `GET /livez HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
           const { out } = await runOpenssl([...all, "-verify_return_error", "-ign_eof"], request);
           return /HTTP\/1\.1 \d+/.exec(out)?.[0];
         };
+        const speak = (...options: readonly string[]) => speakTo("localhost", ...options);
         const own = ["-cert", `${client.folder}/certificate.pem`, "-key", `${client.folder}/key.pem`];
         assert.equal(await speak("-tls1_3", ...own), "HTTP/1.1 200");
+        assert.equal(await speakTo("daybook.internal", ...own), "HTTP/1.1 200");
+        assert.equal(await speakTo("elsewhere.internal", ...own), "HTTP/1.1 421");
         assert.equal(await speak("-tls1_2", ...own), undefined);
         assert.equal(await speak("-tls1_3"), undefined);
 

@@ -71,8 +71,13 @@ export const authorityOf = async (
   });
   const { names: _, ...shown } = readCertificate(certificate)!;
   const data = { ...shown, permitted: [...permitted], certificate, soon_ms };
-  await decideIn(parts, { type: "certificates.authority.record", id: AUTHORITY, data });
-  return { certificate, permitted, not_after_ms: shown.not_after_ms };
+  try {
+    await decideIn(parts, { type: "certificates.authority.record", id: AUTHORITY, data });
+  } catch (error) {
+    // Somebody else was first, with the same key.
+    if (!(error instanceof Refused && error.code === "authority_exists")) throw error;
+  }
+  return newest(parts, AUTHORITY, ["certificates.authority.created"])!;
 };
 
 /** Certifies a public key (SubjectPublicKeyInfo, DER); on record when it resolves. Throws `Refused` for what it may not certify. */
