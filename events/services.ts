@@ -183,6 +183,8 @@ export const serviceFacts = {
     nonce,
     samples: count,
     rss_peak_bytes: count,
+    /** Address space of the process that had most. */
+    space_peak_bytes: count.optional(),
     cpu_ms: count,
     /** Thousandths of a core, the most between two looks. */
     cpus_peak_milli: count,

@@ -180,6 +180,9 @@ services:
     restart: { policy: no }
     hooks: { before_start: { command: "false" } }
   missing: { command: no-such-program, restart: { policy: no }, hooks: { before_start: { command: "true" } } }
+  deep: { ${
+    inline(traces, "deep", "sleep 1000")
+  }, restart: { policy: no }, resources: { when_short: fail, needs: { disk_bytes: 9000000000000000 } } }
   large: { ${inline(traces, "large", "sleep 1000")}, resources: { needs: { memory_bytes: 1000000000000000 } } }
   timed: { ${inline(traces, "timed", "exit 0")}, schedule: "* * * * * *" }
   yearly: { ${inline(traces, "yearly", "exit 0")}, schedule: "0 0 1 1 *" }
@@ -191,13 +194,14 @@ services:
     await Deno.writeTextFile(`${folder}/foreign.pid`, "1");
     await stand.start();
     const rows = await stand.until((rows) =>
-      well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 3 &&
+      well("hooked")(rows) && rows.filter(({ state }) => state === "failed").length === 4 &&
       rows.some(({ service, because }) => service === "large" && because !== undefined)
     );
     const because = (name: string) => rows.find(({ service }) => service === name)!.because;
     assert.equal(because("refused"), "before_start: code 1");
     assert.equal(because("missing"), 'there is no program "no-such-program" on the PATH it is given');
     assert.match(because("wide")!, /^cpus: needs 9999, free \d+$/);
+    assert.match(because("deep")!, /^disk: needs 9000000000000000, free \d+$/);
     assert.match(because("large")!, /^waits for memory: needs 1000000000000000, free \d+$/);
     const starts = async () => (await startsIn(stand.traces)).map(({ name }) => name);
     for (let i = 0; (await starts()).filter((name) => name === "timed").length < 2 && i < 400; i++) {

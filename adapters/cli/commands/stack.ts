@@ -134,11 +134,12 @@ export const suggest: Run = async (call, runtime) => {
   try {
     for (const page of reader.read({ types: ["services.usage.measured"] })) {
       for (const { data } of page) {
-        const { service, samples, rss_peak_bytes, cpus_peak_milli } = data as Measured;
-        const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, cpus: 0 };
+        const { service, samples, rss_peak_bytes, space_peak_bytes = 0, cpus_peak_milli } = data as Measured;
+        const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, space_bytes: 0, cpus: 0 };
         peaks.set(service, {
           samples: before.samples + samples,
           rss_bytes: Math.max(before.rss_bytes, rss_peak_bytes),
+          space_bytes: Math.max(before.space_bytes, space_peak_bytes),
           cpus: Math.max(before.cpus, cpus_peak_milli / 1_000),
         });
       }
@@ -146,14 +147,15 @@ export const suggest: Run = async (call, runtime) => {
   } finally {
     await reader.close();
   }
-  const suggestions = [...peaks].map(([service, { samples, rss_bytes, cpus }]) => ({
+  const suggestions = [...peaks].map(([service, { samples, rss_bytes, space_bytes, cpus }]) => ({
     service,
     samples,
     rss_peak_bytes: rss_bytes,
     cpus_peak: cpus,
     resources: {
       needs: { memory_bytes: upTo(rss_bytes * 1.2, MIB), cpus: upTo(cpus, 0.25) },
-      limits: { memory_bytes: upTo(rss_bytes * 2, MIB) },
+      // The limit is one of address space, of which many programs have far more than they use.
+      limits: space_bytes > 0 ? { memory_bytes: upTo(space_bytes * 1.5, MIB) } : {},
     },
   }));
   if (call.json) io.out(`${JSON.stringify({ suggestions })}\n`);
@@ -167,7 +169,7 @@ export const suggest: Run = async (call, runtime) => {
       cpus_peak.toFixed(2),
       String(needs.memory_bytes),
       String(needs.cpus),
-      String(limits.memory_bytes),
+      limits.memory_bytes === undefined ? "" : String(limits.memory_bytes),
     ]);
     const titles = [
       "service",
@@ -186,12 +188,14 @@ export const suggest: Run = async (call, runtime) => {
 interface Peak {
   readonly samples: number;
   readonly rss_bytes: number;
+  readonly space_bytes: number;
   readonly cpus: number;
 }
 interface Measured {
   readonly service: string;
   readonly samples: number;
   readonly rss_peak_bytes: number;
+  readonly space_peak_bytes?: number;
   readonly cpus_peak_milli: number;
 }
 

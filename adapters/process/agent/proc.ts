@@ -19,6 +19,8 @@ export interface Stat {
   readonly ticks: number;
   readonly cpu_ms: number;
   readonly rss_bytes: number;
+  /** Address space; what `ulimit -v` is a limit of. */
+  readonly space_bytes: number;
 }
 
 const text = (path: string): string | undefined => {
@@ -48,6 +50,7 @@ export const statOf = (pid: number): Stat | undefined => {
     ticks: number(22),
     cpu_ms: (number(14) + number(15)) * 1_000 / TICKS,
     rss_bytes: number(24) * PAGE_BYTES,
+    space_bytes: number(23),
   };
 };
 

@@ -152,6 +152,8 @@ export const answers = {
     usage: z.array(z.strictObject({
       nonce,
       rss_bytes: count,
+      /** Address space of the process that has most. */
+      space_bytes: count,
       cpu_ms: count,
       processes: count,
       cpu_from: countedBy,

@@ -12,13 +12,15 @@ export const usageOf = (process: ProcessOf): Answer<"usage">["usage"][number] =>
     const grouped = new Set(pidsIn(group));
     for (const { pid } of all) if (!grouped.has(pid)) void joinGroup(group, pid);
   }
+  const space_bytes = Math.max(0, ...all.map((stat) => stat.space_bytes));
   const counted = group === undefined ? undefined : countedIn(group);
   if (counted?.rss_bytes !== undefined) {
     const { rss_bytes, cpu_ms } = counted;
-    return { nonce, rss_bytes, cpu_ms, processes: all.length, cpu_from: "cgroup", memory_from: "cgroup" };
+    return { nonce, rss_bytes, space_bytes, cpu_ms, processes: all.length, cpu_from: "cgroup", memory_from: "cgroup" };
   }
   return {
     nonce,
+    space_bytes,
     rss_bytes: all.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0),
     cpu_ms: counted?.cpu_ms ?? Math.round(all.reduce((sum, { cpu_ms }) => sum + cpu_ms, 0)),
     processes: all.length,

@@ -83,8 +83,10 @@ export class Reports {
     await this.tell({ type: "services.process.record_findings", data });
   }
 
-  async used(of: Of, nonce: string, { samples, rss_peak_bytes, cpu_ms, cpus_peak }: Taken): Promise<void> {
-    const data = { ...of, nonce, samples, rss_peak_bytes, cpu_ms, cpus_peak_milli: Math.round(cpus_peak * 1_000) };
+  async used(of: Of, nonce: string, taken: Taken): Promise<void> {
+    const { samples, rss_peak_bytes, space_peak_bytes, cpu_ms, cpus_peak } = taken;
+    const cpus_peak_milli = Math.round(cpus_peak * 1_000);
+    const data = { ...of, nonce, samples, rss_peak_bytes, space_peak_bytes, cpu_ms, cpus_peak_milli };
     await this.tell({ type: "services.process.record_usage", data });
   }
 }

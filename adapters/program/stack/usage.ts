@@ -12,6 +12,8 @@ export interface Taken {
   /** Resident memory of the process and all below it. */
   readonly rss_bytes: number;
   readonly rss_peak_bytes: number;
+  /** Address space of the process that had most. */
+  readonly space_peak_bytes: number;
   /** CPU time since its start. */
   readonly cpu_ms: number;
   /** Cores it took between the last two looks. */
@@ -37,12 +39,14 @@ export class Usage {
     const { usage } = await agent.ask("usage", { processes: processes.map((process) => ({ ...process })) });
     const at = now();
     for (const { nonce, ...now } of usage) {
-      const { rss_bytes, cpu_ms } = now;
+      const { space_bytes, ...rest } = now;
+      const { rss_bytes, cpu_ms } = rest;
       const before = this.taken.get(nonce);
       const cpus = before && at > before.at ? Math.max(0, cpu_ms - before.cpu_ms) / (at - before.at) : 0;
       this.taken.set(nonce, {
-        ...now,
+        ...rest,
         at,
+        space_peak_bytes: Math.max(space_bytes, before?.space_peak_bytes ?? 0),
         rss_peak_bytes: Math.max(rss_bytes, before?.rss_peak_bytes ?? 0),
         cpus,
         cpus_peak: Math.max(cpus, before?.cpus_peak ?? 0),
