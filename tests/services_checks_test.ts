@@ -20,6 +20,7 @@ import { parseStack } from "../config/stack.ts";
 import type { ServiceFact } from "../events/services.ts";
 import { givenAuthority, withFolder } from "./certificates_given.ts";
 import { given } from "./given.ts";
+import { Agent, nonce, starting } from "./services_agent_given.ts";
 import { spec } from "./services_given.ts";
 
 const NOW = Date.now();
@@ -134,6 +135,29 @@ Deno.test("where a process listens is read off the kernel, with its address", as
     for (const { server } of Object.values(all)) server.close();
   }
 });
+
+Deno.test("a signal that tells something goes to the process alone, and not to another that has its number", () =>
+  Agent.with(async (agent, folder) => {
+    const script =
+      `trap 'echo told > ${folder}/told' HUP; sleep 600 & echo $! > ${folder}/child; while :; do wait; done`;
+    const begun = await agent.ask("start", starting(folder, nonce(), script));
+    assert.ok("process" in begun);
+    const { process } = begun;
+    const until = async (path: string): Promise<string> => {
+      for (;;) {
+        const text = await Deno.readTextFile(path).catch(() => "");
+        if (text.endsWith("\n")) return text.trim();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await until(`${folder}/child`);
+    assert.deepEqual(await agent.ask("tell", { process, signal: "SIGHUP" }), { sent: true });
+    await until(`${folder}/told`);
+    const { usage: [both] } = await agent.ask("usage", { processes: [process] });
+    assert.equal(both!.processes, 2, "what it has started is there");
+    assert.deepEqual(await agent.ask("tell", { process: { ...process, ticks: 1 }, signal: "SIGHUP" }), { sent: false });
+    await agent.ask("end", { process, signal: "SIGKILL" });
+  }));
 
 Deno.test("listening on all interfaces is found, on one's own it is not", () => {
   const found = foundListening([

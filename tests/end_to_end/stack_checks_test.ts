@@ -159,3 +159,62 @@ services:
     });
   },
 });
+
+const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+if (nginx === undefined) {
+  if (Deno.env.get("CI") === "true") throw new Error("nginx is not installed");
+  console.log("nginx is not installed: a signal that tells of a renewed certificate is not tried on it");
+}
+
+Deno.test({
+  name: "nginx serves a renewed certificate after a signal, and is the same process",
+  ignore: nginx === undefined,
+  fn: () =>
+    withFolder((folder) => {
+      const port = freePort();
+      const yaml = (traces: string) => `
+services:
+  web:
+    command: /bin/sh
+    arguments:
+      - -c
+      - 'echo "web $$DAYBOOK_NONCE $$$$" >> ${traces}; exec ${nginx} -p ${folder} -e ${folder}/error.log -c ${folder}/nginx.conf'
+    tls: { port: ${port}, issued: [localhost], renewed: SIGHUP }
+    probes: { readiness: { tcp: { port: ${port} } } }
+`;
+      return Stand.with(yaml, async (stand) => {
+        const file = (name: string) => `${stand.data}/certificates/main.web/${name}.pem`;
+        await Deno.writeTextFile(
+          `${folder}/nginx.conf`,
+          `daemon off; worker_processes 1; pid ${folder}/nginx.pid; events {}
+http {
+  access_log off;
+  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
+  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
+  server { listen 127.0.0.1:${port} ssl; ssl_certificate ${file("certificate")}; ssl_certificate_key ${file("key")}; }
+}
+`,
+        );
+        await stand.start();
+        const [first] = await stand.until((rows) => rows.some(({ state }) => state === "healthy"));
+        const { certificate } = await document(["cert", "authority", "--data", stand.data], {}) as unknown as {
+          readonly certificate: string;
+        };
+        const before = await served(port, certificate);
+        assert.ok(before.authorized);
+        const renewed = await run(["cert", "renew", "main.web", "--data", stand.data], {});
+        assert.equal(renewed.code, 0, renewed.err);
+        await until(async () => (await served(port, certificate)).serial !== before.serial);
+        assert.ok((await served(port, certificate)).authorized);
+        const [now] = await stand.board();
+        assert.deepEqual([now!.pid, now!.starts, now!.state], [first!.pid, 1, "healthy"]);
+        await stand.down();
+      });
+    }),
+});

@@ -53,6 +53,8 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
       }
       return { sent };
     }
+    case "tell":
+      return { sent: starting.isThere(ask.process) && end(ask.process.pid, ask.signal) };
     case "run":
       return run(ask, own);
     case "look": {

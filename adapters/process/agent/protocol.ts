@@ -65,7 +65,10 @@ export const toAgent = z.discriminatedUnion("ask", [
     /** A regular expression; absent where no line is waited for. */
     line: z.string().optional(),
   }),
+  /** To its whole group, to end it. */
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
+  /** To itself alone, to tell it something. */
+  z.strictObject({ ask: z.literal("tell"), id: count, process: processOf, signal }),
   z.strictObject({ ask: z.literal("run"), id: count, ...program, traces, timeout_ms: count }),
   /** Whether there is such a program on that PATH, or the agent's own. */
   z.strictObject({
@@ -125,6 +128,7 @@ export const answers = {
   watch: z.strictObject({}),
   /** False: it is gone, or another process has its number. */
   end: z.strictObject({ sent: z.boolean() }),
+  tell: z.strictObject({ sent: z.boolean() }),
   /** `code` null: it could not be run, or a signal ended it; `because` says which. */
   run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), because: z.string() }),
   look: z.strictObject({ refused: z.string().min(1).optional() }),

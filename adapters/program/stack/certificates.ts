@@ -13,7 +13,7 @@ import { certificateOf } from "./launch.ts";
 export interface Served {
   /** As far as it was read. */
   present(): Stack;
-  /** To the process group; throws where it cannot be sent now. */
+  /** To the process itself, not to what it has started; throws where it cannot be sent now. */
   signal(process: Process, signal: Renewed): Promise<void>;
   /** False where it may not be restarted now. */
   restart(service: string, replica: number): Promise<boolean>;

@@ -85,7 +85,7 @@ export const runStack = async (
   const served: Served = {
     present: () => orchestrator.present,
     async signal(process, signal) {
-      await orchestrator.agent.ask("end", { process, signal });
+      await orchestrator.agent.ask("tell", { process, signal });
     },
     async restart(service, replica) {
       const restart = { type: "services.service.restart", data: { service, replica } } as const;
