@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,7 @@ import { storms } from "../end_to_end/stack_storms.ts";
 import { installed } from "../recipes/recipe.ts";
 import { outages } from "./outages.ts";
 import { signinTiming } from "./signin_timing.ts";
+import { signins } from "./signins.ts";
 import { verified } from "./verified.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
@@ -209,6 +210,25 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
         `${least_ms.toFixed(1)} ms; Mann–Whitney p = ${p.toFixed(3)}`,
       must: "p > 0.01",
       held: p > 0.01,
+    }];
+  },
+  async signins() {
+    const said = { IDENTITY__PASSWORDS__MEMORY_KIB: "19456", IDENTITY__PASSWORDS__PASSES: "2" };
+    const load = await signins({ users: scaled(500), steps: 20, seed: 1, said });
+    const of = ({ p50, p99, max }: { readonly p50: number; readonly p99: number; readonly max: number }) =>
+      `${p50} / ${p99} / ${max} ms`;
+    return [{
+      what: `${load.users} people sign in, refresh and sign out at once, with Argon2id of 19 MiB and 2 passes`,
+      measured:
+        `${load.sessions} sessions, ${load.refreshes} refreshes, ${load.refused} refused, in ${load.seconds} s; ` +
+        `p50 / p99 / longest: sign-in ${of(load.signin)} (one alone ${load.alone_ms} ms), refresh ${of(load.refresh)}`,
+      must: "none lost, doubled or mixed up",
+      held: true,
+    }, {
+      what: "… how late the event loop came to a timer meanwhile",
+      measured: of(load.late),
+      must: "p99 below a hash",
+      held: load.late.p99 < load.alone_ms,
     }];
   },
   async kill() {
