@@ -58,6 +58,9 @@ Deno.test("brute force is five failures on one account within ten minutes, named
   // A name elsewhere has no account here to lock.
   const elsewhere = seen("brute_force", Array.from({ length: 5 }, () => observed({ name_pseudonym: P("root") })));
   assert.deepEqual([elsewhere[0]!.stream, elsewhere[0]!.response], [`threats/name:${P("root")}`, undefined]);
+  // A passkey that was refused feeds no lock of a password.
+  const passkeys = Array.from({ length: 9 }, () => failed({ account: ADA, method: "passkey", reason: "wrong_secret" }));
+  assert.deepEqual(seen("brute_force", passkeys), []);
   // What was refused for reasons of our own is no guess.
   assert.deepEqual(
     seen("brute_force", events.map((event) => ({ ...event, data: { ...event.data as object, reason: "expired" } }))),

@@ -3,7 +3,7 @@
  * it sees becomes a command to `threat.ts`. Times are those at which things happened, as the events say.
  */
 import { type Event, type Millis, millis } from "../../events/event.ts";
-import type { IdentityFact, IdentityFactType } from "../../events/identity/mod.ts";
+import type { IdentityFact } from "../../events/identity/mod.ts";
 import { type Subject, type ThreatResponse, type ThreatRule, threatStream } from "../../events/threats.ts";
 import type { Effect, ProcessManager } from "../types.ts";
 import { different, type Hit, seenIn, slid, weighed } from "./window.ts";
@@ -62,6 +62,8 @@ interface Failure {
   readonly address?: string;
   readonly tried?: string;
   readonly times: number;
+  /** What was tried can be guessed. */
+  readonly guessed: boolean;
 }
 
 const FAILURES = ["identity.signin.failed", "identity.signin.observed"] as const;
@@ -73,14 +75,15 @@ const FAILURES = ["identity.signin.failed", "identity.signin.observed"] as const
 const failureIn = (event: IdentityEvent): Failure | undefined => {
   switch (event.type) {
     case "identity.signin.failed": {
-      const { account, name_pseudonym, address_pseudonym, tried, reason } = event.data;
+      const { account, name_pseudonym, address_pseudonym, tried, reason, method } = event.data;
       if (reason === "expired" || reason === "changed_meanwhile") return undefined;
-      return { account, name: name_pseudonym, address: address_pseudonym, tried, times: 1 };
+      const guessed = method === "password" || method === "totp" || method === "backup_code";
+      return { account, name: name_pseudonym, address: address_pseudonym, tried, times: 1, guessed };
     }
     case "identity.signin.observed": {
       const { outcome, method, unknown_name, name_pseudonym, address_pseudonym, times = 1 } = event.data;
       if (outcome !== "failed" || (method === "publickey" && unknown_name === undefined)) return undefined;
-      return { name: name_pseudonym, address: address_pseudonym, times };
+      return { name: name_pseudonym, address: address_pseudonym, times, guessed: true };
     }
     default:
       return undefined;
@@ -129,12 +132,12 @@ const ofWhom = ({ account, name }: Failure): string | undefined => account ?? na
 export const countingRules = (thresholds: Thresholds): readonly Rule<readonly Hit[]>[] => [
   counting({
     rule: "brute_force",
-    subject: ({ account, name }) =>
-      account !== undefined
-        ? { kind: "account", id: account }
-        : name === undefined
-        ? undefined
-        : { kind: "name", id: name },
+    // A passkey that is refused, or what a provider says, locks nobody's password.
+    subject: ({ account, name, guessed }) => {
+      if (!guessed) return undefined;
+      if (account !== undefined) return { kind: "account", id: account };
+      return name === undefined ? undefined : { kind: "name", id: name };
+    },
     most: thresholds.account_failures,
     response: ({ kind }) => kind === "account" ? "lockout" : undefined,
   }, thresholds),
@@ -287,11 +290,3 @@ export const threatRules = (thresholds: Thresholds): readonly ProcessManager<nev
     newDevice(thresholds),
     privilegeChain(thresholds),
   ] as unknown as readonly ProcessManager<never, never>[];
-
-/** Types that rules hear, for who wants to know what a threat may follow from. */
-export const HEARD: readonly IdentityFactType[] = [
-  ...FAILURES,
-  "identity.signin.succeeded",
-  "identity.refresh.reused",
-  "identity.role.granted",
-];
