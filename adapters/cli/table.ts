@@ -5,7 +5,7 @@
 import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
 import type { Call, Grants, Run } from "./call.ts";
-import { list, text } from "./call.ts";
+import { list, pathOf, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
@@ -18,7 +18,19 @@ import { RETENTION } from "./table_retention.ts";
 import { SERVICES } from "./table_services.ts";
 import { providerGrants } from "./provider_grants.ts";
 import { sinkGrants } from "./sink_grants.ts";
-import { address, files, HOST, hostOf, PORT, reads, readsArchive, WITNESS_PORT, writes } from "./grants.ts";
+import {
+  address,
+  files,
+  HOST,
+  hostOf,
+  PORT,
+  reads,
+  readsArchive,
+  SOCKET_HOST,
+  socketOf,
+  WITNESS_PORT,
+  writes,
+} from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
 
@@ -48,6 +60,8 @@ export interface CommandSpec {
   readonly reads?: true;
   /** Whether it cannot be undone: once accounts want it, a second factor is shown first. */
   dangerous?(call: Call): boolean;
+  /** The folder whose accounts it is dangerous for; default: `--data`. */
+  endangers?(call: Call): string;
   /** Whether what it needs depends on the configuration. */
   readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
@@ -369,6 +383,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     verifies: true,
     reads: true,
     opens: true,
+    dangerous: (call) => text(call, "replaces") !== undefined,
+    endangers: (call) => pathOf(call, text(call, "replaces")!),
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
     options: [
@@ -385,6 +401,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--replaces <folder>",
         about: "the data folder that this one takes the place of: every erasure it knows is applied again",
       },
+      { ...CODE, about: "with --replaces: a code of your second factor, once its accounts want one" },
       {
         flags: "--erasure <file>",
         about: "certificate of an erasure that is applied again; may be repeated",
@@ -407,7 +424,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         ...[call.args[0], text(call, "passphraseFile"), text(call, "replaces")],
         ...[...list(call, "against"), ...list(call, "erasure")],
       );
-      return { read: [dirname(call.data), ...given], write: [dirname(call.data)] };
+      const replaced = files(call, text(call, "replaces"));
+      return {
+        read: [dirname(call.data), ...given],
+        write: [dirname(call.data), ...replaced],
+        net: replaced.flatMap((folder) => [`unix:${socketOf(folder)}`, SOCKET_HOST]),
+      };
     },
     load: async () => (await import("./commands/backup.ts")).restore,
   },

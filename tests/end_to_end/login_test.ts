@@ -59,7 +59,7 @@ const login = async (data: string, server: Started, as: string) => {
 };
 
 Deno.test("once an administrator has a second factor, tokens are made by who is signed in and shows a code, with and without a server", () =>
-  withPlace(async ({ data }) => {
+  withPlace(async ({ dir, data }) => {
     const create = (...more: string[]) =>
       document<{ ok?: boolean; token?: string; error?: { code: string } }>([
         "token",
@@ -92,6 +92,20 @@ Deno.test("once an administrator has a second factor, tokens are made by who is 
       await server.stop();
     }
     assert.equal((await create("--code", codes[1]!)).exit, 0, "the folder itself knows, without a server");
+    // A copy takes the place of a folder with accounts: who brings it back shows a factor there.
+    const copy = `${dir}/copy`;
+    const how = { env: { DAYBOOK_PASSPHRASE: "open sesame" } };
+    assert.equal((await run(["backup", copy, "--with-keys", "--data", data], how)).code, 0);
+    const restore = (to: string, ...more: string[]) =>
+      document<{ error?: { code: string } }>(["restore", copy, "--data", `${dir}/${to}`, ...more], how);
+    const silent = await restore("one", "--replaces", data);
+    assert.deepEqual([silent.exit, silent.error?.code], [1, "factor_wanted"]);
+    await assert.rejects(Deno.stat(`${dir}/one/log.db`), "nothing was brought back");
+    const wrong = await restore("one", "--replaces", data, "--code", "123456");
+    assert.deepEqual([wrong.exit, wrong.error?.code], [1, "code_refused"]);
+    const shown = await restore("one", "--replaces", data, "--code", codes[3]!);
+    assert.equal(shown.exit, 0, JSON.stringify(shown.error));
+    assert.equal((await restore("two")).exit, 0, "where nothing is replaced there are no accounts to ask");
     const out = await run(["logout", "--data", data]);
     assert.deepEqual([out.code, out.out.startsWith("signed out of u_")], [0, true], out.err);
     const after = await create("--code", codes[2]!);
