@@ -11,6 +11,7 @@ const {
   "access.token.issued": issued,
   "access.token.revoked": revoked,
   "access.secret.stored": stored,
+  "access.requests.refused": refused,
 } = accessFacts;
 
 const commands = {
@@ -19,6 +20,7 @@ const commands = {
   "access.token.revoke": z.strictObject({}),
   "access.secret.store": stored.omit({ secret: true }),
   "access.secret.delete": z.strictObject({}),
+  "access.requests.refuse": refused,
 } satisfies CommandSchemas;
 
 export type AccessCommand = Commands<typeof commands>;
@@ -29,9 +31,9 @@ export interface Access {
   readonly secret: number;
 }
 
-/** Streams of their own: `policies`, `t_…`, `secret.NAME`. */
+/** Streams of their own: `policies`, `t_…`, `secret.NAME`, `requests`. */
 const nounOf = (id: string): string | undefined => {
-  if (id === "policies") return "policies";
+  if (id === "policies" || id === "requests") return id;
   if (revoked.shape.token.safeParse(id).success) return "token";
   return id.startsWith(SECRET) && stored.shape.secret.safeParse(id.slice(SECRET.length)).success ? "secret" : undefined;
 };
@@ -48,6 +50,7 @@ export const access: Actor<Access, AccessCommand, AccessFact> = {
     "access.token.revoked",
     "access.secret.stored",
     "access.secret.deleted",
+    "access.requests.refused",
   ],
   initial: { digest: null, token: "unknown", secret: 0 },
 
@@ -69,6 +72,8 @@ export const access: Actor<Access, AccessCommand, AccessFact> = {
         if (secret === data.version) return accept();
         return accept({ type: "access.secret.stored", data: { ...data, secret: id.slice(SECRET.length) } });
       }
+      case "access.requests.refuse":
+        return accept({ type: "access.requests.refused", data });
       case "access.secret.delete":
         return secret > 0
           ? accept({ type: "access.secret.deleted", data: { secret: id.slice(SECRET.length) } })
@@ -88,6 +93,8 @@ export const access: Actor<Access, AccessCommand, AccessFact> = {
         return { ...state, secret: fact.data.version };
       case "access.secret.deleted":
         return { ...state, secret: 0 };
+      case "access.requests.refused":
+        return state;
     }
   },
 };

@@ -32,7 +32,19 @@ export interface Fault {
   readonly error: unknown;
 }
 
+/** A request that was turned away, as far as it is told. */
+export interface Refusal {
+  /** Empty where no route has the path. */
+  readonly action: string;
+  readonly because: string;
+  readonly principal?: string;
+}
+
+/** What somebody may have tried: a request that is no such, not theirs, or too much; not that something is not there, or is not so. */
+const TOLD: ReadonlySet<number> = new Set([400, 401, 403, 413, 414, 415, 421]);
+
 export interface DoorOptions {
+  readonly refused?: (refusal: Refusal) => void;
   readonly guard: Guard;
   readonly rates: Rates;
   readonly addresses: Addresses | undefined;
@@ -83,11 +95,16 @@ export class Door {
         tally.observe((clock.monotonic() - began) / 1000);
         return response;
       };
-      const failed = (error: unknown): Response =>
-        done(this.page(error, route, request, caller, id) ?? this.refuse(error, request, route.path, id));
+      let who: string | undefined;
+      const failed = (error: unknown): Response => {
+        const page = this.page(error, route, request, caller, id);
+        // Who only opened a page is asked to sign in.
+        if (page?.status !== 303) this.tell(error, route.action, who);
+        return done(page ?? this.refuse(error, request, route.path, id));
+      };
       const go = (): Response | Promise<Response> => {
         try {
-          const exchange = this.enter(route, request, caller, { id, began });
+          const exchange = this.enter(route, request, caller, { id, began, known: (grant) => who = grant.id });
           const told = this.telling(exchange, done);
           const answer = route.handle(exchange);
           if (!(answer instanceof Promise)) return told(answer);
@@ -133,6 +150,7 @@ export class Door {
       }
       throw new Problem("method_not_allowed", `This path takes ${allow}.`, { headers: { allow } });
     } catch (error) {
+      this.tell(error, "", undefined);
       return this.refuse(error, request, "", id);
     }
   }
@@ -149,7 +167,11 @@ export class Door {
     route: Route,
     request: Request,
     caller: Caller,
-    { id, began }: { readonly id: string; readonly began: number },
+    { id, began, known }: {
+      readonly id: string;
+      readonly began: number;
+      readonly known: (grant: Grant) => void;
+    },
   ): Exchange {
     const { fixed } = caller;
     const { bodyBytesMax } = this.site;
@@ -167,11 +189,12 @@ export class Door {
       this.options.addresses?.check(way.client());
       this.options.guard.check(headers, way, { foreign: route.foreign === true });
     }
-    const known = fixed ?? this.granted(route, request, way.client, began);
+    const asker = fixed ?? this.granted(route, request, way.client, began);
+    if (asker) known(asker);
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
     const query = mark < 0 ? "" : url.slice(mark + 1);
-    const resource = route.resource?.({ path, query, grant: known, site: this.site }) ?? usual(route, known);
-    const grant = this.permitted(route.action, resource, known);
+    const resource = route.resource?.({ path, query, grant: asker, site: this.site }) ?? usual(route, asker);
+    const grant = this.permitted(route.action, resource, asker);
     if (grant) {
       if (grant.own && this.wantsFactor(route, grant.own) && !this.site.access.isFresh?.(grant.own)) {
         throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
@@ -267,6 +290,11 @@ export class Door {
     }
     if (access.isCsrf?.(grant.own, headers.get("x-csrf-token") ?? "")) return;
     throw new Problem("csrf", "Send X-CSRF-Token with what GET /auth/sessions tells.");
+  }
+
+  private tell(error: unknown, action: string, principal: string | undefined): void {
+    if (!(error instanceof Problem) || !TOLD.has(error.status)) return;
+    this.options.refused?.({ action, because: error.code, ...(principal === undefined ? {} : { principal }) });
   }
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */

@@ -12,7 +12,17 @@ import type { Authority } from "./authority.ts";
 import type { Addresses } from "./addresses.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Deadlines } from "./deadline.ts";
-import { type Allowed, broken, type Caller, Door, type Fault, lengthUnknown, pathIs, type Rates } from "./door.ts";
+import {
+  type Allowed,
+  broken,
+  type Caller,
+  Door,
+  type Fault,
+  lengthUnknown,
+  pathIs,
+  type Rates,
+  type Refusal,
+} from "./door.ts";
 import { Guard, type GuardOptions } from "./guard.ts";
 import { type Measure, Metrics } from "./metrics.ts";
 import { Streams } from "./outflow.ts";
@@ -45,6 +55,8 @@ export interface ServerOptions extends GuardOptions, TableOptions {
   readonly routes?: readonly Route[];
   /** Further metrics, such as group sizes and mailbox depths. */
   readonly measures?: readonly Measure[];
+  /** Told of every request that is turned away by its problem. */
+  readonly refused?: (refusal: Refusal) => void;
   /** Told of every fault that a caller saw as 500; for the operator's eyes. */
   readonly report?: (fault: Fault) => void;
 }
@@ -129,6 +141,7 @@ export const createServer = (options: ServerOptions): Server => {
     deadlines,
     methods: allowed(routes),
     report,
+    ...(options.refused && { refused: options.refused }),
   });
   const app = new Hono<Env>();
   let ingest: ReturnType<Door["through"]> | undefined;

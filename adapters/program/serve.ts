@@ -8,6 +8,7 @@ import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
+import type { Refusal } from "../http/door.ts";
 import { type Authority, LOG } from "../http/authority.ts";
 import type { AddressOptions } from "../http/addresses.ts";
 import type { Measure } from "../http/metrics.ts";
@@ -20,6 +21,7 @@ import type { ListenerTls } from "./certificates/listener.ts";
 import { CedarAuthority } from "./access/authority.ts";
 import { type Model, modelIn, shippedModel, tenantsOf } from "./access/model.ts";
 import { accessRoutes } from "./access/routes.ts";
+import { Refusals } from "./access/refusals.ts";
 import { usesOf } from "./access/uses.ts";
 import { recordModel, recordTokens } from "./access/record.ts";
 import type { Opened } from "./daybook.ts";
@@ -83,6 +85,7 @@ export const serve = async (
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   const secrets = secretsOf(settings, io, opened.keys);
+  const refusals = new Refusals(opened.entities, systemClock);
   await recordModel(opened, deciding.model);
   await recordTokens(opened);
   const providers = await signOnProviders(settings, deciding.model, secrets, io);
@@ -102,6 +105,7 @@ export const serve = async (
     accounts,
     sinks,
     authority: deciding.authority,
+    refused: (refusal) => refusals.count(refusal),
     limits,
     enforced: standing.enforced,
   });
@@ -124,6 +128,7 @@ export const serve = async (
     }
     throw error;
   }
+  await opened.tree.add(refusals.child);
   await opened.tree.add(usesOf(opened.keys.tokens, systemClock));
   await plantControls(opened, settings, io);
   await plantAlerts(opened, settings, io);
@@ -291,8 +296,9 @@ const serverOf = async (
   opened: Opened,
   settings: Settings,
   io: Io,
-  { authority, webhooks = [], accounts, sinks = [], limits, enforced }: {
+  { authority, refused, webhooks = [], accounts, sinks = [], limits, enforced }: {
     readonly authority: Authority;
+    readonly refused?: (refusal: Refusal) => void;
     readonly webhooks?: readonly Route[];
     readonly accounts?: Wired;
     readonly sinks?: readonly Measure[];
@@ -319,6 +325,7 @@ const serverOf = async (
       daybook,
       access,
       authority,
+      ...(refused && { refused }),
       clock: systemClock,
       random: systemRandom,
       telemetry: opened.telemetry,

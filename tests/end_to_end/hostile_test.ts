@@ -8,7 +8,7 @@ import { Program, type Ran } from "./program.ts";
 
 const SECRET = "a secret of this test";
 /** What a page of GET /events may show of the log's own work; who asks for signing keys first has one made. */
-const OWN = /^(?:kernel\.|identity\.key\.issued$)/;
+const OWN = /^(?:kernel\.|identity\.key\.issued$|access\.)/;
 /** How much more memory the program may hold after it all than before. */
 const GROWTH_KIB_MAX = 160 * 1024;
 

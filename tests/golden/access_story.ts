@@ -46,6 +46,17 @@ const STORY: readonly (readonly Told[])[] = [
     fact("access/secret.siem", { type: "access.secret.stored", data: { secret: "siem", version: 1 } }),
     fact("access/secret.mail", { type: "access.secret.stored", data: { secret: "mail", version: 3 } }),
   ],
+  [
+    fact("access/requests", {
+      type: "access.requests.refused",
+      data: {
+        since: "2026-01-01T00:00:00.000Z",
+        until: "2026-01-01T00:01:00.000Z",
+        refusals: [{ action: "accounts.create", because: "forbidden", principal: TOKEN, count: 3 }],
+        others: 1,
+      },
+    }),
+  ],
   [fact("access/secret.siem", { type: "access.secret.deleted", data: { secret: "siem" } })],
   [fact(`access/${TOKEN}`, { type: "access.token.revoked", data: { token: TOKEN } })],
 ];

@@ -55,10 +55,13 @@ const TYPES = [
 ] as const;
 
 const learn = (known: Known, event: Event): void => {
-  const fact = event as unknown as IdentityFact | Exclude<AccessFact, { type: `access.secret.${string}` }> | {
-    type: "privacy.subject.erased";
-    data: { subject: string };
-  };
+  const fact = event as unknown as
+    | IdentityFact
+    | Exclude<AccessFact, { type: `access.secret.${string}` | "access.requests.refused" }>
+    | {
+      type: "privacy.subject.erased";
+      data: { subject: string };
+    };
   switch (fact.type) {
     case "access.policies.activated": {
       const { digest, policies, roles, tenants } = fact.data;

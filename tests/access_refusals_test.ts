@@ -1,0 +1,64 @@
+/** What was turned away is counted and told, and nothing else comes of it. */
+import assert from "node:assert/strict";
+import { Refusals } from "../adapters/program/access/refusals.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { ACCESS_LIMITS } from "../events/access.ts";
+import { inFolder } from "./folder_given.ts";
+import { withHouse } from "./identity_given.ts";
+
+interface Data {
+  readonly refusals: readonly { action: string; because: string; principal?: string; count: number }[];
+  readonly others: number;
+}
+
+Deno.test("requests that are turned away are on record: which action, why, whose, how often, and once a minute at most", () =>
+  inFolder(async (data) => {
+    const token = await (async () => {
+      let id = "";
+      await withHouse(async (house) => {
+        const reader = house.tokenOf(["read"]);
+        id = `t_${reader.split("_")[1]}`;
+        for (let i = 0; i < 3; i++) await house.send("/accounts", { as: reader, body: { name: "x" } });
+        await house.send("/events", { as: "dbk_wrong" });
+        await house.send("/auth/sign-in", { body: "{", headers: { "content-type": "application/json" } });
+        await house.send("/events/999", { as: reader });
+        await house.send("/account", { headers: { accept: "text/html" } });
+        await house.send("/nowhere", { headers: { origin: "https://evil.example" } });
+        assert.equal(house.told("access.requests.refused").length, 0, "no event for each of them");
+      }, { data });
+      return id;
+    })();
+    await withHouse((house) => {
+      const [told] = house.told("access.requests.refused");
+      const { refusals, others } = told!.data as Data;
+      assert.equal(others, 0);
+      const of = (because: string) => refusals.filter((one) => one.because === because);
+      assert.deepEqual(of("forbidden"), [{
+        action: "accounts.create",
+        because: "forbidden",
+        principal: token,
+        count: 3,
+      }]);
+      assert.deepEqual(of("unauthenticated"), [{ action: "events.read", because: "unauthenticated", count: 1 }]);
+      assert.deepEqual(of("malformed_json"), [{ action: "signin.use", because: "malformed_json", count: 1 }]);
+      assert.equal(of("no_event").length, 0, "what is not there is no attack");
+      return Promise.resolve();
+    }, { data });
+  }));
+
+Deno.test("so many kinds are told apart; what could not be recorded is told with what comes after", async () => {
+  const asked: Data[] = [];
+  let is = "unavailable";
+  const entities = { ask: ({ data }: { data: unknown }) => (asked.push(data as Data), Promise.resolve({ is })) };
+  const refusals = new Refusals(entities as never, systemClock);
+  await refusals.flush();
+  assert.equal(asked.length, 0, "nothing came, nothing is told");
+  for (let i = 0; i < ACCESS_LIMITS.refusals_max + 7; i++) {
+    refusals.count({ action: "events.read", because: "forbidden", principal: `t_${i}` });
+  }
+  await refusals.flush();
+  is = "accepted";
+  await refusals.flush();
+  await refusals.flush();
+  assert.deepEqual(asked.map(({ refusals, others }) => [refusals.length, others]), [[100, 7], [100, 7]]);
+});
