@@ -68,6 +68,18 @@ Deno.test("brute force is five failures on one account within ten minutes, named
   );
 });
 
+Deno.test("nobody is locked out by what nobody could have guessed: passkeys, and what providers say", () => {
+  for (const method of ["passkey", "oidc", "saml"]) {
+    const events = Array.from({ length: 30 }, () => failed({ account: ADA, method, address_pseudonym: P("here") }));
+    assert.deepEqual(seen("brute_force", events), [], method);
+    assert.equal(
+      seen("guessing", events)[0]!.stream,
+      `threats/address:${P("here")}`,
+      "whence it comes counts all the same",
+    );
+  }
+});
+
 Deno.test("failures spread thin are no attack: the window slides, however late an event comes", () => {
   const at = (minutes: number): Partial<Event> => ({
     time: new Date(1_790_000_000_000 + minutes * 60_000).toISOString(),

@@ -118,9 +118,11 @@ export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "ex
   return at >= idle_until ? "idle" : undefined;
 };
 
-/** A lock after wrong passwords keeps out who might guess the next one; any other lock keeps out everybody. */
-export const keepsOut = (state: Account, at: Millis): boolean =>
-  isLocked(state, at) && state.lock?.because !== "failures";
+/**
+ * A lock after wrong passwords, however they were counted, keeps out who might guess the next one; one that somebody asked for keeps out
+ * everybody.
+ */
+export const keepsOut = (state: Account, at: Millis): boolean => isLocked(state, at) && state.lock?.because === "asked";
 
 /** More than one thing was proven; a passkey alone is two, for its holder was verified as well. */
 const isStrong = (factors: Session["factors"]): boolean => factors.length > 1 || factors.includes("passkey");

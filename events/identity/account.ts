@@ -26,7 +26,10 @@ export const accountFacts = {
    * `identity.account.disabled`, which comes with this fact, or at `left` if that is later.
    */
   "identity.account.offboarded": z.strictObject({ account: accountId, left: time, reason }),
-  /** Sign-ins with a password are refused until then, whether or not it is right; absent: until somebody unlocks it. */
+  /**
+   * Sign-ins with a password are refused until then, whether or not it is right; absent: until somebody unlocks it. With `asked` all
+   * others are as well.
+   */
   "identity.account.locked": z.strictObject({
     account: accountId,
     because: z.enum(["failures", "threat", "asked"]),
