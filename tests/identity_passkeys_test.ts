@@ -161,6 +161,42 @@ Deno.test("a passkey gets in while the password is locked, and the lock stays", 
     assert.equal(row.body.row.locked, true);
   }, { said: { IDENTITY__LOCKOUT__FAILURES_MAX: "3" } }));
 
+Deno.test("who is asked for a second factor because of a threat is led to where it is shown, and shows a passkey there", () =>
+  withHouse(async (house) => {
+    const { authenticator } = await withPasskey(house, "alice", { password });
+    const FORM = { "content-type": "application/x-www-form-urlencoded", accept: "text/html" };
+    const text = (html: string) => html.replaceAll("&quot;", '"').replaceAll("&amp;", "&");
+    /** Answers what the page's form asks the authenticator. */
+    const answered = (page: string, more: Record<string, string> = {}) => {
+      const form = page.slice(page.indexOf("data-passkey"));
+      const options = JSON.parse(text(/data-options="([^"]+)"/.exec(form)![1]!));
+      const ticket = /name="ticket" value="([^"]+)"/.exec(form)![1]!;
+      return new URLSearchParams({ ...more, ticket, response: JSON.stringify(authenticator.show(options)) }).toString();
+    };
+    const signIn = (await house.send("/sign-in", { by: "name" })).body as string;
+    const entered = await house.send("/sign-in/passkey", { body: answered(signIn), headers: FORM, by: "name" });
+    assert.equal(entered.status, 303, entered.body);
+    const headers = { ...FORM, cookie: entered.headers.get("set-cookie")!.split(";", 1)[0]! };
+    const get = (path: string) => house.send(path, { headers, by: "name" });
+    assert.equal((await get("/account")).status, 200);
+
+    const { body: { refresh_token } } = await enter(house, authenticator);
+    for (const status of [200, 401]) {
+      assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, status);
+    }
+    let led = await get("/account");
+    for (let tries = 0; led.status === 200 && tries < 1_000; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      led = await get("/account");
+    }
+    assert.deepEqual([led.status, led.headers.get("location")], [303, "/account/factors"]);
+    const page = (await get("/account/factors")).body as string;
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page)![1]!;
+    const path = "/account/factors/verify-passkey";
+    assert.equal((await house.send(path, { body: answered(page, { csrf }), headers, by: "name" })).status, 200);
+    assert.equal((await get("/account")).status, 200);
+  }));
+
 Deno.test("a challenge that waited too long is over", () =>
   withHouse(async (house) => {
     const { authenticator } = await withPasskey(house, "alice", { password });

@@ -13,7 +13,7 @@ import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
 import type { OwnSession } from "./identity/port.ts";
 import type { Tally } from "./metrics.ts";
-import { toLogin } from "./pages/login.tsx";
+import { away, toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { rateHeaders, type RateLimiter, retryAfter } from "./rate.ts";
@@ -234,8 +234,8 @@ export class Door {
 
   /** Under a threat every route does, but those by which a factor is shown and a session ended. */
   private wantsFactor(route: Route, own: OwnSession): boolean {
-    return route.fresh === true ||
-      !route.path.startsWith("/auth/") && this.site.access.isChallenged?.(own) === true;
+    const open = route.proves === true || route.path.startsWith("/auth/");
+    return route.fresh === true || !open && this.site.access.isChallenged?.(own) === true;
   }
 
   private spend(grant: Grant, began: number): void {
@@ -303,6 +303,7 @@ export class Door {
       return undefined;
     }
     if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
+    if (error.code === "factor_wanted" && route.method === "GET") return away({ id }, "/account/factors");
     return problemPage({ id, way: this.options.guard.way(request, caller) }, error);
   }
 

@@ -77,6 +77,8 @@ export interface Route {
   readonly page?: boolean;
   /** What proves that a request with a cookie comes from a page of its own: a header (default), or a field that the handler checks. */
   readonly csrf?: "form";
+  /** Where a second factor is shown on a page, or a session ended: it answers while a threat asks for one. */
+  readonly proves?: true;
   /** Pages of other sites may send a browser here with what they say. It comes without cookies, and nothing is done for it. */
   readonly foreign?: true;
   /** What it does cannot be undone, or changes who may come in: who has signed in shows a second factor first, where there is one. */

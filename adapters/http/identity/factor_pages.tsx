@@ -16,12 +16,13 @@ const codeForm = z.strictObject({ csrf: field, code: field });
 const removeForm = z.strictObject({ csrf: field, factor: field });
 
 export const factorPages = (identity: Identity): readonly Route[] => {
-  const route = (path: string, about: string, handle: Route["handle"]): Route => ({
+  const route = (path: string, about: string, handle: Route["handle"], proves?: true): Route => ({
     method: "POST",
     path,
     action: "account.use",
     page: true,
     csrf: "form",
+    ...(proves && { proves }),
     about,
     handle,
   });
@@ -31,12 +32,13 @@ export const factorPages = (identity: Identity): readonly Route[] => {
       path: "/account/factors",
       action: "account.use",
       page: true,
+      proves: true,
       about: "One's second factors.",
       handle: (exchange) => factors(exchange, identity),
     },
     route("/account/factors/totp", "Begins to set up one-time codes.", (exchange) => enroll(exchange, identity)),
     route("/account/factors/confirm", "Shows the first code.", (exchange) => confirm(exchange, identity)),
-    route("/account/factors/verify", "Shows a code once more.", (exchange) => verify(exchange, identity)),
+    route("/account/factors/verify", "Shows a code once more.", (exchange) => verify(exchange, identity), true),
     route("/account/factors/backup-codes", "New backup codes.", (exchange) => backupCodes(exchange, identity)),
     route("/account/factors/remove", "Takes a second factor away.", (exchange) => remove(exchange, identity)),
   ];

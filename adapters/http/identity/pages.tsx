@@ -101,6 +101,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
     path: "/account/sign-out",
     action: "account.use",
     page: true,
+    proves: true,
     csrf: "form",
     about: "Signs out.",
     handle: (exchange) => signOut(exchange, identity),

@@ -44,7 +44,14 @@ export const passkeyPages = (identity: Identity): readonly Route[] => {
       false,
     ),
     post("/account/factors/passkey", "Sets up a passkey.", (exchange) => enroll(exchange, identity)),
-    post("/account/factors/verify-passkey", "Shows a passkey once more.", (exchange) => verify(exchange, identity)),
+    {
+      ...post(
+        "/account/factors/verify-passkey",
+        "Shows a passkey once more.",
+        (exchange) => verify(exchange, identity),
+      ),
+      proves: true,
+    },
     post("/account/factors/rename", "Calls a second factor something else.", (exchange) => rename(exchange, identity)),
   ];
 };
