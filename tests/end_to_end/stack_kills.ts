@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { chance } from "../verify_given.ts";
 import { run } from "./program.ts";
-import { Stand, startsIn } from "./stack_given.ts";
+import { type Row, Stand, startsIn } from "./stack_given.ts";
 
 export interface Kills {
   readonly rounds: number;
@@ -75,9 +75,7 @@ export const kills = async (rounds: number, seed: number): Promise<Kills> => {
       }
     }
     await stand.start();
-    await stand.until((rows) =>
-      NAMES.every((name) => rows.some((row) => row.service === name && row.state === "healthy"))
-    );
+    await stand.until(isUp);
     await check(stand);
     const alive = await stand.alive();
     assert.equal(new Set(alive.map(({ nonce }) => nonce)).size, NAMES.length, "each runs once");
@@ -88,6 +86,49 @@ export const kills = async (rounds: number, seed: number): Promise<Kills> => {
     assert.equal(verified.code, 0, verified.out + verified.err);
   });
   return { rounds, ...counts, by_point, starts };
+};
+
+export interface Sweep {
+  /** Deaths: one at each so many-th boundary of the log of a start from nothing. */
+  readonly deaths: number;
+  /** Commits until everything was well, at least. */
+  readonly boundaries: number;
+}
+
+/**
+ * Starts from nothing again and again, and dies when the first commit of it is durable (or whatever the point is), then the next …, until
+ * one start comes up before it would die. After each death the next start must find or start everything, and nothing twice.
+ */
+export const sweep = async (point: typeof POINTS[number], step: number): Promise<Sweep> => {
+  for (let at = 1, deaths = 0;; at += step, deaths++) {
+    let up = false;
+    await Stand.with(yaml, async (stand) => {
+      up = await lives(stand, `${point}:${at}`) && await comesUp(stand);
+      await stand.program?.end("SIGKILL");
+      await check(stand);
+      await stand.start();
+      await stand.until(isUp);
+      await check(stand);
+      assert.equal((await startsIn(stand.traces)).length >= NAMES.length, true);
+      await stand.down();
+      await stand.program.end("SIGTERM");
+    });
+    if (up) return { deaths, boundaries: at };
+  }
+};
+
+const isUp = (rows: readonly Row[]): boolean =>
+  NAMES.every((name) => rows.some((row) => row.service === name && row.state === "healthy"));
+
+/** False when it dies first. */
+const comesUp = async (stand: Stand): Promise<boolean> => {
+  let dead = false;
+  void stand.program.died.then(() => dead = true);
+  while (!dead) {
+    if (isUp(await stand.board().catch(() => []))) return true;
+    await wait(LOOK_MS);
+  }
+  return false;
 };
 
 /**

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { inFolder } from "../folder_given.ts";
 import { run } from "./program.ts";
-import { kills } from "./stack_kills.ts";
+import { kills, sweep } from "./stack_kills.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
 
 const well = (name: string) => (rows: readonly { service: string; state: string }[]) =>
@@ -59,6 +59,11 @@ Deno.test("kill -9 of the server and its agent, at boundaries of the log and at 
   assert.ok(at_points > 0 && at_moments > 0);
 });
 
+Deno.test("killed right after a commit of a start from nothing, the next run finds or starts everything, and nothing twice", async () => {
+  const { deaths } = await sweep("append.durable", 14);
+  assert.ok(deaths > 0);
+});
+
 const inline = (traces: string, name: string, then: string): string =>
   tracing(traces, name, then).replace("\n   ", ",");
 
@@ -66,15 +71,25 @@ Deno.test("the agent may be killed: it is started again, finds what runs, and go
   Stand.with((traces) => `
 services:
   a: { ${inline(traces, "a", "sleep 1000")}, restart: { policy: always, first_ms: 10 } }
+  b:
+    ${tracing(traces, "b", "sleep 1000")}
+    hooks: { before_start: { command: sh, arguments: [-c, "mkdir once 2> /dev/null || exit 0; exec sleep 1000"], timeout_ms: 3600000 } }
 `, async (stand) => {
+    const once = stand.file.replace("stack.yaml", "once");
     await stand.start();
     await stand.until(well("a"));
+    for (let i = 0; !await Deno.stat(once).then(() => true, () => false); i++) {
+      assert.ok(i < 1_200);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     const agent = await new Deno.Command("pgrep", { args: ["-P", String(stand.program.pid), "-f", "agent.ts"] })
       .output();
     Deno.kill(Number(new TextDecoder().decode(agent.stdout)), "SIGKILL");
     const [first] = await startsIn(stand.traces);
     Deno.kill(-first!.pid, "SIGKILL");
     await stand.until((rows) => rows.some(({ starts, state }) => starts === 2 && state === "healthy"));
+    // Its hook, which would have gone on for an hour, was ended and run again.
+    await stand.until(well("b"));
     assert.equal((await stand.alive()).every(({ nonce }) => nonce !== first!.nonce), true);
     await stand.down();
     await stand.program.end("SIGTERM");

@@ -11,7 +11,7 @@ import { catchUp } from "./catch_up.ts";
 import { coldStream } from "./cold_stream.ts";
 import { growth } from "./growth.ts";
 import { manyIds } from "./ids.ts";
-import { kills } from "../end_to_end/stack_kills.ts";
+import { kills, sweep } from "../end_to_end/stack_kills.ts";
 import { recoveries, type Spread } from "../end_to_end/stack_recoveries.ts";
 import { storms } from "../end_to_end/stack_storms.ts";
 import { installed } from "../recipes/recipe.ts";
@@ -238,10 +238,17 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async services() {
     const { rounds, at_points, at_moments, of_agents, adopted, starts, by_point } = await kills(scaled(100), 1);
     const points = Object.entries(by_point).map(([point, deaths]) => `${point} ${deaths}`).join(", ");
+    const [durable, begun] = [await sweep("append.durable", scaled(1)), await sweep("append.begun", scaled(1))];
     const storm = await storms(scaled(1_000), scaled(1_000_000_000));
     const back = await recoveries(scaled(200), 1);
     const of = ({ p50, p95, max }: Spread) => `${p50} / ${p95} / ${max}`;
     return [{
+      what: "killed at each commit of a start from nothing",
+      measured: `${durable.deaths} deaths right after each of the first commits, ${begun.deaths} right before, ` +
+        "until everything was well; after each all came up, none started twice",
+      must: "all hold",
+      held: durable.deaths > 0 && begun.deaths > 0,
+    }, {
       what: "services in the way of others",
       measured: `one ended at once ${storm.starts} times; of ${storm.written} bytes of output ${storm.kept} kept, ` +
         `${storm.lost} recorded as lost; ${storm.events} events; the one beside them was started once`,
