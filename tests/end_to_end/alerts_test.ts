@@ -1,5 +1,6 @@
 /** Alerts from an event to the people who are told, through the real program: over restarts, deaths, and receivers in trouble. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { stringify } from "yaml";
 import { httpReceiver, mailServer } from "../channels_given.ts";
 import { inFolder } from "../folder_given.ts";
@@ -7,6 +8,7 @@ import { type Server, started } from "../recipes/recipe.ts";
 import { freePort } from "../recipes/siem_recipe.ts";
 import { until } from "../sinks_given.ts";
 import { Program, run } from "./program.ts";
+import { Stand, tracing } from "./stack_given.ts";
 
 type Asked = Pick<Server, "url" | "token">;
 
@@ -317,6 +319,35 @@ Deno.test("a silence holds over a death, and so does the time that something mus
       await program.end("SIGTERM");
       await chat.stop();
     }
+  }));
+
+Deno.test("a service that fails is an alert without any rule of one's own, and is over when it is well", () =>
+  Stand.with((traces) => `
+alerting: { every_ms: 100, group_ms: 0 }
+services:
+  job:
+    ${tracing(traces, "job", "test -e fine && exec sleep 1000; exit 3")}
+    restart: { policy: no }
+`, async (stand) => {
+    await stand.start({}, ["--config", stand.file]);
+    await stand.until((rows) => rows.some(({ state }) => state === "failed"));
+    const list = async (...args: readonly string[]) => {
+      const { code, out, err } = await run("alerts", "list", "--json", ...args, "--data", stand.data);
+      assert.ok(code < 2, err);
+      const { alerts } = JSON.parse(out) as {
+        alerts: { rule: string; state: string; severity: string; about: string }[];
+      };
+      return { code, alerts: alerts.filter(({ rule }) => rule === "service-failed") };
+    };
+    await until(async () => (await list()).alerts.length === 1, "it is an alert");
+    const { code, alerts: [alert] } = await list();
+    assert.deepEqual([code, alert!.state, alert!.severity], [1, "raised", "critical"]);
+    assert.match(alert!.about, /service=job replica=0$/);
+    await Deno.writeTextFile(`${dirname(stand.file)}/fine`, "");
+    await stand.send("services.stack.up");
+    await until(async () => (await list()).alerts.length === 0, "it is over");
+    assert.equal((await list("--all")).alerts[0]!.state, "resolved");
+    await stand.down();
   }));
 
 Deno.test("a rule or a channel that cannot be is refused before anything starts", () =>
