@@ -200,6 +200,18 @@ Deno.test("a flood of cases fills its rule and nothing more, and is told as one"
   });
 });
 
+Deno.test("what an alert is about may be sealed or a pseudonym: it is named, and never taken for one", async () => {
+  await watched(async ({ watch, say, all }) => {
+    const rule = "who: { title: Somebody, when: { type: ci.job.failed }, per: [data.who], tell: data.why }";
+    const pseudonym = `p_202611_${"A".repeat(22)}`;
+    await say("ci.job.failed", { who: pseudonym, why: "sealed:1:u_aaaaaaaaaaaaaaaa:Zm9v" });
+    await watch(rule).look(never);
+    const [raised] = all("alerts.alert.raised");
+    const { labels, because } = raised!.data as { labels: readonly { value: string }[]; because: string };
+    assert.deepEqual([labels[0]!.value, because], [`pseudonym ${pseudonym}`, "[sealed]"]);
+  });
+});
+
 Deno.test("a view that cannot be read keeps its rules as they are, and holds up no other", async () => {
   await watched(async ({ daybook, watch, say, facts }) => {
     const moved = await daybook.ask(MOVE as never);
