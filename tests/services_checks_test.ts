@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { ORCHESTRATOR, type ServiceCommand, services } from "../actors/services/stack.ts";
 import { findingsOf } from "../actors/services/state.ts";
-import { inspect } from "../adapters/process/agent/inspect.ts";
+import { INSPECT, inspect } from "../adapters/process/agent/inspect.ts";
 import { listeningOf } from "../adapters/process/agent/sockets.ts";
 import {
   type Checked,
@@ -136,6 +136,20 @@ Deno.test("where a process listens is read off the kernel, with its address", as
   }
 });
 
+Deno.test("only so many URLs of only so many characters are told, and no file that is too large for a certificate is read", () =>
+  withFolder((folder) => {
+    const long = "a".repeat(1_000);
+    const { plain } = inspected({
+      environment: Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`U${n}`, `http://${long}`])),
+    });
+    assert.deepEqual([plain.length, plain[0]!.url.length], [INSPECT.urls_max, INSPECT.url_chars_max]);
+    for (const [bytes, there] of [[INSPECT.file_bytes_max, true], [INSPECT.file_bytes_max + 1, false]] as const) {
+      Deno.writeTextFileSync(`${folder}/c`, "x".repeat(bytes));
+      assert.equal(inspected({ tls: { certificate: `${folder}/c` } }).certificate !== undefined, there);
+    }
+    return Promise.resolve();
+  }));
+
 Deno.test("a signal that tells something goes to the process alone, and not to another that has its number", () =>
   Agent.with(async (agent, folder) => {
     const script =
@@ -232,6 +246,7 @@ Deno.test("a handshake shows what is really served, who has signed it, and that 
       return foundShown(shown, about, { port, authority: authority.certificate, at: NOW }).map(({ check }) => check);
     };
     assert.deepEqual(await look(port), ["certificate_expired"]);
+    assert.equal((await handshake({ host: "127.0.0.1", port, name: "127.0.0.1", signal })).is, "shown");
     assert.deepEqual(await look(await listen(plain)), ["certificate_unfit"]);
     plain.close();
     const gone = createServer();

@@ -1,5 +1,6 @@
 /** A real TLS handshake, to see which certificate is shown; what is shown is not believed. */
 import { Buffer } from "node:buffer";
+import { isIP } from "node:net";
 import { connect } from "node:tls";
 
 export type Shown =
@@ -30,7 +31,7 @@ export const handshake = (
     host,
     port,
     rejectUnauthorized: false,
-    ...(name === undefined ? {} : { servername: name }),
+    ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
     ...(authority === undefined ? {} : { ca: authority }),
   }, () => {
     const { raw } = socket.getPeerCertificate(true);

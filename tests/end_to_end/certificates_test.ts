@@ -175,7 +175,7 @@ Deno.test({
 
 Deno.test("a certificate that the server keeps is renewed before it ends, again and again", () =>
   withPlace(async ({ dir, data }) => {
-    const short = { DAYBOOK__CERTIFICATES__VALID_MS: "4000", DAYBOOK__CERTIFICATES__RENEW_MS: "3900" };
+    const short = { DAYBOOK__CERTIFICATES__VALID_MS: "60000", DAYBOOK__CERTIFICATES__RENEW_MS: "59999" };
     const program = await Program.start(data, { ...STRICT, ...short });
     try {
       const client = await clientOf(data, `${dir}/laptop`);

@@ -11,6 +11,14 @@ import type { Answer, ToAgent } from "./protocol.ts";
 
 type Inspect = Extract<ToAgent, { ask: "inspect" }>;
 
+export const INSPECT = {
+  /** Of a file of TLS; one that is larger is none. A bundle of all authorities there are has about half. */
+  file_bytes_max: 409_600,
+  /** Of URLs, and of characters of one. */
+  urls_max: 20,
+  url_chars_max: 200,
+} as const;
+
 /** Read permission of others (POSIX.1-2017, sys/stat.h). */
 const S_IROTH = 0o004;
 
@@ -50,8 +58,11 @@ const isThere = (ask: Inspect, name: string, own: (name: string) => string | und
 
 const textOf = ({ folder }: Inspect, path: string | undefined): string | undefined => {
   if (path === undefined) return undefined;
+  const file = resolve(folder, path);
   try {
-    return readFileSync(resolve(folder, path), "utf8");
+    const stat = statSync(file);
+    // A pipe would be waited for.
+    return stat.isFile() && stat.size <= INSPECT.file_bytes_max ? readFileSync(file, "utf8") : undefined;
   } catch {
     return undefined;
   }
@@ -89,11 +100,11 @@ const plainIn = (ask: Inspect, own: (name: string) => string | undefined): Answe
       if (SECURED.test(rest)) return [];
       return hostsIn(rest).map(({ host, port }) => ({
         where,
-        url: `${scheme.toLowerCase()}://${host}${port}`,
+        url: `${scheme.toLowerCase()}://${host}${port}`.slice(0, INSPECT.url_chars_max),
         loopback: isLoopback(host),
       }));
     })
-  ).slice(0, 20);
+  ).slice(0, INSPECT.urls_max);
 };
 
 /** Several with commas between, as some have it; without who signs in, and none where it is a socket. */
