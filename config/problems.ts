@@ -64,7 +64,9 @@ const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
   for (let length = 1; length <= path.length; length++) {
     const shapes = shapeAt(path.slice(0, length), whole);
     if (shapes && isSecret(shapes)) {
-      return { text: "{ env: NAME } or { file: PATH } or { stored: NAME }, never the secret itself", secret: true };
+      const ways = shapes.flatMap(({ properties }) => Object.keys(properties ?? {}));
+      const shown = ways.map((way) => `{ ${way}: ${way === "file" ? "PATH" : "NAME"} }`).join(" or ");
+      return { text: `${shown}, never the secret itself`, secret: true };
     }
   }
   const shapes = shapeAt(path, whole) ?? [];
