@@ -49,7 +49,11 @@ export interface HttpReceiver {
 export const httpReceiver = (port = 0): HttpReceiver => {
   const posts: Post[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
-    posts.push({ headers: request.headers, body: await request.json() });
+    try {
+      posts.push({ headers: request.headers, body: await request.json() });
+    } catch {
+      return new Response(null, { status: 400 }); // who sent it has died meanwhile
+    }
     return await receiver.answer(posts.length);
   });
   const host = `127.0.0.1:${server.addr.port}`;

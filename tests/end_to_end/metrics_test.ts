@@ -39,8 +39,10 @@ services:
       await Deno.rename(`${folder}/metrics.new`, `${folder}/metrics`);
     };
     const facts = async (type: string) => {
-      const { out } = await run("events", "--type", type, "--json", "--data", stand.data);
-      return (JSON.parse(out) as { events: { stream: string; data: { because: string } }[] }).events;
+      const { url, token } = stand.program;
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await fetch(`${url.replace(/\/$/, "")}/events?type=${type}`, { headers });
+      return (await answer.json() as { events: { stream: string; data: { because: string } }[] }).events;
     };
     const raised = async () =>
       (await facts("alerts.alert.raised")).map(({ stream, data }) => `${stream} ${data.because}`);
