@@ -70,7 +70,8 @@ Deno.test("status and health.tree of a running server draw every part of it, and
       assert.deepEqual([...rows].sort(), PATHS.map((path) => `${path} running`).sort());
       ended = true;
       assert.equal((await program.end("SIGTERM")).code, 0);
-      const told = (await run("events", "--data", data, "--type", "kernel.child.stopped", "--json")).out;
+      const told =
+        (await run("events", "--data", data, "--type", "kernel.child.stopped", "--limit", "1000", "--json")).out;
       const stopped = [...told.matchAll(/"child":"(daybook[^"]*)"/g)].map(([, child]) => child!);
       // In reverse order of starting, each once; the root's own end is the process's.
       const views = [...names.toReversed(), "daybook:projections:thread", "daybook:projections"];
