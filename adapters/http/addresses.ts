@@ -9,6 +9,8 @@ export interface AddressOptions {
   readonly allow: readonly string[];
   /** Whether an address is blocked right now: by which rule, and for how long. */
   readonly blocked?: (address: string) => { readonly rule: string; readonly ms: Millis } | undefined;
+  /** Whether any address is blocked at all; asked first, because it costs nothing. */
+  readonly blocking?: () => boolean;
   /** Told of every refusal. */
   readonly refused?: (rule: string, address: string) => void;
 }
@@ -22,9 +24,10 @@ export class Addresses {
     if (options.allow.length > 0) this.list = listOf(options.allow);
   }
 
-  /** Throws `address_refused`. Where a proxy hides who asks, nobody is on a list. */
-  check(address: string): void {
-    const plain = addressOf(address);
+  /** Throws `address_refused`. Where a proxy hides who asks, nobody is on a list. Who asks is looked at only if it counts. */
+  check(client: () => string): void {
+    if (this.list === undefined && this.options.blocking?.() !== true) return;
+    const plain = addressOf(client());
     if (this.list !== undefined && !(isIP(plain) !== 0 && this.list.check(plain, familyOf(plain)))) {
       this.options.refused?.(NOT_LISTED, plain);
       throw new Problem("address_refused", "This address is not among those that may ask here.");

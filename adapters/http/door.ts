@@ -138,7 +138,7 @@ export class Door {
     try {
       if (!caller.fixed) {
         const way = this.options.guard.way(request, caller);
-        this.options.addresses?.check(way.client());
+        this.options.addresses?.check(way.client);
         this.options.guard.check(request.headers, way);
       }
       const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
@@ -186,7 +186,7 @@ export class Door {
     const way = this.options.guard.way(request, caller);
     // A Unix socket is no site that a browser could be talked into, and has no address.
     if (!fixed) {
-      this.options.addresses?.check(way.client());
+      this.options.addresses?.check(way.client);
       this.options.guard.check(headers, way, { foreign: route.foreign === true });
     }
     const asker = fixed ?? this.granted(route, request, way.client, began);

@@ -81,7 +81,7 @@ export const serve = async (
   const { server: stated } = settings.config;
   const { enforcedIn, plantThreats } = await import("./threats/plant.ts");
   const standing = enforcedIn(opened);
-  const limits = await limitsOf(opened, { data, settings }, standing.enforced.blocked);
+  const limits = await limitsOf(opened, { data, settings }, standing.enforced);
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   const secrets = secretsOf(settings, io, opened.keys);
@@ -204,7 +204,7 @@ const appended = ({ keys, log }: Opened, { events }: Append): Promise<unknown> =
 const limitsOf = async (
   opened: Opened,
   { data, settings }: ServeOptions,
-  blocked: AddressOptions["blocked"],
+  blocks: Pick<AddressOptions, "blocked" | "blocking">,
 ): Promise<Limits> => {
   const { Limits } = await import("./limits/limits.ts");
   const limits = new Limits({
@@ -214,7 +214,7 @@ const limitsOf = async (
     random: systemRandom,
     secret: () => opened.keys.secret("limits"),
     file: data === MEMORY ? undefined : `${data}/${FILES.limits}`,
-    blocked,
+    blocks: { blocked: blocks.blocked, blocking: blocks.blocking },
   });
   await limits.resume();
   await opened.tree.add(limits.child);

@@ -214,7 +214,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   },
   async signins() {
     const said = { IDENTITY__PASSWORDS__MEMORY_KIB: "19456", IDENTITY__PASSWORDS__PASSES: "2" };
-    const load = await signins({ users: scaled(500), steps: 20, seed: 1, said });
+    const load = await signins({ users: scaled(500), steps: 12, seed: 1, said });
     const of = ({ p50, p99, max }: { readonly p50: number; readonly p99: number; readonly max: number }) =>
       `${p50} / ${p99} / ${max} ms`;
     return [{

@@ -28,7 +28,7 @@ export interface LimitsOptions {
   /** Of the snapshot; absent: none is kept. */
   readonly file: string | undefined;
   /** What blocks addresses. */
-  readonly blocked?: AddressOptions["blocked"];
+  readonly blocks?: Pick<AddressOptions, "blocked" | "blocking">;
 }
 
 /** New connections are told of so often, where there were any. */
@@ -81,7 +81,7 @@ export class Limits {
     });
     this.addresses = new Addresses({
       allow: server.allow,
-      blocked: options.blocked,
+      ...options.blocks,
       refused: (rule, address) => {
         this.connections.refused();
         if (address === "" || this.refusals.take(`${rule} ${address}`, clock.monotonic()) > 0) return;

@@ -65,8 +65,9 @@ export class Enforced {
     };
   }
 
+  readonly blocking = (): boolean => this.blocks.size > 0;
+
   readonly blocked = (address: string): { readonly rule: string; readonly ms: Millis } | undefined => {
-    if (this.blocks.size === 0) return undefined;
     const now = this.options.clock.now();
     for (const pseudonym of this.pseudonymsOf(address, now)) {
       const block = standing(this.blocks, pseudonym, now);
