@@ -25,6 +25,9 @@ const until = async (so: () => Promise<boolean>): Promise<void> => {
 const guess = (house: House, name: string, password: string, headers: Record<string, string> = {}) =>
   house.send("/auth/sign-in", { body: { name, password }, headers });
 
+/** Pages of the same kind. */
+const PROVING = /^\/account\/(?:factors|factors\/verify|factors\/verify-passkey|sign-out)$/;
+
 /** Every route that the server says it has, with something in place of what is variable. */
 const routesOf = async (house: House): Promise<readonly (readonly [method: string, path: string])[]> => {
   const { body: { paths } } = await house.send("/openapi.json", { as: house.token });
@@ -176,7 +179,8 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     // Whatever they may otherwise do: what their role has not, or there is not, is refused for that, what needs nobody answers, all else asks for a factor.
     const answers = new Map<string | undefined, number>();
     for (const [method, path] of await routesOf(house)) {
-      if (path.startsWith("/auth/")) continue;
+      // By which a factor is shown and a session ended.
+      if (path.startsWith("/auth/") || PROVING.test(path)) continue;
       const asked = await house.send(path, { method, as });
       const because = asked.status === 403 ? code(asked) : asked.status < 300 ? "open" : `${asked.status}`;
       answers.set(because, (answers.get(because) ?? 0) + 1);
