@@ -229,7 +229,7 @@ Deno.test("what it takes is counted by its control group where there is one, and
     const start = starting(
       folder,
       nonce,
-      "for i in $(seq 100); do grep -q /daybook /proc/$$/cgroup && break; sleep 0.02; done; " +
+      "for i in $(seq 200); do grep -q /daybook /proc/$$/cgroup && break; sleep 0.02; done; " +
         "env -i setsid sh -c 'echo $$ > hidden; exec sleep 60' & while ! [ -s hidden ]; do :; done; echo ready; exec sleep 60",
     );
     const answer = await agent.ask("start", start);
@@ -247,7 +247,7 @@ Deno.test("what it takes is counted by its control group where there is one, and
     await agent.said(ended(nonce));
     if (usage!.cpu_from === "cgroup") {
       while (await isProcess(hidden)) await new Promise((resolve) => setTimeout(resolve, 20));
-      const { group } = JSON.parse(await Deno.readTextFile(`${start.traces}/${nonce}.json`));
+      const group = await Deno.readTextFile(`${start.traces}/${nonce}.group`);
       for (;;) {
         const there = await Deno.stat(group).then(() => true, () => false);
         if (!there) break;

@@ -2,8 +2,8 @@
  * A control group (cgroups(7), version 2) for each start, where this process may make some: below the one it is in itself. What a start
  * takes is counted there with all that it has ever started, and whoever it has started is found there, wherever it has gone.
  */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 
 /** Empty groups go at once; one whose processes are about to end, a little later. */
@@ -49,11 +49,11 @@ export const ownGroup = (proc = "/proc/self"): string | undefined => {
 const nameOf = (nonce: string): string => `daybook.${nonce}`;
 
 /** Makes one below `own` and answers its folder; `undefined` where none can be made. */
-export const makeGroup = (nonce: string, own = ownGroup()): string | undefined => {
+export const makeGroup = async (nonce: string, own = ownGroup()): Promise<string | undefined> => {
   if (own === undefined) return undefined;
   const path = join(own, nameOf(nonce));
   try {
-    mkdirSync(path);
+    await mkdir(path);
   } catch (error) {
     if ((error as { readonly code?: string }).code !== "EEXIST") return undefined;
   }
@@ -62,7 +62,7 @@ export const makeGroup = (nonce: string, own = ownGroup()): string | undefined =
   return undefined;
 };
 
-/** Moves a process into it. Nobody waits for it: that would take as long as some starts do. */
+/** Moves a process into it, which takes the kernel some 20 ms. */
 export const joinGroup = async (group: string, pid: number): Promise<void> => {
   try {
     await writeFile(join(group, "cgroup.procs"), String(pid));

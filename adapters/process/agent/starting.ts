@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
-import { joinGroup, makeGroup, removeGroup } from "./cgroups.ts";
+import { groupOf, joinGroup, makeGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
 import { type Kept, markStart, takeAway } from "./leftovers.ts";
 import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
@@ -128,10 +128,9 @@ export class Starting {
       const trace = join(traces, nonce);
       // Of a shell that died as it wrote.
       if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
-      const group = makeGroup(nonce);
-      const begun = { boot: this.boot, from: fstatSync(output).size, ...(group === undefined ? {} : { group }) };
+      const begun = { boot: this.boot, from: fstatSync(output).size };
       writeFileSync(`${trace}.json`, JSON.stringify(begun), { mode: 0o600 });
-      const started = await this.spawned(ask, program.file, given.variables, { trace, output, group });
+      const started = await this.spawn(ask, program.file, given.variables, { trace, output });
       return "refused" in started || taken.kept.length === 0 ? started : { ...started, kept: [...taken.kept] };
     } finally {
       closeSync(output);
@@ -183,27 +182,11 @@ export class Starting {
     return undefined;
   }
 
-  private async spawned(...given: Parameters<Starting["spawn"]>): Promise<Started> {
-    const { group } = given[3];
-    try {
-      const started = await this.spawn(...given);
-      if ("refused" in started && group !== undefined) removeGroup(group);
-      return started;
-    } catch (error) {
-      if (group !== undefined) removeGroup(group);
-      throw error;
-    }
-  }
-
   private spawn(
     { nonce, arguments: given, folder, limits, traces }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
-    { trace, output, group }: {
-      readonly trace: string;
-      readonly output: number;
-      readonly group: string | undefined;
-    },
+    { trace, output }: { readonly trace: string; readonly output: number },
   ): Promise<Started> {
     const started = Promise.withResolvers<Started>();
     const end = Promise.withResolvers<How>();
@@ -222,7 +205,6 @@ export class Starting {
     const { pid } = child;
     if (pid !== undefined) {
       this.ends.set(nonce, end);
-      if (group !== undefined) void joinGroup(group, pid);
       // Not asked for how it ended yet, it is still there, at least as a zombie.
       const ticks = statOf(pid)?.ticks ?? 0;
       started.resolve({ process: { nonce, pid, boot: this.boot, ticks }, adopted: false });
@@ -255,7 +237,7 @@ export const keepEnd = (nonce: string, traces: string, end: How): void => {
 export const refusalOf = (error: unknown): string =>
   `it cannot be started: ${(error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300)}`;
 
-const KINDS = ["json", "pid", "end"];
+const KINDS = ["json", "pid", "end", "group"];
 
 export const forget = (nonce: string, traces: string): void => {
   const group = groupIn(nonce, traces);
@@ -278,7 +260,22 @@ export const outputFrom = (nonce: string, traces: string): number =>
 
 /** The control group that was made for a start. */
 export const groupIn = (nonce: string, traces: string): string | undefined =>
-  (readJson(join(traces, `${nonce}.json`)) as { readonly group?: string } | undefined)?.group;
+  readText(join(traces, `${nonce}.group`)) || undefined;
+
+/** Makes one for a process that is there, and moves it in; not before a start, which would have to wait for it. */
+export const group = async ({ nonce, pid }: ProcessOf, traces: string): Promise<string | undefined> => {
+  if (groupOf(pid, nonce) !== undefined) return undefined;
+  const path = await makeGroup(nonce);
+  if (path === undefined) return undefined;
+  try {
+    writeFileSync(join(traces, `${nonce}.group`), path, { mode: 0o600 });
+  } catch {
+    removeGroup(path); // nobody would find it again
+    return undefined;
+  }
+  await joinGroup(path, pid);
+  return path;
+};
 
 const isFolder = (path: string): boolean => {
   try {

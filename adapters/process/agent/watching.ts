@@ -15,13 +15,15 @@ import {
 import { removeGroup } from "./cgroups.ts";
 import { remainsOf } from "./proc.ts";
 import type { FromAgent, How, ProcessOf, ToAgent } from "./protocol.ts";
-import { endIn, groupIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
+import { endIn, group, groupIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
 
 type Watch = Extract<ToAgent, { ask: "watch" }>;
 
 const LOOK_MS = 200;
 /** Others wait for a line, so it is looked for more often while one is to come. */
 const LINE_MS = 5;
+/** So long after it was begun to be watched: what starts has other things to do than to wait for it. */
+const GROUP_MS = 1_000;
 /** Output looked at in one go, and of one line. */
 const READ_BYTES = 65_536;
 /** Of output that came all at once at most so much is remembered. */
@@ -68,10 +70,18 @@ export class Watching {
       seen: end !== undefined,
       ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
     });
+    if (this.starting.isThere(process)) setTimeout(() => void this.group(process, traces), GROUP_MS).unref();
     if (pattern) this.lines ??= setInterval(() => this.lookForLines(), LINE_MS);
     const before = endIn(process.nonce, traces);
     if (before) this.ended(process.nonce, before);
     else void end?.then((how) => this.ended(process.nonce, how));
+  }
+
+  /** One that has not ended at once gets a control group, where there are some. */
+  private async group(process: ProcessOf, traces: string): Promise<void> {
+    if (!this.watched.has(process.nonce)) return;
+    const path = await group(process, traces);
+    if (path !== undefined && !this.watched.has(process.nonce)) removeGroup(path);
   }
 
   close(): void {

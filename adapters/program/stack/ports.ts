@@ -37,13 +37,18 @@ export const portsOf = async (
       }
     }
   }
-  if (!keep) return ports;
-  if ([...ports].some(([key, port]) => remembered.get(key) !== port) || remembered.size !== ports.size) {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    await Deno.writeTextFile(`${path}.new`, JSON.stringify(Object.fromEntries(ports)), { mode: 0o600 });
-    await Deno.rename(`${path}.new`, path);
-  }
+  if (keep) await keepPorts(stack, folder, ports);
   return ports;
+};
+
+/** Remembers them; the ports of services that are not in the stack are forgotten. */
+export const keepPorts = async ({ name }: Pick<StackSettings, "name">, folder: string, ports: Ports): Promise<void> => {
+  const path = join(folder, `${name}.${FILE}`);
+  const remembered = await read(path);
+  if (![...ports].some(([key, port]) => remembered.get(key) !== port) && remembered.size === ports.size) return;
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  await Deno.writeTextFile(`${path}.new`, JSON.stringify(Object.fromEntries(ports)), { mode: 0o600 });
+  await Deno.rename(`${path}.new`, path);
 };
 
 /** One that is not taken; from now on it is. */

@@ -18,7 +18,7 @@ import { certificatesIn, certifyServices, type Served } from "./certificates.ts"
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { unwatchedIn, unwatchedText } from "./others.ts";
-import { portsOf } from "./ports.ts";
+import { keepPorts, portsOf } from "./ports.ts";
 import { PreparedServices } from "./prepared.ts";
 import { absentPrograms } from "./programs.ts";
 import type { Scraped } from "./scrapes.ts";
@@ -76,10 +76,10 @@ export const runStack = async (
       supervision.world,
     ),
   );
-  const placed = async (stack: StatedStack, keep: boolean): Promise<Placed> => ({
+  const placed = async (stack: StatedStack): Promise<Placed> => ({
     stack: stack.settings,
     file: stack.file,
-    ports: await portsOf(stack.settings, folder, { keep }),
+    ports: await portsOf(stack.settings, folder, { keep: false }),
     certificates: certificatesIn(resolve(data)),
   });
   const served: Served = {
@@ -97,8 +97,7 @@ export const runStack = async (
     certified ||= stack.settings.services.some(({ tls }) => tls?.issued);
     if (certified) await certifyServices(stack, { keeper: await keeper(), served });
   };
-  const changes: RunningStack["changes"] = async (stack) => {
-    const of = await placed(stack, false);
+  const checked = async (stack: StatedStack, of: Placed): Promise<readonly Change[]> => {
     const changes = changesOf(of, orchestrator.present);
     const absent = await absentPrograms(of, { agent: orchestrator.agent, changes });
     if (absent.length > 0) throw new Usage(absent.map((fault) => problemText(stack.problemAt(fault))).join("; "));
@@ -107,9 +106,11 @@ export const runStack = async (
   let before: readonly string[] = [];
   let present = { stack: first, profile };
   const apply = async (stack: StatedStack, profile: string, again: boolean): Promise<void> => {
-    await changes(stack);
+    const of = await placed(stack);
+    // While the agent comes up there is time to write down what it will be asked for.
+    const [command] = await Promise.all([applyOf(of, { profile, again, kept: prepared }), checked(stack, of)]);
+    await keepPorts(stack.settings, folder, of.ports);
     await certify(stack);
-    const command = await applyOf(await placed(stack, true), { profile, again, kept: prepared });
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
     if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
@@ -123,7 +124,7 @@ export const runStack = async (
   const running: RunningStack = {
     name: settings.name,
     orchestrator,
-    changes,
+    changes: async (stack) => checked(stack, await placed(stack)),
     apply: (stack, again) => apply(stack, present.profile, again),
     choose: (profile) => apply(present.stack, profile, false),
     async stop() {
