@@ -8,6 +8,7 @@ import { parseRules } from "../config/alerting.ts";
 import { ALERT_LIMITS } from "../events/alerts.ts";
 import type { Event } from "../events/event.ts";
 import type { Series } from "../projections/alerts/mod.ts";
+import { ViewQuestion } from "../projections/views.ts";
 import { openDaybook } from "../main.ts";
 import { until } from "./sinks_given.ts";
 
@@ -220,12 +221,20 @@ Deno.test("a view that cannot be read keeps its rules as they are, and holds up 
     const rules = `row: { title: It has a branch, view: commits.branches, where: { branch: main } }\n${FAILED}`;
     await watch(rules).look(never);
     await say("ci.job.failed", { job: "build" });
-    const broken = watch(rules, undefined, {
-      log: daybook.log,
-      ask: (ask) => daybook.ask(ask),
-      view: () => Promise.reject(new Error("it is being built again")),
-    });
-    await assert.rejects(broken.look(never), /^Error: commits\.branches: it is being built again$/);
+    const failing = (error: Error) =>
+      watch(rules, undefined, {
+        log: daybook.log,
+        ask: (ask) => daybook.ask(ask),
+        view: () => Promise.reject(error),
+      });
+    await assert.rejects(
+      failing(new Error("a page is gone")).look(never),
+      /^Error: commits\.branches: a page is gone$/,
+    );
+    assert.deepEqual(facts(), ["alert.raised row", "alert.raised job"]);
+    // One that is not there yet is nothing to speak of.
+    await failing(new ViewQuestion("not_yet", "it has not been begun yet")).look(never);
+    await failing(new ViewQuestion("rebuilding", "it is being built again")).look(never);
     assert.deepEqual(facts(), ["alert.raised row", "alert.raised job"]);
   });
 });

@@ -1,5 +1,6 @@
 /** Cases of rules over views: rows read page by page, as far as the view has come. */
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
+import { ViewQuestion } from "../../../projections/views.ts";
 import { type Case, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
 
 /** Rows of one view that are looked at; further ones are not. */
@@ -34,6 +35,8 @@ export const rowCases = async (
       found.push({ rule, cases });
     } catch (error) {
       least = -1;
+      // One that is begun, or built again, will come.
+      if (error instanceof ViewQuestion && (error.code === "not_yet" || error.code === "rebuilding")) continue;
       troubles.push(`${rule.view}: ${(error as Error).message}`);
     }
   }
