@@ -4,7 +4,8 @@ import type { Clock } from "../actors/kernel/world.ts";
 import { Addresses, addressOf } from "../adapters/http/addresses.ts";
 import { Problem } from "../adapters/http/problem.ts";
 import { Limits } from "../adapters/program/limits/limits.ts";
-import { DOOR_FACTS } from "../adapters/program/limits/door_facts.ts";
+import { DOOR_FACTS, DoorFacts } from "../adapters/program/limits/door_facts.ts";
+import { LogFault } from "../events/log.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import type { Config } from "../config/config.ts";
@@ -129,6 +130,29 @@ Deno.test("of many crossings a bounded number is told, and how many were not", a
   assert.equal(stage.told.length, DOOR_FACTS.minute_max + 1);
   assert.deepEqual(stage.told[0]!.data, { limit: "user", max: 1, window_ms: 60_000, principal: "u_0" });
   assert.equal(stage.told.at(-1)!.data.untold, 40);
+});
+
+Deno.test("what cannot be told waits, up to a bound, and goes when the log takes it; what it never takes is a fault", async () => {
+  const told: unknown[] = [];
+  let fault: LogFault | undefined = new LogFault("full", "no room");
+  const now = { ms: 0 };
+  const facts = new DoorFacts(({ events }) => {
+    if (fault) return Promise.reject(fault);
+    return Promise.resolve(told.push(...events));
+  }, { clock: { ...systemClock, now: () => now.ms, monotonic: () => now.ms }, random: systemRandom });
+  for (let i = 0; i < DOOR_FACTS.waiting_max + 100; i++, now.ms += 2_000) {
+    facts.tell({ type: "kernel.quota.reached", data: { tenant: "acme", quota: "events", max: i } });
+  }
+  await facts.flush();
+  fault = undefined;
+  await facts.flush();
+  assert.equal(told.length, DOOR_FACTS.waiting_max);
+  fault = new LogFault("invalid", "never");
+  facts.tell({ type: "kernel.quota.reached", data: { tenant: "acme", quota: "events", max: 1 } });
+  await assert.rejects(facts.flush(), /never/);
+  fault = undefined;
+  await facts.flush();
+  assert.equal(told.length, DOOR_FACTS.waiting_max);
 });
 
 Deno.test("connections are counted in one fact for many, refused addresses with their rule, once a minute", async () => {

@@ -7,6 +7,7 @@ import { type ThreatCommand, threats } from "../actors/threats/threat.ts";
 import { isImpossible, kilometres, pointOf, sightingOf } from "../adapters/program/threats/journeys.ts";
 import type { Event } from "../events/event.ts";
 import { threatFacts, type ThreatRule } from "../events/threats.ts";
+import type { ProcessManager } from "../actors/types.ts";
 import { given } from "./given.ts";
 import { effectsOf, eventOf, THRESHOLDS } from "./threats_given.ts";
 
@@ -88,6 +89,25 @@ Deno.test("failures spread thin are no attack: the window slides, however late a
   assert.deepEqual(seen("brute_force", thin), []);
   const late = [0, 1, 2, 30, 31, 3, 4].map((minutes) => failed({ account: ADA }, at(minutes)));
   assert.deepEqual(seen("brute_force", late), []);
+});
+
+Deno.test("however much a rule counts it remembers a bounded number, and a detection names the newest positions", () => {
+  const many = { ...THRESHOLDS, account_failures: 1_000, window_ms: 86_400_000 };
+  const events = Array.from({ length: 1_500 }, () => failed({ account: ADA }));
+  const [first, ...more] = seen("brute_force", events, many);
+  assert.deepEqual([first!.position, first!.count, more.length], [events[999]!.position, 1_000, 0]);
+  assert.deepEqual(first!.evidence, events.slice(950, 1_000).map(({ position }) => position));
+  const manager = ruleOf("brute_force", { ...many, account_failures: 5_000 }) as unknown as ProcessManager<
+    readonly unknown[]
+  >;
+  const state = events.reduce((hits, event) => manager.react(hits, event as never).state, manager.initial);
+  assert.equal(state.length, 1_000);
+  const agents = Array.from(
+    { length: 60 },
+    (_, n) => eventOf("identity.signin.succeeded", { account: ADA, agent_pseudonym: P(`a${n}`) }),
+  );
+  const devices = ruleOf("new_device") as unknown as ProcessManager<readonly unknown[]>;
+  assert.equal(agents.reduce((known, event) => devices.react(known, event as never).state, devices.initial).length, 50);
 });
 
 Deno.test("guessing counts failures of an address, as many as a line says; a key that was not taken only where nobody has the name", () => {
