@@ -9,7 +9,7 @@ import type { Runtime } from "./runtime.ts";
 import { operateOn } from "./writer.ts";
 
 export const prove = async (call: Call, runtime: Runtime, data = call.data): Promise<void> => {
-  if (!await anyAccounts(data, runtime)) return;
+  if (!await (data === call.data ? runtime.accounts(data) : anyAccounts(data, runtime))) return;
   const login = await readLogin(runtime, data);
   const code = text(call, "code");
   await operateOn({ ...call, data }, runtime, {
@@ -18,7 +18,7 @@ export const prove = async (call: Call, runtime: Runtime, data = call.data): Pro
   });
 };
 
-/** A folder whose keys cannot be read has nobody who could be asked: a copy takes its place because it is damaged. */
+/** Another folder, whose keys cannot be read, has nobody who could be asked: a copy takes its place because it is damaged. */
 const anyAccounts = async (data: string, runtime: Runtime): Promise<boolean> => {
   try {
     return await runtime.accounts(data);
