@@ -152,8 +152,9 @@ Deno.test("only so many URLs of only so many characters are told, and no file th
 
 Deno.test("a signal that tells something goes to the process alone, and not to another that has its number", () =>
   Agent.with(async (agent, folder) => {
-    const script =
-      `trap 'echo told > ${folder}/told' HUP; sleep 600 & echo $! > ${folder}/child; while :; do wait; done`;
+    // It ends with what it has started, also where nobody ends it.
+    const script = `trap 'echo told > ${folder}/told' HUP; sleep 60 & child=$!; echo $child > ${folder}/child; ` +
+      "while kill -0 $child; do wait; done";
     const begun = await agent.ask("start", starting(folder, nonce(), script));
     assert.ok("process" in begun);
     const { process } = begun;
