@@ -76,6 +76,10 @@ const looks = (known: Known, to: string): Readonly<Record<string, Look>> => ({
     args: [],
     sees: (_, { holds }) => assert.deepEqual(holds, []),
   },
+  "secret list": {
+    args: [],
+    sees: (_, { secrets }) => assert.deepEqual(secrets, []),
+  },
   "token list": {
     args: [],
     sees: (_, { tokens }) => assert.equal((tokens as unknown[]).length, 1),
