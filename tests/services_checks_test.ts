@@ -336,7 +336,10 @@ Deno.test("findings stay with a service that changes, and go with one that is st
     type: "services.stack.apply",
     data: { services: [...all], profile: null, order: "ready", wanted: all.map(({ service }) => service) },
   });
-  const changed = given(services, ...history).when(apply(spec("a", { replicas: 2, probes: ["readiness"] })));
+  const changed = given(services, ...history).when(
+    apply(spec("a", { replicas: 2, probes: ["readiness"] })),
+    { by },
+  );
   assert.equal(findingsOf(changed.state, "a", 1).length, 1);
   const failed: ServiceFact = { type: "services.instance.failed", data: { ...of, because: "it" } };
   assert.equal(

@@ -57,7 +57,10 @@ export class World {
 
   constructor(private readonly behaves: (service: string, attempt: number) => Behaviour = () => ({ well: 10 })) {}
 
-  send(command: ServiceCommand, by = "u_tester"): ServiceFact[] {
+  send(
+    command: ServiceCommand,
+    by = command.type === "services.stack.apply" ? ORCHESTRATOR : "u_tester",
+  ): ServiceFact[] {
     const schema = services.commands[command.type]!;
     const parsed = schema.parse(command.data);
     const context = { at: this.at, by, fresh: `f${this.n++}`, id: "test" };

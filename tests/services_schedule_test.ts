@@ -39,3 +39,23 @@ Deno.test("each time comes once; after an outage, and after the clock was set fo
   stop.abort();
   await clock.until(kept);
 });
+
+Deno.test("times that are none are passed over, and the others come", async () => {
+  const clock = new SimulatedClock(seededRandom(1), MIDNIGHT);
+  const stop = new AbortController();
+  const due: string[] = [];
+  const since = MIDNIGHT - 1;
+  const all = ["garbage", "0 0 31 2 *", "0 0 * * *"].map((cron, n) => ({ service: `job-${n}`, cron, since }));
+  const kept = keepTimes(() => all.filter(({ service }) => !due.includes(service)), {
+    clock,
+    due: (service) => {
+      due.push(service);
+      return Promise.resolve();
+    },
+    signal: stop.signal,
+  });
+  await clock.advance(2_000);
+  assert.deepEqual(due, ["job-2"]);
+  stop.abort();
+  await clock.until(kept);
+});

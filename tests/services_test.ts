@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { criticalPath, graphOf } from "../actors/services/graph.ts";
 import { backoff } from "../actors/services/settle.ts";
-import { services } from "../actors/services/stack.ts";
+import { ORCHESTRATOR, services } from "../actors/services/stack.ts";
 import type { ServiceSpec } from "../events/services.ts";
+import { given } from "./given.ts";
 import { digestOf, needing, spec, upWith, World } from "./services_given.ts";
 
 const well: Partial<ServiceSpec> = { probes: ["readiness"] };
@@ -363,12 +364,14 @@ Deno.test("an end that nobody saw is not a success", () => {
   assert.equal(world.life("a"), "backoff");
 });
 
-Deno.test("only who starts programs may say what became of them, and of processes that are not there any more nothing is taken", () => {
+Deno.test("only who starts programs may say what a stack is, and what became of them, and of processes that are not there any more nothing is taken", () => {
   const world = upWith(new World(() => ({})), [spec("a")]);
   world.run();
   const data = { service: "a", replica: 0, nonce: "another", code: 0, signal: null, known: true };
   assert.throws(() => world.send({ type: "services.process.record_exit", data }), /not_the_orchestrator/);
-  assert.deepEqual(world.send({ type: "services.process.record_exit", data }, "services.orchestrator"), []);
+  const none = { services: [], profile: null, order: "ready" as const, wanted: [] };
+  given(services).when({ type: "services.stack.apply", data: none }).rejected("not_the_orchestrator");
+  assert.deepEqual(world.send({ type: "services.process.record_exit", data }, ORCHESTRATOR), []);
 });
 
 Deno.test("a stack that cannot be is refused whole", () => {
@@ -376,7 +379,7 @@ Deno.test("a stack that cannot be is refused whole", () => {
     const decision = services.decide(services.initial, {
       type: "services.stack.apply",
       data: { services: [...specs], profile: null, order: "ready", wanted: [...wanted] },
-    }, { at: 0, by: "u", fresh: "f", id: "t" });
+    }, { at: 0, by: ORCHESTRATOR, fresh: "f", id: "t" });
     return decision.ok ? "accepted" : decision.rejection;
   };
   assert.deepEqual(refused([spec("a", needing("healthy", "b")), spec("b", needing("started", "a"))]), {

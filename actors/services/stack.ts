@@ -2,7 +2,7 @@
  * Decides about a stack of services. Stream: `services/{stack}`.
  *
  * People ask for services to run, to stop, to restart; whoever starts programs tells what became of it; the rest follows
- * (`settle.ts`). What becomes of processes only that one may say: `ORCHESTRATOR`.
+ * (`settle.ts`). What a stack is, and what becomes of processes, only that one may say: `ORCHESTRATOR`.
  */
 import { z } from "zod";
 import {
@@ -108,10 +108,11 @@ export const services: Actor<Stack, ServiceCommand, ServiceFact> = {
   initial: NOTHING,
   evolve,
   decide(stack, command, context): Decision<ServiceFact> {
-    const no = command.type.startsWith("services.process.record_") && context.by !== ORCHESTRATOR
-      ? reject("not_the_orchestrator", "Only who starts programs tells what became of them")
-      : undefined;
-    if (no) return no;
+    const { type } = command;
+    const own = type === "services.stack.apply" || type.startsWith("services.process.record_");
+    if (own && context.by !== ORCHESTRATOR) {
+      return reject("not_the_orchestrator", "Only who starts programs tells what they are, and what became of them");
+    }
     const draft = new Draft(stack, context);
     const refusal = act(draft, command, context);
     if (refusal) return refusal;
