@@ -167,3 +167,17 @@ Deno.test("one that is healthy is told to stop so long before its signal is due;
   world.probe("web/0", { service: "web", replica: 0, nonce, probe: "liveness", ok: false });
   assert.equal(until(), 1_000);
 });
+
+Deno.test("one that never becomes ready is on record as that, once, and may become it later", () => {
+  const world = upWith(new World(() => ({})), [spec("web", { probes: ["readiness"] })]);
+  world.run(1_000);
+  const [nonce] = noncesOf(world);
+  const probed = (ok: boolean) =>
+    world.probe("web/0", { service: "web", replica: 0, nonce: nonce!, probe: "readiness", ok });
+  probed(false);
+  assert.equal(world.life("web"), "unhealthy");
+  probed(false);
+  assert.equal(world.story("web").filter((type) => type === "lost").length, 1);
+  probed(true);
+  assert.equal(world.life("web"), "healthy");
+});

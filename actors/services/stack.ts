@@ -242,7 +242,7 @@ const probed = (
     return undefined;
   }
   if (data.probe === "readiness") {
-    if (life.is === "healthy") draft.add({ type: "services.health.lost", data });
+    if (life.is !== "unhealthy") draft.add({ type: "services.health.lost", data });
     return undefined;
   }
   draft.add({ type: "services.health.lost", data });
