@@ -1,6 +1,7 @@
 /** What the agent does with processes, on real ones. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { SECRET_BYTES_MAX } from "../adapters/process/agent/environment.ts";
 import type { FromAgent } from "../adapters/process/agent/protocol.ts";
 import { Agent, nonce as fresh, running, starting } from "./services_agent_given.ts";
 
@@ -144,11 +145,15 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
     const nonce = fresh();
     await Deno.writeTextFile(`${folder}/file`, "");
     await Deno.writeTextFile(`${folder}/nul`, "a\0b");
+    await Deno.writeTextFile(`${folder}/large`, "s".repeat(SECRET_BYTES_MAX + 1));
+    assert.ok((await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()).success);
     const start = starting(folder, nonce, "exit 0");
     const bad = [
       { ...start, nonce: "log", log: `${folder}/file/out.log` },
       { ...start, nonce: "traces", traces: `${folder}/file/started` },
       { ...start, nonce: "nul", environment: { SECRET: { file: "nul" } } },
+      { ...start, nonce: "pipe", environment: { SECRET: { file: "pipe" } } },
+      { ...start, nonce: "large", environment: { SECRET: { file: "large" } } },
       { ...start, nonce: "argument", arguments: ["a\0b"] },
     ];
     for (const each of bad) {
@@ -158,7 +163,7 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
     }
     const room = await agent.ask("free", { folder: `${folder}/missing/below` });
     assert.ok(room.disk_bytes > 0, "of a folder that is not there, and so is refused when it comes to the start");
-    const run = await agent.ask("run", running(bad[3]!, 1_000));
+    const run = await agent.ask("run", running(bad.at(-1)!, 1_000));
     assert.deepEqual({ ...run, because: "" }, { code: null, timed_out: false, because: "" });
     const limited = { ...start, limits: { processes: 10_000, open_files: 64 } };
     const answer = await agent.ask("start", limited);

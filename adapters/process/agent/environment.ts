@@ -1,5 +1,5 @@
 /** What a program is given as its environment. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Environment } from "./protocol.ts";
 
@@ -8,6 +8,9 @@ interface Given {
   readonly inherit: readonly string[];
   readonly folder: string;
 }
+
+/** Bytes of a file with a secret: Linux takes no longer variable than 131,072 (execve(2)). */
+export const SECRET_BYTES_MAX = 65_536;
 
 /** What is meant by it, or which secret is not there; never what one is. A file's last line feed is not part of it. */
 export const environmentOf = (
@@ -26,8 +29,15 @@ export const environmentOf = (
       if (secret === undefined) return { refused: `${name}: the variable ${value.env} is not set` };
       variables[name] = secret;
     } else {
+      const file = resolve(folder, value.file);
       try {
-        variables[name] = readFileSync(resolve(folder, value.file), "utf8").replace(/\r?\n$/, "");
+        const stat = statSync(file);
+        // A pipe would be waited for.
+        if (!stat.isFile()) return { refused: `${name}: ${value.file} is no regular file` };
+        if (stat.size > SECRET_BYTES_MAX) {
+          return { refused: `${name}: the file ${value.file} has more than ${SECRET_BYTES_MAX} bytes` };
+        }
+        variables[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
       } catch {
         return { refused: `${name}: the file ${value.file} cannot be read` };
       }
