@@ -27,6 +27,7 @@ const givenLimits = (said: Said, file?: string, begins = 1_800_000_000_000, allo
   const now = { wall: begins, monotonic: 5_000.5 };
   const clock: Clock = { ...systemClock, now: () => now.wall, monotonic: () => now.monotonic };
   const told: Told[] = [];
+  const lines: string[] = [];
   const plain = plainConfig(Object.fromEntries(Object.entries(said).map(([key, text]) => [`DAYBOOK__${key}`, text])))!;
   const config = allowing(allow)(plain);
   const limits = new Limits({
@@ -36,10 +37,12 @@ const givenLimits = (said: Said, file?: string, begins = 1_800_000_000_000, allo
     random: systemRandom,
     secret: () => new Uint8Array(32).fill(7),
     file,
+    report: (line) => void lines.push(line),
   });
   return {
     limits,
     told,
+    lines,
     now,
     pass(ms: number) {
       now.wall += ms;
@@ -117,6 +120,27 @@ Deno.test("a snapshot is written only when somebody came", async () => {
     limits.user.take("u_ada", now.monotonic);
     await limits.keep(false);
     assert.equal(readSnapshot(await Deno.readTextFile(file))?.clean, false);
+  });
+});
+
+Deno.test("a file that cannot be written ends nothing: it is told once, what was crossed goes to the log, and the next round tries again", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    await Deno.mkdir(`${file}.new`);
+    const stage = givenLimits({ ...USER, SERVER__RATE__USER__REQUESTS_MAX: "1" }, file);
+    for (const _ of [1, 2]) stage.limits.user.take("u_ada", stage.now.monotonic);
+    const stopping = new AbortController();
+    const running = stage.limits.child.run(stopping.signal, { path: "limits", ready() {} });
+    while (stage.told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    stopping.abort();
+    await running;
+    assert.equal(stage.lines.length, 1);
+    assert.match(stage.lines[0]!, /^limits are not kept for a restart: /);
+    assert.deepEqual(stage.told.map(({ type }) => type), ["kernel.limit.crossed"]);
+    await Deno.remove(`${file}.new`);
+    await stage.stop();
+    assert.equal(readSnapshot(await Deno.readTextFile(file))?.clean, true);
+    assert.equal(stage.lines.length, 1);
   });
 });
 

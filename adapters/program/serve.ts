@@ -81,7 +81,7 @@ export const serve = async (
   const { server: stated } = settings.config;
   const { enforcedIn, plantThreats } = await import("./threats/plant.ts");
   const standing = enforcedIn(opened);
-  const limits = await limitsOf(opened, { data, settings }, standing.enforced);
+  const limits = await limitsOf(opened, { data, settings }, io, standing.enforced);
   const { serveIdentity } = await import("./identity/wire.ts");
   const deciding = await decidingOf(settings);
   const secrets = secretsOf(settings, io, opened.keys);
@@ -204,6 +204,7 @@ const appended = ({ keys, log }: Opened, { events }: Append): Promise<unknown> =
 const limitsOf = async (
   opened: Opened,
   { data, settings }: ServeOptions,
+  io: Io,
   blocks: Pick<AddressOptions, "blocked" | "blocking">,
 ): Promise<Limits> => {
   const { Limits } = await import("./limits/limits.ts");
@@ -214,6 +215,7 @@ const limitsOf = async (
     random: systemRandom,
     secret: () => opened.keys.secret("limits"),
     file: data === MEMORY ? undefined : `${data}/${FILES.limits}`,
+    report: (line) => io.err(`daybook: ${line}\n`),
     blocks: { blocked: blocks.blocked, blocking: blocks.blocking },
   });
   await limits.resume();

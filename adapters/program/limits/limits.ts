@@ -27,6 +27,8 @@ export interface LimitsOptions {
   readonly secret: () => Uint8Array;
   /** Of the snapshot; absent: none is kept. */
   readonly file: string | undefined;
+  /** Told once of a snapshot that cannot be written. */
+  readonly report: (line: string) => void;
   /** What blocks addresses. */
   readonly blocks?: Pick<AddressOptions, "blocked" | "blocking">;
 }
@@ -53,6 +55,7 @@ export class Limits {
   private readonly facts: DoorFacts;
   private readonly hashed: Hashed;
   private written = -1;
+  private unwritable = false;
 
   constructor(private readonly options: LimitsOptions) {
     const { config: { server, identity }, append, clock } = options;
@@ -132,7 +135,7 @@ export class Limits {
         let counted = clock.monotonic();
         let from = clock.now();
         while (!signal.aborted) {
-          await this.keep(false);
+          await this.kept(false);
           if (clock.monotonic() - counted >= COUNTED_MS) {
             this.count(from);
             [counted, from] = [clock.monotonic(), clock.now()];
@@ -142,9 +145,20 @@ export class Limits {
         }
         this.count(from);
         await this.facts.flush();
-        await this.keep(true);
+        await this.kept(true);
       },
     };
+  }
+
+  /** Limits hold without the file, so a disk that is full or a folder that is shut ends nothing: it is tried again with the next round. */
+  private async kept(clean: boolean): Promise<void> {
+    try {
+      await this.keep(clean);
+      this.unwritable = false;
+    } catch (error) {
+      if (!this.unwritable) this.options.report(`limits are not kept for a restart: ${(error as Error).message}`);
+      this.unwritable = true;
+    }
   }
 
   /** Writes the snapshot if there is anything new in it. */
