@@ -244,6 +244,28 @@ Deno.test("an account has its requests over all its sessions, is told what is le
     assert.match(metrics.body, /daybook_limit_shared_total\{limit="user"\} 0/);
   }, { said: { SERVER__RATE__USER__REQUESTS_MAX: "6" } }));
 
+Deno.test("requests that policies refuse and refreshes count for the account as all others do", () =>
+  withHouse(async (house) => {
+    await house.person("ada");
+    await house.person("bob");
+    const { body: ada } = await house.signIn("ada");
+    const statuses: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      statuses.push((await house.send("/accounts", { as: ada.access_token, body: { name: "x" } })).status);
+    }
+    assert.deepEqual(statuses, [403, 403, 403, 403, 403, 403, 429, 429]);
+    let { refresh_token } = (await house.signIn("bob")).body;
+    for (let i = 0; i < 6; i++) {
+      const { status, body } = await house.send("/auth/refresh", { body: { refresh_token } });
+      assert.equal(status, 200);
+      ({ refresh_token } = body);
+    }
+    const over = await house.send("/auth/refresh", { body: { refresh_token } });
+    assert.deepEqual([over.status, over.body.type], [429, "urn:daybook:problem:too_many_requests"]);
+    assert.match(over.headers.get("ratelimit")!, /^"user";r=0;t=\d+$/);
+    assert.equal(house.told("identity.session.refreshed").length, 6);
+  }, { said: { SERVER__RATE__USER__REQUESTS_MAX: "6" } }));
+
 const eventually = async (house: House, type: string) => {
   for (;;) {
     const told = house.told(type);

@@ -59,6 +59,12 @@ export interface Rates {
   readonly token: RateLimiter;
 }
 
+interface Limit {
+  readonly name: "user" | "token";
+  readonly key: string;
+  readonly limiter: RateLimiter;
+}
+
 /** Who sent a request, as far as its connection tells. */
 export interface Caller {
   /** The address at the other end, asked for only when it counts. */
@@ -194,12 +200,13 @@ export class Door {
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
     const query = mark < 0 ? "" : url.slice(mark + 1);
     const resource = route.resource?.({ path, query, grant: asker, site: this.site }) ?? usual(route, asker);
+    // What policies refuse has asked all the same.
+    if (asker && !fixed) this.spend(this.limitOf(asker), began);
     const grant = this.permitted(route.action, resource, asker);
     if (grant) {
       if (grant.own && this.wantsFactor(route, grant.own) && !this.site.access.isFresh?.(grant.own)) {
         throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
       }
-      if (!fixed) this.spend(grant, began);
     }
     return {
       request,
@@ -214,6 +221,7 @@ export class Door {
         return asked.is === "granted" && this.site.authority.decide(asked.grant, route.action, resource).allowed;
       },
       may: (action, to = resource) => this.site.authority.decide(grant, action, to).allowed,
+      spend: (account) => this.spend(this.userLimit(account), began),
       way,
       // The operator's own commands send what the shipped bound lets through, however narrow the configuration makes it for others.
       bodyBytesMax: fixed ? Math.max(bodyBytesMax, HTTP_LIMITS.body_bytes_max) : bodyBytesMax,
@@ -238,18 +246,24 @@ export class Door {
     return route.fresh === true || !open && this.site.access.isChallenged?.(own) === true;
   }
 
-  private spend(grant: Grant, began: number): void {
-    const { name, key, limiter } = this.limitOf(grant);
+  private spend({ name, key, limiter }: Limit, began: number): void {
     const wait = limiter.take(key, began);
     if (wait === 0) return;
-    throw new Problem("too_many_requests", grant.own ? "This account asks too often." : "This token asks too often.", {
-      headers: { ...retryAfter(wait), ...rateHeaders(name, limiter.rate, limiter.left(key, began)) },
-    });
+    throw new Problem(
+      "too_many_requests",
+      name === "user" ? "This account asks too often." : "This token asks too often.",
+      {
+        headers: { ...retryAfter(wait), ...rateHeaders(name, limiter.rate, limiter.left(key, began)) },
+      },
+    );
   }
 
-  private limitOf({ own, id }: Grant): { readonly name: string; readonly key: string; readonly limiter: RateLimiter } {
-    const { user, token } = this.options.rates;
-    return own ? { name: "user", key: own.account, limiter: user } : { name: "token", key: id, limiter: token };
+  private limitOf({ own, id }: Grant): Limit {
+    return own ? this.userLimit(own.account) : { name: "token", key: id, limiter: this.options.rates.token };
+  }
+
+  private userLimit(account: string): Limit {
+    return { name: "user", key: account, limiter: this.options.rates.user };
   }
 
   /** People's programs are told what is left with every answer; tokens, which have so much more, when nothing is. */

@@ -47,6 +47,8 @@ export interface Exchange {
   readonly resource: Resource;
   /** Whether who asks may do this as well; `resource` by default what the route is about. */
   may(action: Action, resource?: Resource): boolean;
+  /** Counts as a request of this account, which the door could not know; throws `too_many_requests`. */
+  spend(account: string): void;
   readonly way: Way;
   /** Largest body; over it: 413. */
   readonly bodyBytesMax: number;

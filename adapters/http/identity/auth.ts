@@ -214,6 +214,8 @@ const refresh = async (exchange: Exchange, identity: Identity): Promise<Response
     throw new Problem("invalid_header", "Idempotency-Key is 1 to 100 visible ASCII characters.");
   }
   const { refresh_token } = await bodyOf(exchange, refreshBody);
+  const account = identity.refreshing(refresh_token);
+  if (account !== undefined) exchange.spend(account);
   const refreshed = await identity.refresh(refresh_token, fromOf(exchange), key);
   if (refreshed.is === "refused") {
     throw new Problem("refresh_refused", "This refresh token does not count, or no longer; sign in again.");

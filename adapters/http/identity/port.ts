@@ -285,6 +285,8 @@ export interface Identity {
   removeFactor(own: OwnSession, factor: string): Promise<Outcome>;
   /** By an administrator, for who has lost theirs. */
   resetFactors(account: string, by: Principal): Promise<Outcome>;
+  /** The account that a refresh token was made for, whether or not it still counts. */
+  refreshing(token: string): string | undefined;
   /** `key`: the caller's own id for this wish; the same again gives the same tokens, while they are the newest. */
   refresh(token: string, from: From, key?: string): Promise<Refreshed>;
   /** Of the session itself (`signed_out`), or of another of the same account. */

@@ -58,6 +58,7 @@ export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider
     backupCodes: ({ account }) => factors.newBackupCodes(account),
     removeFactor: ({ account, session }, factor) => factors.remove(account, { factor, session }, userOf(account)),
     resetFactors: (account, by) => factors.reset(account, by),
+    refreshing: (token) => tickets.read("refresh", token, 3)?.[0],
     refresh: (token, from, key) => sessions.refresh(token, from, key),
     end({ account, session: mine }, session) {
       const because = mine === session ? "signed_out" : "revoked";
