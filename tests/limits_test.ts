@@ -1,5 +1,6 @@
 /** Limits of a running server: who is counted how, what is told of it, what a restart and a crash leave, and which addresses may ask. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import type { Clock } from "../actors/kernel/world.ts";
 import { Addresses, addressOf } from "../adapters/http/addresses.ts";
 import { Problem } from "../adapters/http/problem.ts";
@@ -375,6 +376,25 @@ Deno.test("a tenant has its events and bytes of a day, in requests that come in 
       IDENTITY__TENANTS: "{ default: { quota: { events_max: 5, bytes_max: 3000, sessions_max: 2 } } }",
     },
   }));
+
+Deno.test("blobs count among the bytes of a tenant, and not among its events", () =>
+  withHouse(async (house) => {
+    const post = (path: string, type: string, body: string) =>
+      house.send(path, { as: house.token, headers: { "content-type": type }, body });
+    const blob = (bytes: number) => post("/blobs", "application/octet-stream", "x".repeat(bytes));
+    const event = { specversion: "1.0", type: "meter.reading.taken", source: "/meters/1", id: "a" };
+    assert.equal((await post("/events", "application/cloudevents+json", JSON.stringify(event))).status, 201);
+    assert.equal((await blob(2_000)).status, 201);
+    const over = await blob(1_001);
+    assert.deepEqual([over.status, over.body.type, over.body.quota], [
+      429,
+      "urn:daybook:problem:quota_exceeded",
+      "bytes",
+    ]);
+    const name = createHash("sha256").update("x".repeat(1_001)).digest("base64");
+    assert.equal(house.log.blob(name), undefined);
+    assert.equal((await blob(0)).status, 201);
+  }, { said: { IDENTITY__TENANTS: "{ default: { quota: { events_max: 1, bytes_max: 3000 } } }" } }));
 
 Deno.test("kill -9 gives nobody a new budget", async () => {
   await inFolder(async (folder) => {

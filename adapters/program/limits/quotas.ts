@@ -41,7 +41,8 @@ export class Quotas {
     const limits = this.limits.get(tenant);
     if (limits === undefined) return;
     const now = this.now;
-    const all = Object.entries(limits) as readonly (readonly [Quota, RateLimiter])[];
+    const all = (Object.entries(limits) as readonly (readonly [Quota, RateLimiter])[])
+      .filter(([quota]) => used[quota] > 0);
     for (const [quota, limiter] of all) {
       const wait = limiter.wait(tenant, now, used[quota]);
       if (wait > 0) throw this.refused(tenant, quota, limiter, wait);
