@@ -58,6 +58,14 @@ Deno.test("what take says to wait is right: a millisecond before it is refused, 
   ));
 });
 
+Deno.test("who asks for more at once than there ever is waits a window, whether or not they came before", () => {
+  const limiter = new RateLimiter({ max: 3, window_ms: 1_000 });
+  assert.deepEqual([limiter.wait("a", 0, 4), limiter.take("a", 0, 4)], [1_000, 1_000]);
+  limiter.take("a", 100, 2);
+  assert.deepEqual([limiter.wait("a", 900, 4), limiter.take("a", 900, 4)], [1_000, 1_000]);
+  assert.equal(limiter.take("a", 900), 0);
+});
+
 Deno.test("beyond the callers that are told apart new ones share a tenth, which is counted; who rests makes room", () => {
   const limiter = new RateLimiter({ max: 30, window_ms: 1_000 });
   for (let i = 0; i < HTTP_LIMITS.callers_max; i++) assert.equal(limiter.take(`caller ${i}`, i % 2), 0);

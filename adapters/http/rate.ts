@@ -64,14 +64,15 @@ class Window {
     this.last = at;
   }
 
-  /** When so many more will fit: the end of the arrival that must leave for the last of them. */
-  fits(count: number, { max, window_ms }: Rate): Millis {
+  /** Ms until so many more will fit: the end of the arrival that must leave for the last of them; a window for what never will. */
+  fits(count: number, { max, window_ms }: Rate, at: Millis): Millis {
+    if (count > max) return window_ms;
     let over = this.total + count - max;
     for (let i = this.first; i < this.times.length; i++) {
       over -= this.counts[i]!;
-      if (over <= 0) return this.times[i]! + window_ms;
+      if (over <= 0) return Math.max(1, this.times[i]! + window_ms - at);
     }
-    return this.last + window_ms;
+    return window_ms;
   }
 
   get arrivals(): Arrivals {
@@ -124,13 +125,13 @@ export class RateLimiter {
     // Of callers that share nobody is told apart.
     if (window !== this.shared && window.refused <= at - rate.window_ms) this.options.crossed?.(caller);
     window.refused = at;
-    return Math.max(1, window.fits(count, rate) - at);
+    return window.fits(count, rate, at);
   }
 
   /** Ms until `take` would succeed, 0 for now; takes nothing. */
   wait(caller: string, now: Millis, count = 1): Millis {
     const { window, rate, at } = this.seen(caller, now);
-    return window.total + count <= rate.max ? 0 : Math.max(1, window.fits(count, rate) - at);
+    return window.total + count <= rate.max ? 0 : window.fits(count, rate, at);
   }
 
   left(caller: string, now: Millis): Left {
