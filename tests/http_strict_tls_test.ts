@@ -20,6 +20,7 @@ const withStrict = (
       readonly site: Parameters<Parameters<typeof withSite>[0]>[0];
     },
   ) => Promise<void>,
+  options: Parameters<typeof withSite>[1] = {},
 ) =>
   withSite(async (site) => {
     const authority = await givenAuthority();
@@ -31,7 +32,7 @@ const withStrict = (
       tls: { ...server, clients: authority.certificate },
     });
     await work({ url, port, authority, client, renew, site });
-  });
+  }, options);
 
 const GET = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -95,6 +96,19 @@ Deno.test({
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }),
+});
+
+Deno.test("the connections of its requests are told of, as over any other listener", async () => {
+  const told: (readonly [string, number])[] = [];
+  await withStrict(async ({ url, authority, client }) => {
+    for (let fetched = 1; fetched <= 2; fetched++) {
+      using fetching = Deno.createHttpClient({ caCerts: [authority.certificate], ...client });
+      await (await fetch(`${url}/livez`, { client: fetching })).body?.cancel();
+      assert.equal(told.length, fetched);
+    }
+  }, { connected: (address, port) => told.push([address, port]) });
+  assert.deepEqual(told.map(([address]) => address), ["127.0.0.1", "127.0.0.1"]);
+  assert.notEqual(told[0]![1], told[1]![1]);
 });
 
 Deno.test("with a certificate everything goes on as over any other listener", () =>

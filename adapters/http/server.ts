@@ -200,8 +200,9 @@ export const createServer = (options: ServerOptions): Server => {
         hostname,
         port,
         tls,
-        answer(request, remote) {
+        answer(request, remote, port) {
           if (telemetry !== undefined) telemetry.request(request.method);
+          if (port !== undefined) options.connected?.(remote, port);
           return answer(request, { remote: () => remote, secure: true, fixed: undefined });
         },
         broken: () => broken(door.requestId()),

@@ -21,8 +21,8 @@ export interface StrictOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly tls: StrictTls;
-  /** `remote`: address of the other end. */
-  answer(request: Request, remote: string): Response | Promise<Response>;
+  /** `remote`, `port`: of the other end; without a port once that is gone. */
+  answer(request: Request, remote: string, port?: number): Response | Promise<Response>;
   /** What is told where answering itself failed. */
   broken(): Response;
   /** Told of each handshake that was refused. */
@@ -74,8 +74,10 @@ export const listenStrictly = async (options: StrictOptions): Promise<StrictList
   const { handshake_ms, headers_ms } = options.bounds ?? STRICT;
   const answering = getRequestListener(
     (request, env) => {
-      const { incoming } = env as { readonly incoming: { readonly socket: { readonly remoteAddress?: string } } };
-      return options.answer(request, incoming.socket.remoteAddress ?? "");
+      const { incoming: { socket } } = env as {
+        readonly incoming: { readonly socket: { readonly remoteAddress?: string; readonly remotePort?: number } };
+      };
+      return options.answer(request, socket.remoteAddress ?? "", socket.remotePort);
     },
     { overrideGlobalObjects: false, errorHandler: () => options.broken() },
   );
