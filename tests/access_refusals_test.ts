@@ -56,9 +56,14 @@ Deno.test("so many kinds are told apart; what could not be recorded is told with
   for (let i = 0; i < ACCESS_LIMITS.refusals_max + 7; i++) {
     refusals.count({ action: "events.read", because: "forbidden", principal: `t_${i}` });
   }
+  // More than could be counted one by one.
+  refusals.count({ action: "events.read", because: "forbidden", principal: "t_0" }, Number.MAX_SAFE_INTEGER - 2);
   await refusals.flush();
+  await refusals.flush();
+  refusals.count({ action: "events.read", because: "forbidden", principal: "t_0" });
   is = "accepted";
   await refusals.flush();
   await refusals.flush();
-  assert.deepEqual(asked.map(({ refusals, others }) => [refusals.length, others]), [[100, 7], [100, 7]]);
+  assert.deepEqual(asked.map(({ refusals, others }) => [refusals.length, others]), [[100, 7], [100, 7], [100, 7]]);
+  assert.equal(asked.at(-1)!.refusals[0]!.count, Number.MAX_SAFE_INTEGER);
 });

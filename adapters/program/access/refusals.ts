@@ -14,14 +14,14 @@ export class Refusals {
 
   constructor(private readonly entities: Pick<Opened["entities"], "ask">, private readonly clock: Clock) {}
 
-  count(refusal: Refusal): void {
+  count(refusal: Refusal, times = 1): void {
     this.since ??= this.clock.now();
     const { action, because, principal = "" } = refusal;
     const key = `${action} ${because} ${principal}`;
     const known = this.counts.get(key);
-    if (known) known.count++;
-    else if (this.counts.size < ACCESS_LIMITS.refusals_max) this.counts.set(key, { ...refusal, count: 1 });
-    else this.others++;
+    if (known) known.count += times;
+    else if (this.counts.size < ACCESS_LIMITS.refusals_max) this.counts.set(key, { ...refusal, count: times });
+    else this.others += times;
   }
 
   /** Where it cannot be recorded now, it is told with what comes after. */
@@ -39,7 +39,7 @@ export class Refusals {
     if (outcome.is === "accepted") return;
     this.since = since;
     this.others += others;
-    for (const { count, ...refusal } of refusals) for (let i = 0; i < count; i++) this.count(refusal);
+    for (const { count, ...refusal } of refusals) this.count(refusal, count);
   }
 
   readonly child: Child = {
