@@ -185,6 +185,27 @@ Deno.test("a kept certificate stays as long as it fits, and is another one when 
     })
   ));
 
+Deno.test("a certificate that cannot be taken up now is renewed all the same, and taken up at the next look", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      const reports: string[] = [];
+      const report = (line: string) => void reports.push(line);
+      const keeper = new KeptCertificates({ parts: opened, clock: systemClock, data, report });
+      const keep = () => keeper.keep(wanted);
+      let free = false, taken = 0;
+      await keeper.watch("listener", keep, () => {
+        if (!free) throw new Error("it is restarted when the others are well");
+        taken++;
+      });
+      assert.ok(await keeper.renew("listener"));
+      assert.deepEqual(reports, ["the certificate listener: it is restarted when the others are well"]);
+      free = true;
+      await keeper.look();
+      await keeper.look();
+      assert.equal(taken, 1);
+    })
+  ));
+
 Deno.test("who uses a kept certificate is told of another one, once, and what cannot be read is told and tried again", () =>
   withOpened((opened) =>
     withFolder(async (data) => {

@@ -82,12 +82,12 @@ export class KeptCertificates implements Child {
     return join(this.options.data, CERTIFICATES_FOLDER, name);
   }
 
-  /** Another one at once, taken up when it resolves; false for what is not kept here. */
+  /** Another one at once; false for what is not kept here. Where it cannot be taken up now, that is told, and tried at the next look. */
   async renew(name: string): Promise<boolean> {
     const wanted = this.wanted.get(name);
     if (!wanted) return false;
     await this.alone(() => this.another(wanted));
-    await this.watched.get(name)?.look();
+    await this.lookAt(name);
     return true;
   }
 
@@ -102,12 +102,14 @@ export class KeptCertificates implements Child {
 
   /** What cannot be done now is told, and tried again at the next look. */
   async look(): Promise<void> {
-    for (const [name, watched] of [...this.watched]) {
-      try {
-        await watched.look();
-      } catch (error) {
-        this.options.report(`the certificate ${name}: ${error instanceof Error ? error.message : error}`);
-      }
+    for (const name of [...this.watched.keys()]) await this.lookAt(name);
+  }
+
+  private async lookAt(name: string): Promise<void> {
+    try {
+      await this.watched.get(name)?.look();
+    } catch (error) {
+      this.options.report(`the certificate ${name}: ${error instanceof Error ? error.message : error}`);
     }
   }
 
