@@ -94,8 +94,13 @@ const STORIES: Readonly<Record<string, readonly [raises: readonly Fact[], ends: 
 const DAY = 86_400_000;
 const rules = await allRules(true);
 
-for (const [name, [raises, ends]] of Object.entries(STORIES)) {
-  Deno.test(`${name} finds what it is for, and ${ends ? `knows its end` : "ends with time"}`, () => {
+/** Other ends. */
+const MORE: typeof STORIES = {
+  "service-failed": [[failed], ["services.service.unwanted", { service: "api", because: "asked" }]],
+};
+
+for (const [name, [raises, ends]] of [...Object.entries(STORIES), ...Object.entries(MORE)]) {
+  Deno.test(`${name} finds what it is for, and ${ends ? `knows its end, ${ends[0]}` : "ends with time"}`, () => {
     const rule = rules.find((rule) => rule.name === name) as EventRule | undefined;
     assert.ok(rule, "it is there");
     const fold = new ConditionsFold([rule], digestOf);
