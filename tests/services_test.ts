@@ -327,11 +327,10 @@ Deno.test("one that runs at stated times waits for them, runs once for each, and
   ]);
   world.run();
   assert.deepEqual([world.life("job"), world.life("after"), world.story("job")], ["idle", "waiting", []]);
-  const trigger = (due_ms?: number) =>
-    world.send({
-      type: "services.service.trigger",
-      data: { service: "job", ...(due_ms === undefined ? {} : { due_ms }) },
-    });
+  const trigger = (due_ms: number, by = ORCHESTRATOR) =>
+    world.send({ type: "services.service.trigger", data: { service: "job", due_ms } }, by);
+  assert.throws(() => trigger(8_640_000_000_000_000, "u_tester"), /not_due/);
+  assert.throws(() => trigger(world.at + 1, "u_tester"), /not_due/);
   trigger(1_000);
   world.run(world.at + 50);
   assert.equal(trigger(1_000).length, 0, "the same time is told once");

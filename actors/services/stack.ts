@@ -126,7 +126,7 @@ const lastOf = ({ timers }: Draft): Draft["timers"] => [
   ...new Map(timers.map((timer) => ["set" in timer ? timer.set : timer.cancel, timer])).values(),
 ];
 
-const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<never> | undefined => {
+const act = (draft: Draft, command: ServiceCommand, { at, by }: Context): Decision<never> | undefined => {
   switch (command.type) {
     case "services.stack.apply":
       return apply(draft, command.data);
@@ -137,7 +137,7 @@ const act = (draft: Draft, command: ServiceCommand, { at }: Context): Decision<n
     case "services.service.restart":
       return restart(draft, command.data);
     case "services.service.trigger":
-      return trigger(draft, command.data);
+      return trigger(draft, command.data, by);
     case "services.process.record_start": {
       const { data } = command;
       const life = draft.life(data.service, data.replica);
@@ -370,10 +370,13 @@ const down = (draft: Draft, names: readonly string[] | undefined, because: "aske
 const trigger = (
   draft: Draft,
   { service: name, due_ms = draft.at }: { readonly service: string; readonly due_ms?: number },
+  by: string,
 ): Decision<never> | undefined => {
   const service = draft.service(name);
   if (!service || service.unwanted === "removed") return missing(draft, [name]);
   if (!service.wanted) return reject("service_not_wanted", `"${name}" is stopped: ask for it to be up`);
+  // No time before it would be due any more.
+  if (due_ms > draft.at && by !== ORCHESTRATOR) return reject("not_due", "A time that is to come is not due yet");
   if (service.triggered !== undefined && due_ms <= service.triggered) return undefined; // told before
   const running = service.lives.some((life) => !isOver(life) && life.is !== "idle");
   draft.add({ type: "services.service.triggered", data: { service: name, due_ms, running } });
