@@ -38,6 +38,7 @@ Deno.test("redis, PostgreSQL, prometheus and those that need them come up in ord
       return services.flatMap(({ instances }) => instances);
     };
     let program = await start();
+    let pids: readonly number[] = [];
     try {
       const up = await run("up", "--data", data);
       assert.equal(up.code, 0, up.err);
@@ -61,6 +62,7 @@ Deno.test("redis, PostgreSQL, prometheus and those that need them come up in ord
       await untilWell(ports);
       assert.equal((await run("up", "--data", data)).code, 0);
       const warm = await instances();
+      pids = warm.map(({ pid }) => pid);
       assert.deepEqual(
         warm.map(({ pid, starts }) => [pid, starts]),
         cold.map(({ pid }) => [pid, 1]),
@@ -72,7 +74,11 @@ Deno.test("redis, PostgreSQL, prometheus and those that need them come up in ord
       await run("down", "--data", data);
       await program.end("SIGTERM");
     }
-    const left = await new Deno.Command("pgrep", { args: ["-f", folder] }).output();
-    assert.equal(new TextDecoder().decode(left.stdout), "");
+    const shown = async (program: string, ...args: readonly string[]) =>
+      new TextDecoder().decode((await new Deno.Command(program, { args: [...args] }).output()).stdout);
+    assert.equal(pids.length, SERVICES.length);
+    const left = await shown("ps", "-o", "stat=,pid=,args=", "-p", pids.join(","));
+    assert.deepEqual(left.split("\n").filter((line) => line !== "" && !line.startsWith("Z")), []);
+    assert.equal(await shown("pgrep", "-f", folder), "");
   });
 });

@@ -13,9 +13,10 @@ Deno.test("services that end at once, flood the disk, write binary, ignore SIGTE
 });
 
 Deno.test("a service that is killed is back within its back-off schedule, each time", async () => {
-  const { kills, down, scheduled } = await recoveries(9, 3);
+  const { kills, late } = await recoveries(9, 3);
   assert.equal(kills, 9);
-  assert.ok(down.max >= scheduled.p50);
+  // A loaded machine is late by less than a second or two.
+  assert.ok(late.p95 < 10_000, `${late.p95} ms beside the schedule`);
 });
 
 Deno.test("a service that fills the disk to the last byte again and again loses its output; the log goes on, and the one beside it is restarted", async (t) => {
