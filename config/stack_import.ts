@@ -55,19 +55,32 @@ class Part {
     if (this.take(key) !== undefined) this.say([...this.path, key], because);
   }
 
+  /** Of what is taken over: in what it is not as it was. */
+  note(path: readonly string[], because: string): void {
+    this.say([...this.path, ...path], because);
+  }
+
   done(): void {
     for (const key of this.left) this.say([...this.path, key], "has no place here");
   }
 }
 
-const seconds = (value: unknown): number | undefined =>
-  typeof value === "number" ? Math.round(value * 1_000) : undefined;
+const seconds = (part: Part | undefined, key: string): number | undefined => {
+  const value = part?.take(key);
+  if (typeof value === "number") return Math.round(value * 1_000);
+  if (value !== undefined) part!.note([key], `${value} is no number of seconds`);
+  return undefined;
+};
 
 const SPAN = /(\d+(?:\.\d+)?)(us|ms|s|m|h)/g;
 const UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 /** `1m30s` as compose writes it, in ms. */
-const span = (value: unknown): number | undefined => {
-  if (typeof value !== "string" || value.replace(SPAN, "") !== "" || value === "") return undefined;
+const span = (part: Part, key: string): number | undefined => {
+  const value = part.take(key);
+  if (typeof value !== "string" || value.replace(SPAN, "") !== "" || value === "") {
+    if (value !== undefined) part.note([key], `${value} is no span of time such as 1m30s`);
+    return undefined;
+  }
   return Math.round([...value.matchAll(SPAN)].reduce((sum, [, n, unit]) => sum + Number(n) * UNITS[unit!]!, 0));
 };
 
@@ -151,9 +164,9 @@ const processProbe = (part: Part | undefined): Map_ | undefined => {
   const probe = defined({
     exec: typeof command === "string" ? shell(command) : undefined,
     http: http ? defined({ port, path: http.take("path"), scheme: http.take("scheme") }) : undefined,
-    interval_ms: seconds(part.take("period_seconds")) ?? 10_000,
-    timeout_ms: seconds(part.take("timeout_seconds")) ?? 1_000,
-    initial_delay_ms: seconds(part.take("initial_delay_seconds")),
+    interval_ms: seconds(part, "period_seconds") ?? 10_000,
+    timeout_ms: seconds(part, "timeout_seconds") ?? 1_000,
+    initial_delay_ms: seconds(part, "initial_delay_seconds"),
     failures: part.take("failure_threshold"),
     successes: part.take("success_threshold"),
   });
@@ -169,6 +182,10 @@ const fromProcess = (part: Part): Map_ => {
   const shutdown = part.part("shutdown");
   const restart = availability?.take("restart");
   const signal = shutdown?.take("signal");
+  const ours = typeof signal === "number" ? SIGNALS[signal] : undefined;
+  if (signal !== undefined && ours === undefined) shutdown!.note(["signal"], `${signal} is not sent here: SIGTERM is`);
+  const max = availability?.take("max_restarts");
+  if (max === 0) availability!.note(["max_restarts"], "0 is without end there: say restart.max");
   const stop = shutdown?.take("command");
   const log = part.take("log_location");
   if (log !== undefined) {
@@ -185,7 +202,7 @@ const fromProcess = (part: Part): Map_ => {
     depends_on: needsOf(
       part.take("depends_on"),
       PROCESS_CONDITIONS,
-      (name, found) => part.no(`depends_on.${name}`, `${found} is not known here`),
+      (name, found) => part.note(["depends_on", name], `${found} is not known here: started is enough`),
     ),
     probes: defined({
       readiness: processProbe(part.part("readiness_probe")),
@@ -194,12 +211,12 @@ const fromProcess = (part: Part): Map_ => {
     ready_line: part.take("ready_log_line"),
     restart: defined({
       policy: restart === undefined || restart === "no" ? "no" : restart === "always" ? "always" : "on_failure",
-      first_ms: seconds(availability?.take("backoff_seconds")),
-      max: availability?.take("max_restarts") || undefined,
+      first_ms: seconds(availability, "backoff_seconds"),
+      max: max || undefined,
     }),
     stop: defined({
-      signal: typeof signal === "number" ? SIGNALS[signal] : undefined,
-      grace_ms: seconds(shutdown?.take("timeout_seconds")),
+      signal: ours,
+      grace_ms: seconds(shutdown, "timeout_seconds"),
     }),
     hooks: typeof stop === "string" ? { before_stop: shell(stop) } : undefined,
     replicas: part.take("replicas"),
@@ -218,11 +235,11 @@ const composeProbe = (part: Part | undefined): Map_ | undefined => {
     : shell(words[0] ?? "");
   const probe = defined({
     exec: kind === "NONE" ? undefined : exec,
-    interval_ms: span(part.take("interval")) ?? 30_000,
-    timeout_ms: span(part.take("timeout")) ?? 30_000,
+    interval_ms: span(part, "interval") ?? 30_000,
+    timeout_ms: span(part, "timeout") ?? 30_000,
     failures: part.take("retries") ?? 3,
   });
-  const [period] = [span(part.take("start_period"))];
+  const period = span(part, "start_period");
   part.take("start_interval");
   part.done();
   return kind === "NONE" ? undefined : period === undefined ? probe : { ...probe, initial_delay_ms: period };
@@ -234,6 +251,11 @@ const words = (value: unknown): readonly string[] | undefined =>
     : typeof value === "string"
     ? ["/bin/sh", "-c", literal(value)]
     : undefined;
+
+/** That of the program itself; `NaN` where it is not one. */
+const portOf = (port: unknown): number =>
+  Number(isMap(port) ? port.target : String(port).split(":").at(-1)!.replace(/\/.*$/, ""));
+const shown = (value: unknown): string => isMap(value) ? JSON.stringify(value) : String(value);
 
 const fromCompose = (part: Part): Map_ | undefined => {
   const program = [...words(part.take("entrypoint")) ?? [], ...words(part.take("command")) ?? []];
@@ -247,10 +269,10 @@ const fromCompose = (part: Part): Map_ | undefined => {
   const deploy = part.part("deploy");
   const [policy, max] = String(part.take("restart") ?? "no").split(":");
   const ports = part.take("ports");
-  const own = Array.isArray(ports)
-    ? ports.map((port) => isMap(port) ? port.target : String(port).split(":").at(-1)!.replace(/\/.*$/, "")).map(Number)
-      .filter((port) => port > 0)
-    : [];
+  const own = Array.isArray(ports) ? ports.map(portOf).filter((port) => port > 0) : [];
+  if (Array.isArray(ports)) {
+    for (const port of ports) if (!(portOf(port) > 0)) part.note(["ports"], `${shown(port)} is not one port`);
+  }
   const service = defined({
     command: program[0],
     arguments: program.length > 1 ? program.slice(1) : undefined,
@@ -262,7 +284,7 @@ const fromCompose = (part: Part): Map_ | undefined => {
     depends_on: needsOf(
       part.take("depends_on"),
       SERVICE_CONDITIONS,
-      (name, found) => part.no(`depends_on.${name}`, `${found} is not known here`),
+      (name, found) => part.note(["depends_on", name], `${found} is not known here: started is enough`),
     ),
     probes: defined({ readiness: composeProbe(part.part("healthcheck")) }),
     restart: defined({
@@ -275,7 +297,7 @@ const fromCompose = (part: Part): Map_ | undefined => {
         : "no",
       max: max === undefined ? undefined : Number(max),
     }),
-    stop: defined({ signal: part.take("stop_signal"), grace_ms: span(part.take("stop_grace_period")) }),
+    stop: defined({ signal: part.take("stop_signal"), grace_ms: span(part, "stop_grace_period") }),
     replicas: deploy?.take("replicas") ?? part.take("scale"),
   });
   part.take("container_name");

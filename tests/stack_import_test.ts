@@ -135,6 +135,44 @@ volumes: { data: {} }
   ]);
 });
 
+Deno.test("what is taken over otherwise than it was is said, each at its place", () => {
+  const told = (text: string) => good(text).unmapped.map(({ path, because }) => `${path}: ${because}`);
+  assert.deepEqual(
+    told(`
+processes:
+  a:
+    command: ./a
+    depends_on: { b: { condition: process_pending } }
+    shutdown: { signal: 14, timeout_seconds: soon }
+    availability: { restart: always, max_restarts: 0 }
+  b: { command: ./b }
+`),
+    [
+      "processes.a.shutdown.signal: 14 is not sent here: SIGTERM is",
+      "processes.a.availability.max_restarts: 0 is without end there: say restart.max",
+      "processes.a.depends_on.b: process_pending is not known here: started is enough",
+      "processes.a.shutdown.timeout_seconds: soon is no number of seconds",
+    ],
+  );
+  assert.deepEqual(
+    told(`
+services:
+  a:
+    command: ./a
+    ports: ["3000-3005", "127.0.0.1:8080:80/tcp", { target: 90 }, { published: 9 }]
+    depends_on: { b: { condition: service_pending } }
+    healthcheck: { test: [CMD, ./well], interval: "90 seconds" }
+  b: { command: ./b }
+`),
+    [
+      "services.a.ports: 3000-3005 is not one port",
+      'services.a.ports: {"published":9} is not one port',
+      "services.a.depends_on.b: service_pending is not known here: started is enough",
+      "services.a.healthcheck.interval: 90 seconds is no span of time such as 1m30s",
+    ],
+  );
+});
+
 Deno.test("what is neither is refused, with what was found", () => {
   for (const [text, found] of [["a: 1", "a"], ["[]", "nothing"], ["", "nothing"]] as const) {
     const imported = importStack(text, "theirs.yaml");
