@@ -25,8 +25,9 @@ const until = async (so: () => Promise<boolean>): Promise<void> => {
 const guess = (house: House, name: string, password: string, headers: Record<string, string> = {}) =>
   house.send("/auth/sign-in", { body: { name, password }, headers });
 
-/** Pages of the same kind. */
-const PROVING = /^\/account\/(?:factors|factors\/verify|factors\/verify-passkey|sign-out)$/;
+/** By which a factor is shown and a session ended, on pages and elsewhere. */
+const PROVING =
+  /^\/(?:account\/(?:factors|factors\/verify|factors\/verify-passkey|sign-out)|auth\/(?:sign-out(?:-everywhere)?|factors\/verify|passkeys\/verify(?:\/options)?))$/;
 
 /** Every route that the server says it has, with something in place of what is variable. */
 const routesOf = async (house: House): Promise<readonly (readonly [method: string, path: string])[]> => {
@@ -154,6 +155,10 @@ Deno.test("a token that was used twice asks who is in another session for a seco
       200,
     );
     const { body: { access_token: first } } = await house.signIn("ada");
+    const { body: { token: key } } = await house.send("/auth/keys", {
+      as: first,
+      body: { name: "nightly", scopes: ["read", "command"] },
+    });
     const { body: { factor, secret } } = await house.send("/auth/factors/totp", {
       as: first,
       body: { password: PASSWORD },
@@ -174,30 +179,38 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     const [stolen, mine] = [await enter(codes[0]), await enter(codes[1])];
     const as = mine.access_token;
     assert.equal((await house.send("/views", { as })).status, 200);
+    assert.equal((await house.send("/views", { as: key })).status, 200);
     await reuse(house, stolen.refresh_token);
     await until(async () => code(await house.send("/views", { as })) === "factor_wanted");
     // Whatever they may otherwise do: what their role has not, or there is not, is refused for that, what needs nobody answers, all else asks for a factor.
     const answers = new Map<string | undefined, number>();
     for (const [method, path] of await routesOf(house)) {
-      // By which a factor is shown and a session ended.
-      if (path.startsWith("/auth/") || PROVING.test(path)) continue;
+      if (PROVING.test(path) || method === "GET" && path.startsWith("/auth/")) continue;
       const asked = await house.send(path, { method, as });
       const because = asked.status === 403 ? code(asked) : asked.status < 300 ? "open" : `${asked.status}`;
       answers.set(because, (answers.get(because) ?? 0) + 1);
       const isOpen = (await house.send(path, { method })).status !== 401;
       assert.ok(["factor_wanted", "forbidden", "404"].includes(because!) || isOpen, `${method} ${path}: ${because}`);
     }
-    assert.ok(answers.get("factor_wanted")! > 15, JSON.stringify([...answers]));
+    assert.ok(answers.get("factor_wanted")! > 25, JSON.stringify([...answers]));
+    assert.equal((await house.send("/auth/sessions", { as })).status, 200);
+    // A key cannot show any, and nobody takes it back for themselves.
+    const lifting = { body: { response: "step_up" } };
+    const lifts = `/commands/threats.response.lift/account:${account}`;
+    for (const path of ["/views", "/auth/sessions"]) {
+      assert.equal(code(await house.send(path, { as: key })), "factor_wanted", path);
+    }
+    assert.equal(code(await house.send(lifts, { as: key, ...lifting })), "factor_wanted");
+    assert.equal(code(await house.send(lifts, { as: house.tokenOf(["command"]), ...lifting })), "forbidden");
     const shown = await house.send("/auth/factors/verify", { as, body: { code: codes[2] } });
     assert.ok(shown.status < 300, JSON.stringify(shown.body));
     assert.equal((await house.send("/views", { as })).status, 200);
-    const lift = await house.send(`/commands/threats.response.lift/account:${account}`, {
-      as: house.token,
-      body: { response: "step_up" },
-    });
+    assert.equal(code(await house.send(lifts, { as, ...lifting })), "forbidden");
+    const lift = await house.send(lifts, { as: house.token, ...lifting });
     assert.equal(lift.status, 200, JSON.stringify(lift.body));
     const later = (await enter(codes[3])).access_token;
     await until(async () => (await house.send("/views", { as: later })).status === 200);
+    await until(async () => (await house.send("/views", { as: key })).status === 200);
   }));
 
 Deno.test("two sign-ins elsewhere that nobody can have made are seen by their places, which lie sealed", () =>

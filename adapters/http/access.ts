@@ -42,8 +42,8 @@ export interface Access {
   prove?(bearer: string): Promise<void> | undefined;
   /** Whether who is in this session has shown a second factor a short while ago, or has none to show. */
   isFresh?(own: OwnSession): boolean;
-  /** Whether a threat asks who is in this session for a second factor, whatever they want. */
-  isChallenged?(own: OwnSession): boolean;
+  /** Whether a threat asks who is in a session of this account for a second factor, whatever they want. */
+  isChallenged?(account: string): boolean;
   /** Whether a text was made for this session, to go with its requests. */
   isCsrf?(own: OwnSession, text: string): boolean;
 }

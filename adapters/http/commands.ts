@@ -2,6 +2,8 @@
 import type { CommandType } from "../../actors/types.ts";
 import type { Outcome } from "../../actors/kernel/daybook.ts";
 import { LIMITS } from "../../events/log.ts";
+import { forbidden } from "./access.ts";
+import { ACTIONS } from "./actions.ts";
 import { readBody, textOf } from "./body.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { parseJson } from "./cloudevents.ts";
@@ -25,6 +27,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   if (!site.daybook.actors.some((actor) => Object.hasOwn(actor.commands, type))) {
     throw new Problem("unknown_command", "There is no command of this type; /openapi.json lists them.");
   }
+  if (type === "threats.response.lift" && !exchange.may(LIFTS)) throw forbidden(ACTIONS[LIFTS], LIFTS);
   refuseCoding(headers);
   exchange.reading = true;
   const bytes = await readBody(request, exchange.bodyBytesMax);
@@ -44,6 +47,9 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   });
   return answer(exchange, outcome, expected);
 };
+
+/** What protects an account or an address is taken back by whoever may unlock, not by whom it is about. */
+const LIFTS = "accounts.unlock";
 
 /** A command without members may be sent without a body. */
 const dataOf = (content: string | null, bytes: Uint8Array<ArrayBuffer>): unknown => {

@@ -11,7 +11,6 @@ import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
-import type { OwnSession } from "./identity/port.ts";
 import type { Tally } from "./metrics.ts";
 import { away, toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem.tsx";
@@ -203,11 +202,7 @@ export class Door {
     // What policies refuse has asked all the same.
     if (asker && !fixed) this.spend(this.limitOf(asker), began);
     const grant = this.permitted(route.action, resource, asker);
-    if (grant) {
-      if (grant.own && this.wantsFactor(route, grant.own) && !this.site.access.isFresh?.(grant.own)) {
-        throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
-      }
-    }
+    if (grant) this.checkFactor(route, request, grant);
     return {
       request,
       site: this.site,
@@ -240,10 +235,15 @@ export class Door {
     return { ...grant, principal: { ...grant.principal, policies: policies.join(" ") } };
   }
 
-  /** Under a threat every route does, but those by which a factor is shown and a session ended. */
-  private wantsFactor(route: Route, own: OwnSession): boolean {
-    const open = route.proves === true || route.path.startsWith("/auth/");
-    return route.fresh === true || !open && this.site.access.isChallenged?.(own) === true;
+  /** Under a threat every route wants a factor, but those by which one is shown, and one's own looked at or ended; a key has none to show. */
+  private checkFactor(route: Route, { method }: Request, { own, account = own?.account }: Grant): void {
+    const { access } = this.site;
+    const looks = route.path.startsWith("/auth/") && (method === "GET" || method === "HEAD");
+    const open = route.proves === true || looks && own !== undefined;
+    const challenged = !open && account !== undefined && access.isChallenged?.(account) === true;
+    if (!challenged && !(own && route.fresh)) return;
+    if (own && access.isFresh?.(own)) return;
+    throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
   }
 
   private spend({ name, key, limiter }: Limit, began: number): void {

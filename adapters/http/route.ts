@@ -79,7 +79,7 @@ export interface Route {
   readonly page?: boolean;
   /** What proves that a request with a cookie comes from a page of its own: a header (default), or a field that the handler checks. */
   readonly csrf?: "form";
-  /** Where a second factor is shown on a page, or a session ended: it answers while a threat asks for one. */
+  /** Where a second factor is shown, or a session ended by signing out: it answers while a threat asks for one. */
   readonly proves?: true;
   /** Pages of other sites may send a browser here with what they say. It comes without cookies, and nothing is done for it. */
   readonly foreign?: true;

@@ -52,7 +52,7 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"], enforced?: Enfor
   return {
     check: (token) => grantOf(tokens.check(token)) ?? accounts?.check(token),
     prove: (token) => accounts?.prove(token),
-    isChallenged: (own) => enforced !== undefined && enforced.isChallenged(own.account),
+    isChallenged: (account) => enforced !== undefined && enforced.isChallenged(account),
     isFresh: (own) => accounts !== undefined && accounts.isFresh(own),
     isCsrf: (own, text) => accounts !== undefined && accounts.isCsrf(own, text),
     login(token) {

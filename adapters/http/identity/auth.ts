@@ -66,6 +66,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
   method: "POST",
   path: "/auth/sign-out",
   action: "account.use",
+  proves: true,
   about: "Ends the session that asks.",
   openapi: () => ({ responses: { "204": { description: "It is over" }, ...problems("any", "csrf", "unwritable") } }),
   async handle(exchange) {
@@ -77,6 +78,7 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
   method: "POST",
   path: "/auth/sign-out-everywhere",
   action: "account.use",
+  proves: true,
   about: "Ends every session of the account, or every other.",
   openapi: () => ({
     requestBody: { ...takes(everywhereBody), required: false },

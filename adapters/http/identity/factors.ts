@@ -90,6 +90,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
   method: "POST",
   path: "/auth/factors/verify",
   action: "account.use",
+  proves: true,
   about: "Shows a code within the session; for five minutes nobody asks again.",
   openapi: () => ({
     requestBody: takes(codeBody),

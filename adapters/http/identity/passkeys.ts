@@ -86,6 +86,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
     method: "POST",
     path: "/auth/passkeys/verify/options",
     action: "account.use",
+    proves: true,
     about: "What to ask for, to show a passkey within the session.",
     openapi: () => ({ responses: { "200": asking, ...problems("any", "csrf", "code_refused", "no_passkeys") } }),
     handle: (exchange) => asked(exchange, passkeys.askingProof(ownOf(exchange), siteWanted(exchange))),
@@ -93,6 +94,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
     method: "POST",
     path: "/auth/passkeys/verify",
     action: "account.use",
+    proves: true,
     about: "Shows a passkey within the session; for five minutes nobody asks again.",
     openapi: () => ({
       requestBody: takes(shownBody),
