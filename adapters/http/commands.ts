@@ -3,7 +3,7 @@ import type { CommandType } from "../../actors/types.ts";
 import type { Outcome } from "../../actors/kernel/daybook.ts";
 import { LIMITS } from "../../events/log.ts";
 import { forbidden } from "./access.ts";
-import { ACTIONS } from "./actions.ts";
+import { type Action, ACTIONS } from "./actions.ts";
 import { readBody, textOf } from "./body.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { parseJson } from "./cloudevents.ts";
@@ -27,7 +27,8 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   if (!site.daybook.actors.some((actor) => Object.hasOwn(actor.commands, type))) {
     throw new Problem("unknown_command", "There is no command of this type; /openapi.json lists them.");
   }
-  if (type === "threats.response.lift" && !exchange.may(LIFTS)) throw forbidden(ACTIONS[LIFTS], LIFTS);
+  const action = actionOf(type);
+  if (action !== "commands.send" && !exchange.may(action)) throw forbidden(ACTIONS[action], action);
   refuseCoding(headers);
   exchange.reading = true;
   const bytes = await readBody(request, exchange.bodyBytesMax);
@@ -49,7 +50,8 @@ export const command = async (exchange: Exchange): Promise<Response> => {
 };
 
 /** What protects an account or an address is taken back by whoever may unlock, not by whom it is about. */
-const LIFTS = "accounts.unlock";
+export const actionOf = (command: string): Action =>
+  command === "threats.response.lift" ? "accounts.unlock" : "commands.send";
 
 /** A command without members may be sent without a body. */
 const dataOf = (content: string | null, bytes: Uint8Array<ArrayBuffer>): unknown => {

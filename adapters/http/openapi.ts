@@ -3,6 +3,7 @@
  * facts and commands, and the rows of projections. Nothing in it is written twice.
  */
 import type { Daybook } from "../../actors/kernel/daybook.ts";
+import { actionOf } from "./commands.ts";
 import { ACTIONS } from "./actions.ts";
 import { components } from "./openapi_components.ts";
 import { OPERATIONS } from "./openapi_operations.ts";
@@ -31,7 +32,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
     actors.flatMap((actor) =>
       Object.entries(actor.commands).map(([type, schema]) => [`/commands/${type}/{id}`, {
         post: {
-          ...standing(route, `ask ${type}`),
+          ...standing({ ...route, action: actionOf(type) }, `ask ${type}`),
           tags: [actor.domain],
           summary: schema.description ?? `Ask ${actor.domain}/{id} for ${type}.`,
           parameters: [
@@ -48,7 +49,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
               ETag: { schema: text },
             }),
             ...problems(
-              ACTIONS[route.action],
+              ACTIONS[actionOf(type)],
               "invalid_data",
               "unknown_command",
               "rejected",
