@@ -295,14 +295,19 @@ export class Door {
 
   /**
    * A cookie goes along with every request that a page makes the browser send, so one that changes something must also bring a text that
-   * only pages of this session know (OWASP's signed double submit). Forms bring it in a field, for their handler to check.
+   * only pages of this session know (OWASP's signed double submit). Forms bring it in a field, for their handler to check. Nobody has made
+   * such a text for the session of a token.
    */
   private checkCsrf(route: Route, { method, headers }: Request, { by, grant }: Asked & { is: "granted" }): void {
     const { access } = this.site;
-    if (by !== "cookie" || grant.own === undefined || route.csrf === "form" || method === "GET" || method === "HEAD") {
-      return;
+    if (by !== "cookie" || method === "GET" || method === "HEAD") return;
+    if (grant.own === undefined) {
+      throw new Problem(
+        "csrf",
+        "The session of a token only reads here: send the token itself, `Authorization: Bearer …`.",
+      );
     }
-    if (access.isCsrf?.(grant.own, headers.get("x-csrf-token") ?? "")) return;
+    if (route.csrf === "form" || access.isCsrf?.(grant.own, headers.get("x-csrf-token") ?? "")) return;
     throw new Problem("csrf", "Send X-CSRF-Token with what GET /auth/sessions tells.");
   }
 
