@@ -2,7 +2,7 @@
 import { IDENTITY_LIMITS } from "../../events/identity/shape.ts";
 import type { IdentityFact } from "../../events/identity/mod.ts";
 import { accept, type Context, type Decision, reject } from "../types.ts";
-import { type Account, type Role } from "./account.ts";
+import { type Account, isLocked, type Role } from "./account.ts";
 import type { CommandData, IdentityCommand } from "./commands.ts";
 import { allEnded, iso } from "./session.ts";
 
@@ -69,13 +69,20 @@ export const offboard = (
   return accept(notice, { type: "identity.account.disabled", data: { account: id } }, ...shut(state, context));
 };
 
+/** Of two locks the later end counts, and one that was asked for keeps out what the other does and more: neither is lost to the other. */
 export const lock = (
   state: Account,
   { because, until }: CommandData<"identity.account.lock">,
-  { id }: Pick<Context, "id">,
+  { id, at }: Pick<Context, "id" | "at">,
 ): Decided => {
   const { failures } = state;
-  const data = { account: id, because, failures, ...(until === undefined ? {} : { until }) };
+  const standing = isLocked(state, at) ? state.lock : null;
+  const asked = standing?.because === "asked" ? "asked" : because;
+  const ends = until === undefined ? Infinity : Date.parse(until);
+  const stands = standing === null ? -Infinity : standing.until ?? Infinity;
+  if (asked === standing?.because && ends <= stands) return accept();
+  const end = Math.max(ends, stands);
+  const data = { account: id, because: asked, failures, ...(end === Infinity ? {} : { until: iso(end) }) };
   return accept({ type: "identity.account.locked", data });
 };
 
