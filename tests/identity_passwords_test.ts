@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isSealed } from "../events/personal.ts";
 import { bcrypt } from "hash-wasm";
 import { accountName } from "../adapters/program/identity/names.ts";
 import { PASSWORD_LIMITS, passwordFault } from "../adapters/program/identity/password_rules.ts";
@@ -232,4 +233,18 @@ Deno.test("neither a password nor a hash is in any event, and names and addresse
     assert.match(failed.tried, /^[0-9a-f]{4}$/);
     assert.match(failed.address_pseudonym, /^p_/);
     assert.equal(failed.address, "127.0.0.1");
+    const { account, credential } = house.told("identity.password.set")[0]!.data;
+    const kept = new TextDecoder().decode(house.keys.accounts.read(account, credential));
+    const { hash, salt } = JSON.parse(kept) as Record<"hash" | "salt", string>;
+    assert.ok(hash.length > 40 && salt.length > 20, "as they lie in the key database");
+    const entries = Array.from({ length: house.log.size }, (_, at) => new TextDecoder().decode(house.log.entry(at)));
+    for (const secret of [PASSWORD, "another password", hash, salt, "127.0.0.1", "alice"]) {
+      assert.deepEqual(entries.filter((entry) => entry.includes(secret)), []);
+    }
+    const sealed = [...house.log.read({ types: ["identity.account.created", "identity.signin.failed"] })].flat();
+    const texts = sealed.flatMap(({ data }) => {
+      const { name, address } = data as { readonly name?: string; readonly address?: string };
+      return [name, address].filter((text) => text !== undefined);
+    });
+    assert.ok(texts.length >= 2 && texts.every(isSealed), JSON.stringify(texts));
   }));
