@@ -76,8 +76,22 @@ Deno.test("of many who show the same code at once one gets in", () =>
 Deno.test("a code of two steps ago or ahead is none", () =>
   withHouse(async (house) => {
     const { secret } = await withCodes(house, "alice");
+    const totp = new TOTP({ secret: Secret.fromBase32(secret), algorithm: "SHA1", digits: 6, period: 30 });
+    const stepNow = () => Math.floor(Date.now() / STEP_MS);
+    for (const steps of [2, -2]) {
+      for (;;) {
+        const [now, before] = [stepNow(), house.told("identity.signin.failed").length];
+        const ticket = await ticketOf(house, "alice");
+        const answer = await second(house, ticket, totp.generate({ timestamp: (now + steps) * STEP_MS }));
+        // A step that ends meanwhile makes it another question.
+        if (stepNow() !== now) continue;
+        const reasons = house.told("identity.signin.failed").slice(before).map(({ data }) => data.reason);
+        assert.deepEqual([steps, answer.status, reasons], [steps, 401, ["wrong_secret"]]);
+        break;
+      }
+    }
     const ticket = await ticketOf(house, "alice");
-    for (const step of [-3, 3, 100]) assert.equal((await second(house, ticket, codeAt(secret, step))).status, 401);
+    assert.equal((await second(house, ticket, codeAt(secret, 100))).status, 401);
   }));
 
 Deno.test("a backup code lets in once, however it is written, and new ones replace the old", () =>
