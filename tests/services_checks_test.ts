@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { ORCHESTRATOR, type ServiceCommand, services } from "../actors/services/stack.ts";
 import { findingsOf } from "../actors/services/state.ts";
 import { INSPECT, inspect } from "../adapters/process/agent/inspect.ts";
+import { PROTOCOL } from "../adapters/process/agent/protocol.ts";
 import { listeningOf } from "../adapters/process/agent/sockets.ts";
 import {
   type Checked,
@@ -134,6 +135,20 @@ Deno.test("where a process listens is read off the kernel, with its address", as
   } finally {
     for (const { server } of Object.values(all)) server.close();
   }
+});
+
+Deno.test("of more places than are told at once where a process listens, so many are told", async () => {
+  const script = `import { listeningOf } from "./adapters/process/agent/sockets.ts";
+    const all = Array.from({ length: ${
+    PROTOCOL.sockets_max + 1
+  } }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+    console.log(all.length, listeningOf([Deno.pid]).length);`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "-q", script],
+    cwd: new URL("..", import.meta.url),
+  }).output();
+  const [listens, told] = new TextDecoder().decode(stdout).trim().split(" ").map(Number);
+  assert.deepEqual([listens, told], [PROTOCOL.sockets_max + 1, PROTOCOL.sockets_max]);
 });
 
 Deno.test("only so many URLs of only so many characters are told, and no file that is too large for a certificate is read", () =>

@@ -9,6 +9,8 @@ export const PROTOCOL = {
   line_max: 1_048_576,
   arguments_max: 1_000,
   watched_max: 1_000,
+  /** Places where one process listens that are told. */
+  sockets_max: 1_000,
 } as const;
 
 const count = z.int().nonnegative();
@@ -148,7 +150,7 @@ export const answers = {
     fits: z.boolean().optional(),
   }),
   listening: z.strictObject({
-    sockets: z.array(z.strictObject({ address: z.string(), port: count })).max(PROTOCOL.arguments_max),
+    sockets: z.array(z.strictObject({ address: z.string(), port: count })).max(PROTOCOL.sockets_max),
   }),
   free: z.strictObject({ memory_bytes: count, cpus: count, disk_bytes: count }),
   usage: z.strictObject({

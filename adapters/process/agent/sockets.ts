@@ -1,5 +1,6 @@
 /** Where processes listen, as the kernel says it (proc(5): `/proc/PID/fd`, `/proc/PID/net/tcp`, `/proc/PID/net/tcp6`). TCP alone. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { PROTOCOL } from "./protocol.ts";
 
 export interface Listening {
   readonly address: string;
@@ -9,7 +10,7 @@ export interface Listening {
 /** Of `include/net/tcp_states.h`. */
 const TCP_LISTEN = "0A";
 
-/** Of all these processes, each place once. */
+/** Of all these processes, each place once; no more than are told at once. */
 export const listeningOf = (pids: readonly number[]): Listening[] => {
   const inodes = new Set(pids.flatMap(socketsOf));
   if (inodes.size === 0) return [];
@@ -21,7 +22,7 @@ export const listeningOf = (pids: readonly number[]): Listening[] => {
       }
     }
   }
-  return [...found.values()];
+  return [...found.values()].slice(0, PROTOCOL.sockets_max);
 };
 
 const socketsOf = (pid: number): readonly string[] => {
