@@ -162,6 +162,19 @@ Deno.test("only so many URLs of only so many characters are told, and no file th
       Deno.writeTextFileSync(`${folder}/c`, "x".repeat(bytes));
       assert.equal(inspected({ tls: { certificate: `${folder}/c` } }).certificate !== undefined, there);
     }
+    const answered = (text: string): number => {
+      Deno.writeTextFileSync(`${folder}/c`, text.slice(0, INSPECT.file_bytes_max));
+      const answer = inspected({ tls: { certificate: `${folder}/c`, authority: `${folder}/c` } });
+      assert.ok(answer.certificate !== undefined);
+      return JSON.stringify(answer).length;
+    };
+    const [begin, end] = ["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n"];
+    const full = (of: string) =>
+      `${begin}${of.repeat(INSPECT.file_bytes_max).slice(0, INSPECT.file_bytes_max - begin.length - end.length)}${end}`;
+    assert.ok(answered("\u0001".repeat(INSPECT.file_bytes_max)) < 1_000, "what is no PEM is not handed on");
+    for (const text of [full("A\n"), full("A\v"), full("A"), `${begin}${end}`.repeat(INSPECT.file_bytes_max)]) {
+      assert.ok(answered(text) < PROTOCOL.line_max, "whatever the file holds, the answer is a line");
+    }
     return Promise.resolve();
   }));
 

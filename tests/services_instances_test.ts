@@ -4,6 +4,7 @@ import type { Outcome } from "../actors/kernel/daybook.ts";
 import { NOTHING, type Stack } from "../actors/services/state.ts";
 import { services } from "../actors/services/stack.ts";
 import type { ServiceFact } from "../events/services.ts";
+import { AgentLine } from "../adapters/process/agent/line.ts";
 import type { Prepared, PreparedServices } from "../adapters/program/stack/prepared.ts";
 import { Instances } from "../adapters/program/stack/instances.ts";
 import { Reports } from "../adapters/program/stack/reports.ts";
@@ -125,6 +126,18 @@ Deno.test("two that need more than there is together are not started both", asyn
     "services.process.record_start n.a",
     "services.process.record_shortage n.b",
   ]);
+});
+
+Deno.test("a start that would be longer than a line to the agent is refused, and the agent is not asked", async () => {
+  const stand = new Stand(stackWith(["db"]), preparedWith({}));
+  const line = new AgentLine(stand.clock, { exited: () => {}, line: () => {}, lost: () => {} }, () => {});
+  const quotes = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`V${n}`, '"'.repeat(4_000)]));
+  const environment = (of: object) => ({ ...of, environment: quotes }) as never;
+  await assert.rejects(line.ask("run", environment({ traces: "t", timeout_ms: 1 })), { name: "AskTooLong" });
+  await assert.rejects(line.ask("ping", {}), { name: "AgentGone" });
+  stand.answers.set("start", (about: object) => line.ask("start", environment(about)));
+  await stand.start("db");
+  assert.deepEqual(stand.told, [{ type: "services.process.record_refusal", nonce: "n.db" }]);
 });
 
 Deno.test("an end that could not be recorded before we stopped keeps its trace for the next run", async () => {

@@ -27,7 +27,7 @@ export const inspect = (ask: Inspect, own: (name: string) => string | undefined)
   const files = Object.values(environment).flatMap((value) =>
     typeof value === "object" && "file" in value ? [value.file] : []
   );
-  const [certificate, authority] = [tls.certificate, tls.authority].map((path) => textOf(ask, path));
+  const [certificate, authority] = [tls.certificate, tls.authority].map((path) => pemIn(textOf(ask, path)));
   const key = tls.key === undefined ? undefined : textOf(ask, tls.key) ?? "";
   return {
     root: Deno.uid() === 0,
@@ -67,6 +67,18 @@ const textOf = ({ folder }: Inspect, path: string | undefined): string | undefin
     return undefined;
   }
 };
+
+const PEM = /-----BEGIN ([A-Z0-9 ]{1,50})-----([A-Za-z0-9+/=\s]*)-----END \1-----/g;
+
+/** Its blocks (RFC 7468) in their strict form, for the rest would say nothing and may be long in JSON. */
+const pemIn = (text: string | undefined): string | undefined =>
+  text === undefined
+    ? undefined
+    : [...text.matchAll(PEM)].map(([, label, body = ""]) =>
+      [`-----BEGIN ${label}-----`, ...body.replace(/\s/g, "").match(/.{1,64}/g) ?? [], `-----END ${label}-----\n`].join(
+        "\n",
+      )
+    ).join("");
 
 const modeOf = ({ folder }: Inspect, path: string): number => {
   try {

@@ -27,6 +27,11 @@ export class AgentGone extends Error {
   override readonly name = "AgentGone";
 }
 
+/** What is asked is longer than a line may be, and so it is never said. */
+export class AskTooLong extends Error {
+  override readonly name = "AskTooLong";
+}
+
 interface Run {
   readonly process: Deno.ChildProcess;
   readonly writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -62,15 +67,18 @@ export class AgentLine implements Child {
     await there.promise.finally(cancel);
   }
 
-  /** Rejects with `AgentGone`, or with what the agent says of why it could not. May be repeated. */
+  /** Rejects with `AgentGone`, with `AskTooLong`, or with what the agent says of why it could not. May be repeated. */
   ask<A extends Asks>(ask: A, about: AskOf<A>): Promise<Answer<A>> {
+    const id = this.ids++;
+    const line = JSON.stringify({ ask, id, ...about });
+    if (line.length > PROTOCOL.line_max) {
+      return Promise.reject(new AskTooLong(`what it is started with has more than ${PROTOCOL.line_max} characters`));
+    }
     const run = this.present;
     if (!run) return Promise.reject(new AgentGone("the agent is not running"));
-    const id = this.ids++;
     const answer = Promise.withResolvers<unknown>();
     run.asked.set(id, { ask, answer });
-    const line = `${JSON.stringify({ ask, id, ...about })}\n`;
-    run.writer.write(new TextEncoder().encode(line)).catch(() => {}); // its end is noticed where it is read
+    run.writer.write(new TextEncoder().encode(`${line}\n`)).catch(() => {}); // its end is noticed where it is read
     return answer.promise as Promise<Answer<A>>;
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../../actors/kernel/world.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import { findingsOf, isAlive, serviceOf, type Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
-import type { AgentLine } from "../../process/agent/line.ts";
+import { type AgentLine, AskTooLong } from "../../process/agent/line.ts";
 import type { How } from "../../process/agent/protocol.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
 import { Checking } from "./checking.ts";
@@ -83,7 +83,10 @@ export class Instances {
     const of = { service, replica };
     switch (wish.wish) {
       case "start":
-        return await this.start(of, nonce, wish.digest);
+        return await this.start(of, nonce, wish.digest).catch((error) => {
+          if (!(error instanceof AskTooLong)) throw error;
+          return this.options.reports.refused(of, nonce, error.message);
+        });
       case "find": {
         const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
         if (process) return await this.options.reports.started(of, process, true);
@@ -161,6 +164,9 @@ export class Instances {
       ...programOf(hook),
       traces: this.traces,
       timeout_ms: hook.timeout_ms,
+    }).catch((error) => {
+      if (!(error instanceof AskTooLong)) throw error;
+      return { code: null, timed_out: false, because: error.message };
     });
     if (timed_out) return `no end within ${hook.timeout_ms} ms`;
     return code === 0 ? undefined : because;
