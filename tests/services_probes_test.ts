@@ -1,7 +1,7 @@
 /** Probes and their thresholds, under virtual time. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Probe, probing } from "../adapters/process/probes.ts";
+import { httpProbe, type Probe, probing, tcpProbe } from "../adapters/process/probes.ts";
 import { judge, UNJUDGED } from "../adapters/process/thresholds.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 
@@ -89,6 +89,29 @@ Deno.test("one that does not answer, or throws, has failed; it is told to stop l
   assert.ok(stopped >= 3);
   const [thrown] = await toldUntil(30_000, [{ name: "liveness", answer: () => Promise.reject(new Error("no\nmore")) }]);
   assert.match(thrown!, /liveness no$/);
+});
+
+Deno.test("a connection that is refused is told as that, without the URL", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  for (const look of [httpProbe(`http://127.0.0.1:${port}/?of=nobody`, undefined), tcpProbe("127.0.0.1", port)]) {
+    const told = Promise.withResolvers<string>();
+    const stop = new AbortController();
+    const probe = { ...times, name: "readiness" as const, failures: 1, timeout_ms: 60_000, look };
+    const clock = new SimulatedClock({ next: () => 0 });
+    const over = probing([probe], {
+      clock,
+      signal: stop.signal,
+      tell: (_, { because }) => Promise.resolve(told.resolve(because)),
+    });
+    await clock.advance(0);
+    const because = await told.promise;
+    stop.abort();
+    await over;
+    assert.match(because, /connection refused/i);
+    assert.doesNotMatch(because, /nobody/);
+  }
 });
 
 /**

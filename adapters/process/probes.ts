@@ -3,6 +3,7 @@
  * Told is only what changes something.
  */
 import { AgentGone } from "./agent/line.ts";
+import { fetchFailure } from "../../actors/kernel/fetch_failure.ts";
 import { judge, UNJUDGED } from "./thresholds.ts";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { ProbeName } from "../../events/services.ts";
@@ -95,7 +96,7 @@ const looked = async (probe: Probe, clock: Clock, stopped: AbortSignal): Promise
 };
 
 const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300) || "it failed";
+  (error instanceof Error ? fetchFailure(error) : String(error)).split("\n", 1)[0]!.slice(0, 300) || "it failed";
 
 /** Well is any status that was named, or 200 to 399 (as the kubelet has it); redirects are not followed. */
 export const httpProbe = (url: string, statuses: readonly number[] | undefined) => async (signal: AbortSignal) => {

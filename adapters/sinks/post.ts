@@ -2,6 +2,7 @@
  * Receivers of HTTP for sinks: one request an event, posted anew until it is taken. What is in a request is for who makes it.
  */
 import { type Connection, Later, type Parcel, type Refusal, type Transport } from "../../actors/kernel/transport.ts";
+import { fetchFailure } from "../../actors/kernel/fetch_failure.ts";
 
 export interface PostOptions {
   readonly url: string;
@@ -74,9 +75,5 @@ export const postTransport = ({ url, ca, parallel, request }: PostOptions): Tran
   };
 };
 
-/** The platform repeats the URL, which may hold what is nobody's business. */
-const unreachable = (error: unknown): string => {
-  if (!(error instanceof Error)) return "the receiver cannot be reached";
-  const { message } = error.cause instanceof Error ? error.cause : error;
-  return message.replace(/ for url \([^)]*\)/g, "");
-};
+const unreachable = (error: unknown): string =>
+  error instanceof Error ? fetchFailure(error) : "the receiver cannot be reached";
