@@ -122,24 +122,6 @@ Deno.test("a line that was seen is told again to whoever asks again, and is foun
   });
 });
 
-Deno.test("who floods its output is not caught up with: the end is looked at, and others are answered", async () => {
-  await Agent.with(async (agent, folder) => {
-    const [flood, nonce] = [`${folder}/flood.log`, fresh()];
-    await Deno.writeTextFile(flood, "");
-    await Deno.truncate(flood, 2 ** 42); // a hole: reading all of it would take hours
-    await Deno.writeTextFile(flood, "\nready\n", { append: true });
-    const start = starting(folder, nonce, "sleep 60");
-    const answer = await agent.ask("start", start);
-    assert.ok("process" in answer);
-    const log = { path: flood, bytes_max: 2 ** 43, keep: 1 };
-    await agent.ask("watch", { process: answer.process, traces: start.traces, log, line: "^ready$" });
-    await agent.ask("ping", {});
-    await agent.said(lined(nonce));
-    await agent.ask("end", { process: answer.process, signal: "SIGKILL" });
-    await agent.said(ended(nonce));
-  });
-});
-
 Deno.test("what cannot be started is refused with one line, whatever stands in the way; limits are those of the shell there is", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

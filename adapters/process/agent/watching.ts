@@ -26,9 +26,7 @@ const LINE_MS = 5;
 const GROUP_MS = 1_000;
 /** Output looked at in one go, and of one line. */
 const READ_BYTES = 65_536;
-/** Reads of one output at a time: others wait meanwhile, and who floods is never caught up with. */
-const READS_MAX = 16;
-/** Of output that came all at once at most so much is remembered, and looked at for a line: the end of it. */
+/** Of output that came all at once at most so much is remembered. */
 const TAIL_BYTES_MAX = 16_777_216;
 
 interface Watched {
@@ -111,7 +109,7 @@ export class Watching {
   private ended(nonce: string, how: How): void {
     const watched = this.watched.get(nonce);
     if (!watched) return;
-    this.read(watched, TAIL_BYTES_MAX / READ_BYTES); // what it said last
+    this.read(watched); // what it said last
     this.keep(watched); // it may have ended for want of the room that it has taken
     this.watched.delete(nonce);
     this.starting.forget(nonce);
@@ -128,14 +126,12 @@ export class Watching {
     if (bytes > 0) this.say({ said: "lost", nonce, bytes });
   }
 
-  private read(watched: Watched, reads_max = READS_MAX): void {
+  private read(watched: Watched): void {
     const { line, log, process } = watched;
     if (!line) return;
     const bytes = new Uint8Array(READ_BYTES);
-    const at = place(log.path, line.at);
-    if (at > line.at) line.rest = "";
-    line.at = at;
-    for (let reads = 0, read = READ_BYTES; read === READ_BYTES && reads < reads_max; reads++) {
+    line.at = place(log.path, line.at);
+    for (let read = READ_BYTES; read === READ_BYTES;) {
       read = readFrom(log.path, line.at, bytes);
       if (read === 0) return;
       line.at += read;
@@ -159,11 +155,10 @@ export const end = (pid: number, signal: Deno.Signal): boolean => {
   }
 };
 
-/** Where the next bytes are: a file that has become shorter was made empty, by us or by its program. What is far behind is passed over. */
+/** Where the next bytes are: a file that has become shorter was made empty, by us or by its program. */
 const place = (path: string, at: number): number => {
   try {
-    const { size } = statSync(path);
-    return Math.max(size < at ? 0 : at, size - TAIL_BYTES_MAX);
+    return statSync(path).size < at ? 0 : at;
   } catch {
     return at;
   }
