@@ -126,10 +126,12 @@ Deno.test("a folder that nobody changed holds, up to where the log's key and a w
     assert.deepEqual(own.failures, []);
     assert.deepEqual([own.ok, own.size, own.anchored, own.authenticated], [true, made.size, 0, false]);
     const trusted = await checked(folder, { key: made.vkey });
-    assert.deepEqual([trusted.ok, trusted.anchored, trusted.authenticated], [true, made.size, true]);
+    assert.deepEqual([trusted.ok, trusted.signed, trusted.authenticated], [true, made.size, true]);
+    assert.deepEqual([trusted.anchored, trusted.unanchored], [0, made.size]);
     const half = Number(made.notes[0]!.split("\n")[1]);
     const witnessed = await checked(folder, { witnesses: [witness.vkey] });
     assert.deepEqual([witnessed.ok, witnessed.anchored, witnessed.authenticated], [true, half, false]);
+    assert.deepEqual([witnessed.signed, witnessed.unanchored], [0, made.size - half]);
     assert.deepEqual(own.checkpoints, [half, made.size]);
     assert.equal(own.rendered, true);
     assert.equal(own.controls!.equal, true);

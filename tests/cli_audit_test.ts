@@ -38,6 +38,8 @@ const CHECKED: AuditChecked = {
   size: 3,
   root: ROOT,
   anchored: 2,
+  unanchored: 1,
+  signed: 0,
   authenticated: false,
   checkpoints: [2, 3],
   manifest: "0".repeat(64),
@@ -177,7 +179,7 @@ Deno.test("audit --out says what was written, what is anchored, and what no chec
     witnesses: ["w+1+AA"],
   }]);
   assert.match(out, /2 events, 12 files, 345 B, verified, to \/here\/new in /);
-  assert.match(out, /manifest {2}0{64} \(SHA-256\)\nanchored {2}by no witness/);
+  assert.match(out, /manifest {2}0{64} \(SHA-256\)\nunanchored, cosigned by no witness \(give --cosigned/);
   assert.match(err, /1 newer event that no checkpoint covers yet left out/);
 });
 
@@ -208,8 +210,8 @@ Deno.test("audit --check needs no log, and says what holds and by whom", async (
     folder: "/here/made",
     options: { key: undefined, witnesses: ["w+1+AA"], against: [{ name: "kept.txt", text: CHECKPOINT }] },
   }]);
-  assert.match(out, /^the folder is intact\n/);
-  assert.match(out, /anchored {2}up to 2 of 3 events; 1 are not anchored\n/);
+  assert.match(out, /^the folder is intact up to 2; 1 event unanchored behind\n/);
+  assert.match(out, /\nanchored {2}up to 2 of 3 events; 1 unanchored behind\n/);
   assert.match(out, /key +of the folder itself, not authenticated \(give --key/);
   assert.match(
     out,
@@ -320,7 +322,16 @@ Deno.test("export --format tlog-tiles writes what the newest checkpoint covers",
 
 Deno.test("verify --tiles verifies a folder of tiles with nothing of a log, and tells no server of it", async () => {
   const { stage } = await givenAudit();
-  const report = { ok: true, size: 3, root: ROOT, anchored: 3, authenticated: true, failures: [] };
+  const report = {
+    ok: true,
+    size: 3,
+    root: ROOT,
+    anchored: 3,
+    unanchored: 0,
+    signed: 3,
+    authenticated: true,
+    failures: [],
+  };
   const asked: unknown[] = [];
   stage.runtime.verifyTiles = (folder, options) => (asked.push([folder, options]), Promise.resolve(report));
   stage.runtime.remote = () => Promise.reject(new Error("no server is asked"));

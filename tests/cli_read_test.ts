@@ -333,20 +333,42 @@ Deno.test("replay exits with 1 when a stored view says something else than the l
 
 Deno.test("verify prints the report, exits with 1 when anything is wrong, and says what was not proven", async () => {
   const stage = givenStage();
-  const report: VerifyReport = { ok: true, size: 9, root: "cm9vdA==", anchored: 7, authenticated: false, failures: [] };
+  const report: VerifyReport = {
+    ok: true,
+    size: 9,
+    root: "cm9vdA==",
+    anchored: 7,
+    unanchored: 2,
+    signed: 0,
+    authenticated: false,
+    failures: [],
+  };
   const asked: unknown[] = [];
   const note = `origin\n7\n${"A".repeat(43)}=\n`;
   stage.files.set("/here/kept.txt", note).set("/here/other.txt", "a secret");
   stage.runtime.verify = (data, options) => (asked.push([data, options]), Promise.resolve(report));
   assert.deepEqual(await stage.json("verify"), { ...report, exit: 0 });
   const { out } = await stage.type("verify", "--against", "kept.txt");
-  assert.match(out, /the log is intact\nroot +cm9vdA==\nanchored +up to 7 of 9 events; 2 are newer/);
+  assert.match(out, /^the log is intact up to 7; 2 events unanchored behind\nroot +cm9vdA==\n/);
+  assert.match(out, /\nanchored {2}up to 7 of 9 events; 2 unanchored behind\n/);
   assert.match(out, /self-consistent, key not authenticated \(give --key/);
   assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: [{ name: "kept.txt", text: note }] }]);
   const other = await stage.type("verify", "--against", "other.txt");
   assert.equal(other.code, 2);
   assert.match(other.err, /^daybook: --against other\.txt is not a checkpoint: [^\n]+\n$/);
   assert.ok(!other.err.includes("secret"));
+  stage.runtime.verify = () =>
+    Promise.resolve({ ...report, anchored: 0, unanchored: 9, signed: 9, authenticated: true });
+  const alone = await stage.type("verify", "--key", "k");
+  assert.deepEqual([alone.code, alone.out.split("\n").slice(0, 4)], [0, [
+    "the log agrees with itself, unanchored",
+    "root      cm9vdA==",
+    "unanchored: a cut tail or an older copy would look the same (give --against a checkpoint kept elsewhere)",
+    "signed    up to 9 of 9 events, by the key that was given",
+  ]]);
+  assert.doesNotMatch(alone.out, /intact/);
+  stage.runtime.verify = () => Promise.resolve({ ...report, anchored: 9, unanchored: 0 });
+  assert.match((await stage.type("verify")).out, /^the log is intact\nroot .+\nanchored {2}up to 9 of 9 events\n/);
   stage.runtime.verify = () =>
     Promise.resolve({ ...report, ok: false, failures: [{ position: 4, kind: "leaf", expected: "a", found: "b" }] });
   const bad = await stage.type("verify", "--key", "k");

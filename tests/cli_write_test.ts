@@ -430,7 +430,16 @@ Deno.test("start listens in the clear on loopback only", async () => {
 
 const demonstrated = (stage: Stage) => {
   stage.runtime.verify = () =>
-    Promise.resolve({ ok: true, size: 2, root: "cm9vdA==", anchored: 2, authenticated: false, failures: [] });
+    Promise.resolve({
+      ok: true,
+      size: 2,
+      root: "cm9vdA==",
+      anchored: 2,
+      unanchored: 0,
+      signed: 0,
+      authenticated: false,
+      failures: [],
+    });
   stage.runtime.importGit = async (target) => {
     const done = await importer()(target);
     stage.store();

@@ -35,7 +35,7 @@ Deno.test("a log that left another is verified under its own key, and what was k
     const path = `${dir}/log.db`;
     const made = await makeChanging(path, LEFT);
     const report = await verifyLog({ path, key: NEW.vkey });
-    assert.deepEqual([report.failures, report.authenticated, report.anchored], [[], true, made.size]);
+    assert.deepEqual([report.failures, report.authenticated, report.signed], [[], true, made.size]);
     assert.deepEqual(report.forks, [{ position: FORK, from: ORIGIN, to: NEW.name, size: FORK }]);
     assert.deepEqual(report.key_changes?.map(({ position }) => position), [40]);
     for (const [size, text] of made.notes) {
@@ -50,7 +50,7 @@ Deno.test("a log that left another is verified under its own key, and what was k
         other.failures.every(({ kind, position }) => kind === "signature" && position >= FORK),
         JSON.stringify(other.failures),
       );
-      assert.ok(other.anchored <= FORK);
+      assert.ok(other.signed <= FORK);
     }
   }));
 
@@ -117,7 +117,7 @@ Deno.test("a fork that is not where the log says, or not to where it goes, is na
     ];
     const made = await makeChanging(path, twice);
     const report = await verifyLog({ path, key: LAST.vkey });
-    assert.deepEqual([report.failures, report.forks?.length, report.anchored], [[], 2, made.size]);
+    assert.deepEqual([report.failures, report.forks?.length, report.signed], [[], 2, made.size]);
     const wrong = `${dir}/wrong.db`;
     await makeChanging(wrong, [...twice.slice(0, 5), {
       forked: (at) => forked({ ...at, origin: ORIGIN }, FIRST.vkey, LAST.name),

@@ -453,11 +453,12 @@ Deno.test("an older copy of the whole file is sound by itself, and too short for
     await Deno.copyFile(path, `${dir}/older.db`);
     const { note } = await makeLog(path, { appends: [4] });
     const older = `${dir}/older.db`;
-    assert.equal((await verifyLog({ path: older, key: signer.vkey })).ok, true);
+    const alone = await verifyLog({ path: older, key: signer.vkey });
+    assert.deepEqual([alone.ok, alone.anchored, alone.unanchored], [true, 0, size]);
     const against = [{ text: note!, name: "the key database", elsewhere: false }];
-    const { failures, anchored } = await verifyLog({ path: older, key: signer.vkey, against });
+    const { failures, anchored, signed } = await verifyLog({ path: older, key: signer.vkey, against });
     assert.deepEqual(failures.map(({ kind, position }) => [kind, position]), [["truncated", size]]);
-    assert.equal(anchored, size);
+    assert.deepEqual([anchored, signed], [0, size]);
     const foreign = [{ text: note!.replaceAll(signer.name, "someone/else"), name: "another log", elsewhere: true }];
     assert.deepEqual((await verifyLog({ path, against: foreign })).failures.map(({ kind }) => kind), ["checkpoint"]);
   } finally {

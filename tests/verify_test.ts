@@ -159,7 +159,7 @@ Deno.test("logs of many sizes and shapes are found sound, with the root the writ
       assert.deepEqual(report.failures, [], JSON.stringify(appends));
       assert.equal(report.ok, true);
       assert.equal(report.size, made.size);
-      assert.equal(report.anchored, made.size);
+      assert.deepEqual([report.signed, report.anchored, report.unanchored], [made.size, 0, made.size]);
       assert.equal(report.authenticated, made.size > 0);
       if (made.size > 0) assert.equal(report.root, made.root);
       else assert.equal(Buffer.from(report.root, "base64").toString("hex"), ROOTS[0]);
@@ -173,7 +173,7 @@ Deno.test("a log whose index has segments of several levels is found sound", asy
     const appends = new Array<number>(20).fill(100);
     const { path, size } = await makeLog(`${dir}/log.db`, { appends, streams: 11, segmentEvents: 64 });
     const report = await verifyLog({ path, key: signer.vkey });
-    assert.deepEqual([report.failures, report.anchored], [[], size]);
+    assert.deepEqual([report.failures, report.signed, report.anchored], [[], size, 0]);
     const file = new Tampered(path);
     assert.match(file.text("manifest"), /"level":1/);
     file.close();
@@ -186,6 +186,9 @@ Deno.test("without a key a sound log agrees with itself and nothing is anchored;
     const { path, size, note } = await makeLog(`${dir}/log.db`, { appends: ones(9) });
     const alone = await verifyLog({ path });
     assert.deepEqual([alone.ok, alone.anchored, alone.authenticated], [true, 0, false]);
+    // An older copy of the file has its key's checkpoint, too.
+    const signed = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([signed.ok, signed.signed, signed.anchored, signed.unanchored], [true, size, 0, size]);
     const folder = await verifyLog({
       path,
       folderKey: signer.vkey,
@@ -207,15 +210,17 @@ Deno.test("without a key a sound log agrees with itself and nothing is anchored;
   });
 });
 
-Deno.test("a log that grew since a checkpoint is anchored up to it, and the tail is apart", async () => {
+Deno.test("a log that grew since a checkpoint that is kept elsewhere is anchored up to it, and the tail is apart", async () => {
   await inFolder(async (dir) => {
     const early = await makeLog(`${dir}/early.db`, { appends: [5, 6] });
     const { path } = await makeLog(`${dir}/log.db`, { appends: [5, 6, 7], signed: false });
     // The recorded times differ between the two, so the older one's file is what grows.
     const grown = await makeLog(early.path, { appends: [7], signed: false });
     assert.equal(grown.size, 18);
-    const report = await verifyLog({ path: early.path, key: signer.vkey });
-    assert.deepEqual([report.ok, report.size, report.anchored, report.checkpoint], [true, 18, 11, 11]);
+    const against = [{ text: early.note!, name: "kept", elsewhere: true }];
+    const report = await verifyLog({ path: early.path, key: signer.vkey, against });
+    assert.deepEqual([report.ok, report.size, report.anchored, report.unanchored], [true, 18, 11, 7]);
+    assert.deepEqual([report.signed, report.checkpoint], [11, 11]);
     assert.equal((await verifyLog({ path })).ok, true);
   });
 });

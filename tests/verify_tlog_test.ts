@@ -58,9 +58,10 @@ Deno.test("a folder that nobody changed verifies, with the key and without", () 
     assert.deepEqual(report.failures, []);
     const { root } = (await log.checkpoint())!;
     assert.deepEqual(
-      [report.ok, report.size, report.root, report.anchored, report.authenticated, report.checkpoints],
+      [report.ok, report.size, report.root, report.signed, report.authenticated, report.checkpoints],
       [true, SIZE, root, SIZE, true, [SIZE]],
     );
+    assert.deepEqual([report.anchored, report.unanchored], [0, SIZE]);
     const unknown = await verifyTlog({ folder, folderKey: key });
     assert.deepEqual([unknown.ok, unknown.anchored, unknown.authenticated], [true, 0, false]);
     assert.equal(await firstOf(folder, { key: stranger.vkey }), `${SIZE - 1} signature`);

@@ -62,8 +62,12 @@ export interface AuditChecked {
   readonly origin: string;
   readonly size: number;
   readonly root: string;
-  /** Covered by a checkpoint that the given key has signed, that a given witness has cosigned, or that came from elsewhere. */
+  /** Covered by a checkpoint that a given witness has cosigned, or that came from elsewhere. */
   readonly anchored: number;
+  /** Events behind that. */
+  readonly unanchored: number;
+  /** Covered by a checkpoint that the given key has signed. */
+  readonly signed: number;
   readonly authenticated: boolean;
   /** Sizes of all checkpoints that hold. */
   readonly checkpoints: readonly number[];

@@ -213,8 +213,12 @@ export interface VerifyReport {
   readonly size: number;
   /** Base64. */
   readonly root: string;
-  /** Covered by a checkpoint whose key was given or which came from elsewhere. */
+  /** Covered by a checkpoint that came from elsewhere. */
   readonly anchored: number;
+  /** Events behind that. */
+  readonly unanchored: number;
+  /** Covered by a checkpoint that the given key has signed. */
+  readonly signed: number;
   /** False: the folder agrees with itself, and no more is known. */
   readonly authenticated: boolean;
   /** Changes of the log's key that hold (public keys); with one of them given the others are followed. Absent where there are none. */
@@ -245,6 +249,8 @@ export type ReceiptReport =
     readonly origin: string;
     /** Names of the keys that have signed the checkpoint. */
     readonly signed: readonly string[];
+    /** A witness that is believed has cosigned the checkpoint; else the log alone says so. */
+    readonly anchored: boolean;
     /** Header of the entry, nothing of what it holds; absent where it is no event. */
     readonly event?: Partial<Event>;
   }
@@ -406,8 +412,11 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
     options: { readonly key?: string; readonly against: readonly Kept[] },
     progress: OnProgress,
   ): Promise<VerifyReport>;
-  /** By one of these public keys and nothing else. `LogFault` `invalid` when one is none. */
-  checkReceipt(text: string, keys: readonly string[]): Promise<ReceiptReport>;
+  /** By one of these public keys and nothing else; anchored where one of the witnesses has cosigned. `LogFault` `invalid` when a key is none. */
+  checkReceipt(
+    text: string,
+    by: { readonly keys: readonly string[]; readonly witnesses: readonly string[] },
+  ): Promise<ReceiptReport>;
   /** Has a witness cosign a checkpoint. `LogFault`: `invalid` for a key that is none, `io` when the witness does not answer as one. */
   anchor(
     log: { readonly checkpoint: Checkpoint; readonly tree: HashTree },

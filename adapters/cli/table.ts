@@ -276,16 +276,26 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--key <vkey>",
         about: "with --check: public key of the log, from somewhere you trust (C2SP note verifier key)",
       },
+      { flags: "--cosigned <file>", about: "prove it by this checkpoint, which a witness has cosigned (anchor --out)" },
+      {
+        flags: "--witness <vkey>",
+        about: "with --check: public key of a witness whose cosignatures are believed; may be repeated",
+        collect: true,
+      },
       ARCHIVE,
     ],
     examples: [
       "receipt 90412 --out order.tlog-proof",
+      "receipt 90412 --cosigned anchored.txt --out order.tlog-proof",
       "receipt --check order.tlog-proof --key 'daybook+1a2b3c4d+AbC…'",
       "receipt --check order.tlog-proof --json",
     ],
     needs: (call) => {
       const checked = text(call, "check");
-      if (checked === undefined) return { ...readsArchive(call), write: files(call, text(call, "out")) };
+      if (checked === undefined) {
+        const { read = [] } = readsArchive(call);
+        return { read: [...read, ...files(call, text(call, "cosigned"))], write: files(call, text(call, "out")) };
+      }
       // Whose key is given needs no folder.
       return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
     },

@@ -68,6 +68,8 @@ class Check {
       size: log.size,
       root: log.root,
       anchored: log.anchored,
+      unanchored: log.unanchored,
+      signed: log.signed,
       authenticated: log.authenticated,
       checkpoints: log.checkpoints,
       manifest: manifest.sha256,

@@ -3,10 +3,18 @@ import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import type { ReceiptReport } from "../cli/runtime.ts";
 import { NotProven } from "../verify/library.ts";
-import { checkReceipt } from "../verify/receipt.ts";
+import { readNote, readVerifierKey, signedBy } from "../verify/note.ts";
+import { checkReceipt, readReceipt } from "../verify/receipt.ts";
 
-/** What a receipt proves by one of these keys; of the entry its header alone is told. Throws `LogFault` `invalid` for a key that is none. */
-export const receiptReport = (text: string, keys: readonly string[]): ReceiptReport => {
+/**
+ * What a receipt proves by one of these keys; of the entry its header alone is told. What one of the witnesses has cosigned, too, is
+ * anchored. Throws `LogFault` `invalid` for a key that is none.
+ */
+export const receiptReport = (
+  text: string,
+  keys: readonly string[],
+  witnesses: readonly string[],
+): ReceiptReport => {
   try {
     const { index, entry, origin, size, root, names } = checkReceipt(text, keys);
     const event = headerOf(entry);
@@ -17,6 +25,7 @@ export const receiptReport = (text: string, keys: readonly string[]): ReceiptRep
       root: root.toBase64(),
       origin,
       signed: names,
+      anchored: cosigned(text, witnesses),
       ...(event ? { event } : {}),
     };
   } catch (error) {
@@ -24,6 +33,20 @@ export const receiptReport = (text: string, keys: readonly string[]): ReceiptRep
     if (error instanceof TypeError) throw new LogFault("invalid", `Cannot check the receipt: ${error.message}`);
     throw error;
   }
+};
+
+/** Throws `NotProven` where what is said to be a cosignature of a witness that is believed is none, `TypeError` for a key that is none. */
+const cosigned = (text: string, witnesses: readonly string[]): boolean => {
+  const states = witnesses.map((vkey) => {
+    const key = readVerifierKey(vkey);
+    if (key?.signs !== "time and text") {
+      throw new TypeError("a witness's key is name+id+key of type 0x04 (cosignature)");
+    }
+    const state = signedBy(readNote(readReceipt(text)!.note)!, key);
+    if (state === "wrong") throw new NotProven(`the note has a wrong cosignature of ${key.name}`);
+    return state;
+  });
+  return states.includes("signed");
 };
 
 const headerOf = (entry: Uint8Array): Partial<Event> | undefined => {

@@ -251,9 +251,9 @@ export const runtimeOf = (
         progress,
       }));
   },
-  async checkReceipt(text, keys) {
+  async checkReceipt(text, { keys, witnesses }) {
     const { receiptReport } = await import("./receipt.ts");
-    return receiptReport(text, keys);
+    return receiptReport(text, keys, witnesses);
   },
   async anchor({ checkpoint, tree }, { url, key }) {
     const { anchor } = await import("./anchor.ts");

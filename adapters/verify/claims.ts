@@ -209,7 +209,10 @@ export interface Walked {
 export interface Judged {
   /** Largest size that a true claim of any kind covers. */
   readonly cleared: number;
+  /** What a true claim from elsewhere covers. The log's own checkpoints anchor nothing, whoever has signed them: an older copy has them, too. */
   readonly anchored: number;
+  /** What a true claim covers that the given key has signed. */
+  readonly signed: number;
   readonly authenticated: boolean;
 }
 
@@ -233,16 +236,15 @@ export const judgeClaims = (
   for (const { kind, expected, found } of faults) failures.add(last, kind, expected, found);
   const holds = (claim: Claim) => walked.roots.get(claim.size) === claim.root;
   const cleared = claims.reduce((most, claim) => holds(claim) ? Math.max(most, claim.size) : most, 0);
-  let anchored = 0;
+  let [anchored, signed] = [0, 0];
   let authenticated = false;
   for (const claim of claims) {
     if (claim.unsigned !== undefined) {
       failures.add(Math.max(0, claim.size - 1), "signature", "a checkpoint signed by the key", claim.unsigned);
     }
     if (holds(claim)) {
-      if (claim.unsigned === undefined && (claim.signed || claim.from === "elsewhere")) {
-        anchored = Math.max(anchored, claim.size);
-      }
+      if (claim.unsigned === undefined && claim.from === "elsewhere") anchored = Math.max(anchored, claim.size);
+      if (claim.signed) signed = Math.max(signed, claim.size);
       authenticated ||= claim.signed;
     } else judgeWrong(claim, claims.filter(holds), walked, failures, suspect);
   }
@@ -251,7 +253,7 @@ export const judgeClaims = (
   if (keys.given && walked.end > 0 && !claims.some(({ signed }) => signed)) {
     failures.add(last, "signature", `a checkpoint signed by ${keys.given.name}`, "none");
   }
-  return { cleared, anchored, authenticated };
+  return { cleared, anchored, signed, authenticated };
 };
 
 /** A claim of a log that had one name for ever. */

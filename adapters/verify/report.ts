@@ -39,8 +39,12 @@ export interface LogReport {
   readonly size: number;
   /** Root hash over them (RFC 9162), base64. */
   readonly root: string;
-  /** Covered by a true checkpoint that the given key has signed or that came from elsewhere. */
+  /** Covered by a true checkpoint that came from elsewhere. */
   readonly anchored: number;
+  /** Entries behind that: whether they were all, and always these, only somebody elsewhere could tell. */
+  readonly unanchored: number;
+  /** Covered by a true checkpoint that the given key has signed. */
+  readonly signed: number;
   /**
    * A true checkpoint is signed by the key that was given. False: the folder agrees with itself, key not
    * authenticated.
@@ -79,6 +83,8 @@ export const reportOf = (
     ok: failures.count === 0,
     root: tree.root().toBase64(),
     anchored: 0,
+    unanchored: rest.size - (rest.anchored ?? 0),
+    signed: 0,
     authenticated: false,
     failures: failures.list,
     failed: failures.count,

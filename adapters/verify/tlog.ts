@@ -255,6 +255,8 @@ class TlogWalk {
       size: tree.size,
       root: tree.root().toBase64(),
       anchored: judged.anchored,
+      unanchored: tree.size - judged.anchored,
+      signed: judged.signed,
       authenticated: judged.authenticated,
       checkpoints: [...new Set(claims.filter(holds).map(({ size }) => size))].sort((a, b) => a - b),
       failures: failures.list,

@@ -28,8 +28,12 @@ export interface TlogReport {
   readonly size: number;
   /** Root hash over them, base64. */
   readonly root: string;
-  /** Covered by a true checkpoint that the given key has signed, that a given witness has cosigned, or that came from elsewhere. */
+  /** Covered by a true checkpoint that a given witness has cosigned, or that came from elsewhere. */
   readonly anchored: number;
+  /** Entries behind that. */
+  readonly unanchored: number;
+  /** Covered by a true checkpoint that the given key has signed. */
+  readonly signed: number;
   /** A true checkpoint is signed by the key that was given. */
   readonly authenticated: boolean;
   /** Sizes of the true checkpoints, each once, in order: all are of one tree. */

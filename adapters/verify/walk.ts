@@ -355,7 +355,7 @@ export class Verification {
     const { roots, tree: { size } } = this;
     const lineage = this.lineage.judge({ origin: claims.newest?.origin, roots, size }, this.failures);
     const walked = { size, end: this.seam.end, roots, firstBad, lineage };
-    const { cleared, anchored, authenticated } = judgeClaims(
+    const { cleared, anchored, signed, authenticated } = judgeClaims(
       claims,
       walked,
       this.keys,
@@ -377,6 +377,7 @@ export class Verification {
       size: this.tree.size,
       tree: this.tree,
       anchored,
+      signed,
       authenticated,
       ...(lineage.keyChanges.length > 0 ? { key_changes: lineage.keyChanges } : {}),
       ...(this.archived

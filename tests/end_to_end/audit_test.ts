@@ -43,7 +43,11 @@ Deno.test("an audit is written, carried away and checked with nothing of the log
     assert.deepEqual([checked.code, checked.err], [0, ""]);
     assert.match(checked.out, /^the folder is intact\n/);
     assert.match(checked.out, new RegExp(`anchored {2}up to ${report.size} of ${report.size} events\n`));
-    assert.doesNotMatch(checked.out, /not authenticated/);
+    assert.doesNotMatch(checked.out, /not authenticated|unanchored/);
+    const alone = await run(["audit", "--check", `${dir}/carried`, "--key", key, "--data", data]);
+    assert.equal(alone.code, 0);
+    assert.match(alone.out, /^the folder agrees with itself, unanchored\n/);
+    assert.doesNotMatch(alone.out, /intact/);
     assert.match(checked.out, /controls {2}\d+ controls evaluated again as of \S+: equal to what the folder says\n/);
 
     const verified = await run(["verify", "--tiles", `${dir}/tiles`, "--key", key, "--data", data, "--json"]);

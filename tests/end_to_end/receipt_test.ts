@@ -1,5 +1,6 @@
 /** A receipt from the program that wrote the log, checked where the log is not. */
 import assert from "node:assert/strict";
+import { cosigner } from "../../adapters/keys/note.ts";
 import { openDaybook, parseCheckpoint } from "../../main.ts";
 import { includes, leaf } from "../proofs_given.ts";
 import { type Place, run, withPlace } from "./cli_given.ts";
@@ -55,6 +56,8 @@ Deno.test("a receipt is written, and checked on a machine without the log by not
     assert.ok(!checked.out.includes("content"), "what the entry holds is not told");
     const people = await run(["receipt", "--check", file, "--key", key, "--data", elsewhere]);
     assert.match(people.out, /^the receipt holds: event 211 is among the first/);
+    assert.match(people.out, /\nunanchored: the log alone has signed this past \(give --witness\)\n/);
+    assert.equal(report.anchored, false);
     const own = await run(["receipt", "--check", file, "--data", data]);
     assert.equal(own.code, 0);
     assert.match(own.out, /not authenticated/);
@@ -65,6 +68,38 @@ Deno.test("a receipt is written, and checked on a machine without the log by not
     assert.match(forged.out, /proves nothing: the entry is not proven to be number 211/);
     await Deno.writeTextFile(file, text.replace("\u2014", "-"));
     assert.equal((await run(["receipt", "--check", file, "--key", key, "--json"])).code, 1);
+  }));
+
+Deno.test("a receipt by a checkpoint that a witness has cosigned is anchored for who believes the witness", () =>
+  withPlace(async (place) => {
+    const { dir, data } = place;
+    const key = await written(place);
+    const witness = cosigner("witness.example/w1", new Uint8Array(32).fill(3));
+    const printed = (await run(["receipt", "7", "--data", data])).out;
+    const note = printed.slice(printed.indexOf("\n\n") + 2);
+    const [kept, other, bare, file] = ["kept.txt", "other.txt", "bare.txt", "7.tlog-proof"].map((n) => `${dir}/${n}`);
+    const text = note.slice(0, note.lastIndexOf("\n\n") + 1);
+    await Deno.writeTextFile(kept!, note + witness.cosign(text, 1_700_000_000));
+    await Deno.writeTextFile(other!, note.replace(/\n[^\n]{44}\n/, `\n${"A".repeat(43)}=\n`));
+    await Deno.writeTextFile(bare!, text);
+    const made = await run(["receipt", "7", "--cosigned", kept!, "--out", file!, "--data", data]);
+    assert.deepEqual([made.code, made.err], [0, ""]);
+    const check = ["receipt", "--check", file!, "--key", key];
+    const believed = await run([...check, "--witness", witness.vkey]);
+    assert.equal(believed.code, 0);
+    assert.match(believed.out, /\nanchored {2}by a witness that was given\n/);
+    const stranger = cosigner("witness.example/w1", new Uint8Array(32).fill(4));
+    const not = JSON.parse((await run([...check, "--witness", stranger.vkey, "--json"])).out);
+    assert.deepEqual([not.ok, not.anchored], [true, false]);
+    for (
+      const [args, code] of [
+        [["receipt", "7", "--cosigned", other!], 1],
+        [["receipt", "7", "--cosigned", bare!], 2],
+        [["receipt", "99", "--cosigned", kept!, "--witness", witness.vkey], 2],
+        [[...check, "--cosigned", kept!], 2],
+        [[...check, "--witness", key], 2],
+      ] as const
+    ) assert.equal((await run([...args, "--data", data])).code, code, args.join(" "));
   }));
 
 Deno.test("receipt says what is wrong with what was typed, and what could not be done", () =>

@@ -93,7 +93,7 @@ Deno.test("to go on it takes another name, and says first what it left", () =>
     const { key } = await document<{ key: string }>(["status", "--data", after]);
     assert.ok(key.startsWith(`${name}+`));
     const own = await verifyLog({ path: `${after}/log.db`, key });
-    assert.deepEqual([own.failures, own.anchored, own.forks?.length], [[], own.size, 1]);
+    assert.deepEqual([own.failures, own.signed, own.forks?.length], [[], own.size, 1]);
     const told = await run(["verify", "--data", after, "--key", key]);
     assert.equal(told.code, 0);
     assert.match(

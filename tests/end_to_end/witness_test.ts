@@ -58,7 +58,10 @@ Deno.test("a log is anchored up to what a witness has cosigned, and another past
 
       await append(data, 1_000, 10);
       const { out } = await run(["verify", "--data", data, "--key", log, "--against", kept, "--json"]);
-      assert.ok(JSON.parse(out).ok && JSON.parse(out).anchored >= second.size, out);
+      const { ok, size, anchored: upTo, unanchored } = JSON.parse(out);
+      assert.deepEqual([ok, upTo, unanchored], [true, second.size, size - second.size], out);
+      const alone = JSON.parse((await run(["verify", "--data", data, "--key", log, "--json"])).out);
+      assert.deepEqual([alone.ok, alone.anchored, alone.unanchored, alone.signed], [true, 0, size, size]);
 
       // An older copy, as it is and gone on with.
       const older = await anchor(copy);

@@ -56,7 +56,7 @@ for (const version of versions()) {
     const before = filesOf(folder);
     const report = await verifyLog({ path: `${folder}/log.db`, key });
     assert.deepEqual(report.failures, []);
-    assert.deepEqual([report.ok, report.size, report.root, report.authenticated, report.anchored], [
+    assert.deepEqual([report.ok, report.size, report.root, report.authenticated, report.signed], [
       true,
       size,
       root,
@@ -164,7 +164,7 @@ for (const version of versions()) {
       assert.deepEqual(told, []);
       const report = await verifyLog({ path: `${copy}/log.db`, key });
       assert.deepEqual([report.failures, report.authenticated], [[], true]);
-      assert.ok(report.size > size && report.anchored === report.size);
+      assert.ok(report.size > size && report.signed === report.size);
     });
   });
 }

@@ -74,10 +74,10 @@ const Proven = ({ scope, assessment: { attestations } }: Props) => {
         <dt>Witnesses</dt>
         <dd>
           {scope.cosigned === 0
-            ? "None has cosigned: that the log was not replaced as a whole, or cut at its end, is not proven."
+            ? "None has cosigned, so the log is unanchored: that it was not replaced as a whole, or cut at its end, is not proven."
             : `Cosigned up to ${count(scope.cosigned)} entries by ${
               scope.witnesses.map((vkey) => vkey.split("+")[0]).join(", ")
-            }, by public keys that came with this folder as well; what is newer is not anchored anywhere else.`}
+            }, by public keys that came with this folder as well; what is newer is unanchored.`}
         </dd>
         <dt>State</dt>
         <dd>

@@ -125,7 +125,7 @@ const describeWritten = (
     `manifest  ${manifest} (SHA-256)`,
     cosigned > 0
       ? `anchored  up to ${count(cosigned)} of ${count(size)} events, by the witnesses that were given`
-      : "anchored  by no witness (--cosigned and --witness)",
+      : c.yellow("unanchored, cosigned by no witness") + " (give --cosigned and --witness)",
   ];
   return `${lines.join("\n")}\n`;
 };

@@ -1,5 +1,6 @@
 /** `audit --check`: a folder of evidence, verified with nothing but itself and what the caller trusts. */
 import { LogFault } from "../../../events/log.ts";
+import { anchorLines, verdictOf } from "../anchored.ts";
 import type { Call, Run } from "../call.ts";
 import { list, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
@@ -50,7 +51,7 @@ const describe = (
   const [first] = failures;
   const where = first?.path ?? (first?.position === undefined ? "" : `position ${first.position}`);
   const verdict = ok
-    ? c.green("the folder is intact")
+    ? verdictOf("folder", checked, c)
     : c.red(`the folder is NOT intact: ${counted(failed, "failure")}, the first: ${safe(where)}`);
   const listed = failures.length === 0 ? "" : table(
     [{ title: "where" }, { title: "kind" }, { title: "expected" }, { title: "found" }],
@@ -68,13 +69,12 @@ const describe = (
 };
 
 const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
-  const { origin, size, root, anchored, authenticated, checkpoints, manifest, controls, rendered, state } = checked;
-  const tail = size - anchored;
+  const { origin, size, root, authenticated, checkpoints, manifest, controls, rendered, state } = checked;
   const lines = [
     `log       ${safe(origin)}`,
     `root      ${root} over ${count(size)} events, ${counted(checkpoints.length, "checkpoint")} of one tree`,
     `manifest  ${manifest} (SHA-256)`,
-    `anchored  up to ${count(anchored)} of ${count(size)} events${tail > 0 ? `; ${count(tail)} are not anchored` : ""}`,
+    ...anchorLines(checked, c, "give --witness, or --against a checkpoint kept elsewhere"),
   ];
   if (!authenticated) {
     lines.push(

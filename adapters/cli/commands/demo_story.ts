@@ -103,8 +103,10 @@ export const describeVerified = (report: VerifyReport, elapsed: number, c: Palet
     } failures, the first at position ${first?.position}: ${safe(first?.kind ?? "")}`;
   }
   const anchored = report.authenticated
-    ? `signed by the log's key up to event ${count(report.anchored)}; the checkpoint of step 2 agrees`
-    : "self-consistent, key not authenticated";
+    ? `signed by the log's key up to event ${count(report.signed)}; the checkpoint of step 2 agrees, with ${
+      count(report.unanchored)
+    } unanchored behind it`
+    : "self-consistent, key not authenticated, unanchored";
   return `   ${c.green("intact")}: ${count(report.size)} entries in ${duration(elapsed)}; root ${report.root}\n   ${
     c.dim(anchored)
   }`;

@@ -3,9 +3,10 @@ import type { Event } from "../../../events/event.ts";
 import { type Checkpoint, LogFault } from "../../../events/log.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
-import { archiveOf, pathOf, text, Usage, wholeFrom } from "../call.ts";
+import { archiveOf, list, pathOf, text, Usage, wholeFrom } from "../call.ts";
+import { checkpointFile } from "../checkpoints.ts";
 import { count, palette, safe } from "../print.ts";
-import type { ExitCode, Reader, ReceiptReport, Runtime } from "../runtime.ts";
+import { type ExitCode, type Io, type Reader, type ReceiptReport, Refused, type Runtime } from "../runtime.ts";
 
 /** A running server signs within a second; it is waited for a little longer. */
 const SIGNED_MS_MAX = 3_000;
@@ -17,8 +18,14 @@ export const receipt: Run = (call, runtime) => {
   if ((position === undefined) === (file === undefined)) {
     throw new Usage("receipt takes the position of an event, or --check and a file");
   }
-  if (file !== undefined) return check(call, runtime, file);
+  if (file !== undefined) {
+    if (text(call, "cosigned") !== undefined) {
+      throw new Usage("--cosigned goes with a position; with --check it is --witness");
+    }
+    return check(call, runtime, file);
+  }
   if (text(call, "key") !== undefined) throw new Usage("--key goes with --check");
+  if (list(call, "witness").length > 0) throw new Usage("--witness goes with --check");
   return write(call, runtime, wholeFrom(position!, "<position>", { min: 0, max: Number.MAX_SAFE_INTEGER }));
 };
 
@@ -31,7 +38,10 @@ const write = async (call: Call, runtime: Runtime, position: number): Promise<Ex
     if (position >= size) {
       throw new Usage(size === 0 ? "the log is empty" : `there is no event ${position}; the last is ${size - 1}`);
     }
-    const checkpoint = await covering(call, runtime, { reader, position });
+    const given = text(call, "cosigned");
+    const checkpoint = given === undefined
+      ? await covering(call, runtime, { reader, position })
+      : await cosigned(call, io, { reader, position, path: given });
     const proof = checkpoint && reader.tree.inclusion(position, checkpoint.size);
     if (!proof) {
       throw new LogFault("closed", `no checkpoint covers position ${position} yet; the next start signs one`);
@@ -67,6 +77,23 @@ const write = async (call: Call, runtime: Runtime, position: number): Promise<Ex
   }
 };
 
+/** A checkpoint of this log that somebody has kept. */
+const cosigned = async (
+  call: Call,
+  io: Io,
+  { reader, position, path }: { readonly reader: Reader; readonly position: number; readonly path: string },
+): Promise<Pick<Checkpoint, "origin" | "size" | "note">> => {
+  const { text: note } = await checkpointFile(call, io, { option: "cosigned", path });
+  const [origin = "", said, root] = note.split("\n");
+  const size = Number(said);
+  if (!note.includes("\n\n")) throw new Usage(`--cosigned ${path} is signed by nobody`);
+  if (size <= position) throw new Usage(`--cosigned ${path} is of ${size} events, which ${position} is not among`);
+  if (reader.tree.root(size)?.toBase64() !== root) {
+    throw new Refused("other_log", `--cosigned ${path} is not a checkpoint of this log`);
+  }
+  return { origin, size, note };
+};
+
 /** The newest checkpoint, once it covers the position: who appends beside us is about to sign. */
 const covering = async (
   call: Call,
@@ -96,7 +123,8 @@ const check = async (call: Call, runtime: Runtime, file: string): Promise<ExitCo
   const given = text(call, "key");
   const keys = given === undefined ? await runtime.verifierKeys(call.data) : [given];
   if (keys.length === 0) throw new Usage("--check needs --key, the public key of the log, from somewhere you trust");
-  const report = await runtime.checkReceipt(await io.readText(pathOf(call, file)), keys);
+  const witnesses = list(call, "witness");
+  const report = await runtime.checkReceipt(await io.readText(pathOf(call, file)), { keys, witnesses });
   io.out(
     call.json
       ? `${JSON.stringify({ ...report, authenticated: given !== undefined })}\n`
@@ -108,11 +136,14 @@ const check = async (call: Call, runtime: Runtime, file: string): Promise<ExitCo
 const describe = (report: ReceiptReport, call: Call, { io }: Runtime): string => {
   const c = palette(io);
   if (!report.ok) return `${c.red("the receipt proves nothing")}: ${safe(report.because)}\n`;
-  const { event, position, size, origin, root } = report;
+  const { event, position, size, origin, root, anchored } = report;
   const lines = [
     `${c.green("the receipt holds")}: event ${count(position)} is among the first ${count(size)} of ${safe(origin)}`,
     ...(event ? [`event     ${told(event)}`] : []),
     `root      ${root}`,
+    anchored
+      ? `anchored  by a witness that was given`
+      : `${c.yellow("unanchored")}: the log alone has signed this past (give --witness)`,
   ];
   if (text(call, "key") === undefined) {
     lines.push(

@@ -1,4 +1,5 @@
 /** `verify`: what the independent verifier found, in words and as a document. */
+import { anchorLines, verdictOf } from "../anchored.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
@@ -56,7 +57,7 @@ const onRecord = async (
 };
 
 const describe = (report: VerifyReport, { call, c, elapsed }: { call: Call; c: Palette; elapsed: number }): string => {
-  const verdict = report.ok ? c.green("the log is intact") : c.red(
+  const verdict = report.ok ? verdictOf("log", report, c) : c.red(
     `the log is NOT intact: ${counted(report.failures.length, "failure")}, the first at position ${
       report.failures[0]?.position
     }`,
@@ -78,13 +79,7 @@ const describe = (report: VerifyReport, { call, c, elapsed }: { call: Call; c: P
 
 /** What was proven, and what was not. */
 const sumOf = (report: VerifyReport, call: Call, c: Palette): string => {
-  const tail = report.size - report.anchored;
-  const lines = [`root      ${report.root}`];
-  lines.push(
-    `anchored  up to ${count(report.anchored)} of ${count(report.size)} events${
-      tail > 0 ? `; ${count(tail)} are newer than any checkpoint that was given or kept` : ""
-    }`,
-  );
+  const lines = [`root      ${report.root}`, ...anchorLines(report, c, "give --against a checkpoint kept elsewhere")];
   if (report.sealed) lines.push("at rest   sealed, and opened with the key of the folder's key database");
   if (report.archived) {
     const { until, kept, checked } = report.archived;
