@@ -238,7 +238,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
   assert.match(out, /^the folder is NOT intact: 1 failure, the first: results\.json\n/);
   assert.match(out, /results\.json +derived +control one fail: x +pass: x/);
   assert.match(out, /NOT what the folder says\n +lax-control: not as in this program's own catalogue\n/);
-  assert.match(out, /written by version 1\.2\.3, so not compared/);
+  assert.match(out, /pages +were NOT checked: by their own word they are of version 1\.2\.3, not this one/);
   assert.match(out, /state differs from 1 attested digest/);
 });
 

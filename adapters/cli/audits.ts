@@ -86,7 +86,7 @@ export interface AuditChecked {
     /** Controls that this program's own catalogue does not have, or has otherwise; by id. */
     readonly others: readonly string[];
   };
-  /** Whether pages are what this program makes of the log; null where another version has made them. */
+  /** Whether pages are what this program makes of the log; null where they are not, and name another version, so that nobody checked them. */
   readonly rendered?: boolean | null;
   readonly state?: {
     /** Events folded. */

@@ -22,7 +22,10 @@ import { type TlogReport, verifyTlog } from "../verify/tlog.ts";
 import { sources } from "./audit.ts";
 import { compared } from "./audit_compare.ts";
 
-/** Documents that another version of the program may make otherwise. */
+/**
+ * Documents that another version of the program may make otherwise. They are made again whatever version the folder names, and are equal or
+ * a failure: a folder with a page that nobody checked is not found intact.
+ */
 const RENDERED: ReadonlySet<string> = new Set([PATHS.oscal, PATHS.index, PATHS.evidence]);
 /** Failures that are told. */
 const TOLD_MAX = 100;
@@ -51,7 +54,7 @@ class Check {
   constructor(private readonly options: CheckOptions, private readonly progress: OnProgress) {}
 
   async run(): Promise<AuditChecked> {
-    const { folder, version } = this.options;
+    const { folder } = this.options;
     const manifest = await verifyManifest(folder, { progress: this.progress });
     for (const { path, expected, found } of manifest.failures) this.fail({ path, kind: "manifest", expected, found });
     const scope = readScope(this.bytes(PATHS.scope));
@@ -59,9 +62,8 @@ class Check {
     const log = await this.verifyLog(kept);
     this.expectForms(scope, kept);
     this.expectScope(scope, log, kept);
-    const same = scope.program.version === version;
     // What does not verify is not gone on from: what follows from it would say nothing.
-    const followed = log.ok && log.size === scope.size ? this.follow(scope, same) : undefined;
+    const followed = log.ok && log.size === scope.size ? this.follow(scope) : undefined;
     return {
       ok: this.failures.length === 0,
       origin: log.origin ?? scope.origin,
@@ -161,12 +163,12 @@ class Check {
   }
 
   /** All that follows from a log that is sound. */
-  private follow(scope: Scope, same: boolean): Pick<AuditChecked, "controls" | "rendered" | "state"> {
+  private follow(scope: Scope): Pick<AuditChecked, "controls" | "rendered" | "state"> {
     const log = new TlogFolder(join(this.options.folder, PATHS.log), scope.size, events);
     const derived = this.trying(
       PATHS.results,
       "events that controls can be decided over",
-      () => this.derive(log, scope, same),
+      () => this.derive(log, scope),
     );
     const state = this.trying(PATHS.attestations, "events that every projection can fold", () => this.state(log));
     return { ...derived, ...(state ? { state } : {}) };
@@ -183,7 +185,7 @@ class Check {
     }
   }
 
-  private derive(log: TlogFolder, scope: Scope, same: boolean): Pick<AuditChecked, "controls" | "rendered"> {
+  private derive(log: TlogFolder, scope: Scope): Pick<AuditChecked, "controls" | "rendered"> {
     const { size, at, from, to, framework } = scope;
     const stated = this.stated();
     const assessment = assess(log, { size, at, from, to, framework }, {
@@ -196,14 +198,23 @@ class Check {
       this.fail({ path: PATHS.scope, kind: "scope", expected, found: scope.at });
     }
     const [before, made] = [this.failures.length, stated.map((one) => one.stated)];
-    let rendered: boolean | null = same ? true : null;
+    const other = scope.program.version === this.options.version ? undefined : scope.program.version;
+    let rendered: boolean | null = true;
     for (const document of documentsOf(log, { scope, assessment, stated: made })) {
       const { path } = document;
-      if (RENDERED.has(path) && !same) continue;
       const difference = compared(this.options.folder, document, assessment.results);
       if (!difference) continue;
-      if (RENDERED.has(path)) rendered = false;
-      this.fail({ path, kind: "derived", ...difference });
+      if (RENDERED.has(path)) rendered = other === undefined ? false : null;
+      this.fail(
+        RENDERED.has(path) && other !== undefined
+          ? {
+            path,
+            kind: "unchecked",
+            expected: `what version ${this.options.version}, which this is, makes of the log`,
+            found: `other bytes, by their own word of version ${other}: check them with that`,
+          }
+          : { path, kind: "derived", ...difference },
+      );
     }
     const equal = !this.failures.slice(before).some(({ path }) => path === PATHS.results || path === PATHS.controls);
     const known = new Set(this.options.own.map((one) => JSON.stringify(one.stated)));

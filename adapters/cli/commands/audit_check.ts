@@ -95,7 +95,7 @@ const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
   }
   if (rendered === null) {
     lines.push(
-      c.yellow(`pages     written by version ${safe(checked.version)}, so not compared; rely on what is said here`),
+      c.red(`pages     were NOT checked: by their own word they are of version ${safe(checked.version)}, not this one`),
     );
   } else if (rendered !== undefined) {
     lines.push(
