@@ -91,7 +91,7 @@ const COMPARING: Readonly<Record<string, string>> = {
   "adapters/keys/tokens.ts": "tokens, keys and sessions of browsers: SHA-256 of the secret",
   "adapters/program/identity/tickets.ts": "refresh tokens, cookies, codes of invitations, CSRF texts: HMAC-SHA-256",
   "adapters/program/identity/passwords.ts": "hashes of passwords",
-  "adapters/program/identity/second_factors.ts": "backup codes",
+  "adapters/program/identity/codes.ts": "backup codes",
   "adapters/github/push.ts": "signatures of webhooks",
   "adapters/keys/open_root.ts": "the root key",
 };

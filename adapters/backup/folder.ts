@@ -76,11 +76,14 @@ export const fillFolder = async <T>(place: string, fill: (folder: string) => Pro
   } catch (error) {
     await rm(folder, { recursive: true, force: true }).catch(() => {});
     // What has no code of the system's is not about files: it is whatever the caller stopped with.
-    throw (error as { code?: string }).code === undefined ? error : faultOf(`fill ${target}`, error);
+    throw isOfSystem(error) ? faultOf(`fill ${target}`, error) : error;
   } finally {
     lock?.close();
   }
 };
+
+/** Its codes are those of errno: `ENOSPC`, `EACCES`. */
+const isOfSystem = (error: unknown): boolean => /^E[A-Z0-9]+$/.test((error as { code?: string }).code ?? "");
 
 /** What earlier ones for the same place left when they were cut off; one that is at work still is let be. */
 const clearAway = async (parent: string, name: string): Promise<void> => {

@@ -1,7 +1,7 @@
 /** What a call may touch, worked out before anything is opened. */
 import { join } from "node:path";
 import type { Call, Grants } from "./call.ts";
-import { pathOf, Usage } from "./call.ts";
+import { pathOf, text, Usage } from "./call.ts";
 import type { Pointed, Settings } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
@@ -63,6 +63,8 @@ export const grantsOf = (
 ): Grants => {
   const { read = [], write = [], net = [], run = [], env = [], agent } = spec.needs(call, settings);
   const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
+  // Where a password is shown first (`PROOF`).
+  const shown = spec.dangerous?.(call) ? files(call, text(call, "passwordFile")) : [];
   const config = settings ? [settings.file, ...(settings.stack ? [settings.stack.file] : [])] : [];
   const copy = scratch === undefined ? [] : [scratch];
   return {
@@ -74,6 +76,7 @@ export const grantsOf = (
         ...(spec.opens ? house.own : spec.verifies ? house.verifier : []),
         ...socket,
         ...copy,
+        ...shown,
         ...(root?.files ?? []),
       ]),
     ],

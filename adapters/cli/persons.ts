@@ -104,6 +104,16 @@ export interface RestoreOptions {
   /** Erasures that this folder knows of are applied again, and those of certificates. */
   readonly replaces?: string;
   readonly erasures?: readonly Kept[];
+  /** What is shown to the accounts in the backup; `shown` where those of the folder it replaces were asked. */
+  readonly proof: Shown | "shown";
+}
+
+/** What somebody shows before what cannot be undone. */
+export interface Shown {
+  /** Name of the account whose it is. */
+  readonly account?: string | undefined;
+  readonly code?: string | undefined;
+  readonly password?: string | undefined;
 }
 
 /** The part of `Runtime` that persons and the root key need. */

@@ -22,7 +22,7 @@ export interface Failure {
 /** Runs a parsed call; never throws. */
 export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Promise<ExitCode> => {
   try {
-    if (spec.dangerous?.(call)) await (await import("./prove.ts")).prove(call, runtime, spec.endangers?.(call));
+    if (spec.dangerous?.(call)) await (await import("./prove.ts")).prove(call, runtime);
     const command = await spec.load();
     return await command(call, runtime);
   } catch (error) {

@@ -11,7 +11,7 @@ import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
 import { ACCESS } from "./table_access.ts";
-import { CODE, IDENTITY } from "./table_identity.ts";
+import { IDENTITY, PROOF } from "./table_identity.ts";
 import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
 import { RETENTION } from "./table_retention.ts";
@@ -58,10 +58,8 @@ export interface CommandSpec {
   readonly verifies?: true;
   /** Whether it reads databases of a data folder that may have been left open. */
   readonly reads?: true;
-  /** Whether it cannot be undone: once accounts want it, a second factor is shown first. */
+  /** Whether it cannot be undone, or lets somebody in: accounts that may do it are asked first (`PROOF`). */
   dangerous?(call: Call): boolean;
-  /** The folder whose accounts it is dangerous for; default: `--data`. */
-  endangers?(call: Call): string;
   /** Whether what it needs depends on the configuration. */
   readonly configured?: true;
   /** Beyond the configuration and the socket of a running server. */
@@ -393,8 +391,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     verifies: true,
     reads: true,
     opens: true,
-    dangerous: (call) => text(call, "replaces") !== undefined,
-    endangers: (call) => pathOf(call, text(call, "replaces")!),
     about: "Bring a backup back into an empty data folder, verified",
     args: [["<folder>", "the backup"]],
     options: [
@@ -411,7 +407,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--replaces <folder>",
         about: "the data folder that this one takes the place of: every erasure it knows is applied again",
       },
-      { ...CODE, about: "with --replaces: a code of your second factor, once its accounts want one" },
+      { flags: "--account <name>", about: "without --replaces: your account in the backup, where it has some" },
+      ...PROOF,
       {
         flags: "--erasure <file>",
         about: "certificate of an erasure that is applied again; may be repeated",
@@ -425,13 +422,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       "restore /mnt/backup/2026-11-20 --data /var/lib/daybook",
       "restore backup --data new --against kept/checkpoint.txt",
+      "restore backup --data new --account ada --code 123456",
       "restore backup --data new --replaces /var/lib/daybook --erasure erasure-s_1a2B3c4D5e6F7g8H.json",
       "restore backup --data new --against kept/checkpoint.txt --new-origin example.com/after-the-flood",
     ],
     needs: (call) => {
       const given = files(
         call,
-        ...[call.args[0], text(call, "passphraseFile"), text(call, "replaces")],
+        ...[call.args[0], text(call, "passphraseFile"), text(call, "passwordFile"), text(call, "replaces")],
         ...[...list(call, "against"), ...list(call, "erasure")],
       );
       const replaced = files(call, text(call, "replaces"));
@@ -453,7 +451,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--scopes <list>", about: "comma-separated: ingest, command, read, personal, admin (default read)" },
       { flags: "--expires <when>", about: "30d, 12h, 45m, or an RFC 3339 time (default: never)" },
       { flags: "--tenant <name>", about: "whose it is (default: default, the installation itself)" },
-      CODE,
+      ...PROOF,
     ],
     examples: ["token create ci --scopes ingest --expires 30d", "token create me --scopes read,command --json"],
     needs: writes,

@@ -1,7 +1,7 @@
 /** Rows of the table of commands about who may do what. */
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
-import { CODE } from "./table_identity.ts";
+import { PROOF } from "./table_identity.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const ACCESS: readonly CommandSpec[] = [
@@ -29,7 +29,7 @@ export const ACCESS: readonly CommandSpec[] = [
       ? "Keep a secret under a name, for the configuration to point at: { stored: NAME }"
       : "Keep another secret in the place of one; what uses it reads it when the server starts",
     args: [["<name>", "small letters, digits, - and _"]],
-    options: [{ flags: "--file <file>", about: "where it stands (default: standard input)" }, CODE],
+    options: [{ flags: "--file <file>", about: "where it stands (default: standard input)" }, ...PROOF],
     examples: [`secret ${verb} siem --file whsec.txt`, `secret ${verb} siem < whsec.txt`],
     needs: (call) => ({ read: [call.data, ...files(call, text(call, "file"))], write: [call.data] }),
     load: async () => (await import("./commands/secret.ts"))[verb],
@@ -40,7 +40,7 @@ export const ACCESS: readonly CommandSpec[] = [
     dangerous: () => true,
     about: "Destroy a secret that is stored",
     args: [["<name>", "as secret list has it"]],
-    options: [CODE],
+    options: PROOF,
     examples: ["secret delete siem"],
     needs: writes,
     load: async () => (await import("./commands/secret.ts")).remove,

@@ -2,6 +2,7 @@
 import type { Call, Grants } from "./call.ts";
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
+import { PROOF } from "./table_identity.ts";
 import type { CommandSpec } from "./table.ts";
 
 const OUT = { flags: "--out <folder>", about: "where its files go (default: certificates/<name> in the data folder)" };
@@ -16,6 +17,7 @@ export const CERTIFICATES: readonly CommandSpec[] = [
   {
     name: "cert issue",
     opens: true,
+    dangerous: () => true,
     about: "Make a key, and a certificate for it of the folder's own authority",
     args: [["<name>", "what it is called; nothing personal, for it is recorded as it is"]],
     options: [
@@ -23,6 +25,7 @@ export const CERTIFICATES: readonly CommandSpec[] = [
       { flags: "--for <use>", about: "server, client or both (default server)" },
       VALID,
       OUT,
+      ...PROOF,
     ],
     examples: [
       "cert issue api --host localhost --host 127.0.0.1",

@@ -4,7 +4,13 @@ import { files, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 /** Of commands that cannot be undone. */
-export const CODE = { flags: "--code <code>", about: "a code of your second factor, once accounts want one" } as const;
+export const PROOF = [
+  { flags: "--code <code>", about: "a code of your second factor, once accounts want one" },
+  {
+    flags: "--password-file <file>",
+    about: "first line is your password, wanted while no such account has a second factor; - for standard input",
+  },
+] as const;
 
 export const IDENTITY: readonly CommandSpec[] = [
   {

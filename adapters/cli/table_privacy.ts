@@ -2,7 +2,7 @@
 import { text } from "./call.ts";
 import { files } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
-import { CODE } from "./table_identity.ts";
+import { PROOF } from "./table_identity.ts";
 
 const WHO: readonly [string, string] = [
   "<who>",
@@ -24,7 +24,7 @@ export const PRIVACY: readonly CommandSpec[] = [
     args: [["[who]", WHO[1]]],
     options: [
       { flags: "--reason <text>", about: "why, for the record; nothing personal" },
-      CODE,
+      ...PROOF,
       { flags: "--due <when>", about: "until when it had to be done: 30d, 12h, or an RFC 3339 time" },
       { flags: "--out <file>", about: "where to write the certificate (default erasure-<id>.json in the folder)" },
       {
@@ -85,6 +85,7 @@ export const PRIVACY: readonly CommandSpec[] = [
   {
     name: "keys rotate",
     opens: true,
+    dangerous: () => true,
     about: "Replace the root key: wrap every key anew, and prove that none was left under the old one",
     options: [
       {
@@ -93,6 +94,7 @@ export const PRIVACY: readonly CommandSpec[] = [
       },
       { flags: "--to-env <name>", about: "the root key in this variable: 32 bytes in base64 or hexadecimal" },
       { flags: "--to-passphrase-file <file>", about: "a root key out of the passphrase on the first line" },
+      ...PROOF,
     ],
     examples: ["keys rotate", "keys rotate --to-file /run/secrets/daybook-root.key", "keys rotate --json"],
     needs: (call) => {

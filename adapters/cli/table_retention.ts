@@ -1,15 +1,18 @@
 /** Rows of the table of commands about what a log keeps and for how long, and who signs it. */
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
+import { PROOF } from "./table_identity.ts";
 import type { CommandSpec } from "./table.ts";
 
 export const RETENTION: readonly CommandSpec[] = [
   {
     name: "keys rotate-log",
     opens: true,
+    dangerous: () => true,
     about: "Change the key that signs the log's checkpoints; recorded in the log, signed by the old and the new key",
     options: [
       { flags: "--overlap <span>", about: "how long the old key signs too: 45m, 12h, 30d, or 0 (default 30d)" },
+      ...PROOF,
     ],
     examples: ["keys rotate-log", "keys rotate-log --overlap 90d --json"],
     needs: writes,
@@ -18,11 +21,13 @@ export const RETENTION: readonly CommandSpec[] = [
   {
     name: "archive",
     opens: true,
+    dangerous: () => true,
     about:
       "Move whole bundles of the log's beginning to a folder (C2SP tlog-tiles), verified before they are let go of",
     options: [
       { flags: "--before <moment>", about: "what lies before this position, or was recorded before this time" },
       { flags: "--to <folder>", about: "the archive; made if missing, and gone on with if it is this log's" },
+      ...PROOF,
     ],
     examples: [
       "archive --before 2026-01-01 --to /mnt/archive/daybook",
@@ -59,9 +64,10 @@ export const RETENTION: readonly CommandSpec[] = [
   {
     name: "hold lift",
     opens: true,
+    dangerous: () => true,
     about: "End a hold",
     args: [["<name>", "what it is called"]],
-    options: [{ flags: "--reason <text>", about: "why; it is recorded" }],
+    options: [{ flags: "--reason <text>", about: "why; it is recorded" }, ...PROOF],
     examples: ["hold lift case-2026-17 --reason 'closed'"],
     needs: writes,
     load: async () => (await import("./commands/hold.ts")).lift,

@@ -13,6 +13,7 @@ import { verifyLog } from "../verify/verify.ts";
 import { knownKey } from "./at_rest.ts";
 import { openSystem } from "./daybook.ts";
 import { exists, FILES } from "./files.ts";
+import { proveInCopy } from "./identity/copied.ts";
 import { erasedBy } from "./privacy/erasures.ts";
 import { markRestored } from "./restored.ts";
 
@@ -23,12 +24,13 @@ export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin, erased, erasures = [] }: Parameters<Runtime["restore"]>[2] & {
+  { passphrase, against, newOrigin, erased, erasures = [], proof }: Parameters<Runtime["restore"]>[2] & {
     /** Opaque ids of persons that the folder it replaces knows to be erased. */
     readonly erased?: readonly string[];
   },
   progress: OnProgress,
 ): Promise<RestoreReport> => {
+  const typed = systemClock.now();
   const known = against.map(({ name, text }) => {
     const [origin, size, root] = text.split("\n");
     return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
@@ -47,12 +49,13 @@ export const restore = async (
       for (const [name, bytes] of Object.entries(files)) {
         await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
       }
+      if (proof === "shown") return;
+      const ask = (keys: Keys) => withLogIn(folder, knownKey(keys), (log) => proveInCopy({ keys, log }, proof, typed));
+      await withKeysIn(folder, rootOf, { readOnly: true, ask });
     },
     async settleKeys(folder) {
       const key = await sealedUnder(folder, rootOf);
-      const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events, sealing: key && sealingOf(key) });
-      forgetBeyond(`${folder}/${FILES.keys}`, log.size);
-      await log.close();
+      await withLogIn(folder, key, (log) => forgetBeyond(`${folder}/${FILES.keys}`, log.size));
       if (erased === undefined && erasures.length === 0) return;
       again = await withKeysIn(folder, rootOf, {
         readOnly: false,
@@ -94,15 +97,28 @@ const folderOf = (path: string): string => path.slice(0, -FILES.log.length - 1);
 const withKeysIn = async <T>(
   folder: string,
   rootOf: RootOf,
-  { readOnly, ask }: { readonly readOnly: boolean; readonly ask: (keys: Keys) => T },
+  { readOnly, ask }: { readonly readOnly: boolean; readonly ask: (keys: Keys) => T | Promise<T> },
 ): Promise<T> => {
   const root = await rootOf(folder);
   const path = `${folder}/${FILES.keys}`;
   const keys = openKeys({ path, root, clock: systemClock, catalogue: events, existing: true, readOnly });
   try {
-    return ask(keys);
+    return await ask(keys);
   } finally {
     keys.close();
+  }
+};
+
+const withLogIn = async <T>(
+  folder: string,
+  key: Uint8Array | undefined,
+  ask: (log: FolderReader) => T | Promise<T>,
+): Promise<T> => {
+  const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events, sealing: key && sealingOf(key) });
+  try {
+    return await ask(log);
+  } finally {
+    await log.close();
   }
 };
 

@@ -105,11 +105,118 @@ Deno.test("once an administrator has a second factor, tokens are made by who is 
     assert.deepEqual([wrong.exit, wrong.error?.code], [1, "code_refused"]);
     const shown = await restore("one", "--replaces", data, "--code", codes[3]!);
     assert.equal(shown.exit, 0, JSON.stringify(shown.error));
-    assert.equal((await restore("two")).exit, 0, "where nothing is replaced there are no accounts to ask");
+    // Where nothing is replaced, the accounts in the backup are asked: by name, for nobody is signed in there.
+    const asked = async (...more: string[]) => (await restore("two", ...more)).error?.code;
+    assert.equal(await asked(), "account_wanted");
+    assert.equal(await asked("--account", "ada"), "factor_wanted");
+    assert.equal(await asked("--account", "ada", "--code", "123456"), "code_refused");
+    assert.equal(
+      await asked("--account", "ada", "--code", codes[0]!),
+      "code_refused",
+      "it was taken before the backup",
+    );
+    assert.equal(
+      await asked("--account", "nobody", "--code", codes[4]!),
+      "code_refused",
+      "another's code, or nobody's",
+    );
+    await assert.rejects(Deno.stat(`${dir}/two`), "nothing was brought back");
+    assert.equal(await asked("--account", "ada", "--code", codes[4]!), undefined);
+    assert.equal((await Deno.stat(`${dir}/two/log.db`)).isFile, true);
+    // A copy without its keys lets nobody in and cannot be written: it has nothing to ask for.
+    const keyless = await document<{ keys?: boolean }>(["restore", copy, "--data", `${dir}/three`]);
+    assert.deepEqual([keyless.exit, keyless.keys], [0, false]);
+    // Other commands of the same kind.
+    for (
+      const words of [
+        ["archive", "--before", "1", "--to", `${dir}/old`],
+        ["hold", "lift", "case"],
+        ["keys", "rotate"],
+        [
+          "keys",
+          "rotate-log",
+        ],
+        ["cert", "issue", "api"],
+      ]
+    ) {
+      const { exit, error } = await document<{ error: { code: string } }>([...words, "--data", data]);
+      assert.deepEqual([exit, error?.code], [1, "factor_wanted"], words.join(" "));
+    }
     const out = await run(["logout", "--data", data]);
     assert.deepEqual([out.code, out.out.startsWith("signed out of u_")], [0, true], out.err);
     const after = await create("--code", codes[2]!);
     assert.deepEqual([after.exit, after.error?.code], [1, "login_wanted"]);
+  }));
+
+/** A person with a role and a password. */
+const person = async (server: Started, name: string, role: string) => {
+  const { account, code } = await post(server, "/accounts", { name }, server.token);
+  await post(server, "/auth/invitation", { code, password: PASSWORD });
+  await post(server, `/accounts/${account}/grant`, { role }, server.token);
+  return account as string;
+};
+
+/** What `login` leaves in the folder, without the seconds that it waits. */
+const loggedIn = async (data: string, server: Started, name: string, password = PASSWORD) => {
+  const { account, session, refresh_token } = await post(server, "/auth/sign-in", { name, password });
+  await Deno.writeTextFile(`${data}/login`, JSON.stringify({ account, session, refresh_token }));
+};
+
+Deno.test("while no account that may do it has a second factor, its password is shown; who has lost all is let in anew by who stands at the machine, on record", () =>
+  withPlace(async ({ dir, data }) => {
+    const file = `${dir}/password`, wrong = `${dir}/wrong`;
+    await Promise.all([Deno.writeTextFile(file, `${PASSWORD}\n`), Deno.writeTextFile(wrong, "short trees\n")]);
+    const create = async (...more: string[]) =>
+      (await document<{ error?: { code: string } }>(["token", "create", "ci", "--data", data, ...more])).error?.code;
+    const how = { env: { DAYBOOK_PASSPHRASE: "open sesame" } };
+    const server = await start(data);
+    try {
+      await person(server, "bob", "auditor");
+      assert.equal(await create(), undefined, "nobody yet who may do it, and could be asked");
+      const ada = await person(server, "ada", "administrator");
+      assert.equal(await create("--password-file", file), "login_wanted");
+      await loggedIn(data, server, "bob");
+      assert.equal(await create("--password-file", file), "not_privileged");
+      await loggedIn(data, server, "ada");
+      assert.equal(await create(), "password_wanted");
+      assert.equal(await create("--code", "123456"), "password_wanted");
+      assert.equal(await create("--password-file", wrong), "password_refused");
+      assert.equal(await create("--password-file", file), undefined);
+
+      // She has forgotten it. Whoever can open the folder's socket is the operator, and lets her choose another; it is on record.
+      using client = Deno.createHttpClient({ proxy: { transport: "unix", path: `${data}/control.sock` } });
+      const invited = await fetch(`http://control.invalid/accounts/${ada}/invite`, {
+        client,
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ purpose: "reset" }),
+      });
+      const { code } = await invited.json();
+      await Deno.writeTextFile(file, "quiet rivers in May\n");
+      await post(server, "/auth/invitation", { code, password: "quiet rivers in May" });
+      assert.equal(await create("--password-file", file), "login_wanted", "sessions of before are over");
+      await loggedIn(data, server, "ada", "quiet rivers in May");
+      assert.equal(await create("--password-file", file), undefined);
+    } finally {
+      await server.stop();
+    }
+    type Told = { authid: string; data: { reason?: string; purpose?: string } };
+    const told = async (type: string) =>
+      (await document<{ events: Told[] }>(["events", "--type", type, "--data", data])).events;
+    const wrongs = (await told("identity.signin.failed")).map(({ data }) => data.reason);
+    assert.deepEqual(wrongs, ["wrong_secret"], "what was shown wrongly");
+    const { authid, data: { purpose } } = (await told("identity.invitation.issued")).at(-1)!;
+    assert.deepEqual([authid, purpose], ["operator", "reset"]);
+
+    const copy = `${dir}/copy`;
+    assert.equal((await run(["backup", copy, "--with-keys", "--data", data], how)).code, 0);
+    const restore = async (...more: string[]) =>
+      (await document<{ error?: { code: string } }>(["restore", copy, "--data", `${dir}/two`, ...more], how)).error
+        ?.code;
+    assert.equal(await restore("--account", "ada"), "password_wanted");
+    assert.equal(await restore("--account", "ada", "--password-file", wrong), "password_refused");
+    assert.equal(await restore("--account", "bob", "--password-file", file), "password_refused", "bob may not");
+    assert.equal(await restore("--account", "ada", "--password-file", file), undefined);
   }));
 
 /** What a camera would read off the terminal: two modules in each character, light ones drawn. */

@@ -4,6 +4,7 @@ import { flag, list, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
 import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
+import { prove, shownIn } from "../prove.ts";
 import type { Io, RestoreReport } from "../runtime.ts";
 
 export const backup: Run = async (call, runtime) => {
@@ -56,10 +57,13 @@ export const restore: Run = async (call, runtime) => {
   if ((replaces !== undefined || erasures.length > 0) && passphrase === undefined) {
     throw new Usage("erasures are applied to the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
   }
+  // Whoever agreed to it where it takes the place is asked no second time.
+  const agreed = replaces !== undefined && await prove(call, runtime, pathOf(call, replaces));
   const options = {
     passphrase,
     against,
     erasures,
+    proof: agreed ? "shown" as const : await shownIn(call, runtime),
     ...(newOrigin === undefined ? {} : { newOrigin }),
     ...(replaces === undefined ? {} : { replaces: pathOf(call, replaces) }),
   };

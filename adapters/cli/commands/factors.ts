@@ -1,8 +1,9 @@
 /** `factors list`, `factors add` and `factors confirm`: second factors of the account that this terminal is signed in to. */
 import { renderUnicodeCompact } from "uqr";
 import type { Call, Run } from "../call.ts";
-import { pathOf, text, Usage } from "../call.ts";
+import { text, Usage } from "../call.ts";
 import { readLogin } from "../login_file.ts";
+import { passwordIn } from "../password.ts";
 import { safe } from "../print.ts";
 import { type Io, Refused, type Runtime } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
@@ -76,11 +77,7 @@ const codeOf = (call: Call): { readonly code?: string } => {
 };
 
 const passwordOf = async (call: Call, io: Io): Promise<string> => {
-  const file = text(call, "passwordFile");
-  if (file === undefined) {
-    throw new Usage("it wants your password again: --password-file FILE, or - for standard input");
-  }
-  const [password] = (await (file === "-" ? io.readInput() : io.readText(pathOf(call, file)))).split(/\r?\n/);
-  if (!password) throw new Usage(`${file === "-" ? "standard input" : file} has no password on its first line`);
-  return password;
+  const password = await passwordIn(call, io);
+  if (password !== undefined) return password;
+  throw new Usage("it wants your password again: --password-file FILE, or - for standard input");
 };

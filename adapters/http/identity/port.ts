@@ -277,6 +277,8 @@ export interface Identity {
   enroll(own: OwnSession, password: string, from: From): Promise<Enrolling | { readonly is: "refused" } | Wait>;
   /** With the first code it counts; the answer has backup codes. */
   confirm(own: OwnSession, asked: { readonly factor: string; readonly code: string }, from: From): Promise<Proof>;
+  /** Whether it is the password of now; a wrong one is recorded, as one in a sign-in is. */
+  showPassword(own: OwnSession, password: string, from: From): Promise<"right" | "refused" | Wait>;
   /** Shows a code within the session; for a while nobody asks again. */
   prove(own: OwnSession, code: string, from: From): Promise<Proof>;
   /** Whether a code was shown a short while ago, or the account has none to show. */

@@ -2,9 +2,10 @@
 import type { IdentityCommand } from "../../../actors/identity/commands.ts";
 import type { From, SignedIn } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
+import type { Second } from "./codes.ts";
 import { freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
-import { methodOf, type Second } from "./second_factors.ts";
+import { methodOf } from "./second_factors.ts";
 import type { Refusal, Tries } from "./tries.ts";
 
 export type SessionKind = "browser" | "program" | "terminal";

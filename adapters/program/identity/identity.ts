@@ -52,6 +52,7 @@ export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider
       if (right === "right") return factors.begin(who);
       return right === "refused" ? { is: "refused" } : right;
     },
+    showPassword: (who, password, from) => own.isRight(who, password, from),
     confirm: (who, asked, from) => factors.confirm(who, asked, from),
     prove: (who, code, from) => factors.prove(who, code, from),
     isFresh: (who) => !wantsSecond(states.of(who.account)) || factors.isFresh(who),

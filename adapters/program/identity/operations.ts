@@ -3,13 +3,15 @@
  * factor before what cannot be undone.
  */
 import { z } from "zod";
-import { isPrivileged, wantsSecond } from "../../../actors/identity/account.ts";
+import { type Account, wantsSecond } from "../../../actors/identity/account.ts";
 import { Refused } from "../../cli/runtime.ts";
-import type { From } from "../../http/identity/port.ts";
+import type { From, Identity, OwnSession, Proof } from "../../http/identity/port.ts";
 import { retryAfter } from "../../http/rate.ts";
 import { CedarAuthority } from "../access/authority.ts";
 import { shippedModel } from "../access/model.ts";
 import { type Operation, operation } from "../operation.ts";
+import { askingOf } from "./asking.ts";
+import { CODE_WANTED, FACTOR_MISSING, notShown, PASSWORD_WANTED } from "./asking_told.ts";
 import { wiredIn, wireIdentity } from "./wire.ts";
 
 /** Who has the folder's socket stands at the machine itself. */
@@ -59,42 +61,55 @@ export const endLogin: Operation = operation({
 });
 
 /**
- * Before what cannot be undone: once an account with privileges has a second factor, whoever stands here is signed in to such a one and
- * shows a code of it. `{ "wanted": false }` where there is none.
+ * Before what cannot be undone: once there are accounts that may do it, whoever stands here is signed in to one of them and shows what it
+ * has: a code of its second factor, or the password where none of them has set one up. `{ "wanted": false }` where there is nobody to ask.
  */
 export const showFactor: Operation = operation({
-  about: "Shows a second factor, where accounts want one.",
-  input: z.strictObject({ refresh_token: refresh_token.optional(), code: z.string().min(1).max(64).optional() }),
+  about: "Shows a second factor, or the password, where accounts want it.",
+  input: z.strictObject({
+    refresh_token: refresh_token.optional(),
+    code: z.string().min(1).max(64).optional(),
+    password: z.string().min(1).max(4_096).optional(),
+  }),
   async run(opened, { input }) {
     const { identity, sessions, states } = wiredIn(opened) ?? wireIdentity(opened, HERE);
-    const wanted = opened.keys.accounts.all().some((account) => {
-      const state = states.of(account);
-      return state.is === "active" && isPrivileged(state) && wantsSecond(state);
-    });
-    if (!wanted) return { wanted };
+    const all = opened.keys.accounts.all().map((account) => [account, states.of(account)] as const);
+    const { wanted, accounts } = await askingOf(all, opened.daybook.log);
+    if (wanted === "nothing") return { wanted: false };
     const own = input.refresh_token === undefined ? undefined : sessions.ownOf(input.refresh_token);
     if (!own) throw new Refused("login_wanted", "Sign in first: daybook login");
-    if (!sessions.isPrivileged(own)) {
-      throw new Refused(
-        "not_privileged",
-        "This wants an account with privileges that was signed in with a second factor",
-      );
-    }
-    // Who has passkeys alone has none to type: it was shown where the terminal was allowed.
-    const types = states.of(own.account).factors.some(({ kind }) => kind === "totp");
-    if (input.code === undefined && !types && identity.isFresh(own)) return { wanted, account: own.account };
-    if (input.code === undefined) {
-      throw new Refused(
-        "factor_wanted",
-        "This cannot be undone: repeat it with --code and a code of your second factor",
-      );
-    }
-    const proof = await identity.prove(own, input.code, TERMINAL);
+    const state = accounts.get(own.account);
+    if (!state) throw new Refused("not_privileged", "This wants an account that may do it; sign in to such a one");
+    const proof = wanted === "password"
+      ? await showPassword(identity, own, input.password)
+      : await showSecond(identity, own, { state, code: input.code });
     if (proof.is === "wait") throw later(proof.ms);
-    if (proof.is === "refused") throw new Refused("code_refused", "This code does not fit, or was taken already");
-    return { wanted, account: own.account };
+    if (proof.is === "refused") throw notShown(wanted);
+    return { wanted: true, account: own.account };
   },
 });
+
+const showSecond = async (
+  identity: Identity,
+  own: OwnSession,
+  { state, code }: { readonly state: Account; readonly code: string | undefined },
+): Promise<Proof> => {
+  if (code !== undefined) return await identity.prove(own, code, TERMINAL);
+  // Who has passkeys alone has none to type: it was shown where the terminal was allowed.
+  const types = state.factors.some(({ kind }) => kind === "totp");
+  if (wantsSecond(state) && !types && identity.isFresh(own)) return { is: "proven" };
+  throw new Refused("factor_wanted", wantsSecond(state) ? CODE_WANTED : FACTOR_MISSING);
+};
+
+const showPassword = async (
+  identity: Identity,
+  own: OwnSession,
+  password: string | undefined,
+): Promise<Proof> => {
+  if (password === undefined) throw new Refused("password_wanted", PASSWORD_WANTED);
+  const shown = await identity.showPassword(own, password, TERMINAL);
+  return shown === "right" ? { is: "proven" } : shown === "refused" ? { is: "refused" } : shown;
+};
 
 /** Where no server runs nobody is sent anywhere. */
 export const model = shippedModel();

@@ -16,11 +16,12 @@ import {
   verifyCreated,
 } from "../../webauthn/passkeys.ts";
 import { notDone } from "./accounts.ts";
+import type { Second } from "./codes.ts";
 import type { Entering } from "./entering.ts";
 import { Once } from "./once.ts";
 import type { OwnPasswords } from "./own_passwords.ts";
 import { BUSY_MS, freshId, type Parts } from "./parts.ts";
-import type { Second, SecondFactors } from "./second_factors.ts";
+import type { SecondFactors } from "./second_factors.ts";
 import { userOf } from "./sessions.ts";
 import type { SecondStep } from "./second_step.ts";
 import { Tickets } from "./tickets.ts";

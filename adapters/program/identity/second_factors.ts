@@ -1,91 +1,27 @@
-/**
- * Second factors: one-time codes by time (RFC 6238) and backup codes. Seeds lie in the key database; backup codes are nowhere kept, for
- * each follows from a key of the key database and its place.
- */
-import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
-import { Secret, TOTP } from "otpauth";
+/** Second factors: set up, shown once more within a session, and taken away. */
 import { renderSVG } from "uqr";
 import type { Account } from "../../../actors/identity/account.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Enrolling, FactorShown, From, OwnSession, Proof } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
+import { Codes, SECOND, type Second, totpOf } from "./codes.ts";
 import { freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
 import type { Tries } from "./tries.ts";
 
-export const SECOND = {
-  /** RFC 4226 section 4: 160 bits are recommended. */
-  seed_bytes: 20,
-  digits: 6,
-  period_s: 30,
-  /** Steps of the clock that a code may be early or late (RFC 6238 section 5.2). */
-  window: 1,
-  backup_codes: 10,
-  /** How long a factor that was proven within a session counts as fresh. */
-  fresh_ms: 5 * 60_000,
-} as const;
-
-/** Letters of a backup code: twelve, five bits each; none looks like a digit that is used. */
-const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
-const BACKUP_LETTERS = 12;
-
-export interface Second {
-  readonly factor: string;
-  readonly kind: "totp" | "backup_codes" | "passkey";
-  readonly counter: number;
-}
-
 export class SecondFactors {
-  private backupKey: Uint8Array | undefined;
+  private readonly codes: Codes;
 
   constructor(
     private readonly parts: Parts,
     private readonly tries: Tries,
-  ) {}
+  ) {
+    this.codes = new Codes(parts);
+  }
 
   /** Which factor a code is of; `undefined` for one that is of none. Whether it was taken before is the account's to say. */
-  find(account: string, { factors }: Account, code: string): Second | undefined {
-    const typed = code.replace(/[\s-]/g, "").toLowerCase();
-    if (/^\d{6}$/.test(typed)) {
-      for (const { factor, kind } of factors) {
-        const counter = kind === "totp" ? this.stepOf(account, factor, typed) : undefined;
-        if (counter !== undefined) return { factor, kind: "totp", counter };
-      }
-      return undefined;
-    }
-    if (!/^[a-z2-7]{12}$/.test(typed)) return undefined;
-    for (const { factor, kind } of factors) {
-      const counter = kind === "backup_codes" ? this.placeOf(account, factor, typed) : -1;
-      if (counter >= 0) return { factor, kind: "backup_codes", counter };
-    }
-    return undefined;
-  }
-
-  /** The step of the clock that a code belongs to. */
-  private stepOf(account: string, factor: string, token: string): number | undefined {
-    const seed = this.parts.vault.read(account, factor);
-    if (!seed) return undefined;
-    const now = this.parts.clock.now();
-    const delta = totpOf(seed).validate({ token, timestamp: now, window: SECOND.window });
-    return delta === null ? undefined : Math.floor(now / 1000 / SECOND.period_s) + delta;
-  }
-
-  private placeOf(account: string, factor: string, typed: string): number {
-    let found = -1;
-    // All are compared, so that the time tells nothing of the place.
-    this.backupCodes(account, factor).forEach((code, i) => {
-      if (timingSafeEqual(Buffer.from(code), Buffer.from(typed))) found = i;
-    });
-    return found;
-  }
-
-  private backupCodes(account: string, factor: string): readonly string[] {
-    this.backupKey ??= this.parts.backupSecret();
-    return Array.from({ length: SECOND.backup_codes }, (_, i) => {
-      const bytes = createHmac("sha256", this.backupKey!).update(`${account}\n${factor}\n${i}`).digest();
-      return Array.from(bytes.subarray(0, BACKUP_LETTERS), (byte) => LETTERS[byte & 31]).join("");
-    });
+  find(account: string, state: Account, code: string): Second | undefined {
+    return this.codes.find(account, state, code);
   }
 
   /** A seed that counts once a code of it was shown. */
@@ -106,7 +42,7 @@ export class SecondFactors {
   ): Promise<Proof> {
     const wait = this.tries.wait(account, from);
     if (wait > 0) return { is: "wait", because: "rate", ms: wait };
-    const counter = /^\d{6}$/.test(code) ? this.stepOf(account, factor, code) : undefined;
+    const counter = /^\d{6}$/.test(code) ? this.codes.stepOf(account, factor, code) : undefined;
     if (counter === undefined) return { is: "refused" };
     const data = { factor, kind: "totp", counter } as const;
     const outcome = await this.parts.states.ask(account, { type: "identity.factor.enroll", data }, userOf(account));
@@ -121,7 +57,7 @@ export class SecondFactors {
     const data = { factor, kind: "backup_codes" } as const;
     const outcome = await this.parts.states.ask(account, { type: "identity.factor.enroll", data }, userOf(account));
     if (outcome.is !== "accepted") throw notDone(outcome);
-    const codes = this.backupCodes(account, factor).map((code) => code.match(/.{4}/g)!.join("-"));
+    const codes = this.codes.backupCodes(account, factor).map((code) => code.match(/.{4}/g)!.join("-"));
     return { is: "proven", codes };
   }
 
@@ -195,12 +131,3 @@ export class SecondFactors {
 
 export const methodOf = ({ kind }: Second): "totp" | "backup_code" | "passkey" =>
   kind === "backup_codes" ? "backup_code" : kind;
-
-const totpOf = (seed: Uint8Array, names: { readonly issuer?: string; readonly label?: string } = {}): TOTP =>
-  new TOTP({
-    ...names,
-    secret: new Secret({ buffer: new Uint8Array(seed).buffer }),
-    algorithm: "SHA1",
-    digits: SECOND.digits,
-    period: SECOND.period_s,
-  });

@@ -153,10 +153,6 @@ export class Sessions {
     return this.live(own)?.generation === Number(parts[2]) ? own : undefined;
   }
 
-  isPrivileged(own: OwnSession): boolean {
-    return this.live(own)?.privileged === true;
-  }
-
   private live({ account, session }: OwnSession): Session | undefined {
     if (this.options.erased(account)) return undefined;
     return sessionOf(this.options.states.of(account), session, this.options.now());
