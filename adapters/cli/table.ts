@@ -5,7 +5,7 @@
 import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
 import type { Call, Grants, Run } from "./call.ts";
-import { list, pathOf, text } from "./call.ts";
+import { list, text } from "./call.ts";
 import type { Settings } from "./settings.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";

@@ -1,7 +1,7 @@
 """What Debian's fail2ban makes of an auth log: its own filter for sshd and its own counting, in the log's time instead of the clock's.
 
 fail2ban.py LOG MAXRETRY FINDTIME prints `ban ADDRESS LINE TIME`, LINE being the one, from 1, that led to it, and at the end
-`failures ADDRESS COUNT` for each address. That a ban ends is left out: an address may be banned again.
+`failures ADDRESS COUNT FIRST` for each address, FIRST being the time of its first one. That a ban ends is left out: an address may be banned again.
 """
 import sys
 
@@ -30,7 +30,7 @@ for _, _, what, *values in reader.convert():
         sshd.setMaxLines(int(values[0]))
     elif what == "datepattern":
         sshd.setDatePattern(values[0])
-failures = {}
+failures, first = {}, {}
 with open(log, errors="replace") as lines:
     for number, line in enumerate(lines, 1):
         for _, address, when, found, *_ in sshd.processLine(line.rstrip("\n")):
@@ -38,6 +38,7 @@ with open(log, errors="replace") as lines:
                 continue
             MyTime.setTime(when)
             failures[str(address)] = failures.get(str(address), 0) + 1
+            first.setdefault(str(address), int(when))
             sshd.failManager.addFailure(FailTicket(address, when, data=found))
             try:
                 while True:
@@ -45,4 +46,4 @@ with open(log, errors="replace") as lines:
             except FailManagerEmpty:
                 pass
 for address, count in sorted(failures.items()):
-    print("failures", address, count)
+    print("failures", address, count, first[address])
