@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type AccessFact, accessFacts } from "../events/access.ts";
 import type { Event } from "../events/event.ts";
+import type { Computed } from "./computed.ts";
 import type { Projection } from "./projection.ts";
 
 type Told = Event<AccessFact>;
@@ -91,3 +92,35 @@ export const accessSecrets: Projection<SecretRow, AccessFact> = {
 };
 
 export const accessViews = [accessPolicies, accessTokens, accessSecrets] as const;
+
+const couldRow = z.strictObject({
+  action: z.string(),
+  resource: z.string(),
+  principal: z.string(),
+  type: z.enum(["User", "Key", "Token"]),
+  tenant: z.string(),
+  /** Whose key it is. */
+  account: z.string().optional(),
+  /** Only in a session begun with a second factor, which the account had. */
+  second_factor: z.literal(true).optional(),
+  /** Of the account, those that counted. */
+  roles: z.array(z.string()).optional(),
+  /** Of the token or key. */
+  scopes: z.array(z.string()).optional(),
+  /** That permitted it. */
+  policies: z.array(z.string()),
+  /** It could without a break from then on; absent: at any time. */
+  since: z.string().optional(),
+});
+export type CouldRow = z.output<typeof couldRow>;
+
+export const accessWhoCould: Computed = {
+  name: "access.who_could",
+  version: 1,
+  about: "Who could do something to something: say where action=… and resource=…. Key: action, resource and principal.",
+  row: couldRow,
+  asks: ["action", "resource"],
+  action: "access.explain",
+  indexes: ["action", "resource", "principal", "type", "tenant", "account"],
+  columns: ["principal", "type", "tenant", "second_factor", "roles", "scopes", "policies", "since"],
+};

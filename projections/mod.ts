@@ -1,6 +1,6 @@
 /** The catalogue of views: one line per domain. */
 import { alertsViews } from "./alerts.ts";
-import { accessViews } from "./access.ts";
+import { accessViews, accessWhoCould } from "./access.ts";
 import { auditTrail } from "./audit.ts";
 import { benchmarksViews } from "./benchmarks.ts";
 import { certificatesCurrent } from "./certificates.ts";
@@ -9,6 +9,7 @@ import { controlsStatus } from "./controls.ts";
 import { healthViews } from "./health.ts";
 import { identityViews } from "./identity.ts";
 import { healthSinks } from "./health_sinks.ts";
+import type { Computed } from "./computed.ts";
 import type { AnyProjection } from "./projection.ts";
 import { servicesViews } from "./services.ts";
 import { auditSources } from "./sources.ts";
@@ -29,3 +30,6 @@ export const projections: readonly AnyProjection[] = [
   ...servicesViews,
   certificatesCurrent,
 ];
+
+/** Those that are made when they are asked. */
+export const computed: readonly Computed[] = [accessWhoCould];

@@ -35,6 +35,8 @@ export interface ViewQuery {
   readonly after?: string;
   /** As of after this position was applied. Default: newest. */
   readonly at?: number;
+  /** Where the question named a time and not a position: that time, ms. Only computed views look at it, for what ends by itself. */
+  readonly time?: number;
 }
 
 export interface ViewPage<V = unknown> {
@@ -68,7 +70,9 @@ export class ViewQuestion extends Error {
       /** It is built from the beginning, and has not come to where readers knew it. */
       | "rebuilding"
       | "no_text"
-      | "unknown_view",
+      | "unknown_view"
+      /** A computed view was not told what is asked (`computed.ts`). */
+      | "unasked",
     message: string,
   ) {
     super(message);

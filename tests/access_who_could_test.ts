@@ -4,8 +4,15 @@ import type { WhoCould } from "../adapters/cli/access.ts";
 import { type Asking, whoCould } from "../adapters/program/access/who_could.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
 import { systemClock } from "../adapters/system/world.ts";
+import type { CouldRow } from "../projections/access.ts";
 import { inFolder } from "./folder_given.ts";
-import { withHouse } from "./identity_given.ts";
+import { type House, withHouse } from "./identity_given.ts";
+
+interface Row {
+  readonly key: string;
+  readonly position: number;
+  readonly row: CouldRow;
+}
 
 const named = ({ principals }: WhoCould) => principals.map(({ id, policies }) => [id, policies.join("+")]);
 const except = (answer: WhoCould, ...ids: readonly string[]) => named(answer).filter(([id]) => !ids.includes(id!));
@@ -43,13 +50,14 @@ Deno.test("who could is answered for any position, by what was so then", () =>
         },
       );
       assert.deepEqual(except(body, token), [["operator", "token-command"], [alice, "operator"]]);
+      await asView(house, { alice, granted, revoked, answer: body });
       for (
         const query of [
           "action=commands.sned&resource=log",
           "action=commands.send&resource=what",
           "action=commands.send",
           "action=commands.send&resource=log&at=999999",
-          "action=commands.send&resource=log&at=x",
+          "action=commands.send&resource=log&at=yesterday",
           "action=commands.send&resource=log&when=x",
           "action=constructor&resource=log",
         ]
@@ -76,6 +84,58 @@ Deno.test("who could is answered for any position, by what was so then", () =>
       assert.ok(!named(admins).some(([who]) => who === ids[1]), "an administrator without a second factor");
     }, { data, said: { IDENTITY__TENANTS: "{acme: {streams: [commits/acme-]}}" } });
   }));
+
+/** The same as rows of a view. */
+const asView = async (
+  house: House,
+  { alice, granted, revoked, answer }: {
+    readonly alice: string;
+    readonly granted: number;
+    readonly revoked: number;
+    readonly answer: WhoCould;
+  },
+) => {
+  const name = "/views/access.who_could";
+  const asked = `${name}?action=commands.send&resource=commits/acme-shop`;
+  const get = async (path: string, as = house.token) => await house.send(path, { as });
+  const then = (await get(`${asked}&at=${granted}`)).body;
+  assert.deepEqual(
+    then.rows.map(({ row: { principal, policies } }: Row) => [principal, policies]).sort(),
+    answer.principals.map(({ id, policies }) => [id, policies]).sort(),
+    "the view says what the command does",
+  );
+  assert.equal(then.size, granted + 1);
+  const of = (rows: readonly Row[]) => rows.find(({ row }) => row.principal === alice);
+  const { key, position, row } = of(then.rows)!;
+  assert.deepEqual([position, row.type, row.roles, row.action], [granted, "User", ["operator"], "commands.send"]);
+  assert.equal(row.since, [...house.log.read({ from: granted, limit: 1 })].flat()[0]!.recordedat);
+  assert.deepEqual((await get(`${name}/${encodeURIComponent(key)}?at=${granted}`)).body.row, row);
+  assert.equal((await get(`${name}/${encodeURIComponent(key)}?at=${revoked}`)).body.type, "urn:daybook:problem:no_row");
+  const time = new Date().toISOString();
+  assert.equal(of((await get(`${asked}&at=${time}`)).body.rows), undefined, "it was revoked");
+  const one = (await get(`${asked}&at=${granted}&principal=${alice}`)).body.rows;
+  assert.deepEqual(one, [{ key, row, position }]);
+  const page = (await get(`${asked}&at=${granted}&limit=1`)).body;
+  const rest = (await get(`${asked}&at=${granted}&after=${page.next}`)).body;
+  assert.deepEqual([...page.rows, ...rest.rows], then.rows, "pages");
+  for (
+    const query of ["", "?action=commands.send", "?action=what&resource=log", "?action=commands.send&resource=what"]
+  ) {
+    const { status, body } = await get(`${name}${query}`);
+    assert.equal(status, 400, query);
+    assert.match(body.detail, /action=… and resource=…|there is no action|a resource is/, query);
+  }
+  assert.equal((await get(`${name}/nothing`)).status, 404);
+  assert.equal((await get(asked, house.tokenOf(["read"]))).status, 403, "it is for who may ask who could");
+  const listed = (await get("/views", house.tokenOf(["read"]))).body.views.find((one: { name: string }) =>
+    one.name === "access.who_could"
+  );
+  assert.deepEqual(listed.asks, ["action", "resource"]);
+  const shut = (await get("/openapi.json")).body.paths[name].get.parameters.filter((one: { required: boolean }) =>
+    one.required
+  );
+  assert.deepEqual(shut.map((one: { name: string }) => one.name), ["action", "resource"]);
+};
 
 Deno.test("of a log in which no policies are on record the program's own are asked, and only who stands at the machine could", async () => {
   const answer = await whoCould(new MemoryLog(systemClock), {

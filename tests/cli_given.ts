@@ -189,6 +189,7 @@ const fakeRuntime = (
         close: () => {},
       }),
     projections: () => Promise.resolve(daybook.projections),
+    computed: () => Promise.resolve([]),
     tokens: () =>
       Promise.resolve({
         create({ name, scopes, expires, tenant = "default" }) {

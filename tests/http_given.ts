@@ -217,6 +217,7 @@ export const givenDaybook = (): Given => {
     catalogue: specs,
     actors: [counter as unknown as Actor],
     projections: [seen as unknown as Projection],
+    computed: [],
     log,
     ingest,
     append: (batch) => log.append(batch).finally(catchUp),

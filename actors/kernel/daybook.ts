@@ -6,6 +6,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Append, Appended, Checkpoint, EventLog, NewEvent, Range } from "../../events/log.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
+import type { Computed } from "../../projections/computed.ts";
 import type { Projection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
 import type { Actor, CommandType } from "../types.ts";
@@ -157,6 +158,8 @@ export interface Daybook {
   /** Those that take commands from outside. */
   readonly actors: readonly Actor[];
   readonly projections: readonly Projection[];
+  /** Views that are made when they are asked; `row` and `view` answer them, too. */
+  readonly computed: readonly Computed[];
   readonly log: EventLog;
   /**
    * Validates, seals and appends observed events: the front door for everything that happened elsewhere.
@@ -172,7 +175,7 @@ export interface Daybook {
   row(
     name: string,
     key: string,
-    options?: { readonly at?: number; readonly wait?: number; readonly deadline?: number },
+    options?: { readonly at?: number; readonly time?: number; readonly wait?: number; readonly deadline?: number },
   ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
   view(name: string, query?: ViewQuery & { readonly wait?: number; readonly deadline?: number }): Promise<ViewPage>;
   /** Restores personal values; `[erased]` where the key is gone. Only for a principal with scope `personal`. */

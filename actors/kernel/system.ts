@@ -14,6 +14,7 @@ import {
   type NewEvent,
   type Range,
 } from "../../events/log.ts";
+import type { Computed, ComputedView } from "../../projections/computed.ts";
 import type { AnyProjection, Projection } from "../../projections/projection.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } from "../../projections/views.ts";
 import type { Actor } from "../types.ts";
@@ -65,6 +66,8 @@ export interface Parts {
   readonly catalogue: Catalogue;
   readonly actors: readonly Actor[];
   readonly projections: readonly AnyProjection[];
+  /** Absent: there are none. */
+  readonly computed?: readonly ComputedView[];
   readonly log: ObservedLog;
   readonly seals: Seals;
   readonly views: Pick<Views, "row" | "list" | "bytes">;
@@ -104,6 +107,7 @@ export class System implements Daybook {
   readonly catalogue: Catalogue;
   readonly actors: readonly Actor[];
   readonly projections: readonly Projection[];
+  readonly computed: readonly Computed[];
   readonly log: EventLog;
   private readonly blobs: NamedBlobs;
   private closing: Promise<void> | undefined;
@@ -113,6 +117,7 @@ export class System implements Daybook {
     this.catalogue = parts.catalogue;
     this.actors = parts.actors.filter(({ inside }) => !inside);
     this.projections = parts.projections as readonly Projection[];
+    this.computed = (parts.computed ?? []).map(({ view }) => view);
     this.log = parts.log;
     this.blobs = new NamedBlobs(parts.catalogue, parts.log);
   }
@@ -239,8 +244,10 @@ export class System implements Daybook {
   async row(
     name: string,
     key: string,
-    options: { readonly at?: number; readonly wait?: number; readonly deadline?: number } = {},
+    options: { readonly at?: number; readonly time?: number; readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<{ readonly size: number; readonly row: Row | undefined }> {
+    const computed = this.computedAs(name, options);
+    if (computed) return await computed.row(key, options);
     await this.reached(name, options);
     return built(name, () => this.parts.views.row(name, key, options.at));
   }
@@ -249,8 +256,19 @@ export class System implements Daybook {
     name: string,
     query: ViewQuery & { readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<ViewPage> {
+    const computed = this.computedAs(name, query);
+    if (computed) return await computed.list(query);
     await this.reached(name, query);
     return built(name, () => this.parts.views.list(name, query));
+  }
+
+  /** It is never behind the log. */
+  private computedAs(name: string, { wait = -1 }: { readonly wait?: number }): ComputedView | undefined {
+    const computed = this.parts.computed?.find(({ view }) => view.name === name);
+    if (computed && wait >= this.log.size) {
+      throw new ViewQuestion("not_yet", `the view "${name}" has not reached position ${wait}`);
+    }
+    return computed;
   }
 
   /** Until the view shows what was asked for: `wait`, or the position an as-of read is about. */

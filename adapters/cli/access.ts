@@ -9,8 +9,14 @@ export interface Could {
   readonly second_factor?: true;
   /** Whose key it is. */
   readonly account?: string;
+  /** Of the account, those that count. */
+  readonly roles?: readonly string[];
+  /** Of the token or key. */
+  readonly scopes?: readonly string[];
   /** Names of the policies that permit it. */
   readonly policies: readonly string[];
+  /** It could without a break from this event on; absent: at any time. */
+  readonly since?: { readonly position: number; readonly time: string };
 }
 
 export interface WhoCould {

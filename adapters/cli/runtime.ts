@@ -8,6 +8,7 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import type { Checkpoint, EventLog, HashTree } from "../../events/log.ts";
+import type { ComputedView } from "../../projections/computed.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 
@@ -349,6 +350,8 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
     origin: string | undefined,
   ): Promise<{ readonly head?: string; readonly line: (event: Event) => string }>;
   projections(): Promise<readonly AnyProjection[]>;
+  /** Views that are made of a log when they are asked. */
+  computed(log: Pick<EventLog, "read" | "size">): Promise<readonly ComputedView[]>;
   /** The tokens are in a database of their own, so this goes beside a running server too; it takes notice within a second. */
   tokens(data: string): Promise<Tokens>;
   /** The same without writing anything; none where there are no keys. */

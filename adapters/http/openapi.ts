@@ -68,12 +68,14 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
   );
 
 /** Two paths for each view, so that each shows its own fields and rows. */
-const viewPaths = ({ projections }: Daybook, list: Route, one: Route): Record<string, unknown> =>
-  Object.fromEntries(projections.flatMap(({ name, about, indexes = [] }) => {
+const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route): Record<string, unknown> =>
+  Object.fromEntries([...projections.map((one) => ({ ...one, asks: [] })), ...computed].flatMap((view) => {
+    const { name, about, indexes = [] } = view;
+    const asks: readonly string[] = view.asks;
     const fields = (indexes as readonly string[]).map((field) => ({
       name: field in listQuery.shape ? `where.${field}` : field,
       in: "query",
-      required: false,
+      required: asks.includes(field),
       description: "Rows whose field is this.",
       schema: text,
     }));

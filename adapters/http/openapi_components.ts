@@ -94,6 +94,8 @@ export const components = (daybook: Daybook): Record<string, Schema> => {
         "x-version": spec.version ?? 1,
       }]),
     ),
-    ...Object.fromEntries(daybook.projections.map(({ name, row }) => [`row.${name}`, schemaOf(row, "output")])),
+    ...Object.fromEntries(
+      [...daybook.projections, ...daybook.computed].map(({ name, row }) => [`row.${name}`, schemaOf(row, "output")]),
+    ),
   };
 };

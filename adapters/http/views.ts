@@ -1,7 +1,10 @@
 /** `GET /views`, `/views/{name}`, `/views/{name}/{key}`: what projections hold, now or as of then. */
 import { z } from "zod";
-import type { Projection } from "../../projections/projection.ts";
+import type { ViewSpec } from "../../projections/computed.ts";
 import { type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "../../projections/views.ts";
+import { forbidden } from "./access.ts";
+import { type Action, ACTIONS } from "./actions.ts";
+import { LOG } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { covered } from "./prefer.ts";
 import { Problem } from "./problem.ts";
@@ -35,8 +38,14 @@ export const listQuery = z.strictObject({
   ...asOf,
 });
 
-const projectionOf = (exchange: Exchange, name: string): Projection => {
-  const found = exchange.site.daybook.projections.find((projection) => projection.name === name);
+const viewOf = (exchange: Exchange, name: string): ViewSpec => {
+  const { projections, computed } = exchange.site.daybook;
+  const asked = computed.find((view) => view.name === name);
+  // What is computed tells more than rows that are kept.
+  if (asked && !exchange.may(asked.action as Action, LOG)) {
+    throw forbidden(ACTIONS[asked.action as Action], asked.action);
+  }
+  const found = asked ?? projections.find((projection) => projection.name === name);
   if (!found) throw new Problem("unknown_view", "There is no view of this name; /views lists them.");
   return found;
 };
@@ -60,17 +69,34 @@ export const listViews = (exchange: Exchange): Response => {
       ...(state?.stoppedAt && { stopped_at: state.stoppedAt }),
     };
   });
-  return json(exchange, 200, { size: daybook.log.size, views });
+  const { size } = daybook.log;
+  const computed = daybook.computed.map(({ name, version, about, indexes = [], asks }) => ({
+    name,
+    version,
+    about,
+    indexes,
+    asks,
+    search: false,
+    history: "all",
+    state: "live",
+    size,
+    lag: 0,
+  }));
+  return json(exchange, 200, { size, views: [...views, ...computed] });
 };
 
 /** The last position that counts: none yet is -1. A time means all that was recorded up to and at that time. */
-const resolveAt = (exchange: Exchange, at: string | undefined): number | undefined => {
+export const resolveAt = (exchange: Exchange, at: string | undefined): number | undefined => {
   if (at === undefined) return undefined;
   if (/^\d+$/.test(at)) return Number(at);
   // Recorded times have whole milliseconds, so what is at or before t is what is before the next one.
   const after = new Date(Math.floor(Date.parse(at)) + 1);
   return Number.isNaN(after.getTime()) ? undefined : exchange.site.daybook.log.positionAt(after.toISOString()) - 1;
 };
+
+/** The time that was asked about, where it was none of positions. */
+export const timeOf = (at: string | undefined): { readonly time?: number } =>
+  at === undefined || /^\d+$/.test(at) ? {} : { time: Math.floor(Date.parse(at)) };
 
 /** A bound between events: a time is the position of the first event recorded at or after it. */
 const resolveBound = (exchange: Exchange, bound: string): number =>
@@ -79,7 +105,7 @@ const resolveBound = (exchange: Exchange, bound: string): number =>
     : exchange.site.daybook.log.positionAt(new Date(Math.ceil(Date.parse(bound))).toISOString());
 
 export const oneView = async (exchange: Exchange): Promise<Response> => {
-  const projection = projectionOf(exchange, segment(exchange.path.slice("/views/".length)));
+  const projection = viewOf(exchange, segment(exchange.path.slice("/views/".length)));
   const given = parameters(exchange.query);
   const { where, rest } = split(given, projection);
   const query = parseQuery(listQuery, rest);
@@ -102,7 +128,7 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
     ...(query.until !== undefined && { until: resolveBound(exchange, query.until) }),
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.after !== undefined && { after: query.after }),
-    ...(at !== undefined && { at }),
+    ...(at !== undefined && { at, ...timeOf(query.at) }),
   };
   const page = await answered<ViewPage>(
     exchange,
@@ -121,7 +147,7 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
 };
 
 /** Fields apart from what every list knows. `where.field` also names a field, for those called like a parameter. */
-const split = (given: Record<string, string>, projection: Projection) => {
+const split = (given: Record<string, string>, projection: ViewSpec) => {
   const fields = (projection.indexes ?? []) as readonly string[];
   const where: Record<string, string> = {};
   const rest: Record<string, string> = {};
@@ -148,7 +174,7 @@ const split = (given: Record<string, string>, projection: Projection) => {
 export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const path = exchange.path.slice("/views/".length);
   const slash = path.indexOf("/");
-  const projection = projectionOf(exchange, segment(path.slice(0, slash)));
+  const projection = viewOf(exchange, segment(path.slice(0, slash)));
   const key = segment(path.slice(slash + 1));
   const query = parseQuery(rowQuery, parameters(exchange.query));
   const at = resolveAt(exchange, query.at);
@@ -158,7 +184,7 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
     { at, wait },
     () =>
       exchange.site.daybook.row(projection.name, key, {
-        ...(at !== undefined && { at }),
+        ...(at !== undefined && { at, ...timeOf(query.at) }),
         ...(wait !== undefined && { wait }),
         deadline: HTTP_LIMITS.wait_ms_max,
       }),
@@ -182,6 +208,7 @@ const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {
   bad_text: "?q",
   no_text: "?q",
   unknown_field: "?sort",
+  unasked: "?where",
 };
 
 /** A question that the view cannot answer as put, as a problem. */

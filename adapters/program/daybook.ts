@@ -41,6 +41,7 @@ import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
 import type { PlatformTelemetry } from "../system/telemetry.ts";
 import { systemClock, systemHash, systemRandom } from "../system/world.ts";
+import { whoCouldView } from "./access/who_could_view.ts";
 import { ControlGate } from "./controls/gate.ts";
 import { crashInStore, crashInTimers, crashInViews } from "./crash_points.ts";
 import { archiveIn } from "./archive_source.ts";
@@ -353,6 +354,7 @@ const start = (
     catalogue: events,
     actors,
     projections,
+    computed: [whoCouldView(log, systemClock)],
     log,
     seals: keys.sealer,
     views,

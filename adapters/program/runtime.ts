@@ -167,6 +167,10 @@ export const runtimeOf = (
     return { head: headOf(format as Format), line: (event) => lineOf(event, format as Format, emitter) };
   },
   projections: () => Promise.resolve(projections),
+  async computed(log) {
+    const { whoCouldView } = await import("./access/who_could_view.ts");
+    return [whoCouldView(log, systemClock)];
+  },
   configurations: () => import("./configuration.ts"),
   stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),

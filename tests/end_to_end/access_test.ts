@@ -53,4 +53,23 @@ Deno.test("a folder of policies is read at the start: a mistake is exit 2 with i
       data,
     ]);
     assert.deepEqual(could.principals, []);
+    const who = ["view", "access.who_could", "--data", data, "--where", "action=views.read"];
+    const asked = [...who, "--where", "resource=view:identity.accounts"];
+    const page = await document<{ rows: { row: { principal: string; policies: string[] } }[] }>(asked);
+    const said = await document<{ principals: { id: string; policies: string[] }[] }>([
+      "who-could",
+      "views.read",
+      "view:identity.accounts",
+      "--data",
+      data,
+    ]);
+    assert.ok(page.rows.length > 1);
+    assert.deepEqual(
+      page.rows.map(({ row }) => [row.principal, row.policies]).sort(),
+      said.principals.map(({ id, policies }) => [id, policies]).sort(),
+    );
+    const unasked = await run(who);
+    assert.deepEqual([unasked.code, /action=… and resource=…/.test(unasked.err)], [2, true], unasked.err);
+    const replayed = await run(["replay", "--view", "access.who_could", "--data", data]);
+    assert.deepEqual([replayed.code, /made of the log/.test(replayed.err)], [2, true], replayed.err);
   }));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { z } from "zod";
+import { ACTIONS } from "../../adapters/http/actions.ts";
 import { MemoryViews } from "../../adapters/memory/views.ts";
 import { SqliteViews } from "../../adapters/sqlite/views.ts";
 import { canonical } from "../../events/canonical.ts";
@@ -8,7 +9,7 @@ import type { Event } from "../../events/event.ts";
 import { events } from "../../events/mod.ts";
 import { FoldedRows } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
-import { projections } from "../../projections/mod.ts";
+import { computed, projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { ViewChange, ViewQuery, Views } from "../../projections/views.ts";
 import { primitives } from "../projections_given.ts";
@@ -40,6 +41,19 @@ const digestOf = (projection: AnyProjection, history: readonly Event[]): string 
   for (const event of history) fold(event);
   return rows.digest().digest;
 };
+
+for (const { name, about, row, indexes = [], columns = [], asks, action } of computed) {
+  Deno.test(`${name} is named domain.noun, is asked for by fields of its rows, and wants an action that there is`, () => {
+    assert.match(name, /^[a-z]+\.[a-z][a-z0-9_]*$/);
+    assert.match(about, /^[A-Z].*\.$/);
+    assert.ok(!projections.some((projection) => projection.name === name));
+    const schema = z.toJSONSchema(row, { unrepresentable: "throw" }) as { properties?: object };
+    const fields = Object.keys(schema.properties ?? {});
+    assert.deepEqual([...indexes, ...columns].filter((field) => !fields.includes(field)), []);
+    assert.deepEqual(asks.filter((field) => !indexes.includes(field)), []);
+    assert.ok(Object.hasOwn(ACTIONS, action));
+  });
+}
 
 for (const projection of projections) {
   const { name } = projection;

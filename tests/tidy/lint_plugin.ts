@@ -33,7 +33,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   config: ["zod", "yaml"],
 };
 
-const CONTRACTS = ["projection", "views", "fold", "query", "words", "digest"].map((file) => `projections/${file}.ts`);
+const CONTRACTS = ["projection", "computed", "views", "fold", "query", "words", "digest"].map((file) =>
+  `projections/${file}.ts`
+);
 const CATALOGUES = [
   "actors/mod.ts",
   "actors/types.ts",

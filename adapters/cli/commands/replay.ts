@@ -87,6 +87,10 @@ export const replayed = async (
   const all = await runtime.projections();
   const missing = only.find((name) => !all.some((projection) => projection.name === name));
   if (missing !== undefined) {
+    const computed = (await runtime.computed(reader)).some(({ view }) => view.name === missing);
+    if (computed) {
+      throw new Usage(`${missing} is made of the log whenever it is asked: there is nothing else to compare`);
+    }
     throw new Usage(
       `there is no view ${JSON.stringify(missing)}; there are: ${all.map(({ name }) => name).join(", ")}`,
     );

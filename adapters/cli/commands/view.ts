@@ -1,4 +1,5 @@
 /** `view`: rows of a view, now or as of then, whoever runs. */
+import type { ComputedView, ViewSpec } from "../../../projections/computed.ts";
 import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
@@ -15,6 +16,8 @@ import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
 import { passedOver, readableViews } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;
+/** For what does not depend on the log. */
+const NOTHING = { size: 0, read: () => [] };
 
 /** Where rows come from: the process that has the folder, the stored views, or a fold of our own. */
 interface Source {
@@ -25,11 +28,13 @@ interface Source {
 
 export const view: Run = async (call, runtime) => {
   const projections = await runtime.projections();
+  const computed = await runtime.computed(NOTHING);
+  const all = [...projections, ...computed.map(({ view }) => view)];
   const [name, key] = call.args;
-  if (name === undefined) return listViews(projections, call, runtime);
-  const projection = projections.find((one) => one.name === name);
-  if (!projection) {
-    const close = nearest(name, projections.map((one) => one.name));
+  if (name === undefined) return listViews(all, call, runtime);
+  const spec = all.find((one) => one.name === name);
+  if (!spec) {
+    const close = nearest(name, all.map((one) => one.name));
     throw new Usage(
       `there is no view ${JSON.stringify(name)}; ${close ? `did you mean ${close}? ` : ""}\`view\` lists them`,
     );
@@ -44,14 +49,16 @@ export const view: Run = async (call, runtime) => {
     const reader = await runtime.reader(call.data);
     // Of the folder itself, and after the answer is there: the server may have signed meanwhile.
     const covering = async (size: number) => coveringOf(await reader.checkpoint(), size);
-    const tell = (source: Opened) => told(source, { name, key, query, shown, covering, projection, call, runtime });
+    const tell = (source: Opened) => told(source, { name, key, query, shown, covering, spec, call, runtime });
     try {
-      return await tell(await openSource(reader, projection, { call, runtime, asked, stored: true }));
+      const made = (await runtime.computed(reader)).find(({ view }) => view.name === name);
+      if (made) return await tell(computedSource(made, reader, asked));
+      return await tell(await openSource(reader, spec as AnyProjection, { call, runtime, asked, stored: true }));
     } catch (error) {
       if (!(error instanceof ViewsFault)) throw error;
       // Pages deep in the file may be damaged although it opened.
       passedOver(runtime, error.message);
-      return await tell(await openSource(reader, projection, { call, runtime, asked, stored: false }));
+      return await tell(await openSource(reader, spec as AnyProjection, { call, runtime, asked, stored: false }));
     } finally {
       await reader.close();
     }
@@ -61,6 +68,7 @@ export const view: Run = async (call, runtime) => {
 };
 
 type Opened = Source & { readonly at?: number };
+type Asked = { readonly position: number } | { readonly time: string } | undefined;
 
 interface Telling {
   readonly name: string;
@@ -68,14 +76,14 @@ interface Telling {
   readonly query: ViewQuery;
   readonly shown: <T>(value: T) => T;
   readonly covering: (size: number) => Promise<Covering | null>;
-  readonly projection: AnyProjection;
+  readonly spec: ViewSpec;
   readonly call: Call;
   readonly runtime: Runtime;
 }
 
 const told = async (
   source: Opened,
-  { name, key, query, shown, covering, projection, call, runtime }: Telling,
+  { name, key, query, shown, covering, spec, call, runtime }: Telling,
 ): Promise<0 | 1> => {
   const { io } = runtime;
   try {
@@ -83,7 +91,7 @@ const told = async (
       const page = shown(await source.list(name, { ...query, at: source.at }));
       const checkpoint = await covering(page.size);
       io.out(
-        call.json ? `${JSON.stringify({ name, ...page, checkpoint })}\n` : describePage(page, projection, runtime),
+        call.json ? `${JSON.stringify({ name, ...page, checkpoint })}\n` : describePage(page, spec, runtime),
       );
       tellCovering(checkpoint, page.size, { call, runtime });
       return 0;
@@ -107,8 +115,8 @@ const tellCovering = (
   if (!call.json && text(call, "at") !== undefined) io.out(describeCovering(checkpoint, size, palette(io)));
 };
 
-const listViews = (projections: readonly AnyProjection[], call: Call, { io }: Runtime): 0 => {
-  const views = projections.map(({ name, version, about, indexes = [] }) => ({
+const listViews = (specs: readonly ViewSpec[], call: Call, { io }: Runtime): 0 => {
+  const views = specs.map(({ name, version, about, indexes = [] }) => ({
     name,
     version,
     about,
@@ -146,17 +154,13 @@ const openSource = async (
   { call, runtime, asked, ...use }: {
     call: Call;
     runtime: Runtime;
-    asked: { position: number } | { time: string } | undefined;
+    asked: Asked;
     /** Whether what is stored may be used. */
     stored: boolean;
   },
 ): Promise<Opened> => {
-  // A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs.
-  const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
-  const size = reader.size;
-  if (at !== undefined && (at < 0 || at >= size)) {
-    throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${size}`);
-  }
+  const at = positionOf(reader, asked);
+  const { size } = reader;
   // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
   const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
   if (remote) return { at, ...remoteSource(remote, at) };
@@ -175,6 +179,24 @@ const openSource = async (
   }
   stored?.close();
   return await folded(reader, projection, { call, runtime, until: needed });
+};
+
+/** A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs. */
+const positionOf = (reader: Reader, asked: Asked): number | undefined => {
+  const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
+  if (at === undefined || at >= 0 && at < reader.size) return at;
+  throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${reader.size}`);
+};
+
+/** Always of the log itself. */
+const computedSource = (view: ComputedView, reader: Reader, asked: Asked): Opened => {
+  const then = { at: positionOf(reader, asked), ...(asked && "time" in asked && { time: Date.parse(asked.time) }) };
+  return {
+    at: then.at,
+    row: (_, key) => view.row(key, then),
+    list: (_, query) => view.list({ ...query, ...then }),
+    close: () => Promise.resolve(),
+  };
 };
 
 const remoteSource = (remote: Remote, at: number | undefined): Source => ({
@@ -251,7 +273,7 @@ const CELL_MIN = 12;
 const CELL_PIPED = 200;
 const GAP = 2;
 
-const describePage = (page: ViewPage, projection: AnyProjection, { io }: Runtime): string => {
+const describePage = (page: ViewPage, projection: ViewSpec, { io }: Runtime): string => {
   if (page.rows.length === 0) return `no rows (after ${count(page.size)} events)\n`;
   const fields = fieldsOf(page, projection);
   const right = fields.map((field) =>
@@ -275,7 +297,7 @@ const valueOf = (row: unknown, field: string): unknown =>
   typeof row === "object" && row !== null ? (row as Record<string, unknown>)[field] : row;
 
 /** In the order of the row's schema; what the key says already for every row is left out. */
-const fieldsOf = (page: ViewPage, projection: AnyProjection): readonly string[] => {
+const fieldsOf = (page: ViewPage, projection: ViewSpec): readonly string[] => {
   if (projection.columns) {
     return projection.columns.filter((field) => page.rows.some(({ row }) => valueOf(row, field) !== undefined));
   }

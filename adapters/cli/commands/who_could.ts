@@ -24,8 +24,13 @@ export const whoCould: Run = async (call, runtime) => {
   );
   if (principals.length === 0) io.out("nobody\n");
   else {
-    const columns = ["principal", "tenant", "how", "policies"].map((title) => ({ title }));
-    io.out(table(columns, principals.map((one) => [safe(one.id), one.tenant, howOf(one), one.policies.join(" ")]), c));
+    const columns = ["principal", "tenant", "how", "as", "policies", "since"].map((title) => ({ title }));
+    const rows = principals.map((one) => {
+      const { id, tenant, roles, scopes, policies, since } = one;
+      const as = (roles ?? scopes ?? []).join(" ");
+      return [safe(id), tenant, howOf(one), as, policies.join(" "), since?.time ?? "always"];
+    });
+    io.out(table(columns, rows, c));
   }
   return 0;
 };

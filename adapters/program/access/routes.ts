@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { answers, content, problems, queryOf } from "../../http/openapi_parts.ts";
 import { Problem } from "../../http/problem.ts";
-import { parameters, parseQuery, position } from "../../http/query.ts";
+import { moment, parameters, parseQuery } from "../../http/query.ts";
 import { json, type Route } from "../../http/route.ts";
+import { resolveAt, timeOf } from "../../http/views.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Opened } from "../daybook.ts";
 
@@ -12,7 +13,7 @@ const query = z.strictObject({
   resource: z.string().min(1).max(512).meta({
     description: "log, a stream, an account (u_…), view:NAME, operation:NAME or tenant:NAME.",
   }),
-  at: position.optional().meta({ description: "After this position; default: now." }),
+  at: moment.optional(),
 });
 
 export const accessRoutes = ({ daybook: { log } }: Pick<Opened, "daybook">): readonly Route[] => [{
@@ -29,11 +30,14 @@ export const accessRoutes = ({ daybook: { log } }: Pick<Opened, "daybook">): rea
   }),
   async handle(exchange) {
     const { at, ...asked } = parseQuery(query, parameters(exchange.query));
-    if (at !== undefined && at >= log.size) {
-      throw new Problem("invalid_query", `There is no event ${at}; the log has ${log.size}.`);
+    const position = resolveAt(exchange, at);
+    if (position !== undefined && position >= log.size) {
+      throw new Problem("invalid_query", `There is no event ${position}; the log has ${log.size}.`);
     }
     const { whoCould } = await import("./who_could.ts");
-    const now = at === undefined ? { at: exchange.site.clock.now() } : { size: at + 1 };
+    const now = position === undefined
+      ? { at: exchange.site.clock.now() }
+      : { size: position + 1, at: timeOf(at).time };
     try {
       return json(exchange, 200, await whoCould(log, { ...asked, ...now }));
     } catch (error) {
