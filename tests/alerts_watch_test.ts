@@ -10,7 +10,7 @@ import type { Event } from "../events/event.ts";
 import type { Series } from "../projections/alerts/mod.ts";
 import { ViewQuestion } from "../projections/views.ts";
 import { openDaybook } from "../main.ts";
-import { until } from "./sinks_given.ts";
+import { until } from "./until.ts";
 
 const BY = { authtype: "system", authid: "test" } as const;
 const never = new AbortController().signal;
@@ -83,13 +83,13 @@ Deno.test("what begins and ends in the log is raised and resolved, once, whoever
     await first.look(never);
     await watch(FAILED).look(never);
     assert.deepEqual(facts(), ["alert.raised job"]);
-    await until(() => all("alerts.group.notified").length === 1, "it is told");
+    await until("it is told", () => all("alerts.group.notified").length === 1);
     await say("ci.job.passed", { job: "build" });
     // One that was away meanwhile, and knows only what is on record.
     await watch(FAILED).look(never);
     await first.look(never);
     assert.deepEqual(facts(), ["alert.raised job", "alert.resolved job"]);
-    await until(() => all("alerts.group.notified").length === 2, "it is told to be over");
+    await until("it is told to be over", () => all("alerts.group.notified").length === 2);
     const told = all("alerts.group.notified").map(({ data }) =>
       data as { status: string; resolved: readonly unknown[] }
     );
@@ -137,7 +137,7 @@ Deno.test("what must last is an alert when its time is over, and what ends befor
     assert.deepEqual(facts(), ["condition.begun job", "condition.begun job"]);
     await say("ci.job.passed", { job: "test" });
     await watch(rules).look(never);
-    await until(() => facts().length === 4, "one is an alert");
+    await until("one is an alert", () => facts().length === 4);
     assert.deepEqual(facts().slice(2), ["condition.ended job", "alert.raised job"]);
   });
 });
@@ -186,12 +186,12 @@ Deno.test("a flood of cases fills its rule and nothing more, and is told as one"
       Object.entries(counts).map(([fact, some]) => [fact, some!.length]),
       [["alert.raised job", ALERT_LIMITS.standing_max], ["rule.saturated job", 1]],
     );
-    await until(() => all("alerts.group.notified").length > 0, "it is told");
+    await until("it is told", () => all("alerts.group.notified").length > 0);
     await say("ci.job.passed");
     await flood.look(never);
     await until(
-      () => (all("alerts.group.notified").at(-1)!.data as { status: string }).status === "resolved",
       "it is over",
+      () => (all("alerts.group.notified").at(-1)!.data as { status: string }).status === "resolved",
     );
     const told = all("alerts.group.notified").map(({ data }) => data as { status: string; more: number });
     assert.ok(

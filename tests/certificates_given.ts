@@ -1,6 +1,7 @@
 /** Certificates of an authority made for a test, and openssl to look at them with. */
 import { certify, certifyAuthority, type Use } from "../adapters/x509/authority.ts";
 import { keyPem, newKey, publicKeyOf } from "../adapters/x509/key.ts";
+import { ended } from "./until.ts";
 
 export interface Pair {
   readonly cert: string;
@@ -74,9 +75,7 @@ export const runOpenssl = async (args: readonly string[], input = ""): Promise<S
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input)).catch(() => {}); // it may have ended by itself
   await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), err: text(stderr) };
+  return await ended(`openssl ${args.join(" ")}`, child);
 };
 
 /** A folder that is gone afterwards. */

@@ -12,6 +12,7 @@ import { plainConfig } from "../config/plain.ts";
 import { LogFault } from "../events/log.ts";
 import { withFolder } from "./certificates_given.ts";
 import { givenStage } from "./cli_given.ts";
+import { until } from "./until.ts";
 
 const withOpened = async (
   work: (opened: Opened) => Promise<void>,
@@ -231,10 +232,10 @@ Deno.test("who uses a kept certificate is told of another one, once, and what ca
       const folder = `${data}/certificates/listener`;
       await Deno.remove(folder, { recursive: true });
       await Deno.writeTextFile(folder, "no folder");
-      while (reports.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until("a report", () => reports.length > 0);
       assert.match(reports[0]!, /^the certificate listener: /);
       await Deno.remove(folder);
-      while (taken.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until("the next certificate", () => taken.length >= 2);
       stop.abort();
       await running;
     }), { DAYBOOK__CERTIFICATES__LOOK_MS: "100" }));

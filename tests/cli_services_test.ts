@@ -8,6 +8,7 @@ import type { ServiceFact } from "../events/services.ts";
 import { servicesViews } from "../projections/services.ts";
 import { givenStage, type Stage } from "./cli_given.ts";
 import { needing, spec, upWith, World } from "./services_given.ts";
+import { until } from "./until.ts";
 
 /** A stage whose log tells what has happened in a world, and goes on with it. */
 const staged = (world: World): { readonly stage: Stage; readonly tell: () => Promise<void> } => {
@@ -49,13 +50,6 @@ const onTerminal = (stage: Stage): { out: string; interrupt: () => void } => {
   return seen;
 };
 
-const until = async (holds: () => boolean): Promise<void> => {
-  for (let looks = 0; !holds(); looks++) {
-    assert.ok(looks < 2_000, "it did not become so");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
-
 Deno.test("the live board is drawn in place as things change, says what each takes, and ends when it is interrupted", async () => {
   const world = upWith(new World(() => ({ well: 5 })), [spec("db"), spec("api", needing("healthy", "db"))]);
   world.run(100);
@@ -69,14 +63,14 @@ Deno.test("the live board is drawn in place as things change, says what each tak
     } as never);
   const seen = onTerminal(stage);
   const watching = stage.type("ps", "--watch");
-  await until(() => /api .*healthy/.test(seen.out));
+  await until("api is healthy", () => seen.out, (out) => /api .*healthy/.test(out));
   assert.match(seen.out, /memory[^]*cores[^]*counted by/);
   assert.match(seen.out, /db .*0\.25 .*cgroup, memory \/proc/);
   const { nonce } = world.processes.get("db/0")!;
   world.end("db/0", "db", 0, nonce, 7, null);
   await tell();
   // deno-lint-ignore no-control-regex
-  await until(() => /\u001b\[\d+A\u001b\[J[^]*db .*backoff.*code 7/.test(seen.out));
+  await until("db backs off", () => seen.out, (out) => /\u001b\[\d+A\u001b\[J[^]*db .*backoff.*code 7/.test(out));
   seen.interrupt();
   assert.equal((await watching).code, 0);
 });
@@ -161,13 +155,13 @@ Deno.test("logs -f goes on with what is written, also in a file that begins anew
   stage.files.set(path, "one\ntwo\n");
   const seen = onTerminal(stage);
   const following = stage.type("logs", "-f", "db", "--lines", "1");
-  await until(() => seen.out === "two\n");
+  await until("two", () => seen.out, (out) => out === "two\n");
   stage.files.set(path, "one\ntwo\nthr");
   await new Promise((resolve) => setTimeout(resolve, 300));
   stage.files.set(path, "one\ntwo\nthree\n\u001b[31mred\n");
-  await until(() => seen.out.includes("red"));
+  await until("red", () => seen.out, (out) => out.includes("red"));
   stage.files.set(path, "new\n");
-  await until(() => seen.out.includes("new\n"));
+  await until("new", () => seen.out, (out) => out.includes("new\n"));
   // deno-lint-ignore no-control-regex
   assert.doesNotMatch(seen.out, /\u001b/);
   assert.match(seen.out, /^two\nthree\n.*red\nnew\n$/);

@@ -4,6 +4,7 @@ import { Streams } from "../adapters/http/outflow.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { systemRandom } from "../adapters/system/world.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { heard, within } from "./until.ts";
 
 const send = async (site: Site, id: string, more: Record<string, unknown> = {}): Promise<void> => {
   const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, more) });
@@ -135,8 +136,7 @@ Deno.test("personal values are plain for scope personal alone, in events, pages,
     assert.match(lines, /\[sealed\]/);
     const followed = await site.send("/follow", { as: "read+personal" });
     const reader = followed.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    while (!text.includes("Ada Lovelace")) text += (await reader.read()).value;
+    await heard("her name", reader, (text) => text.includes("Ada Lovelace"));
     await reader.cancel();
   }));
 
@@ -150,7 +150,7 @@ const messages = async (
   let rest = "";
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   while (found.length < count) {
-    const { value, done } = await reader.read();
+    const { value, done } = await within(`${count} messages`, reader.read(), { seen: () => found });
     if (done) break;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop()!;

@@ -6,6 +6,7 @@ import { listenStrictly, type StrictTls } from "../adapters/http/strict_tls.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { givenAuthority, openssl, type Pair, runOpenssl, withFolder, written } from "./certificates_given.ts";
 import { cloudEvent, structured, withSite } from "./http_given.ts";
+import { heard } from "./until.ts";
 
 type Authority = Awaited<ReturnType<typeof givenAuthority>>;
 
@@ -140,8 +141,7 @@ Deno.test("with a certificate everything goes on as over any other listener", ()
     assert.match(login.headers.get("set-cookie")!, /; Secure$/);
     const following = await ask("/follow?from=0", { headers });
     const reader = following.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let told = "";
-    while (!told.includes("id: 0\n")) told += (await reader.read()).value;
+    await heard("the first event", reader, (told) => told.includes("id: 0\n"));
     await reader.cancel();
     assert.equal(site.log.size, 1);
   }));

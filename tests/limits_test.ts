@@ -15,6 +15,7 @@ import { isSealed } from "../events/personal.ts";
 import { Program } from "./end_to_end/program.ts";
 import { inFolder } from "./folder_given.ts";
 import { type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
+import { until } from "./until.ts";
 
 type Told = { readonly type: string; readonly data: Readonly<Record<string, unknown>> };
 
@@ -132,7 +133,7 @@ Deno.test("a file that cannot be written ends nothing: it is told once, what was
     for (const _ of [1, 2]) stage.limits.user.take("u_ada", stage.now.monotonic);
     const stopping = new AbortController();
     const running = stage.limits.child.run(stopping.signal, { path: "limits", ready() {} });
-    while (stage.told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until("a fact", () => stage.told.length > 0);
     stopping.abort();
     await running;
     assert.equal(stage.lines.length, 1);
@@ -267,13 +268,8 @@ Deno.test("requests that policies refuse and refreshes count for the account as 
     assert.equal(house.told("identity.session.refreshed").length, 6);
   }, { said: { SERVER__RATE__USER__REQUESTS_MAX: "6" } }));
 
-const eventually = async (house: House, type: string) => {
-  for (;;) {
-    const told = house.told(type);
-    if (told.length > 0) return told;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-};
+const eventually = (house: House, type: string, count = 1) =>
+  until(`${count} of ${type}`, () => house.told(type), (told) => told.length >= count);
 
 Deno.test("one password on many accounts, one account and one address are each stopped, and the facts are sealed", () =>
   withHouse(async (house) => {
@@ -284,8 +280,7 @@ Deno.test("one password on many accounts, one account and one address are each s
     assert.equal((await house.signIn("trent", `${PASSWORD}!`)).status, 401);
     for (const _ of [1, 2, 3, 4]) await house.signIn("peggy", `${PASSWORD} ${_}`);
     assert.equal((await house.signIn("victor", "whatever comes")).status, 429);
-    await eventually(house, "kernel.limit.crossed");
-    while (house.told("kernel.limit.crossed").length < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually(house, "kernel.limit.crossed", 3);
     const told = house.told("kernel.limit.crossed").map(({ data }) => data);
     assert.deepEqual(told.map(({ limit, name }) => [limit, name]), [
       ["signin_credential", undefined],
@@ -365,7 +360,7 @@ Deno.test("a tenant has its events and bytes of a day, in requests that come in 
     const one = tries.find(({ status }) => status === 200)!;
     assert.equal((await house.send("/auth/sign-out", { as: one.body.access_token, method: "POST" })).status, 204);
     assert.equal((await house.signIn("ada")).status, 200);
-    while (house.told("kernel.quota.reached").length < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually(house, "kernel.quota.reached", 3);
     assert.deepEqual(house.told("kernel.quota.reached").map(({ data }) => data), [
       { tenant: "default", quota: "events", max: 5 },
       { tenant: "default", quota: "bytes", max: 3_000 },
@@ -414,12 +409,11 @@ Deno.test("kill -9 gives nobody a new budget", async () => {
     };
     const first = await Program.start(folder, said);
     assert.deepEqual(await tries(first.url, 3), [401, 401, 401]);
-    for (;;) {
+    await until("three arrivals are kept", async () => {
       const kept = readSnapshot(await Deno.readTextFile(`${folder}/limits.json`).catch(() => ""));
       const [arrivals = []] = Object.values(kept?.limits.signin_name ?? {});
-      if (arrivals.reduce((sum, [, count]) => sum + count, 0) === 3) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return arrivals.reduce((sum, [, count]) => sum + count, 0);
+    }, (count) => count === 3);
     await first.end("SIGKILL");
     const second = await Program.start(folder, said);
     // Three were had, and one is held to be spent.

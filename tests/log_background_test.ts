@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { downIn, type HealthNode } from "../actors/kernel/daybook.ts";
 import { type Opened, openSystem, type SystemOptions } from "../adapters/program/daybook.ts";
-import { systemClock } from "../adapters/system/world.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Event } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
 import { inFolder } from "./folder_given.ts";
+import { until } from "./until.ts";
 
 const eventAt = (n: number): NewEvent => ({
   id: String(n),
@@ -84,14 +84,16 @@ for (const trouble of ["throw", "later", "exit", "close", "hang"]) {
         await heard(opened, crashed.position, about("kernel.child.restarted", WORKER));
         for (let n = 20; n < 40; n++) await daybook.append({ events: [eventAt(n)] });
         // One that was on its way before the trouble was over has crashed again, and been started again.
-        let row = { crashes: 0, restarts: 0, state: "" };
-        let again = 0;
-        while (row.state !== "running" || row.restarts !== row.crashes) {
-          await new Promise<void>((resolve) => void systemClock.schedule(5, resolve));
-          again = daybook.status().size;
-          const { rows } = await daybook.view("health.children", { wait: again - 1, deadline: 20_000 });
-          row = rows.find(({ key }) => key === WORKER)!.row as typeof row;
-        }
+        const { row, again } = await until(
+          "the worker runs",
+          async () => {
+            const again = daybook.status().size;
+            const { rows } = await daybook.view("health.children", { wait: again - 1, deadline: 20_000 });
+            const row = rows.find(({ key }) => key === WORKER)!.row;
+            return { row: row as { crashes: number; restarts: number; state: string }, again };
+          },
+          ({ row }) => row.state === "running" && row.restarts === row.crashes,
+        );
         assert.ok(row.crashes >= 1, JSON.stringify(row));
         assert.ok((await daybook.checkpoint(again))!.size >= again);
         const numbers = [...daybook.log.read({ stream: "inbox/test" })].flat().map((event) =>
@@ -127,9 +129,7 @@ Deno.test("when the worker behind the log is given up, the log does its work its
       }
       const { size } = daybook.status();
       assert.ok((await daybook.checkpoint(size))!.size >= size);
-      while (daybook.status().indexed === 0) {
-        await new Promise<void>((resolve) => void systemClock.schedule(5, resolve));
-      }
+      await until("the index", () => daybook.status().indexed > 0);
       const repeated = await daybook.append({ events: [eventAt(17)] });
       assert.ok(repeated.ok && repeated.duplicates === 1);
 

@@ -7,18 +7,11 @@ import { ProjectionsApart } from "../actors/kernel/project_apart.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
 import { type FromProjections, PROJECTIONS_APART, type ToProjections } from "../actors/kernel/project_line.ts";
 import { Supervisor } from "../actors/kernel/supervisor.ts";
-import { pause } from "../actors/kernel/world.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { rig } from "./kernel/rig.ts";
 import { counted, counts, logOf, named, played, recorded } from "./projections_given.ts";
 import type { Settings } from "./projections_apart_worker.ts";
-
-const until = async (holds: () => boolean) => {
-  for (let i = 0; !holds(); i++) {
-    assert.ok(i < 2_000, "waited too long");
-    await pause(systemClock, 5);
-  }
-};
+import { until } from "./until.ts";
 
 /** Runs a child as a supervisor would: again after every crash. */
 const supervised = (child: Child) => {
@@ -107,9 +100,9 @@ Deno.test("what happens in the thread is told: crashes, stops, facts, unknown pr
   });
   const children = apart.children.map(supervised);
   thread.say({ from: "opened" });
-  await until(() => thread.sent.filter(({ to }) => to === "start").length === 2);
+  await until("the next start", () => thread.sent.filter(({ to }) => to === "start").length === 2);
   thread.say({ from: "ended", name: "tests.counts", cause: "disk full" });
-  await until(() => thread.sent.filter(({ to }) => to === "start").length === 3);
+  await until("the next start", () => thread.sent.filter(({ to }) => to === "start").length === 3);
   assert.deepEqual(children[1]!.crashes, ["disk full"]);
 
   const fact = {

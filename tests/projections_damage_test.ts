@@ -6,7 +6,6 @@ import { ProjectionsApart } from "../actors/kernel/project_apart.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
 import { type Parts, System } from "../actors/kernel/system.ts";
 import { Supervisor } from "../actors/kernel/supervisor.ts";
-import { pause } from "../actors/kernel/world.ts";
 import type { Aside, Connection } from "../adapters/sqlite/connection.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
@@ -19,6 +18,7 @@ import { change, items } from "./contract/views_suite.ts";
 import { rig } from "./kernel/rig.ts";
 import { counted, counts, logOf, newEvent, played, recorded } from "./projections_given.ts";
 import { inFolder } from "./folder_given.ts";
+import { until } from "./until.ts";
 
 /** All but the first page, which keeps the file one of SQLite's. */
 const overwrite = (file: string) => {
@@ -148,13 +148,6 @@ Deno.test("notes that are damaged while in use are begun anew, and each of their
     views.close();
   }));
 
-const until = async (holds: () => boolean) => {
-  for (let i = 0; !holds(); i++) {
-    assert.ok(i < 4_000, "waited too long");
-    await pause(systemClock, 5);
-  }
-};
-
 Deno.test("projections beside the log stand still when their views are damaged, and build them again while appends go on", () =>
   inFolder(async (path) => {
     const log = logOf();
@@ -185,7 +178,7 @@ Deno.test("projections beside the log stand still when their views are damaged, 
     const { kept: _, ...before } = views.digest("tests.counts");
     Deno.removeSync(`${path}/views.db`);
     assert.throws(() => views.list("tests.counts", {}), /the file was deleted/);
-    await until(() => facts.some(({ type }) => type === "kernel.child.restarted"));
+    await until("a restart", () => facts.some(({ type }) => type === "kernel.child.restarted"));
     await counted(log, 10, 900);
     assert.equal(await projector.wait("tests.counts", 5_009, 20_000), "reached");
     assert.deepEqual(views.digest("tests.counts", 4_999), before);
@@ -243,7 +236,7 @@ Deno.test("a writer that meets damage in a row it folds onto does not take the e
     const stop = new AbortController();
     const run = projector.children[0]!.run(stop.signal, { path: "p", ready() {} });
     await log.append({ events: [newEvent("tests.item.counted", { key: "k1", by: 1 })] });
-    await until(() => damaged.length > 0);
+    await until("damage is told", () => damaged.length > 0);
     assert.match(damaged[0]!, /malformed/);
     assert.deepEqual(facts, [], "whoever is told records it");
     stop.abort();

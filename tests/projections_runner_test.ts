@@ -8,6 +8,7 @@ import type { Event } from "../events/event.ts";
 import { auditTrail } from "../projections/audit.ts";
 import type { Views, ViewStore } from "../projections/views.ts";
 import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
+import { until } from "./until.ts";
 
 const BOUNDS = { batch_events: 50, batch_ms: 5, rows_cached: 3, events_cached: 200 };
 
@@ -55,11 +56,12 @@ Deno.test("one projection's batches are bounded by events, and appends get throu
     return { count: (row as { count: number }).count + 1, sum: 0 };
   };
   const run = running(projections.children);
-  while (projections.states()[0]!.size < 5_000) {
+  const each = async () => {
     await counted(log, 1);
     seen.push(projections.states()[0]!.size);
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+    return projections.states()[0]!;
+  };
+  await until("it has caught up", each, ({ size }) => size >= 5_000, { every_ms: 0 });
   await projections.wait("tests.counts", log.size - 1, 5_000);
   assert.equal(total(views), log.size);
   for (let i = 1; i < sizes.length; i++) assert.ok(sizes[i]! - sizes[i - 1]! <= BOUNDS.batch_events);
@@ -212,10 +214,11 @@ Deno.test("a new version is built beside the old one while appends go on, and ta
     onState: () => sums.push(total(views)),
   });
   const run = running(projections.children);
-  while (projections.states()[0]!.state !== "live") {
+  const each = async () => {
     await counted(log, 5);
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+    return projections.states()[0]!;
+  };
+  await until("it is live", each, ({ state }) => state === "live", { every_ms: 0 });
   await projections.wait("tests.counts", log.size - 1, 5_000);
   assert.equal(total(views), 2 * log.size);
   const stores = views.stores().map(({ name, version, size, served, rows }) => ({ name, version, size, served, rows }));

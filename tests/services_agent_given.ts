@@ -2,6 +2,7 @@
 import type { Answer, Asks, FromAgent, ToAgent } from "../adapters/process/agent/protocol.ts";
 import { fromAgent } from "../adapters/process/agent/protocol.ts";
 import { inFolder } from "./folder_given.ts";
+import { within } from "./until.ts";
 
 const FILE = new URL("../adapters/process/agent/agent.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -71,7 +72,9 @@ export class Agent {
       const at = this.heard.findIndex(is);
       if (at >= 0) return this.heard.splice(at, 1)[0]!;
       if (this.over) throw new Error("the agent has ended");
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.waiting.push(resolve);
+      await within(`the agent says: ${is}`, promise, { seen: () => this.heard });
     }
   }
 

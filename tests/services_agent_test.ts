@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { SECRET_BYTES_MAX } from "../adapters/process/agent/environment.ts";
 import type { FromAgent } from "../adapters/process/agent/protocol.ts";
 import { Agent, nonce as fresh, running, starting } from "./services_agent_given.ts";
+import { until } from "./until.ts";
 
 const LOG = { bytes_max: 4_096, keep: 1 };
 const ended = (nonce: string) => (said: FromAgent) => "said" in said && said.said === "exited" && said.nonce === nonce;
@@ -201,13 +202,12 @@ Deno.test("hooks and probes that outlived the agent are ended by the next one; w
   await Agent.with(async (first, folder) => {
     await Agent.with(async (next) => {
       const nonce = fresh();
-      const there = async (name: string): Promise<number> => {
-        for (;;) {
-          const text = await Deno.readTextFile(`${folder}/${name}`).catch(() => "");
-          if (text.endsWith("\n")) return Number(text);
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-      };
+      const there = async (name: string): Promise<number> =>
+        Number(
+          await until(`the id of the ${name}`, () =>
+            Deno.readTextFile(`${folder}/${name}`).catch(() => ""), (text) =>
+            text.endsWith("\n")),
+        );
       const run = (script: string) => running(starting(folder, nonce, script), 600_000);
       await first.ask("run", run("setsid sh -c 'echo $$ > helper; exec sleep 600' > /dev/null 2>&1 &"));
       const helper = await there("helper");
@@ -221,7 +221,7 @@ Deno.test("hooks and probes that outlived the agent are ended by the next one; w
       await next.ask("clean", { traces: `${traces}-of-others`, keep: [] });
       assert.ok(await isProcess(hook), "who works for another is left alone");
       await next.ask("clean", { traces, keep: [] });
-      while (await isProcess(hook)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until("the end of the hook", async () => !await isProcess(hook));
       assert.ok(await isProcess(helper));
       Deno.kill(helper, "SIGKILL");
     });
@@ -251,13 +251,9 @@ Deno.test("what it takes is counted by its control group where there is one, and
     await agent.ask("end", { process, signal: "SIGTERM" });
     await agent.said(ended(nonce));
     if (usage!.cpu_from === "cgroup") {
-      while (await isProcess(hidden)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until("the end of what hides", async () => !await isProcess(hidden));
       const group = await Deno.readTextFile(`${start.traces}/${nonce}.group`);
-      for (;;) {
-        const there = await Deno.stat(group).then(() => true, () => false);
-        if (!there) break;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await until("the end of its group", () => Deno.stat(group).then(() => false, () => true));
     } else if (await isProcess(hidden)) Deno.kill(hidden, "SIGKILL");
   });
 });

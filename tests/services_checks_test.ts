@@ -23,6 +23,7 @@ import { givenAuthority, withFolder } from "./certificates_given.ts";
 import { given } from "./given.ts";
 import { Agent, nonce, starting } from "./services_agent_given.ts";
 import { spec } from "./services_given.ts";
+import { until } from "./until.ts";
 
 const NOW = Date.now();
 const DAY_MS = 86_400_000;
@@ -186,16 +187,11 @@ Deno.test("a signal that tells something goes to the process alone, and not to a
     const begun = await agent.ask("start", starting(folder, nonce(), script));
     assert.ok("process" in begun);
     const { process } = begun;
-    const until = async (path: string): Promise<string> => {
-      for (;;) {
-        const text = await Deno.readTextFile(path).catch(() => "");
-        if (text.endsWith("\n")) return text.trim();
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    };
-    await until(`${folder}/child`);
+    const lineOf = async (path: string): Promise<string> =>
+      (await until(path, () => Deno.readTextFile(path).catch(() => ""), (text) => text.endsWith("\n"))).trim();
+    await lineOf(`${folder}/child`);
     assert.deepEqual(await agent.ask("tell", { process, signal: "SIGHUP" }), { sent: true });
-    await until(`${folder}/told`);
+    await lineOf(`${folder}/told`);
     const { usage: [both] } = await agent.ask("usage", { processes: [process] });
     assert.equal(both!.processes, 2, "what it has started is there");
     assert.deepEqual(await agent.ask("tell", { process: { ...process, ticks: 1 }, signal: "SIGHUP" }), { sent: false });

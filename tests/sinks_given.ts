@@ -1,6 +1,7 @@
 /** Receivers of sinks: syslog over TCP and TLS as a program of its own understands it, and authorities to trust. */
 import type { Parcel } from "../actors/kernel/transport.ts";
 import { eventOf } from "./siem_given.ts";
+import { until } from "./until.ts";
 
 export const parcel = (position: number, text = `{"n":${position}}`): Parcel => ({
   position,
@@ -87,26 +88,16 @@ const closed = (conn: Deno.Conn): void => {
   }
 };
 
-/** Looks until it is so. */
-export const until = async (so: () => boolean | Promise<boolean>, what: string, within = 60_000): Promise<void> => {
-  const deadline = Date.now() + within;
-  while (!await so()) {
-    if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-};
-
 /** Waits for an event of a type, and answers with the newest. */
 export const eventually = async (
   server: { get(path: string): Promise<Response> },
   type: string,
 ): Promise<{ readonly position: number }> => {
-  let found: { position: number } | undefined;
-  await until(async () => {
+  const newest = await until(type, async () => {
     const { events } = await (await server.get(`/events?type=${type}`)).json() as { events: { position: number }[] };
-    return (found = events.at(-1)) !== undefined;
-  }, type);
-  return found!;
+    return events.at(-1);
+  });
+  return newest!;
 };
 
 export interface Authority {

@@ -8,7 +8,8 @@ import { syslogTransport } from "../adapters/sinks/syslog.ts";
 import { webhookTransport } from "../adapters/sinks/webhook.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { inFolder } from "./folder_given.ts";
-import { authority, listening, openssl, parcel, unframed, until } from "./sinks_given.ts";
+import { authority, listening, openssl, parcel, unframed } from "./sinks_given.ts";
+import { until } from "./until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of 24 bytes or more");
 const never = new AbortController().signal;
@@ -257,7 +258,7 @@ Deno.test({
         return true;
       });
       await deliver(syslogTo(between.port, 10, { ca: ours.ca }), [parcel(3, "three")]);
-      await until(() => heard.messages.length === 3, "the message behind it");
+      await until("the message behind it", () => heard.messages.length === 3);
       await between.stop();
       // A receiver that speaks no TLS.
       const plain = listening(Deno.listen(local), async (conn) => {

@@ -3,24 +3,19 @@ import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { inFolder } from "./folder_given.ts";
 import { type Answer, type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
+import { until } from "./until.ts";
 
 const PROXIED: Said = { SERVER__BEHIND_PROXY: "127.0.0.1", SERVER__HOSTS: "[a.example]" };
 const BAD = { forwarded: "for=198.51.100.9" };
 const code = ({ body }: Answer): string | undefined => body.type?.replace("urn:daybook:problem:", "");
 
 /** Until the log has so many facts of a type: rules follow it by themselves. */
-const told = async (house: House, type: string, count = 1) => {
-  for (;;) {
-    const facts = house.told(type);
-    if (facts.length >= count) return facts;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
+const told = (house: House, type: string, count = 1) =>
+  until(`${count} of ${type}`, () => house.told(type), (facts) => facts.length >= count);
 
-/** Until something is so; what was decided is at the door a moment later. */
-const until = async (so: () => Promise<boolean>): Promise<void> => {
-  while (!await so()) await new Promise((resolve) => setTimeout(resolve, 20));
-};
+/** Until such a request has this status: what was decided is at the door a moment later. */
+const answered = (status: number, ask: () => Promise<{ readonly status: number }>) =>
+  until(`the status ${status}`, async () => (await ask()).status, (seen) => seen === status);
 
 const guess = (house: House, name: string, password: string, headers: Record<string, string> = {}) =>
   house.send("/auth/sign-in", { body: { name, password }, headers });
@@ -44,7 +39,7 @@ Deno.test("an address that guesses is blocked on every route and no other is, un
     const [taken] = await told(house, "threats.response.taken");
     const { subject, response, rule } = taken!.data;
     assert.deepEqual([response, rule, subject.kind], ["block", "guessing", "address"]);
-    await until(async () => (await house.send("/livez", { headers: BAD })).status === 403);
+    await answered(403, () => house.send("/livez", { headers: BAD }));
     const routes = await routesOf(house);
     assert.ok(routes.length > 40);
     for (const [method, path] of [...routes, ["GET", "/nothing"] as const, ["GET", "/sign-in"] as const]) {
@@ -62,7 +57,7 @@ Deno.test("an address that guesses is blocked on every route and no other is, un
       body: { response: "block" },
     });
     assert.equal(lift.status, 200, JSON.stringify(lift.body));
-    await until(async () => (await house.send("/livez", { headers: BAD })).status === 200);
+    await answered(200, () => house.send("/livez", { headers: BAD }));
     const forged = await house.send(`/commands/threats.threat.detect/address:${subject.id}`, {
       as: house.token,
       body: { rule: "guessing", score: 1, evidence: [1], count: 1, first: taken!.time, last: taken!.time },
@@ -144,7 +139,7 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     const plain = await house.person("bob");
     const [one, two] = [await house.signIn("bob"), await house.signIn("bob")];
     await reuse(house, one.body.refresh_token);
-    await until(async () => (await house.send("/auth/sessions", { as: two.body.access_token })).status === 401);
+    await answered(401, () => house.send("/auth/sessions", { as: two.body.access_token }));
     const ended = house.told("identity.session.ended").map(({ data }) => [data.account, data.because]);
     assert.deepEqual(ended, [[plain, "refresh_reused"], [plain, "threat"]]);
     assert.equal((await house.signIn("bob")).status, 200);
@@ -181,7 +176,11 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     assert.equal((await house.send("/views", { as })).status, 200);
     assert.equal((await house.send("/views", { as: key })).status, 200);
     await reuse(house, stolen.refresh_token);
-    await until(async () => code(await house.send("/views", { as })) === "factor_wanted");
+    await until(
+      "a factor is wanted",
+      async () => code(await house.send("/views", { as })),
+      (seen) => seen === "factor_wanted",
+    );
     // Whatever they may otherwise do: what their role has not, or there is not, is refused for that, what needs nobody answers, all else asks for a factor.
     const answers = new Map<string | undefined, number>();
     for (const [method, path] of await routesOf(house)) {
@@ -209,8 +208,8 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     const lift = await house.send(lifts, { as: house.token, ...lifting });
     assert.equal(lift.status, 200, JSON.stringify(lift.body));
     const later = (await enter(codes[3])).access_token;
-    await until(async () => (await house.send("/views", { as: later })).status === 200);
-    await until(async () => (await house.send("/views", { as: key })).status === 200);
+    await answered(200, () => house.send("/views", { as: later }));
+    await answered(200, () => house.send("/views", { as: key }));
   }));
 
 Deno.test("two sign-ins elsewhere that nobody can have made are seen by their places, which lie sealed", () =>

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { openDaybook } from "../main.ts";
 import { inFolder } from "./folder_given.ts";
 import { leaf, mth } from "./proofs_given.ts";
+import { until } from "./until.ts";
 
 type Daybook = Awaited<ReturnType<typeof openDaybook>>;
 
@@ -10,7 +11,7 @@ type Daybook = Awaited<ReturnType<typeof openDaybook>>;
 const tiled = async (daybook: Daybook): Promise<void> => {
   const { log } = daybook;
   const { size, root } = (await daybook.checkpoint(log.size))!;
-  while (log.tree.size < size) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("the tiles", () => log.tree.size, (tiled) => tiled >= size);
   const expected = mth(Array.from({ length: size }, (_, i) => leaf(log.entry(i)!)));
   assert.equal(expected.toBase64(), root);
   assert.deepEqual([...log.tree.root(size)!], [...expected]);

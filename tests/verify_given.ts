@@ -15,6 +15,7 @@ import { canonical } from "../events/canonical.ts";
 import { catalogue } from "../events/catalogue.ts";
 import type { NewEvent } from "../events/log.ts";
 import type { Sealing } from "../events/sealing.ts";
+import { until } from "./until.ts";
 
 export const signer = noteSigner("daybook/verified", new Uint8Array(32).fill(7));
 export const stranger = noteSigner("daybook/verified", new Uint8Array(32).fill(8));
@@ -85,8 +86,8 @@ export const makeLog = async (
     await between?.(log.size);
   }
   // The newest generation stays open.
-  while (segmentEvents && log.index.manifest.until + 2 * segmentEvents < log.size) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  if (segmentEvents) {
+    await until("the segments", () => log.index.manifest.until, (made) => made + 2 * segmentEvents >= log.size);
   }
   const checkpoint = signed ? await log.checkpoint(log.size) : undefined;
   await log.close();

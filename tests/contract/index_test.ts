@@ -19,6 +19,7 @@ import { catalogue } from "../../events/catalogue.ts";
 import { VALUE_BYTES_MAX } from "../../events/store.ts";
 import { lying } from "../at_rest_given.ts";
 import { event } from "./log_contract.ts";
+import { until } from "../until.ts";
 
 /** With segments of 16,384 events, levels of eight reach 16,384 × 8⁶ = four thousand million events. */
 const LEVELS_MAX = 6;
@@ -67,7 +68,7 @@ const filled = async (
     for (let n = 0; n < events; n += each) {
       await log.append({ events: Array.from({ length: each }, (_, i) => event(n + i)) });
     }
-    while (log.index.generations.length > 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until("one generation", () => log.index.generations.length <= 1);
     check(log, store);
   } finally {
     await log.close();

@@ -7,6 +7,7 @@ import { BLOB_LIMITS } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type EventLog, LogFault, type NewEvent } from "../../events/log.ts";
 import { LogModel } from "./log_model.ts";
+import { until } from "../until.ts";
 
 export interface Subject {
   readonly log: EventLog;
@@ -292,13 +293,19 @@ export const logContract = (name: string, start: Start): void => {
     })).then(() => done = true);
     const paged = async (limit: number, stream?: StreamId) => {
       const seen: number[] = [];
-      for (let next = 0;;) {
-        const page = all(log, { from: next, limit, ...(stream ? { stream } : {}) });
-        seen.push(...page.map((e) => e.position));
-        if (page.length > 0) next = page.at(-1)!.position + 1;
-        else if (done) return seen;
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
+      let next = 0;
+      await until(
+        "the last page",
+        () => {
+          const page = all(log, { from: next, limit, ...(stream ? { stream } : {}) });
+          seen.push(...page.map((e) => e.position));
+          if (page.length > 0) next = page.at(-1)!.position + 1;
+          return done && page.length === 0;
+        },
+        Boolean,
+        { every_ms: 0 },
+      );
+      return seen;
     };
     const [ones, sevens, streams] = await Promise.all([paged(1), paged(7), paged(5, "tests/one")]);
     await writing;
@@ -307,11 +314,11 @@ export const logContract = (name: string, start: Start): void => {
     assert.deepEqual(sevens, expected);
     assert.deepEqual(streams, all(log).filter((e) => e.stream === "tests/one").map((e) => e.position));
     const backward: number[] = [];
-    let until = log.size;
-    while (until > 0) {
-      const page = all(log, { backward: true, limit: 13, until });
+    let end = log.size;
+    while (end > 0) {
+      const page = all(log, { backward: true, limit: 13, until: end });
       backward.push(...page.map((e) => e.position));
-      until = page.at(-1)!.position;
+      end = page.at(-1)!.position;
     }
     assert.deepEqual(backward, expected.toReversed());
   });

@@ -6,7 +6,7 @@ import { httpReceiver, mailServer } from "../channels_given.ts";
 import { inFolder } from "../folder_given.ts";
 import { type Server, started } from "../recipes/recipe.ts";
 import { freePort } from "../recipes/siem_recipe.ts";
-import { until } from "../sinks_given.ts";
+import { until } from "../until.ts";
 import { Program, run } from "./program.ts";
 import { Stand, tracing } from "./stack_given.ts";
 
@@ -120,7 +120,7 @@ Deno.test("an alert is told to every channel from its beginning to its end, with
     try {
       await say(server, "1", "ci.job.failed", "build");
       const all = (n: number) => () => pager.posts.length >= n && hook.posts.length >= n && mail.mails.length >= n;
-      await until(all(1), "all are told that it is so");
+      await until("all are told that it is so", all(1));
       const listed = await at("list", "--json");
       const { alerts: [alert] } = JSON.parse(listed.out) as {
         alerts: { rule: string; alert: string; state: string }[];
@@ -128,12 +128,12 @@ Deno.test("an alert is told to every channel from its beginning to its end, with
       assert.deepEqual([listed.code, alert!.rule, alert!.state], [1, "job", "raised"]);
       const acknowledged = await at("acknowledge", `job/${alert!.alert}`, "--note", "on it");
       assert.equal(acknowledged.code, 0, acknowledged.err);
-      await until(all(2), "all are told that somebody has it");
+      await until("all are told that somebody has it", all(2));
       assert.match((await at("list")).out, /job\/\S+ +critical +acknowledged .*A job has failed +job=build/);
       await say(server, "2", "ci.job.passed", "build");
-      await until(all(3), "all are told that it is over");
+      await until("all are told that it is over", all(3));
       await say(server, "3", "ci.job.delayed", "build");
-      await until(() => mail.mails.length === 4 && chat.posts.length === 5, "a note goes where notes go");
+      await until("a note goes where notes go", () => mail.mails.length === 4 && chat.posts.length === 5);
       assert.deepEqual(pager.posts.map(({ body }) => body.event_action), ["trigger", "acknowledge", "resolve"]);
       assert.equal(new Set(pager.posts.map(({ body }) => body.dedup_key)).size, 1);
       assert.equal(pager.posts[0]!.body.routing_key, "R".repeat(32));
@@ -223,19 +223,19 @@ Deno.test("killed before its window was over and again before anybody was told, 
     let program = await start();
     await say(program, "1", "ci.job.failed", "build");
     await say(program, "2", "ci.job.failed", "test");
-    await until(async () => (await eventsOf(program, "alerts.alert.raised")).length === 2, "both are raised");
+    await until("both are raised", async () => (await eventsOf(program, "alerts.alert.raised")).length === 2);
     await program.end("SIGKILL");
     program = await start();
-    await until(async () => (await eventsOf(program, "alerts.group.notified")).length === 1, "they are to be told");
-    await until(() => chat.posts.length > 0 && hook.posts.length > 0, "it is tried");
+    await until("they are to be told", async () => (await eventsOf(program, "alerts.group.notified")).length === 1);
+    await until("it is tried", () => chat.posts.length > 0 && hook.posts.length > 0);
     await program.end("SIGKILL");
     program = await start();
     const tried = chat.posts.length;
-    await until(() => chat.posts.length > tried + 2, "it is tried again");
+    await until("it is tried again", () => chat.posts.length > tried + 2);
     await say(program, "3", "ci.job.passed", "build");
     await say(program, "4", "ci.job.passed", "test");
     const notified = async () => await eventsOf(program, "alerts.group.notified");
-    await until(async () => (await notified()).at(-1)!.data.status === "resolved", "it is over");
+    await until("it is over", async () => (await notified()).at(-1)!.data.status === "resolved");
     // Now they come back, one after the other.
     await mail.stop();
     mail = await mailServer({}, mailPort);
@@ -247,15 +247,15 @@ Deno.test("killed before its window was over and again before anybody was told, 
       const all = (await notified()).map(({ position, data }) => ({ position, status: data.status as string }));
       assert.deepEqual([all[0]!.status, all.at(-1)!.status], ["raised", "resolved"]);
       const last = all.at(-1)!.position;
-      await until(() => pager.posts.some(({ body }) => body.event_action === "resolve"), "the pager has all");
-      await until(() => mail.mails.length >= all.length, "the mails are there");
+      await until("the pager has all", () => pager.posts.some(({ body }) => body.event_action === "resolve"));
+      await until("the mails are there", () => mail.mails.length >= all.length);
       const delivered = (name: string) => async () => {
         const metrics = await (await fetch(`${program.url.replace(/\/$/, "")}/metrics`, {
           headers: { authorization: `Bearer ${program.token}` },
         })).text();
         return new RegExp(`^daybook_sink_lag_events\\{sink="${name}"\\} 0$`, "m").test(metrics);
       };
-      for (const name of ["chat", "hook", "pager", "mail"]) await until(delivered(name), `${name} has all`);
+      for (const name of ["chat", "hook", "pager", "mail"]) await until(`${name} has all`, delivered(name));
       const first = (await notified())[0]!;
       assert.deepEqual(first.data.raised.length, 2, "one word for both");
       assert.deepEqual(
@@ -299,16 +299,16 @@ Deno.test("a silence holds over a death, and so does the time that something mus
       assert.equal(silenced.status, 200, await silenced.text());
       await say(program, "1", "ci.job.failed", "build");
       await say(program, "2", "ci.job.begun", "build");
-      await until(async () => (await eventsOf(program, "alerts.alert.raised")).length >= 1, "it is raised");
-      await until(async () => (await eventsOf(program, "alerts.condition.begun")).length === 1, "it may hang");
+      await until("it is raised", async () => (await eventsOf(program, "alerts.alert.raised")).length >= 1);
+      await until("it may hang", async () => (await eventsOf(program, "alerts.condition.begun")).length === 1);
       await program.end("SIGKILL");
       program = await start();
-      await until(async () => (await eventsOf(program, "alerts.alert.raised")).length === 2, "it hangs");
+      await until("it hangs", async () => (await eventsOf(program, "alerts.alert.raised")).length === 2);
       const hangs = (await eventsOf(program, "alerts.alert.raised")).find(({ data }) => data.title === "A job hangs");
       const [began] = await eventsOf(program, "alerts.condition.begun");
       assert.deepEqual([hangs!.data.labels, hangs!.data.since], [[{ name: "job", value: "build" }], began!.data.since]);
       assert.ok(hangs!.recordedat >= began!.data.until);
-      await until(() => chat.posts.length === 2, "both are told");
+      await until("both are told", () => chat.posts.length === 2);
       const [ended] = await eventsOf(program, "alerts.silence.ended");
       const told = (await eventsOf(program, "alerts.group.notified")).filter(({ data }) =>
         data.title === "A job has failed"
@@ -339,13 +339,13 @@ services:
       };
       return { code, alerts: alerts.filter(({ rule }) => rule === "service-failed") };
     };
-    await until(async () => (await list()).alerts.length === 1, "it is an alert");
+    await until("it is an alert", async () => (await list()).alerts.length === 1);
     const { code, alerts: [alert] } = await list();
     assert.deepEqual([code, alert!.state, alert!.severity], [1, "raised", "critical"]);
     assert.match(alert!.about, /service=job replica=0$/);
     await Deno.writeTextFile(`${dirname(stand.file)}/fine`, "");
     await stand.send("services.stack.up");
-    await until(async () => (await list()).alerts.length === 0, "it is over");
+    await until("it is over", async () => (await list()).alerts.length === 0);
     assert.equal((await list("--all")).alerts[0]!.state, "resolved");
     await stand.down();
   }));

@@ -1,5 +1,6 @@
 /** The program itself on a fresh folder and a free port, stopped as an operator would. */
 import assert from "node:assert/strict";
+import { signal, stopped } from "../until.ts";
 
 export interface Started {
   /** `http://127.0.0.1:…` */
@@ -35,11 +36,9 @@ export const withStarted = async (use: (started: Started) => Promise<void>): Pro
     await use({ url, token: Deno.readTextFileSync(`${data}/first-token`).trim() });
   } finally {
     clearTimeout(timer);
-    try {
-      child.kill("SIGTERM");
-    } catch { /* it has ended already */ }
+    signal(child, "SIGTERM");
     await lines.cancel();
-    const { code } = await child.status;
+    const { code } = await stopped(child);
     Deno.removeSync(data, { recursive: true });
     assert.equal(code, 0, `it ended with ${code}`);
   }

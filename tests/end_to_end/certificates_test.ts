@@ -4,6 +4,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { openssl, runOpenssl } from "../certificates_given.ts";
 import { document, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
+import { heard, until } from "../until.ts";
 
 interface Listed {
   readonly name: string;
@@ -143,13 +144,10 @@ Deno.test({
         }
         const following = await fetch(`${program.url}/follow`, { client: fetching, headers });
         const reader = following.body!.pipeThrough(new TextDecoderStream()).getReader();
-        let heard = "";
+        let sofar = "";
         const hears = async (id: string) => {
-          while (!heard.includes(`"id":"${id}"`)) {
-            const { value, done } = await reader.read();
-            assert.ok(!done, "the follower was lost");
-            heard += value;
-          }
+          const told = `"id":"${id}"`;
+          if (!sofar.includes(told)) sofar += await heard(told, reader, (more) => (sofar + more).includes(told));
         };
         assert.equal(await send("before"), 201);
         await hears("before");
@@ -180,10 +178,8 @@ Deno.test("a certificate that the server keeps is renewed before it ends, again 
     try {
       const client = await clientOf(data, `${dir}/laptop`);
       const serials = new Set<string>();
-      while (serials.size < 3) {
-        serials.add(await serialAt(program.url, client));
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      const look = async () => serials.add(await serialAt(program.url, client));
+      await until("three serials", look, ({ size }) => size >= 3);
       assert.ok((await listed(data)).find(({ name }) => name === "listener")!.renewals >= 2);
     } finally {
       await program.end("SIGKILL");
@@ -213,22 +209,20 @@ Deno.test("that a certificate from elsewhere ends soon is told, once, and is an 
         return (JSON.parse(ran.out) as { events: readonly { type: string }[] }).events.map(({ type }) => type);
       };
       const alerted = async (type: string) => {
-        while (!(await types("alerts/certificate-ends-soon")).includes(type)) {
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
+        await until(type, () => types("alerts/certificate-ends-soon"), (all) => all.includes(type));
       };
-      const until = async (...expected: readonly string[]) => {
-        for (;;) {
+      const told = async (...expected: readonly string[]) => {
+        const look = async () => {
           const found = (await types("certificates/listener")).filter((type) => type.startsWith("certificates."));
-          if (found.join() === expected.join()) return;
           assert.ok(found.length <= expected.length, found.join());
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
+          return found;
+        };
+        await until(expected.join(), look, (found) => found.join() === expected.join());
       };
-      await until("certificates.certificate.found", "certificates.expiry.neared");
+      await told("certificates.certificate.found", "certificates.expiry.neared");
       await alerted("alerts.alert.raised");
       await issue("--valid", "90d");
-      await until("certificates.certificate.found", "certificates.expiry.neared", "certificates.certificate.found");
+      await told("certificates.certificate.found", "certificates.expiry.neared", "certificates.certificate.found");
       await alerted("alerts.alert.resolved");
     } finally {
       await program.end("SIGKILL");

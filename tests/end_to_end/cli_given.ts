@@ -1,5 +1,6 @@
 /** The real program in processes of its own, in folders of its own. */
 import assert from "node:assert/strict";
+import { ended, heard, signal, stopped } from "../until.ts";
 
 const root = new URL("../../", import.meta.url);
 const main = new URL("main.ts", root).pathname;
@@ -72,9 +73,7 @@ export const run = async (args: readonly string[], how: HowTo = {}): Promise<Ran
     await writer.write(new TextEncoder().encode(how.stdin));
     await writer.close();
   }
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder();
-  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+  return await ended(args.join(" "), child);
 };
 
 /** The document a command prints with `--json`; anything else in its output fails the test. */
@@ -95,20 +94,18 @@ export interface Started {
   readonly token: string;
   readonly child: Deno.ChildProcess;
   /** Ends it as a person would, and tells how it ended. */
-  stop(signal?: Deno.Signal): Promise<Ran>;
+  stop(name?: Deno.Signal): Promise<Ran>;
 }
 
 /** `start` on a free port, until its line is there. */
 export const start = async (data: string, args: readonly string[] = []): Promise<Started> => {
   const child = command(["start", "--data", data, "--port", "0", ...args], {}).spawn();
-  let out = "";
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const errors = new Response(child.stderr).text();
-  while (!out.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) assert.fail(`start ended before it was ready: ${await errors}`);
-    out += value;
-  }
+  let out = await heard("start is ready", reader, (text) => text.includes("\n")).catch(async (error) => {
+    signal(child, "SIGKILL");
+    throw new Error(`${error.message}\n${await errors}`);
+  });
   const rest = (async () => {
     for (;;) {
       const { value, done } = await reader.read();
@@ -122,9 +119,8 @@ export const start = async (data: string, args: readonly string[] = []): Promise
     url,
     token: (await Deno.readTextFile(`${data}/first-token`)).trim(),
     child,
-    async stop(signal = "SIGTERM") {
-      child.kill(signal);
-      const { code } = await child.status;
+    async stop(name = "SIGTERM") {
+      const { code } = await stopped(child, name);
       return { code, out: await rest, err: await errors };
     },
   };

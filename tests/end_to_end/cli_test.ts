@@ -4,6 +4,7 @@ import type { Event } from "../../events/event.ts";
 import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
 import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";
 import { document, fingerprint, repository, run, start, withPlace } from "./cli_given.ts";
+import { until } from "../until.ts";
 
 const HELLO = { specversion: "1.0", id: "1", source: "/hello", type: "com.example.hello", data: { hello: "world" } };
 
@@ -357,7 +358,7 @@ Deno.test("while an import has the folder, other commands that write go through 
     await Deno.writeTextFile(`${dir}/bin/git`, script.join("\n") + "\n", { mode: 0o755 });
     const env = { PATH: `${dir}/bin:${PATH}` };
     const importing = run(["import", "git", `${dir}/repo`, "--data", data, "--json"], { env });
-    while (!await Deno.stat(`${dir}/waits`).catch(() => false)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until("the import waits", () => Deno.stat(`${dir}/waits`).catch(() => undefined));
     const moved = ["commits.branch.move", "r", `{"branch":"main","to":"${"1".repeat(40)}"}`];
     try {
       const sent = await document<{ stream: string }>(["send", ...moved, "--data", data]);

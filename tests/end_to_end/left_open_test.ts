@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { COMMANDS } from "../../adapters/cli/table.ts";
 import { command, fingerprint, type HowTo, type Ran, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
+import { heard, until, within } from "../until.ts";
 
 interface Known {
   /** Of the last event that was acknowledged. */
@@ -264,11 +265,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
         let done = false;
         const status = child.status.finally(() => done = true);
         const output = Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()));
-        while (!done && [...Deno.readDirSync(scratch)].length === 0) {
-          await new Promise((resolve) => setTimeout(resolve, 0));
-        }
+        await until("a copy", () => done || [...Deno.readDirSync(scratch)].length > 0, Boolean, { every_ms: 0 });
         if (!done) child.kill(signal);
-        const { code } = await status;
+        const { code } = await within("the end of verify", status);
         const [out, err] = await output;
         assert.deepEqual([...Deno.readDirSync(scratch)], []);
         if (code === 3) ended++;
@@ -299,21 +298,18 @@ Deno.test("who follows a log that was left open sees what the next server append
     const follower = command(args, {}).spawn();
     const lines = follower.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let out = "";
-    const until = async (text: string) => {
-      while (!out.includes(text)) {
-        const { value, done } = await lines.read();
-        assert.ok(!done, `it ended before ${text} was told: ${out}`);
-        out += value;
-      }
+    const told = async (text: string) => {
+      if (!out.includes(text)) out += await heard(text, lines, (more) => (out + more).includes(text));
     };
     // It reads a copy now, for the one who wrote the log is dead.
-    await until(first.known.id);
+    await told(first.known.id);
     const before = out.length;
     const second = await Program.start(data);
-    await until(`"kernel.process.started"`);
+    await told(`"kernel.process.started"`);
     assert.ok(out.indexOf(`"kernel.process.started"`) > before);
     await second.end("SIGTERM");
     follower.kill("SIGTERM");
+    await within("the follower's end", follower.status);
     while (!(await lines.read()).done);
     assert.equal(await new Response(follower.stderr).text(), "");
     assert.equal((await follower.status).code, 0);

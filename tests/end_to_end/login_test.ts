@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import jsqr from "jsqr";
 import { Secret, TOTP, URI } from "otpauth";
 import { command, document, run, start, type Started, withPlace } from "./cli_given.ts";
+import { heard, within } from "../until.ts";
 
 // A CommonJS module whose types are written for the other kind.
 const jsQR = jsqr as unknown as typeof jsqr.default;
@@ -42,17 +43,13 @@ const administrator = async (server: Started) => {
 /** Types `login`, and allows the code that it shows. */
 const login = async (data: string, server: Started, as: string) => {
   const child = command(["login", "--data", data, "--json"], {}).spawn();
-  let said = "";
   const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  const shown = () => /and allow (\S+)\n/.exec(said)?.[1];
-  while (shown() === undefined) {
-    const { value, done } = await errors.read();
-    assert.ok(!done, `login ended before it showed a code: ${said}`);
-    said += value;
-  }
-  await post(server, "/auth/device/answer", { user_code: shown(), allow: true }, as);
+  const CODE = /and allow (\S+)\n/;
+  const said = await heard("login shows a code", errors, (text) => CODE.test(text));
+  await post(server, "/auth/device/answer", { user_code: CODE.exec(said)![1], allow: true }, as);
   await errors.cancel();
-  const [{ code }, out] = await Promise.all([child.status, new Response(child.stdout).text()]);
+  const ending = Promise.all([child.status, new Response(child.stdout).text()]);
+  const [{ code }, out] = await within("the end of login", ending);
   assert.equal(code, 0, said);
   assert.match(said, new RegExp(`^open ${server.url}/device\\?code=`));
   return JSON.parse(out) as { readonly account: string; readonly session: string };

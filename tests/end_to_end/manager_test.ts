@@ -10,16 +10,9 @@ import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { type Managed, openDaybook, Undeliverable } from "../../main.ts";
 import { buildAt, release } from "./manager_program.ts";
 import { inFolder } from "../folder_given.ts";
+import { until } from "../until.ts";
 
 const by = { authtype: "system", authid: "ci" } as const;
-
-/** Patience for what another thread or process does; what is waited for, or a failure that says what is missing. */
-const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let tries = 0; !await holds(); tries++) {
-    assert.ok(tries < 6_000, `never came: ${what}`);
-    await new Promise<void>((resolve) => void systemClock.schedule(10, resolve));
-  }
-};
 
 Deno.test("a manager is a child of the tree, and goes on after a restart where it was", () =>
   inFolder(async (data) => {

@@ -1,7 +1,7 @@
 /** Metrics of services' own: read by the real program from real processes, shown, and looked at by rules for alerts. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { until } from "../sinks_given.ts";
+import { until } from "../until.ts";
 import { run } from "./program.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
 
@@ -52,7 +52,7 @@ services:
     const start = () => stand.start({}, ["--config", stand.file]);
     await start();
     await stand.until((rows) => rows.some(({ state }) => state === "healthy"));
-    await until(async () => (await metrics()).out.includes("jobs_waiting"), "it is read");
+    await until("it is read", async () => (await metrics()).out.includes("jobs_waiting"));
     const shown = await metrics();
     assert.equal(shown.code, 0);
     assert.match(shown.out, /worker +0 +jobs_waiting +queue=mail +7\n/);
@@ -63,22 +63,22 @@ services:
     assert.deepEqual(samples.map(({ value }: { value: number }) => value), [7, 700]);
 
     await tell('jobs_waiting{queue="mail"} 130\n');
-    await until(async () => (await raised()).length === 1, "the queue is long");
+    await until("the queue is long", async () => (await raised()).length === 1);
     assert.deepEqual(await raised(), ["alerts/queue-long jobs_waiting is 130, above 100"]);
     // Who is back does not take what was not read yet for an end.
     await stand.program.end("SIGKILL");
     await start();
     await tell('jobs_waiting{queue="mail"} 140\n');
-    await until(async () => (await metrics()).out.includes(" 140"), "it is read again");
+    await until("it is read again", async () => (await metrics()).out.includes(" 140"));
     assert.deepEqual([await raised(), await facts("alerts.alert.resolved")], [
       ["alerts/queue-long jobs_waiting is 130, above 100"],
       [],
     ]);
     await tell('jobs_waiting{queue="mail"} 99\n');
-    await until(async () => (await facts("alerts.alert.resolved")).length === 1, "it is short again");
+    await until("it is short again", async () => (await facts("alerts.alert.resolved")).length === 1);
 
     await tell("a 1\nb 2\nc 3\nd 4\n");
-    await until(async () => (await raised()).length === 2, "too many series are none");
+    await until("too many series are none", async () => (await raised()).length === 2);
     const broken = await metrics();
     assert.deepEqual([broken.code, broken.out.split("\n")[0]], [1, "not read  worker/0: more than 3 series"]);
     assert.equal((await raised())[1], "alerts/not-told up is 0, below 1");
@@ -86,15 +86,15 @@ services:
     const text = await (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text();
     assert.match(text, /^daybook_service_metrics_up\{service="worker",replica="0"\} 0$/m);
     await Deno.remove(`${folder}/metrics`);
-    await until(async () => (await metrics()).out.includes("status 503"), "what is wrong is said");
+    await until("what is wrong is said", async () => (await metrics()).out.includes("status 503"));
     await tell("a 1\n");
-    await until(async () => (await facts("alerts.alert.resolved")).length === 2, "it tells again");
+    await until("it tells again", async () => (await facts("alerts.alert.resolved")).length === 2);
     // What is read is not recorded.
     const { out } = await run("events", "--json", "--data", stand.data);
     assert.ok(!out.includes('"b"') && !/services\.metrics/.test(out));
     assert.equal((await startsIn(stand.traces)).length, 1);
     await stand.down();
-    await until(async () => (await metrics()).out.startsWith("no running service"), "nothing is read any more");
+    await until("nothing is read any more", async () => (await metrics()).out.startsWith("no running service"));
     const none = await metrics();
     assert.equal(none.code, 0);
   }));

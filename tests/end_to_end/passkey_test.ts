@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { namedUrl } from "../identity_given.ts";
 import { Authenticator } from "../passkey_given.ts";
 import { command, document, start, withPlace } from "./cli_given.ts";
+import { heard, within } from "../until.ts";
 
 Deno.test("the program as it is started sets up a passkey and lets in with it, and again after a restart", () =>
   withPlace(async ({ data }) => {
@@ -44,21 +45,16 @@ Deno.test("the program as it is started sets up a passkey and lets in with it, a
 /** Types `login`, and tells the code that it shows; `ended` once somebody has answered. */
 const login = async (data: string) => {
   const child = command(["login", "--data", data, "--json"], {}).spawn();
-  let said = "";
   const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { value, done } = await errors.read();
-    assert.ok(!done, said);
-    said += value;
-    const user_code = /and allow (\S+)\n/.exec(said)?.[1];
-    if (user_code === undefined) continue;
-    const ended = async () => {
-      await errors.cancel();
-      await child.stdout.cancel();
-      return (await child.status).code;
-    };
-    return { user_code, ended };
-  }
+  const CODE = /and allow (\S+)\n/;
+  const said = await heard("login shows a code", errors, (text) => CODE.test(text));
+  const user_code = CODE.exec(said)![1]!;
+  const ended = async () => {
+    await errors.cancel();
+    await child.stdout.cancel();
+    return (await within("the end of login", child.status)).code;
+  };
+  return { user_code, ended };
 };
 
 Deno.test("who has passkeys alone shows one where the terminal is allowed, and for a while that counts there", () =>

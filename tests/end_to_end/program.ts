@@ -1,12 +1,12 @@
 /** The real program in its own process, and what a client needs to talk to it. */
 import { fileURLToPath } from "node:url";
+import { ended, heard, signal, stopped } from "../until.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 const DENO = ["run", "-q", "-A", "--config", CONFIG];
-/** How long a start may take on a busy machine. */
-const START_MS_MAX = 60_000;
+const LISTENING = /listening on (\S+)\n/;
 
 export interface Ran {
   readonly code: number;
@@ -24,10 +24,8 @@ const command = (args: readonly string[], env: Readonly<Record<string, string>> 
   });
 
 /** Runs one command of the command line to its end. */
-export const run = async (...args: readonly string[]): Promise<Ran> => {
-  const { code, stdout, stderr } = await command([MAIN, ...args]).output();
-  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
-};
+export const run = (...args: readonly string[]): Promise<Ran> =>
+  ended(args.join(" "), command([MAIN, ...args]).spawn());
 
 const startArguments = (data: string) => [MAIN, "start", "--data", data, "--port", "0"];
 
@@ -60,27 +58,17 @@ export class Program {
       for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said.err += text;
     })();
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const late = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
-    let out = "";
-    for (;;) {
-      const { value, done } = await lines.read();
-      if (done) {
-        clearTimeout(late);
-        await errors;
-        const { signal, code } = await child.status;
-        throw new Error(`the program ended before it listened (${signal ?? code}): ${out}${said.err}`);
-      }
-      out += value;
-      const url = /listening on (\S+)\n/.exec(out)?.[1];
-      if (url !== undefined) {
-        clearTimeout(late);
-        const rest = (async () => {
-          while (!(await lines.read()).done);
-        })();
-        const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
-        return new Program(child, url, token, Promise.all([errors, rest]), said);
-      }
-    }
+    const out = await heard("the program listens", lines, (text) => LISTENING.test(text)).catch(async (error) => {
+      signal(child, "SIGKILL");
+      await errors;
+      const { signal: by, code } = await child.status;
+      throw new Error(`the program ended before it listened (${by ?? code}): ${error.message}${said.err}`);
+    });
+    const rest = (async () => {
+      while (!(await lines.read()).done);
+    })();
+    const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
+    return new Program(child, LISTENING.exec(out)![1]!, token, Promise.all([errors, rest]), said);
   }
 
   /** What `deno` is given to start the server. */
@@ -99,12 +87,7 @@ export class Program {
 
   /** Sends a signal and waits for the end. */
   async end(signal: Deno.Signal): Promise<Ran> {
-    try {
-      this.child.kill(signal);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // has ended already
-    }
-    const { code } = await this.child.status;
+    const { code } = await stopped(this.child, signal, () => this.said.err);
     await this.draining;
     return { code, out: "", err: this.said.err };
   }

@@ -4,6 +4,7 @@ import { connect } from "node:tls";
 import { givenAuthority, openssl, withFolder } from "../certificates_given.ts";
 import { document, run } from "./cli_given.ts";
 import { Stand } from "./stack_given.ts";
+import { until } from "../until.ts";
 
 interface Found {
   readonly service: string;
@@ -27,10 +28,6 @@ const alertsOf = async ({ program: { url, token } }: Stand): Promise<readonly st
   });
   const { rows = [] } = await response.json() as { rows?: { row: { rule: string; state: string } }[] };
   return rows.filter(({ row }) => row.rule === "service-unsafe").map(({ row }) => row.state);
-};
-
-const until = async (holds: () => Promise<boolean>): Promise<void> => {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
 };
 
 const freePort = (): number => {
@@ -82,7 +79,7 @@ services:
           "past secret_readable high warn",
           "past url_plain high warn",
         ];
-        await until(async () => (await found()).join() === expected.join());
+        await until("these findings", found, (all) => all.join() === expected.join());
         const rows = await stand.until((rows) =>
           rows.length === 3 && rows.every(({ state }) => state === "failed" || state === "healthy") &&
           rows.filter(({ state }) => state === "failed").length === 2
@@ -103,8 +100,10 @@ services:
         assert.ok(!out.includes("s3cret-value"));
 
         Deno.chmodSync(`${folder}/secret`, 0o600);
-        await until(async () => !(await found()).includes("past secret_readable high warn"));
-        await until(async () => (await alertsOf(stand)).toSorted().join() === "raised,raised,raised,raised,resolved");
+        await until("one finding less", found, (all) => !all.includes("past secret_readable high warn"));
+        await until("one is over", () =>
+          alertsOf(stand), (all) =>
+          all.toSorted().join() === "raised,raised,raised,raised,resolved");
         await stand.down();
       });
     }),
@@ -150,10 +149,8 @@ services:
       }
       const renewed = await run(["cert", "renew", "main.web", "--data", stand.data], {});
       assert.equal(renewed.code, 0, renewed.err);
-      await until(async () => {
-        const now = await served(port, certificate).catch(() => before);
-        return now.serial !== before.serial && now.authorized;
-      });
+      const now = () => served(port, certificate).catch(() => before);
+      await until("the renewed one", now, ({ serial, authorized }) => serial !== before.serial && authorized);
       assert.deepEqual((await findingsOf(stand)).map(({ check }) => check), []);
       await stand.down();
     });
@@ -210,7 +207,7 @@ http {
         assert.ok(before.authorized);
         const renewed = await run(["cert", "renew", "main.web", "--data", stand.data], {});
         assert.equal(renewed.code, 0, renewed.err);
-        await until(async () => (await served(port, certificate)).serial !== before.serial);
+        await until("another serial", () => served(port, certificate), ({ serial }) => serial !== before.serial);
         assert.ok((await served(port, certificate)).authorized);
         const [now] = await stand.board();
         assert.deepEqual([now!.pid, now!.starts, now!.state], [first!.pid, 1, "healthy"]);

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { chance } from "../verify_given.ts";
 import { run } from "./program.ts";
 import { type Row, Stand, startsIn } from "./stack_given.ts";
+import { until } from "../until.ts";
 
 export interface Kills {
   readonly rounds: number;
@@ -124,11 +125,9 @@ const isUp = (rows: readonly Row[]): boolean =>
 const comesUp = async (stand: Stand): Promise<boolean> => {
   let dead = false;
   void stand.program.died.then(() => dead = true);
-  while (!dead) {
-    if (isUp(await stand.board().catch(() => []))) return true;
-    await wait(LOOK_MS);
-  }
-  return false;
+  const look = () => dead ? undefined : stand.board().catch(() => []);
+  const rows = await until("it is up or dead", look, (rows) => !rows || isUp(rows), { every_ms: LOOK_MS });
+  return rows !== undefined;
 };
 
 /**

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { run } from "./program.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
+import { until } from "../until.ts";
 
 export interface Storms {
   /** Starts of the one that ends at once. */
@@ -105,7 +106,7 @@ export const storms = async (exits: number, flood: number): Promise<Storms> => {
 /** Bytes in all files of its output, once the last of it was looked at. */
 const keptOf = async (stand: Stand, name: string): Promise<number> => {
   const path = `${stand.data}/services/main/${name}-0.log`;
-  while ((await Deno.stat(path)).size > LOG.bytes_max) await new Promise((resolve) => setTimeout(resolve, 50));
+  await until("it is rotated", () => Deno.stat(path), ({ size }) => size <= LOG.bytes_max);
   let bytes = 0;
   for (const file of [path, ...Array.from({ length: LOG.keep + 1 }, (_, n) => `${path}.${n + 1}`)]) {
     bytes += await Deno.stat(file).then(({ size }) => size, () => 0);

@@ -4,6 +4,7 @@ import { onSmallDisk } from "../small_disk_given.ts";
 import { Program, run } from "./program.ts";
 import { recoveries } from "./stack_recoveries.ts";
 import { storms } from "./stack_storms.ts";
+import { until } from "../until.ts";
 
 Deno.test("services that end at once, flood the disk, write binary, ignore SIGTERM or fork away are bounded and on record, and harm nobody", async () => {
   const { starts, kept, lost, events } = await storms(30, 50_000_000);
@@ -44,11 +45,8 @@ services:
       };
       return services.flatMap(({ instances }) => instances);
     };
-    for (;;) {
-      const flooding = (await instances()).find(({ service }) => service === "flooding");
-      if (flooding && flooding.starts >= 3) break;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    const flooding = async () => (await instances()).find(({ service }) => service === "flooding");
+    await until("three starts of it", flooding, (one) => one !== undefined && one.starts >= 3);
     // The server may be without room at just that moment; who asks again is heard.
     for (let tries = 0;; tries++) {
       const restarted = await run("restart", "beside", "--data", data);

@@ -1,5 +1,6 @@
 /** Somebody who collects telemetry (OTLP over HTTP, in JSON), and the program as its shipped task starts it. */
 import { fileURLToPath } from "node:url";
+import { heard, signal, stopped } from "../until.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -191,29 +192,21 @@ export class Served {
     }).spawn();
     const err = new Response(child.stderr).text();
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let out = "";
-    for (;;) {
-      const { value, done } = await lines.read();
-      if (done) throw new Error(`the program ended before it listened: ${out}${await err}`);
-      out += value;
-      const url = /listening on (\S+)\n/.exec(out)?.[1];
-      if (url === undefined) continue;
-      const rest = (async () => {
-        while (!(await lines.read()).done);
-      })();
-      const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
-      return new Served(child, Promise.all([err, rest]), url, token);
-    }
+    const LISTENING = /listening on (\S+)\n/;
+    const out = await heard("the program listens", lines, (text) => LISTENING.test(text)).catch(async (error) => {
+      signal(child, "SIGKILL");
+      throw new Error(`${error.message}${await err}`);
+    });
+    const rest = (async () => {
+      while (!(await lines.read()).done);
+    })();
+    const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
+    return new Served(child, Promise.all([err, rest]), LISTENING.exec(out)![1]!, token);
   }
 
   /** Ends it as an operator would; the answer is its exit code and what it said. */
   async end(): Promise<{ readonly code: number; readonly err: string }> {
-    try {
-      this.child.kill("SIGTERM");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // has ended already
-    }
-    const { code } = await this.child.status;
+    const { code } = await stopped(this.child);
     return { code, err: (await this.said)[0] };
   }
 }

@@ -5,18 +5,11 @@ import type { HealthNode, Status } from "../../actors/kernel/daybook.ts";
 import type { Io } from "../../adapters/cli/runtime.ts";
 import { type Opened, openSystem, type SystemOptions } from "../../adapters/program/daybook.ts";
 import { serve } from "../../adapters/program/serve.ts";
-import { systemClock } from "../../adapters/system/world.ts";
 import { parseConfig } from "../../config/config.ts";
 import { projections } from "../../projections/mod.ts";
 import { inFolder } from "../folder_given.ts";
 import { Program, run } from "./program.ts";
-
-const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let tries = 0; !await holds(); tries++) {
-    assert.ok(tries < 6_000, `never came: ${what}`);
-    await new Promise<void>((resolve) => void systemClock.schedule(10, resolve));
-  }
-};
+import { until } from "../until.ts";
 
 /** `path state`, parents before children. */
 const drawn = ({ id, state, children = [] }: HealthNode, above = ""): readonly string[] => [

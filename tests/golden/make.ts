@@ -21,6 +21,7 @@ import { projections } from "../../projections/mod.ts";
 import { added, foldActors, foldProjections, type Folds, HERE, readFolds, versions, writeFolds } from "./golden.ts";
 import { PROVEN } from "./retention_story.ts";
 import { type Step, story } from "./story.ts";
+import { until } from "../until.ts";
 
 /** Events of a segment: eight of the first and more become one of the next level; the second holds a stream that is thin in it. */
 const SEGMENT_EVENTS = { first: 3, second: 41, tail: 1_000 };
@@ -68,9 +69,9 @@ export const makeGolden = async (folder: string): Promise<Folds> => {
         const appended = await log.append({ events: seal(events) });
         if (!appended.ok) throw new Error(JSON.stringify(appended));
         // The index keeps step, so that its pages come in the same order whenever it is made.
-        await until(() => log.index.generations.length <= 1, "a segment is built");
+        await until("a segment is built", () => log.index.generations.length <= 1);
       }
-      if (merged) await until(() => log.index.manifest.segments.some(({ level }) => level > 0), "segments merge");
+      if (merged) await until("segments merge", () => log.index.manifest.segments.some(({ level }) => level > 0));
       if (blobs.length === 0) blobs.push(await log.putBlob(BLOB), await log.putBlob(new Uint8Array()));
       await log.close();
     };
@@ -81,13 +82,6 @@ export const makeGolden = async (folder: string): Promise<Folds> => {
   } finally {
     keys.close();
     await Deno.remove(`${folder}/keys.db-journal`).catch(() => {}); // empty, and made again when needed
-  }
-};
-
-const until = async (holds: () => boolean, what: string): Promise<void> => {
-  for (let waited = 0; !holds(); waited++) {
-    if (waited > 5_000) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 };
 

@@ -3,27 +3,21 @@ import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { WorkerChild, type WorkerSpec } from "../../adapters/system/worker_child.ts";
 import type { KernelFact } from "../../events/kernel.ts";
+import { until } from "../until.ts";
 
-/** A supervised worker on the real clock; `next` waits for what it says. */
+/** A supervised worker on the real clock. */
 const hire = async (spec: Partial<WorkerSpec> = {}) => {
   const facts: KernelFact[] = [];
   const said: unknown[] = [];
-  let wake = () => {};
   const worker = new WorkerChild({
     id: "worker",
     url: new URL("./troubled_worker.ts", import.meta.url),
     heartbeat: { every: 50, within: 1_500 },
-    message: (data) => {
-      said.push(data);
-      wake();
-    },
+    message: (data) => void said.push(data),
     ...spec,
   }, systemClock);
   const recorder = {
-    record: (fact: KernelFact) => {
-      facts.push(fact);
-      wake();
-    },
+    record: (fact: KernelFact) => void facts.push(fact),
     flush: () => Promise.resolve(),
   };
   const world = { clock: systemClock, random: systemRandom, recorder };
@@ -35,18 +29,15 @@ const hire = async (spec: Partial<WorkerSpec> = {}) => {
   }, world);
   const stopping = new AbortController();
   const run = supervisor.run(stopping.signal);
-  const until = async (done: () => boolean) => {
-    while (!done()) await new Promise<void>((resolve) => wake = resolve);
-  };
   const state = () => supervisor.tree().children![0]!.state;
   const running = async () => {
-    while (state() !== "running") await new Promise<void>((resolve) => void systemClock.schedule(5, resolve));
+    await until("it runs", state, (seen) => seen === "running");
   };
   await running();
   const echo = async (data: unknown) => {
     const before = said.length;
     assert.equal(worker.post(data), true);
-    await until(() => said.length > before);
+    await until("it answers", () => said.length > before);
     return said.at(-1);
   };
   const crashes = () => facts.flatMap((fact) => fact.type === "kernel.child.crashed" ? fact.data.cause : []);
@@ -54,7 +45,7 @@ const hire = async (spec: Partial<WorkerSpec> = {}) => {
     stopping.abort();
     await run;
   };
-  return { worker, echo, running, until, crashes, stop, facts };
+  return { worker, echo, running, crashes, stop, facts };
 };
 
 Deno.test("a worker works, and stops when asked", async () => {
@@ -69,7 +60,7 @@ Deno.test("a worker that throws, rejects, exits, closes itself or hangs is notic
   const w = await hire();
   for (const [i, trouble] of ["throw", "reject", "exit", "close", "hang"].entries()) {
     w.worker.post(trouble);
-    await w.until(() => w.crashes().length > i);
+    await until(`crash ${i}`, () => w.crashes().length > i);
     await w.running();
     assert.deepEqual(await w.echo(trouble.length), { echo: trouble.length }, `after ${trouble}`);
   }

@@ -1,6 +1,7 @@
 /** The recipe for audits, with a real witness and a real server. */
 import assert from "node:assert/strict";
 import { filledIn, script, snippet, started } from "./recipe.ts";
+import { heard, stopped } from "../until.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const environment = { HOME: Deno.env.get("HOME") ?? "/", NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
@@ -20,12 +21,7 @@ const witness = async (folder: string, key: string) => {
   }).spawn();
   const errors = new Response(child.stderr).text();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let printed = "";
-  while (!/listening on http/.test(printed)) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`the witness ended: ${printed}${await errors}`);
-    printed += value;
-  }
+  const printed = await heard("the witness listens", reader, (text) => /listening on http/.test(text));
   const drained = (async () => {
     while (!(await reader.read()).done);
   })();
@@ -33,8 +29,7 @@ const witness = async (folder: string, key: string) => {
     url: /listening on (http:\/\/\S+)/.exec(printed)![1]!,
     vkey: /^key (\S+)$/m.exec(printed)![1]!,
     async stop() {
-      child.kill("SIGTERM");
-      await child.status;
+      await stopped(child);
       await Promise.all([drained, errors]);
     },
   };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { filledIn, installed, script, type Server, snippet, snippets, started } from "./recipe.ts";
 import { inFolder } from "../folder_given.ts";
+import { until } from "../until.ts";
 
 const withServer = async (
   folder: string,
@@ -36,12 +37,8 @@ const withProgram = async (
   let ended = false;
   const status = child.status.finally(() => ended = true);
   try {
-    for (const deadline = Date.now() + 20_000; !(await ready());) {
-      if (ended || Date.now() > deadline) {
-        throw new Error(`${command} is not ready: ${ended ? await errors : "20 s are over"}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(`${command} is ready`, async () => ended || await ready());
+    if (ended) throw new Error(`${command} is not ready: ${await errors}`);
     await run();
   } finally {
     if (!ended) child.kill("SIGTERM");
@@ -170,10 +167,7 @@ Deno.test({
           return found === undefined ? undefined : Number(found);
         };
         await withProgram("prometheus", args, () => answers(`${base}/-/ready`), async () => {
-          for (const deadline = Date.now() + 20_000; (await value('up{job="daybook"}')) !== 1;) {
-            assert.ok(Date.now() < deadline, "Prometheus did not scrape within 20 s");
-            await new Promise((resolve) => setTimeout(resolve, 200));
-          }
+          await until("Prometheus scrapes", () => value('up{job="daybook"}'), (up) => up === 1, { every_ms: 200 });
           assert.equal(await value("daybook_ready"), 1);
           assert.ok((await value("daybook_log_events"))! > 0);
         });

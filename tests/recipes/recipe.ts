@@ -1,5 +1,6 @@
 /** What the recipes' tests share: the snippets as they stand in the documents, and a real server to run them against. */
 import assert from "node:assert/strict";
+import { ended, heard, signal, stopped, until } from "../until.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -64,14 +65,12 @@ export const started = async (
   }).spawn();
   const errors = new Response(child.stderr).text();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let printed = "";
-  let url: string | undefined;
-  while (!url) {
-    const { value, done } = await lines.read();
-    if (done) throw new Error(`the server ended before it listened: ${printed}\n${await errors}`);
-    printed += value;
-    url = /listening on (http:\/\/\S+)/.exec(printed)?.[1];
-  }
+  const LISTENING = /listening on (http:\/\/\S+)/;
+  const printed = await heard("the server listens", lines, (text) => LISTENING.test(text)).catch(async (error) => {
+    signal(child, "SIGKILL");
+    throw new Error(`${error.message}\n${await errors}`);
+  });
+  const url = LISTENING.exec(printed)![1]!;
   const drained = (async () => {
     while (!(await lines.read()).done);
   })();
@@ -82,8 +81,7 @@ export const started = async (
     token,
     get: (path) => fetch(url + path, { headers: { authorization: `Bearer ${token}` } }),
     async stop() {
-      child.kill("SIGTERM");
-      const { code } = await child.status;
+      const { code } = await stopped(child);
       await Promise.all([drained, errors]);
       return code;
     },
@@ -91,22 +89,12 @@ export const started = async (
 };
 
 /** Asks until the server has `count` events of the type, oldest first. */
-export const events = async (
-  server: Server,
-  type: string,
-  count: number,
-  within = 15_000,
-): Promise<readonly Record<string, unknown>[]> => {
-  const deadline = Date.now() + within;
-  for (;;) {
+export const events = (server: Server, type: string, count: number): Promise<readonly Record<string, unknown>[]> =>
+  until(`${count} events of ${type}`, async () => {
     const answer = await server.get(`/events?type=${type}&limit=1000`);
     assert.equal(answer.status, 200, await answer.clone().text());
-    const found = (await answer.json() as { events: Record<string, unknown>[] }).events;
-    if (found.length >= count) return found;
-    assert.ok(Date.now() < deadline, `${found.length} of ${count} events of ${type} came within ${within} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-};
+    return (await answer.json() as { events: Record<string, unknown>[] }).events;
+  }, (found) => found.length >= count);
 
 /** Runs a script as CI would and answers with what it said. */
 export const script = async (
@@ -114,12 +102,14 @@ export const script = async (
   text: string,
   env: Readonly<Record<string, string>>,
 ): Promise<{ readonly code: number; readonly said: string }> => {
-  const { code, stdout, stderr } = await new Deno.Command(shell[0]!, {
+  const child = new Deno.Command(shell[0]!, {
     args: [...shell.slice(1), text],
     clearEnv: true,
     env: { PATH: Deno.env.get("PATH") ?? "", ...env },
     stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, said: decoder.decode(stdout) + decoder.decode(stderr) };
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const { code, out, err } = await ended(shell[0]!, child);
+  return { code, said: out + err };
 };

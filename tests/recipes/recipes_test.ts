@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { events, filledIn, installed, script, type Server, snippet, started } from "./recipe.ts";
+import { until } from "../until.ts";
 
 const withServer = async (
   run: (server: Server, folder: string) => Promise<void>,
@@ -155,16 +156,14 @@ Deno.test({
           }
           throw new Error("rsyslogd did not open its socket");
         };
-        while (!await Deno.stat(`${folder}/log`).catch(() => undefined)) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
+        await until("the socket of rsyslogd", () => Deno.stat(`${folder}/log`).catch(() => undefined));
         await log("sshd", 'Failed password for "root" from 203.0.113.9 port 4711 ssh2 \\ é');
         await log("cron", "not for Daybook");
         await log("sshd-session", "Connection closed by 203.0.113.9");
         await Deno.writeTextFile(`${folder}/open`, server.url);
-        const found = await events(server, "sshd.line.logged", 2, 20_000);
+        const found = await events(server, "sshd.line.logged", 2);
         await log("sshd", "Server listening on 0.0.0.0 port 22.");
-        const all = await events(server, "sshd.line.logged", 3, 20_000);
+        const all = await events(server, "sshd.line.logged", 3);
         assert.deepEqual(all.slice(0, 2), found);
         assert.deepEqual(all.map((event) => (event.data as Record<string, string>).message), [
           'Failed password for "root" from 203.0.113.9 port 4711 ssh2 \\ é',

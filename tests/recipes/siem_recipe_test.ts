@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
 import { inFolder } from "../folder_given.ts";
-import { eventually, until } from "../sinks_given.ts";
+import { eventually } from "../sinks_given.ts";
+import { until } from "../until.ts";
 import { filledIn, installed, snippets } from "./recipe.ts";
 import { configured, freePort, ingest, metric, rsyslog, serving } from "./siem_recipe.ts";
 
@@ -18,25 +19,25 @@ Deno.test({
       const server = await serving(folder, configured({ siem: { ...siem, retry: { first_ms: 50, max_ms: 200 } } }));
       try {
         await ingest(server, 0, 500);
-        await until(async () => (await positions()).size === 500, "rsyslog has the first");
-        await until(async () => await metric(server, "lag_events", "siem") === 0, "and they are settled");
+        await until("rsyslog has the first", async () => (await positions()).size === 500);
+        await until("and they are settled", async () => await metric(server, "lag_events", "siem") === 0);
         // What is handed over to one that reads no more lies in its socket, and goes with it.
         running.kill("SIGSTOP");
         await ingest(server, 2_000, 300);
         let looks = 0;
-        await until(async () => {
+        await until("they are handed over, and do not count", async () => {
           looks = await metric(server, "unsettled_events", "siem") === 300 ? looks + 1 : 0;
           return looks === 5;
-        }, "they are handed over, and do not count");
+        });
         running.kill("SIGKILL");
         await running.status;
         await ingest(server, 500, 1_000);
-        await until(async () => await metric(server, "failing", "siem") === 1, "the sink says that it fails");
+        await until("the sink says that it fails", async () => await metric(server, "failing", "siem") === 1);
         running = daemon();
         await ingest(server, 1_500, 500);
         const { position } = await eventually(server, "kernel.sink.recovered");
-        await until(async () => (await positions()).size >= 2_300, "rsyslog has all");
-        await until(async () => await metric(server, "lag_events", "siem") === 0, "nothing is left");
+        await until("rsyslog has all", async () => (await positions()).size >= 2_300);
+        await until("nothing is left", async () => await metric(server, "lag_events", "siem") === 0);
         const got = await positions();
         assert.equal(got.size, 2_300);
         const { size } = await (await server.get("/events?limit=1")).json() as { size: number };
@@ -78,9 +79,9 @@ Deno.test("a sink whose receiver never reads delays nobody: appends, the others,
     try {
       // More than sockets hold.
       for (let n = 0; n < 1_000; n += 50) await ingest(server, n, 50, "x".repeat(12_000));
-      await until(async () => await metric(server, "failing", "siem") === 1, "the stuck one is given up");
-      await until(() => posts.length >= 1_000, "the webhook has all");
-      await until(async () => await metric(server, "lag_events", "archive") === 0, "the file has all");
+      await until("the stuck one is given up", async () => await metric(server, "failing", "siem") === 1);
+      await until("the webhook has all", () => posts.length >= 1_000);
+      await until("the file has all", async () => await metric(server, "lag_events", "archive") === 0);
       assert.equal(await metric(server, "delivered_total", "siem"), 0);
       const lines = (await Deno.readTextFile(`${folder}/events.ndjson`)).trimEnd().split("\n");
       const orders = lines.map((line) => JSON.parse(line) as { type: string; position: number }).filter(({ type }) =>

@@ -7,6 +7,7 @@ import { openDaybook } from "../../main.ts";
 import type { ViewQuery } from "../../projections/views.ts";
 import { historyAt } from "./history.ts";
 import { fill, inFolder, openLog, percentile, rounded } from "./rig.ts";
+import { until } from "../until.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
@@ -79,7 +80,8 @@ const attesting = (events_min: number) => {
 const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
 const settled = async (daybook: Daybook): Promise<void> => {
-  while (daybook.status().projections.some(({ lag }) => lag > 0)) await wait(20);
+  const lagging = () => daybook.status().projections.filter(({ lag }) => lag > 0);
+  await until("every view", lagging, ({ length }) => length === 0, { seconds: 3_600 });
 };
 
 /** Until the attester has seen what the views came to. */

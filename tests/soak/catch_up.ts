@@ -3,6 +3,7 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import type { StreamId } from "../../events/event.ts";
 import { openDaybook } from "../../main.ts";
 import { eventAt, fill, inFolder, openLog, percentile, rounded } from "./rig.ts";
+import { until } from "../until.ts";
 
 export interface Appends {
   readonly appends: number;
@@ -62,7 +63,8 @@ export const catchUp = (
   });
 
 const settled = async (daybook: Daybook): Promise<void> => {
-  while (daybook.status().projections.some(({ lag }) => lag > 0)) await new Promise((done) => setTimeout(done, 20));
+  const lagging = () => daybook.status().projections.filter(({ lag }) => lag > 0);
+  await until("every view", lagging, ({ length }) => length === 0, { seconds: 3_600 });
 };
 
 /** Each writer appends one event after another to a stream of its own. */

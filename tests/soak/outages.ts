@@ -1,5 +1,5 @@
 /** A real rsyslog that is killed again and again, and a server that is stopped and started, while events come in. */
-import { until } from "../sinks_given.ts";
+import { until } from "../until.ts";
 import { inFolder } from "../folder_given.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { configured, freePort, ingest, metric, rsyslog, serving } from "../recipes/siem_recipe.ts";
@@ -47,7 +47,9 @@ export const outages = (
         }
         running = daemon();
       }
-      await until(async () => await metric(server, "lag_events", "siem") === 0, "nothing is left", 600_000);
+      await until("nothing is left", async () => await metric(server, "lag_events", "siem") === 0, Boolean, {
+        seconds: 600,
+      });
       const { positions, lines } = await received();
       const seconds = Math.round((performance.now() - began) / 1_000);
       return { events, kills, restarts, received: positions.size, lines, seconds };

@@ -299,6 +299,29 @@ const environmentInMain: Deno.lint.Rule = {
   },
 };
 
+/** A wait in a loop that nothing but its condition ends: `while (!done) await pause()`, `for (;;) { … await pause() }`. */
+const boundedWait: Deno.lint.Rule = {
+  create(ctx) {
+    const { path } = place(ctx);
+    if (!path.startsWith("tests/") || path === "tests/until.ts") return {};
+    const check = (loop: Deno.lint.Node, test: Deno.lint.Node | null) => {
+      if (!/\bnew Promise[^;]*(?:\bsetTimeout|\.schedule)\(/.test(ctx.sourceCode.getText(loop))) return;
+      if (test && /\bDate\.now\(|\bperformance\.now\(/.test(ctx.sourceCode.getText(test))) return;
+      ctx.report({
+        node: loop,
+        message: "this waits without an end, and then says nothing",
+        hint: "until() of tests/until.ts gives up, and tells what was waited for and what was seen last",
+      });
+    };
+    return {
+      WhileStatement: (node) => check(node, node.test),
+      ForStatement(node) {
+        if (!node.update) check(node, node.test);
+      },
+    };
+  },
+};
+
 const noAsync: Deno.lint.Rule = {
   create(ctx) {
     const { room } = place(ctx);
@@ -359,5 +382,6 @@ export default {
     "environment-in-main": environmentInMain,
     "no-async": noAsync,
     "dotted-names": dottedNames,
+    "bounded-wait": boundedWait,
   },
 } satisfies Deno.lint.Plugin;

@@ -243,6 +243,19 @@ Deno.test("dotted-names refuses names built from pieces, and lets sentences and 
   }
 });
 
+Deno.test("bounded-wait refuses tests that wait in a loop without an end", () => {
+  const pause = "await new Promise((resolve) => setTimeout(resolve, 5));";
+  for (const loop of [`while (!done) ${pause}`, `for (;;) { if (done) break; ${pause} }`, `for (; !done;) ${pause}`]) {
+    assert.deepEqual(rules("tests/a_test.ts", loop), ["bounded-wait"], loop);
+    assert.deepEqual(rules("tests/until.ts", loop), [], loop);
+  }
+  for (
+    const loop of [`for (let i = 0; i < 9; i++) ${pause}`, `while (Date.now() < end) ${pause}`, "while (i < 9) i++;"]
+  ) {
+    assert.deepEqual(rules("tests/a_test.ts", loop), [], loop);
+  }
+});
+
 Deno.test("the reasons name the rule that was broken", () => {
   assert.match(importFault("adapters/a/x.ts", "adapters/b/y.ts", true)!, /an adapter never imports another adapter/);
   assert.match(importFault("adapters/a/x.ts", "main.ts", true)!, /imported by nothing/);
