@@ -60,6 +60,8 @@ export const privacy: Actor<Register, PrivacyCommand, PrivacyFact> = {
   domain: "privacy",
   version: 1,
   inside: true,
+  // Nothing is archived while a hold stands or an erasure is under way.
+  settled: true,
   commands: privacyCommands,
   facts: Object.keys(privacyFacts) as (keyof typeof privacyFacts)[],
   initial: { holds: [], erasing: [] },

@@ -61,6 +61,11 @@ export interface Actor<S = unknown, C extends Command = Command, F extends Fact 
   readonly initial: S;
   /** Its commands tell of work that the program itself does, so nobody outside can give them. Default: whoever may give commands. */
   readonly inside?: true;
+  /**
+   * Whoever archives sees to it that what goes leaves nothing to this state: from what is kept it is the same. Default: without the archive
+   * it takes a snapshot.
+   */
+  readonly settled?: true;
   decide(state: S, command: C, context: Context): Decision<F>;
   /** Total: history is not up for debate, so it neither rejects nor throws. */
   evolve(state: S, fact: F): S;

@@ -8,7 +8,7 @@ import type { Config } from "../config/config.ts";
 import { plainConfig } from "../config/plain.ts";
 import { events } from "../events/mod.ts";
 
-type Opened = Awaited<ReturnType<typeof openSystem>>;
+export type System = Awaited<ReturnType<typeof openSystem>>;
 
 const PRINCIPAL = { authtype: "system", authid: "tests" } as const;
 const ignored = () => {};
@@ -16,7 +16,7 @@ const ignored = () => {};
 /** Opens a folder as its writer. */
 export const opened = async <T>(
   data: string,
-  use: (system: Opened) => Promise<T>,
+  use: (system: System) => Promise<T>,
   { archive }: { readonly archive?: string } = {},
 ): Promise<T> => {
   const plain = plainConfig({})!;
@@ -38,7 +38,7 @@ export const incoming = (n: number) => ({
 
 /** So many events, some to a commit, so that blocks and bundles have different edges. */
 export const append = async (
-  { daybook }: Pick<Opened, "daybook">,
+  { daybook }: Pick<System, "daybook">,
   from: number,
   count: number,
   each = 37,
@@ -58,13 +58,13 @@ export interface Begun {
   readonly key: string;
 }
 
-const asked = (system: Opened, name: string, input: unknown) =>
+export const asked = (system: System, name: string, input: unknown) =>
   operate(system, name, { input, progress: ignored, signal: new AbortController().signal });
 
-export const begin = (system: Opened, position: number): Promise<Begun> =>
+export const begin = (system: System, position: number): Promise<Begun> =>
   asked(system, "begin-archive", { before: { position } }) as Promise<Begun>;
 
-export const end = (system: Opened, { until, root }: Pick<Begun, "until" | "root">) =>
+export const end = (system: System, { until, root }: Pick<Begun, "until" | "root">) =>
   asked(system, "end-archive", { until, root }) as Promise<{
     readonly until: number;
     readonly kept: number;
@@ -87,7 +87,7 @@ export const reading = async <T>(
 };
 
 /** The whole way: what is before a position goes to a folder. */
-export const archived = async (system: Opened, data: string, to: string, position: number) => {
+export const archived = async (system: System, data: string, to: string, position: number) => {
   const begun = await begin(system, position);
   if (begun.until <= begun.from) return { ...begun, kept: 0, blocks: 0 };
   await reading(data, (log) => writeArchive(log, to, begun, ignored));

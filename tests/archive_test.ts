@@ -1,15 +1,17 @@
 /** The beginning of a log in an archive: what stays, what is told of what does not, and what is found when somebody changes it. */
 import assert from "node:assert/strict";
 import { changeLogKey } from "../adapters/program/log_key_change.ts";
+import { decide } from "../adapters/program/privacy/register.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
-import { append, archived, begin, end, incoming, opened, reading } from "./archive_given.ts";
+import { append, archived, begin, end, incoming, opened, reading, type System } from "./archive_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { Tampered } from "./verify_given.ts";
 
 const EVENTS = 700;
 const ASKED = 600;
 const UNTIL = 512;
+const BY = { authtype: "system", authid: "tests" } as const;
 const gone = { name: "LogFault", kind: "archived" };
 
 /** A log of some hundred events whose first 512 are archived; its root before. */
@@ -206,4 +208,45 @@ Deno.test("who signs the log is known without the archive, to the log itself and
         assert.deepEqual([report.failures, report.key_changes?.length, report.signed], [[], 1, report.size]);
       }
     }
+  }));
+
+Deno.test("an entity whose facts are archived lives on from its snapshot; where that is gone, too, the archive is asked for", () =>
+  inFolder(async (dir) => {
+    const [data, to] = [`${dir}/data`, `${dir}/archive`];
+    const move = (system: System, to: string, from?: string) => {
+      const data = { branch: "main", to: to.repeat(40), ...(from ? { from: from.repeat(40) } : {}) };
+      return system.daybook.ask({ type: "commits.branch.move", id: "shop", data, by: BY, command: `to ${to}` });
+    };
+    await opened(data, async (system) => {
+      assert.equal((await move(system, "1")).is, "accepted");
+      await append(system, 0, 600, 100);
+      assert.equal((await archived(system, data, to, 512)).until, 512);
+    });
+    await opened(data, async (system) => {
+      assert.equal((await move(system, "2", "3")).is, "rejected", "it is known where the branch is");
+      assert.equal((await move(system, "2", "1")).is, "accepted");
+    });
+    await Deno.remove(`${data}/notes.db`);
+    await opened(data, async (system) => {
+      const refused = await move(system, "4", "2");
+      assert.deepEqual([refused.is, refused.is === "unavailable" && refused.reason], ["unavailable", "archived"]);
+    });
+    await opened(data, async (system) => assert.equal((await move(system, "4", "2")).is, "accepted"), { archive: to });
+  }));
+
+Deno.test("nothing is archived while an erasure is under way", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      await append(system, 0, 300);
+      const subject = "s_0123456789abcdef";
+      await decide(system, { type: "privacy.subject.erase", data: { subject } });
+      await assert.rejects(begin(system, 256), {
+        name: "Refused",
+        code: "erasing",
+        message: `The erasure of ${subject} is under way; archive when it is done`,
+      });
+      await decide(system, { type: "privacy.subject.finish_erasure", data: { subject, key: "none" } });
+      assert.equal((await archived(system, data, `${dir}/archive`, 256)).until, 256);
+    });
   }));

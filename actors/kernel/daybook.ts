@@ -59,10 +59,10 @@ export type Outcome =
   | { readonly is: "unknown_command" }
   /** `expected` was not met, or the command's id was used before with other data. */
   | { readonly is: "conflict"; readonly reason: "revision" | "command_id"; readonly revision: number }
-  /** Not done; may be repeated with the same `command` id. */
+  /** Not done; may be repeated with the same `command` id. `archived`: once the archive is attached that holds its facts. */
   | {
     readonly is: "unavailable";
-    readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "stopping";
+    readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "archived" | "stopping";
     readonly retryAfterMs: number;
   };
 

@@ -16,7 +16,8 @@ import type { Gate } from "./gate.ts";
 import type { Household } from "./entity.ts";
 import { ENTITY, Entity } from "./entity.ts";
 import type { Held } from "./held.ts";
-import { taken, unborn } from "./held.ts";
+import { begun, taken, unborn } from "./held.ts";
+import { isArchived } from "./kept.ts";
 import type { Due } from "./message.ts";
 import { Door, Message, unavailable } from "./message.ts";
 import type { KernelFact } from "../../events/kernel.ts";
@@ -26,7 +27,7 @@ import { commandFault, issueOf, streamFault } from "./naming.ts";
 import { Residents } from "./residents.ts";
 import { Snapshots } from "./snapshots.ts";
 import { during, type Telemetry } from "./telemetry.ts";
-import type { World } from "./world.ts";
+import { pause, type World } from "./world.ts";
 
 export const ENTITIES = {
   /** Entities in memory; beyond it the one longest unused goes, and when all are busy a new one is refused. */
@@ -41,6 +42,8 @@ export const ENTITIES = {
   grace_ms: 10_000,
   /** Busy entities passed over in search of one to let go. */
   passed_over_max: 64,
+  /** How long snapshots of entities whose facts are archived are taken before others have their turn. */
+  leave_turn_ms: 8,
 } as const;
 
 export interface EntitiesOptions {
@@ -84,6 +87,8 @@ export class Entities implements Child, Household {
   /** Since the beginning: woken, let go, races lost to other writers. */
   readonly counts = { activations: 0, passivations: 0, races_lost: 0, faults: 0 };
   private readonly commands = new Map<string, Known>();
+  /** Any command of a domain. */
+  private readonly domains = new Map<string, Known>();
   private readonly residents: Residents;
   private readonly deadlines: Deadlines;
   private readonly bounds: { readonly [K in keyof typeof ENTITIES]: number };
@@ -116,7 +121,9 @@ export class Entities implements Child, Household {
       const kinds = kindsOf(actor, catalogue);
       for (const [type, schema] of Object.entries(actor.commands)) {
         if (this.commands.has(type)) throw new TypeError(`Two actors take the command "${type}"`);
-        this.commands.set(type, { actor, schema, kinds });
+        const known = { actor, schema, kinds };
+        this.commands.set(type, known);
+        if (!this.domains.has(actor.domain)) this.domains.set(actor.domain, known);
       }
     }
   }
@@ -147,9 +154,34 @@ export class Entities implements Child, Household {
     const best = [known, resident].reduce((a, b) => (b && b.revision > (a?.revision ?? -1) ? b : a), undefined);
     const head = this.log.head(stream);
     if (best && best.revision === head) return best;
-    let held = best ?? (head < 0 ? undefined : this.snapshots.read(stream, actor)) ?? unborn(actor);
+    let held = best ?? (head < 0 ? unborn(actor) : begun(actor, stream, this));
     for (const page of this.log.read({ stream, revision: held.revision + 1 })) held = taken(actor, held, page);
     return held;
+  }
+
+  /** Whether streams of this domain are entities. */
+  has(domain: string): boolean {
+    return this.anyOf(domain) !== undefined;
+  }
+
+  /**
+   * Leaves snapshots of these behind, written when it resolves, so that their facts may be archived. One that was archived before is as it
+   * was. Others get their turn.
+   */
+  async leave(streams: Iterable<StreamId>): Promise<void> {
+    let turn = this.clock.monotonic();
+    for (const stream of streams) {
+      const { actor } = this.anyOf(stream.slice(0, stream.indexOf("/")))!;
+      try {
+        this.snapshots.keep(stream, actor, this.look(stream));
+      } catch (error) {
+        if (!isArchived(error)) throw error;
+      }
+      if (this.clock.monotonic() - turn < ENTITIES.leave_turn_ms) continue;
+      await pause(this.clock, 0);
+      turn = this.clock.monotonic();
+    }
+    this.snapshots.flush();
   }
 
   /**
@@ -333,8 +365,7 @@ export class Entities implements Child, Household {
 
   /** Any command of the domain will do where the actor is wanted and not what it decides. */
   private anyOf(domain: string): Known | undefined {
-    for (const known of this.commands.values()) if (known.actor.domain === domain) return known;
-    return undefined;
+    return this.domains.get(domain);
   }
 
   private digest({ type, data, expected }: Ask): string {

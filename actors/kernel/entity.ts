@@ -13,7 +13,8 @@ import { answeredBefore, recordedFacts } from "./answers.ts";
 import type { Answer, DraftOf } from "./draft.ts";
 import { Draft } from "./draft.ts";
 import type { Held } from "./held.ts";
-import { taken, unborn } from "./held.ts";
+import { begun, taken } from "./held.ts";
+import { isArchived } from "./kept.ts";
 import { Mailbox, TAKEN } from "./mailbox.ts";
 import type { Message } from "./message.ts";
 import { accepted, unavailable } from "./message.ts";
@@ -304,7 +305,7 @@ export class Entity {
     }
     const { stream, of: { actor }, house: { log, clock, snapshots } } = this;
     if (!this.reading) {
-      const base = this.held ?? snapshots.read(stream, actor) ?? unborn(actor);
+      const base = this.held ?? begun(actor, stream, { log, snapshots });
       if (!this.held) this.snapshotAt = base.revision;
       this.reading = { held: base, pages: log.read({ stream, revision: base.revision + 1 })[Symbol.iterator]() };
     }
@@ -343,7 +344,7 @@ export class Entity {
     this.draft = undefined;
     for (let message = this.next(); message; message = this.next()) waiting.push(message);
     for (const message of waiting) {
-      if (error instanceof LogFault) message.answer(unavailable("log"));
+      if (error instanceof LogFault) message.answer(unavailable(isArchived(error) ? "archived" : "log"));
       else message.fail(fault(this.stream, message, error));
     }
   }

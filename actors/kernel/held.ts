@@ -2,7 +2,9 @@
 import type { Event, StreamId } from "../../events/event.ts";
 import { millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
+import type { EventLog } from "../../events/log.ts";
 import type { Actor, Command } from "../types.ts";
+import { keptFrom } from "./kept.ts";
 
 export interface StandingTimer {
   /** Revision of its `kernel.timer.set`; names it for ever. */
@@ -21,6 +23,21 @@ export interface Held {
   readonly last: string;
   readonly timers: Timers;
 }
+
+/** Where folding a stream can begin: what is held already, a snapshot, or nothing. Throws nothing for what was archived. */
+export const begun = (
+  actor: Actor,
+  stream: StreamId,
+  { log, snapshots }: {
+    readonly log: Pick<EventLog, "head" | "read">;
+    readonly snapshots: { read(stream: StreamId, actor: Actor): Held | undefined };
+  },
+): Held => {
+  const snapshot = snapshots.read(stream, actor);
+  if (snapshot) return snapshot;
+  const none = unborn(actor);
+  return actor.settled ? { ...none, revision: keptFrom(log, stream) - 1 } : none;
+};
 
 const NONE: Timers = new Map();
 

@@ -11,6 +11,7 @@ export const RETRY_AFTER_MS = {
   deadline: 100,
   contention: 50,
   log: 1_000,
+  archived: 60_000,
   stopping: 1_000,
 } as const;
 

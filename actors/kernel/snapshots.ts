@@ -8,6 +8,7 @@ import type { EventLog } from "../../events/log.ts";
 import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { Actor, Command } from "../types.ts";
 import type { Held } from "./held.ts";
+import { isArchived } from "./kept.ts";
 import type { Clock, Hash } from "./world.ts";
 
 /** Snapshots that wait to be written; one more, and all are written at once. */
@@ -49,12 +50,23 @@ export class Snapshots {
     const note = this.noted(stream);
     if (!note || note.actor !== this.print(actor)) return undefined;
     const { revision, last, state, timers } = note;
-    for (const [event] of this.world.log.read({ stream, revision, limit: 1 })) {
-      if (event?.revision !== revision || event.id !== last) return undefined;
-      const standing = new Map(timers.map(([name, set, at, command]) => [name, { set, at, command }]));
-      return { state: JSON.parse(state), revision, last, timers: standing };
+    if (!this.isIn(stream, revision, last)) return undefined;
+    const standing = new Map(timers.map(([name, set, at, command]) => [name, { set, at, command }]));
+    return { state: JSON.parse(state), revision, last, timers: standing };
+  }
+
+  /** Of an event that was archived, and whose archive is not attached, it is enough that the stream goes so far. */
+  private isIn(stream: StreamId, revision: number, last: string): boolean {
+    const { log } = this.world;
+    try {
+      for (const [event] of log.read({ stream, revision, limit: 1 })) {
+        return event?.revision === revision && event.id === last;
+      }
+      return false;
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      return log.head(stream) >= revision;
     }
-    return undefined;
   }
 
   private noted(stream: StreamId): Note | undefined {

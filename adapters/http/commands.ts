@@ -156,5 +156,6 @@ const UNAVAILABLE = {
   deadline: "deadline",
   contention: "overloaded",
   log: "unwritable",
+  archived: "archived",
   stopping: "stopping",
 } as const;

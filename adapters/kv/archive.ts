@@ -7,7 +7,7 @@
  * its first position (8 bytes, big-endian) and its link (32).
  */
 import { Buffer } from "node:buffer";
-import type { Event } from "../../events/event.ts";
+import type { Event, StreamId } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { TILE_WIDTH } from "../../events/tiles.ts";
@@ -214,20 +214,23 @@ export interface LettingGo {
   /** From number `from` on. */
   readonly from: number;
   readonly bounds: readonly { readonly first: number; readonly link: Uint8Array }[];
+  /** Entities whose facts go. */
+  readonly streams: ReadonlySet<StreamId>;
 }
 
 /**
- * The whole blocks below `until`, a multiple of 256. `tells`: types of entries that a verifier is to find without the archive. `undefined`
- * where there is none that is not archived already.
+ * The whole blocks below `until`, a multiple of 256. `tells`: types of entries that a verifier is to find without the archive; `entities`:
+ * whether streams of a domain are named. `undefined` where there is none that is not archived already.
  */
 export const lettingGo = (
   store: Pick<Store, "get" | "list">,
   until: number,
-  tells: readonly string[],
+  { tells, entities }: { readonly tells: readonly string[]; readonly entities: (domain: string) => boolean },
 ): LettingGo | undefined => {
   const before = markOf(store);
   const bounds: { first: number; link: Uint8Array }[] = [];
   const told = [...before?.told ?? []];
+  const streams = new Set<StreamId>();
   let [next, link] = [
     before?.kept ?? 0,
     before ? Buffer.from(before.link, "base64") as Uint8Array : new Uint8Array(32),
@@ -243,7 +246,9 @@ export const lettingGo = (
       }
       bounds.push({ first, link: block.link.slice() });
       for (let i = 0; i < block.count; i++) {
-        if (!tells.includes(block.attributes(i).type)) continue;
+        const { type, stream } = block.attributes(i);
+        if (entities(stream.slice(0, stream.indexOf("/")))) streams.add(stream as StreamId);
+        if (!tells.includes(type)) continue;
         told.push([first + i, Buffer.from(block.entry(i)).toString("base64")]);
       }
       [next, link] = [block.until, blockHash(bytes)];
@@ -252,7 +257,7 @@ export const lettingGo = (
   if (bounds.length === 0) return undefined;
   const from = before?.blocks ?? 0;
   const mark = { until, kept: next, link: Buffer.from(link).toString("base64"), blocks: from + bounds.length, told };
-  return { mark, from, bounds };
+  return { mark, from, bounds, streams };
 };
 
 /** Says what is archived, durable when it resolves; only then are blocks deleted, by `deleteArchived`. */

@@ -24,11 +24,14 @@ const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
 /** A view that has not come so far is waited for. */
 const VIEWS_MS = 60_000;
 
-/** A hold on anything forbids to move what may be part of it. */
+/** A hold on anything forbids to move what may be part of it; what begins an erasure that is under way is needed to end it. */
 const expectFree = ({ entities }: Pick<Opened, "entities">): void => {
-  const { holds } = entities.look(PRIVACY_STREAM).state as Register;
+  const { holds, erasing } = entities.look(PRIVACY_STREAM).state as Register;
   const hold = heldBy(holds, {}, systemClock.now());
   if (hold) throw new Refused("held", `The legal hold ${hold.hold} forbids it: ${hold.reason}`);
+  if (erasing.length > 0) {
+    throw new Refused("erasing", `The erasure of ${erasing[0]} is under way; archive when it is done`);
+  }
 };
 
 /** How far tree and index have come, in whole bundles. */
@@ -79,15 +82,16 @@ export const endArchive = operation({
   about: "Lets go of what was archived.",
   input: z.strictObject({ until: z.int().positive().multipleOf(TILE_WIDTH), root: z.string() }),
   async run(opened, { input: { until, root } }) {
-    const { log, lies, crash } = opened;
+    const { log, lies, crash, entities } = opened;
     expectFree(opened);
     if (await boundaryOf(opened, until) !== until || log.tree.root(until)?.toBase64() !== root) {
       throw new LogFault("invalid", `the log has no root ${root} over ${until} events`);
     }
-    const going = lettingGo(lies, until, TELLS);
+    const going = lettingGo(lies, until, { tells: TELLS, entities: (domain) => entities.has(domain) });
     if (!going) return { until, kept: markOf(lies)?.kept ?? 0, blocks: 0 };
     const { kept, link } = going.mark;
     await expectFolded(opened, kept);
+    await entities.leave(going.streams);
     await opened.gate.retell(until);
     // Nothing waits between this look and the event.
     expectFree(opened);

@@ -111,7 +111,7 @@ export interface Opened {
   >;
   /** The store below the log, as it lies: what was archived is not in it. */
   readonly lies: Store;
-  readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "look" | "resident">;
+  readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "has" | "leave" | "look" | "resident">;
   /** What enforced controls decline. */
   readonly gate: ControlGate;
   readonly crash: Crash | undefined;

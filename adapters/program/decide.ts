@@ -31,6 +31,12 @@ export const decideIn = async (
     case "rejected":
       throw new Refused(outcome.code, outcome.because);
     case "unavailable":
+      if (outcome.reason === "archived") {
+        throw new LogFault(
+          "archived",
+          `what was decided of ${command.id} before was archived; attach the archive: log.archive in the configuration`,
+        );
+      }
       throw new LogFault(outcome.reason === "log" ? "io" : "overloaded", "it could not be recorded now; ask again");
     case "invalid":
       throw new LogFault("invalid", `${outcome.issues[0]!.path}: ${outcome.issues[0]!.message}`);

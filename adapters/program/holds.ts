@@ -1,4 +1,5 @@
 /** Legal holds: placed and lifted in the register that erasures, archives and the destruction of periods ask (`actors/privacy.ts`). */
+import { keptFrom } from "../../actors/kernel/kept.ts";
 import { type Hold, privacy, type Register } from "../../actors/privacy.ts";
 import { PRIVACY_STREAM, type PrivacyFact, privacyFacts } from "../../events/privacy.ts";
 import type { EventLog } from "../../events/log.ts";
@@ -24,11 +25,11 @@ export const liftHold = operation({
 
 const TYPES = ["privacy.hold.placed", "privacy.hold.lifted"] as const;
 
-/** Those that stand, the oldest first; `now` in ms since 1970. */
-export const holdsIn = (log: Pick<EventLog, "read">, now: number): readonly Held[] => {
+/** Those that stand, the oldest first; `now` in ms since 1970. None of them was ever archived: nothing is while one stands. */
+export const holdsIn = (log: Pick<EventLog, "head" | "read">, now: number): readonly Held[] => {
   let state: Register = privacy.initial;
   const placed = new Map<string, { readonly position: number; readonly recordedat: string }>();
-  for (const page of log.read({ stream: PRIVACY_STREAM })) {
+  for (const page of log.read({ stream: PRIVACY_STREAM, revision: keptFrom(log, PRIVACY_STREAM) })) {
     for (const event of page) {
       if (!(TYPES as readonly string[]).includes(event.type)) continue;
       state = privacy.evolve(state, { type: event.type, data: event.data } as PrivacyFact);

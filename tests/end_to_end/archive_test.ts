@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook } from "../../main.ts";
 import { document, run, start, withPlace } from "./cli_given.ts";
+import { append, archived, asked, opened } from "../archive_given.ts";
+import { EMAIL, filled } from "./privacy_given.ts";
 
 const written = async (data: string, count: number): Promise<void> => {
   const daybook = await openDaybook({ data });
@@ -99,6 +101,34 @@ Deno.test("beside a running server the log is archived, and what is gone is 410"
     const lacking = await run(["replay", "--data", data]);
     assert.deepEqual([lacking.code, lacking.err.includes("entry bundles 0 to 1")], [3, true], lacking.err);
     assert.equal((await run(["replay", "--archive", to, "--data", data])).code, 0);
+  }));
+
+Deno.test("holds and erasures go on where all that was decided of them lies in an archive", () =>
+  withPlace(async ({ dir, data }) => {
+    const to = `${dir}/archive`;
+    await filled(data);
+    await opened(data, async (system) => {
+      await asked(system, "place-hold", { hold: "first", reason: "asked for" });
+      await asked(system, "lift-hold", { hold: "first", reason: "over" });
+      await append(system, 0, 600, 100);
+      assert.equal((await archived(system, data, to, 512)).until, 512);
+    });
+    for (const file of ["notes.db", "views.db"]) await Deno.remove(`${data}/${file}`);
+    const say = async (code: number, ...args: readonly string[]): Promise<string> => {
+      const told = await run([...args, "--data", data]);
+      assert.equal(told.code, code, `${args.join(" ")}: ${told.out}${told.err}`);
+      return told.out + told.err;
+    };
+    await say(0, "hold", "place", "second", "--reason", "asked for again");
+    assert.match(await say(0, "hold", "list"), /^hold .*\nsecond +\S+ +lifted +everything +asked for again\n$/);
+    assert.match(await say(1, "erase", EMAIL, "--archive", to), /second forbids it: asked for again/);
+    await say(0, "hold", "lift", "second", "--reason", "over");
+    // What there is to look for must be read, or the certificate would say too little; nothing was done.
+    assert.match(await say(3, "erase", EMAIL), /was archived .* or --archive\n$/);
+    const erased = await document<{ ok: boolean; unreadable: { events: number } }>(
+      ["erase", EMAIL, "--archive", to, "--out", `${dir}/certificate.json`, "--data", data],
+    );
+    assert.deepEqual([erased.exit, erased.ok, erased.unreadable.events], [0, true, 2]);
   }));
 
 Deno.test("what cannot be archived so is said", () =>

@@ -1,0 +1,16 @@
+/** What of a stream is still here, of a log whose beginning lies in an archive that is not attached. */
+import type { StreamId } from "../../events/event.ts";
+import { type EventLog, LogFault } from "../../events/log.ts";
+
+/** Revision of the first event that can be read; 0 where none was archived, the next one where all were. */
+export const keptFrom = (log: Pick<EventLog, "head" | "read">, stream: StreamId): number => {
+  let from = log.head(stream) + 1;
+  try {
+    for (const page of log.read({ stream, backward: true })) from = page.at(-1)!.revision;
+  } catch (error) {
+    if (!isArchived(error)) throw error;
+  }
+  return from;
+};
+
+export const isArchived = (error: unknown): error is LogFault => error instanceof LogFault && error.kind === "archived";
