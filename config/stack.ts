@@ -127,6 +127,7 @@ const service = z.strictObject({
   metrics: z.strictObject({
     port: portReference,
     path: said(/^\/\S*$/, "a path that begins with /").default("/metrics"),
+    scheme: z.enum(["http", "https"]).default("http"),
     interval_ms: count(100, DAY_MS, 15_000),
     timeout_ms: count(10, 600_000, 5_000),
     /** A larger answer, or one of more series, is taken as none. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { get } from "../adapters/process/loopback.ts";
 import { scrape } from "../adapters/prometheus/scrape.ts";
 import { parseMetrics, type Sample, TEXT_LIMITS } from "../adapters/prometheus/text.ts";
 
@@ -128,7 +129,7 @@ Deno.test("an endpoint is read up to its bounds; what it is that was wrong is sa
   let answer: (request: Request) => Response | Promise<Response> = () => new Response("a 1\n");
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => answer(request));
   const endpoint = { url: `http://127.0.0.1:${server.addr.port}/metrics`, bytes_max: 1_000, series_max: 10 };
-  const look = (signal = new AbortController().signal) => scrape(endpoint, signal);
+  const look = (signal = new AbortController().signal) => scrape(endpoint, { get, signal });
   try {
     assert.deepEqual(await look(), [{ name: "a", labels: {}, value: 1 }]);
     for (

@@ -67,6 +67,7 @@ class Given {
     },
     clock: this.clock,
     known: () => this.told.at(-1) ?? [],
+    authority: () => undefined,
   });
 
   get looks(): number {

@@ -86,6 +86,7 @@ class Stand {
       folder: "/d",
       report: () => {},
       stack: () => this.stack,
+      authority: () => undefined,
     });
     this.instances.begin(this.stop.signal);
   }

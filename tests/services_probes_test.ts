@@ -95,7 +95,7 @@ Deno.test("a connection that is refused is told as that, without the URL", async
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  for (const look of [httpProbe(`http://127.0.0.1:${port}/?of=nobody`, undefined), tcpProbe("127.0.0.1", port)]) {
+  for (const look of [httpProbe(`http://127.0.0.1:${port}/?of=nobody`), tcpProbe("127.0.0.1", port)]) {
     const told = Promise.withResolvers<string>();
     const stop = new AbortController();
     const probe = { ...times, name: "readiness" as const, failures: 1, timeout_ms: 60_000, look };

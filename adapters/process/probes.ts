@@ -3,7 +3,7 @@
  * Told is only what changes something.
  */
 import { AgentGone } from "./agent/line.ts";
-import { fetchFailure } from "../../actors/kernel/fetch_failure.ts";
+import { type Asked, get } from "./loopback.ts";
 import { judge, UNJUDGED } from "./thresholds.ts";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { ProbeName } from "../../events/services.ts";
@@ -96,14 +96,17 @@ const looked = async (probe: Probe, clock: Clock, stopped: AbortSignal): Promise
 };
 
 const firstLine = (error: unknown): string =>
-  (error instanceof Error ? fetchFailure(error) : String(error)).split("\n", 1)[0]!.slice(0, 300) || "it failed";
+  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300) || "it failed";
 
 /** Well is any status that was named, or 200 to 399 (as the kubelet has it); redirects are not followed. */
-export const httpProbe = (url: string, statuses: readonly number[] | undefined) => async (signal: AbortSignal) => {
-  const response = await fetch(url, { signal, redirect: "manual" });
-  await response.body?.cancel();
-  const { status } = response;
-  const ok = statuses ? statuses.includes(status) : status >= 200 && status < 400;
+export const httpProbe = (
+  url: string,
+  { status: well, trusted }: { readonly status?: readonly number[]; readonly trusted?: Asked["trusted"] } = {},
+) =>
+async (signal: AbortSignal): Promise<Probed> => {
+  const { status, close } = await get(url, { signal, trusted });
+  close();
+  const ok = well ? well.includes(status) : status >= 200 && status < 400;
   return { ok, because: `status ${status}` };
 };
 

@@ -7,26 +7,32 @@ export interface Endpoint {
   readonly series_max: number;
 }
 
+/** Asks whoever tells them. */
+export type Get = (
+  url: string,
+  asked: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+) => Promise<{ readonly status: number; readonly body: AsyncIterable<Uint8Array>; close(): void }>;
+
 /** Throws with one line for people: what was wrong, nothing out of the answer. */
 export const scrape = async (
   { url, bytes_max, series_max }: Endpoint,
-  signal: AbortSignal,
+  { get, signal }: { readonly get: Get; readonly signal: AbortSignal },
 ): Promise<readonly Sample[]> => {
-  const response = await fetch(url, {
+  const { status, body, close } = await get(url, {
     signal,
-    redirect: "manual",
     headers: { accept: "text/plain;version=0.0.4, text/plain;q=0.5" },
   });
-  if (response.status !== 200) {
-    await response.body?.cancel();
-    throw new Error(`status ${response.status}`);
+  try {
+    if (status !== 200) throw new Error(`status ${status}`);
+    const parsed = parseMetrics(await textOf(body, bytes_max), series_max);
+    if (!parsed.ok) throw new Error(parsed.because);
+    return parsed.samples;
+  } finally {
+    close();
   }
-  const parsed = parseMetrics(await textOf(response, bytes_max), series_max);
-  if (!parsed.ok) throw new Error(parsed.because);
-  return parsed.samples;
 };
 
-const textOf = async ({ body }: Response, bytesMax: number): Promise<string> => {
+const textOf = async (body: AsyncIterable<Uint8Array>, bytesMax: number): Promise<string> => {
   const utf8 = new TextDecoder("utf-8", { fatal: true });
   const decoded = (piece?: Uint8Array): string => {
     try {
@@ -36,9 +42,9 @@ const textOf = async ({ body }: Response, bytesMax: number): Promise<string> => 
     }
   };
   let [text, bytes] = ["", 0];
-  for await (const piece of body ?? []) {
+  for await (const piece of body) {
     bytes += piece.length;
-    if (bytes > bytesMax) throw new Error(`more than ${bytesMax} bytes`); // ends the body as well
+    if (bytes > bytesMax) throw new Error(`more than ${bytesMax} bytes`);
     text += decoded(piece);
   }
   return text + decoded();

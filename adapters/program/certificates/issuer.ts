@@ -54,11 +54,15 @@ const newest = <T extends CertificateFact["type"]>(
 export const issuedAs = (parts: Pick<IssuingParts, "log">, name: string) =>
   newest(parts, name, ["certificates.certificate.issued", "certificates.certificate.renewed"]);
 
+/** The authority, where one was ever needed. */
+export const knownAuthority = (parts: Pick<IssuingParts, "log">) =>
+  newest(parts, AUTHORITY, ["certificates.authority.created"]);
+
 /** The authority's own certificate, and what it may certify; made on first use. */
 export const authorityOf = async (
   parts: IssuingParts,
 ): Promise<{ readonly certificate: string; readonly permitted: readonly string[]; readonly not_after_ms: Millis }> => {
-  const known = newest(parts, AUTHORITY, ["certificates.authority.created"]);
+  const known = knownAuthority(parts);
   if (known) return known;
   const { keys, config: { certificates: { permitted, authority_ms, soon_ms } } } = parts;
   const { certifyAuthority } = await import("../../x509/authority.ts");
@@ -77,7 +81,7 @@ export const authorityOf = async (
     // Somebody else was first, with the same key.
     if (!(error instanceof Refused && error.code === "authority_exists")) throw error;
   }
-  return newest(parts, AUTHORITY, ["certificates.authority.created"])!;
+  return knownAuthority(parts)!;
 };
 
 /** Certifies a public key (SubjectPublicKeyInfo, DER); on record when it resolves. Throws `Refused` for what it may not certify. */

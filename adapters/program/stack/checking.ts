@@ -6,6 +6,7 @@ import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import type { Finding } from "../../../events/services.ts";
 import type { AgentLine } from "../../process/agent/line.ts";
 import type { ProcessOf } from "../../process/agent/protocol.ts";
+import type { Trusted } from "../../process/loopback.ts";
 import { handshake } from "../../x509/handshake.ts";
 import {
   type Checked,
@@ -34,7 +35,12 @@ export interface CheckingOptions {
   readonly clock: Clock;
   /** What is known of an instance, as far as was read. */
   readonly known: (of: Of) => readonly Finding[];
+  /** The folder's own authority, PEM, as soon as there is one. */
+  readonly authority: () => string | undefined;
 }
+
+/** What a certificate must be for where nothing is said of it, as in `tls`. */
+const NAME = "localhost";
 
 export class Checking {
   constructor(private readonly options: CheckingOptions) {}
@@ -97,6 +103,19 @@ export class Checking {
       tls: { ...files },
     });
     return { found: foundBefore(found, checks, { files, at: this.options.clock.now() }), authority: found.authority };
+  }
+
+  /** Who an instance may be when it shows a certificate. */
+  async trusted({ replica }: Of, { checks, instances }: Prepared): Promise<Trusted> {
+    const { agent, authority } = this.options;
+    const { files } = checks?.instances[replica] ?? {};
+    const stated = files?.authority === undefined ? undefined : (await agent.ask("inspect", {
+      ...programOf(instances[replica]!.launch),
+      requires: [],
+      tls: { authority: files.authority },
+    })).authority;
+    const all = [authority(), stated].filter((pem) => pem !== undefined);
+    return { name: checks?.name ?? NAME, authorities: [...new Set(all)] };
   }
 
   /** What it shows to whoever connects. */

@@ -5,8 +5,9 @@ import { findingsOf, isAlive, serviceOf, type Stack } from "../../../actors/serv
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
 import { type AgentLine, AskTooLong } from "../../process/agent/line.ts";
 import type { How } from "../../process/agent/protocol.ts";
+import type { Asked } from "../../process/loopback.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
-import { Checking } from "./checking.ts";
+import { Checking, type CheckingOptions } from "./checking.ts";
 import { HOST, type ProbeLaunch } from "./launch.ts";
 import { Losses } from "./losses.ts";
 import type { Hook, Prepared, PreparedServices } from "./prepared.ts";
@@ -33,6 +34,7 @@ export interface InstancesOptions {
   readonly report: (line: string) => void;
   /** As far as it was read. */
   readonly stack: () => Stack;
+  readonly authority: CheckingOptions["authority"];
 }
 
 /** Of an instance of which nothing is known any more but that it runs. */
@@ -235,10 +237,11 @@ export class Instances {
       log: { path: this.outputOf(of), bytes_max, keep },
       ...(found?.ready_line === undefined || lined ? {} : { line: found.ready_line }),
     });
+    const trusted = found && (() => this.checking.trusted(of, found));
     const stated = found?.instances[of.replica]?.probes ?? {};
     const looks = (["startup", "readiness", "liveness"] as const).flatMap((name): Probe[] => {
       const probe = stated[name];
-      return probe ? [{ ...probe, name, look: this.look(probe) }] : [];
+      return probe ? [{ ...probe, name, look: this.look(probe, trusted) }] : [];
     });
     const signal = AbortSignal.any([probes.signal, this.signal]);
     const metrics = found?.instances[of.replica]?.metrics;
@@ -249,7 +252,7 @@ export class Instances {
         tell: (probe, { ok, because }) => this.options.reports.probed(of, nonce, { probe, ok, because }),
       }),
       // Beside the probes: it says nothing of the instance's health.
-      metrics && this.options.scrapes.follow(of, nonce, metrics, signal),
+      metrics && this.options.scrapes.follow(of, nonce, { ...metrics, trusted }, signal),
       found && this.checking.running(of, { process, prepared: found, started: this.startOf(of), signal }),
     ]);
   }
@@ -260,8 +263,8 @@ export class Instances {
     return life && isAlive(life) ? life.at : 0;
   }
 
-  private look({ exec, url, status, port, timeout_ms }: ProbeLaunch): Probe["look"] {
-    if (url !== undefined) return httpProbe(url, status);
+  private look({ exec, url, status, port, timeout_ms }: ProbeLaunch, trusted: Asked["trusted"]): Probe["look"] {
+    if (url !== undefined) return httpProbe(url, { status, trusted });
     if (port !== undefined) return tcpProbe(HOST, port);
     return async () => {
       const { traces } = this;

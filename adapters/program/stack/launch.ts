@@ -148,19 +148,19 @@ export const probeOf = (
   return { ...times, url: `${scheme}://${HOST}:${number(port)}${path}`, ...(status ? { status } : {}) };
 };
 
-export interface MetricsLaunch extends Omit<NonNullable<ServiceSettings["metrics"]>, "port" | "path"> {
+export interface MetricsLaunch extends Omit<NonNullable<ServiceSettings["metrics"]>, "scheme" | "port" | "path"> {
   readonly url: string;
 }
 
 /** Where an instance tells its metrics. */
 export const metricsOf = (
-  { port, path, ...bounds }: NonNullable<ServiceSettings["metrics"]>,
+  { scheme, port, path, ...bounds }: NonNullable<ServiceSettings["metrics"]>,
   service: ServiceSettings,
   replica: number,
   { ports }: Placed,
 ): MetricsLaunch => {
   const number = typeof port === "number" ? port : portOf(ports, service.name, replica, port)!;
-  return { ...bounds, url: `http://${HOST}:${number}${path}` };
+  return { ...bounds, url: `${scheme}://${HOST}:${number}${path}` };
 };
 
 /** Of a stack whose services are each as they must be: cycles, and names in `${…}` that stand for nothing. */

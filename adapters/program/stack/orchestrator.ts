@@ -30,6 +30,8 @@ export interface OrchestratorOptions {
   /** Folder of traces and output; absolute. */
   readonly folder: string;
   readonly report: (line: string) => void;
+  /** The folder's own authority for certificates, PEM, as soon as there is one. */
+  readonly authority: () => string | undefined;
 }
 
 export class Orchestrator implements Child {
@@ -52,7 +54,7 @@ export class Orchestrator implements Child {
   private failed: (error: unknown) => void = () => {};
 
   constructor(private readonly options: OrchestratorOptions) {
-    const { clock, name, prepared, folder, report } = options;
+    const { clock, name, prepared, folder, report, authority } = options;
     this.reports = new Reports(options);
     this.agent = new AgentLine(clock, {
       exited: (nonce, how) => this.heard(nonce, (of) => this.instances.exited(of, nonce, how)),
@@ -74,6 +76,7 @@ export class Orchestrator implements Child {
       folder: `${folder}/${name}`,
       report,
       stack: () => this.stack,
+      authority,
     });
   }
 

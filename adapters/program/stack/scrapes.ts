@@ -3,6 +3,7 @@
  * be read nothing is known but that: `up` is 0.
  */
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
+import { type Asked, get } from "../../process/loopback.ts";
 import { scrape } from "../../prometheus/scrape.ts";
 import type { Sample } from "../../prometheus/text.ts";
 import type { MetricsLaunch } from "./launch.ts";
@@ -29,6 +30,8 @@ export interface Scraped extends Of {
   readonly because?: string;
 }
 
+export type Scraping = MetricsLaunch & Pick<Asked, "trusted">;
+
 export class Scrapes {
   /** By nonce; nothing is found until the first look has ended. */
   private readonly entries = new Map<string, { found?: Scraped }>();
@@ -39,7 +42,7 @@ export class Scrapes {
   async follow(
     of: Of,
     nonce: string,
-    { interval_ms, ...endpoint }: MetricsLaunch,
+    { interval_ms, ...endpoint }: Scraping,
     signal: AbortSignal,
   ): Promise<void> {
     const entry: { found?: Scraped } = {};
@@ -65,7 +68,7 @@ export class Scrapes {
 
   private async look(
     of: Of,
-    { timeout_ms, ...endpoint }: Omit<MetricsLaunch, "interval_ms">,
+    { timeout_ms, trusted, ...endpoint }: Omit<Scraping, "interval_ms">,
     stopped: AbortSignal,
   ): Promise<Scraped> {
     const { clock } = this;
@@ -73,7 +76,10 @@ export class Scrapes {
     const late = new AbortController();
     const cancel = clock.schedule(timeout_ms, () => late.abort(new Error(`no answer within ${timeout_ms} ms`)));
     try {
-      const samples = await scrape(endpoint, AbortSignal.any([late.signal, stopped]));
+      const samples = await scrape(endpoint, {
+        get: (url, asked) => get(url, { ...asked, trusted }),
+        signal: AbortSignal.any([late.signal, stopped]),
+      });
       return { ...of, up: true, samples, ms: clock.monotonic() - began };
     } catch (error) {
       const because = (late.signal.aborted ? late.signal.reason as Error : error as Error).message.split("\n", 1)[0]!;

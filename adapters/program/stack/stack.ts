@@ -14,6 +14,7 @@ import type { Opened } from "../daybook.ts";
 import { OPERATOR } from "../operator.ts";
 import type { KeptCertificates } from "../certificates/kept.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";
+import { knownAuthority } from "../certificates/issuer.ts";
 import { certificatesIn, certifyServices, type Served } from "./certificates.ts";
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
@@ -42,7 +43,7 @@ export interface RunningStack {
 
 /** Throws `Usage` when the stack is refused. */
 export const runStack = async (
-  { daybook, tree, supervision, crash }: Pick<Opened, "daybook" | "tree" | "supervision" | "crash">,
+  { daybook, log, tree, supervision, crash }: Pick<Opened, "daybook" | "log" | "tree" | "supervision" | "crash">,
   { data, stack: first, profile, keeper }: {
     readonly data: string;
     readonly stack: StatedStack;
@@ -68,6 +69,7 @@ export const runStack = async (
     prepared,
     folder,
     report,
+    authority: () => knownAuthority({ log })?.certificate,
   });
   if (crash) crashInAgent(orchestrator.agent, crash);
   await tree.add(
