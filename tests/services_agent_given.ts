@@ -109,7 +109,7 @@ export const starting = (folder: string, nonce: string, script: string): AskOf<"
   limits: {},
   leftovers: [],
   traces: `${folder}/started`,
-  log: `${folder}/out.log`,
+  log: { path: `${folder}/out.log`, bytes_max: 4_096, keep: 1 },
 });
 
 /** The same, run to its end. */

@@ -22,7 +22,7 @@ Deno.test("a start that is asked for several times at once happens once, also wh
       const answers = await agent.asks("start", [start, start, start]);
       const processes = answers.map((answer) => "process" in answer ? answer.process : assert.fail(answer.refused));
       assert.equal(new Set(processes.map(({ pid }) => pid)).size, 1, "each answer tells of the same process");
-      const watch = { process: processes[0]!, traces: start.traces, log: { path: start.log, ...LOG } };
+      const watch = { process: processes[0]!, traces: start.traces, log: start.log };
       await agent.ask("watch", watch);
       assert.deepEqual(await agent.ask("end", { process: processes[0]!, signal: "SIGKILL" }), { sent: true });
       await agent.said(ended(nonce));
@@ -50,7 +50,7 @@ Deno.test("who looks for a start that was asked for and is not done yet finds it
     const kept = ["-c", `until [ -s started/${nonce}.end ]; do :; done`];
     const program = { command, arguments: kept, folder: at, environment, inherit, traces };
     assert.equal((await agent.ask("run", { ...program, timeout_ms: 60_000 })).code, 0);
-    await agent.ask("watch", { process: answer.process, traces, log: { path: start.log, ...LOG } });
+    await agent.ask("watch", { process: answer.process, traces, log: start.log });
     assert.deepEqual(await agent.said(ended(nonce)), {
       said: "exited",
       nonce,
@@ -84,17 +84,17 @@ Deno.test("a process that is gone takes nobody with it who leads a session under
 Deno.test("output that cannot be set aside is let go of, and everybody is watched on", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();
-    const start = starting(folder, nonce, "head -c 9000 /dev/zero; read x < go; exit 4");
+    const start = starting(folder, nonce, "head -c 9000 /dev/zero; echo > seen; read x < go; exit 4");
     await new Deno.Command("mkfifo", { args: [`${folder}/go`] }).output();
-    await Deno.mkdir(`${start.log}.1/full`, { recursive: true }); // no file can take its place
+    await Deno.mkdir(`${start.log.path}.1/full`, { recursive: true }); // no file can take its place
     const answer = await agent.ask("start", start);
     assert.ok("process" in answer);
-    await agent.ask("watch", { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG } });
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: start.log });
     // The program goes on only when somebody saw the file made empty.
     const emptied = starting(
       folder,
       "other",
-      "until [ -s seen ] && ! [ -s out.log ]; do [ -s out.log ] && echo > seen; done",
+      "until [ -s seen ] && ! [ -s out.log ]; do :; done",
     );
     const run = await agent.ask("run", running(emptied, 60_000));
     assert.equal(run.code, 0);
@@ -113,12 +113,51 @@ Deno.test("a line that was seen is told again to whoever asks again, and is foun
     // As if so much had been in the file that has been set aside since.
     const trace = `${start.traces}/${nonce}.json`;
     await Deno.writeTextFile(trace, JSON.stringify({ ...JSON.parse(await Deno.readTextFile(trace)), from: 1_000_000 }));
-    const watch = { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG }, line: "^ready$" };
+    const watch = { process: answer.process, traces: start.traces, log: start.log, line: "^ready$" };
     for (let time = 0; time < 2; time++) {
       await agent.ask("watch", watch);
       await agent.said(lined(nonce));
     }
     await agent.ask("end", { process: answer.process, signal: "SIGKILL" });
+    await agent.said(ended(nonce));
+  });
+});
+
+Deno.test("output is kept within bounds from the start on, and who asks later is told of what was in it", async () => {
+  await Agent.with(async (agent, folder) => {
+    const nonce = fresh();
+    const flood = "echo ready; head -c 9000 /dev/zero; echo > written; exec sleep 60";
+    const start = { ...starting(folder, nonce, flood), line: "^ready$" };
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    // Nobody has asked yet, as if whoever started it had no room left to say so.
+    const emptied = starting(folder, "other", "until [ -s written ] && ! [ -s out.log ]; do :; done");
+    assert.equal((await agent.ask("run", running(emptied, 60_000))).code, 0);
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: start.log, line: start.line });
+    await agent.said(lined(nonce));
+    const lost = await agent.said((said) => "said" in said && said.said === "lost");
+    assert.ok("bytes" in lost && lost.bytes === 9_006 - LOG.bytes_max);
+    await agent.ask("end", { process: answer.process, signal: "SIGKILL" });
+    await agent.said(ended(nonce));
+  });
+});
+
+Deno.test("who floods its output is not caught up with: the end is looked at, and others are answered", async () => {
+  await Agent.with(async (agent, folder) => {
+    const nonce = fresh();
+    const log = { path: `${folder}/flood.log`, bytes_max: 2 ** 43, keep: 1 };
+    await Deno.writeTextFile(log.path, "");
+    await Deno.truncate(log.path, 2 ** 42); // a hole: reading all of it would take hours
+    await Deno.writeTextFile(log.path, "\nready\n", { append: true });
+    const start = starting(folder, nonce, "exec sleep 60");
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    const { process } = answer;
+    await agent.ask("forget", { traces: start.traces, nonces: [nonce] }); // its output is another file
+    await agent.ask("watch", { process, traces: start.traces, log, line: "^ready$" });
+    await agent.ask("ping", {});
+    await agent.said(lined(nonce));
+    await agent.ask("end", { process, signal: "SIGKILL" });
     await agent.said(ended(nonce));
   });
 });
@@ -132,7 +171,7 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
     assert.ok((await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()).success);
     const start = starting(folder, nonce, "exit 0");
     const bad = [
-      { ...start, nonce: "log", log: `${folder}/file/out.log` },
+      { ...start, nonce: "log", log: { ...start.log, path: `${folder}/file/out.log` } },
       { ...start, nonce: "traces", traces: `${folder}/file/started` },
       { ...start, nonce: "nul", environment: { SECRET: { file: "nul" } } },
       { ...start, nonce: "pipe", environment: { SECRET: { file: "pipe" } } },
@@ -151,9 +190,9 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
     const limited = { ...start, limits: { processes: 10_000, open_files: 64 } };
     const answer = await agent.ask("start", limited);
     assert.ok("process" in answer);
-    await agent.ask("watch", { process: answer.process, traces: start.traces, log: { path: start.log, ...LOG } });
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: start.log });
     const exited = await agent.said(ended(nonce));
-    assert.ok("how" in exited && exited.how.code === 0, await Deno.readTextFile(start.log));
+    assert.ok("how" in exited && exited.how.code === 0, await Deno.readTextFile(start.log.path));
   });
 });
 
@@ -186,7 +225,7 @@ Deno.test("a signal goes to the very process that was started, and to no other t
     const answer = await agent.ask("start", start);
     assert.ok("process" in answer);
     const { process } = answer;
-    await agent.ask("watch", { process, traces: start.traces, log: { path: start.log, ...LOG } });
+    await agent.ask("watch", { process, traces: start.traces, log: start.log });
     for (const other of [{ ticks: process.ticks + 1 }, { boot: "another" }]) {
       assert.deepEqual(await agent.ask("end", { process: { ...process, ...other }, signal: "SIGKILL" }), {
         sent: false,
@@ -240,7 +279,7 @@ Deno.test("what it takes is counted by its control group where there is one, and
     const answer = await agent.ask("start", start);
     assert.ok("process" in answer);
     const { process } = answer;
-    await agent.ask("watch", { process, traces: start.traces, log: { path: start.log, ...LOG }, line: "ready" });
+    await agent.ask("watch", { process, traces: start.traces, log: start.log, line: "ready" });
     await agent.said(lined(nonce));
     const { usage: [usage] } = await agent.ask("usage", { processes: [process] });
     const hidden = Number(await Deno.readTextFile(`${folder}/hidden`));

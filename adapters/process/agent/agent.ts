@@ -34,12 +34,24 @@ const allOf = (process: ProcessOf): readonly number[] => [
   ...remainsOf(process, { known: true, group: groupOf(process.pid, process.nonce) }).map(({ pid }) => pid),
 ];
 
+const letGo = (nonce: string, traces: string): void => {
+  watching.letGo(nonce);
+  forget(nonce, traces);
+};
+
 const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
   switch (ask.ask) {
     case "start":
-      return starting.start(ask);
+      return starting.start(ask).then((started) => {
+        if ("process" in started) watching.hold(started.process, ask.traces);
+        return started;
+      });
     case "find":
-      return starting.find(ask.nonce, ask.traces).then((found) => found ? { process: found } : {});
+      return starting.find(ask.nonce, ask.traces).then((process) => {
+        if (!process) return {};
+        watching.hold(process, ask.traces);
+        return { process };
+      });
     case "watch":
       watching.watch(ask);
       return {};
@@ -71,12 +83,12 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     case "usage":
       return { usage: ask.processes.filter((each) => starting.isThere(each)).map(usageOf) };
     case "forget":
-      for (const nonce of ask.nonces) forget(nonce, ask.traces);
+      for (const nonce of ask.nonces) letGo(nonce, ask.traces);
       return {};
     case "clean":
       endRuns(ask.traces);
       sweepGroups();
-      for (const nonce of traced(ask.traces)) if (!ask.keep.includes(nonce)) forget(nonce, ask.traces);
+      for (const nonce of traced(ask.traces)) if (!ask.keep.includes(nonce)) letGo(nonce, ask.traces);
       return {};
     case "ping":
       return {};

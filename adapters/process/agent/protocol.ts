@@ -35,6 +35,14 @@ const program = {
 };
 export type Environment = Readonly<Record<string, string | { readonly env: string } | { readonly file: string }>>;
 
+/** File a program's output goes to, and within which bounds it is kept. */
+const log = z.strictObject({ path: z.string().min(1), bytes_max: count, keep: count });
+/** A regular expression; absent where no line is waited for. */
+const line = z.string().optional();
+/** What is done with a program's output from its start on. */
+export const outputOf = z.object({ log, line });
+export type Output = z.output<typeof outputOf>;
+
 /** Where the traces of a start lie: `{folder}/{nonce}`; they are what is left of it when all who knew are dead. */
 const traces = z.string().min(1);
 
@@ -54,8 +62,8 @@ export const toAgent = z.discriminatedUnion("ask", [
     /** File whose time says when it was started last; absent where nothing is to be taken away. */
     mark: z.string().min(1).optional(),
     traces,
-    /** File its output goes to. */
-    log: z.string().min(1),
+    log,
+    line,
   }),
   z.strictObject({ ask: z.literal("find"), id: count, nonce, traces }),
   z.strictObject({
@@ -63,9 +71,8 @@ export const toAgent = z.discriminatedUnion("ask", [
     id: count,
     process: processOf,
     traces,
-    log: z.strictObject({ path: z.string().min(1), bytes_max: count, keep: count }),
-    /** A regular expression; absent where no line is waited for. */
-    line: z.string().optional(),
+    log,
+    line,
   }),
   /** To its whole group, to end it. */
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),

@@ -24,7 +24,7 @@ import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
 import { groupOf, joinGroup, makeGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
 import { type Kept, markStart, takeAway } from "./leftovers.ts";
-import { type How, how, NONCE, type ProcessOf, type ToAgent } from "./protocol.ts";
+import { type How, how, NONCE, type Output, outputOf, type ProcessOf, type ToAgent } from "./protocol.ts";
 
 type Start = Extract<ToAgent, { ask: "start" }>;
 export type Started =
@@ -111,7 +111,7 @@ export class Starting {
   }
 
   private async begin(ask: Start): Promise<Started> {
-    const { nonce, command, folder, traces, log } = ask;
+    const { nonce, command, folder, traces, log, line } = ask;
     if (!isFolder(folder)) return { refused: `there is no folder "${folder}"` };
     const given = environmentOf(ask, this.own);
     if ("refused" in given) return given;
@@ -122,13 +122,13 @@ export class Starting {
     if ("refused" in taken) return taken;
     if (mark !== undefined) markStart(mark);
     mkdirSync(traces, { recursive: true, mode: 0o700 });
-    mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
-    const output = openSync(log, "a", 0o600);
+    mkdirSync(dirname(log.path), { recursive: true, mode: 0o700 });
+    const output = openSync(log.path, "a", 0o600);
     try {
       const trace = join(traces, nonce);
       // Of a shell that died as it wrote.
       if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
-      const begun = { boot: this.boot, from: fstatSync(output).size };
+      const begun = { boot: this.boot, from: fstatSync(output).size, log, line };
       writeFileSync(`${trace}.json`, JSON.stringify(begun), { mode: 0o600 });
       const started = await this.spawn(ask, program.file, given.variables, { trace, output });
       return "refused" in started || taken.kept.length === 0 ? started : { ...started, kept: [...taken.kept] };
@@ -257,6 +257,10 @@ export const traced = (traces: string): readonly string[] => {
 /** Where the output of a start begins in its file. */
 export const outputFrom = (nonce: string, traces: string): number =>
   (readJson(join(traces, `${nonce}.json`)) as { readonly from?: number } | undefined)?.from ?? 0;
+
+/** What is done with the output of a start; `undefined` where its trace does not say. */
+export const outputIn = (nonce: string, traces: string): Output | undefined =>
+  outputOf.safeParse(readJson(join(traces, `${nonce}.json`))).data;
 
 /** The control group that was made for a start. */
 export const groupIn = (nonce: string, traces: string): string | undefined =>

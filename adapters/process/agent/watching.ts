@@ -1,4 +1,7 @@
-/** Watches processes until they end, tells of the line that says one is ready, and keeps their output within bounds. */
+/**
+ * Keeps the output of processes within bounds from their start on, for whoever is to watch one may have no room to say so until then;
+ * and watches them until they end, and tells of the line that says one is ready, once asked to.
+ */
 import {
   closeSync,
   copyFileSync,
@@ -14,8 +17,8 @@ import {
 } from "node:fs";
 import { removeGroup } from "./cgroups.ts";
 import { remainsOf } from "./proc.ts";
-import type { FromAgent, How, ProcessOf, ToAgent } from "./protocol.ts";
-import { endIn, group, groupIn, keepEnd, outputFrom, type Starting } from "./starting.ts";
+import type { FromAgent, How, Output, ProcessOf, ToAgent } from "./protocol.ts";
+import { endIn, group, groupIn, keepEnd, outputFrom, outputIn, type Starting } from "./starting.ts";
 
 type Watch = Extract<ToAgent, { ask: "watch" }>;
 
@@ -28,14 +31,28 @@ const GROUP_MS = 1_000;
 const READ_BYTES = 65_536;
 /** Of output that came all at once at most so much is remembered. */
 const TAIL_BYTES_MAX = 16_777_216;
+/** Of output that came all at once so much is looked at for a line, from its beginning; of what is more, the end. */
+const SEARCH_BYTES_MAX = 67_108_864;
+
+/** Where a line is looked for: from there on, behind what may be its beginning. */
+interface Search {
+  readonly pattern: RegExp;
+  at: number;
+  rest: string;
+  readonly decoder: TextDecoder;
+}
 
 interface Watched {
   readonly process: ProcessOf;
-  readonly log: Watch["log"];
+  log: Output["log"];
   readonly traces: string;
-  line?: { readonly pattern: RegExp; at: number; rest: string };
+  /** Somebody wants to be told of it. */
+  asked?: true;
+  search?: Search;
   /** The line was seen. */
   lined?: true;
+  /** Bytes that nobody was told of yet. */
+  lost: number;
   /** We started it, and will be told how it ends. */
   readonly own: boolean;
   /** It was there when we looked, so its session is its own. */
@@ -51,30 +68,48 @@ export class Watching {
     this.timer = setInterval(() => this.look(), LOOK_MS);
   }
 
+  /** Of what was started, by its trace. Nobody is told of anything yet. */
+  hold(process: ProcessOf, traces: string): void {
+    const output = outputIn(process.nonce, traces);
+    if (output && !this.watched.has(process.nonce)) this.add(process, traces, output);
+  }
+
+  /** Nobody will ask to be told of it any more. */
+  letGo(nonce: string): void {
+    if (!this.watched.get(nonce)?.asked) this.watched.delete(nonce);
+  }
+
   /** Tells of everything that happened since the start, also what happened before it was asked. */
   watch({ process, log, traces, line }: Watch): void {
-    const present = this.watched.get(process.nonce);
-    if (present) {
-      // Whoever asks again may not have heard of it.
-      if (present.lined) this.say({ said: "line", nonce: process.nonce });
-      return;
-    }
-    const end = this.starting.endOf(process.nonce);
-    const pattern = line === undefined ? undefined : new RegExp(line, "u");
-    const at = outputFrom(process.nonce, traces);
-    this.watched.set(process.nonce, {
-      process,
-      log,
-      traces,
-      own: end !== undefined,
-      seen: end !== undefined,
-      ...(pattern ? { line: { pattern, at, rest: "" } } : {}),
-    });
+    const { nonce } = process;
+    const watched = this.watched.get(nonce) ?? this.add(process, traces, { log, line });
+    // Whoever asks again may not have heard of it.
+    if (watched.lined && line !== undefined) this.say({ said: "line", nonce });
+    if (watched.asked) return;
+    watched.asked = true;
+    watched.log = log;
+    this.lookFor(line, watched);
+    this.tellLoss(watched);
     if (this.starting.isThere(process)) setTimeout(() => void this.group(process, traces), GROUP_MS).unref();
-    if (pattern) this.lines ??= setInterval(() => this.lookForLines(), LINE_MS);
-    const before = endIn(process.nonce, traces);
-    if (before) this.ended(process.nonce, before);
-    else void end?.then((how) => this.ended(process.nonce, how));
+    const before = endIn(nonce, traces);
+    if (before) this.ended(nonce, before);
+    else void this.starting.endOf(nonce)?.then((how) => this.ended(nonce, how));
+  }
+
+  private add(process: ProcessOf, traces: string, { log, line }: Output): Watched {
+    const own = this.starting.endOf(process.nonce) !== undefined;
+    const watched: Watched = { process, log, traces, own, seen: own, lost: 0 };
+    this.lookFor(line, watched);
+    this.watched.set(process.nonce, watched);
+    return watched;
+  }
+
+  private lookFor(line: string | undefined, watched: Watched): void {
+    if (line === undefined) delete watched.search;
+    if (line === undefined || watched.search || watched.lined) return;
+    const at = outputFrom(watched.process.nonce, watched.traces);
+    watched.search = { pattern: new RegExp(line, "u"), at, rest: "", decoder: new TextDecoder() };
+    this.lines ??= setInterval(() => this.lookForLines(), LINE_MS);
   }
 
   /** One that has not ended at once gets a control group, where there are some. */
@@ -91,7 +126,7 @@ export class Watching {
 
   private lookForLines(): void {
     for (const watched of this.watched.values()) this.read(watched);
-    if ([...this.watched.values()].some(({ line }) => line)) return;
+    if ([...this.watched.values()].some(({ search }) => search)) return;
     clearInterval(this.lines);
     this.lines = undefined;
   }
@@ -102,7 +137,7 @@ export class Watching {
       this.keep(watched);
       if (watched.own) continue;
       if (this.starting.isThere(watched.process)) watched.seen = true;
-      else this.ended(watched.process.nonce, { code: null, signal: null, known: false });
+      else if (watched.asked) this.ended(watched.process.nonce, { code: null, signal: null, known: false });
     }
   }
 
@@ -121,29 +156,51 @@ export class Watching {
     this.say({ said: "exited", nonce, how });
   }
 
-  private keep({ log, process: { nonce } }: Watched): void {
-    const bytes = keepWithin(log);
-    if (bytes > 0) this.say({ said: "lost", nonce, bytes });
+  private keep(watched: Watched): void {
+    watched.lost += keepWithin(watched.log);
+    this.tellLoss(watched);
+  }
+
+  private tellLoss(watched: Watched): void {
+    if (!watched.asked || watched.lost === 0) return;
+    this.say({ said: "lost", nonce: watched.process.nonce, bytes: watched.lost });
+    watched.lost = 0;
   }
 
   private read(watched: Watched): void {
-    const { line, log, process } = watched;
-    if (!line) return;
-    const bytes = new Uint8Array(READ_BYTES);
-    line.at = place(log.path, line.at);
-    for (let read = READ_BYTES; read === READ_BYTES;) {
-      read = readFrom(log.path, line.at, bytes);
-      if (read === 0) return;
-      line.at += read;
-      const lines = (line.rest + new TextDecoder().decode(bytes.subarray(0, read))).split("\n");
-      line.rest = lines.pop()!.slice(-READ_BYTES);
-      if (!lines.some((each) => line.pattern.test(each))) continue;
-      delete watched.line;
-      watched.lined = true;
-      return this.say({ said: "line", nonce: process.nonce });
-    }
+    const { search, log, process } = watched;
+    if (!search || !isIn(log.path, search)) return;
+    delete watched.search;
+    watched.lined = true;
+    if (watched.asked) this.say({ said: "line", nonce: process.nonce });
   }
 }
+
+/** Reads to the end, for what was not read may be set aside next; of more than its bounds, the beginning and the end. */
+const isIn = (path: string, search: Search): boolean => {
+  const size = sizeOf(path) ?? search.at;
+  // A file that has become shorter was made empty, by us or by its program.
+  if (size < search.at) search.at = 0;
+  const found = lookIn(path, search, SEARCH_BYTES_MAX);
+  if (found !== undefined) return found;
+  const tail = (sizeOf(path) ?? 0) - TAIL_BYTES_MAX;
+  if (tail > search.at) Object.assign(search, { at: tail, rest: "" });
+  return lookIn(path, search, TAIL_BYTES_MAX) ?? false;
+};
+
+/** `undefined`: there is more. */
+const lookIn = (path: string, search: Search, most: number): boolean | undefined => {
+  const bytes = new Uint8Array(READ_BYTES);
+  for (const until = search.at + most; search.at < until;) {
+    const read = readFrom(path, search.at, bytes);
+    if (read === 0) return false;
+    search.at += read;
+    const lines = (search.rest + search.decoder.decode(bytes.subarray(0, read), { stream: true })).split("\n");
+    search.rest = lines.pop()!.slice(-READ_BYTES);
+    if (lines.some((each) => search.pattern.test(each))) return true;
+  }
+  return undefined;
+};
 
 /** False where there is no such process any more. */
 export const end = (pid: number, signal: Deno.Signal): boolean => {
@@ -155,12 +212,11 @@ export const end = (pid: number, signal: Deno.Signal): boolean => {
   }
 };
 
-/** Where the next bytes are: a file that has become shorter was made empty, by us or by its program. */
-const place = (path: string, at: number): number => {
+const sizeOf = (path: string): number | undefined => {
   try {
-    return statSync(path).size < at ? 0 : at;
+    return statSync(path).size;
   } catch {
-    return at;
+    return undefined;
   }
 };
 
@@ -183,13 +239,8 @@ const readFrom = (path: string, at: number, bytes: Uint8Array): number => {
  * for want of room or whatever else, it is made empty all the same. Answers bytes that are lost although some were to be kept.
  */
 const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): number => {
-  let size: number;
-  try {
-    ({ size } = statSync(path));
-  } catch {
-    return 0;
-  }
-  if (size <= bytes_max) return 0;
+  const size = sizeOf(path);
+  if (size === undefined || size <= bytes_max) return 0;
   let lost = 0;
   try {
     if (keep > 0) lost = size - setAside(path, { size, bytes_max, keep });

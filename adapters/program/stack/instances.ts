@@ -150,7 +150,8 @@ export class Instances {
       leftovers: [...instance.leftovers],
       ...(instance.leftovers.length > 0 ? { mark: this.outputOf(of).replace(/\.log$/, ".mark") } : {}),
       traces: this.traces,
-      log: this.outputOf(of),
+      log: { path: this.outputOf(of), ...prepared.log },
+      ...(prepared.ready_line === undefined ? {} : { line: prepared.ready_line }),
     });
     if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
     await this.options.reports.started(of, answer.process, answer.adopted);
