@@ -359,16 +359,19 @@ const started = async (
   });
   stage.runtime.open = () =>
     Promise.resolve({ ...stage.daybook, close: () => Promise.resolve(void did.push("closed")) });
-  stage.runtime.serve = () =>
-    Promise.resolve({
-      url: "http://127.0.0.1:1",
-      ...(firstToken === undefined ? {} : {
-        firstToken: { token: firstToken, keep: () => void did.push(`kept with ${stage.files.size} files`) },
-      }),
+  stage.runtime.serve = async (_, { tell }) => {
+    const url = "http://127.0.0.1:1";
+    if (firstToken !== undefined) {
+      await tell({ url, token: firstToken });
+      did.push(`kept with ${stage.files.size} files`);
+    }
+    return {
+      url,
       told: () => void did.push("told"),
       fallen: fallen ?? new Promise(() => {}),
       stop: () => Promise.resolve(void did.push("stopped")),
-    });
+    };
+  };
   const running = stage.type("start", ...args);
   await Promise.race([ready, running]);
   if (fallen === undefined) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { serve } from "../adapters/program/serve.ts";
 import type { Keys, Scope } from "../adapters/keys/keys.ts";
-import type { Io } from "../adapters/cli/runtime.ts";
+import type { Io, Serve } from "../adapters/cli/runtime.ts";
 import { parseConfig } from "../config/config.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Event } from "../events/event.ts";
@@ -85,10 +85,11 @@ export const withHouse = async (test: (house: House) => Promise<void>, options: 
   const { config } = parsed;
   const opened = await openSystem({ data, config, report: (line) => void lines.push(line) });
   try {
-    const serving = await serve(opened, { data, settings: { file: "none", config } as never }, io);
-    serving.firstToken?.keep();
-    const { token } = serving.firstToken ??
-      opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]);
+    let told: string | undefined;
+    const tell: Serve["tell"] = ({ token }) => Promise.resolve(void (told = token));
+    const serving = await serve(opened, { data, settings: { file: "none", config } as never, tell }, io);
+    const token = told ??
+      opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]).token;
     try {
       await test(houseOf({ url: serving.url, token, keys: opened.keys }, opened.daybook, lines));
     } finally {

@@ -171,10 +171,13 @@ export interface ServeOptions {
   readonly settings: Settings;
 }
 
+export interface Serve extends ServeOptions {
+  /** Tells of the first token of this folder, made just now: before any service is started, and it is kept once it was told. */
+  tell(first: { readonly url: string; readonly token: string }): Promise<void>;
+}
+
 export interface Serving {
   readonly url: string;
-  /** The first token of this folder, when it was made just now; to be kept once it was told. */
-  readonly firstToken?: { readonly token: string; keep(): void };
   /** To be called once it was told where it listens: what may begin later than that begins now. */
   told(): void;
   /** Resolves with the cause when the supervision tree, and the server in it, has given up. */
@@ -312,7 +315,7 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
    * With settings it is for `serve`, and threads wait for `Serving.told`.
    */
   open(data: string, settings?: Settings): Promise<Daybook>;
-  serve(daybook: Daybook, options: ServeOptions): Promise<Serving>;
+  serve(daybook: Daybook, options: Serve): Promise<Serving>;
   /** Answers on the folder's socket alone, until the daybook is closed: for other commands that write meanwhile. */
   serveInside(daybook: Daybook, data: string): Promise<void>;
   /** Undefined when no process answers on the folder's socket. */

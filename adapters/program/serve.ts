@@ -5,7 +5,7 @@ import type { Append } from "../../events/log.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { aborted } from "../../actors/kernel/world.ts";
 import { Usage } from "../cli/call.ts";
-import type { Io, ServeOptions, Serving } from "../cli/runtime.ts";
+import type { Io, Serve, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Access, Grant } from "../http/access.ts";
 import type { Refusal } from "../http/door.ts";
@@ -75,7 +75,7 @@ const READY_WITHIN_MS = 30_000;
  */
 export const serve = async (
   opened: Opened,
-  { data, settings }: ServeOptions,
+  { data, settings, tell }: Serve,
   io: Io,
 ): Promise<Omit<Serving, "told">> => {
   const { server: stated } = settings.config;
@@ -132,11 +132,14 @@ export const serve = async (
   await opened.tree.add(usesOf(opened.keys.tokens, systemClock));
   await plantControls(opened, settings, io);
   await plantAlerts(opened, settings, io);
-  const stack = await stackOf(opened, { data, settings }, io);
   const first = opened.keys.tokens.first();
+  if (first) {
+    await tell({ url, token: first.token });
+    keepFirst(opened, first, io);
+  }
+  const stack = await stackOf(opened, { data, settings }, io);
   return {
     url,
-    ...(first ? { firstToken: { ...first, keep: () => keepFirst(opened, first, io) } } : {}),
     fallen: opened.fallen,
     async stop() {
       await stack?.stop();

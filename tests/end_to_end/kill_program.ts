@@ -51,11 +51,12 @@ if (import.meta.main) {
   });
   const stopped = Promise.withResolvers<void>();
   io.onStop(stopped.resolve);
-  const serving = await serve(opened, { data, settings: { config: parsed.config, file: "kill" } }, io);
+  const serving = await serve(opened, {
+    data,
+    settings: { config: parsed.config, file: "kill" },
+    tell: ({ token }) => io.writePrivate(`${data}/first-token`, token),
+  }, io);
   if (opened.crash) crashInServing(serving, opened.crash);
-  const first = serving.firstToken;
-  if (first) await io.writePrivate(`${data}/first-token`, first.token);
-  first?.keep();
   io.out(`listening on ${serving.url}\n`);
   await stopped.promise;
   await serving.stop();

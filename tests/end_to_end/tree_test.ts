@@ -108,7 +108,11 @@ const withServer = async (
   const opened = await openSystem({ ...options, config });
   try {
     const io = { env: () => undefined, err: () => {} } as unknown as Io;
-    const serving = await serve(opened, { data: options.data, settings: { config, file: "test" } }, io);
+    const serving = await serve(opened, {
+      data: options.data,
+      settings: { config, file: "test" },
+      tell: async () => {},
+    }, io);
     const { url, fallen } = serving;
     const get = async (path: string) => {
       const response = await fetch(`${url}${path}`, { client });

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Call, Run } from "../call.ts";
 import { Usage } from "../call.ts";
-import type { Runtime, Serving } from "../runtime.ts";
+import type { Runtime, Serve } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
 
 // Ctrl-C reaches us from the terminal and again from each process above that forwards it; what comes within this time is one wish.
@@ -29,9 +29,9 @@ export const start: Run = async (call, runtime) => {
     const daybook = await runtime.open(call.data, settings);
     try {
       if (asked !== undefined) return 0;
-      const serving = await runtime.serve(daybook, { data: call.data, settings });
+      const tell: Serve["tell"] = (first) => tellToken(first, { call, runtime });
+      const serving = await runtime.serve(daybook, { data: call.data, settings, tell });
       if (call.data === ":memory:") io.err("in memory only: nothing is left when this process ends\n");
-      await tellToken(serving, { call, runtime });
       io.out(
         call.json
           ? `${JSON.stringify({ listening: serving.url, data: call.data })}\n`
@@ -65,11 +65,9 @@ export const isLoopback = (host: string): boolean => {
 };
 
 const tellToken = async (
-  { url, firstToken }: Serving,
+  { url, token }: Parameters<Serve["tell"]>[0],
   { call, runtime: { io } }: { call: Call; runtime: Runtime },
 ): Promise<void> => {
-  if (firstToken === undefined) return;
-  const { token } = firstToken;
   if (io.terminal.err) {
     io.err(
       `The first token of this log, shown once; it may do everything:\n\n  ${token}\n\nTry it:\n\n` +
@@ -82,5 +80,4 @@ const tellToken = async (
     await io.writePrivate(path, `${token}\n`);
     io.err(`the first token is in ${path}\n`);
   }
-  firstToken.keep();
 };
