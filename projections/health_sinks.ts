@@ -45,8 +45,11 @@ export const healthSinks: Projection<SinkRow, KernelFact> = {
           cause: data.cause,
           size: data.size,
         };
-      case "kernel.sink.recovered":
-        return { ...row, state: "delivering", since: time, failed_ms: row.failed_ms + data.failed_ms, size: data.size };
+      case "kernel.sink.recovered": {
+        // A clock that was set may make the times of its events as long as it likes.
+        const failed_ms = Math.min(row.failed_ms + data.failed_ms, Number.MAX_SAFE_INTEGER);
+        return { ...row, state: "delivering", since: time, failed_ms, size: data.size };
+      }
     }
   },
 };

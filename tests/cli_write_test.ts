@@ -238,6 +238,7 @@ Deno.test("backup and restore want an empty folder, and keys want a passphrase",
       passphrase: "from the environment",
       against: [{ name: "kept", text: checkpoint }],
       erasures: [],
+      proof: { account: undefined, code: undefined, password: undefined },
     }],
   ]);
   stage.files.set("/here/b/log", "").set("/data/log", "").set("/here/empty", "\n");
