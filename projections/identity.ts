@@ -38,6 +38,8 @@ const accountRow = z.strictObject({
   locked: z.boolean(),
   /** Until when; absent with `locked`: until somebody unlocks it. */
   locked_until: z.string().optional(),
+  /** What it is locked by, each with its own end. */
+  locks: z.array(z.strictObject({ because: z.enum(["failures", "threat", "asked"]), until: z.string().optional() })),
   /** Sessions that were not ended; one whose time is over may be among them. */
   sessions: count,
   created: z.string(),
@@ -52,7 +54,7 @@ const accountOf = ({ data }: IdentityEvent): readonly string[] =>
 
 export const identityAccounts: Projection<AccountRow, IdentityFact> = {
   name: "identity.accounts",
-  version: 3,
+  version: 4,
   about: "Accounts: state, roles, password, factors, locks, open sessions. Key: the account.",
   hears: [
     "identity.account.created",
@@ -88,6 +90,7 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
     links: [],
     failures: 0,
     locked: false,
+    locks: [],
     sessions: 0,
     created: "",
   },
@@ -109,12 +112,11 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
       case "identity.account.offboarded":
         return { ...row, left: event.data.left };
       case "identity.account.locked": {
-        const { locked_until: _, ...rest } = row;
-        const { until, failures } = event.data;
-        return { ...rest, failures, locked: true, ...(until === undefined ? {} : { locked_until: until }) };
+        const { because, until, failures } = event.data;
+        return { ...lockedBy(row, [...without(row, because), given({ because, until })]), failures };
       }
       case "identity.account.unlocked":
-        return unlocked(row);
+        return event.data.because === "threat" ? lockedBy(row, without(row, "threat")) : unlocked(row);
       case "identity.signin.succeeded":
         return { ...(event.data.methods.includes("password") ? unlocked(row) : row), last_signin: event.time };
       case "identity.signin.failed":
@@ -162,7 +164,19 @@ export const identityAccounts: Projection<AccountRow, IdentityFact> = {
   },
 };
 
-const unlocked = ({ locked_until: _, ...row }: AccountRow): AccountRow => ({ ...row, locked: false, failures: 0 });
+type Locks = AccountRow["locks"];
+
+const without = ({ locks }: AccountRow, because: Locks[number]["because"]): Locks =>
+  locks.filter((each) => each.because !== because);
+
+/** The one that ends last is the end of all; one without an end sorts behind those that have one. */
+const lockedBy = ({ locked_until: _, ...row }: AccountRow, locks: Locks): AccountRow => {
+  const ends = locks.map(({ until }) => until).sort();
+  const last = ends.at(-1);
+  return { ...row, locks, locked: locks.length > 0, ...given({ locked_until: last }) };
+};
+
+const unlocked = (row: AccountRow): AccountRow => ({ ...lockedBy(row, []), failures: 0 });
 
 const sessionRow = z.strictObject({
   account: z.string(),

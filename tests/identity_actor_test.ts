@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isLocked, sessionOf } from "../actors/identity/account.ts";
+import { sessionOf } from "../actors/identity/account.ts";
 import { identity } from "../actors/identity/actor.ts";
 import type { CommandData, IdentityCommand } from "../actors/identity/commands.ts";
 import { SIGNING_KEYS_MAX, signingKey, verifyingKeys } from "../actors/identity/signing_keys.ts";
@@ -440,39 +440,4 @@ Deno.test("of the keys that sign, one signs; what it replaced counts for the ove
     (_, i) => issued(`old-key-number-${String(i).padStart(4, "0")}`),
   );
   given(identity, ...many, issued(one)).when(rotate, keys).rejected("too_many_keys");
-});
-
-Deno.test("of two locks the later end counts, and what was asked for is not lost to what a threat leads to", () => {
-  type Because = "asked" | "threat" | "failures";
-  const by = (because: Because, until?: number): IdentityFact => ({
-    type: "identity.account.locked",
-    data: { account, because, failures: 3, ...(until === undefined ? {} : { until: iso(until) }) },
-  });
-  const before = failed(3);
-  const lock = (because: "asked" | "threat", until?: number) => ({
-    type: "identity.account.lock" as const,
-    data: { because, ...(until === undefined ? {} : { until: iso(until) }) },
-  });
-  const standing = (...facts: IdentityFact[]) => given(identity, created, set, before, ...facts);
-  const [sooner, later] = [AT + 10 * MINUTE, AT + 60 * MINUTE];
-  standing(by("failures", later)).when(lock("threat", sooner), here).accepted(by("threat", later));
-  standing(by("threat", later)).when(lock("threat", sooner), here).accepted();
-  standing(by("threat", later)).when(lock("threat", later), here).accepted();
-  standing(by("threat", sooner)).when(lock("threat", later), here).accepted(by("threat", later));
-  standing(by("asked")).when(lock("threat", later), here).accepted();
-  standing(by("asked", sooner)).when(lock("threat", later), here).accepted(by("asked", later));
-  standing(by("threat", later)).when(lock("asked", sooner), here).accepted(by("asked", later));
-  standing(by("threat", later)).when(lock("asked"), here).accepted(by("asked"));
-  // One that is over is none.
-  standing(by("asked", AT)).when(lock("threat", sooner), here).accepted(by("threat", sooner));
-});
-
-Deno.test("a lock without an end stands until somebody unlocks the account", () => {
-  const lock = given(identity, created, set).when({ type: "identity.account.lock", data: { because: "asked" } }, here)
-    .accepted({ type: "identity.account.locked", data: { account, because: "asked", failures: 0 } });
-  assert.ok(isLocked(lock.state, Number.MAX_SAFE_INTEGER));
-  const locked: IdentityFact = { type: "identity.account.locked", data: { account, because: "asked", failures: 0 } };
-  const { state } = given(identity, created, set, locked).when({ type: "identity.account.unlock", data: {} }, here)
-    .accepted({ type: "identity.account.unlocked", data: { account, because: "asked" } });
-  assert.ok(!isLocked(state, AT));
 });

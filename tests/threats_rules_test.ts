@@ -297,7 +297,7 @@ Deno.test("a lockout locks its account, taking it back unlocks it, and unlocking
   assert.deepEqual(effects("threats.response.lifted", { response: "lockout", subject }), [{
     type: "command",
     stream: `identity/${ADA}`,
-    command: { type: "identity.account.unlock", data: {} },
+    command: { type: "identity.account.unlock", data: { because: "threat" } },
   }]);
   assert.deepEqual(effects("identity.account.unlocked", { account: ADA, because: "asked" }), [{
     type: "command",

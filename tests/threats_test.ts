@@ -128,6 +128,35 @@ Deno.test("brute force on one account locks it for longer each time; who unlocks
     assert.equal((await house.signIn("ada")).status, 200);
   }, { said: { THREATS__ACCOUNT_FAILURES: "4" } }));
 
+Deno.test("taking back a threat's lock leaves one that wrong passwords led to, and one that is on record as asked for", () =>
+  withHouse(async (house) => {
+    const account = await house.person("ada");
+    for (let i = 0; i < 4; i++) await guess(house, "ada", `guess ${i}`);
+    await told(house, "identity.account.locked", 2);
+    const locks = async () => {
+      const { body } = await house.send(`/views/identity.accounts/${account}?wait=${house.log.size - 1}`, {
+        as: house.token,
+      });
+      return body.row.locks.map(({ because }: { because: string }) => because).sort();
+    };
+    assert.deepEqual(await locks(), ["failures", "threat"]);
+    const lift = () =>
+      house.send(`/commands/threats.response.lift/account:${account}`, {
+        as: house.token,
+        body: { response: "lockout" },
+      });
+    assert.equal((await lift()).status, 200);
+    const [unlocked] = await told(house, "identity.account.unlocked");
+    assert.equal(unlocked!.data.because, "threat");
+    assert.deepEqual(await locks(), ["failures"]);
+    assert.equal((await house.signIn("ada")).status, 401, "wrong passwords have locked it as well");
+    assert.equal((await lift()).status, 200);
+    const unlock = await house.send(`/accounts/${account}/unlock`, { as: house.token, method: "POST" });
+    assert.ok(unlock.status < 300, JSON.stringify(unlock.body));
+    assert.deepEqual(await locks(), []);
+    assert.equal((await house.signIn("ada")).status, 200);
+  }, { said: { THREATS__ACCOUNT_FAILURES: "4", IDENTITY__LOCKOUT__FAILURES_MAX: "4" } }));
+
 /** A refresh token that is shown a second time. */
 const reuse = async (house: House, refresh_token: string): Promise<void> => {
   assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, 200);

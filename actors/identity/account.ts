@@ -52,6 +52,8 @@ export interface Key {
   readonly scopes: readonly string[];
 }
 
+export type LockedBy = IdentityData<"identity.account.locked">["because"];
+
 /**
  * `unknown`: nobody has it (yet). `left`: its holder is gone for good.
  *
@@ -66,10 +68,8 @@ export interface Account {
     | null;
   /** Refused tries of a password in a row. */
   readonly failures: number;
-  /** Takes no password while it stands; `until` `null`: until somebody unlocks it. */
-  readonly lock:
-    | { readonly until: Millis | null; readonly because: IdentityData<"identity.account.locked">["because"] }
-    | null;
+  /** Takes no password while one of them stands: until when by what led to it; `null`: until somebody unlocks it. */
+  readonly locks: Readonly<Partial<Record<LockedBy, Millis | null>>>;
   /** At most one counts: a new one replaces the last. */
   readonly invitation:
     | {
@@ -97,7 +97,7 @@ export const nobody: Account = {
   tenant: "",
   password: null,
   failures: 0,
-  lock: null,
+  locks: {},
   invitation: null,
   roles: [],
   factors: [],
@@ -109,8 +109,11 @@ export const nobody: Account = {
 };
 
 /** Whether it takes no password at that time. */
-export const isLocked = ({ lock }: Account, at: Millis): boolean =>
-  lock !== null && (lock.until === null || at < lock.until);
+export const isLocked = ({ locks }: Account, at: Millis): boolean =>
+  Object.values(locks).some((until) => lastsUntil(until) > at);
+
+/** When a lock ends; one that nobody has set has ended. */
+export const lastsUntil = (until: Millis | null | undefined): Millis => until === null ? Infinity : until ?? -Infinity;
 
 /** Why a session is over at that time; `undefined` while it lasts. */
 export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "expired" | undefined => {
@@ -122,7 +125,7 @@ export const overBy = ({ idle_until, until }: Session, at: Millis): "idle" | "ex
  * A lock after wrong passwords, however they were counted, keeps out who might guess the next one; one that somebody asked for keeps out
  * everybody.
  */
-export const keepsOut = (state: Account, at: Millis): boolean => isLocked(state, at) && state.lock?.because === "asked";
+export const keepsOut = ({ locks }: Account, at: Millis): boolean => lastsUntil(locks.asked) > at;
 
 /** More than one thing was proven; a passkey alone is two, for its holder was verified as well. */
 const isStrong = (factors: Session["factors"]): boolean => factors.length > 1 || factors.includes("passkey");
@@ -163,10 +166,14 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
       return { ...state, leaving: true };
     case "identity.account.locked": {
       const { until, failures, because } = fact.data;
-      return { ...state, lock: { until: until === undefined ? null : Date.parse(until), because }, failures };
+      const locks = { ...state.locks, [because]: until === undefined ? null : Date.parse(until) };
+      return { ...state, locks, failures };
     }
-    case "identity.account.unlocked":
-      return { ...state, lock: null, failures: 0 };
+    case "identity.account.unlocked": {
+      if (fact.data.because !== "threat") return { ...state, locks: {}, failures: 0 };
+      const { threat: _, ...locks } = state.locks;
+      return { ...state, locks };
+    }
     case "identity.invitation.issued": {
       const { invitation, purpose, until } = fact.data;
       return { ...state, invitation: { invitation, purpose, until: Date.parse(until) } };
@@ -177,7 +184,7 @@ export const evolve = (state: Account, fact: IdentityFact): Account => {
       return { ...state, password: { credential: fact.data.credential, scheme: fact.data.scheme } };
     case "identity.signin.succeeded":
       // Who has proven something else knows the password no better than before.
-      return fact.data.methods.includes("password") ? { ...state, failures: 0, lock: null } : state;
+      return fact.data.methods.includes("password") ? { ...state, failures: 0, locks: {} } : state;
     case "identity.signin.failed":
       return fact.data.failures === undefined ? state : { ...state, failures: fact.data.failures };
     case "identity.session.started":

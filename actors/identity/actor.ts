@@ -44,7 +44,7 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
     case "identity.account.lock":
       return lock(state, data, context);
     case "identity.account.unlock":
-      return unlock(state, context);
+      return unlock(state, data, context);
     case "identity.invitation.issue":
       return issueInvitation(state, data, context);
     case "identity.password.set":
@@ -93,7 +93,7 @@ const decide = (state: Account, { type, data }: IdentityCommand, context: Contex
 
 export const identity: Actor<Account, IdentityCommand, IdentityFact> = {
   domain: "identity",
-  version: 4,
+  version: 5,
   inside: true,
   commands: identityCommands,
   facts: Object.keys(identityFacts) as IdentityFactType[],

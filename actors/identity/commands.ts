@@ -36,7 +36,8 @@ export const identityCommands = {
   /** `left`: absent for now. */
   "identity.account.offboard": z.strictObject({ left: time.optional(), reason }),
   "identity.account.lock": z.strictObject({ because: z.enum(["threat", "asked"]), until: time.optional() }),
-  "identity.account.unlock": z.strictObject({}),
+  /** `threat`: only what a threat led to is taken back. Default: every lock. */
+  "identity.account.unlock": z.strictObject({ because: z.literal("threat").optional() }),
   "identity.invitation.issue": z.strictObject({
     invitation: opaqueId,
     purpose: z.enum(["activation", "reset", "upgrade"]),

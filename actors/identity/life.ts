@@ -2,7 +2,7 @@
 import { IDENTITY_LIMITS } from "../../events/identity/shape.ts";
 import type { IdentityFact } from "../../events/identity/mod.ts";
 import { accept, type Context, type Decision, reject } from "../types.ts";
-import { type Account, isLocked, type Role } from "./account.ts";
+import { type Account, lastsUntil, type Role } from "./account.ts";
 import type { CommandData, IdentityCommand } from "./commands.ts";
 import { allEnded, iso } from "./session.ts";
 
@@ -69,27 +69,27 @@ export const offboard = (
   return accept(notice, { type: "identity.account.disabled", data: { account: id } }, ...shut(state, context));
 };
 
-/** Of two locks the later end counts, and one that was asked for keeps out what the other does and more: neither is lost to the other. */
+/** Each cause has a lock of its own, so that one is taken back without the others; of two for one cause the later end counts. */
 export const lock = (
-  state: Account,
+  { locks, failures }: Account,
   { because, until }: CommandData<"identity.account.lock">,
-  { id, at }: Pick<Context, "id" | "at">,
+  { id }: Pick<Context, "id">,
 ): Decided => {
-  const { failures } = state;
-  const standing = isLocked(state, at) ? state.lock : null;
-  const asked = standing?.because === "asked" ? "asked" : because;
-  const ends = until === undefined ? Infinity : Date.parse(until);
-  const stands = standing === null ? -Infinity : standing.until ?? Infinity;
-  if (asked === standing?.because && ends <= stands) return accept();
-  const end = Math.max(ends, stands);
-  const data = { account: id, because: asked, failures, ...(end === Infinity ? {} : { until: iso(end) }) };
+  const ends = until === undefined ? null : Date.parse(until);
+  if (lastsUntil(ends) <= lastsUntil(locks[because])) return accept();
+  const data = { account: id, because, failures, ...(until === undefined ? {} : { until }) };
   return accept({ type: "identity.account.locked", data });
 };
 
-export const unlock = ({ lock, failures }: Account, { id }: Pick<Context, "id">): Decided =>
-  lock === null && failures === 0
-    ? accept()
-    : accept({ type: "identity.account.unlocked", data: { account: id, because: "asked" } });
+export const unlock = (
+  { locks, failures }: Account,
+  { because }: CommandData<"identity.account.unlock">,
+  { id, at }: Pick<Context, "id" | "at">,
+): Decided => {
+  const stands = because === "threat" ? lastsUntil(locks.threat) > at : Object.keys(locks).length > 0 || failures > 0;
+  if (!stands) return accept();
+  return accept({ type: "identity.account.unlocked", data: { account: id, because: because ?? "asked" } });
+};
 
 export const issueInvitation = (
   state: Account,

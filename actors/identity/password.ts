@@ -39,7 +39,7 @@ export const setPassword = (
       return accept(
         { type: "identity.invitation.used", data: { account: id, invitation: invitation.invitation } },
         set(password ? "reset" : "chosen"),
-        ...(state.lock
+        ...(Object.keys(state.locks).length > 0
           ? [{ type: "identity.account.unlocked", data: { account: id, because: "password_reset" } } as const]
           : []),
         ...allEnded(state, { id, at }, "password_set"),

@@ -32,7 +32,11 @@ const effectsOf = (event: Event<Heard>): readonly Effect[] => {
     case "threats.response.lifted": {
       const { response, subject: { kind, id } } = event.data;
       if (kind !== "account" || response !== "lockout") return [];
-      return [{ type: "command", stream: `identity/${id}`, command: { type: "identity.account.unlock", data: {} } }];
+      return [{
+        type: "command",
+        stream: `identity/${id}`,
+        command: { type: "identity.account.unlock", data: { because: "threat" } },
+      }];
     }
     case "identity.account.unlocked": {
       // Who unlocks an account takes back what was done about it; where nothing was, nothing is recorded.

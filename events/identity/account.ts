@@ -37,8 +37,14 @@ export const accountFacts = {
     failures: count,
     until: time.optional(),
   }),
-  /** Before its time. A lock whose time is over ends without a fact. */
-  "identity.account.unlocked": z.strictObject({ account: accountId, because: z.enum(["asked", "password_reset"]) }),
+  /**
+   * Before its time. A lock whose time is over ends without a fact. With `threat` the lock that a threat led to was taken back, and no
+   * other.
+   */
+  "identity.account.unlocked": z.strictObject({
+    account: accountId,
+    because: z.enum(["asked", "password_reset", "threat"]),
+  }),
   /** Who holds the code may set a password, once, until then. The code itself is nowhere kept. */
   "identity.invitation.issued": z.strictObject({
     account: accountId,
