@@ -14,12 +14,19 @@ const ROLES: Readonly<Record<string, readonly Scope[]>> = {
 };
 const PRIVILEGED = ["auditor", "administrator"];
 
-/** Who asks: a bearer, made anew where asking ends its session; and what they are given. */
+type Headers = Readonly<Record<string, string>>;
+
+/** Who asks: a bearer or a cookie, made anew where asking ends its session; and what they are given. */
 interface Caller {
   readonly name: string;
-  as(): Promise<string | undefined>;
+  as(): Promise<Headers>;
   readonly given: readonly Scope[] | "nobody" | "refused";
+  /** A cookie without the text that goes with it: it reads what it may, and changes nothing. */
+  readonly forged?: true;
 }
+
+const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` });
+const always = (token: string) => () => Promise.resolve(bearer(token));
 
 interface Place {
   readonly method: string;
@@ -40,22 +47,46 @@ const placesOf = async (house: House): Promise<readonly Place[]> => {
   );
 };
 
-/** Signed in with a backup code as second factor, as often as is asked. */
-const withFactor = async (house: House, name: string) => {
+/** Backup codes of somebody, who signs in with them. */
+const codesOf = async (house: House, name: string): Promise<string[]> => {
   const { body: { access_token: as } } = await house.signIn(name);
   const { body: { factor, secret } } = await house.send("/auth/factors/totp", { as, body: { password: PASSWORD } });
   const code = new TOTP({ secret: Secret.fromBase32(secret) }).generate();
-  const { body: { codes } } = await house.send("/auth/factors/confirm", { as, body: { factor, code } });
+  return (await house.send("/auth/factors/confirm", { as, body: { factor, code } })).body.codes;
+};
+
+/** Signed in with a backup code as second factor, as often as is asked. */
+const withFactor = async (house: House, name: string) => {
+  const codes = await codesOf(house, name);
   return async () => {
     const { body: { ticket } } = await house.signIn(name);
-    return (await house.send("/auth/second", { body: { ticket, code: codes.pop() } })).body.access_token as string;
+    return bearer((await house.send("/auth/second", { body: { ticket, code: codes.pop() } })).body.access_token);
   };
 };
 
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
+
+/** Signed in on the pages; a privileged role with a code of `codes`. */
+const inPages =
+  (house: House, name: string, { codes, csrf }: { readonly codes: string[]; readonly csrf: boolean }) =>
+  async (): Promise<Headers> => {
+    let entered = await house.send("/sign-in", { body: form({ name, password: PASSWORD, next: "/" }), headers: FORM });
+    if (entered.status === 200) {
+      const ticket = /name="ticket" value="([^"]+)"/.exec(entered.body)![1]!;
+      const fields = form({ ticket, code: codes.pop()!, next: "/" });
+      entered = await house.send("/sign-in/second", { body: fields, headers: FORM });
+    }
+    assert.equal(entered.status, 303, `${name}: ${entered.body}`);
+    const cookie = entered.headers.get("set-cookie")!.split(";", 1)[0]!;
+    if (!csrf) return { cookie };
+    return { cookie, "x-csrf-token": (await house.send("/auth/sessions", { headers: { cookie } })).body.csrf };
+  };
+
 const callersOf = async (house: House): Promise<readonly Caller[]> => {
   const callers: Caller[] = [
-    { name: "nobody", as: () => Promise.resolve(undefined), given: "nobody" },
-    { name: "a wrong token", as: () => Promise.resolve("dbk_x"), given: "refused" },
+    { name: "nobody", as: () => Promise.resolve({}), given: "nobody" },
+    { name: "a wrong token", as: always("dbk_x"), given: "refused" },
   ];
   for (const tenant of ["default", "acme"]) {
     // What is asked here is the installation's, but for what is one's own.
@@ -65,8 +96,8 @@ const callersOf = async (house: House): Promise<readonly Caller[]> => {
       const account = await house.person(name, PASSWORD, tenant);
       if (role !== "none") await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role } });
       const alone = PRIVILEGED.includes(role) || role === "none" ? [] : ROLES[role]!;
-      const bearer = async () => (await house.signIn(name)).body.access_token as string;
-      callers.push({ name: `${role} of ${tenant}`, as: bearer, given: here(alone) });
+      const signedIn = async () => bearer((await house.signIn(name)).body.access_token);
+      callers.push({ name: `${role} of ${tenant}`, as: signedIn, given: here(alone) });
       if (!PRIVILEGED.includes(role)) continue;
       const proven = await house.person(`${name}.2`, PASSWORD, tenant);
       await house.send(`/accounts/${proven}/grant`, { as: house.token, body: { role } });
@@ -76,11 +107,61 @@ const callersOf = async (house: House): Promise<readonly Caller[]> => {
     for (const scope of SCOPES) {
       const token = house.tokenOf([scope], tenant);
       const given: readonly Scope[] = scope === "admin" ? ["admin", "read", "command", "ingest"] : [scope];
-      callers.push({ name: `token ${scope} of ${tenant}`, as: () => Promise.resolve(token), given: here(given) });
+      callers.push({ name: `token ${scope} of ${tenant}`, as: always(token), given: here(given) });
+    }
+  }
+  return [...callers, ...await keysOf(house), ...await cookiesOf(house)];
+};
+
+/** Keys of each role with each scope, and one with all of them in another tenant. */
+const keysOf = async (house: House): Promise<readonly Caller[]> => {
+  const keyOf = async (role: string, tenant: string, scopes: readonly Scope[]): Promise<Caller> => {
+    const name = `key.${role}.${tenant}.${scopes.join("-")}`;
+    const body = { name, kind: "service", tenant };
+    const { body: { account } } = await house.send("/accounts", { as: house.token, body });
+    if (role !== "none") await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role } });
+    const made = await house.send(`/accounts/${account}/keys`, { as: house.token, body: { name: "bot", scopes } });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    const given = tenant === "default" ? (ROLES[role] ?? []).filter((scope) => scopes.includes(scope)) : [];
+    return { name: `key ${scopes.join(", ")} of ${role} of ${tenant}`, as: always(made.body.token), given };
+  };
+  const callers: Caller[] = [await keyOf("administrator", "acme", SCOPES)];
+  for (const role of ["none", ...Object.keys(ROLES)]) {
+    for (const scope of SCOPES) callers.push(await keyOf(role, "default", [scope]));
+  }
+  return callers;
+};
+
+/** Pages of each role, with what goes with the cookie and without it. */
+const cookiesOf = async (house: House): Promise<readonly Caller[]> => {
+  const callers: Caller[] = [];
+  for (const tenant of ["default", "acme"]) {
+    for (const role of tenant === "acme" ? ["administrator"] : ["none", ...Object.keys(ROLES)]) {
+      for (const csrf of [true, false]) {
+        const name = `page.${role}.${tenant}.${csrf}`;
+        const account = await house.person(name, PASSWORD, tenant);
+        if (role !== "none") await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role } });
+        const codes = PRIVILEGED.includes(role) ? await codesOf(house, name) : [];
+        callers.push({
+          name: `cookie ${csrf ? "with" : "without"} its text of ${role} of ${tenant}`,
+          as: inPages(house, name, { codes, csrf }),
+          given: tenant === "default" ? ROLES[role] ?? [] : [],
+          ...(csrf ? {} : { forged: true }),
+        });
+      }
     }
   }
   return callers;
 };
+
+/** A command or a view that has an action of its own is a command or a view all the same. */
+const wanted = (path: string, needs: Scope): readonly Scope[] => {
+  if (path.startsWith("/commands/")) return ["command", needs];
+  return path.startsWith("/views/") ? ["read", needs] : [needs];
+};
+
+/** Whose handlers look for the text in a field of the form. */
+const FORMS = /^\/(account|device)(\/|$)/;
 
 /** What is asked of one's own tenant, whichever it is: who may there gets past the door, and is told no behind it or has nothing done. */
 const OF_OWN_TENANT: readonly Action[] = ["events.ingest", "blobs.store", "accounts.create"];
@@ -91,15 +172,15 @@ Deno.test("a matrix of every route and everybody who may ask", () =>
     assert.ok(places.length > 80, String(places.length));
     assert.deepEqual([...new Set(places.map(({ action }) => action))].filter((action) => !(action in ACTIONS)), []);
     let cells = 0;
-    for (const { name, as, given } of callers) {
-      let bearer = await as();
+    for (const { name, as, given, forged } of callers) {
+      let headers = await as();
       for (const { method, path, action } of places) {
         if (given !== "nobody" && action.startsWith("tree.read_open")) continue;
         const response = await fetch(`${house.url}${path}`, {
           method,
           redirect: "manual",
           headers: {
-            ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+            ...headers,
             ...(method === "POST" ? { "content-type": "application/json" } : {}),
           },
           ...(method === "POST" ? { body: "{" } : {}),
@@ -116,12 +197,15 @@ Deno.test("a matrix of every route and everybody who may ask", () =>
         else if (typeof given === "string") assert.equal(response.status, 401, told);
         else {
           assert.notEqual(response.status, 401, told);
-          if (needs === "any" || given.includes(needs)) assert.ok(!byPolicy, told);
-          else if (!(OF_OWN_TENANT.includes(action) && name.includes("acme"))) assert.ok(byPolicy, told);
+          if (forged && method !== "GET") {
+            assert.ok(problem?.type === "urn:daybook:problem:csrf" || FORMS.test(path) && response.status >= 400, told);
+          } else if (needs === "any" || wanted(path, needs).every((one) => given.includes(one))) {
+            assert.ok(!byPolicy, told);
+          } else if (!(OF_OWN_TENANT.includes(action) && name.includes("acme"))) assert.ok(byPolicy, told);
         }
         assert.ok(response.status < 500, told);
         // Signing out is one's own, too.
-        if (/sign-out|revoke|logout/.test(path) && typeof given !== "string") bearer = await as();
+        if (!forged && /sign-out|revoke|logout/.test(path) && typeof given !== "string") headers = await as();
       }
     }
     console.log(`${places.length} routes × ${callers.length} callers = ${cells} answers`);

@@ -4,7 +4,7 @@
  */
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { actionOf } from "./commands.ts";
-import { ACTIONS } from "./actions.ts";
+import { type Action, ACTIONS } from "./actions.ts";
 import { components } from "./openapi_components.ts";
 import { OPERATIONS } from "./openapi_operations.ts";
 import {
@@ -69,79 +69,84 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
 
 /** Two paths for each view, so that each shows its own fields and rows. */
 const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route): Record<string, unknown> =>
-  Object.fromEntries([...projections.map((one) => ({ ...one, asks: [] })), ...computed].flatMap((view) => {
-    const { name, about, indexes = [] } = view;
-    const asks: readonly string[] = view.asks;
-    const fields = (indexes as readonly string[]).map((field) => ({
-      name: field in listQuery.shape ? `where.${field}` : field,
-      in: "query",
-      required: asks.includes(field),
-      description: "Rows whose field is this.",
-      schema: text,
-    }));
-    const head = {
-      name: text,
-      version: whole,
-      size: { ...whole, description: "The answer reflects exactly the first so many events." },
-      checkpoint: {
-        description: "The newest checkpoint, where it covers the answer: its events can be proven to be in that tree.",
-        oneOf: [object({ size: whole, root: base64, note: text }), { type: "null" }],
-      },
-    };
-    const prefer = header(
-      "Prefer",
-      "`checkpoint` waits for a signed checkpoint that covers the answer, and the answer then says that it did.",
-    );
-    const applied = { "Preference-Applied": { schema: text } };
-    return [
-      [`/views/${name}`, {
-        get: {
-          ...standing(list, `list ${name}`),
-          tags: [name.split(".")[0]],
-          summary: about,
-          parameters: [...queryOf(listQuery), ...fields, prefer],
-          responses: {
-            "200": answers(
-              "A page of rows",
-              content(
-                "application/json",
-                object({
-                  ...head,
-                  rows: { type: "array", items: object({ key: text, row: ref(`row.${name}`), position: whole }) },
-                  next: text,
-                }, ["name", "version", "size", "rows", "checkpoint"]),
+  Object.fromEntries(
+    [...projections.map((each) => ({ ...each, asks: [], action: undefined })), ...computed].flatMap((view) => {
+      const { name, about, indexes = [] } = view;
+      const asks: readonly string[] = view.asks;
+      // What a computed view tells is wanted beside what views want.
+      const action = (view.action ?? list.action) as Action;
+      const fields = (indexes as readonly string[]).map((field) => ({
+        name: field in listQuery.shape ? `where.${field}` : field,
+        in: "query",
+        required: asks.includes(field),
+        description: "Rows whose field is this.",
+        schema: text,
+      }));
+      const head = {
+        name: text,
+        version: whole,
+        size: { ...whole, description: "The answer reflects exactly the first so many events." },
+        checkpoint: {
+          description:
+            "The newest checkpoint, where it covers the answer: its events can be proven to be in that tree.",
+          oneOf: [object({ size: whole, root: base64, note: text }), { type: "null" }],
+        },
+      };
+      const prefer = header(
+        "Prefer",
+        "`checkpoint` waits for a signed checkpoint that covers the answer, and the answer then says that it did.",
+      );
+      const applied = { "Preference-Applied": { schema: text } };
+      return [
+        [`/views/${name}`, {
+          get: {
+            ...standing({ ...list, action }, `list ${name}`),
+            tags: [name.split(".")[0]],
+            summary: about,
+            parameters: [...queryOf(listQuery), ...fields, prefer],
+            responses: {
+              "200": answers(
+                "A page of rows",
+                content(
+                  "application/json",
+                  object({
+                    ...head,
+                    rows: { type: "array", items: object({ key: text, row: ref(`row.${name}`), position: whole }) },
+                    next: text,
+                  }, ["name", "version", "size", "rows", "checkpoint"]),
+                ),
+                applied,
               ),
-              applied,
-            ),
-            ...problems(ACTIONS[list.action], "invalid_query", "no_history", "view_behind", "views_unavailable"),
+              ...problems(ACTIONS[action], "invalid_query", "no_history", "view_behind", "views_unavailable"),
+            },
           },
-        },
-      }],
-      [`/views/${name}/{key}`, {
-        get: {
-          ...standing(one, `get ${name}`),
-          tags: [name.split(".")[0]],
-          summary: about,
-          parameters: [inPath("key", "Key of the row."), ...queryOf(rowQuery), prefer],
-          responses: {
-            "200": answers(
-              "The row",
-              content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
-              applied,
-            ),
-            ...problems(
-              ACTIONS[one.action],
-              "invalid_query",
-              "no_row",
-              "no_history",
-              "view_behind",
-              "views_unavailable",
-            ),
+        }],
+        [`/views/${name}/{key}`, {
+          get: {
+            ...standing({ ...one, action }, `get ${name}`),
+            tags: [name.split(".")[0]],
+            summary: about,
+            parameters: [inPath("key", "Key of the row."), ...queryOf(rowQuery), prefer],
+            responses: {
+              "200": answers(
+                "The row",
+                content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
+                applied,
+              ),
+              ...problems(
+                ACTIONS[action],
+                "invalid_query",
+                "no_row",
+                "no_history",
+                "view_behind",
+                "views_unavailable",
+              ),
+            },
           },
-        },
-      }],
-    ] as const;
-  }));
+        }],
+      ] as const;
+    }),
+  );
 
 /** Where an operation is listed in `/docs`. */
 const tagOf = (path: string): string => {
