@@ -105,6 +105,15 @@ export const givenStage = (): Stage => {
           close: () => {},
         });
       },
+      draft: (path) => {
+        let text = "";
+        return Promise.resolve({
+          write: (piece) => void (text += typeof piece === "string" ? piece : new TextDecoder().decode(piece)),
+          settle: () => Promise.resolve(),
+          name: () => Promise.resolve(void files.set(path, text)),
+          drop: () => Promise.resolve(),
+        });
+      },
       folder: () => Promise.resolve(),
       isEmpty: (path) => Promise.resolve(![...files.keys()].some((file) => file.startsWith(`${path}/`))),
       onStop: () => () => {},

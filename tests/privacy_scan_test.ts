@@ -40,7 +40,7 @@ Deno.test("what is too short says nothing, what is long is found by its beginnin
     needles.addBytes(new Uint8Array(3));
     const long = "a sentence that goes on and on ".repeat(20);
     needles.add(long);
-    assert.deepEqual([needles.size, needles.short], [1, 3]);
+    assert.deepEqual([needles.size, needles.short], [1, 2]);
     await Deno.writeTextFile(`${folder}/file`, `Ada ${long.slice(0, NEEDLE_BYTES_MAX)}`);
     assert.deepEqual(await found(folder, needles), { file: 1 });
     for (let i = 0; i <= NEEDLES_MAX; i++) needles.add(`needle ${i}`);

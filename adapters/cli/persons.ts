@@ -60,6 +60,9 @@ export interface Certified {
   readonly namedIn: { readonly events: number; readonly first: readonly number[] };
   readonly values: number;
   readonly lookedFor: number;
+  /** Texts that were not looked for: too short to mean anything, or too many. */
+  readonly short: number;
+  readonly left: number;
 }
 
 export interface Persons {
@@ -91,6 +94,10 @@ export type CertificateReport =
     readonly erased: string;
     readonly unreadable: number;
     readonly found: number;
+    /** Texts and blobs that files were searched for, and how many were not: too short, or too many. */
+    readonly looked_for: number;
+    readonly short: number;
+    readonly left: number;
     readonly signed: readonly string[];
   }
   | { readonly ok: false; readonly because: string };

@@ -75,12 +75,25 @@ export interface Io {
   writePrivate(path: string, text: string): Promise<void>;
   /** Creates or replaces a file to write into, piece by piece. */
   create(path: string): Promise<{ write(piece: string | Uint8Array): void; close(): void }>;
+  /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
+  draft(path: string): Promise<Draft>;
   /** Makes the folder if it is missing; what it lies in must be there. */
   folder(path: string): Promise<void>;
   /** True when the folder is missing or has nothing in it. */
   isEmpty(path: string): Promise<boolean>;
   /** SIGINT and SIGTERM; the answer stops listening. */
   onStop(call: () => void): () => void;
+}
+
+/** A file of mode 0600 that is written as `PATH.partial`. */
+export interface Draft {
+  write(piece: string | Uint8Array): void;
+  /** Nothing more is written, and what was is durable. */
+  settle(): Promise<void>;
+  /** Gives it its name, in the place of an older one. */
+  name(): Promise<void>;
+  /** Takes it away; where it bears its name already it stays. */
+  drop(): Promise<void>;
 }
 
 /** Standard output was closed by its reader, as `head` does: the work ends quietly. */

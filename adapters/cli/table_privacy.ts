@@ -1,5 +1,6 @@
 /** Rows of the table of commands: persons, and the key that all keys lie under. */
 import { text } from "./call.ts";
+import { draftOf } from "./draft.ts";
 import { files } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 import { PROOF } from "./table_identity.ts";
@@ -64,7 +65,7 @@ export const PRIVACY: readonly CommandSpec[] = [
     about: "What the log holds of a person: counted, or all of it readable, to answer their request for access",
     args: [WHO],
     options: [
-      { flags: "--export", about: "hand it out as JSON, which is recorded first" },
+      { flags: "--export", about: "hand it out as JSON, which is recorded" },
       { flags: "--text", about: "with --export: for reading, instead of JSON" },
       { flags: "--out <file>", about: "with --export: write here instead of to standard output" },
       { flags: "--blobs <folder>", about: "with --export: what blobs hold of them, as files" },
@@ -78,7 +79,10 @@ export const PRIVACY: readonly CommandSpec[] = [
     needs: (call) => {
       const read = [call.data, ...files(call, text(call, "archive"))];
       if (call.options.export !== true) return { read };
-      return { read, write: [call.data, ...files(call, text(call, "out"), text(call, "blobs"))] };
+      const [out] = files(call, text(call, "out"));
+      const handed = [...out === undefined ? [] : [out, draftOf(out)], ...files(call, text(call, "blobs"))];
+      // A file is given its name by renaming, for which it must be read.
+      return { read: [...read, ...handed], write: [call.data, ...handed] };
     },
     load: async () => (await import("./commands/subject.ts")).subject,
   },

@@ -1,5 +1,6 @@
 /** Standard streams, the environment, signals and small files of this process. */
 import { Usage } from "./call.ts";
+import { openDraft } from "./draft.ts";
 import type { Io } from "./runtime.ts";
 import { OutputClosed } from "./runtime.ts";
 
@@ -64,6 +65,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
         close: () => file.close(),
       };
     },
+    draft: openDraft,
     async folder(path) {
       await Deno.mkdir(path).catch((error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;

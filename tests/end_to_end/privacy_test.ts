@@ -38,7 +38,13 @@ interface Report {
   readonly subject: string;
   readonly file: string;
   readonly unreadable: { readonly events: number; readonly values: number };
-  readonly scan: { readonly files: number; readonly looked_for: number; readonly found: number };
+  readonly scan: {
+    readonly files: number;
+    readonly looked_for: number;
+    readonly found: number;
+    readonly short: number;
+    readonly left: number;
+  };
 }
 
 Deno.test("an erased person is in no file of the folder, every proof still holds, and a certificate says so", () =>
@@ -67,6 +73,8 @@ Deno.test("an erased person is in no file of the folder, every proof still holds
       "asked for",
       "--due",
       "30d",
+      "--look-for",
+      "Ann",
       "--out",
       out,
       "--data",
@@ -75,6 +83,7 @@ Deno.test("an erased person is in no file of the folder, every proof still holds
     assert.deepEqual([erased.exit, erased.ok, erased.subject], [0, true, about.subject]);
     assert.deepEqual(erased.unreadable, { events: 2, values: 6 });
     assert.deepEqual([erased.scan.found, erased.scan.looked_for > 3, erased.scan.files > 4], [0, true, true]);
+    assert.deepEqual([erased.scan.short, erased.scan.left], [1, 0], "three letters are in every file");
 
     for (const text of [NAME, EMAIL, "Reviewed by", SECRET]) assert.deepEqual(holding(data, text), [], text);
     const certificate = JSON.parse(await Deno.readTextFile(out)).certificate;
@@ -90,8 +99,11 @@ Deno.test("an erased person is in no file of the folder, every proof still holds
     });
     assert.deepEqual(report.failures, []);
 
-    const checked = await document(["erase", "--check", out, "--key", key.key]);
-    assert.deepEqual([checked.exit, checked.ok, checked.subject, checked.found], [0, true, about.subject, 0]);
+    assert.equal(certificate.scan.short, 1);
+    const checked = await run(["erase", "--check", out, "--key", key.key]);
+    assert.equal(checked.code, 0);
+    assert.match(checked.out, new RegExp(`^the certificate holds: .* ${about.subject} was erased .* found 0 times\n`));
+    assert.match(checked.out, /\nscan {6}1 text not looked for: too short to tell from anything else\n$/);
     await Deno.writeTextFile(out, (await Deno.readTextFile(out)).replace('"readable": 0', '"readable": 1'));
     const forged = await document(["erase", "--check", out, "--key", key.key]);
     assert.deepEqual([forged.exit, forged.ok], [1, false]);
@@ -311,6 +323,8 @@ Deno.test("what cannot be is said in one line, and nothing is written", () =>
     await says(1, /was erased already; --certify makes/, "erase", subject);
     await says(1, /was erased: what the log holds of them can be read by nobody/, "subject", subject, "--export");
     await says(2, /lies in the data folder/, "subject", BOB.email, "--export", "--out", `${data}/bob.json`);
+    await says(2, /is no file/, "subject", BOB.email, "--export", "--out", dir);
+    await says(3, /none\/bob\.json/, "subject", BOB.email, "--export", "--out", `${dir}/none/bob.json`);
     await says(2, /one of --to-file/, "keys", "rotate", "--to-env", "X", "--to-file", `${dir}/x`);
     await says(2, /NO_SUCH holds no root key/, "keys", "rotate", "--to-env", "NO_SUCH");
     await says(2, /at least 12 characters/, "keys", "rotate", "--to-passphrase-file", `${dir}/short`);

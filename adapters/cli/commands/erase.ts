@@ -104,17 +104,25 @@ const bars = (call: Call, { io, clock }: Runtime) => {
   };
 };
 
-const shown = ({ fact, wanting, foundIn, namedIn, values, lookedFor }: Certified) => ({
+const shown = ({ fact, wanting, foundIn, namedIn, values, lookedFor, short, left }: Certified) => ({
   certificate: fact.certificate,
   size: fact.size,
   root: fact.root,
   unreadable: { events: fact.unreadable, values },
-  scan: { files: fact.files, looked_for: lookedFor, found: fact.found, found_in: foundIn, named_in: namedIn },
+  scan: {
+    files: fact.files,
+    looked_for: lookedFor,
+    short,
+    left,
+    found: fact.found,
+    found_in: foundIn,
+    named_in: namedIn,
+  },
   wanting,
 });
 
 const describe = (
-  { fact, wanting, foundIn, namedIn, values, lookedFor }: Certified,
+  { fact, wanting, foundIn, namedIn, values, lookedFor, short, left }: Certified,
   { erased, out, runtime }: { readonly erased: Erased; readonly out: string; readonly runtime: Runtime },
 ): string => {
   const c = palette(runtime.io);
@@ -132,6 +140,7 @@ const describe = (
     `searched     ${counted(fact.files, "file")} of the folder for ${counted(lookedFor, "text")}: ${
       fact.found === 0 ? "found in none" : `found ${counted(fact.found, "time")}`
     }`,
+    ...notSearched({ short, left }).map((line) => `             ${c.yellow(line)}`),
     ...foundIn.map(({ path, found }) => `             ${safe(path)}: ${counted(found, "time")}`),
     ...(namedIn.events === 0 ? [] : [
       `             ${counted(namedIn.events, "event")} name them in fields that are nobody's: ${
@@ -145,6 +154,12 @@ const describe = (
   ];
   return `${lines.join("\n")}\n`;
 };
+
+/** What a search does not vouch for: what is in so few letters is in every file. */
+const notSearched = ({ short, left }: { readonly short: number; readonly left: number }): readonly string[] => [
+  ...(short === 0 ? [] : [`${counted(short, "text")} not looked for: too short to tell from anything else`]),
+  ...(left === 0 ? [] : [`${counted(left, "text")} not looked for: more than can be at once`]),
+];
 
 const check = async (call: Call, runtime: Runtime, file: string): Promise<ExitCode> => {
   const { io } = runtime;
@@ -163,10 +178,12 @@ const tell = (
 ): string => {
   const c = palette(runtime.io);
   if (!report.ok) return `${c.red("the certificate proves nothing")}: ${safe(report.because)}\n`;
-  const { subject, origin, erased, unreadable, found } = report;
+  const { subject, origin, erased, unreadable, found, looked_for, short, left } = report;
   return `${c.green("the certificate holds")}: ${safe(origin)} says that ${subject} was erased at ${safe(erased)}; ${
     counted(unreadable, "event")
-  } unreadable, found ${counted(found, "time")}\n${
+  } unreadable, ${counted(looked_for, "text")} looked for and found ${counted(found, "time")}\n${
+    notSearched({ short, left }).map((line) => `${c.yellow(`scan      ${line}`)}\n`).join("")
+  }${
     authenticated
       ? ""
       : `${c.yellow("key       of the data folder, not authenticated")} (give --key from a source you trust)\n`

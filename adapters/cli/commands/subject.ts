@@ -6,7 +6,7 @@ import { archiveOf, flag, pathOf, text, Usage } from "../call.ts";
 import type { KnownPerson, Persons, Telling, Trace } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { ExitCode, Runtime } from "../runtime.ts";
+import type { Draft, ExitCode, Io, OnProgress, Runtime } from "../runtime.ts";
 import { Refused } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
@@ -59,6 +59,12 @@ const summary = (
   ].join("\n") + "\n";
 };
 
+/**
+ * What was given is on record, and nothing is on record as given that could not be written. A file, and those of blobs, are written to
+ * their end and durable as `FILE.partial`; then it is recorded; then they get their names. Cut off before the record, nothing was given, and
+ * what is left is called partial; cut off behind it, all of it is there. What goes to standard output cannot be taken back, so it is
+ * recorded before the first byte.
+ */
 const handOut = async (
   call: Call,
   runtime: Runtime,
@@ -68,63 +74,103 @@ const handOut = async (
   const { size, events, values, blobs } = trace;
   const out = text(call, "out");
   const path = out === undefined ? undefined : pathOf(call, out);
-  // Recorded before anything leaves.
-  const { position } = await operateOn<{ readonly position: number }>(call, runtime, {
-    operation: "export-subject",
-    input: { subject, size, events, values, blobs },
-  });
-  const sink = path === undefined ? undefined : await io.create(path);
-  const write = sink ? (piece: string) => sink.write(piece) : (piece: string) => io.out(piece);
-  const readable = flag(call, "text");
-  const head = { subject, exported: new Date(clock.now()).toISOString(), recorded: position, size, events, values };
-  const progress = progressBar("exporting", { io, clock, quiet: call.json || !sink });
+  const drafts: Draft[] = [];
+  const begin: Io["draft"] = async (path) => {
+    const draft = await io.draft(path);
+    drafts.push(draft);
+    return draft;
+  };
+  const progress = progressBar("exporting", { io, clock, quiet: call.json || path === undefined });
+  const head = { subject, exported: new Date(clock.now()).toISOString(), size, events, values };
+  let recorded: number | undefined;
   try {
-    write(readable ? title(head) : `${JSON.stringify(head).slice(0, -1)},"told":[`);
-    let first = true;
-    for await (const telling of persons.tell(subject, size, progress.on)) {
-      write(readable ? paragraph(telling) : `${first ? "" : ","}\n${JSON.stringify(documentOf(telling))}`);
-      first = false;
-    }
-    const files = await blobsOf(call, runtime, { persons, subject, wanted: blobs > 0 });
-    write(
-      readable
-        ? files.map(({ sha256, bytes, file }) => `\nblob ${sha256}, ${count(bytes)} bytes${file ? `: ${file}` : ""}\n`)
-          .join("")
-        : `\n],"blobs":${JSON.stringify(files)}}\n`,
-    );
+    const file = path === undefined ? undefined : await begin(path);
+    const files = blobs > 0 ? await blobsOf(call, runtime, { persons, subject, begin }) : [];
+    const told = { persons, files, readable: flag(call, "text"), on: progress.on };
+    if (file) await tellAll((piece) => file.write(piece), head, told);
+    await file?.settle();
+    const input = { subject, size, events, values, blobs };
+    const asked = { operation: "export-subject", input };
+    ({ position: recorded } = await operateOn<{ readonly position: number }>(call, runtime, asked));
+    for (const draft of drafts) await draft.name();
+    if (!file) await tellAll((piece) => io.out(piece), { ...head, recorded }, told);
   } finally {
     progress.end();
-    sink?.close();
+    // What is on record stays, whatever it is called.
+    if (recorded === undefined) { for (const draft of drafts) await draft.drop(); }
   }
-  if (sink) {
+  if (path !== undefined) {
     io.out(
       call.json
-        ? `${JSON.stringify({ ok: true, file: path, ...head, blobs })}\n`
+        ? `${JSON.stringify({ ok: true, file: path, ...head, recorded, blobs })}\n`
         : `${counted(values, "value")} in ${counted(events, "event")} about ${subject}, to ${
-          safe(path!)
-        }; recorded at position ${count(position)}\n`,
+          safe(path)
+        }; recorded at position ${count(recorded)}\n`,
     );
   }
   return 0;
 };
 
+interface Head {
+  readonly subject: string;
+  readonly exported: string;
+  readonly size: number;
+  readonly events: number;
+  readonly values: number;
+  /** Position of what says so; of a file it is not known yet. */
+  readonly recorded?: number;
+}
+
+const tellAll = async (
+  write: (piece: string) => void,
+  head: Head,
+  { persons, files, readable, on }: {
+    readonly persons: Persons;
+    readonly files: readonly BlobFile[];
+    readonly readable: boolean;
+    readonly on: OnProgress;
+  },
+): Promise<void> => {
+  write(readable ? title(head) : `${JSON.stringify(head).slice(0, -1)},"told":[`);
+  let first = true;
+  for await (const telling of persons.tell(head.subject, head.size, on)) {
+    write(readable ? paragraph(telling) : `${first ? "" : ","}\n${JSON.stringify(documentOf(telling))}`);
+    first = false;
+  }
+  write(
+    readable
+      ? files.map(({ sha256, bytes, file }) => `\nblob ${sha256}, ${count(bytes)} bytes${file ? `: ${file}` : ""}\n`)
+        .join("")
+      : `\n],"blobs":${JSON.stringify(files)}}\n`,
+  );
+};
+
+interface BlobFile {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly file?: string;
+}
+
 /** Each as a file of its plain bytes where a folder is given, named by the SHA-256 of the sealed ones. */
 const blobsOf = async (
   call: Call,
   { io, clock }: Runtime,
-  { persons, subject, wanted }: { readonly persons: Persons; readonly subject: string; readonly wanted: boolean },
-): Promise<readonly { readonly sha256: string; readonly bytes: number; readonly file?: string }[]> => {
-  if (!wanted) return [];
+  { persons, subject, begin }: {
+    readonly persons: Persons;
+    readonly subject: string;
+    readonly begin: Io["draft"];
+  },
+): Promise<readonly BlobFile[]> => {
   const folder = text(call, "blobs");
   if (folder !== undefined) await io.folder(pathOf(call, folder));
-  const listed = [];
+  const listed: BlobFile[] = [];
   for await (const { sha256, bytes, read } of persons.blobs(subject)) {
     const name = Uint8Array.fromBase64(sha256).toHex();
     if (folder !== undefined) {
       const plain = await read();
-      const file = await io.create(join(pathOf(call, folder), name));
+      const file = await begin(join(pathOf(call, folder), name));
       if (plain) file.write(plain);
-      file.close();
+      await file.settle();
     }
     listed.push({ sha256, bytes, ...(folder === undefined ? {} : { file: name }) });
     await pause(clock, 0);
@@ -137,13 +183,7 @@ const documentOf = ({ event, values }: Telling) => {
   return { position, recordedat, time, type, stream, source, id, values, data };
 };
 
-const title = ({ subject, exported, size, events, values }: {
-  readonly subject: string;
-  readonly exported: string;
-  readonly size: number;
-  readonly events: number;
-  readonly values: number;
-}): string =>
+const title = ({ subject, exported, size, events, values }: Head): string =>
   `What the log holds about ${subject}, as of ${exported}: ${counted(values, "value")} in ${
     counted(events, "event")
   } of ${count(size)}.\n`;

@@ -225,6 +225,8 @@ const certificateOf = async (
     namedIn: { events: named.count, first: named.runs.slice(0, NAMED_TOLD).map(([first]) => first) },
     values: unreadable.values,
     lookedFor: needles.size,
+    short: needles.short,
+    left: needles.left,
   };
 };
 

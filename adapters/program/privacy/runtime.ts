@@ -41,6 +41,9 @@ export const privacyRuntime = (
       erased: erased.recordedat,
       unreadable: unreadable.events,
       found: scan.found,
+      looked_for: scan.looked_for,
+      short: scan.short,
+      left: scan.left,
       signed: checked.signed,
     };
   },

@@ -40,9 +40,14 @@ export class Needles {
   private readonly filter = new Uint8Array(1 << 21);
   private longest = NEEDLE_BYTES_MIN;
   private pieces = 0;
-  /** Left out because they were too short, or too many. */
-  short = 0;
+  private readonly shorts = new Set<string>();
+  /** Left out because they were too many. */
   left = 0;
+
+  /** Left out because they were too short: different ones. */
+  get short(): number {
+    return this.shorts.size;
+  }
 
   /** Different texts, and pieces of bytes. */
   get size(): number {
@@ -52,7 +57,7 @@ export class Needles {
   /** As it is, and as it stands in JSON. */
   add(text: string): void {
     if (this.known.has(text)) return;
-    if (Buffer.byteLength(text) < NEEDLE_BYTES_MIN) return void this.short++;
+    if (Buffer.byteLength(text) < NEEDLE_BYTES_MIN) return this.addShort(text);
     if (this.known.size >= NEEDLES_MAX) return void this.left++;
     this.known.add(text);
     const escaped = JSON.stringify(text).slice(1, -1);
@@ -60,9 +65,14 @@ export class Needles {
   }
 
   addBytes(bytes: Uint8Array): void {
-    if (bytes.length < NEEDLE_BYTES_MIN) return void this.short++;
+    if (bytes.length < NEEDLE_BYTES_MIN) return this.addShort(Buffer.from(bytes).toString("latin1"));
     this.pieces++;
     this.put(bytes);
+  }
+
+  private addShort(text: string): void {
+    if (this.shorts.size < NEEDLES_MAX || this.shorts.has(text)) this.shorts.add(text);
+    else this.left++;
   }
 
   private put(bytes: Uint8Array): void {
