@@ -16,6 +16,8 @@ export interface LimiterOptions {
   readonly keys_max?: number;
   /** The first refusal of a caller, and the first after a window without one. */
   readonly crossed?: (caller: string) => void;
+  /** Told, before it is let in, of a caller who uses more than was told: at most so much since the last `turn`. Not of who must share. */
+  readonly ahead?: (caller: string, used: number) => void;
 }
 
 /** What a caller has left: so many now, and one more, or all of a caller that rests, after so long. */
@@ -28,6 +30,8 @@ export interface Left {
 export type Arrivals = readonly (readonly [at: Millis, count: number])[];
 
 const SHARED_PART = 10;
+/** A caller is told of ahead by such parts of the limit. */
+const AHEAD_PART = 50;
 /** Of what is gone, so much may lie in front of the rest. */
 const GONE_MAX = 64;
 
@@ -39,6 +43,18 @@ class Window {
   /** Of the newest arrival that counted. */
   last = -Infinity;
   refused = -Infinity;
+  /** Since the last turn: what was used, and what was told of ahead. */
+  private turn = -1;
+  private used = 0;
+  private told = 0;
+
+  /** What is to be told now, if anything: `used` in whole steps. */
+  ahead(count: number, step: number, turn: number): number | undefined {
+    if (this.turn !== turn) [this.turn, this.used, this.told] = [turn, 0, 0];
+    this.used += count;
+    if (this.used <= this.told) return undefined;
+    return this.told = Math.ceil(this.used / step) * step;
+  }
 
   get oldest(): Millis {
     return this.times[this.first] ?? -Infinity;
@@ -86,6 +102,8 @@ export class RateLimiter {
   private readonly shared = new Window();
   private readonly sharedRate: Rate;
   private readonly keysMax: number;
+  private readonly step: number;
+  private turns = 0;
   // Most requests come from the caller of the one before.
   private lastCaller: string | undefined;
   private lastWindow = this.shared;
@@ -99,6 +117,7 @@ export class RateLimiter {
 
   constructor(readonly rate: Rate, private readonly options: LimiterOptions = {}) {
     this.keysMax = options.keys_max ?? HTTP_LIMITS.callers_max;
+    this.step = Math.ceil(rate.max / AHEAD_PART);
     this.sharedRate = { max: Math.max(1, Math.floor(rate.max / SHARED_PART)), window_ms: rate.window_ms };
   }
 
@@ -118,6 +137,7 @@ export class RateLimiter {
       const isNewest = window.last === at;
       window.add(at, count);
       this.changes++;
+      if (this.options.ahead && window !== this.shared) this.tellAhead(caller, window, count);
       if (!isNewest && window !== this.shared) this.renew(caller, window);
       return 0;
     }
@@ -155,6 +175,16 @@ export class RateLimiter {
   resume(now: Millis, before: (caller: string) => Arrivals | undefined): void {
     this.before = before;
     this.beforeUntil = Math.floor(now) + this.rate.window_ms;
+  }
+
+  /** What is told ahead counts from here. */
+  turn(): void {
+    this.turns++;
+  }
+
+  private tellAhead(caller: string, window: Window, count: number): void {
+    const used = window.ahead(count, this.step, this.turns);
+    if (used !== undefined) this.options.ahead!(caller, used);
   }
 
   private seen(caller: string, now: Millis): { readonly window: Window; readonly rate: Rate; readonly at: Millis } {

@@ -12,7 +12,20 @@ import { type Rate, RateLimiter } from "../../http/rate.ts";
 import { Connections } from "./connections.ts";
 import { DoorFacts } from "./door_facts.ts";
 import { Quotas } from "./quotas.ts";
-import { type Hashed, hashedUnder, type Instant, readSnapshot, resumeFrom, SNAPSHOT, snapshotOf } from "./snapshot.ts";
+import { AheadFiles } from "./ahead.ts";
+import {
+  ANYBODY,
+  type Hashed,
+  hashedUnder,
+  type Instant,
+  isKept,
+  readSnapshot,
+  resumeFrom,
+  SNAPSHOT,
+  snapshotOf,
+  type Used,
+  usedBefore,
+} from "./snapshot.ts";
 
 type Crossed = Extract<DoorFact, { type: "kernel.limit.crossed" }>["data"];
 type Whose = "principal" | "address" | "name" | "nobody";
@@ -39,6 +52,7 @@ const COUNTED_MS = 60_000;
 const REFUSED: Rate = { max: 1, window_ms: 60_000 };
 const GRACE_MS = 5_000;
 const CHARS_MAX = 256;
+const CREDENTIAL = "signin_credential";
 
 export class Limits {
   readonly user: RateLimiter;
@@ -50,17 +64,23 @@ export class Limits {
   private readonly connections = new Connections();
   private readonly refusals = new RateLimiter(REFUSED);
   private readonly all = new Map<string, RateLimiter>();
-  /** Not in the file: hashes of passwords lie nowhere but among keys. */
-  private readonly unkept = new Map<string, RateLimiter>();
   private readonly facts: DoorFacts;
   private readonly hashed: Hashed;
+  private readonly ahead: AheadFiles | undefined;
+  private before: Used = {};
+  private turn = 0;
+  /** Whether the snapshot of this turn is still to be written. */
+  private turning = false;
   private written = -1;
   private unwritable = false;
 
   constructor(private readonly options: LimitsOptions) {
     const { config: { server, identity }, append, clock } = options;
     this.facts = new DoorFacts(append, options);
-    this.hashed = hashedUnder(options.secret);
+    const hashed = hashedUnder(options.secret);
+    // Hashes of passwords lie nowhere but among keys.
+    this.hashed = (limit, caller) => limit === CREDENTIAL ? ANYBODY : hashed(limit, caller);
+    this.ahead = options.file === undefined ? undefined : new AheadFiles(options.file);
     const { rate } = server;
     this.user = this.add("user", { max: rate.user.requests_max, window_ms: rate.user.window_ms }, "principal");
     this.token = this.add("token", { max: rate.requests_max, window_ms: rate.window_ms }, "principal");
@@ -69,17 +89,13 @@ export class Limits {
     this.signin = {
       name: this.add("signin_name", { max: name_max, window_ms }, "name"),
       address: this.add("signin_address", { max: address_max, window_ms }, "address"),
-      credential: this.add("signin_credential", { max: credential_max, window_ms }, "nobody", this.unkept),
+      credential: this.add(CREDENTIAL, { max: credential_max, window_ms }, "nobody"),
     };
     this.quotas = new Quotas({
       tenants: identity.tenants,
       clock,
       // Told of by the tenant, not by a caller.
-      add: (name, max, window_ms) => {
-        const limiter = new RateLimiter({ max, window_ms });
-        this.all.set(name, limiter);
-        return limiter;
-      },
+      add: (name, max, window_ms) => this.kept(name, { max, window_ms }),
       tell: (fact) => this.tell(fact),
     });
     this.addresses = new Addresses({
@@ -94,9 +110,15 @@ export class Limits {
   }
 
   /** A limit that is told of, measured and kept across restarts. */
-  add(name: string, rate: Rate, whose: Whose, among = this.all): RateLimiter {
-    const limiter = new RateLimiter(rate, { crossed: (caller) => this.crossed(name, rate, whose, caller) });
-    among.set(name, limiter);
+  add(name: string, rate: Rate, whose: Whose): RateLimiter {
+    return this.kept(name, rate, (caller) => this.crossed(name, rate, whose, caller));
+  }
+
+  private kept(name: string, rate: Rate, crossed: (caller: string) => void = () => {}): RateLimiter {
+    const ahead = (caller: string, used: number) =>
+      this.trying(() => this.ahead!.tell(name, this.hashed(name, caller), used));
+    const limiter = new RateLimiter(rate, { crossed, ...(this.ahead && isKept(rate) && { ahead }) });
+    this.all.set(name, limiter);
     return limiter;
   }
 
@@ -110,18 +132,17 @@ export class Limits {
   async resume(): Promise<void> {
     const { file } = this.options;
     if (file === undefined) return;
-    let text: string;
-    try {
-      text = await Deno.readTextFile(file);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      throw error;
-    }
-    const before = readSnapshot(text);
     const now = this.now();
-    resumeFrom(before, this.all, now, this.hashed);
-    // Of these nothing is kept, so there is only the charge.
-    if (before?.clean !== true) resumeFrom(before && { ...before, limits: {} }, this.unkept, now, this.hashed);
+    const text = await textOf(file);
+    const snapshot = text === undefined ? undefined : readSnapshot(text);
+    const ahead = this.ahead!.read();
+    const lost = text !== undefined && snapshot === undefined;
+    this.before = usedBefore(snapshot, ahead, now.wall);
+    resumeFrom(lost ? "lost" : this.before, this.all, now, this.hashed);
+    this.turn = 1 + Math.max(snapshot?.turn ?? 0, ...ahead.map(({ turn }) => turn));
+    this.ahead!.begin(this.turn);
+    this.turning = true;
+    await this.keep(false).then(() => this.ahead!.clear()).catch(this.unkept);
   }
 
   /** Keeps and tells, every second. */
@@ -135,7 +156,7 @@ export class Limits {
         let counted = clock.monotonic();
         let from = clock.now();
         while (!signal.aborted) {
-          await this.kept(false);
+          await this.keep(false).catch(this.unkept);
           if (clock.monotonic() - counted >= COUNTED_MS) {
             this.count(from);
             [counted, from] = [clock.monotonic(), clock.now()];
@@ -145,31 +166,44 @@ export class Limits {
         }
         this.count(from);
         await this.facts.flush();
-        await this.kept(true);
+        await this.keep(true).catch(this.unkept);
       },
     };
   }
 
-  /** Limits hold without the file, so a disk that is full or a folder that is shut ends nothing: it is tried again with the next round. */
-  private async kept(clean: boolean): Promise<void> {
+  /** Limits hold without the files, so a disk that is full or a folder that is shut ends nothing: it is tried again with the next round. */
+  private readonly unkept = (error: Error): void => {
+    if (!this.unwritable) this.options.report(`limits are not kept for a restart: ${error.message}`);
+    this.unwritable = true;
+  };
+
+  private trying(write: () => void): void {
     try {
-      await this.keep(clean);
-      this.unwritable = false;
+      write();
     } catch (error) {
-      if (!this.unwritable) this.options.report(`limits are not kept for a restart: ${(error as Error).message}`);
-      this.unwritable = true;
+      this.unkept(error as Error);
     }
   }
 
   /** Writes the snapshot if there is anything new in it. */
   async keep(clean: boolean): Promise<void> {
     const { file } = this.options;
-    const changes = [...this.all.values(), ...this.unkept.values()].reduce((sum, { changes }) => sum + changes, 0);
+    const changes = [...this.all.values()].reduce((sum, { changes }) => sum + changes, 0);
     if (file === undefined || (changes === this.written && !clean)) return;
-    const text = JSON.stringify(snapshotOf(this.all, this.now(), { hashed: this.hashed, clean }));
+    // Turns stand still until one is written: what was told in both that there are files for counts until then.
+    if (!this.turning) {
+      this.turn = this.ahead!.next();
+      for (const limiter of this.all.values()) limiter.turn();
+    }
+    this.turning = true;
+    const { hashed, before, turn } = this;
+    const text = JSON.stringify(snapshotOf(this.all, this.now(), { hashed, before, clean, turn }));
     await Deno.writeTextFile(`${file}.new`, text, { mode: 0o600 });
     await Deno.rename(`${file}.new`, file);
+    this.turning = false;
+    this.unwritable = false;
     this.written = changes;
+    if (clean) this.ahead!.clear();
   }
 
   private count(from: Millis): void {
@@ -204,8 +238,7 @@ export class Limits {
       name: `daybook_limit_${name}`,
       help,
       kind,
-      samples: () =>
-        [...this.all, ...this.unkept].map(([limit, limiter]) => ({ labels: { limit }, value: value(limiter) })),
+      samples: () => [...this.all].map(([limit, limiter]) => ({ labels: { limit }, value: value(limiter) })),
     });
     return [
       each("gauge", "callers", "Callers whose arrivals are remembered.", ({ keys }) => keys),
@@ -219,3 +252,12 @@ export class Limits {
     ];
   }
 }
+
+const textOf = async (file: string): Promise<string | undefined> => {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+};

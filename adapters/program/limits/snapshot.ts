@@ -1,28 +1,35 @@
 /**
- * What callers have used, on disk outside the log, so that a restart gives nobody a new budget. Callers are keyed hashes: the file tells of
- * nobody. Times are rounded up into a few bins a window, so that what is read back counts a little longer than it did, never shorter.
+ * What callers have used, on disk outside the log, so that neither a restart nor a crash gives anybody a new budget. Callers are keyed
+ * hashes: the file tells of nobody. Times are rounded up into a few bins a window, so that what is read back counts a little longer than it
+ * did, never shorter. What is used between two snapshots is told ahead (`ahead.ts`).
  */
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import type { Millis } from "../../../events/event.ts";
 import type { Arrivals, Rate, RateLimiter } from "../../http/rate.ts";
+import type { Ahead } from "./ahead.ts";
 
 export const SNAPSHOT = {
-  /** How often it is written; so much may be lost, and is held to be spent. */
+  /** How often it is written. */
   every_ms: 1_000,
   bins: 64,
 } as const;
 
 const time = z.number().nonnegative();
+/** By limit and caller: when, on the wall clock, and how much. */
+const used = z.record(z.string(), z.record(z.string(), z.array(z.tuple([time, z.int().positive()]))));
 const snapshot = z.strictObject({
-  version: z.literal(1),
-  /** Wall clock. */
+  /** 1 told nothing ahead. */
+  version: z.union([z.literal(1), z.literal(2)]),
   at: time,
   /** Whether it was the last thing that was done. */
   clean: z.boolean(),
-  limits: z.record(z.string(), z.record(z.string(), z.array(z.tuple([time, z.int().positive()])))),
+  /** What was told ahead in this turn and later ones is not in it. */
+  turn: z.int().nonnegative().default(0),
+  limits: used,
 });
 export type Snapshot = z.output<typeof snapshot>;
+export type Used = z.output<typeof used>;
 
 /** One instant on both clocks. */
 export interface Instant {
@@ -30,7 +37,9 @@ export interface Instant {
   readonly monotonic: Millis;
 }
 
+/** `ANYBODY` for callers that nothing may be kept of: each is held to have used what the one of them did that used most. */
 export type Hashed = (limit: string, caller: string) => string;
+export const ANYBODY = "";
 
 const HASH_CHARS = 22;
 
@@ -40,30 +49,36 @@ export const hashedUnder = (secret: () => Uint8Array): Hashed => {
     createHmac("sha256", key ??= secret()).update(`${limit}\n${caller}`).digest("base64url").slice(0, HASH_CHARS);
 };
 
-/** A window that is no longer than what may be lost has nothing to keep. */
+/** A window that is no longer than the time between snapshots is over before anybody could come again. */
 export const isKept = ({ window_ms }: Rate): boolean => window_ms > SNAPSHOT.every_ms;
 
+/** `before`: of callers that have not come since, as it was read. */
 export const snapshotOf = (
   limits: ReadonlyMap<string, RateLimiter>,
   { wall, monotonic }: Instant,
-  { hashed, clean }: { readonly hashed: Hashed; readonly clean: boolean },
+  { hashed, before, ...told }: Pick<Snapshot, "clean" | "turn"> & { readonly hashed: Hashed; readonly before: Used },
 ): Snapshot => {
-  const kept: Record<string, Record<string, [number, number][]>> = {};
+  const kept: Used = {};
   for (const [name, limiter] of limits) {
+    const { rate: { window_ms } } = limiter;
     if (!isKept(limiter.rate)) continue;
-    const bin = Math.ceil(limiter.rate.window_ms / SNAPSHOT.bins);
-    const callers: Record<string, [number, number][]> = {};
+    const callers = { ...still(before[name] ?? {}, wall - window_ms) };
+    const bin = Math.ceil(window_ms / SNAPSHOT.bins);
+    let most = 0;
     for (const [caller, arrivals] of limiter.state(monotonic)) {
       const bins = new Map<number, number>();
       for (const [at, count] of arrivals) {
         const when = Math.min(wall, Math.ceil((at - monotonic + wall) / bin) * bin);
         bins.set(when, (bins.get(when) ?? 0) + count);
       }
-      callers[hashed(name, caller)] = [...bins];
+      const hash = hashed(name, caller);
+      const total = arrivals.reduce((sum, [, count]) => sum + count, 0);
+      if (hash !== ANYBODY) callers[hash] = [...bins];
+      else if (total > most) callers[hash] = [[wall, most = total]];
     }
     kept[name] = callers;
   }
-  return { version: 1, at: wall, clean, limits: kept };
+  return { version: 2, at: wall, ...told, limits: kept };
 };
 
 /** `undefined` for a text that is none. */
@@ -75,27 +90,42 @@ export const readSnapshot = (text: string): Snapshot | undefined => {
   }
 };
 
-/**
- * Callers have what they had. After a crash each is charged, besides, with what the limit gives in the time that may be lost, at the end of
- * that time; so is who was not seen before, and everybody where the snapshot cannot be read.
- */
+/** What is known to have been used: the snapshot, and, unless it was the last thing that was done, what was told ahead, as if it came now. */
+export const usedBefore = (snapshot: Snapshot | undefined, ahead: readonly Ahead[], wall: Millis): Used => {
+  const all: Used = structuredClone(snapshot?.limits ?? {});
+  if (snapshot?.clean) return all;
+  for (const { turn, limit, caller, used } of ahead) {
+    if (turn < (snapshot?.turn ?? 0)) continue;
+    const callers = Object.hasOwn(all, limit) ? all[limit]! : all[limit] = {};
+    (Object.hasOwn(callers, caller) ? callers[caller]! : callers[caller] = []).push([wall, used]);
+  }
+  return all;
+};
+
+/** Callers have what they had; `lost`: nobody knows, so all is held to be spent. */
 export const resumeFrom = (
-  before: Snapshot | undefined,
+  before: Used | "lost",
   limits: ReadonlyMap<string, RateLimiter>,
   { wall, monotonic }: Instant,
   hashed: Hashed,
 ): void => {
-  const here = (time: Millis): Millis => monotonic - Math.max(0, wall - time);
-  const crashed = before?.clean === true ? undefined : here(Math.min(wall, (before?.at ?? wall) + SNAPSHOT.every_ms));
   for (const [name, limiter] of limits) {
     if (!isKept(limiter.rate)) continue;
-    const { max, window_ms } = limiter.rate;
-    const charge: Arrivals = crashed === undefined ? [] : [[crashed, Math.ceil(max * SNAPSHOT.every_ms / window_ms)]];
-    const callers = before !== undefined && Object.hasOwn(before.limits, name) ? before.limits[name]! : {};
+    const all: Arrivals = [[monotonic, limiter.rate.max]];
+    const callers = before !== "lost" && Object.hasOwn(before, name) ? before[name]! : {};
     limiter.resume(monotonic, (caller) => {
+      if (before === "lost") return all;
       const hash = hashed(name, caller);
       const had = Object.hasOwn(callers, hash) ? callers[hash]! : [];
-      return [...had.map(([at, count]) => [here(at), count] as const), ...charge].sort(([a], [b]) => a - b);
+      return had.map(([at, count]) => [monotonic - Math.max(0, wall - at), count] as const).sort(([a], [b]) => a - b);
     });
   }
 };
+
+const still = (callers: Used[string], until: Millis): Used[string] =>
+  Object.fromEntries(
+    Object.entries(callers).flatMap(([hash, arrivals]) => {
+      const left = arrivals.filter(([at]) => at > until);
+      return left.length === 0 ? [] : [[hash, left]];
+    }),
+  );

@@ -1,0 +1,94 @@
+/**
+ * What callers use between two snapshots, told before they are let in and in steps, so that it costs little: a line of a file each. Two files
+ * take turns, as a snapshot is written while callers go on to come. Whoever dies by `kill -9` has told; what the system had not written
+ * to the disk when power failed has not been.
+ */
+import { z } from "zod";
+import { ANYBODY } from "./snapshot.ts";
+
+const line = z.tuple([z.int().nonnegative(), z.string(), z.string(), z.int().positive()]);
+
+export interface Ahead {
+  readonly turn: number;
+  readonly limit: string;
+  /** As the snapshot has it. */
+  readonly caller: string;
+  /** At most so much was used since the turn began. */
+  readonly used: number;
+}
+
+export class AheadFiles {
+  private turn = 0;
+  private readonly most = new Map<string, number>();
+
+  constructor(private readonly file: string) {}
+
+  /** Throws what the disk says. */
+  tell(limit: string, caller: string, used: number): void {
+    // Of callers that are nobody in particular only the most counts.
+    if (caller === ANYBODY && (this.most.get(limit) ?? 0) >= used) return;
+    const text = `${JSON.stringify([this.turn, limit, caller, used])}\n`;
+    Deno.writeTextFileSync(this.path(this.turn), text, { append: true, mode: 0o600 });
+    if (caller === ANYBODY) this.most.set(limit, used);
+  }
+
+  /** The next turn; what was told two turns ago must be in a snapshot that is there. */
+  next(): number {
+    this.turn++;
+    this.most.clear();
+    remove(this.path(this.turn));
+    return this.turn;
+  }
+
+  /** All that is there, the most of each turn. */
+  read(): readonly Ahead[] {
+    const most = new Map<string, Ahead>();
+    for (const path of [this.path(0), this.path(1)]) {
+      for (const one of linesOf(path)) {
+        const key = `${one.turn} ${one.caller} ${one.limit}`;
+        if ((most.get(key)?.used ?? 0) < one.used) most.set(key, one);
+      }
+    }
+    return [...most.values()];
+  }
+
+  /** Turns go on with this one. */
+  begin(turn: number): void {
+    this.turn = turn;
+  }
+
+  clear(): void {
+    for (const path of [this.path(0), this.path(1)]) remove(path);
+  }
+
+  private path(turn: number): string {
+    return `${this.file}.ahead${turn % 2}`;
+  }
+}
+
+const remove = (path: string): void => {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+};
+
+/** A line that was cut off was not told: nobody was let in by it. */
+const linesOf = (path: string): readonly Ahead[] => {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  return text.split("\n").flatMap((one) => {
+    try {
+      const [turn, limit, caller, used] = line.parse(JSON.parse(one));
+      return [{ turn, limit, caller, used }];
+    } catch {
+      return [];
+    }
+  });
+};
