@@ -24,9 +24,14 @@ export class Addresses {
     if (options.allow.length > 0) this.list = listOf(options.allow);
   }
 
-  /** Throws `address_refused`. Where a proxy hides who asks, nobody is on a list. Who asks is looked at only if it counts. */
+  /** Whether it matters at all who asks. */
+  get matters(): boolean {
+    return this.list !== undefined || this.options.blocking?.() === true;
+  }
+
+  /** Throws `address_refused`. Where a proxy hides who asks, nobody is on a list. Who asks is looked at only if it matters. */
   check(client: () => string): void {
-    if (this.list === undefined && this.options.blocking?.() !== true) return;
+    if (!this.matters) return;
     const plain = addressOf(client());
     if (this.list !== undefined && !(isIP(plain) !== 0 && this.list.check(plain, familyOf(plain)))) {
       this.options.refused?.(NOT_LISTED, plain);

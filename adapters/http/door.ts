@@ -86,6 +86,28 @@ export class Door {
     return `${this.boot}-${(++this.count).toString(36)}`;
   }
 
+  /**
+   * The answer to an address that may not ask: before anything of its request is looked at, be it the path or a token, but what the proxy
+   * in front says of where it comes from. A Unix socket has no address.
+   */
+  turnedAway(request: Request, caller: Caller): Response | Promise<Response> | undefined {
+    const { addresses, guard } = this.options;
+    if (caller.fixed || addresses?.matters !== true) return undefined;
+    const way = guard.way(request, caller);
+    try {
+      addresses.check(way.client);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.tell(error, "", undefined);
+      this.site.metrics.request("*", "*", error.status).observe(0);
+      const id = this.requestId();
+      const isPage = request.method === "GET" && request.headers.get("accept")?.includes("text/html");
+      const answer = isPage ? problemPage({ id, way }, error) : problemResponse(error, id);
+      return request.method === "HEAD" ? headOf(answer) : answer;
+    }
+  }
+
   /** The way through to one route. */
   through(route: Route): (request: Request, caller: Caller) => Response | Promise<Response> {
     const tallies = new Map<number, Tally>();
@@ -142,9 +164,7 @@ export class Door {
     const id = this.requestId();
     try {
       if (!caller.fixed) {
-        const way = this.options.guard.way(request, caller);
-        this.options.addresses?.check(way.client);
-        this.options.guard.check(request.headers, way);
+        this.options.guard.check(request.headers, this.options.guard.way(request, caller));
       }
       const path = request.url.slice(pathStart(request.url)).split("?", 1)[0]!;
       const matching = this.options.methods.filter(({ pattern }) => pattern.test(path));
@@ -189,11 +209,8 @@ export class Door {
       throw new Problem("target_too_long", `Path and query have at most ${HTTP_LIMITS.target_bytes_max} bytes.`);
     }
     const way = this.options.guard.way(request, caller);
-    // A Unix socket is no site that a browser could be talked into, and has no address.
-    if (!fixed) {
-      this.options.addresses?.check(way.client);
-      this.options.guard.check(headers, way, { foreign: route.foreign === true });
-    }
+    // A Unix socket is no site that a browser could be talked into.
+    if (!fixed) this.options.guard.check(headers, way, { foreign: route.foreign === true });
     const asker = fixed ?? this.granted(route, request, way.client, began);
     if (asker) known(asker);
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);

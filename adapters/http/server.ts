@@ -161,6 +161,8 @@ export const createServer = (options: ServerOptions): Server => {
     if (listening.includes(one)) lost.reject(new Error(`a listener was lost: ${error.message}`, { cause: error }));
   };
   const answer = (request: Request, caller: Caller): Response | Promise<Response> => {
+    const refused = door.turnedAway(request, caller);
+    if (refused) return refused;
     // The busiest route by far is known without asking the router.
     if (ingest && request.method === "POST" && pathIs(request.url, "/events")) return ingest(request, caller);
     const answered = app.fetch(request, { caller });
