@@ -22,6 +22,11 @@ Deno.test("requests that are turned away are on record: which action, why, whose
         await house.send("/events", { as: "dbk_wrong" });
         await house.send("/auth/sign-in", { body: "{", headers: { "content-type": "application/json" } });
         await house.send("/events/999", { as: reader });
+        for (const path of ["/etc/passwd", "/..%2f..%2fetc%2fshadow", "/accounts/u_nobody-of-this-name/lock"]) {
+          assert.equal((await house.send(path)).status, 404, path);
+        }
+        assert.equal((await house.send("/livez", { method: "DELETE" })).status, 405);
+        await house.send("/views/of.nobody", { as: reader });
         await house.send("/account", { headers: { accept: "text/html" } });
         await house.send("/nowhere", { headers: { origin: "https://evil.example" } });
         assert.equal(house.told("access.requests.refused").length, 0, "no event for each of them");
@@ -41,7 +46,16 @@ Deno.test("requests that are turned away are on record: which action, why, whose
       }]);
       assert.deepEqual(of("unauthenticated"), [{ action: "events.read", because: "unauthenticated", count: 1 }]);
       assert.deepEqual(of("malformed_json"), [{ action: "signin.use", because: "malformed_json", count: 1 }]);
-      assert.equal(of("no_event").length, 0, "what is not there is no attack");
+      assert.deepEqual(of("not_found"), [{ action: "", because: "not_found", count: 3 }]);
+      assert.deepEqual(of("method_not_allowed"), [{ action: "", because: "method_not_allowed", count: 1 }]);
+      assert.deepEqual(of("no_event"), [{ action: "events.read", because: "no_event", principal: token, count: 1 }]);
+      assert.deepEqual(of("unknown_view"), [{
+        action: "views.read",
+        because: "unknown_view",
+        principal: token,
+        count: 1,
+      }]);
+      assert.ok(!/passwd|shadow|nobody/.test(JSON.stringify(told)), "nothing of what was asked for");
       return Promise.resolve();
     }, { data });
   }));

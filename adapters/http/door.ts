@@ -39,8 +39,8 @@ export interface Refusal {
   readonly principal?: string;
 }
 
-/** What somebody may have tried: a request that is no such, not theirs, or too much; not that something is not there, or is not so. */
-const TOLD: ReadonlySet<number> = new Set([400, 401, 403, 413, 414, 415, 421]);
+/** What somebody may have tried: a request that is no such, not theirs, too much, or for what is not there; not that something is not so. */
+const TOLD: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 414, 415, 421]);
 
 export interface DoorOptions {
   readonly refused?: (refusal: Refusal) => void;
