@@ -1,4 +1,5 @@
 /** A small Daybook in memory for tests of the server: a real log, real views and one actor, without supervision. */
+import { checkTooMany } from "./too_many_given.ts";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import { type Catalogue, catalogue } from "../events/catalogue.ts";
@@ -328,10 +329,12 @@ export const withSite = async (
     const headers = new Headers(init.headers);
     if (host !== null && !headers.has("host")) headers.set("host", host);
     if (as !== null && !headers.has("authorization")) headers.set("authorization", `Bearer ${as}`);
-    return await server.fetch(new Request(`http://localhost:7373${path}`, { ...init, headers }), {
+    const response = await server.fetch(new Request(`http://localhost:7373${path}`, { ...init, headers }), {
       remoteAddr: { transport: "tcp", hostname: "127.0.0.1" },
       secure,
     });
+    if (response.status === 429) checkTooMany(response);
+    return response;
   };
   try {
     await test({ ...given, server, access, faultsSeen, send });

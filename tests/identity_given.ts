@@ -7,6 +7,7 @@ import type { Io, Serve } from "../adapters/cli/runtime.ts";
 import { parseConfig } from "../config/config.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Event } from "../events/event.ts";
+import { checkTooMany } from "./too_many_given.ts";
 
 /** As variables would say it, without the prefix: `IDENTITY__RATE__NAME_MAX`. */
 export type Said = Readonly<Record<string, string>>;
@@ -121,6 +122,7 @@ const houseOf = (
       },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
+    if (response.status === 429) checkTooMany(response);
     const text = await response.text();
     const json = /(?<!nd)json(?:;|$)/.test(response.headers.get("content-type") ?? "");
     return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };

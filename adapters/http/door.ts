@@ -17,6 +17,7 @@ import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { rateHeaders, type RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";
+import { deniedTooOften, tooMany } from "./too_many.ts";
 import { continueTrace } from "./trace.ts";
 
 /** Methods by pattern of the path, for `Allow`. */
@@ -266,13 +267,8 @@ export class Door {
   private spend({ name, key, limiter }: Limit, began: number): void {
     const wait = limiter.take(key, began);
     if (wait === 0) return;
-    throw new Problem(
-      "too_many_requests",
-      name === "user" ? "This account asks too often." : "This token asks too often.",
-      {
-        headers: { ...retryAfter(wait), ...rateHeaders(name, limiter.rate, limiter.left(key, began)) },
-      },
-    );
+    const detail = name === "user" ? "This account asks too often." : "This token asks too often.";
+    throw tooMany({ limit: { name, ...limiter.rate }, ms: wait, detail });
   }
 
   private limitOf({ own, id }: Grant): Limit {
@@ -289,6 +285,8 @@ export class Door {
     const { name, key, limiter } = this.limitOf(grant);
     return (response) => {
       const told = done(response);
+      // Another limit has refused it.
+      if (told.headers.has("ratelimit")) return told;
       for (const [header, value] of Object.entries(rateHeaders(name, limiter.rate, limiter.left(key, began)))) {
         told.headers.set(header, value);
       }
@@ -305,9 +303,10 @@ export class Door {
       return asked.grant;
     }
     if (asked.is === "nobody") throw unauthenticated(false);
-    const wait = this.site.refusals.take(client(), began);
+    const { refusals } = this.site;
+    const wait = refusals.take(client(), began);
     if (wait === 0) throw unauthenticated(true);
-    throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
+    throw deniedTooOften(refusals, wait);
   }
 
   /**

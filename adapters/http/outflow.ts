@@ -8,6 +8,10 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { Problem } from "./problem.ts";
 import { retryAfter } from "./rate.ts";
+import { tooMany } from "./too_many.ts";
+
+/** A stream may end meanwhile. */
+const AGAIN_MS = 10_000;
 
 /** Frames, each at most `unsent_bytes_max`; ends when the signal aborts. */
 export type Source = (signal: AbortSignal) => AsyncIterator<Frame>;
@@ -44,9 +48,8 @@ export class Streams {
   start(source: Source, options: OutflowOptions = {}): ReadableStream<Uint8Array> {
     if (this.stopped) throw new Problem("stopping", "The server is stopping.", { headers: retryAfter(1000) });
     if (this.open.size >= HTTP_LIMITS.streams_max) {
-      throw new Problem("too_many_requests", `At most ${HTTP_LIMITS.streams_max} streams may be open.`, {
-        headers: retryAfter(10_000),
-      });
+      const { streams_max: max } = HTTP_LIMITS;
+      throw tooMany({ limit: { name: "streams", max }, ms: AGAIN_MS, detail: `At most ${max} streams may be open.` });
     }
     const { clock } = this;
     const stopping = new AbortController();

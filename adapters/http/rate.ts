@@ -239,9 +239,9 @@ export const retryAfter = (ms: Millis): Record<string, string> => ({ "retry-afte
 /** What the caller has left, as draft-ietf-httpapi-ratelimit-headers-10 has it. */
 export const rateHeaders = (
   name: string,
-  { max, window_ms }: Rate,
+  { max, window_ms }: Pick<Rate, "max"> & Partial<Rate>,
   { left, reset_ms }: Left,
 ): Record<string, string> => ({
-  "ratelimit-policy": `"${name}";q=${max};w=${seconds(window_ms)}`,
+  "ratelimit-policy": `"${name}";q=${max}${window_ms === undefined ? "" : `;w=${seconds(window_ms)}`}`,
   "ratelimit": `"${name}";r=${Math.max(0, left)};t=${Math.ceil(reset_ms / 1000)}`,
 });

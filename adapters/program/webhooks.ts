@@ -10,6 +10,7 @@ import { parseMedia, refuseCoding } from "../http/media.ts";
 import { answers, content, header, problems } from "../http/openapi_parts.ts";
 import { Problem } from "../http/problem.ts";
 import { retryAfter } from "../http/rate.ts";
+import { deniedTooOften } from "../http/too_many.ts";
 import { type Exchange, json, type Route } from "../http/route.ts";
 
 export interface GithubWebhookOptions {
@@ -70,11 +71,7 @@ const received = async (
   // Before anything is made of the body: who cannot sign learns nothing about what is understood.
   if (!verifySignature(secret, bytes, headers.get(SIGNATURE))) {
     const wait = site.refusals.take(way.client(), began);
-    if (wait > 0) {
-      throw new Problem("too_many_requests", "Too many wrong signatures from this address.", {
-        headers: retryAfter(wait),
-      });
-    }
+    if (wait > 0) throw deniedTooOften(site.refusals, wait, "wrong signatures");
     throw new Problem("unauthenticated", `${SIGNATURE} does not fit the body and the secret.`, {
       headers: { "www-authenticate": SIGNATURE },
     });

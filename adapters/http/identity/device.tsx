@@ -10,7 +10,7 @@ import { body, nothing, takes, tokens } from "./auth.ts";
 import { freshOf } from "./factors.ts";
 import { Csrf, Sheet, Wrong } from "./page_parts.tsx";
 import type { From, Identity } from "./port.ts";
-import { bodyOf, checkCsrf, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import { bodyOf, checkCsrf, formOf, fromOf, ownOf, waited, waitedPage } from "./requests.ts";
 
 const tokenBody = z.strictObject({ device_code: z.string().min(1).max(512) });
 const answerBody = z.strictObject({ user_code: z.string().min(1).max(64), allow: z.boolean() });
@@ -174,8 +174,10 @@ const look = async (exchange: Exchange, identity: Identity): Promise<Response> =
   const waiting = identity.waiting(own, code, fromOf(exchange));
   const token = identity.csrf(own);
   if (waiting && "is" in waiting) {
-    const { status, detail } = waited(waiting);
-    return page(exchange, status, <Enter code={code} csrf={token} wrong={`${detail} Try again in a while.`} />);
+    return waitedPage(
+      waiting,
+      (status, says) => page(exchange, status, <Enter code={code} csrf={token} wrong={says} />),
+    );
   }
   if (!waiting) return page(exchange, 404, <Enter code={code} csrf={token} wrong={NONE} />);
   return page(exchange, 200, <Question code={code} from={waiting} csrf={token} />);

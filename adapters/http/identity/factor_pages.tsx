@@ -7,7 +7,7 @@ import { freshOf } from "./factors.ts";
 import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
 import type { Enrolling, FactorShown, Identity, OwnSession, PasskeyAsking } from "./port.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
 const field = z.string().max(4_096);
 const enrollForm = z.strictObject({ csrf: field, current: field });
@@ -213,8 +213,7 @@ const enroll = async (exchange: Exchange, identity: Identity): Promise<Response>
   if (begun.is === "refused") {
     return factors(exchange, identity, 401, "The password is another one, or the account takes none now.");
   }
-  const { status, detail } = waited(begun);
-  return factors(exchange, identity, status, `${detail} Try again in a while.`);
+  return waitedPage(begun, (status, says) => factors(exchange, identity, status, says));
 };
 
 const confirm = async (exchange: Exchange, identity: Identity): Promise<Response> => {
@@ -223,11 +222,11 @@ const confirm = async (exchange: Exchange, identity: Identity): Promise<Response
   checkCsrf(identity, own, csrf);
   const proof = await identity.confirm(own, { factor, code: code.replace(/\s/g, "") }, fromOf(exchange));
   if (proof.is === "proven") return page(exchange, 200, <Codes codes={proof.codes ?? []} />);
-  const wrong = proof.is === "refused"
-    ? "This code does not fit. Is the clock of the device right?"
-    : waited(proof).detail;
   const token = identity.csrf(own);
-  return page(exchange, 401, <SetUpSheet of={{ factor, secret }} csrf={token} wrong={wrong} />);
+  const again = (status: number, wrong: string) =>
+    page(exchange, status, <SetUpSheet of={{ factor, secret }} csrf={token} wrong={wrong} />);
+  if (proof.is === "wait") return waitedPage(proof, again);
+  return again(401, "This code does not fit. Is the clock of the device right?");
 };
 
 const verify = async (exchange: Exchange, identity: Identity): Promise<Response> => {
@@ -237,7 +236,7 @@ const verify = async (exchange: Exchange, identity: Identity): Promise<Response>
   const proof = await identity.prove(own, code, fromOf(exchange));
   if (proof.is === "proven") return factors(exchange, identity);
   if (proof.is === "refused") return factors(exchange, identity, 401, "This code does not fit, or was taken already.");
-  return factors(exchange, identity, waited(proof).status, `${waited(proof).detail} Try again in a while.`);
+  return waitedPage(proof, (status, says) => factors(exchange, identity, status, says));
 };
 
 const backupCodes = async (exchange: Exchange, identity: Identity): Promise<Response> => {

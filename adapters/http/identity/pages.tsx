@@ -9,7 +9,7 @@ import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, Si
 import { Code } from "./factor_pages.tsx";
 import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
 const field = z.string().max(4_096);
 const signInForm = z.strictObject({ name: field, password: field, next: field.optional() });
@@ -231,10 +231,8 @@ export const entered = async (
           passkey={passkeyFor(signed.ticket, exchange, identity)}
         />,
       );
-    case "wait": {
-      const { status, detail } = waited(signed);
-      return again(status, `${detail} Try again in a while.`);
-    }
+    case "wait":
+      return waitedPage(signed, again);
     case "in":
     case "refused":
       return again(401, WRONG);
@@ -298,14 +296,16 @@ const welcome = async (exchange: Exchange, identity: Identity, least: number): P
   if (password !== again) return wrong(422, "The two are not the same.");
   const set = await identity.choosePassword(code, password, fromOf(exchange));
   if (set.is === "set") return away(exchange, "/sign-in");
-  return wrong(...told(set, NO_CODE));
+  return unset(set, NO_CODE, wrong);
 };
 
-const told = (set: Exclude<PasswordSet, { is: "set" }>, refused: string): [number, string] => {
-  if (set.is === "weak") return [422, `The password ${set.because}.`];
-  if (set.is === "refused") return [401, refused];
-  const { status, detail } = waited(set);
-  return [status, `${detail} Try again in a while.`];
+const unset = (
+  set: Exclude<PasswordSet, { is: "set" }>,
+  refused: string,
+  show: (status: number, says: string) => Response | Promise<Response>,
+): Response | Promise<Response> => {
+  if (set.is === "wait") return waitedPage(set, show);
+  return set.is === "weak" ? show(422, `The password ${set.because}.`) : show(401, refused);
 };
 
 const KINDS = { browser: "Browser", program: "Program", terminal: "Command line" } as const;
@@ -444,8 +444,11 @@ const changePassword = async (exchange: Exchange, identity: Identity, least: num
   if (set.is === "set") {
     return account(exchange, identity, { least, said: "The password was changed. Every other session has ended." });
   }
-  const [status, wrong] = told(set, "The current password is another one, or the account takes none now.");
-  return account(exchange, identity, { least, status, wrong });
+  return unset(
+    set,
+    "The current password is another one, or the account takes none now.",
+    (status, wrong) => account(exchange, identity, { least, status, wrong }),
+  );
 };
 
 const endSession = async (exchange: Exchange, identity: Identity): Promise<Response> => {

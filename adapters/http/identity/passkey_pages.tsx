@@ -9,7 +9,7 @@ import { ownPath } from "../pages/login.tsx";
 import { asserted, fromField, made, siteWanted } from "./passkey_bodies.ts";
 import { label } from "./passkeys.ts";
 import type { Identity } from "./port.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
 const field = z.string().max(4_096);
 const response = z.string().max(12_288);
@@ -102,7 +102,7 @@ const enroll = async (exchange: Exchange, identity: Identity): Promise<Response>
   const proof = await identity.passkeys.enroll(own, asked, siteWanted(exchange), fromOf(exchange));
   if (proof.is === "proven" && proof.codes) return page(exchange, 200, <Codes codes={proof.codes} />);
   if (proof.is === "proven") return factors(exchange, identity);
-  if (proof.is === "wait") return factors(exchange, identity, waited(proof).status, `${waited(proof).detail}`);
+  if (proof.is === "wait") return waitedPage(proof, (status, says) => factors(exchange, identity, status, says));
   return factors(exchange, identity, 401, "The password is another one, or the passkey cannot be taken.");
 };
 
@@ -114,7 +114,7 @@ const verify = async (exchange: Exchange, identity: Identity): Promise<Response>
   const proof = await identity.passkeys.verify(own, shown, siteWanted(exchange), fromOf(exchange));
   if (proof.is === "proven") return factors(exchange, identity);
   if (proof.is === "refused") return factors(exchange, identity, 401, REFUSED);
-  return factors(exchange, identity, waited(proof).status, `${waited(proof).detail} Try again in a while.`);
+  return waitedPage(proof, (status, says) => factors(exchange, identity, status, says));
 };
 
 const rename = async (exchange: Exchange, identity: Identity): Promise<Response> => {

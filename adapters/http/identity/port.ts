@@ -3,6 +3,7 @@ import type { Scope } from "../access.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Json, Millis } from "../../../events/event.ts";
 import type { Asserted, Made, Site } from "./passkey_bodies.ts";
+import type { Limited } from "../too_many.ts";
 
 /** Whence a request came. */
 export interface From {
@@ -36,12 +37,13 @@ export type SignedIn =
   | Wait;
 
 /** Tried too often, or more is asked than can be hashed: again after so long. */
-export interface Wait {
-  readonly is: "wait";
-  /** `quota`: the tenant has all the sessions that it may. */
-  readonly because: "rate" | "busy" | "quota";
-  readonly ms: Millis;
-}
+export type Wait =
+  & { readonly is: "wait"; readonly ms: Millis }
+  & ({ readonly because: "busy" } | {
+    /** `quota`: the tenant has all the sessions that it may. */
+    readonly because: "rate" | "quota";
+    readonly limit: Limited;
+  });
 
 export type Refreshed = { readonly is: "refreshed"; readonly session: string; readonly tokens: TokenPair } | {
   readonly is: "refused";

@@ -10,6 +10,7 @@ import { Problem } from "../problem.ts";
 import { parameters } from "../query.ts";
 import { retryAfter } from "../rate.ts";
 import type { Exchange } from "../route.ts";
+import { tooMany } from "../too_many.ts";
 import type { From, Identity, OwnSession, Wait } from "./port.ts";
 
 /** Names, passwords, codes; and a form doubles what it escapes. */
@@ -92,14 +93,30 @@ export const ownOf = ({ grant }: Exchange): OwnSession => {
   throw new Problem("forbidden", "This is for who has signed in to an account; a token of a program is in no session.");
 };
 
-export const waited = ({ because, ms }: Wait): Problem =>
-  new Problem(WAITED[because][0], WAITED[because][1], { headers: retryAfter(ms) });
+export const waited = (wait: Wait): Problem => {
+  const { because, ms } = wait;
+  if (because === "busy") {
+    return new Problem("overloaded", "Too many passwords wait to be checked.", { headers: retryAfter(ms) });
+  }
+  const { limit } = wait;
+  return because === "rate" ? tooMany({ limit, ms, detail: "Tried too often." }) : tooMany({
+    code: "quota_exceeded",
+    limit,
+    ms,
+    detail: "The tenant has as many sessions as it may; one must end first.",
+  });
+};
 
-const WAITED = {
-  rate: ["too_many_requests", "Tried too often."],
-  busy: ["overloaded", "Too many passwords wait to be checked."],
-  quota: ["quota_exceeded", "The tenant has as many sessions as it may; one must end first."],
-} as const;
+/** The same for people: a page that says so, with the headers that a program gets. */
+export const waitedPage = async (
+  wait: Wait,
+  show: (status: number, says: string) => Response | Promise<Response>,
+): Promise<Response> => {
+  const { status, detail, extras } = waited(wait);
+  const response = await show(status, `${detail} Try again in a while.`);
+  for (const [name, value] of Object.entries(extras.headers ?? {})) response.headers.set(name, value);
+  return response;
+};
 
 /** The same words for a name that nobody has, a wrong password, a locked account. */
 export const signinRefused = (): Problem =>

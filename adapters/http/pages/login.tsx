@@ -4,7 +4,7 @@ import { readBody, textOf } from "../body.ts";
 import { parseMedia, refuseCoding } from "../media.ts";
 import { Problem } from "../problem.ts";
 import { parameters } from "../query.ts";
-import { retryAfter } from "../rate.ts";
+import { deniedTooOften } from "../too_many.ts";
 import type { Exchange } from "../route.ts";
 import { Page, page } from "./layout.tsx";
 
@@ -63,9 +63,7 @@ export const login = async (exchange: Exchange): Promise<Response> => {
   exchange.reading = false;
   const { token = "", next } = parameters(textOf(body));
   const wait = site.refusals.wait(way.client(), exchange.began);
-  if (wait > 0) {
-    throw new Problem("too_many_requests", "Too many wrong tokens from this address.", { headers: retryAfter(wait) });
-  }
+  if (wait > 0) throw deniedTooOften(site.refusals, wait);
   const cookie = site.access.login(token.trim());
   if (cookie === undefined) {
     site.refusals.take(way.client(), exchange.began);

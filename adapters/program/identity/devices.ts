@@ -29,6 +29,9 @@ interface Device {
   answer?: { readonly allowed: false } | { readonly allowed: true; readonly own: OwnSession };
 }
 
+/** A terminal asks once in so long. */
+const POLLS = { name: "device_polls", max: 1, window_ms: DEVICES.interval_ms };
+
 export class Devices {
   /** By the code that a person types; the oldest first. */
   private readonly byCode = new Map<string, Device>();
@@ -39,7 +42,7 @@ export class Devices {
   begin(from: From): DeviceAsked | Wait {
     const { clock, tickets } = this.parts;
     const wait = this.tries.wait(undefined, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     this.forgetOver();
     if (this.byCode.size >= DEVICES.waiting_max) return { is: "wait", because: "busy", ms: BUSY_MS };
     const id = freshId(this.parts);
@@ -66,7 +69,7 @@ export class Devices {
     if (!device) return { is: "refused" };
     const now = clock.now();
     const early = device.asked + DEVICES.interval_ms - now;
-    if (!device.answer && early > 0) return { is: "wait", because: "rate", ms: early };
+    if (!device.answer && early > 0) return { is: "wait", because: "rate", ms: early, limit: POLLS };
     device.asked = now;
     if (!device.answer) return { is: "pending" };
     this.forget(code!);
@@ -80,7 +83,7 @@ export class Devices {
   /** Guessing codes counts as trying passwords. */
   waiting({ account }: OwnSession, user_code: string, from: From): From | Wait | undefined {
     const wait = this.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     return this.find(user_code)?.from;
   }
 

@@ -34,7 +34,7 @@ export class OwnPasswords {
   ): Promise<PasswordSet> {
     const { states, passwords, clock } = this.parts;
     const wait = this.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const weak = await this.weakness(account, next);
     if (weak) return weak;
     return await unlessBusy(async () => {
@@ -55,7 +55,7 @@ export class OwnPasswords {
   async isRight({ account }: OwnSession, password: string, from: From): Promise<"right" | "refused" | Wait> {
     const { states, passwords, clock } = this.parts;
     const wait = this.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     try {
       const state = states.of(account);
       if ((await passwords.check(account, takesPasswords(state, clock) ? state : NO_PASSWORD, password)).fits) {
@@ -73,7 +73,7 @@ export class OwnPasswords {
   async choose(code: string, password: string, from: From): Promise<PasswordSet> {
     const found = this.invitationOf(code);
     const wait = this.tries.wait(found?.account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     if (!found) return { is: "refused" };
     const { account, invitation } = found;
     const weak = await this.weakness(account, password);

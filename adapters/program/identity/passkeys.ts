@@ -92,7 +92,7 @@ export class Passkeys implements PasskeyPort {
     from: From,
   ): Promise<SignedIn> {
     const wait = this.desk.tries.wait(undefined, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const account = Buffer.from(response.response.userHandle ?? "", "base64url").toString();
     const shown = await this.shown(response, { ticket, purpose: "in", bound: ANYBODY, account, site });
     if (shown.is === "full") return { is: "wait", because: "busy", ms: BUSY_MS };
@@ -112,7 +112,7 @@ export class Passkeys implements PasskeyPort {
     if (!first) return { is: "refused" };
     const { account } = first;
     const wait = this.desk.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const shown = await this.shown(response, { ticket, purpose: "second", bound: account, account, site });
     if (shown.is === "full") return { is: "wait", because: "busy", ms: BUSY_MS };
     const late = this.desk.step.isOver(first);
@@ -133,7 +133,7 @@ export class Passkeys implements PasskeyPort {
   ): Promise<Proof> {
     const { account } = own;
     const wait = this.desk.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const shown = await this.shown(response, { ticket, purpose: "verify", bound: account, account, site });
     if (shown.is === "full") return { is: "wait", because: "busy", ms: BUSY_MS };
     if (shown.is === "refused") {

@@ -41,8 +41,8 @@ export class SecondFactors {
     from: From,
   ): Promise<Proof> {
     const wait = this.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
-    const counter = /^\d{6}$/.test(code) ? this.codes.stepOf(account, factor, code) : undefined;
+    if (wait) return wait;
+    const counter = /^\d{6}$/.test(code) ? this.stepOf(account, factor, code) : undefined;
     if (counter === undefined) return { is: "refused" };
     const data = { factor, kind: "totp", counter } as const;
     const outcome = await this.parts.states.ask(account, { type: "identity.factor.enroll", data }, userOf(account));
@@ -66,7 +66,7 @@ export class SecondFactors {
     const { account } = own;
     const { states } = this.parts;
     const wait = this.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const second = this.find(account, states.of(account), code);
     if (!second) {
       await this.tries.refuse({ account, method: "totp", reason: "wrong_secret" }, from);

@@ -41,7 +41,7 @@ export const sessionQuota = ({ daybook, tenants, clock, told }: SessionQuotaOpti
       await before;
       if (await open(tenant, max) < max) return await begin();
       told?.sessionsReached(tenant, max);
-      return { is: "wait", because: "quota", ms: SESSIONS_WAIT_MS } as const;
+      return { is: "wait", because: "quota", ms: SESSIONS_WAIT_MS, limit: { name: "sessions", max } } as const;
     })();
     const done = turn.catch(() => {}).finally(() => {
       if (turns.get(tenant) === done) turns.delete(tenant);

@@ -67,7 +67,7 @@ export class SignOn implements SignOnPort {
   async begin(name: string, { next, own, ...site }: Outset, from: From): Promise<SignOnBegun> {
     const provider = this.desk.providers.get(name)!;
     const wait = this.desk.tries.wait(own?.account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const id = freshId(this.parts);
     const until = this.parts.clock.now() + this.parts.config.away_ms;
     const ticket = this.tickets.make("flow", [
@@ -90,7 +90,7 @@ export class SignOn implements SignOnPort {
       return { is: "not_signed_on", reason };
     };
     const wait = this.desk.tries.wait(undefined, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const flow = ticket === undefined ? undefined : this.flowOf(ticket);
     if (!flow) return await refused("wrong_state");
     const drawn = this.drawn(flow.id);

@@ -40,7 +40,7 @@ export class SigningIn {
     const { vault, states, passwords, clock } = this.parts;
     const known = accountName(name);
     const wait = this.desk.tries.wait(known ?? name, from, password);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     const account = known === undefined ? undefined : vault.find(known);
     const id = account ?? STRANGER;
     const state = states.of(id);
@@ -75,7 +75,7 @@ export class SigningIn {
     if (!first) return { is: "refused" };
     const { account } = first;
     const wait = this.desk.tries.wait(account, from);
-    if (wait > 0) return { is: "wait", because: "rate", ms: wait };
+    if (wait) return wait;
     if (this.desk.step.isOver(first)) {
       await this.desk.tries.refuse({ account, method: "totp", reason: "expired" }, from);
       return { is: "refused" };

@@ -1,7 +1,7 @@
 /** Tries of passwords: how many there may be, and how a refused one is recorded. */
 import { createHmac } from "node:crypto";
 import type { IdentityData } from "../../../events/identity/mod.ts";
-import type { From } from "../../http/identity/port.ts";
+import type { From, Wait } from "../../http/identity/port.ts";
 import { RateLimiter } from "../../http/rate.ts";
 import { notDone } from "./accounts.ts";
 import { DOOR, type Parts } from "./parts.ts";
@@ -52,15 +52,24 @@ export class Tries {
   }
 
   /**
-   * Ms until it may be tried; 0 for now, and then it counts as a try. Whether anybody has the name makes no difference. Without a name
+   * What to wait for until it may be tried; nothing for now, and then it counts as a try. Whether anybody has the name makes no difference. Without a name
    * only the address counts, so that nobody can use up what others need. A password counts whatever the name, for who has a list of them.
    */
-  wait(name: string | undefined, { address = "" }: From, password?: string): number {
+  wait(name: string | undefined, { address = "" }: From, password?: string): Wait | undefined {
     const { limits, clock } = this.parts;
     const now = clock.monotonic();
-    const named = name === undefined ? 0 : limits.name.take(name.slice(0, NAME_CHARS), now);
-    const tried = password === undefined ? 0 : limits.credential.take(this.hashOf(password), now);
-    return Math.max(named, tried, limits.address.take(address, now));
+    const tried = [
+      ["name", name?.slice(0, NAME_CHARS)],
+      ["credential", password === undefined ? undefined : this.hashOf(password)],
+      ["address", address],
+    ] as const;
+    const waits = tried.map(([which, caller]) => {
+      const { rate } = limits[which];
+      const ms = caller === undefined ? 0 : limits[which].take(caller, now);
+      return { is: "wait", because: "rate", ms, limit: { name: `signin_${which}`, ...rate } } as const;
+    });
+    const longest = waits.reduce((a, b) => b.ms > a.ms ? b : a);
+    return longest.ms > 0 ? longest : undefined;
   }
 
   /** Known to this process alone, and to no file. */

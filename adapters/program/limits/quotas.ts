@@ -6,8 +6,9 @@ import type { Config } from "../../../config/config.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { DoorFact } from "../../../events/kernel_door.ts";
 import type { Millis } from "../../../events/event.ts";
-import { Problem } from "../../http/problem.ts";
-import { rateHeaders, type RateLimiter, retryAfter } from "../../http/rate.ts";
+import type { Problem } from "../../http/problem.ts";
+import type { RateLimiter } from "../../http/rate.ts";
+import { tooMany } from "../../http/too_many.ts";
 
 const DAY_MS = 86_400_000;
 const STEP_MS = 60_000;
@@ -58,9 +59,12 @@ export class Quotas {
   private refused(tenant: string, quota: Quota, limiter: RateLimiter, wait: Millis): Problem {
     const { max } = limiter.rate;
     this.tell(tenant, quota, max);
-    return new Problem("quota_exceeded", `The tenant may send ${max} ${quota} in a day, and this would be more.`, {
+    return tooMany({
+      code: "quota_exceeded",
+      limit: { name: quota, ...limiter.rate },
+      ms: wait,
+      detail: `The tenant may send ${max} ${quota} in a day, and this would be more.`,
       members: { quota, max },
-      headers: { ...retryAfter(wait), ...rateHeaders(quota, limiter.rate, limiter.left(tenant, this.now)) },
     });
   }
 
