@@ -43,7 +43,7 @@ Deno.test("an address that is not on the list is refused on every route before a
           host,
           body,
           as: "x.y.z",
-          headers: { ...structured, cookie: "daybook_session=x" },
+          headers: { ...structured, cookie: "__Host-daybook_session=x" },
         });
         assert.equal(answer.status, 403, `${method} ${path}`);
         assert.equal(answer.headers.get("content-type"), "application/problem+json");

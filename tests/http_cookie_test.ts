@@ -5,7 +5,7 @@ import { withSite } from "./http_given.ts";
 
 Deno.test("the cookie of a token reads, and changes nothing on any route", () =>
   withSite(async (site) => {
-    const headers = { cookie: "daybook_session=s-admin" };
+    const headers = { cookie: "__Host-daybook_session=s-admin" };
     assert.equal((await site.send("/views", { as: null, headers })).status, 200);
     const { size } = site.log;
     const changing = site.server.routes.filter(({ method, action }) =>

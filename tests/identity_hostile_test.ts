@@ -237,7 +237,7 @@ Deno.test("a page's session is a cookie that scripts cannot read and other sites
     await house.person("alice");
     const { status, set, cookie, location } = await browse(house);
     assert.deepEqual([status, location], [303, "/account"]);
-    assert.match(set, /^daybook_session=dbc_[^;]+; Path=\/; HttpOnly; SameSite=Strict$/);
+    assert.match(set, /^__Host-daybook_session=dbc_[^;]+; Path=\/; HttpOnly; SameSite=Strict; Secure$/);
     const page = await house.send("/account", { headers: { cookie, accept: "text/html" } });
     assert.equal(page.status, 200);
     for (
@@ -249,13 +249,13 @@ Deno.test("a page's session is a cookie that scripts cannot read and other sites
       assert.equal(page.headers.get(name), value);
     }
     assert.match(page.headers.get("content-security-policy")!, /default-src 'none'.*frame-ancestors 'none'/);
-    assert.ok(!page.body.includes(cookie.slice("daybook_session=".length)), "the page does not show it");
+    assert.ok(!page.body.includes(cookie.slice("__Host-daybook_session=".length)), "the page does not show it");
     for (const changed of [cookie.slice(0, -2), cookie.replace("dbc_", "dbs_"), cookie.replace(/dbc_u_./, "dbc_u_X")]) {
       if (changed !== cookie) {
         assert.equal((await house.send("/auth/sessions", { headers: { cookie: changed } })).status, 401);
       }
     }
-    const refresh = cookie.slice("daybook_session=".length).replace("dbc_", "dbr_");
+    const refresh = cookie.slice("__Host-daybook_session=".length).replace("dbc_", "dbr_");
     assert.equal((await house.send("/auth/refresh", { body: { refresh_token: refresh } })).status, 401);
   }));
 
@@ -278,7 +278,7 @@ Deno.test("session fixation: signing in begins a session of its own, and ends th
     assert.notEqual(real.cookie, planted.cookie);
     assert.equal((await house.send("/auth/sessions", { headers: { cookie: planted.cookie } })).status, 401);
     assert.equal((await house.send("/auth/sessions", { headers: { cookie: real.cookie } })).status, 200);
-    const own = await browse(house, "daybook_session=dbc_u_aaaaaaaaaaaaaaaa.chosen-by-an-attacker.x");
+    const own = await browse(house, "__Host-daybook_session=dbc_u_aaaaaaaaaaaaaaaa.chosen-by-an-attacker.x");
     assert.equal(own.status, 303);
     assert.ok(!own.cookie.includes("chosen-by-an-attacker"));
   }));
@@ -398,7 +398,7 @@ Deno.test("with the pages a person chooses a password, signs in, sees the sessio
     assert.equal((await house.signIn("alice", next)).status, 200);
     const out = await act("/account/sign-out", {});
     assert.deepEqual([out.status, out.headers.get("location")], [303, "/sign-in"]);
-    assert.match(out.headers.get("set-cookie")!, /^daybook_session=; .*Max-Age=0$/);
+    assert.match(out.headers.get("set-cookie")!, /^__Host-daybook_session=; .*Max-Age=0$/);
     const away = await house.send("/account", { headers: { cookie: mine.cookie, accept: "text/html" } });
     assert.deepEqual([away.status, away.headers.get("location")], [303, "/login?next=%2Faccount"]);
   }));

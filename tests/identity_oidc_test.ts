@@ -45,7 +45,7 @@ const come = async (house: House, options: { login?: string; name?: string } = {
   return await seen(browser, await browser.go(back));
 };
 
-const session = (house: House, { browser }: Came) => browser.cookie(house.url, "daybook_session");
+const session = (house: House, { browser }: Came) => browser.cookie(house.url, "__Host-daybook_session");
 const refusals = (house: House) =>
   house.told("identity.signin.failed").map(({ data }) => [data.method, data.provider, data.reason]);
 

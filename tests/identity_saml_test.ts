@@ -72,7 +72,7 @@ const come = async (house: House, said: Said, change = (xml: string) => xml): Pr
   return await back(house, left, change(await respond(left.wish, said)));
 };
 
-const session = (house: House, { browser }: Came) => browser.cookie(house.url, "daybook_session");
+const session = (house: House, { browser }: Came) => browser.cookie(house.url, "__Host-daybook_session");
 const last = (house: House) => {
   const { method, provider, reason } = house.told("identity.signin.failed").at(-1)!.data;
   return [method, provider, reason];
@@ -173,7 +173,7 @@ Deno.test("who was away for too long begins again", () =>
     async (house, signer) => {
       const left = await away(house);
       const xml = await respond(left.wish, { subject: "0001", username: "ada", signer });
-      const until = Number(left.browser.cookie(house.url, "daybook_flow")!.split(".")[3]);
+      const until = Number(left.browser.cookie(house.url, "__Secure-daybook_flow")!.split(".")[3]);
       while (Date.now() < until) await new Promise((resolve) => setTimeout(resolve, until - Date.now()));
       const late = await back(house, left, xml);
       assert.deepEqual([late.status, ...last(house)], [401, "saml", "works", "expired"]);

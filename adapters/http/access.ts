@@ -48,7 +48,8 @@ export interface Access {
   isCsrf?(own: OwnSession, text: string): boolean;
 }
 
-export const COOKIE = "daybook_session";
+/** By its prefix no other host and no plain connection can have set it (RFC 6265bis section 4.1.3.2). */
+export const COOKIE = "__Host-daybook_session";
 
 /** The value of the session cookie, or of another, if the request has one (RFC 6265 section 5.4: the first of that name). */
 export const cookieOf = (header: string | null, name = COOKIE): string | undefined => {

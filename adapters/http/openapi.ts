@@ -206,7 +206,7 @@ export const openapi = (daybook: Daybook, routes: readonly Route[], version: str
       schemas: components(daybook),
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
-        session: { type: "apiKey", in: "cookie", name: "daybook_session" },
+        session: { type: "apiKey", in: "cookie", name: "__Host-daybook_session" },
       },
     },
   };

@@ -50,7 +50,8 @@ inBrowser(
           const came = page.locator("tr", { hasText: "browser.visit.made" }).first();
           await page.locator("tr.fresh", { hasText: "browser.visit.made" }).first().waitFor({ timeout: 5_000 });
           const [cookie] = await context.cookies();
-          assert.deepEqual([cookie!.name, cookie!.httpOnly, cookie!.sameSite], ["daybook_session", true, "Strict"]);
+          const { name, httpOnly, sameSite, secure } = cookie!;
+          assert.deepEqual([name, httpOnly, sameSite, secure], ["__Host-daybook_session", true, "Strict", true]);
           const overflow = await page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth",
           );

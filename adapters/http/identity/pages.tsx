@@ -217,7 +217,7 @@ export const entered = async (
     case "in_page": {
       // A session begins under a name of its own, whatever cookie came along; what that one stood for ends.
       await leave(exchange, identity);
-      return away(exchange, ownPath(next), cookieHeader(exchange, signed.cookie));
+      return away(exchange, ownPath(next), cookieHeader(signed.cookie));
     }
     case "password_wanted":
       return away(exchange, `/welcome?code=${encodeURIComponent(signed.code)}`);
@@ -467,5 +467,5 @@ const signOut = async (exchange: Exchange, identity: Identity): Promise<Response
   const { csrf } = await formOf(exchange, endForm);
   checkCsrf(identity, own, csrf);
   done(await identity.end(own, own.session));
-  return away(exchange, "/sign-in", `${cookieHeader(exchange, "")}; Max-Age=0`);
+  return away(exchange, "/sign-in", `${cookieHeader("")}; Max-Age=0`);
 };

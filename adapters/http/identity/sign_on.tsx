@@ -16,7 +16,7 @@ import { siteOf } from "./passkey_bodies.ts";
 import type { Identity, SignedOn, SignOnBegun, SignOnPort } from "./port.ts";
 import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
 
-const FLOW = "daybook_flow";
+const FLOW = "__Secure-daybook_flow";
 const AWAY_S = 600;
 const AGAIN_MS = 5_000;
 
@@ -189,16 +189,14 @@ const providerOf = (
 };
 
 /** `Lax`, for it must come along when a provider sends the browser back; it opens nothing by itself. */
-const flowCookie = (exchange: Exchange, ticket: string, seconds: number): string =>
-  `${FLOW}=${ticket}; Path=/sign-in; HttpOnly; SameSite=Lax; Max-Age=${seconds}${
-    exchange.way.secure ? "; Secure" : ""
-  }`;
+const flowCookie = (ticket: string, seconds: number): string =>
+  `${FLOW}=${ticket}; Path=/sign-in; HttpOnly; SameSite=Lax; Secure; Max-Age=${seconds}`;
 const flowOf = ({ request: { headers } }: Exchange): string | undefined => cookieOf(headers.get("cookie"), FLOW);
 
 const sent = (exchange: Exchange, begun: SignOnBegun): Response => {
   if (begun.is === "wait") throw waited(begun);
   if (begun.is === "unavailable") throw unavailable();
-  return away(exchange, begun.location, flowCookie(exchange, begun.ticket, AWAY_S));
+  return away(exchange, begun.location, flowCookie(begun.ticket, AWAY_S));
 };
 
 const unavailable = (): Problem =>
@@ -224,7 +222,7 @@ const signedOn = (exchange: Exchange, identity: Identity, signed: SignedOn): Res
   switch (signed.is) {
     // The browser was led here by another site, so that a cookie for our own pages alone comes along only from the next one on.
     case "in_page": {
-      const cookie = cookieHeader(exchange, signed.cookie);
+      const cookie = cookieHeader(signed.cookie);
       return onward(exchange, { to: ownPath(signed.next), title: "Signed in", cookie });
     }
     case "linked":
@@ -239,7 +237,7 @@ const signedOn = (exchange: Exchange, identity: Identity, signed: SignedOn): Res
       const { reason } = signed;
       const says = SAYS[reason] ?? NO_WORD;
       if (!html) throw new Problem("sign_on_refused", says, { members: { reason } });
-      return page(exchange, 401, <Refused says={says} />, { "set-cookie": flowCookie(exchange, "", 0) });
+      return page(exchange, 401, <Refused says={says} />, { "set-cookie": flowCookie("", 0) });
     }
     case "unavailable":
       throw unavailable();
@@ -320,7 +318,7 @@ const link = async (exchange: Exchange, identity: Identity): Promise<Response> =
   const begun = await signOn.begin(provider, { origin: originOf(exchange), own }, fromOf(exchange));
   if (begun.is === "wait") throw waited(begun);
   if (begun.is === "unavailable") throw unavailable();
-  const cookie = flowCookie(exchange, begun.ticket, AWAY_S);
+  const cookie = flowCookie(begun.ticket, AWAY_S);
   return onward(exchange, { to: begun.location, title: "On to the provider", cookie });
 };
 

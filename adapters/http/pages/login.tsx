@@ -69,7 +69,7 @@ export const login = async (exchange: Exchange): Promise<Response> => {
     site.refusals.take(way.client(), exchange.began);
     return page(exchange, 401, <Login next={ownPath(next)} wrong="This token is not valid, or no longer." />);
   }
-  return away(exchange, ownPath(next), cookieHeader(exchange, cookie));
+  return away(exchange, ownPath(next), cookieHeader(cookie));
 };
 
 const FORM_BYTES_MAX = 8_192;
@@ -79,12 +79,14 @@ export const logout = (exchange: Exchange): Response => {
   // Who signed in to an account signs out there, with a form that is this session's own.
   if (cookie && exchange.site.access.session(cookie)?.own) return away(exchange, "/account");
   if (cookie) exchange.site.access.logout(cookie);
-  return away(exchange, "/login", `${cookieHeader(exchange, "")}; Max-Age=0`);
+  return away(exchange, "/login", `${cookieHeader("")}; Max-Age=0`);
 };
 
-/** RFC 6265bis section 4.1.2.7: `Strict` sends it with our own pages' requests alone. The session itself knows when it ends. */
-export const cookieHeader = (exchange: Exchange, value: string): string =>
-  `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict${exchange.way.secure ? "; Secure" : ""}`;
+/**
+ * RFC 6265bis section 4.1.2.7: `Strict` sends it with our own pages' requests alone. `Secure` without TLS, too: browsers take it from this
+ * machine (0169), and from no other. The session itself knows when it ends.
+ */
+export const cookieHeader = (value: string): string => `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict; Secure`;
 
 export const away = (exchange: Pick<Exchange, "id">, location: string, cookie?: string): Response =>
   new Response(null, {
