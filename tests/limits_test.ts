@@ -11,6 +11,7 @@ import { isSealed } from "../events/personal.ts";
 import { inFolder } from "./folder_given.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { givenLimits, USER } from "./limits_given.ts";
+import { until } from "./until.ts";
 
 Deno.test("a file that cannot be written ends nothing: it is told once, what was crossed goes to the log, and the next round tries again", async () => {
   await inFolder(async (folder) => {
@@ -20,9 +21,7 @@ Deno.test("a file that cannot be written ends nothing: it is told once, what was
     for (const _ of [1, 2]) stage.limits.user.take("u_ada", stage.now.monotonic);
     const stopping = new AbortController();
     const running = stage.limits.child.run(stopping.signal, { path: "limits", ready() {} });
-    for (let i = 0; i < ROUNDS_MAX && stage.told.length === 0; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until("a fact", () => stage.told.length > 0);
     stopping.abort();
     await running;
     assert.equal(stage.lines.length, 1);
@@ -157,16 +156,8 @@ Deno.test("requests that policies refuse and refreshes count for the account as 
     assert.equal(house.told("identity.session.refreshed").length, 6);
   }, { said: { SERVER__RATE__USER__REQUESTS_MAX: "6" } }));
 
-const ROUNDS_MAX = 600;
-
-const eventually = async (house: House, type: string, times = 1) => {
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    const told = house.told(type);
-    if (told.length >= times) return told;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${type}: there were ${house.told(type).length} of ${times}`);
-};
+const eventually = (house: House, type: string, count = 1) =>
+  until(`${count} of ${type}`, () => house.told(type), (told) => told.length >= count);
 
 Deno.test("one password on many accounts, one account and one address are each stopped, and the facts are sealed", () =>
   withHouse(async (house) => {

@@ -42,7 +42,7 @@ export class SecondFactors {
   ): Promise<Proof> {
     const wait = this.tries.wait(account, from);
     if (wait) return wait;
-    const counter = /^\d{6}$/.test(code) ? this.stepOf(account, factor, code) : undefined;
+    const counter = /^\d{6}$/.test(code) ? this.codes.stepOf(account, factor, code) : undefined;
     if (counter === undefined) return { is: "refused" };
     const data = { factor, kind: "totp", counter } as const;
     const outcome = await this.parts.states.ask(account, { type: "identity.factor.enroll", data }, userOf(account));
