@@ -77,6 +77,12 @@ export class Stand {
     return this.present!;
   }
 
+  /** What is on record of the stack; `Told`: as much of an event as the test looks at. */
+  async events<Told>(): Promise<readonly Told[]> {
+    const told = await run("events", "--stream", "services/main", "--limit", "1000000", "--json", "--data", this.data);
+    return (JSON.parse(told.out) as { readonly events: readonly Told[] }).events;
+  }
+
   async board(): Promise<readonly Row[]> {
     const { url, token } = this.program;
     const response = await fetch(`${url}/views/services.board?limit=500`, {

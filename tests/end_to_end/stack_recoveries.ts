@@ -1,7 +1,6 @@
 /** Services that are killed one after another: how long each takes to be healthy again, held against its back-off schedule. */
 import assert from "node:assert/strict";
 import { chance } from "../verify_given.ts";
-import { run } from "./program.ts";
 import { Stand, tracing } from "./stack_given.ts";
 
 export interface Spread {
@@ -68,17 +67,7 @@ export const recoveries = async (kills: number, seed: number): Promise<Recoverie
       starts.set(name, starts.get(name)! + 1);
       rows = await healthy();
     }
-    const { out } = await run(
-      "events",
-      "--stream",
-      "services/main",
-      "--limit",
-      "1000000",
-      "--json",
-      "--data",
-      stand.data,
-    );
-    ({ events } = JSON.parse(out) as { readonly events: readonly Told[] });
+    events = await stand.events();
     await stand.down();
     await stand.program.end("SIGTERM");
   });

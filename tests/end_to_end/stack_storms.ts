@@ -74,17 +74,7 @@ export const storms = async (exits: number, flood: number): Promise<Storms> => {
     assert.doesNotMatch(shown.out, /[\u0000-\u0008\u000b\u001b\u007f\u009b]/, "nothing that a terminal would obey");
 
     await stand.down();
-    const { out } = await run(
-      "events",
-      "--stream",
-      "services/main",
-      "--limit",
-      "1000000",
-      "--json",
-      "--data",
-      stand.data,
-    );
-    const { events } = JSON.parse(out) as { readonly events: readonly Told[] };
+    const events = await stand.events<Told>();
     const of = (type: string, service: string) => events.filter((e) => e.type === type && e.data.service === service);
     assert.equal(of("services.instance.stop_expired", "stubborn").length, 1);
     assert.equal(of("services.instance.exited", "hasty").length, starts, "each end is on record");

@@ -45,8 +45,7 @@ services:
     );
     assert.equal(rows.find(({ service }) => service === "db")!.last_exit, "unknown");
     await stand.down();
-    const { out } = await run("events", "--stream", "services/main", "--json", "--data", stand.data);
-    const { events } = JSON.parse(out) as { events: { type: string; data: { service: string } }[] };
+    const events = await stand.events<{ type: string; data: { service: string } }>();
     const stopped = events.filter(({ type }) => type === "services.instance.stop_requested");
     assert.deepEqual(stopped.map(({ data }) => data.service), ["api", "db"]);
     assert.equal((await stand.program.end("SIGTERM")).code, 0);
