@@ -42,6 +42,8 @@ export class Orchestrator implements Child {
   private readonly reports: Reports;
   private readonly instances: Instances;
   private stack: Stack = NOTHING;
+  /** Up to there its stream is read. */
+  private size = 0;
   /** Under way or done, by wish and nonce, with the nonce; forgotten when who did it is gone. */
   private done = new Map<string, string>();
   private readonly owners = new Map<string, Of>();
@@ -137,6 +139,11 @@ export class Orchestrator implements Child {
     }
   }
 
+  /** Resolves when its event at that position is read; or when this stops. */
+  read(position: number): Promise<void> {
+    return this.until(() => this.size > position);
+  }
+
   private get stream(): `services/${string}` {
     return `services/${this.options.name}`;
   }
@@ -146,11 +153,13 @@ export class Orchestrator implements Child {
     const { log } = this.options.daybook;
     const { size } = log;
     this.stack = NOTHING;
+    this.size = size;
     for (const page of log.read({ stream: this.stream, until: size })) page.forEach((event) => this.fold(event));
     return size;
   }
 
   private fold(event: Event): void {
+    this.size = Math.max(this.size, event.position + 1);
     if (!services.facts.includes(event.type as ServiceFact["type"])) return;
     if (event.type === "services.service.wanted") {
       this.wanted.set((event.data as { readonly service: string }).service, Date.parse(event.recordedat));

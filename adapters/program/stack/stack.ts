@@ -16,6 +16,7 @@ import type { KeptCertificates } from "../certificates/kept.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";
 import { knownAuthority } from "../certificates/issuer.ts";
 import { certificatesIn, certifyServices, type Served } from "./certificates.ts";
+import { InTurn } from "./in_turn.ts";
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { unwatchedIn, unwatchedText } from "./others.ts";
@@ -32,8 +33,11 @@ export interface RunningStack {
   readonly name: string;
   /** What saying so would change. Throws `Usage` where a program is not there. */
   changes(stack: StatedStack): Promise<readonly Change[]>;
-  /** Says anew what the stack is. `again`: changes that were undone are tried once more. Throws `Usage` when it is refused. */
-  apply(stack: StatedStack, again: boolean): Promise<void>;
+  /**
+   * Says anew what the stack is, and answers what that changes; in turn (`InTurn`). `again`: changes that were undone are tried once
+   * more. Throws `Usage` when it is refused.
+   */
+  apply(stack: StatedStack, again: boolean): Promise<readonly Change[]>;
   /** Services of this profile are to run, and no others. */
   choose(profile: string): Promise<void>;
   readonly orchestrator: Pick<Orchestrator, "present" | "prepared" | "scrapes" | "usage">;
@@ -107,28 +111,32 @@ export const runStack = async (
   };
   let before: readonly string[] = [];
   let present = { stack: first, profile };
-  const apply = async (stack: StatedStack, profile: string, again: boolean): Promise<void> => {
+  const apply = async (stack: StatedStack, profile: string, again: boolean): Promise<readonly Change[]> => {
     const of = await placed(stack);
     // While the agent comes up there is time to write down what it will be asked for.
-    const [command] = await Promise.all([applyOf(of, { profile, again, kept: prepared }), checked(stack, of)]);
+    const [command, changes] = await Promise.all([applyOf(of, { profile, again, kept: prepared }), checked(stack, of)]);
     await keepPorts(stack.settings, folder, of.ports);
     await certify(stack);
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
     if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
+    // Whoever changes it next goes by what it is then.
+    const last = outcome.facts.at(-1);
+    if (last) await orchestrator.read(last.position);
     const stated = command.data.services.map(({ digest }) => digest);
-    // What is read of the log may be from before the last of these.
     await prepared.only(new Set([...before, ...stated, ...digestsOf(orchestrator.present)]));
     before = stated;
     present = { stack, profile };
+    return changes;
   };
+  const turns = new InTurn();
   await apply(first, profile, false);
   const running: RunningStack = {
     name: settings.name,
     orchestrator,
     changes: async (stack) => checked(stack, await placed(stack)),
-    apply: (stack, again) => apply(stack, present.profile, again),
-    choose: (profile) => apply(present.stack, profile, false),
+    apply: (stack, again) => turns.run(() => apply(stack, present.profile, again)),
+    choose: (profile) => turns.run(async () => void await apply(present.stack, profile, false)),
     async stop() {
       if (settings.on_exit === "leave") return;
       const { name } = settings;

@@ -29,8 +29,7 @@ export const updateStack = operation({
     }
     if (!stack.enabled) throw new Refused("usage", `${file}: the stack is not enabled; "down" stops what runs`);
     const settings = { settings: stack, file, problemAt: parsed.problemAt };
-    const changes = await running.changes(settings);
-    if (!plan) await running.apply(settings, again);
+    const changes = plan ? await running.changes(settings) : await running.apply(settings, again);
     return { stack: stack.name, changes };
   },
 });
