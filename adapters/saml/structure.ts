@@ -3,6 +3,8 @@
  * where one may be, itself what its signature refers to. Whatever else a document could say in other places is thereby nowhere read:
  * signature wrapping (XSW) needs a second place.
  */
+import { Buffer } from "node:buffer";
+import { timingSafeEqual } from "node:crypto";
 import { DOMParser } from "./libraries.ts";
 
 export const SAML_LIMITS = {
@@ -133,7 +135,13 @@ const purposeFault = (
 ): Misshapen | undefined => {
   const confirmed = all.filter(({ localName }) => localName === "SubjectConfirmationData");
   const answers = [root, ...confirmed].map((each) => each.getAttribute("InResponseTo"));
-  if (confirmed.length === 0 || answers.some((each) => each !== request)) return "wrong_state";
+  if (confirmed.length === 0 || !answers.every((each) => isSame(each ?? "", request))) return "wrong_state";
   const meant = [root.getAttribute("Destination") || back, ...confirmed.map((each) => each.getAttribute("Recipient"))];
   return meant.every((each) => each === back) ? undefined : "wrong_audience";
+};
+
+/** In a time that does not tell how much of it was right. */
+const isSame = (said: string, drawn: string): boolean => {
+  const [given, expected] = [Buffer.from(said), Buffer.from(drawn)];
+  return given.length === expected.length && timingSafeEqual(given, expected);
 };

@@ -355,6 +355,43 @@ const noAsync: Deno.lint.Rule = {
   },
 };
 
+/** Where secrets are held against what somebody says. */
+const SECRET_ROOMS =
+  /^(?:actors\/identity|adapters\/(?:http|keys|github|openid|saml|webauthn|jose|hash_wasm|x509|program\/identity))\//;
+const SECRET_NAME =
+  /(?:^|_|[a-z])(?:state(?:Of)?|nonce|secret|csrf|mac|signature|password|verifier|challenge|bearer|hash(?:Of)?)$/i;
+
+/** The last name of what is compared: `state` of `drawn.state` and of `provider.state(answer)`. */
+const comparedName = (node: Deno.lint.Node): string => {
+  if (node.type === "CallExpression") return comparedName(node.callee);
+  if (node.type === "MemberExpression") return nameOf(node.property) ?? "";
+  if (node.type === "TSNonNullExpression" || node.type === "ChainExpression") return comparedName(node.expression);
+  return node.type === "Identifier" ? node.name : "";
+};
+
+/** `===` ends at the first difference, and its time tells where that is. */
+const secretComparison: Deno.lint.Rule = {
+  create(ctx) {
+    const { path } = place(ctx);
+    if (!SECRET_ROOMS.test(path)) return {};
+    const isKnown = (node: Deno.lint.Node) =>
+      node.type === "Literal" || node.type === "UnaryExpression" || comparedName(node) === "undefined" ||
+      /^[A-Z][A-Z_]*$/.test(comparedName(node));
+    return {
+      BinaryExpression(node) {
+        if (!/^[!=]==?$/.test(node.operator)) return;
+        const sides = [node.left, node.right] as readonly Deno.lint.Node[];
+        if (sides.some(isKnown) || !sides.some((side) => SECRET_NAME.test(comparedName(side)))) return;
+        ctx.report({
+          node,
+          message: "a secret is compared in a time that tells where it differs",
+          hint: "timingSafeEqual of node:crypto, or sameText of adapters/program/identity/same_text.ts",
+        });
+      },
+    };
+  },
+};
+
 const dottedNames: Deno.lint.Rule = {
   create(ctx) {
     const { room } = place(ctx);
@@ -383,5 +420,6 @@ export default {
     "no-async": noAsync,
     "dotted-names": dottedNames,
     "bounded-wait": boundedWait,
+    "secret-comparison": secretComparison,
   },
 } satisfies Deno.lint.Plugin;

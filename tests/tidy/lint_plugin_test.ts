@@ -256,6 +256,35 @@ Deno.test("bounded-wait refuses tests that wait in a loop without an end", () =>
   }
 });
 
+Deno.test("secret-comparison refuses to compare what is secret with what was said, where that is done", () => {
+  const files = ["adapters/http/a.ts", "adapters/program/identity/a.ts", "adapters/keys/a.ts", "actors/identity/a.ts"];
+  for (
+    const source of [
+      "a.state !== drawn.state;",
+      "hash === b;",
+      "p.stateOf(x) == y;",
+      "x !== this.csrf!;",
+      "a?.nonce === b;",
+    ]
+  ) {
+    for (const file of files) assert.deepEqual(rules(file, source), ["secret-comparison"], `${file}: ${source}`);
+    assert.deepEqual(rules("adapters/cli/a.ts", source), [], source);
+  }
+  for (
+    const source of [
+      'state === "open";',
+      "secret === undefined;",
+      "hash !== null;",
+      "typeof secret === x;",
+      "n === MAX;",
+      "a === b;",
+      "hash !== ANYBODY;",
+    ]
+  ) {
+    assert.deepEqual(rules("adapters/http/a.ts", source), [], source);
+  }
+});
+
 Deno.test("the reasons name the rule that was broken", () => {
   assert.match(importFault("adapters/a/x.ts", "adapters/b/y.ts", true)!, /an adapter never imports another adapter/);
   assert.match(importFault("adapters/a/x.ts", "main.ts", true)!, /imported by nothing/);

@@ -293,6 +293,7 @@ const welcome = async (exchange: Exchange, identity: Identity, least: number): P
   const { code, password, again } = await formOf(exchange, welcomeForm);
   const wrong = (status: number, says: string) =>
     page(exchange, status, <Welcome code={code} least={least} wrong={says} />);
+  // deno-lint-ignore daybook/secret-comparison -- the same person has typed both
   if (password !== again) return wrong(422, "The two are not the same.");
   const set = await identity.choosePassword(code, password, fromOf(exchange));
   if (set.is === "set") return away(exchange, "/sign-in");
@@ -437,6 +438,7 @@ const changePassword = async (exchange: Exchange, identity: Identity, least: num
   const own = ownOf(exchange);
   const { csrf, current, password, again } = await formOf(exchange, passwordForm);
   checkCsrf(identity, own, csrf);
+  // deno-lint-ignore daybook/secret-comparison -- the same person has typed both
   if (password !== again) {
     return account(exchange, identity, { least, status: 422, wrong: "The two are not the same." });
   }

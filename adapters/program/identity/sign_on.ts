@@ -13,6 +13,7 @@ import type { Entering } from "./entering.ts";
 import { accountName } from "./names.ts";
 import { Once } from "./once.ts";
 import { BUSY_MS, freshId, type Parts } from "./parts.ts";
+import { sameText } from "./same_text.ts";
 import type { Provider, Vouched } from "./providers.ts";
 import { userOf } from "./sessions.ts";
 import type { SecondStep } from "./second_step.ts";
@@ -95,7 +96,7 @@ export class SignOn implements SignOnPort {
     if (!flow) return await refused("wrong_state");
     const drawn = this.drawn(flow.id);
     if (flow.provider !== name) return await refused("mixed_up");
-    if (provider.stateOf(answer) !== drawn.state) return await refused("wrong_state");
+    if (!sameText(provider.stateOf(answer), drawn.state)) return await refused("wrong_state");
     if (this.parts.clock.now() >= flow.until) return await refused("expired");
     const taken = this.answered.take(flow.id, flow.until);
     if (taken === "full") return { is: "wait", because: "busy", ms: BUSY_MS };
