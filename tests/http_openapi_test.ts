@@ -9,23 +9,8 @@ import { operatorRoutes } from "../adapters/program/operator_routes.ts";
 import { events } from "../events/mod.ts";
 import { projections } from "../projections/mod.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { type Document, type Node, untoldBy } from "./openapi_given.ts";
 
-type Node = Record<string, unknown>;
-interface Document {
-  openapi: string;
-  paths: Record<
-    string,
-    Record<
-      string,
-      {
-        operationId: string;
-        parameters?: { name: string; in: string; schema: Node }[];
-        responses: Record<string, { content?: Record<string, { schema?: Node }> }>;
-      }
-    >
-  >;
-  components: { schemas: Record<string, Node> };
-}
 const documentOf = async (site: Site): Promise<Document> => await (await site.send("/openapi.json")).json();
 
 /** Every object within, with its path. */
@@ -34,17 +19,6 @@ function* walk(value: unknown, path = ""): Generator<readonly [string, Node]> {
   if (!Array.isArray(value)) yield [path, value as Node];
   for (const [name, member] of Object.entries(value)) yield* walk(member, `${path}/${name}`);
 }
-
-/** A schema with its references filled in. */
-const whole = (document: Document, schema: unknown): unknown => {
-  if (Array.isArray(schema)) return schema.map((item) => whole(document, item));
-  if (typeof schema !== "object" || schema === null) return schema;
-  const reference = (schema as Node).$ref;
-  if (typeof reference === "string") return whole(document, document.components.schemas[reference.split("/").at(-1)!]);
-  // zod takes a URI reference for a URL, which a relative one is not.
-  const members = Object.entries(schema).filter(([name, member]) => !(name === "format" && member === "uri-reference"));
-  return Object.fromEntries(members.map(([name, member]) => [name, whole(document, member)]));
-};
 
 Deno.test("the OpenAPI document is of one piece: references resolve, ids are unique, path parameters are told", () =>
   withSite(async (site) => {
@@ -145,16 +119,13 @@ Deno.test("the OpenAPI document has every route, command, view and fact, from th
 Deno.test("answers are as the OpenAPI document says", () =>
   withSite(async (site) => {
     const document = await documentOf(site);
-    const check = async (response: Response, path: string, method: string) => {
-      const told = document.paths[path]![method]!.responses[String(response.status)];
-      assert.ok(told, `${method} ${path} answered ${response.status}, which is not told`);
-      const type = response.headers.get("content-type")!;
-      const schema = told.content?.[type]?.schema;
-      assert.ok(schema, `${method} ${path} ${response.status} is ${type}`);
-      const parsed = z.fromJSONSchema(whole(document, schema) as z.core.JSONSchema.JSONSchema).safeParse(
-        await response.json(),
-      );
-      assert.ok(parsed.success, `${path}: ${parsed.error?.message}`);
+    const untold = untoldBy(document);
+    const check = async (response: Response, template: string, method: string) => {
+      assert.ok(document.paths[template]?.[method], template);
+      const { pathname: path } = new URL(response.url || `http://x${template.replace(/\{\w+\}/g, "0")}`);
+      const type = response.headers.get("content-type");
+      const said = untold({ method, path, status: response.status, type, body: await response.json() });
+      assert.equal(said, undefined);
     };
     const post = (body: string) => site.send("/events", { method: "POST", body, headers: structured });
     await check(await post(cloudEvent("a")), "/events", "post");
@@ -178,6 +149,7 @@ Deno.test("answers are as the OpenAPI document says", () =>
       });
     await check(await command('{"by":99}'), "/commands/things.counter.raise/{id}", "post");
     await check(await command('{"by":99}'), "/commands/things.counter.raise/{id}", "post");
+    await check(await command("{"), "/commands/things.counter.raise/{id}", "post");
     await check(await command("[]"), "/commands/things.counter.raise/{id}", "post");
     await check(await site.send("/events", { as: null }), "/events", "get");
   }));

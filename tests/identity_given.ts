@@ -7,6 +7,7 @@ import type { Io, Serve } from "../adapters/cli/runtime.ts";
 import { parseConfig } from "../config/config.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Event } from "../events/event.ts";
+import { untoldBy } from "./openapi_given.ts";
 import { checkTooMany } from "./too_many_given.ts";
 
 /** As variables would say it, without the prefix: `IDENTITY__RATE__NAME_MAX`. */
@@ -92,7 +93,7 @@ export const withHouse = async (test: (house: House) => Promise<void>, options: 
     const token = told ??
       opened.keys.tokens.create("again", ["read", "command", "ingest", "personal", "admin"]).token;
     try {
-      await test(houseOf({ url: serving.url, token, keys: opened.keys }, opened.daybook, lines));
+      await test(houseOf({ url: serving.url, token, keys: opened.keys }, opened.daybook, { lines, said }));
     } finally {
       await serving.stop();
     }
@@ -106,11 +107,32 @@ export const namedUrl = (url: string): string => url.replace("127.0.0.1", "local
 
 type Told = Pick<Awaited<ReturnType<typeof openSystem>>["daybook"], "log" | "unseal">;
 
+/** Whose answers are held against the OpenAPI document, in every test that asks for them. */
+const DOCUMENTED = /^\/(auth|account|accounts|device|sign-in|signing-keys|welcome)\b/;
+
+/** By what is configured, for there are more routes with some of it. */
+const documents = new Map<string, Promise<ReturnType<typeof untoldBy>>>();
+
+const documentOf = async (url: string, token: string): Promise<ReturnType<typeof untoldBy>> => {
+  const response = await fetch(`${url}/openapi.json`, { headers: { authorization: `Bearer ${token}` } });
+  const document = await response.json();
+  // A server that lets nobody in tells nobody what it answers.
+  if (response.status === 403) return () => undefined;
+  assert.equal(response.status, 200);
+  return untoldBy(document);
+};
+
 const houseOf = (
   { url, token, keys }: { readonly url: string; readonly token: string; readonly keys: Keys },
   daybook: Told,
-  lines: readonly string[],
+  { lines, said }: { readonly lines: readonly string[]; readonly said: Said },
 ): House => {
+  const document = () => {
+    const key = JSON.stringify(said);
+    const known = documents.get(key) ?? documentOf(url, token);
+    documents.set(key, known);
+    return known;
+  };
   const send: House["send"] = async (path, { method, body, as, headers = {}, by } = {}) => {
     const response = await fetch(`${by === "name" ? namedUrl(url) : url}${path}`, {
       method: method ?? (body === undefined ? "GET" : "POST"),
@@ -124,8 +146,14 @@ const houseOf = (
     });
     if (response.status === 429) checkTooMany(response);
     const text = await response.text();
-    const json = /(?<!nd)json(?:;|$)/.test(response.headers.get("content-type") ?? "");
-    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+    const type = response.headers.get("content-type");
+    const json = /(?<!nd)json(?:;|$)/.test(type ?? "");
+    const told = { status: response.status, body: json ? JSON.parse(text) : text };
+    if (DOCUMENTED.test(path)) {
+      const asked = { method: method ?? (body === undefined ? "GET" : "POST"), path: path.split("?", 1)[0]! };
+      assert.equal((await document())({ ...asked, ...told, type }), undefined, "as the OpenAPI document says");
+    }
+    return { ...told, headers: response.headers };
   };
   return {
     url,

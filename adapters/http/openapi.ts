@@ -44,12 +44,13 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
             header("ce-correlationid", "What piece of work they belong to; kept with the facts."),
           ],
           requestBody: { required: false, content: content("application/json", schemaOf(schema, "input")) },
-          responses: {
+          responses: withDoor({
             "200": answers("Accepted and durable", content("application/json", ref("Accepted")), {
               ETag: { schema: text },
             }),
             ...problems(
               ACTIONS[actionOf(type)],
+              "malformed_json",
               "invalid_data",
               "unknown_command",
               "rejected",
@@ -61,7 +62,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
               "overloaded",
               "unwritable",
             ),
-          },
+          } as Responses, route),
         },
       }])
     ),
@@ -170,6 +171,33 @@ const standing = (route: Route, said: string): Operation => ({
   ...(ACTIONS[route.action] !== "nothing" && { "x-scope": ACTIONS[route.action] }),
 });
 
+/** Of pages for people: what is wrong is told on them, or is a problem for who wants none. */
+const pageOf = (route: Route, path: string): Operation => {
+  const html = content("text/html", text);
+  const wrong = answers("What is wrong", { ...html, ...content("application/problem+json", ref("Problem")) });
+  return {
+    parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),
+    responses: {
+      "200": answers("A page", html),
+      ...(route.method === "POST" && { "201": answers("A page with what was made", html) }),
+      "303": { description: "It goes on elsewhere" },
+      "4XX": wrong,
+      "5XX": wrong,
+    },
+  };
+};
+
+type Responses = Readonly<Record<string, { readonly description: string }>>;
+
+/** What the door answers where somebody has been let in, whatever the route is. */
+const withDoor = (responses: Responses, { method, action, proves }: Route): Responses => {
+  const refused = responses["403"];
+  if (ACTIONS[action] === "nothing" || !refused) return responses;
+  const codes = [...(method === "GET" ? [] : ["csrf"]), ...(proves ? [] : ["factor_wanted"])]
+    .filter((code) => !refused.description.split(/: |, /).includes(code));
+  return { ...responses, "403": { ...refused, description: [refused.description, ...codes].join(", ") } };
+};
+
 const PER_COMMAND = "/commands/:type/:id{.+}";
 const PER_VIEW = "/views/:name";
 const PER_ROW = "/views/:name/:key{.+}";
@@ -181,11 +209,12 @@ export const openapi = (daybook: Daybook, routes: readonly Route[], version: str
     if (route.path === PER_COMMAND || route.path === PER_VIEW || route.path === PER_ROW) continue;
     const path = route.path.replaceAll(/:([a-z0-9]+)(?:\{[^}]*\})?/g, "{$1}");
     const said = `${route.method} ${path}`;
-    const operation = OPERATIONS[said]?.(ACTIONS[route.action]) ?? route.openapi?.() ?? {
-      parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),
-      responses: { "200": { description: "Done" }, ...problems(ACTIONS[route.action]) },
+    const operation = OPERATIONS[said]?.(ACTIONS[route.action]) ?? route.openapi?.() ?? pageOf(route, path);
+    (paths[path] ??= {})[route.method.toLowerCase()] = {
+      ...standing(route, said),
+      ...operation,
+      responses: withDoor(operation.responses as Responses, route),
     };
-    (paths[path] ??= {})[route.method.toLowerCase()] = { ...standing(route, said), ...operation };
   }
   const perCommand = routes.find(({ path }) => path === PER_COMMAND);
   const perView = routes.find(({ path }) => path === PER_VIEW);

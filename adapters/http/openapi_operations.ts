@@ -66,6 +66,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
       }),
       ...problems(
         needs,
+        "malformed_json",
         "invalid_event",
         "server_attribute",
         "invalid_data",

@@ -1,7 +1,7 @@
 /** The pieces that an OpenAPI 3.1 document is made of: schemas, parameters, answers, problems. */
 import { z } from "zod";
 import type { Needs } from "./access.ts";
-import { PROBLEMS } from "./problem.ts";
+import { type ProblemCode, PROBLEMS } from "./problem.ts";
 
 export type Schema = Readonly<Record<string, unknown>>;
 export type Operation = Readonly<Record<string, unknown>>;
@@ -71,12 +71,18 @@ export const inPath = (name: string, description: string, schema: Schema = text)
   schema,
 });
 
+const ALWAYS = ["misdirected", "cross_origin", "address_refused", "too_many_requests", "deadline", "fault"] as const;
+/** What is wrong with a body, or with what it says, comes in many ways. */
+const KINDS: Readonly<Partial<Record<ProblemCode, readonly ProblemCode[]>>> = {
+  malformed_json: ["invalid_utf8", "number_not_representable", "duplicate_key", "lone_surrogate", "too_deep"],
+};
+
 /** The problems of a route by status: those it names, and those that every route may answer. */
-export const problems = (needs: Needs, ...codes: readonly (keyof typeof PROBLEMS)[]): Record<string, unknown> => {
-  const always = ["misdirected", "cross_origin", "too_many_requests", "deadline", "fault"] as const;
+export const problems = (needs: Needs, ...named: readonly ProblemCode[]): Record<string, unknown> => {
   const guarded = needs === "nothing" ? [] : (["unauthenticated", "forbidden"] as const);
+  const codes = named.flatMap((code) => [code, ...KINDS[code] ?? []]);
   const byStatus = new Map<number, string[]>();
-  for (const code of [...codes, ...guarded, ...always]) {
+  for (const code of [...codes, ...guarded, ...ALWAYS]) {
     const [status] = PROBLEMS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

@@ -44,7 +44,15 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
     requestBody: takes(signInBody),
     responses: {
       "200": answers("An access token and a refresh token", content("application/json", tokens)),
-      ...problems("nothing", "signin_refused", "factor_wanted", "password_wanted", ...body, ...hashing),
+      ...problems(
+        "nothing",
+        "signin_refused",
+        "factor_wanted",
+        "password_wanted",
+        "quota_exceeded",
+        ...body,
+        ...hashing,
+      ),
     },
   }),
   handle: (exchange) => signIn(exchange, identity),

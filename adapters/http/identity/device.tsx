@@ -58,7 +58,7 @@ export const deviceRoutes = (identity: Identity, url: () => string): readonly Ro
     requestBody: takes(tokenBody),
     responses: {
       "200": answers("An access token and a refresh token", content("application/json", tokens)),
-      ...problems("nothing", "device_pending", "device_refused", ...body, "unwritable"),
+      ...problems("nothing", "device_pending", "device_refused", "quota_exceeded", ...body, "unwritable"),
     },
   }),
   async handle(exchange) {

@@ -25,7 +25,7 @@ export const factorRoutes = (identity: Identity): readonly Route[] => [{
     requestBody: takes(secondBody),
     responses: {
       "200": answers("An access token and a refresh token", content("application/json", tokens)),
-      ...problems("nothing", "signin_refused", ...body, "unwritable"),
+      ...problems("nothing", "signin_refused", "quota_exceeded", ...body, "unwritable"),
     },
   }),
   async handle(exchange) {

@@ -58,7 +58,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
       requestBody: takes(shownBody),
       responses: {
         "200": answers("An access token and a refresh token", content("application/json", tokens)),
-        ...problems("nothing", "signin_refused", "no_passkeys", ...body, "overloaded", "unwritable"),
+        ...problems("nothing", "signin_refused", "quota_exceeded", "no_passkeys", ...body, "overloaded", "unwritable"),
       },
     }),
     async handle(exchange) {
@@ -75,7 +75,7 @@ export const passkeyRoutes = ({ passkeys, ...identity }: Identity): readonly Rou
       requestBody: takes(secondBody),
       responses: {
         "200": answers("An access token and a refresh token", content("application/json", tokens)),
-        ...problems("nothing", "signin_refused", "no_passkeys", ...body, "overloaded", "unwritable"),
+        ...problems("nothing", "signin_refused", "quota_exceeded", "no_passkeys", ...body, "overloaded", "unwritable"),
       },
     }),
     async handle(exchange) {

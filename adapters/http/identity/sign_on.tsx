@@ -1,7 +1,7 @@
 /** Signing in by a provider's word: out to it, back from it, and which account is linked to whom there. */
 import { z } from "zod";
 import { cookieOf } from "../access.ts";
-import { answers, content, inPath, object, problems } from "../openapi_parts.ts";
+import { answers, content, inPath, object, problems, text } from "../openapi_parts.ts";
 import { page } from "../pages/layout.tsx";
 import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import { Problem } from "../problem.ts";
@@ -125,6 +125,13 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   path: "/sign-in/saml/:provider/metadata",
   action: "signin.use",
   about: "What a provider of SAML wants to know of us.",
+  openapi: () => ({
+    parameters: [inPath("provider", "Its name in the configuration.")],
+    responses: {
+      "200": answers("Metadata of a service provider", content("application/samlmetadata+xml", text)),
+      ...problems("nothing", "not_found"),
+    },
+  }),
   async handle(exchange) {
     const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/", "/metadata");
     const xml = await identity.signOn.metadata(name, { origin: originOf(exchange) });
