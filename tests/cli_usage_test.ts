@@ -241,6 +241,27 @@ Deno.test("a configuration that may not be read yet is read by a second process,
   assert.deepEqual(asked, [{ read: ["/etc/daybook.yaml"], write: [], net: [], run: [], env: [], again: true }]);
 });
 
+Deno.test("where only the file of services may not be read yet, the second process may do all that is needed", async () => {
+  const stage = givenStage();
+  stage.files.set("/here/own.yaml", "server: { port: 80 }\n");
+  const asked: Grants[] = [];
+  const granted = ({ read, net }: Grants) => net.length === 0 && !read.includes("/here/services.yaml");
+  const again = (wanted: Grants) => (asked.push(wanted), Promise.resolve(0));
+  Object.assign(stage.world, { permissions: { granted, again } });
+  await stage.type("start", "--config", "own.yaml", "--stack", "services.yaml");
+  const folder = ["/data", "/data/control.sock"];
+  assert.deepEqual(asked, [{
+    read: ["/data", "/house/config", "/here/own.yaml", "/data/control.sock", "/here/services.yaml"],
+    write: folder,
+    net: ["127.0.0.1:80", "127.0.0.1", "unix:/data/control.sock", "control.invalid"],
+    run: [],
+    env: [],
+    threads: true,
+    agent: true,
+    again: true,
+  }]);
+});
+
 Deno.test("a process at the end of its chain says which permissions are missing", async () => {
   const stage = givenStage();
   Object.assign(stage.world, { permissions: { granted: () => false } });

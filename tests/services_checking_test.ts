@@ -43,7 +43,7 @@ const prepared = (policies: Partial<Checked["policies"]> = {}): Prepared => {
     when_short: "wait",
     limits: {},
     log: { bytes_max: 1, keep: 0 },
-    checks: { policies: all, requires: [], expiring_ms: 0, every_ms: EVERY_MS, instances: [{ files: {} }] },
+    checks: { policies: all, requires: ["A"], expiring_ms: 0, every_ms: EVERY_MS, instances: [{ files: {} }] },
   };
 };
 
@@ -93,6 +93,36 @@ Deno.test("a start is refused for what refuses, told of what warns, and nothing 
   assert.deepEqual(given.told.at(-1), [], "what is put right is told");
   const { checks: _, ...older } = prepared();
   assert.equal(await before(older), undefined);
+});
+
+Deno.test("a start waits for the look at it only where that may refuse it; what is found is told all the same", async () => {
+  const given = new Given();
+  const looked = Promise.withResolvers<void>();
+  const told: string[] = [];
+  const checking = new Checking({
+    agent: {
+      ask: async <A extends Asks>(ask: A) => {
+        told.push(ask);
+        await looked.promise;
+        return { root: true, missing: ["A"], readable: [], plain: [] } as unknown as Answer<A>;
+      },
+    },
+    reports: {
+      found: (_, __, findings) => Promise.resolve(void given.told.push(findings)),
+      probed: () => Promise.resolve(),
+    },
+    clock: given.clock,
+    known: () => [],
+    authority: () => undefined,
+  });
+  const refusing = checking.before(of, prepared());
+  assert.deepEqual(await Promise.race([refusing, Promise.resolve("it is waited for")]), "it is waited for");
+  const { refused, tell } = await checking.before(of, prepared({ secret_missing: "warn" }));
+  assert.deepEqual([refused, told], [undefined, ["inspect", "inspect"]], "it was asked before anything else can be");
+  looked.resolve();
+  await tell();
+  assert.deepEqual(given.told.at(-1)!.map(({ check }) => check), ["secret_missing", "runs_as_root"]);
+  assert.equal((await refusing).refused, "secret_missing: A is required and not set");
 });
 
 Deno.test("what runs is looked at ever later until it listens, then each time it is due, and ended for what refuses", async () => {

@@ -97,9 +97,18 @@ const needed = async (
     run: [],
     env: [],
   };
-  if (!permissions.granted(look)) return { grants: { ...look, again: true }, settings: undefined };
-  const settings = await world.settings(file, overrides, stack);
-  return { grants: grantsOf(spec, call, { house, settings, scratch }), settings };
+  if (permissions.granted(look)) {
+    const settings = await world.settings(file, overrides, stack);
+    return { grants: grantsOf(spec, call, { house, settings, scratch }), settings };
+  }
+  const [config, ...rest] = look.read;
+  const widened = { ...look, again: true as const };
+  if (rest.length === 0 || !permissions.granted({ ...look, read: [config!] })) {
+    return { grants: widened, settings: undefined };
+  }
+  // Only the file of services cannot be looked at: what else is needed is known, and whoever may look at it needs no third process.
+  const grants = grantsOf(spec, call, { house, settings: await world.settings(file, overrides), scratch });
+  return { grants: { ...grants, read: [...grants.read, ...rest], again: true }, settings: undefined };
 };
 
 /** Where a copy is made of what was left open. A folder that only the next process may read might need it; a restored one is not there yet. */

@@ -97,9 +97,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       const { host, port } = settings?.config.server ?? { host: HOST, port: PORT };
       const { files: read, variables: env } = settings ? pointedAt(settings) : { files: [], variables: [] };
       const kept = call.data === ":memory:" ? [] : [call.data];
-      const agent = settings?.stack ? { agent: true as const } : {};
+      const serving = settings !== undefined && (settings.stack ?? text(call, "stack")) !== undefined;
+      const agent = serving ? { agent: true as const } : {};
       // Its services listen on ports of their own, which probes ask.
-      const net = settings?.stack ? [address(host, port), HOST] : [address(host, port)];
+      const net = serving ? [address(host, port), HOST] : [address(host, port)];
       const out = settings ? sinkGrants(settings, call.data) : { net: [], write: [] };
       const vouching = settings ? providerGrants(settings).net : [];
       return {

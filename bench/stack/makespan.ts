@@ -2,7 +2,9 @@
  * `deno run -A bench/stack/makespan.ts [rounds] [--json]`: how long random stacks take to come up, as services start the moment they may
  * and in strict batches, beside the longest chain of what they need, which nothing can beat. Real processes, real log, one run.
  *
- * A service sleeps for a while and then says that it is ready; the longest chain is of these sleeps alone.
+ * A service sleeps for 0.1 to 1 s and then says that it is ready: shorter than most real ones take (PostgreSQL 0.3 s, what runs on a JVM
+ * several), so that what starting costs weighs more here than it does there. How long each takes by itself, started by nobody but a shell,
+ * is measured beside it; the longest chain is of these times. What it is of the sleeps alone stands beside it.
  */
 import { fileURLToPath } from "node:url";
 import { criticalPath, graphOf } from "../../actors/services/graph.ts";
@@ -11,6 +13,8 @@ import { seededRandom } from "../../adapters/simulation/random.ts";
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 const SERVICES = 24;
+/** By themselves so many run at a time: they only sleep. */
+const ALONE = 4;
 
 interface Drawn {
   readonly name: string;
@@ -29,14 +33,44 @@ const draw = (seed: number): readonly Drawn[] => {
   }));
 };
 
+const scriptOf = ({ ms }: Drawn): string => `sleep ${ms / 1_000}; echo ready; exec sleep 1000`;
+
+/** How long a service takes until it says that it is ready, from when its process is there; ms. */
+const alone = async (drawn: Drawn): Promise<number> => {
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", scriptOf(drawn)],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const began = performance.now();
+  const said = child.stdout.getReader();
+  await said.read();
+  const took = performance.now() - began;
+  child.kill("SIGKILL");
+  await said.cancel();
+  await child.status;
+  return took;
+};
+
+const allAlone = async (drawn: readonly Drawn[]): Promise<ReadonlyMap<string, number>> => {
+  const took = new Map<string, number>();
+  const rest = [...drawn];
+  const one = async () => {
+    for (let next; (next = rest.shift());) took.set(next.name, await alone(next));
+  };
+  await Promise.all(Array.from({ length: ALONE }, one));
+  return took;
+};
+
 const stackOf = (drawn: readonly Drawn[], order: string): string =>
   JSON.stringify({
     stack: { name: "drawn", order },
-    services: Object.fromEntries(drawn.map(({ name, ms, needs }) => [name, {
+    services: Object.fromEntries(drawn.map((each) => [each.name, {
       command: "/bin/sh",
-      arguments: ["-c", `sleep ${ms / 1_000}; echo ready; exec sleep 1000`],
+      arguments: ["-c", scriptOf(each)],
       ready_line: "^ready",
-      depends_on: Object.fromEntries(needs.map((need) => [need, { condition: "healthy" }])),
+      depends_on: Object.fromEntries(each.needs.map((need) => [need, { condition: "healthy" }])),
       stop: { grace_ms: 1_000 },
     }])),
   });
@@ -49,8 +83,8 @@ const daybook = (...args: readonly string[]) =>
     stderr: "null",
   });
 
-/** From the first announcement to the last that is well, as the log has it; ms. */
-const takes = async (drawn: readonly Drawn[], order: string): Promise<number> => {
+/** From the first announcement to the last that is well, as the log has it; ms. `least`: it cannot be sooner. */
+const takes = async (drawn: readonly Drawn[], order: string, least: number): Promise<number> => {
   const folder = await Deno.makeTempDir({ prefix: "daybook-makespan-" });
   try {
     const [data, file] = [`${folder}/data`, `${folder}/stack.json`];
@@ -58,6 +92,8 @@ const takes = async (drawn: readonly Drawn[], order: string): Promise<number> =>
     const server = daybook("start", "--data", data, "--port", "0", "--stack", file).spawn();
     const listening = server.stdout.getReader();
     await listening.read();
+    // Whoever asks meanwhile is in the way of what is measured.
+    await new Promise((resolve) => setTimeout(resolve, least));
     const up = await daybook("up", "--data", data, "--wait", "120").output();
     if (!up.success) throw new Error(new TextDecoder().decode(up.stdout));
     const { stdout } = await daybook(
@@ -90,17 +126,18 @@ for (let seed = 1; seed <= rounds; seed++) {
   const drawn = draw(seed);
   const graph = graphOf(drawn);
   if (!graph.ok) throw new Error("a drawn stack has a cycle");
-  const { length: bound, path } = criticalPath(drawn, graph, (name) => drawn.find((each) => each.name === name)!.ms);
-  const ready = await takes(drawn, "ready");
-  rows.push({ seed, links: path.length, bound, ready, batches: await takes(drawn, "batches") });
+  const { length: sleeps } = criticalPath(drawn, graph, (name) => drawn.find((each) => each.name === name)!.ms);
+  const own = await allAlone(drawn);
+  const { length: bound, path } = criticalPath(drawn, graph, (name) => own.get(name)!);
+  const ready = await takes(drawn, "ready", sleeps);
+  rows.push({ seed, links: path.length, sleeps, bound, ready, batches: await takes(drawn, "batches", sleeps) });
 }
 if (Deno.args.includes("--json")) console.log(JSON.stringify(rows));
 else {
-  for (const { seed, links, bound, ready, batches } of rows) {
+  for (const { seed, links, sleeps, bound, ready, batches } of rows) {
     console.log(
-      `stack ${seed}: longest chain ${bound} ms (${links} links), as they may ${ready} ms (${
-        (ready / bound).toFixed(3)
-      }), ` +
+      `stack ${seed}: longest chain ${Math.round(bound)} ms (${links} links, ${sleeps} ms of sleep), ` +
+        `as they may ${ready} ms (${(ready / bound).toFixed(3)}; ${(ready / sleeps).toFixed(3)} of the sleep), ` +
         `in batches ${batches} ms (${(batches / bound).toFixed(3)})`,
     );
   }

@@ -8,7 +8,7 @@ export const SERVICES = ["redis", "postgres", "prometheus", "vectors", "dashboar
 export type Name = typeof SERVICES[number];
 export type Ports = Readonly<Record<Name, number>>;
 
-const NEEDS: Readonly<Record<Name, readonly Name[]>> = {
+export const NEEDS: Readonly<Record<Name, readonly Name[]>> = {
   redis: [],
   postgres: [],
   prometheus: [],
@@ -150,6 +150,9 @@ export const asStack = (folder: string, ports: Ports): string =>
     })),
   });
 
+/** When the program itself was begun: nanoseconds since 1970. */
+export const begunFile = (folder: string, name: Name): string => `${folder}/${name}.begun`;
+
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** As programs of supervisord; each waits for what it needs by a script, as its users do. */
@@ -166,7 +169,8 @@ export const asSupervisord = (folder: string, ports: Ports): string =>
           ? `until curl -sf -o /dev/null http://127.0.0.1:${ports[need]}${HTTP[need]}; do sleep 0.1; done`
           : `until bash -c '</dev/tcp/127.0.0.1/${ports[need]}' 2>/dev/null; do sleep 0.1; done`
       );
-      const script = [...waits, `exec ${commandOf(name, folder, ports).map(quoted).join(" ")}`].join("\n");
+      const begun = `date +%s%N > ${quoted(begunFile(folder, name))}`;
+      const script = [...waits, begun, `exec ${commandOf(name, folder, ports).map(quoted).join(" ")}`].join("\n");
       const path = `${folder}/${name}.sh`;
       Deno.writeTextFileSync(path, `#!/bin/bash\n${script}\n`, { mode: 0o755 });
       return [

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
+import { setImmediate } from "node:timers";
 import { groupOf, sweepGroups } from "./cgroups.ts";
 import { inspect } from "./inspect.ts";
 import { freeIn, remainsOf } from "./proc.ts";
@@ -115,6 +116,8 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
   if (rest.length > PROTOCOL.line_max) Deno.exit(2);
   for (const line of lines) {
     hear(line).catch(() => Deno.exit(2)); // it does not speak as we do
+    // Starting a program takes a while; what was started before is told of, and looked after, meanwhile.
+    await new Promise(setImmediate);
   }
 }
 watching.close();

@@ -19,6 +19,15 @@ const GIVEN = ["secret_readable", "secret_missing", "url_plain", "runs_as_root"]
 export const checksBefore = ({ files }: Checked["instances"][number]): readonly CheckName[] =>
   files.certificate === undefined ? GIVEN : [...GIVEN, ...CERTIFICATE];
 
+/** Whether anything that is looked at before a start may be a reason not to start it. */
+export const mayRefuse = (
+  { policies, requires }: Pick<Checked, "policies" | "requires">,
+  instance: Checked["instances"][number],
+): boolean =>
+  checksBefore(instance).some((check) =>
+    policies[check] === "refuse" && (check !== "secret_missing" || requires.length > 0)
+  );
+
 /** Looked at again and again while it runs. */
 export const checksRunning = ({ files, port }: Checked["instances"][number]): readonly CheckName[] => [
   ...GIVEN,

@@ -17,6 +17,7 @@ import {
   foundListening,
   foundShown,
   judged,
+  mayRefuse,
 } from "./checked.ts";
 import { HOST } from "./launch.ts";
 import type { Prepared } from "./prepared.ts";
@@ -45,16 +46,24 @@ const NAME = "localhost";
 export class Checking {
   constructor(private readonly options: CheckingOptions) {}
 
-  /** Why it is not to be started, if so, which is told by then; else `tell` tells of the rest, when nobody waits for the start any more. */
+  /**
+   * Why it is not to be started, if so, which is told by then; else `tell` tells of the rest, when nobody waits for the start any more.
+   * Where no finding may refuse it, the answer is not waited for: what the agent is asked next it does when it has looked.
+   */
   async before(
     of: Of,
     prepared: Prepared,
   ): Promise<{ readonly refused?: string; readonly tell: () => Promise<void> }> {
     const instance = prepared.checks?.instances[of.replica];
     if (!prepared.checks || !instance) return { tell: () => Promise.resolve() };
-    const findings = judged(prepared.checks, (await this.given(of, prepared, prepared.checks)).found);
-    const refused = refusedBy(findings);
-    const tell = () => this.tell(of, checksBefore(instance), findings);
+    const { checks } = prepared;
+    const looking = this.given(of, prepared, checks).then(({ found }) => judged(checks, found));
+    const tell = async () => await this.tell(of, checksBefore(instance), await looking);
+    if (!mayRefuse(checks, instance)) {
+      looking.catch(() => {}); // told of by `tell`
+      return { tell };
+    }
+    const refused = refusedBy(await looking);
     if (refused === undefined) return { tell };
     await tell();
     return { refused, tell };

@@ -155,7 +155,10 @@ export class Instances {
     });
     if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
     await this.options.reports.started(of, answer.process, answer.adopted);
-    await tell();
+    await tell().catch((error) => {
+      if (!(error instanceof AskTooLong)) throw error;
+      this.told(of, "checks", error.message);
+    });
     for (const { path, because } of answer.kept ?? []) this.told(of, "leftovers", `${path} is left alone: ${because}`);
     this.told(of, "after_start", await this.hook(instance.hooks.after_start));
   }
