@@ -14,6 +14,36 @@ export const noBrowser = (): string | undefined => {
   }
 };
 
+/** Of a telephone, and of a table. */
+const WIDTHS = [390, 1280] as const;
+
+/**
+ * Takes pictures of pages as they were seen, whole, on a narrow and on a wide screen, and fails where one is wider than the screen. They
+ * lie in one folder for all tests of a run, which is told; `DAYBOOK_SHOTS` names another.
+ */
+export const pictures = async (test: string): Promise<(page: Page, name: string) => Promise<void>> => {
+  const folder = `${Deno.env.get("DAYBOOK_SHOTS") ?? `${TEMPORARY}/daybook-pages-${Deno.pid}`}/${test}`;
+  await Deno.mkdir(folder, { recursive: true });
+  console.log(`pictures: ${folder}`);
+  let number = 0;
+  return async (page, name) => {
+    const before = page.viewportSize()!;
+    number++;
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: before.height });
+      const within = await page.evaluate("document.documentElement.scrollWidth") as number;
+      if (within > width) throw new Error(`${name} is ${within - width} px wider than a screen of ${width}`);
+      await page.screenshot({
+        path: `${folder}/${String(number).padStart(2, "0")}-${name}-${width}.png`,
+        fullPage: true,
+      });
+    }
+    await page.setViewportSize(before);
+  };
+};
+
+const TEMPORARY = Deno.env.get("TMPDIR") ?? "/tmp";
+
 export interface Looking {
   readonly page: Page;
   readonly context: BrowserContext;

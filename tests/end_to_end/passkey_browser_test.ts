@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { CDPSession, Page } from "playwright-core";
 import { namedUrl, withHouse } from "../identity_given.ts";
-import { noBrowser, withBrowser } from "./browser_given.ts";
+import { noBrowser, pictures, withBrowser } from "./browser_given.ts";
 import { type Started, withStarted } from "./browser_server.ts";
 
 const missing = noBrowser();
@@ -73,16 +73,13 @@ const refusals = async (started: Started): Promise<readonly string[]> =>
 
 Deno.test("a person sets up a passkey, signs in with nothing else, and after the password; a copy of it, another site and a repetition are refused", async () => {
   if (missing !== undefined) return console.log(`skipped: ${missing}`);
-  const shots = await Deno.makeTempDir({ prefix: "daybook-passkeys-" });
-  console.log(`pictures: ${shots}`);
+  const taken = await pictures("passkeys");
   await withStarted(async (started) => {
     const url = namedUrl(started.url);
     const code = await invited(started);
     await withBrowser(url, SCREEN, async ({ page, context, complaints, strangers }) => {
       const authenticator = await authenticatorOf(page);
-      let number = 0;
-      const seen = (name: string) =>
-        page.screenshot({ path: `${shots}/${String(++number).padStart(2, "0")}-${name}.png`, fullPage: true });
+      const seen = (name: string) => taken(page, name);
       const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
       const signOut = async () => {
         await context.clearCookies();

@@ -7,7 +7,7 @@ import { Problem } from "../problem.ts";
 import type { Exchange, Route } from "../route.ts";
 import { freshOf } from "./factors.ts";
 import { newKeyBody, type OwnKeys } from "./keys.ts";
-import { Csrf, Sheet, Wrong } from "./page_parts.tsx";
+import { Csrf, minute, Sheet, Wrong } from "./page_parts.tsx";
 import type { Identity, KeyMade, KeyShown } from "./port.ts";
 import { checkCsrf, done, formOf, ownOf } from "./requests.ts";
 
@@ -52,9 +52,12 @@ const Held = ({ of: { key, prefix, name, scopes, until, used, by }, csrf }: {
   readonly csrf: string;
 }) => (
   <li>
-    {name}: <code>{prefix}…</code>, {scopes.join(", ")}, until {until}
-    {by === undefined ? "" : ", replaced"}
-    {used === undefined ? ", never used" : `, last used ${used}`}
+    {name} <code>{prefix}…</code>
+    <small>
+      {scopes.join(", ")}
+      {by === undefined ? "" : ", replaced"}, until {until === undefined ? "it is revoked" : minute(until)},{" "}
+      {used === undefined ? "never used" : `last used ${minute(used)}`}
+    </small>
     {by === undefined && (
       <form method="post" action="/account/keys/rotate">
         <Csrf token={csrf} />
@@ -70,10 +73,19 @@ const Held = ({ of: { key, prefix, name, scopes, until, used, by }, csrf }: {
   </li>
 );
 
-const Keys = ({ held, csrf, wrong }: {
+/** What was typed, which stands there again where it was refused. */
+interface Typed {
+  readonly name: string;
+  readonly days: number;
+  readonly scopes: readonly string[];
+}
+const NOTHING: Typed = { name: "", days: DAYS, scopes: [] };
+
+const Keys = ({ held, csrf, wrong, typed }: {
   readonly held: readonly KeyShown[];
   readonly csrf: string;
   readonly wrong: string | undefined;
+  readonly typed: Typed;
 }) => (
   <Sheet title="Keys">
     {held.length === 0 ? <p>There is none.</p> : <ul>{held.map((of) => <Held key={of.key} of={of} csrf={csrf} />)}</ul>}
@@ -82,14 +94,17 @@ const Keys = ({ held, csrf, wrong }: {
       <p>A key lets a program do what you may, within its scopes.</p>
       <Csrf token={csrf} />
       <label for="name">What it is for</label>
-      <input id="name" name="name" type="text" required maxlength={100} />
-      {SCOPES.map((scope) => (
-        <label key={scope}>
-          <input type="checkbox" name={scope} /> {scope}
-        </label>
-      ))}
+      <input id="name" name="name" type="text" required maxlength={100} value={typed.name} />
+      <fieldset>
+        <legend>Scopes</legend>
+        {SCOPES.map((scope) => (
+          <label key={scope}>
+            <input type="checkbox" name={scope} checked={typed.scopes.includes(scope)} /> {scope}
+          </label>
+        ))}
+      </fieldset>
       <label for="days">Days</label>
-      <input id="days" name="days" type="number" min={1} max={366} value={DAYS} required />
+      <input id="days" name="days" type="number" min={1} max={366} value={typed.days} required />
       <button type="submit">Make a key</button>
     </form>
     <p class="hint">
@@ -100,7 +115,7 @@ const Keys = ({ held, csrf, wrong }: {
 
 const Made = ({ of: { token, until } }: { readonly of: KeyMade }) => (
   <Sheet title="A key">
-    <p>It is not shown again; it counts until {until}.</p>
+    <p>It is not shown again; it counts until {minute(until)}.</p>
     <p class="mono" id="key">{token}</p>
     <p class="hint">
       <a href="/account/keys">Back to the keys</a>
@@ -108,14 +123,22 @@ const Made = ({ of: { token, until } }: { readonly of: KeyMade }) => (
   </Sheet>
 );
 
-const keys = (exchange: Exchange, identity: Identity, status = 200, wrong?: string): Response => {
+interface Told {
+  readonly status: number;
+  readonly wrong: string;
+  readonly typed?: Typed;
+}
+
+const keys = (exchange: Exchange, identity: Identity, told?: Told): Response => {
   const own = ownOf(exchange);
-  return page(exchange, status, <Keys held={identity.apiKeys(own.account)} csrf={identity.csrf(own)} wrong={wrong} />);
+  const { status = 200, wrong, typed = NOTHING } = told ?? {};
+  const held = identity.apiKeys(own.account);
+  return page(exchange, status, <Keys held={held} csrf={identity.csrf(own)} wrong={wrong} typed={typed} />);
 };
 
 const shown = (exchange: Exchange, identity: Identity, outcome: KeyMade | Outcome): Response => {
   if (outcome.is === "made") return page(exchange, 201, <Made of={outcome} />);
-  if (outcome.is === "rejected") return keys(exchange, identity, 409, `${outcome.because}.`);
+  if (outcome.is === "rejected") return keys(exchange, identity, { status: 409, wrong: `${outcome.because}.` });
   throw done(outcome);
 };
 
@@ -123,20 +146,21 @@ const make = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): P
   const own = freshOf(exchange, identity);
   const { csrf, name, days, ...ticked } = await formOf(exchange, newForm);
   checkCsrf(identity, own, csrf);
-  const parsed = newKeyBody.safeParse({ name, days, scopes: Object.keys(ticked) });
-  if (!parsed.success) return keys(exchange, identity, 400, "Say what it is for, and tick at least one scope.");
-  return await orTold(
-    exchange,
-    identity,
-    async () => shown(exchange, identity, await ownKeys.issue(exchange, parsed.data)),
-  );
+  const typed = { name, days, scopes: Object.keys(ticked) };
+  const parsed = newKeyBody.safeParse(typed);
+  if (!parsed.success) return keys(exchange, identity, { status: 400, wrong: WANTED, typed });
+  const issue = async () => shown(exchange, identity, await ownKeys.issue(exchange, parsed.data));
+  return await orTold(exchange, identity, { work: issue, typed });
 };
+
+const WANTED = "Say what it is for, and tick at least one scope.";
 
 const rotate = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): Promise<Response> => {
   const own = freshOf(exchange, identity);
   const { csrf, key } = await formOf(exchange, keyForm);
   checkCsrf(identity, own, csrf);
-  return await orTold(exchange, identity, async () => shown(exchange, identity, await ownKeys.rotate(exchange, key)));
+  const work = async () => shown(exchange, identity, await ownKeys.rotate(exchange, key));
+  return await orTold(exchange, identity, { work });
 };
 
 const revoke = async (exchange: Exchange, identity: Identity): Promise<Response> => {
@@ -148,11 +172,15 @@ const revoke = async (exchange: Exchange, identity: Identity): Promise<Response>
 };
 
 /** What one may not is told on the page. */
-const orTold = async (exchange: Exchange, identity: Identity, work: () => Promise<Response>): Promise<Response> => {
+const orTold = async (
+  exchange: Exchange,
+  identity: Identity,
+  { work, typed }: { readonly work: () => Promise<Response>; readonly typed?: Typed },
+): Promise<Response> => {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Problem && error.code === "forbidden") return keys(exchange, identity, 403, error.detail);
-    throw error;
+    if (!(error instanceof Problem) || error.code !== "forbidden") throw error;
+    return keys(exchange, identity, { status: 403, wrong: error.detail, ...(typed && { typed }) });
   }
 };

@@ -22,6 +22,9 @@ export const Sheet = (
   </Page>
 );
 
+/** A time of the log, for people. */
+export const minute = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
+
 export const Wrong = ({ says }: { readonly says: string | undefined }) =>
   says === undefined ? null : <p class="wrong" id="wrong" role="alert">{says}</p>;
 

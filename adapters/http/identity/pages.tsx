@@ -7,7 +7,7 @@ import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import type { Exchange, Route } from "../route.ts";
 import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, SignedIn, SignOnPort } from "./port.ts";
 import { Code } from "./factor_pages.tsx";
-import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
+import { Csrf, minute, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
 import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
@@ -310,16 +310,15 @@ const unset = (
 };
 
 const KINDS = { browser: "Browser", program: "Program", terminal: "Command line" } as const;
-const minute = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
 
 const SessionRow = (
   { of, own, csrf }: { readonly of: SessionShown; readonly own: OwnSession; readonly csrf: string },
 ) => (
   <tr>
     <td>{KINDS[of.kind]}{of.session === own.session ? " (this one)" : ""}</td>
-    <td>{of.factors.join(", ")}</td>
-    <td>{of.roles.join(", ") || "none"}</td>
-    <td>{minute(of.idle_until)}</td>
+    <td data-label="Proven by">{of.factors.join(", ")}</td>
+    <td data-label="Roles">{of.roles.join(", ") || "none"}</td>
+    <td data-label="Ends, unless used,">{minute(of.idle_until)}</td>
     <td>
       {of.session !== own.session && (
         <form method="post" action="/account/sessions">
@@ -352,7 +351,7 @@ const Account = ({ own, sessions, csrf, least, password, wrong, said }: AccountP
         <h2>Sessions</h2>
         {said && <p role="status">{said}</p>}
         <div class="wide">
-          <table>
+          <table class="sessions">
             <thead>
               <tr>
                 <th>Where</th>
