@@ -75,6 +75,7 @@ export const signins = async ({ users, steps, seed, said = {} }: SigninsOptions)
       seconds: Math.round(seconds),
     };
   }, {
+    documented: false,
     // A token that was used twice is part of the play; what would be done about it is another test's.
     said: {
       // However busy the machine is, no access token is over before its holder has come to use it.
