@@ -4,6 +4,7 @@ import { inFolder } from "../folder_given.ts";
 import { run } from "./program.ts";
 import { kills, sweep } from "./stack_kills.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
+import { recoveries } from "./stack_recoveries.ts";
 
 const well = (name: string) => (rows: readonly { service: string; state: string }[]) =>
   rows.some(({ service, state }) => service === name && state === "healthy");
@@ -52,7 +53,9 @@ services:
   }));
 
 Deno.test("kill -9 of the server and its agent, at boundaries of the log and at any moment: no start is made twice, no service runs twice", async () => {
-  const { at_moments, by_point } = await kills(8, 7);
+  const told = await kills(8, 7);
+  console.log(`killed: ${JSON.stringify(told)}`);
+  const { at_moments, by_point } = told;
   for (const point of ["start.announced", "append.begun", "start.spawned", "append.durable"]) {
     assert.equal(by_point[point], 1, `${point} of ${JSON.stringify(by_point)}`);
   }
@@ -60,8 +63,15 @@ Deno.test("kill -9 of the server and its agent, at boundaries of the log and at 
 });
 
 Deno.test("killed right after a commit of a start from nothing, the next run finds or starts everything, and nothing twice", async () => {
-  const { deaths } = await sweep("append.durable", 14);
+  const { deaths, boundaries } = await sweep("append.durable", 14);
+  console.log(`killed: ${deaths} times on the way to commit ${boundaries}`);
   assert.ok(deaths > 0);
+});
+
+Deno.test("services that are killed are back by their schedule, none before it says so, and how long each took is told", async () => {
+  const { kills, down, scheduled, late } = await recoveries(5, 3);
+  assert.equal(kills, 5);
+  console.log(`healthy again, ms: ${JSON.stringify({ down, scheduled, late })}`);
 });
 
 const inline = (traces: string, name: string, then: string): string =>
