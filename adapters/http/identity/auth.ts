@@ -1,6 +1,6 @@
 /** `/auth/…`: signing in and out, sessions and one's own password, for programs; pages are in `pages.tsx`. */
 import { z } from "zod";
-import { answers, content, header, inPath, object, problems, schemaOf, text } from "../openapi_parts.ts";
+import { answers, content, header, inPath, object, problems, schemaOf, text, whole } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
@@ -33,6 +33,19 @@ export const takes = (schema: z.ZodType) => ({
   content: content("application/json", schemaOf(schema, "input")),
 });
 export const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
+const notice = object(
+  {
+    time: text,
+    type: text,
+    about: text,
+    times: whole,
+    address: text,
+    agent: text,
+    suspicious: { type: "boolean" },
+    fresh: { type: "boolean" },
+  },
+  ["time", "type", "about", "times", "suspicious", "fresh"],
+);
 const hashing = ["overloaded", "unwritable"] as const;
 
 export const authRoutes = (identity: Identity): readonly Route[] => [{
@@ -118,6 +131,22 @@ export const authRoutes = (identity: Identity): readonly Route[] => [{
     const own = ownOf(exchange);
     return json(exchange, 200, { ...own, csrf: identity.csrf(own), sessions: identity.sessions(own.account) });
   },
+}, {
+  method: "GET",
+  path: "/auth/notices",
+  action: "account.use",
+  about:
+    "What happened to the account that asks: refused sign-ins, others that let in, changes of what lets in; the newest first.",
+  openapi: () => ({
+    responses: {
+      "200": answers(
+        "Notices; `fresh` are those since the sign-in before this session's",
+        content("application/json", object({ notices: { type: "array", items: notice } })),
+      ),
+      ...problems("any"),
+    },
+  }),
+  handle: (exchange) => json(exchange, 200, { notices: identity.notices(ownOf(exchange)) }),
 }, {
   method: "DELETE",
   path: "/auth/sessions/:session",

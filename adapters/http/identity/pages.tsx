@@ -5,8 +5,18 @@ import { Page, page } from "../pages/layout.tsx";
 import { parameters } from "../query.ts";
 import { away, cookieHeader, ownPath } from "../pages/login.tsx";
 import type { Exchange, Route } from "../route.ts";
-import type { Identity, OwnSession, PasskeyAsking, PasswordSet, SessionShown, SignedIn, SignOnPort } from "./port.ts";
+import type {
+  Identity,
+  Notice,
+  OwnSession,
+  PasskeyAsking,
+  PasswordSet,
+  SessionShown,
+  SignedIn,
+  SignOnPort,
+} from "./port.ts";
 import { Code } from "./factor_pages.tsx";
+import { Lately } from "./notices.tsx";
 import { Csrf, minute, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
 import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
@@ -333,7 +343,7 @@ const SessionRow = (
   </tr>
 );
 
-const Account = ({ own, sessions, csrf, least, password, wrong, said }: AccountProps) => (
+const Account = ({ own, sessions, notices, csrf, least, password, wrong, said }: AccountProps) => (
   <Page title="Account · Daybook">
     <header>
       <h1>
@@ -347,6 +357,7 @@ const Account = ({ own, sessions, csrf, least, password, wrong, said }: AccountP
       </nav>
     </header>
     <main class="account">
+      <Lately notices={notices} />
       <section>
         <h2>Sessions</h2>
         {said && <p role="status">{said}</p>}
@@ -403,6 +414,7 @@ interface AccountProps {
   /** Whether there is one to change. */
   readonly password: boolean;
   readonly sessions: readonly SessionShown[];
+  readonly notices: readonly Notice[];
   readonly csrf: string;
   readonly least: number;
   readonly wrong?: string;
@@ -426,6 +438,7 @@ const account = (
     <Account
       own={own}
       sessions={identity.sessions(own.account)}
+      notices={identity.notices(own)}
       csrf={identity.csrf(own)}
       password={identity.hasPassword(own.account)}
       {...more}

@@ -220,6 +220,23 @@ export interface Issued {
 }
 
 /** A key of an account; the key itself is nowhere. */
+export interface Notice {
+  /** RFC 3339; of several in a row the newest. */
+  readonly time: string;
+  /** Of what is recorded. */
+  readonly type: string;
+  /** For people. */
+  readonly about: string;
+  /** So many in a row. */
+  readonly times: number;
+  readonly address?: string;
+  readonly agent?: string;
+  /** It may have been somebody else. */
+  readonly suspicious: boolean;
+  /** It came since the sign-in before the one that began this session. */
+  readonly fresh: boolean;
+}
+
 export interface KeyShown {
   readonly key: string;
   /** What it begins with. */
@@ -297,6 +314,8 @@ export interface Identity {
   end(own: OwnSession, session: string): Promise<Outcome>;
   endAll(own: OwnSession, options: { readonly keep: boolean }): Promise<Outcome>;
   sessions(account: string): readonly SessionShown[];
+  /** What happened to the account that its holder should know of, the newest first; not what this session did. */
+  notices(own: OwnSession): readonly Notice[];
   /** Absent where there is no such account. */
   tenantOf(account: string): string | undefined;
   changePassword(

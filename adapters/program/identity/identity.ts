@@ -12,6 +12,7 @@ import type { ApiKeys } from "./api_keys.ts";
 import { Administration } from "./administration.ts";
 import { Devices } from "./devices.ts";
 import { Entering } from "./entering.ts";
+import { noticesOf } from "./notices.ts";
 import { OwnPasswords } from "./own_passwords.ts";
 import { freshId, type Parts } from "./parts.ts";
 
@@ -70,6 +71,7 @@ export const identityOf = (parts: Parts, providers: ReadonlyMap<string, Provider
       return states.ask(account, { type: "identity.session.end_all", data }, userOf(account));
     },
     sessions: (account) => sessions.shown(account),
+    notices: (who) => noticesOf(parts, who),
     tenantOf(account) {
       const { is, tenant } = states.of(account);
       return is === "unknown" ? undefined : tenant;

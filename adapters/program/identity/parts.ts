@@ -3,6 +3,7 @@ import type { Principal } from "../../../actors/kernel/daybook.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Roles } from "../../../config/access.ts";
 import type { Config } from "../../../config/config.ts";
+import type { Event, StreamId } from "../../../events/event.ts";
 import type { Wait } from "../../http/identity/port.ts";
 import type { Accounts } from "../../keys/accounts.ts";
 import type { AccountStates } from "./accounts.ts";
@@ -32,6 +33,12 @@ export interface Parts {
   readonly nameOf: (account: string) => string | undefined;
   /** A personal text of the log in clear, for whose it is. */
   readonly unseal: (text: string) => string;
+  /** Events of one stream in clear, the newest first; those that were archived are left out. */
+  readonly newest: (asked: {
+    readonly stream: StreamId;
+    readonly types: readonly string[];
+    readonly limit: number;
+  }) => readonly Event[];
   /** Whether the person behind an account was erased. */
   readonly erased: (account: string) => boolean;
   /** Under which backup codes are made. */

@@ -1,6 +1,7 @@
 /** Accounts of an opened daybook, put together for its server. */
 import { randomBytes } from "node:crypto";
-import type { StreamId } from "../../../events/event.ts";
+import type { Event, StreamId } from "../../../events/event.ts";
+import { LogFault } from "../../../events/log.ts";
 import type { Access, Grant } from "../../http/access.ts";
 import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
@@ -129,6 +130,15 @@ export const wireIdentity = (
       : undefined;
     return name === undefined ? undefined : daybook.unseal(name);
   };
+  const newest: Parts["newest"] = (asked) => {
+    const found: Event[] = [];
+    try {
+      for (const page of daybook.log.read({ ...asked, backward: true })) found.push(...page);
+    } catch (error) {
+      if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+    }
+    return daybook.unseal(found);
+  };
   const clock = systemClock;
   const parts: Parts = {
     config,
@@ -146,6 +156,7 @@ export const wireIdentity = (
     random,
     nameOf,
     unseal: (text) => daybook.unseal(text),
+    newest,
     backupSecret: () => keys.secret("backup-codes"),
     issuer,
     erased,
