@@ -113,6 +113,8 @@ export interface RestoreOptions {
   readonly erasures?: readonly Kept[];
   /** What is shown to the accounts in the backup; `shown` where those of the folder it replaces were asked. */
   readonly proof: Shown | "shown";
+  /** Where what was archived of the log can be read, to know those accounts. */
+  readonly archive?: string;
 }
 
 /** What somebody shows before what cannot be undone. */

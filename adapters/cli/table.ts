@@ -410,6 +410,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       { flags: "--account <name>", about: "without --replaces: your account in the backup, where it has some" },
       ...PROOF,
+      { ...ARCHIVE, about: "where what was archived of the log can be read, to know the accounts in it" },
       {
         flags: "--erasure <file>",
         about: "certificate of an erasure that is applied again; may be repeated",
@@ -430,7 +431,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const given = files(
         call,
-        ...[call.args[0], text(call, "passphraseFile"), text(call, "passwordFile"), text(call, "replaces")],
+        ...[
+          call.args[0],
+          text(call, "passphraseFile"),
+          text(call, "passwordFile"),
+          text(call, "archive"),
+          text(call, "replaces"),
+        ],
         ...[...list(call, "against"), ...list(call, "erasure")],
       );
       const replaced = files(call, text(call, "replaces"));

@@ -10,6 +10,7 @@ import { forgetBeyond } from "../keys/restored.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
 import { systemClock } from "../system/world.ts";
 import { verifyLog } from "../verify/verify.ts";
+import { archiveIn } from "./archive_source.ts";
 import { knownKey } from "./at_rest.ts";
 import { openSystem } from "./daybook.ts";
 import { exists, FILES } from "./files.ts";
@@ -24,7 +25,7 @@ export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin, erased, erasures = [], proof }: Parameters<Runtime["restore"]>[2] & {
+  { passphrase, against, newOrigin, erased, erasures = [], proof, archive }: Parameters<Runtime["restore"]>[2] & {
     /** Opaque ids of persons that the folder it replaces knows to be erased. */
     readonly erased?: readonly string[];
   },
@@ -50,12 +51,13 @@ export const restore = async (
         await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
       }
       if (proof === "shown") return;
-      const ask = (keys: Keys) => withLogIn(folder, knownKey(keys), (log) => proveInCopy({ keys, log }, proof, typed));
+      const ask = (keys: Keys) =>
+        withLogIn(folder, { key: knownKey(keys), archive }, (log) => proveInCopy({ keys, log }, proof, typed));
       await withKeysIn(folder, rootOf, { readOnly: true, ask });
     },
     async settleKeys(folder) {
       const key = await sealedUnder(folder, rootOf);
-      await withLogIn(folder, key, (log) => forgetBeyond(`${folder}/${FILES.keys}`, log.size));
+      await withLogIn(folder, { key }, (log) => forgetBeyond(`${folder}/${FILES.keys}`, log.size));
       if (erased === undefined && erasures.length === 0) return;
       again = await withKeysIn(folder, rootOf, {
         readOnly: false,
@@ -111,10 +113,14 @@ const withKeysIn = async <T>(
 
 const withLogIn = async <T>(
   folder: string,
-  key: Uint8Array | undefined,
+  { key, archive }: { readonly key: Uint8Array | undefined; readonly archive?: string },
   ask: (log: FolderReader) => T | Promise<T>,
 ): Promise<T> => {
-  const log = new FolderReader(`${folder}/${FILES.log}`, { catalogue: events, sealing: key && sealingOf(key) });
+  const log = new FolderReader(`${folder}/${FILES.log}`, {
+    catalogue: events,
+    sealing: key && sealingOf(key),
+    archive: archiveIn(archive),
+  });
   try {
     return await ask(log);
   } finally {

@@ -57,6 +57,7 @@ export const restore: Run = async (call, runtime) => {
   if ((replaces !== undefined || erasures.length > 0) && passphrase === undefined) {
     throw new Usage("erasures are applied to the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
   }
+  const archive = text(call, "archive");
   // Whoever agreed to it where it takes the place is asked no second time.
   const agreed = replaces !== undefined && await prove(call, runtime, pathOf(call, replaces));
   const options = {
@@ -64,6 +65,7 @@ export const restore: Run = async (call, runtime) => {
     against,
     erasures,
     proof: agreed ? "shown" as const : await shownIn(call, runtime),
+    ...(archive === undefined ? {} : { archive: pathOf(call, archive) }),
     ...(newOrigin === undefined ? {} : { newOrigin }),
     ...(replaces === undefined ? {} : { replaces: pathOf(call, replaces) }),
   };

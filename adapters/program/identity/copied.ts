@@ -7,7 +7,7 @@ import { provenBy } from "../../../actors/identity/factor.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Millis } from "../../../events/event.ts";
 import type { IdentityFact } from "../../../events/identity/mod.ts";
-import type { EventLog } from "../../../events/log.ts";
+import { type EventLog, LogFault } from "../../../events/log.ts";
 import type { Shown } from "../../cli/persons.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { hashed } from "../../hash_wasm/hashing.ts";
@@ -55,6 +55,9 @@ export const proveInCopy = async ({ keys, log }: Copy, shown: Shown, at: Millis)
 const ACCOUNT_WANTED =
   "The backup has accounts, and one of them is to agree: repeat it with --account and its name, and what it has to show";
 
+const ARCHIVE_WANTED =
+  "The backup has accounts, and what its log says of them was archived: repeat it with --archive and the archive's folder";
+
 interface Who {
   readonly id: string;
   readonly state: Account;
@@ -91,11 +94,16 @@ const idOf = (typed: string, { accounts }: Copy["keys"]): string | undefined => 
 
 const accountsIn = (log: Copy["log"], keys: Copy["keys"]): ReadonlyMap<string, Account> => {
   const found = new Map<string, Account>();
-  for (const page of log.read({ types: TYPES })) {
-    for (const event of page) {
-      const id = event.stream.slice("identity/".length);
-      found.set(id, evolve(found.get(id) ?? nobody, event as unknown as IdentityFact));
+  try {
+    for (const page of log.read({ types: TYPES })) {
+      for (const event of page) {
+        const id = event.stream.slice("identity/".length);
+        found.set(id, evolve(found.get(id) ?? nobody, event as unknown as IdentityFact));
+      }
     }
+  } catch (error) {
+    if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+    throw new Refused("archive_wanted", ARCHIVE_WANTED);
   }
   for (const id of found.keys()) if (keys.isErased(id)) found.delete(id);
   return found;
