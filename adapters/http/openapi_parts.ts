@@ -77,6 +77,13 @@ const KINDS: Readonly<Partial<Record<ProblemCode, readonly ProblemCode[]>>> = {
   malformed_json: ["invalid_utf8", "number_not_representable", "duplicate_key", "lone_surrogate", "too_deep"],
 };
 
+/** draft-ietf-httpapi-ratelimit-headers-10. */
+const TOO_MANY_HEADERS = {
+  "Retry-After": { description: "Seconds until there is more.", schema: whole },
+  "RateLimit-Policy": { description: "The limit that was met: its name, how many, in how many seconds.", schema: text },
+  RateLimit: { description: "What is left of it, and seconds until there is more.", schema: text },
+};
+
 /** The problems of a route by status: those it names, and those that every route may answer. */
 export const problems = (needs: Needs, ...named: readonly ProblemCode[]): Record<string, unknown> => {
   const guarded = needs === "nothing" ? [] : (["unauthenticated", "forbidden"] as const);
@@ -89,7 +96,11 @@ export const problems = (needs: Needs, ...named: readonly ProblemCode[]): Record
   return Object.fromEntries(
     [...byStatus].sort(([a], [b]) => a - b).map(([status, found]) => [
       String(status),
-      answers(`Problem: ${[...new Set(found)].join(", ")}`, content("application/problem+json", ref("Problem"))),
+      answers(
+        `Problem: ${[...new Set(found)].join(", ")}`,
+        content("application/problem+json", ref("Problem")),
+        status === 429 ? TOO_MANY_HEADERS : undefined,
+      ),
     ]),
   );
 };

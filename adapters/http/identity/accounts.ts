@@ -1,17 +1,16 @@
 /** `/accounts/…`: what an administrator does about accounts. Nobody is told a password here, and nobody chooses one for another. */
 import { z } from "zod";
-import { accountId } from "../../../events/identity/shape.ts";
 import { HOUSE } from "../../../events/tenants.ts";
 import { forbidden } from "../access.ts";
 import type { Action } from "../actions.ts";
 import { tenantOf } from "../authority.ts";
-import { answers, content, inPath, object, problems, schemaOf, text } from "../openapi_parts.ts";
+import { answers, content, inPath, object, problems, text } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
-import { segment } from "../query.ts";
 import { ofOwnTenant } from "../resources.ts";
 import { type Exchange, json, type Route } from "../route.ts";
+import { body, takes } from "./bodies.ts";
 import type { AccountChange, Identity } from "./port.ts";
-import { bodyOf, done } from "./requests.ts";
+import { accountOf, bodyOf, done } from "./requests.ts";
 
 const reason = z.string().min(1).max(280).optional();
 
@@ -27,11 +26,6 @@ const reasonBody = z.strictObject({ reason });
 const offboardBody = z.strictObject({ left: z.iso.datetime({ offset: true }).optional(), reason });
 const inviteBody = z.strictObject({ purpose: z.enum(["activation", "reset"]).default("reset") });
 
-const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
-const takes = (schema: z.ZodType) => ({
-  required: false,
-  content: content("application/json", schemaOf(schema, "input")),
-});
 const about = inPath("account", "Id of the account, u_….");
 
 export const accountRoutes = (identity: Identity, roles: readonly string[]): readonly Route[] => {
@@ -57,7 +51,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     about: says,
     openapi: () => ({
       parameters: [about],
-      requestBody: takes(schema),
+      requestBody: takes(schema, false),
       responses: {
         "200": answers("What was recorded; nothing, if it was so already", content("application/json", recorded)),
         ...problems("admin", "factor_wanted", "no_account", "rejected", ...body, "unwritable"),
@@ -80,7 +74,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       about:
         "Makes an account. A person chooses a password with the code in the answer, or brings a bcrypt hash along.",
       openapi: () => ({
-        requestBody: { ...takes(newAccountBody), required: true },
+        requestBody: takes(newAccountBody),
         responses: {
           "201": answers(
             "Its id, and a code that is not shown again",
@@ -131,7 +125,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       about: "A code to set a password with, once; one that was handed out before counts no more.",
       openapi: () => ({
         parameters: [about],
-        requestBody: takes(inviteBody),
+        requestBody: takes(inviteBody, false),
         responses: {
           "200": answers(
             "The code, which is not shown again",
@@ -175,7 +169,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       fresh: true,
       about: "A new key signs access tokens; what the old one signed counts for a while.",
       openapi: () => ({
-        requestBody: { ...takes(nothingBody), required: true },
+        requestBody: takes(nothingBody),
         responses: {
           "200": answers("The key that signs now", content("application/json", object({ key: text }))),
           ...problems("admin", "factor_wanted", "rejected", ...body, "unwritable"),
@@ -196,12 +190,6 @@ const recorded = object({
   account: text,
   facts: { type: "array", items: object({ type: text, position: { type: "integer" } }) },
 });
-
-const accountOf = ({ path }: Pick<Exchange, "path">): string => {
-  const parsed = accountId.safeParse(segment(path.split("/")[2]!));
-  if (parsed.success) return parsed.data;
-  throw new Problem("no_account", "An account is called u_ and a random part.");
-};
 
 const create = async (exchange: Exchange, identity: Identity): Promise<Response> => {
   const asked = await bodyOf(exchange, newAccountBody);

@@ -1,9 +1,10 @@
 /** `/auth/…`: signing in and out, sessions and one's own password, for programs; pages are in `pages.tsx`. */
 import { z } from "zod";
-import { answers, content, header, inPath, object, problems, schemaOf, text, whole } from "../openapi_parts.ts";
+import { answers, content, header, inPath, object, problems, text, whole } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
+import { body, takes } from "./bodies.ts";
 import type { Identity, PasswordSet, SignedIn } from "./port.ts";
 import { bodyOf, done, fromOf, ownOf, signinRefused, waited } from "./requests.ts";
 
@@ -28,11 +29,6 @@ export const tokens = object({
   refresh_token: text,
   session: text,
 });
-export const takes = (schema: z.ZodType) => ({
-  required: true,
-  content: content("application/json", schemaOf(schema, "input")),
-});
-export const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
 const notice = object(
   {
     time: text,

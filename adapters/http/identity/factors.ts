@@ -4,7 +4,8 @@ import { answers, content, inPath, object, problems, text } from "../openapi_par
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
-import { body, nothing, signedAnswer, takes, tokens } from "./auth.ts";
+import { nothing, signedAnswer, tokens } from "./auth.ts";
+import { body, takes } from "./bodies.ts";
 import type { Identity, OwnSession, Proof } from "./port.ts";
 import { bodyOf, done, fromOf, ownOf, signinRefused, waited } from "./requests.ts";
 

@@ -1,17 +1,17 @@
 /** `/auth/keys` and `/accounts/…/keys`: keys with which programs act for an account. A key is shown once, in the answer that makes it. */
 import { z } from "zod";
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
-import { accountId } from "../../../events/identity/shape.ts";
 import { HOUSE } from "../../../events/tenants.ts";
 import { type Scope, SCOPES } from "../access.ts";
 import type { Action } from "../actions.ts";
 import { type Asker, type Authority, tenantOf } from "../authority.ts";
-import { answers, content, inPath, object, problems, schemaOf, text } from "../openapi_parts.ts";
+import { answers, content, inPath, object, problems, text } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
+import { body, takes } from "./bodies.ts";
 import type { Identity, KeyMade } from "./port.ts";
-import { bodyOf, done, ownOf } from "./requests.ts";
+import { accountOf, bodyOf, done, ownOf } from "./requests.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -24,11 +24,6 @@ export const newKeyBody = z.strictObject({
 const revokeBody = z.strictObject({ because: z.enum(["asked", "compromised"]).default("asked") });
 const nothingBody = z.strictObject({});
 
-const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
-const takes = (schema: z.ZodType, required = true) => ({
-  required,
-  content: content("application/json", schemaOf(schema, "input")),
-});
 const made = answers(
   "The key, which is not shown again",
   content("application/json", object({ key: text, token: text, until: text })),
@@ -132,12 +127,6 @@ const othersWay = (identity: Identity): Way => ({
     throw new Problem("forbidden", "A person makes their own keys; others are made for services.");
   },
 });
-
-const accountOf = ({ path }: Pick<Exchange, "path">): string => {
-  const parsed = accountId.safeParse(segment(path.split("/")[2]!));
-  if (parsed.success) return parsed.data;
-  throw new Problem("no_account", "An account is called u_ and a random part.");
-};
 
 const routesOf = (identity: Identity, way: Way): readonly Route[] => {
   const { at, needs, actions, parameters, resource } = way;

@@ -1,13 +1,14 @@
 /** What the routes of signing in read from a request, and how they say no. */
 import { z } from "zod";
 import type { Issue, Outcome } from "../../../actors/kernel/daybook.ts";
+import { accountId } from "../../../events/identity/shape.ts";
 import { isPseudonym, isSealed } from "../../../events/personal.ts";
 import { readBody, textOf } from "../body.ts";
 import { parseJson } from "../cloudevents.ts";
 import { acceptedOf } from "../commands.ts";
 import { parseMedia, refuseCoding } from "../media.ts";
 import { Problem } from "../problem.ts";
-import { parameters } from "../query.ts";
+import { parameters, segment } from "../query.ts";
 import { retryAfter } from "../rate.ts";
 import type { Exchange } from "../route.ts";
 import { tooMany } from "../too_many.ts";
@@ -85,6 +86,13 @@ export const fromOf = ({ request: { headers }, way }: Pick<Exchange, "request" |
 const told = (text: string, most: number): string | undefined => {
   const cut = text.slice(0, most).toWellFormed();
   return cut === "" || isSealed(text) || isPseudonym(text) ? undefined : cut;
+};
+
+/** Whom `/accounts/{account}/…` is about. */
+export const accountOf = ({ path }: Pick<Exchange, "path">): string => {
+  const parsed = accountId.safeParse(segment(path.split("/")[2]!));
+  if (parsed.success) return parsed.data;
+  throw new Problem("no_account", "An account is called u_ and a random part.");
 };
 
 /** The session the caller is in; a token of a program has none. */

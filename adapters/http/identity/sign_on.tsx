@@ -73,11 +73,7 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   path: "/sign-in/oidc/:provider",
   action: "signin.use",
   about: "Sends the browser to a provider of OpenID Connect.",
-  async handle(exchange) {
-    const name = providerOf(exchange, identity.signOn, "oidc", "/sign-in/oidc/");
-    const next = ownPath(parameters(exchange.query).next);
-    return sent(exchange, await identity.signOn.begin(name, { origin: originOf(exchange), next }, fromOf(exchange)));
-  },
+  handle: (exchange) => begin(exchange, identity, "oidc"),
 }, {
   method: "GET",
   path: "/sign-in/oidc/:provider/callback",
@@ -93,11 +89,7 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   path: "/sign-in/saml/:provider",
   action: "signin.use",
   about: "Sends the browser to a provider of SAML.",
-  async handle(exchange) {
-    const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/");
-    const next = ownPath(parameters(exchange.query).next);
-    return sent(exchange, await identity.signOn.begin(name, { origin: originOf(exchange), next }, fromOf(exchange)));
-  },
+  handle: (exchange) => begin(exchange, identity, "saml"),
 }, {
   method: "POST",
   path: "/sign-in/saml/:provider/callback",
@@ -199,6 +191,12 @@ const providerOf = (
 const flowCookie = (ticket: string, seconds: number): string =>
   `${FLOW}=${ticket}; Path=/sign-in; HttpOnly; SameSite=Lax; Secure; Max-Age=${seconds}`;
 const flowOf = ({ request: { headers } }: Exchange): string | undefined => cookieOf(headers.get("cookie"), FLOW);
+
+const begin = async (exchange: Exchange, { signOn }: Identity, protocol: "oidc" | "saml"): Promise<Response> => {
+  const name = providerOf(exchange, signOn, protocol, `/sign-in/${protocol}/`);
+  const next = ownPath(parameters(exchange.query).next);
+  return sent(exchange, await signOn.begin(name, { origin: originOf(exchange), next }, fromOf(exchange)));
+};
 
 const sent = (exchange: Exchange, begun: SignOnBegun): Response => {
   if (begun.is === "wait") throw waited(begun);

@@ -17,15 +17,12 @@ import {
 } from "../../webauthn/passkeys.ts";
 import { notDone } from "./accounts.ts";
 import type { Second } from "./codes.ts";
-import type { Entering } from "./entering.ts";
 import { Once } from "./once.ts";
-import type { OwnPasswords } from "./own_passwords.ts";
 import { BUSY_MS, freshId, type Parts } from "./parts.ts";
-import type { SecondFactors } from "./second_factors.ts";
 import { userOf } from "./sessions.ts";
-import type { SecondStep } from "./second_step.ts";
+import type { Desk } from "./signing_in.ts";
 import { Tickets } from "./tickets.ts";
-import type { Refusal, Tries } from "./tries.ts";
+import type { Refusal } from "./tries.ts";
 
 export const PASSKEYS = {
   /** Challenges that were answered and whose time is not over; one more is 503. */
@@ -49,13 +46,7 @@ export class Passkeys implements PasskeyPort {
 
   constructor(
     private readonly parts: Parts,
-    private readonly desk: {
-      readonly tries: Tries;
-      readonly own: OwnPasswords;
-      readonly factors: SecondFactors;
-      readonly entering: Entering;
-      readonly step: SecondStep;
-    },
+    private readonly desk: Desk,
   ) {
     const { random, clock } = parts;
     // What was asked before a restart is not remembered, so it is answered in vain.

@@ -22,17 +22,19 @@ const STRANGER = "u_nobody-nobody-nobody";
 export const takesPasswords = (state: Account, clock: Pick<Clock, "now">): boolean =>
   state.is === "active" && !isLocked(state, clock.now());
 
+/** What every way in goes by. */
+export interface Desk {
+  readonly tries: Tries;
+  readonly own: OwnPasswords;
+  readonly factors: SecondFactors;
+  readonly entering: Entering;
+  readonly step: SecondStep;
+}
+
 export class SigningIn {
   constructor(
     private readonly parts: Parts,
-    private readonly desk: {
-      readonly tries: Tries;
-      readonly own: OwnPasswords;
-      readonly factors: SecondFactors;
-      readonly entering: Entering;
-      readonly step: SecondStep;
-      readonly administration: Pick<Administration, "issue">;
-    },
+    private readonly desk: Desk & { readonly administration: Pick<Administration, "issue"> },
   ) {}
 
   /** One answer for every refusal, after the same work: a name that nobody has costs a hash like any other. */

@@ -1,0 +1,11 @@
+/** What routes that take a small JSON body say of it in the description of the interface. */
+import type { z } from "zod";
+import { content, schemaOf } from "../openapi_parts.ts";
+
+export const takes = (schema: z.ZodType, required = true) => ({
+  required,
+  content: content("application/json", schemaOf(schema, "input")),
+});
+
+/** Problems of a body that is none, or is not as it should be. */
+export const body = ["malformed_json", "invalid_data", "too_large", "unsupported_media_type", "slow_request"] as const;
