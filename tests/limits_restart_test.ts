@@ -1,6 +1,7 @@
 /** What a restart and a crash leave of limits: nobody gets a new budget, and nobody pays for others. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { AheadFiles } from "../adapters/program/limits/ahead.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { Program } from "./end_to_end/program.ts";
 import { inFolder } from "./folder_given.ts";
@@ -59,6 +60,22 @@ Deno.test("after a crash a caller has what it had left but for a step, who did n
     assert.equal(takes(damaged.limits, "u_ada", damaged.now.monotonic), 0);
     damaged.pass(60_000);
     assert.equal(takes(damaged.limits, "u_ada", damaged.now.monotonic), 100);
+  });
+});
+
+Deno.test("of what was told ahead a line that was cut off takes none of the others with it", async () => {
+  await inFolder((folder) => {
+    const told = new AheadFiles(`${folder}/limits.json`);
+    told.tell("user", "ada", 3);
+    Deno.writeTextFileSync(`${folder}/limits.json.ahead0`, '\n[0,"user","bo', { append: true });
+    told.tell("user", "eve", 2);
+    told.tell("user", "ada", 5);
+    const found = new AheadFiles(`${folder}/limits.json`).read();
+    assert.deepEqual(
+      found,
+      [["ada", 5], ["eve", 2]].map(([caller, used]) => ({ turn: 0, limit: "user", caller, used })),
+    );
+    return Promise.resolve();
   });
 });
 

@@ -27,17 +27,17 @@ export class AheadFiles {
   tell(limit: string, caller: string, used: number): void {
     // Of callers that are nobody in particular only the most counts.
     if (caller === ANYBODY && (this.most.get(limit) ?? 0) >= used) return;
-    const text = `${JSON.stringify([this.turn, limit, caller, used])}\n`;
+    // Begun anew, for the last may have been cut off.
+    const text = `\n${JSON.stringify([this.turn, limit, caller, used])}`;
     Deno.writeTextFileSync(this.path(this.turn), text, { append: true, mode: 0o600 });
     if (caller === ANYBODY) this.most.set(limit, used);
   }
 
   /** The next turn; what was told two turns ago must be in a snapshot that is there. */
   next(): number {
-    this.turn++;
+    remove(this.path(this.turn + 1));
     this.most.clear();
-    remove(this.path(this.turn));
-    return this.turn;
+    return ++this.turn;
   }
 
   /** All that is there, the most of each turn. */
@@ -74,7 +74,7 @@ const remove = (path: string): void => {
   }
 };
 
-/** A line that was cut off was not told: nobody was let in by it. */
+/** Nobody was let in by a line that was cut off. */
 const linesOf = (path: string): readonly Ahead[] => {
   let text: string;
   try {

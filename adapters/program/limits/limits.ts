@@ -95,7 +95,7 @@ export class Limits {
       tenants: identity.tenants,
       clock,
       // Told of by the tenant, not by a caller.
-      add: (name, max, window_ms) => this.kept(name, { max, window_ms }),
+      add: (name, max, window_ms) => this.limiter(name, { max, window_ms }),
       tell: (fact) => this.tell(fact),
     });
     this.addresses = new Addresses({
@@ -111,12 +111,11 @@ export class Limits {
 
   /** A limit that is told of, measured and kept across restarts. */
   add(name: string, rate: Rate, whose: Whose): RateLimiter {
-    return this.kept(name, rate, (caller) => this.crossed(name, rate, whose, caller));
+    return this.limiter(name, rate, (caller) => this.crossed(name, rate, whose, caller));
   }
 
-  private kept(name: string, rate: Rate, crossed: (caller: string) => void = () => {}): RateLimiter {
-    const ahead = (caller: string, used: number) =>
-      this.trying(() => this.ahead!.tell(name, this.hashed(name, caller), used));
+  private limiter(name: string, rate: Rate, crossed: (caller: string) => void = () => {}): RateLimiter {
+    const ahead = (caller: string, used: number) => this.tellAhead(name, this.hashed(name, caller), used);
     const limiter = new RateLimiter(rate, { crossed, ...(this.ahead && isKept(rate) && { ahead }) });
     this.all.set(name, limiter);
     return limiter;
@@ -142,7 +141,7 @@ export class Limits {
     this.turn = 1 + Math.max(snapshot?.turn ?? 0, ...ahead.map(({ turn }) => turn));
     this.ahead!.begin(this.turn);
     this.turning = true;
-    await this.keep(false).then(() => this.ahead!.clear()).catch(this.unkept);
+    await this.keep(false).then(() => this.ahead!.clear()).catch(this.failed);
   }
 
   /** Keeps and tells, every second. */
@@ -156,7 +155,7 @@ export class Limits {
         let counted = clock.monotonic();
         let from = clock.now();
         while (!signal.aborted) {
-          await this.keep(false).catch(this.unkept);
+          await this.keep(false).catch(this.failed);
           if (clock.monotonic() - counted >= COUNTED_MS) {
             this.count(from);
             [counted, from] = [clock.monotonic(), clock.now()];
@@ -166,22 +165,22 @@ export class Limits {
         }
         this.count(from);
         await this.facts.flush();
-        await this.keep(true).catch(this.unkept);
+        await this.keep(true).catch(this.failed);
       },
     };
   }
 
   /** Limits hold without the files, so a disk that is full or a folder that is shut ends nothing: it is tried again with the next round. */
-  private readonly unkept = (error: Error): void => {
+  private readonly failed = (error: Error): void => {
     if (!this.unwritable) this.options.report(`limits are not kept for a restart: ${error.message}`);
     this.unwritable = true;
   };
 
-  private trying(write: () => void): void {
+  private tellAhead(limit: string, caller: string, used: number): void {
     try {
-      write();
+      this.ahead!.tell(limit, caller, used);
     } catch (error) {
-      this.unkept(error as Error);
+      this.failed(error as Error);
     }
   }
 
