@@ -95,12 +95,14 @@ Deno.test("what is asked for is data to policies, whatever it is called", async 
   }
 });
 
-/** Whoever compares what somebody shows with what is right does it in constant time; a look-up by an id that is no secret need not. */
+/** Whoever compares what somebody shows with what is right does it in constant time; a look-up by an id that is no secret need not. Lint refuses the rest. */
 const COMPARING: Readonly<Record<string, string>> = {
   "adapters/keys/tokens.ts": "tokens, keys and sessions of browsers: SHA-256 of the secret",
   "adapters/program/identity/tickets.ts": "refresh tokens, cookies, codes of invitations, CSRF texts: HMAC-SHA-256",
   "adapters/program/identity/passwords.ts": "hashes of passwords",
   "adapters/program/identity/codes.ts": "backup codes",
+  "adapters/program/identity/same_text.ts": "what was drawn for a provider's answer",
+  "adapters/saml/structure.ts": "what a SAML assertion answers",
   "adapters/github/push.ts": "signatures of webhooks",
   "adapters/keys/open_root.ts": "the root key",
 };
@@ -109,27 +111,6 @@ Deno.test("secrets are compared in constant time, by construction", async () => 
   const root = new URL("../", import.meta.url);
   for (const [file, what] of Object.entries(COMPARING)) {
     assert.match(await Deno.readTextFile(new URL(file, root)), /timingSafeEqual\(/, `${file}: ${what}`);
-  }
-  const { stdout } = await new Deno.Command("git", {
-    args: [
-      "ls-files",
-      "adapters/keys",
-      "adapters/program/identity",
-      "adapters/http",
-      "adapters/github",
-      "adapters/sinks",
-    ],
-    cwd: root,
-    env: { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "safe.directory", GIT_CONFIG_VALUE_0: "*" },
-  }).output();
-  const files = new TextDecoder().decode(stdout).split("\n").filter((path) => /\.tsx?$/.test(path));
-  assert.ok(files.length > 50, String(files.length));
-  for (const file of files) {
-    const text = await Deno.readTextFile(new URL(file, root));
-    // Two fields of one form are nobody's secret from each other.
-    const plain = [...text.matchAll(/\b(?:secret|mac|hash|signature|csrf|password|bearer)\b (?:===|!==) (\w+)/g)]
-      .filter(([, right]) => !["undefined", "null", "again"].includes(right!));
-    assert.deepEqual(plain.map(([found]) => `${file}: ${found}`), []);
   }
 });
 

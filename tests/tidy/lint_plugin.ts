@@ -357,7 +357,7 @@ const noAsync: Deno.lint.Rule = {
 
 /** Where secrets are held against what somebody says. */
 const SECRET_ROOMS =
-  /^(?:actors\/identity|adapters\/(?:http|keys|github|openid|saml|webauthn|jose|hash_wasm|x509|program\/identity))\//;
+  /^(?:actors\/identity|adapters\/(?:http|keys|github|sinks|openid|saml|webauthn|jose|hash_wasm|x509|program\/identity))\//;
 const SECRET_NAME =
   /(?:^|_|[a-z])(?:state(?:Of)?|nonce|secret|csrf|mac|signature|password|verifier|challenge|bearer|hash(?:Of)?)$/i;
 
