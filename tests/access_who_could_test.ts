@@ -51,6 +51,14 @@ Deno.test("who could is answered for any position, by what was so then", () =>
       );
       assert.deepEqual(except(body, token), [["operator", "token-command"], [alice, "operator"]]);
       await asView(house, { alice, granted, revoked, answer: body });
+      // Since when: without a break, whatever else changed.
+      const since = async () => (await ask({})).principals.find(({ id }) => id === alice)?.since?.position;
+      assert.equal(await since(), undefined);
+      const again = await change(alice, "grant", "operator");
+      await change(alice, "grant", "viewer");
+      await change(bob, "grant", "operator");
+      assert.equal(await since(), again);
+      assert.equal((await ask({})).principals.find(({ id }) => id === "operator")!.since, undefined, "always");
       for (
         const query of [
           "action=commands.sned&resource=log",
