@@ -34,7 +34,7 @@ Deno.test("of two that start on one folder at once exactly one serves, and the o
     assert.equal(served.length, 1);
     for (const start of starts) {
       if (start.status === "rejected") {
-        assert.match(String(start.reason), /listened \(3\): daybook: [^\n]*another process/);
+        assert.match(String(start.reason), /listened \(3\): [^\n]*daybook: [^\n]*another process/);
       }
     }
     const [{ value: program }] = served as [PromiseFulfilledResult<Program>];
