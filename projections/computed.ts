@@ -34,7 +34,7 @@ export const askedBy = ({ name, asks }: Computed, where: Asked = {}): Asked => {
   const said = asks.map((field) => `${field}=…`).join(" and ");
   throw new ViewQuestion(
     "unasked",
-    `${name} is made when it is asked: say where ${said}; ${missing.join(", ")} is not there`,
+    `${name} is made when it is asked: say where ${said}; missing: ${missing.join(", ")}`,
   );
 };
 
