@@ -105,7 +105,7 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
             tags: [name.split(".")[0]],
             summary: about,
             parameters: [...queryOf(listQuery), ...fields, prefer],
-            responses: {
+            responses: withDoor({
               "200": answers(
                 "A page of rows",
                 content(
@@ -119,7 +119,7 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
                 applied,
               ),
               ...problems(ACTIONS[action], "invalid_query", "no_history", "view_behind", "views_unavailable"),
-            },
+            } as Responses, list),
           },
         }],
         [`/views/${name}/{key}`, {
@@ -128,7 +128,7 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
             tags: [name.split(".")[0]],
             summary: about,
             parameters: [inPath("key", "Key of the row."), ...queryOf(rowQuery), prefer],
-            responses: {
+            responses: withDoor({
               "200": answers(
                 "The row",
                 content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
@@ -142,7 +142,7 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
                 "view_behind",
                 "views_unavailable",
               ),
-            },
+            } as Responses, one),
           },
         }],
       ] as const;
