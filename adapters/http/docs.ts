@@ -7,9 +7,14 @@ import type { Exchange } from "./route.ts";
 const START =
   `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null, tryItOutEnabled: true });`;
 
+/** As the status page has it: where an account is signed in, it leads to where it signs out. */
+const NAV =
+  `<nav style="display:flex;justify-content:space-between;padding:1rem 1.25rem;font:15px/1.5 system-ui,sans-serif">` +
+  `<a href="/">Daybook</a><form method="post" action="/logout"><button type="submit">Sign out</button></form></nav>`;
+
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8">` +
   `<meta name="viewport" content="width=device-width, initial-scale=1"><title>API · Daybook</title><link rel="icon" href="data:,">` +
-  `<link rel="stylesheet" href="/docs/swagger-ui.css"></head><body><div id="api"></div>` +
+  `<link rel="stylesheet" href="/docs/swagger-ui.css"></head><body>${NAV}<div id="api"></div>` +
   `<script src="/docs/swagger-ui-bundle.js"></script><script>${START}</script></body></html>`;
 
 // Swagger UI sets style attributes as it draws; scripts stay ours alone.

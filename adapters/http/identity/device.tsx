@@ -124,7 +124,7 @@ export const devicePages = (identity: Identity): readonly Route[] => {
 const NONE = "No terminal waits with this code, or no longer.";
 
 const Enter = ({ code, csrf, wrong }: { readonly code: string; readonly csrf: string; readonly wrong?: string }) => (
-  <Sheet title="Sign in a terminal">
+  <Sheet title="Sign in a terminal" leave={csrf}>
     <p>Type the code that it shows.</p>
     <form method="post" action="/device">
       <Csrf token={csrf} />
@@ -149,7 +149,7 @@ const Enter = ({ code, csrf, wrong }: { readonly code: string; readonly csrf: st
 const Question = (
   { code, from, csrf }: { readonly code: string; readonly from: From; readonly csrf: string },
 ) => (
-  <Sheet title="Sign in this terminal?">
+  <Sheet title="Sign in this terminal?" leave={csrf}>
     <p>
       It asks from <code>{from.address ?? "this machine"}</code>
       {from.agent && (
@@ -195,7 +195,7 @@ const answer = async (exchange: Exchange, identity: Identity): Promise<Response>
   return page(
     exchange,
     200,
-    <Sheet title="Done">
+    <Sheet title="Done" leave={identity.csrf(own)}>
       <p role="status">{says}</p>
       <p class="hint">
         <a href="/account">Your account</a>

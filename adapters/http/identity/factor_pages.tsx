@@ -103,7 +103,7 @@ const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
 );
 
 const Factors = ({ held, fresh, csrf, wrong, passkey, named, password }: FactorsProps) => (
-  <Sheet title="Second factors" asks={passkey !== undefined}>
+  <Sheet title="Second factors" asks={passkey !== undefined} leave={csrf}>
     {held.length === 0 && (
       <p>There is none: whoever has your password is you. Roles with privileges count only with one.</p>
     )}
@@ -177,7 +177,7 @@ type SetUp = Pick<Enrolling, "factor" | "secret"> & { readonly svg?: string };
 const SetUpSheet = (
   { of: { factor, secret, svg }, csrf, wrong }: { readonly of: SetUp; readonly csrf: string; readonly wrong?: string },
 ) => (
-  <Sheet title="One-time codes">
+  <Sheet title="One-time codes" leave={csrf}>
     {svg && <div class="qr" role="img" aria-label="QR code for an authenticator">{raw(svg)}</div>}
     <p>
       Open it with an authenticator, or type{" "}
@@ -194,8 +194,8 @@ const SetUpSheet = (
   </Sheet>
 );
 
-export const Codes = ({ codes }: { readonly codes: readonly string[] }) => (
-  <Sheet title="Backup codes">
+export const Codes = ({ codes, csrf }: { readonly codes: readonly string[]; readonly csrf: string }) => (
+  <Sheet title="Backup codes" leave={csrf}>
     <p>Each lets you in once where you have no authenticator. They are not shown again.</p>
     <ol class="mono">{codes.map((code) => <li key={code}>{code}</li>)}</ol>
     <p class="hint">
@@ -221,7 +221,7 @@ const confirm = async (exchange: Exchange, identity: Identity): Promise<Response
   const { csrf, factor, secret, code } = await formOf(exchange, confirmForm);
   checkCsrf(identity, own, csrf);
   const proof = await identity.confirm(own, { factor, code: code.replace(/\s/g, "") }, fromOf(exchange));
-  if (proof.is === "proven") return page(exchange, 200, <Codes codes={proof.codes ?? []} />);
+  if (proof.is === "proven") return page(exchange, 200, <Codes codes={proof.codes ?? []} csrf={identity.csrf(own)} />);
   const token = identity.csrf(own);
   const again = (status: number, wrong: string) =>
     page(exchange, status, <SetUpSheet of={{ factor, secret }} csrf={token} wrong={wrong} />);
@@ -244,7 +244,9 @@ const backupCodes = async (exchange: Exchange, identity: Identity): Promise<Resp
   const { csrf } = await formOf(exchange, z.strictObject({ csrf: field }));
   checkCsrf(identity, own, csrf);
   const proof = await identity.backupCodes(own);
-  return proof.is === "proven" ? page(exchange, 200, <Codes codes={proof.codes ?? []} />) : factors(exchange, identity);
+  return proof.is === "proven"
+    ? page(exchange, 200, <Codes codes={proof.codes ?? []} csrf={identity.csrf(own)} />)
+    : factors(exchange, identity);
 };
 
 const remove = async (exchange: Exchange, identity: Identity): Promise<Response> => {

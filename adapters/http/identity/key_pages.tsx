@@ -87,7 +87,7 @@ const Keys = ({ held, csrf, wrong, typed }: {
   readonly wrong: string | undefined;
   readonly typed: Typed;
 }) => (
-  <Sheet title="Keys">
+  <Sheet title="Keys" leave={csrf}>
     {held.length === 0 ? <p>There is none.</p> : <ul>{held.map((of) => <Held key={of.key} of={of} csrf={csrf} />)}</ul>}
     <Wrong says={wrong} />
     <form method="post" action="/account/keys">
@@ -113,8 +113,8 @@ const Keys = ({ held, csrf, wrong, typed }: {
   </Sheet>
 );
 
-const Made = ({ of: { token, until } }: { readonly of: KeyMade }) => (
-  <Sheet title="A key">
+const Made = ({ of: { token, until }, csrf }: { readonly of: KeyMade; readonly csrf: string }) => (
+  <Sheet title="A key" leave={csrf}>
     <p>It is not shown again; it counts until {minute(until)}.</p>
     <p class="mono" id="key">{token}</p>
     <p class="hint">
@@ -137,7 +137,9 @@ const keys = (exchange: Exchange, identity: Identity, told?: Told): Response => 
 };
 
 const shown = (exchange: Exchange, identity: Identity, outcome: KeyMade | Outcome): Response => {
-  if (outcome.is === "made") return page(exchange, 201, <Made of={outcome} />);
+  if (outcome.is === "made") {
+    return page(exchange, 201, <Made of={outcome} csrf={identity.csrf(ownOf(exchange))} />);
+  }
   if (outcome.is === "rejected") return keys(exchange, identity, { status: 409, wrong: `${outcome.because}.` });
   throw done(outcome);
 };

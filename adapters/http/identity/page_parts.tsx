@@ -4,8 +4,10 @@ import { Page } from "../pages/layout.tsx";
 import type { PasskeyAsking } from "./port.ts";
 
 export const Sheet = (
-  { title, asks, goesOn, onward, children }: {
+  { title, asks, goesOn, onward, leave, children }: {
     readonly title: string;
+    /** What goes with the form to sign out with, on pages for who is signed in. */
+    readonly leave?: string;
     readonly asks?: boolean;
     readonly goesOn?: boolean;
     readonly onward?: string;
@@ -17,6 +19,12 @@ export const Sheet = (
       <section>
         <h1>{title}</h1>
         {children}
+        {leave !== undefined && (
+          <form class="leave" method="post" action="/account/sign-out">
+            <Csrf token={leave} />
+            <button type="submit">Sign out</button>
+          </form>
+        )}
       </section>
     </main>
   </Page>

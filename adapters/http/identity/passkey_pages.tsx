@@ -100,7 +100,9 @@ const enroll = async (exchange: Exchange, identity: Identity): Promise<Response>
     ...(current !== undefined && { password: current }),
   };
   const proof = await identity.passkeys.enroll(own, asked, siteWanted(exchange), fromOf(exchange));
-  if (proof.is === "proven" && proof.codes) return page(exchange, 200, <Codes codes={proof.codes} />);
+  if (proof.is === "proven" && proof.codes) {
+    return page(exchange, 200, <Codes codes={proof.codes} csrf={identity.csrf(own)} />);
+  }
   if (proof.is === "proven") return factors(exchange, identity);
   if (proof.is === "wait") return waitedPage(proof, (status, says) => factors(exchange, identity, status, says));
   return factors(exchange, identity, 401, "The password is another one, or the passkey cannot be taken.");

@@ -282,7 +282,7 @@ const links = (exchange: Exchange, identity: Identity, status = 200, wrong?: str
   return page(
     exchange,
     status,
-    <Sheet title="Signing in elsewhere">
+    <Sheet title="Signing in elsewhere" leave={csrf}>
       {held.length === 0 && <p>Nobody else vouches for you here.</p>}
       <ul>
         {held.map(({ link, provider }) => (

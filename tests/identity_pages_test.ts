@@ -1,0 +1,46 @@
+/** What pages for who is signed in have in common. */
+import assert from "node:assert/strict";
+import { PASSWORD, withHouse } from "./identity_given.ts";
+
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
+
+Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", () =>
+  withHouse(async (house) => {
+    const account = await house.person("ada");
+    await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role: "viewer" } });
+    const entered = await house.send("/sign-in", { body: form({ name: "ada", password: PASSWORD }), headers: FORM });
+    const headers = { cookie: entered.headers.get("set-cookie")!.split(";", 1)[0]!, accept: "text/html" };
+    const { body: { paths } } = await house.send("/openapi.json", { as: house.token });
+    const pages = Object.entries(paths as Record<string, { get?: { security: unknown[] } }>)
+      .filter(([path, { get }]) => get && get.security.length > 0 && !path.includes("{") && path !== "/live")
+      .map(([path]) => path);
+    const shown: string[] = [];
+    const shows = (path: string, { headers, body }: Awaited<ReturnType<typeof house.send>>) => {
+      if (!headers.get("content-type")?.startsWith("text/html")) return;
+      shown.push(path);
+      assert.match(body, /<form[^>]* action="(?:\/account\/sign-out|\/logout)"[^]*?>Sign out<\/button>/, path);
+    };
+    for (const path of pages) {
+      // A stream of the log is none.
+      if (path === "/follow") continue;
+      shows(path, await house.send(path, { headers }));
+    }
+    assert.deepEqual(shown.sort(), [
+      "/",
+      "/account",
+      "/account/factors",
+      "/account/keys",
+      "/account/links",
+      "/device",
+      "/docs",
+    ]);
+
+    // And what comes of forms.
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await house.send("/account", { headers })).body)![1]!;
+    const post = async (path: string, fields: Record<string, string>) =>
+      shows(path, await house.send(path, { body: form({ csrf, ...fields }), headers: { ...headers, ...FORM } }));
+    await post("/account/keys", { name: "nightly", days: "30", read: "on" });
+    await post("/account/factors/totp", { current: PASSWORD });
+    assert.equal(shown.length, 9);
+  }));
