@@ -184,9 +184,14 @@ const service = z.strictObject({
     }),
     /** Where it is not: wait until it is, or fail and say what was needed and what was free. */
     when_short: z.enum(["wait", "fail"]).default("wait"),
-    /** What it may take, held by the kernel (setrlimit(2)). */
+    /** What it may take, held by the kernel: each of its processes (setrlimit(2)), or all together by a control group (cgroups(7)). */
     limits: section({
+      /** Address space of a process. */
       memory_bytes: z.int().min(1_048_576).max(2 ** 50).optional(),
+      /** Memory in use of all together; who takes more is ended. Where there are control groups. */
+      resident_bytes: z.int().min(1_048_576).max(2 ** 50).optional(),
+      /** Of this machine's cores; a half is one. Where there are control groups. */
+      cpus: z.number().min(0.01).max(10_000).optional(),
       open_files: z.int().min(3).max(1_048_576).optional(),
       processes: z.int().min(1).max(4_194_304).optional(),
     }),

@@ -11,6 +11,7 @@ export const CHECKS = [
   "certificate_expiring",
   "certificate_unfit",
   "listens_everywhere",
+  "limit_not_held",
 ] as const;
 export type CheckName = typeof CHECKS[number];
 

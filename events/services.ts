@@ -56,6 +56,7 @@ export const findingCheck = z.enum([
   "certificate_expiring",
   "certificate_unfit",
   "listens_everywhere",
+  "limit_not_held",
 ]);
 export const findingSeverity = z.enum(["low", "medium", "high"]);
 

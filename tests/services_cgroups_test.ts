@@ -1,6 +1,13 @@
 /** Where control groups are found, and what is counted in them, on files as the kernel has them. */
 import assert from "node:assert/strict";
-import { countedIn, makeGroup, ownGroup } from "../adapters/process/agent/cgroups.ts";
+import {
+  baseGroup,
+  countedIn,
+  makeGroup,
+  makeHeldGroup,
+  ownGroup,
+  unheldOf,
+} from "../adapters/process/agent/cgroups.ts";
 import { inFolder } from "./folder_given.ts";
 
 const MOUNT = (root: string, at: string) =>
@@ -45,4 +52,30 @@ Deno.test("counted are CPU time of all that ever ran in it, memory that could no
     assert.deepEqual(countedIn(group), { cpu_ms: 1_235, processes: 2, rss_bytes: 3_500_000 });
     await Deno.remove(`${group}/cpu.stat`);
     assert.equal(countedIn(group), undefined);
+  }));
+
+Deno.test("groups are made beside the program's own where that is called daybook, else below it", () => {
+  assert.equal(baseGroup("/cg/unit/daybook"), "/cg/unit");
+  assert.equal(baseGroup("/cg/unit"), "/cg/unit");
+});
+
+Deno.test("why a start cannot be held to its limits is told; nothing is looked at where it has none", () =>
+  inFolder(async (base) => {
+    const write = (name: string, text: string) => Deno.writeTextFile(`${base}/${name}`, text);
+    assert.equal(unheldOf({}, undefined), undefined);
+    assert.equal(unheldOf({ cpus: 1 }, undefined), "there are no control groups of version 2");
+    assert.equal(unheldOf({ cpus: 1 }, base), 'the controller "cpu" of control groups is not there');
+    await write("cgroup.controllers", "cpu memory pids\n");
+    await write("cgroup.procs", "7\n");
+    assert.equal(unheldOf({ cpus: 1, resident_bytes: 1 }, base), undefined, "the topmost");
+    await write("cgroup.type", "domain\n");
+    assert.match(unheldOf({ cpus: 1 }, base)!, /^there are processes in the control group itself: /);
+    await write("cgroup.procs", "");
+    await write("cgroup.subtree_control", "cpu memory\n");
+    assert.equal(unheldOf({ cpus: 1, resident_bytes: 1 }, base), undefined);
+    await Deno.remove(`${base}/cgroup.subtree_control`);
+    await Deno.mkdir(`${base}/cgroup.subtree_control`);
+    assert.equal(unheldOf({ resident_bytes: 1 }, base), "the control group may not be changed");
+    assert.equal(await makeHeldGroup("n", { cpus: 1 }, base), undefined);
+    assert.equal(await makeHeldGroup("n", {}, base), undefined);
   }));

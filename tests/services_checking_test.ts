@@ -30,6 +30,7 @@ const prepared = (policies: Partial<Checked["policies"]> = {}): Prepared => {
     certificate_expiring: "warn",
     certificate_unfit: "warn",
     listens_everywhere: "refuse",
+    limit_not_held: "refuse",
     ...policies,
   } as const;
   return {

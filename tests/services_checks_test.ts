@@ -44,6 +44,7 @@ const inspected = (over: Partial<Parameters<typeof inspect>[0]>, own: Readonly<R
     environment: {},
     inherit: [],
     requires: [],
+    held: {},
     tls: {},
     ...over,
   }, (name) => own[name]);

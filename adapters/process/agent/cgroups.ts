@@ -1,10 +1,10 @@
 /**
- * A control group (cgroups(7), version 2) for each start, where this process may make some: below the one it is in itself. What a start
- * takes is counted there with all that it has ever started, and whoever it has started is found there, wherever it has gone.
+ * A control group (cgroups(7), version 2) for each start, where this process may make some: below the one it is in itself, or beside
+ * that where it is called `daybook`, for a group that has processes cannot hold those below it to anything. What a start takes is counted there with all that it has ever started, and whoever it has started is found there, wherever it has gone.
  */
-import { readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 /** Empty groups go at once; one whose processes are about to end, a little later. */
 const AGAIN_MS = 100;
@@ -46,12 +46,19 @@ export const ownGroup = (proc = "/proc/self"): string | undefined => {
   return undefined;
 };
 
+/** systemd makes it with `DelegateSubgroup=daybook`. */
+const LEAF = "daybook";
+
+/** Below which groups are made. */
+export const baseGroup = (own = ownGroup()): string | undefined =>
+  own !== undefined && basename(own) === LEAF ? dirname(own) : own;
+
 const nameOf = (nonce: string): string => `daybook.${nonce}`;
 
-/** Makes one below `own` and answers its folder; `undefined` where none can be made. */
-export const makeGroup = async (nonce: string, own = ownGroup()): Promise<string | undefined> => {
-  if (own === undefined) return undefined;
-  const path = join(own, nameOf(nonce));
+/** Makes one below `base` and answers its folder; `undefined` where none can be made. */
+export const makeGroup = async (nonce: string, base = baseGroup()): Promise<string | undefined> => {
+  if (base === undefined) return undefined;
+  const path = join(base, nameOf(nonce));
   try {
     await mkdir(path);
   } catch (error) {
@@ -87,11 +94,11 @@ export const removeGroup = (path: string, tries = TRIES): void => {
 };
 
 /** Takes away empty ones of starts that nobody knows of any more, whoever made them; one that is new is about to be used. */
-export const sweepGroups = (own = ownGroup()): void => {
-  if (own === undefined) return;
+export const sweepGroups = (base = baseGroup()): void => {
+  if (base === undefined) return;
   try {
-    for (const name of readdirSync(own)) {
-      const path = join(own, name);
+    for (const name of readdirSync(base)) {
+      const path = join(base, name);
       if (name.startsWith(nameOf("")) && Date.now() - statSync(path).mtimeMs > NEW_MS) removeGroup(path, 1);
     }
   } catch {
@@ -113,4 +120,77 @@ export const countedIn = (group: string): Counted | undefined => {
   // What could be let go of at once is not needed (as the kubelet's working set has it).
   const idle = /^inactive_file (\d+)$/m.exec(text(join(group, "memory.stat")) ?? "")?.[1] ?? "0";
   return { cpu_ms, processes, rss_bytes: Math.max(0, Number(all) - Number(idle)) };
+};
+
+/** What only a group can hold a start to. */
+export interface Held {
+  /** Cores. */
+  readonly cpus?: number;
+  /** Memory of all its processes that is in use. */
+  readonly resident_bytes?: number;
+}
+
+type Controller = "cpu" | "memory";
+
+const controllersFor = ({ cpus, resident_bytes }: Held): readonly Controller[] => [
+  ...(cpus === undefined ? [] : ["cpu" as const]),
+  ...(resident_bytes === undefined ? [] : ["memory" as const]),
+];
+
+export const holdsAnything = (held: Held): boolean => controllersFor(held).length > 0;
+
+/** Why a start cannot be held to it here; `undefined` where it can. Turns controllers on that are there. */
+export const unheldOf = (held: Held, base = baseGroup()): string | undefined => {
+  const controllers = controllersFor(held);
+  if (controllers.length === 0) return undefined;
+  if (base === undefined) return "there are no control groups of version 2";
+  // Only the topmost, which has no type, may have both: below another one with processes none could be joined.
+  if (text(join(base, "cgroup.type")) !== undefined && pidsIn(base).length > 0) {
+    return "there are processes in the control group itself: have Daybook run in one below it that is called daybook";
+  }
+  for (const controller of controllers) {
+    const has = (file: string) => (text(join(base, file)) ?? "").trim().split(" ").includes(controller);
+    if (!has("cgroup.controllers")) return `the controller "${controller}" of control groups is not there`;
+    if (has("cgroup.subtree_control")) continue;
+    try {
+      writeFileSync(join(base, "cgroup.subtree_control"), `+${controller}`);
+    } catch {
+      return "the control group may not be changed";
+    }
+  }
+  try {
+    accessSync(base, constants.W_OK);
+  } catch {
+    return "no control group may be made";
+  }
+  return undefined;
+};
+
+/** Length of the kernel's own period, and the shortest share of it (Documentation/admin-guide/cgroup-v2.rst, cpu.max). */
+const PERIOD_US = 100_000;
+const SHARE_US_MIN = 1_000;
+
+/** Makes the group of a start, which is held to it before it is in there; `undefined` where it cannot be. */
+export const makeHeldGroup = async (
+  nonce: string,
+  held: Held,
+  base = baseGroup(),
+): Promise<string | undefined> => {
+  if (!holdsAnything(held) || unheldOf(held, base) !== undefined) return undefined;
+  const group = await makeGroup(nonce, base);
+  if (group === undefined) return undefined;
+  const { cpus, resident_bytes } = held;
+  const share = Math.max(SHARE_US_MIN, Math.round((cpus ?? 0) * PERIOD_US));
+  try {
+    if (cpus !== undefined) writeFileSync(join(group, "cpu.max"), `${share} ${PERIOD_US}`);
+    if (resident_bytes !== undefined) {
+      writeFileSync(join(group, "memory.max"), String(resident_bytes));
+      // Whoever takes too much ends whole, not in the one process that was the largest.
+      writeFileSync(join(group, "memory.oom.group"), "1");
+    }
+    return group;
+  } catch {
+    removeGroup(group);
+    return undefined;
+  }
 };

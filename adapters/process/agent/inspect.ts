@@ -6,6 +6,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { unheldOf } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
 import type { Answer, ToAgent } from "./protocol.ts";
 
@@ -28,6 +29,7 @@ export const inspect = (ask: Inspect, own: (name: string) => string | undefined)
     typeof value === "object" && "file" in value ? [value.file] : []
   );
   const [certificate, authority] = [tls.certificate, tls.authority].map((path) => pemIn(textOf(ask, path)));
+  const unheld = unheldOf(ask.held);
   const key = tls.key === undefined ? undefined : textOf(ask, tls.key) ?? "";
   return {
     root: Deno.uid() === 0,
@@ -35,6 +37,7 @@ export const inspect = (ask: Inspect, own: (name: string) => string | undefined)
     readable: [...new Set([...files, ...(tls.key === undefined ? [] : [tls.key])])]
       .filter((path) => (modeOf(ask, path) & S_IROTH) !== 0),
     plain: plainIn(ask, own),
+    ...(unheld === undefined ? {} : { unheld }),
     ...(certificate === undefined ? {} : { certificate }),
     ...(authority === undefined ? {} : { authority }),
     ...(certificate === undefined || key === undefined ? {} : { fits: belongTogether(certificate, key) }),

@@ -43,6 +43,9 @@ const line = z.string().optional();
 export const outputOf = z.object({ log, line });
 export type Output = z.output<typeof outputOf>;
 
+/** What only a control group holds it to. */
+const held = z.strictObject({ cpus: z.number().positive().optional(), resident_bytes: count.optional() });
+
 /** Where the traces of a start lie: `{folder}/{nonce}`; they are what is left of it when all who knew are dead. */
 const traces = z.string().min(1);
 
@@ -56,6 +59,7 @@ export const toAgent = z.discriminatedUnion("ask", [
       memory_bytes: count.optional(),
       open_files: count.optional(),
       processes: count.optional(),
+      ...held.shape,
     }),
     /** Taken away before, as far as they are its own; below the folder. */
     leftovers: z.array(z.string().min(1)).max(PROTOCOL.arguments_max),
@@ -94,6 +98,7 @@ export const toAgent = z.discriminatedUnion("ask", [
     id: count,
     ...program,
     requires: z.array(z.string().min(1)).max(PROTOCOL.arguments_max),
+    held,
     /** Files, PEM. */
     tls: z.strictObject({
       certificate: z.string().min(1).optional(),
@@ -153,6 +158,8 @@ export const answers = {
     /** PEM, nothing where it cannot be read. */
     certificate: z.string().optional(),
     authority: z.string().optional(),
+    /** Why it would not be held to `held`, if so. */
+    unheld: z.string().min(1).optional(),
     /** Whether the key is the certificate's; nothing where none is given. */
     fits: z.boolean().optional(),
   }),

@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
-import { groupOf, joinGroup, makeGroup, removeGroup } from "./cgroups.ts";
+import { groupOf, joinGroup, makeGroup, makeHeldGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
 import { type Kept, markStart, takeAway } from "./leftovers.ts";
 import { type How, how, NONCE, type Output, outputOf, type ProcessOf, type ToAgent } from "./protocol.ts";
@@ -37,9 +37,13 @@ export type Started =
  */
 const BEFORE = 'set -C && printf %s "$$" > "$0.pid" && exec "$@"';
 
+/** Positional, after the trace: the group that it joins before it is anything else; that is there already, so not under `set -C`. */
+const JOINING = 'printf %s "$$" > "$1/cgroup.procs" && shift && ';
+
 /** What a shell holds itself, and with it the program, to; memory in kibibytes (ulimit of POSIX shells). */
-const limited = ({ memory_bytes, open_files, processes }: Start["limits"]): string =>
+const limited = ({ memory_bytes, open_files, processes }: Start["limits"], grouped: boolean): string =>
   [
+    grouped ? JOINING : "",
     memory_bytes === undefined ? "" : `ulimit -v ${Math.ceil(memory_bytes / 1_024)} && `,
     open_files === undefined ? "" : `ulimit -n ${open_files} && `,
     // Shells differ in the letter: dash has -p, where bash has -u and means another thing by -p.
@@ -130,7 +134,9 @@ export class Starting {
       if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
       const begun = { boot: this.boot, from: fstatSync(output).size, log, line };
       writeFileSync(`${trace}.json`, JSON.stringify(begun), { mode: 0o600 });
-      const started = await this.spawn(ask, program.file, given.variables, { trace, output });
+      const group = await makeHeldGroup(nonce, ask.limits);
+      if (group !== undefined) writeFileSync(`${trace}.group`, group, { mode: 0o600 });
+      const started = await this.spawn(ask, program.file, given.variables, { trace, output, group });
       return "refused" in started || taken.kept.length === 0 ? started : { ...started, kept: [...taken.kept] };
     } finally {
       closeSync(output);
@@ -186,11 +192,12 @@ export class Starting {
     { nonce, arguments: given, folder, limits, traces }: Start,
     file: string,
     variables: Readonly<Record<string, string>>,
-    { trace, output }: { readonly trace: string; readonly output: number },
+    { trace, output, group }: { readonly trace: string; readonly output: number; readonly group?: string },
   ): Promise<Started> {
     const started = Promise.withResolvers<Started>();
     const end = Promise.withResolvers<How>();
-    const child = spawn("/bin/sh", ["-c", limited(limits), trace, file, ...given], {
+    const before = group === undefined ? [trace] : [trace, group];
+    const child = spawn("/bin/sh", ["-c", limited(limits, group !== undefined), ...before, file, ...given], {
       detached: true, // a session of its own
       stdio: ["ignore", output, output],
       cwd: folder,

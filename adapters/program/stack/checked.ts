@@ -13,7 +13,7 @@ import { type Placed, portNumberOf, type TlsFiles, tlsFilesOf } from "./launch.t
 const DAY_MS = 86_400_000;
 
 const CERTIFICATE = ["certificate_expired", "certificate_expiring", "certificate_unfit"] as const;
-const GIVEN = ["secret_readable", "secret_missing", "url_plain", "runs_as_root"] as const;
+const GIVEN = ["secret_readable", "secret_missing", "url_plain", "runs_as_root", "limit_not_held"] as const;
 
 /** Looked at before a start. */
 export const checksBefore = ({ files }: Checked["instances"][number]): readonly CheckName[] =>
@@ -56,6 +56,7 @@ const DEFAULTS: Readonly<Record<CheckName, CheckPolicy>> = {
   certificate_expiring: "warn",
   certificate_unfit: "warn",
   listens_everywhere: "warn",
+  limit_not_held: "warn",
 };
 
 /** What a service says counts before what the stack says of the check, and that before what it says of all. */
@@ -101,7 +102,7 @@ const listed = (all: readonly string[]): string =>
 
 /** `at`: ms since 1970. */
 export const foundBefore = (
-  { root, missing, readable, plain, ...shown }: Answer<"inspect">,
+  { root, missing, readable, plain, unheld, ...shown }: Answer<"inspect">,
   checked: Checked,
   { files, at }: { readonly files: TlsFiles; readonly at: number },
 ): readonly Found[] => [
@@ -122,6 +123,11 @@ export const foundBefore = (
     because: `without TLS: ${listed(plain.map(({ where, url }) => `${where} to ${url}`))}`,
   }]),
   ...(root ? [{ check: "runs_as_root" as const, severity: "medium" as const, because: "it is started as root" }] : []),
+  ...(unheld === undefined ? [] : [{
+    check: "limit_not_held" as const,
+    severity: "medium" as const,
+    because: `its limits of cpus and resident_bytes are not held: ${unheld}`,
+  }]),
   ...foundOf(checked, files, shown, at),
 ];
 

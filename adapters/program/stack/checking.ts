@@ -109,6 +109,7 @@ export class Checking {
     const found = await this.options.agent.ask("inspect", {
       ...programOf(prepared.instances[of.replica]!.launch),
       requires: [...checks.requires],
+      held: heldOf(prepared),
       tls: { ...files },
     });
     return { found: foundBefore(found, checks, { files, at: this.options.clock.now() }), authority: found.authority };
@@ -121,6 +122,7 @@ export class Checking {
     const stated = files?.authority === undefined ? undefined : (await agent.ask("inspect", {
       ...programOf(instances[replica]!.launch),
       requires: [],
+      held: {},
       tls: { authority: files.authority },
     })).authority;
     const all = [authority(), stated].filter((pem) => pem !== undefined);
@@ -152,6 +154,8 @@ export class Checking {
     await this.options.reports.found(of, checks, findings);
   }
 }
+
+const heldOf = ({ limits: { cpus, resident_bytes } }: Prepared) => ({ cpus, resident_bytes });
 
 const refusedBy = (findings: readonly Finding[]): string | undefined => {
   const refused = findings.filter(({ policy }) => policy === "refuse");

@@ -29,7 +29,9 @@ export interface Prepared {
   }[];
   readonly needs: { readonly memory_bytes: number; readonly cpus: number; readonly disk_bytes: number };
   readonly when_short: "wait" | "fail";
-  readonly limits: { readonly memory_bytes?: number; readonly open_files?: number; readonly processes?: number };
+  readonly limits: Partial<
+    Readonly<Record<"memory_bytes" | "resident_bytes" | "cpus" | "open_files" | "processes", number>>
+  >;
   readonly log: { readonly bytes_max: number; readonly keep: number };
   readonly ready_line?: string;
   /** No part of what makes it another service; absent of what was kept by an older version. */
