@@ -134,7 +134,11 @@ Deno.test("a start that would be longer than a line to the agent is refused, and
   const line = new AgentLine(stand.clock, { exited: () => {}, line: () => {}, lost: () => {} }, () => {});
   const quotes = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`V${n}`, '"'.repeat(4_000)]));
   const environment = (of: object) => ({ ...of, environment: quotes }) as never;
-  await assert.rejects(line.ask("run", environment({ traces: "t", timeout_ms: 1 })), { name: "AskTooLong" });
+  const because = "what it is started with has more than 1048576 characters";
+  for (const kind of ["start", "look", "inspect"] as const) {
+    assert.deepEqual(await line.ask(kind, environment({})), { refused: because }, kind);
+  }
+  assert.deepEqual(await line.ask("run", environment({ traces: "t" })), { code: null, timed_out: false, because });
   await assert.rejects(line.ask("ping", {}), { name: "AgentGone" });
   stand.answers.set("start", (about: object) => line.ask("start", environment(about)));
   await stand.start("db");

@@ -68,16 +68,33 @@ Deno.test("what services are started with is kept by its digest, secrets only po
     assert.deepEqual(prepared.instances.map(({ launch }) => launch.arguments), [["0"], ["1"]]);
     assert.deepEqual(prepared.instances[1]!.launch, launchOf(stack.services[0]!, 1, placed));
     const kept = new PreparedServices(`${folder}/prepared`);
-    for (const n of [1, 2]) await kept.keep(digestOf(n), prepared);
-    const file = `${folder}/prepared/${digestOf(1)}.json`;
+    for (const n of [1, 2]) await kept.keep("a", digestOf(n), prepared);
+    const file = `${folder}/prepared/${digestOf(1)}.a.json`;
     assert.equal((await Deno.stat(file)).mode! & 0o777, 0o600);
     assert.match(await Deno.readTextFile(file), /"S":\{"env":"A_SECRET"\}/);
     await kept.only(new Set([digestOf(2)]));
     const next = new PreparedServices(`${folder}/prepared`);
-    assert.equal(await next.of(digestOf(1)), undefined);
-    assert.equal(await kept.of(digestOf(1)), undefined);
-    assert.deepEqual(await next.of(digestOf(2)), JSON.parse(JSON.stringify(prepared)));
+    assert.equal(await next.of("a", digestOf(1)), undefined);
+    assert.equal(await kept.of("a", digestOf(1)), undefined);
+    assert.deepEqual(await next.of("a", digestOf(2)), JSON.parse(JSON.stringify(prepared)));
     await new PreparedServices(`${folder}/never`).only(new Set());
+  });
+});
+
+Deno.test("two services that are started alike keep their own checks; what an older version kept is found for both", async () => {
+  await inFolder(async (folder) => {
+    const stack = stackOf("  a: { command: x, checks: { runs_as_root: refuse } }\n  b: { command: x }\n");
+    const of = { stack, file: `${folder}/s.yaml`, ports: new Map() };
+    const all = stack.services.map((service) => ({ service, prepared: prepare(service, of) }));
+    const [a, b] = all.map(({ service, prepared }) => specOf(service, prepared).digest);
+    assert.equal(a, b);
+    await Deno.writeTextFile(`${folder}/${a}.json`, JSON.stringify(all[1]!.prepared));
+    const before = new PreparedServices(folder);
+    for (const name of ["a", "b"]) assert.ok(await before.of(name, a!), name);
+    for (const { service, prepared } of all) await before.keep(service.name, a!, prepared);
+    const kept = new PreparedServices(folder);
+    const policies = ["a", "b"].map(async (name) => (await kept.of(name, a!))!.checks!.policies.runs_as_root);
+    assert.deepEqual(await Promise.all(policies), ["refuse", "warn"]);
   });
 });
 
@@ -86,10 +103,14 @@ Deno.test("what was kept and is cut off is lost, and is kept anew", async () => 
     const path = `${folder}/${digestOf(1)}.json`;
     await Deno.writeTextFile(path, '{"instances":[');
     const kept = new PreparedServices(folder);
-    assert.equal(await kept.of(digestOf(1)), undefined);
+    assert.equal(await kept.of("a", digestOf(1)), undefined);
     const stack = stackOf("  a: { command: x }\n");
-    await kept.keep(digestOf(1), prepare(stack.services[0]!, { stack, file: `${folder}/s.yaml`, ports: new Map() }));
-    assert.equal((await kept.of(digestOf(1)))?.instances.length, 1);
+    await kept.keep(
+      "a",
+      digestOf(1),
+      prepare(stack.services[0]!, { stack, file: `${folder}/s.yaml`, ports: new Map() }),
+    );
+    assert.equal((await kept.of("a", digestOf(1)))?.instances.length, 1);
   });
 });
 
@@ -129,9 +150,9 @@ Deno.test("what a replica that was taken away was started with is kept until it 
       const stack = stackOf(`  a: { command: x, replicas: ${replicas}, arguments: ["\${replica}"] }\n`);
       return prepare(stack.services[0]!, { stack, file: `${folder}/s.yaml`, ports: new Map() });
     };
-    await kept.keep(digestOf(1), of(3));
-    await kept.keep(digestOf(1), of(1));
-    const found = await new PreparedServices(folder).of(digestOf(1));
+    await kept.keep("a", digestOf(1), of(3));
+    await kept.keep("a", digestOf(1), of(1));
+    const found = await new PreparedServices(folder).of("a", digestOf(1));
     assert.deepEqual(found!.instances.map(({ launch }) => launch.arguments), [["0"], ["1"], ["2"]]);
   });
 });

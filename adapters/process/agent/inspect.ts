@@ -8,7 +8,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { unheldOf } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
-import type { Answer, ToAgent } from "./protocol.ts";
+import type { Inspected, ToAgent } from "./protocol.ts";
 
 type Inspect = Extract<ToAgent, { ask: "inspect" }>;
 
@@ -23,7 +23,7 @@ export const INSPECT = {
 /** Read permission of others (POSIX.1-2017, sys/stat.h). */
 const S_IROTH = 0o004;
 
-export const inspect = (ask: Inspect, own: (name: string) => string | undefined): Answer<"inspect"> => {
+export const inspect = (ask: Inspect, own: (name: string) => string | undefined): Inspected => {
   const { environment, requires, tls } = ask;
   const files = Object.values(environment).flatMap((value) =>
     typeof value === "object" && "file" in value ? [value.file] : []
@@ -105,7 +105,7 @@ const PLAIN =
 /** What asks for TLS in the query: of PostgreSQL, MySQL and MariaDB, MongoDB. */
 const SECURED = /[?&](sslmode=(require|verify-ca|verify-full)|ssl-mode=(required|verify_\w+)|(tls|ssl|usessl)=true)\b/i;
 
-const plainIn = (ask: Inspect, own: (name: string) => string | undefined): Answer<"inspect">["plain"] => {
+const plainIn = (ask: Inspect, own: (name: string) => string | undefined): Inspected["plain"] => {
   const texts = [
     ...Object.keys(ask.environment).map((name) => [name, valueOf(ask, name, own) ?? ""] as const),
     ...ask.arguments.map((text, at) => [`argument ${at + 1}`, text] as const),

@@ -27,10 +27,15 @@ export class AgentGone extends Error {
   override readonly name = "AgentGone";
 }
 
-/** What is asked is longer than a line may be, and so it is never said. */
-export class AskTooLong extends Error {
-  override readonly name = "AskTooLong";
-}
+const TOO_LONG = `what it is started with has more than ${PROTOCOL.line_max} characters`;
+
+/** What is longer than a line may be is never said: it is answered as the agent answers what it refuses. */
+const tooLong: { readonly [A in Asks]?: Answer<A> } = {
+  start: { refused: TOO_LONG },
+  look: { refused: TOO_LONG },
+  inspect: { refused: TOO_LONG },
+  run: { code: null, timed_out: false, because: TOO_LONG },
+};
 
 interface Run {
   readonly process: Deno.ChildProcess;
@@ -67,12 +72,13 @@ export class AgentLine implements Child {
     await there.promise.finally(cancel);
   }
 
-  /** Rejects with `AgentGone`, with `AskTooLong`, or with what the agent says of why it could not. May be repeated. */
+  /** Rejects with `AgentGone`, or with what the agent says of why it could not. May be repeated. */
   ask<A extends Asks>(ask: A, about: AskOf<A>): Promise<Answer<A>> {
     const id = this.ids++;
     const line = JSON.stringify({ ask, id, ...about });
     if (line.length > PROTOCOL.line_max) {
-      return Promise.reject(new AskTooLong(`what it is started with has more than ${PROTOCOL.line_max} characters`));
+      const refused = tooLong[ask];
+      return refused ? Promise.resolve(refused) : Promise.reject(new Error(`${ask}: ${TOO_LONG}`));
     }
     const run = this.present;
     if (!run) return Promise.reject(new AgentGone("the agent is not running"));

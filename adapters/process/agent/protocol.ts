@@ -146,23 +146,26 @@ export const answers = {
   /** `code` null: it could not be run, or a signal ended it; `because` says which. */
   run: z.strictObject({ code: z.int().nullable(), timed_out: z.boolean(), because: z.string() }),
   look: z.strictObject({ refused: z.string().min(1).optional() }),
-  inspect: z.strictObject({
-    /** Whether it would run as root. */
-    root: z.boolean(),
-    /** Variables of `requires` that are not there, or empty. */
-    missing: z.array(z.string()),
-    /** Files with secrets that everybody may read. */
-    readable: z.array(z.string()),
-    /** URLs without TLS, in variables and arguments; nothing of them but scheme, host and port. */
-    plain: z.array(z.strictObject({ where: z.string(), url: z.string(), loopback: z.boolean() })),
-    /** PEM, nothing where it cannot be read. */
-    certificate: z.string().optional(),
-    authority: z.string().optional(),
-    /** Why it would not be held to `held`, if so. */
-    unheld: z.string().min(1).optional(),
-    /** Whether the key is the certificate's; nothing where none is given. */
-    fits: z.boolean().optional(),
-  }),
+  inspect: z.union([
+    z.strictObject({
+      /** Whether it would run as root. */
+      root: z.boolean(),
+      /** Variables of `requires` that are not there, or empty. */
+      missing: z.array(z.string()),
+      /** Files with secrets that everybody may read. */
+      readable: z.array(z.string()),
+      /** URLs without TLS, in variables and arguments; nothing of them but scheme, host and port. */
+      plain: z.array(z.strictObject({ where: z.string(), url: z.string(), loopback: z.boolean() })),
+      /** PEM, nothing where it cannot be read. */
+      certificate: z.string().optional(),
+      authority: z.string().optional(),
+      /** Why it would not be held to `held`, if so. */
+      unheld: z.string().min(1).optional(),
+      /** Whether the key is the certificate's; nothing where none is given. */
+      fits: z.boolean().optional(),
+    }),
+    z.strictObject({ refused: z.string().min(1) }),
+  ]),
   listening: z.strictObject({
     sockets: z.array(z.strictObject({ address: z.string(), port: count })).max(PROTOCOL.sockets_max),
   }),
@@ -186,6 +189,8 @@ export const answers = {
 } as const;
 export type Asks = keyof typeof answers;
 export type Answer<A extends Asks> = z.output<typeof answers[A]>;
+/** What was found by an inspection that could be made. */
+export type Inspected = Exclude<Answer<"inspect">, { readonly refused: string }>;
 
 export const fromAgent = z.union([
   z.strictObject({ id: count, answer: z.unknown() }),

@@ -81,7 +81,7 @@ export const applyOf = async (
   for (const service of all) {
     const prepared = prepare(service, placed);
     const spec = specOf(service, prepared);
-    await kept.keep(spec.digest, prepared);
+    await kept.keep(service.name, spec.digest, prepared);
     services.push(spec);
   }
   const wanted = all.filter(({ profiles }) => !profiles || profiles.some((name) => name === profile));

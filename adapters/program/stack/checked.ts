@@ -5,7 +5,7 @@
 import type { CheckName, CheckPolicy } from "../../../config/stack_checks.ts";
 import type { ServiceSettings, StackSettings } from "../../../config/stack.ts";
 import { type Finding, SERVICE_LIMITS } from "../../../events/services.ts";
-import type { Answer } from "../../process/agent/protocol.ts";
+import type { Answer, Inspected } from "../../process/agent/protocol.ts";
 import { isFor, isSignedBy, readCertificate } from "../../x509/certificate.ts";
 import type { Shown } from "../../x509/handshake.ts";
 import { type Placed, portNumberOf, type TlsFiles, tlsFilesOf } from "./launch.ts";
@@ -102,7 +102,7 @@ const listed = (all: readonly string[]): string =>
 
 /** `at`: ms since 1970. */
 export const foundBefore = (
-  { root, missing, readable, plain, unheld, ...shown }: Answer<"inspect">,
+  { root, missing, readable, plain, unheld, ...shown }: Inspected,
   checked: Checked,
   { files, at }: { readonly files: TlsFiles; readonly at: number },
 ): readonly Found[] => [
@@ -135,7 +135,7 @@ export const foundBefore = (
 const foundOf = (
   checked: Checked,
   files: TlsFiles,
-  { certificate, authority, fits }: Pick<Answer<"inspect">, "certificate" | "authority" | "fits">,
+  { certificate, authority, fits }: Pick<Inspected, "certificate" | "authority" | "fits">,
   at: number,
 ): readonly Found[] => {
   if (files.certificate === undefined) return [];

@@ -57,13 +57,14 @@ export class Checking {
     const instance = prepared.checks?.instances[of.replica];
     if (!prepared.checks || !instance) return { tell: () => Promise.resolve() };
     const { checks } = prepared;
-    const looking = this.given(of, prepared, checks).then(({ found }) => judged(checks, found));
-    const tell = async () => await this.tell(of, checksBefore(instance), await looking);
+    const looking = this.given(of, prepared, checks);
+    const judging = looking.then(({ found }) => judged(checks, found));
+    const tell = async () => await this.tell(of, checksBefore(instance), await judging);
     if (!mayRefuse(checks, instance)) {
-      looking.catch(() => {}); // told of by `tell`
+      judging.catch(() => {}); // told of by `tell`
       return { tell };
     }
-    const refused = refusedBy(await looking);
+    const refused = (await looking).refused ?? refusedBy(await judging);
     if (refused === undefined) return { tell };
     await tell();
     return { refused, tell };
@@ -92,7 +93,8 @@ export class Checking {
       await pause(clock, Math.min(wait, checks.every_ms), signal);
       if (signal.aborted) return;
       const { sockets } = await agent.ask("listening", { process });
-      const { authority, found: given } = await this.given(of, prepared, checks);
+      const { authority, found: given, refused } = await this.given(of, prepared, checks);
+      if (refused !== undefined) continue; // what was found before stands
       const shows = [...foundListening(sockets), ...await this.shown(instance, checks, { authority, signal })];
       if (signal.aborted) return;
       await this.tell(of, checksRunning(instance), judged(checks, [...given, ...shows]));
@@ -104,7 +106,12 @@ export class Checking {
     }
   }
 
-  private async given(of: Of, prepared: Prepared, checks: Checked) {
+  /** `refused`: it could not be looked at. */
+  private async given(
+    of: Of,
+    prepared: Prepared,
+    checks: Checked,
+  ): Promise<{ readonly found: readonly Found[]; readonly authority?: string; readonly refused?: string }> {
     const { files } = checks.instances[of.replica]!;
     const found = await this.options.agent.ask("inspect", {
       ...programOf(prepared.instances[of.replica]!.launch),
@@ -112,6 +119,7 @@ export class Checking {
       held: heldOf(prepared),
       tls: { ...files },
     });
+    if ("refused" in found) return { found: [], refused: found.refused };
     return { found: foundBefore(found, checks, { files, at: this.options.clock.now() }), authority: found.authority };
   }
 
@@ -119,14 +127,15 @@ export class Checking {
   async trusted({ replica }: Of, { checks, instances }: Prepared): Promise<Trusted> {
     const { agent, authority } = this.options;
     const { files } = checks?.instances[replica] ?? {};
-    const stated = files?.authority === undefined ? undefined : (await agent.ask("inspect", {
+    const stated = files?.authority === undefined ? undefined : await agent.ask("inspect", {
       ...programOf(instances[replica]!.launch),
+      environment: {},
       requires: [],
       held: {},
       tls: { authority: files.authority },
-    })).authority;
-    const all = [authority(), stated].filter((pem) => pem !== undefined);
-    return { name: checks?.name ?? NAME, authorities: [...new Set(all)] };
+    });
+    const all = [authority(), stated && !("refused" in stated) ? stated.authority : undefined];
+    return { name: checks?.name ?? NAME, authorities: [...new Set(all.flatMap((pem) => pem ?? []))] };
   }
 
   /** What it shows to whoever connects. */

@@ -3,7 +3,7 @@ import type { Clock } from "../../../actors/kernel/world.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import { findingsOf, isAlive, serviceOf, type Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
-import { type AgentLine, AskTooLong } from "../../process/agent/line.ts";
+import type { AgentLine } from "../../process/agent/line.ts";
 import type { How } from "../../process/agent/protocol.ts";
 import type { Asked } from "../../process/loopback.ts";
 import { httpProbe, type Probe, probing, tcpProbe } from "../../process/probes.ts";
@@ -85,10 +85,7 @@ export class Instances {
     const of = { service, replica };
     switch (wish.wish) {
       case "start":
-        return await this.start(of, nonce, wish.digest).catch((error) => {
-          if (!(error instanceof AskTooLong)) throw error;
-          return this.options.reports.refused(of, nonce, error.message);
-        });
+        return await this.start(of, nonce, wish.digest);
       case "find": {
         const { process } = await this.options.agent.ask("find", { nonce, traces: this.traces });
         if (process) return await this.options.reports.started(of, process, true);
@@ -104,7 +101,7 @@ export class Instances {
   private async end(of: Of, { process, digest, nonce, signal, due }: Extract<Wish, { wish: "end" }>): Promise<void> {
     const { clock } = this.options;
     this.watched.get(nonce)?.probes.abort();
-    const hook = (await this.options.prepared.of(digest))?.instances[of.replica]?.hooks.before_stop;
+    const hook = (await this.options.prepared.of(of.service, digest))?.instances[of.replica]?.hooks.before_stop;
     // Who has no time left is not asked to get ready.
     if (signal !== "SIGKILL") {
       this.told(of, "before_stop", await this.hook(hook));
@@ -115,7 +112,7 @@ export class Instances {
   }
 
   private async start(of: Of, nonce: string, digest: string): Promise<void> {
-    const prepared = await this.options.prepared.of(digest);
+    const prepared = await this.options.prepared.of(of.service, digest);
     const instance = prepared?.instances[of.replica];
     if (!prepared || !instance) {
       // It may have been started before it was lost.
@@ -155,10 +152,7 @@ export class Instances {
     });
     if ("refused" in answer) return await this.options.reports.refused(of, nonce, answer.refused);
     await this.options.reports.started(of, answer.process, answer.adopted);
-    await tell().catch((error) => {
-      if (!(error instanceof AskTooLong)) throw error;
-      this.told(of, "checks", error.message);
-    });
+    await tell();
     for (const { path, because } of answer.kept ?? []) this.told(of, "leftovers", `${path} is left alone: ${because}`);
     this.told(of, "after_start", await this.hook(instance.hooks.after_start));
   }
@@ -170,9 +164,6 @@ export class Instances {
       ...programOf(hook),
       traces: this.traces,
       timeout_ms: hook.timeout_ms,
-    }).catch((error) => {
-      if (!(error instanceof AskTooLong)) throw error;
-      return { code: null, timed_out: false, because: error.message };
     });
     if (timed_out) return `no end within ${hook.timeout_ms} ms`;
     return code === 0 ? undefined : because;
@@ -220,8 +211,8 @@ export class Instances {
     for (const other of this.granted.keys()) if (!this.isToStart(other)) this.granted.delete(other);
     const starting = [...this.granted].filter(([other]) => other !== nonce).map(([, needs]) => ({ needs }));
     const watching = wishesOf(this.options.stack()).filter((wish) => wish.wish === "watch");
-    const running = await Promise.all(watching.map(async ({ process, digest }) => {
-      return { process, needs: (await this.options.prepared.of(digest))?.needs };
+    const running = await Promise.all(watching.map(async ({ service, process, digest }) => {
+      return { process, needs: (await this.options.prepared.of(service, digest))?.needs };
     }));
     const short = await shortageOf(this.options.agent, { needs, folder, running: [...starting, ...running] });
     if (!short) this.granted.set(nonce, needs);
@@ -233,7 +224,7 @@ export class Instances {
     const probes = new AbortController();
     const { nonce } = process;
     this.watched.set(nonce, { probes, digest });
-    const found = await prepared.of(digest);
+    const found = await prepared.of(of.service, digest);
     const { bytes_max, keep } = found?.log ?? LOG_DEFAULT;
     await this.options.agent.ask("watch", {
       process,
@@ -308,7 +299,8 @@ export class Instances {
     this.options.usage.forget(nonce);
     await this.tellLoss(of, nonce, this.losses.over(nonce));
     await this.options.agent.ask("forget", { traces: this.traces, nonces: [nonce] }).catch(() => {}); // the next one cleans up
-    const after = watched && (await this.options.prepared.of(watched.digest))?.instances[of.replica]?.hooks.after_stop;
+    const after = watched &&
+      (await this.options.prepared.of(of.service, watched.digest))?.instances[of.replica]?.hooks.after_stop;
     this.told(of, "after_stop", await this.hook(after));
   }
 

@@ -12,10 +12,10 @@ export const serviceSamples = async (daybook: Daybook): Promise<readonly Service
   if (!running) return undefined;
   const { prepared, scrapes, present } = running;
   const samples: ServiceSample[] = [];
-  for (const { lives } of Object.values(present.services)) {
+  for (const [service, { lives }] of Object.entries(present.services)) {
     for (const [replica, life] of lives.entries()) {
       if (!isAlive(life)) continue;
-      const stated = (await prepared.of(life.digest))?.instances[replica]?.metrics;
+      const stated = (await prepared.of(service, life.digest))?.instances[replica]?.metrics;
       const found = scrapes.of(life.process.nonce);
       if (!found && stated) return undefined;
       if (found) samples.push(...samplesOf(found));

@@ -1,5 +1,5 @@
 /**
- * What services are started and watched with, by their digests, in files: so that what was announced can be started, and what is undone
+ * What services are started and watched with, by their names and digests, in files: so that what was announced can be started, and what is undone
  * started again, whatever the configuration says by now. Secrets are only pointed at in them.
  */
 import { join } from "node:path";
@@ -64,6 +64,10 @@ export const prepare = (service: ServiceSettings, placed: Placed): Prepared => (
   checks: checkedOf(service, placed),
 });
 
+/** Two services may be started alike and be looked at otherwise. */
+const nameOf = (service: string, digest: string): string => `${digest}.${service}`;
+const digestIn = (name: string): string => name.slice(0, 64);
+
 export class PreparedServices {
   private readonly known = new Map<string, Prepared | undefined>();
 
@@ -71,9 +75,10 @@ export class PreparedServices {
   constructor(private readonly folder: string) {}
 
   /** Durable before anything is announced under the digest. Of replicas that are no longer to be, what is known stays. */
-  async keep(digest: string, given: Prepared): Promise<void> {
-    const path = this.pathOf(digest);
-    const gone = (await this.of(digest))?.instances.slice(given.instances.length) ?? [];
+  async keep(service: string, digest: string, given: Prepared): Promise<void> {
+    const name = nameOf(service, digest);
+    const path = this.pathOf(name);
+    const gone = (await this.of(service, digest))?.instances.slice(given.instances.length) ?? [];
     const prepared = { ...given, instances: [...given.instances, ...gone] };
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
     const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
@@ -85,29 +90,31 @@ export class PreparedServices {
       file.close();
     }
     await Deno.rename(`${path}.new`, path);
-    this.known.set(digest, prepared);
+    this.known.set(name, prepared);
   }
 
   /** `undefined`: it was lost, or is none of ours. */
-  async of(digest: string): Promise<Prepared | undefined> {
-    if (!this.known.has(digest)) this.known.set(digest, await read(this.pathOf(digest)));
-    return this.known.get(digest);
+  async of(service: string, digest: string): Promise<Prepared | undefined> {
+    const name = nameOf(service, digest);
+    // An older version kept them by the digest alone.
+    if (!this.known.has(name)) this.known.set(name, await read(this.pathOf(name)) ?? await read(this.pathOf(digest)));
+    return this.known.get(name);
   }
 
   /** Lets go of all but these. */
   async only(digests: ReadonlySet<string>): Promise<void> {
     try {
       for await (const { name } of Deno.readDir(this.folder)) {
-        if (!digests.has(name.slice(0, 64))) await Deno.remove(join(this.folder, name));
+        if (!digests.has(digestIn(name))) await Deno.remove(join(this.folder, name));
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    for (const digest of this.known.keys()) if (!digests.has(digest)) this.known.delete(digest);
+    for (const name of this.known.keys()) if (!digests.has(digestIn(name))) this.known.delete(name);
   }
 
-  private pathOf(digest: string): string {
-    return join(this.folder, `${digest}.json`);
+  private pathOf(name: string): string {
+    return join(this.folder, `${name}.json`);
   }
 }
 
