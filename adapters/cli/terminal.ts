@@ -107,6 +107,20 @@ const writeAll = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Ar
   for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
 };
 
+/** Whether it goes on with a character (RFC 3629). */
+const isInner = (byte: number): boolean => (byte & 0xc0) === 0x80;
+
+/** Without a character at its end of which more is to come; what is none stays. */
+const wholeOf = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (isInner(byte)) continue;
+    const length = byte >= 0xf8 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? bytes.subarray(0, -back) : bytes;
+  }
+  return bytes;
+};
+
 /** As `Io.readTail`. */
 const tailOf: Io["readTail"] = async (path, bytes, from) => {
   let file: Deno.FsFile;
@@ -123,7 +137,10 @@ const tailOf: Io["readTail"] = async (path, bytes, from) => {
     const into = new Uint8Array(size - start);
     let read = 0;
     for (let n: number | null; read < into.length && (n = await file.read(into.subarray(read))) !== null;) read += n;
-    return { text: new TextDecoder().decode(into.subarray(0, read)), end: start + read };
+    const whole = wholeOf(into.subarray(0, read));
+    // Where it does not go on from where it was, it may begin in the middle of a character.
+    const begins = start === 0 || start === from ? 0 : whole.findIndex((byte) => !isInner(byte));
+    return { text: new TextDecoder().decode(whole.subarray(Math.max(0, begins))), end: start + whole.length };
   } finally {
     file.close();
   }

@@ -6,7 +6,18 @@ import { NONCE, type ProcessOf } from "./protocol.ts";
 
 /** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
 const TICKS = 100;
-const PAGE_BYTES = 4_096;
+
+/** AT_PAGESZ in what the kernel tells a program of itself (getauxval(3)): pairs of 64 bits. */
+const AT_PAGESZ = 6n;
+export const pageBytesIn = (auxv: Uint8Array): number => {
+  const pairs = new DataView(auxv.buffer, auxv.byteOffset, auxv.byteLength);
+  for (let at = 0; at + 16 <= auxv.byteLength; at += 16) {
+    if (pairs.getBigUint64(at, true) === AT_PAGESZ) return Number(pairs.getBigUint64(at + 8, true));
+  }
+  return 4_096;
+};
+let known: number | undefined;
+const pageBytes = (): number => known ??= pageBytesIn(readFileSync("/proc/self/auxv"));
 
 export interface Stat {
   readonly pid: number;
@@ -49,7 +60,7 @@ export const statOf = (pid: number): Stat | undefined => {
     session: number(6),
     ticks: number(22),
     cpu_ms: (number(14) + number(15)) * 1_000 / TICKS,
-    rss_bytes: number(24) * PAGE_BYTES,
+    rss_bytes: number(24) * pageBytes(),
     space_bytes: number(23),
   };
 };
