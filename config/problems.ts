@@ -58,6 +58,12 @@ export interface Expectation {
 const isSecret = (shapes: readonly Shape[]): boolean =>
   shapes.some(({ properties }) => properties && Object.hasOwn(properties, "env"));
 
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a text",
+  integer: "a whole number",
+  boolean: "true or false",
+};
+
 /** What was expected at the path. */
 const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
   // A path into a secret is spoken of as the secret.
@@ -66,7 +72,10 @@ const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
     if (shapes && isSecret(shapes)) {
       const ways = shapes.flatMap(({ properties }) => Object.keys(properties ?? {}));
       const shown = ways.map((way) => `{ ${way}: ${way === "file" ? "PATH" : "NAME"} }`).join(" or ");
-      return { text: `${shown}, never the secret itself`, secret: true };
+      // Where a plain value may stand as well, that is said first.
+      const plain = shapes.filter(({ properties }) => !properties).map(({ type }) => KINDS[type ?? ""] ?? "a value");
+      const text = plain.length > 0 ? `${plain.join(", ")}, ${shown}` : `${shown}, never the secret itself`;
+      return { text, secret: true };
     }
   }
   const shapes = shapeAt(path, whole) ?? [];
@@ -85,6 +94,7 @@ export interface Fault {
 /** What an issue of a schema comes to, where `whole` is that schema's shape; of the whole one says what it is in a few words. */
 export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): readonly Fault[] => {
   const path = issue.path.map(String);
+  if (issue.code === "invalid_key") return [{ path, expected: keyExpected(path, whole), key: true }];
   const { text, secret } = expectedAt(path, whole);
   if (secret) return [{ path, expected: text, secret }];
   switch (issue.code) {
@@ -95,8 +105,6 @@ export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): 
         const expected = meant === undefined ? `one of ${known.join(", ")}` : "a known key";
         return { path: [...path, key], expected, key: true, ...(meant === undefined ? {} : { meant }) };
       });
-    case "invalid_key":
-      return [{ path, expected: keyExpected(path, whole), key: true }];
     case "invalid_union": {
       // Where one of the alternatives is of the kind that was found, what is wrong is further in.
       const inner = issue.errors.filter((issues) => issues.every((one) => one.path.length > 0 || isInside(one)));
@@ -124,6 +132,8 @@ const describe = (shape: Shape): string => {
   switch (shape.type) {
     case "integer":
       return `a whole number from ${minimum} to ${maximum}`;
+    case "number":
+      return `a number from ${minimum} to ${maximum}`;
     case "boolean":
       return "true or false";
     case "string":

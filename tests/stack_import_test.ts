@@ -127,6 +127,7 @@ volumes: { data: {} }
   assert.deepEqual(ours.services.web.restart, { policy: "on_failure", max: 4 });
   assert.deepEqual(unmapped.map(({ path }) => path), [
     "services.cache.image",
+    "services.cache.ports",
     "services.cache.volumes",
     "services.web.image",
     "services.ghost.image",
@@ -166,6 +167,7 @@ services:
 `),
     [
       "services.a.ports: 3000-3005 is not one port",
+      "services.a.ports: 127.0.0.1:8080:80/tcp is reached at 80, for there is no container around it",
       'services.a.ports: {"published":9} is not one port',
       "services.a.depends_on.b: service_pending is not known here: started is enough",
       "services.a.healthcheck.interval: 90 seconds is no span of time such as 1m30s",

@@ -37,8 +37,6 @@ export interface ImportedStack {
   readonly services: number;
   /** What of it has no place in ours. */
   readonly unmapped: readonly { readonly line: number; readonly path: string; readonly because: string }[];
-  /** What must be mended by hand before it can be run, one line each. */
-  readonly problems: readonly string[];
 }
 
 export interface StackRuntime {

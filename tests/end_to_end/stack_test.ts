@@ -303,7 +303,7 @@ Deno.test("bad stacks: one clear message that says where, and nothing started", 
         ],
         [
           "services: { a: { command: x, environment: { A: { env: 7 } } } }",
-          /\{ env: NAME \} or \{ file: PATH \}.*, never the secret itself/,
+          /services\.a\.environment\.A.*: expected a text, .*\{ env: NAME \} or \{ file: PATH \}, found something else/,
         ],
         ["services: { a: { command: x, ready_line: '(' } }", /services\.a\.ready_line: expected a regular expression/],
         [

@@ -105,16 +105,15 @@ export const importFile: Run = async (call, runtime) => {
   const out = text(call, "out");
   const content = given === "-" ? await io.readInput() : await io.readText(pathOf(call, given));
   const { importOf } = await runtime.stacks();
-  const { kind, yaml, services, unmapped, problems } = importOf(content, given, out ?? "services.yaml");
+  const { kind, yaml, services, unmapped } = importOf(content, given, out ?? "services.yaml");
   if (out !== undefined) {
     const file = await io.create(pathOf(call, out));
     file.write(yaml);
     file.close();
   }
   if (call.json) {
-    const document = { ok: problems.length === 0, kind, services, unmapped, problems, ...(out ? {} : { yaml }) };
-    io.out(`${JSON.stringify(document)}\n`);
-    return problems.length === 0 ? 0 : 1;
+    io.out(`${JSON.stringify({ ok: true, kind, services, unmapped, ...(out ? {} : { yaml }) })}\n`);
+    return 0;
   }
   if (out === undefined) io.out(yaml);
   const c = palette(io, "err");
@@ -122,8 +121,7 @@ export const importFile: Run = async (call, runtime) => {
   for (const { line, path, because } of unmapped) {
     io.err(`${c.yellow("not mapped")}  ${safe(given)}:${line} ${safe(path)}: ${safe(because)}\n`);
   }
-  for (const problem of problems) io.err(`${c.red("to be mended")}  ${safe(problem)}\n`);
-  return problems.length === 0 ? 0 : 1;
+  return 0;
 };
 
 /** What services took at most, over all that is on record, and what they might state. */

@@ -1,6 +1,6 @@
 /** A stack as a graph, for people: batches, the longest chain, a picture. Pure. */
 import type { StackSettings } from "../../../config/stack.ts";
-import { parseStack, problemText, PROFILES } from "../../../config/stack.ts";
+import { problemText, PROFILES } from "../../../config/stack.ts";
 import { importStack } from "../../../config/stack_import.ts";
 import { Usage } from "../../cli/call.ts";
 import type { ImportedStack, StackPlan } from "../../cli/stacks.ts";
@@ -10,11 +10,10 @@ import { batchesOf, criticalPath, type Graph, graphOf } from "../../../actors/se
 export const profiles: readonly string[] = PROFILES;
 
 export const importOf = (text: string, file: string, out: string): ImportedStack => {
-  const imported = importStack(text, file);
+  const imported = importStack(text, file, faultsOfStack(out));
   if (!imported.ok) throw new Usage(imported.problems.map(problemText).join("; "));
   const { kind, yaml, services, unmapped } = imported;
-  const parsed = parseStack(yaml, out, faultsOfStack(out));
-  return { kind, yaml, services, unmapped, problems: parsed.ok ? [] : parsed.problems.map(problemText) };
+  return { kind, yaml, services, unmapped };
 };
 
 const nodesOf = ({ services }: StackSettings) =>
