@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import type { WhoCould } from "../adapters/cli/access.ts";
 import { type Asking, whoCould } from "../adapters/program/access/who_could.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
+import { shippedModel } from "../adapters/program/access/model.ts";
 import { systemClock } from "../adapters/system/world.ts";
+import type { Append } from "../events/log.ts";
 import type { CouldRow } from "../projections/access.ts";
 import { inFolder } from "./folder_given.ts";
 import { type House, withHouse } from "./identity_given.ts";
@@ -152,4 +154,31 @@ Deno.test("of a log in which no policies are on record the program's own are ask
   });
   assert.equal(answer.policies, null);
   assert.deepEqual(named(answer), [["operator", "token-admin"]]);
+});
+
+Deno.test("earlier policies that cannot be read any more are not asked: since when is told from behind them, and those of now must be readable", async () => {
+  const log = new MemoryLog(systemClock);
+  const record = async (type: string, data: object) => {
+    const event = {
+      id: `${log.size}`,
+      source: "test",
+      stream: "access/all",
+      version: 1,
+      authtype: "system",
+      authid: "test",
+    };
+    await log.append({ events: [{ ...event, type, time: new Date().toISOString(), data }] } as unknown as Append);
+  };
+  const model = shippedModel();
+  const activated = (policies: string) =>
+    record("access.policies.activated", { ...model, policies, digest: "0".repeat(64) });
+  await record("access.token.issued", { token: "t_aaaaaaaaaaaaaaaa", tenant: "default", scopes: ["command"] });
+  await activated(model.policies);
+  await activated('@id("old")\npermit to everybody;\n');
+  await activated(model.policies);
+  const ask = (size: number) => whoCould(log, { action: "commands.send", resource: "commits/x", size });
+  const since = async (size: number) => (await ask(size)).principals.map(({ id, since }) => [id, since?.position]);
+  assert.deepEqual(await since(2), [["operator", undefined], ["t_aaaaaaaaaaaaaaaa", 0]]);
+  await assert.rejects(ask(3));
+  assert.deepEqual(await since(4), [["operator", 3], ["t_aaaaaaaaaaaaaaaa", 3]]);
 });

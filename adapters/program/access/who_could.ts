@@ -32,7 +32,7 @@ type Issued = Extract<AccessFact, { type: "access.token.issued" }>["data"];
 type Past<T> = { readonly position: number; readonly time: string; readonly was: T }[];
 
 interface Counted {
-  /** Absent: what was written for an older schema, and cannot be asked any more. */
+  /** Absent: they cannot be read any more. */
   readonly authority?: CedarAuthority;
   readonly model: Model;
   /** `null`: of those that come with the program. */
@@ -53,14 +53,14 @@ const last = <T>(past: Past<T> | undefined): T | undefined => past?.at(-1)?.was;
 /** Right after that event. */
 const at = <T>(past: Past<T>, position: number): T | undefined => past.findLast((one) => one.position <= position)?.was;
 
-/** Policies that count still must hold; of earlier ones only those are asked that do. */
+/** Those that count must be readable; of earlier ones only those are asked that are. */
 const ready = async ({ model, digest }: Counted, isNow: boolean): Promise<Counted> => {
   const authority = new CedarAuthority(model);
   try {
     await authority.ready();
     return { authority, model, digest };
   } catch (error) {
-    if (isNow || !(error instanceof Usage)) throw error;
+    if (isNow) throw error;
     return { model, digest };
   }
 };
