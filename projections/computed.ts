@@ -12,7 +12,7 @@ export type ViewSpec = Pick<
 >;
 
 export interface Computed extends ViewSpec {
-  /** Fields that must be given; the first and the last of a key's words, but its own, have no spaces. */
+  /** Fields that a question must give. A key has their values and a word of its own, with blanks between; only the second may have blanks in it. */
   readonly asks: readonly [first: string, second: string];
   /** What one must be permitted to do, beside reading views. */
   readonly action: string;
