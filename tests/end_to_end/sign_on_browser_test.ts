@@ -3,15 +3,14 @@ import assert from "node:assert/strict";
 import { namedUrl, PASSWORD, withHouse } from "../identity_given.ts";
 import { CLIENT, withProvider } from "../oidc_given.ts";
 import { ISSUER, newSigner, respond, wishIn } from "../saml_given.ts";
-import { noBrowser, withBrowser } from "./browser_given.ts";
+import { noBrowser, pictures, withBrowser } from "./browser_given.ts";
 
 const missing = noBrowser();
 const SCREEN = { width: 390, height: 844 };
 
 Deno.test("a person links their account with a provider of OpenID Connect, and signs in there", async () => {
   if (missing !== undefined) return console.log(`skipped: ${missing}`);
-  const shots = await Deno.makeTempDir({ prefix: "daybook-sign-on-" });
-  console.log(`pictures: ${shots}`);
+  const taken = await pictures("sign-on-oidc");
   await withProvider(async (given) => {
     const corp = { name: "corp", title: "Corp", kind: "oidc", issuer: given.issuer, client_id: CLIENT.id };
     const providers = [{ ...corp, client_secret: { env: "CORP" }, roles: { platform: "operator" } }];
@@ -25,9 +24,7 @@ Deno.test("a person links their account with a provider of OpenID Connect, and s
       await withBrowser(url, SCREEN, async ({ page, context, complaints }) => {
         // Its pages want a font from elsewhere.
         await context.route(/fonts\.googleapis\.com/, (route) => route.abort());
-        let number = 0;
-        const seen = (name: string) =>
-          page.screenshot({ path: `${shots}/${String(++number).padStart(2, "0")}-${name}.png`, fullPage: true });
+        const seen = (name: string) => taken(page, name);
         const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
         /** What the provider asks: who it is, and whether we may know. */
         const vouch = async () => {
@@ -70,8 +67,7 @@ Deno.test("a person links their account with a provider of OpenID Connect, and s
 
 Deno.test("a provider of SAML on another site has the browser post its word to us, and a person is signed in", async () => {
   if (missing !== undefined) return console.log(`skipped: ${missing}`);
-  const shots = await Deno.makeTempDir({ prefix: "daybook-sign-on-" });
-  console.log(`pictures: ${shots}`);
+  const taken = await pictures("sign-on-saml");
   const signer = await newSigner();
   const idp = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     if (!request.url.includes("SAMLRequest=")) return new Response(null, { status: 204 });
@@ -95,7 +91,7 @@ Deno.test("a provider of SAML on another site has the browser post its word to u
         await page.getByRole("heading", { name: "Sessions" }).waitFor();
         const proven = page.locator("tbody tr", { hasText: "this one" }).locator("td");
         assert.deepEqual((await proven.allInnerTexts()).slice(1, 3), ["saml", "operator"]);
-        await page.screenshot({ path: `${shots}/01-sessions.png`, fullPage: true });
+        await taken(page, "sessions");
         assert.deepEqual(complaints.filter((complaint) => complaint.includes(`(${url}`)), []);
       });
       // Without scripts the page that takes it on has a button.

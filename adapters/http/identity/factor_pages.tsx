@@ -82,8 +82,10 @@ const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
   readonly csrf: string;
 }) => (
   <li>
-    {label === undefined ? NAMES[kind] : `${label} (${NAMES[kind].toLowerCase()})`}
-    {left === undefined ? "" : `, ${left} left`}
+    <div>
+      {label === undefined ? NAMES[kind] : `${label} (${NAMES[kind].toLowerCase()})`}
+      {left === undefined ? "" : `, ${left} left`}
+    </div>
     {kind === "passkey" && (
       <form method="post" action="/account/factors/rename">
         <Csrf token={csrf} />

@@ -287,7 +287,7 @@ const links = (exchange: Exchange, identity: Identity, status = 200, wrong?: str
       <ul>
         {held.map(({ link, provider }) => (
           <li key={link}>
-            {titles.get(provider) ?? provider}
+            <div>{titles.get(provider) ?? provider}</div>
             <form method="post" action="/account/links/remove">
               <Csrf token={csrf} />
               <input type="hidden" name="link" value={link} />
