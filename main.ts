@@ -128,7 +128,6 @@ const main = async (): Promise<number> => {
     house: {
       config: inHouse("config"),
       own: ["actors", "adapters", "events", "projections"].map(inHouse),
-      verifier: ["adapters/verify", "events"].map(inHouse),
     },
     settings: settingsOf,
     permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },

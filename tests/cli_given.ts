@@ -127,7 +127,7 @@ export const givenStage = (): Stage => {
       {
         io: fakeIo,
         place: { data: "/here/.daybook", version: "1.2.3" },
-        house: { config: "/house/config", own: [], verifier: [] },
+        house: { config: "/house/config", own: [] },
         settings(file, overrides) {
           const parsed = parseConfig(
             file === undefined ? "" : files.get(file) ?? "",

@@ -13,7 +13,7 @@ const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () 
 const DESIGNED =
   "start demo import status view events send verify replay explain who-could receipt audit anchor witness export archive cert backup restore erase subject hold retention keys secret token login logout factors up down restart ps logs why stack alerts config"
     .split(" ");
-const house = { config: "/house/config", own: ["/house/source"], verifier: ["/house/verifier"] };
+const house = { config: "/house/config", own: ["/house/source"] };
 
 const grants = (...args: string[]): Grants => {
   const parsed = parse(args, place);
@@ -175,7 +175,7 @@ Deno.test("commands that read ask for no way to write but the socket", () => {
     assert.deepEqual(asked.read, [
       "/here/.daybook",
       "/house/config",
-      ...(args[0] === "verify" ? house.verifier : []),
+      ...house.own,
       "/here/.daybook/control.sock",
     ]);
   }
@@ -238,7 +238,14 @@ Deno.test("a configuration that may not be read yet is read by a second process,
     permissions: { granted: () => false, again: (wanted: Grants) => (asked.push(wanted), Promise.resolve(0)) },
   });
   await stage.type("start", "--config", "/etc/daybook.yaml");
-  assert.deepEqual(asked, [{ read: ["/etc/daybook.yaml"], write: [], net: [], run: [], env: [], again: true }]);
+  assert.deepEqual(asked, [{
+    read: ["/etc/daybook.yaml", "/house/config"],
+    write: [],
+    net: [],
+    run: [],
+    env: [],
+    again: true,
+  }]);
 });
 
 Deno.test("where only the file of services may not be read yet, the second process may do all that is needed", async () => {
@@ -383,7 +390,9 @@ Deno.test("a path that Deno cannot be given as a permission is refused", () => {
 });
 
 Deno.test("every command has its task, with the permissions the command line knows of and never with all", async () => {
-  const { tasks, permissions } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+  const { tasks, permissions, unstable } = JSON.parse(
+    await Deno.readTextFile(new URL("../deno.json", import.meta.url)),
+  );
   for (const name of [...DESIGNED, "daybook"]) {
     const { command } = tasks[name] as { command: string };
     assert.match(
@@ -401,4 +410,8 @@ Deno.test("every command has its task, with the permissions the command line kno
   }
   assert.deepEqual(permissions.reader.write, [".daybook/control.sock"]);
   assert.deepEqual(permissions.writer.write, [".daybook"]);
+  // What is imported dynamically is read when it is used, and may be.
+  assert.ok(unstable.includes("lazy-dynamic-imports"));
+  const source = ["actors", "adapters", "events", "projections"];
+  for (const set of ["reader", "writer"]) assert.deepEqual(permissions[set].read, [".daybook", "config", ...source]);
 });

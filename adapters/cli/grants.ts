@@ -42,10 +42,8 @@ export const socketOf = (data: string): string => join(data, "control.sock");
 export interface House {
   /** The folder of the default configuration. */
   readonly config: string;
-  /** Its source: a worker's modules are read when it starts. Only who opens the log as its writer has workers. */
+  /** Its source: what one command alone needs is read when it is used, and so are a worker's modules. */
   readonly own: readonly string[];
-  /** The verifier's source, for its threads. */
-  readonly verifier: readonly string[];
 }
 
 /** All that a call may touch: what its command needs, the configuration, and the socket of a server that may have the folder. */
@@ -73,7 +71,7 @@ export const grantsOf = (
         ...read,
         house.config,
         ...config,
-        ...(spec.opens ? house.own : spec.verifies ? house.verifier : []),
+        ...house.own,
         ...socket,
         ...copy,
         ...shown,

@@ -97,14 +97,15 @@ const needed = async (
     run: [],
     env: [],
   };
-  if (permissions.granted(look)) {
+  const granted = (read: readonly string[]) => permissions.granted({ ...look, read: [...read, ...house.own] });
+  if (granted(look.read)) {
     const settings = await world.settings(file, overrides, stack);
     return { grants: grantsOf(spec, call, { house, settings, scratch }), settings };
   }
   const [config, ...rest] = look.read;
-  const widened = { ...look, again: true as const };
-  if (rest.length === 0 || !permissions.granted({ ...look, read: [config!] })) {
-    return { grants: widened, settings: undefined };
+  if (rest.length === 0 || !granted([config!])) {
+    const read = [...new Set([...look.read, house.config, ...house.own])];
+    return { grants: { ...look, read, again: true }, settings: undefined };
   }
   // Only the file of services cannot be looked at: what else is needed is known, and whoever may look at it needs no third process.
   const grants = grantsOf(spec, call, { house, settings: await world.settings(file, overrides), scratch });
@@ -115,19 +116,19 @@ const needed = async (
 const scratchFor = async (
   spec: CommandSpec,
   call: Call,
-  { permissions, scratch }: World,
+  { house, permissions, scratch }: World,
 ): Promise<string | undefined> => {
   const replaced = text(call, "replaces");
   const folder = replaced === undefined ? call.data : pathOf(call, replaced);
   if (!spec.reads || spec.needs(call).read?.includes(folder) !== true) return undefined;
-  const look: Grants = { read: [folder], write: [], net: [], run: [], env: [] };
+  const look: Grants = { read: [folder, ...house.own], write: [], net: [], run: [], env: [] };
   const wanted = permissions.granted(look) ? await scratch.wanted(folder) : permissions.again !== undefined;
   return wanted ? scratch.path : undefined;
 };
 
 /** Where the configuration says that the root key and the archive are, if it does; a broken one is told of by whoever opens the folder. */
 const rootKeyOf = async (call: Call, { house, permissions, settings }: World): Promise<Pointed | undefined> => {
-  const look: Grants = { read: [house.config], write: [], net: [], run: [], env: [] };
+  const look: Grants = { read: [house.config, ...house.own], write: [], net: [], run: [], env: [] };
   if (call.data === ":memory:" || !permissions.granted(look)) return undefined;
   try {
     return pointedAt(await settings(undefined, []), ({ keys, log }) => [keys, { file: log.archive }]);

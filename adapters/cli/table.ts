@@ -54,8 +54,6 @@ export interface CommandSpec {
   readonly memory?: true;
   /** Whether it may open the log as its writer. */
   readonly opens?: true;
-  /** Whether it verifies a log, which is done in threads. */
-  readonly verifies?: true;
   /** Whether it reads databases of a data folder that may have been left open. */
   readonly reads?: true;
   /** Whether it cannot be undone, or lets somebody in: accounts that may do it are asked first (`PROOF`). */
@@ -214,7 +212,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "verify",
-    verifies: true,
     reads: true,
     about: "Recompute chain, tree and signatures from the entries; exit 1 if anything is wrong",
     options: [
@@ -369,7 +366,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   AUDIT,
   {
     name: "backup",
-    verifies: true,
     reads: true,
     about: "A verified copy of log, index and checkpoints, while running or not",
     args: [["<folder>", "where to; must be missing or empty"]],
@@ -389,7 +385,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "restore",
-    verifies: true,
     reads: true,
     opens: true,
     about: "Bring a backup back into an empty data folder, verified",

@@ -20,7 +20,6 @@ export const PRIVACY: readonly CommandSpec[] = [
     name: "erase",
     opens: true,
     dangerous: (call) => text(call, "check") === undefined,
-    verifies: true,
     about: "Destroy a person's key, so that nobody can read what is sealed under it, and certify it; exit 1 if wanting",
     args: [["[who]", WHO[1]]],
     options: [

@@ -288,9 +288,8 @@ export class KvStore extends KvReader implements Store {
           openDatabase(path).close();
           writeAgain(path);
         } else await begin(path);
-        // Who only reads does not need it.
-        const { openKv } = await import("@deno/kv");
-        kv = await openKv(path);
+        // Who only reads does not need it; and under Deno all that the package does is to call this.
+        kv = await (Deno.openKv ?? (await import("@deno/kv")).openKv)(path) as Kv;
         return new KvStore(path, kv, world);
       } catch (error) {
         kv?.close();

@@ -78,7 +78,9 @@ export const runtimeOf = (
   async serve(daybook, options) {
     const { serve } = await import("./serve.ts");
     const { opened, told } = systems.get(daybook)!;
-    const serving = { ...await serve(opened, options, io), told };
+    const { begun, ...served } = await serve(opened, options, io);
+    // Threads take processors that services start with.
+    const serving = { ...served, told: () => void begun.then(told) };
     if (!opened.crash) return serving;
     const { crashInServing } = await import("./crash_points.ts");
     return crashInServing(serving, opened.crash);

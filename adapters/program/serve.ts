@@ -71,13 +71,13 @@ const READY_WITHIN_MS = 30_000;
 
 /**
  * Listens on the address of the configuration, and on the folder's own socket: the last child of the supervision tree. Throws what
- * the first listening throws.
+ * the first listening throws. `begun`: when services have been started, which others wait for.
  */
 export const serve = async (
   opened: Opened,
   { data, settings, tell }: Serve,
   io: Io,
-): Promise<Omit<Serving, "told">> => {
+): Promise<Omit<Serving, "told"> & { readonly begun: Promise<void> }> => {
   const { server: stated } = settings.config;
   const { enforcedIn, plantThreats } = await import("./threats/plant.ts");
   const standing = enforcedIn(opened);
@@ -141,6 +141,7 @@ export const serve = async (
   return {
     url,
     fallen: opened.fallen,
+    begun: stack?.begun ?? Promise.resolve(),
     async stop() {
       await stack?.stop();
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped

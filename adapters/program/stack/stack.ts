@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../../actors/kernel/supervisor.ts";
-import { digestsOf, isAlive, isLive } from "../../../actors/services/state.ts";
+import { digestsOf, isAlive, isLive, type Stack } from "../../../actors/services/state.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import { problemText } from "../../../config/stack.ts";
@@ -29,6 +29,9 @@ import type { Taken } from "./usage.ts";
 /** Below the data folder: what services write, and what is left of their starts. */
 const FOLDER = "services";
 
+/** A start that waits for memory keeps nobody else waiting. */
+const BEGUN_MS = 1_000;
+
 export interface RunningStack {
   readonly name: string;
   /** What saying so would change. Throws `Usage` where a program is not there. */
@@ -41,6 +44,8 @@ export interface RunningStack {
   /** Services of this profile are to run, and no others. */
   choose(profile: string): Promise<void>;
   readonly orchestrator: Pick<Orchestrator, "present" | "prepared" | "scrapes" | "usage">;
+  /** Resolves when all has been started that was to be at first, or after a second: what has time may begin then. */
+  readonly begun: Promise<void>;
   /** Before the tree is stopped: services are left running, or stopped first, as the configuration says. */
   stop(): Promise<void>;
 }
@@ -131,9 +136,13 @@ export const runStack = async (
   };
   const turns = new InTurn();
   await apply(first, profile, false);
+  const begun = Promise.withResolvers<void>();
+  const late = systemClock.schedule(BEGUN_MS, begun.resolve);
+  void orchestrator.until((stack) => !isStarting(stack)).then(begun.resolve).finally(late);
   const running: RunningStack = {
     name: settings.name,
     orchestrator,
+    begun: begun.promise,
     changes: async (stack) => checked(stack, await placed(stack)),
     apply: (stack, again) => turns.run(() => apply(stack, present.profile, again)),
     choose: (profile) => turns.run(async () => void await apply(present.stack, profile, false)),
@@ -153,6 +162,9 @@ export const runStack = async (
   stacks.set(daybook, running);
   return running;
 };
+
+const isStarting = ({ services }: Stack): boolean =>
+  Object.values(services).some(({ lives }) => lives.some(({ is }) => is === "starting"));
 
 /** By the daybook that runs them. */
 const stacks = new WeakMap<Daybook, RunningStack>();
