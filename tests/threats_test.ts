@@ -128,7 +128,7 @@ Deno.test("brute force on one account locks it for longer each time; who unlocks
     assert.equal((await house.signIn("ada")).status, 200);
   }, { said: { THREATS__ACCOUNT_FAILURES: "4" } }));
 
-Deno.test("taking back a threat's lock leaves one that wrong passwords led to, and one that is on record as asked for", () =>
+Deno.test("taking back a threat's lock leaves the one that wrong passwords led to; unlocking the account takes both", () =>
   withHouse(async (house) => {
     const account = await house.person("ada");
     for (let i = 0; i < 4; i++) await guess(house, "ada", `guess ${i}`);
