@@ -93,6 +93,7 @@ export type FaultKind =
   | "read_only" // the folder or file cannot be written
   | "truncated" // the file is damaged
   | "foreign" // not a log of ours
+  | "missing" // there is none
   | "newer" // written by a newer version of the program
   | "archived" // what was asked for lies in an archive that is not attached
   | "sealed" // sealed at rest under a key that was not handed in, or that is another

@@ -214,7 +214,7 @@ Deno.test("what is no folder and what is no key is said, and nothing is verified
         return error instanceof LogFault ? error.kind : String(error);
       }
     };
-    assert.equal(await kindOf({ folder: join(folder, "nowhere") }), "foreign");
+    assert.equal(await kindOf({ folder: join(folder, "nowhere") }), "missing");
     assert.equal(await kindOf({ folder: join(folder, "checkpoint") }), "foreign");
     assert.equal(await kindOf({ folder, key: "nonsense" }), "invalid");
     assert.equal(await kindOf({ folder, witnesses: [key] }), "invalid");

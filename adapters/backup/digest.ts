@@ -1,6 +1,7 @@
 /** What a file holds, as a manifest names it. */
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
+import { LogFault } from "../../events/log.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -16,6 +17,8 @@ export const digestOf = async (
   signal?: AbortSignal,
   into?: { write(piece: Uint8Array): Promise<unknown> },
 ): Promise<FileDigest> => {
+  // A pipe would be waited for.
+  if (!(await stat(path)).isFile()) throw new LogFault("foreign", `${path} is no file`);
   const handle = await open(path, "r");
   const hash = createHash("sha256");
   const buffer = new Uint8Array(CHUNK_BYTES);

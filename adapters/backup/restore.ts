@@ -96,7 +96,9 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
 const manifestOf = async (source: string): Promise<Manifest> => {
   const path = join(source, MANIFEST);
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    if (!found.isFile()) throw new LogFault("foreign", `Cannot read ${path}: it is no file`);
+    const { size } = found;
     if (size > MANIFEST_BYTES_MAX) throw new LogFault("foreign", `Cannot read ${path}: ${size} bytes are no manifest`);
     return readManifest(await readFile(path));
   } catch (error) {

@@ -50,6 +50,14 @@ const FAULTS: Readonly<Record<string, string>> = {
   newer: "it was written by a newer version of Daybook; use that one",
 };
 
+/** What was read is not what it must be: found wanting. What else a fault says, it could not be done for now, or here. */
+const WANTING: ReadonlySet<string> = new Set(["truncated", "foreign", "newer", "root_wrong", "damaged"]);
+const exitOf = (kind: string): ExitCode => kind === "invalid" ? 2 : WANTING.has(kind) ? 1 : 3;
+
+/** An archive that was given and is damaged is found wanting, one that was not is only not there. */
+const telling = ({ kind, cause }: LogFault): string =>
+  kind === "archived" && cause instanceof LogFault ? cause.kind : kind;
+
 /** What an error means to the person who typed the command. Stack traces are for nobody. */
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof Usage) return { exit: 2, code: "usage", message: error.message };
@@ -69,7 +77,7 @@ export const failureOf = (error: unknown): Failure => {
   if (error instanceof LogFault) {
     const hint = FAULTS[error.kind];
     return {
-      exit: error.kind === "invalid" ? 2 : 3,
+      exit: exitOf(telling(error)),
       code: error.kind,
       message: hint ? `${error.message} (${hint})` : error.message,
     };
@@ -78,7 +86,8 @@ export const failureOf = (error: unknown): Failure => {
   const message = firstLine(error);
   // Adapters that this one may not import tell what went wrong by a `kind` of their own.
   const kind = name.endsWith("Fault") ? (error as { readonly kind?: unknown }).kind : undefined;
-  if (typeof kind === "string") return { exit: kind === "invalid" ? 2 : 3, code: kind, message };
+  if (typeof kind === "string") return { exit: exitOf(kind), code: kind, message };
+  if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
   if (name === "NotFound") return { exit: 3, code: "not_found", message };
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
   if (name === "NotCapable") return { exit: 3, code: "not_permitted", message };

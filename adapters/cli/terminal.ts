@@ -48,7 +48,11 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     env,
     cwd: standingIn(Deno.cwd(), env("INIT_CWD")),
-    readText: async (path) => textOf(await Deno.readFile(path), path),
+    async readText(path) {
+      // What has no end, such as a pipe that nobody writes to, would be waited for.
+      if (!(await Deno.stat(path)).isFile) throw new Usage(`${path} is no file`);
+      return textOf(await Deno.readFile(path), path);
+    },
     readTail: tailOf,
     readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
     async writePrivate(path, text) {

@@ -33,7 +33,9 @@ export const filesIn = async (paths: readonly string[]): Promise<Found> => {
   };
   const file = async (path: string): Promise<void> => {
     if (files.length >= FILES_MAX) throw new RangeError(`at most ${FILES_MAX} files at once`);
-    files.push({ path, bytes: (await Deno.stat(path)).size });
+    const { size, isFile } = await Deno.stat(path);
+    if (!isFile) throw new Deno.errors.IsADirectory(`${path} is neither a file nor a folder`);
+    files.push({ path, bytes: size });
   };
   for (const path of paths) {
     if ((await Deno.stat(path)).isDirectory) await folder(path, 0);

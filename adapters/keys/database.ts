@@ -72,7 +72,11 @@ export class KeyDatabase {
   private open(path: string): DatabaseSync {
     const { readOnly = false, existing = false, busyMs = 2_000, warn } = this.options;
     if (path !== ":memory:") {
-      const size = statSync(path, { throwIfNoEntry: false })?.size;
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found && !found.isFile()) {
+        throw new KeysFault("foreign", `Cannot open the key database ${path}: it is no file`);
+      }
+      const size = found?.size;
       if (size === undefined && (existing || readOnly)) {
         throw new KeysFault(
           "missing",

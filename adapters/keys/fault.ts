@@ -5,8 +5,7 @@
 import type { FaultKind } from "../../events/log.ts";
 
 export type KeysFaultKind =
-  | Exclude<FaultKind, "fenced" | "too_large" | "overloaded">
-  | "missing" // a log is there and its key database is not
+  | Exclude<FaultKind, "fenced" | "too_large" | "overloaded"> // `missing`: a log is there and its key database is not
   | "root_missing" // the database holds wrapped keys and the root key is not there
   | "root_wrong"; // the root key is not the one that wrapped them
 
@@ -29,6 +28,7 @@ const TEXTS: readonly (readonly [RegExp, KeysFaultKind, string])[] = [
   ],
   [/not a database/i, "foreign", "it is not a key database"],
   [/malformed|corrupt|short read/i, "truncated", "it is damaged; restore it from a backup"],
+  [/EISDIR|directory/i, "foreign", "it is no file"],
   [/unable to open/i, "io", "it cannot be opened"],
   [/not open|closed/i, "closed", "it is closed"],
 ];

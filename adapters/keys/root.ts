@@ -61,6 +61,9 @@ export const readRoot = (source: RootSource, kdf?: Kdf): Uint8Array | undefined 
   }
   let text: string;
   try {
+    if (!statSync(source.file).isFile()) {
+      throw new KeysFault("foreign", `Cannot read ${NAME} ${source.file}: it is no file`);
+    }
     text = readFileSync(source.file, "latin1");
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return undefined;

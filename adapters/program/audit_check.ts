@@ -91,7 +91,9 @@ class Check {
   private bytes(path: string): Uint8Array {
     const full = join(this.options.folder, path);
     try {
-      if (Deno.statSync(full).size > DOCUMENT_BYTES_MAX) {
+      const { size, isFile } = Deno.statSync(full);
+      if (!isFile) throw new LogFault("foreign", `${path} is no file`);
+      if (size > DOCUMENT_BYTES_MAX) {
         throw new LogFault("foreign", `${path} is too long to be read`);
       }
       return Deno.readFileSync(full);

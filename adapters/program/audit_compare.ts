@@ -42,6 +42,7 @@ const resultsCompared = (folder: string, results: readonly ControlResult[]): Dif
 const bytesCompared = (folder: string, { path, pieces }: Document): Difference | undefined => {
   let file: Deno.FsFile;
   try {
+    if (!Deno.statSync(join(folder, path)).isFile) return { expected: `the file ${path}`, found: "what is no file" };
     file = Deno.openSync(join(folder, path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { expected: `the file ${path}`, found: "none" };

@@ -13,6 +13,7 @@ export const readControls = async (folder?: string): Promise<readonly Stated[]> 
   const files: { readonly file: string; readonly text: string }[] = [];
   for (const name of await namesIn(place)) {
     const file = join(place, name);
+    if (!(await Deno.stat(file)).isFile) throw new Usage(`${file} is no file`);
     files.push({ file, text: await Deno.readTextFile(file) });
   }
   if (files.length === 0) throw new Usage(`there are no controls in ${place}: it has no .yaml file`);
@@ -24,7 +25,7 @@ export const readControls = async (folder?: string): Promise<readonly Stated[]> 
 const namesIn = async (folder: string): Promise<readonly string[]> => {
   const names: string[] = [];
   try {
-    for await (const { name, isFile } of Deno.readDir(folder)) if (isFile && name.endsWith(".yaml")) names.push(name);
+    for await (const { name } of Deno.readDir(folder)) if (name.endsWith(".yaml")) names.push(name);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new Usage(`there are no controls: ${folder} is not there`);
     throw error;

@@ -49,6 +49,7 @@ import { asItLies, sealedBy } from "./at_rest.ts";
 import { observedOf, telemetryOf } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
+import { expectThere, expectWhole } from "./known.ts";
 import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
@@ -176,7 +177,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     );
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
-    refuseShorter(log, keys);
+    expectWhole(log, keys.logKey.latest());
     if (!memory) await settleRestored(data, log);
     await settleLogKey(log, keys.logKey, lies);
     const pending = settleErasures(log, keys);
@@ -410,6 +411,7 @@ const openLog = async (
 > => {
   const memory = data === MEMORY;
   const path = `${data}/${FILES.log}`;
+  if (!memory) await expectThere(path, keys.logKey.latest());
   const file = memory
     ? new MemoryStore()
     : await named(path, () => KvStore.open(path, { clock: systemClock, random: systemRandom }));
@@ -484,16 +486,5 @@ const named = async <T>(path: string, open: () => Promise<T>): Promise<T> => {
   } catch (error) {
     if (!(error instanceof LogFault)) throw error;
     throw new LogFault(error.kind, `${path}: ${error.message}`, { cause: error });
-  }
-};
-
-/** A log that ends before a checkpoint that is known has lost events, or was put back; going on would fork it. */
-const refuseShorter = (log: KvLog, keys: Keys): void => {
-  const known = keys.logKey.latest();
-  if (known && known.size > log.size) {
-    throw new LogFault(
-      "truncated",
-      `the log ends at ${log.size}, but a checkpoint of size ${known.size} is known; it can be read, not written`,
-    );
   }
 };

@@ -38,9 +38,10 @@ export const exists = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Path of the folder's log. Throws `LogFault` `foreign` when there is none. */
+/** Path of the folder's log. Throws `LogFault`: `missing` when there is none, `foreign` where something else has its name. */
 export const logIn = async (data: string): Promise<string> => {
   const path = `${data}/${FILES.log}`;
-  if (!await exists(path)) throw new LogFault("foreign", `there is no log in ${data}`);
+  if (!await exists(path)) throw new LogFault("missing", `there is no log in ${data}`);
+  if (!(await Deno.stat(path)).isFile) throw new LogFault("foreign", `${path} is no file`);
   return path;
 };

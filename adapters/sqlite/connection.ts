@@ -204,6 +204,7 @@ export const openWritable = (path: string, format: Format, opening: Opening): Co
 };
 
 const prepare = (path: string, format: Format, { lookEvery, sealed }: Opening): Connection => {
+  expectFile(path);
   // SQLite would make it readable by all; the files beside it get the mode that it has.
   if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   const db = new DatabaseSync(path);
@@ -292,7 +293,20 @@ export const openResting = (path: string, format: Format, sealed?: Sealed): Conn
   }
 };
 
+/** What is there under the name and is no file, such as a pipe, would be waited for. */
+const expectFile = (path: string): void => {
+  if (path === ":memory:") return;
+  try {
+    if (Deno.statSync(path).isFile) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  throw new Unusable("it is no file");
+};
+
 const readable = (path: string, format: Format, sealed: Sealed | undefined): Database => {
+  expectFile(path);
   const db = new DatabaseSync(path, { readOnly: true });
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);

@@ -160,7 +160,9 @@ const markOfOne = async (
   path: string,
 ): Promise<{ readonly size: number; readonly changed: readonly (number | null)[] } | undefined> => {
   try {
-    const { size, mtime, ctime, ino } = await Deno.stat(path);
+    const { size, mtime, ctime, ino, isFile } = await Deno.stat(path);
+    // What is no file, such as a pipe, has nothing to copy; whoever opens it says so.
+    if (!isFile) return undefined;
     return { size, changed: [mtime?.getTime() ?? null, ctime?.getTime() ?? null, ino] };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;

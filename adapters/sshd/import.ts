@@ -73,7 +73,8 @@ export const checkLogs = async (
 ): Promise<CheckedLogs> => {
   const found: { path: string; bytes: number; changed: Millis }[] = [];
   for (const path of paths) {
-    const { size, mtime } = await Deno.stat(path);
+    const { size, mtime, isFile } = await Deno.stat(path);
+    if (!isFile) throw new Deno.errors.IsADirectory(`${path} is no file`);
     found.push({ path, bytes: size, changed: mtime?.getTime() ?? 0 });
   }
   const bytes = found.reduce((sum, { bytes }) => sum + bytes, 0);

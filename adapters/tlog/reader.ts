@@ -46,7 +46,9 @@ export class TlogFolder {
   private bytes(name: string): Uint8Array {
     const path = join(this.folder, name);
     try {
-      if (Deno.statSync(path).size > BUNDLE_BYTES_MAX) {
+      const { size, isFile } = Deno.statSync(path);
+      if (!isFile) throw new LogFault("truncated", `Cannot read ${name}: it is no file`);
+      if (size > BUNDLE_BYTES_MAX) {
         throw new LogFault("truncated", `Cannot read ${name}: it is longer than any entry bundle`);
       }
       return Deno.readFileSync(path);

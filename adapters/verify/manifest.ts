@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
 import { shown } from "./failures.ts";
@@ -128,13 +128,14 @@ const isListed = (file: unknown): file is Listed => {
 const digestOf = (path: string, length: number): string | { readonly instead: string } => {
   let file: number;
   try {
+    // A pipe would be waited for.
+    if (!statSync(path).isFile()) return { instead: "what is no file" };
     file = openSync(path, "r");
   } catch (error) {
     throw new LogFault("io", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
   try {
     const found = fstatSync(file);
-    if (!found.isFile()) return { instead: "what is no file" };
     if (found.size !== length) return { instead: `${found.size} bytes` };
     const hash = createHash("sha256");
     const buffer = Buffer.alloc(Math.min(CHUNK_BYTES, Math.max(1, length)));

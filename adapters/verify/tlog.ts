@@ -28,15 +28,15 @@ const BUNDLE_BYTES_MAX = WIDTH * (2 + 65_535);
 const SPAN_BUNDLES = 64;
 const TURN_MS = 40;
 
-/** Throws `LogFault`: `io` when the folder cannot be read, `foreign` when it is none, `invalid` for a key that is none; or the signal's reason. */
+/** Throws `LogFault`: `io` when the folder cannot be read, `missing` when there is none, `foreign` for a file, `invalid` for a key that is none; or the signal's reason. */
 export const verifyTlog = async (options: TlogOptions): Promise<TlogReport> => {
   const keys: Keys = { given: keyOf(options.key, "text"), folder: keyOf(options.folderKey, "text") };
   const witnesses = (options.witnesses ?? []).map((vkey) => keyOf(vkey, "time and text")!);
   try {
     readdirSync(options.folder);
   } catch (error) {
-    const missing = ["ENOENT", "ENOTDIR"].includes((error as { code?: string }).code ?? "");
-    throw new LogFault(missing ? "foreign" : "io", `there is no tlog-tiles folder at ${options.folder}`, {
+    const kind = ({ ENOENT: "missing", ENOTDIR: "foreign" } as const)[(error as { code?: string }).code ?? ""];
+    throw new LogFault(kind ?? "io", `there is no tlog-tiles folder at ${options.folder}`, {
       cause: error,
     });
   }

@@ -195,7 +195,7 @@ Deno.test("a restored log that ends before a checkpoint kept elsewhere is read a
     const restored = await document<{ readOnly?: boolean }>([...back, `${dir}/short`, ...known]);
     assert.deepEqual([restored.exit, restored.readOnly], [0, true]);
     const refused = await send("three", `${dir}/short`);
-    assert.deepEqual([refused.exit, refused.error?.code], [3, "truncated"]);
+    assert.deepEqual([refused.exit, refused.error?.code], [1, "truncated"]);
     assert.equal((await document(["view", "commits.branches", "shop/one", "--data", `${dir}/short`])).exit, 0);
     assert.equal((await document([...back, `${dir}/whole`])).exit, 0);
     assert.equal((await send("three", `${dir}/whole`)).exit, 0);
@@ -412,7 +412,7 @@ Deno.test("where there is no log, who reads is told so and makes none", () =>
     for (const folder of [data, `${dir}/file`]) {
       for (const typed of [["verify"], ["events"], ["replay"], ["status"], ["backup", `${dir}/copy`]]) {
         const refused = await document<{ error: { code: string; message: string } }>([...typed, "--data", folder]);
-        assert.deepEqual([refused.exit, refused.error.code], [3, "foreign"], `${typed[0]}: ${refused.error.message}`);
+        assert.deepEqual([refused.exit, refused.error.code], [3, "missing"], `${typed[0]}: ${refused.error.message}`);
         assert.equal(refused.error.message, `there is no log in ${folder}`);
       }
     }
@@ -455,7 +455,7 @@ Deno.test("what was typed wrong, or cannot be, ends with its exit code and one l
         [["import", "git", dir, "--data", data], 2],
         [["start", "--data", data, "--host", "0.0.0.0"], 2],
         [["start", "--data", data, "--config", "none.yaml"], 2],
-        [["restore", dir, "--data", `${dir}/new`], 3],
+        [["restore", dir, "--data", `${dir}/new`], 1],
         [["status", "--data", `${dir}/a,b`], 2],
         [["start", "--data", "/proc/nowhere", "--port", "0"], 3],
         [["verify", "--data", kept, "--key", "not a key"], 2],

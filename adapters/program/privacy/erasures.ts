@@ -10,7 +10,7 @@ const TYPES = ["privacy.subject.erasure_requested", "privacy.subject.erased"] as
 
 /**
  * Opaque ids of all whose erasure was done or asked for, by the log of a folder and by its keys; one of the two may be damaged. Throws
- * `LogFault` `foreign` where neither can be read.
+ * `LogFault` where neither can be read.
  */
 export const erasuresIn = async (
   folders: Pick<Folders, "log" | "keys">,
@@ -32,7 +32,7 @@ export const erasuresIn = async (
     })(),
     (async () => {
       const keys = await folders.keys(folder);
-      if (!keys) throw new LogFault("foreign", "there are no keys");
+      if (!keys) throw new LogFault("missing", "there are no keys");
       try {
         for (const subject of keys.erased()) found.add(subject);
       } finally {
@@ -41,8 +41,12 @@ export const erasuresIn = async (
     })(),
   ]);
   if (byLog.status === "rejected" && byKeys.status === "rejected") {
-    const because = byLog.reason instanceof Error ? byLog.reason.message : String(byLog.reason);
-    throw new LogFault("foreign", `what ${folder} knows of erasures cannot be read: ${because}`);
+    const { reason } = byLog;
+    const because = reason instanceof Error ? reason.message : String(reason);
+    throw new LogFault(
+      reason instanceof LogFault ? reason.kind : "io",
+      `what ${folder} knows of erasures cannot be read: ${because}`,
+    );
   }
   return [...found];
 };

@@ -27,7 +27,7 @@ export interface PersonsOptions {
 export const personsOf = ({ data, log, keys: keysOf, verify }: PersonsOptions): Persons => {
   const withKeys = async <T>(use: (keys: Keys) => Promise<T> | T): Promise<T> => {
     const keys = await keysOf();
-    if (!keys) throw new LogFault("foreign", `there are no keys in ${data}, so nothing is known of persons`);
+    if (!keys) throw new LogFault("missing", `there are no keys in ${data}, so nothing is known of persons`);
     try {
       return await use(keys);
     } finally {

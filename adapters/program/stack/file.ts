@@ -6,7 +6,7 @@ import { faultsOfStack } from "./launch.ts";
 
 /** Throws `Usage` with every reason why it cannot be. */
 export const stackIn = async (file: string): Promise<StatedStack> => {
-  const text = await Deno.readTextFile(file).catch((error) => {
+  const text = await textOf(file).catch((error) => {
     throw new Usage(`cannot read the services: ${error.message}`);
   });
   const parsed = parseStack(text, file, faultsOfStack(file));
@@ -26,4 +26,10 @@ export const onlyStack = (own: StatedStack | undefined, named: StatedStack | und
     throw new Usage(`two stacks are called "${name}": ${stack.file} and ${other.file}; give one another stack.name`);
   }
   return stack;
+};
+
+/** Of what has no end, such as a pipe, nothing is read. */
+const textOf = async (file: string): Promise<string> => {
+  if (!(await Deno.stat(file)).isFile) throw new Usage(`${file} is no file`);
+  return await Deno.readTextFile(file);
 };
