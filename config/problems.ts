@@ -41,7 +41,9 @@ export const shapeAt = (path: readonly string[], whole: Shape = shapeOfConfig())
   for (const step of path) {
     const next = shapes.map(({ properties, additionalProperties, items }) => {
       if (properties && Object.hasOwn(properties, step)) return properties[step];
-      return typeof additionalProperties === "object" ? additionalProperties : items;
+      // A number leads into a list, anything else into a map.
+      if (items && /^\d+$/.test(step)) return items;
+      return typeof additionalProperties === "object" ? additionalProperties : undefined;
     }).find((shape) => shape !== undefined);
     if (!next) return undefined;
     shapes = alternatives(next);

@@ -346,7 +346,9 @@ const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): rea
         if (!required) continue;
         faults.push({ path, expected: "one that is enabled, or required: false", found: `"${service}"` });
       } else if (!known.has(service)) {
-        faults.push({ path, expected: `one of ${names.join(", ")}`, found: `"${service}"` });
+        const others = names.filter((other) => other !== name);
+        const expected = others.length > 0 ? `one of ${others.join(", ")}` : "another service, of which there is none";
+        faults.push({ path, expected, found: `"${service}"` });
       } else if (condition === "log_ready" && !services.find((other) => other.name === service)!.ready_line) {
         faults.push({ path, expected: `a ready_line in "${service}"`, found: "none" });
       }

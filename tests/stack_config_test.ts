@@ -16,7 +16,20 @@ const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = 
   ["wrong type", service("replicas: two"), /s\.yaml:4.*replicas.*two/],
   ["no command", "services:\n  a: {}\n", /services\.a.*command/],
   ["a bad name", service("replicas: 1", "A_b"), /s\.yaml:2.*A_b/],
-  ["unknown dependency", service("depends_on: [b]"), /s\.yaml:4.*depends_on.*b/],
+  ["unknown dependency", service("depends_on: [b]"), /s\.yaml:4.*depends_on.*of which there is none, found "b"/],
+  [
+    "unknown dependency, among others",
+    `${service("depends_on: [d]")}  b: { command: x }\n  c: { command: x }\n`,
+    /depends_on\.d: expected one of b, c, found "d"/,
+  ],
+  [
+    "no such condition",
+    service("depends_on: { b: { condition: well } }"),
+    /expected one of started, healthy, .*"well"/,
+  ],
+  ["a variable that has no name", service("environment: { a-b: c }"), /environment\.a-b: expected a variable's name/],
+  ["a variable that is a list", service("environment: { A: [b] }"), /expected a text, .*not shown/],
+  ["no cores", service("resources: { limits: { cpus: 0 } }"), /expected a number from 0\.01 to 10000, found 0/],
   ["itself", service("depends_on: [a]"), /another service.*itself/],
   [
     "a cycle",

@@ -48,7 +48,10 @@ Deno.test("what cannot be taken over is said with its line and path, and nothing
     ],
     [service("healthcheck: { test: ./a, start_interval: 1s }"), /^4 services\.a\.healthcheck\.start_interval: /],
     [service("depends_on: b"), /^4 services\.a\.depends_on: b is no map$/],
-    [service("depends_on: [b]"), /^4 services\.a\.depends_on\.b: expected one of a, found "b"$/],
+    [
+      service("depends_on: [b]"),
+      /^4 services\.a\.depends_on\.b: expected another service, of which there is none, found "b"$/,
+    ],
     [
       service("depends_on: { a: { condition: toString } }"),
       /^4 services\.a\.depends_on\.a: toString is not known here/,

@@ -89,6 +89,7 @@ export const failureOf = (error: unknown): Failure => {
   if (typeof kind === "string") return { exit: exitOf(kind), code: kind, message };
   if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
   if (name === "NotFound") return { exit: 3, code: "not_found", message };
+  if (name === "IsADirectory" || name === "NotADirectory") return { exit: 3, code: "not_a_file", message };
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
   if (name === "NotCapable") return { exit: 3, code: "not_permitted", message };
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };

@@ -178,3 +178,12 @@ Deno.test("a file of services that cannot be read is told of, and nothing is mad
     }
     await assert.rejects(Deno.stat(`${dir}/data`), Deno.errors.NotFound);
   }));
+
+Deno.test("a folder instead of a file is told of in one line", () =>
+  inFolder(async (folder) => {
+    for (const args of [["config", "check", folder], ["stack", "import", folder]]) {
+      const { code, err } = await run(...args);
+      assert.deepEqual([code, err.trimEnd().split("\n").length], [3, 1], err);
+      assert.match(err, /^daybook: Is a directory/);
+    }
+  }));

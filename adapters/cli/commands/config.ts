@@ -26,8 +26,9 @@ export const check: Run = async (call, runtime) => {
   else {
     for (const { file, line, column, path, expected, found, meant } of problems) {
       const place = line === undefined ? file : `${file}:${line}:${column}`;
+      const where = path === "" ? "" : ` ${safe(path)}`;
       const guess = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
-      io.out(`${c.bold(safe(place))} ${safe(path)}: expected ${safe(expected)}, found ${safe(found)}${safe(guess)}\n`);
+      io.out(`${c.bold(safe(place))}${where}: expected ${safe(expected)}, found ${safe(found)}${safe(guess)}\n`);
     }
     io.err(`daybook: ${counted(problems.length, "problem")}\n`);
   }

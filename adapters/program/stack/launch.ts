@@ -166,7 +166,8 @@ export const metricsOf = (
 /** Of a stack whose services are each as they must be: cycles, and names in `${…}` that stand for nothing. */
 export const faultsOfStack = (file: string) => (stack: StackSettings): readonly StackFault[] => {
   const graph = graphOf(stack.services.map(({ name, needs }) => ({ name, needs: needs.map((need) => need.service) })));
-  if (!graph.ok) {
+  // One that needs itself is told of already.
+  if (!graph.ok && graph.cycle.length > 1) {
     const [first] = graph.cycle;
     const found = `${[...graph.cycle, first].join(" → ")}`;
     return [{ path: [first!, "depends_on"], expected: "services that do not need each other", found }];
