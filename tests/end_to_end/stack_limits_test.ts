@@ -21,15 +21,20 @@ const there = (path: string): boolean => {
 const ignore = !there(UML) && Deno.env.get("CI") !== "true";
 if (ignore) console.log("skipped: limits held by control groups, for want of user-mode-linux");
 
+/** Where the modules lie that are there already. */
+const exported = (name: string): string => {
+  const value = Deno.env.get(name);
+  return value === undefined ? `unset ${name}` : `export ${name}="${value}"`;
+};
+
 /**
  * First in a group that was handed to it, as systemd does it; then in one that has processes itself. Without code
  * that is made at run time (`--jitless`): with it every other run ends in a fault of that kernel's.
  */
 const script = (inside: string) =>
   `#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin NO_COLOR=1 DENO_NO_UPDATE_CHECK=1 DENO_DIR="${Deno.env.get("DENO_DIR") ?? ""}"
-[ -n "$DENO_DIR" ] || unset DENO_DIR
-export HOME="${Deno.env.get("HOME") ?? "/root"}"
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin NO_COLOR=1 DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1
+${["HOME", "DENO_DIR", "XDG_CACHE_HOME"].map(exported).join("\n")}
 mount -t proc proc /proc; mount -t tmpfs tmp /run; mount -t devtmpfs dev /dev 2> /dev/null
 mkdir /run/cg; mount -t cgroup2 cg /run/cg
 echo +cpu +memory > /run/cg/cgroup.subtree_control
@@ -54,7 +59,7 @@ Deno.test({
       await Deno.chmod(`${folder}/init`, 0o755);
       const kernel = new Deno.Command(UML, {
         args: ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "mem=1000M", "con=null", "con0=null,fd:1"]
-          .concat(`init=${folder}/init`),
+          .concat(`init=${folder}/init`, `uml_dir=${folder}/uml/`),
         stdin: "null",
         stdout: "piped",
         stderr: "null",
