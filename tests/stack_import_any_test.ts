@@ -113,6 +113,11 @@ services:
   });
   assert.deepEqual(b.resources, { limits: { cpus: 2, resident_bytes: 67_108_864 } });
   assert.deepEqual(found.unmapped, []);
+  // A part of a line there, a regular expression here.
+  const line = imported('processes: { a: { command: x, ready_log_line: "ready [1.0] (a|b)" } }');
+  assert.ok(line.ok);
+  const { ready_line } = parse(line.yaml).services.a;
+  assert.ok(new RegExp(ready_line, "u").test("so: ready [1.0] (a|b)!") && !new RegExp(ready_line, "u").test("ready 1"));
 });
 
 const KEYS = {
