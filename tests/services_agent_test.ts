@@ -296,3 +296,22 @@ Deno.test("what it takes is counted by its control group where there is one, and
     } else if (await isProcess(hidden)) Deno.kill(hidden, "SIGKILL");
   });
 });
+
+Deno.test("who leaves its session twice over, as daemons do, is ended with the one that started it, whether that ends or is ended", async () => {
+  for (const then of ["exit 0", "exec sleep 60"]) {
+    await Agent.with(async (agent, folder) => {
+      const nonce = fresh();
+      const away = "setsid sh -c 'setsid sh -c \"echo \\$\\$ > away; exec sleep 60\" & exit 0' &";
+      const start = starting(folder, nonce, `${away} while ! [ -s away ]; do :; done; echo ready; ${then}`);
+      const answer = await agent.ask("start", start);
+      assert.ok("process" in answer);
+      const { process } = answer;
+      await agent.ask("watch", { process, traces: start.traces, log: start.log, line: "ready" });
+      await agent.said(lined(nonce));
+      const daemon = Number(await Deno.readTextFile(`${folder}/away`));
+      if (then !== "exit 0") await agent.ask("end", { process, signal: "SIGTERM" });
+      await agent.said(ended(nonce));
+      await until("the end of who went away", async () => !await isProcess(daemon));
+    });
+  }
+});
