@@ -75,7 +75,7 @@ const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
       const ways = shapes.flatMap(({ properties }) => Object.keys(properties ?? {}));
       const shown = ways.map((way) => `{ ${way}: ${way === "file" ? "PATH" : "NAME"} }`).join(" or ");
       // Where a plain value may stand as well, that is said first.
-      const plain = shapes.filter(({ properties }) => !properties).map(({ type }) => KINDS[type ?? ""] ?? "a value");
+      const plain = shapes.flatMap(({ type }) => KINDS[type ?? ""] ?? []);
       const text = plain.length > 0 ? `${plain.join(", ")}, ${shown}` : `${shown}, never the secret itself`;
       return { text, secret: true };
     }
