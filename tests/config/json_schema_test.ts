@@ -88,7 +88,10 @@ Deno.test("config check tells each problem with its place, config schema prints 
     await Deno.writeTextFile(file, "services:\n  api: { command: ./api, depends_on: [db] }\n");
     const needs = await run("config", "check", file);
     assert.equal(needs.code, 1);
-    assert.match(needs.out, /daybook\.yaml:2:\d+ services\.api\.depends_on\.db: expected another service, of which there is none, found "db"\n/);
+    assert.match(
+      needs.out,
+      /daybook\.yaml:2:\d+ services\.api\.depends_on\.db: expected another service, of which there is none, found "db"\n/,
+    );
     await Deno.writeTextFile(file, "services:\n  api: { command: ./api }\n");
     assert.deepEqual(
       [(await run("config", "check", file)).code, (await run("config", "check", `${folder}/none`)).code],
