@@ -11,7 +11,6 @@ import {
   readSync,
   renameSync,
   rmSync,
-  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -181,6 +180,8 @@ const isIn = (path: string, search: Search): boolean => {
   const size = sizeOf(path) ?? search.at;
   // A file that has become shorter was made empty, by us or by its program.
   if (size < search.at) search.at = 0;
+  // As nearly always: every few milliseconds each of them is looked at.
+  if (size === search.at) return false;
   const found = lookIn(path, search, SEARCH_BYTES_MAX);
   if (found !== undefined) return found;
   const tail = (sizeOf(path) ?? 0) - TAIL_BYTES_MAX;
@@ -214,7 +215,7 @@ export const end = (pid: number, signal: Deno.Signal): boolean => {
 
 const sizeOf = (path: string): number | undefined => {
   try {
-    return statSync(path).size;
+    return Deno.statSync(path).size;
   } catch {
     return undefined;
   }
