@@ -146,6 +146,27 @@ Deno.test("what services took at most is what their resources might say; nothing
   });
 });
 
+Deno.test("a line that is being written is shown whole by logs -f, as it is by logs, and in pieces where it does not end", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  const path = "/data/services/main/db-0.log";
+  stage.files.set(path, "one\nha");
+  assert.equal((await stage.type("logs", "db", "--lines", "1")).out, "ha\n");
+  assert.equal((await stage.type("logs", "db", "--lines", "0")).out, "");
+  const seen = onTerminal(stage);
+  const following = stage.type("logs", "-f", "db");
+  await until("one", () => seen.out, (out) => out.includes("one"));
+  stage.files.set(path, "one\nhalf\n");
+  await until("half", () => seen.out, (out) => out.includes("half"));
+  stage.files.set(path, `one\nhalf\n${"x".repeat(100_000)}`);
+  await until("what has no end", () => seen.out, (out) => out.includes("x"));
+  assert.equal(seen.out, `one\nhalf\n${"x".repeat(100_000)}\n`);
+  seen.interrupt();
+  assert.equal((await following).code, 0);
+});
+
 Deno.test("logs -f goes on with what is written, also in a file that begins anew, until it is interrupted", async () => {
   const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
   world.run(100);

@@ -138,9 +138,12 @@ export const logs: Run = async (call, runtime) => {
     await reader.close();
   }
   const lines = whole(call, "lines", { min: 0, max: 1_000_000 }) ?? LINES_DEFAULT;
-  const last = await tail(call, runtime, { stack, of, lines });
-  for (const line of last.lines) io.out(`${safe(line)}\n`);
-  if (flag(call, "follow")) await follow(call, runtime, { stack, of, from: last.end });
+  const { lines: last, unfinished, end } = await tail(call, runtime, { stack, of, lines });
+  const following = flag(call, "follow");
+  for (const line of following || unfinished === "" || lines === 0 ? last : [...last, unfinished].slice(-lines)) {
+    io.out(`${safe(line)}\n`);
+  }
+  if (following) await follow(call, runtime, { stack, of, from: end, unfinished });
   return 0;
 };
 
@@ -152,32 +155,44 @@ const tail = async (
   call: Call,
   { io }: Runtime,
   { stack, of, lines }: { readonly stack: string; readonly of: Instance; readonly lines: number },
-): Promise<{ readonly lines: readonly string[]; readonly end: number }> => {
+): Promise<{ readonly lines: readonly string[]; readonly unfinished: string; readonly end: number }> => {
   const { text, end } = await io.readTail(outputOf(call, { stack, of }), TAIL_BYTES_MAX);
   const all = text.split("\n");
-  if (all.at(-1) === "") all.pop();
-  return { lines: lines === 0 ? [] : all.slice(-lines), end };
+  const unfinished = all.pop()!;
+  return { lines: lines === 0 ? [] : all.slice(-lines), unfinished, end };
 };
 
 /** Of the end of a file, at most so much is looked at. */
 const TAIL_BYTES_MAX = 16_777_216;
 const FOLLOW_MS = 200;
 
-/** Goes on with what is written, until interrupted; a file that was set aside begins anew. */
+/** A line that does not end is shown in pieces of so many characters. */
+const LINE_CHARS_MAX = 65_536;
+
+/** Goes on with what is written, until interrupted; a file that was set aside begins anew. `unfinished`: of a line that was read. */
 const follow = async (
   call: Call,
   runtime: Runtime,
-  { from, ...of }: { readonly stack: string; readonly of: Instance; readonly from: number },
+  { from, unfinished, ...of }: {
+    readonly stack: string;
+    readonly of: Instance;
+    readonly from: number;
+    readonly unfinished: string;
+  },
 ): Promise<void> => {
   const { io } = runtime;
   const path = outputOf(call, of);
   let end = from;
-  let rest = "";
+  let rest = unfinished;
   await untilStopped(runtime, FOLLOW_MS, async () => {
     const now = await io.readTail(path, TAIL_BYTES_MAX, end);
     end = now.end;
     const parts = (rest + now.text).split("\n");
     rest = parts.pop()!;
+    if (rest.length > LINE_CHARS_MAX) {
+      parts.push(rest);
+      rest = "";
+    }
     for (const line of parts) io.out(`${safe(line)}\n`);
   });
 };
