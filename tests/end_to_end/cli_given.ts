@@ -35,7 +35,8 @@ const narrow = (grants: readonly string[]): string[] => [
   "--no-prompt",
   "--ignore-env",
   "--allow-env=NO_COLOR,INIT_CWD,TMPDIR,DAYBOOK_*",
-  `--allow-read=${root.pathname}config`,
+  // As the tasks: its own source and the default configuration.
+  `--allow-read=${["config", "actors", "adapters", "events", "projections"].map((name) => root.pathname + name)}`,
   `--allow-run=${Deno.execPath()}`,
   main,
 ];
