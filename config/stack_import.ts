@@ -4,7 +4,7 @@
  */
 import { COMPOSE_ORIGINS, fromCompose } from "./stack_import_compose.ts";
 import { type Check, fitted } from "./stack_import_fit.ts";
-import { type Fields, isMap, nameOf, Part, record, shown } from "./stack_import_parts.ts";
+import { type Fields, isMap, merged, nameOf, Part, record, shown } from "./stack_import_parts.ts";
 import { fromProcess, PROCESS_ORIGINS } from "./stack_import_process.ts";
 import { type Problem, YamlText } from "./yaml_text.ts";
 
@@ -48,7 +48,7 @@ export const importStack = (text: string, file: string, check: Check = () => [])
   if (source.problems.length > 0) return { ok: false, problems: source.problems };
   const read = source.value();
   if (!read.ok) return { ok: false, problems: [read.problem] };
-  const all = record(read.value);
+  const all = record(merged(read.value));
   const kind = isMap(all.processes) ? "process-compose" : isMap(all.services) ? "compose" : undefined;
   if (kind === undefined) {
     const expected = "processes, of process-compose, or services, of compose";
@@ -79,7 +79,8 @@ export const importStack = (text: string, file: string, check: Check = () => [])
     else services[ours] = service;
   }
   for (const name of Object.keys(all)) {
-    if (name !== key && name !== "version" && name !== "name") say([name], "has no place here");
+    // What begins with `x-` is nothing by itself, in compose.
+    if (![key, "version", "name"].includes(name) && !name.startsWith("x-")) say([name], "has no place here");
   }
   const { name } = all;
   if (name !== undefined && typeof name !== "string") say(["name"], `${shown(name)} is no name`);

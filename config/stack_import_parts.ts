@@ -4,6 +4,20 @@ export type Fields = Readonly<Record<string, unknown>>;
 export const isMap = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 export const record = (value: unknown): Fields => isMap(value) ? value : {};
+
+/** With the maps that `<<` names in place of it; what stands beside it, or is named first, wins (https://yaml.org/type/merge.html). */
+export const merged = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(merged);
+  if (!isMap(value)) return value;
+  const { "<<": named, ...own } = value;
+  const maps = (Array.isArray(named) ? named : [named]).map(merged);
+  const known = named === undefined || maps.every(isMap);
+  return Object.fromEntries([
+    ...(known ? maps.toReversed().flatMap((map) => Object.entries(record(map))) : [["<<", named] as const]),
+    ...Object.entries(own).map(([key, one]) => [key, merged(one)] as const),
+  ]);
+};
+
 export const shown = (value: unknown): string => {
   const text = typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;

@@ -120,6 +120,23 @@ services:
   assert.ok(new RegExp(ready_line, "u").test("so: ready [1.0] (a|b)!") && !new RegExp(ready_line, "u").test("ready 1"));
 });
 
+Deno.test("what several services have in common is in each of them", () => {
+  const found = imported(`
+x-common: &common { restart: always, environment: { A: a, B: b }, stop_signal: INT }
+x-more: &more { restart: "no", working_dir: /more }
+services:
+  a: { <<: *common, command: a, environment: { A: own } }
+  b: { <<: [*more, *common], command: b }
+  c: { <<: none, command: c }
+`);
+  assert.ok(found.ok);
+  const { a, b, c } = parse(found.yaml).services;
+  assert.deepEqual([a.restart.policy, a.environment, a.stop.signal], ["always", { A: "own" }, "SIGINT"]);
+  assert.deepEqual([b.restart.policy, b.environment, b.working_folder], ["no", { A: "a", B: "b" }, "/more"]);
+  assert.equal(c.restart.policy, "no");
+  assert.deepEqual(found.unmapped.map(({ line, path }) => `${line} ${path}`), ["7 services.c.<<"]);
+});
+
 const KEYS = {
   services: [
     "command",
