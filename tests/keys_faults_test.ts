@@ -139,6 +139,10 @@ Deno.test("a foreign file, a foreign database and one of a newer version are tol
     other.exec("CREATE TABLE theirs (x)");
     other.close();
     refuses(at("other"), "foreign", /it is not a key database/);
+    Deno.mkdirSync(at("folder").path);
+    refuses(at("folder"), "foreign", /it is no file/);
+    // A folder that is not there is no file of another kind.
+    assert.throws(() => openKeys(at("none/keys.db")), { name: "KeysFault", kind: "io" });
     made(options);
     const newer = new DatabaseSync(options.path);
     newer.exec("PRAGMA user_version = 4");

@@ -28,7 +28,7 @@ const TEXTS: readonly (readonly [RegExp, KeysFaultKind, string])[] = [
   ],
   [/not a database/i, "foreign", "it is not a key database"],
   [/malformed|corrupt|short read/i, "truncated", "it is damaged; restore it from a backup"],
-  [/EISDIR|directory/i, "foreign", "it is no file"],
+  [/EISDIR|is a directory/i, "foreign", "it is no file"],
   [/unable to open/i, "io", "it cannot be opened"],
   [/not open|closed/i, "closed", "it is closed"],
 ];
