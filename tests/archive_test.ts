@@ -4,7 +4,8 @@ import { changeLogKey } from "../adapters/program/log_key_change.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
-import { append, archived, begin, end, incoming, opened, reading, type System } from "./archive_given.ts";
+import { append, archived, asked, begin, end, incoming, opened, reading, type System } from "./archive_given.ts";
+import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { Tampered } from "./verify_given.ts";
 
@@ -249,4 +250,30 @@ Deno.test("nothing is archived while an erasure is under way", () =>
       await decide(system, { type: "privacy.subject.finish_erasure", data: { subject, key: "none" } });
       assert.equal((await archived(system, data, `${dir}/archive`, 256)).until, 256);
     });
+  }));
+
+Deno.test("keys that were put back after an archive give nobody back who was erased in what it holds", () =>
+  inFolder(async (dir) => {
+    const [data, to] = [`${dir}/data`, `${dir}/archive`];
+    await filled(data);
+    await Deno.copyFile(`${data}/keys.db`, `${dir}/keys.db`);
+    await opened(data, async (system) => {
+      const { subject } = system.keys.known(EMAIL)!;
+      await asked(system, "erase-subject", { subject });
+      await append(system, 0, 600, 100);
+      assert.equal((await archived(system, data, to, 512)).until, 512);
+    });
+    await opened(data, () => Promise.resolve());
+    await Deno.copyFile(`${dir}/keys.db`, `${data}/keys.db`);
+    await assert.rejects(opened(data, () => Promise.resolve()), {
+      name: "LogFault",
+      kind: "archived",
+      message: /^the keys are older than what was archived/,
+    });
+    for (const archive of [to, undefined]) {
+      await opened(data, ({ keys }) => {
+        assert.equal(keys.known(EMAIL), undefined);
+        return Promise.resolve();
+      }, archive === undefined ? {} : { archive });
+    }
   }));

@@ -95,6 +95,8 @@ export const endArchive = operation({
     await opened.gate.retell(until);
     // Nothing waits between this look and the event.
     expectFree(opened);
+    // All that was to be erased by then is, in these keys.
+    opened.keys.settleErasures(log.size);
     const appended = await log.append({
       events: [{
         type: "kernel.log.archived",

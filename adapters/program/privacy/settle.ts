@@ -3,12 +3,33 @@
  * anybody reads. So an erasure survives a crash, and keys that were put back from a backup.
  */
 import type { PrivacyFact } from "../../../events/privacy.ts";
-import type { EventLog } from "../../../events/log.ts";
-import { readableFrom } from "../controls/caught_up.ts";
+import { isArchived } from "../../../actors/kernel/kept.ts";
+import type { Event } from "../../../events/event.ts";
+import { type EventLog, LogFault } from "../../../events/log.ts";
 import type { Keys } from "../../keys/keys.ts";
 
 const REQUESTED = "privacy.subject.erasure_requested";
 const ERASED = "privacy.subject.erased";
+/** Settled by `retention.ts`; here it is enough that it can be read. */
+const DESTROYED = "privacy.period.destroyed";
+
+/**
+ * What may be archived of it is settled: whoever archives has the keys open, and says so in them. Older ones that were put back would give
+ * back who was erased since.
+ */
+function* readable(log: Pick<EventLog, "read">, from: number): Iterable<readonly Event[]> {
+  try {
+    yield* log.read({ types: [REQUESTED, ERASED, DESTROYED], from });
+  } catch (error) {
+    if (!isArchived(error)) throw error;
+    throw new LogFault(
+      "archived",
+      "the keys are older than what was archived, in which persons or months were erased since: attach the archive " +
+        "(log.archive in the configuration), so that they are erased in these keys, too",
+      { cause: error.cause },
+    );
+  }
+}
 
 /** Of an erasure that is not recorded as done. */
 export interface Pending {
@@ -24,10 +45,10 @@ export const settleErasures = (log: Pick<EventLog, "read" | "size">, keys: Keys)
   const settled = keys.erasuresSettled;
   const requested = new Set<string>();
   const gone = new Set<string>();
-  // Of what was archived since then the keys have seen to everything: whoever archives has them open.
-  const from = Math.max(settled <= log.size ? settled : 0, readableFrom(log));
-  for (const batch of log.read({ types: [REQUESTED, ERASED], from })) {
+  const from = settled <= log.size ? settled : 0;
+  for (const batch of readable(log, from)) {
     for (const { type, data } of batch) {
+      if (type === DESTROYED) continue;
       const { subject } = data as Extract<PrivacyFact, { type: typeof ERASED }>["data"];
       if (type === REQUESTED) requested.add(subject);
       else requested.delete(subject);
