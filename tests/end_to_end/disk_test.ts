@@ -43,9 +43,24 @@ class Tracer {
   async end(): Promise<readonly string[]> {
     this.child.kill("SIGINT");
     await this.child.status;
-    return (await Deno.readTextFile(this.file)).split("\n");
+    return whole((await Deno.readTextFile(this.file)).split("\n"));
   }
 }
+
+/** A call during which another thread made one stands in two lines, each with the number of its thread. */
+const whole = (lines: readonly string[]): readonly string[] => {
+  const begun = new Map<string, string>();
+  return lines.flatMap((line) => {
+    const [thread = ""] = line.split(" ", 1);
+    const cut = line.indexOf(" <unfinished ...>");
+    if (cut >= 0) {
+      begun.set(thread, line.slice(0, cut));
+      return [];
+    }
+    const rest = /<\.\.\. \w+ resumed>(.*)$/.exec(line)?.[1];
+    return [rest === undefined ? line : (begun.get(thread) ?? "") + rest];
+  });
+};
 
 const strace = await new Deno.Command("strace", { args: ["-V"], stdout: "null", stderr: "null" }).output()
   .then(({ success }) => success, () => false);
