@@ -183,7 +183,7 @@ Deno.test("a folder instead of a file is told of in one line", () =>
   inFolder(async (folder) => {
     for (const args of [["config", "check", folder], ["stack", "import", folder]]) {
       const { code, err } = await run(...args);
-      assert.deepEqual([code, err.trimEnd().split("\n").length], [3, 1], err);
+      assert.deepEqual([code, err.trimEnd().split("\n").length], [2, 1], err);
       assert.match(err, /^daybook: \S+ is no file/);
     }
   }));
