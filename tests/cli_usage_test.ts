@@ -269,6 +269,18 @@ Deno.test("where only the file of services may not be read yet, the second proce
   }]);
 });
 
+Deno.test("a file of services that is not enabled is looked at by whoever starts, and so may be read", async () => {
+  const stage = givenStage();
+  stage.files.set("/here/services.yaml", "enabled: false\nservices:\n  a: { command: /bin/true }\n");
+  const asked: Grants[] = [];
+  const again = (wanted: Grants) => (asked.push(wanted), Promise.resolve(0));
+  Object.assign(stage.world, { permissions: { granted: ({ net }: Grants) => net.length === 0, again } });
+  await stage.type("start", "--stack", "services.yaml");
+  assert.deepEqual(asked.map(({ read }) => read.filter((path) => path.endsWith("services.yaml"))), [[
+    "/here/services.yaml",
+  ]]);
+});
+
 Deno.test("a process at the end of its chain says which permissions are missing", async () => {
   const stage = givenStage();
   Object.assign(stage.world, { permissions: { granted: () => false } });

@@ -142,6 +142,21 @@ Deno.test("output is kept within bounds from the start on, and who asks later is
   });
 });
 
+Deno.test("a line is found in a file that was made empty and is longer again than what was read of it", async () => {
+  await Agent.with(async (agent, folder) => {
+    const nonce = fresh();
+    const script =
+      "head -c 5000 /dev/zero; until ! [ -s out.log ]; do :; done; echo; echo ready; head -c 9000 /dev/zero; exec sleep 60";
+    const start = { ...starting(folder, nonce, script), line: "^ready$" };
+    const answer = await agent.ask("start", start);
+    assert.ok("process" in answer);
+    await agent.ask("watch", { process: answer.process, traces: start.traces, log: start.log, line: start.line });
+    await agent.said(lined(nonce));
+    await agent.ask("end", { process: answer.process, signal: "SIGKILL" });
+    await agent.said(ended(nonce));
+  });
+});
+
 Deno.test("who floods its output is not caught up with: the end is looked at, and others are answered", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Answer, Asks, Inspected } from "../adapters/process/agent/protocol.ts";
 import type { Checked } from "../adapters/program/stack/checked.ts";
-import { CHECKING, Checking } from "../adapters/program/stack/checking.ts";
+import { CHECKING, Checking, type CheckingOptions } from "../adapters/program/stack/checking.ts";
 import { certifyServices } from "../adapters/program/stack/certificates.ts";
 import type { Prepared } from "../adapters/program/stack/prepared.ts";
 import type { KeptCertificates } from "../adapters/program/certificates/kept.ts";
@@ -55,7 +55,7 @@ class Given {
   readonly asked: string[] = [];
   readonly told: (readonly Finding[])[] = [];
   readonly ended: string[] = [];
-  readonly checking = new Checking({
+  readonly options: CheckingOptions = {
     agent: {
       ask: <A extends Asks>(ask: A) => {
         this.asked.push(ask);
@@ -69,12 +69,22 @@ class Given {
     clock: this.clock,
     known: () => this.told.at(-1) ?? [],
     authority: () => undefined,
-  });
+  };
+  readonly checking = new Checking(this.options);
 
   get looks(): number {
     return this.asked.filter((ask) => ask === "listening").length;
   }
 }
+
+Deno.test("an agent that is gone while it looks is told of once, to who starts", async () => {
+  const given = new Given();
+  const gone = new Error("the agent has ended");
+  const checking = new Checking({ ...given.options, agent: { ask: () => Promise.reject(gone) } });
+  await assert.rejects(checking.before(of, prepared()), gone);
+  // Nobody else waits for what was looked at: a rejection that nobody takes would end the program.
+  await new Promise((resolve) => setTimeout(resolve));
+});
 
 Deno.test("a start is refused for what refuses, told of what warns, and nothing is told where there is nothing", async () => {
   const given = new Given();

@@ -100,7 +100,9 @@ const needed = async (
   const granted = (read: readonly string[]) => permissions.granted({ ...look, read: [...read, ...house.own] });
   if (granted(look.read)) {
     const settings = await world.settings(file, overrides, stack);
-    return { grants: grantsOf(spec, call, { house, settings, scratch }), settings };
+    const grants = grantsOf(spec, call, { house, settings, scratch });
+    // A file of services that is not enabled is looked at all the same.
+    return { grants: { ...grants, read: [...new Set([...grants.read, ...look.read])] }, settings };
   }
   const [config, ...rest] = look.read;
   if (rest.length === 0 || !granted([config!])) {

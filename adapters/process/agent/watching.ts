@@ -156,7 +156,9 @@ export class Watching {
   }
 
   private keep(watched: Watched): void {
-    watched.lost += keepWithin(watched.log);
+    const { lost, emptied } = keepWithin(watched.log, () => this.read(watched));
+    if (emptied && watched.search) watched.search.at = 0;
+    watched.lost += lost;
     this.tellLoss(watched);
   }
 
@@ -178,7 +180,7 @@ export class Watching {
 /** Reads to the end, for what was not read may be set aside next; of more than its bounds, the beginning and the end. */
 const isIn = (path: string, search: Search): boolean => {
   const size = sizeOf(path) ?? search.at;
-  // A file that has become shorter was made empty, by us or by its program.
+  // A file that has become shorter was made empty by its program.
   if (size < search.at) search.at = 0;
   // As nearly always: every few milliseconds each of them is looked at.
   if (size === search.at) return false;
@@ -237,23 +239,33 @@ const readFrom = (path: string, at: number, bytes: Uint8Array): number => {
 
 /**
  * The program goes on writing to the same file, so what is in it is copied away and the file is made empty. Where it cannot be copied,
- * for want of room or whatever else, it is made empty all the same. Answers bytes that are lost although some were to be kept.
+ * for want of room or whatever else, it is made empty all the same. Answers bytes that are lost although some were to be kept. `last` is
+ * called right before, for what nobody has read by then nobody will.
  */
-const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): number => {
+const keepWithin = (
+  { path, bytes_max, keep }: Watch["log"],
+  last: () => void,
+): { readonly lost: number; readonly emptied: boolean } => {
   const size = sizeOf(path);
-  if (size === undefined || size <= bytes_max) return 0;
+  let emptied = false;
+  if (size === undefined || size <= bytes_max) return { lost: 0, emptied };
+  const empty = () => {
+    last();
+    try {
+      truncateSync(path);
+      emptied = true;
+    } catch {
+      // it is gone, or is no file
+    }
+  };
   let lost = 0;
   try {
-    if (keep > 0) lost = size - setAside(path, { size, bytes_max, keep });
+    if (keep > 0) lost = size - setAside(path, { size, bytes_max, keep, empty });
   } catch {
     lost = size;
   }
-  try {
-    truncateSync(path);
-  } catch {
-    // it is gone, or is no file
-  }
-  return lost;
+  if (!emptied) empty();
+  return { lost, emptied };
 };
 
 /**
@@ -262,15 +274,22 @@ const keepWithin = ({ path, bytes_max, keep }: Watch["log"]): number => {
  */
 const setAside = (
   path: string,
-  { size, bytes_max, keep }: { readonly size: number; readonly bytes_max: number; readonly keep: number },
+  { size, bytes_max, keep, empty }: {
+    readonly size: number;
+    readonly bytes_max: number;
+    readonly keep: number;
+    readonly empty: () => void;
+  },
 ): number => {
   const fresh = `${path}.new`;
   let kept = size;
   try {
-    if (size <= 2 * bytes_max) copyFileSync(path, fresh);
-    else {
+    if (size <= 2 * bytes_max) {
+      copyFileSync(path, fresh);
+      empty();
+    } else {
       const tail = tailOf(path, Math.min(bytes_max, TAIL_BYTES_MAX));
-      truncateSync(path);
+      empty();
       writeFileSync(fresh, tail, { mode: 0o600 });
       kept = tail.length;
     }

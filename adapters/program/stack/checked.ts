@@ -126,7 +126,7 @@ export const foundBefore = (
   ...(unheld === undefined ? [] : [{
     check: "limit_not_held" as const,
     severity: "medium" as const,
-    because: `its limits of cpus and resident_bytes are not held: ${unheld}`,
+    because: `it is not held to what is stated of cpus or resident_bytes: ${unheld}`,
   }]),
   ...foundOf(checked, files, shown, at),
 ];

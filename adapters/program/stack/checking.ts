@@ -60,10 +60,8 @@ export class Checking {
     const looking = this.given(of, prepared, checks);
     const judging = looking.then(({ found }) => judged(checks, found));
     const tell = async () => await this.tell(of, checksBefore(instance), await judging);
-    if (!mayRefuse(checks, instance)) {
-      judging.catch(() => {}); // told of by `tell`
-      return { tell };
-    }
+    judging.catch(() => {}); // told of by `tell`, or by what it is made of
+    if (!mayRefuse(checks, instance)) return { tell };
     const refused = (await looking).refused ?? refusedBy(await judging);
     if (refused === undefined) return { tell };
     await tell();
