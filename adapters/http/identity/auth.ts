@@ -32,9 +32,11 @@ export const tokens = object({
 const notice = object(
   {
     time: text,
+    since: text,
     type: text,
     about: text,
     times: whole,
+    more: { type: "boolean" },
     address: text,
     agent: text,
     suspicious: { type: "boolean" },

@@ -219,16 +219,20 @@ export interface Issued {
   readonly code: string;
 }
 
-/** A key of an account; the key itself is nowhere. */
+/** What happened to an account; several that are alike are one. */
 export interface Notice {
-  /** RFC 3339; of several in a row the newest. */
+  /** RFC 3339; of several the newest. */
   readonly time: string;
+  /** Of several the oldest. */
+  readonly since?: string;
   /** Of what is recorded. */
   readonly type: string;
   /** For people. */
   readonly about: string;
-  /** So many in a row. */
+  /** So many. */
   readonly times: number;
+  /** There may be more of before `since`. */
+  readonly more?: boolean;
   readonly address?: string;
   readonly agent?: string;
   /** It may have been somebody else. */

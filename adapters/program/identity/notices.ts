@@ -9,18 +9,23 @@ import type { Notice, OwnSession } from "../../http/identity/port.ts";
 import type { Parts } from "./parts.ts";
 
 export const NOTICES = {
-  /** Events of the account that are looked at, and of what was seen of it. */
-  read_max: 200,
-  shown_max: 30,
+  /**
+   * Events that are looked at, of each kind by itself: refused sign-ins, locks and threats are what strangers can cause, so they must not
+   * take the place of anything else.
+   */
+  changes_read_max: 200,
+  refused_read_max: 200,
+  locks_read_max: 50,
+  threats_read_max: 200,
+  /** Warnings are as many as there are kinds of them, new and older. */
+  changes_shown_max: 30,
 } as const;
 
 type Fact = IdentityFact | Extract<ThreatFact, { type: "threats.threat.detected" }>;
 type Told = Event<Fact>;
 
-const TYPES = [
+const CHANGES = [
   "identity.signin.succeeded",
-  "identity.signin.failed",
-  "identity.account.locked",
   "identity.account.unlocked",
   "identity.clone.suspected",
   "identity.refresh.reused",
@@ -41,39 +46,77 @@ export const noticesOf = (
   { newest }: Pick<Parts, "newest">,
   { account, session }: OwnSession,
 ): readonly Notice[] => {
-  const of = (stream: StreamId, types: readonly string[]) =>
-    newest({ stream, types, limit: NOTICES.read_max }) as Told[];
-  const own = of(`identity/${account}`, TYPES);
-  const threats = of(threatStream({ kind: "account", id: account }), ["threats.threat.detected"]);
-  const since = before(own, session);
+  const read = (stream: StreamId, types: readonly string[], limit: number): readonly Found[] => {
+    const events = newest({ stream, types, limit }) as Told[];
+    return events.map((event) => ({ event, full: events.length === limit }));
+  };
+  const own: StreamId = `identity/${account}`;
+  const changes = read(own, CHANGES, NOTICES.changes_read_max);
+  const after = before(changes, session);
+  const found = [
+    ...changes,
+    ...read(own, ["identity.signin.failed"], NOTICES.refused_read_max),
+    ...read(own, ["identity.account.locked"], NOTICES.locks_read_max),
+    ...read(threatStream({ kind: "account", id: account }), ["threats.threat.detected"], NOTICES.threats_read_max),
+  ].sort((a, b) => b.event.position - a.event.position);
   const notices: Notice[] = [];
-  for (const event of [...own, ...threats].sort((a, b) => b.position - a.position)) {
+  for (const { event, full } of found) {
     const about = aboutOf(event);
     const mine = "session" in event.data && event.data.session === session;
     if (about === undefined || mine) continue;
-    const fresh = since !== undefined && event.position > since;
-    const notice = { time: event.time, type: event.type, ...about, times: 1, ...fromOf(event), fresh };
-    const last = notices.at(-1);
-    if (last && isSame(last, notice)) notices[notices.length - 1] = { ...last, times: last.times + 1 };
-    else if (notices.length === NOTICES.shown_max) break;
-    else notices.push(notice);
+    const fresh = event.position > after;
+    const more = full && about.suspicious ? { more: true } : {};
+    fold(notices, { time: event.time, type: event.type, ...about, times: 1, ...more, ...fromOf(event), fresh });
   }
-  return notices;
+  let changed = 0;
+  return notices.filter(({ suspicious }) => suspicious || ++changed <= NOTICES.changes_shown_max);
 };
 
-/** Position of the sign-in before the one that began this session. */
-const before = (newestFirst: readonly Told[], session: string): number | undefined => {
-  const signIns = newestFirst.filter(({ type }) => type === "identity.signin.succeeded");
-  const here = signIns.findIndex(({ data }) => "session" in data && data.session === session);
-  return here < 0 ? undefined : signIns[here + 1]?.position;
+/** `full`: as many were read as may be, so there may be more of before. */
+interface Found {
+  readonly event: Told;
+  readonly full: boolean;
+}
+
+/**
+ * Position of the sign-in before the one that began this session, whoever made it. It is below all that was read where it is too old for
+ * that, and above all where there was none.
+ */
+const before = (newestFirst: readonly Found[], session: string): number => {
+  const signIns = newestFirst.filter(({ event }) => event.type === "identity.signin.succeeded");
+  const here = signIns.findIndex(({ event: { data } }) => "session" in data && data.session === session);
+  const last = here < 0 ? undefined : signIns[here + 1];
+  if (last) return last.event.position;
+  return here < 0 || newestFirst[0]?.full ? -Infinity : Infinity;
 };
+
+/** Warnings of one kind are one, and so are equal changes in a row. */
+const fold = (newestFirst: Notice[], notice: Notice): void => {
+  const last = newestFirst.length - 1;
+  const at = notice.suspicious
+    ? newestFirst.findIndex(({ about, fresh }) => about === notice.about && fresh === notice.fresh)
+    : last >= 0 && isSame(newestFirst[last]!, notice)
+    ? last
+    : -1;
+  if (at < 0) newestFirst.push(notice);
+  else newestFirst[at] = joined(newestFirst[at]!, notice);
+};
+
+/** Where they came from is told if it is the same for all. */
+const joined = ({ address, agent, ...newer }: Notice, older: Notice): Notice => ({
+  ...newer,
+  since: older.time,
+  times: newer.times + 1,
+  ...(address !== undefined && address === older.address && { address }),
+  ...(agent !== undefined && agent === older.agent && { agent }),
+});
 
 const fromOf = ({ data }: Told): Pick<Notice, "address" | "agent"> => ({
   ...("address" in data && data.address !== undefined && { address: data.address }),
   ...("agent" in data && data.agent !== undefined && { agent: data.agent }),
 });
 
-/** In a row, and of the same kind, from the same place. */
+/** Of the same kind, from the same place. */
 const isSame = (a: Notice, b: Notice): boolean =>
   a.about === b.about && a.address === b.address && a.agent === b.agent && a.fresh === b.fresh;
 
