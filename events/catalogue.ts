@@ -11,6 +11,9 @@ import type { Event, FactType, Json, StreamId } from "./event.ts";
  */
 export type Upcast = (data: Json) => readonly { readonly type: FactType; readonly data: Json }[];
 
+/** Where a newer shape only has more to say: what was recorded says the same in it. A program that knows the older alone tells that it is newer. */
+export const unchanged = (type: FactType): Upcast => (data) => [{ type, data }];
+
 export interface FactSpec {
   readonly schema: z.ZodType;
   /** `decided`: only its own actor records it. `observed`: it happened elsewhere and may be ingested. */

@@ -7,8 +7,8 @@
  * them and the program's name.
  */
 import { z } from "zod";
-import type { Domain } from "./catalogue.ts";
-import type { Facts, FactSchemas } from "./event.ts";
+import { type Domain, unchanged } from "./catalogue.ts";
+import type { Facts, FactSchemas, FactType } from "./event.ts";
 
 export const SERVICE_LIMITS = {
   name_chars_max: 63,
@@ -249,12 +249,23 @@ const ABOUT: Readonly<Record<keyof typeof serviceFacts, string>> = {
   "services.instance.skipped": "An instance is not started, because what it needs will not come.",
 };
 
+/** Those of a check: the second version knows `limit_not_held`. */
+const SECOND: ReadonlySet<string> = new Set<keyof typeof serviceFacts>([
+  "services.finding.reported",
+  "services.finding.cleared",
+]);
+
 export const services: Domain = {
   name: "services",
   facts: Object.fromEntries(
     Object.entries(serviceFacts).map(([type, schema]) => [
       type,
-      { schema, kind: "decided" as const, about: ABOUT[type as keyof typeof serviceFacts] },
+      {
+        schema,
+        kind: "decided" as const,
+        ...(SECOND.has(type) ? { version: 2, upcasts: [unchanged(type as FactType)] } : {}),
+        about: ABOUT[type as keyof typeof serviceFacts],
+      },
     ]),
   ),
 };

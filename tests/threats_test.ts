@@ -147,7 +147,7 @@ Deno.test("taking back a threat's lock leaves the one that wrong passwords led t
       });
     assert.equal((await lift()).status, 200);
     const [unlocked] = await told(house, "identity.account.unlocked");
-    assert.equal(unlocked!.data.because, "threat");
+    assert.deepEqual([unlocked!.version, unlocked!.data.because], [2, "threat"]);
     assert.deepEqual(await locks(), ["failures"]);
     assert.equal((await house.signIn("ada")).status, 401, "wrong passwords have locked it as well");
     assert.equal((await lift()).status, 200);

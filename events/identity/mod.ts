@@ -5,8 +5,8 @@
  * `identity/nobody` for attempts on names that nobody has; `identity/keys` for the keys that sign access tokens;
  * `identity/observed` for what other programs tell. Secrets, hashes and seeds are in none of them: facts name where they lie.
  */
-import type { Domain } from "../catalogue.ts";
-import type { Facts, Json, StreamId } from "../event.ts";
+import { type Domain, type FactSpec, unchanged } from "../catalogue.ts";
+import type { Facts, StreamId } from "../event.ts";
 import { accessAbout, accessFacts } from "./access.ts";
 import { accountAbout, accountFacts } from "./account.ts";
 import { linkAbout, linkFacts } from "./link.ts";
@@ -37,20 +37,29 @@ const about: Readonly<Record<IdentityFactType, string>> = {
   ...linkAbout,
 };
 
-const observed = {
-  kind: "observed",
-  stream: (): StreamId => "identity/observed",
-  version: 2,
-  // The second has more to say: `noted`, `message`, `place`.
-  upcasts: [(data: Json) => [{ type: "identity.signin.observed", data }] as const],
-} as const;
+const SPECS: Readonly<Partial<Record<IdentityFactType, Omit<FactSpec, "schema" | "about">>>> = {
+  "identity.signin.observed": {
+    kind: "observed",
+    stream: (): StreamId => "identity/observed",
+    version: 2,
+    // The second has more to say: `noted`, `message`, `place`.
+    upcasts: [unchanged("identity.signin.observed")],
+  },
+  "identity.account.unlocked": {
+    kind: "decided",
+    version: 2,
+    // The second knows `threat`, which leaves other locks as they are.
+    upcasts: [unchanged("identity.account.unlocked")],
+  },
+};
 
 export const identity: Domain = {
   name: "identity",
   facts: Object.fromEntries(
     (Object.keys(identityFacts) as IdentityFactType[]).map((type) => [type, {
       schema: identityFacts[type],
-      ...(type === "identity.signin.observed" ? observed : { kind: "decided" as const }),
+      kind: "decided" as const,
+      ...SPECS[type],
       about: about[type],
     }]),
   ),

@@ -13,8 +13,10 @@ import { SqliteViews } from "../../adapters/sqlite/views.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { catalogue, type Domain } from "../../events/catalogue.ts";
+import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
+import { raised } from "../../events/upcast.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection, Projection } from "../../projections/projection.ts";
 import { givenStage } from "../cli_given.ts";
@@ -278,3 +280,26 @@ Deno.test("replay --check folds a log of earlier shapes to what the views hold; 
     );
     await lost.close();
   }));
+
+Deno.test("where a recorded shape knows more than it did, a program that knows less says so, and what it wrote says the same", () => {
+  const widened = [
+    ["identity.account.unlocked", { account: "u_aaaaaaaaaaaaaaaa", because: "threat" }],
+    ["services.finding.reported", {
+      service: "api",
+      replica: 0,
+      check: "limit_not_held",
+      severity: "low",
+      policy: "warn",
+      because: "why",
+    }],
+    ["services.finding.cleared", { service: "api", replica: 0, check: "limit_not_held" }],
+  ] as const;
+  for (const [type, data] of widened) {
+    const spec = events.spec(type)!;
+    const at = (version: number) => [{ type, data, version, position: 7 } as unknown as Event];
+    assert.ok(spec.schema.safeParse(data).success);
+    assert.deepEqual(raised(events, at(1)), at(spec.version!), type);
+    const behind = { spec: () => ({ ...spec, version: 1, upcasts: [] }) };
+    assert.throws(() => raised(behind, at(spec.version!)), { kind: "newer" }, type);
+  }
+});
