@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { append, archived, opened } from "./archive_given.ts";
-import { command, fingerprint } from "./end_to_end/cli_given.ts";
+import { command, fingerprint, run } from "./end_to_end/cli_given.ts";
 import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
 import { commands } from "./program_given.ts";
 
@@ -183,6 +183,30 @@ Deno.test("a pipe that nobody writes to is not waited for", async () => {
       assert.ok(code === 1 || code === 2, `${args.join(" ")}: exit ${code}: ${said}`);
       assert.match(said, /^daybook: [^\n]* is no file\n$/);
     }));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a pipe that is open already is read, as a shell hands over what a command says; a named one stays refused", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const data = `${dir}/data`;
+    await filled(data);
+    /** With what the shell makes of `more` behind it. */
+    const shell = (args: readonly string[], more: string) =>
+      run(args, { under: ["bash", "-c", `exec "$@" ${more}`, "bash"] });
+    const said = "--passphrase-file <(echo open sesame)";
+    const kept = await shell(["backup", `${dir}/backup`, "--with-keys", "--data", data], said);
+    assert.equal(kept.code, 0, kept.err);
+    const restore = (to: string, more: string) =>
+      shell(["restore", `${dir}/backup`, "--data", `${dir}/${to}`, "--json"], more);
+    const back = await restore("back", said);
+    assert.deepEqual([back.code, JSON.parse(back.out).keys], [0, true], back.err);
+    assert.ok((await new Deno.Command("mkfifo", { args: [`${dir}/named`] }).output()).success);
+    const named = await restore("other", `--passphrase-file /dev/fd/9 9<>${dir}/named`);
+    assert.equal(named.code, 2);
+    assert.match(named.err + named.out, /\/dev\/fd\/9 is no file/);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

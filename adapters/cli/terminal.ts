@@ -49,8 +49,8 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     env,
     cwd: standingIn(Deno.cwd(), env("INIT_CWD")),
     async readText(path) {
-      // What has no end, such as a pipe that nobody writes to, would be waited for.
-      if (!(await Deno.stat(path)).isFile) throw new Usage(`${path} is no file`);
+      // What has no end, such as a named pipe that nobody writes to, would be waited for.
+      if (!(await Deno.stat(path)).isFile && !await isOpenPipe(path)) throw new Usage(`${path} is no file`);
       return textOf(await Deno.readFile(path), path);
     },
     readTail: tailOf,
@@ -99,6 +99,10 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
   };
 };
+
+/** A pipe without a name that was open when this process began, as `<(command)` of a shell is: it ends with whoever writes it. */
+const isOpenPipe = async (path: string): Promise<boolean> =>
+  /^\/dev\/fd\/\d+$/.test(path) && (await Deno.readLink(path)).startsWith("pipe:");
 
 /**
  * Where the person stood when typing. A task runs in the project's folder and leaves in INIT_CWD where it was started from,
