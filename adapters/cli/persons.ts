@@ -111,8 +111,10 @@ export interface RestoreOptions {
   /** Erasures that this folder knows of are applied again, and those of certificates. */
   readonly replaces?: string;
   readonly erasures?: readonly Kept[];
-  /** What is shown to the accounts in the backup; `shown` where those of the folder it replaces were asked. */
-  readonly proof: Shown | "shown";
+  /** What is shown to the accounts in the backup. */
+  readonly proof: Shown;
+  /** Those of the folder it replaces were asked, and are asked no second time where it is of the same log. */
+  readonly agreed?: boolean;
   /** Where what was archived of the log can be read, to know those accounts. */
   readonly archive?: string;
 }

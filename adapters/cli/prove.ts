@@ -10,11 +10,11 @@ import { safe } from "./print.ts";
 import type { Runtime } from "./runtime.ts";
 import { operateOn } from "./writer.ts";
 
-/** True when somebody has shown it; false where there is nobody to ask. */
-export const prove = async (call: Call, runtime: Runtime, data = call.data): Promise<boolean> => {
+/** True when somebody has shown it; false where there is nobody to ask. `shown`: what was typed, where it was read already. */
+export const prove = async (call: Call, runtime: Runtime, data = call.data, shown?: Shown): Promise<boolean> => {
   if (!await (data === call.data ? runtime.accounts(data) : anyAccounts(data, runtime))) return false;
   const login = await readLogin(runtime, data);
-  const { code, password } = await shownIn(call, runtime);
+  const { code, password } = shown ?? await shownIn(call, runtime);
   const { wanted } = await operateOn<{ readonly wanted: boolean }>({ ...call, data }, runtime, {
     operation: "show-factor",
     input: {

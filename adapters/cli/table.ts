@@ -403,7 +403,10 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--replaces <folder>",
         about: "the data folder that this one takes the place of: every erasure it knows is applied again",
       },
-      { flags: "--account <name>", about: "without --replaces: your account in the backup, where it has some" },
+      {
+        flags: "--account <name>",
+        about: "your account in the backup, unless you are asked by the folder of --replaces, of the same log",
+      },
       ...PROOF,
       { ...ARCHIVE, about: "where what was archived of the log can be read, to know the accounts in it" },
       {

@@ -21,14 +21,19 @@ import { markRestored } from "./restored.ts";
 /** Where the root key of a folder's keys is. */
 type RootOf = (data: string) => Promise<RootSource>;
 
+/** With what was read in the folder that it replaces. */
+type Restoring = Omit<Parameters<Runtime["restore"]>[2], "agreed"> & {
+  /** Opaque ids of persons that it knows to be erased. */
+  readonly erased?: readonly string[];
+  /** Public keys of the logs whose accounts have agreed already. */
+  readonly agreed: readonly string[];
+};
+
 export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin, erased, erasures = [], proof, archive }: Parameters<Runtime["restore"]>[2] & {
-    /** Opaque ids of persons that the folder it replaces knows to be erased. */
-    readonly erased?: readonly string[];
-  },
+  { passphrase, against, newOrigin, erased, erasures = [], proof, agreed, archive }: Restoring,
   progress: OnProgress,
 ): Promise<RestoreReport> => {
   const typed = systemClock.now();
@@ -50,9 +55,11 @@ export const restore = async (
       for (const [name, bytes] of Object.entries(files)) {
         await Deno.writeFile(`${folder}/${name}`, bytes, { createNew: true, mode: 0o600 });
       }
-      if (proof === "shown") return;
-      const ask = (keys: Keys) =>
-        withLogIn(folder, { key: knownKey(keys), archive }, (log) => proveInCopy({ keys, log }, proof, typed));
+      const ask = async (keys: Keys) => {
+        // Somebody's own folder has other accounts, which have no say in this log.
+        if (agreed.some((key) => keys.logKey.vkeys.includes(key))) return;
+        await withLogIn(folder, { key: knownKey(keys), archive }, (log) => proveInCopy({ keys, log }, proof, typed));
+      };
       await withKeysIn(folder, rootOf, { readOnly: true, ask });
     },
     async settleKeys(folder) {

@@ -342,10 +342,14 @@ export const runtimeOf = (
   },
   async restore(source, data, options, progress) {
     const { restore } = await import("./restore.ts");
-    const { replaces } = options;
-    if (replaces === undefined) return await restore(rootOf, source, data, options, progress);
+    const { replaces, agreed } = options;
+    if (replaces === undefined) return await restore(rootOf, source, data, { ...options, agreed: [] }, progress);
     const { erasuresIn } = await import("./privacy/erasures.ts");
-    return await restore(rootOf, source, data, { ...options, erased: await erasuresIn(folders, replaces) }, progress);
+    const replaced = {
+      erased: await erasuresIn(folders, replaces),
+      agreed: agreed ? await withKeys(folders, replaces, ({ logKey }) => logKey.vkeys) ?? [] : [],
+    };
+    return await restore(rootOf, source, data, { ...options, ...replaced }, progress);
   },
 });
 

@@ -213,6 +213,27 @@ Deno.test("while no account that may do it has a second factor, its password is 
     assert.equal(await restore("--account", "ada"), "password_wanted");
     assert.equal(await restore("--account", "ada", "--password-file", wrong), "password_refused");
     assert.equal(await restore("--account", "bob", "--password-file", file), "password_refused", "bob may not");
+
+    // A folder of somebody's own agrees to nothing here, whatever its log is called.
+    const own = `${dir}/own`, mallory = `${dir}/mallory`;
+    await Deno.writeTextFile(mallory, PASSWORD);
+    const elsewhere = await start(own);
+    try {
+      await person(elsewhere, "mallory", "administrator");
+      await loggedIn(own, elsewhere, "mallory");
+    } finally {
+      await elsewhere.stop();
+    }
+    const replacing = (folder: string, ...more: string[]) => restore("--replaces", folder, ...more);
+    assert.equal(await replacing(own, "--password-file", file), "password_refused", "she is asked there");
+    assert.equal(await replacing(own, "--password-file", mallory), "account_wanted", "and ada here");
+    assert.equal(await replacing(own, "--account", "ada", "--password-file", mallory), "password_refused");
+    await assert.rejects(Deno.stat(`${dir}/two`), "nothing was brought back");
+    const { code: exit, err } = await run(
+      ["restore", copy, "--data", `${dir}/same`, "--replaces", data, "--password-file", "-"],
+      { ...how, stdin: "quiet rivers in May\n" },
+    );
+    assert.equal(exit, 0, `the folder of the same log is enough: ${err}`);
     assert.equal(await restore("--account", "ada", "--password-file", file), undefined);
   }));
 

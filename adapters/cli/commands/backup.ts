@@ -58,13 +58,15 @@ export const restore: Run = async (call, runtime) => {
     throw new Usage("erasures are applied to the keys of the backup: --passphrase-file FILE or DAYBOOK_PASSPHRASE");
   }
   const archive = text(call, "archive");
-  // Whoever agreed to it where it takes the place is asked no second time.
-  const agreed = replaces !== undefined && await prove(call, runtime, pathOf(call, replaces));
+  // Read once: standard input and pipes give it no second time.
+  const proof = await shownIn(call, runtime);
+  const agreed = replaces !== undefined && await prove(call, runtime, pathOf(call, replaces), proof);
   const options = {
     passphrase,
     against,
     erasures,
-    proof: agreed ? "shown" as const : await shownIn(call, runtime),
+    proof,
+    ...(agreed ? { agreed } : {}),
     ...(archive === undefined ? {} : { archive: pathOf(call, archive) }),
     ...(newOrigin === undefined ? {} : { newOrigin }),
     ...(replaces === undefined ? {} : { replaces: pathOf(call, replaces) }),
