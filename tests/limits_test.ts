@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Addresses, addressOf } from "../adapters/http/addresses.ts";
+import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Problem } from "../adapters/http/problem.ts";
+import type { Parts } from "../adapters/program/identity/parts.ts";
+import { Tries, tryLimits } from "../adapters/program/identity/tries.ts";
 import { DOOR_FACTS, DoorFacts } from "../adapters/program/limits/door_facts.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
+import { plainConfig } from "../config/plain.ts";
 import { LogFault } from "../events/log.ts";
 import { isSealed } from "../events/personal.ts";
 import { inFolder } from "./folder_given.ts";
@@ -278,3 +282,20 @@ Deno.test("blobs count among the bytes of a tenant, and not among its events", (
     assert.equal(house.log.blob(name), undefined);
     assert.equal((await blob(0)).status, 201);
   }, { said: { IDENTITY__TENANTS: "{ default: { quota: { events_max: 1, bytes_max: 3000 } } }" } }));
+
+Deno.test("an address that has had enough fills no windows of names or passwords: others sign in, however many names it tries", () => {
+  const { identity: { rate, lockout } } = plainConfig({})!;
+  const limits = tryLimits(rate);
+  const parts = { config: { rate, lockout }, limits, clock: { ...systemClock, monotonic: () => 0 } };
+  const tries = new Tries({ ...parts, random: (n: number) => new Uint8Array(n) } as unknown as Parts);
+  for (let i = 0; i < HTTP_LIMITS.callers_max + 1; i++) {
+    const wait = tries.wait(`nobody ${i}`, { address: "198.51.100.9" }, `guess ${i}`);
+    assert.equal(wait?.limit?.name, i < rate.address_max ? undefined : "signin_address");
+  }
+  assert.deepEqual([limits.name.keys, limits.credential.keys], [rate.address_max, rate.address_max]);
+  // More than the window that callers share would let in.
+  for (let i = 0; i < rate.name_max; i++) {
+    assert.equal(tries.wait(`somebody ${i}`, { address: `192.0.2.${i}` }, `password ${i}`), undefined);
+  }
+  assert.deepEqual([limits.name.counts.shared, limits.credential.counts.shared], [0, 0]);
+});

@@ -54,22 +54,21 @@ export class Tries {
   /**
    * What to wait for until it may be tried; nothing for now, and then it counts as a try. Whether anybody has the name makes no difference. Without a name
    * only the address counts, so that nobody can use up what others need. A password counts whatever the name, for who has a list of them.
+   * What one limit refuses takes nothing of the next: an address that has had enough fills no windows of names.
    */
   wait(name: string | undefined, { address = "" }: From, password?: string): Wait | undefined {
     const { limits, clock } = this.parts;
     const now = clock.monotonic();
     const tried = [
+      ["address", address],
       ["name", name?.slice(0, NAME_CHARS)],
       ["credential", password === undefined ? undefined : this.hashOf(password)],
-      ["address", address],
     ] as const;
-    const waits = tried.map(([which, caller]) => {
-      const { rate } = limits[which];
+    for (const [which, caller] of tried) {
       const ms = caller === undefined ? 0 : limits[which].take(caller, now);
-      return { is: "wait", because: "rate", ms, limit: { name: `signin_${which}`, ...rate } } as const;
-    });
-    const longest = waits.reduce((a, b) => b.ms > a.ms ? b : a);
-    return longest.ms > 0 ? longest : undefined;
+      if (ms > 0) return { is: "wait", because: "rate", ms, limit: { name: `signin_${which}`, ...limits[which].rate } };
+    }
+    return undefined;
   }
 
   /** Known to this process alone, and to no file. */
