@@ -42,6 +42,8 @@ export interface Refusal {
 
 /** What somebody may have tried: a request that is no such, not theirs, too much, or for what is not there; not that something is not so. */
 const TOLD: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 414, 415, 421]);
+/** Of what is not there, who was let in may ask for any event, row or other thing that may come yet: only these are told. */
+const TOLD_ABSENT: ReadonlySet<string> = new Set(["not_found", "unknown_command", "unknown_view"]);
 
 export interface DoorOptions {
   readonly refused?: (refusal: Refusal) => void;
@@ -329,6 +331,7 @@ export class Door {
 
   private tell(error: unknown, action: string, principal: string | undefined): void {
     if (!(error instanceof Problem) || !TOLD.has(error.status)) return;
+    if (error.status === 404 && principal !== undefined && !TOLD_ABSENT.has(error.code)) return;
     this.options.refused?.({ action, because: error.code, ...(principal === undefined ? {} : { principal }) });
   }
 
