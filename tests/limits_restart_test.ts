@@ -1,7 +1,8 @@
 /** What a restart and a crash leave of limits: nobody gets a new budget, and nobody pays for others. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { AheadFiles } from "../adapters/program/limits/ahead.ts";
+import { RateLimiter } from "../adapters/http/rate.ts";
+import { AHEAD, AheadFiles } from "../adapters/program/limits/ahead.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { Program } from "./end_to_end/program.ts";
 import { inFolder } from "./folder_given.ts";
@@ -70,7 +71,7 @@ Deno.test("of what was told ahead a line that was cut off takes none of the othe
     Deno.writeTextFileSync(`${folder}/limits.json.ahead0`, '\n[0,"user","bo', { append: true });
     told.tell("user", "eve", 2);
     told.tell("user", "ada", 5);
-    const found = new AheadFiles(`${folder}/limits.json`).read();
+    const found = new AheadFiles(`${folder}/limits.json`).read(assert.fail);
     assert.deepEqual(
       found,
       [["ada", 5], ["eve", 2]].map(([caller, used]) => ({ turn: 0, limit: "user", caller, used })),
@@ -78,6 +79,125 @@ Deno.test("of what was told ahead a line that was cut off takes none of the othe
     return Promise.resolve();
   });
 });
+
+Deno.test("what is told ahead while no snapshot can be written ends at its bound, is not taken for all that was used, and begins anew", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const sizes = () => [0, 1].map((turn) => sizeOf(`${file}.ahead${turn}`));
+    // Left by a crash, with room for some lines.
+    Deno.writeFileSync(`${file}.ahead1`, new Uint8Array(AHEAD.bytes_max - 200).fill(120));
+    Deno.mkdirSync(`${file}.new`);
+    const stage = givenLimits(USER, file);
+    await stage.limits.resume();
+    for (let i = 0; i < 20; i++) assert.equal(stage.limits.user.take(`u_${i}`, stage.now.monotonic), 0);
+    assert.deepEqual(sizes(), [0, AHEAD.bytes_max]);
+    const restarted = givenLimits(USER, file);
+    await restarted.limits.resume();
+    assert.match(restarted.lines[0]!, /^what limits were used is not known, so everybody waits: .*ahead1 is full$/);
+    assert.equal(takes(restarted.limits, "u_19", restarted.now.monotonic), 0);
+    Deno.removeSync(`${file}.new`);
+    await stage.limits.keep(false);
+    stage.limits.user.take("u_20", stage.now.monotonic);
+    assert.deepEqual(stage.lines.map((line) => line.split(":", 1)[0]), ["limits are not kept for a restart"]);
+    await stage.limits.keep(false);
+    stage.limits.user.take("u_21", stage.now.monotonic);
+    assert.ok(sizes()[0]! > 0, "the other file");
+    await stage.limits.keep(false);
+    stage.limits.user.take("u_22", stage.now.monotonic);
+    assert.ok(sizes()[1]! < 200, "anew");
+    assert.equal(stage.lines.length, 1);
+  });
+});
+
+Deno.test("as many lines as files of what was told ahead have room for are read at a start", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    for (const turn of [0, 1]) {
+      const lines = Array.from(
+        { length: AHEAD.bytes_max / 32 - 1 },
+        (_, i) => `\n[${turn},"user","${i}",1]`.padEnd(32),
+      );
+      Deno.writeTextFileSync(`${file}.ahead${turn}`, lines.join(""));
+    }
+    const { limits, lines, now } = givenLimits(USER, file);
+    await limits.resume();
+    assert.deepEqual([lines, takes(limits, "u_ada", now.monotonic)], [[], 10]);
+  });
+});
+
+Deno.test("who uses all of window after window is told ahead no more than once of all, until a snapshot is written", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const { limits, now, pass } = givenLimits(USER, file);
+    await limits.resume();
+    for (let window = 0; window < 50; window++) {
+      assert.equal(takes(limits, "u_ada", now.monotonic), 10);
+      pass(60_000);
+    }
+    const told = Deno.readTextFileSync(`${file}.ahead1`).trim().split("\n");
+    assert.equal(told.length, 10);
+    const after = givenLimits(USER, file, now.wall);
+    await after.limits.resume();
+    assert.equal(takes(after.limits, "u_ada", after.now.monotonic), 0);
+    assert.equal(takes(after.limits, "u_bob", after.now.monotonic), 10);
+  });
+});
+
+Deno.test("after an orderly stop what was told by who could write no snapshot since counts after a crash", async () => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/limits.json`;
+    const first = givenLimits(USER, file);
+    await first.limits.resume();
+    first.limits.user.take("u_ada", first.now.monotonic);
+    await first.stop();
+    Deno.mkdirSync(`${file}.new`);
+    const second = givenLimits(USER, file);
+    await second.limits.resume();
+    assert.equal(takes(second.limits, "u_ada", second.now.monotonic), 9);
+    const third = givenLimits(USER, file);
+    await third.limits.resume();
+    assert.equal(takes(third.limits, "u_ada", third.now.monotonic), 0);
+  });
+});
+
+for (const name of ["limits.json", "limits.json.ahead0", "limits.json.ahead1"]) {
+  Deno.test(`a folder in the place of ${name} is told once and ends nothing: everybody waits a window, and then has all`, async () => {
+    await inFolder(async (folder) => {
+      const file = `${folder}/limits.json`;
+      Deno.mkdirSync(`${folder}/${name}`);
+      const { limits, lines, now, pass } = givenLimits(USER, file);
+      await limits.resume();
+      assert.match(lines[0]!, /^what limits were used is not known, so everybody waits: .*directory/);
+      assert.equal(takes(limits, "u_ada", now.monotonic), 0);
+      pass(60_000);
+      assert.equal(takes(limits, "u_ada", now.monotonic), 10);
+      assert.equal(lines.filter((line) => line.startsWith("what limits")).length, 1);
+    });
+  });
+}
+
+Deno.test("a caller is hashed once, however often it comes and is written", () => {
+  const hashed: string[] = [];
+  const ahead: [string, number][] = [];
+  const limiter = new RateLimiter({ max: 100, window_ms: 60_000 }, {
+    kept: (caller) => `#${hashed.push(caller)}`,
+    ahead: (...told) => void ahead.push(told),
+  });
+  limiter.resume(0, () => []);
+  for (let at = 0; at < 6; at++) {
+    limiter.take("ada", at);
+    assert.deepEqual([...limiter.state(at)].map(([kept]) => kept), ["#1"]);
+  }
+  assert.deepEqual([hashed, ahead], [["ada"], [["#1", 2], ["#1", 4], ["#1", 6]]]);
+});
+
+const sizeOf = (path: string): number => {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+};
 
 Deno.test("however often it is killed or stopped, and wherever between snapshots, no window has more than is allowed, and nobody pays for others", async () => {
   const WINDOW = 60_000;

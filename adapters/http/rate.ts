@@ -16,8 +16,10 @@ export interface LimiterOptions {
   readonly keys_max?: number;
   /** The first refusal of a caller, and the first after a window without one. */
   readonly crossed?: (caller: string) => void;
+  /** What a caller is called in what is kept of it; asked for once a window. Default: as it is. */
+  readonly kept?: (caller: string) => string;
   /** Told, before it is let in, of a caller who uses more than was told: at most so much since the last `turn`. Not of who must share. */
-  readonly ahead?: (caller: string, used: number) => void;
+  readonly ahead?: (kept: string, used: number) => void;
 }
 
 /** What a caller has left: so many now, and one more, or all of a caller that rests, after so long. */
@@ -43,16 +45,23 @@ class Window {
   /** Of the newest arrival that counted. */
   last = -Infinity;
   refused = -Infinity;
+  /** What its caller is called in what is kept. */
+  kept: string | undefined;
   /** Since the last turn: what was used, and what was told of ahead. */
   private turn = -1;
   private used = 0;
   private told = 0;
 
   /** What is to be told now, if anything: `used` in whole steps. */
-  ahead(count: number, step: number, turn: number): number | undefined {
+  ahead(
+    count: number,
+    { step, max }: { readonly step: number; readonly max: number },
+    turn: number,
+  ): number | undefined {
     if (this.turn !== turn) [this.turn, this.used, this.told] = [turn, 0, 0];
     this.used += count;
-    if (this.used <= this.told) return undefined;
+    // Who is told to have used all has nothing left, however much more it was by now.
+    if (this.used <= this.told || this.told >= max) return undefined;
     return this.told = Math.ceil(this.used / step) * step;
   }
 
@@ -108,7 +117,7 @@ export class RateLimiter {
   private lastCaller: string | undefined;
   private lastWindow = this.shared;
   /** What callers had before this process; asked for when one comes that is not known. */
-  private before: ((caller: string) => Arrivals | undefined) | undefined;
+  private before: ((kept: string) => Arrivals | undefined) | undefined;
   private beforeUntil = -Infinity;
   /** Arrivals of callers that had to share, and those of them that were refused. */
   readonly counts = { shared: 0, refused: 0 };
@@ -162,17 +171,17 @@ export class RateLimiter {
     };
   }
 
-  /** Arrivals that still count, of every caller. */
+  /** Arrivals that still count, of every caller, by what it is kept as. */
   *state(now: Millis): Generator<readonly [string, Arrivals]> {
     const until = Math.floor(now) - this.rate.window_ms;
     for (const [caller, window] of this.windows) {
       window.expire(until);
-      if (window.total > 0) yield [caller, window.arrivals];
+      if (window.total > 0) yield [this.keptOf(caller, window), window.arrivals];
     }
   }
 
   /** From now on a caller that is not known has had these; forgotten when a window has passed. */
-  resume(now: Millis, before: (caller: string) => Arrivals | undefined): void {
+  resume(now: Millis, before: (kept: string) => Arrivals | undefined): void {
     this.before = before;
     this.beforeUntil = Math.floor(now) + this.rate.window_ms;
   }
@@ -183,8 +192,8 @@ export class RateLimiter {
   }
 
   private tellAhead(caller: string, window: Window, count: number): void {
-    const used = window.ahead(count, this.step, this.turns);
-    if (used !== undefined) this.options.ahead!(caller, used);
+    const used = window.ahead(count, { step: this.step, max: this.rate.max }, this.turns);
+    if (used !== undefined) this.options.ahead!(this.keptOf(caller, window), used);
   }
 
   private seen(caller: string, now: Millis): { readonly window: Window; readonly rate: Rate; readonly at: Millis } {
@@ -211,8 +220,13 @@ export class RateLimiter {
   private begun(caller: string, at: Millis): Window {
     const window = new Window();
     if (this.before && at >= this.beforeUntil) this.before = undefined;
-    for (const [when, count] of this.before?.(caller) ?? []) window.add(Math.min(when, at), count);
+    if (!this.before) return window;
+    for (const [when, count] of this.before(this.keptOf(caller, window)) ?? []) window.add(Math.min(when, at), count);
     return window;
+  }
+
+  private keptOf(caller: string, window: Window): string {
+    return window.kept ??= this.options.kept?.(caller) ?? caller;
   }
 
   private renew(caller: string, window: Window): void {

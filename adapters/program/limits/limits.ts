@@ -22,6 +22,7 @@ import {
   readSnapshot,
   resumeFrom,
   SNAPSHOT,
+  type Snapshot,
   snapshotOf,
   type Used,
   usedBefore,
@@ -115,8 +116,9 @@ export class Limits {
   }
 
   private limiter(name: string, rate: Rate, crossed: (caller: string) => void = () => {}): RateLimiter {
-    const ahead = (caller: string, used: number) => this.tellAhead(name, this.hashed(name, caller), used);
-    const limiter = new RateLimiter(rate, { crossed, ...(this.ahead && isKept(rate) && { ahead }) });
+    const kept = (caller: string) => this.hashed(name, caller);
+    const ahead = (caller: string, used: number) => this.tellAhead(name, caller, used);
+    const limiter = new RateLimiter(rate, { crossed, kept, ...(this.ahead && isKept(rate) && { ahead }) });
     this.all.set(name, limiter);
     return limiter;
   }
@@ -132,13 +134,14 @@ export class Limits {
     const { file } = this.options;
     if (file === undefined) return;
     const now = this.now();
-    const text = await textOf(file);
-    const snapshot = text === undefined ? undefined : readSnapshot(text);
-    const ahead = this.ahead!.read();
-    const lost = text !== undefined && snapshot === undefined;
+    const lost: Error[] = [];
+    const unread = (error: Error): undefined => void lost.push(error);
+    const snapshot = await snapshotIn(file).catch(unread);
+    const ahead = this.ahead!.read(unread);
+    if (lost[0]) this.options.report(`what limits were used is not known, so everybody waits: ${lost[0].message}`);
     this.before = usedBefore(snapshot, ahead, now.wall);
-    resumeFrom(lost ? "lost" : this.before, this.all, now, this.hashed);
-    this.turn = 1 + Math.max(snapshot?.turn ?? 0, ...ahead.map(({ turn }) => turn));
+    resumeFrom(lost[0] ? "lost" : this.before, this.all, now);
+    this.turn = 1 + ahead.reduce((last, { turn }) => Math.max(last, turn), snapshot?.turn ?? 0);
     this.ahead!.begin(this.turn);
     this.turning = true;
     await this.keep(false).then(() => this.ahead!.clear()).catch(this.failed);
@@ -195,12 +198,13 @@ export class Limits {
       for (const limiter of this.all.values()) limiter.turn();
     }
     this.turning = true;
-    const { hashed, before, turn } = this;
-    const text = JSON.stringify(snapshotOf(this.all, this.now(), { hashed, before, clean, turn }));
+    const { before, turn } = this;
+    const text = JSON.stringify(snapshotOf(this.all, this.now(), { before, clean, turn }));
     await Deno.writeTextFile(`${file}.new`, text, { mode: 0o600 });
     await Deno.rename(`${file}.new`, file);
     this.turning = false;
-    this.unwritable = false;
+    // A file that is full begins anew with the next turn.
+    this.unwritable = this.ahead!.isFull;
     this.written = changes;
     if (clean) this.ahead!.clear();
   }
@@ -252,11 +256,16 @@ export class Limits {
   }
 }
 
-const textOf = async (file: string): Promise<string | undefined> => {
+/** Nothing where there is none yet. Throws what the disk says, and of a file that is none. */
+const snapshotIn = async (file: string): Promise<Snapshot | undefined> => {
+  let text: string;
   try {
-    return await Deno.readTextFile(file);
+    text = await Deno.readTextFile(file);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+  const snapshot = readSnapshot(text);
+  if (!snapshot) throw new Error(`${file} is damaged`);
+  return snapshot;
 };

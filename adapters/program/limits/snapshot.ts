@@ -56,7 +56,7 @@ export const isKept = ({ window_ms }: Rate): boolean => window_ms > SNAPSHOT.eve
 export const snapshotOf = (
   limits: ReadonlyMap<string, RateLimiter>,
   { wall, monotonic }: Instant,
-  { hashed, before, ...told }: Pick<Snapshot, "clean" | "turn"> & { readonly hashed: Hashed; readonly before: Used },
+  { before, ...told }: Pick<Snapshot, "clean" | "turn"> & { readonly before: Used },
 ): Snapshot => {
   const kept: Used = {};
   for (const [name, limiter] of limits) {
@@ -65,13 +65,12 @@ export const snapshotOf = (
     const callers = { ...still(before[name] ?? {}, wall - window_ms) };
     const bin = Math.ceil(window_ms / SNAPSHOT.bins);
     let most = 0;
-    for (const [caller, arrivals] of limiter.state(monotonic)) {
+    for (const [hash, arrivals] of limiter.state(monotonic)) {
       const bins = new Map<number, number>();
       for (const [at, count] of arrivals) {
         const when = Math.min(wall, Math.ceil((at - monotonic + wall) / bin) * bin);
         bins.set(when, (bins.get(when) ?? 0) + count);
       }
-      const hash = hashed(name, caller);
       const total = arrivals.reduce((sum, [, count]) => sum + count, 0);
       if (hash !== ANYBODY) callers[hash] = [...bins];
       else if (total > most) callers[hash] = [[wall, most = total]];
@@ -90,12 +89,13 @@ export const readSnapshot = (text: string): Snapshot | undefined => {
   }
 };
 
-/** What is known to have been used: the snapshot, and, unless it was the last thing that was done, what was told ahead, as if it came now. */
+/** What is known to have been used: the snapshot, and what was told ahead that is not in it, as if it came now. */
 export const usedBefore = (snapshot: Snapshot | undefined, ahead: readonly Ahead[], wall: Millis): Used => {
   const all: Used = structuredClone(snapshot?.limits ?? {});
-  if (snapshot?.clean) return all;
+  // A process that began after it and could write none has told in later turns.
+  const from = snapshot === undefined ? 0 : snapshot.turn + (snapshot.clean ? 1 : 0);
   for (const { turn, limit, caller, used } of ahead) {
-    if (turn < (snapshot?.turn ?? 0)) continue;
+    if (turn < from) continue;
     const callers = Object.hasOwn(all, limit) ? all[limit]! : all[limit] = {};
     (Object.hasOwn(callers, caller) ? callers[caller]! : callers[caller] = []).push([wall, used]);
   }
@@ -107,15 +107,13 @@ export const resumeFrom = (
   before: Used | "lost",
   limits: ReadonlyMap<string, RateLimiter>,
   { wall, monotonic }: Instant,
-  hashed: Hashed,
 ): void => {
   for (const [name, limiter] of limits) {
     if (!isKept(limiter.rate)) continue;
     const all: Arrivals = [[monotonic, limiter.rate.max]];
     const callers = before !== "lost" && Object.hasOwn(before, name) ? before[name]! : {};
-    limiter.resume(monotonic, (caller) => {
+    limiter.resume(monotonic, (hash) => {
       if (before === "lost") return all;
-      const hash = hashed(name, caller);
       const had = Object.hasOwn(callers, hash) ? callers[hash]! : [];
       return had.map(([at, count]) => [monotonic - Math.max(0, wall - at), count] as const).sort(([a], [b]) => a - b);
     });
