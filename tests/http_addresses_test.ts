@@ -10,7 +10,7 @@ import { cloudEvent, structured, withSite } from "./http_given.ts";
 const asked = (): never => assert.fail("somebody was asked for");
 
 /** Notices every look at a token or a cookie. */
-const watched: Access = { check: asked, prove: asked, session: asked, login: asked, logout: asked };
+const watched: Access = { check: asked, prove: asked, session: asked, login: asked, logout: asked, end: asked };
 
 const givenList = () => {
   const told: (readonly [rule: string, address: string])[] = [];

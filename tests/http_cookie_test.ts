@@ -24,3 +24,19 @@ Deno.test("the cookie of a token reads, and changes nothing on any route", () =>
     }
     assert.equal(site.log.size, size);
   }));
+
+Deno.test("a cookie of before whose session cannot be ended stays with the browser, for the next page to try again", () =>
+  withSite(async (site) => {
+    const end = site.access.end;
+    const headers = { cookie: "daybook_session=s-read", accept: "text/html" };
+    const opened = async () => {
+      const answer = await site.send("/", { as: null, headers });
+      await answer.body?.cancel();
+      return [answer.status, answer.headers.getSetCookie()];
+    };
+    site.access.end = () => Promise.reject(new Error("the disk is full"));
+    assert.deepEqual(await opened(), [303, []]);
+    site.access.end = end;
+    assert.deepEqual(await opened(), [303, ["daybook_session=; Path=/; Max-Age=0"]]);
+    assert.deepEqual([...site.access.revoked], ["read"]);
+  }));

@@ -291,6 +291,7 @@ export const givenAccess = (): Access & { readonly revoked: Set<string> } => {
     login: (token) => check(token) && `s-${token}`,
     session: (cookie) => cookie.startsWith("s-") ? check(cookie.slice(2)) : undefined,
     logout: (cookie) => void revoked.add(cookie.slice(2)),
+    end: (cookie) => Promise.resolve(void revoked.add(cookie.slice(2))),
   };
 };
 

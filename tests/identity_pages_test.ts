@@ -44,3 +44,36 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
     await post("/account/factors/totp", { current: PASSWORD });
     assert.equal(shown.length, 9);
   }));
+
+Deno.test("a session whose cookie has the name of before ends where a page is asked for with it, and the browser forgets it", () =>
+  withHouse(async (house) => {
+    await house.person("ada");
+    const opened = async (path: string, fields: Record<string, string>) => {
+      const { headers } = await house.send(path, { body: form(fields), headers: FORM });
+      return headers.get("set-cookie")!.split(";", 1)[0]!;
+    };
+    const accounts = () => opened("/sign-in", { name: "ada", password: PASSWORD });
+    const open = async (cookie: string, path: string) => {
+      const { status, headers } = await house.send(path, { headers: { cookie, accept: "text/html" } });
+      return { status, to: headers.get("location"), set: headers.getSetCookie() };
+    };
+    const gone = ["daybook_session=; Path=/; Max-Age=0"];
+    const tokens = await opened("/login", { token: house.token });
+    for (const [mine, path] of [[await accounts(), "/account"], [tokens, "/"]] as const) {
+      const old = mine.replace("__Host-", "");
+      assert.deepEqual(await open(old, "/auth/sessions"), { status: 401, to: null, set: [] }, "no page");
+      assert.equal((await open(mine, path)).status, 200, "it lasts");
+      const to = path === "/" ? "/login" : `/login?next=${encodeURIComponent(path)}`;
+      assert.deepEqual(await open(old, path), { status: 303, to, set: gone });
+      assert.equal((await open(mine, path)).status, 303, "it is over");
+      assert.deepEqual(await open(old, path), { status: 303, to, set: gone }, "and stays so");
+    }
+    const ended = house.told("identity.session.ended").map(({ data }) => data.because);
+    assert.deepEqual(ended, ["signed_out"]);
+
+    // Somebody who has signed in since then stays so.
+    const [before, now] = [(await accounts()).replace("__Host-", ""), await accounts()];
+    assert.deepEqual(await open(`${before}; ${now}`, "/account"), { status: 200, to: null, set: gone });
+    assert.deepEqual(await open(now, "/account"), { status: 200, to: null, set: [] });
+    assert.deepEqual((await open(`daybook_session=dbc_${"x".repeat(3_000)}`, "/")).set, gone, "what is no session");
+  }));

@@ -38,6 +38,8 @@ export interface Access {
   login(token: string): string | undefined;
   session(cookie: string): Grant | undefined;
   logout(cookie: string): void;
+  /** Ends whatever session a cookie stands for, an account's too; it rejects where that could not be recorded. */
+  end(cookie: string): Promise<void>;
   /** What must be done before `check` can know this token; absent when nothing must. Never rejects. */
   prove?(bearer: string): Promise<void> | undefined;
   /** Whether who is in this session has shown a second factor a short while ago, or has none to show. */
@@ -64,7 +66,7 @@ export const cookieOf = (header: string | null, name = COOKIE): string | undefin
 // RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1).
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 // Nobody's token is longer; a longer header is not worth hashing.
-const BEARER_LENGTH_MAX = 2_048;
+export const BEARER_LENGTH_MAX = 2_048;
 
 export type Asked =
   | { readonly is: "granted"; readonly grant: Grant; readonly by: "bearer" | "cookie" }

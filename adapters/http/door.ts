@@ -12,6 +12,7 @@ import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
 import type { Tally } from "./metrics.ts";
+import { endOldSession } from "./old_cookie.ts";
 import { away, toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem.tsx";
 import { Problem, problemResponse } from "./problem.ts";
@@ -153,8 +154,11 @@ export class Door {
       if (proving === undefined && ready === undefined) return go();
       return Promise.all([proving, ready]).then(go, failed);
     };
-    return (request, caller) =>
-      request.method === "HEAD" ? headOf(answered(request, caller)) : answered(request, caller);
+    const ending = { access: this.site.access, deadlines: this.options.deadlines, now: () => clock.monotonic() };
+    const way = route.page
+      ? (request: Request, caller: Caller) => endOldSession(request, answered(request, caller), ending)
+      : answered;
+    return (request, caller) => request.method === "HEAD" ? headOf(way(request, caller)) : way(request, caller);
   }
 
   /** Paths and methods that no route has. */

@@ -62,6 +62,10 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"], enforced?: Enfor
     },
     session: (cookie) => grantOf(tokens.checkSession(cookie)) ?? accounts?.session(cookie),
     logout: (cookie) => void tokens.endSession(cookie),
+    async end(cookie) {
+      tokens.endSession(cookie);
+      await accounts?.end(cookie);
+    },
   };
 };
 

@@ -63,7 +63,13 @@ Deno.test("a manager's dead letters are listed and delivered again, over HTTP an
     const server = createServer({
       authority: new CedarAuthority(shippedModel()),
       daybook,
-      access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
+      access: {
+        check: () => undefined,
+        login: () => undefined,
+        session: () => undefined,
+        logout() {},
+        end: () => Promise.resolve(),
+      },
       clock: systemClock,
       random: systemRandom,
       routes: operatorRoutes({ daybook }),

@@ -69,7 +69,13 @@ Deno.test("dead letters are listed and delivered again for the operator; a lette
   const server = createServer({
     authority: new CedarAuthority(shippedModel()),
     daybook: opened.daybook,
-    access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
+    access: {
+      check: () => undefined,
+      login: () => undefined,
+      session: () => undefined,
+      logout() {},
+      end: () => Promise.resolve(),
+    },
     clock: systemClock,
     random: systemRandom,
     routes: operatorRoutes(opened),

@@ -123,7 +123,13 @@ const withProgram = async <T>(
   const server = createServer({
     authority: new CedarAuthority(shippedModel()),
     daybook: opened.daybook,
-    access: { check: () => undefined, login: () => undefined, session: () => undefined, logout() {} },
+    access: {
+      check: () => undefined,
+      login: () => undefined,
+      session: () => undefined,
+      logout() {},
+      end: () => Promise.resolve(),
+    },
     clock: systemClock,
     random: systemRandom,
   });

@@ -24,7 +24,7 @@ import type { CedarAuthority } from "../access/authority.ts";
 import type { Model } from "../access/model.ts";
 import type { Opened } from "../daybook.ts";
 import { ApiKeys } from "./api_keys.ts";
-import { AccountStates } from "./accounts.ts";
+import { AccountStates, notDone } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
 import type { Parts } from "./parts.ts";
@@ -44,7 +44,7 @@ export interface Wired {
   readonly url: () => string;
   readonly routes: readonly Route[];
   /** For accounts; every other token and cookie is somebody else's to know. */
-  readonly access: Pick<Required<Access>, "check" | "session" | "prove" | "isCsrf" | "isFresh"> & {
+  readonly access: Pick<Required<Access>, "check" | "session" | "end" | "prove" | "isCsrf" | "isFresh"> & {
     /** Whom the key of an account lets in. */
     ofKey(bearer: Bearer): Grant | undefined;
   };
@@ -191,6 +191,11 @@ export const wireIdentity = (
     access: {
       check: (bearer): Grant | undefined => sessions.granted(bearer),
       session: (cookie) => isSessionTicket(cookie) ? sessions.bearer(cookie) : undefined,
+      async end(cookie) {
+        const own = isSessionTicket(cookie) ? sessions.bearer(cookie)?.own : undefined;
+        const outcome = own && await identity.end(own, own.session);
+        if (outcome && outcome.is !== "accepted" && outcome.is !== "rejected") throw notDone(outcome);
+      },
       prove: (bearer) => isJwt(bearer) && !sessions.isProven(bearer) ? sessions.prove(bearer) : undefined,
       ofKey: (bearer) => apiKeys.granted(bearer),
       isCsrf: (own, text) => identity.isCsrf(own, text),
