@@ -99,6 +99,10 @@ export const identitySection = section("Accounts, and how people sign in", {
     words: z.array(z.string().min(3).max(64)).max(1_000).default([]).meta({
       description: "Names of your company, products and projects: no password is one of them with something added",
     }),
+    breached: z.strictObject({ file: z.string().min(1) }).nullable().default(null).meta({
+      description:
+        "Passwords from breaches, none of which may be chosen: { file: PATH } of their SHA-1 hashes in order, as the downloader of Pwned Passwords writes it",
+    }),
   }),
   passkeys: section("Passkeys", {
     challenge_ms: count(1_000, 60 * MINUTE_MS, 5 * MINUTE_MS, "How long a page waits for one"),

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { isSealed } from "../events/personal.ts";
+import fc from "fast-check";
 import { bcrypt } from "hash-wasm";
+import { Breached } from "../adapters/program/identity/breached.ts";
 import { accountName } from "../adapters/program/identity/names.ts";
 import { PASSWORD_LIMITS, passwordFault } from "../adapters/program/identity/password_rules.ts";
+import { inFolder } from "./folder_given.ts";
 import { PASSWORD, withHouse } from "./identity_given.ts";
 
 const fault = (password: string, words: readonly string[] = []) => passwordFault(password, { length_min: 8, words });
@@ -50,6 +54,73 @@ Deno.test("ASVS 6.2.11: a name of the context with something added is refused", 
   }
   assert.equal(await fault("daybook of the lighthouse", ["daybook"]), undefined);
   assert.equal(await fault("1234512345!", ["daybook", "", "1"]), undefined);
+});
+
+const sha1 = (text: string) => createHash("sha1").update(text).digest("hex").toUpperCase();
+
+Deno.test("ASVS 6.2.12: what is in a file of breached passwords is refused, and nothing else", async () => {
+  await inFolder(async (folder) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.string({ maxLength: 8 }), { minLength: 1, maxLength: 60 }),
+        fc.constantFrom("\n", "\r\n"),
+        fc.boolean(),
+        fc.boolean(),
+        async (passwords, end, counted, ended) => {
+          // Every other one is in the file.
+          const known = passwords.filter((_, i) => i % 2 === 0);
+          const lines = known.map(sha1).sort().map((hash, i) => counted ? `${hash}:${10 ** (i % 9)}` : hash);
+          await Deno.writeTextFile(`${folder}/pwned.txt`, lines.join(end) + (ended ? end : ""));
+          const breached = await Breached.open(`${folder}/pwned.txt`);
+          try {
+            for (const password of passwords) {
+              assert.equal(await breached.has(password), known.includes(password), password);
+            }
+          } finally {
+            await breached.close();
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+});
+
+Deno.test("a file that is no list of hashes in order is told of with its place", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/pwned.txt`;
+    for (
+      const [text, told] of [
+        ["", "expected a file of SHA-1 hashes, a line each"],
+        ["password\n", "expected a SHA-1 hash in hexadecimal at byte 0"],
+        [`${"F".repeat(40)}\n${"0".repeat(40)}\n`, "expected hashes in order, but the last is below the first"],
+        [`${"0".repeat(40)}\nno hash\n`, "expected a SHA-1 hash in hexadecimal at byte 41"],
+      ] as const
+    ) {
+      await Deno.writeTextFile(path, text);
+      await assert.rejects(Breached.open(path), {
+        name: "Usage",
+        message: `identity.passwords.breached: ${path}: ${told}`,
+      });
+    }
+    await assert.rejects(Breached.open(folder), { name: "Usage" });
+    await assert.rejects(Breached.open(`${folder}/none`), { name: "Usage" });
+  });
+});
+
+Deno.test("a breached password is refused by the running server, and the one before still counts", async () => {
+  await inFolder(async (folder) => {
+    const next = "a long walk by the harbour";
+    await Deno.writeTextFile(`${folder}/pwned.txt`, `${sha1(next)}:17\n`);
+    await withHouse(async (house) => {
+      await house.person("ada");
+      const { body: { access_token: as } } = await house.signIn("ada");
+      const { status, body } = await house.send("/auth/password", { as, body: { current: PASSWORD, next } });
+      assert.equal(status, 422);
+      assert.match(body.detail, /is known from a breach of others/);
+      assert.equal((await house.signIn("ada")).status, 200);
+    }, { said: { IDENTITY__PASSWORDS__BREACHED: JSON.stringify({ file: `${folder}/pwned.txt` }) } });
+  });
 });
 
 Deno.test("names are compared in one form, and none looks like another", () => {

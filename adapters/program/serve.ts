@@ -94,8 +94,10 @@ export const serve = async (
   await recordTokens(opened);
   const providers = await signOnProviders(settings, deciding.model, secrets, io);
   const { pages } = settings.config.start;
+  const breached = await breachedOf(settings);
   const accounts = serveIdentity(opened, {
     pages,
+    breached,
     url: () => url,
     providers,
     limits: limits.signin,
@@ -150,6 +152,7 @@ export const serve = async (
       await stack?.stop();
       await opened.tree.stop(http.id).catch(() => {}); // fallen: then it has stopped
       for (const provider of providers.values()) provider.close();
+      await breached?.close();
     },
   };
 };
@@ -180,6 +183,12 @@ const decidingOf = async (
   }
   return { model, authority };
 };
+
+/** Nothing of it is loaded where there is no file of them. */
+const breachedOf = async ({ config: { identity: { passwords: { breached } } }, file }: Settings) =>
+  breached === null
+    ? undefined
+    : await (await import("./identity/breached.ts")).Breached.open(inFolderOf(file, breached.file));
 
 /** Whoever else vouches for people; nothing of it is loaded where there is nobody. */
 const signOnProviders = async (

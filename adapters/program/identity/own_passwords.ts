@@ -124,10 +124,10 @@ export class OwnPasswords {
   }
 
   private async weakness(account: string, password: string): Promise<Extract<PasswordSet, { is: "weak" }> | undefined> {
-    const { config: { passwords: { length_min, words } }, nameOf } = this.parts;
+    const { config: { passwords: { length_min, words } }, breached, nameOf } = this.parts;
     const name = nameOf(account);
     const known = ["daybook", ...words, ...(name === undefined ? [] : [name, name.split("@", 1)[0]!])];
-    const fault = await passwordFault(password, { length_min, words: known });
+    const fault = await passwordFault(password, { length_min, words: known, breached });
     if (!fault) return undefined;
     const because = fault === "too_short" ? `has fewer than ${length_min} characters` : FAULT_TOLD[fault];
     return { is: "weak", because };

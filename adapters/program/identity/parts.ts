@@ -7,6 +7,7 @@ import type { Event, StreamId } from "../../../events/event.ts";
 import type { Wait } from "../../http/identity/port.ts";
 import type { Accounts } from "../../keys/accounts.ts";
 import type { AccountStates } from "./accounts.ts";
+import type { Breached } from "./breached.ts";
 import type { Passwords } from "./passwords.ts";
 import type { SessionPolicy, Sessions } from "./sessions.ts";
 import type { SigningKeys } from "./signing.ts";
@@ -19,6 +20,7 @@ export interface Parts {
   readonly states: AccountStates;
   readonly vault: Accounts;
   readonly passwords: Passwords;
+  readonly breached?: Breached | undefined;
   readonly sessions: Sessions;
   readonly signing: SigningKeys;
   readonly tickets: Tickets;

@@ -12,10 +12,12 @@ export interface PasswordRules {
   readonly length_min: number;
   /** Words of the context (6.2.11): of the company, the product, the account. */
   readonly words: readonly string[];
+  /** Passwords of breaches, where a file of them is there (6.2.12). */
+  readonly breached?: { has(password: string): Promise<boolean> } | undefined;
 }
 
 /** Why it cannot be taken; `undefined` when it can. */
-export type PasswordFault = "too_short" | "too_long" | "common" | "context";
+export type PasswordFault = "too_short" | "too_long" | "common" | "context" | "breached";
 
 let common: ReadonlySet<string> | undefined;
 
@@ -33,14 +35,15 @@ const core = (text: string): string => text.toLowerCase().replace(/[^\p{L}]+/gu,
 
 export const passwordFault = async (
   password: string,
-  { length_min, words }: PasswordRules,
+  { length_min, words, breached }: PasswordRules,
 ): Promise<PasswordFault | undefined> => {
   const length = [...password].length;
   if (length < length_min) return "too_short";
   if (length > PASSWORD_LIMITS.chars_max) return "too_long";
   if ((await commonPasswords()).has(password.toLowerCase())) return "common";
   const left = core(password);
-  return words.some((word) => core(word).length >= 3 && repeats(left, core(word))) ? "context" : undefined;
+  if (words.some((word) => core(word).length >= 3 && repeats(left, core(word)))) return "context";
+  return await breached?.has(password) ? "breached" : undefined;
 };
 
 /** Whether a text is nothing but a word, once or several times. */
@@ -52,4 +55,5 @@ export const FAULT_TOLD: Readonly<Record<PasswordFault, string>> = {
   too_long: `has more than ${PASSWORD_LIMITS.chars_max} characters`,
   common: "is among those that are guessed first",
   context: "is a name that is known here, with something added",
+  breached: "is known from a breach of others",
 };

@@ -28,6 +28,7 @@ import { AccountStates, notDone } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
 import type { Parts } from "./parts.ts";
+import type { Breached } from "./breached.ts";
 import { Passwords } from "./passwords.ts";
 import type { Provider } from "./providers.ts";
 import { sessionQuota, type SessionQuotaOptions } from "./session_quota.ts";
@@ -65,18 +66,21 @@ export const serveIdentity = (opened: Opened, options: Parameters<typeof wireIde
 
 export const wireIdentity = (
   { daybook, keys, config: { identity: config, server: { deadline_ms } }, entities, tree, supervision, crash }: Opened,
-  { pages, url, model: { roles }, authority, providers = new Map(), limits = tryLimits(config.rate), quotas }: {
-    readonly pages: boolean;
-    readonly providers?: ReadonlyMap<string, Provider>;
-    /** Default: those of the configuration, known to this alone. */
-    readonly limits?: TryLimits;
-    /** Told of tenants that have all the sessions that they may. */
-    readonly quotas?: SessionQuotaOptions["told"];
-    /** Where people reach the server. */
-    readonly url: () => string;
-    readonly model: Model;
-    readonly authority: CedarAuthority;
-  },
+  { pages, url, model: { roles }, authority, providers = new Map(), limits = tryLimits(config.rate), quotas, breached }:
+    {
+      readonly pages: boolean;
+      readonly providers?: ReadonlyMap<string, Provider>;
+      /** Default: those of the configuration, known to this alone. */
+      readonly limits?: TryLimits;
+      /** Passwords that nobody may choose. */
+      readonly breached?: Breached | undefined;
+      /** Told of tenants that have all the sessions that they may. */
+      readonly quotas?: SessionQuotaOptions["told"];
+      /** Where people reach the server. */
+      readonly url: () => string;
+      readonly model: Model;
+      readonly authority: CedarAuthority;
+    },
 ): Wired => {
   const vault = crash ? crashInAccounts(keys.accounts, crash) : keys.accounts;
   const now = () => systemClock.now();
@@ -146,6 +150,7 @@ export const wireIdentity = (
     states,
     vault,
     passwords,
+    breached,
     sessions,
     signing,
     tickets,
