@@ -20,6 +20,7 @@ import { VERSION } from "../../main.ts";
 import { projections } from "../../projections/mod.ts";
 import { added, foldActors, foldProjections, type Folds, HERE, readFolds, versions, writeFolds } from "./golden.ts";
 import { PROVEN } from "./retention_story.ts";
+import { keepShapes, shapesOf } from "./shapes.ts";
 import { type Step, story } from "./story.ts";
 import { until } from "../until.ts";
 
@@ -111,6 +112,10 @@ const foldsOf = async (folder: string, key: string, blobs: readonly BlobRef[]): 
 };
 
 const main = async (): Promise<number> => {
+  if (Deno.args.includes("--shapes")) {
+    await keepShapes(shapesOf(events));
+    return 0;
+  }
   if (Deno.args.includes("--folds")) {
     for (const version of versions()) {
       const before = await readFolds(HERE + version);
