@@ -279,7 +279,11 @@ Deno.test("bad stacks: one clear message that says where, and nothing started", 
         ],
         [
           "services: { a: { command: x, depends_on: [b] } }",
-          /services\.a\.depends_on\.b: expected one of a, found "b"/,
+          /services\.a\.depends_on\.b: expected another service, of which there is none, found "b"/,
+        ],
+        [
+          "services: { a: { command: x, depends_on: [b] }, c: { command: x } }",
+          /services\.a\.depends_on\.b: expected one of c, found "b"/,
         ],
         [
           "services: { a: { command: x, depends_on: [a] } }",
