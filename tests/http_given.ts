@@ -277,6 +277,15 @@ export const givenDaybook = (): Given => {
 // deno-lint-ignore require-await
 const answer = async <T>(make: () => T): Promise<T> => make();
 
+/** Lets nobody in; who comes by the folder's socket is let in without it. */
+export const nobodyIn: Access = {
+  check: () => undefined,
+  login: () => undefined,
+  session: () => undefined,
+  logout() {},
+  end: () => Promise.resolve(),
+};
+
 /** Tokens by their own scope: `read`, `ingest+read`; `none` has none. Sessions are the token after `s-`. */
 export const givenAccess = (): Access & { readonly revoked: Set<string> } => {
   const revoked = new Set<string>();

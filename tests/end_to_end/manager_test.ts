@@ -11,6 +11,7 @@ import { type Managed, openDaybook, Undeliverable } from "../../main.ts";
 import { buildAt, release } from "./manager_program.ts";
 import { inFolder } from "../folder_given.ts";
 import { until } from "../until.ts";
+import { nobodyIn } from "../http_given.ts";
 
 const by = { authtype: "system", authid: "ci" } as const;
 
@@ -63,13 +64,7 @@ Deno.test("a manager's dead letters are listed and delivered again, over HTTP an
     const server = createServer({
       authority: new CedarAuthority(shippedModel()),
       daybook,
-      access: {
-        check: () => undefined,
-        login: () => undefined,
-        session: () => undefined,
-        logout() {},
-        end: () => Promise.resolve(),
-      },
+      access: nobodyIn,
       clock: systemClock,
       random: systemRandom,
       routes: operatorRoutes({ daybook }),

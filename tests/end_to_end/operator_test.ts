@@ -7,6 +7,7 @@ import { openSystem } from "../../adapters/program/daybook.ts";
 import { operatorRoutes } from "../../adapters/program/operator_routes.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import type { Domain } from "../../events/catalogue.ts";
+import { nobodyIn } from "../http_given.ts";
 import { Program } from "./program.ts";
 
 /** While true, deciding what the timer brings throws. */
@@ -69,13 +70,7 @@ Deno.test("dead letters are listed and delivered again for the operator; a lette
   const server = createServer({
     authority: new CedarAuthority(shippedModel()),
     daybook: opened.daybook,
-    access: {
-      check: () => undefined,
-      login: () => undefined,
-      session: () => undefined,
-      logout() {},
-      end: () => Promise.resolve(),
-    },
+    access: nobodyIn,
     clock: systemClock,
     random: systemRandom,
     routes: operatorRoutes(opened),

@@ -20,6 +20,7 @@ import { raised } from "../../events/upcast.ts";
 import { projections } from "../../projections/mod.ts";
 import type { AnyProjection, Projection } from "../../projections/projection.ts";
 import { givenStage } from "../cli_given.ts";
+import { nobodyIn } from "../http_given.ts";
 
 const BY = { authtype: "user", authid: "u_1" } as const;
 
@@ -123,13 +124,7 @@ const withProgram = async <T>(
   const server = createServer({
     authority: new CedarAuthority(shippedModel()),
     daybook: opened.daybook,
-    access: {
-      check: () => undefined,
-      login: () => undefined,
-      session: () => undefined,
-      logout() {},
-      end: () => Promise.resolve(),
-    },
+    access: nobodyIn,
     clock: systemClock,
     random: systemRandom,
   });
