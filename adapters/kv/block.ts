@@ -21,7 +21,9 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
+import { sha256Each } from "../../events/sha256.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
+import { LEAF_PREFIX } from "./tree.ts";
 
 export const MAGIC = 0x44424b31; // "DBK1"
 export const CODEC_AT = 4;
@@ -169,6 +171,12 @@ export class Block {
   entryBytes(index: number): number {
     const offsets = this.offsets ??= this.measure();
     return offsets[index + 1]! - offsets[index]! - 1;
+  }
+
+  /** The tree's leaf hashes of entries `from` to `until`, one behind the other. */
+  leafHashes(from: number, until: number): Uint8Array {
+    const offsets = this.offsets ??= this.measure();
+    return sha256Each(LEAF_PREFIX, this.bytes, offsets.subarray(from, until + 1));
   }
 
   /** What the index keeps of entry `index`. */

@@ -4,11 +4,12 @@
  * longer, beside each checkpoint. So what a proof needs is read and not computed from the log.
  */
 import type { Key, Store } from "../../events/store.ts";
+import { HASH_BYTES } from "../../events/sha256.ts";
 import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
 import type { Put } from "./index/pages.ts";
 import { nodeHash } from "./tree.ts";
 
-export const HASH_BYTES = 32;
+export { HASH_BYTES };
 
 export const tileKey = (level: number, index: number): Key => ["tile", level, index];
 
@@ -20,6 +21,13 @@ interface Open {
   /** Longer than what is stored. */
   grown: boolean;
 }
+
+const newTile = (index: number): Open => ({
+  index,
+  width: 0,
+  bytes: new Uint8Array(TILE_WIDTH * HASH_BYTES),
+  grown: false,
+});
 
 /** The right edge of a growing tree: of each level the tile that is not full, and those that have become so and are not written yet. */
 export class TileEdge {
@@ -42,19 +50,19 @@ export class TileEdge {
     return new TileEdge(levels);
   }
 
-  /** The next hash of a level. */
-  add(level: number, hash: Uint8Array): void {
-    const open = this.levels[level] ??= {
-      index: 0,
-      width: 0,
-      bytes: new Uint8Array(TILE_WIDTH * HASH_BYTES),
-      grown: true,
-    };
-    open.bytes.set(hash, open.width * HASH_BYTES);
-    open.grown = true;
-    if (++open.width < TILE_WIDTH) return;
-    this.full.push([tileKey(level, open.index), open.bytes]);
-    this.levels[level] = { index: open.index + 1, width: 0, bytes: new Uint8Array(open.bytes.length), grown: false };
+  /** The next hashes of a level, one behind the other. */
+  add(level: number, hashes: Uint8Array): void {
+    for (let at = 0; at < hashes.length;) {
+      const open = this.levels[level] ??= newTile(0);
+      const taken = hashes.subarray(at, at + (TILE_WIDTH - open.width) * HASH_BYTES);
+      open.bytes.set(taken, open.width * HASH_BYTES);
+      open.grown = true;
+      open.width += taken.length / HASH_BYTES;
+      at += taken.length;
+      if (open.width < TILE_WIDTH) continue;
+      this.full.push([tileKey(level, open.index), open.bytes]);
+      this.levels[level] = newTile(open.index + 1);
+    }
   }
 
   /** Full tiles that are to be written. */

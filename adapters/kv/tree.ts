@@ -1,8 +1,9 @@
 /**
- * The Merkle tree over the entries (RFC 9162 section 2.1.1), grown entry by entry. Only the roots of its complete subtrees
+ * The Merkle tree over the entries (RFC 9162 section 2.1.1), grown by many leaves at a time. Only the roots of its complete subtrees
  * are held, one hash per bit set in the size, and the right edge of its tiles (`tiles.ts`).
  */
 import { createHash } from "node:crypto";
+import { HASH_BYTES, sha256Pairs } from "../../events/sha256.ts";
 import type { Key } from "../../events/store.ts";
 import type { TileEdge } from "./tiles.ts";
 
@@ -10,8 +11,11 @@ export const TREE_KEY: Key = ["tree"];
 
 /** Levels of the tree that a tile spans: it is 256 = 2^8 hashes wide. */
 export const TILE_HEIGHT = 8;
-const LEAF = Uint8Array.of(0);
-const NODE = Uint8Array.of(1);
+/** What is hashed before an entry, and before two nodes. */
+export const LEAF_PREFIX = 0;
+const NODE_PREFIX = 1;
+const LEAF = Uint8Array.of(LEAF_PREFIX);
+const NODE = Uint8Array.of(NODE_PREFIX);
 
 // By way of hexadecimal digits, as a digest that is a `Buffer` of its own costs half as much again.
 
@@ -31,31 +35,44 @@ export interface Frontier {
 
 export class Tree {
   size: number;
-  private readonly nodes: Uint8Array[];
+  /** By height: a complete subtree that waits for its neighbour. */
+  private readonly waiting: (Uint8Array | undefined)[] = [];
 
   /** Without `tiles` none are made. */
   constructor(from: Frontier = { size: 0, nodes: [] }, readonly tiles?: TileEdge) {
     this.size = from.size;
-    this.nodes = from.nodes.map((node) => Uint8Array.fromBase64(node));
+    const nodes = [...from.nodes];
+    for (let height = 0, left = from.size; left > 0; height++, left = Math.floor(left / 2)) {
+      this.waiting.push(left % 2 === 1 ? Uint8Array.fromBase64(nodes.pop()!) : undefined);
+    }
   }
 
-  add(entry: Uint8Array): void {
-    let hash = leafHash(entry);
-    let height = 0;
-    this.tiles?.add(0, hash);
-    // As in binary addition: each trailing one of the size is a subtree that the new leaf completes.
-    for (let carry = this.size; carry % 2 === 1; carry = (carry - 1) / 2) {
-      hash = nodeHash(this.nodes.pop()!, hash);
-      if (++height % TILE_HEIGHT === 0) this.tiles?.add(height / TILE_HEIGHT, hash);
+  /** Takes the hashes of the next leaves, one behind the other. */
+  add(leaves: Uint8Array): void {
+    this.size += leaves.length / HASH_BYTES;
+    let hashes = leaves;
+    // As in binary addition: at each height two neighbours make one of the next, and one that is left over waits.
+    for (let height = 0; hashes.length > 0; height++) {
+      if (height % TILE_HEIGHT === 0) this.tiles?.add(height / TILE_HEIGHT, hashes);
+      const before = this.waiting[height];
+      const all = new Uint8Array((before?.length ?? 0) + hashes.length);
+      if (before) all.set(before);
+      all.set(hashes, before?.length ?? 0);
+      const over = all.length % (2 * HASH_BYTES);
+      this.waiting[height] = over > 0 ? all.slice(-over) : undefined;
+      hashes = sha256Pairs(NODE_PREFIX, all);
     }
-    this.nodes.push(hash);
-    this.size++;
+  }
+
+  /** The roots of the complete subtrees, largest first. */
+  private get nodes(): readonly Uint8Array[] {
+    return this.waiting.filter((node) => node !== undefined).reverse();
   }
 
   /** The root hash; of the empty tree it is SHA-256 of nothing. */
   root(): Uint8Array {
     if (this.size === 0) return createHash("sha256").digest();
-    return this.nodes.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), this.nodes.at(-1)!);
+    return this.nodes.reduceRight((right, left) => nodeHash(left, right));
   }
 
   frontier(): Frontier {

@@ -77,7 +77,7 @@ export class TreeWork {
 
   private step(tree: Tree, size: number): void {
     for (const block of this.blocks(tree.size, Math.max(size, tree.size))) {
-      for (let i = tree.size - block.first; i < block.count && tree.size < size; i++) tree.add(block.entry(i));
+      tree.add(block.leafHashes(tree.size - block.first, Math.min(block.count, size - block.first)));
     }
   }
 }

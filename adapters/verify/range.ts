@@ -175,7 +175,6 @@ class RangeWalk {
     } else if (!sameBytes(this.before.hash, block.link)) {
       this.links.push({ before: this.before.first, at: position });
     }
-    // Taking it uses its bytes up.
     this.before = { hash: block.hash(), first: position };
     this.take(block);
     this.next = block.until;

@@ -5,8 +5,13 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { HASH_BYTES, sha256Each, sha256Pairs } from "../../events/sha256.ts";
 
-const LEAF = Uint8Array.of(0);
+export { HASH_BYTES };
+
+const LEAF_PREFIX = 0;
+const NODE_PREFIX = 1;
+const LEAF = Uint8Array.of(LEAF_PREFIX);
 
 /** A complete subtree: the first leaf it covers, how many, and its hash. */
 export interface Subtree {
@@ -18,7 +23,7 @@ export interface Subtree {
 export const leafHash = (entry: Uint8Array): Uint8Array => createHash("sha256").update(LEAF).update(entry).digest();
 
 const pair = Buffer.alloc(65);
-pair[0] = 1;
+pair[0] = NODE_PREFIX;
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
   pair.set(left, 1);
   pair.set(right, 33);
@@ -29,40 +34,11 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
 const TILE_HEIGHT = 8;
 /** Leaves of a group. */
 export const GROUP = 2 ** TILE_HEIGHT;
-/** Bytes of a hash. */
-export const HASH_BYTES = 32;
-
-/**
- * Leaf hashes of pieces of `bytes`, one behind the other: piece i begins at `starts[i]` and ends a byte before piece i + 1
- * does. The byte before each piece must be one that separates and that nobody needs any more: it becomes the prefix 0x00, so
- * that prefix and piece are hashed as they lie.
- */
-export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array => {
-  const count = starts.length - 1;
-  const hashes = new Uint8Array(count * HASH_BYTES);
-  for (let i = 0; i < count; i++) {
-    const from = starts[i]! - 1;
-    bytes[from] = 0;
-    put(hashes, i, createHash("sha256").update(bytes.subarray(from, starts[i + 1]! - 1)).digest("hex"));
-  }
-  return hashes;
-};
-
-/** As digits a hash costs half of what it does as bytes of its own. */
-const put = (hashes: Uint8Array, index: number, digits: string): void => {
-  hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES).setFromHex(digits);
-};
+/** Leaf hashes of pieces of `bytes`, one behind the other: piece i begins at `starts[i]` and ends a byte before piece i + 1 does. */
+export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array => sha256Each(LEAF_PREFIX, bytes, starts);
 
 /** The parents of neighbours. */
-const parentsOf = (hashes: Uint8Array): Uint8Array => {
-  const count = hashes.length / (2 * HASH_BYTES);
-  const parents = new Uint8Array(count * HASH_BYTES);
-  for (let i = 0; i < count; i++) {
-    pair.set(hashes.subarray(i * 2 * HASH_BYTES, (i + 1) * 2 * HASH_BYTES), 1);
-    put(parents, i, createHash("sha256").update(pair).digest("hex"));
-  }
-  return parents;
-};
+const parentsOf = (hashes: Uint8Array): Uint8Array => sha256Pairs(NODE_PREFIX, hashes);
 
 /** The hashes of groups of `GROUP` leaves. */
 export const groupsOf = (leaves: Uint8Array): Uint8Array => {
@@ -109,9 +85,9 @@ export class MerkleTree {
         joined.set(hashes, HASH_BYTES);
         hashes = joined;
       }
-      const paired = hashes.length - hashes.length % (2 * HASH_BYTES);
-      this.peaks[height] = paired < hashes.length ? hashes.slice(paired) : undefined;
-      hashes = parentsOf(hashes.subarray(0, paired));
+      const left = hashes.length % (2 * HASH_BYTES);
+      this.peaks[height] = left > 0 ? hashes.slice(-left) : undefined;
+      hashes = parentsOf(hashes);
     }
   }
 

@@ -297,7 +297,11 @@ Deno.test("a tree of more than 65,536 entries has a third level of tiles", async
   const tree = new Tree({ size: 0, nodes: [] }, edge);
   const entry = (i: number) => new TextEncoder().encode(String(i));
   const size = 70_000;
-  for (let i = 0; i < size; i++) tree.add(entry(i));
+  for (let i = 0; i < size; i += 7) {
+    tree.add(
+      new Uint8Array(Buffer.concat(Array.from({ length: Math.min(7, size - i) }, (_, j) => leaf(entry(i + j))))),
+    );
+  }
   await store.commit({ puts: [...edge.take(), [["tree"], new TextEncoder().encode(JSON.stringify(tree.frontier()))]] });
   // The example of tlog-tiles, "Partial Tiles".
   const widths = new Map(store.tiles().map((key) => [key.slice(1).join("/"), store.get(key)!.length / 32]));

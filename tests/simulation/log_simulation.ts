@@ -12,7 +12,7 @@ import { type SeededRandom, seededRandom } from "../../adapters/simulation/rando
 import { SimulatedDisk, SimulatedStore } from "../../adapters/simulation/store.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog } from "../../adapters/kv/log.ts";
-import { Tree } from "../../adapters/kv/tree.ts";
+import { leafHash, Tree } from "../../adapters/kv/tree.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import { BLOB_LIMITS } from "../../events/blobs.ts";
@@ -323,7 +323,7 @@ function check(log: KvLog, memory: Memory, fenced: boolean): void {
     ids.add(event.id);
     assert.ok(event.recordedat >= recorded, "recorded time went back");
     recorded = event.recordedat;
-    tree.add(log.entry(i)!);
+    tree.add(leafHash(log.entry(i)!));
     const signed = memory.roots.get(i + 1);
     if (signed !== undefined) {
       assert.equal(tree.root().toBase64(), signed, `the root of size ${i + 1} is not the one that was signed`);
