@@ -3,12 +3,11 @@
  * needs for an entry of 300 bytes; four messages side by side (`sha256_lanes.ts`) need a sixth of that, see
  * `docs/decisions/0191-many-hashes-at-once.md`. For one message, or a long one, `node:crypto` is the faster.
  */
-import { createHash } from "node:crypto";
 import { BLOCK_BYTES, FREE_AT, LANES, type Lanes, openLanes } from "./sha256_lanes.ts";
 
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
-/** Longer messages are hashed by the platform: from about here on it is as fast. */
+/** Longer messages are left to the platform: from about here on it is as fast. */
 export const LANE_BYTES_MAX = 4_096;
 /** Of pieces, and bytes of them, that memory holds at a time. */
 const PIECES_MAX = 1_024;
@@ -99,14 +98,13 @@ class ManyHashes {
     this.ending[lane] = 0;
   }
 
-  each(prefix: number, bytes: Uint8Array, starts: Uint32Array): Uint8Array<ArrayBuffer> {
+  each(prefix: number, bytes: Uint8Array, starts: Uint32Array, long: HashLong): Uint8Array<ArrayBuffer> {
     const count = starts.length - 1;
     const hashes = new Uint8Array(count * HASH_BYTES);
     for (let from = 0; from < count;) {
       const until = this.fitting(starts, from);
       if (until === from) {
-        const long = bytes.subarray(starts[from]!, starts[from + 1]! - 1);
-        hashes.set(createHash("sha256").update(Uint8Array.of(prefix)).update(long).digest(), from++ * HASH_BYTES);
+        hashes.set(long(bytes.subarray(starts[from]!, starts[from + 1]! - 1)), from++ * HASH_BYTES);
         continue;
       }
       const offset = starts[from]! - 1;
@@ -147,15 +145,22 @@ class ManyHashes {
   }
 }
 
+/** `SHA-256(prefix ‖ piece)` of one piece, by the platform. */
+export type HashLong = (piece: Uint8Array) => Uint8Array;
+
 let shared: ManyHashes | undefined;
 
 /**
  * `SHA-256(prefix ‖ piece)` of each piece of `bytes`, one behind the other, 32 bytes each: piece i begins at `starts[i]` and ends
  * a byte before piece i + 1 does, so there is a byte in front of each that is none of its own. `starts` grows, from 1 at least,
- * and has one number more than there are pieces.
+ * and has one number more than there are pieces. `long` hashes those that are longer than `LANE_BYTES_MAX`, prefix and all.
  */
-export const sha256Each = (prefix: number, bytes: Uint8Array, starts: Uint32Array): Uint8Array<ArrayBuffer> =>
-  (shared ??= new ManyHashes()).each(prefix, bytes, starts);
+export const sha256Each = (
+  prefix: number,
+  bytes: Uint8Array,
+  starts: Uint32Array,
+  long: HashLong,
+): Uint8Array<ArrayBuffer> => (shared ??= new ManyHashes()).each(prefix, bytes, starts, long);
 
 /** `SHA-256(prefix ‖ left ‖ right)` of each pair of neighbouring hashes, one behind the other; one that is left over is passed over. */
 export const sha256Pairs = (prefix: number, hashes: Uint8Array): Uint8Array<ArrayBuffer> =>

@@ -23,7 +23,7 @@ import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { sha256Each } from "../../events/sha256.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
-import { LEAF_PREFIX } from "./tree.ts";
+import { LEAF_PREFIX, leafHash } from "./tree.ts";
 
 export const MAGIC = 0x44424b31; // "DBK1"
 export const CODEC_AT = 4;
@@ -176,7 +176,7 @@ export class Block {
   /** The tree's leaf hashes of entries `from` to `until`, one behind the other. */
   leafHashes(from: number, until: number): Uint8Array {
     const offsets = this.offsets ??= this.measure();
-    return sha256Each(LEAF_PREFIX, this.bytes, offsets.subarray(from, until + 1));
+    return sha256Each(LEAF_PREFIX, this.bytes, offsets.subarray(from, until + 1), leafHash);
   }
 
   /** What the index keeps of entry `index`. */

@@ -35,7 +35,8 @@ const TILE_HEIGHT = 8;
 /** Leaves of a group. */
 export const GROUP = 2 ** TILE_HEIGHT;
 /** Leaf hashes of pieces of `bytes`, one behind the other: piece i begins at `starts[i]` and ends a byte before piece i + 1 does. */
-export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array => sha256Each(LEAF_PREFIX, bytes, starts);
+export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array =>
+  sha256Each(LEAF_PREFIX, bytes, starts, leafHash);
 
 /** The parents of neighbours. */
 const parentsOf = (hashes: Uint8Array): Uint8Array => sha256Pairs(NODE_PREFIX, hashes);
