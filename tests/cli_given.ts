@@ -226,6 +226,7 @@ const fakeRuntime = (
     accounts: () => Promise.resolve(false),
     checkGit: () => Promise.resolve(),
     importGit: none("importGit"),
+    checkPush: () => Promise.resolve(undefined),
     importPush: none("importPush"),
     benchRun: none("benchRun"),
     checkReceipt: none("checkReceipt"),

@@ -159,7 +159,7 @@ Deno.test("forced pushes say so, and deleted branches are deleted", () => {
 Deno.test("what is no push of a branch is ignored or refused, and says where", () => {
   const is = (body: unknown) => translatePush(body, { by: BY });
   assert.deepEqual(is({ zen: "Keep it logically awesome.", hook_id: 1 }), { is: "ignored", because: "a ping" });
-  assert.deepEqual(is({ action: "opened" }), { is: "ignored", because: "not a push" });
+  assert.deepEqual(is({ action: "opened", sender: {} }), { is: "ignored", because: "not a push" });
   assert.deepEqual(is(push({ ref: "refs/tags/v1" })), { is: "ignored", because: "refs/tags/v1 is not a branch" });
   for (
     const [body, path] of [
@@ -171,6 +171,8 @@ Deno.test("what is no push of a branch is ignored or refused, and says where", (
       [push({ forced: "yes" }), "/forced"],
       ["text", ""],
       [null, ""],
+      [{ hello: 1 }, ""],
+      [[], ""],
     ] as const
   ) {
     const outcome = is(body);

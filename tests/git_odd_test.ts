@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { importGit } from "../adapters/git/import.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { BY, commit, imported, Place, refused, SmallDaybook } from "./git_given.ts";
+import { run } from "./end_to_end/program.ts";
 
 const line = (n: number) =>
   Array.from(
@@ -161,6 +162,25 @@ Deno.test("a history that cannot be walked is refused, and a range may reach wha
   assert.equal(daybook.log.size, 0);
   const rest = await imported(daybook, place, path, { range: ["main~1..main"] });
   assert.equal(rest.commits.new, 1);
+});
+
+Deno.test("a branch whose commits cannot be read is damage and no empty repository, and makes no data folder", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("cut", line(6));
+  await place.git("cut", ["gc", "--quiet"]);
+  const packs = `${path}/.git/objects/pack`;
+  for await (const { name } of Deno.readDir(packs)) {
+    if (!name.endsWith(".pack")) continue;
+    await Deno.chmod(`${packs}/${name}`, 0o600);
+    await Deno.truncate(`${packs}/${name}`, 100);
+  }
+  const daybook = new SmallDaybook();
+  assert.match(await refused(daybook, place, path, "corrupt"), /does not match index|bad object/);
+  const data = `${place.folder}/data`;
+  const { code, err } = await run("import", "git", path, "--data", data);
+  assert.equal(code, 1, err);
+  assert.match(err, /^daybook: Cannot list the commits: [^\n]*git fsck[^\n]*\n$/);
+  await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
 });
 
 Deno.test("a folder that git calls unsafe is not read, and how to allow it is said", async () => {

@@ -58,3 +58,33 @@ Deno.test("files in other encodings are refused by every importer, and make no d
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("import github looks at every body before it opens a folder; what GitHub sends and is no push needs none", async () => {
+  const folder = await Deno.makeTempDir();
+  const data = `${folder}/data`;
+  const importing = async (bodies: readonly unknown[]) => {
+    await Deno.writeTextFile(`${folder}/bodies.json`, bodies.map((body) => `${JSON.stringify(body)}\n`).join(""));
+    const ran = await run("import", "github", `${folder}/bodies.json`, "--data", data);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound, ran.err);
+    return ran;
+  };
+  try {
+    const end = "1".repeat(40);
+    const repository = { html_url: "https://github.example/octo/hello" };
+    const push = { ref: "refs/heads/main", before: "0".repeat(40), after: end, repository };
+    const foreign = await importing([push, { hello: 1 }]);
+    assert.deepEqual([foreign.code, foreign.out], [2, ""]);
+    assert.equal(
+      foreign.err,
+      `daybook: ${folder}/bodies.json, body 2 of 2: /: expected a webhook of GitHub\n`,
+    );
+    const invalid = await importing([push, { ...push, after: "no" }]);
+    assert.equal(invalid.code, 2);
+    assert.match(invalid.err, /body 2 of 2: \/after: /);
+    const others = await importing([{ zen: "Keep it", hook_id: 1 }, { ...push, ref: "refs/tags/v1" }]);
+    assert.equal(others.code, 0, others.err);
+    assert.match(others.out, /body 1 of 2: a ping\n.*body 2 of 2: refs\/tags\/v1 is not a branch\n2 bodies: 0 new/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

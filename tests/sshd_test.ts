@@ -223,11 +223,12 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
     const other of [
       "Nov 20 18:22:17 vm CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
       "Nov 20 18:22:17 vm sudo:     ada : TTY=pts/0 ; COMMAND=/usr/sbin/sshd -T",
-      "                                lines Connection from 127.0.0.21 port 45039 on sshd",
       "-- Boot 0123456789abcdef --",
-      "",
     ]
   ) assert.equal(lineOf(other, new Calendar(2026, "UTC")).is, "other", other);
+  for (const behind of ["                                lines Connection from 127.0.0.21 port 45039 on sshd", ""]) {
+    assert.equal(lineOf(behind, new Calendar(2026, "UTC")).is, "behind", behind);
+  }
 });
 
 Deno.test("a time without a year and zone is told them: over the turn of a year, and where clocks are put back", () => {
@@ -386,6 +387,10 @@ Deno.test("a bad line leaves its file out, by name and number, and names that lo
       long: [`${good}${"x".repeat(LINE_CHARS_MAX)}\n`, `line 1: a line has at most ${LINE_CHARS_MAX} characters`],
       json: ['{"a":1,"a":2}\n', "line 1: not an entry of journalctl -o json: "],
       time: ['{"MESSAGE":"x"}\n', "line 1: expected an entry of the journal with __REALTIME_TIMESTAMP"],
+      small: ["null\n", "line 1: expected a line of syslog or of journalctl"],
+      cut: [good, "no whole line of syslog or of journalctl is in it"],
+      entry: ["__CURSOR=a\nMESSAGE=b\n", "no whole line of syslog or of journalctl is in it"],
+      indented: ["\n  words\n", "no whole line of syslog or of journalctl is in it"],
     };
     const sealed = `sealed:1:s_abcdefghijklmnop:${"a".repeat(60)}`;
     const names = [sealed, "p_202611_abcdefghijklmnopqrstuv", "x".repeat(2_000), "constructor"];
@@ -419,6 +424,11 @@ Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no 
     assert.equal(zone.code, 2);
     assert.match(zone.err, /--zone takes a name such as Europe\/Berlin or UTC, not "Atlantis"/);
     await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    const empty = `${folder}/empty.log`;
+    await Deno.writeTextFile(empty, "");
+    const began = await run("import", "sshd", empty, "--data", data);
+    assert.deepEqual([began.code, began.err], [2, `daybook: ${empty}: it is empty\n`]);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
     const some = await run("import", "sshd", bad, good, "--data", data, "--json", "--zone", "UTC");
     assert.equal(some.code, 1, some.err);
     assert.deepEqual(JSON.parse(some.out), {
@@ -432,11 +442,11 @@ Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no 
       stopped: false,
       problems: [`${bad}: line 2: expected a line of syslog or of journalctl`],
     });
-    const again = await run("import", "sshd", good, "--data", data);
+    const again = await run("import", "sshd", good, empty, "--data", data);
     assert.equal(again.code, 0, again.err);
     assert.match(
       again.out,
-      /^0 new events of 260 messages about sign-ins in 285 lines of 1 file .*, 260 known already/,
+      /^0 new events of 260 messages about sign-ins in 285 lines of 2 files .*, 260 known already/,
     );
   });
 });

@@ -69,7 +69,7 @@ export const failureOf = (error: unknown): Failure => {
   }
   if (error instanceof ImportFault) {
     return {
-      exit: error.kind === "usage" || error.kind === "not_a_repository" ? 2 : 3,
+      exit: error.kind === "usage" || error.kind === "not_a_repository" ? 2 : error.kind === "corrupt" ? 1 : 3,
       code: error.kind,
       message: error.message,
     };

@@ -377,13 +377,15 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
   /** Whether the folder has accounts, by its keys. */
   accounts(data: string): Promise<boolean>;
   /** Rejects with the `ImportFault` that an import would end in, so that nothing is opened for one that cannot be. */
-  checkGit(path: string, options: { readonly range?: string }): Promise<void>;
+  checkGit(path: string, options: { readonly range?: string; readonly data: string }): Promise<void>;
   importGit(
     target: Target,
     path: string,
     options: { readonly name?: string; readonly range?: string; readonly signal?: AbortSignal },
     progress: OnProgress,
   ): Promise<GitImport>;
+  /** Why there is nothing to record of a body of GitHub's webhooks, if so. Rejects with `ImportFault` when it is none. */
+  checkPush(body: string): Promise<string | undefined>;
   /** One body of GitHub's push webhook. `ImportFault` when it is none, or says what cannot be. */
   importPush(target: Target, body: string): Promise<PushImport>;
   /** What `deno bench --json` printed. `ImportFault` when it is something else; the message begins with the JSON path. */

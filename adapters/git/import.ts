@@ -98,13 +98,13 @@ const failed = ({ code, message }: GitFault | Stop, path: string, recorded: numb
   new: recorded,
 });
 
-/** Why this could not be imported, as far as it can be told without a log to import into. */
+/** Why this could not be imported, as far as it can be told without a log to import into; `whole`: whether all commits are looked for. */
 export const refusal = async (
-  options: Pick<GitImportOptions, "path" | "range" | "env">,
+  options: Pick<GitImportOptions, "path" | "range" | "env"> & { readonly whole?: boolean },
 ): Promise<GitImportFailed | undefined> => {
   try {
     const repository = await openRepository(options.path, options);
-    if (options.range) await listCommits(repository, { range: options.range });
+    if (options.range || options.whole) await listCommits(repository, { range: options.range });
   } catch (error) {
     if (error instanceof GitFault) return failed(error, options.path, 0);
     throw error;

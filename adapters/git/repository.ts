@@ -105,8 +105,9 @@ export const listCommits = async (
       throw new GitFault("unknown_range", `Not a range of commits: ${JSON.stringify(revision)}`);
     }
   }
+  // What a ref points at must be here, what was known before need not.
   const order = ["rev-list", "--topo-order", "--reverse", "--parents"];
-  const which = range ? ["--end-of-options", ...range] : ["--ignore-missing", ...REFS, "--stdin"];
+  const which = range ? ["--end-of-options", ...range] : [...REFS, "--ignore-missing", "--stdin"];
   const stdin = range ? "" : known.map((sha) => `^${sha}\n`).join("");
   const listed = (await asked(git, [...order, ...which], "Cannot list the commits", stdin)).map((line): Listed => {
     const [sha, ...parents] = line.split(" ");

@@ -53,7 +53,7 @@ export type Translated =
     readonly incoming: readonly Incoming[];
     readonly asks: readonly Ask[];
   }
-  /** Nothing to record: not a push, or one of a tag. */
+  /** Nothing to record: another webhook of GitHub than a push, or a push of a tag. */
   | { readonly is: "ignored"; readonly because: string }
   | { readonly is: "invalid"; readonly issues: readonly Issue[] };
 
@@ -68,6 +68,7 @@ export const translatePush = (
   { by, delivery }: { readonly by: Principal; readonly delivery?: string },
 ): Translated => {
   if (typeof body === "object" && body !== null && !("ref" in body && "after" in body)) {
+    if (!fromGithub(body)) return { is: "invalid", issues: [{ path: "", message: "expected a webhook of GitHub" }] };
     return { is: "ignored", because: "zen" in body ? "a ping" : "not a push" };
   }
   const parsed = push.safeParse(body);
@@ -99,6 +100,12 @@ export const translatePush = (
   }
   return { is: "push", source, incoming, asks: [askOf(told, { branch, source, by, delivery })] };
 };
+
+/** https://docs.github.com/en/webhooks/webhook-events-and-payloads#webhook-payload-object-common-properties */
+const COMMON = ["sender", "repository", "organization", "installation", "enterprise"];
+
+const fromGithub = (body: object): boolean =>
+  "hook_id" in body || Object.entries(body).some(([name, value]) => COMMON.includes(name) && typeof value === "object");
 
 interface Told {
   readonly branch: string;

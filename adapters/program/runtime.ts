@@ -189,12 +189,18 @@ export const runtimeOf = (
       await log.close();
     }
   },
-  async checkGit(path, { range }) {
+  async checkGit(path, { range, data }) {
     const { refusal } = await import("../git/import.ts");
-    const refused = await refusal({ path, ...(range === undefined ? {} : { range: range.split(/\s+/) }) });
+    // Where there is a log, only what it does not know yet is listed, by the import itself.
+    const whole = !await exists(`${data}/${FILES.log}`);
+    const refused = await refusal({ path, whole, ...(range === undefined ? {} : { range: range.split(/\s+/) }) });
     if (refused) throw importFault(refused);
   },
   importGit: gitImport,
+  async checkPush(body) {
+    const push = await pushIn(body);
+    return push.is === "ignored" ? push.because : undefined;
+  },
   importPush,
   async benchRun(text, options) {
     const { translateRun } = await import("../deno_bench/report.ts");
@@ -400,12 +406,18 @@ const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => 
 const because = (issues: readonly Issue[]): string =>
   issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
 
-const importPush: Runtime["importPush"] = async (target, body) => {
+/** Throws `ImportFault` for what GitHub does not send. */
+const pushIn = async (body: string) => {
   const { translatePush } = await import("../github/push.ts");
-  const { recordPush } = await import("../github/record.ts");
   const push = translatePush(parseIJson(body, LIMITS.data_depth_max), { by: OPERATOR.principal });
-  if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
   if (push.is === "invalid") throw new ImportFault("usage", because(push.issues));
+  return push;
+};
+
+const importPush: Runtime["importPush"] = async (target, body) => {
+  const { recordPush } = await import("../github/record.ts");
+  const push = await pushIn(body);
+  if (push.is === "ignored") return { commits: 0, known: 0, moves: 0, note: push.because };
   const done = await recordPush(target, push, OPERATOR.principal);
   if (done.is === "refused") throw new ImportFault("usage", done.because);
   if (done.is === "unavailable") throw new ImportFault("io", "it could not be recorded now; import it again");

@@ -84,19 +84,29 @@ export const checkLogs = async (
   for (const { path, bytes: size, changed } of found) {
     if (signal?.aborted) break;
     const sum = { lines: 0, signins: 0 };
+    let log = false;
     const calendar = new Calendar(LEAP_YEAR, zone);
     const why = await eachLine(path, {
       calendar,
       signal,
       told: (read) => told({ done: before + read, total: 2 * bytes }),
       counted: (lines) => void (sum.lines += lines),
-      take: (line) => void (sum.signins += saidIn(line.message) === undefined ? 0 : 1),
+      other: () => void (log = true),
+      take: (line) => {
+        log = true;
+        sum.signins += saidIn(line.message) === undefined ? 0 : 1;
+      },
+      ended: (unpacked) => {
+        if (!log && unpacked > 0) throw new Unreadable("no whole line of syslog or of journalctl is in it");
+      },
     });
     before += size;
     if (why === undefined) files.push({ path, bytes: size, year: yearOf(calendar, changed), ...sum });
     else if (++refused <= SSHD_IMPORT.problems_max) problems.push(`${path}: ${why}`);
   }
-  return { files, problems, refused, bytes, zone };
+  // A log that was just begun anew is empty; beside others that is no fault.
+  if (refused > 0 || files.some(({ lines }) => lines > 0)) return { files, problems, refused, bytes, zone };
+  return { files: [], problems: files.map(({ path }) => `${path}: it is empty`), refused: files.length, bytes, zone };
 };
 
 /** The 29th of February is a day that there is, until the year is known. */
@@ -156,6 +166,9 @@ interface Reading {
   readonly told: (bytes: number) => void;
   readonly counted: (lines: number) => void;
   readonly take: (line: Told) => Promise<void> | void;
+  readonly other?: () => void;
+  /** How many bytes there were, unpacked; may throw `Unreadable`. */
+  readonly ended?: (unpacked: number) => void;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -172,14 +185,16 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
   const took = (line: Line, number: number): Promise<void> | void => {
     reading.counted(1);
     if (line.is === "told") return reading.take(line);
+    if (line.is === "other") reading.other?.();
     if (line.is === "wrong") throw new Unreadable(`line ${number}: ${line.because}`);
   };
   const file = await Deno.open(path);
   try {
-    await eachOf(file.readable.pipeThrough(counting), {
+    const unpacked = await eachOf(file.readable.pipeThrough(counting), {
       line: (text, number) => took(lineOf(text, reading.calendar), number),
       entry: (entry, number) => took(entryOf(entry), number),
     });
+    if (!reading.signal?.aborted) reading.ended?.(unpacked);
   } catch (error) {
     if (error instanceof Unreadable) return error.message;
     throw error;

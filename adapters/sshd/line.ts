@@ -17,11 +17,18 @@ export interface Told {
   readonly message: string;
 }
 
-export type Line = Told | { readonly is: "other" } | { readonly is: "wrong"; readonly because: string };
+export type Line =
+  | Told
+  /** Of another program. */
+  | { readonly is: "other" }
+  /** Nothing by itself: a blank line, or what is behind a line break of a message. */
+  | { readonly is: "behind" }
+  | { readonly is: "wrong"; readonly because: string };
 
 export const LINE_CHARS_MAX = 65_536;
 
 const OTHER: Line = { is: "other" };
+const BEHIND: Line = { is: "behind" };
 const wrong = (because: string): Line => ({ is: "wrong", because });
 const NO_LOG = wrong("expected a line of syslog or of journalctl");
 
@@ -36,12 +43,13 @@ const HEAD =
   /^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[.,+\-:Z\d]* \S+/;
 
 export const lineOf = (text: string, calendar: Calendar): Line => {
-  if (text === "") return OTHER;
+  if (text === "") return BEHIND;
   if (text.length > LINE_CHARS_MAX) return wrong(`a line has at most ${LINE_CHARS_MAX} characters`);
   const first = text.charCodeAt(0);
   if (first === 0x7b) return jsonOf(text);
-  // What is behind a line break of a message, and the marks of journalctl.
-  if (first === 0x20 || first === 0x09 || text.startsWith("-- ")) return OTHER;
+  if (first === 0x20 || first === 0x09) return BEHIND;
+  // The marks of journalctl, which it also prints where it has no entries.
+  if (text.startsWith("-- ")) return OTHER;
   if (!text.includes("sshd")) return HEAD.test(text) ? OTHER : NO_LOG;
   const short = SHORT.exec(text);
   if (short) {

@@ -24,9 +24,9 @@ const EXPORT = "__CURSOR=";
 
 /**
  * Hands over every whole line or entry; one that is not ended yet, because the file is being written, is left for the next time.
- * Throws `Unreadable`, and what the taker throws; closes the stream, however it ends.
+ * Answers how many bytes there were, unpacked. Throws `Unreadable`, and what the taker throws; closes the stream, however it ends.
  */
-export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, taker: Taker): Promise<void> => {
+export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, taker: Taker): Promise<number> => {
   let unpacked = 0;
   let reader: Lines | Entries | undefined;
   let head: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -43,8 +43,12 @@ export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, ta
         await reader.take(head);
       }
     }
-    reader ??= readerOf(head, taker);
-    await reader.end();
+    if (!reader) {
+      reader = readerOf(head, taker);
+      await reader.take(head);
+    }
+    reader.end();
+    return unpacked;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // What the decoders of the platform throw.

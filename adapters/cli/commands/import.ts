@@ -57,7 +57,7 @@ export const importGit: Run = async (call, runtime) => {
   }
   const range = text(call, "range");
   // Before anything is opened: what cannot be imported makes no data folder.
-  await runtime.checkGit(path, { range });
+  await runtime.checkGit(path, { range, data: call.data });
   const began = clock.monotonic();
   const progress = progressBar("importing", { io, clock, quiet: call.json });
   // Ended in the midst, it tells so, and what came in is there; the next import goes on behind it.
@@ -116,24 +116,38 @@ export const importGithub: Run = async (call, runtime) => {
   const content = file === "-" ? await io.readInput() : await io.readText(pathOf(call, file));
   const began = clock.monotonic();
   const bodies = bodiesOf(content, file);
-  const progress = progressBar("importing", { io, clock, quiet: call.json });
-  const sum = await withTarget(call, runtime, async (target, writer) => {
-    const sum = { commits: 0, known: 0, moves: 0, notes: [] as string[] };
-    for (const [i, body] of bodies.entries()) {
-      const place = `${file}, body ${i + 1} of ${bodies.length}`;
-      const done = await runtime.importPush(target, body).catch((error) => {
-        throw error instanceof ImportFault ? new ImportFault(error.kind, `${place}: ${error.message}`) : error;
-      });
-      sum.commits += done.commits;
-      sum.known += done.known;
-      sum.moves += done.moves;
-      if (done.note !== undefined) sum.notes.push(`${place}: ${done.note}`);
-      progress.on({ done: i + 1, total: bodies.length, unit: "bodies" });
+  const placed = async <T>(i: number, work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof ImportFault)) throw error;
+      throw new ImportFault(error.kind, `${file}, body ${i + 1} of ${bodies.length}: ${error.message}`);
     }
-    progress.end();
-    await settled(writer, runtime);
-    return sum;
-  });
+  };
+  const sum = { commits: 0, known: 0, moves: 0, notes: [] as string[] };
+  const note = (i: number, text: string) => sum.notes.push(`${file}, body ${i + 1} of ${bodies.length}: ${text}`);
+  const pushes: number[] = [];
+  // Before anything is opened: what cannot be imported makes no data folder.
+  for (const [i, body] of bodies.entries()) {
+    const because = await placed(i, runtime.checkPush(body));
+    if (because === undefined) pushes.push(i);
+    else note(i, because);
+  }
+  if (pushes.length > 0) {
+    const progress = progressBar("importing", { io, clock, quiet: call.json });
+    await withTarget(call, runtime, async (target, writer) => {
+      for (const [at, i] of pushes.entries()) {
+        const done = await placed(i, runtime.importPush(target, bodies[i]!));
+        sum.commits += done.commits;
+        sum.known += done.known;
+        sum.moves += done.moves;
+        if (done.note !== undefined) note(i, done.note);
+        progress.on({ done: at + 1, total: pushes.length, unit: "bodies" });
+      }
+      progress.end();
+      await settled(writer, runtime);
+    });
+  }
   if (call.json) io.out(`${JSON.stringify({ ok: true, bodies: bodies.length, ...sum })}\n`);
   else {
     for (const note of sum.notes) io.out(`${safe(note)}\n`);
