@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { openDaybook } from "../../main.ts";
-import { within } from "../until.ts";
+import { until as eventually } from "../until.ts";
 
 export const NAME = "Ann Example", EMAIL = "ann@example.org", SECRET = "Ann's own report, nobody else's";
 export const BY = { authtype: "system", authid: "tests" } as const;
@@ -58,14 +58,5 @@ export const authors = (daybook: Daybook): readonly string[] =>
 
 /** Waits for so many facts of a type. */
 export const until = async (daybook: Daybook, type: string, count: number): Promise<void> => {
-  const stop = new AbortController();
-  let left = count;
-  if (left === 0) return;
-  const following = async () => {
-    for await (const batch of daybook.follow(0, stop.signal)) {
-      left -= batch.filter((event) => event.type === type).length;
-      if (left <= 0) stop.abort();
-    }
-  };
-  await within(`${count} of ${type}`, following(), { seen: () => `${left} to come` });
+  await eventually(`${count} of ${type}`, () => recorded(daybook, type).length, (seen) => seen >= count);
 };

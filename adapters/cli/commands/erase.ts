@@ -31,7 +31,6 @@ export const erase: Run = async (call, runtime) => {
   }
   if (!person.erased && done) throw new Usage(`${subject} was not erased; without --certify it is`);
   const out = pathOf(call, text(call, "out") ?? `${call.data}/erasure-${subject}.json`);
-  if (!done) runtime.io.err(`erasing ${subject}\n`);
   const told = bars(call, runtime);
   try {
     const before = person.erased ? undefined : await persons.trace(subject, told.on("reading"));
@@ -40,6 +39,8 @@ export const erase: Run = async (call, runtime) => {
       operation: "erase-subject",
       input: { subject, ...request(call, runtime), ...types },
     });
+    // Behind everything that may refuse it.
+    if (!done) runtime.io.err(`the key of ${subject} is destroyed\n`);
     const options = { texts: before?.texts, more: [...list(call, "lookFor"), ...(who === subject ? [] : [who!])] };
     const certified = await persons.certify(subject, options, told.on);
     const sink = await runtime.io.create(out);
