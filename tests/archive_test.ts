@@ -126,6 +126,31 @@ Deno.test("what somebody changes of the archive, or of what is said of it, is fo
     assert.match((await found(to))[0]!, /unreadable$/);
     await Deno.writeFile(bundle, bytes);
     assert.deepEqual(await found(to), []);
+    for (const [name, position] of [["tile/0/000", 0], ["tile/0/001", 256], ["tile/1/000.p/2", 0]] as const) {
+      const whole = await Deno.readFile(`${to}/${name}`);
+      const at = name.startsWith("tile/0") ? 100 : 0;
+      await Deno.writeFile(`${to}/${name}`, whole.with(at, whole[at]! ^ 1));
+      assert.deepEqual(await found(to), [`${position + at * 8 / 256 | 0} archive`], name);
+      await Deno.writeFile(`${to}/${name}`, whole.subarray(1));
+      assert.deepEqual(await found(to), [`${position} archive`], `${name} is cut`);
+      await Deno.remove(`${to}/${name}`);
+      assert.deepEqual(await found(to), [`${position} archive`], `${name} is gone`);
+      await Deno.writeFile(`${to}/${name}`, whole);
+    }
+    const note = await Deno.readTextFile(`${to}/checkpoint`);
+    for (
+      const [change, expected] of [["", /checkpoint$/], ["another", /forked$/], ["unsigned", /signature$/]] as const
+    ) {
+      const [origin, size, root, ...rest] = note.split("\n");
+      const other = change === "another" ? btoa("x".repeat(32)) : root;
+      const text = change === "" ? "" : [origin, size, other, ...(change === "another" ? rest : [""])].join("\n");
+      await Deno.writeTextFile(`${to}/checkpoint`, text);
+      assert.ok((await found(to)).some((each) => expected.test(each)), `a checkpoint ${change}: ${await found(to)}`);
+    }
+    await Deno.remove(`${to}/checkpoint`);
+    assert.deepEqual(await found(to), ["0 archive"]);
+    await Deno.writeTextFile(`${to}/checkpoint`, note);
+    assert.deepEqual(await found(to), []);
 
     const file = new Tampered(path);
     const [mark, row] = [file.text("archived"), file.get("archive", 0).slice()];

@@ -119,6 +119,24 @@ Deno.test("an index that says anything else than the blocks is found", async () 
   }
 });
 
+Deno.test("where an entry was changed, the index that differs by it is named there and not at its beginning", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [700, 700, 700, 1], streams: 5, segmentEvents: 2_000 });
+    const file = new Tampered(path);
+    const first = file.blocks().at(7)!;
+    const entries = file.entries(first);
+    entries[2] = { ...entries[2]!, id: "another" };
+    file.write(first, entries);
+    file.close();
+    const { failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([...new Set(failures.map(({ position }) => position))], [first]);
+    assert.ok(failures.some(({ kind }) => kind === "index"));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("names that repeat within a table, among tables and among others are found, once each", () => {
   const random = chance(5);
   const below = (n: number) => Math.floor(random() * n);

@@ -136,7 +136,9 @@ export class IndexCheck {
       const wrong = until > sound ? [] : TABLES.filter((table) => !tables[table].zero);
       const found = fault ?? (wrong.length > 0 ? `other ${wrong.join(", ")}` : undefined);
       if (found === undefined) continue;
-      failures.add(from, "index", `the index of ${from} to ${until - 1} to say what the blocks say`, found);
+      // Where entries were changed, the index of them differs from there on.
+      const changed = failures.list.find(({ position }) => position >= from && position < until)?.position;
+      failures.add(changed ?? from, "index", `the index of ${from} to ${until - 1} to say what the blocks say`, found);
     }
   }
 }

@@ -84,6 +84,17 @@ export class TlogTiles {
     if (this.wrong.length < FAILURES_MAX) this.wrong.push(wrong);
   }
 
+  /** What is wrong, each with the entries that it concerns: from `position`, before `until`. */
+  differences(): readonly (Pick<Wrong, "expected" | "found"> & {
+    readonly position: number;
+    readonly until: number;
+  })[] {
+    return this.wrong.map(({ level, n, expected, found }) => {
+      const span = WIDTH ** level;
+      return { position: n * span, until: (n + 1) * span, expected, found };
+    });
+  }
+
   /**
    * Says what is wrong. `root`: of a checkpoint that the entries do not have; where the lowest tiles have it, they are right and the
    * entries that they differ from were changed.

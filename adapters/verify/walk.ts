@@ -11,6 +11,7 @@ import {
   toldEvents,
   WholeRows,
 } from "./archived.ts";
+import { ArchivedTiles } from "./archived_tiles.ts";
 import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
@@ -47,7 +48,10 @@ export class Verification {
   private readonly start: number;
   /** The key, where the log is sealed. */
   private readonly sealedUnder: Uint8Array | undefined;
-  private readonly tree = new MerkleTree((level, hashes) => this.tiles.take(level, hashes));
+  private readonly tree = new MerkleTree((level, hashes) => {
+    this.tiles.take(level, hashes);
+    this.archivedTiles?.take(level, hashes);
+  });
   private readonly roots = new Map<number, string>();
   private wanted: number[] = [];
   private subtrees: readonly Subtree[] | undefined;
@@ -56,6 +60,8 @@ export class Verification {
   private index!: IndexCheck;
   private blobs!: BlobCheck;
   private tiles!: TileCheck;
+  /** Where the archive was given. */
+  private readonly archivedTiles: ArchivedTiles | undefined;
   private readonly lineage = new LineageWalk();
   /** First position whose entry could not be read. */
   private lost = Infinity;
@@ -80,14 +86,16 @@ export class Verification {
     const archived = readArchived(rows);
     if (typeof archived === "string") failures.add(0, "archive", "what was archived, and where it was cut", archived);
     else this.archived = archived;
-    this.rows = this.archived && options.archive !== undefined
-      ? new WholeRows(file.db, opener, this.archived, options.archive)
-      : rows;
+    if (this.archived && options.archive !== undefined) {
+      this.rows = new WholeRows(file.db, opener, this.archived, options.archive);
+      this.archivedTiles = new ArchivedTiles(options.archive, this.archived.until);
+    } else this.rows = rows;
     this.start = this.archived && options.archive === undefined ? startOf(rows, this.archived) : 0;
   }
 
   async run(): Promise<LogReport> {
-    const claims = collectClaims(this.rows, this.options.against ?? [], this.keys);
+    const kept = this.archivedTiles?.checkpoint(this.failures);
+    const claims = collectClaims(this.rows, [...this.options.against ?? [], ...kept ? [kept] : []], this.keys);
     this.checkRows();
     this.wanted = [
       ...new Set([...claims.claims, ...(claims.frontier ? [claims.frontier] : [])].map(({ size }) => size)),
@@ -369,6 +377,7 @@ export class Verification {
     }
     this.judgeFrontier(claims, firstBad);
     this.tiles.judge(cleared, this.seam.end);
+    this.archivedTiles?.judge(this.failures, cleared);
     this.blobs.judge();
     this.index.judge(this.failures, this.sound, this.seam.end, this.start);
     // Behind a gap nobody has looked for it.

@@ -121,10 +121,10 @@ Deno.test("holds and erasures go on where all that was decided of them lies in a
     };
     await say(0, "hold", "place", "second", "--reason", "asked for again");
     assert.match(await say(0, "hold", "list"), /^hold .*\nsecond +\S+ +lifted +everything +asked for again\n$/);
-    assert.match(await say(1, "erase", EMAIL, "--archive", to), /second forbids it: asked for again/);
+    assert.match(await say(1, "erase", EMAIL, "--archive", to), /^daybook: .*second forbids it: asked for again/);
     await say(0, "hold", "lift", "second", "--reason", "over");
     // What there is to look for must be read, or the certificate would say too little; nothing was done.
-    assert.match(await say(3, "erase", EMAIL), /was archived .* or --archive\n$/);
+    assert.match(await say(3, "erase", EMAIL), /^daybook: .*was archived .* or --archive\n$/);
     const erased = await document<{ ok: boolean; unreadable: { events: number } }>(
       ["erase", EMAIL, "--archive", to, "--out", `${dir}/certificate.json`, "--data", data],
     );

@@ -1,0 +1,57 @@
+/** What an archive folder holds beside the entries: the hash tiles of the part that was archived, and its checkpoint. */
+import type { Against } from "./claims.ts";
+import type { Failures } from "./failures.ts";
+import { fileIn, MISSING, pathsOf, WIDTH } from "./tlog_files.ts";
+import { TlogTiles } from "./tlog_tiles.ts";
+import { HASH_BYTES } from "./tree.ts";
+
+const CHECKPOINT = "checkpoint";
+const CHECKPOINT_BYTES_MAX = 65_536;
+const TILE_BYTES = WIDTH * HASH_BYTES;
+
+/** Files that a later archive run had begun on are nobody's fault, so those that are too many are not looked for. */
+export class ArchivedTiles {
+  private readonly tiles: TlogTiles;
+  /** Hashes that were taken of each level. */
+  private readonly taken: number[] = [];
+
+  constructor(private readonly folder: string, private readonly until: number) {
+    this.tiles = new TlogTiles(folder);
+    this.tiles.begin(until);
+  }
+
+  /** To be held against the log as any other; `undefined` and a failure where it cannot be read. */
+  checkpoint(failures: Failures): Against | undefined {
+    const stored = fileIn(this.folder, CHECKPOINT, CHECKPOINT_BYTES_MAX);
+    if (typeof stored === "string") {
+      failures.add(0, "archive", `the file ${CHECKPOINT} of the archive`, stored);
+      return undefined;
+    }
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(stored);
+    return { name: "the checkpoint of the archive", text, elsewhere: false };
+  }
+
+  /** The next hashes of a level of the log's tree, one behind the other. */
+  take(level: number, hashes: Uint8Array): void {
+    const taken = this.taken[level] ?? 0;
+    const count = Math.min(hashes.length / HASH_BYTES, Math.floor(this.until / WIDTH ** level) - taken);
+    if (count <= 0) return;
+    this.taken[level] = taken + count;
+    this.tiles.take(level, hashes.subarray(0, count * HASH_BYTES));
+  }
+
+  /** `cleared`: the entries before it are right, so a tile that differs was changed; behind it either may be, see `TileCheck`. */
+  judge(failures: Failures, cleared: number): void {
+    for (const [path, position] of pathsOf(this.until)) {
+      if (path.startsWith("tile/entries/") || fileIn(this.folder, path, TILE_BYTES) !== MISSING) continue;
+      failures.add(position, "archive", `the file ${path} of the archive`, MISSING);
+    }
+    this.tiles.end();
+    const firstBad = failures.list[0]?.position ?? Infinity;
+    for (const { position, until, expected, found } of this.tiles.differences()) {
+      if (until <= cleared || position < firstBad) {
+        failures.add(position, "archive", `${expected} of the archive`, found);
+      }
+    }
+  }
+}
