@@ -102,18 +102,23 @@ const behindCheckpoint: Record<string, Tampering> = {
   },
   "an entry edited": (scene) => {
     const first = scene.blocks[scene.below(scene.blocks.length - 1)]!;
-    rewrite(scene, first);
-    // Its block no longer has the hash that the next one links to.
-    return { kind: ["link", "checkpoint", "tree"], at: first };
+    // Its block no longer has the hash that the next one links to; which of its entries it was, the tiles tell.
+    return { kind: "entry", at: rewrite(scene, first) };
   },
-  "an entry of the last block edited": (scene) => ({
-    kind: ["checkpoint", "tree"],
-    at: upTo(rewrite(scene, scene.blocks.at(-1)!)),
-  }),
+  "an entry of the last block edited": (scene) => ({ kind: "entry", at: rewrite(scene, scene.blocks.at(-1)!) }),
+  "an entry and its tile edited": (scene) => {
+    const position = rewrite(scene, scene.pick());
+    scene.file.rechain();
+    const tile = scene.file.get("tile", 0, Math.floor(position / 256)).slice();
+    tile[position % 256 * 32]! ^= 1;
+    scene.file.put(tile, "tile", 0, Math.floor(position / 256));
+    // Nothing is left that knows what it was.
+    return { kind: ["tile", "checkpoint", "tree"], at: upTo(position) };
+  },
   "an entry edited and everything chained again": (scene) => {
     const position = rewrite(scene, scene.pick());
     scene.file.rechain();
-    return { kind: ["checkpoint", "tree"], at: upTo(position) };
+    return { kind: "entry", at: position };
   },
   "two entries of a block in the other order": (scene) => {
     const first = scene.blocks.find((first) => blockEnd(scene, first) - first > 2);

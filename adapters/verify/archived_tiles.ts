@@ -20,7 +20,7 @@ export class ArchivedTiles {
     this.tiles.begin(until);
   }
 
-  /** To be held against the log as any other; `undefined` and a failure where it cannot be read. */
+  /** To be held against the log like others; `undefined` and a failure where it cannot be read. */
   checkpoint(failures: Failures): Against | undefined {
     const stored = fileIn(this.folder, CHECKPOINT, CHECKPOINT_BYTES_MAX);
     if (typeof stored === "string") {
@@ -40,8 +40,8 @@ export class ArchivedTiles {
     this.tiles.take(level, hashes.subarray(0, count * HASH_BYTES));
   }
 
-  /** `cleared`: the entries before it are right, so a tile that differs was changed; behind it either may be, see `TileCheck`. */
-  judge(failures: Failures, cleared: number): void {
+  /** `cleared`: the entries before it are right, so a tile that differs was changed; behind it either may be, see `TileCheck.judge`. */
+  judge(failures: Failures, cleared: number, changed = -1): void {
     for (const [path, position] of pathsOf(this.until)) {
       if (path.startsWith("tile/entries/") || fileIn(this.folder, path, TILE_BYTES) !== MISSING) continue;
       failures.add(position, "archive", `the file ${path} of the archive`, MISSING);
@@ -49,6 +49,7 @@ export class ArchivedTiles {
     this.tiles.end();
     const firstBad = failures.list[0]?.position ?? Infinity;
     for (const { position, until, expected, found } of this.tiles.differences()) {
+      if (position <= changed && changed < until) continue;
       if (until <= cleared || position < firstBad) {
         failures.add(position, "archive", `${expected} of the archive`, found);
       }

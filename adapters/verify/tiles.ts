@@ -4,10 +4,10 @@
  * Memory: a tile per level, and what is wrong.
  */
 import { Buffer } from "node:buffer";
-import type { Frontier } from "./claims.ts";
+import type { Claim, Frontier } from "./claims.ts";
 import { type Failures, FAILURES_MAX, shown } from "./failures.ts";
 import type { Rows } from "./rows.ts";
-import { HASH_BYTES } from "./tree.ts";
+import { HASH_BYTES, MerkleTree } from "./tree.ts";
 
 const WIDTH = 256;
 
@@ -15,11 +15,18 @@ const WIDTH = 256;
 const hashesAt = (level: number, size: number): number => Math.floor(size / WIDTH ** level);
 
 interface Wrong {
+  readonly level: number;
   readonly position: number;
   /** Position behind the last entry it covers. */
   readonly until: number;
   readonly expected: string;
   readonly found: string;
+}
+
+/** An entry that was changed, and the leaf hash that it had before. */
+export interface Changed {
+  readonly position: number;
+  readonly leaf: string;
 }
 
 /** The tile of a level that the next hash belongs to. */
@@ -71,7 +78,31 @@ export class TileCheck {
   /** `n`: number of the hash within its level. */
   private note(level: number, n: number, said: { readonly expected: string; readonly found: string }): void {
     const span = WIDTH ** level;
-    if (this.wrong.length < FAILURES_MAX) this.wrong.push({ position: n * span, until: (n + 1) * span, ...said });
+    if (this.wrong.length < FAILURES_MAX) {
+      this.wrong.push({ level, position: n * span, until: (n + 1) * span, ...said });
+    }
+  }
+
+  /**
+   * The first entry from `cleared` on that is not the one of its tile, where the lowest tiles have this root over so many entries: then they
+   * are right, and it is the entry that was changed. `leaf`: the hash that it had.
+   */
+  changed({ size, root }: { readonly size: number; readonly root: string }, cleared: number): Changed | undefined {
+    const wrong = this.wrong.filter(({ level, position, until }) => level === 0 && position >= cleared && until <= size)
+      .sort((a, b) => a.position - b.position)[0];
+    return wrong && this.rootOf(size) === root ? { position: wrong.position, leaf: wrong.found } : undefined;
+  }
+
+  /** Over the hashes of the lowest tiles as they are stored; base64. `undefined` where one is missing. */
+  private rootOf(size: number): string | undefined {
+    const tree = new MerkleTree();
+    for (let first = 0; first < size; first += WIDTH) {
+      const bytes = Math.min(WIDTH, size - first) * HASH_BYTES;
+      const row = this.rows.tile(0, first / WIDTH);
+      if (!(row instanceof Uint8Array) || row.length < bytes) return undefined;
+      tree.add(row.subarray(0, bytes));
+    }
+    return tree.root().toBase64();
   }
 
   private tileAt(level: number, index: number): Open {
@@ -90,10 +121,12 @@ export class TileCheck {
   /**
    * What is wrong with tiles. `cleared`: a true checkpoint covers so many entries, so a tile that differs from them is what was changed.
    * Behind that either may be, and the tile is named where nothing before it is known to be wrong. `end`: entries that there are.
+   * `changed`: an entry for which no tile is to blame.
    */
-  judge(cleared: number, end: number): void {
+  judge(cleared: number, end: number, changed = -1): void {
     const firstBad = this.failures.list[0]?.position ?? Infinity;
     for (const { position, until, expected, found } of this.wrong) {
+      if (position <= changed && changed < until) continue;
       if (until <= cleared || position < firstBad) this.failures.add(position, "tile", expected, found);
     }
     const { tiled, frontier } = this;
@@ -124,3 +157,19 @@ export class TileCheck {
     }
   }
 }
+
+/** The first entry that was changed, where the tiles and a checkpoint that the entries do not have agree on what it was. */
+export const changedEntry = (
+  claims: readonly Claim[],
+  roots: ReadonlyMap<number, string>,
+  tiles: TileCheck,
+): Changed | undefined => {
+  const cleared = claims.reduce((most, { size, root }) => roots.get(size) === root ? Math.max(most, size) : most, 0);
+  const wrong = claims.filter(({ size, root }) => size > cleared && roots.has(size) && roots.get(size) !== root)
+    .sort((a, b) => a.size - b.size);
+  for (const claim of wrong) {
+    const changed = tiles.changed(claim, cleared);
+    if (changed) return changed;
+  }
+  return undefined;
+};

@@ -18,6 +18,7 @@ import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts"
 import { readEntries } from "./entries.ts";
 import { Failures, shown } from "./failures.ts";
 import { streamFingerprint } from "./fingerprint.ts";
+import { judgeFrontier } from "./frontier.ts";
 import { History } from "./history.ts";
 import { IndexCheck } from "./index_check.ts";
 import { LINEAGE_TYPES, LineageWalk } from "./lineage.ts";
@@ -27,8 +28,8 @@ import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
 import { openerOf, sealIn, sealOf } from "./sealed.ts";
 import { mayThread, THREADS, Threads, threadsFor } from "./threads.ts";
-import { TileCheck } from "./tiles.ts";
-import { GROUP, groupsOf, HASH_BYTES, MerkleTree, peaksOf, rootOf, type Subtree, subtreesOf } from "./tree.ts";
+import { changedEntry, TileCheck } from "./tiles.ts";
+import { GROUP, groupsOf, HASH_BYTES, MerkleTree, rootOf, type Subtree } from "./tree.ts";
 
 /** The event loop gets a turn so often. */
 const TURN_MS = 40;
@@ -359,8 +360,16 @@ export class Verification {
   private judge(claims: Claims): LogReport {
     // A blob's damage is not in the entry that names it.
     const bad = this.failures.list.find(({ kind }) => kind !== "blob");
-    const firstBad = Math.min(bad?.position ?? Infinity, ...this.links.map(({ before }) => before));
     const { roots, tree: { size } } = this;
+    const changed = changedEntry(claims.claims, roots, this.tiles);
+    if (changed && bad?.position !== changed.position) {
+      const { position, leaf } = changed;
+      this.failures.add(position, "entry", `the entry with leaf hash ${leaf}, which a checkpoint covers`, "another");
+    }
+    const at = changed?.position ?? Infinity;
+    // Of a block that the next one does not link to, the entry that was changed, if that is known.
+    const links = this.links.map((link) => at >= link.before && at < link.at ? { ...link, before: at } : link);
+    const firstBad = Math.min(bad?.position ?? Infinity, at, ...links.map(({ before }) => before));
     const lineage = this.lineage.judge({ origin: claims.newest?.origin, roots, size }, this.failures);
     const walked = { size, end: this.seam.end, roots, firstBad, lineage };
     const { cleared, anchored, signed, authenticated } = judgeClaims(
@@ -370,14 +379,14 @@ export class Verification {
       this.failures,
       (below, claim) => Math.max(below, this.suspect(claims, claim.size, claim.root)),
     );
-    for (const { before, at } of this.links) {
+    for (const { before, at } of links) {
       // A root that covers the block before clears it, so it is this block's link that is wrong.
       const position = cleared >= at ? at : before;
       this.failures.add(position, "link", `the block at ${at} to link to the one at ${before}`, "another hash");
     }
-    this.judgeFrontier(claims, firstBad);
-    this.tiles.judge(cleared, this.seam.end);
-    this.archivedTiles?.judge(this.failures, cleared);
+    judgeFrontier(claims.frontier, { subtrees: this.subtrees, end: this.seam.end, firstBad }, this.failures);
+    this.tiles.judge(cleared, this.seam.end, changed?.position);
+    this.archivedTiles?.judge(this.failures, cleared, changed?.position);
     this.blobs.judge();
     this.index.judge(this.failures, this.sound, this.seam.end, this.start);
     // Behind a gap nobody has looked for it.
@@ -412,38 +421,6 @@ export class Verification {
     }
     if (rootOf(frontier.hashes).toBase64() !== root) return 0;
     return this.subtrees.find(({ hash }, i) => !sameBytes(hash, frontier.hashes[i]!))?.from ?? 0;
-  }
-
-  private judgeFrontier({ frontier }: Claims, firstBad: number): void {
-    if (!frontier) return;
-    if (frontier.hashes.length !== peaksOf(frontier.size)) {
-      this.failures.add(
-        Math.max(0, this.seam.end - 1),
-        "tree",
-        `${peaksOf(frontier.size)} hashes for size ${frontier.size}`,
-        `${frontier.hashes.length}`,
-      );
-      return;
-    }
-    if (!this.subtrees) {
-      if (frontier.size > this.seam.end) {
-        this.failures.add(
-          this.seam.end,
-          "truncated",
-          `${frontier.size} entries, which the tree covers`,
-          `${this.seam.end}`,
-        );
-      }
-      return;
-    }
-    const wrong = subtreesOf(frontier.size, frontier.hashes).find(({ hash }, i) =>
-      !sameBytes(hash, this.subtrees![i]!.hash)
-    );
-    if (wrong) {
-      const until = wrong.from + wrong.count;
-      const position = firstBad >= wrong.from && firstBad < until ? firstBad : wrong.from;
-      this.failures.add(position, "tree", `the hash of entries ${wrong.from} to ${until - 1}`, wrong.hash.toBase64());
-    }
   }
 }
 
