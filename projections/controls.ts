@@ -47,7 +47,7 @@ const keysOf = (event: Told): readonly string[] => {
 
 export const controlsStatus: Projection<StatusRow, Told> = {
   name: "controls.status",
-  version: 1,
+  version: 2,
   about: "How each control stands, since when and why; what it declined. Key: the control.",
   hears: [
     "kernel.control.turned",

@@ -54,9 +54,22 @@ const count = z.strictObject({
   missing: int.nonnegative(),
   /** Events whose number another one had. */
   repeated: int.nonnegative(),
+  /** The source has said where it begins. */
+  declared: z.literal(true).optional(),
   inexact: z.literal(true).optional(),
 });
 export type Count = z.output<typeof count>;
+
+/** A span of time of which a source has sent everything, as it says. */
+const window = z.strictObject({
+  from: z.string(),
+  until: z.string(),
+  position: int,
+  /** When that was said: of the numbers that it named, else of the whole count. */
+  missing: int.nonnegative(),
+  /** Events that happened in it, as they say, and came after that was said. */
+  late: int.nonnegative(),
+});
 
 export const sourceState = z.strictObject({
   /** `none`: its events say no `sequence`. `unknown`: they do, and nobody said how to read it. */
@@ -64,8 +77,8 @@ export const sourceState = z.strictObject({
   count: count.optional(),
   /** Ended by a new declaration; oldest first. */
   earlier: z.array(count).max(SOURCE_BOUNDS.counts_max),
-  /** The number its next event was declared to have. */
-  begins: int.optional(),
+  /** Events of a source that counts whose own number cannot be: no number, out of bounds, or too far from the others. */
+  unreadable: int.nonnegative(),
   heartbeat_s: int.positive().optional(),
   /** When something of it was recorded last; only of sources that are counted or promised signs of life. */
   seen: place.optional(),
@@ -74,15 +87,17 @@ export const sourceState = z.strictObject({
     SOURCE_BOUNDS.listed_max,
   ),
   silences_count: int.nonnegative(),
-  /** Spans of time of which it has sent everything, as it says; `missing` when that was said. Newest last. */
-  windows: z.array(z.strictObject({ from: z.string(), until: z.string(), position: int, missing: int.nonnegative() }))
-    .max(SOURCE_BOUNDS.listed_max),
+  /** Newest last. */
+  windows: z.array(window).max(SOURCE_BOUNDS.listed_max),
+  /** Until when the last of them is. */
+  closed_until: int.optional(),
 });
 export type SourceState = z.output<typeof sourceState>;
 
 export const UNSEEN: SourceState = {
   numbering: "none",
   earlier: [],
+  unreadable: 0,
   silences: [],
   silences_count: 0,
   windows: [],
@@ -93,13 +108,14 @@ export const isSource = ({ source, stream }: Event): boolean => source !== strea
 
 /** The source after the event. The same object where nothing of it is kept, as of sources that neither count nor promise. */
 export const trackSource = (state: SourceState, event: Event): SourceState => {
-  const silent = state.count === undefined && state.heartbeat_s === undefined;
-  if (silent && !("sequence" in event) && !event.type.startsWith("sources.")) return state;
+  const silent = state.count === undefined && state.heartbeat_s === undefined && state.closed_until === undefined;
+  const itself = event.type.startsWith("sources.");
+  if (silent && !("sequence" in event) && !itself) return state;
   const fact = event as unknown as Event<SourceFact>;
   const at = placeOf(event);
-  let next = declared(state, fact, at);
+  let next = declared(itself ? state : belated(state, at), fact, at);
   const number = numberOf(next, event);
-  if (number === "unknown") next = next.numbering === "unknown" ? next : { ...next, numbering: "unknown" };
+  if (number === "unknown") next = unread(next);
   else if (number !== undefined) next = arrived(next, number, at);
   if (fact.type === "sources.heartbeat.sent" && fact.data.last !== undefined) next = reached(next, fact.data.last, at);
   if (fact.type === "sources.window.closed") next = closed(next, fact.data, at);
@@ -120,13 +136,48 @@ const declared = (state: SourceState, fact: Event<SourceFact>, at: Place): Sourc
   const { count, ...rest } = next;
   const earlier = count ? [...next.earlier, count].slice(-SOURCE_BOUNDS.counts_max) : next.earlier;
   // The count begins with the declaration, so that a loss of its first events shows.
-  const begun: Count = { first, last: first - 1, from: at, to: at, gaps: [], missing: 0, repeated: 0 };
-  return { ...rest, earlier, begins: first, count: begun };
+  return { ...rest, earlier, count: { ...countFrom(first, at), last: first - 1, declared: true } };
+};
+
+/** A count in which only this number came. */
+const countFrom = (number: number, at: Place): Count => ({
+  first: number,
+  last: number,
+  from: at,
+  to: at,
+  gaps: [],
+  missing: 0,
+  repeated: 0,
+});
+
+const nothingCame = ({ first, last, missing }: Count): boolean => missing === last - first + 1;
+
+/** Its number says nothing. Of a source that counts it is an odd one out; else it does not count. */
+const unread = (state: SourceState): SourceState => {
+  const { count, ...rest } = state;
+  if (count && !nothingCame(count)) return { ...state, unreadable: state.unreadable + 1 };
+  const kept = count?.declared ? { count } : {};
+  return state.numbering === "unknown" && count === kept.count ? state : { ...rest, ...kept, numbering: "unknown" };
+};
+
+/** Where an event happened in a window that was closed before it came. */
+const belated = (state: SourceState, { time }: Place): SourceState => {
+  if (state.closed_until === undefined) return state;
+  const at = millis(time);
+  if (at >= state.closed_until) return state;
+  const inside = ({ from, until }: SourceState["windows"][number]) => millis(from) <= at && at < millis(until);
+  if (!state.windows.some(inside)) return state;
+  return {
+    ...state,
+    windows: state.windows.map((window) => inside(window) ? { ...window, late: window.late + 1 } : window),
+  };
 };
 
 const INTEGER = /^(?:0|-?[1-9]\d{0,9}|-?0\d{0,30}|\+?\d{1,31})$/;
 const DIGITS = /^\d{1,31}$/;
 const TURN = 2 ** 32;
+/** Whether it may be a number of 32 bits, as they wrap around. */
+const isTurned = (value: number): boolean => value >= -(2 ** 31) && value < 2 ** 31;
 
 /** The number that an event says it has; `unknown` where it says one that nobody can read. */
 export const numberOf = (state: SourceState, event: Event): number | "unknown" | undefined => {
@@ -134,11 +185,12 @@ export const numberOf = (state: SourceState, event: Event): number | "unknown" |
     readonly sequence?: unknown;
     readonly sequencetype?: unknown;
   };
-  if (typeof sequence !== "string" && typeof sequence !== "number") return undefined;
+  if (sequence === undefined) return undefined;
+  if (typeof sequence !== "string" && typeof sequence !== "number") return "unknown";
   const text = String(sequence);
   const value = Number(text);
   if (sequencetype === "Integer") {
-    if (!INTEGER.test(text) || value < -(2 ** 31) || value >= 2 ** 31) return "unknown";
+    if (!INTEGER.test(text) || !isTurned(value)) return "unknown";
     return unwrapped(state.count, value);
   }
   return state.numbering === "declared" && DIGITS.test(text) && Number.isSafeInteger(value) ? value : "unknown";
@@ -150,55 +202,85 @@ const unwrapped = (count: Count | undefined, value: number): number =>
 
 /** An event with this number came. */
 const arrived = (state: SourceState, number: number, at: Place): SourceState => {
-  const numbering = state.numbering === "declared" ? "declared" : "integer";
   const { count } = state;
-  if (count === undefined) {
-    return {
-      ...state,
-      numbering,
-      count: { first: number, last: number, from: at, to: at, gaps: [], missing: 0, repeated: 0 },
-    };
-  }
+  if (count === undefined) return counted(state, countFrom(number, at));
+  if (Math.max(number - count.last, count.first - number) > SOURCE_BOUNDS.jump_max) return unread(state);
   if (number > count.last) {
-    if (number - count.last > SOURCE_BOUNDS.jump_max) return { ...state, numbering: "unknown" };
     const open = number === count.last + 1 ? count : opened(count, count.last + 1, number - 1, at);
-    return { ...state, numbering, count: { ...open, last: number, to: at } };
+    return counted(state, { ...open, last: number, to: at });
   }
-  if (number < count.first) {
-    // It was on its way when the count began; nothing before the first is owed, but all since.
-    if (count.first - number > SOURCE_BOUNDS.jump_max) return { ...state, numbering: "unknown" };
-    const { from } = count;
-    const between = count.first - number - 1;
-    const gaps = between === 0 ? count.gaps : [
-      { first: number + 1, last: count.first - 1, missing: between, after: at, before: from, noticed: at.recordedat },
-      ...count.gaps,
-    ];
-    return {
-      ...state,
-      numbering,
-      count: bounded({ ...count, first: number, from: at, gaps, missing: count.missing + between }),
-    };
-  }
-  return { ...state, numbering, count: filled(count, number, at) };
+  if (number >= count.first) return counted(state, filled(count, number, at));
+  // It was on its way when the count began.
+  const index = state.earlier.findLastIndex(({ first, last }) => first <= number && number <= last);
+  if (index >= 0) return { ...state, earlier: state.earlier.with(index, filled(state.earlier[index]!, number, at)) };
+  // Nothing before the first is owed, but all since.
+  const begun = number === count.first - 1 ? count : lowered(count, number + 1, { after: at, noticed: at.recordedat });
+  return counted(state, { ...begun, first: number, from: at });
 };
+
+const counted = (state: SourceState, count: Count): SourceState => ({
+  ...state,
+  numbering: state.numbering === "declared" ? "declared" : "integer",
+  count,
+});
 
 /** The source says that it has sent all up to this number. */
 const reached = (state: SourceState, said: number, at: Place): SourceState => {
-  const { count } = state;
-  if (count === undefined) return state;
-  const last = state.numbering === "declared" ? said : unwrapped(count, said);
+  const { count, numbering } = state;
+  if (count === undefined) {
+    // How it numbers is not known, or its numbers are others than it sends.
+    if (numbering === "unknown" || (numbering !== "declared" && !isTurned(said))) return state;
+    return { ...state, count: { ...countFrom(said + 1, at), last: said } };
+  }
+  const last = numbering === "declared" ? said : unwrapped(count, said);
   if (last <= count.last || last - count.last > SOURCE_BOUNDS.jump_max) return state;
   return { ...state, count: { ...opened(count, count.last + 1, last, at), last, to: at } };
 };
 
+/** The source says that it has sent all from this number on; where its count begins it may have said before. */
+const begun = (state: SourceState, said: number, at: Place): SourceState => {
+  const { count, numbering } = state;
+  if (count === undefined || count.declared) return state;
+  const first = numbering === "declared" ? said : unwrapped(count, said);
+  if (first >= count.first || count.first - first > SOURCE_BOUNDS.jump_max) return state;
+  return { ...state, count: { ...lowered(count, first, { noticed: at.recordedat }), first } };
+};
+
 const closed = (
   state: SourceState,
-  { from, until, last }: Extract<SourceFact, { type: "sources.window.closed" }>["data"],
+  { from, until, first, last }: Extract<SourceFact, { type: "sources.window.closed" }>["data"],
   at: Place,
 ): SourceState => {
-  const next = last === undefined ? state : reached(state, last, at);
-  const window = { from, until, position: at.position, missing: next.count?.missing ?? 0 };
-  return { ...next, windows: [...next.windows, window].slice(-SOURCE_BOUNDS.listed_max) };
+  let next = last === undefined ? state : reached(state, last, at);
+  if (first !== undefined) next = begun(next, first, at);
+  const window = { from, until, position: at.position, missing: missingOf(next, { first, last }), late: 0 };
+  return {
+    ...next,
+    windows: [...next.windows, window].slice(-SOURCE_BOUNDS.listed_max),
+    closed_until: Math.max(next.closed_until ?? 0, millis(until)),
+  };
+};
+
+/** How many of these numbers are missing. */
+const missingOf = (
+  { count, numbering }: SourceState,
+  said: { readonly first?: number | undefined; readonly last?: number | undefined },
+): number => {
+  if (!count) return 0;
+  const placed = (number: number) => numbering === "declared" ? number : unwrapped(count, number);
+  const from = said.first === undefined ? -Infinity : placed(said.first);
+  const to = said.last === undefined ? Infinity : placed(said.last);
+  return count.gaps.reduce((sum, { first, last, missing }) => {
+    const shared = Math.min(last, to) - Math.max(first, from) + 1;
+    return sum + Math.max(0, Math.min(missing, shared));
+  }, 0);
+};
+
+/** The count with what is missing from `first` until it began. */
+const lowered = (count: Count, first: number, side: Pick<Gap, "after" | "noticed">): Count => {
+  const missing = count.first - first;
+  const gap: Gap = { first, last: count.first - 1, missing, ...side, before: count.from };
+  return bounded({ ...count, gaps: [gap, ...count.gaps], missing: count.missing + missing });
 };
 
 const opened = (count: Count, first: number, last: number, before: Place): Count => {
@@ -259,3 +341,7 @@ const signed = (state: SourceState, at: Place): SourceState => {
 /** Until when something of it must come, by its own word. */
 export const signDue = ({ seen, heartbeat_s }: SourceState): Millis | undefined =>
   seen === undefined || heartbeat_s === undefined ? undefined : millis(seen.recordedat) + heartbeat_s * 1_000;
+
+/** How many numbers are missing, in all its counts. */
+export const missingIn = ({ count, earlier }: Pick<SourceState, "count" | "earlier">): number =>
+  earlier.reduce((sum, { missing }) => sum + missing, count?.missing ?? 0);

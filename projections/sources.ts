@@ -5,6 +5,7 @@ import type { Projection } from "./projection.ts";
 import {
   type Count,
   isSource,
+  missingIn,
   type Place,
   signDue,
   SOURCE_BOUNDS,
@@ -35,7 +36,7 @@ const keyOf = (source: string): string => source.startsWith("~") ? `%7E${source.
 
 export const auditSources: Projection<SourceRow> = {
   name: "audit.sources",
-  version: 1,
+  version: 2,
   about:
     "What each source can be vouched for: complete from where to where, what is missing, how long it was silent. Key: the source.",
   hears: "*",
@@ -64,11 +65,8 @@ export const auditSources: Projection<SourceRow> = {
 
 const NONE: readonly string[] = [];
 
-const missingIn = ({ count, earlier }: Pick<SourceRow, "count" | "earlier">): number =>
-  [...earlier, ...(count ? [count] : [])].reduce((sum, { missing }) => sum + missing, 0);
-
 export interface Vouched {
-  readonly is: "complete" | "gap" | "repeated" | "silent" | "was_silent" | "window" | "nothing";
+  readonly is: "complete" | "gap" | "repeated" | "unreadable" | "silent" | "was_silent" | "window" | "nothing";
   /** A sentence. */
   readonly text: string;
   /** Where to look: an event beside what is missing. */
@@ -81,17 +79,20 @@ const GAPS_TOLD_MAX = 20;
 export const vouchedFor = (state: Omit<SourceRow, "held">, at: Millis): readonly Vouched[] => {
   const told: Vouched[] = [];
   for (const count of [...state.earlier, ...(state.count ? [state.count] : [])]) {
-    told.push(...countTold(count, state.begins));
+    told.push(...countTold(count));
+  }
+  if (state.unreadable > 0) {
+    const text = `${
+      said(state.unreadable, "event has a number", "events have numbers")
+    } that cannot be read as one of its count`;
+    told.push({ is: "unreadable", text });
   }
   if (state.numbering === "unknown") {
     told.push({ is: "nothing", text: "numbered in a way that nobody has declared: nothing can be said" });
   } else if (state.count === undefined && state.earlier.length === 0) {
     told.push({ is: "nothing", text: "not numbered: nothing can be said" });
   }
-  for (const { from, until, missing, position } of state.windows) {
-    const how = missing > 0 ? `, with ${missing} missing` : state.count ? "" : ", as it says";
-    told.push({ is: "window", text: `window closed from ${from} to ${until}${how}`, position });
-  }
+  for (const window of state.windows) told.push(windowTold(window, state.count !== undefined));
   for (const { since, until, position } of state.silences) {
     told.push({ is: "was_silent", text: `silent from ${since} to ${until}`, position });
   }
@@ -105,10 +106,31 @@ export const vouchedFor = (state: Omit<SourceRow, "held">, at: Millis): readonly
   return told;
 };
 
-const countTold = (count: Count, begins: number | undefined): readonly Vouched[] => {
-  const { first, last, from, to, gaps, missing, repeated, inexact } = count;
+/** One event, two events. */
+const said = (many: number, one: string, more: string): string => `${many} ${many === 1 ? one : more}`;
+
+const windowTold = (
+  { from, until, missing, late, position }: SourceRow["windows"][number],
+  counts: boolean,
+): Vouched => {
+  if (millis(until) <= millis(from)) {
+    return {
+      is: "nothing",
+      text: `a window was closed that ends before it begins, from ${from} to ${until}`,
+      position,
+    };
+  }
+  const how = missing > 0 ? `, with ${missing} missing then` : counts ? "" : ", as it says";
+  const after = late > 0 ? `; ${said(late, "event", "events")} of it came after that` : "";
+  return { is: "window", text: `window closed from ${from} to ${until}${how}${after}`, position };
+};
+
+const countTold = (count: Count): readonly Vouched[] => {
+  const { first, last, from, to, gaps, missing, repeated, declared, inexact } = count;
   if (last < first) {
-    return [{ is: "complete", text: `a count from ${first} was declared at ${from.time}; nothing came yet` }];
+    return declared
+      ? [{ is: "complete", text: `a count from ${first} was declared at ${from.time}; nothing came yet` }]
+      : [{ is: "gap", text: `its numbers had come to ${last} at ${from.time}, as it says; none was recorded` }];
   }
   const told: Vouched[] = [];
   const span = `${missing === 0 ? "complete" : "numbered"} from ${first} (${from.time}) to ${last} (${to.time})`;
@@ -117,7 +139,7 @@ const countTold = (count: Count, begins: number | undefined): readonly Vouched[]
     text: missing === 0 ? span : `${span}, ${missing} of ${last - first + 1} missing`,
     position: to.position,
   });
-  if (begins === undefined && first !== 1) {
+  if (!declared && first !== 1) {
     told.push({ is: "nothing", text: `no count from before ${first} was declared: nothing can be said of it` });
   }
   for (const gap of gaps.slice(0, GAPS_TOLD_MAX)) {
@@ -130,7 +152,9 @@ const countTold = (count: Count, begins: number | undefined): readonly Vouched[]
     });
   }
   if (gaps.length > GAPS_TOLD_MAX) told.push({ is: "gap", text: `and ${gaps.length - GAPS_TOLD_MAX} more gaps` });
-  if (repeated > 0) told.push({ is: "repeated", text: `${repeated} events have a number that another one has` });
+  if (repeated > 0) {
+    told.push({ is: "repeated", text: `${said(repeated, "event has", "events have")} a number that another one has` });
+  }
   if (inexact) told.push({ is: "gap", text: `more than ${SOURCE_BOUNDS.gaps_max} gaps: the oldest are told together` });
   return told;
 };

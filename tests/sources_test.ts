@@ -15,7 +15,7 @@ const SOURCE = "urn:camera:1";
 interface Told {
   readonly type?: string;
   readonly data?: unknown;
-  readonly number?: number | string;
+  readonly number?: number | string | boolean;
   readonly integer?: boolean;
   readonly source?: string;
   /** Seconds since the beginning; recorded then, too, unless something else is said. */
@@ -44,13 +44,17 @@ const eventOf = (
     authtype: "api_key",
     authid: "t_1",
     data,
-    ...(number === undefined ? {} : { sequence: String(number) }),
+    ...(number === undefined ? {} : { sequence: typeof number === "boolean" ? number : String(number) }),
     ...(number === undefined || !integer ? {} : { sequencetype: "Integer" }),
   };
 };
 
 const tracked = (...told: readonly Told[]): SourceState =>
   told.map(eventOf).reduce<SourceState>((state, event) => trackSource(state, event), UNSEEN);
+
+/** What an auditor is told of it. */
+const tellings = (state: SourceState): readonly string[] =>
+  vouchedFor({ ...state, missing: 0 }, BEGAN).map(({ text }) => text);
 
 /** Every number that is missing, one by one. */
 const missingIn = ({ gaps }: Count): readonly number[] =>
@@ -107,7 +111,8 @@ Deno.test("any interleaving, loss and repetition of numbered events gives exactl
       const missing = modelled(came, { ...(declared ? { first: began } : {}), last });
       assert.deepEqual(
         turned(state.count && missingIn(state.count)),
-        came.size > 0 || declared ? turned(missing) : undefined,
+        // Of which none came before, nothing is known but where it is now.
+        came.size > 0 || declared ? turned(missing) : [],
       );
     }),
     { numRuns: 500 },
@@ -170,8 +175,73 @@ Deno.test("a sequence that nobody can read is no count: without a type, with ano
     integer: false,
   });
   assert.deepEqual([numbering, missingIn(count!)], ["declared", [8]]);
-  // A jump that no counting makes ends it.
-  assert.equal(tracked({ number: 1 }, { number: 1_500_000_000 }).numbering, "unknown");
+});
+
+Deno.test("a number that cannot be one of its count is told, and the count goes on without it", () => {
+  const odd: readonly Told[] = [
+    { number: 1_500_000_000 },
+    { number: 2 ** 31 },
+    { number: "9".repeat(30) },
+    { number: "NaN" },
+    { number: "" },
+    { number: "3", integer: false },
+    { number: true },
+    { number: 2.5 },
+  ];
+  for (const one of odd) {
+    const state = tracked({ number: 1 }, one, { number: 2 });
+    assert.deepEqual([state.numbering, missingIn(state.count!), state.unreadable], ["integer", [], 1], `${one.number}`);
+    assert.deepEqual(tellings(state).slice(1), ["1 event has a number that cannot be read as one of its count"]);
+  }
+});
+
+Deno.test("numbers that a source says it has sent are missing until they come, though none ever came", () => {
+  const window = { from: "2025-12-31T00:00:00Z", until: "2026-01-01T00:00:00Z" };
+  const closed = (data: object): Told => ({ type: "sources.window.closed", data: { ...window, ...data } });
+  const lost = tracked(closed({ first: 1, last: 10 }));
+  assert.deepEqual(missingIn(lost.count!), range(1, 10));
+  assert.deepEqual(tellings(lost), [
+    "numbered from 1 (2026-01-01T00:00:00.000Z) to 10 (2026-01-01T00:00:00.000Z), 10 of 10 missing",
+    "missing: 1 to 10, between the beginning of the count and 2026-01-01T00:00:00.000Z",
+    "window closed from 2025-12-31T00:00:00Z to 2026-01-01T00:00:00Z, with 10 missing then",
+  ]);
+  // The first of a window that lies before all that came.
+  const begun = tracked({ number: 5 }, closed({ first: 1, last: 6 }));
+  assert.deepEqual([missingIn(begun.count!), begun.windows[0]!.missing], [[1, 2, 3, 4, 6], 5]);
+  // Between a sign of life that says 10 and what came next, 11 was lost.
+  const beat: Told = { type: "sources.heartbeat.sent", data: { last: 10 } };
+  assert.deepEqual(tellings(tracked(beat)), [
+    "its numbers had come to 10 at 2026-01-01T00:00:00.000Z, as it says; none was recorded",
+  ]);
+  assert.deepEqual(missingIn(tracked(beat, { number: 12 }).count!), [11]);
+  // Where a source has declared its beginning, an earlier one is none of this count's.
+  const declared: Told = { type: "sources.source.declared", data: { first: 5 } };
+  assert.deepEqual(missingIn(tracked(declared, { number: 5 }, closed({ first: 1, last: 5 })).count!), []);
+  // Of numbers that nobody knows how to read nothing is missing, whatever else it says.
+  const unknown = tracked(beat, { number: "11", integer: false }, { ...beat, data: { last: 12 } });
+  assert.deepEqual([unknown.numbering, unknown.count], ["unknown", undefined]);
+});
+
+Deno.test("what was on its way when a new count was declared belongs to the one before", () => {
+  const { earlier, count } = tracked(
+    { number: 1 },
+    { number: 4 },
+    { type: "sources.source.declared", data: { first: 5 } },
+    { number: 5 },
+    { number: 2 },
+    { number: 4 },
+  );
+  assert.deepEqual([earlier.map(missingIn), earlier[0]!.repeated], [[[3]], 1]);
+  assert.deepEqual([count!.first, count!.last, missingIn(count!)], [5, 5, []]);
+});
+
+Deno.test("of each count it is told by itself whether its beginning was declared", () => {
+  const state = tracked({ number: 7 }, { type: "sources.source.declared", data: { first: 3 } }, { number: 3 });
+  assert.deepEqual(tellings(state), [
+    "complete from 7 (2026-01-01T00:00:00.000Z) to 7 (2026-01-01T00:00:00.000Z)",
+    "no count from before 7 was declared: nothing can be said of it",
+    "complete from 3 (2026-01-01T00:00:01.000Z) to 3 (2026-01-01T00:00:02.000Z)",
+  ]);
 });
 
 Deno.test("a new declaration begins a new count; what the one before lacks stays told", () => {
@@ -207,8 +277,34 @@ Deno.test("a window that is closed says what was missing of it then", () => {
     { type: "sources.window.closed", data: { ...window, first: 1, last: 3 } },
     { number: 3 },
   );
-  assert.deepEqual(windows, [{ ...window, position: 1, missing: 2 }]);
+  assert.deepEqual(windows, [{ ...window, position: 1, missing: 2, late: 1 }]);
   assert.deepEqual(missingIn(count!), [2]);
+});
+
+Deno.test("a window tells what is missing of its own numbers, what came after it was closed, and that it is none", () => {
+  const closed = (from: string, until: string, data: object = {}): Told => ({
+    type: "sources.window.closed",
+    data: { from: `2026-01-01T00:00:${from}Z`, until: `2026-01-01T00:00:${until}Z`, ...data },
+  });
+  const state = tracked(
+    { number: 1, at: 1 },
+    { number: 3, at: 2 },
+    { number: 4, at: 11 },
+    { ...closed("00", "10", { first: 1, last: 3 }), at: 12 },
+    { ...closed("10", "20", { first: 4, last: 4 }), at: 21 },
+    { number: 5, at: 9 },
+    { number: 6, at: 25 },
+    { ...closed("40", "30"), at: 41 },
+  );
+  assert.deepEqual(state.windows.map(({ missing, late }) => [missing, late]), [[1, 1], [0, 0], [1, 0]]);
+  assert.deepEqual(tellings(state).slice(-3), [
+    "window closed from 2026-01-01T00:00:00Z to 2026-01-01T00:00:10Z, with 1 missing then; 1 event of it came after that",
+    "window closed from 2026-01-01T00:00:10Z to 2026-01-01T00:00:20Z",
+    "a window was closed that ends before it begins, from 2026-01-01T00:00:40Z to 2026-01-01T00:00:30Z",
+  ]);
+  // Of one that does not number its events as well.
+  const plain = tracked({ ...closed("00", "10"), at: 12 }, { at: 5 }, { at: 15 });
+  assert.deepEqual(plain.windows.map(({ late }) => late), [1]);
 });
 
 /** Rows of the view after these events. */

@@ -1,7 +1,7 @@
 /** The rule `complete`: no number stays missing for longer than it may be on its way, no source stays silent. */
 import type { Event, Millis } from "../../events/event.ts";
 import { millis } from "../../events/event.ts";
-import { type Gap, isSource, signDue, type SourceState, trackSource, UNSEEN } from "../source_numbers.ts";
+import { type Gap, isSource, missingIn, signDue, type SourceState, trackSource, UNSEEN } from "../source_numbers.ts";
 import type { Completeness } from "./control.ts";
 import type { Rule } from "./every.ts";
 import { type Findings, type Seen, spanText, type Violation } from "./findings.ts";
@@ -88,7 +88,7 @@ export const gapsOf = ({ earlier, count }: SourceState): readonly Gap[] => [
 
 /** The gap that an event made smaller. */
 const closedBy = (before: SourceState, after: SourceState): Gap | undefined => {
-  const [one, two] = [before.count, after.count];
-  if (!one || !two || two.missing !== one.missing - 1) return undefined;
-  return one.gaps.find((gap) => !two.gaps.includes(gap));
+  if (before.earlier.length !== after.earlier.length || missingIn(after) !== missingIn(before) - 1) return undefined;
+  const left = gapsOf(after);
+  return gapsOf(before).find((gap) => !left.includes(gap));
 };

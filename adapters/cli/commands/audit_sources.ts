@@ -11,6 +11,7 @@ const STYLES: Readonly<Record<Vouched["is"], "red" | "yellow" | "green" | "dim">
   complete: "green",
   gap: "red",
   repeated: "yellow",
+  unreadable: "yellow",
   silent: "red",
   was_silent: "yellow",
   window: "green",
