@@ -5,7 +5,7 @@
  * Nothing is read here; the files' texts are handed in.
  */
 import { z } from "zod";
-import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { faultsOf, foundText, nearest, type Shape } from "./problems.ts";
 import { field, list, LIST_MAX, many, said, selector, span, types, UNITS, where } from "./selectors.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
@@ -130,7 +130,18 @@ const control = z.strictObject({
   }
 });
 
-const schema = z.strictObject({ controls: z.array(control).max(CATALOGUE_LIMITS.controls_max) });
+/** What is on record of a control may say nothing of its events; a catalogue may not, for then all of them would pass. */
+const inFile = control.superRefine(({ query: { satisfies } }, { addIssue }) => {
+  if (satisfies?.some((where) => Object.keys(where).length === 0)) {
+    addIssue({
+      code: "custom",
+      path: ["query", "satisfies"],
+      message: "what must be true of a field, such as { data.ok: true }",
+    });
+  }
+});
+
+const schema = z.strictObject({ controls: z.array(inFile).max(CATALOGUE_LIMITS.controls_max) });
 
 /** A control of the catalogue. */
 export type Control = z.output<typeof control>;
@@ -149,8 +160,22 @@ export type Catalogue = { readonly ok: true; readonly controls: readonly Stated[
 let shape: Shape | undefined;
 const shapeOfFile = (): Shape => shape ??= z.toJSONSchema(schema, { io: "input" }) as Shape;
 
-/** Reads all files of a catalogue, in the order given; an id is a control's own among all of them. */
-export const parseControls = (files: readonly { readonly file: string; readonly text: string }[]): Catalogue => {
+/** What there is that can be declined. */
+export interface Guardable {
+  /** Commands, observed events, operations. */
+  readonly names: readonly string[];
+  /** Domains of which these are all; types of others may be guarded by any name. */
+  readonly domains: readonly string[];
+}
+
+/**
+ * Reads all files of a catalogue, in the order given; an id is a control's own among all of them. What a control guards is held to
+ * what there is, where that is given: a misspelt guard would decline nothing.
+ */
+export const parseControls = (
+  files: readonly { readonly file: string; readonly text: string }[],
+  guardable?: Guardable,
+): Catalogue => {
   const problems: Problem[] = [];
   const controls: Stated[] = [];
   const ids = new Map<string, string>();
@@ -173,6 +198,17 @@ export const parseControls = (files: readonly { readonly file: string; readonly 
         });
       }
       ids.set(id, `${place.file}:${place.line}`);
+      for (const [at, guard] of one.control.guards.entries()) {
+        if (!guardable || guards(guardable, guard)) continue;
+        const meant = nearest(guard, guardable.names);
+        problems.push({
+          ...read.source.place(["controls", String(index), "guards", String(at)], false),
+          path: `controls.${index}.guards.${at}`,
+          expected: "a command, an observed event or an operation that there is",
+          found: foundText(guard),
+          ...(meant === undefined ? {} : { meant }),
+        });
+      }
       const { length } = JSON.stringify(one.stated);
       if (length > CATALOGUE_LIMITS.control_chars_max) {
         const expected = `at most ${CATALOGUE_LIMITS.control_chars_max} characters for one control`;
@@ -186,6 +222,11 @@ export const parseControls = (files: readonly { readonly file: string; readonly 
     problems.push({ file: files.at(-1)!.file, line: 1, column: 1, path: "", expected, found: String(controls.length) });
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, controls };
+};
+
+const guards = ({ names, domains }: Guardable, name: string): boolean => {
+  const [domain, ...rest] = name.split(".");
+  return names.includes(name) || (rest.length > 1 && !domains.includes(domain!));
 };
 
 /** A control as it was recorded; `undefined` for what this version cannot read. */

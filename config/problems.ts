@@ -115,9 +115,17 @@ export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): 
     }
     case "custom":
       return [{ path, expected: issue.message }];
-    default:
-      return [{ path, expected: path.length === 0 ? named : text }];
+    case "too_small":
+    case "too_big":
+      if (issue.origin !== "array") break;
+      return [{
+        path,
+        expected: `${text}, ${
+          issue.code === "too_big" ? `at most ${issue.maximum}` : `at least ${issue.minimum}`
+        } of them`,
+      }];
   }
+  return [{ path, expected: path.length === 0 ? named : text }];
 };
 
 const isInside = ({ code }: z.core.$ZodIssue): boolean => code === "unrecognized_keys" || code === "custom";

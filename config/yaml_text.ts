@@ -1,5 +1,5 @@
 /** A YAML text in which every value can be pointed at, and a problem with it in one line. Nothing is read here but the text. */
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 
 export interface Problem {
   /** The file, or the name of the variable or flag. */
@@ -38,6 +38,13 @@ export const valueAt = (value: unknown, path: readonly string[]): unknown =>
     value,
   );
 
+/** The keys and indexes that lead through these nodes, each within the one before. */
+const pathOf = (nodes: readonly unknown[]): readonly string[] =>
+  nodes.flatMap((node, i) => {
+    if (isPair(node)) return [String(isScalar(node.key) ? node.key.value : node.key)];
+    return isSeq(node) && i + 1 < nodes.length ? [String(node.items.indexOf(nodes[i + 1]))] : [];
+  });
+
 /** The YAML text, parsed so that every value can be pointed at. */
 export class YamlText {
   private readonly lines = new LineCounter();
@@ -64,6 +71,14 @@ export class YamlText {
       Alias: (_key, alias) => {
         if (alias.resolve(this.document) !== undefined) return undefined;
         lost = no(alias.range?.[0] ?? 0, "YAML 1.2", `no anchor for *${alias.source}`).problem;
+        return visit.BREAK;
+      },
+      // It would be no key of the value, and what stands under it would count for nothing.
+      Pair: (_key, pair, above) => {
+        const { key } = pair;
+        if (!isScalar(key) || key.value !== "__proto__") return undefined;
+        const path = pathOf([...above, pair]).join(".");
+        lost = { ...no(key.range?.[0] ?? 0, "another key", `"${key.value}"`).problem, path };
         return visit.BREAK;
       },
     });

@@ -12,6 +12,9 @@ import { seededRandom } from "../adapters/simulation/random.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { parseControls, problemText, type Stated } from "../config/controls.ts";
 import type { Event } from "../events/event.ts";
+import { writeArchive } from "../adapters/program/archive_folder.ts";
+import { append as appendEvents, begin, end, opened as withArchivable, reading } from "./archive_given.ts";
+import { inFolder } from "./folder_given.ts";
 import { type EventLog, LogFault } from "../events/log.ts";
 
 const CI: Principal = { authtype: "api_key", authid: "t_ci" };
@@ -210,6 +213,40 @@ Deno.test("an erasure is declined before anything is destroyed", () =>
     await recorder.flush();
     await assert.rejects(erase, Declined);
     assert.equal((await recorded(opened, "privacy.subject.erasure_requested")).length, 0);
+  }));
+
+const KEPT = `
+  - id: kept
+    title: What is archived was in the log for a year
+    frameworks: { soc2: [CC7.2] }
+    freshness: 90d
+    mode: enforce
+    guards: [kernel.log.archive]
+    query: { of: { type: kernel.log.archived }, kept_at_least: 365d }`;
+
+Deno.test("what would leave the log too early is declined before anything is archived, and before anything is let go of", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const to = `${dir}/archive`;
+    await withArchivable(data, async (system) => {
+      await appendEvents(system, 0, 300);
+      const begun = await begin(system, 256);
+      await reading(data, (log) => writeArchive(log, to, begun, () => {}));
+      await adopted(system, catalogue(KEPT));
+      const declined = {
+        control: "kept",
+        action: "kernel.log.archive",
+        because: /took away what was .* old, less than/,
+      };
+      await assert.rejects(begin(system, 256), declined);
+      await assert.rejects(end(system, begun), declined);
+      assert.deepEqual([...system.daybook.log.read({ from: 0, limit: 1 })].flat()[0]!.position, 0);
+      assert.equal((await recorded(system, "kernel.log.archived")).length, 0);
+      assert.equal((await recorded(system, "kernel.action.declined")).length, 2);
+      // Watched again it goes.
+      await adopted(system, catalogue(KEPT.replace("enforce", "watch")));
+      assert.equal((await end(system, begun)).until, 256);
+    });
   }));
 
 Deno.test("only what changes is put on record: a control that is enforced, said otherwise, watched again, or gone", () =>

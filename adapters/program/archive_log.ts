@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { heldBy, type Register } from "../../actors/privacy.ts";
 import { LOG_STREAM } from "../../events/kernel_log.ts";
-import { LogFault } from "../../events/log.ts";
+import { LogFault, type NewEvent } from "../../events/log.ts";
 import { PRIVACY_STREAM } from "../../events/privacy.ts";
 import { TILE_WIDTH } from "../../events/tiles.ts";
 import { ViewQuestion } from "../../projections/views.ts";
@@ -15,6 +15,7 @@ import { Refused } from "../cli/runtime.ts";
 import { CHECKPOINTS_PREFIX } from "../kv/behind.ts";
 import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
 import { systemClock } from "../system/world.ts";
+import { ARCHIVE } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import { operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
@@ -33,6 +34,29 @@ const expectFree = ({ entities }: Pick<Opened, "entities">): void => {
     throw new Refused("erasing", `The erasure of ${erasing[0]} is under way; archive when it is done`);
   }
 };
+
+interface Archived {
+  readonly until: number;
+  readonly kept: number;
+  readonly link: string;
+  readonly root: string;
+}
+
+const archived = (data: Archived): NewEvent => ({
+  type: "kernel.log.archived",
+  stream: LOG_STREAM,
+  source: "kernel",
+  id: `kernel.log.archived ${data.until}`,
+  time: new Date(systemClock.now()).toISOString(),
+  timeGiven: false,
+  version: 1,
+  ...OPERATOR.principal,
+  data,
+});
+
+/** A control may guard it, and is asked before anything is written and again before anything is let go of. */
+const expectAllowed = ({ gate }: Pick<Opened, "gate">, data: Archived): Promise<void> =>
+  gate.check({ type: ARCHIVE, target: LOG_STREAM, event: archived(data) });
 
 /** How far tree and index have come, in whole bundles. */
 const boundaryOf = async ({ log }: Pick<Opened, "log">, asked: number): Promise<number> => {
@@ -58,6 +82,7 @@ export const beginArchive = operation({
     const until = await boundaryOf(opened, asked);
     if (until <= from) return { from, until: from };
     const root = log.tree.root(until)!.toBase64();
+    await expectAllowed(opened, { until, kept: until, link: "", root });
     const note = keys.logKey.checkpoint(until, root);
     // So that whoever verifies knows the root there.
     await lies.commit({ puts: [[[CHECKPOINTS_PREFIX, until], new TextEncoder().encode(note)]] });
@@ -90,6 +115,8 @@ export const endArchive = operation({
     const going = lettingGo(lies, until, { tells: TELLS, entities: (domain) => entities.has(domain) });
     if (!going) return { until, kept: markOf(lies)?.kept ?? 0, blocks: 0 };
     const { kept, link } = going.mark;
+    const data = { until, kept, link, root };
+    await expectAllowed(opened, data);
     await expectFolded(opened, kept);
     await entities.leave(going.streams);
     await opened.gate.retell(until);
@@ -97,19 +124,7 @@ export const endArchive = operation({
     expectFree(opened);
     // All that was to be erased by then is, in these keys.
     opened.keys.settleErasures(log.size);
-    const appended = await log.append({
-      events: [{
-        type: "kernel.log.archived",
-        stream: LOG_STREAM,
-        source: "kernel",
-        id: `kernel.log.archived ${until}`,
-        time: new Date(systemClock.now()).toISOString(),
-        timeGiven: false,
-        version: 1,
-        ...OPERATOR.principal,
-        data: { until, kept, link, root },
-      }],
-    });
+    const appended = await log.append({ events: [archived(data)] });
     if (!appended.ok) throw new LogFault("foreign", `the log tells otherwise of what was archived up to ${until}`);
     const { position } = appended.receipts[0]!;
     await log.checkpoint(position + 1);

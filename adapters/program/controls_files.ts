@@ -1,8 +1,11 @@
 /** The catalogue of controls as it lies on the disk: every `.yaml` file of a folder, in the order of their names. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseControls, problemText, type Stated } from "../../config/controls.ts";
+import { actors } from "../../actors/mod.ts";
+import { type Guardable, parseControls, problemText, type Stated } from "../../config/controls.ts";
+import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
+import { OPERATIONS } from "./controls/guarded.ts";
 
 /** That of the program. */
 const OWN = fileURLToPath(new URL("../../config/controls", import.meta.url));
@@ -17,10 +20,22 @@ export const readControls = async (folder?: string): Promise<readonly Stated[]> 
     files.push({ file, text: await Deno.readTextFile(file) });
   }
   if (files.length === 0) throw new Usage(`there are no controls in ${place}: it has no .yaml file`);
-  const read = parseControls(files);
+  const read = parseControls(files, guardable());
   if (read.ok) return read.controls;
   throw new Usage(read.problems.map(problemText).join("; "));
 };
+
+/** A fact that is decided is declined by its command. */
+export const guardable = (): Guardable => ({
+  names: [
+    ...actors.flatMap(({ commands }) => Object.keys(commands)),
+    ...events.domains.flatMap(({ facts }) => Object.keys(facts)).filter((type) =>
+      events.spec(type)?.kind === "observed"
+    ),
+    ...OPERATIONS,
+  ],
+  domains: events.domains.map(({ name }) => name),
+});
 
 const namesIn = async (folder: string): Promise<readonly string[]> => {
   const names: string[] = [];

@@ -15,6 +15,7 @@ import { parseJson } from "../http/cloudevents.ts";
 import { answers, content, problems, schemaOf, text } from "../http/openapi_parts.ts";
 import { Problem } from "../http/problem.ts";
 import type { Exchange, Route } from "../http/route.ts";
+import { GUARDED } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
@@ -50,14 +51,6 @@ export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "renew-certificate": async () => (await import("./certificates/operations.ts")).renewCertificate,
   "show-authority": async () => (await import("./certificates/operations.ts")).showAuthority,
   "rotate-log-key": async () => (await import("./rotate_log_key.ts")).rotateLogKey,
-};
-
-/** What a control may guard among them, by its name in the catalogue. */
-const GUARDED: Readonly<Record<string, string>> = {
-  "erase-subject": "privacy.subject.erase",
-  "export-subject": "privacy.subject.export",
-  "rotate-root-key": "privacy.root_key.rotate",
-  "rotate-log-key": "kernel.log.rotate_key",
 };
 
 /**

@@ -151,12 +151,18 @@ export class KeptAtLeast implements Rule {
     if (this.days.length > DAYS_MAX) this.days.shift();
   }
 
+  /** Nothing is kept of what it is about. */
+  foresee(seen: Seen): string | undefined {
+    return this.about(seen);
+  }
+
   about({ event, at }: Seen): string | undefined {
     const { until } = event.data as { readonly until?: unknown };
     if (typeof until !== "number") return "has no data.until to say what it took away";
     // What lies before is not younger than what lies there, which is still in the log.
-    const day = (this.days.findLast(({ position }) => position <= until) ?? this.days[0]!).day;
-    const kept = (Math.floor(at / DAY) - day) * DAY;
+    const today = Math.floor(at / DAY);
+    const there = this.days.findLast(({ position }) => position <= until) ?? this.days[0];
+    const kept = (today - (there?.day ?? today)) * DAY;
     return kept < this.span ? `took away what was ${spanText(kept)} old, less than ${spanText(this.span)}` : undefined;
   }
 }
