@@ -62,13 +62,15 @@ export interface Making {
   readonly segmentEvents?: number;
   /** It lies sealed. */
   readonly sealing?: Sealing;
+  /** Checkpoints of these sizes are kept for good. */
+  readonly keep?: readonly number[];
   /** Called between the appends with how many events there are. */
   readonly between?: (size: number) => Promise<void>;
 }
 
 export const makeLog = async (
   path: string,
-  { appends, streams, signed = true, segmentEvents, sealing, between }: Making,
+  { appends, streams, signed = true, segmentEvents, sealing, keep, between }: Making,
 ): Promise<Made> => {
   const file = await KvStore.open(path, { clock: systemClock, random: systemRandom });
   const store = sealing ? new SealedStore(file, sealing) : file;
@@ -83,6 +85,7 @@ export const makeLog = async (
     const from = log.size;
     const answer = await log.append({ events: Array.from({ length: count }, (_, i) => event(from + i, streams)) });
     if (!answer.ok) throw new Error(JSON.stringify(answer));
+    if (keep?.includes(log.size)) await log.keepCheckpoint();
     await between?.(log.size);
   }
   // The newest generation stays open.

@@ -180,6 +180,45 @@ Deno.test("a log whose index has segments of several levels is found sound", asy
   });
 });
 
+Deno.test("a checkpoint that was kept for good is missed when it is gone, and what says so cannot be another", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends: ones(30), keep: [7, 20] });
+    const look = async (change: (file: Tampered) => void) => {
+      await Deno.copyFile(path, `${dir}/changed.db`);
+      const file = new Tampered(`${dir}/changed.db`);
+      change(file);
+      file.close();
+      const { failures } = await verifyLog({ path: file.path, key: signer.vkey });
+      return failures.map(({ position, kind, expected, found }) => `${position} ${kind} ${expected}, ${found}`);
+    };
+    assert.deepEqual(await look(() => {}), []);
+    for (const gone of [7, 20]) {
+      const missed = await look((file) => file.delete("checkpoints", gone));
+      assert.deepEqual(missed, [`${size - 1} checkpoint 2 checkpoints that are kept for good, 1`]);
+    }
+    const said = (edit: (row: Record<string, unknown>) => void) => (file: Tampered) => {
+      const row = JSON.parse(file.text("checkpoint"));
+      edit(row);
+      file.put(JSON.stringify(row), "checkpoint");
+    };
+    for (
+      const edit of [
+        said((row) => row.kept = 1),
+        said((row) => row.indexed = 1),
+        said((row) => delete row.sum),
+        said((row) => delete row.kept),
+        said((row) => row.more = 1),
+      ]
+    ) assert.match((await look(edit))[0]!, /^29 checkpoint how many checkpoints are kept/);
+    // As versions before it had it.
+    const older = await look(said((row) => ["kept", "indexed", "sum"].forEach((name) => delete row[name])));
+    assert.deepEqual(older, []);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("without a key a sound log agrees with itself and nothing is anchored; what is kept elsewhere anchors", async () => {
   await inFolder(async (dir) => {
     const notes: string[] = [];

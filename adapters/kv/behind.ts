@@ -2,6 +2,7 @@
  * What follows the commits, at most about a second behind: the signed tree and the index. It asks the background for both and writes what
  * comes back; being derived, all of it may wait for the disk, and be lost and made again.
  */
+import { createHash } from "node:crypto";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import { type Checkpoint, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
@@ -14,6 +15,28 @@ import { type Frontier, TREE_KEY } from "./tree.ts";
 import type { MadeRoot } from "./tree_work.ts";
 
 export const CHECKPOINT_KEY: Key = ["checkpoint"];
+
+/** What the row of the newest checkpoint says beside it, so that nobody takes anything of that away unseen. */
+interface Said {
+  /** Checkpoints that are kept for good; there may be more. */
+  readonly kept: number;
+  /** Position up to which there is an index, at least. */
+  readonly indexed: number;
+}
+
+/** SHA-256 over both, in base64, so that no byte of the row can be another. */
+const sumOf = ({ kept, indexed }: Said): string => createHash("sha256").update(`${kept} ${indexed}`).digest("base64");
+
+/** The newest checkpoint of a store, and what is said beside it. */
+export const storedCheckpoint = (
+  store: Pick<Store, "get">,
+): { readonly checkpoint: Checkpoint; readonly said: Said } | undefined => {
+  const stored = store.get(CHECKPOINT_KEY);
+  if (!stored) return undefined;
+  const row: Checkpoint & Partial<Said> & { readonly sum?: string } = JSON.parse(fromUtf8.decode(stored));
+  const { kept = 0, indexed = 0, sum: _, ...checkpoint } = row;
+  return { checkpoint, said: { kept, indexed } };
+};
 export const CHECKPOINTS_PREFIX = "checkpoints";
 
 /** Signs checkpoints. */
@@ -83,6 +106,8 @@ export class Behind {
   /** Those who wait for segments of less than a generation. */
   private awaited = 0;
   private kept = 0;
+  private readonly keptSizes = new Set<number>();
+  private said: Said = { kept: 0, indexed: 0 };
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
   /** Where the stretches of garbage begin that are about to be let go. */
@@ -97,8 +122,12 @@ export class Behind {
     private readonly news: News,
     private readonly options: BehindOptions,
   ) {
-    const stored = store.get(CHECKPOINT_KEY);
-    if (stored) this.latest = JSON.parse(fromUtf8.decode(stored));
+    const stored = storedCheckpoint(store);
+    for (const [size] of store.list({ prefix: [CHECKPOINTS_PREFIX] })) this.keptSizes.add(size);
+    // What was taken away meanwhile stays said.
+    const { kept = 0, indexed = 0 } = stored?.said ?? {};
+    this.said = { kept: Math.max(kept, this.keptSizes.size), indexed };
+    this.latest = stored?.checkpoint;
     this.hereLater(options.lendWaitMs);
   }
 
@@ -185,9 +214,7 @@ export class Behind {
       manifest,
       filterBytesMax: this.options.filterBytesMax,
       made: async (made) => {
-        const taken = this.take(made);
-        this.taking = taken.catch(() => {}); // whoever made it is told
-        await taken;
+        await this.inTurn(() => this.take(made));
         this.restartMs = RESTART_MS_MIN;
       },
       died: (cause) => this.closing || died(cause),
@@ -240,10 +267,24 @@ export class Behind {
     this.background?.ask({ wish: "root", size: this.log.size });
   }
 
+  /** One after another: what the row of the newest checkpoint says must not go back. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.taking.then(work);
+    this.taking = done.then(() => {}, () => {}); // whoever asked is told
+    return done;
+  }
+
   private async take(made: Made): Promise<void> {
     if (made.made === "pages") return void await this.commit(made.puts);
     if (made.made === "root") return await this.sign(made);
-    if (await this.commit([[MANIFEST_KEY, made.bytes]])) this.adopt(made.manifest);
+    const { manifest, bytes } = made;
+    this.said = { ...this.said, indexed: Math.max(this.said.indexed, manifest.until) };
+    if (await this.commit([[MANIFEST_KEY, bytes], ...this.row(this.latest)])) this.adopt(manifest);
+  }
+
+  /** The row of the newest checkpoint. */
+  private row(checkpoint: Checkpoint | undefined): readonly (readonly [Key, Uint8Array])[] {
+    return checkpoint ? [[CHECKPOINT_KEY, json({ ...checkpoint, ...this.said, sum: sumOf(this.said) })]] : [];
   }
 
   /**
@@ -302,12 +343,13 @@ export class Behind {
     const note = await this.noteOf(size, root);
     if (note === undefined) return;
     const checkpoint: Checkpoint = { origin: signer!.origin, size, root, note };
+    const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
+    if (keep) this.remember(size);
     const puts: (readonly [Key, Uint8Array])[] = [
       [TREE_KEY, json(frontier)],
-      [CHECKPOINT_KEY, json(checkpoint)],
+      ...this.row(checkpoint),
       ...tiles,
     ];
-    const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
     if (keep) puts.push([[CHECKPOINTS_PREFIX, size], utf8.encode(note)]);
     if (!await this.commit(puts)) return;
     if (keep) this.kept = size;
@@ -335,10 +377,21 @@ export class Behind {
   }
 
   /** The newest checkpoint, from now on kept for good. */
-  async keep(): Promise<Checkpoint | undefined> {
-    const { latest } = this;
-    if (latest) await this.commit([[[CHECKPOINTS_PREFIX, latest.size], utf8.encode(latest.note)]]);
-    return latest;
+  keep(): Promise<Checkpoint | undefined> {
+    return this.inTurn(async () => {
+      const { latest } = this;
+      if (!latest) return undefined;
+      this.remember(latest.size);
+      await this.commit([[[CHECKPOINTS_PREFIX, latest.size], utf8.encode(latest.note)], ...this.row(latest)]);
+      return latest;
+    });
+  }
+
+  /** From now on it is said that there is one more. */
+  private remember(size: number): void {
+    if (this.keptSizes.has(size)) return;
+    this.keptSizes.add(size);
+    this.said = { ...this.said, kept: this.said.kept + 1 };
   }
 
   /** Resolves when a checkpoint covers `size`, or `given up` says so. */

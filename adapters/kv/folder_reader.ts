@@ -8,7 +8,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
 import { type ArchivedEntries, ArchivedReader } from "./archive.ts";
-import { CHECKPOINT_KEY, CHECKPOINTS_PREFIX } from "./behind.ts";
+import { CHECKPOINTS_PREFIX, storedCheckpoint } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
 import { decodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
@@ -116,8 +116,7 @@ export class FolderReader {
 
   /** The newest that was signed and stored. */
   checkpoint(): Promise<Checkpoint | undefined> {
-    const stored = this.store.get(CHECKPOINT_KEY);
-    return Promise.resolve(stored && JSON.parse(fromUtf8.decode(stored)));
+    return Promise.resolve(storedCheckpoint(this.store)?.checkpoint);
   }
 
   bytes(): number {

@@ -3,6 +3,7 @@
  * walk, so that it keeps the roots they speak of, and judged behind it.
  */
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { type Failures, shown } from "./failures.ts";
 import { unsignedOf } from "./key_chain.ts";
 import type { Lineage } from "./lineage.ts";
@@ -56,6 +57,8 @@ export interface Claims {
   /** The newest of the file's own. */
   readonly newest: Claim | undefined;
   readonly frontier: Frontier | undefined;
+  /** Position up to which the newest checkpoint says that there was an index; 0 where it says nothing. */
+  readonly indexed: number;
   /** What could not be read as a claim, said once the walk has shown where the log ends. */
   readonly faults: readonly {
     readonly kind: "checkpoint" | "tree";
@@ -86,6 +89,9 @@ class Collector {
   readonly claims: Claim[] = [];
   readonly faults: { kind: "checkpoint" | "tree"; expected: string; found: string }[] = [];
   newest: Claim | undefined;
+  indexed = 0;
+  /** Kept checkpoints that the newest one says there are. */
+  private kept = 0;
 
   constructor(private readonly rows: Rows, private readonly keys: Keys) {}
 
@@ -129,11 +135,23 @@ class Collector {
         `it says ${shown(row.size)}`,
       );
     }
+    this.readSaid(row);
+  }
+
+  /** What the row says beside the checkpoint; older versions say nothing. */
+  private readSaid({ origin: _o, size: _s, root: _r, note: _n, ...said }: Record<string, unknown>): void {
+    if (Object.keys(said).length === 0) return;
+    const { kept, indexed, sum, ...more } = said;
+    const expected = createHash("sha256").update(`${kept} ${indexed}`).digest("base64");
+    if (isCount(kept) && isCount(indexed) && sum === expected && Object.keys(more).length === 0) {
+      [this.kept, this.indexed] = [kept, indexed];
+    } else this.wrong("checkpoint", "how many checkpoints are kept, and how far there is an index", shown(said));
   }
 
   readKept(): void {
-    let last = 0;
+    let [last, count] = [0, 0];
     for (const { number, value } of this.rows.list("checkpoints")) {
+      count++;
       const name = `the checkpoint kept at ${number ?? "no number"}`;
       let text: string;
       try {
@@ -149,6 +167,7 @@ class Collector {
       }
       last = Math.max(last, claim?.size ?? 0);
     }
+    if (count < this.kept) this.wrong("checkpoint", `${this.kept} checkpoints that are kept for good`, `${count}`);
     if (last > (this.newest?.size ?? 0)) {
       this.wrong(
         "checkpoint",
@@ -189,8 +208,11 @@ export const collectClaims = (rows: Rows, against: readonly Against[], keys: Key
   collector.readKept();
   const frontier = collector.readFrontier();
   for (const { text, name, elsewhere } of against) collector.take(text, name, elsewhere ? "elsewhere" : "folder");
-  return { claims: collector.claims, newest: collector.newest, frontier, faults: collector.faults };
+  const { claims, newest, indexed, faults } = collector;
+  return { claims, newest, frontier, indexed, faults };
 };
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** What the walk found out. */
 export interface Walked {
@@ -220,7 +242,7 @@ export interface Judged {
  * Compares the claims with the log. `suspect`: from where on entries may differ, between what is cleared and a size.
  */
 export const judgeClaims = (
-  { claims: read, newest, faults }: Claims,
+  { claims: read, newest, faults }: Pick<Claims, "claims" | "newest" | "faults">,
   walked: Walked,
   keys: Keys,
   failures: Failures,

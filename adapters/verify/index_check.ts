@@ -32,6 +32,18 @@ class Checked {
   }
 }
 
+/** What the walk found out. */
+export interface IndexedLog {
+  /** Entries before this position were all read, and are events. */
+  readonly sound: number;
+  /** Position behind the last block. */
+  readonly end: number;
+  /** The first entry that is there to be read. */
+  readonly start: number;
+  /** An index up to here was said to be there. */
+  readonly indexed: number;
+}
+
 /** Tables to be read, by whoever. */
 export interface Reading {
   readonly segment: Segment;
@@ -124,9 +136,17 @@ export class IndexCheck {
     return (others) => repeatedNames(this.rows, this.checked.map(({ segment }) => segment.ids), others);
   }
 
-  /** After the walk. `sound`: entries before this position were all read, and are events. */
-  judge(failures: Failures, sound: number, end: number, start = 0): void {
+  /** After the walk. */
+  judge(failures: Failures, { sound, end, start, indexed }: IndexedLog): void {
     if (this.fault !== undefined) failures.add(0, "index", "a manifest of segments without a gap", this.fault);
+    else if (this.until < indexed) {
+      failures.add(
+        this.until,
+        "index",
+        `an index up to ${indexed}, as the newest checkpoint says`,
+        `up to ${this.until}`,
+      );
+    }
     if (this.until > end) {
       failures.add(end, "truncated", `${this.until} entries, to which the index reaches`, `${end}`);
     }

@@ -244,7 +244,7 @@ class TlogWalk {
     const lineage = this.lineage.judge({ origin: newest?.origin, roots, size: tree.size }, failures);
     const walked = { size: tree.size, end: this.end, roots, firstBad, lineage };
     const judged = judgeClaims(
-      { claims, newest, frontier: undefined, faults: [] },
+      { claims, newest, faults: [] },
       walked,
       this.keys,
       failures,

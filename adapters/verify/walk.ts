@@ -388,7 +388,8 @@ export class Verification {
     this.tiles.judge(cleared, this.seam.end, changed?.position);
     this.archivedTiles?.judge(this.failures, cleared, changed?.position);
     this.blobs.judge();
-    this.index.judge(this.failures, this.sound, this.seam.end, this.start);
+    const { sound, start, seam: { end } } = this;
+    this.index.judge(this.failures, { sound, end, start, indexed: claims.indexed });
     // Behind a gap nobody has looked for it.
     if (this.seam.whole) this.archivedTold.judge(this.archived, this.failures);
     return reportOf(this.failures, {
