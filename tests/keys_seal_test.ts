@@ -6,6 +6,7 @@ import { KeyDatabase } from "../adapters/keys/database.ts";
 import { type KeysFault, openKeys } from "../adapters/keys/keys.ts";
 import { POINTER_CHARS_MAX } from "../adapters/keys/plan.ts";
 import { PERIODS_CACHED_MAX, Pseudonyms, PSEUDONYMS_CACHED_MAX } from "../adapters/keys/pseudonyms.ts";
+import { Ciphers } from "../adapters/keys/gcm.ts";
 import { open, parts, sealFields } from "../adapters/keys/seal.ts";
 import { type Subject, Subjects, SUBJECTS_CACHED_MAX } from "../adapters/keys/subjects.ts";
 import { canonical } from "../events/canonical.ts";
@@ -73,7 +74,7 @@ Deno.test("the nonce is HMAC-SHA-256 as RFC 2104 has it", () => {
   const db = new KeyDatabase({ path: ":memory:", clock: { now: () => MAY } });
   const subjects = new Subjects(db);
   const subject = subjects.keep(subjects.create(["ada@example.com"])).get("ada@example.com")!;
-  const [text] = sealFields("people/house", "1", [{ subject, text: "Ada", pointer: "/name" }]);
+  const [text] = sealFields("people/house", "1", [{ subject, text: "Ada", pointer: "/name" }], new Ciphers(db));
   const { nonce, aad } = parts(text!)!;
   const message = Buffer.concat([
     Buffer.from([0, 0, 0, 3]),
@@ -96,9 +97,10 @@ Deno.test("the nonce of a field tells nothing to who has only another person's k
     Subject,
     Subject,
   ];
+  const ciphers = new Ciphers(db);
   const nonce = (second: Subject) => {
     const fields = [{ subject: ada, text: "Ada", pointer: "/a" }, { subject: second, text: "Grace", pointer: "/b" }];
-    return Buffer.from(parts(sealFields("people/house", "1", fields)[0]!)!.nonce).toString("hex");
+    return Buffer.from(parts(sealFields("people/house", "1", fields, ciphers)[0]!)!.nonce).toString("hex");
   };
   // Same id, place and texts: only the key of the second person differs, so it must be in the nonce.
   assert.notEqual(nonce(grace), nonce({ id: grace.id, keys: eda.keys }));
@@ -110,13 +112,14 @@ Deno.test("fields of any text, number and subjects open to what they were", () =
   const db = new KeyDatabase({ path: ":memory:", clock: { now: () => MAY } });
   const known = new Subjects(db);
   const subjects = [...known.keep(known.create(["a", "b", "c"])).values()];
+  const ciphers = new Ciphers(db);
   const field = fc.record({
     subject: fc.constantFrom(...subjects),
     text: fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme", maxLength: 300 })),
     pointer: fc.string().map((name) => `/${name.toWellFormed()}`),
   });
   fc.assert(fc.property(fc.array(field, { minLength: 1, maxLength: 9 }), (fields) => {
-    const texts = sealFields("people/house", "1", fields);
+    const texts = sealFields("people/house", "1", fields, ciphers);
     texts.forEach((text, i) => {
       const opened = parts(text)!;
       assert.ok(isSealed(text));
@@ -126,7 +129,8 @@ Deno.test("fields of any text, number and subjects open to what they were", () =
     });
   }));
   // Longer than the reused buffer.
-  const [long] = sealFields("people/house", "1", [{ subject: subjects[0]!, text: "é".repeat(50_000), pointer: "/a" }]);
+  const large = { subject: subjects[0]!, text: "é".repeat(50_000), pointer: "/a" };
+  const [long] = sealFields("people/house", "1", [large], ciphers);
   assert.equal(open(subjects[0]!.keys!.key, parts(long!)!), "é".repeat(50_000));
   known.forget();
   db.close();
@@ -396,7 +400,8 @@ Deno.test("more people than fit in memory are sealed and read all the same, in o
   assert.equal(subjects.cached, SUBJECTS_CACHED_MAX);
   // The first were dropped again by the later ones, and seal still.
   const first = made.get(emails[0]!)!;
-  const [text] = sealFields("people/house", "1", [{ subject: first, text: "Ada", pointer: "/a" }]);
+  const field = { subject: first, text: "Ada", pointer: "/a" };
+  const [text] = sealFields("people/house", "1", [field], new Ciphers(db));
   assert.equal(open(subjects.find(emails[0]!)!.keys!.key, parts(text!)!), "Ada");
   assert.equal(subjects.cached, SUBJECTS_CACHED_MAX);
   subjects.forget();

@@ -29,7 +29,7 @@ export const sealBlob = async (plain: Uint8Array, { id, keys }: Subject): Promis
   if (!keys) return head;
   const bytes = plain as Uint8Array<ArrayBuffer>;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const nonce = keys.outer.copy().update(keys.inner.copy().update("blob\n").update(digest).digest()).digest();
+  const nonce = keys.mac(Buffer.concat([Buffer.from("blob\n"), digest]));
   const iv = new Uint8Array(nonce.subarray(0, NONCE));
   const box = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: head }, await imported(keys), bytes);
   const sealed = new Uint8Array(head.length + NONCE + box.byteLength);

@@ -266,6 +266,11 @@ export class KeyDatabase {
     if (version === this.version) return;
     this.reread();
     this.version = version;
+    this.forget();
+  }
+
+  /** Drops all that was read from the file: another process has changed it, or a key in it was destroyed. */
+  forget(): void {
     for (const drop of this.onChange) drop();
   }
 
@@ -314,6 +319,7 @@ export class KeyDatabase {
   }
 
   close(): void {
+    this.forget();
     if (this.db.isOpen) this.db.close();
   }
 }

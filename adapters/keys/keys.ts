@@ -58,9 +58,6 @@ export class Keys {
     // An account's id is its subject's: nobody finds it, or gets in through it, any more.
     this.accounts.erase(subject);
     this.tokens.eraseOf(subject);
-    // What values stood for is remembered by the values.
-    this.pseudonyms.forget();
-    this.periods.forget();
     return this.subjects.erase(subject);
   }
 
@@ -194,8 +191,6 @@ export class Keys {
 
   /** Drops what is held in memory and closes the file. May be repeated. */
   close(): void {
-    this.subjects.forget();
-    this.pseudonyms.forget();
     this.secrets.clear();
     this.db.close();
   }

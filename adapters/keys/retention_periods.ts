@@ -95,7 +95,7 @@ export class RetentionPeriods {
       this.db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", DESTROYED, Buffer.from(JSON.stringify(names)));
       return this.db.run("DELETE FROM periods WHERE period = ?", name) > 0;
     });
-    this.forget();
+    this.db.forget();
     return had;
   }
 

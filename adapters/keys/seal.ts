@@ -15,7 +15,9 @@
  * of 96 bits.
  */
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import { createDecipheriv } from "node:crypto";
+import { type Ciphers, NONCE, type Place, TAG } from "./gcm.ts";
+import { hashOf } from "./mac.ts";
 import type { Subject, SubjectKeys } from "./subjects.ts";
 
 export interface Sealable {
@@ -25,32 +27,43 @@ export interface Sealable {
   readonly pointer: string;
 }
 
-const NONCE = 12, PLACE = 16, LENGTH = 2, TAG = 16;
+const PLACE = 16, LENGTH = 2;
 const HEAD = NONCE + PLACE + LENGTH;
 /** Box of a value whose subject was erased before it came: nothing of it is kept. */
 const NOTHING = "erased";
 const SCRATCH_BYTES = 64 * 1_024;
-// A view on plain bytes is made at a third of the cost of one on a Buffer.
 const scratch = new Uint8Array(SCRATCH_BYTES);
 const encoder = new TextEncoder();
 
-/** First 16 bytes of SHA-256 over the length of the stream, a colon, the stream and the event's id. */
-export const placeOf = (stream: string, id: string): Uint8Array =>
-  createHash("sha256").update(`${stream.length}:${stream}${id}`).digest().subarray(0, PLACE);
+/** Texts up to this length are written by us where they are ASCII: the platform's encoder costs more to call. */
+const SHORT_CHARS = 64;
 
-/** A box being written; its parts are views on the same bytes. `text` is encrypted in place. */
-interface Box {
-  readonly from: number;
+/** Writes a text as UTF-8; how many bytes that were. */
+const write = (bytes: Uint8Array, at: number, text: string): number => {
+  if (text.length > SHORT_CHARS) return encoder.encodeInto(text, bytes.subarray(at)).written;
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (char > 0x7f) return encoder.encodeInto(text, bytes.subarray(at)).written;
+    bytes[at + i] = char;
+  }
+  return text.length;
+};
+
+/** First 16 bytes of SHA-256 over the length of the stream, a colon, the stream and the event's id. */
+export const placeOf = (stream: string, id: string): Uint8Array => {
+  const name = `${stream.length}:${stream}${id}`;
+  const bytes = 3 * name.length <= SCRATCH_BYTES ? scratch : new Uint8Array(3 * name.length);
+  return hashOf(bytes.subarray(0, write(bytes, 0, name))).subarray(0, PLACE);
+};
+
+/** A box being written: where its parts are among the bytes. */
+interface Box extends Place {
   readonly until: number;
   readonly subject: Subject;
-  readonly nonce: Uint8Array;
-  readonly aad: Uint8Array;
-  readonly text: Uint8Array;
-  readonly tag: Uint8Array;
 }
 
 /** Seals the fields of one event; the texts in the same order. */
-export const sealFields = (stream: string, id: string, fields: readonly Sealable[]): string[] => {
+export const sealFields = (stream: string, id: string, fields: readonly Sealable[], ciphers: Ciphers): string[] => {
   let bound = 0;
   for (const { text, pointer } of fields) bound += HEAD + TAG + 3 * (text.length + pointer.length);
   const bytes = bound <= SCRATCH_BYTES ? scratch : new Uint8Array(bound);
@@ -64,10 +77,12 @@ export const sealFields = (stream: string, id: string, fields: readonly Sealable
     boxes.push(box);
     end = box.until;
   }
-  if (first) number(boxes, first.keys!, bytes.subarray(0, end));
-  for (const box of boxes) encrypt(box);
-  return boxes.map(({ subject, from, until }) =>
-    `sealed:1:${subject.id}:${subject.keys ? base64url.toString("base64url", from, until) : NOTHING}`
+  if (first) {
+    number(bytes.subarray(0, end), boxes, first.keys!);
+    encrypt(bytes, boxes, ciphers);
+  }
+  return boxes.map(({ subject, nonce, until }) =>
+    `sealed:1:${subject.id}:${subject.keys ? base64url.toString("base64url", nonce, until) : NOTHING}`
   );
 };
 
@@ -83,10 +98,10 @@ const lay = (
   { subject, text, pointer }: Sealable,
   first?: Subject,
 ): Box => {
-  const named = encoder.encodeInto(pointer, bytes.subarray(from + HEAD)).written;
+  const named = write(bytes, from + HEAD, pointer);
   const start = from + HEAD + named;
-  const written = encoder.encodeInto(text, bytes.subarray(start)).written;
-  const until = start + written + TAG;
+  const written = write(bytes, start, text);
+  const tag = start + written;
   bytes.fill(0, from, from + NONCE);
   bytes[from] = written >>> 24;
   bytes[from + 1] = written >>> 16;
@@ -95,36 +110,27 @@ const lay = (
   bytes.set(place, from + NONCE);
   bytes[from + HEAD - 2] = named >>> 8;
   bytes[from + HEAD - 1] = named;
-  const tag = bytes.subarray(start + written, until);
-  if (subject.keys && subject.id !== first!.id) tag.set(subject.keys.nonce.subarray(0, TAG));
-  else tag.fill(0);
-  return {
-    subject,
-    from,
-    until,
-    nonce: bytes.subarray(from, from + NONCE),
-    aad: bytes.subarray(from + NONCE, start),
-    text: bytes.subarray(start, start + written),
-    tag,
-  };
+  if (subject.keys && subject.id !== first!.id) bytes.set(subject.keys.nonce.subarray(0, TAG), tag);
+  else bytes.fill(0, tag, tag + TAG);
+  return { subject, nonce: from, associated: from + NONCE, text: start, tag, until: tag + TAG };
 };
 
-/** HMAC-SHA-256 (RFC 2104), its two keyed halves prepared, then one up from box to box. */
-const number = (boxes: readonly Box[], { inner, outer }: SubjectKeys, message: Uint8Array): void => {
-  const nonce = outer.copy().update(inner.copy().update(message).digest()).digest();
+/** Gives each box its nonce: HMAC-SHA-256 of all there is so far, then one up from box to box. */
+const number = (bytes: Uint8Array, boxes: readonly Box[], { mac }: SubjectKeys): void => {
+  const nonce = mac(bytes);
   for (const box of boxes) {
-    for (let i = 0; i < NONCE; i++) box.nonce[i] = nonce[i]!;
+    for (let i = 0; i < NONCE; i++) bytes[box.nonce + i] = nonce[i]!;
     for (let i = NONCE - 1; i >= 0 && (nonce[i] = (nonce[i]! + 1) & 0xff) === 0;) i--;
   }
 };
 
-const encrypt = ({ subject, nonce, aad, text, tag }: Box): void => {
-  if (!subject.keys) return;
-  const cipher = createCipheriv("aes-256-gcm", subject.keys.key, nonce);
-  cipher.setAAD(aad);
-  text.set(cipher.update(text));
-  cipher.final();
-  tag.set(cipher.getAuthTag());
+/** Neighbours of one subject in one call. */
+const encrypt = (bytes: Uint8Array, boxes: readonly Box[], ciphers: Ciphers): void => {
+  for (let from = 0, until = 1; from < boxes.length; from = until++) {
+    const { keys } = boxes[from]!.subject;
+    while (until < boxes.length && boxes[until]!.subject.keys === keys) until++;
+    if (keys) ciphers.of(keys.key).seal(bytes, boxes.slice(from, until));
+  }
 };
 
 const SHAPE = /^sealed:(?:1:([\w-]+):|2:([\w-]+):([\w-]{22}))([\w-]+)$/;

@@ -10,6 +10,7 @@ import type { NewEvent } from "../../events/log.ts";
 import { ERASED_TEXT, isPseudonym, isSealed, marksOf, SEALED_TEXT, subjectOf } from "../../events/personal.ts";
 import { openBlob, sealBlob, subjectOfBlob } from "./blob.ts";
 import type { KeyDatabase } from "./database.ts";
+import { Ciphers } from "./gcm.ts";
 import { Collector, type Plan, planOf, type Slot } from "./plan.ts";
 import { periodOf, type Pseudonyms } from "./pseudonyms.ts";
 import { periodId, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
@@ -52,6 +53,7 @@ interface Sheet<T> {
 
 export class Sealer {
   private readonly plans = new Map<string, Plan | undefined>();
+  private readonly ciphers: Ciphers;
 
   constructor(
     private readonly db: KeyDatabase,
@@ -59,7 +61,9 @@ export class Sealer {
     private readonly pseudonyms: Pseudonyms,
     private readonly periods: RetentionPeriods,
     private readonly options: SealerOptions,
-  ) {}
+  ) {
+    this.ciphers = new Ciphers(db);
+  }
 
   /**
    * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes. Keys
@@ -168,7 +172,7 @@ export class Sealer {
         fields.push({ subject, text: slot.text, pointer: slot.pointer, slot });
       }
     }
-    const sealed = sealFields(event.stream, event.id, fields);
+    const sealed = sealFields(event.stream, event.id, fields, this.ciphers);
     const texts = within === undefined ? sealed : sealed.map((text) => inPeriod(text, within));
     for (let i = 0; i < texts.length; i++) fields[i]!.slot.holder[fields[i]!.slot.key] = texts[i];
     if (slots[0]!.pointer !== "") return { ...event, data };

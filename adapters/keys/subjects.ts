@@ -5,11 +5,11 @@
  * it lies nowhere in clear; erasing removes that way too.
  */
 import { Buffer } from "node:buffer";
-import { createHash, type Hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
+import { type Mac, macUnder } from "./mac.ts";
 import { derived } from "./wrapping.ts";
 
 /** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
@@ -19,10 +19,9 @@ export const IDENTIFIERS_CACHED_MAX = 16_384;
 /** What seals and opens the texts of one person. */
 export interface SubjectKeys {
   readonly key: Uint8Array;
-  /** Key of the nonces, and HMAC-SHA-256 (RFC 2104) under it as far as it does not depend on the message. */
+  /** Key of the nonces, and HMAC-SHA-256 under it. */
   readonly nonce: Uint8Array;
-  readonly inner: Hash;
-  readonly outer: Hash;
+  readonly mac: Mac;
 }
 export interface Subject {
   readonly id: string;
@@ -144,7 +143,7 @@ export class Subjects {
       this.db.run("DELETE FROM identifiers WHERE subject = ?", id);
       return key instanceof Uint8Array;
     });
-    this.forget();
+    this.db.forget();
     if (this.db.isFreeOf(gone)) return erased;
     throw new KeysFault("io", "Cannot erase a subject key: its bytes are still in the file after it was deleted");
   }
@@ -171,13 +170,5 @@ const LOOK_UP = "SELECT subject FROM identifiers WHERE lookup = ?";
 export const derive = (secret: Uint8Array): SubjectKeys => {
   const key = derived(secret, "daybook seal 1");
   const nonce = derived(secret, "daybook nonce 1");
-  const inner = createHash("sha256").update(padded(nonce, 0x36));
-  const outer = createHash("sha256").update(padded(nonce, 0x5c));
-  return { key, nonce, inner, outer };
-};
-
-const padded = (key: Uint8Array, pad: number): Uint8Array => {
-  const block = new Uint8Array(64).fill(pad);
-  for (let i = 0; i < key.length; i++) block[i]! ^= key[i]!;
-  return block;
+  return { key, nonce, mac: macUnder(nonce) };
 };
