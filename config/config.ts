@@ -5,12 +5,11 @@
  * `__`, in any letter case, its value written as in the file: `DAYBOOK__SERVER__PORT=8080`,
  * `DAYBOOK__GITHUB__WEBHOOK_SECRET='{ file: secret.txt }'`. Nothing is read here, neither files nor the environment.
  */
-import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { faultsOf, foundText, shapeAt, shapeOfConfig } from "./problems.ts";
 import { fromEnvironment, type Override, settle, withOverride } from "./plain.ts";
 import type { Config } from "./schema.ts";
-import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
+import { composed, type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export type { Override } from "./plain.ts";
 export { ALIASES_MAX, type Problem, problemText } from "./yaml_text.ts";
@@ -55,10 +54,19 @@ export const parseConfig = (
 
 /** As YAML would read it, but a text stays one where a text is asked for: a host may look like a number. */
 const readOverride = ({ path, text }: Override): unknown => {
-  const document = parseDocument(text);
-  const read: unknown = document.errors.length > 0 ? text : document.toJS();
+  const read = readText(text);
   const takesText = shapeAt(path)?.some((shape) => shape.type === "string") ?? false;
   return takesText && read !== null && typeof read !== "object" ? text : read;
+};
+
+const readText = (text: string): unknown => {
+  try {
+    const document = composed(text);
+    return document.errors.length > 0 ? text : document.toJS();
+  } catch {
+    // Nested too deeply, or an alias of nothing.
+    return text;
+  }
 };
 
 const problemsOf = (

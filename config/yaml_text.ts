@@ -1,5 +1,19 @@
 /** A YAML text in which every value can be pointed at, and a problem with it in one line. Nothing is read here but the text. */
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import {
+  Composer,
+  type CST,
+  type Document,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  Parser,
+  visit,
+  YAMLParseError,
+} from "yaml";
 
 export interface Problem {
   /** The file, or the name of the variable or flag. */
@@ -19,6 +33,58 @@ export interface Problem {
 
 /** How many values aliases may make in all, so that a small text stays a small configuration. */
 export const ALIASES_MAX = 100;
+
+/** Maps and lists within each other. */
+export const NESTING_MAX = 64;
+
+/** Where the text is nested more deeply, from 0. */
+class TooDeep extends Error {
+  override readonly name = "TooDeep";
+  constructor(readonly offset: number) {
+    super(`nested more deeply than ${NESTING_MAX} levels`);
+  }
+}
+
+/** A text of one document, as `parseDocument` of the library. Throws `TooDeep`, where the library would use up the stack. */
+export const composed = (text: string, lines = new LineCounter()): Document<ParsedNode> => {
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  expectFlat(tokens);
+  const [document, more] = new Composer({ prettyErrors: false, uniqueKeys: true }).compose(tokens, true, text.length);
+  if (more) {
+    document!.errors.push(new YAMLParseError(more.range.slice(0, 2) as [number, number], "MULTIPLE_DOCS", MORE));
+  }
+  return document as Document<ParsedNode>;
+};
+
+const MORE = "Source contains multiple documents";
+
+const expectFlat = (tokens: readonly CST.Token[]): void => {
+  const open: [CST.Token, number][] = tokens.map((token) => [token, 0]);
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [token, depth] = next;
+    if (token.type === "document" && token.value) open.push([token.value, depth]);
+    if (!("items" in token)) continue;
+    if (depth === NESTING_MAX) throw new TooDeep(token.offset);
+    for (const { key, value } of token.items) {
+      if (key) open.push([key, depth + 1]);
+      if (value) open.push([value, depth + 1]);
+    }
+  }
+};
+
+const tooDeep = (found: string) => ({ expected: `maps and lists of at most ${NESTING_MAX} levels`, found });
+
+/** The way to something that aliases nest too deeply, or within itself. */
+const deepIn = (value: unknown): readonly string[] | undefined => {
+  const open: { readonly value: unknown; readonly path: readonly string[] }[] = [{ value, path: [] }];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { value, path } = next;
+    if (typeof value !== "object" || value === null) continue;
+    if (path.length === NESTING_MAX) return path;
+    for (const [key, member] of Object.entries(value)) open.push({ value: member, path: [...path, key] });
+  }
+  return undefined;
+};
 
 /**
  * One problem in one line: `daybook.yaml:4:9 server.port: expected a whole number from 0 to 65535, found "x"`, or, of a flag,
@@ -52,7 +118,14 @@ export class YamlText {
   readonly problems: readonly Problem[];
 
   constructor(text: string, private readonly file: string) {
-    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, uniqueKeys: true });
+    try {
+      this.document = composed(text, this.lines);
+    } catch (error) {
+      if (!(error instanceof TooDeep)) throw error;
+      this.document = composed("");
+      this.problems = [{ ...this.at(error.offset), path: "", ...tooDeep("more") }];
+      return;
+    }
     // A warning is something we did not understand either: an unknown tag, another version of YAML.
     this.problems = [...this.document.errors, ...this.document.warnings].map((error) => ({
       ...this.at(error.pos[0]),
@@ -83,11 +156,15 @@ export class YamlText {
       },
     });
     if (lost) return { ok: false, problem: lost };
+    let value: unknown;
     try {
-      return { ok: true, value: this.document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {} };
+      value = this.document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
     } catch (error) {
       return no(0, `at most ${ALIASES_MAX} values through aliases`, firstLine((error as Error).message));
     }
+    const deep = deepIn(value);
+    if (!deep) return { ok: true, value };
+    return { ok: false, problem: { ...this.place(deep, false), path: "", ...tooDeep("more, through aliases") } };
   }
 
   /** Whether the text has something at the path. */
