@@ -40,6 +40,28 @@ Deno.test("bytes changed anywhere in the file are found or touch nothing that co
   }
 });
 
+Deno.test("a file that was cut is named as such, also where what is missing was free space", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends: [9, 40, ...ones(6)] });
+    const bytes = Deno.readFileSync(path);
+    const cut = `${dir}/cut.db`;
+    for (const less of [1, 3, 100]) {
+      Deno.writeFileSync(cut, bytes.subarray(0, bytes.length - less));
+      const { failures } = await verifyLog({ path: cut, key: signer.vkey });
+      assert.deepEqual(failures.at(-1)?.kind, "unreadable", `${less}`);
+      assert.match(failures.at(-1)!.found, new RegExp(`^${bytes.length - less} bytes$`));
+      if (less === 3) assert.deepEqual(failures.map(({ position }) => position), [size]);
+    }
+    for (const less of [4_096, bytes.length >> 1, bytes.length - 60]) {
+      Deno.writeFileSync(cut, bytes.subarray(0, bytes.length - less));
+      assert.equal((await verifyLog({ path: cut, key: signer.vkey })).ok, false, `${less}`);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("a log that is wrong everywhere gives a bounded report that begins at the beginning", async () => {
   const dir = await Deno.makeTempDir();
   try {

@@ -12,6 +12,7 @@
  * Whether a writer that has left a `-shm` is still at work is not to be seen in the file. Who knows that it is not, hands over a
  * copy: reading in place would make the `-shm` anew.
  */
+import { Buffer } from "node:buffer";
 import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,8 @@ export interface LogFile {
   readonly db: DatabaseSync;
   /** Where it is read, from where others may read it too. */
   readonly path: string;
+  /** A file that is shorter than it says itself; the end may have been unused. */
+  readonly short?: { readonly pages: number; readonly page_bytes: number; readonly bytes: number };
   close(): Promise<void>;
 }
 
@@ -41,6 +44,26 @@ const inWalMode = async (path: string): Promise<boolean> => {
   try {
     const { buffer, bytesRead } = await file.read(new Uint8Array(20), 0, 20, 0);
     return bytesRead === 20 && buffer[19] === 2;
+  } finally {
+    await file.close();
+  }
+};
+
+/**
+ * What the header says of the length (section 1.3), where the file is shorter. SQLite takes what is missing for zeros, so nothing else may
+ * tell. Only of a file with nothing beside it, whose header is whole and up to date.
+ */
+const shortOf = async (path: string): Promise<LogFile["short"]> => {
+  const file = await open(path);
+  try {
+    const header = Buffer.alloc(100);
+    const { bytesRead } = await file.read(header, 0, header.length, 0);
+    if (bytesRead < header.length || header.readUInt32BE(24) !== header.readUInt32BE(92)) return undefined;
+    const size = header.readUInt16BE(16);
+    const page_bytes = size === 1 ? 65_536 : size;
+    const pages = header.readUInt32BE(28);
+    const bytes = (await file.stat()).size;
+    return bytes < pages * page_bytes ? { pages, page_bytes, bytes } : undefined;
   } finally {
     await file.close();
   }
@@ -71,7 +94,8 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
   const shared = await bytesOf(`${path}-shm`) !== undefined;
   const db = shared || !await inWalMode(path) ? openPlainly(path) : undefined;
   if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
-  return { db, path, close: () => Promise.resolve(db.close()) };
+  const short = wal || shared ? undefined : await shortOf(path);
+  return { db, path, ...(short ? { short } : {}), close: () => Promise.resolve(db.close()) };
 };
 
 const openCopy = async (path: string, beside: readonly string[], scratch: string): Promise<LogFile> => {

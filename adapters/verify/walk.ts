@@ -1,5 +1,4 @@
 /** The one walk over a log that finds everything out; see `verify.ts`. */
-import type { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import {
@@ -17,6 +16,7 @@ import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
 import { readEntries } from "./entries.ts";
 import { Failures, shown } from "./failures.ts";
+import type { LogFile } from "./file.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { judgeFrontier } from "./frontier.ts";
 import { History } from "./history.ts";
@@ -74,7 +74,7 @@ export class Verification {
   private turn = performance.now();
 
   constructor(
-    private readonly file: { readonly db: DatabaseSync; readonly path: string },
+    private readonly file: Pick<LogFile, "db" | "path" | "short">,
     private readonly options: VerifyOptions,
     private readonly keys: Keys,
     private readonly failures: Failures,
@@ -358,6 +358,11 @@ export class Verification {
   }
 
   private judge(claims: Claims): LogReport {
+    const { short } = this.file;
+    if (short) {
+      const { pages, page_bytes, bytes } = short;
+      this.failures.add(this.seam.end, "unreadable", `${pages} pages of ${page_bytes} bytes`, `${bytes} bytes`);
+    }
     // A blob's damage is not in the entry that names it.
     const bad = this.failures.list.find(({ kind }) => kind !== "blob");
     const { roots, tree: { size } } = this;
