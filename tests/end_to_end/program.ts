@@ -5,7 +5,8 @@ import { ended, heard, signal, stopped } from "../until.ts";
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
-const DENO = ["run", "-q", "-A", "--config", CONFIG];
+// With the flags of the tasks that start it (docs/decisions/0071-appends-go-first.md).
+const DENO = ["run", "-q", "--v8-flags=--no-allocation-site-pretenuring", "-A", "--config", CONFIG];
 const LISTENING = /listening on (\S+)\n/;
 
 export interface Ran {
