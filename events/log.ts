@@ -189,6 +189,8 @@ export interface EventLog {
   head(stream: StreamId): number;
   /** The exact canonical bytes of one entry. */
   entry(position: number): Uint8Array | undefined;
+  /** The tree's leaf hash of one entry (RFC 9162 section 2.1.1), not to be changed; those of neighbours come with it at little cost. */
+  leaf(position: number): Uint8Array | undefined;
   /** Position of the first event recorded at or after this RFC 3339 time; `size` when there is none. */
   positionAt(time: string): number;
   /**

@@ -21,7 +21,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
-import { sha256Each } from "../../events/sha256.ts";
+import { HASH_BYTES, sha256Each } from "../../events/sha256.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
 import { LEAF_PREFIX, leafHash } from "./tree.ts";
 
@@ -104,6 +104,7 @@ export class Block {
   private readonly body: number;
   private parsed: readonly Event[] | undefined;
   private offsets: Uint32Array | undefined;
+  private leaves: Uint8Array | undefined;
   /** The bytes, a character each. */
   private letters: string | undefined;
 
@@ -177,6 +178,12 @@ export class Block {
   leafHashes(from: number, until: number): Uint8Array {
     const offsets = this.offsets ??= this.measure();
     return sha256Each(LEAF_PREFIX, this.bytes, offsets.subarray(from, until + 1), leafHash);
+  }
+
+  /** That of entry `index`; who asks for one asks for others. */
+  leaf(index: number): Uint8Array {
+    const leaves = this.leaves ??= this.leafHashes(0, this.count);
+    return leaves.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
   }
 
   /** What the index keeps of entry `index`. */

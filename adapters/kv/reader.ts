@@ -252,6 +252,11 @@ export class LogReader {
     return block?.entry(position - block.first);
   }
 
+  leaf(position: number): Uint8Array | undefined {
+    const block = this.blockAt(position);
+    return block?.leaf(position - block.first);
+  }
+
   find(source: string, id: string): Event | undefined {
     const found = this.findStored(source, id, fingerprintOfId(source, id));
     return found && this.upcast([found])[0];

@@ -165,6 +165,11 @@ export class MemoryLog implements EventLog {
     return event && bytes.encode(canonical(event));
   }
 
+  leaf(position: number): Uint8Array | undefined {
+    const entry = this.entry(position);
+    return entry && createHash("sha256").update(Uint8Array.of(0)).update(entry).digest();
+  }
+
   positionAt(time: string): number {
     const found = this.entries.findIndex((event) => Date.parse(event.recordedat) >= Date.parse(time));
     return found < 0 ? this.size : found;

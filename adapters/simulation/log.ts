@@ -85,6 +85,10 @@ export class FaultyLog implements EventLog {
     return this.alive.entry(position);
   }
 
+  leaf(position: number): Uint8Array | undefined {
+    return this.alive.leaf(position);
+  }
+
   positionAt(time: string): number {
     return this.alive.positionAt(time);
   }

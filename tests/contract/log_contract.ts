@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { BLOB_LIMITS } from "../../events/blobs.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type EventLog, LogFault, type NewEvent } from "../../events/log.ts";
+import { leaf } from "../proofs_given.ts";
 import { LogModel } from "./log_model.ts";
 import { until } from "../until.ts";
 
@@ -66,6 +67,7 @@ export const logContract = (name: string, start: Start): void => {
     assert.equal(log.head("tests/one"), -1);
     assert.equal(log.find("urn:test", "1"), undefined);
     assert.equal(log.entry(0), undefined);
+    assert.equal(log.leaf(0), undefined);
     assert.equal(log.positionAt("2026-01-01T00:00:00Z"), 0);
     await log.close();
     await assert.rejects(log.append({ events: [event(1)] }), fault("closed"));
@@ -109,6 +111,13 @@ export const logContract = (name: string, start: Start): void => {
           stored!.recordedat
         }","revision":0,"source":"urn:test","specversion":"1.0","stream":"tests/one","subject":"s","time":"2026-01-01T00:00:00.000Z","type":"tests.thing.happened","version":1,"zone":"z"}`,
     );
+  });
+
+  test("the leaf of an entry is SHA-256 over a zero byte and the entry, whatever block holds it", async ({ log }) => {
+    for (let n = 0; n < 3; n++) await appended(log, event(n));
+    await appended(log, ...Array.from({ length: 20 }, (_, n) => event(3 + n, { data: { text: "x".repeat(500 * n) } })));
+    for (let n = log.size - 1; n >= 0; n--) assert.deepEqual(Uint8Array.from(log.leaf(n)!), leaf(log.entry(n)!));
+    assert.equal(log.leaf(log.size), undefined);
   });
 
   test("an append is all or none", async ({ log }) => {
