@@ -150,7 +150,13 @@ const main = async (): Promise<number> => {
       const { rootSourceOf } = await import("./adapters/program/root_key.ts");
       const rootOf = async (data: string, settings?: Settings) =>
         await rootSourceOf(settings ?? await settingsOf(undefined, []), data, io);
-      return runtimeOf({ io, settingsOf, rootOf, version: VERSION, folders: foldersOf(io, scratch, rootOf) });
+      const { inFolderOf } = await import("./adapters/cli/settings.ts");
+      const archived = async () => {
+        const { config: { log }, file } = await settingsOf(undefined, []);
+        return log.archive === null ? undefined : inFolderOf(file, log.archive);
+      };
+      const folders = foldersOf({ io, scratch, rootOf, archived });
+      return runtimeOf({ io, settingsOf, rootOf, version: VERSION, folders });
     },
   });
 };

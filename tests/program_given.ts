@@ -41,7 +41,12 @@ export const commands = (scratch: string): (...args: readonly string[]) => Promi
             settingsOf: settings,
             rootOf,
             version: "1.2.3",
-            folders: foldersOf(io, `${scratch}/copies`, rootOf),
+            folders: foldersOf({
+              io,
+              scratch: `${scratch}/copies`,
+              rootOf,
+              archived: () => Promise.resolve(undefined),
+            }),
           }),
         ),
     });

@@ -149,6 +149,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--limit <rows>", about: "1 to 1000 (default 50)" },
       { flags: "--after <cursor>", about: "next page, as the page before told" },
       PERSONAL,
+      ARCHIVE,
     ],
     examples: [
       "view",
@@ -156,7 +157,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       "view commits.repository linux --at 90412",
       "view audit.trail --where type=commits.branch.moved --json",
     ],
-    needs: reads,
+    needs: readsArchive,
     load: async () => (await import("./commands/view.ts")).view,
   },
   {
@@ -255,9 +256,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     reads: true,
     about: "The chain of causes and effects of an event, as a tree",
     args: [["<position>", "position of the event"]],
-    options: [{ flags: "--limit <events>", about: "at most so many in the tree (default 1000)" }, PERSONAL],
+    options: [{ flags: "--limit <events>", about: "at most so many in the tree (default 1000)" }, PERSONAL, ARCHIVE],
     examples: ["explain 90412", "explain 90412 --json"],
-    needs: reads,
+    needs: readsArchive,
     load: async () => (await import("./commands/explain.ts")).explain,
   },
   {

@@ -7,7 +7,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
-import { type ArchivedEntries, ArchivedReader } from "./archive.ts";
+import { type ArchivedEntries, ArchivedReader, markOf } from "./archive.ts";
 import { CHECKPOINTS_PREFIX, storedCheckpoint } from "./behind.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
@@ -21,6 +21,8 @@ const fromUtf8 = new TextDecoder();
 export class FolderReader {
   private readonly store: KvReader;
   private readonly log: LogReader;
+  /** Whether the beginning of the log lies in an archive. */
+  readonly archived: boolean;
   /** Proofs are made of the entries where tiles are missing, which costs more the longer the log is. */
   readonly tree: HashTree;
 
@@ -48,6 +50,7 @@ export class FolderReader {
       expectSeal(seal, sealing?.check);
       const lies = sealing ? new SealedReader(this.store, sealing) : this.store;
       this.log = new LogReader(new ArchivedReader(lies, options.archive), options);
+      this.archived = markOf(lies) !== undefined;
       this.log.refresh();
       this.tree = new StoredTree(this.store, (position) => this.entry(position));
     } catch (error) {

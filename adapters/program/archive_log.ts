@@ -11,6 +11,7 @@ import { LogFault, type NewEvent } from "../../events/log.ts";
 import { PRIVACY_STREAM } from "../../events/privacy.ts";
 import { TILE_WIDTH } from "../../events/tiles.ts";
 import { ViewQuestion } from "../../projections/views.ts";
+import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
 import { CHECKPOINTS_PREFIX } from "../kv/behind.ts";
 import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
@@ -78,6 +79,9 @@ export const beginArchive = operation({
     expectFree(opened);
     const { log, lies, keys } = opened;
     const asked = "position" in input.before ? input.before.position : log.positionAt(input.before.time);
+    if (asked > log.size) {
+      throw new Usage(`--before ${asked} lies behind the end of the log, which has ${log.size} events`);
+    }
     const from = markOf(lies)?.until ?? 0;
     const until = await boundaryOf(opened, asked);
     if (until <= from) return { from, until: from };

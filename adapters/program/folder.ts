@@ -22,7 +22,7 @@ const READ = [FILES.log, FILES.views, FILES.keys] as const;
 export interface Folders {
   /** Calls `use` with where a database of the folder can be opened; the file need not stay there after that. */
   open<T>(data: string, name: typeof READ[number], use: (path: string) => T | Promise<T>): Promise<T>;
-  /** Throws `LogFault`, as `FolderReader` does. */
+  /** `archive`: where what was archived can be read; default what the configuration says. Throws `LogFault`, as `FolderReader` does. */
   log(data: string, archive?: string): Promise<FolderReader>;
   /** For reading; undefined where there are none. */
   keys(data: string): Promise<Keys | undefined>;
@@ -48,8 +48,17 @@ export const wantsScratch = async (data: string): Promise<boolean> => {
   }
 };
 
-/** `scratch`: folder for copies, which is not there. `rootOf`: where the root key of a folder's keys is. */
-export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Promise<RootSource>): Folders => {
+export interface FoldersParts {
+  readonly io: Io;
+  /** Folder for copies, which is not there. */
+  readonly scratch: string;
+  /** Where the root key of a folder's keys is. */
+  readonly rootOf: (data: string) => Promise<RootSource>;
+  /** Where the configuration says that the archive is, absolute. */
+  readonly archived: () => Promise<string | undefined>;
+}
+
+export const foldersOf = ({ io, scratch, rootOf, archived }: FoldersParts): Folders => {
   const copies = new Scratch({
     folder: scratch,
     onStop: (call) => io.onStop(call),
@@ -112,16 +121,23 @@ export const foldersOf = (io: Io, scratch: string, rootOf: (data: string) => Pro
           if (!(error instanceof LogFault) || error.kind !== "locked") throw error;
         }
       };
-      return await atRest(data, (key) =>
-        open(data, FILES.log, (at) => {
-          copied = at !== path;
-          return new FolderReader(at, {
-            catalogue: events,
-            renew,
-            sealing: key && sealingOf(key),
-            archive: archiveIn(archive),
-          });
-        }));
+      const reading = (from: string | undefined) =>
+        atRest(data, (key) =>
+          open(data, FILES.log, (at) => {
+            copied = at !== path;
+            return new FolderReader(at, {
+              catalogue: events,
+              renew,
+              sealing: key && sealingOf(key),
+              archive: archiveIn(from),
+            });
+          }));
+      const reader = await reading(archive);
+      if (archive !== undefined || !reader.archived) return reader;
+      const configured = await archived();
+      if (configured === undefined) return reader;
+      await reader.close();
+      return await reading(configured);
     },
   };
 };

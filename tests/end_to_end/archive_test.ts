@@ -131,6 +131,28 @@ Deno.test("holds and erasures go on where all that was decided of them lies in a
     assert.deepEqual([erased.exit, erased.ok, erased.unreadable.events], [0, true, 2]);
   }));
 
+Deno.test("what reads a log finds its archive where the configuration says, or the command", () =>
+  withPlace(async ({ dir, data }) => {
+    await written(data, 600);
+    const to = `${dir}/archive`;
+    assert.equal((await run(["archive", "--before", "512", "--to", to, "--data", data])).code, 0);
+    await Deno.remove(`${data}/views.db`);
+    const asked: readonly (readonly string[])[] = [
+      ["view", "audit.trail", "--limit", "4"],
+      ["explain", "3"],
+    ];
+    for (const args of asked) {
+      const all = [...args, "--json", "--data", data];
+      const without = await run(all);
+      assert.equal(without.code, 3, args.join(" "));
+      assert.match(without.out, /was archived \(entry bundles 0 to 1\)/);
+      const given = await run([...all, "--archive", to]);
+      const configured = await run(all, { env: { DAYBOOK__LOG__ARCHIVE: to } });
+      assert.deepEqual([given.code, configured.code, configured.out], [0, 0, given.out], args.join(" "));
+      assert.match(given.out, /"position":3\b/);
+    }
+  }));
+
 Deno.test("what cannot be archived so is said", () =>
   withPlace(async ({ dir, data }) => {
     await written(data, 20);
@@ -140,6 +162,8 @@ Deno.test("what cannot be archived so is said", () =>
       ["archive", "--to", `${dir}/x`],
       ["archive", "--before", "soon", "--to", `${dir}/x`],
       ["archive", "--before", "5", "--to", `${data}/x`],
+      // A number with a digit too many is not all of the log.
+      ["archive", "--before", "1000", "--to", `${dir}/x`],
     ];
     for (const args of usage) assert.equal((await run([...args, "--data", data])).code, 2, args.join(" "));
     const none = await run(["archive", "--before", "10", "--to", `${dir}/x`, "--data", data]);

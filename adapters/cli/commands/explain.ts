@@ -2,7 +2,7 @@
 import type { Event } from "../../../events/event.ts";
 import { correlationOf } from "../../../events/event.ts";
 import type { Run } from "../call.ts";
-import { flag, Usage, whole, wholeFrom } from "../call.ts";
+import { archiveOf, flag, Usage, whole, wholeFrom } from "../call.ts";
 import { count, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import { progressBar } from "../progress.ts";
@@ -32,7 +32,7 @@ export const explain: Run = async (call, runtime) => {
   const position = wholeFrom(call.args[0]!, "<position>", { min: 0, max: Number.MAX_SAFE_INTEGER });
   const limit = whole(call, "limit", { min: 1, max: SHOWN_MAX }) ?? SHOWN_DEFAULT;
   const { io, clock } = runtime;
-  const reader = await runtime.reader(call.data);
+  const reader = await runtime.reader(call.data, archiveOf(call));
   const edge = await runtime.edge(call.data);
   const progress = progressBar("looking for causes and effects", { io, clock, quiet: call.json });
   try {

@@ -4,7 +4,7 @@ import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
-import { flag, list, moment, text, Usage, whole } from "../call.ts";
+import { archiveOf, flag, list, moment, text, Usage, whole } from "../call.ts";
 import { type Covering, coveringOf, describeCovering } from "../covering.ts";
 import { table } from "../columns.ts";
 import { build } from "../fold.ts";
@@ -46,7 +46,7 @@ export const view: Run = async (call, runtime) => {
   const edge = await runtime.edge(call.data);
   const shown = <T>(value: T): T => personal ? edge.unseal(value) : edge.redact(value);
   try {
-    const reader = await runtime.reader(call.data);
+    const reader = await runtime.reader(call.data, archiveOf(call));
     // Of the folder itself, and after the answer is there: the server may have signed meanwhile.
     const covering = async (size: number) => coveringOf(await reader.checkpoint(), size);
     const tell = (source: Opened) => told(source, { name, key, query, shown, covering, spec, call, runtime });
