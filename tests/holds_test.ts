@@ -49,6 +49,12 @@ Deno.test("while a hold stands nothing is archived, whatever it is about, and th
         await assert.rejects(ask("place-hold", { reason: "why", ...wrong }), invalid);
       }
       await assert.rejects(ask("place-hold", { hold: "x", reason: "" }), invalid);
+      const misspelt = { hold: "x", reason: "why", types: ["tests.thing.happened", "commits.commit.record"] };
+      await assert.rejects(ask("place-hold", misspelt), {
+        name: "Usage",
+        message:
+          'there is no type "commits.commit.record", in the catalogue or in the log; did you mean commits.commit.recorded?',
+      });
       await ask("lift-hold", { hold: "soon", reason: "closed" });
       // Placed between the look and the end.
       const begun = await begin(system, 256);

@@ -3,7 +3,12 @@ import { keptFrom } from "../../actors/kernel/kept.ts";
 import { type Hold, privacy, type Register } from "../../actors/privacy.ts";
 import { PRIVACY_STREAM, type PrivacyFact, privacyFacts } from "../../events/privacy.ts";
 import type { EventLog } from "../../events/log.ts";
+import type { FactType } from "../../events/event.ts";
+import { events } from "../../events/mod.ts";
+import { Usage } from "../cli/call.ts";
+import { nearest } from "../cli/nearest.ts";
 import type { Held } from "../cli/runtime.ts";
+import { readableFrom } from "./controls/caught_up.ts";
 import { operation } from "./operation.ts";
 import { decide } from "./privacy/register.ts";
 
@@ -11,9 +16,24 @@ export const placeHold = operation({
   about: "Places a legal hold.",
   input: privacyFacts["privacy.hold.placed"],
   async run(opened, { input: data }) {
+    for (const type of data.types ?? []) expectType(opened.daybook.log, type);
     return { position: await decide(opened, { type: "privacy.hold.place", data }) };
   },
 });
+
+/** A hold on a misspelt type would hold nothing, and nobody would notice; one of a domain that is not here may be yet to come. */
+const expectType = (log: Pick<EventLog, "read">, type: string): void => {
+  const [domain, ...rest] = type.split(".");
+  if (events.spec(type) || (rest.length > 1 && !events.domains.some(({ name }) => name === domain))) return;
+  const [first] = log.read({ types: [type as FactType], from: readableFrom(log), limit: 1 });
+  if (first?.length) return;
+  const meant = nearest(type, events.domains.flatMap(({ facts }) => Object.keys(facts)));
+  throw new Usage(
+    `there is no type ${JSON.stringify(type)}, in the catalogue or in the log${
+      meant ? `; did you mean ${meant}?` : ""
+    }`,
+  );
+};
 
 export const liftHold = operation({
   about: "Lifts a legal hold.",
