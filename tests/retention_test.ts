@@ -136,6 +136,18 @@ Deno.test("what is not kept for a shorter time is sealed as ever, and a type may
     });
   }));
 
+Deno.test("a misspelt type is refused before anything is made, for nothing of it would ever be destroyed", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await assert.rejects(opened(data, () => Promise.resolve(), { "commits.commit.recorder": 30 }), {
+      name: "Usage",
+      message: 'retention.types: there is no type "commits.commit.recorder"; did you mean commits.commit.recorded?',
+    });
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    // Of a domain that is not here it may be one that is yet to come.
+    await opened(data, () => Promise.resolve(), { "payments.sum.paid": 30 });
+  }));
+
 Deno.test("a month ends at its end, and is kept for so many days more", () => {
   assert.equal(new Date(endOf({ type: TYPE, period: "202402" }, 0)).toISOString(), "2024-03-01T00:00:00.000Z");
   assert.equal(new Date(endOf({ type: TYPE, period: "202412" }, 10)).toISOString(), "2025-01-11T00:00:00.000Z");

@@ -55,7 +55,7 @@ import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
 import { settleRestored } from "./restored.ts";
-import { settlePeriods } from "./retention.ts";
+import { expectRetained, settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
@@ -154,6 +154,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     actors: [...actors, ...options.actors ?? []],
     projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
   };
+  expectRetained(config, catalogues.events);
   const closing = new AsyncDisposableStack();
   try {
     const memory = data === MEMORY;

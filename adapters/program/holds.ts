@@ -6,9 +6,9 @@ import type { EventLog } from "../../events/log.ts";
 import type { FactType } from "../../events/event.ts";
 import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
-import { nearest } from "../cli/nearest.ts";
 import type { Held } from "../cli/runtime.ts";
 import { readableFrom } from "./controls/caught_up.ts";
+import { misspelt } from "./misspelt.ts";
 import { operation } from "./operation.ts";
 import { decide } from "./privacy/register.ts";
 
@@ -21,18 +21,12 @@ export const placeHold = operation({
   },
 });
 
-/** A hold on a misspelt type would hold nothing, and nobody would notice; one of a domain that is not here may be yet to come. */
+/** A hold on a misspelt type would hold nothing, and nobody would notice. */
 const expectType = (log: Pick<EventLog, "read">, type: string): void => {
-  const [domain, ...rest] = type.split(".");
-  if (events.spec(type) || (rest.length > 1 && !events.domains.some(({ name }) => name === domain))) return;
-  const [first] = log.read({ types: [type as FactType], from: readableFrom(log), limit: 1 });
-  if (first?.length) return;
-  const meant = nearest(type, events.domains.flatMap(({ facts }) => Object.keys(facts)));
-  throw new Usage(
-    `there is no type ${JSON.stringify(type)}, in the catalogue or in the log${
-      meant ? `; did you mean ${meant}?` : ""
-    }`,
-  );
+  const message = misspelt(type, events);
+  if (message === undefined) return;
+  const [recorded] = log.read({ types: [type as FactType], from: readableFrom(log), limit: 1 });
+  if (!recorded?.length) throw new Usage(message);
 };
 
 export const liftHold = operation({

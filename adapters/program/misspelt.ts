@@ -1,0 +1,11 @@
+/** Types of events as they are named by people, in the configuration or a command. */
+import type { Catalogue } from "../../events/catalogue.ts";
+import { nearest } from "../cli/nearest.ts";
+
+/** Says that there is no such type, and which was meant; undefined for one that there is, or of a domain that is not here and may be yet to come. */
+export const misspelt = (type: string, { spec, domains }: Catalogue): string | undefined => {
+  const [domain, ...rest] = type.split(".");
+  if (spec(type) || (rest.length > 1 && !domains.some(({ name }) => name === domain))) return undefined;
+  const meant = nearest(type, domains.flatMap(({ facts }) => Object.keys(facts)));
+  return `there is no type ${JSON.stringify(type)}${meant ? `; did you mean ${meant}?` : ""}`;
+};
