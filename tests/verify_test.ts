@@ -205,14 +205,14 @@ Deno.test("a checkpoint that was kept for good is missed when it is gone, and wh
     for (
       const edit of [
         said((row) => row.kept = 1),
-        said((row) => row.indexed = 1),
+        said((row) => row.index = "x"),
         said((row) => delete row.sum),
         said((row) => delete row.kept),
         said((row) => row.more = 1),
       ]
     ) assert.match((await look(edit))[0]!, /^29 checkpoint how many checkpoints are kept/);
     // As versions before it had it.
-    const older = await look(said((row) => ["kept", "indexed", "sum"].forEach((name) => delete row[name])));
+    const older = await look(said((row) => ["kept", "index", "sum"].forEach((name) => delete row[name])));
     assert.deepEqual(older, []);
   } finally {
     await Deno.remove(dir, { recursive: true });

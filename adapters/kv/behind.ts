@@ -20,12 +20,14 @@ export const CHECKPOINT_KEY: Key = ["checkpoint"];
 interface Said {
   /** Checkpoints that are kept for good; there may be more. */
   readonly kept: number;
-  /** Position up to which there is an index, at least. */
-  readonly indexed: number;
+  /** SHA-256 of the index's manifest, base64; none while there is none. */
+  readonly index?: string;
 }
 
-/** SHA-256 over both, in base64, so that no byte of the row can be another. */
-const sumOf = ({ kept, indexed }: Said): string => createHash("sha256").update(`${kept} ${indexed}`).digest("base64");
+const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("base64");
+
+/** Over both, so that no byte of the row can be another. */
+const sumOf = ({ kept, index = "" }: Said): string => sha256(`${kept} ${index}`);
 
 /** The newest checkpoint of a store, and what is said beside it. */
 export const storedCheckpoint = (
@@ -34,8 +36,8 @@ export const storedCheckpoint = (
   const stored = store.get(CHECKPOINT_KEY);
   if (!stored) return undefined;
   const row: Checkpoint & Partial<Said> & { readonly sum?: string } = JSON.parse(fromUtf8.decode(stored));
-  const { kept = 0, indexed = 0, sum: _, ...checkpoint } = row;
-  return { checkpoint, said: { kept, indexed } };
+  const { kept = 0, index, sum: _, ...checkpoint } = row;
+  return { checkpoint, said: { kept, index } };
 };
 export const CHECKPOINTS_PREFIX = "checkpoints";
 
@@ -107,7 +109,7 @@ export class Behind {
   private awaited = 0;
   private kept = 0;
   private readonly keptSizes = new Set<number>();
-  private said: Said = { kept: 0, indexed: 0 };
+  private said: Said;
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
   /** Where the stretches of garbage begin that are about to be let go. */
@@ -124,9 +126,12 @@ export class Behind {
   ) {
     const stored = storedCheckpoint(store);
     for (const [size] of store.list({ prefix: [CHECKPOINTS_PREFIX] })) this.keptSizes.add(size);
-    // What was taken away meanwhile stays said.
-    const { kept = 0, indexed = 0 } = stored?.said ?? {};
-    this.said = { kept: Math.max(kept, this.keptSizes.size), indexed };
+    // What was taken away or changed meanwhile stays said.
+    const manifest = store.get(MANIFEST_KEY);
+    this.said = {
+      kept: Math.max(stored?.said.kept ?? 0, this.keptSizes.size),
+      index: stored?.said.index ?? (manifest && sha256(manifest)),
+    };
     this.latest = stored?.checkpoint;
     this.hereLater(options.lendWaitMs);
   }
@@ -278,7 +283,7 @@ export class Behind {
     if (made.made === "pages") return void await this.commit(made.puts);
     if (made.made === "root") return await this.sign(made);
     const { manifest, bytes } = made;
-    this.said = { ...this.said, indexed: Math.max(this.said.indexed, manifest.until) };
+    this.said = { ...this.said, index: sha256(bytes) };
     if (await this.commit([[MANIFEST_KEY, bytes], ...this.row(this.latest)])) this.adopt(manifest);
   }
 

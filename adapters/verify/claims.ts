@@ -57,8 +57,8 @@ export interface Claims {
   /** The newest of the file's own. */
   readonly newest: Claim | undefined;
   readonly frontier: Frontier | undefined;
-  /** Position up to which the newest checkpoint says that there was an index; 0 where it says nothing. */
-  readonly indexed: number;
+  /** Hash of the index's manifest, as the row of the newest checkpoint says it; base64. */
+  readonly index: string | undefined;
   /** What could not be read as a claim, said once the walk has shown where the log ends. */
   readonly faults: readonly {
     readonly kind: "checkpoint" | "tree";
@@ -89,7 +89,7 @@ class Collector {
   readonly claims: Claim[] = [];
   readonly faults: { kind: "checkpoint" | "tree"; expected: string; found: string }[] = [];
   newest: Claim | undefined;
-  indexed = 0;
+  index: string | undefined;
   /** Kept checkpoints that the newest one says there are. */
   private kept = 0;
 
@@ -141,11 +141,13 @@ class Collector {
   /** What the row says beside the checkpoint; older versions say nothing. */
   private readSaid({ origin: _o, size: _s, root: _r, note: _n, ...said }: Record<string, unknown>): void {
     if (Object.keys(said).length === 0) return;
-    const { kept, indexed, sum, ...more } = said;
-    const expected = createHash("sha256").update(`${kept} ${indexed}`).digest("base64");
-    if (isCount(kept) && isCount(indexed) && sum === expected && Object.keys(more).length === 0) {
-      [this.kept, this.indexed] = [kept, indexed];
-    } else this.wrong("checkpoint", "how many checkpoints are kept, and how far there is an index", shown(said));
+    const { kept, index, sum, ...more } = said;
+    const expected = createHash("sha256").update(`${kept} ${index ?? ""}`).digest("base64");
+    const known = Number.isSafeInteger(kept) && (index === undefined || typeof index === "string");
+    if (known && sum === expected && Object.keys(more).length === 0) {
+      this.kept = kept as number;
+      this.index = index;
+    } else this.wrong("checkpoint", "how many checkpoints are kept, and the hash of the index", shown(said));
   }
 
   readKept(): void {
@@ -183,9 +185,10 @@ class Collector {
       if (this.newest) this.wrong("tree", "the tree's frontier beside the newest checkpoint", "none");
       return undefined;
     }
-    const { size, nodes, tiled } = row;
+    const { size, nodes, tiled, ...more } = row;
     const hashes = Array.isArray(nodes) ? nodes.map((node) => Buffer.from(String(node), "base64")) : [];
-    if (!Number.isSafeInteger(size) || (size as number) < 0 || hashes.some((hash) => hash.length !== 32)) {
+    const whole = hashes.every((hash, i) => hash.length === 32 && hash.toString("base64") === (nodes as unknown[])[i]);
+    if (!Number.isSafeInteger(size) || (size as number) < 0 || !whole || Object.keys(more).length > 0) {
       return void this.wrong("tree", "a frontier of a size and hashes", shown(row));
     }
     if (size !== this.newest?.size) {
@@ -208,11 +211,9 @@ export const collectClaims = (rows: Rows, against: readonly Against[], keys: Key
   collector.readKept();
   const frontier = collector.readFrontier();
   for (const { text, name, elsewhere } of against) collector.take(text, name, elsewhere ? "elsewhere" : "folder");
-  const { claims, newest, indexed, faults } = collector;
-  return { claims, newest, frontier, indexed, faults };
+  const { claims, newest, index, faults } = collector;
+  return { claims, newest, frontier, index, faults };
 };
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** What the walk found out. */
 export interface Walked {

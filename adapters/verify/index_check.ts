@@ -14,6 +14,7 @@
  * A place that is not 0 is page × 2^32 + offset × 2^16 + length: there the run's entries lie once more, as a JSON
  * array.
  */
+import { createHash } from "node:crypto";
 import { type Failures, shown } from "./failures.ts";
 import { newSecret } from "./index_sums.ts";
 import { isTable } from "./index_table.ts";
@@ -40,8 +41,8 @@ export interface IndexedLog {
   readonly end: number;
   /** The first entry that is there to be read. */
   readonly start: number;
-  /** An index up to here was said to be there. */
-  readonly indexed: number;
+  /** SHA-256 of the manifest as it was said, base64. */
+  readonly index: string | undefined;
 }
 
 /** Tables to be read, by whoever. */
@@ -57,10 +58,13 @@ export class IndexCheck {
   private readonly comparable: readonly Checked[];
   private until = 0;
   private fault: string | undefined;
+  /** Of the manifest. */
+  private readonly hash: string | undefined;
 
   constructor(private readonly rows: Rows, size: number) {
     const manifest = rows.get("manifest");
     const segments = this.segmentsOf(manifest) ?? [];
+    if (manifest instanceof Uint8Array) this.hash = createHash("sha256").update(manifest).digest("base64");
     this.span = {
       secret: newSecret(),
       manifest: manifest instanceof Uint8Array ? manifest : undefined,
@@ -137,16 +141,8 @@ export class IndexCheck {
   }
 
   /** After the walk. */
-  judge(failures: Failures, { sound, end, start, indexed }: IndexedLog): void {
+  judge(failures: Failures, { sound, end, start, index }: IndexedLog): void {
     if (this.fault !== undefined) failures.add(0, "index", "a manifest of segments without a gap", this.fault);
-    else if (this.until < indexed) {
-      failures.add(
-        this.until,
-        "index",
-        `an index up to ${indexed}, as the newest checkpoint says`,
-        `up to ${this.until}`,
-      );
-    }
     if (this.until > end) {
       failures.add(end, "truncated", `${this.until} entries, to which the index reaches`, `${end}`);
     }
@@ -160,6 +156,8 @@ export class IndexCheck {
       const changed = failures.list.find(({ position }) => position >= from && position < until)?.position;
       failures.add(changed ?? from, "index", `the index of ${from} to ${until - 1} to say what the blocks say`, found);
     }
+    if (index === undefined || this.hash === index || failures.has("index")) return;
+    failures.add(0, "index", `a manifest with hash ${index}, as the newest checkpoint says`, this.hash ?? "none");
   }
 }
 

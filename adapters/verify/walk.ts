@@ -394,7 +394,7 @@ export class Verification {
     this.archivedTiles?.judge(this.failures, cleared, changed?.position);
     this.blobs.judge();
     const { sound, start, seam: { end } } = this;
-    this.index.judge(this.failures, { sound, end, start, indexed: claims.indexed });
+    this.index.judge(this.failures, { sound, end, start, index: claims.index });
     // Behind a gap nobody has looked for it.
     if (this.seam.whole) this.archivedTold.judge(this.archived, this.failures);
     return reportOf(this.failures, {
