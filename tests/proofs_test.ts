@@ -39,6 +39,14 @@ Deno.test("merkleRoot and leafHash give the published roots, as plain bytes", ()
   assert.deepEqual(leafHash(hex("")), ROOTS[1]);
 });
 
+Deno.test("merkleRoot and leafHash take no text for bytes", () => {
+  const strange = ["entry", "", undefined, null, 5, [1], new ArrayBuffer(3), Object.create(Uint8Array.prototype)];
+  for (const entry of strange as unknown as Uint8Array[]) {
+    assert.throws(() => leafHash(entry), { name: "TypeError", message: "an entry is a Uint8Array" });
+    assert.throws(() => merkleRoot([entry]), { name: "TypeError", message: "an entry is a Uint8Array" });
+  }
+});
+
 Deno.test("verifyInclusion and verifyConsistency accept the published proofs", () => {
   const [h1, n23, n4567] = [
     "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
@@ -222,16 +230,22 @@ Deno.test("malformed claims are not proven and throw nothing", () => {
     [d[1]!.slice(1)],
     Array.from(d[1]!),
     { length: 32 },
+    new Array(3),
+    Object.assign(new Array(2), { 1: d[1] }),
+    Object.create(Uint8Array.prototype),
+    new Proxy(d[1]!, {}),
+    d[1]!.slice().buffer,
+    Symbol("s"),
   ];
   for (const value of strange) {
     for (const name of Object.keys(inclusion)) {
       if (name === "proof" && Array.isArray(value) && value.length === 0) continue;
       const claim = { ...inclusion, [name]: value } as typeof inclusion;
-      assert.equal(verifyInclusion(claim), false, `${name}: ${String(value)}`);
+      assert.equal(verifyInclusion(claim), false, `${name}: ${Deno.inspect(value)}`);
     }
     for (const name of Object.keys(grown)) {
       const claim = { ...grown, [name]: value } as typeof grown;
-      assert.equal(verifyConsistency(claim), false, `${name}: ${String(value)}`);
+      assert.equal(verifyConsistency(claim), false, `${name}: ${Deno.inspect(value)}`);
     }
     assert.equal(verifyInclusion(value as typeof inclusion), false);
     assert.equal(verifyConsistency(value as typeof grown), false);
@@ -308,6 +322,9 @@ Deno.test("verifyNote opens nothing that no known key has signed", () => {
   };
   for (const [name, [text, keys]] of Object.entries(bad)) assert.throws(() => verifyNote(text, keys), NotProven, name);
   assert.throws(() => verifyNote(undefined as unknown as string, [PETER]), NotProven);
+  for (const key of [undefined, 5, new Uint8Array(8)] as unknown as string[]) {
+    assert.throws(() => verifyNote(note, [key]), { name: "TypeError", message: /^a key is name/ });
+  }
   for (const key of ["", "PeterNeumann", PETER.replace("c74f", "c74e"), PETER.replace("+AR", "+AB"), `${PETER}=`]) {
     assert.throws(() => verifyNote(note, [key]), TypeError, key);
   }

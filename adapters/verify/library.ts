@@ -5,17 +5,24 @@
  */
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import { readCheckpoint, readNote, readVerifierKey, signedBy } from "./note.ts";
+import { isBytes } from "./proofs.ts";
 import { leafHash as hashOfLeaf, MerkleTree } from "./tree.ts";
 
 export { type ConsistencyClaim, type InclusionClaim, verifyConsistency, verifyInclusion } from "./proofs.ts";
 
-/** `SHA-256(0x00 ‖ entry)`, 32 bytes (RFC 9162 section 2.1.1). */
-export const leafHash = (entry: Uint8Array): Uint8Array => new Uint8Array(hashOfLeaf(entry));
+/** `SHA-256(0x00 ‖ entry)`, 32 bytes (RFC 9162 section 2.1.1). Throws `TypeError` for what is no `Uint8Array`, a text for one. */
+export const leafHash = (entry: Uint8Array): Uint8Array => {
+  if (!isBytes(entry)) throw new TypeError("an entry is a Uint8Array");
+  return new Uint8Array(hashOfLeaf(entry));
+};
 
-/** The root hash over entries in their order (RFC 9162 section 2.1.1); of none it is `SHA-256()`. Memory: one hash per level. */
+/**
+ * The root hash over entries in their order (RFC 9162 section 2.1.1); of none it is `SHA-256()`. Memory: one hash per level. Throws as
+ * `leafHash` does.
+ */
 export const merkleRoot = (entries: Iterable<Uint8Array>): Uint8Array => {
   const tree = new MerkleTree();
-  for (const entry of entries) tree.add(hashOfLeaf(entry));
+  for (const entry of entries) tree.add(leafHash(entry));
   return new Uint8Array(tree.root());
 };
 
@@ -40,7 +47,7 @@ export interface VerifiedNote {
  */
 export const verifyNote = (note: string, vkeys: Iterable<string>): VerifiedNote => {
   const keys = [...vkeys].map((vkey) => {
-    const key = readVerifierKey(vkey);
+    const key = typeof vkey === "string" ? readVerifierKey(vkey) : undefined;
     if (!key) throw new TypeError("a key is name+id+key, of type 0x01 (Ed25519) or 0x04 (cosignature)");
     return key;
   });

@@ -101,6 +101,12 @@ class Path {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-const isHash = (value: unknown): value is Uint8Array => value instanceof Uint8Array && value.length === HASH_BYTES;
+/** Not what only has the prototype of one. */
+export const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && value instanceof Uint8Array;
 
-const areHashes = (value: unknown): value is readonly Uint8Array[] => Array.isArray(value) && value.every(isHash);
+const isHash = (value: unknown): value is Uint8Array => isBytes(value) && value.length === HASH_BYTES;
+
+/** Without holes, which `every` would pass over. */
+const areHashes = (value: unknown): value is readonly Uint8Array[] =>
+  Array.isArray(value) && !value.includes(undefined) && value.every(isHash);
