@@ -18,6 +18,7 @@ import { sameBytes } from "../verify/block.ts";
 import { TlogFolder } from "../tlog/reader.ts";
 import { NotProven, parseCheckpoint, verifyNote } from "../verify/library.ts";
 import { verifyManifest } from "../verify/manifest.ts";
+import { readVerifierKey } from "../verify/note.ts";
 import { type TlogReport, verifyTlog } from "../verify/tlog.ts";
 import { sources } from "./audit.ts";
 import { compared } from "./audit_compare.ts";
@@ -119,10 +120,13 @@ class Check {
 
   private async verifyLog(kept: readonly Kept[]): Promise<TlogReport> {
     const { folder, key, witnesses, against } = this.options;
+    const stated = textOf(this.bytes(PATHS.key)).trim();
+    const known = readVerifierKey(stated)?.signs === "text";
+    if (!known) this.fail({ path: PATHS.key, kind: "form", expected: "a public key", found: "something else" });
     const report = await verifyTlog({
       folder: join(folder, PATHS.log),
       key,
-      folderKey: textOf(this.bytes(PATHS.key)).trim(),
+      folderKey: known ? stated : undefined,
       against: [
         ...kept.map((one) => ({ ...one, elsewhere: false })),
         ...against.map((one) => ({ ...one, elsewhere: true })),

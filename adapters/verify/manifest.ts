@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
+import { sameBytes } from "./block.ts";
 import { shown } from "./failures.ts";
 import { fileIn, pathsIn } from "./tlog_files.ts";
 
@@ -74,6 +75,10 @@ export const verifyManifest = async (
     turn = performance.now();
   }
   for (const path of there) failures.push({ path, expected: "no such file", found: "one" });
+  // One spelling: a manifest in other bytes, or that says more, was written by somebody else.
+  if (!sameBytes(text, spelled(listed))) {
+    failures.push({ path: NAME, expected: "what it says, as it is written", found: "something else" });
+  }
   failures.sort((a, b) => a.path < b.path ? -1 : 1);
   return {
     sha256: createHash("sha256").update(text).digest("hex"),
@@ -112,6 +117,13 @@ const readManifest = (folder: string): { readonly text: Uint8Array; readonly lis
     listed.set(path, file);
   }
   return { text, listed };
+};
+
+const spelled = (listed: ReadonlyMap<string, Listed>): Uint8Array => {
+  const files = Object.fromEntries(
+    [...listed].sort(([a], [b]) => a < b ? -1 : 1).map(([path, { bytes, sha256 }]) => [path, { bytes, sha256 }]),
+  );
+  return new TextEncoder().encode(`${JSON.stringify({ format: FORMAT, files }, undefined, 2)}\n`);
 };
 
 /** Within the folder, in one spelling. */
