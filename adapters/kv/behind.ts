@@ -60,6 +60,8 @@ export interface BehindOptions {
   readonly signer?: Signer;
   /** A checkpoint follows growth after half of it at the latest. */
   readonly checkpointMs: number;
+  /** Events that no segment holds, at most. */
+  readonly tailEventsMax: number;
   readonly filterBytesMax: number;
   readonly trouble: (line: string) => void;
 }
@@ -84,6 +86,8 @@ const RESTART_MS_MAX = 60_000;
 /** What cannot be written is tried again after so long, then twice as long, up to the most. */
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
+/** A log that has not grown for so long is quiet: what can wait while appends come is done then. */
+const QUIET_MS = 200;
 /** So many unindexed events are read again faster than a segment is written. */
 const TAIL_LEFT_MAX = 2_000;
 
@@ -112,6 +116,8 @@ export class Behind {
   private said: Said;
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
+  /** Waits for the log to be quiet. */
+  private lull: (() => void) | undefined;
   /** Where the stretches of garbage begin that are about to be let go. */
   private readonly unswept = new Set<number>();
   /** One after another. */
@@ -228,7 +234,7 @@ export class Behind {
     this.grew();
     if (this.hurried > 0) this.wishRoot();
     // Whoever was asked before is not heard of any more.
-    if (this.awaited > 0) this.wishSegment(this.log.endGeneration());
+    if (this.awaited > 0) this.wishAll();
   }
 
   /** Calls once, unless the log is closed before. */
@@ -244,7 +250,9 @@ export class Behind {
 
   /** To be called after each commit. */
   grew(): void {
-    for (const { until } of this.log.index.generations.slice(0, -1)) this.wishSegment(until);
+    // A burst of appends is not to share processors and disk with segments, which nobody waits for before the tail is full.
+    if (this.log.index.tail > this.options.tailEventsMax / 2) this.wishSegments();
+    else if (!this.lull && this.log.index.generations.length > 1) this.awaitLull();
     if (this.timer || !this.unsigned) return;
     this.timer = this.later(this.options.checkpointMs / 2, () => {
       this.timer = undefined;
@@ -258,6 +266,26 @@ export class Behind {
 
   private get unsigned(): boolean {
     return this.options.signer !== undefined && this.log.size > (this.latest?.size ?? 0);
+  }
+
+  private awaitLull(): void {
+    const { size } = this.log;
+    this.lull = this.later(QUIET_MS, () => {
+      this.lull = undefined;
+      if (this.log.size === size) this.wishSegments();
+      else this.awaitLull();
+    });
+  }
+
+  /** Of the generations that take no more. */
+  private wishSegments(): void {
+    for (const { until } of this.log.index.generations.slice(0, -1)) this.wishSegment(until);
+  }
+
+  /** Of all there is. */
+  private wishAll(): void {
+    this.wishSegments();
+    this.wishSegment(this.log.endGeneration());
   }
 
   private wishSegment(until: number): void {
@@ -424,7 +452,8 @@ export class Behind {
   async indexed(most: number, givenUp: () => boolean): Promise<void> {
     if (!this.tooFar(most)) return;
     this.hereNow();
-    // Those that are full have been asked for; the one that is not ends early only if it is too much by itself.
+    this.wishSegments();
+    // The generation that is not full ends early only if it is too much by itself.
     const open = this.log.index.generations.at(-1)!;
     if (open.until - open.from > most) this.wishSegment(this.log.endGeneration());
     await this.news.until(() => this.log.index.tail <= most || givenUp());
@@ -436,7 +465,7 @@ export class Behind {
     this.hereNow();
     this.awaited++;
     try {
-      this.wishSegment(this.log.endGeneration());
+      this.wishAll();
       await this.news.until(() => this.log.index.manifest.until >= position || givenUp());
     } finally {
       this.awaited--;

@@ -152,6 +152,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       lendWaitMs: this.options.backgroundWaitMs ?? 0,
       ...(signer ? { signer } : {}),
       checkpointMs: this.bounds.checkpoint_ms,
+      tailEventsMax: this.bounds.tail_events_max,
       filterBytesMax: this.bounds.filter_bytes_max,
       trouble: (line) => this.options.trouble?.(line),
     });

@@ -75,8 +75,9 @@ Deno.test("whoever takes the work over begins when all that was made before is w
   const { store, clock, log, append, close } = await opened();
   store.hold = true;
   await append(9);
-  await clock.advance(10);
+  await clock.advance(450);
   assert.ok(store.waiting.length === 1, "pages are on their way");
+  await append(1);
   const other = idler();
   const lending = new AbortController();
   const lent = log.behindBy(other.start, lending.signal);
@@ -94,7 +95,26 @@ Deno.test("whoever takes the work over begins when all that was made before is w
   assert.equal(other.closed(), 1);
   await clock.advance(1_000);
   assert.equal(log.indexed, 8);
-  assert.equal(log.checkpointed!.size, 9);
+  assert.equal(log.checkpointed!.size, 10);
+  await close();
+});
+
+Deno.test("segments wait until the log is quiet, or the tail is half of what it may be", async () => {
+  const { clock, log, append, close } = await opened({ bounds: { tail_events_max: 40 } });
+  for (let i = 0; i < 10; i++) {
+    await append(2);
+    await clock.advance(50);
+  }
+  assert.equal(log.index.tail, 20);
+  assert.equal(log.indexed, 0, "while appends came there was a segment");
+  await append(1);
+  await clock.advance(50);
+  assert.equal(log.indexed, 20, "the tail was more than half of what it may be");
+  await append(10);
+  await clock.advance(150);
+  assert.equal(log.indexed, 20);
+  await clock.advance(200);
+  assert.equal(log.indexed, 28, "the log was quiet");
   await close();
 });
 
@@ -278,7 +298,7 @@ Deno.test("a closed log leaves no timer behind, even where pages became garbage 
   };
   for (let i = 0; i < 200 && !caught; i++) {
     await append(4);
-    await clock.advance(1);
+    await clock.advance(250);
   }
   assert.equal(store.waiting.length, 1);
   const closed = log.close();
