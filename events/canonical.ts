@@ -81,7 +81,8 @@ function itemsInOrder(items: readonly unknown[], depth: number): unknown {
 
 function membersInOrder(record: Readonly<Record<string, unknown>>, depth: number): unknown {
   const keys = Object.keys(record);
-  const sorted = keys.every((key, i) => i === 0 || keys[i - 1]! < key);
+  let sorted = true;
+  for (let i = 1; sorted && i < keys.length; i++) sorted = keys[i - 1]! < keys[i]!;
   if (!sorted) keys.sort();
   let copy: Record<string, unknown> | undefined = sorted ? undefined : {};
   for (let i = 0; i < keys.length; i++) {
@@ -189,8 +190,8 @@ export const parseIJson = (text: string, depthMax = 64): unknown => {
 function depthOf(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth <= 0) return false;
-  if (Array.isArray(value)) return value.every((item) => depthOf(item, depth - 1));
-  for (const key in value) if (!depthOf((value as Record<string, unknown>)[key], depth - 1)) return false;
+  const members: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (let i = 0; i < members.length; i++) if (!depthOf(members[i], depth - 1)) return false;
   return true;
 }
 

@@ -161,11 +161,16 @@ const SLUG_CHARS_MAX = 400;
  * long source the end counts.
  */
 export const repositoryId = (source: string): string => {
-  const parts = source.replace(/^https?:\/\//, "").split("/").filter((part) => part !== "");
-  const id = parts.join(":").toWellFormed().replace(/[^A-Za-z0-9._~@:+%-]/gu, encodeURIComponent).slice(
-    -SLUG_CHARS_MAX,
-  );
+  const id = source.length <= SLUG_CHARS_MAX && PLAIN.test(source) ? source.replaceAll("/", ":") : slug(source);
   return /^\.*$/.test(id) ? `_${id}` : id;
+};
+
+// Nearly every source that is not a URL: nothing of it is left out or encoded.
+const PLAIN = /^[A-Za-z0-9._~@:+%-]+(?:\/[A-Za-z0-9._~@:+%-]+)*$/;
+
+const slug = (source: string): string => {
+  const parts = source.replace(/^https?:\/\//, "").split("/").filter((part) => part !== "");
+  return parts.join(":").toWellFormed().replace(/[^A-Za-z0-9._~@:+%-]/gu, encodeURIComponent).slice(-SLUG_CHARS_MAX);
 };
 
 const stream = ({ source }: { readonly source: string }): StreamId => `commits/${repositoryId(source)}`;

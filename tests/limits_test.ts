@@ -6,6 +6,7 @@ import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Problem } from "../adapters/http/problem.ts";
 import type { Parts } from "../adapters/program/identity/parts.ts";
 import { Tries, tryLimits } from "../adapters/program/identity/tries.ts";
+import { Connections, CONNECTIONS_MAX } from "../adapters/program/limits/connections.ts";
 import { DOOR_FACTS, DoorFacts } from "../adapters/program/limits/door_facts.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
@@ -83,6 +84,22 @@ Deno.test("connections are counted in one fact for many, refused addresses with 
     { type: "kernel.address.refused", data: { rule: "not_listed", address: "198.51.100.7" } },
     { type: "kernel.connection.counted", data: { connections: 50, addresses: 5, refused: 20 } },
   ]);
+});
+
+Deno.test("a connection is counted once as long as it is used, and again when so many others came since", () => {
+  const connections = new Connections();
+  const others = (count: number, from: number) => {
+    for (let i = from; i < from + count; i++) connections.request(`2001:db8::${i.toString(16)}`, 40_000);
+  };
+  for (let n = 0; n < 6; n++) {
+    connections.request("192.0.2.1", 40_000);
+    others(CONNECTIONS_MAX / 2, n * CONNECTIONS_MAX / 2);
+  }
+  assert.equal(connections.take().connections, 3 * CONNECTIONS_MAX + 1);
+  others(2 * CONNECTIONS_MAX, 3 * CONNECTIONS_MAX);
+  connections.request("192.0.2.1", 40_000);
+  connections.request("192.0.2.1", 40_001);
+  assert.equal(connections.take().connections, 2 * CONNECTIONS_MAX + 2);
 });
 
 Deno.test("a list of networks takes addresses of both families, however they are written", () => {

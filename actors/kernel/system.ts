@@ -167,7 +167,8 @@ export class System implements Daybook {
     }
     const passing = this.passing(sealed.events);
     if (passing) await passing;
-    return await this.log.append({ events: sealed.events });
+    // Not awaited: while the disk is waited for, nothing here holds what was sent.
+    return this.log.append({ events: sealed.events });
   }
 
   async append(batch: Append): Promise<Appended> {

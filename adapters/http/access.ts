@@ -81,13 +81,12 @@ export const bearerOf = (headers: Headers): string | undefined => {
 };
 
 /** Who asks. A bearer token counts before a cookie; a wrong token is refused even if the cookie is good. */
-export const whoAsks = (request: Request, access: Access): Asked => {
-  if (request.headers.has("authorization")) {
-    const token = bearerOf(request.headers);
-    const grant = token === undefined ? undefined : access.check(token);
+export const whoAsks = ({ headers }: Request, access: Access, bearer = bearerOf(headers)): Asked => {
+  if (bearer !== undefined || headers.has("authorization")) {
+    const grant = bearer === undefined ? undefined : access.check(bearer);
     return grant ? { is: "granted", grant, by: "bearer" } : { is: "refused" };
   }
-  const cookie = cookieOf(request.headers.get("cookie"));
+  const cookie = cookieOf(headers.get("cookie"));
   if (cookie === undefined || cookie === "") return { is: "nobody" };
   const grant = cookie.length > BEARER_LENGTH_MAX ? undefined : access.session(cookie);
   return grant ? { is: "granted", grant, by: "cookie" } : { is: "nobody" };

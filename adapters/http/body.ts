@@ -12,9 +12,14 @@ export const readBody = async (request: Request, bytesMax: number): Promise<Uint
   if (stated !== null && LENGTH.test(stated)) {
     if (Number(stated) > bytesMax) throw tooLarge(bytesMax);
     // HTTP/1.1 frames the body by this length, so there cannot be more of it.
-    const bytes = new Uint8Array(await request.arrayBuffer().catch(brokenOff));
-    if (bytes.length > bytesMax) throw tooLarge(bytesMax);
-    return bytes;
+    let whole: ArrayBuffer;
+    try {
+      whole = await request.arrayBuffer();
+    } catch {
+      return brokenOff();
+    }
+    if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
+    return new Uint8Array(whole);
   }
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];

@@ -107,7 +107,6 @@ const flaw = (name: string, text: string): string | undefined => {
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type Draft = Mutable<Partial<Incoming>> & { specversion?: string };
 
 // Attributes with a place of their own; everything else is an extension.
 const NAMED = new Set(["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"]);
@@ -116,7 +115,9 @@ const REQUIRED = ["specversion", "id", "source", "type"] as const;
 
 /** Gathers one event attribute by attribute, and what was wrong with it. */
 class Gathering {
-  private readonly draft: Draft = {};
+  private readonly draft: Mutable<Partial<Incoming>> = {};
+  /** There is but one, so no event keeps it. */
+  private specversion: string | undefined;
   private extensions: Record<string, string | number | boolean> | undefined;
   private extensionCount = 0;
   private readonly issues: Issue[] = [];
@@ -139,7 +140,8 @@ class Gathering {
       // Only an extension may be an empty string: the others are left out instead.
       if (wrong !== undefined && (value !== "" || named)) return this.flag(name, wrong);
       if (named || (NAMED_EXTENSIONS.has(name) && value !== "")) {
-        (this.draft as Record<string, unknown>)[name] = value;
+        if (name === "specversion") this.specversion = value;
+        else (this.draft as Record<string, unknown>)[name] = value;
         return;
       }
     } else if (named || NAMED_EXTENSIONS.has(name)) return this.flag(name, "expected a string");
@@ -171,8 +173,10 @@ class Gathering {
   }
 
   done(): Incoming {
+    const { draft, specversion } = this;
     for (const name of REQUIRED) {
-      if (this.draft[name] === undefined && !this.issues.some((issue) => issue.path === `${this.path}/${name}`)) {
+      const value = name === "specversion" ? specversion : draft[name];
+      if (value === undefined && !this.issues.some((issue) => issue.path === `${this.path}/${name}`)) {
         this.flag(name, "is missing");
       }
     }
@@ -180,9 +184,8 @@ class Gathering {
       throw new Problem("server_attribute", `The server sets ${this.ours}; leave it out.`, { errors: this.issues });
     }
     if (this.issues.length > 0) throw invalid(this.issues);
-    const { specversion: _, ...event } = this.draft;
-    if (this.extensions) event.extensions = this.extensions;
-    return event as Incoming;
+    if (this.extensions) draft.extensions = this.extensions;
+    return draft as Incoming;
   }
 }
 

@@ -135,7 +135,7 @@ export class Door {
       };
       const go = (): Response | Promise<Response> => {
         try {
-          const exchange = this.enter(route, request, caller, { id, began, known: (grant) => who = grant.id });
+          const exchange = this.enter(route, request, caller, { id, began, bearer, known: (grant) => who = grant.id });
           const told = this.telling(exchange, done);
           const answer = route.handle(exchange);
           if (!(answer instanceof Promise)) return told(answer);
@@ -149,7 +149,9 @@ export class Door {
           return failed(error);
         }
       };
-      const proving = caller.fixed || ACTIONS[route.action] === "nothing" ? undefined : this.proving(request);
+      const bearer = caller.fixed || ACTIONS[route.action] === "nothing" ? undefined : bearerOf(request.headers);
+      // A signature must be checked first; a token or cookie is looked up.
+      const proving = bearer === undefined ? undefined : this.site.access.prove?.(bearer);
       const ready = this.site.authority.ready();
       if (proving === undefined && ready === undefined) return go();
       return Promise.all([proving, ready]).then(go, failed);
@@ -187,21 +189,16 @@ export class Door {
     }
   }
 
-  /** A signature that must be checked first; nothing for a token or cookie that is looked up. */
-  private proving({ headers }: Request): Promise<void> | undefined {
-    const { access } = this.site;
-    const bearer = access.prove === undefined ? undefined : bearerOf(headers);
-    return bearer === undefined ? undefined : access.prove!(bearer);
-  }
-
   /** Who comes in, or a problem. */
   private enter(
     route: Route,
     request: Request,
     caller: Caller,
-    { id, began, known }: {
+    { id, began, bearer, known }: {
       readonly id: string;
       readonly began: number;
+      /** That of the request, where the route wants to know who asks. */
+      readonly bearer: string | undefined;
       readonly known: (grant: Grant) => void;
     },
   ): Exchange {
@@ -218,7 +215,7 @@ export class Door {
     const way = this.options.guard.way(request, caller);
     // A Unix socket is no site that a browser could be talked into.
     if (!fixed) this.options.guard.check(headers, way, { foreign: route.foreign === true });
-    const asker = fixed ?? this.granted(route, request, way.client, began);
+    const asker = fixed ?? this.granted(route, request, { client: way.client, began, bearer });
     if (asker) known(asker);
     const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
     const query = mark < 0 ? "" : url.slice(mark + 1);
@@ -301,9 +298,17 @@ export class Door {
   }
 
   /** Throws unless somebody asks; only a wrong token is held against its address, a missing one is not. */
-  private granted(route: Route, request: Request, client: () => string, began: number): Grant | undefined {
+  private granted(
+    route: Route,
+    request: Request,
+    { client, began, bearer }: {
+      readonly client: () => string;
+      readonly began: number;
+      readonly bearer: string | undefined;
+    },
+  ): Grant | undefined {
     if (ACTIONS[route.action] === "nothing") return undefined;
-    const asked = whoAsks(request, this.site.access);
+    const asked = whoAsks(request, this.site.access, bearer);
     if (asked.is === "granted") {
       this.checkCsrf(route, request, asked);
       return asked.grant;

@@ -18,26 +18,18 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   exchange.reading = true;
   const bytes = await readBody(request, exchange.bodyBytesMax);
   exchange.reading = false;
-  const received = receive(headers, bytes);
   const prefer = preferences(headers.get("prefer"));
   const { daybook } = site;
+  const began = site.clock.monotonic();
   let done: Ingested;
-  if (received.events.length === 0) {
-    done = { ok: true, accepted: 0, duplicates: 0, size: daybook.log.size, receipts: [] };
-  } else {
-    site.quotas?.spend(exchange.grant!.tenant, { events: received.events.length, bytes: bytes.length });
-    const began = site.clock.monotonic();
-    try {
-      done = await daybook.ingest(received.events, exchange.grant!.principal, {
-        ...(exchange.traceparent === undefined ? {} : { traceparent: exchange.traceparent }),
-        ...(site.authority.byStream && { may: mayIngest(exchange) }),
-      });
-    } catch (fault) {
-      throw faultProblem(fault);
-    }
-    site.metrics.append.observe((site.clock.monotonic() - began) / 1000);
+  try {
+    done = await recorded(exchange, bytes);
+  } catch (fault) {
+    throw faultProblem(fault);
   }
-  if (!done.ok) throw refusal(done, received);
+  // What was sent is not held while the disk is waited for; who is refused has it read once more.
+  if (!done.ok) throw refusal(done, receive(headers, bytes));
+  if (done.receipts.length > 0) site.metrics.append.observe((site.clock.monotonic() - began) / 1000);
   site.metrics.ingested(done.accepted, done.duplicates);
   const applied: string[] = [];
   let body = `{"accepted":${done.accepted},"duplicates":${done.duplicates},"size":${done.size}`;
@@ -55,6 +47,20 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   }
   const status = done.accepted > 0 ? 201 : 200;
   return answer(status, body + "}", applied);
+};
+
+const recorded = (exchange: Exchange, bytes: Uint8Array<ArrayBuffer>): Promise<Ingested> => {
+  const { request, site, traceparent } = exchange;
+  const { daybook, quotas, authority } = site;
+  const { events } = receive(request.headers, bytes);
+  if (events.length === 0) {
+    return Promise.resolve({ ok: true, accepted: 0, duplicates: 0, size: daybook.log.size, receipts: [] });
+  }
+  quotas?.spend(exchange.grant!.tenant, { events: events.length, bytes: bytes.length });
+  return daybook.ingest(events, exchange.grant!.principal, {
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(authority.byStream && { may: mayIngest(exchange) }),
+  });
 };
 
 /** Who sends an event must be permitted both what it comes from and where it goes. */

@@ -1,7 +1,7 @@
 /** Counts connections: the platform shows them request by request, so one is new when its address and port were not seen lately. */
-import { LRUCache } from "lru-cache";
 
-const CONNECTIONS_MAX = 10_000;
+/** So many are remembered at least, and twice as many at most. */
+export const CONNECTIONS_MAX = 10_000;
 const ADDRESSES_MAX = 10_000;
 
 export interface Counted {
@@ -11,7 +11,10 @@ export interface Counted {
 }
 
 export class Connections {
-  private readonly seen = new LRUCache<string, true>({ maxSize: CONNECTIONS_MAX, sizeCalculation: () => 1 });
+  /** Ports by address: of connections that were seen lately, and of those before them. */
+  private recent = new Map<string, Set<number>>();
+  private before = new Map<string, Set<number>>();
+  private remembered = 0;
   private readonly addresses = new Set<string>();
   private connections = 0;
   private refusals = 0;
@@ -23,11 +26,23 @@ export class Connections {
     if (port === this.lastPort && address === this.lastAddress) return;
     this.lastAddress = address;
     this.lastPort = port;
-    const name = `${address} ${port}`;
-    if (this.seen.get(name)) return;
-    this.seen.set(name, true);
+    if (!this.isNew(address, port)) return;
     this.connections++;
     if (this.addresses.size < ADDRESSES_MAX) this.addresses.add(address);
+  }
+
+  private isNew(address: string, port: number): boolean {
+    const ports = this.recent.get(address);
+    if (ports?.has(port)) return false;
+    const isNew = this.before.get(address)?.has(port) !== true;
+    if (ports) ports.add(port);
+    else this.recent.set(address, new Set([port]));
+    if (++this.remembered === CONNECTIONS_MAX) {
+      this.before = this.recent;
+      this.recent = new Map();
+      this.remembered = 0;
+    }
+    return isNew;
   }
 
   refused(): void {
