@@ -76,12 +76,13 @@ const σ1 = (x: Code): Code => v128.xor(rotr(x, 17), rotr(x, 19), v128.shr(x, 10
 const ch = (x: Code, y: Code, z: Code): Code => v128.xor(z, v128.and(x, v128.xor(y, z)));
 
 /** Sections 4.2.2 and 5.3.3: the first 32 bits behind the point of roots of the first primes. */
-const primes = Array.from({ length: 312 }, (_, n) => n).filter((n) =>
-  n > 1 && !Array.from({ length: n }, (_, d) => d).some((d) => d > 1 && n % d === 0)
-);
+const primes = (): readonly number[] =>
+  Array.from({ length: 312 }, (_, n) => n).filter((n) =>
+    n > 1 && !Array.from({ length: n }, (_, d) => d).some((d) => d > 1 && n % d === 0)
+  );
 const behindPoint = (root: number): number => Math.floor((root - Math.floor(root)) * 2 ** 32) >>> 0;
-const CONSTANTS = primes.slice(0, ROUNDS).map((prime) => behindPoint(Math.cbrt(prime)));
-const INITIAL = primes.slice(0, WORDS).map((prime) => behindPoint(Math.sqrt(prime)));
+const constants = () => primes().slice(0, ROUNDS).map((prime) => behindPoint(Math.cbrt(prime)));
+const initials = () => primes().slice(0, WORDS).map((prime) => behindPoint(Math.sqrt(prime)));
 
 // Locals of `run`. The addresses and the count are its parameters.
 const ADDRESSES = [0, 1, 2, 3];
@@ -150,7 +151,7 @@ const compress = (): Code => {
 };
 
 /** As long as there are blocks. */
-const run: Code = [
+const run = (): Code => [
   ...list([[VECTORS, V128]]),
   ...[0x03, 0x40], // loop
   ...compress(),
@@ -161,12 +162,12 @@ const run: Code = [
 ];
 
 /** The lane's words with their bytes in the other order, and the initial ones in their place. */
-const finish: Code = (() => {
+const finish = (): Code => {
   const [LANE, TO, WORD, AT] = [0, 1, 2, 3];
   return [
     ...list([[2, I32]]),
     ...set(AT!, [...get(LANE!), ...number(2), 0x74]), // four bytes for each lane
-    ...INITIAL.flatMap((initial, i) => [
+    ...initials().flatMap((initial, i) => [
       ...set(WORD!, i32.load(get(AT!), STATE_AT + i * VECTOR_BYTES)),
       ...i32.store(
         get(TO!),
@@ -180,7 +181,7 @@ const finish: Code = (() => {
     ]),
     END,
   ];
-})();
+};
 
 const section = (id: number, code: Code): Code => [id, ...sized(code)];
 const name = (text: string): Code => sized([...text].map((letter) => letter.charCodeAt(0)));
@@ -194,12 +195,12 @@ export const openLanes = (bytes: number): Lanes => {
     ...section(3, list([[0], [1]])),
     ...section(5, list([[0, ...unsigned(Math.ceil((FREE_AT + bytes) / PAGE_BYTES))]])),
     ...section(7, list([[...name("memory"), 2, 0], [...name("run"), 0, 0], [...name("finish"), 0, 1]])),
-    ...section(10, list([sized(run), sized(finish)])),
+    ...section(10, list([sized(run()), sized(finish())])),
   ]);
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
   const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer as ArrayBuffer);
   const words = new DataView(memory.buffer);
-  CONSTANTS.forEach((constant, t) => {
+  constants().forEach((constant, t) => {
     for (let lane = 0; lane < LANES; lane++) {
       words.setUint32(CONSTANTS_AT + t * VECTOR_BYTES + lane * 4, constant, true);
     }
