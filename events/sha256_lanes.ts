@@ -75,14 +75,15 @@ const σ1 = (x: Code): Code => v128.xor(rotr(x, 17), rotr(x, 19), v128.shr(x, 10
 /** The same as `(x ∧ y) ⊕ (¬x ∧ z)`, with one operation fewer. */
 const ch = (x: Code, y: Code, z: Code): Code => v128.xor(z, v128.and(x, v128.xor(y, z)));
 
-/** Sections 4.2.2 and 5.3.3: the first 32 bits behind the point of roots of the first primes. */
-const primes = (): readonly number[] =>
-  Array.from({ length: 312 }, (_, n) => n).filter((n) =>
-    n > 1 && !Array.from({ length: n }, (_, d) => d).some((d) => d > 1 && n % d === 0)
-  );
+const primes = (count: number): readonly number[] => {
+  const found: number[] = [];
+  for (let n = 2; found.length < count; n++) if (!found.some((prime) => n % prime === 0)) found.push(n);
+  return found;
+};
 const behindPoint = (root: number): number => Math.floor((root - Math.floor(root)) * 2 ** 32) >>> 0;
-const constants = () => primes().slice(0, ROUNDS).map((prime) => behindPoint(Math.cbrt(prime)));
-const initials = () => primes().slice(0, WORDS).map((prime) => behindPoint(Math.sqrt(prime)));
+/** Sections 4.2.2 and 5.3.3: the first 32 bits behind the point of roots of the first primes. */
+const constants = (): readonly number[] => primes(ROUNDS).map((prime) => behindPoint(Math.cbrt(prime)));
+const initial = (): readonly number[] => primes(WORDS).map((prime) => behindPoint(Math.sqrt(prime)));
 
 // Locals of `run`. The addresses and the count are its parameters.
 const ADDRESSES = [0, 1, 2, 3];
@@ -90,7 +91,8 @@ const BLOCKS = 4;
 const STATE = [5, 6, 7, 8, 9, 10, 11, 12];
 /** The last sixteen words of the message schedule. */
 const scheduled = (t: number): number => 13 + t % 16;
-const [T1, SAME, SAME_BEFORE] = [29, 30, 31];
+/** T₁; a ⊕ b, and the same of the round before, which is b ⊕ c now. */
+const [T1, AB, BC] = [29, 30, 31];
 const VECTORS = 27;
 
 /** Bytes of a word in the other order, in each lane. */
@@ -100,7 +102,10 @@ const HIGH_WORDS: Code = [8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 
 const LOW_HALVES: Code = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
 const HIGH_HALVES: Code = [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31];
 
-/** Four words of each message into four words of the schedule: what came as a row for each message becomes a column. */
+/**
+ * Four words of each message into four words of the schedule: what came as a row for each message becomes a column. The rounds have
+ * not begun, so their locals are free.
+ */
 const loadWords = (from: number): Code => {
   const [a, b, c, d] = ADDRESSES.map((address) => {
     const word = v128.load(get(address), from * 4);
@@ -111,13 +116,13 @@ const loadWords = (from: number): Code => {
   return [
     ...[a, b, c, d].flatMap((row, i) => set(rows[i]!, row)),
     ...set(T1!, v128.shuffle(w, x, LOW_WORDS)),
-    ...set(SAME!, v128.shuffle(w, x, HIGH_WORDS)),
-    ...set(SAME_BEFORE!, v128.shuffle(y, z, LOW_WORDS)),
+    ...set(AB!, v128.shuffle(w, x, HIGH_WORDS)),
+    ...set(BC!, v128.shuffle(y, z, LOW_WORDS)),
     ...set(rows[3], v128.shuffle(y, z, HIGH_WORDS)),
-    ...set(rows[2], v128.shuffle(get(SAME!), z, LOW_HALVES)),
-    ...set(rows[3], v128.shuffle(get(SAME!), z, HIGH_HALVES)),
-    ...set(rows[0], v128.shuffle(get(T1!), get(SAME_BEFORE!), LOW_HALVES)),
-    ...set(rows[1], v128.shuffle(get(T1!), get(SAME_BEFORE!), HIGH_HALVES)),
+    ...set(rows[2], v128.shuffle(get(AB!), z, LOW_HALVES)),
+    ...set(rows[3], v128.shuffle(get(AB!), z, HIGH_HALVES)),
+    ...set(rows[0], v128.shuffle(get(T1!), get(BC!), LOW_HALVES)),
+    ...set(rows[1], v128.shuffle(get(T1!), get(BC!), HIGH_HALVES)),
   ];
 };
 
@@ -128,7 +133,7 @@ const compress = (): Code => {
   for (let t = 0; t < 16; t += 4) put(loadWords(t));
   STATE.forEach((local, i) => put(set(local, v128.load(number(STATE_AT), i * VECTOR_BYTES))));
   let [a, b, c, d, e, f, g, h] = STATE as [number, number, number, number, number, number, number, number];
-  put(set(SAME_BEFORE!, v128.xor(get(b), get(c))));
+  put(set(BC!, v128.xor(get(b), get(c))));
   for (let t = 0; t < ROUNDS; t++) {
     const word = (before: number): Code => get(scheduled(t + 16 - before));
     if (t >= 16) put(set(scheduled(t), v128.add(word(16), σ0(word(15)), word(7), σ1(word(2)))));
@@ -136,10 +141,10 @@ const compress = (): Code => {
     put(
       set(T1!, v128.add(get(h), get(scheduled(t)), constant, ch(get(e), get(f), get(g)), Σ1(get(e)))),
       set(d, v128.add(get(d), get(T1!))),
-      // Maj(a, b, c) is b where a and b are the same or b and c are, else a; b and c were a and b in the round before.
-      set(SAME!, v128.xor(get(a), get(b))),
-      set(h, v128.add(v128.xor(v128.and(get(SAME!), get(SAME_BEFORE!)), get(b)), Σ0(get(a)), get(T1!))),
-      set(SAME_BEFORE!, get(SAME!)),
+      // Maj(a, b, c): b, unless it differs from both a and c.
+      set(AB!, v128.xor(get(a), get(b))),
+      set(h, v128.add(v128.xor(v128.and(get(AB!), get(BC!)), get(b)), Σ0(get(a)), get(T1!))),
+      set(BC!, get(AB!)),
     );
     [a, b, c, d, e, f, g, h] = [h, a, b, c, d, e, f, g];
   }
@@ -167,7 +172,7 @@ const finish = (): Code => {
   return [
     ...list([[2, I32]]),
     ...set(AT!, [...get(LANE!), ...number(2), 0x74]), // four bytes for each lane
-    ...initials().flatMap((initial, i) => [
+    ...initial().flatMap((word, i) => [
       ...set(WORD!, i32.load(get(AT!), STATE_AT + i * VECTOR_BYTES)),
       ...i32.store(
         get(TO!),
@@ -177,7 +182,7 @@ const finish = (): Code => {
           i32.and(i32.rotl(get(WORD!), 24), number(0xff00ff00 | 0)),
         ),
       ),
-      ...i32.store(get(AT!), STATE_AT + i * VECTOR_BYTES, number(initial | 0)),
+      ...i32.store(get(AT!), STATE_AT + i * VECTOR_BYTES, number(word | 0)),
     ]),
     END,
   ];
