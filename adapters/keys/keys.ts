@@ -9,6 +9,7 @@ import { KeysFault } from "./fault.ts";
 import { LogKey } from "./log_key.ts";
 import { periodOf, Pseudonyms } from "./pseudonyms.ts";
 import { RetentionPeriods } from "./retention_periods.ts";
+import { type WrongKey, wrongKeys } from "./check.ts";
 import { recorded, type Rotated, rotateRoot, type RotationOptions, unfinished } from "./rotate_root.ts";
 import { Sealer, type SealerOptions } from "./sealer.ts";
 import { Subjects } from "./subjects.ts";
@@ -168,6 +169,11 @@ export class Keys {
       "create a secret",
       () => this.db.wrapping.secret(name) ?? this.db.wrapping.addSecret(name, first?.()),
     );
+  }
+
+  /** See `check.ts`. */
+  wrong(): Generator<void, readonly WrongKey[]> {
+    return wrongKeys(this.db, this.logKey);
   }
 
   /** See `rotate_root.ts`. Ends when every key is wrapped anew; to be recorded then, and `rotationRecorded` to be called. */

@@ -1,5 +1,6 @@
 /** Keys that lie wrapped in tables, wrapped anew some at a time, and counted by the version that wraps them. */
 import { Buffer } from "node:buffer";
+import { KeysFault } from "./fault.ts";
 import type { Hierarchy, Rows } from "./hierarchy.ts";
 import { WRAPPED_LOG_KEYS } from "./log_key.ts";
 import { versionOf } from "./wrapping.ts";
@@ -78,6 +79,23 @@ export function* unwrapAll(
     yield found.length;
   }
   return counts;
+}
+
+/** Where keys of a table lie that do not open; `undefined` behind so many that were looked at. */
+export function* unopened(db: Rows, table: Wrapped, keys: () => Hierarchy): Generator<string | undefined> {
+  for (let at: string | undefined = ""; at !== undefined;) {
+    const found = batch(db, table, at);
+    for (const { id, wrapped } of found) {
+      try {
+        keys().unwrap(table.place(id), wrapped);
+      } catch (error) {
+        if (!(error instanceof KeysFault)) throw error;
+        yield table.place(id);
+      }
+    }
+    at = found.length < REWRAP_BATCH ? undefined : found.at(-1)!.id;
+    yield undefined;
+  }
 }
 
 /** Whether a table has a key under another version than this. */

@@ -246,7 +246,7 @@ export const runtimeOf = (
       data,
       (keys) => ({ key: keys.logKey.signer.vkey, newest: keys.logKey.latest()?.note, atRest: knownKey(keys) }),
     );
-    return await folders.open(data, FILES.log, (path) =>
+    const report = await folders.open(data, FILES.log, (path) =>
       verifyLog({
         path,
         archive,
@@ -262,6 +262,8 @@ export const runtimeOf = (
         ],
         progress,
       }));
+    const { heldToKeys } = await import("./held_to_keys.ts");
+    return await heldToKeys(report, () => folders.keys(data));
   },
   async checkReceipt(text, { keys, witnesses }) {
     const { receiptReport } = await import("./receipt.ts");
