@@ -154,6 +154,15 @@ export class Block {
     return this.parsed ??= this.parse(this.bytes.subarray(this.body));
   }
 
+  get isParsed(): boolean {
+    return this.parsed !== undefined;
+  }
+
+  /** Lets go of the events; they are parsed anew when they are asked for. */
+  forget(): void {
+    this.parsed = undefined;
+  }
+
   private parse(bytes: Uint8Array): readonly Event[] {
     try {
       return JSON.parse(text.decode(bytes)) as Event[];

@@ -24,6 +24,9 @@ export const SEGMENT_EVENTS = 16_384;
 const PAGE_BLOCKS_MAX = 64;
 const PAGE_BLOCKS_MIN = 8;
 
+/** Blocks that hold their events beside their bytes: as many as a commit has, for all who follow the log's end. */
+export const PARSED_BLOCKS_MAX = 13;
+
 export const LOG_PREFIX = "log";
 export const blockKey = (first: number): Key => [LOG_PREFIX, first];
 
@@ -46,6 +49,8 @@ export class LogReader {
   protected end = 0;
   protected recorded = "";
   private readonly blocks: LRUCache<number, Block>;
+  /** Those that hold their events; whoever reads the whole log must not fill memory with them. */
+  private readonly parsed: Block[] = [];
   private readonly text = new TextDecoder();
   /** The manifest that was taken in last. */
   private manifestBytes: Uint8Array | undefined;
@@ -55,7 +60,7 @@ export class LogReader {
     protected readonly options: ReaderOptions,
   ) {
     const half = (options.cacheBytesMax ?? CACHE_BYTES_MAX) / 2;
-    // A block that was parsed holds its events beside its bytes, about as much again.
+    // What of a block is worked out when it is asked for is about as much again as its bytes.
     this.blocks = new LRUCache({ maxSize: half, sizeCalculation: ({ bytes }) => bytes.length * 2 });
     this.index = new LogIndex(store, half, options.filterBytesMax ?? FILTER_BYTES_MAX);
   }
@@ -161,6 +166,7 @@ export class LogReader {
   forgetBefore(position: number): void {
     for (const first of [...this.blocks.keys()]) if (first < position) this.blocks.delete(first);
     if (this.lately && this.lately.first < position) this.lately = undefined;
+    for (const block of this.parsed.splice(0)) block.forget();
   }
 
   protected remember(block: Block): void {
@@ -332,6 +338,14 @@ export class LogReader {
     }
   }
 
+  private eventsOf(block: Block): readonly Event[] {
+    if (!block.isParsed) {
+      this.parsed.push(block);
+      if (this.parsed.length > PARSED_BLOCKS_MAX) this.parsed.shift()!.forget();
+    }
+    return block.events();
+  }
+
   /** Batches in the order asked for that hold all the range asks for, and perhaps more. */
   private *candidates(range: Range & { from: number; until: number }): Iterable<readonly Event[]> {
     const { from, until, stream, types, correlation, backward = false } = range;
@@ -350,12 +364,12 @@ export class LogReader {
         if (first >= until) continue;
         const block = this.blockFor(first, from);
         if (!block || block.until <= from) continue;
-        yield backward ? block.events().toReversed() : block.events();
+        yield backward ? this.eventsOf(block).toReversed() : this.eventsOf(block);
       }
     } else if (backward) {
-      for (const block of this.blocksBackFrom(until - 1, from)) yield block.events().toReversed();
+      for (const block of this.blocksBackFrom(until - 1, from)) yield this.eventsOf(block).toReversed();
     } else {
-      for (const block of this.blocksFrom(from, until)) yield block.events();
+      for (const block of this.blocksFrom(from, until)) yield this.eventsOf(block);
     }
   }
 
@@ -377,7 +391,7 @@ export class LogReader {
     }
     const block = this.blockAt(position)!;
     const index = position - block.first;
-    if (count * 2 > block.count) return block.events().slice(index, index + count);
+    if (count * 2 > block.count) return this.eventsOf(block).slice(index, index + count);
     return Array.from({ length: count }, (_, i) => block.event(index + i));
   }
 

@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import { sealingOf } from "../../adapters/keys/at_rest.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
 import { SealedStore } from "../../adapters/kv/sealed_store.ts";
+import { PARSED_BLOCKS_MAX } from "../../adapters/kv/reader.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
@@ -10,7 +12,7 @@ import { catalogue } from "../../events/catalogue.ts";
 import { KEY } from "../at_rest_given.ts";
 import { openWithWorker } from "../log_given.ts";
 import { logBounds } from "./log_bounds.ts";
-import { logContract, type Start } from "./log_contract.ts";
+import { all, appended, event, logContract, type Start } from "./log_contract.ts";
 
 const settable = () => {
   const clock = { ms: Date.UTC(2026, 0, 1) };
@@ -73,3 +75,26 @@ const onDenoKv = (key?: Uint8Array): Start => async () => {
 
 held("log on Deno KV", onDenoKv());
 held("sealed log on Deno KV", onDenoKv(KEY));
+
+Deno.test("who reads the same block as others shares its events, and who reads many blocks leaves few behind", async () => {
+  const { port } = settable();
+  const store = new MemoryStore();
+  const log = await KvLog.open(store, {
+    catalogue: catalogue(),
+    clock: port,
+    background: inlineBackground(store, port),
+  });
+  try {
+    for (let n = 0; n <= PARSED_BLOCKS_MAX; n++) await appended(log, event(n));
+    const first = () => all(log, { limit: 1 })[0]!;
+    const before = first();
+    all(log, { until: PARSED_BLOCKS_MAX });
+    assert.equal(first(), before);
+    all(log);
+    const after = first();
+    assert.notEqual(after, before);
+    assert.deepEqual(after, before);
+  } finally {
+    await log.close();
+  }
+});
