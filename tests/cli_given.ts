@@ -224,6 +224,7 @@ const fakeRuntime = (
     tokenList: () => Promise.resolve(tokens),
     guarded: () => Promise.resolve(false),
     accounts: () => Promise.resolve(false),
+    expectLog: () => Promise.resolve(),
     checkGit: () => Promise.resolve(),
     importGit: none("importGit"),
     checkPush: () => Promise.resolve(undefined),

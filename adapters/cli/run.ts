@@ -22,6 +22,7 @@ export interface Failure {
 /** Runs a parsed call; never throws. */
 export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Promise<ExitCode> => {
   try {
+    if (spec.existing) await runtime.expectLog(call.data);
     if (spec.dangerous?.(call)) await (await import("./prove.ts")).prove(call, runtime);
     const command = await spec.load();
     return await command(call, runtime);

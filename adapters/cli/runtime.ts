@@ -420,6 +420,8 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
   newKey(): Promise<{ readonly key: string; readonly public_key: string }>;
   /** Public key of the folder's log (C2SP note verifier key), for people to pass on; undefined without its keys. */
   verifierKey(data: string): Promise<string | undefined>;
+  /** Rejects with `LogFault` `missing` where there is no log in the folder. */
+  expectLog(data: string): Promise<void>;
   /** The same and those before it, the newest first; none without its keys. */
   verifierKeys(data: string): Promise<readonly string[]>;
   verify(

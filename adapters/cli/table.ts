@@ -54,6 +54,8 @@ export interface CommandSpec {
   readonly memory?: true;
   /** Whether it may open the log as its writer. */
   readonly opens?: true;
+  /** It is about a log that there is: a folder without one is not made to be a log. */
+  readonly existing?: true;
   /** Whether it reads databases of a data folder that may have been left open. */
   readonly reads?: true;
   /** Whether it cannot be undone, or lets somebody in: accounts that may do it are asked first (`PROOF`). */

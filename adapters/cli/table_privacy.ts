@@ -88,6 +88,7 @@ export const PRIVACY: readonly CommandSpec[] = [
   {
     name: "keys rotate",
     opens: true,
+    existing: true,
     dangerous: () => true,
     about: "Replace the root key: wrap every key anew, and prove that none was left under the old one",
     options: [

@@ -8,6 +8,7 @@ export const RETENTION: readonly CommandSpec[] = [
   {
     name: "keys rotate-log",
     opens: true,
+    existing: true,
     dangerous: () => true,
     about: "Change the key that signs the log's checkpoints; recorded in the log, signed by the old and the new key",
     options: [
@@ -21,6 +22,7 @@ export const RETENTION: readonly CommandSpec[] = [
   {
     name: "archive",
     opens: true,
+    existing: true,
     dangerous: () => true,
     about:
       "Move whole bundles of the log's beginning to a folder (C2SP tlog-tiles), verified before they are let go of",
@@ -83,6 +85,7 @@ export const RETENTION: readonly CommandSpec[] = [
   {
     name: "retention apply",
     opens: true,
+    existing: true,
     about:
       "Destroy the keys of months whose time is over (retention.types in the configuration); exit 1 where a hold forbids it",
     examples: ["retention apply", "retention apply --json"],

@@ -236,6 +236,9 @@ export const runtimeOf = (
     return gitImportOf(await importSample(target, { by: OPERATOR.principal, clock: systemClock }));
   },
   verifierKey: (data) => withKeys(folders, data, (keys) => keys.logKey.signer.vkey),
+  async expectLog(data) {
+    if (data !== MEMORY) await logIn(data);
+  },
   verifierKeys: async (data) => await withKeys(folders, data, (keys) => keys.logKey.vkeys) ?? [],
   async verify(data, { key, against, archive }, progress) {
     // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.

@@ -153,6 +153,22 @@ Deno.test("what reads a log finds its archive where the configuration says, or t
     }
   }));
 
+Deno.test("what is about a log makes none where there is none", () =>
+  withPlace(async ({ dir }) => {
+    const none = `${dir}/none`;
+    const commands = [
+      ["archive", "--before", "5", "--to", `${dir}/to`],
+      ["keys", "rotate"],
+      ["keys", "rotate-log"],
+      ["retention", "apply"],
+    ];
+    for (const command of commands) {
+      const { code, err } = await run([...command, "--data", none]);
+      assert.deepEqual([code, err], [3, `daybook: there is no log in ${none}\n`], command.join(" "));
+      await assert.rejects(Deno.stat(none), Deno.errors.NotFound);
+    }
+  }));
+
 Deno.test("what cannot be archived so is said", () =>
   withPlace(async ({ dir, data }) => {
     await written(data, 20);
