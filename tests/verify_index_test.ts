@@ -60,6 +60,14 @@ const TAMPERINGS: Record<string, Tampering> = {
     const { start } = segments[0]!.ids.filter!;
     file.put(new Uint8Array(file.get("index", start).length), "index", start);
   },
+  "a bit more in a filter": (file, { segments }, below) => {
+    const { start } = segments[0]!.ids.filter!;
+    const bytes = file.get("index", start).slice();
+    let at = below(bytes.length);
+    while (bytes[at] === 255) at = (at + 1) % bytes.length;
+    bytes[at] = bytes[at]! | (bytes[at]! + 1);
+    file.put(bytes, "index", start);
+  },
   "a page gone": (file, { segments }) => file.delete("index", segments[0]!.terms.body.start),
   "a page cut": (file, { segments }) =>
     file.put(file.get("index", segments[0]!.ids.body.start).subarray(0, 801), "index", segments[0]!.ids.body.start),

@@ -68,17 +68,35 @@ const whole = (rows: Rows, { start, pages }: Extent): Uint8Array => {
 const BLOCK_WORDS = 16;
 const PROBES = 6;
 
-/** Whether the filter lets a key through that is there; a filter that does not hides it. */
-const passes = (words: Uint32Array, key: number): boolean => {
-  const low = key >>> 0;
-  const base = Math.floor((low / 0x1_0000_0000) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
-  let mix = Math.imul(low ^ (key / 0x1_0000_0000), 0x9e3779b1);
-  for (let probe = 0; probe < PROBES; probe++) {
-    mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
-    if ((words[base + (mix >>> 28)]! >>> ((mix >>> 23) & 31) & 1) === 0) return false;
+/** A filter, and the one that the keys make: they are the same, or it hides a key, or lets through what is not there. */
+class FilterCheck {
+  private readonly made: Uint32Array;
+
+  constructor(private readonly words: Uint32Array) {
+    this.made = new Uint32Array(words.length);
   }
-  return true;
-};
+
+  /** Whether it lets a key through that is there. */
+  add(key: number): boolean {
+    const { words, made } = this;
+    const low = key >>> 0;
+    const base = Math.floor((low / 0x1_0000_0000) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
+    let mix = Math.imul(low ^ (key / 0x1_0000_0000), 0x9e3779b1);
+    let missing = 0;
+    for (let probe = 0; probe < PROBES; probe++) {
+      mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
+      const [at, bit] = [base + (mix >>> 28), 1 << ((mix >>> 23) & 31)];
+      made[at]! |= bit;
+      missing |= bit & ~words[at]!;
+    }
+    return missing === 0;
+  }
+
+  /** Whether it has no bit that no key has set. */
+  get same(): boolean {
+    return this.made.every((word, i) => word === this.words[i]);
+  }
+}
 
 /** A row, as a page and where the row begins in it. */
 export type Visit = (page: Float64Array, at: number) => void;
@@ -89,7 +107,7 @@ export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterabl
   const fence = doubles(whole(rows, table.fence));
   if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
   const filter = table.filter && whole(rows, table.filter);
-  const words = filter && new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2);
+  const check = filter && new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2));
   let count = 0;
   let key = -1;
   let second = -1;
@@ -108,7 +126,7 @@ export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterabl
       if (!(next > key || (next === key && beside > second))) {
         throw new IndexFault(`page ${body.start + p} is not in order`);
       }
-      if (words && !passes(words, next)) throw new IndexFault(`the filter hides a row of page ${body.start + p}`);
+      if (check && !check.add(next)) throw new IndexFault(`the filter hides a row of page ${body.start + p}`);
       key = next;
       second = beside;
       count++;
@@ -117,4 +135,5 @@ export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterabl
     yield;
   }
   if (count !== table.rows) throw new IndexFault(`${count} rows, not ${table.rows}`);
+  if (check && !check.same) throw new IndexFault("the filter lets keys through that no row has");
 }
