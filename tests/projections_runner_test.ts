@@ -272,7 +272,12 @@ Deno.test("a run that crashed goes on from what was committed", async () => {
     },
   };
   views.open = () => failing as typeof store;
-  const projections = projector({ projections: [counts], feed: feedOf(log), views });
+  const projections = projector({
+    projections: [counts],
+    feed: feedOf(log),
+    views,
+    bounds: { ...BOUNDS, batch_ms: 60_000 },
+  });
   const first = running(projections.children);
   await first.ended(0);
   assert.match(String(first.crashes[0]), /disk is full/);
