@@ -135,6 +135,8 @@ const keyExpected = (path: readonly string[], whole: Shape): string =>
   shapeAt(path.slice(0, -1), whole)?.find(({ propertyNames }) => propertyNames?.expected)?.propertyNames?.expected ??
     "another name";
 
+const described = (shape: Shape): string => [...new Set(alternatives(shape).map(describe))].join(" or ");
+
 const describe = (shape: Shape): string => {
   const { minimum, maximum, minLength = 0, maxLength, expected } = shape;
   if (expected) return expected;
@@ -149,7 +151,7 @@ const describe = (shape: Shape): string => {
     case "string":
       return minLength > 0 ? `a text of ${minLength} to ${maxLength ?? "any number of"} characters` : "a text";
     case "array":
-      return `a list of ${shape.items ? describe(shape.items) : "values"}`;
+      return `a list of ${shape.items ? described(shape.items) : "values"}`;
     case "object":
       return "a map";
     default:

@@ -6,6 +6,7 @@ import type { SecretReference } from "../../config/config.ts";
 import type { SinkConfig } from "../../config/sinks.ts";
 import type { Notification } from "../../events/alerts.ts";
 import type { Event } from "../../events/event.ts";
+import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
@@ -20,9 +21,11 @@ import { slackText, slackTransport } from "../sinks/slack.ts";
 import { syslogTransport } from "../sinks/syslog.ts";
 import { webhookTransport } from "../sinks/webhook.ts";
 import { systemClock } from "../system/world.ts";
+import { areCertificates, belongTogether } from "../x509/certificate.ts";
 import type { Opened } from "./daybook.ts";
 import { MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
+import { misspeltPrefix } from "./misspelt.ts";
 import { type Secrets, secretsOf as secretsIn } from "./secrets.ts";
 import { VERSION } from "./version.ts";
 
@@ -37,7 +40,10 @@ export const sinksOf = async (
   { data, settings }: ServeOptions,
   io: Io,
 ): Promise<Sinks> => {
-  for (const config of settings.config.sinks) if (config.kind === "file") await refuseLink(config, settings, data);
+  for (const config of settings.config.sinks) {
+    if (config.kind === "file") await refuseLink(config, settings, data);
+    expectTypes(config);
+  }
   const origin = keys.logKey.signer.name;
   const sinks = await Promise.all(settings.config.sinks.map(async (config) =>
     new Sink({
@@ -62,6 +68,15 @@ export const sinksOf = async (
     supervisor: followers("sinks", sinks, bounds, world),
     measures: measuresOf(sinks),
   };
+};
+
+/** Nothing would ever go out for a misspelt type, and nobody would notice. */
+const expectTypes = (config: SinkConfig): void => {
+  if (isChannel(config)) return;
+  for (const prefix of config.types) {
+    const message = misspeltPrefix(prefix, events);
+    if (message !== undefined) throw new Usage(`sink ${config.name}: types: ${message}`);
+  }
 };
 
 /** A name outside of the data folder may lead into it; one that is in it was refused before (`../cli/sink_grants.ts`). */
@@ -118,6 +133,17 @@ const transportOf = async (
     if (found === undefined || found.trim() === "") throw new Usage(`sink ${config.name}: its ${what} is not there`);
     return found;
   };
+  const authorities = async (): Promise<string | undefined> => {
+    const ca = config.kind === "file" ? undefined : await text(config.ca, "ca");
+    if (ca !== undefined && !areCertificates(ca)) {
+      throw new Usage(`sink ${config.name}: its ca holds no certificates, PEM`);
+    }
+    return ca;
+  };
+  // A request to such a URL cannot be made, and what is in it would be a secret.
+  if ("url" in config && new URL(config.url).username + new URL(config.url).password !== "") {
+    throw new Usage(`sink ${config.name}: its url has a user or a password in it; say it without`);
+  }
   switch (config.kind) {
     case "file":
       return fileTransport(inFolderOf(settings.file, config.path));
@@ -129,15 +155,18 @@ const transportOf = async (
         );
       }
       const { url, parallel } = config;
-      return webhookTransport({ url, keys, ca: await text(config.ca, "ca"), parallel, origin, clock: systemClock });
+      return webhookTransport({ url, keys, ca: await authorities(), parallel, origin, clock: systemClock });
     }
     case "syslog": {
       const { host, port } = config;
       const [ca, certificate, key] = [
-        await text(config.ca, "ca"),
+        await authorities(),
         await text(config.certificate, "certificate"),
         await text(config.key, "key"),
       ];
+      if (certificate !== undefined && !belongTogether(certificate, key!)) {
+        throw new Usage(`sink ${config.name}: its certificate and key do not belong together`);
+      }
       const tls = config.tls ? { tls: { ca, certificate, key } } : {};
       return syslogTransport({ host, port, ...tls, settleMs: config.settle_ms, clock: systemClock });
     }
@@ -148,17 +177,17 @@ const transportOf = async (
           `sink ${config.name}: its webhook_url is none of HTTP at ${config.host}, which is all that may be reached`,
         );
       }
-      return slackTransport({ url: url.href, ca: await text(config.ca, "ca") });
+      return slackTransport({ url: url.href, ca: await authorities() });
     }
     case "pagerduty": {
       const routingKey = (await text(config.routing_key, "routing_key"))!.trim();
-      return pagerdutyTransport({ url: config.url, routingKey, ca: await text(config.ca, "ca") });
+      return pagerdutyTransport({ url: config.url, routingKey, ca: await authorities() });
     }
     case "email": {
       const { host, port, tls, username, sender, recipients, deliver_ms } = config;
       const password = (await text(config.password, "password"))?.trim();
       const login = username === null ? {} : { login: { username, password: password! } };
-      const ca = await text(config.ca, "ca");
+      const ca = await authorities();
       return emailTransport({ host, port, tls, ...login, sender, recipients, ca, origin, answerMs: deliver_ms });
     }
   }

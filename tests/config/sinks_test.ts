@@ -155,11 +155,24 @@ Deno.test("start may reach what its sinks name and append to their files, and to
     const hook = (secret: string) =>
       `sinks: [{ name: a, kind: webhook, url: "http://127.0.0.1:9/", secret: ${secret} }]\n`;
     await Deno.writeTextFile(`${folder}/secret`, "hunter2");
+    await Deno.writeTextFile(`${folder}/signing`, `whsec_${"A".repeat(44)}`);
     for (
       const [text, expected] of [
         [hook(`{ file: ${folder}/secret }`), /its secret is none of Standard Webhooks/],
         [hook("{ env: NO_SUCH_SECRET }"), /its secret is not there/],
         [hook(`{ file: ${folder}/none }`), /its secret is not there/],
+        [
+          hook(`{ file: ${folder}/signing }, ca: { file: ${folder}/secret }`),
+          /sink a: its ca holds no certificates, PEM/,
+        ],
+        [
+          hook(`{ file: ${folder}/signing }`).replace("127.0.0.1", "ada:hunter2@127.0.0.1"),
+          /sink a: its url has a user or a password in it/,
+        ],
+        [
+          hook(`{ file: ${folder}/signing }, types: [identity.signins.]`),
+          /sink a: types: no type begins with "identity\.signins\."; did you mean identity\.signin\.\w+\?/,
+        ],
       ] as const
     ) {
       await Deno.writeTextFile(`${folder}/c.yaml`, text);
