@@ -34,7 +34,8 @@ export interface RestoreOptions {
   readonly importKeys?: (folder: string, files: Bundle) => Promise<void>;
   /** Called with that folder when log and keys are there and the log is verified. */
   readonly settleKeys?: (folder: string) => Promise<void>;
-  readonly known?: readonly Known[];
+  /** Or a function that tells them, called with the folder that is being filled when the keys are there. */
+  readonly known?: readonly Known[] | ((folder: string) => Promise<readonly Known[]>);
   /** Called last, before the folder is in its place. */
   readonly finish?: (folder: string, restored: Restored) => Promise<void>;
   readonly progress?: (progress: Progress) => void;
@@ -59,13 +60,14 @@ export interface Restored extends Copied {
  * folder.
  */
 export const restoreLog = async (options: RestoreOptions): Promise<Restored> => {
-  const { source, verify, progress, signal, known = [] } = options;
+  const { source, verify, progress, signal } = options;
   const manifest = await manifestOf(source);
   return await fillFolder(options.data, async (folder) => {
     const path = join(folder, options.name ?? LOG);
     await copyChecked(source, LOG, manifest, path, signal);
     // A log that is sealed at rest is verified with them.
     const keys = await restoreKeys(options, manifest, folder);
+    const known = typeof options.known === "function" ? await options.known(folder) : options.known ?? [];
     const against = known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
       name,
       text: `${origin}\n${size}\n${root}\n`,

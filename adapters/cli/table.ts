@@ -404,7 +404,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       {
         flags: "--replaces <folder>",
-        about: "the data folder that this one takes the place of: every erasure it knows is applied again",
+        about:
+          "the data folder that this one takes the place of: every erasure it knows is applied again, and its newest " +
+          "checkpoint is one that is known",
       },
       {
         flags: "--account <name>",

@@ -2,7 +2,7 @@
 import { events } from "../../events/mod.ts";
 import { LogFault } from "../../events/log.ts";
 import { restoreLog } from "../backup/restore.ts";
-import type { OnProgress, RestoreReport, Runtime } from "../cli/runtime.ts";
+import type { Kept, OnProgress, RestoreReport, Runtime } from "../cli/runtime.ts";
 import { sealingOf } from "../keys/at_rest.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
@@ -16,6 +16,7 @@ import { openSystem } from "./daybook.ts";
 import { exists, FILES } from "./files.ts";
 import { proveInCopy } from "./identity/copied.ts";
 import { erasedBy } from "./privacy/erasures.ts";
+import { type Newest, oursOf } from "./replaced.ts";
 import { markRestored } from "./restored.ts";
 
 /** Where the root key of a folder's keys is. */
@@ -25,6 +26,8 @@ type RootOf = (data: string) => Promise<RootSource>;
 type Restoring = Omit<Parameters<Runtime["restore"]>[2], "agreed"> & {
   /** Opaque ids of persons that it knows to be erased. */
   readonly erased?: readonly string[];
+  /** The newest checkpoints that it knows, and the public keys of its log. */
+  readonly newest?: Newest;
   /** Public keys of the logs whose accounts have agreed already. */
   readonly agreed: readonly string[];
 };
@@ -33,14 +36,11 @@ export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin, erased, erasures = [], proof, agreed, archive }: Restoring,
+  { passphrase, against, newOrigin, erased, newest, erasures = [], proof, agreed, archive }: Restoring,
   progress: OnProgress,
 ): Promise<RestoreReport> => {
   const typed = systemClock.now();
-  const known = against.map(({ name, text }) => {
-    const [origin, size, root] = text.split("\n");
-    return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
-  });
+  const kept: Kept[] = [...against];
   let origin: string | undefined;
   let readOnly = false;
   let again: number | undefined;
@@ -71,7 +71,14 @@ export const restore = async (
         ask: (keys) => keys.eraseAgain([...erased ?? [], ...erasures.map((each) => erasedBy(keys, each))]),
       });
     },
-    known,
+    async known(folder) {
+      const ask = (keys: Keys) => newest ? oursOf(newest, keys) : [];
+      if (newest) kept.push(...await withKeysIn(folder, rootOf, { readOnly: true, ask }));
+      return kept.map(({ name, text }) => {
+        const [origin, size, root] = text.split("\n");
+        return { name, origin: origin ?? "", size: Number(size), root: root ?? "" };
+      });
+    },
     async finish(folder, { size, root, created, keys, shorter_than }) {
       const beyond = shorter_than && { name: shorter_than.name, size: shorter_than.size, root: shorter_than.root };
       const left = newOrigin === undefined ? undefined : await depart(folder, rootOf, newOrigin);
@@ -87,7 +94,7 @@ export const restore = async (
         await settle(folder, rootOf);
       } else if (shorter_than) {
         readOnly = true;
-        if (keys) await remember(folder, rootOf, against.find(({ name }) => name === shorter_than.name)!.text);
+        if (keys) await remember(folder, rootOf, kept.find(({ name }) => name === shorter_than.name)!.text);
       }
     },
     progress,

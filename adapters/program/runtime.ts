@@ -356,10 +356,10 @@ export const runtimeOf = (
     const { replaces, agreed } = options;
     if (replaces === undefined) return await restore(rootOf, source, data, { ...options, agreed: [] }, progress);
     const { erasuresIn } = await import("./privacy/erasures.ts");
-    const replaced = {
-      erased: await erasuresIn(folders, replaces),
-      agreed: agreed ? await withKeys(folders, replaces, ({ logKey }) => logKey.vkeys) ?? [] : [],
-    };
+    const { newestIn } = await import("./replaced.ts");
+    const erased = await erasuresIn(folders, replaces);
+    const newest = await newestIn(folders, replaces);
+    const replaced = { erased, newest, agreed: agreed ? newest.vkeys : [] };
     return await restore(rootOf, source, data, { ...options, ...replaced }, progress);
   },
 });

@@ -28,7 +28,8 @@ Deno.test("a restored copy has every erasure applied again that the folder it re
       for (const { name, isFile } of Deno.readDirSync(data)) {
         if (isFile && name !== gone) Deno.copyFileSync(`${data}/${name}`, `${replaced}/${name}`);
       }
-      const restored = await document(["restore", `${dir}/backup`, "--replaces", replaced, "--data", copy], PASS);
+      const back = ["restore", `${dir}/backup`, "--replaces", replaced, "--data"];
+      const restored = await document([...back, copy, "--new-origin", "example.com/after"], PASS);
       assert.deepEqual([restored.exit, restored.erased], [0, 1], gone);
       await opened(copy, async (daybook) => {
         assert.equal(authors(daybook)[0], "[erased]", gone);
@@ -37,6 +38,10 @@ Deno.test("a restored copy has every erasure applied again that the folder it re
       });
       await opened(copy, (daybook) => assert.equal(recorded(daybook, AGAIN).length, 1, "recorded once"));
     }
+    const read = await document(["restore", `${dir}/backup`, "--replaces", data, "--data", `${dir}/read`], PASS);
+    assert.deepEqual([read.exit, read.erased, read.readOnly], [0, 1, true], "a copy that is only read");
+    const shown = await run(["events", "--since", "0", "--personal", "--json", "--data", `${dir}/read`]);
+    assert.deepEqual([shown.out.includes("[erased]"), shown.out.includes(NAME)], [true, false]);
   }));
 
 Deno.test("a certificate tells of an erasure too, if this log's key has signed it", () =>

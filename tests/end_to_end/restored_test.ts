@@ -61,6 +61,40 @@ Deno.test("a copy that ends before what is known is read and not written, whoeve
     }
   }));
 
+Deno.test("a copy is held against what the folder it replaces knows, by its log or its keys, and another log's says nothing", () =>
+  withPlace(async (place) => {
+    const { dir, data } = place;
+    const { size, back } = await given(place);
+    for (const gone of ["log.db", "keys.db"]) {
+      const replaced = `${dir}/replaced-${gone}`, copy = `${dir}/copy-${gone}`;
+      await Deno.mkdir(replaced);
+      for (const { name, isFile } of Deno.readDirSync(data)) {
+        if (isFile && name !== gone) Deno.copyFileSync(`${data}/${name}`, `${replaced}/${name}`);
+      }
+      const restored = await document<{ readOnly?: boolean; shorterThan?: { size: number } }>(
+        [...back, "--replaces", replaced, "--data", copy],
+      );
+      assert.deepEqual([restored.exit, restored.readOnly], [0, true], gone);
+      assert.ok(restored.shorterThan!.size > size, gone);
+      await assert.rejects(append(copy, 50, 1), { name: "LogFault", kind: "truncated" });
+      assert.equal((await document<{ size: number }>(["status", "--data", copy])).size, size, "nothing was appended");
+    }
+    const forked = await document<{ exit: number }>(
+      [...back, "--replaces", data, "--new-origin", "example.com/after", "--data", `${dir}/forked`],
+    );
+    assert.equal(forked.exit, 0);
+    await append(`${dir}/forked`, 50, 1);
+    const [first] = await from(`${dir}/forked`, size);
+    assert.ok((first!.data.beyond as { size: number }).size > size);
+
+    await append(`${dir}/other`, 0, 40);
+    const other = await document<{ exit: number; readOnly?: boolean }>(
+      [...back, "--replaces", `${dir}/other`, "--data", `${dir}/free`],
+    );
+    assert.deepEqual([other.exit, other.readOnly], [0, undefined]);
+    await append(`${dir}/free`, 50, 1);
+  }));
+
 Deno.test("to go on it takes another name, and says first what it left", () =>
   withPlace(async (place) => {
     const { dir, data } = place;
