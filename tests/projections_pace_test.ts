@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { Projector } from "../actors/kernel/project.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
-import { PACE, type Pace, type Paced, Pacer } from "../actors/kernel/project_pace.ts";
+import { PACE, type Pace, PACE_AWAITED, type Paced, Pacer } from "../actors/kernel/project_pace.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { counted, counts, logOf, named, running } from "./projections_given.ts";
 
@@ -72,6 +72,18 @@ Deno.test("while the log grows fast all projections together take their share of
   const busy = at.busy() - before[0]!;
   assert.ok(busy <= 10_000 * PACE.share + 20, `${busy} ms of 10,000`);
   assert.ok(busy >= 10_000 * PACE.share * 0.8, `${busy} ms of 10,000`);
+  const turns = at.worked.map((count, i) => count - before[i + 1]!);
+  assert.ok(Math.max(...turns) - Math.min(...turns) <= 1, `turns ${turns}`);
+  await at.stop();
+});
+
+Deno.test("those that a program waits for take a whole core, in turns, though the log grows fast", async () => {
+  const at = stand({ ms: 10, rate: 200_000, pace: PACE_AWAITED });
+  await at.pass(1_000);
+  const before = [at.busy(), ...at.worked];
+  await at.pass(10_000);
+  const busy = at.busy() - before[0]!;
+  assert.ok(busy >= 9_800 && busy <= 10_020, `${busy} ms of 10,000`);
   const turns = at.worked.map((count, i) => count - before[i + 1]!);
   assert.ok(Math.max(...turns) - Math.min(...turns) <= 1, `turns ${turns}`);
   await at.stop();

@@ -22,6 +22,9 @@ export interface Pace {
 /** On two cores a quarter of one keeps up with about 5,000 events a second of all views together. */
 export const PACE: Pace = { share: 0.25, fast_events: 1_000, window_ms: 500, gather_ms: 250, gather_events: 4_000 };
 
+/** Of a program that is done only when the projections are: what they put off, it would wait for. */
+export const PACE_AWAITED: Pace = { ...PACE, share: 1 };
+
 /** A projection, as far as its pace matters. */
 export interface Paced {
   /** Events that wait for it. */

@@ -141,6 +141,8 @@ export interface SystemOptions extends OpenOptions {
   readonly worker?: Pick<WorkerOptions, "url" | "heartbeat">;
   /** Threads begin when this resolves: each takes a core that whoever waits for the server would like to have. Default: at once. */
   readonly threads?: Promise<void>;
+  /** See `ThreadSettings`. */
+  readonly awaited?: boolean;
 }
 
 /** `openDaybook` of `main.ts`, with what else was opened. */
@@ -203,6 +205,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
         crashAt: options.crashAt,
         key,
         archive: config.log.archive,
+        awaited: options.awaited,
       }
       : undefined;
     crash?.("lock.opened");

@@ -3,7 +3,7 @@
  * views, while the one that started it appends.
  */
 import { PROJECT_APART, Projector } from "../../actors/kernel/project.ts";
-import { PACE } from "../../actors/kernel/project_pace.ts";
+import { PACE, PACE_AWAITED } from "../../actors/kernel/project_pace.ts";
 import { feedOfFile } from "../../actors/kernel/project_feed.ts";
 import type { FromProjections, Line, ToProjections } from "../../actors/kernel/project_line.ts";
 import { serveProjections } from "../../actors/kernel/project_serve.ts";
@@ -37,6 +37,8 @@ export interface ThreadSettings {
   readonly key?: Uint8Array;
   /** Folder of what was archived. Default: none is attached. */
   readonly archive?: string | null;
+  /** Whoever appends waits for the views in the end, so they do not give way. Default: they do. */
+  readonly awaited?: boolean;
 }
 
 /** What becomes of a projection that meets an event it cannot apply. */
@@ -57,11 +59,12 @@ export const projectionsThread = (): Line<ToProjections, FromProjections> =>
 
 /** The thread itself: it reads the log's file and writes the views. */
 const serve = async (): Promise<void> => {
-  giveWay(10);
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     async compose(settings, home) {
-      const { data, cacheBytesMax, projections: stated, crashAt: point, key, archive } = settings as ThreadSettings;
+      const { data, cacheBytesMax, projections: stated, crashAt: point, key, archive, awaited } =
+        settings as ThreadSettings;
+      if (!awaited) giveWay(10);
       const sealed = key && await sealedBy(key);
       const store = new KvReader(`${data}/${FILES.log}`);
       const lies = sealed ? new SealedReader(store, sealed.sealing) : store;
@@ -81,7 +84,7 @@ const serve = async (): Promise<void> => {
           views,
           clock: systemClock,
           bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
-          pace: PACE,
+          pace: awaited ? PACE_AWAITED : PACE,
           telemetry: await telemetryOf(VERSION),
           ...home,
         }),

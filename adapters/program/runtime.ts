@@ -69,8 +69,8 @@ export const runtimeOf = (
       ...(data === MEMORY ? {} : { root: await rootOf(data, stated) }),
       report: (line) => io.err(`daybook: ${line}\n`),
       ...crashing(io),
-      // With settings it is going to be served.
-      ...(settings && { threads: told.promise }),
+      // With settings it is going to be served, else it is there for one command, which ends when its views are there.
+      ...(settings ? { threads: told.promise } : { awaited: true }),
     });
     systems.set(opened.daybook, { opened, told: told.resolve });
     return opened.daybook;
