@@ -26,8 +26,8 @@ export function* wrongKeys(db: KeyDatabase, logKey: LogKey): Generator<void, rea
       else add("key", `the key of ${place}`, "one that does not open");
     }
   }
-  for (const { name } of db.all("SELECT name FROM secrets")) {
-    if (!opens(() => db.wrapping.secret(name as string))) add("key", `the secret ${name}`, "one that does not open");
+  for (const name of db.wrapping.secretNames()) {
+    if (!opens(() => db.wrapping.secret(name))) add("key", `the secret ${name}`, "one that does not open");
   }
   const led = "SELECT DISTINCT subject FROM identifiers WHERE subject NOT IN (SELECT subject FROM subjects) LIMIT ?";
   for (const { subject } of db.all(led, WRONG_MAX)) {

@@ -122,6 +122,11 @@ export class Hierarchy {
     return row && this.root.unwrap(secretPlace(name), row.key as Uint8Array);
   }
 
+  /** Of all there are; a database of the first format has none. */
+  secretNames(): readonly string[] {
+    return this.flat ? [] : this.db.all("SELECT name FROM secrets").map(({ name }) => name as string);
+  }
+
   /** Within the caller's transaction; there is none of this name yet. */
   addSecret(name: string, secret: Uint8Array = this.random(SECRET_BYTES)): Uint8Array {
     if (!SECRET_NAME.test(name)) throw new TypeError(`"${name}" is no name of a secret`);
