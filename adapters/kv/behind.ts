@@ -7,7 +7,7 @@ import { type Clock, pause } from "../../actors/kernel/world.ts";
 import { type Checkpoint, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { Background, StartBackground } from "./background.ts";
-import { type LogIndex, type Manifest, MANIFEST_KEY } from "./index/index.ts";
+import { type Generation, type LogIndex, type Manifest, MANIFEST_KEY } from "./index/index.ts";
 import { type Extent, pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
 import type { News } from "./news.ts";
@@ -70,8 +70,8 @@ export interface BehindOptions {
 export interface Followed {
   readonly size: number;
   readonly index: LogIndex;
-  /** The next block begins a new generation; answers where the last one ends. */
-  endGeneration(): number;
+  /** The next block begins a new generation. */
+  endGeneration(): void;
   /** No more is to be written to the log. */
   fence(fault: LogFault): void;
 }
@@ -109,7 +109,7 @@ export class Behind {
   private asked = 0;
   private rootAsked = false;
   private hurried = 0;
-  /** Those who wait for segments of less than a generation. */
+  /** Those who wait for segments. */
   private awaited = 0;
   private kept = 0;
   private readonly keptSizes = new Set<number>();
@@ -234,7 +234,7 @@ export class Behind {
     this.grew();
     if (this.hurried > 0) this.wishRoot();
     // Whoever was asked before is not heard of any more.
-    if (this.awaited > 0) this.wishAll();
+    if (this.awaited > 0) this.wishSegments();
   }
 
   /** Calls once, unless the log is closed before. */
@@ -252,7 +252,7 @@ export class Behind {
   grew(): void {
     // A burst of appends is not to share processors and disk with segments, which nobody waits for before the tail is full.
     if (this.log.index.tail > this.options.tailEventsMax / 2) this.wishSegments();
-    else if (!this.lull && this.log.index.generations.length > 1) this.awaitLull();
+    else if (!this.lull && this.closed.length > 0) this.awaitLull();
     if (this.timer || !this.unsigned) return;
     this.timer = this.later(this.options.checkpointMs / 2, () => {
       this.timer = undefined;
@@ -277,15 +277,13 @@ export class Behind {
     });
   }
 
-  /** Of the generations that take no more. */
-  private wishSegments(): void {
-    for (const { until } of this.log.index.generations.slice(0, -1)) this.wishSegment(until);
+  /** The generations that take no more. */
+  private get closed(): readonly Generation[] {
+    return this.log.index.generations.filter(({ ended }, i, { length }) => ended || i < length - 1);
   }
 
-  /** Of all there is. */
-  private wishAll(): void {
-    this.wishSegments();
-    this.wishSegment(this.log.endGeneration());
+  private wishSegments(): void {
+    for (const { until } of this.closed) this.wishSegment(until);
   }
 
   private wishSegment(until: number): void {
@@ -451,22 +449,25 @@ export class Behind {
   /** Resolves when the tail holds at most `most` events that no segment has, or `given up` says so. */
   async indexed(most: number, givenUp: () => boolean): Promise<void> {
     if (!this.tooFar(most)) return;
-    this.hereNow();
-    this.wishSegments();
     // The generation that is not full ends early only if it is too much by itself.
     const open = this.log.index.generations.at(-1)!;
-    if (open.until - open.from > most) this.wishSegment(this.log.endGeneration());
-    await this.news.until(() => this.log.index.tail <= most || givenUp());
+    if (open.until - open.from > most) this.log.endGeneration();
+    await this.awaiting(() => this.log.index.tail <= most || givenUp());
   }
 
   /** Resolves when segments reach up to a position, or `given up` says so. */
   async indexedTo(position: number, givenUp: () => boolean): Promise<void> {
     if (this.log.index.manifest.until >= position) return;
+    this.log.endGeneration();
+    await this.awaiting(() => this.log.index.manifest.until >= position || givenUp());
+  }
+
+  private async awaiting(reached: () => boolean): Promise<void> {
     this.hereNow();
     this.awaited++;
     try {
-      this.wishAll();
-      await this.news.until(() => this.log.index.manifest.until >= position || givenUp());
+      this.wishSegments();
+      await this.news.until(reached);
     } finally {
       this.awaited--;
     }

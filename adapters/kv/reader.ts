@@ -154,12 +154,10 @@ export class LogReader {
     return last;
   }
 
-  /** The next block begins a new generation; answers where the last one ends. */
-  endGeneration(): number {
+  /** The next block begins a new generation. */
+  endGeneration(): void {
     const last = this.index.generations.at(-1);
-    if (!last) return 0;
-    last.ended = true;
-    return last.until;
+    if (last) last.ended = true;
   }
 
   /** Blocks before a position are not here any more, nor in memory. */

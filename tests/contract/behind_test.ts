@@ -99,6 +99,25 @@ Deno.test("whoever takes the work over begins when all that was made before is w
   await close();
 });
 
+Deno.test("appends that wait for the index go on when the work passes to another before it is done", async () => {
+  const { store, clock, log, append, close } = await opened({ segmentEvents: 100, bounds: { tail_events_max: 3 } });
+  store.hold = true;
+  await append(4);
+  const waits = log.append({ events: [event(4)] });
+  await clock.advance(10);
+  assert.ok(store.waiting.length === 1, "pages are on their way");
+  const lending = new AbortController();
+  const lent = log.behindBy(inlineBackground(store, clock), lending.signal);
+  await clock.advance(1);
+  store.release();
+  await clock.advance(1_000);
+  assert.deepEqual([log.indexed, log.size], [4, 5]);
+  await waits;
+  lending.abort();
+  await lent;
+  await close();
+});
+
 Deno.test("segments wait until the log is quiet, or the tail is half of what it may be", async () => {
   const { clock, log, append, close } = await opened({ bounds: { tail_events_max: 40 } });
   for (let i = 0; i < 10; i++) {
