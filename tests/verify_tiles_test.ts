@@ -1,6 +1,9 @@
 /** Every change of the stored tiles is found, named by the first entry it is about, and never taken for one of the entries. */
 import assert from "node:assert/strict";
 import { encodeKey } from "../adapters/kv/store.ts";
+import { Failures } from "../adapters/verify/failures.ts";
+import { TileCheck } from "../adapters/verify/tiles.ts";
+import { HASH_BYTES, MerkleTree } from "../adapters/verify/tree.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { inFolder } from "./folder_given.ts";
 import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
@@ -162,5 +165,26 @@ Deno.test("a log without tiles, and one with tiles that no checkpoint covers yet
     );
     killed.close();
     assert.deepEqual((await verifyLog({ path: cut })).failures, []);
+  });
+});
+
+Deno.test("however many checkpoints the entries do not have, the tiles are gone through once to tell which was changed", () => {
+  const leaves = crypto.getRandomValues(new Uint8Array(SIZE * HASH_BYTES));
+  let reads = 0;
+  const tile = (level: number, index: number) => {
+    reads++;
+    return level === 0 ? leaves.subarray(index * 256 * HASH_BYTES, (index + 1) * 256 * HASH_BYTES) : undefined;
+  };
+  const tiles = new TileCheck({ tile, tiles: () => [] }, new Failures(), undefined);
+  tiles.take(0, leaves.with(300 * HASH_BYTES, leaves[300 * HASH_BYTES]! ^ 1));
+  const tree = new MerkleTree();
+  tree.add(leaves);
+  const others = Array.from({ length: SIZE }, (_, size) => ({ size, root: "another" }));
+  reads = 0;
+  assert.equal(tiles.changed(others, 0), undefined);
+  assert.ok(reads <= SIZE + 3, `${reads} tiles were read`);
+  assert.deepEqual(tiles.changed([...others, { size: SIZE, root: tree.root().toBase64() }], 0), {
+    position: 300,
+    leaf: leaves.subarray(300 * HASH_BYTES, 301 * HASH_BYTES).toBase64(),
   });
 });

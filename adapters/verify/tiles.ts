@@ -42,7 +42,7 @@ export class TileCheck {
   private readonly tiled: number | undefined;
 
   constructor(
-    private readonly rows: Rows,
+    private readonly rows: Pick<Rows, "tile" | "tiles">,
     private readonly failures: Failures,
     private readonly frontier: Frontier | undefined,
   ) {
@@ -84,25 +84,30 @@ export class TileCheck {
   }
 
   /**
-   * The first entry from `cleared` on that is not the one of its tile, where the lowest tiles have this root over so many entries: then they
-   * are right, and it is the entry that was changed. `leaf`: the hash that it had.
+   * The first entry from `cleared` on that is not the one of its tile, where the lowest tiles have one of these roots, smallest size first,
+   * over it: then they are right, and it is the entry that was changed. `leaf`: the hash that it had. The tiles are gone through once for all.
    */
-  changed({ size, root }: { readonly size: number; readonly root: string }, cleared: number): Changed | undefined {
-    const wrong = this.wrong.filter(({ level, position, until }) => level === 0 && position >= cleared && until <= size)
+  changed(claims: readonly { readonly size: number; readonly root: string }[], cleared: number): Changed | undefined {
+    const wrong = this.wrong.filter(({ level, position }) => level === 0 && position >= cleared)
       .sort((a, b) => a.position - b.position)[0];
-    return wrong && this.rootOf(size) === root ? { position: wrong.position, leaf: wrong.found } : undefined;
+    if (!wrong) return undefined;
+    const tree = new MerkleTree();
+    const claim = claims.find(({ size, root }) =>
+      this.growTo(tree, size) && wrong.until <= size && tree.root().toBase64() === root
+    );
+    return claim && { position: wrong.position, leaf: wrong.found };
   }
 
-  /** Over the hashes of the lowest tiles as they are stored; base64. `undefined` where one is missing. */
-  private rootOf(size: number): string | undefined {
-    const tree = new MerkleTree();
-    for (let first = 0; first < size; first += WIDTH) {
-      const bytes = Math.min(WIDTH, size - first) * HASH_BYTES;
-      const row = this.rows.tile(0, first / WIDTH);
-      if (!(row instanceof Uint8Array) || row.length < bytes) return undefined;
-      tree.add(row.subarray(0, bytes));
+  /** By the hashes of the lowest tiles as they are stored; false where one is missing. */
+  private growTo(tree: MerkleTree, size: number): boolean {
+    while (tree.size < size) {
+      const index = Math.floor(tree.size / WIDTH);
+      const [from, until] = [tree.size % WIDTH, Math.min(WIDTH, size - index * WIDTH)];
+      const row = this.rows.tile(0, index);
+      if (!(row instanceof Uint8Array) || row.length < until * HASH_BYTES) return false;
+      tree.add(row.subarray(from * HASH_BYTES, until * HASH_BYTES));
     }
-    return tree.root().toBase64();
+    return true;
   }
 
   private tileAt(level: number, index: number): Open {
@@ -167,9 +172,5 @@ export const changedEntry = (
   const cleared = claims.reduce((most, { size, root }) => roots.get(size) === root ? Math.max(most, size) : most, 0);
   const wrong = claims.filter(({ size, root }) => size > cleared && roots.has(size) && roots.get(size) !== root)
     .sort((a, b) => a.size - b.size);
-  for (const claim of wrong) {
-    const changed = tiles.changed(claim, cleared);
-    if (changed) return changed;
-  }
-  return undefined;
+  return tiles.changed(wrong, cleared);
 };
