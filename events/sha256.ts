@@ -19,21 +19,41 @@ const TAILS_AT = FREE_AT;
 const HASHES_AT = TAILS_AT + LANES * TAIL_BYTES;
 const INPUT_AT = HASHES_AT + PIECES_MAX * HASH_BYTES;
 
+/** `SHA-256(prefix ‖ piece)` of one piece, by the platform. */
+export type HashPiece = (piece: Uint8Array) => Uint8Array;
+/** `SHA-256(prefix ‖ left ‖ right)`, likewise. */
+export type HashPair = (left: Uint8Array, right: Uint8Array) => Uint8Array;
+
+export interface ManyHashes {
+  /**
+   * `SHA-256(prefix ‖ piece)` of each piece of `bytes`, one behind the other, 32 bytes each: piece i begins at `starts[i]` and ends
+   * a byte before piece i + 1 does, so there is a byte in front of each that is none of its own. `starts` grows, from 1 at least,
+   * and has one number more than there are pieces. `alone` hashes those that are longer than `LANE_BYTES_MAX`.
+   */
+  each(prefix: number, bytes: Uint8Array, starts: Uint32Array, alone: HashPiece): Uint8Array<ArrayBuffer>;
+  /** `SHA-256(prefix ‖ left ‖ right)` of each pair of neighbouring hashes, one behind the other; one that is left over is passed over. */
+  pairs(prefix: number, hashes: Uint8Array, alone: HashPair): Uint8Array<ArrayBuffer>;
+}
+
 const PAIR_BYTES = 2 * HASH_BYTES;
 const PAIRS_MAX = 1_000;
 /** Of pairs one behind the other, with a byte in front of each. */
 const PAIR_STARTS = Uint32Array.from({ length: PAIRS_MAX + 1 }, (_, i) => i * (PAIR_BYTES + 1) + 1);
 
-class ManyHashes {
-  private readonly lanes: Lanes = openLanes(INPUT_AT + INPUT_BYTES_MAX - FREE_AT);
-  private readonly bytes = this.lanes.memory;
-  private readonly words = new DataView(this.bytes.buffer);
+class SideBySide implements ManyHashes {
+  private readonly bytes: Lanes["memory"];
+  private readonly words: DataView;
   /** By lane: what it hashes, -1 when it is idle; where its next block is, and how many follow it there. */
   private readonly piece = new Int32Array(LANES);
   private readonly at = new Int32Array(LANES);
   private readonly blocks = new Int32Array(LANES);
   /** Blocks of the end, 0 once they are what it hashes. */
   private readonly ending = new Int32Array(LANES);
+
+  constructor(private readonly lanes: Lanes) {
+    this.bytes = lanes.memory;
+    this.words = new DataView(this.bytes.buffer);
+  }
 
   /** Pieces `from` to `until` of what lies at `INPUT_AT`, less `offset`; their hashes are at `HASHES_AT` then. */
   private hashInput(starts: Uint32Array, from: number, until: number, offset: number): void {
@@ -98,13 +118,13 @@ class ManyHashes {
     this.ending[lane] = 0;
   }
 
-  each(prefix: number, bytes: Uint8Array, starts: Uint32Array, long: HashLong): Uint8Array<ArrayBuffer> {
+  each(prefix: number, bytes: Uint8Array, starts: Uint32Array, alone: HashPiece): Uint8Array<ArrayBuffer> {
     const count = starts.length - 1;
     const hashes = new Uint8Array(count * HASH_BYTES);
     for (let from = 0; from < count;) {
       const until = this.fitting(starts, from);
       if (until === from) {
-        hashes.set(long(bytes.subarray(starts[from]!, starts[from + 1]! - 1)), from++ * HASH_BYTES);
+        hashes.set(alone(bytes.subarray(starts[from]!, starts[from + 1]! - 1)), from++ * HASH_BYTES);
         continue;
       }
       const offset = starts[from]! - 1;
@@ -145,23 +165,39 @@ class ManyHashes {
   }
 }
 
-/** `SHA-256(prefix ‖ piece)` of one piece, by the platform. */
-export type HashLong = (piece: Uint8Array) => Uint8Array;
+const oneByOne: ManyHashes = {
+  each(_prefix, bytes, starts, alone) {
+    const hashes = new Uint8Array((starts.length - 1) * HASH_BYTES);
+    for (let i = 0; i + 1 < starts.length; i++) {
+      hashes.set(alone(bytes.subarray(starts[i]!, starts[i + 1]! - 1)), i * HASH_BYTES);
+    }
+    return hashes;
+  },
+  pairs(_prefix, hashes, alone) {
+    const parents = new Uint8Array(Math.floor(hashes.length / PAIR_BYTES) * HASH_BYTES);
+    for (let to = 0, at = 0; to < parents.length; to += HASH_BYTES, at += PAIR_BYTES) {
+      parents.set(alone(hashes.subarray(at, at + HASH_BYTES), hashes.subarray(at + HASH_BYTES, at + PAIR_BYTES)), to);
+    }
+    return parents;
+  },
+};
+
+/** Four at a time; one by one, by `alone`, where the processor has no vectors of 128 bits (SSE4.1 on x86-64). */
+export const manyHashes = (open = openLanes): ManyHashes => {
+  try {
+    return new SideBySide(open(INPUT_AT + INPUT_BYTES_MAX - FREE_AT));
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return oneByOne;
+    throw error;
+  }
+};
 
 let shared: ManyHashes | undefined;
 
-/**
- * `SHA-256(prefix ‖ piece)` of each piece of `bytes`, one behind the other, 32 bytes each: piece i begins at `starts[i]` and ends
- * a byte before piece i + 1 does, so there is a byte in front of each that is none of its own. `starts` grows, from 1 at least,
- * and has one number more than there are pieces. `long` hashes those that are longer than `LANE_BYTES_MAX`, prefix and all.
- */
-export const sha256Each = (
-  prefix: number,
-  bytes: Uint8Array,
-  starts: Uint32Array,
-  long: HashLong,
-): Uint8Array<ArrayBuffer> => (shared ??= new ManyHashes()).each(prefix, bytes, starts, long);
+/** See `ManyHashes.each`. */
+export const sha256Each: ManyHashes["each"] = (prefix, bytes, starts, alone) =>
+  (shared ??= manyHashes()).each(prefix, bytes, starts, alone);
 
-/** `SHA-256(prefix ‖ left ‖ right)` of each pair of neighbouring hashes, one behind the other; one that is left over is passed over. */
-export const sha256Pairs = (prefix: number, hashes: Uint8Array): Uint8Array<ArrayBuffer> =>
-  (shared ??= new ManyHashes()).pairs(prefix, hashes);
+/** See `ManyHashes.pairs`. */
+export const sha256Pairs: ManyHashes["pairs"] = (prefix, hashes, alone) =>
+  (shared ??= manyHashes()).pairs(prefix, hashes, alone);

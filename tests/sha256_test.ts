@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { HASH_BYTES, LANE_BYTES_MAX, sha256Each, sha256Pairs } from "../events/sha256.ts";
+import { HASH_BYTES, LANE_BYTES_MAX, manyHashes, sha256Each, sha256Pairs } from "../events/sha256.ts";
 
 /** Pieces as `sha256Each` takes them, with a byte that is nobody's in front of each. */
 const laid = (pieces: readonly Uint8Array[]): readonly [Uint8Array, Uint32Array] => {
@@ -26,6 +26,11 @@ const hexes = (hashes: Uint8Array): string[] =>
   );
 const platform = (prefix: number) => (piece: Uint8Array): Uint8Array =>
   createHash("sha256").update(Uint8Array.of(prefix)).update(piece).digest();
+const pair = (left: Uint8Array, right: Uint8Array): Uint8Array => platform(1)(Buffer.concat([left, right]));
+/** As on a processor without vectors. */
+const plain = manyHashes(() => {
+  throw new WebAssembly.CompileError("Wasm SIMD unsupported");
+});
 const expected = (prefix: number, piece: Uint8Array): string => platform(prefix)(piece).toHex();
 const text = (letters: string): Uint8Array => new TextEncoder().encode(letters);
 
@@ -70,6 +75,7 @@ Deno.test("however many messages of whatever lengths, each has the platform's ha
       const before = moved.slice();
       const hashes = sha256Each(prefix, moved, starts.map((start) => start + offset), platform(prefix));
       assert.deepEqual(hexes(hashes), pieces.map((piece) => expected(prefix, piece)));
+      assert.deepEqual(plain.each(prefix, moved, starts.map((start) => start + offset), platform(prefix)), hashes);
       assert.deepEqual(moved, before, "what is hashed was changed");
     }),
     { numRuns: 60 },
@@ -84,6 +90,7 @@ Deno.test("neighbouring hashes make pairs, and one that is left over makes none"
       { length: Math.floor(count / 2) },
       (_, i) => expected(1, Buffer.from(hashes.subarray(2 * i * HASH_BYTES, 2 * (i + 1) * HASH_BYTES))),
     );
-    assert.deepEqual(hexes(sha256Pairs(1, hashes)), pairs, `${count} hashes`);
+    assert.deepEqual(hexes(sha256Pairs(1, hashes, pair)), pairs, `${count} hashes`);
+    assert.deepEqual(hexes(plain.pairs(1, hashes, pair)), pairs, `${count} hashes`);
   }
 });

@@ -60,7 +60,7 @@ export class Tree {
       all.set(hashes, before?.length ?? 0);
       const over = all.length % (2 * HASH_BYTES);
       this.waiting[height] = over > 0 ? all.slice(-over) : undefined;
-      hashes = sha256Pairs(NODE_PREFIX, all);
+      hashes = sha256Pairs(NODE_PREFIX, all, nodeHash);
     }
   }
 

@@ -39,7 +39,7 @@ export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array =>
   sha256Each(LEAF_PREFIX, bytes, starts, leafHash);
 
 /** The parents of neighbours. */
-const parentsOf = (hashes: Uint8Array): Uint8Array => sha256Pairs(NODE_PREFIX, hashes);
+const parentsOf = (hashes: Uint8Array): Uint8Array => sha256Pairs(NODE_PREFIX, hashes, nodeHash);
 
 /** The hashes of groups of `GROUP` leaves. */
 export const groupsOf = (leaves: Uint8Array): Uint8Array => {
