@@ -7,6 +7,7 @@ import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { inFolder } from "./folder_given.ts";
 import { givenAccess, givenDaybook } from "./http_given.ts";
 import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { until } from "./until.ts";
 
 const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const event = (source: string, more: Record<string, unknown> = {}) => ({
@@ -179,15 +180,11 @@ Deno.test("policies, roles and tenants are on record from the first start on, an
   inFolder(async (data) => {
     const told = async (said = {}) => {
       let found: readonly { data: { digest: string; replaced?: string; policies: string; tenants: unknown } }[] = [];
-      let tokens: readonly unknown[] = [];
       await withHouse(async (house) => {
         // The recording of tokens goes on behind the start.
-        for (let i = 0; i < 100 && (tokens = house.told("access.token.issued")).length === 0; i++) {
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
+        await until("the first token's record", () => house.told("access.token.issued").length > 0);
         found = house.told("access.policies.activated");
       }, { said, data });
-      assert.equal(tokens.length >= 1, true);
       return found.map(({ data }) => data);
     };
     const [first] = await told();

@@ -12,6 +12,7 @@ import { plainConfig } from "../config/plain.ts";
 import { LogFault } from "../events/log.ts";
 import { withFolder } from "./certificates_given.ts";
 import { givenStage } from "./cli_given.ts";
+import { clockAhead } from "./clock_given.ts";
 import { until } from "./until.ts";
 
 const withOpened = async (
@@ -134,21 +135,28 @@ Deno.test("of several who need the authority at once one makes it, and all use t
 
 Deno.test("that a certificate ends soon, and that it has ended, is an event and a state of the view", () =>
   withOpened(async (opened) => {
-    const valid_ms = 1_000;
-    await asked(opened, "issue-certificate", { name: "a", names: [], uses: ["client"], valid_ms, public_key: spki() });
-    const until = new AbortController();
-    for await (const page of opened.daybook.follow(0, until.signal)) {
-      if (page.some(({ type }) => type === "certificates.certificate.expired")) until.abort();
-    }
-    assert.deepEqual(facts(opened).slice(1), [
+    const valid_ms = 3_600_000;
+    const issue = (name: string) =>
+      asked(opened, "issue-certificate", { name, names: [], uses: ["client"], valid_ms, public_key: spki() });
+    const told = () => [...opened.daybook.log.read({ stream: "certificates/a" })].flat().map(({ type }) => type);
+    const state = async () => {
+      const { row } = await opened.daybook.row("certificates.current", "a", {
+        wait: opened.daybook.log.size - 1,
+      }) as unknown as { readonly row: { readonly row: { readonly state: string } } };
+      return row.row.state;
+    };
+    await issue("a");
+    await until("it ends soon", told, (told) => told.includes("certificates.expiry.neared"));
+    using _later = clockAhead(valid_ms);
+    // The clock is looked at when there is something new to wait for, too.
+    await issue("b");
+    await until("it has ended", told, (told) => told.includes("certificates.certificate.expired"));
+    assert.deepEqual(told().filter((type) => type.startsWith("certificates.")), [
       "certificates.certificate.issued",
       "certificates.expiry.neared",
       "certificates.certificate.expired",
     ]);
-    const { row } = await opened.daybook.row("certificates.current", "a", {
-      wait: opened.daybook.log.size - 1,
-    }) as unknown as { readonly row: { readonly row: { readonly state: string } } };
-    assert.equal(row.row.state, "expired");
+    assert.equal(await state(), "expired");
   }));
 
 const wanted = { name: "listener", names: ["localhost", "0:0:0:0:0:0:0:1"], uses: ["server"] } as const;

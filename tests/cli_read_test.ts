@@ -8,6 +8,7 @@ import type { Explanation } from "../adapters/cli/commands/explain.ts";
 import type { VerifyReport } from "../adapters/cli/runtime.ts";
 import { closedAfter, givenStage, readerOf } from "./cli_given.ts";
 import type { Stage } from "./cli_given.ts";
+import { until } from "./until.ts";
 
 const BY = { authtype: "user", authid: "u_1" } as const;
 const thing = (id: string, name: string, extra: Partial<Incoming> & { data?: object } = {}): Incoming => ({
@@ -169,10 +170,7 @@ Deno.test("events --follow goes on with what comes, until it is stopped", async 
   await put(stage, thing("1", "a"));
   let out = "";
   let stop = () => {};
-  const seen = (text: string) =>
-    new Promise<void>((resolve) => {
-      const look = setInterval(() => out.includes(text) && (clearInterval(look), resolve()), 5);
-    });
+  const seen = (text: string) => until(text, () => out, (out) => out.includes(text));
   Object.assign(stage.io, {
     out: (text: string) => void (out += text),
     onStop: (call: () => void) => (stop = call, () => {}),

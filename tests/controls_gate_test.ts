@@ -16,6 +16,7 @@ import { writeArchive } from "../adapters/program/archive_folder.ts";
 import { append as appendEvents, begin, end, opened as withArchivable, reading } from "./archive_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { type EventLog, LogFault } from "../events/log.ts";
+import { until as seen } from "./until.ts";
 
 const CI: Principal = { authtype: "api_key", authid: "t_ci" };
 const SHA = "a".repeat(40);
@@ -430,10 +431,17 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
         ) => `${control} ${from ?? "-"} ${status}`)
       );
     const watch = watching(() => Promise.resolve(catalogue(GATES)));
-    const until = async (count: number) => {
-      for (let tries = 0; (await turns()).length < count && tries < 100; tries++) await clock.advance(1_000);
-      return await turns();
-    };
+    const until = (count: number) =>
+      seen(
+        `${count} turns`,
+        async () => {
+          const found = await turns();
+          if (found.length < count) await clock.advance(1_000);
+          return found;
+        },
+        (found) => found.length >= count,
+        { every_ms: 0 },
+      );
     assert.deepEqual(await until(1), ["gates - no_evidence"]);
     assert.ok((await daybook.ingest([verdict("g1", "passed")], CI)).ok);
     assert.ok((await daybook.ingest([started("d1")], CI)).ok);

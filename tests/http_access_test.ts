@@ -1,3 +1,5 @@
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { systemRandom } from "../adapters/system/world.ts";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
@@ -357,8 +359,9 @@ Deno.test("HEAD answers as GET without a body, and opens no stream", () =>
     assert.match(await (await site.send("/metrics")).text(), /^daybook_http_streams 0$/m);
   }));
 
-Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, a slow body 408", () =>
-  withSite(async (site) => {
+Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, a slow body 408", () => {
+  const clock = new SimulatedClock(systemRandom);
+  return withSite(async (site) => {
     const target = (bytes: number) => `/events?type=${"a".repeat(bytes - "/events?type=".length)}`;
     assert.equal((await site.send(target(HTTP_LIMITS.target_bytes_max + 1))).status, 414);
     const longest = await site.send(target(HTTP_LIMITS.target_bytes_max));
@@ -369,17 +372,24 @@ Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, 
       new Promise((resolve) =>
         release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
       );
-    const late = await site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured });
+    const late = await clock.until(
+      site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured }),
+      HTTP_LIMITS.request_ms_max,
+    );
     assert.deepEqual([late.status, late.headers.get("retry-after")], [503, "1"]);
     assert.equal((await late.json()).type, "urn:daybook:problem:deadline");
     release();
     let out: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
     const never = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (controller) => void (out = controller) });
-    const slow = await site.send("/events", { method: "POST", body: never, headers: structured });
+    const slow = await clock.until(
+      site.send("/events", { method: "POST", body: never, headers: structured }),
+      HTTP_LIMITS.request_ms_max,
+    );
     assert.equal(slow.status, 408);
     await slow.body?.cancel();
     out!.close();
-  }, { deadlineMs: 50 }));
+  }, { clock });
+});
 
 Deno.test("a smaller body limit can be configured", () =>
   withSite(async (site) => {

@@ -1,6 +1,7 @@
 /** The server on real sockets: TLS, a Unix socket, stopping, and spans where telemetry is on. */
 import assert from "node:assert/strict";
 import { cloudEvent, ratesOf, structured, withSite } from "./http_given.ts";
+import { until } from "./until.ts";
 
 const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
   try {
@@ -75,7 +76,7 @@ Deno.test("on a Unix socket everybody is the grant that it was opened with", () 
 Deno.test("stopping lets requests under way finish, ends followers, refuses new ones, and may be said twice", () =>
   withSite(async (site) => {
     const { url } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
-    let release = () => {};
+    let release: (() => void) | undefined;
     site.faults.ingest = () =>
       new Promise((resolve) =>
         release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
@@ -87,10 +88,10 @@ Deno.test("stopping lets requests under way finish, ends followers, refuses new 
       headers: { ...headers, ...structured },
       body: cloudEvent("a"),
     });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const finish = await until("it is under way", () => release);
     const stopping = Promise.all([site.server.stop(), site.server.stop()]);
     assert.match(await following.text(), /^retry: 2000\n\n$/);
-    release();
+    finish!();
     const posted = await posting;
     assert.equal(posted.status, 200);
     await posted.body?.cancel();

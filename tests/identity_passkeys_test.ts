@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Once } from "../adapters/program/identity/once.ts";
+import { clockAhead } from "./clock_given.ts";
 import { type Answer, type House, namedUrl, PASSWORD, withHouse } from "./identity_given.ts";
 import { Authenticator, type Lies, withPasskey } from "./passkey_given.ts";
+import { until } from "./until.ts";
 
 const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const password = PASSWORD;
@@ -184,11 +186,7 @@ Deno.test("who is asked for a second factor because of a threat is led to where 
     for (const status of [200, 401]) {
       assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, status);
     }
-    let led = await get("/account");
-    for (let tries = 0; led.status === 200 && tries < 1_000; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      led = await get("/account");
-    }
+    const led = await until("who is signed in is led away", () => get("/account"), ({ status }) => status !== 200);
     assert.deepEqual([led.status, led.headers.get("location")], [303, "/account/factors"]);
     const page = (await get("/account/factors")).body as string;
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)![1]!;
@@ -202,11 +200,10 @@ Deno.test("a challenge that waited too long is over", () =>
     const { authenticator } = await withPasskey(house, "alice", { password });
     const { ticket, options } = await asking(house);
     const response = authenticator.show(options);
-    const until = Number(ticket.split(".")[3]);
-    while (Date.now() < until) await new Promise((resolve) => setTimeout(resolve, until - Date.now()));
+    using _later = clockAhead(Number(ticket.split(".")[3]) - Date.now());
     assert.equal((await present(house, ticket, response)).status, 401);
     assert.deepEqual(reasons(house), [["passkey", "expired"]]);
-  }, { said: { IDENTITY__PASSKEYS__CHALLENGE_MS: "1000" } }));
+  }));
 
 Deno.test("setting up wants the password, an answer to what was asked, and a passkey that is not there yet", () =>
   withHouse(async (house) => {

@@ -59,12 +59,12 @@ Deno.test("projections in a thread of their own catch up, follow, survive its de
     onOpened: () => void opened++,
   });
   const children = apart.children.map(supervised);
-  assert.equal(await apart.wait("tests.counts", 2_999, 20_000), "reached");
+  assert.equal(await apart.wait("tests.counts", 2_999, 60_000), "reached");
   assert.equal(views.list("tests.counts", {}).size, 3_000);
   assert.equal(apart.states()[0]!.size, 3_000);
 
   await counted(log, 100);
-  assert.equal(await apart.wait("tests.counts", 3_099, 5_000), "reached");
+  assert.equal(await apart.wait("tests.counts", 3_099, 60_000), "reached");
   const sum = () =>
     views.list("tests.counts", {}).rows.reduce((sum, { row }) => sum + (row as { count: number }).count, 0);
   assert.equal(sum(), 3_100);
@@ -72,7 +72,7 @@ Deno.test("projections in a thread of their own catch up, follow, survive its de
   Deno.writeFileSync(settings.log, new Uint8Array(log.size));
   Deno.writeTextFileSync(settings.die, "");
   await counted(log, 10);
-  assert.equal(await apart.wait("tests.counts", 3_109, 20_000), "reached");
+  assert.equal(await apart.wait("tests.counts", 3_109, 60_000), "reached");
   assert.equal(opened, 2);
   assert.equal(children[0]!.crashes.length, 1);
   assert.match(children[0]!.crashes[0]!, /dies as it was told/);
@@ -109,7 +109,7 @@ Deno.test("what happens in the thread is told: crashes, stops, facts, unknown pr
     type: "kernel.projection.stopped",
     data: { projection: "tests.other", version: 1, position: 4, cause: "bad" },
   } as const;
-  const waiting = apart.wait("tests.other", 4, 5_000);
+  const waiting = apart.wait("tests.other", 4, 60_000);
   thread.say({ from: "fact", fact, child: "projections:tests.other" });
   const state = {
     name: "tests.other",
@@ -206,7 +206,7 @@ Deno.test("news of a growing log are gathered, a reader who waits is told of at 
   await clock.settle();
   assert.equal(news(), 2);
 
-  const waiting = apart.wait("tests.counts", growing.size - 1, 5_000);
+  const waiting = apart.wait("tests.counts", growing.size - 1, 60_000);
   const hurry = { to: "hurry", name: "tests.counts", position: growing.size - 1 } as const;
   assert.deepEqual(first.sent.slice(-2), [{ to: "grown", size: growing.size }, hurry]);
   await apart.wait("tests.counts", growing.size - 1, 0);

@@ -174,13 +174,13 @@ Deno.test("projections beside the log stand still when their views are damaged, 
     });
     const stop = new AbortController();
     const run = supervisor.run(stop.signal);
-    assert.equal(await projector.wait("tests.counts", 4_999, 20_000), "reached");
+    assert.equal(await projector.wait("tests.counts", 4_999, 60_000), "reached");
     const { kept: _, ...before } = views.digest("tests.counts");
     Deno.removeSync(`${path}/views.db`);
     assert.throws(() => views.list("tests.counts", {}), /the file was deleted/);
     await until("a restart", () => facts.some(({ type }) => type === "kernel.child.restarted"));
     await counted(log, 10, 900);
-    assert.equal(await projector.wait("tests.counts", 5_009, 20_000), "reached");
+    assert.equal(await projector.wait("tests.counts", 5_009, 60_000), "reached");
     assert.deepEqual(views.digest("tests.counts", 4_999), before);
     assert.equal(projector.states()[0]!.state, "live");
     assert.equal(projector.known("tests.counts"), undefined);
@@ -217,7 +217,7 @@ Deno.test("a writer that meets damage in a row it folds onto does not take the e
     const build = new Projector({ projections: [counts], feed: feedOf(log), views: first, clock: systemClock, record });
     const building = new AbortController();
     const built = build.children[0]!.run(building.signal, { path: "p", ready() {} });
-    assert.equal(await build.wait("tests.counts", 2_999, 20_000), "reached");
+    assert.equal(await build.wait("tests.counts", 2_999, 60_000), "reached");
     building.abort();
     await built;
     first.close();
@@ -269,7 +269,7 @@ Deno.test("a full disk stops a projection visibly, once told, and it goes on by 
   await r.clock.advance(0);
   const stoppedAt = { position: 0, cause: "views.db: database or disk is full", of: "views" } as const;
   assert.deepEqual([projector.states()[0]!.state, projector.states()[0]!.stoppedAt], ["stopped", stoppedAt]);
-  assert.equal(await projector.wait("tests.counts", 10, 1_000), "stopped");
+  assert.equal(await projector.wait("tests.counts", 10, 60_000), "stopped");
   const before = tries;
   await r.clock.advance(UNWRITABLE.first_ms + 2 * UNWRITABLE.first_ms + 1);
   assert.equal(tries, before + 2, "again after one second, then after two");
@@ -404,7 +404,7 @@ Deno.test("a thread whose views are damaged is closed and another begins anew; u
   const { r, threads, apart, stop, run, opened } = await supervised(3);
   await opened();
   threads[0]!.say(live(10));
-  const waiting = apart.wait("tests.counts", 10, 5_000);
+  const waiting = apart.wait("tests.counts", 10, 60_000);
   // A reader and the writer both find it; it counts once.
   apart.damaged(new ViewsFault("damaged", "views.db: the file was deleted"));
   threads[0]!.say({ from: "damaged", cause: "views.db: database disk image is malformed" });

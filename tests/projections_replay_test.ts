@@ -20,7 +20,7 @@ const projected = async (views: Views, events: number, projections = all) => {
   await counted(log, events);
   const projector = new Projector({ projections, feed: feedOf(log), views, clock: systemClock, record: () => {} });
   const run = running(projector.children);
-  for (const { name } of projections) assert.equal(await projector.wait(name, events - 1, 10_000), "reached");
+  for (const { name } of projections) assert.equal(await projector.wait(name, events - 1, 60_000), "reached");
   await run.stop();
   return log;
 };

@@ -25,9 +25,9 @@ Deno.test("a projection catches up, follows, and tells when a position is there"
   const projections = projector({ projections: [counts], feed: feedOf(log), views });
   assert.equal(projections.states()[0]!.state, "catching_up");
   const run = running(projections.children);
-  assert.equal(await projections.wait("tests.counts", 499, 5_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 499, 60_000), "reached");
   assert.deepEqual(projections.states(), [{ name: "tests.counts", version: 1, state: "live", size: 500, lag: 0 }]);
-  const waiting = projections.wait("tests.counts", 502, 5_000);
+  const waiting = projections.wait("tests.counts", 502, 60_000);
   await counted(log, 3);
   assert.equal(await waiting, "reached");
   assert.equal(total(views), 503);
@@ -62,7 +62,7 @@ Deno.test("one projection's batches are bounded by events, and appends get throu
     return projections.states()[0]!;
   };
   await until("it has caught up", each, ({ size }) => size >= 5_000, { every_ms: 0 });
-  await projections.wait("tests.counts", log.size - 1, 5_000);
+  await projections.wait("tests.counts", log.size - 1, 60_000);
   assert.equal(total(views), log.size);
   for (let i = 1; i < sizes.length; i++) assert.ok(sizes[i]! - sizes[i - 1]! <= BOUNDS.batch_events);
   assert.ok(new Set(seen).size > 10, `appends came through at ${new Set(seen).size} sizes only`);
@@ -92,10 +92,10 @@ const decoded = async (events_cached: number): Promise<number> => {
     projections: ["a", "b", "c"].map((id) => named(counts, { name: `tests.${id}` })),
     feed: counting,
     views,
-    bounds: { ...BOUNDS, batch_events: 256, batch_ms: 1_000, events_cached },
+    bounds: { ...BOUNDS, batch_events: 256, batch_ms: 60_000, events_cached },
   });
   const run = running(projections.children);
-  for (const id of ["a", "b", "c"]) await projections.wait(`tests.${id}`, 999, 5_000);
+  for (const id of ["a", "b", "c"]) await projections.wait(`tests.${id}`, 999, 60_000);
   assert.equal(total(views, "tests.c"), 1_000);
   await run.stop();
   return reads;
@@ -117,8 +117,8 @@ Deno.test("a poison event stops only its projection, before it, with position an
   const fine = named(counts, { name: "tests.fine", hears: ["tests.item.counted"] });
   const projections = projector({ projections: [counts, fine], feed: feedOf(log), views, record });
   const run = running(projections.children);
-  assert.equal(await projections.wait("tests.fine", 150, 5_000), "reached");
-  assert.equal(await projections.wait("tests.counts", 150, 5_000), "stopped");
+  assert.equal(await projections.wait("tests.fine", 150, 60_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 150, 60_000), "stopped");
   await run.ended(0);
   const [state, other] = projections.states();
   const cause = "RangeError: cannot count k0";
@@ -159,7 +159,7 @@ Deno.test("a projection that skips records what it skipped, and never its own sk
   });
   const projections = projector({ projections: [skipping], feed: feedOf(log), views, record });
   const run = running(projections.children);
-  assert.equal(await projections.wait("tests.counts", 21, 5_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 21, 60_000), "reached");
   assert.equal(total(views), 20);
   assert.deepEqual(facts.map(({ fact }) => fact.type), ["kernel.projection.skipped"]);
   assert.deepEqual((facts[0]!.fact.data as { position: number }).position, 10);
@@ -199,7 +199,7 @@ Deno.test("a new version is built beside the old one while appends go on, and ta
   const views = new MemoryViews();
   const first = projector({ projections: [counts], feed: feedOf(log), views });
   const before = running(first.children);
-  await first.wait("tests.counts", 1_999, 5_000);
+  await first.wait("tests.counts", 1_999, 60_000);
   await before.stop();
 
   const second = named(counts, {
@@ -219,7 +219,7 @@ Deno.test("a new version is built beside the old one while appends go on, and ta
     return projections.states()[0]!;
   };
   await until("it is live", each, ({ state }) => state === "live", { every_ms: 0 });
-  await projections.wait("tests.counts", log.size - 1, 5_000);
+  await projections.wait("tests.counts", log.size - 1, 60_000);
   assert.equal(total(views), 2 * log.size);
   const stores = views.stores().map(({ name, version, size, served, rows }) => ({ name, version, size, served, rows }));
   assert.deepEqual(stores, [{ name: "tests.counts", version: 2, size: log.size, served: true, rows: 7 }]);
@@ -235,7 +235,7 @@ Deno.test("while a new version is built, waiting goes by what readers see", asyn
   const views = new MemoryViews();
   const first = projector({ projections: [counts], feed: feedOf(log), views });
   const before = running(first.children);
-  await first.wait("tests.counts", 9, 5_000);
+  await first.wait("tests.counts", 9, 60_000);
   await before.stop();
   await counted(log, 1);
   const poisoned = named(counts, {
@@ -247,8 +247,8 @@ Deno.test("while a new version is built, waiting goes by what readers see", asyn
   const projections = projector({ projections: [poisoned], feed: feedOf(log), views });
   const run = running(projections.children);
   await run.ended(0);
-  assert.equal(await projections.wait("tests.counts", 9, 1_000), "reached");
-  assert.equal(await projections.wait("tests.counts", 10, 1_000), "stopped");
+  assert.equal(await projections.wait("tests.counts", 9, 60_000), "reached");
+  assert.equal(await projections.wait("tests.counts", 10, 60_000), "stopped");
   assert.equal(total(views), 10);
   await run.stop();
 });
@@ -285,7 +285,7 @@ Deno.test("a run that crashed goes on from what was committed", async () => {
   assert.equal(total(views), 100);
   broken = false;
   const second = running(projections.children);
-  await projections.wait("tests.counts", 299, 5_000);
+  await projections.wait("tests.counts", 299, 60_000);
   assert.equal(total(views), 300);
   await second.stop();
 });
@@ -307,7 +307,7 @@ Deno.test("the audit trail finds events by stream, type, actor, correlation, tim
   const views = new SqliteViews({ path });
   const projections = projector({ projections: [auditTrail], feed: feedOf(log), views });
   const run = running(projections.children);
-  await projections.wait("audit.trail", 2, 5_000);
+  await projections.wait("audit.trail", 2, 60_000);
   const ids = (query: Parameters<Views["list"]>[1]) =>
     views.list("audit.trail", query).rows.map(({ row }) => (row as { id: string }).id);
   assert.deepEqual(ids({}), ["one", "two", "three"]);

@@ -3,6 +3,9 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 
 const EXECUTABLE = "/usr/bin/chromium";
 
+/** How long anything may take on a busy machine. */
+const PATIENCE_MS = 120_000;
+
 /** Why there is no browser here, or `undefined` if there is one. In CI there has to be one. */
 export const noBrowser = (): string | undefined => {
   try {
@@ -66,6 +69,7 @@ export const withBrowser = async (
     context = await chromium.launchPersistentContext(profile, {
       executablePath: EXECUTABLE,
       headless: true,
+      timeout: PATIENCE_MS,
       viewport: { width: options.width, height: options.height },
       colorScheme: options.dark ? "dark" : "light",
       javaScriptEnabled: options.scripts ?? true,
@@ -79,6 +83,7 @@ export const withBrowser = async (
         "--disable-sync",
       ],
     });
+    context.setDefaultTimeout(PATIENCE_MS);
     browser = context.browser();
     const complaints: string[] = [];
     const strangers: string[] = [];

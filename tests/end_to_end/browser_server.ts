@@ -9,7 +9,7 @@ export interface Started {
 }
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const READY_MS = 30_000;
+const READY_MS = 120_000;
 
 export const withStarted = async (use: (started: Started) => Promise<void>): Promise<void> => {
   const data = Deno.makeTempDirSync({ prefix: "daybook-started-" });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { withAudit } from "../audit_given.ts";
 import { noBrowser, withBrowser } from "./browser_given.ts";
 import { type Started, withStarted } from "./browser_server.ts";
+import { until } from "../until.ts";
 
 const missing = noBrowser();
 const inBrowser = (name: string, test: () => Promise<void>): void =>
@@ -44,11 +45,19 @@ inBrowser(
           assert.ok(await page.locator(".tree .node").count() > 3);
           await page.locator("#lamp", { hasText: "live" }).waitFor();
           const id = `live-${size.width}`;
-          assert.equal(await page.locator("tr.fresh").count(), 0);
-          await send(started, id);
-          // What the process records of itself, as what the controls find, may come in above it.
+          // What the process records of itself, as what the controls find, may come in above it, and with it the page is drawn anew.
           const came = page.locator("tr", { hasText: "browser.visit.made" }).first();
-          await page.locator("tr.fresh", { hasText: "browser.visit.made" }).first().waitFor({ timeout: 5_000 });
+          const fresh = page.locator("tr.fresh", { hasText: "browser.visit.made" });
+          assert.equal(await fresh.count(), 0, "what the page came with");
+          await page.evaluate(`{
+            globalThis.cameFresh = 0;
+            new MutationObserver(() => {
+              const rows = [...document.querySelectorAll("tr.fresh")];
+              if (rows.some((row) => row.textContent.includes("browser.visit.made"))) globalThis.cameFresh++;
+            }).observe(document.getElementById("live"), { subtree: true, childList: true, attributes: true });
+          }`);
+          await send(started, id);
+          await until("it comes in, marked as new", () => page.evaluate("globalThis.cameFresh"));
           const [cookie] = await context.cookies();
           const { name, httpOnly, sameSite, secure } = cookie!;
           assert.deepEqual([name, httpOnly, sameSite, secure], ["__Host-daybook_session", true, "Strict", true]);
@@ -122,11 +131,12 @@ inBrowser("the documentation draws itself with nothing from elsewhere", () =>
       assert.equal(new URL(page.url()).pathname, "/docs");
       // Of many operations only those in sight are drawn.
       const last = page.locator(".opblock", { hasText: "/views/commits.history" }).first();
-      for (let turns = 0; turns < 100 && await last.count() === 0; turns++) {
+      await until("the last operation is drawn", async () => {
         await page.mouse.move(600, 400);
         await page.mouse.wheel(0, 700);
         await page.evaluate("new Promise(requestAnimationFrame)");
-      }
+        return await last.count();
+      });
       await last.waitFor();
       assert.deepEqual([complaints, strangers], [[], []]);
     });

@@ -147,14 +147,12 @@ Deno.test({
       try {
         const log = async (tag: string, text: string) => {
           // The daemon makes the socket a moment after it starts.
-          for (let tries = 0; tries < 100; tries++) {
+          await until("rsyslogd takes it at its socket", async () => {
             const { success } = await new Deno.Command("logger", {
               args: ["-u", `${folder}/log`, "--id=77", "-t", tag, text],
             }).output();
-            if (success && await Deno.stat(`${folder}/log`).catch(() => undefined)) return;
-            await new Promise((resolve) => setTimeout(resolve, 50));
-          }
-          throw new Error("rsyslogd did not open its socket");
+            return success && await Deno.stat(`${folder}/log`).catch(() => undefined);
+          });
         };
         await until("the socket of rsyslogd", () => Deno.stat(`${folder}/log`).catch(() => undefined));
         await log("sshd", 'Failed password for "root" from 203.0.113.9 port 4711 ssh2 \\ é');
