@@ -431,17 +431,8 @@ Deno.test("a watch records how each control stands, and afterwards what turns; a
         ) => `${control} ${from ?? "-"} ${status}`)
       );
     const watch = watching(() => Promise.resolve(catalogue(GATES)));
-    const until = (count: number) =>
-      seen(
-        `${count} turns`,
-        async () => {
-          const found = await turns();
-          if (found.length < count) await clock.advance(1_000);
-          return found;
-        },
-        (found) => found.length >= count,
-        { every_ms: 0 },
-      );
+    const later = async () => (await clock.advance(1_000), await turns());
+    const until = (count: number) => seen("so many turns", later, (found) => found.length >= count, { every_ms: 0 });
     assert.deepEqual(await until(1), ["gates - no_evidence"]);
     assert.ok((await daybook.ingest([verdict("g1", "passed")], CI)).ok);
     assert.ok((await daybook.ingest([started("d1")], CI)).ok);
