@@ -367,24 +367,19 @@ Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, 
     const longest = await site.send(target(HTTP_LIMITS.target_bytes_max));
     assert.equal(longest.status, 400); // no type is so long
     await longest.body?.cancel();
+    const posted = (body: BodyInit) =>
+      clock.until(site.send("/events", { method: "POST", body, headers: structured }), HTTP_LIMITS.request_ms_max);
     let release = () => {};
     site.faults.ingest = () =>
       new Promise((resolve) =>
         release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
       );
-    const late = await clock.until(
-      site.send("/events", { method: "POST", body: cloudEvent("a"), headers: structured }),
-      HTTP_LIMITS.request_ms_max,
-    );
+    const late = await posted(cloudEvent("a"));
     assert.deepEqual([late.status, late.headers.get("retry-after")], [503, "1"]);
     assert.equal((await late.json()).type, "urn:daybook:problem:deadline");
     release();
     let out: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-    const never = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (controller) => void (out = controller) });
-    const slow = await clock.until(
-      site.send("/events", { method: "POST", body: never, headers: structured }),
-      HTTP_LIMITS.request_ms_max,
-    );
+    const slow = await posted(new ReadableStream({ start: (controller) => void (out = controller) }));
     assert.equal(slow.status, 408);
     await slow.body?.cancel();
     out!.close();
