@@ -1,11 +1,8 @@
-import { SimulatedClock } from "../adapters/simulation/clock.ts";
-import { systemRandom } from "../adapters/system/world.ts";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { ACTIONS } from "../adapters/http/actions.ts";
-import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { type Needs, SCOPES } from "../adapters/http/access.ts";
 import { lastHop } from "../adapters/http/guard.ts";
 import { PROBLEMS } from "../adapters/http/problem.ts";
@@ -358,33 +355,6 @@ Deno.test("HEAD answers as GET without a body, and opens no stream", () =>
     }
     assert.match(await (await site.send("/metrics")).text(), /^daybook_http_streams 0$/m);
   }));
-
-Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, a slow body 408", () => {
-  const clock = new SimulatedClock(systemRandom);
-  return withSite(async (site) => {
-    const target = (bytes: number) => `/events?type=${"a".repeat(bytes - "/events?type=".length)}`;
-    assert.equal((await site.send(target(HTTP_LIMITS.target_bytes_max + 1))).status, 414);
-    const longest = await site.send(target(HTTP_LIMITS.target_bytes_max));
-    assert.equal(longest.status, 400); // no type is so long
-    await longest.body?.cancel();
-    const posted = (body: BodyInit) =>
-      clock.until(site.send("/events", { method: "POST", body, headers: structured }), HTTP_LIMITS.request_ms_max);
-    let release = () => {};
-    site.faults.ingest = () =>
-      new Promise((resolve) =>
-        release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
-      );
-    const late = await posted(cloudEvent("a"));
-    assert.deepEqual([late.status, late.headers.get("retry-after")], [503, "1"]);
-    assert.equal((await late.json()).type, "urn:daybook:problem:deadline");
-    release();
-    let out: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-    const slow = await posted(new ReadableStream({ start: (controller) => void (out = controller) }));
-    assert.equal(slow.status, 408);
-    await slow.body?.cancel();
-    out!.close();
-  }, { clock });
-});
 
 Deno.test("a smaller body limit can be configured", () =>
   withSite(async (site) => {

@@ -308,6 +308,33 @@ Deno.test("a body that trickles in is given up on, a connection that breaks off 
   }, { clock });
 });
 
+Deno.test("a path and query over 8 KiB is 414, a request over its deadline 503, a slow body 408", () => {
+  const clock = new SimulatedClock(systemRandom);
+  return withSite(async (site) => {
+    const target = (bytes: number) => `/events?type=${"a".repeat(bytes - "/events?type=".length)}`;
+    assert.equal((await site.send(target(HTTP_LIMITS.target_bytes_max + 1))).status, 414);
+    const longest = await site.send(target(HTTP_LIMITS.target_bytes_max));
+    assert.equal(longest.status, 400); // no type is so long
+    await longest.body?.cancel();
+    const posted = (body: BodyInit) =>
+      clock.until(site.send("/events", { method: "POST", body, headers: structured }), HTTP_LIMITS.request_ms_max);
+    let release = () => {};
+    site.faults.ingest = () =>
+      new Promise((resolve) =>
+        release = () => resolve({ ok: true, accepted: 0, duplicates: 0, size: 0, receipts: [] })
+      );
+    const late = await posted(cloudEvent("a"));
+    assert.deepEqual([late.status, late.headers.get("retry-after")], [503, "1"]);
+    assert.equal((await late.json()).type, "urn:daybook:problem:deadline");
+    release();
+    let out: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+    const slow = await posted(new ReadableStream({ start: (controller) => void (out = controller) }));
+    assert.equal(slow.status, 408);
+    await slow.body?.cancel();
+    out!.close();
+  }, { clock });
+});
+
 Deno.test("a hundred half-sent requests keep nobody else waiting", () =>
   withSite(async (site) => {
     const { port } = site.server.listen({ hostname: "127.0.0.1", port: 0 });
