@@ -9,7 +9,7 @@ if [ -z "${DAYBOOK_INSIDE:-}" ]; then
   exec env DAYBOOK_INSIDE=1 unshare -m bash "$0" "$folder"
 fi
 
-port=$((20000 + RANDOM % 20000))
+port=$((20000 + RANDOM % 12000))
 mkdir -p "$folder/dev" /run/sshd
 # The log socket: /dev anew, with what is needed of the old one.
 mount --rbind /dev "$folder/dev"
@@ -58,23 +58,28 @@ PermitRootLogin yes
 DenyUsers daemon
 MaxAuthTries 6
 MaxStartups 200
-LoginGraceTime 5
+LoginGraceTime 120
 CONF
 done
-for _ in $(seq 100); do [ -S /dev/log ] && break; sleep 0.05; done
+# until_so COMMAND...: tries it again and again, and fails when a minute was not enough.
+until_so() {
+  for _ in $(seq 1200); do "$@" && return; sleep 0.05; done
+  echo "not within a minute: $*" >&2
+  return 1
+}
+answers() { (: < "/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+until_so test -S /dev/log
 /usr/sbin/sshd -D -f "$folder/sshd1.conf" &
 one=$!
 /usr/sbin/sshd -D -f "$folder/sshd2.conf" &
 two=$!
 trap 'kill $one $two $syslog 2>/dev/null; wait 2>/dev/null' EXIT
-for n in 1 2; do
-  for _ in $(seq 100); do (: < "/dev/tcp/127.0.0.1/$((port + n))") 2>/dev/null && break; sleep 0.05; done
-done
+for n in 1 2; do until_so answers $((port + n)); done
 
 printf '#!/bin/sh\necho "$PASSWORD"\n' > "$folder/askpass"
 chmod +x "$folder/askpass"
 export SSH_ASKPASS="$folder/askpass" SSH_ASKPASS_REQUIRE=force
-common=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=QUIET -o ConnectTimeout=5 -o IdentitiesOnly=yes -F none)
+common=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=QUIET -o ConnectTimeout=60 -o IdentitiesOnly=yes -F none)
 # password ADDRESS USER PASSWORD TRIES-IN-ONE-CONNECTION [SERVER]
 password() {
   PASSWORD=$3 ssh "${common[@]}" -b "127.0.0.$1" -p $((port + ${5:-1})) -o PreferredAuthentications=password \
@@ -105,7 +110,7 @@ silent() {
   for _ in 1 2 3; do
     python3 - 127.0.0.25 $((port + 1)) "$1" <<'PY' || true
 import socket, sys
-s = socket.socket(); s.bind((sys.argv[1], 0)); s.connect(("127.0.0.1", int(sys.argv[2]))); s.settimeout(5)
+s = socket.socket(); s.bind((sys.argv[1], 0)); s.connect(("127.0.0.1", int(sys.argv[2]))); s.settimeout(60)
 s.sendall(sys.argv[3].encode())
 try:
     s.recv(200); s.shutdown(socket.SHUT_WR); s.recv(200)
@@ -127,8 +132,14 @@ done
 silent "" & jobs+=($!)
 silent $'GET / HTTP/1.0\r\n\r\n' & jobs+=($!)
 wait "${jobs[@]}"
+# What serves a connection says its last word when who connected may have gone.
+served() { ! pgrep -P "$one,$two" > /dev/null; }
+until_so served
 kill $one $two
-sleep 0.3
+wait $one $two 2>/dev/null || true
+# The socket is a queue: what was said before this has been written when this has.
+logger -u /dev/log -t attempts "that was all"
+until_so grep -q "that was all" "$folder/auth.log"
 kill $syslog
 wait $syslog 2>/dev/null || true
 trap - EXIT
