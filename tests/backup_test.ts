@@ -319,7 +319,7 @@ Deno.test("keys are taken along at one moment while they are written, and nothin
       destination: `${dir}/backup`,
       verify: unsigned,
       created,
-      keys: { passphrase, export: (scratch) => bundleFiles(scratch, sources) },
+      keys: { passphrase, export: (scratch) => bundleFiles(scratch, () => sources) },
     });
     const { vkey } = keys.logKey.signer;
     keys.close();
@@ -333,9 +333,62 @@ Deno.test("keys are taken along at one moment while they are written, and nothin
     });
     assert.equal(restored.logKey.signer.vkey, vkey);
     restored.close();
-    await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: true }]), LogFault);
-    await assert.rejects(bundleFiles(dir, [{ name: "a", path: `${dir}/none`, database: false }]), fault("io"));
+    const none = (database: boolean) => () => [{ name: "a", path: `${dir}/none`, database }];
+    await assert.rejects(bundleFiles(dir, none(true)), LogFault);
+    await assert.rejects(bundleFiles(dir, none(false)), fault("io"));
     assert.deepEqual(names(dir), [...before, "backup", "data"].sort());
+  });
+});
+
+Deno.test("keys are taken along with the root key that opens them, also while it is replaced, and before the log is verified", async () => {
+  await inFolder(async (dir) => {
+    const root = `${dir}/root.key`, next = `${dir}/root.key.next`;
+    const db = new DatabaseSync(`${dir}/keys.db`);
+    db.exec("create table wrapped(by); insert into wrapped values ('old')");
+    await Deno.writeTextFile(root, "old");
+    const list = (): BundleSource[] =>
+      [
+        { name: "keys.db", path: `${dir}/keys.db`, database: true },
+        { name: "root.key", path: root, database: false },
+        { name: "next", path: next, database: false },
+      ].filter(({ path }) => names(dir).includes(path.slice(dir.length + 1)));
+    // Each step of a rotation just before a look at what there is: the new key beside the old, all wrapped under it, in its place.
+    const steps = [
+      () => {},
+      () => Deno.writeTextFileSync(next, "new"),
+      () => db.exec("update wrapped set by = 'new'"),
+      () => Deno.renameSync(next, root),
+    ];
+    let looks = 0;
+    const { next: none, ...bundle } = await bundleFiles(dir, () => {
+      steps[looks++]?.();
+      return list();
+    });
+    assert.equal(none, undefined);
+    assert.equal(Buffer.from(bundle["root.key"]!).toString(), "new");
+    await Deno.writeFile(`${dir}/copy.db`, bundle["keys.db"]!);
+    const copy = new DatabaseSync(`${dir}/copy.db`, { readOnly: true });
+    assert.deepEqual({ ...copy.prepare("select by from wrapped").get() }, { by: "new" });
+    copy.close();
+    db.close();
+
+    let n = 0;
+    const busy = bundleFiles(dir, () => {
+      Deno.writeTextFileSync(root, `${n++}`);
+      return list();
+    });
+    await assert.rejects(busy, fault("locked"));
+
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [4] });
+    const order: string[] = [];
+    await backupLog({
+      log: path,
+      destination: `${dir}/backup`,
+      created,
+      verify: (...asked) => (order.push("verify"), unsigned(...asked)),
+      keys: { passphrase, export: () => (order.push("keys"), Promise.resolve({})) },
+    });
+    assert.deepEqual(order, ["keys", "verify"]);
   });
 });
 

@@ -61,7 +61,7 @@ export interface BackupOptions {
   /** Whether somebody writes the log and keeps the files beside it in order. Default: whether there is a `-shm`. */
   readonly writing?: () => Promise<boolean>;
   /**
-   * Files of the keys, and the passphrase to put them under. `export` is called once, after the log was copied, with a
+   * Files of the keys, and the passphrase to put them under. `export` is called once, right after the log was copied, with a
    * folder where it may put things for a moment; `bundleFiles` does it.
    */
   readonly keys?: { readonly passphrase: string; readonly export: (scratch: string) => Promise<Bundle> };
@@ -127,6 +127,9 @@ export const backupLog = (options: BackupOptions): Promise<Copied> =>
     const path = join(folder, LOG);
     await snapshot(options.log, path, options.writing);
     signal?.throwIfAborted();
+    // Before the log is verified, which takes as long as it is: the keys are to be those of this moment.
+    const bundle = await options.keys?.export(folder);
+    signal?.throwIfAborted();
     const checkpoint = typeof options.checkpoint === "function" ? await options.checkpoint(path) : options.checkpoint;
     const against = checkpoint === undefined
       ? []
@@ -135,7 +138,7 @@ export const backupLog = (options: BackupOptions): Promise<Copied> =>
     if (!verdict.ok) throw new LogFault("truncated", `Cannot back up ${options.log}: ${wrongLine(verdict)}`);
     files[LOG] = await digestOf(path, signal);
     if (checkpoint !== undefined) await add(CHECKPOINT, Buffer.from(checkpoint));
-    if (options.keys) await add(KEYS, await sealBundle(await options.keys.export(folder), options.keys.passphrase));
+    if (options.keys && bundle) await add(KEYS, await sealBundle(bundle, options.keys.passphrase));
     signal?.throwIfAborted();
     const { size, root, origin } = verdict;
     const keys = options.keys !== undefined;

@@ -341,7 +341,7 @@ export const runtimeOf = (
         keys: {
           passphrase,
           export: async (scratch) =>
-            await bundleFiles(scratch, [
+            await bundleFiles(scratch, async () => [
               { name: FILES.keys, path: `${data}/${FILES.keys}`, database: true },
               // A root key from elsewhere is kept there.
               ...await rootIn(data, rootOf),
