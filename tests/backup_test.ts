@@ -160,12 +160,13 @@ Deno.test("a place that is taken is left as it is", async () => {
 
 Deno.test("a log that does not verify is not backed up, and a backup that was changed is not restored", async () => {
   await inFolder(async (dir) => {
-    const { path } = await makeLog(`${dir}/log.db`, { appends: ones(8) });
+    const { path, note } = await makeLog(`${dir}/log.db`, { appends: ones(8) });
     await backupLog({
       log: path,
       destination: `${dir}/good`,
       verify,
       created,
+      checkpoint: note!,
       keys: { passphrase, export: () => Promise.resolve({ a: new Uint8Array(9) }) },
     });
     const file = new Tampered(path);
@@ -177,11 +178,11 @@ Deno.test("a log that does not verify is not backed up, and a backup that was ch
     );
 
     const random = chance(5);
-    for (let i = 0; i < 24; i++) {
+    for (let i = 0; i < 32; i++) {
       await Deno.remove(`${dir}/copy`, { recursive: true }).catch(() => {});
       await Deno.mkdir(`${dir}/copy`);
       for (const name of names(`${dir}/good`)) await Deno.copyFile(`${dir}/good/${name}`, `${dir}/copy/${name}`);
-      const name = [LOG, MANIFEST, KEYS][i % 3]!;
+      const name = [LOG, MANIFEST, KEYS, CHECKPOINT][i % 4]!;
       const bytes = Deno.readFileSync(`${dir}/copy/${name}`);
       bytes[Math.floor(random() * bytes.length)]! ^= 1 + Math.floor(random() * 255);
       Deno.writeFileSync(`${dir}/copy/${name}`, bytes);
@@ -193,13 +194,18 @@ Deno.test("a log that does not verify is not backed up, and a backup that was ch
           error instanceof LogFault && ["truncated", "foreign", "newer"].includes(error.kind), `${name} ${i}`);}
       assert.deepEqual(names(dir).filter((entry) => entry !== "copy"), ["good", "log.db"]);
     }
-    for (const missing of [LOG, MANIFEST, KEYS]) {
+    for (const missing of [LOG, MANIFEST, KEYS, CHECKPOINT]) {
       await Deno.remove(`${dir}/copy`, { recursive: true });
       await Deno.mkdir(`${dir}/copy`);
       for (const name of names(`${dir}/good`)) {
         if (name !== missing) await Deno.copyFile(`${dir}/good/${name}`, `${dir}/copy/${name}`);
       }
-      await assert.rejects(restoreLog({ source: `${dir}/copy`, data: `${dir}/data`, verify, passphrase }), LogFault);
+      for (const opening of [{ passphrase }, {}]) {
+        await assert.rejects(
+          restoreLog({ source: `${dir}/copy`, data: `${dir}/data`, verify, ...opening }),
+          missing === MANIFEST ? fault("foreign") : fault("truncated", /it is in the manifest of .*, and is not there/),
+        );
+      }
     }
     await assert.rejects(
       restoreLog({ source: `${dir}/nowhere`, data: `${dir}/data`, verify }),

@@ -5,10 +5,10 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
-import { type Copied, copiedOf, type Progress, type Verify, wrongLine } from "./backup.ts";
+import { type Against, type Copied, copiedOf, type Progress, type Verify, wrongLine } from "./backup.ts";
 import { digestOf, type FileDigest } from "./digest.ts";
 import { faultOf, fillFolder, writeFile } from "./folder.ts";
-import { KEYS, LOG, MANIFEST, type Manifest, MANIFEST_BYTES_MAX, readManifest } from "./manifest.ts";
+import { CHECKPOINT, KEYS, LOG, MANIFEST, type Manifest, MANIFEST_BYTES_MAX, readManifest } from "./manifest.ts";
 import { type Bundle, openBundle } from "./sealed.ts";
 
 /** A checkpoint of the log that is known here or at a witness. */
@@ -68,11 +68,14 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
     // A log that is sealed at rest is verified with them.
     const keys = await restoreKeys(options, manifest, folder);
     const known = typeof options.known === "function" ? await options.known(folder) : options.known ?? [];
-    const against = known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
-      name,
-      text: `${origin}\n${size}\n${root}\n`,
-      elsewhere: true,
-    }));
+    const against = [
+      ...await checkpointOf(source, manifest),
+      ...known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
+        name,
+        text: `${origin}\n${size}\n${root}\n`,
+        elsewhere: true,
+      })),
+    ];
     const verdict = await verify(path, { against, ...(progress ? { progress } : {}), ...(signal ? { signal } : {}) });
     if (!verdict.ok) throw new LogFault("truncated", `Cannot restore ${source}: ${wrongLine(verdict)}`);
     if (verdict.size !== manifest.size || verdict.root !== manifest.root) {
@@ -125,11 +128,29 @@ const copyChecked = async (
       // A write may take less than it was given.
       for (let at = 0; at < piece.length;) at += (await handle.write(piece, at, piece.length - at)).bytesWritten;
     };
-    expectDigest(name, manifest, await digestOf(join(source, name), signal, { write }));
+    expectDigest(name, manifest, await digestIn(source, name, signal, { write }));
     await handle.sync();
   } finally {
     await handle.close();
   }
+};
+
+/** One that the manifest names is missed. */
+const digestIn = async (source: string, name: string, ...more: Rest): Promise<FileDigest> => {
+  try {
+    return await digestOf(join(source, name), ...more);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+    throw new LogFault("truncated", `Cannot restore ${name}: it is in the manifest of ${source}, and is not there`);
+  }
+};
+type Rest = Parameters<typeof digestOf> extends [string, ...infer R] ? R : never;
+
+/** The newest of the backup, which its log must agree with. */
+const checkpointOf = async (source: string, manifest: Manifest): Promise<readonly Against[]> => {
+  if (!manifest.files[CHECKPOINT]) return [];
+  expectDigest(CHECKPOINT, manifest, await digestIn(source, CHECKPOINT));
+  return [{ text: await readFile(join(source, CHECKPOINT), "utf8"), name: CHECKPOINT, elsewhere: false }];
 };
 
 const expectDigest = (name: keyof Manifest["files"], manifest: Manifest, found: FileDigest): void => {
@@ -144,11 +165,10 @@ const expectDigest = (name: keyof Manifest["files"], manifest: Manifest, found: 
 
 const restoreKeys = async (options: RestoreOptions, manifest: Manifest, folder: string): Promise<boolean> => {
   const { source, passphrase, importKeys = writeBundle } = options;
+  if (manifest.keys) expectDigest(KEYS, manifest, await digestIn(source, KEYS));
   if (passphrase === undefined) return false;
   if (!manifest.keys) throw new LogFault("invalid", `Cannot restore keys from ${source}: it was made without them`);
-  const path = join(source, KEYS);
-  expectDigest(KEYS, manifest, await digestOf(path));
-  await importKeys(folder, await openBundle(await readFile(path), passphrase));
+  await importKeys(folder, await openBundle(await readFile(join(source, KEYS)), passphrase));
   return true;
 };
 

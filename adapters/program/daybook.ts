@@ -54,7 +54,8 @@ import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
-import { settleRestored } from "./restored.ts";
+import { readMark, settleRestored } from "./restored.ts";
+import { expectSignedBy } from "./signed_by.ts";
 import { expectRetained, settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
 import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
@@ -171,6 +172,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     const signer = signerOf(keys);
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
+    const fork = memory ? undefined : (await readMark(data))?.fork;
     const { log, behind, key, lies } = await openLog(
       data,
       config,
@@ -180,6 +182,8 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     );
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
+    // At once, before anything is signed.
+    expectSignedBy(keys.logKey, { log, newest: log.checkpointed, fork, lies });
     expectWhole(log, keys.logKey.latest());
     if (!memory) await settleRestored(data, log);
     await settleLogKey(log, keys.logKey, lies);

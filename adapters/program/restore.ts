@@ -18,6 +18,7 @@ import { proveInCopy } from "./identity/copied.ts";
 import { erasedBy } from "./privacy/erasures.ts";
 import { type Newest, oursOf } from "./replaced.ts";
 import { markRestored } from "./restored.ts";
+import { expectSignedBy } from "./signed_by.ts";
 
 /** Where the root key of a folder's keys is. */
 type RootOf = (data: string) => Promise<RootSource>;
@@ -64,7 +65,14 @@ export const restore = async (
     },
     async settleKeys(folder) {
       const key = await sealedUnder(folder, rootOf);
-      await withLogIn(folder, { key }, (log) => forgetBeyond(`${folder}/${FILES.keys}`, log.size));
+      await withLogIn(folder, { key }, async (log) => {
+        const newest = await log.checkpoint();
+        await withKeysIn(folder, rootOf, {
+          readOnly: true,
+          ask: ({ logKey }) => expectSignedBy(logKey, { log, newest }),
+        });
+        forgetBeyond(`${folder}/${FILES.keys}`, log.size);
+      });
       if (erased === undefined && erasures.length === 0) return;
       again = await withKeysIn(folder, rootOf, {
         readOnly: false,

@@ -38,7 +38,8 @@ export const markRestored = async (folder: string, mark: RestoredMark): Promise<
   }
 };
 
-const readMark = async (data: string): Promise<RestoredMark | undefined> => {
+/** What the folder is to say of itself; absent where it has said it. Throws `LogFault` `foreign` for one that is damaged. */
+export const readMark = async (data: string): Promise<RestoredMark | undefined> => {
   let text: string;
   try {
     text = await Deno.readTextFile(pathIn(data));

@@ -95,6 +95,54 @@ Deno.test("a copy is held against what the folder it replaces knows, by its log 
     await append(`${dir}/free`, 50, 1);
   }));
 
+Deno.test("a log beside keys of another is not gone on with, nor restored with them", () =>
+  withPlace(async (place) => {
+    const { dir, data } = place;
+    const { back } = await given(place);
+    await append(`${dir}/other`, 0, 3);
+    const other = await document([
+      "backup",
+      `${dir}/others`,
+      "--with-keys",
+      ...back.slice(2),
+      "--data",
+      `${dir}/other`,
+    ]);
+    assert.equal(other.exit, 0);
+
+    const { size } = await document<{ size: number }>(["status", "--data", data]);
+    await Deno.mkdir(`${dir}/own`);
+    for (const name of ["keys.db", "root.key"]) {
+      await Deno.rename(`${data}/${name}`, `${dir}/own/${name}`);
+      await Deno.copyFile(`${dir}/other/${name}`, `${data}/${name}`);
+    }
+    await assert.rejects(append(data, 50, 1), { name: "LogFault", kind: "foreign" });
+    const sent = await run([
+      "send",
+      "commits.branch.move",
+      "shop",
+      `{"branch":"b","to":"${"c0".repeat(20)}"}`,
+      "--data",
+      data,
+    ]);
+    assert.equal(sent.code, 1);
+    assert.match(sent.err, /the keys beside the log are not its own/);
+    assert.equal((await document<{ size: number }>(["status", "--data", data])).size, size, "nothing was appended");
+    for (const name of ["keys.db", "root.key"]) await Deno.rename(`${dir}/own/${name}`, `${data}/${name}`);
+    await append(data, 50, 1);
+
+    const copy = `${dir}/copy`;
+    await Deno.copyFile(`${dir}/others/keys.sealed`, `${copy}/keys.sealed`);
+    const manifest = JSON.parse(await Deno.readTextFile(`${copy}/manifest.json`));
+    manifest.files["keys.sealed"] =
+      JSON.parse(await Deno.readTextFile(`${dir}/others/manifest.json`)).files["keys.sealed"];
+    await Deno.writeTextFile(`${copy}/manifest.json`, JSON.stringify(manifest));
+    const restored = await run([...back, "--data", `${dir}/mixed`]);
+    assert.equal(restored.code, 1);
+    assert.match(restored.err, /the keys beside the log are not its own/);
+    assert.throws(() => Deno.statSync(`${dir}/mixed`), Deno.errors.NotFound);
+  }));
+
 Deno.test("to go on it takes another name, and says first what it left", () =>
   withPlace(async (place) => {
     const { dir, data } = place;
