@@ -2,44 +2,25 @@
  * What follows the commits, at most about a second behind: the signed tree and the index. It asks the background for both and writes what
  * comes back; being derived, all of it may wait for the disk, and be lost and made again.
  */
-import { createHash } from "node:crypto";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import { type Checkpoint, LogFault } from "../../events/log.ts";
 import type { Key, Store } from "../../events/store.ts";
 import type { Background, StartBackground } from "./background.ts";
+import {
+  CHECKPOINT_KEY,
+  CHECKPOINTS_PREFIX,
+  hashOf,
+  keptIn,
+  rowOf,
+  type Said,
+  storedCheckpoint,
+} from "./checkpoints.ts";
 import { type Generation, type LogIndex, type Manifest, MANIFEST_KEY } from "./index/index.ts";
 import { type Extent, pageKey } from "./index/pages.ts";
 import type { Made } from "./integrator.ts";
 import type { News } from "./news.ts";
 import { type Frontier, TREE_KEY } from "./tree.ts";
 import type { MadeRoot } from "./tree_work.ts";
-
-export const CHECKPOINT_KEY: Key = ["checkpoint"];
-
-/** What the row of the newest checkpoint says beside it, so that nobody takes anything of that away unseen. */
-interface Said {
-  /** Checkpoints that are kept for good; there may be more. */
-  readonly kept: number;
-  /** SHA-256 of the index's manifest, base64; none while there is none. */
-  readonly index?: string;
-}
-
-const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("base64");
-
-/** Over both, so that no byte of the row can be another. */
-const sumOf = ({ kept, index = "" }: Said): string => sha256(`${kept} ${index}`);
-
-/** The newest checkpoint of a store, and what is said beside it. */
-export const storedCheckpoint = (
-  store: Pick<Store, "get">,
-): { readonly checkpoint: Checkpoint; readonly said: Said } | undefined => {
-  const stored = store.get(CHECKPOINT_KEY);
-  if (!stored) return undefined;
-  const row: Checkpoint & Partial<Said> & { readonly sum?: string } = JSON.parse(fromUtf8.decode(stored));
-  const { kept = 0, index, sum: _, ...checkpoint } = row;
-  return { checkpoint, said: { kept, index } };
-};
-export const CHECKPOINTS_PREFIX = "checkpoints";
 
 /** Signs checkpoints. */
 export interface Signer {
@@ -112,7 +93,6 @@ export class Behind {
   /** Those who wait for segments. */
   private awaited = 0;
   private kept = 0;
-  private readonly keptSizes = new Set<number>();
   private said: Said;
   private readonly ended = new AbortController();
   private timer: (() => void) | undefined;
@@ -131,12 +111,11 @@ export class Behind {
     private readonly options: BehindOptions,
   ) {
     const stored = storedCheckpoint(store);
-    for (const [size] of store.list({ prefix: [CHECKPOINTS_PREFIX] })) this.keptSizes.add(size);
     // What was taken away or changed meanwhile stays said.
     const manifest = store.get(MANIFEST_KEY);
     this.said = {
-      kept: Math.max(stored?.said.kept ?? 0, this.keptSizes.size),
-      index: stored?.said.index ?? (manifest && sha256(manifest)),
+      kept: Math.max(stored?.said.kept ?? 0, keptIn(store)),
+      index: stored?.said.index ?? (manifest && hashOf(manifest)),
     };
     this.latest = stored?.checkpoint;
     this.hereLater(options.lendWaitMs);
@@ -309,13 +288,13 @@ export class Behind {
     if (made.made === "pages") return void await this.commit(made.puts);
     if (made.made === "root") return await this.sign(made);
     const { manifest, bytes } = made;
-    this.said = { ...this.said, index: sha256(bytes) };
+    this.said = { ...this.said, index: hashOf(bytes) };
     if (await this.commit([[MANIFEST_KEY, bytes], ...this.row(this.latest)])) this.adopt(manifest);
   }
 
   /** The row of the newest checkpoint. */
   private row(checkpoint: Checkpoint | undefined): readonly (readonly [Key, Uint8Array])[] {
-    return checkpoint ? [[CHECKPOINT_KEY, json({ ...checkpoint, ...this.said, sum: sumOf(this.said) })]] : [];
+    return checkpoint ? [[CHECKPOINT_KEY, rowOf(checkpoint, this.said)]] : [];
   }
 
   /**
@@ -420,8 +399,7 @@ export class Behind {
 
   /** From now on it is said that there is one more. */
   private remember(size: number): void {
-    if (this.keptSizes.has(size)) return;
-    this.keptSizes.add(size);
+    if (this.store.get([CHECKPOINTS_PREFIX, size])) return;
     this.said = { ...this.said, kept: this.said.kept + 1 };
   }
 

@@ -8,7 +8,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { type Checkpoint, type HashTree, LogFault, type Range } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
 import { type ArchivedEntries, ArchivedReader, markOf } from "./archive.ts";
-import { CHECKPOINTS_PREFIX, storedCheckpoint } from "./behind.ts";
+import { CHECKPOINTS_PREFIX, storedCheckpoint } from "./checkpoints.ts";
 import { BLOB_PREFIX } from "./blobs.ts";
 import { StoredTree } from "./hash_tree.ts";
 import { decodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";

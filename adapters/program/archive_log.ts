@@ -13,7 +13,7 @@ import { TILE_WIDTH } from "../../events/tiles.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
-import { CHECKPOINTS_PREFIX } from "../kv/behind.ts";
+import { CHECKPOINTS_PREFIX } from "../kv/checkpoints.ts";
 import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
 import { systemClock } from "../system/world.ts";
 import { ARCHIVE } from "./controls/guarded.ts";

@@ -1,6 +1,7 @@
 /** Who makes what follows the commits, and how the work passes from one to the other. */
 import assert from "node:assert/strict";
 import { type Background, type BackgroundStart, inlineBackground } from "../../adapters/kv/background.ts";
+import { storedCheckpoint } from "../../adapters/kv/checkpoints.ts";
 import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { SimulatedClock } from "../../adapters/simulation/clock.ts";
@@ -302,6 +303,27 @@ Deno.test("whenever whoever works dies, and however often: tree and index are th
     assert.deepEqual(one.segments, whole.segments, `seed ${seed}`);
   }
   assert.ok(died > 100, `${died} deaths`);
+});
+
+Deno.test("how many checkpoints are kept is said right, also when one is kept twice, and of more than are counted at a time", async () => {
+  const { store, clock, log, append, close } = await opened();
+  const kept = () => storedCheckpoint(store)!.said.kept;
+  await append(1);
+  for (let n = 0; n < 2; n++) await clock.until(log.keepCheckpoint());
+  assert.equal(kept(), 1);
+  await close();
+  const note = new TextEncoder().encode("note");
+  await store.commit({ puts: Array.from({ length: 2_000 }, (_, n) => [["checkpoints", 10 + n], note] as const) });
+  const next = await KvLog.open(store, {
+    catalogue: catalogue(),
+    clock,
+    background: inlineBackground(store, clock),
+    signer,
+  });
+  await clock.until(next.append({ events: [event(1)] }));
+  await clock.until(next.keepCheckpoint());
+  assert.equal(kept(), 2_002);
+  await clock.until(next.close());
 });
 
 Deno.test("a closed log leaves no timer behind, even where pages became garbage as it closed", async () => {
