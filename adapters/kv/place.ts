@@ -86,21 +86,20 @@ const prepareEvent = (event: NewEvent): Entry => {
   }
 };
 
-const REQUIRED = ["authid", "authtype", "id", "source", "stream", "type"] as const;
+const REQUIRED = ["authid", "authtype", "id", "source", "stream", "time", "type"] as const;
 const OPTIONAL = [
   "causationid",
   "correlationid",
   "datacontenttype",
   "dataschema",
   "subject",
-  "time",
   "traceparent",
   "tracestate",
 ] as const;
 
 const checkAttributes = (event: NewEvent): void => {
   for (const name of REQUIRED) {
-    if (event[name] === "") throw new LogFault("invalid", `/${name}: must not be empty`);
+    if (!isText(event[name])) throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
     checkText(name, event[name], name === "stream" ? LIMITS.stream_bytes_max : undefined);
   }
   for (const name of OPTIONAL) {
@@ -120,10 +119,11 @@ const checkText = (name: string, value: string, bytes_max: number = LIMITS.attri
 type Parts = readonly [string, string, string, string];
 
 const plain = (event: NewEvent): Entry => {
+  if (lacks(event)) checkAttributes(event);
   const [head, tail] = [headOf(event), tailOf(event)];
   const bytes = Buffer.byteLength(head) + Buffer.byteLength(tail);
   // What is short as a whole is short in each part. A lone surrogate, and little else, is written as `\ud…`.
-  if (bytes > LIMITS.stream_bytes_max || head.includes("\\ud") || tail.includes("\\ud") || lacks(event)) {
+  if (bytes > LIMITS.stream_bytes_max || head.includes("\\ud") || tail.includes("\\ud")) {
     checkAttributes(event);
   }
   return new Entry(event, fpOf(event), [head, "", "", tail], bytes);
@@ -131,9 +131,12 @@ const plain = (event: NewEvent): Entry => {
 
 const fpOf = ({ source, id }: NewEvent): number => fingerprintOfId(source, id);
 
-const lacks = ({ authid, authtype, id, source, stream, type }: NewEvent): boolean =>
-  authid === "" || authtype === ("" as string) || id === "" || source === "" || stream === ("" as string) ||
-  type === "";
+/** Whoever embeds the log may hand in what the types forbid; written, it would be there for good, and nobody could read the block. */
+const lacks = ({ authid, authtype, id, source, stream, time, type }: NewEvent): boolean =>
+  !(isText(authid) && isText(authtype) && isText(id) && isText(source) && isText(stream) && isText(time) &&
+    isText(type));
+
+const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 
 /** What of an entry stands before `position`. */
 const headOf = (event: NewEvent): string => {

@@ -229,6 +229,12 @@ const canonicalOrFault = (entry: unknown): string => {
 const EXTENSION_NAME = new RegExp(`^[a-z0-9]{1,${LIMITS.extension_name_max}}$`);
 
 const checkAttributes = (event: NewEvent): void => {
+  for (const name of REQUIRED) {
+    const value: unknown = event[name];
+    if (typeof value !== "string" || value === "") {
+      throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
+    }
+  }
   for (const name of Object.keys(event.extensions ?? {})) {
     if (!EXTENSION_NAME.test(name)) throw new LogFault("invalid", `/${name}: is not a name an extension may have`);
   }
@@ -236,10 +242,9 @@ const checkAttributes = (event: NewEvent): void => {
     if (typeof value !== "string" || name === "data" || name === "data_base64") continue;
     const most = name === "stream" ? LIMITS.stream_bytes_max : LIMITS.attribute_bytes_max;
     if (bytes.encode(value).length > most) throw new LogFault("too_large", `/${name}: at most ${most} bytes`);
-    if (value === "" && REQUIRED.has(name)) throw new LogFault("invalid", `/${name}: must not be empty`);
   }
 };
-const REQUIRED = new Set(["id", "source", "type", "stream", "authtype", "authid"]);
+const REQUIRED = ["id", "source", "time", "type", "stream", "authtype", "authid"] as const;
 
 const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
   const { extensions, timeGiven: _t, traceGiven: _g, ...given } = event;

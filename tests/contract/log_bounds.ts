@@ -40,7 +40,14 @@ export const logBounds = (name: string, start: Start): void => {
     );
     await assert.rejects(log.append({ events: [event("lone", { data: "\ud800" })] }), fault("invalid"));
     await assert.rejects(log.append({ events: [event("nan", { data: NaN })] }), fault("invalid"));
-    await assert.rejects(log.append({ events: [event("")] }), fault("invalid"));
+    for (const name of ["id", "source", "stream", "type", "time", "authid", "authtype"]) {
+      // Not by the types, but whoever embeds the log may be wrong.
+      for (const value of ["", undefined, null, 5]) {
+        const wrong = event("wrong", { [name]: value });
+        await assert.rejects(log.append({ events: [event("right"), wrong] }), fault("invalid"), `${name} ${value}`);
+        await assert.rejects(log.append({ events: [{ ...wrong, extensions: { zone: "z" } }] }), fault("invalid"));
+      }
+    }
     assert.equal(log.size, size);
   });
 
