@@ -8,7 +8,7 @@ import { Program, run } from "./program.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { CRASH_VARIABLE } from "../../adapters/process/crash.ts";
 
-const ATTACHED_MS_MAX = 30_000;
+const ATTACHED_MS_MAX = 120_000;
 
 /** Follows all threads of a process; `end` lets go of it and answers what was seen, a line for each call. */
 class Tracer {

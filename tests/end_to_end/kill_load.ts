@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { SeededRandom } from "../../adapters/simulation/random.ts";
 import type { Program } from "./program.ts";
+import { until } from "../until.ts";
 
 export type Server = Pick<Program, "url" | "token">;
 
@@ -258,19 +259,17 @@ const whole = (events: readonly Recorded[]): void => {
 export const timersFired = async (server: Server): Promise<void> => {
   const http = Deno.createHttpClient({});
   try {
-    for (let tries = 0;; tries++) {
+    const open = async () => {
       const events = await history(server, http);
       const caused = Map.groupBy(events, ({ causationid }) => causationid);
-      const open = events.filter(({ type, id }) => {
+      return events.filter(({ type, id }) => {
         if (type !== "kernel.timer.set") return false;
         const types = (caused.get(id) ?? []).map(({ type }) => type);
         assert.ok(types.length <= 2, `a timer fired more than once: ${types}`);
         return types.join() !== "kernel.timer.fired,bells.bell.rung";
       });
-      if (open.length === 0) return;
-      assert.ok(tries < 200, `${open.length} timers never fired`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    };
+    await until("every timer has fired", open, (open) => open.length === 0);
   } finally {
     http.close();
   }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { COMMANDS } from "../../adapters/cli/table.ts";
 import { command, fingerprint, type HowTo, type Ran, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
-import { heard, until, within } from "../until.ts";
+import { heard, signal as send, until, within } from "../until.ts";
 
 interface Known {
   /** Of the last event that was acknowledged. */
@@ -269,7 +269,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
         const status = child.status.finally(() => done = true);
         const output = Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()));
         await until("a copy", () => done || [...Deno.readDirSync(scratch)].length > 0, Boolean, { every_ms: 0 });
-        if (!done) child.kill(signal);
+        if (!done) send(child, signal);
         const { code } = await within("the end of verify", status);
         const [out, err] = await output;
         assert.deepEqual([...Deno.readDirSync(scratch)], []);

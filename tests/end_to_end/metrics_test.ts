@@ -31,7 +31,7 @@ services:
     environment: { PORT: "\${ports.http}" }
     ports: { http: random }
     probes: { readiness: { tcp: { port: http } } }
-    metrics: { port: http, interval_ms: 100, timeout_ms: 2000, series_max: 3 }
+    metrics: { port: http, interval_ms: 100, timeout_ms: 60000, series_max: 3 }
 `, async (stand) => {
     const folder = dirname(stand.file);
     const tell = async (text: string) => {

@@ -9,6 +9,7 @@ import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import type { Domain } from "../../events/catalogue.ts";
 import { nobodyIn } from "../http_given.ts";
 import { Program } from "./program.ts";
+import { until } from "../until.ts";
 
 /** While true, deciding what the timer brings throws. */
 let broken = true;
@@ -90,10 +91,7 @@ Deno.test("dead letters are listed and delivered again for the operator; a lette
     // A timer whose command the domain refuses to decide cannot be delivered.
     const outcome = await opened.daybook.ask({ type: "bells.bell.set", id: "a", data: {}, by: operator.principal });
     assert.equal(outcome.is, "accepted");
-    for (let tries = 0; opened.daybook.status().deadLetters === 0; tries++) {
-      assert.ok(tries < 500, "the letter never came");
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until("the letter", () => opened.daybook.status().deadLetters > 0);
     const { body } = await ask("GET", "/dead-letters");
     assert.equal(body.deadLetters.length, 1);
     const [letter] = body.deadLetters;

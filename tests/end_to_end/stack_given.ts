@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { inFolder } from "../folder_given.ts";
 import { Program, run } from "./program.ts";
+import { until } from "../until.ts";
 
 export interface Row {
   readonly service: string;
@@ -93,14 +94,9 @@ export class Stand {
     return rows.map(({ row }) => row);
   }
 
-  /** Until the board is so; `looks`: so often it is looked. */
-  async until(holds: (rows: readonly Row[]) => boolean, looks = 1_200): Promise<readonly Row[]> {
-    for (let i = 0;; i++) {
-      const rows = await this.board();
-      if (holds(rows)) return rows;
-      assert.ok(i < looks, `it did not become so: ${JSON.stringify(rows)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+  /** Until the board is so. */
+  async until(holds: (rows: readonly Row[]) => boolean, seconds?: number): Promise<readonly Row[]> {
+    return await until("the board is so", () => this.board(), holds, { seconds, every_ms: 50 });
   }
 
   async send(type: string, data: unknown = {}): Promise<void> {

@@ -53,7 +53,7 @@ export const storms = async (exits: number, flood: number): Promise<Storms> => {
     await stand.start();
     const rows = await stand.until(
       (rows) => rows.length === 6 && rows.every(({ service, state }) => state === (wanted[service] ?? "healthy")),
-      Infinity,
+      120 + exits,
     );
     const beside = rows.find(({ service }) => service === "beside")!;
     assert.deepEqual([beside.starts, beside.state], [1, "healthy"], "the one beside them is unharmed");

@@ -17,7 +17,7 @@ Deno.test("a service that is killed is back within its back-off schedule, each t
   const { kills, late } = await recoveries(9, 3);
   assert.equal(kills, 9);
   // However loaded the machine is.
-  assert.ok(late.p95 < 10_000, `${late.p95} ms beside the schedule`);
+  assert.ok(late.p95 < 60_000, `${late.p95} ms beside the schedule`);
 });
 
 Deno.test("a service that fills the disk to the last byte again and again loses its output; the log goes on, and the one beside it is restarted", async (t) => {

@@ -5,6 +5,7 @@ import { run } from "./program.ts";
 import { kills, sweep } from "./stack_kills.ts";
 import { Stand, startsIn, tracing } from "./stack_given.ts";
 import { recoveries } from "./stack_recoveries.ts";
+import { until } from "../until.ts";
 
 const well = (name: string) => (rows: readonly { service: string; state: string }[]) =>
   rows.some(({ service, state }) => service === name && state === "healthy");
@@ -88,10 +89,7 @@ services:
     const once = stand.file.replace("stack.yaml", "once");
     await stand.start();
     await stand.until(well("a"));
-    for (let i = 0; !await Deno.stat(once).then(() => true, () => false); i++) {
-      assert.ok(i < 1_200);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until("the hook of b", () => Deno.stat(once).catch(() => undefined));
     const agent = await new Deno.Command("pgrep", { args: ["-P", String(stand.program.pid), "-f", "agent.ts"] })
       .output();
     Deno.kill(Number(new TextDecoder().decode(agent.stdout)), "SIGKILL");
@@ -130,9 +128,7 @@ services:
     assert.equal(ps.code, 1);
     assert.match(ps.out, /^db +failed +.* +code 7 +it ended with 7$/m);
     assert.match(ps.out, /^web\/1 +healthy /m);
-    for (let i = 0; !/ (cgroup|\/proc)/.test((await daybook("ps")).out) && i < 100; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await until("it is counted", async () => (await daybook("ps")).out, (out) => / (cgroup|\/proc)/.test(out));
     assert.match((await daybook("ps")).out, /^service +state .* memory +cores +counted by /m);
     const why = await daybook("why", "shop");
     assert.match(why.out, /^first {2}\S+ {2}db has ended code 7 /m);
@@ -229,9 +225,7 @@ services:
     assert.match(because("deep")!, /^disk: needs 9000000000000000, free \d+$/);
     assert.match(because("large")!, /^waits for memory: needs 1000000000000000, free \d+$/);
     const starts = async () => (await startsIn(stand.traces)).map(({ name }) => name);
-    for (let i = 0; (await starts()).filter((name) => name === "timed").length < 2 && i < 400; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until("it is its time again", starts, (names) => names.filter((name) => name === "timed").length >= 2);
     assert.deepEqual([...new Set(await starts())].sort(), ["hooked", "timed"]);
     const metrics = await (await fetch(`${stand.program.url}/metrics`, {
       headers: { authorization: `Bearer ${stand.program.token}` },
@@ -245,7 +239,7 @@ services:
     );
     await stand.down();
     const stopped = async () => (await hooks(folder)).filter((line) => line === "after_stop").length;
-    for (let i = 0; await stopped() < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("what comes after a stop, twice", stopped, (times) => times >= 2);
     const said = await hooks(folder);
     assert.deepEqual([said[0], said.slice(1, 3).sort(), said[3], said.length], [
       "before_start",

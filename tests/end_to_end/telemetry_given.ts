@@ -5,7 +5,7 @@ import { heard, signal, stopped } from "../until.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** How long a busy machine may take to export. */
-const RECEIVE_MS_MAX = 30_000;
+const RECEIVE_MS_MAX = 120_000;
 
 interface Attribute {
   readonly key: string;
