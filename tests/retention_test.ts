@@ -173,3 +173,27 @@ Deno.test("cut off between the event and the key, the next opening ends it", () 
       return Promise.resolve();
     });
   }));
+
+Deno.test("a month that was destroyed behind a backup does not come back with it", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const pass = { env: { DAYBOOK_PASSPHRASE: "correct horse battery" } };
+    await opened(data, filled);
+    assert.equal((await run(["backup", `${dir}/backup`, "--with-keys", "--data", data], pass)).code, 0);
+    await opened(data, async (system) => assert.equal((await apply(system)).destroyed.length, 1));
+    for (const gone of ["log.db", "keys.db"]) {
+      const replaced = `${dir}/replaced-${gone}`, copy = `${dir}/copy-${gone}`;
+      await Deno.mkdir(replaced);
+      for (const { name, isFile } of Deno.readDirSync(data)) {
+        if (isFile && name !== gone) Deno.copyFileSync(`${data}/${name}`, `${replaced}/${name}`);
+      }
+      const restored = await run(["restore", `${dir}/backup`, "--replaces", replaced, "--data", copy, "--json"], pass);
+      assert.equal(restored.code, 0, restored.err);
+      assert.equal(JSON.parse(restored.out).months, 1, gone);
+      const shown = await run(["events", "--type", TYPE, "--personal", "--json", "--data", copy]);
+      const names = JSON.parse(shown.out).events.map(({ data }: { data: { author: { name: string } } }) =>
+        data.author.name
+      );
+      assert.deepEqual(names, ["[erased]", "[erased]", ANN.name], gone);
+    }
+  }));

@@ -314,6 +314,8 @@ export interface RestoreReport extends BackupReport {
   readonly origin?: string;
   /** Persons whose keys came back and were destroyed again. */
   readonly erased?: number;
+  /** Months of types that are kept for a shorter time, destroyed again. */
+  readonly months?: number;
 }
 
 export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, ConfigurationRuntime, StackRuntime {

@@ -68,6 +68,14 @@ export class RetentionPeriods {
     return [...this.all.values()].map(({ type, period }) => ({ type, period }));
   }
 
+  /** Those that never get a key again. */
+  get ended(): readonly RetentionPeriod[] {
+    return [...this.destroyed].map((name) => {
+      const [type, period] = name.split(" ") as [string, string];
+      return { type, period };
+    });
+  }
+
   /** Whether an event of it needs a key that is not there yet. */
   wants(period: RetentionPeriod): boolean {
     return !this.all.has(periodId(period)) && !this.destroyed.has(nameOf(period));

@@ -15,7 +15,7 @@ import { knownKey } from "./at_rest.ts";
 import { openSystem } from "./daybook.ts";
 import { exists, FILES } from "./files.ts";
 import { proveInCopy } from "./identity/copied.ts";
-import { erasedBy } from "./privacy/erasures.ts";
+import { erasedBy, type Erasures } from "./privacy/erasures.ts";
 import { type Newest, oursOf } from "./replaced.ts";
 import { markRestored } from "./restored.ts";
 import { expectSignedBy } from "./signed_by.ts";
@@ -25,8 +25,8 @@ type RootOf = (data: string) => Promise<RootSource>;
 
 /** With what was read in the folder that it replaces. */
 type Restoring = Omit<Parameters<Runtime["restore"]>[2], "agreed"> & {
-  /** Opaque ids of persons that it knows to be erased. */
-  readonly erased?: readonly string[];
+  /** What it knows to be destroyed. */
+  readonly erased?: Erasures;
   /** The newest checkpoints that it knows, and the public keys of its log. */
   readonly newest?: Newest;
   /** Public keys of the logs whose accounts have agreed already. */
@@ -45,6 +45,7 @@ export const restore = async (
   let origin: string | undefined;
   let readOnly = false;
   let again: number | undefined;
+  let months: number | undefined;
   const { shorter_than, created: _, ...restored } = await restoreLog({
     source,
     data,
@@ -76,7 +77,10 @@ export const restore = async (
       if (erased === undefined && erasures.length === 0) return;
       again = await withKeysIn(folder, rootOf, {
         readOnly: false,
-        ask: (keys) => keys.eraseAgain([...erased ?? [], ...erasures.map((each) => erasedBy(keys, each))]),
+        ask(keys) {
+          months = erased?.periods.filter((period) => keys.periods.destroy(period)).length;
+          return keys.eraseAgain([...erased?.subjects ?? [], ...erasures.map((each) => erasedBy(keys, each))]);
+        },
       });
     },
     async known(folder) {
@@ -113,6 +117,7 @@ export const restore = async (
     ...(readOnly ? { readOnly } : {}),
     ...(origin === undefined ? {} : { origin }),
     ...(again === undefined ? {} : { erased: again }),
+    ...(months ? { months } : {}),
   };
 };
 

@@ -79,7 +79,7 @@ export const restore: Run = async (call, runtime) => {
 };
 
 const describeRestore = (
-  { size, bytes: length, root, keys, shorterThan, readOnly, origin, erased }: RestoreReport,
+  { size, bytes: length, root, keys, shorterThan, readOnly, origin, erased, months }: RestoreReport,
   data: string,
   elapsed: number,
 ): string => {
@@ -102,6 +102,7 @@ const describeRestore = (
     );
   }
   if (erased !== undefined) lines.push(`${counted(erased, "erasure")} applied again, so that they stay erased`);
+  if (months) lines.push(`${counted(months, "month")} of types that are kept for a shorter time destroyed again`);
   if (origin !== undefined) lines.push(`it goes on as ${safe(origin)}, and its first event says what it left`);
   return `${lines.join("\n")}\n`;
 };

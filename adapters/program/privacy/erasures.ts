@@ -3,27 +3,39 @@ import type { PrivacyFact } from "../../../events/privacy.ts";
 import { LogFault } from "../../../events/log.ts";
 import type { Kept } from "../../cli/runtime.ts";
 import type { Keys } from "../../keys/keys.ts";
+import type { RetentionPeriod } from "../../keys/retention_periods.ts";
 import type { Folders } from "../folder.ts";
 import { checkCertificate } from "./certificate.ts";
 
-const TYPES = ["privacy.subject.erasure_requested", "privacy.subject.erased"] as const;
+const TYPES = ["privacy.subject.erasure_requested", "privacy.subject.erased", "privacy.period.destroyed"] as const;
+
+/** What was destroyed, so that nobody reads it. */
+export interface Erasures {
+  /** Opaque ids. */
+  readonly subjects: readonly string[];
+  /** Months of types that are kept for a shorter time. */
+  readonly periods: readonly RetentionPeriod[];
+}
 
 /**
- * Opaque ids of all whose erasure was done or asked for, by the log of a folder and by its keys; one of the two may be damaged. Throws
+ * All that was destroyed, or whose erasure was asked for, by the log of a folder and by its keys; one of the two may be damaged. Throws
  * `LogFault` where neither can be read.
  */
 export const erasuresIn = async (
   folders: Pick<Folders, "log" | "keys">,
   folder: string,
-): Promise<readonly string[]> => {
-  const found = new Set<string>();
+): Promise<Erasures> => {
+  const subjects = new Set<string>();
+  const periods: RetentionPeriod[] = [];
   const [byLog, byKeys] = await Promise.allSettled([
     (async () => {
       const log = await folders.log(folder);
       try {
         for (const batch of log.read({ types: TYPES })) {
           for (const { data } of batch) {
-            found.add((data as Extract<PrivacyFact, { type: typeof TYPES[1] }>["data"]).subject);
+            const destroyed = data as Extract<PrivacyFact, { type: typeof TYPES[number] }>["data"];
+            if ("subject" in destroyed) subjects.add(destroyed.subject);
+            else periods.push({ type: destroyed.type, period: destroyed.period });
           }
         }
       } finally {
@@ -34,7 +46,8 @@ export const erasuresIn = async (
       const keys = await folders.keys(folder);
       if (!keys) throw new LogFault("missing", "there are no keys");
       try {
-        for (const subject of keys.erased()) found.add(subject);
+        for (const subject of keys.erased()) subjects.add(subject);
+        periods.push(...keys.periods.ended);
       } finally {
         keys.close();
       }
@@ -48,7 +61,7 @@ export const erasuresIn = async (
       `what ${folder} knows of erasures cannot be read: ${because}`,
     );
   }
-  return [...found];
+  return { subjects: [...subjects], periods };
 };
 
 /** Whom a certificate says to be erased. Throws `LogFault` `invalid` for one that this log's key has not signed. */
