@@ -89,9 +89,14 @@ export class SinkPlace {
     return this.buried.has(position);
   }
 
-  /** The letter names the event and does not hold it: it is in the log. To be awaited with `DeadLetters.recorded`. */
-  bury({ position, id, correlationid }: Event, cause: unknown): void {
+  /**
+   * The letter names the event and does not hold it: it is in the log. To be awaited with `DeadLetters.recorded`. What tells of a sink's
+   * letter becomes none: it would be told of in turn, and where all is refused that would fill the log.
+   */
+  bury(event: Event, cause: unknown): void {
+    const { position, id, correlationid } = event;
     this.buried.add(position);
+    if (tellsOfLetter(event)) return;
     this.refused++;
     this.options.deadLetters.add({
       target: `sink:${this.options.name}`,
@@ -135,3 +140,6 @@ export class SinkPlace {
     return { child, stream: `kernel/${child}` };
   }
 }
+
+const tellsOfLetter = ({ type, data }: Event): boolean =>
+  type === "kernel.message.dead_lettered" && (data as { readonly target: string }).target.startsWith("sink:");

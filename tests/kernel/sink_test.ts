@@ -222,6 +222,28 @@ Deno.test("what the receiver never takes is a dead letter that names the event, 
   await stop();
 });
 
+Deno.test("receivers that refuse everything cost a letter for each event, and what tells of a letter becomes none", async () => {
+  const w = world();
+  const receiver = new Receiver();
+  let asked = 0;
+  receiver.refuses = () => ++asked < 1_000;
+  const [one, other] = [await w.start(receiver, { types: [] }), await w.start(receiver, { types: [], name: "other" })];
+  await w.append(5);
+  await w.clock.advance(60_000);
+  const { size } = w.log;
+  await w.clock.advance(600_000);
+  assert.equal(w.log.size, size, "the log is at rest");
+  const [told, ours] = [w.facts("kernel.message.dead_lettered"), new Set(w.ours())];
+  assert.equal(
+    told.filter(({ data }) => ours.has((data as { message: { position: number } }).message.position)).length,
+    10,
+  );
+  assert.ok(told.length < 20, `${told.length} letters`);
+  assert.deepEqual([one.sink.lag, other.sink.lag], [0, 0]);
+  await one.stop();
+  await other.stop();
+});
+
 Deno.test("an event is a dead letter once, however often what lies around it is handed over again", async () => {
   const w = world();
   const receiver = new Receiver();
