@@ -5,7 +5,15 @@ import fc from "fast-check";
 import { fingerprint, fingerprintOfId } from "../adapters/kv/fingerprint.ts";
 import { nameFingerprint, streamFingerprint, typeFingerprint } from "../adapters/verify/fingerprint.ts";
 import { readCheckpoint, readNote, readVerifierKey, signedBy } from "../adapters/verify/note.ts";
-import { leafHash, MerkleTree, nodeHash, peaksOf } from "../adapters/verify/tree.ts";
+import {
+  HASH_BYTES,
+  HELD_MIN,
+  heldToPlatform,
+  leafHash,
+  MerkleTree,
+  nodeHash,
+  peaksOf,
+} from "../adapters/verify/tree.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, stranger, Tampered } from "./verify_given.ts";
@@ -33,6 +41,17 @@ Deno.test("the tree has the roots of the reference tree of RFC 9162", () => {
     assert.equal(tree.subtrees().length, peaksOf(size));
     if (size < LEAVES.length) tree.add(leafHash(Buffer.from(LEAVES[size]!, "hex")));
   }
+});
+
+Deno.test("hashes of many at once are held against the platform's, and others are a fault and no finding", () => {
+  const hashes = crypto.getRandomValues(new Uint8Array(HELD_MIN * HASH_BYTES));
+  const right = (index: number) => hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+  const wrong = (index: number) => right(index).with(0, right(index)[0]! ^ 1);
+  for (let n = 0; n < 100; n++) {
+    assert.equal(heldToPlatform(hashes, right), hashes);
+    assert.throws(() => heldToPlatform(hashes, wrong), LogFault);
+  }
+  assert.equal(heldToPlatform(hashes.subarray(HASH_BYTES), wrong).length, (HELD_MIN - 1) * HASH_BYTES);
 });
 
 /** RFC 9162 section 2.1.1 read aloud. */
