@@ -112,7 +112,7 @@ Deno.test("a row of a view that is so is an alert, with when it became so", asyn
     };
     const moved = await daybook.ask(move as never);
     assert.ok(moved.is === "accepted");
-    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 120_000 });
     await watch(rules).look(never);
     const [raised] = all("alerts.alert.raised");
     const { since, position, labels } = raised!.data as {
@@ -155,7 +155,7 @@ Deno.test("what a person resolves stays resolved until it happens again, in even
       } as never,
     );
     assert.ok(moved.is === "accepted");
-    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 120_000 });
     const watch1 = watch(`${FAILED}\n${row}`);
     await watch1.look(never);
     for (const id of ["job", "row"]) {
@@ -217,7 +217,7 @@ Deno.test("a view that cannot be read keeps its rules as they are, and holds up 
   await watched(async ({ daybook, watch, say, facts }) => {
     const moved = await daybook.ask(MOVE as never);
     assert.ok(moved.is === "accepted");
-    await daybook.view("commits.branches", { wait: moved.position, deadline: 10_000 });
+    await daybook.view("commits.branches", { wait: moved.position, deadline: 120_000 });
     const rules = `row: { title: It has a branch, view: commits.branches, where: { branch: main } }\n${FAILED}`;
     await watch(rules).look(never);
     await say("ci.job.failed", { job: "build" });

@@ -15,6 +15,7 @@ import { catalogue } from "../events/catalogue.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
 import { inFolder } from "./folder_given.ts";
+import { until } from "./until.ts";
 
 const verify: Verify = (path, { against, progress, signal }) =>
   verifyLog({ path, against: against as Against[], key: signer.vkey, progress, signal });
@@ -98,13 +99,13 @@ Deno.test("a backup beside a busy writer is one moment of the log, and the write
     let n = 0;
     await makeLog(`${dir}/log.db`, {
       appends: new Array(120).fill(10),
-      between(size) {
-        if (size % 200 !== 0) return Promise.resolve();
+      async between(size) {
+        if (size % 200 !== 0) return;
         const destination = `${dir}/${n++}`;
         running = running.then(() => backupLog({ log: `${dir}/log.db`, destination, verify: unsigned, created })).then((
           { size },
         ) => sizes.push(size));
-        return Promise.resolve();
+        if (size === 1_000) await until("the first backup", () => sizes.length > 0);
       },
     });
     await running;

@@ -35,7 +35,7 @@ export const filled = async (data: string): Promise<void> => {
   const taken = await daybook.ingest([commit(1, ANN), commit(2, BOB), commit(3, ANN)], BY);
   assert.ok(taken.ok);
   await daybook.putBlob(new TextEncoder().encode(SECRET), { subject: EMAIL });
-  await daybook.view("commits.history", { wait: daybook.status().size - 1, deadline: 20_000 });
+  await daybook.view("commits.history", { wait: daybook.status().size - 1, deadline: 120_000 });
   await daybook.close();
 };
 

@@ -41,7 +41,7 @@ const unsealed = async (folder: string, sealed: readonly Event[]): Promise<reado
 };
 
 const quiet = async (daybook: Daybook): Promise<void> => {
-  await daybook.view("audit.trail", { wait: daybook.status().size - 1, deadline: 20_000 });
+  await daybook.view("audit.trail", { wait: daybook.status().size - 1, deadline: 120_000 });
 };
 
 Deno.test("the version that this is has a golden log", () => {
