@@ -10,11 +10,11 @@
  * WebCrypto works beside the thread, and is the faster one for large inputs.
  */
 import { Buffer } from "node:buffer";
+import { NONCE, TAG } from "./gcm.ts";
 import type { Subject, SubjectKeys } from "./subjects.ts";
 
 const MARK = "sealed-blob:1:";
 const SUBJECT_CHARS_MAX = 80;
-const NONCE = 12, TAG = 16;
 const FIRST_LINE = new RegExp(`^${MARK}([\\w-]{1,${SUBJECT_CHARS_MAX}})\n`);
 
 /** The opaque id of whom a sealed blob tells; `undefined` for bytes that are not sealed. Proves nothing. */
