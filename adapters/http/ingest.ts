@@ -125,7 +125,8 @@ const INVALID: Readonly<Record<Invalid["code"], readonly [ProblemCode, string]>>
 
 /** What the caller is told of a log that could not do it; the operator finds the fault itself in logs and health. */
 export const faultProblem = (fault: unknown): unknown => {
-  if (!(fault instanceof LogFault)) return fault;
+  // What would have to be looked at is gone for good: repeating it is of no use.
+  if (!(fault instanceof LogFault) || fault.kind === "archived") return fault;
   switch (fault.kind) {
     case "too_large":
       return new Problem("too_large", fault.message);

@@ -84,6 +84,20 @@ Deno.test("beside a running server the log is archived, and what is gone is 410"
       }
       assert.equal((await ask("/events?from=0", "application/x-ndjson")).status, 410);
       assert.equal((await ask("/follow?from=0", "text/event-stream")).status, 410);
+      // Whether it is the same again nobody can say any more, however often it is sent.
+      const event = {
+        specversion: "1.0",
+        id: "e-3",
+        source: "urn:tests",
+        type: "tests.thing.happened",
+        data: { n: 3 },
+      };
+      const repeated = await fetch(`${server.url}/events`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.token}`, "content-type": "application/cloudevents+json" },
+        body: JSON.stringify(event),
+      });
+      assert.deepEqual([repeated.status, (await repeated.json()).type], [410, "urn:daybook:problem:archived"]);
       assert.equal((await ask(`/events?from=${done.kept}&limit=1`)).status, 200);
       assert.equal((await ask("/proofs/inclusion?position=5")).status, 200);
       assert.equal((await ask("/readyz")).status, 200);
