@@ -186,7 +186,11 @@ Deno.test("each command asks for exactly what was typed", () => {
   assert.deepEqual(grants("demo").run, ["git"]);
   assert.ok(grants("import", "github", "push.json").read.includes("/here/push.json"));
   assert.ok(!grants("import", "github", "-").read.some((path) => path.endsWith("-")));
-  assert.deepEqual(grants("export", "--out", "a.ndjson").write, ["/here/a.ndjson", "/here/.daybook/control.sock"]);
+  assert.deepEqual(grants("export", "--out", "a.ndjson").write, [
+    "/here/a.ndjson",
+    "/here/a.ndjson.partial",
+    "/here/.daybook/control.sock",
+  ]);
   assert.deepEqual(grants("receipt", "7", "--out", "a").write, ["/here/a", "/here/.daybook/control.sock"]);
   assert.ok(grants("receipt", "--check", "a").read.includes("/here/.daybook"));
   assert.ok(!grants("receipt", "--check", "a", "--key", "k").read.includes("/here/.daybook"));

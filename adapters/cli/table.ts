@@ -11,6 +11,7 @@ import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
 import { ACCESS } from "./table_access.ts";
+import { draftOf } from "./draft.ts";
 import { IDENTITY, PROOF } from "./table_identity.ts";
 import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
@@ -359,7 +360,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const out = files(call, text(call, "out"));
       if (text(call, "format") !== "tlog-tiles") {
-        return { ...readsArchive(call), write: [...out, ...files(call, text(call, "blobs"))] };
+        const drafts = out.flatMap((path) => [path, draftOf(path)]);
+        // A file is given its name by renaming, for which it must be read.
+        return {
+          read: [...readsArchive(call).read!, ...drafts],
+          write: [...drafts, ...files(call, text(call, "blobs"))],
+        };
       }
       const beside = out.map((path) => dirname(path));
       return { read: [...readsArchive(call).read!, ...beside], write: beside };

@@ -165,6 +165,15 @@ Deno.test("what reads a log finds its archive where the configuration says, or t
       assert.deepEqual([given.code, configured.code, configured.out], [0, 0, given.out], args.join(" "));
       assert.match(given.out, /"position":3\b/);
     }
+    // What cannot be exported as a whole leaves an older file as it is, and nothing else.
+    const before = [...Deno.readDirSync(dir)].length;
+    await Deno.writeTextFile(`${dir}/log.ndjson`, "older");
+    const exporting = ["export", "--out", `${dir}/log.ndjson`, "--data", data];
+    assert.equal((await run(exporting)).code, 3);
+    assert.equal(await Deno.readTextFile(`${dir}/log.ndjson`), "older");
+    assert.equal((await run([...exporting, "--archive", to])).code, 0);
+    const lines = (await Deno.readTextFile(`${dir}/log.ndjson`)).trim().split("\n");
+    assert.deepEqual([JSON.parse(lines[3]!).position, [...Deno.readDirSync(dir)].length], [3, before + 1]);
   }));
 
 Deno.test("what is about a log makes none where there is none", () =>

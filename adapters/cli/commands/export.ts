@@ -5,6 +5,7 @@ import type { Run } from "../call.ts";
 import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
+import type { Draft, Io } from "../runtime.ts";
 import { exportBlobs } from "./export_blobs.ts";
 import { exportTiles } from "./export_tiles.ts";
 
@@ -22,7 +23,7 @@ export const exportLog: Run = (call, runtime) => {
 /** Formats of other systems, as `Runtime.lines` knows them. */
 const FOR_OTHERS: readonly string[] = ["ocsf", "syslog", "cef", "csv"];
 
-/** To standard output or a file; with `--json` the file's summary is the document, without a file an array of the events. */
+/** To standard output or a file, which appears when it is whole; with `--json` the file's summary is the document, without a file an array of the events. */
 const exportEvents: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const [from, to] = [text(call, "from"), text(call, "to")].map((value, i) =>
@@ -49,7 +50,7 @@ const exportEvents: Run = async (call, runtime) => {
       throw new Usage("--from lies behind --to");
     }
     const path = out === undefined ? undefined : pathOf(call, out);
-    const sink = path === undefined ? undefined : await io.create(path);
+    const sink = path === undefined ? undefined : await begun(io, path);
     const write = sink ? (piece: string) => sink.write(piece) : (piece: string) => io.out(piece);
     const began = clock.monotonic();
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
@@ -80,10 +81,14 @@ const exportEvents: Run = async (call, runtime) => {
         progress.on({ done: events, unit: "events" });
       }
       write(piece + (whole ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
+      await sink?.settle();
+    } catch (error) {
+      await sink?.drop();
+      throw error;
     } finally {
       progress.end();
-      sink?.close();
     }
+    await sink?.name();
     const blobs = folder === undefined ? undefined : await exportBlobs(reader, pathOf(call, folder), runtime);
     if (sink && call.json) {
       io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);
@@ -97,4 +102,16 @@ const exportEvents: Run = async (call, runtime) => {
     edge?.close();
     await reader.close();
   }
+};
+
+/** A file bears its name once all of it is there, so that one that was cut off is not taken for whole; a pipe is written as it goes. */
+const begun = async (io: Io, path: string): Promise<Draft> => {
+  try {
+    return await io.draft(path);
+  } catch (error) {
+    if (!(error instanceof Usage)) throw error;
+  }
+  const { write, close } = await io.create(path);
+  const done = async () => {};
+  return { write, settle: () => Promise.resolve(close()), name: done, drop: () => Promise.resolve(close()) };
 };
