@@ -9,6 +9,7 @@
  */
 import { z } from "zod";
 import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { schema as sections } from "./schema.ts";
 import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
@@ -258,7 +259,13 @@ export interface StackSettings {
 
 export type ParsedStack =
   /** `problemAt`: with its place in the file, for what is found out later. */
-  | { readonly ok: true; readonly stack: StackSettings; readonly problemAt: (fault: StackFault) => Problem }
+  | {
+    readonly ok: true;
+    readonly stack: StackSettings;
+    readonly problemAt: (fault: StackFault) => Problem;
+    /** That it speaks of no services, where it was named as a file of them. */
+    readonly missing: Problem | undefined;
+  }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 let shape: Shape | undefined;
@@ -301,13 +308,22 @@ export const parseStack = (
       })),
     );
   }
+  // A configuration may hold the services; a map of something else holds none, and nothing would be started by it.
+  const foreign = Object.keys(value.value ?? {}).filter((key) => !Object.hasOwn(sections.shape, key));
+  if (foreign.length > 0) {
+    const expected = "stack, services or another section of the configuration";
+    return refused(...foreign.map((key) => ({ ...source.place([key], true), path: key, expected, found: `"${key}"` })));
+  }
   const stack = stackOf(parsed.data);
   const faults = [...faultsIn(stack, new Set(Object.keys(parsed.data.services))), ...check(stack)];
   const problemAt = ({ path, expected, found }: StackFault): Problem => {
     const at = ["services", ...path];
     return { ...source.place(at, true), path: at.join("."), expected, found };
   };
-  return faults.length === 0 ? { ok: true, stack, problemAt } : refused(...faults.map(problemAt));
+  if (faults.length > 0) return refused(...faults.map(problemAt));
+  const stated = Object.hasOwn(value.value ?? {}, "services");
+  const missing = stated ? undefined : { ...top, path: "services", expected: "a map of services", found: "nothing" };
+  return { ok: true, stack, problemAt, missing };
 };
 
 const stackOf = ({ stack, services }: z.output<typeof schema>): StackSettings => ({

@@ -86,7 +86,7 @@ for (const where of ["with the lock", "through a running server"] as const) {
 
 Deno.test("send takes its data from standard input or a file, and prints the facts", async () => {
   const stage = givenStage();
-  stage.files.set("-", `{"by":2}`).set("/here/raise.json", `{"by":3}`);
+  stage.files.set("-", `{"by":2}`).set("/here/raise.json", `{"by":3}`).set("/data/log.db", "");
   assert.match(
     (await stage.type("send", "things.counter.raise", "a", "-")).out,
     /^accepted {2}things\/a is at revision 0\n.*things\.counter\.raised.*\{"by":2\}\n$/,

@@ -1,6 +1,7 @@
 /** What a file of services may get wrong, one of each kind: where it is, what was expected, what was found. */
 import assert from "node:assert/strict";
 import { parseStack, problemText, STACK_LIMITS } from "../config/stack.ts";
+import { stackIn } from "../adapters/program/stack/file.ts";
 import { faultsOfStack } from "../adapters/program/stack/launch.ts";
 
 const problems = (text: string): readonly string[] => {
@@ -14,6 +15,11 @@ const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = 
   ["unknown key", service("comand: x"), /s\.yaml:4.*comand/],
   ["unknown section of a service's section", service("restart: { tries: 3 }"), /s\.yaml:4.*tries/],
   ["wrong type", service("replicas: two"), /s\.yaml:4.*replicas.*two/],
+  [
+    "a map of something else",
+    "\nname: hello\nservices: { a: { command: x } }\n",
+    /s\.yaml:2:1 name: expected stack, services or another section of the configuration, found "name"/,
+  ],
   ["no command", "services:\n  a: {}\n", /services\.a.*command/],
   ["a bad name", service("replicas: 1", "A_b"), /s\.yaml:2.*A_b/],
   ["unknown dependency", service("depends_on: [b]"), /s\.yaml:4.*depends_on.*of which there is none, found "b"/],
@@ -139,6 +145,20 @@ Deno.test("the file that the page about services shows is one", async () => {
   const page = await Deno.readTextFile(new URL("../docs/services.md", import.meta.url));
   const [, yaml] = /```yaml\n(stack:\n[^]*?)```/.exec(page)!;
   assert.deepEqual(problems(yaml!), []);
+});
+
+Deno.test("a file that is named and speaks of no services is refused, before anything is started or stopped by it", async () => {
+  const [file, said] = [await Deno.makeTempFile(), /:1:1 services: expected a map of services, found nothing$/];
+  try {
+    for (const text of ["{}", "stack: { name: web }\n", ""]) {
+      await Deno.writeTextFile(file, text);
+      await assert.rejects(stackIn(file), said, text);
+    }
+    await Deno.writeTextFile(file, "services: {}\n");
+    assert.deepEqual((await stackIn(file)).settings.services, [], "what says that there are none may");
+  } finally {
+    await Deno.remove(file);
+  }
 });
 
 Deno.test("what may be left out is filled in, and one that is not enabled is not there", () => {

@@ -4,10 +4,8 @@
  */
 import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
-import type { Call, Grants, Run } from "./call.ts";
-import { list, text } from "./call.ts";
-import type { Settings } from "./settings.ts";
-import { pointedAt } from "./settings.ts";
+import { type Call, type Grants, list, type Run, text } from "./call.ts";
+import { pointedAt, type Settings } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
 import { ACCESS } from "./table_access.ts";

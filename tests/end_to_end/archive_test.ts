@@ -190,6 +190,16 @@ Deno.test("what is about a log makes none where there is none", () =>
       assert.deepEqual([code, err], [3, `daybook: there is no log in ${none}\n`], command.join(" "));
       await assert.rejects(Deno.stat(none), Deno.errors.NotFound);
     }
+    const sent = [
+      [["no.such.thing", "x"], /there is no command no\.such\.thing/],
+      [["commits.branch.move", "x", `{"branch":"main"}`], /does not take this data: \/to/],
+    ] as const;
+    for (const [command, message] of sent) {
+      const { code, err } = await run(["send", ...command, "--data", none]);
+      assert.equal(code, 2);
+      assert.match(err, message);
+      await assert.rejects(Deno.stat(none), Deno.errors.NotFound);
+    }
   }));
 
 Deno.test("what cannot be archived so is said", () =>

@@ -29,13 +29,17 @@ export const send: Run = async (call, runtime) => {
     expected: whole(call, "expect", { min: 0, max: Number.MAX_SAFE_INTEGER }),
     deadline: whole(call, "deadline", { min: 1, max: DEADLINE_MS_MAX }),
   };
-  const outcome = await withWriter(
-    call,
-    runtime,
-    (writer) => writer.is === "local" ? writer.daybook.ask(ask) : writer.remote.ask(ask),
-  );
-  return tell(outcome, ask, { call, runtime });
+  // Where there is no folder yet, what a log without history declines makes none.
+  // What is no folder is told of by whoever opens it.
+  if (await runtime.io.isEmpty(call.data).catch(() => false)) {
+    const tried = await asked({ ...call, data: ":memory:" }, runtime, ask);
+    if (tried.is !== "accepted") return tell(tried, ask, { call, runtime });
+  }
+  return tell(await asked(call, runtime, ask), ask, { call, runtime });
 };
+
+const asked = (call: Call, runtime: Runtime, ask: Ask): Promise<Outcome> =>
+  withWriter(call, runtime, (writer) => writer.is === "local" ? writer.daybook.ask(ask) : writer.remote.ask(ask));
 
 const dataOf = async (call: Call, runtime: Runtime): Promise<unknown> => {
   const given = call.args[2] ?? "{}";

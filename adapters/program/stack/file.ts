@@ -11,6 +11,8 @@ export const stackIn = async (file: string): Promise<StatedStack> => {
   });
   const parsed = parseStack(text, file, faultsOfStack(file));
   if (!parsed.ok) throw new Usage(parsed.problems.map(problemText).join("; "));
+  // A named file without services would have nothing started, and nobody told.
+  if (parsed.missing) throw new Usage(problemText(parsed.missing));
   return { settings: parsed.stack, file, problemAt: parsed.problemAt };
 };
 

@@ -23,6 +23,8 @@ export const updateStack = operation({
     if (!running) throw new Refused("usage", "this server runs no services: deno task start --stack FILE does");
     const parsed = parseStack(text, file, faultsOfStack(file));
     if (!parsed.ok) throw new Refused("usage", parsed.problems.map(problemText).join("; "));
+    // All that runs would be stopped by a file of something else.
+    if (parsed.missing) throw new Refused("usage", problemText(parsed.missing));
     const { stack } = parsed;
     if (stack.name !== running.name) {
       throw new Refused("usage", `${file}: the stack is called "${stack.name}", the server runs "${running.name}"`);
