@@ -1,9 +1,21 @@
 /**
  * SHA-256 (FIPS 180-4) of four messages side by side, as a WebAssembly module that is put together here: each 32-bit word of the
- * algorithm is a vector with one lane for each message. What the algorithm says is written as expressions over code; see
- * https://webassembly.github.io/spec/core/binary/ and https://github.com/WebAssembly/simd/blob/main/proposals/simd/BinarySIMD.md
- * for how code is written.
+ * algorithm is a vector with one lane for each message.
  */
+import {
+  assemble,
+  type Code,
+  get,
+  I32,
+  i32,
+  loop,
+  number,
+  set,
+  V128,
+  v128,
+  VECTOR_BYTES,
+  type Written,
+} from "./wasm.ts";
 
 /** Messages side by side. */
 export const LANES = 4;
@@ -12,8 +24,6 @@ export const BLOCK_BYTES = 64;
 /** Words of a hash. */
 const WORDS = 8;
 const ROUNDS = 64;
-const VECTOR_BYTES = 16;
-const PAGE_BYTES = 65_536;
 
 /** Where in the module's memory its own lie: the state, a vector for each word, and the constants of the rounds. */
 const STATE_AT = 0;
@@ -29,42 +39,6 @@ export interface Lanes {
   finish(lane: number, to: number): void;
 }
 
-type Code = readonly number[];
-
-const unsigned = (n: number): Code => n < 0x80 ? [n] : [n & 0x7f | 0x80, ...unsigned(n >>> 7)];
-const signed = (n: number): Code => n >= -0x40 && n < 0x40 ? [n & 0x7f] : [n & 0x7f | 0x80, ...signed(n >> 7)];
-const sized = (code: Code): Code => [...unsigned(code.length), ...code];
-const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()];
-
-const I32 = 0x7f;
-const V128 = 0x7b;
-const END = 0x0b;
-
-/** What a local holds. Locals are numbered. */
-const get = (local: number): Code => [0x20, ...unsigned(local)];
-const set = (local: number, value: Code): Code => [...value, 0x21, ...unsigned(local)];
-const number = (n: number): Code => [0x41, ...signed(n)];
-
-const i32 = {
-  load: (at: Code, offset: number): Code => [...at, 0x28, 2, ...unsigned(offset)],
-  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x36, 2, ...unsigned(offset)],
-  add: (a: Code, b: Code): Code => [...a, ...b, 0x6a],
-  and: (a: Code, b: Code): Code => [...a, ...b, 0x71],
-  or: (a: Code, b: Code): Code => [...a, ...b, 0x72],
-  rotl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x77],
-};
-
-const vector = (code: number): Code => [0xfd, ...unsigned(code)];
-const v128 = {
-  load: (at: Code, offset: number): Code => [...at, ...vector(0x00), 0, ...unsigned(offset)],
-  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, ...vector(0x0b), 0, ...unsigned(offset)],
-  shuffle: (a: Code, b: Code, bytes: Code): Code => [...a, ...b, ...vector(0x0d), ...bytes],
-  and: (a: Code, b: Code): Code => [...a, ...b, ...vector(0x4e)],
-  xor: (first: Code, ...others: Code[]): Code => others.reduce((a, b) => [...a, ...b, ...vector(0x51)], first),
-  shl: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xab)],
-  shr: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xad)],
-  add: (first: Code, ...others: Code[]): Code => others.reduce((a, b) => [...a, ...b, ...vector(0xae)], first),
-};
 const rotr = (a: Code, bits: number): Code => v128.xor(v128.shr(a, bits), v128.shl(a, 32 - bits));
 
 /** FIPS 180-4 section 4.1.2. */
@@ -156,61 +130,49 @@ const compress = (): Code => {
 };
 
 /** As long as there are blocks. */
-const run = (): Code => [
-  ...list([[VECTORS, V128]]),
-  ...[0x03, 0x40], // loop
-  ...compress(),
-  ...ADDRESSES.flatMap((address) => set(address, i32.add(get(address), number(BLOCK_BYTES)))),
-  ...set(BLOCKS, i32.add(get(BLOCKS), number(-1))),
-  ...[...get(BLOCKS), 0x0d, 0, END], // again, if any are left
-  END,
-];
+const run = (): Written => ({
+  parameters: ADDRESSES.length + 1,
+  locals: [[VECTORS, V128]],
+  body: loop([
+    ...compress(),
+    ...ADDRESSES.flatMap((address) => set(address, i32.add(get(address), number(BLOCK_BYTES)))),
+    ...set(BLOCKS, i32.add(get(BLOCKS), number(-1))),
+  ], get(BLOCKS)),
+});
 
 /** The lane's words with their bytes in the other order, and the initial ones in their place. */
-const finish = (): Code => {
-  const [LANE, TO, WORD, AT] = [0, 1, 2, 3];
-  return [
-    ...list([[2, I32]]),
-    ...set(AT!, [...get(LANE!), ...number(2), 0x74]), // four bytes for each lane
-    ...initial().flatMap((word, i) => [
-      ...set(WORD!, i32.load(get(AT!), STATE_AT + i * VECTOR_BYTES)),
-      ...i32.store(
-        get(TO!),
-        i * 4,
-        i32.or(
-          i32.and(i32.rotl(get(WORD!), 8), number(0x00ff00ff)),
-          i32.and(i32.rotl(get(WORD!), 24), number(0xff00ff00 | 0)),
+const finish = (): Written => {
+  const [LANE, TO, WORD, AT] = [0, 1, 2, 3] as const;
+  return {
+    parameters: 2,
+    locals: [[2, I32]],
+    body: [
+      ...set(AT, i32.shl(get(LANE), 2)), // four bytes for each lane
+      ...initial().flatMap((word, i) => [
+        ...set(WORD, i32.load(get(AT), STATE_AT + i * VECTOR_BYTES)),
+        ...i32.store(
+          get(TO),
+          i * 4,
+          i32.or(
+            i32.and(i32.rotl(get(WORD), 8), number(0x00ff00ff)),
+            i32.and(i32.rotl(get(WORD), 24), number(0xff00ff00)),
+          ),
         ),
-      ),
-      ...i32.store(get(AT!), STATE_AT + i * VECTOR_BYTES, number(word | 0)),
-    ]),
-    END,
-  ];
+        ...i32.store(get(AT), STATE_AT + i * VECTOR_BYTES, number(word)),
+      ]),
+    ],
+  };
 };
-
-const section = (id: number, code: Code): Code => [id, ...sized(code)];
-const name = (text: string): Code => sized([...text].map((letter) => letter.charCodeAt(0)));
 
 /** Takes some 10 ms, and needs no permission. `bytes`: of memory behind `FREE_AT`. */
 export const openLanes = (bytes: number): Lanes => {
-  const parameters = (count: number): Code => [0x60, ...list(Array(count).fill([I32])), 0];
-  const code = Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic and version
-    ...section(1, list([parameters(5), parameters(2)])),
-    ...section(3, list([[0], [1]])),
-    ...section(5, list([[0, ...unsigned(Math.ceil((FREE_AT + bytes) / PAGE_BYTES))]])),
-    ...section(7, list([[...name("memory"), 2, 0], [...name("run"), 0, 0], [...name("finish"), 0, 1]])),
-    ...section(10, list([sized(run()), sized(finish())])),
-  ]);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
-  const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer as ArrayBuffer);
+  const { memory, call } = assemble({ run: run(), finish: finish() }, FREE_AT + bytes);
   const words = new DataView(memory.buffer);
   constants().forEach((constant, t) => {
     for (let lane = 0; lane < LANES; lane++) {
       words.setUint32(CONSTANTS_AT + t * VECTOR_BYTES + lane * 4, constant, true);
     }
   });
-  const lanes = { memory, run: exports.run as Lanes["run"], finish: exports.finish as Lanes["finish"] };
-  for (let lane = 0; lane < LANES; lane++) lanes.finish(lane, FREE_AT);
-  return lanes;
+  for (let lane = 0; lane < LANES; lane++) call.finish(lane, FREE_AT);
+  return { memory, run: call.run, finish: call.finish };
 };

@@ -1,0 +1,112 @@
+/**
+ * Writing WebAssembly: instructions as expressions over code, and a module with one memory around functions. See
+ * https://webassembly.github.io/spec/core/binary/ and https://github.com/WebAssembly/simd/blob/main/proposals/simd/BinarySIMD.md
+ * for how code is written.
+ */
+
+/** Instructions, or what else a module is made of, as bytes. */
+export type Code = readonly number[];
+
+const unsigned = (n: number): Code => n < 0x80 ? [n] : [n & 0x7f | 0x80, ...unsigned(n >>> 7)];
+const signed = (n: number): Code => n >= -0x40 && n < 0x40 ? [n & 0x7f] : [n & 0x7f | 0x80, ...signed(n >> 7)];
+const sized = (code: Code): Code => [...unsigned(code.length), ...code];
+const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()];
+
+/** Types of locals. */
+export const I32 = 0x7f;
+export const V128 = 0x7b;
+export const VECTOR_BYTES = 16;
+
+/** What a local holds. Locals are numbered, parameters first. */
+export const get = (local: number): Code => [0x20, ...unsigned(local)];
+export const set = (local: number, value: Code): Code => [...value, 0x21, ...unsigned(local)];
+export const number = (n: number): Code => [0x41, ...signed(n | 0)];
+
+const END = 0x0b;
+/** Once, and again as long as the last value is not zero. */
+export const loop = (body: Code, again: Code): Code => [0x03, 0x40, ...body, ...again, 0x0d, 0, END];
+
+/** From left to right, until one is left. */
+const folding = (operation: Code) => (first: Code, ...others: readonly Code[]): Code =>
+  others.reduce((a, b) => [...a, ...b, ...operation], first);
+
+export const i32 = {
+  load: (at: Code, offset: number): Code => [...at, 0x28, 2, ...unsigned(offset)],
+  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x36, 2, ...unsigned(offset)],
+  add: folding([0x6a]),
+  and: folding([0x71]),
+  or: folding([0x72]),
+  shl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x74],
+  rotl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x77],
+};
+
+const vector = (code: number): Code => [0xfd, ...unsigned(code)];
+/** Vectors of four words of 32 bits, unless another width is named. */
+export const v128 = {
+  load: (at: Code, offset: number): Code => [...at, ...vector(0x00), 0, ...unsigned(offset)],
+  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, ...vector(0x0b), 0, ...unsigned(offset)],
+  /** One word of memory, four times. */
+  spread: (at: Code, offset: number): Code => [...at, ...vector(0x09), 2, ...unsigned(offset)],
+  splat: (word: Code): Code => [...word, ...vector(0x11)],
+  bytes: (bytes: Code): Code => [...vector(0x0c), ...bytes],
+  shuffle: (a: Code, b: Code, bytes: Code): Code => [...a, ...b, ...vector(0x0d), ...bytes],
+  and: folding(vector(0x4e)),
+  xor: folding(vector(0x51)),
+  shl: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xab)],
+  shr: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xad)],
+  add: folding(vector(0xae)),
+  /** Of words of 16 bits. */
+  add16: folding(vector(0x8e)),
+  subtract16: folding(vector(0x91)),
+};
+
+/** A function that answers nothing. */
+export interface Written {
+  /** How many words it takes. */
+  readonly parameters: number;
+  /** How many of which type come behind them. */
+  readonly locals: readonly (readonly [count: number, type: number])[];
+  readonly body: Code;
+}
+
+/** Functions, ready to be called, and the memory that they work in. */
+export interface Assembled<Name extends string> {
+  readonly memory: Uint8Array<ArrayBuffer>;
+  readonly call: Readonly<Record<Name, (...words: number[]) => void>>;
+}
+
+const PAGE_BYTES = 65_536;
+
+const section = (id: number, code: Code): Code => [id, ...sized(code)];
+const name = (text: string): Code => sized([...text].map((letter) => letter.charCodeAt(0)));
+
+/**
+ * Takes some milliseconds, and needs no permission. `bytes`: of memory. Throws `WebAssembly.CompileError` where the processor lacks what
+ * the functions use.
+ */
+export const assemble = <Name extends string>(
+  functions: Readonly<Record<Name, Written>>,
+  bytes: number,
+): Assembled<Name> => {
+  const all = Object.entries<Written>(functions);
+  const code = Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic and version
+    ...section(1, list(all.map(([, { parameters }]) => [0x60, ...list(Array(parameters).fill([I32])), 0]))),
+    ...section(3, list(all.map((_, i) => unsigned(i)))),
+    ...section(5, list([[0, ...unsigned(Math.ceil(bytes / PAGE_BYTES))]])),
+    ...section(7, list([[...name("memory"), 2, 0], ...all.map(([key], i) => [...name(key), 0, ...unsigned(i)])])),
+    ...section(
+      10,
+      list(
+        all.map(([, { locals, body }]) =>
+          sized([...list(locals.map(([count, type]) => [...unsigned(count), type])), ...body, END])
+        ),
+      ),
+    ),
+  ]);
+  const { memory, ...call } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
+  return {
+    memory: new Uint8Array((memory as WebAssembly.Memory).buffer as ArrayBuffer),
+    call: call as Record<Name, (...words: number[]) => void>,
+  };
+};
