@@ -88,6 +88,8 @@ export const mailServer = async (options: SMTPServerOptions = {}, port = 0): Pro
   const mails: Mail[] = [];
   const server = new SMTPServer({
     authOptional: true,
+    // A connection whose client was killed is not waited for.
+    closeTimeout: 1_000,
     disabledCommands: options.key ? [] : ["STARTTLS", "AUTH"],
     disableReverseLookup: true,
     onData(stream, session, done) {
