@@ -6,7 +6,8 @@ import { BATCH_BYTES_MAX, recordPush } from "../adapters/github/record.ts";
 import { githubWebhook, type GithubWebhookOptions } from "../adapters/program/webhooks.ts";
 import { type ProblemCode, PROBLEMS } from "../adapters/http/problem.ts";
 import type { ServerOptions } from "../adapters/http/server.ts";
-import { systemClock } from "../adapters/system/world.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { LogFault } from "../events/log.ts";
 import { BY, commit, imported, Place, SmallDaybook } from "./git_given.ts";
 import { ratesOf, withSite } from "./http_given.ts";
@@ -263,7 +264,10 @@ Deno.test("wrong signatures count against their address; a good one is heard all
     }
     const good = await receive(request(body));
     assert.deepEqual([good.status, await good.json()], [200, { commits: 2, known: 0, moves: 1 }]);
-  }, { rates: ratesOf({ window_ms: 60_000, requests_max: 100, denied_max: 2 }) });
+  }, {
+    clock: new SimulatedClock(systemRandom),
+    rates: ratesOf({ window_ms: 60_000, requests_max: 100, denied_max: 2 }),
+  });
 });
 
 Deno.test("while the log cannot be written a push is asked for again", async () => {
