@@ -1,5 +1,6 @@
 /** Commands that look: status, view, events, explain, replay, verify, export. */
 import assert from "node:assert/strict";
+import { MemoryViews } from "../adapters/memory/views.ts";
 import { ViewsFault } from "../projections/views.ts";
 import type { Event } from "../events/event.ts";
 import type { Incoming } from "../actors/kernel/daybook.ts";
@@ -116,6 +117,17 @@ Deno.test("view folds the log when the stored view turns out damaged while it is
   assert.match(page.err, /views\.db: database disk image is malformed; start builds them again/);
   assert.match((await stage.type("view", "things.seen", "a")).out, /as of event 0, of 2/);
   assert.equal(closed, 2);
+});
+
+Deno.test("view folds the log when what is stored shows more events than it has, and says so", async () => {
+  const [stage, other] = [givenStage(), new MemoryViews()];
+  await put(stage, thing("1", "a"), thing("2", "b"));
+  const [projection] = stage.daybook.projections;
+  other.open(projection!).commit([], 9);
+  stage.runtime.views = () => Promise.resolve(other);
+  const page = await stage.type("view", "things.seen");
+  assert.match(page.out, /2 rows, after 2 events/);
+  assert.match(page.err, /the view shows 9 events, and the log has 2; start builds them again/);
 });
 
 Deno.test("personal values are shown to nobody who does not ask, and to who does", async () => {

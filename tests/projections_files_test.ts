@@ -56,6 +56,23 @@ const foreign = (file: string, application: number, version: number) => {
   db.close();
 };
 
+Deno.test("a view that shows more events than there are is dropped and built again, and one that does not stays", () =>
+  folder((path) => {
+    const told: string[] = [];
+    const open = (size: number) => new SqliteViews({ path, log: { size, report: (line) => told.push(line) } });
+    const first = open(0);
+    first.open(items).commit([change(0, "a", { title: "one" })], 5);
+    first.close();
+    const same = open(5);
+    assert.deepEqual([same.row("tests.items", "a").size, told], [5, []]);
+    same.close();
+    const older = open(4);
+    assert.deepEqual([older.stores(), told.length], [[], 1]);
+    assert.match(told[0]!, /^1 views show more than the 4 events/);
+    assert.equal(older.open(items).size, 0);
+    older.close();
+  }));
+
 Deno.test("notes that are damaged are moved aside without the views, and the other way round", () =>
   folder((path) => {
     const first = opened(path).views;

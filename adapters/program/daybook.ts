@@ -197,6 +197,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
         write: !apart,
         sealed: key && await sealedBy(key),
         onAside: ({ path, because }) => report(`${path} was moved aside: ${because}`),
+        log: { size: log.size, report },
       }),
       (views) => views.close(),
     );

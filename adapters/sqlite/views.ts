@@ -56,6 +56,8 @@ export interface SqliteOptions {
   readonly lookEvery?: number;
   /** Both files are sealed. Default: they are clear. */
   readonly sealed?: Sealed;
+  /** How many events there are; views that show more are dropped, of which `report` is told. Default: none is. */
+  readonly log?: { readonly size: number; readonly report: (line: string) => void };
 }
 
 /** A view as readers find it. */
@@ -77,7 +79,8 @@ export class SqliteViews implements Views {
   private readonly opening: Opening;
 
   constructor(
-    { path, write = true, notes = true, readOnly = false, file, onAside = () => {}, lookEvery, sealed }: SqliteOptions,
+    { path, write = true, notes = true, readOnly = false, file, onAside = () => {}, lookEvery, sealed, log }:
+      SqliteOptions,
   ) {
     const memory = path === ":memory:";
     this.opening = { onAside, lookEvery, sealed };
@@ -89,6 +92,7 @@ export class SqliteViews implements Views {
     }
     // The file is made here even if another thread is going to write: whoever comes first.
     const writer = openWritable(this.file ?? ":memory:", FORMAT, this.opening);
+    if (log) dropAhead(writer, log);
     this.reader = this.file === undefined ? writer : openReadable(this.file, FORMAT, this.opening);
     if (write || memory) this.writer = writer;
     else writer.close();
@@ -294,6 +298,19 @@ export class SqliteViews implements Views {
     return this.noted;
   }
 }
+
+/** What shows more than there is was folded from another log, as where an older copy was put in its place: it is built again. */
+const dropAhead = (writer: Connection, { size, report }: NonNullable<SqliteOptions["log"]>): void => {
+  try {
+    const [ahead] = writer.one("SELECT count(*) FROM stores WHERE state <> 'dropped' AND size > ?", size)! as [number];
+    if (ahead === 0) return;
+    writer.transaction("write", () => writer.run("UPDATE stores SET state = 'dropped' WHERE size > ?", size));
+    report(`${ahead} views show more than the ${size} events of the log, and are built again`);
+  } catch (error) {
+    // Whoever uses a damaged file finds it so, and is helped then.
+    if (!(error instanceof ViewsFault)) throw error;
+  }
+};
 
 const storeOf = (writer: Connection, projection: AnyProjection, id: number, size: number): ViewStore =>
   projection.appendOnly ? new LedgerStore(writer, id, projection, size) : new KeyedStore(writer, id, projection, size);

@@ -95,6 +95,32 @@ Deno.test("a copy is held against what the folder it replaces knows, by its log 
     await append(`${dir}/free`, 50, 1);
   }));
 
+Deno.test("views of what came behind a copy are not those of the copy, and are built again", () =>
+  withPlace(async (place) => {
+    const { dir, data } = place;
+    const { size, back } = await given(place);
+    const later = await openDaybook({ data });
+    await later.view("audit.trail", { wait: later.log.size - 1, deadline: 20_000 });
+    await later.close();
+    const copy = `${dir}/behind`;
+    assert.equal((await document([...back, "--data", copy])).exit, 0);
+    await Deno.copyFile(`${data}/views.db`, `${copy}/views.db`);
+    const read = await run(["view", "audit.trail", "--limit", "1", "--data", copy]);
+    assert.match(read.out, new RegExp(`after ${size} events`));
+    assert.match(read.err, /events, and the log has/);
+
+    const daybook = await openDaybook({ data: copy });
+    try {
+      const position = daybook.log.size - 1;
+      const shown = await daybook.view("audit.trail", { wait: position, deadline: 20_000, limit: 1_000 });
+      assert.ok(shown.size <= daybook.log.size, `${shown.size} of ${daybook.log.size}`);
+      const types = shown.rows.map(({ row }) => (row as { type: string }).type);
+      assert.equal(types.filter((type) => type === "tests.thing.happened").length, 10);
+    } finally {
+      await daybook.close();
+    }
+  }));
+
 Deno.test("a log beside keys of another is not gone on with, nor restored with them", () =>
   withPlace(async (place) => {
     const { dir, data } = place;

@@ -167,7 +167,10 @@ const openSource = async (
   const needed = at === undefined ? size : at + 1;
   const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
   const state = stored?.stores().find((store) => store.name === projection.name && store.served);
-  if (stored && state?.version === projection.version) {
+  // Of another log, as where an older copy was put in its place. The log may have grown meanwhile.
+  const foreign = state !== undefined && state.size > reader.size;
+  if (foreign) passedOver(runtime, `the view shows ${state.size} events, and the log has ${reader.size}`);
+  if (stored && !foreign && state?.version === projection.version) {
     if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
       return { at, ...viewsSource(stored) };
     }
