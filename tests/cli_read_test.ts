@@ -226,6 +226,25 @@ Deno.test("export writes each entry exactly as it was hashed, filtered, to a fil
   assert.equal(stage.files.get("/here/log.ndjson"), exact.map((line) => `${line}\n`).join(""));
 });
 
+Deno.test("what commands that read write is not written into the data folder, where it could take the place of the log", async () => {
+  const stage = givenStage();
+  await put(stage, thing("1", "a"));
+  for (const path of ["/data/log.db", "/data/new/folder", "/here/../data/log.db", "/data"]) {
+    for (
+      const args of [["export", "--out", path], ["receipt", "0", "--out", path], ["audit", "--out", path], [
+        "backup",
+        path,
+      ]]
+    ) {
+      const { code, err } = await stage.type(...args);
+      assert.equal(code, 2, args.join(" "));
+      assert.match(err, /lies in the data folder; give another place/);
+    }
+  }
+  assert.deepEqual([...stage.files.keys()], []);
+  assert.equal((await stage.type("export", "--out", "/data-2/log.ndjson")).code, 0);
+});
+
 Deno.test("explain climbs to what began it and shows all that came of it, across streams and pieces of work", async () => {
   const stage = givenStage();
   await put(

@@ -93,6 +93,16 @@ export const spanOf = (value: string): number | undefined => {
 export const pathOf = (call: Pick<Call, "cwd">, path: string): string =>
   isAbsolute(path) ? path : resolve(call.cwd, path);
 
+/** Throws `Usage` for what lies in the data folder, where it could take the place of the log. */
+export const expectElsewhere = (call: Call, ...paths: readonly (string | undefined)[]): void => {
+  const inside = paths.find((path) =>
+    path !== undefined && `${resolve(pathOf(call, path))}/`.startsWith(`${call.data}/`)
+  );
+  if (inside !== undefined) {
+    throw new Usage(`${inside} lies in the data folder; give another place for what is written`);
+  }
+};
+
 /** Folder of what was archived of the log, where it was given. */
 export const archiveOf = (call: Call): string | undefined => {
   const folder = text(call, "archive");

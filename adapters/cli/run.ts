@@ -6,7 +6,7 @@ import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
-import { Usage } from "./call.ts";
+import { expectElsewhere, text, Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
 import type { ExitCode, Io, Runtime } from "./runtime.ts";
 import { ImportFault, OutputClosed, Refused } from "./runtime.ts";
@@ -22,6 +22,8 @@ export interface Failure {
 /** Runs a parsed call; never throws. */
 export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Promise<ExitCode> => {
   try {
+    // Commands that read write nothing into the data folder, whatever they are told; nor does what is handed out of a person lie there.
+    if (spec.reads) expectElsewhere(call, text(call, "out"), text(call, "blobs"));
     if (spec.existing) await runtime.expectLog(call.data);
     if (spec.dangerous?.(call)) await (await import("./prove.ts")).prove(call, runtime);
     const command = await spec.load();

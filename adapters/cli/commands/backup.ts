@@ -1,6 +1,6 @@
 /** `backup` and `restore`. */
 import type { Call, Run } from "../call.ts";
-import { flag, list, pathOf, text, Usage } from "../call.ts";
+import { expectElsewhere, flag, list, pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
 import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
@@ -10,6 +10,7 @@ import type { Io, RestoreReport } from "../runtime.ts";
 export const backup: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const to = pathOf(call, call.args[0]!);
+  expectElsewhere(call, to);
   const withKeys = flag(call, "withKeys");
   const passphrase = withKeys ? await passphraseOf(call, io) : undefined;
   if (withKeys && passphrase === undefined) {
