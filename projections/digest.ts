@@ -10,7 +10,7 @@
  * Working rows are left out: a fold's own means, of which no past is kept. Why so: docs/decisions/0100.
  */
 import { canonical } from "../events/canonical.ts";
-import { sha256Each } from "../events/sha256.ts";
+import { HASH_BYTES, sha256Each } from "../events/sha256.ts";
 import type { AnyProjection } from "./projection.ts";
 import { openSumming, SUM_BYTES, type Summing } from "./lthash.ts";
 import { isWorking } from "./query.ts";
@@ -37,7 +37,6 @@ export interface Digested {
 export { SUM_BYTES };
 
 const utf8 = new TextEncoder();
-const HASH_BYTES = 32;
 
 /** By the platform, where there are no vectors (`lthash.ts`). */
 export const plainSumming = ({ chacha20 }: Pick<Primitives, "chacha20">): Summing => (sum, hashes, signs) => {

@@ -2,6 +2,7 @@
  * Sums of LtHash16 (`digest.ts`) in WebAssembly: the ChaCha20 key stream (RFC 8439 section 2.3) under a row's hash, four blocks side
  * by side, is added to the sum as it is made, and never written anywhere.
  */
+import { HASH_BYTES } from "../events/sha256.ts";
 import {
   assemble,
   type Assembled,
@@ -20,7 +21,6 @@ import {
 
 /** Bytes of a sum, and of the key stream that is a row's part in it. */
 export const SUM_BYTES = 2_048;
-const HASH_BYTES = 32;
 
 /** Words of a block, and blocks side by side. */
 const WORDS = 16, LANES = 4;
