@@ -5,7 +5,7 @@ import { FILES } from "../adapters/program/files.ts";
 import { openBench, quiet, readingEvent } from "./rig.ts";
 import type { Measured, Stand } from "./suite.ts";
 
-const EVENTS = 300_000;
+const EVENTS = 1_000_000;
 const BATCH = 500;
 const TASKSET = "taskset";
 

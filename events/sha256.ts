@@ -35,10 +35,11 @@ export interface ManyHashes {
   pairs(prefix: number, hashes: Uint8Array, alone: HashPair): Uint8Array<ArrayBuffer>;
 }
 
+/** Where each lane's end is. */
+const TAILS = [TAILS_AT, TAILS_AT + TAIL_BYTES, TAILS_AT + 2 * TAIL_BYTES, TAILS_AT + 3 * TAIL_BYTES] as const;
+
 const PAIR_BYTES = 2 * HASH_BYTES;
 const PAIRS_MAX = 1_000;
-/** Of pairs one behind the other, with a byte in front of each. */
-const PAIR_STARTS = Uint32Array.from({ length: PAIRS_MAX + 1 }, (_, i) => i * (PAIR_BYTES + 1) + 1);
 
 class SideBySide implements ManyHashes {
   private readonly bytes: Lanes["memory"];
@@ -148,20 +149,47 @@ class SideBySide implements ManyHashes {
     return until;
   }
 
+  /** Each pair is a block, of which the prefix takes the first byte, and the byte that is left over is the end's. */
   pairs(prefix: number, hashes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const { bytes } = this;
+    const { bytes, words } = this;
     const count = Math.floor(hashes.length / PAIR_BYTES);
     const parents = new Uint8Array(count * HASH_BYTES);
+    for (const tail of TAILS) {
+      bytes.fill(0, tail, tail + BLOCK_BYTES);
+      bytes[tail + 1] = 0x80;
+      words.setUint32(tail + BLOCK_BYTES - 4, (1 + PAIR_BYTES) * 8);
+    }
     for (let from = 0; from < count; from += PAIRS_MAX) {
       const taken = Math.min(PAIRS_MAX, count - from);
-      for (let i = 0, at = INPUT_AT; i < taken; i++, at += PAIR_BYTES + 1) {
-        bytes[at] = prefix;
-        bytes.set(hashes.subarray((from + i) * PAIR_BYTES, (from + i + 1) * PAIR_BYTES), at + 1);
+      bytes.set(hashes.subarray(from * PAIR_BYTES, (from + taken) * PAIR_BYTES), INPUT_AT);
+      for (let i = 0; i < taken; i += LANES) {
+        this.hashPairs(prefix, INPUT_AT + i * PAIR_BYTES, HASHES_AT + i * HASH_BYTES);
       }
-      this.hashInput(PAIR_STARTS, 0, taken, -INPUT_AT);
       parents.set(bytes.subarray(HASHES_AT, HASHES_AT + taken * HASH_BYTES), from * HASH_BYTES);
     }
     return parents;
+  }
+
+  /** Four pairs from `at` on, or what is left of them: an idle lane goes on over whatever lies there. */
+  private hashPairs(prefix: number, at: number, to: number): void {
+    const { bytes, lanes } = this;
+    const [a, b, c, d] = [at, at + PAIR_BYTES, at + 2 * PAIR_BYTES, at + 3 * PAIR_BYTES];
+    const [TAIL_A, TAIL_B, TAIL_C, TAIL_D] = TAILS;
+    bytes[TAIL_A] = bytes[b - 1]!;
+    bytes[TAIL_B] = bytes[c - 1]!;
+    bytes[TAIL_C] = bytes[d - 1]!;
+    bytes[TAIL_D] = bytes[d + PAIR_BYTES - 1]!;
+    // Where the pair before has its last byte, which is taken by now.
+    bytes[a - 1] = prefix;
+    bytes[b - 1] = prefix;
+    bytes[c - 1] = prefix;
+    bytes[d - 1] = prefix;
+    lanes.run(a - 1, b - 1, c - 1, d - 1, 1);
+    lanes.run(TAIL_A, TAIL_B, TAIL_C, TAIL_D, 1);
+    lanes.finish(0, to);
+    lanes.finish(1, to + HASH_BYTES);
+    lanes.finish(2, to + 2 * HASH_BYTES);
+    lanes.finish(3, to + 3 * HASH_BYTES);
   }
 }
 

@@ -14,6 +14,7 @@ const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...it
 
 /** Types of locals. */
 export const I32 = 0x7f;
+export const F64 = 0x7c;
 export const V128 = 0x7b;
 export const VECTOR_BYTES = 16;
 
@@ -25,6 +26,17 @@ export const number = (n: number): Code => [0x41, ...signed(n | 0)];
 const END = 0x0b;
 /** Once, and again as long as the last value is not zero. */
 export const loop = (body: Code, again: Code): Code => [0x03, 0x40, ...body, ...again, 0x0d, 0, END];
+/** Until the function answers. */
+export const forever = (...body: readonly Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0c, 0, END, 0x00];
+/** Goes on at the beginning of the `forever` or `loop` that lies so many `when` around. */
+export const again = (depth: number): Code => [0x0c, ...unsigned(depth)];
+export const when = (
+  condition: Code,
+  ...body: readonly Code[]
+): Code => [...condition, 0x04, 0x40, ...body.flat(), END];
+export const answer = (value: Code): Code => [...value, 0x0f];
+/** A function by its number in the module. */
+export const call = (index: number, ...values: readonly Code[]): Code => [...values.flat(), 0x10, ...unsigned(index)];
 
 /** From left to right, until one is left. */
 const folding = (operation: Code) => (first: Code, ...others: readonly Code[]): Code =>
@@ -32,12 +44,38 @@ const folding = (operation: Code) => (first: Code, ...others: readonly Code[]): 
 
 export const i32 = {
   load: (at: Code, offset: number): Code => [...at, 0x28, 2, ...unsigned(offset)],
+  load8: (at: Code, offset = 0): Code => [...at, 0x2d, 0, ...unsigned(offset)],
+  load16: (at: Code, offset = 0): Code => [...at, 0x2f, 1, ...unsigned(offset)],
+  store8: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x3a, 0, ...unsigned(offset)],
   store: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x36, 2, ...unsigned(offset)],
   add: folding([0x6a]),
+  sub: folding([0x6b]),
+  mul: folding([0x6c]),
   and: folding([0x71]),
   or: folding([0x72]),
+  xor: folding([0x73]),
+  isZero: (a: Code): Code => [...a, 0x45],
+  equal: (a: Code, b: Code): Code => [...a, ...b, 0x46],
+  differ: (a: Code, b: Code): Code => [...a, ...b, 0x47],
+  /** Of numbers without a sign. */
+  below: (a: Code, b: Code): Code => [...a, ...b, 0x49],
+  above: (a: Code, b: Code): Code => [...a, ...b, 0x4b],
+  /** How many of the lowest bits are zero. */
+  zeros: (a: Code): Code => [...a, 0x68],
+  shr: (a: Code, bits: number): Code => [...a, ...number(bits), 0x76],
   shl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x74],
   rotl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x77],
+};
+
+const doubles = (value: number): Code => [...new Uint8Array(Float64Array.of(value).buffer)];
+export const f64 = {
+  number: (value: number): Code => [0x44, ...doubles(value)],
+  load: (at: Code, offset: number): Code => [...at, 0x2b, 3, ...unsigned(offset)],
+  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x39, 3, ...unsigned(offset)],
+  add: folding([0xa0]),
+  mul: folding([0xa2]),
+  /** Of a word without a sign. */
+  of: (word: Code): Code => [...word, 0xb8],
 };
 
 const vector = (code: number): Code => [0xfd, ...unsigned(code)];
@@ -51,19 +89,26 @@ export const v128 = {
   bytes: (bytes: Code): Code => [...vector(0x0c), ...bytes],
   shuffle: (a: Code, b: Code, bytes: Code): Code => [...a, ...b, ...vector(0x0d), ...bytes],
   and: folding(vector(0x4e)),
+  or: folding(vector(0x50)),
   xor: folding(vector(0x51)),
   shl: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xab)],
   shr: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xad)],
   add: folding(vector(0xae)),
+  /** Of bytes. */
+  equal8: folding(vector(0x23)),
+  below8: folding(vector(0x26)),
+  /** The highest bit of each byte. */
+  bits8: (a: Code): Code => [...a, ...vector(0x64)],
   /** Of words of 16 bits. */
   add16: folding(vector(0x8e)),
   subtract16: folding(vector(0x91)),
 };
 
-/** A function that answers nothing. */
 export interface Written {
   /** How many words it takes. */
   readonly parameters: number;
+  /** Whether it answers a word. */
+  readonly answers?: true;
   /** How many of which type come behind them. */
   readonly locals: readonly (readonly [count: number, type: number])[];
   readonly body: Code;
@@ -72,7 +117,7 @@ export interface Written {
 /** Functions, ready to be called, and the memory that they work in. */
 export interface Assembled<Name extends string> {
   readonly memory: Uint8Array<ArrayBuffer>;
-  readonly call: Readonly<Record<Name, (...words: number[]) => void>>;
+  readonly call: Readonly<Record<Name, (...words: number[]) => number | void>>;
 }
 
 const PAGE_BYTES = 65_536;
@@ -91,7 +136,16 @@ export const assemble = <Name extends string>(
   const all = Object.entries<Written>(functions);
   const code = Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic and version
-    ...section(1, list(all.map(([, { parameters }]) => [0x60, ...list(Array(parameters).fill([I32])), 0]))),
+    ...section(
+      1,
+      list(
+        all.map(([, { parameters, answers }]) => [
+          0x60,
+          ...list(Array(parameters).fill([I32])),
+          ...list(answers ? [[I32]] : []),
+        ]),
+      ),
+    ),
     ...section(3, list(all.map((_, i) => unsigned(i)))),
     ...section(5, list([[0, ...unsigned(Math.ceil(bytes / PAGE_BYTES))]])),
     ...section(7, list([[...name("memory"), 2, 0], ...all.map(([key], i) => [...name(key), 0, ...unsigned(i)])])),
@@ -107,6 +161,6 @@ export const assemble = <Name extends string>(
   const { memory, ...call } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
   return {
     memory: new Uint8Array((memory as WebAssembly.Memory).buffer as ArrayBuffer),
-    call: call as Record<Name, (...words: number[]) => void>,
+    call: call as Record<Name, (...words: number[]) => number | void>,
   };
 };

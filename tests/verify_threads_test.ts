@@ -153,7 +153,7 @@ Deno.test("threads end when they are told to", async () => {
 
 const rules = {
   names: { from: 0, passes: 1 },
-  index: { secret: new Int32Array(6), manifest: undefined, segments: [], copied: new Uint8Array(0) },
+  index: { secret: new Int32Array(6), manifest: undefined, segments: [], left: new Uint8Array(0) },
 };
 
 Deno.test("a thread that dies or says nothing is a fault, whoever waits for it", async () => {

@@ -175,7 +175,7 @@ Deno.test("however many checkpoints the entries do not have, the tiles are gone 
     reads++;
     return level === 0 ? leaves.subarray(index * 256 * HASH_BYTES, (index + 1) * 256 * HASH_BYTES) : undefined;
   };
-  const tiles = new TileCheck({ tile, tiles: () => [] }, new Failures(), undefined);
+  const tiles = new TileCheck({ tile, tiles: () => [], tilesOf: () => [] }, new Failures(), undefined);
   tiles.take(0, leaves.with(300 * HASH_BYTES, leaves[300 * HASH_BYTES]! ^ 1));
   const tree = new MerkleTree();
   tree.add(leaves);

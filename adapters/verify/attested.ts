@@ -19,15 +19,16 @@ const TYPE = "kernel.projection.attested";
 /** 32 bytes, base64. */
 const DIGEST = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 
+export const isAttestation = (type: string): boolean => type === TYPE;
+
 /** The attestations of a range. */
 export class AttestedSpan {
   private readonly seen = new Map<string, AttestedFound>();
 
   constructor(private readonly failures: Failures) {}
 
-  /** The next event, of whatever type. */
-  add({ type, position, data }: Event): void {
-    if (type !== TYPE) return;
+  /** The next one. */
+  add({ position, data }: Event): void {
     const { projection, version, size, rows, digest, method } = (data ?? {}) as Readonly<Record<string, unknown>>;
     const wrong = !isText(projection)
       ? `projection ${shown(projection)}`

@@ -83,7 +83,7 @@ export class BlobCheck {
   }
 
   /** Reads every blob; yields after each row, so that others get a turn. */
-  *scan(): Iterable<void> {
+  *scan(): Generator<void, void> {
     let reading: Reading | undefined;
     for (const row of this.rows.named("blob")) {
       const { text, number } = row;

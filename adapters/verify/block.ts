@@ -29,11 +29,10 @@ export interface BlockFault {
 export class StoredBlock {
   private constructor(
     readonly bytes: Uint8Array,
-    private readonly view: DataView,
+    readonly view: DataView,
     readonly first: number,
     readonly count: number,
     readonly runs: number,
-    private readonly lengthsAt: number,
     /** Where entry i begins; entry i ends a byte before entry i+1 begins. */
     readonly starts: Uint32Array,
   ) {}
@@ -90,7 +89,7 @@ export class StoredBlock {
         return fault("block", `a comma before entry ${i}`, `byte ${bytes[starts[i]! - 1]}`);
       }
     }
-    return new StoredBlock(bytes, view, first, count, runs, lengthsAt, starts);
+    return new StoredBlock(bytes, view, first, count, runs, starts);
   }
 
   /** Position after the last entry. */
@@ -118,11 +117,6 @@ export class StoredBlock {
 
   entry(index: number): Uint8Array {
     return this.bytes.subarray(this.starts[index]!, this.starts[index + 1]! - 1);
-  }
-
-  /** The array of all entries. */
-  get body(): Uint8Array {
-    return this.bytes.subarray(this.lengthsAt + this.count * LENGTH_BYTES);
   }
 }
 

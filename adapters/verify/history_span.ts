@@ -1,7 +1,7 @@
 /** What must hold between the entries of a range, and what `history.ts` joins it to the rest by. */
-import type { Event } from "../../events/event.ts";
-import { type AttestedFound, AttestedSpan } from "./attested.ts";
+import { type AttestedFound, AttestedSpan, isAttestation } from "./attested.ts";
 import { type Failures, shown } from "./failures.ts";
+import type { Headers } from "./headers.ts";
 
 const RECORDED = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
@@ -117,9 +117,11 @@ export class HistorySpan {
     this.attested = new AttestedSpan(failures);
   }
 
-  /** The next event, with the fingerprints of its stream and its name. */
-  add(event: Event, stream: number, name: number): void {
-    const { position, revision, recordedat } = event;
+  /** The next event, and where in the headers it is. */
+  add(position: number, headers: Headers, i: number): void {
+    const stream = headers.stream[i]!;
+    const revision = headers.revision[i]!;
+    const recordedat = headers.recordedat[i]!;
     if (recordedat !== this.recorded) {
       // What is far too late would make all that follow look wrong; it stays the one that is wrong.
       if (this.first) judgeTime(this.failures, position, recordedat, this.recorded);
@@ -131,8 +133,9 @@ export class HistorySpan {
     if (!this.streams.has(at)) this.streams.begin(at, stream, blind ? -1 : revision);
     else if (!blind && this.streams.next(at) !== revision) this.suspects.add(stream);
     this.streams.advance(at, revision);
+    const name = headers.name[i]!;
     if (holdsName(this.rule, 0, position, name)) this.names.push(name);
-    this.attested.add(event);
+    if (isAttestation(headers.type[i]!)) this.attested.add(headers.event(i));
   }
 
   /** The event at this position cannot be read. */

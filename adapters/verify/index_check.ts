@@ -12,7 +12,7 @@
  * | terms   | fingerprint of a type or correlation, first position of a block | each block          |
  *
  * A place that is not 0 is page × 2^32 + offset × 2^16 + length: there the run's entries lie once more, as a JSON
- * array.
+ * array; such a run is held against the blocks by the bytes of its entries, the others by what their rows say.
  */
 import { createHash } from "node:crypto";
 import { type Failures, shown } from "./failures.ts";
@@ -70,7 +70,7 @@ export class IndexCheck {
       manifest: manifest instanceof Uint8Array ? manifest : undefined,
       segments: segments.map(({ from, until }) => ({ from, until })),
       // Other threads look into it.
-      copied: new Uint8Array(new SharedArrayBuffer(Math.ceil(Math.min(this.until, size) / 8))),
+      left: new Uint8Array(new SharedArrayBuffer(Math.ceil(Math.min(this.until, size) / 8))),
     };
     this.checked = segments.map((segment) => new Checked(segment, this.span));
     // What reaches beyond the log is named as such.
@@ -83,8 +83,8 @@ export class IndexCheck {
   }
 
   /** Reads it here; yields after each page. */
-  *read({ segment, part }: Reading): Iterable<void> {
-    this.found({ segment }, yield* readTables(this.rows, segment, part, this.span));
+  read({ segment, part }: Reading): Generator<void, TablesFound> {
+    return readTables(this.rows, segment, part, this.span);
   }
 
   /** Takes over what was read. */

@@ -3,7 +3,7 @@
  * columns; beside them the first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is
  * held against the rows themselves.
  */
-import type { Rows } from "./rows.ts";
+import { InOrder, type Rows } from "./rows.ts";
 
 export interface Extent {
   readonly start: number;
@@ -36,26 +36,33 @@ export class IndexFault extends Error {
   override readonly name = "IndexFault";
 }
 
-const page = (rows: Rows, number: number): Uint8Array => {
-  const bytes = rows.get("index", number);
-  if (!(bytes instanceof Uint8Array)) {
-    throw new IndexFault(`page ${number} ${bytes === undefined ? "is not there" : `is ${bytes}`}`);
-  }
-  return bytes;
+/** The page that was read under a number. */
+export const pageIn = (value: Uint8Array | string | undefined, number: number): Uint8Array => {
+  if (value instanceof Uint8Array) return value;
+  throw new IndexFault(`page ${number} ${value === undefined ? "is not there" : `is ${value}`}`);
 };
-export { page as readPage };
+
+export const pagesIn = (rows: Rows): InOrder =>
+  new InOrder((from) => rows.list("index", from), (number) => rows.get("index", number));
+
+/** Pages one after another. */
+function* pagesOf(rows: Rows, { start, pages }: Extent): Generator<Uint8Array> {
+  const all = pagesIn(rows);
+  for (let number = start; number < start + pages; number++) yield pageIn(all.get(number), number);
+}
 
 const doubles = (bytes: Uint8Array): Float64Array => {
   if (bytes.length % 8 !== 0) throw new IndexFault(`${bytes.length} bytes are not doubles`);
   return new Float64Array(bytes.slice().buffer);
 };
 
-/** The rows of one page of a table. */
-export const pageOf = (rows: Rows, { body }: TableShape, number: number): Float64Array =>
-  doubles(page(rows, body.start + number));
+/** The pages of a table, one after another. */
+export function* tablePages(rows: Rows, { body }: TableShape): Generator<Float64Array> {
+  for (const bytes of pagesOf(rows, body)) yield doubles(bytes);
+}
 
-const whole = (rows: Rows, { start, pages }: Extent): Uint8Array => {
-  const parts = Array.from({ length: Math.min(pages, 1_000_000) }, (_, i) => page(rows, start + i));
+const whole = (rows: Rows, extent: Extent): Uint8Array => {
+  const parts = [...pagesOf(rows, extent)];
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -111,8 +118,9 @@ export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterabl
   let count = 0;
   let key = -1;
   let second = -1;
-  for (let p = 0; p < body.pages; p++) {
-    const values = doubles(page(rows, body.start + p));
+  let p = -1;
+  for (const values of tablePages(rows, table)) {
+    p++;
     if (values.length === 0 || values.length % columns !== 0) {
       throw new IndexFault(`page ${body.start + p} does not hold whole rows`);
     }

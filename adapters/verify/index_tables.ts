@@ -2,9 +2,9 @@
 import { Buffer } from "node:buffer";
 import { shown } from "./failures.ts";
 import { numberOf, type Sum } from "./index_sums.ts";
-import { IndexFault, readPage, readTable, type TableShape } from "./index_table.ts";
+import { IndexFault, pageIn, pagesIn, readTable, type TableShape } from "./index_table.ts";
 import { emptyTables, type IndexSpan, type Lanes, lanesOf, type Tables } from "./index_tally.ts";
-import type { Rows } from "./rows.ts";
+import type { InOrder, Rows } from "./rows.ts";
 
 export interface Segment {
   readonly from: number;
@@ -25,7 +25,7 @@ export interface TablesFound {
   readonly fault: string | undefined;
 }
 
-/** Reads them page by page; yields after each. `streams` notes in `span.copied` which entries lie in the index once more. */
+/** Reads them page by page; yields after each. `streams` notes in `span.left` which entries do not lie in the index once more. */
 export function* readTables(
   rows: Rows,
   segment: Segment,
@@ -55,6 +55,8 @@ export function* readTables(
 
 const OPEN = 0x5b; // [
 const CLOSE = 0x5d; // ]
+/** No event has fewer. */
+const ENTRY_BYTES_MIN = 16;
 const NO_COPY = "a copy of entries that cannot be read";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -69,14 +71,17 @@ class Runs {
   private readonly copies: Sum;
   private readonly streams: Sum;
   private readonly placed: (Run & { readonly fingerprint: number; readonly place: number })[] = [];
-  private last: { readonly number: number; readonly bytes: Uint8Array } | undefined;
+  private readonly pages: InOrder;
+  private page = -1;
+  private bytes!: Uint8Array;
 
   constructor(
-    private readonly rows: Rows,
+    rows: Rows,
     private readonly segment: Segment,
     { copies, streams }: Tables,
     private readonly span: IndexSpan,
   ) {
+    this.pages = pagesIn(rows);
     this.copies = copies;
     this.streams = streams;
   }
@@ -92,7 +97,12 @@ class Runs {
       throw new IndexFault(`a run of ${count} from ${position}, in a segment from ${from} to ${until}`);
     }
     if (place !== 0) return void this.placed.push({ fingerprint, position, revision, count, place });
-    for (let i = 0; i < count; i++) this.streams.add(1, fingerprint, position + i, revision + i);
+    const { left } = this.span;
+    for (let i = 0; i < count; i++) {
+      this.streams.add(1, fingerprint, position + i, revision + i);
+      // Other threads note theirs.
+      Atomics.or(left, (position + i) >>> 3, 1 << ((position + i) & 7));
+    }
   }
 
   /** Reads what was gathered, in the order in which it lies. */
@@ -103,83 +113,65 @@ class Runs {
   }
 
   private bytesAt(place: number): Uint8Array {
-    const number = Math.floor(place / 0x1_0000_0000);
-    if (this.last?.number !== number) this.last = { number, bytes: readPage(this.rows, number) };
+    const page = Math.floor(place / 0x1_0000_0000);
+    if (page !== this.page) this.bytes = pageIn(this.pages.get(page), page);
+    this.page = page;
     const low = place % 0x1_0000_0000;
     const offset = Math.floor(low / 0x1_0000);
-    return this.last.bytes.subarray(offset, offset + low % 0x1_0000);
+    return this.bytes.subarray(offset, offset + low % 0x1_0000);
   }
 
-  /**
-   * Entries of one stream, an array of them. Each must be, byte for byte, what its block has; then it is of the stream and has
-   * the revision that the block's has.
-   */
+  /** Entries of one stream, an array of them. Each must be, byte for byte, what a block has of that stream and revision. */
   private gathered(bytes: Uint8Array, fingerprint: number, { position, revision, count }: Run): void {
     if (bytes[0] !== OPEN || bytes[bytes.length - 1] !== CLOSE) throw new IndexFault(NO_COPY);
-    const entries = entriesIn(bytes, count);
-    if (entries.length !== count || entries[0]!.position !== position) {
+    const ends = endsIn(bytes, count);
+    if (ends.length !== count || positionOf(bytes.subarray(1, ends[0])) !== position) {
       throw new IndexFault(`other entries than the ${count} from ${position} on`);
     }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const { secret } = this.span;
     let from = 1;
-    for (const [i, { position, until }] of entries.entries()) {
-      if (!Number.isSafeInteger(position) || position < this.segment.from || position >= this.segment.until) {
-        throw new IndexFault("the copy of an entry that is not of its run");
-      }
-      if (until >= bytes.length) throw new IndexFault(NO_COPY);
-      this.streams.add(1, fingerprint, position, revision + i);
-      this.copies.add(1, position, numberOf(this.span.secret, bytes, from, until));
-      // Other threads note theirs.
-      Atomics.or(this.span.copied, position >>> 3, 1 << (position & 7));
+    for (let i = 0; i < count; i++) {
+      const until = ends[i]!;
+      if (until >= bytes.length || until < from + ENTRY_BYTES_MIN) throw new IndexFault(NO_COPY);
+      this.copies.add(1, fingerprint, revision + i, numberOf(secret, view, from, until));
       from = until + 1;
     }
     if (from !== bytes.length) throw new IndexFault(NO_COPY);
   }
 }
 
-/** An entry by what it says of its place, and where it ends. */
-interface Placed {
-  readonly position: number;
-  readonly until: number;
-}
-
-const entriesIn = (bytes: Uint8Array, count: number): readonly Placed[] => foundIn(bytes, count) ?? parsedFrom(bytes);
-
 const BETWEEN = "},{";
-const POSITION = ',"position":';
 
 /**
- * By looking for what stands between two entries and before a position. Neither can stand in a JSON string without an escape or
- * be missing from an array of so many entries, so where there is not one too many each is the one that was looked for.
+ * Where each entry ends. It is looked for what stands between two; where that is there as often as there are entries, it stands nowhere
+ * else: it cannot be missing between two of them.
  */
-const foundIn = (bytes: Uint8Array, count: number): readonly Placed[] | undefined => {
+const endsIn = (bytes: Uint8Array, count: number): readonly number[] => {
   // A character for each byte.
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  const entries: Placed[] = [];
-  let at = text.indexOf(POSITION);
-  for (let from = 1; from < text.length;) {
-    const between = text.indexOf(BETWEEN, from);
-    const until = between < 0 ? text.length - 1 : between + 1;
-    const next = text.indexOf(POSITION, at + 1);
-    if (at < 0 || at >= until || (next >= 0 && next < until)) return undefined;
-    if (entries.push({ position: Number.parseInt(text.slice(at + POSITION.length, at + 32)), until }) > count) {
-      return undefined;
-    }
-    at = next;
-    from = until + 1;
+  const ends: number[] = [];
+  for (let at = text.indexOf(BETWEEN); at >= 0 && ends.length < count; at = text.indexOf(BETWEEN, at + 1)) {
+    ends.push(at + 1);
   }
-  return entries.length === count ? entries : undefined;
+  return ends.push(bytes.length - 1) === count ? ends : parsedEnds(bytes);
+};
+
+const positionOf = (entry: Uint8Array): unknown => {
+  try {
+    return (JSON.parse(utf8.decode(entry)) as { readonly position?: unknown } | null)?.position;
+  } catch {
+    throw new IndexFault(NO_COPY);
+  }
 };
 
 /** By reading them. */
-const parsedFrom = (bytes: Uint8Array): readonly Placed[] => {
+const parsedEnds = (bytes: Uint8Array): readonly number[] => {
   try {
     const entries = JSON.parse(utf8.decode(bytes)) as unknown;
-    if (Array.isArray(entries) && entries.every((entry) => typeof entry === "object" && entry !== null)) {
+    if (Array.isArray(entries)) {
       let until = 0;
-      return entries.map((entry) => {
-        until += 1 + Buffer.byteLength(JSON.stringify(entry));
-        return { position: entry.position, until };
-      });
+      return entries.map((entry) => until += 1 + Buffer.byteLength(JSON.stringify(entry)));
     }
   } catch {
     // Said below.

@@ -1,6 +1,6 @@
 /** What the blocks of a range say must be in the index: the other side of `index_check.ts`, in sums for each segment. */
-import type { Event } from "../../events/event.ts";
-import { correlationFingerprint, typeFingerprint } from "./fingerprint.ts";
+import type { StoredBlock } from "./block.ts";
+import type { Headers } from "./headers.ts";
 import { numberOf, type Secret, Sum } from "./index_sums.ts";
 
 /** What is to be summed up; plain data. */
@@ -10,8 +10,8 @@ export interface IndexSpan {
   readonly manifest: Uint8Array | undefined;
   /** Without a gap from position 0 on. */
   readonly segments: readonly { readonly from: number; readonly until: number }[];
-  /** Positions whose entries lie in the index once more, a bit each. */
-  readonly copied: Uint8Array;
+  /** Positions whose entries lie in their blocks alone, not in the index once more; a bit each. */
+  readonly left: Uint8Array;
 }
 
 export const TABLES = ["ids", "streams", "terms", "copies"] as const;
@@ -39,49 +39,72 @@ export interface Tallied {
   readonly lanes: Lanes;
 }
 
-/** Types whose fingerprints are kept. */
-const TYPES_MAX = 4_096;
+/** A set of fingerprints that is often begun anew. */
+class Fingerprints {
+  private keys = new Float64Array(1_024);
+  /** Which set a key is of. */
+  private sets = new Uint32Array(1_024);
+  private set = 0;
+
+  /** A new one, of at most so many. */
+  begin(most: number): void {
+    this.set++;
+    if (most * 2 <= this.keys.length) return;
+    const size = 2 ** Math.ceil(Math.log2(most * 2));
+    this.keys = new Float64Array(size);
+    this.sets = new Uint32Array(size);
+  }
+
+  /** Whether it is new. */
+  add(key: number): boolean {
+    const { keys, sets, set } = this;
+    const mask = keys.length - 1;
+    let at = key & mask;
+    for (; sets[at] === set; at = (at + 1) & mask) if (keys[at] === key) return false;
+    keys[at] = key;
+    sets[at] = set;
+    return true;
+  }
+}
 
 export class IndexTally {
   private readonly until: number;
   private readonly tallied: { readonly segment: number; readonly tables: Tables }[] = [];
   private current = -1;
   private tables!: Tables;
-  private readonly types = new Map<string, number>();
   private block = -1;
-  private readonly blockTerms = new Set<number>();
+  private readonly blockTerms = new Fingerprints();
+  /** Fingerprint of the type of the entry before, in the same block. */
+  private kind = -1;
 
   constructor(private readonly span: IndexSpan) {
     this.until = span.segments[span.segments.length - 1]?.until ?? 0;
   }
 
-  /** The next event, which lies at `from` to `until` of its block's bytes. `name` and `stream` are fingerprints. */
-  add(
-    event: Event,
-    place: { readonly block: number; readonly bytes: Uint8Array; readonly from: number; readonly until: number },
-    stream: number,
-    name: number,
-  ): void {
-    const { position } = event;
+  /** The next event, and where in a block and its headers it is. */
+  add({ first, count, view, starts }: StoredBlock, headers: Headers, i: number): void {
+    const position = first + i;
     if (position >= this.until) return;
     const { ids, streams, terms, copies } = this.tablesOf(position);
-    ids.add(-1, name, position);
-    streams.add(-1, stream, position, event.revision);
-    if (place.block !== this.block) {
-      this.block = place.block;
-      this.blockTerms.clear();
+    ids.add(-1, headers.name[i]!, position);
+    if (first !== this.block) {
+      this.block = first;
+      this.blockTerms.begin(count * 2);
+      this.kind = -1;
     }
-    this.term(terms, this.typeOf(event.type));
-    this.term(terms, correlationFingerprint(event.correlationid ?? event.id));
-    if ((this.span.copied[position >>> 3]! >>> (position & 7) & 1) === 1) {
-      copies.add(-1, position, numberOf(this.span.secret, place.bytes, place.from, place.until));
+    const kind = headers.kind[i]!;
+    if (kind !== this.kind) this.term(terms, this.kind = kind);
+    this.term(terms, headers.correlation[i]!);
+    if ((this.span.left[position >>> 3]! >>> (position & 7) & 1) === 1) {
+      streams.add(-1, headers.stream[i]!, position, headers.revision[i]!);
+    } else {
+      const entry = numberOf(this.span.secret, view, starts[i]!, starts[i + 1]! - 1);
+      copies.add(-1, headers.stream[i]!, headers.revision[i]!, entry);
     }
   }
 
   private term(terms: Sum, term: number): void {
-    if (this.blockTerms.has(term)) return;
-    this.blockTerms.add(term);
-    terms.add(-1, term, this.block);
+    if (this.blockTerms.add(term)) terms.add(-1, term, this.block);
   }
 
   private tablesOf(position: number): Tables {
@@ -91,15 +114,6 @@ export class IndexTally {
     this.tables = emptyTables(secret);
     this.tallied.push({ segment: this.current, tables: this.tables });
     return this.tables;
-  }
-
-  private typeOf(type: string): number {
-    let known = this.types.get(type);
-    if (known === undefined) {
-      if (this.types.size >= TYPES_MAX) this.types.clear();
-      this.types.set(type, known = typeFingerprint(type));
-    }
-    return known;
   }
 
   get found(): readonly Tallied[] {

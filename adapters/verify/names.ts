@@ -3,7 +3,7 @@
  * were held against the blocks, so going through them side by side takes the place of holding all names at a time. Memory: a
  * page of each table.
  */
-import { pageOf, type TableShape } from "./index_table.ts";
+import { tablePages, type TableShape } from "./index_table.ts";
 import type { Rows } from "./rows.ts";
 
 const COLUMNS = 2;
@@ -12,15 +12,18 @@ const COLUMNS = 2;
 class Cursor {
   private values: Float64Array = new Float64Array(0);
   private at = 0;
-  private page = 0;
+  private readonly pages: Iterator<Float64Array>;
 
-  constructor(private readonly rows: Rows, private readonly table: TableShape) {}
+  constructor(rows: Rows, table: TableShape) {
+    this.pages = tablePages(rows, table);
+  }
 
   /** False behind its last row. */
   ready(): boolean {
     if (this.at < this.values.length) return true;
-    if (this.page === this.table.body.pages) return false;
-    this.values = pageOf(this.rows, this.table, this.page++);
+    const { done, value } = this.pages.next();
+    if (done) return false;
+    this.values = value;
     this.at = 0;
     return true;
   }
@@ -30,19 +33,25 @@ class Cursor {
     return this.values[this.values.length - COLUMNS]!;
   }
 
-  /** Appends the page's names up to `bound`; answers where they end. */
-  take(bound: number, into: Float64Array, to: number): number {
-    let end = to;
-    for (; this.at < this.values.length && this.values[this.at]! <= bound; this.at += COLUMNS) {
-      into[end++] = this.values[this.at]!;
-    }
-    return end;
-  }
-
-  get left(): number {
-    return (this.values.length - this.at) / COLUMNS;
+  /** The page's names up to `bound`. */
+  take(bound: number): Float64Array {
+    const { values } = this;
+    const names = new Float64Array((values.length - this.at) / COLUMNS);
+    let end = 0;
+    for (; this.at < values.length && values[this.at]! <= bound; this.at += COLUMNS) names[end++] = values[this.at]!;
+    return names.subarray(0, end);
   }
 }
+
+/** Two sorted lists as one. */
+const merged = (a: Float64Array, b: Float64Array): Float64Array => {
+  const all = new Float64Array(a.length + b.length);
+  let [i, j] = [0, 0];
+  for (let to = 0; to < all.length; to++) {
+    all[to] = j === b.length || (i < a.length && a[i]! <= b[j]!) ? a[i++]! : b[j++]!;
+  }
+  return all;
+};
 
 /** Each once. `others` is sorted. Throws what SQLite says of a page that it cannot read. */
 export const repeatedNames = (
@@ -59,12 +68,13 @@ export const repeatedNames = (
     const bound = open.reduce((least, cursor) => Math.min(least, cursor.last), Infinity);
     let until = other;
     while (until < others.length && others[until]! <= bound) until++;
-    const names = new Float64Array(open.reduce((sum, { left }) => sum + left, until - other));
-    names.set(others.subarray(other, until));
-    let end = until - other;
+    const parts = [others.subarray(other, until), ...open.map((cursor) => cursor.take(bound))];
     other = until;
-    for (const cursor of open) end = cursor.take(bound, names, end);
-    for (const name of names.subarray(0, end).sort()) {
+    // In pairs, so that each name is moved as often as the number of parts can be halved.
+    while (parts.length > 1) parts.push(merged(parts.shift()!, parts.shift()!));
+    const names = parts[0]!;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
       if (name === before && found[found.length - 1] !== name) found.push(name);
       before = name;
     }

@@ -2,11 +2,9 @@
  * A range of the log, walked by itself: all that its blocks show, and what it has to be joined to the rest by. One thread walks
  * all ranges one after another, several share them out; what is found is the same, because it is found here.
  */
-import type { Event } from "../../events/event.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
-import { readEntries } from "./entries.ts";
 import { type Failure, Failures, shown } from "./failures.ts";
-import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
+import { HeaderReader } from "./headers.ts";
 import { type HistoryFound, HistorySpan, type NamesRule } from "./history_span.ts";
 import { type IndexSpan, IndexTally, type Tallied } from "./index_tally.ts";
 import type { Rows } from "./rows.ts";
@@ -88,6 +86,7 @@ class RangeWalk {
   private readonly leaves: Uint8Array[] = [];
   private readonly history: HistorySpan;
   private readonly index: IndexTally;
+  private readonly headers = new HeaderReader();
   private readonly types = new Set<string>();
   private type = "";
   private lost = Infinity;
@@ -183,31 +182,24 @@ class RangeWalk {
 
   private take(block: StoredBlock): void {
     this.blocks++;
-    const events = readEntries(block, this.failures);
-    const streams = checkRuns(block, events, this.failures);
+    const headers = this.headers.read(block, this.failures);
+    checkRuns(block, headers, this.failures);
     if (!this.whole) return;
     const { bytes, starts, first, count } = block;
     this.entryBytes += bytes.length - starts[0]! - count;
     if (this.leaves.length === 0) this.grownFrom = first;
     this.leaves.push(leavesOf(bytes, starts));
     for (let i = 0; i < count; i++) {
-      const event = events[i];
-      if (event) {
-        const from = starts[i]!;
-        this.add(event, { block: first, bytes, from, until: starts[i + 1]! - 1 }, streams[i]!);
+      if (headers.sound[i] === 1) {
+        this.history.add(first + i, headers, i);
+        this.index.add(block, headers, i);
+        const type = headers.type[i]!;
+        if (type !== this.type) this.types.add(this.type = type);
       } else {
         this.lost = Math.min(this.lost, first + i);
         this.history.lose(first + i);
       }
     }
-  }
-
-  private add(event: Event, place: Parameters<IndexTally["add"]>[1], known: number): void {
-    const stream = known || streamFingerprint(event.stream);
-    const name = nameFingerprint(event.source, event.id);
-    this.history.add(event, stream, name);
-    this.index.add(event, place, stream, name);
-    if (event.type !== this.type) this.types.add(this.type = event.type);
   }
 }
 

@@ -19,16 +19,16 @@ const behind = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0
 /** Likewise, with a text. */
 const behindTexts = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.from([0x03])]);
 
-const numbered = (name: string, ...numbers: readonly number[]): Buffer => {
-  const parts = numbers.map((number) => {
-    const part = Buffer.alloc(NUMBER_PART);
-    part.writeDoubleBE(number, 1);
-    part[0] = 0x21;
-    part[1]! |= 0x80;
-    return part;
-  });
-  return Buffer.concat([named(name), ...parts]);
+const numberPart = (number: number): Buffer => {
+  const part = Buffer.alloc(NUMBER_PART);
+  part.writeDoubleBE(number, 1);
+  part[0] = 0x21;
+  part[1]! |= 0x80;
+  return part;
 };
+
+const numbered = (name: string, ...numbers: readonly number[]): Buffer =>
+  Buffer.concat([named(name), ...numbers.map(numberPart)]);
 
 /** The next possible key is one zero byte longer. */
 const after = (key: Uint8Array): Buffer => Buffer.concat([key, Buffer.from([0x00])]);
@@ -79,7 +79,6 @@ export class Rows {
   private readonly one: StatementSync;
   private readonly page: StatementSync;
   private readonly newest: StatementSync;
-  private readonly numbered: StatementSync;
   private readonly start: StatementSync;
 
   /** `open`: for a log that is sealed at rest. */
@@ -87,9 +86,6 @@ export class Rows {
     this.one = db.prepare("select v, v_encoding, expiration_ms from kv where k = ?");
     this.page = db.prepare(
       `select k, v, v_encoding, expiration_ms from kv where k > ? and k < ? order by k limit ${PAGE_ROWS}`,
-    );
-    this.numbered = db.prepare(
-      `select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k limit ${PAGE_ROWS}`,
     );
     this.start = db.prepare("select k from kv where k >= ? and k < ? order by k limit 1");
     this.newest = db.prepare("select k from kv where k > ? and k < ? order by k desc limit 1");
@@ -157,16 +153,21 @@ export class Rows {
    * them. Keys below the first number are no numbers; they come first, and show.
    */
   *list(name: string, from = 0, until?: number): Iterable<NumberedRow> {
-    const prefix = named(name);
-    const end = until === undefined ? behind(prefix) : numbered(name, until);
-    for (let next = from === 0 ? after(prefix) : numbered(name, from);;) {
-      const page = this.numbered.all(next, end);
-      for (const row of page) {
-        const key = row.k as Uint8Array;
-        yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
-      }
-      if (page.length < PAGE_ROWS) return;
-      next = after(page[page.length - 1]!.k as Uint8Array);
+    yield* this.listed(named(name), from, until);
+  }
+
+  /** Tiles of a level, likewise. */
+  *tilesOf(level: number, from = 0): Iterable<NumberedRow> {
+    yield* this.listed(numbered("tile", level), from);
+  }
+
+  private *listed(prefix: Buffer, from: number, until?: number): Iterable<NumberedRow> {
+    const end = until === undefined ? behind(prefix) : Buffer.concat([prefix, numberPart(until)]);
+    const begin = from === 0 ? after(prefix) : Buffer.concat([prefix, numberPart(from)]);
+    const rows = this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
+    for (const row of rows.iterate(begin, end)) {
+      const key = row.k as Uint8Array;
+      yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
     }
   }
 
@@ -213,6 +214,26 @@ export class Rows {
     }
     look("k >= ?", from!);
     return found;
+  }
+}
+
+/** Numbered rows by their numbers, at the least cost where they are asked for one after another: reading on is cheaper than finding. */
+export class InOrder {
+  private rows: Iterator<NumberedRow, undefined> | undefined;
+  private number = NaN;
+
+  constructor(
+    private readonly from: (number: number) => Iterable<NumberedRow>,
+    private readonly one: (number: number) => Uint8Array | string | undefined,
+  ) {}
+
+  /** A text says why it is none. */
+  get(number: number): Uint8Array | string | undefined {
+    if (number !== this.number + 1) this.rows = this.from(number)[Symbol.iterator]() as typeof this.rows;
+    const row = this.rows!.next().value;
+    // What lies between rows that are numbered is for others to find.
+    this.number = row?.number === number ? number : NaN;
+    return row?.number === number ? row.value : this.one(number);
   }
 }
 

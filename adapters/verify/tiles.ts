@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { Claim, Frontier } from "./claims.ts";
 import { type Failures, FAILURES_MAX, shown } from "./failures.ts";
-import type { Rows } from "./rows.ts";
+import { InOrder, type Rows } from "./rows.ts";
 import { HASH_BYTES, MerkleTree } from "./tree.ts";
 
 const WIDTH = 256;
@@ -34,6 +34,7 @@ interface Open {
   index: number;
   width: number;
   row: Uint8Array | undefined;
+  readonly tiles: InOrder;
 }
 
 export class TileCheck {
@@ -42,7 +43,7 @@ export class TileCheck {
   private readonly tiled: number | undefined;
 
   constructor(
-    private readonly rows: Pick<Rows, "tile" | "tiles">,
+    private readonly rows: Pick<Rows, "tile" | "tiles" | "tilesOf">,
     private readonly failures: Failures,
     private readonly frontier: Frontier | undefined,
   ) {
@@ -51,13 +52,13 @@ export class TileCheck {
 
   /** The next hashes of a level, one behind the other. */
   take(level: number, hashes: Uint8Array): void {
-    const open = this.levels[level] ??= this.tileAt(level, 0);
+    const open = this.levels[level] ??= this.begin(level);
     for (let done = 0; done < hashes.length;) {
       const count = Math.min(hashes.length - done, (WIDTH - open.width) * HASH_BYTES);
       this.compare(level, open, hashes.subarray(done, done + count));
       done += count;
       open.width += count / HASH_BYTES;
-      if (open.width === WIDTH) Object.assign(open, this.tileAt(level, open.index + 1));
+      if (open.width === WIDTH) this.open(level, open, open.index + 1);
     }
   }
 
@@ -110,8 +111,16 @@ export class TileCheck {
     return true;
   }
 
-  private tileAt(level: number, index: number): Open {
-    const stored = this.rows.tile(level, index);
+  private begin(level: number): Open {
+    const tiles = new InOrder((from) => this.rows.tilesOf(level, from), (index) => this.rows.tile(level, index));
+    const open: Open = { index: 0, width: 0, row: undefined, tiles };
+    this.open(level, open, 0);
+    return open;
+  }
+
+  /** The next tile. */
+  private open(level: number, open: Open, index: number): void {
+    const stored = open.tiles.get(index);
     const row = stored instanceof Uint8Array ? stored : undefined;
     const promised = Math.min(WIDTH, hashesAt(level, this.tiled ?? 0) - index * WIDTH);
     if (promised > 0 && (row?.length ?? 0) < promised * HASH_BYTES) {
@@ -120,7 +129,9 @@ export class TileCheck {
         found: row ? `${row.length} bytes` : stored === undefined ? "none" : String(stored),
       });
     }
-    return { index, width: 0, row };
+    open.index = index;
+    open.width = 0;
+    open.row = row;
   }
 
   /**

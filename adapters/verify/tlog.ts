@@ -7,12 +7,11 @@ import { readdirSync } from "node:fs";
 import { LogFault } from "../../events/log.ts";
 import type { Event } from "../../events/event.ts";
 import { type Against, type Claim, claimOf, judgeClaims, type Keys } from "./claims.ts";
-import { readEntries } from "./entries.ts";
 import { Failures, FAILURES_MAX, shown } from "./failures.ts";
-import { nameFingerprint, streamFingerprint } from "./fingerprint.ts";
+import { HeaderReader } from "./headers.ts";
 import { History } from "./history.ts";
 import { HistorySpan } from "./history_span.ts";
-import { LineageWalk } from "./lineage.ts";
+import { LINEAGE_TYPES, LineageWalk } from "./lineage.ts";
 import { readNote, readVerifierKey, signedBy, type VerifierKey } from "./note.ts";
 import { type Bundle, bundlePath, fileIn, MISSING, pathsIn, pathsOf, readBundle, WIDTH } from "./tlog_files.ts";
 import { Roots, type TlogOptions, type TlogReport } from "./tlog_report.ts";
@@ -58,6 +57,7 @@ class TlogWalk {
   private readonly tree: MerkleTree;
   private readonly roots = new Roots((size) => size <= this.tree.size ? this.tiles.root(size) : undefined);
   private readonly lineage = new LineageWalk();
+  private readonly headers = new HeaderReader();
   private readonly claims: Claim[] = [];
   private newest: Claim | undefined;
   private history!: History;
@@ -187,15 +187,14 @@ class TlogWalk {
 
   private take(bundle: Bundle, span: HistorySpan, wanted: Set<number>): void {
     const { first, count, bytes, starts } = bundle;
-    const events = readEntries(bundle, this.failures);
+    const headers = this.headers.read(bundle, this.failures);
     this.entryBytes += bytes.length - 1 - count;
     // From the first gap on there is no tree.
     if (this.tree.size === first) this.grow(leavesOf(bytes, starts), wanted);
     for (let i = 0; i < count; i++) {
-      const event = events[i];
-      if (event) {
-        span.add(event, streamFingerprint(event.stream), nameFingerprint(event.source, event.id));
-        this.lineage.take(event);
+      if (headers.sound[i] === 1) {
+        span.add(first + i, headers, i);
+        if (LINEAGE_TYPES.includes(headers.type[i]!)) this.lineage.take(headers.event(i));
       } else {
         this.lost = Math.min(this.lost, first + i);
         span.lose(first + i);
@@ -223,13 +222,15 @@ class TlogWalk {
   /** The sound part once more. */
   private again(visit: (event: Event, stream: number) => void): void {
     const ignored = new Failures();
+    const headers = new HeaderReader();
     for (let first = 0; first < Math.min(this.end, this.lost); first += WIDTH) {
       const count = Math.min(WIDTH, this.end - first);
       const stored = fileIn(this.options.folder, bundlePath(first / WIDTH, count), BUNDLE_BYTES_MAX);
       const bundle = typeof stored === "string" ? undefined : readBundle(stored, first, count);
       if (!bundle) return;
-      for (const event of readEntries(bundle, ignored)) {
-        if (event && event.position < this.lost) visit(event, streamFingerprint(event.stream));
+      const { sound, stream } = headers.read(bundle, ignored);
+      for (let i = 0; i < count && first + i < this.lost; i++) {
+        if (sound[i] === 1) visit(headers.event(i), stream[i]!);
       }
     }
   }

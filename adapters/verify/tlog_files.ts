@@ -93,7 +93,7 @@ export const readBundle = (stored: Uint8Array, first: number, count: number): Bu
   }
   bytes[to - 1] = CLOSE;
   starts[count] = to;
-  return { first, count, starts, bytes, body: bytes, entry: (i) => bytes.subarray(starts[i]!, starts[i + 1]! - 1) };
+  return { first, count, starts, bytes, entry: (i) => bytes.subarray(starts[i]!, starts[i + 1]! - 1) };
 };
 
 const lengthAt = (bytes: Uint8Array, at: number): number => bytes[at]! * 256 + bytes[at + 1]!;

@@ -14,20 +14,21 @@ import { ArchivedTiles } from "./archived_tiles.ts";
 import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
-import { readEntries } from "./entries.ts";
 import { Failures, shown } from "./failures.ts";
 import type { LogFile } from "./file.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { judgeFrontier } from "./frontier.ts";
+import { HeaderReader } from "./headers.ts";
 import { History } from "./history.ts";
-import { IndexCheck } from "./index_check.ts";
+import { IndexCheck, type Reading } from "./index_check.ts";
 import { LINEAGE_TYPES, LineageWalk } from "./lineage.ts";
-import { PARTS } from "./index_tables.ts";
-import { type Range, type RangeFound, type Rules, type Seam, walkRange } from "./range.ts";
+import { PARTS, type TablesFound } from "./index_tables.ts";
+import { type Range, type RangeFound, type Rules, type Seam, unknownSeam, walkRange } from "./range.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
+import { shareOut, type Task } from "./share_out.ts";
 import { openerOf, sealIn, sealOf } from "./sealed.ts";
-import { mayThread, THREADS, Threads, threadsFor } from "./threads.ts";
+import { mayThread, Threads, threadsFor } from "./threads.ts";
 import { changedEntry, TileCheck } from "./tiles.ts";
 import { GROUP, groupsOf, HASH_BYTES, MerkleTree, rootOf, type Subtree } from "./tree.ts";
 
@@ -180,17 +181,30 @@ export class Verification {
     }
   }
 
-  private async inTurns(steps: Iterable<void>, total: number): Promise<void> {
-    for (const _ of steps) if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+  /** Between two pieces of work. */
+  private async rest(total: number): Promise<void> {
+    this.options.signal?.throwIfAborted();
+    if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+  }
+
+  private async inTurns<Found>(steps: Iterator<void, Found>, total: number): Promise<Found> {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
+    }
   }
 
   private async walk(total: number): Promise<void> {
     const rules: Rules = { index: this.index.span, names: this.history.rule, sealedUnder: this.sealedUnder };
     const threads = this.rows instanceof WholeRows ? 1 : this.options.threads ?? threadsFor(total);
-    if (threads > 1 && mayThread()) await this.walkInThreads(new Threads(this.file.path, rules, threads), total, rules);
-    else {
+    if (threads > 1 && mayThread()) {
+      await this.walkInThreads(new Threads(this.file.path, rules, threads - 1), total, rules);
+    } else {
       for (const part of PARTS) {
-        for (const reading of this.index.readings(part)) await this.inTurns(this.index.read(reading), total);
+        for (const reading of this.index.readings(part)) {
+          this.index.found(reading, await this.inTurns(this.index.read(reading), total));
+        }
       }
       for (const range of this.ranges()) {
         if (!this.join(range, walkRange(this.rows, range, this.seam, rules))) break;
@@ -201,33 +215,29 @@ export class Verification {
   }
 
   private async walkInThreads(threads: Threads, total: number, rules: Rules): Promise<void> {
+    const reading = (reading: Reading): Task => ({
+      asked: async () => await threads.read(reading) ?? await this.inTurns(this.index.read(reading), total),
+      here: () => this.inTurns(this.index.read(reading), total),
+      take: (found) => this.index.found(reading, found as TablesFound),
+    });
+    const walking = (range: Range): Task => {
+      const { whole } = this.seam;
+      return {
+        asked: () => threads.walk(range, whole),
+        here: () => walkRange(this.rows, range, unknownSeam(whole), rules),
+        take: (answer) => {
+          const found = answer as RangeFound;
+          const same = this.follows(found, whole);
+          return this.join(range, same ? found : walkRange(this.rows, range, this.seam, rules));
+        },
+      };
+    };
+    const { index } = this;
+    const ranges = Iterator.from(this.ranges());
     try {
-      for (const part of PARTS) {
-        const read = this.index.readings(part).map(async (reading) => {
-          const found = await threads.read(reading);
-          if (found) this.index.found(reading, found);
-          else await this.inTurns(this.index.read(reading), total);
-        });
-        await Promise.all(read);
-        this.options.signal?.throwIfAborted();
-      }
-      const ranges = this.ranges()[Symbol.iterator]();
-      const begun: { readonly range: Range; readonly whole: boolean; readonly found: Promise<RangeFound> }[] = [];
-      for (let more = true;;) {
-        while (more && begun.length < threads.count * THREADS.ahead) {
-          const { done, value: range } = ranges.next();
-          more = !done;
-          const { whole } = this.seam;
-          if (range) begun.push({ range, whole, found: threads.walk(range, whole) });
-        }
-        const oldest = begun.shift();
-        if (!oldest) break;
-        const found = await oldest.found;
-        this.options.signal?.throwIfAborted();
-        const same = this.follows(found, oldest.whole);
-        if (!this.join(oldest.range, same ? found : walkRange(this.rows, oldest.range, this.seam, rules))) break;
-        if (performance.now() - this.turn >= TURN_MS) await this.pause(total);
-      }
+      // What lies in the index once more is known before blocks are read.
+      await shareOut(threads.count, PARTS.flatMap((part) => index.readings(part)).map(reading), () => this.rest(total));
+      await shareOut(threads.count, ranges.map(walking), () => this.rest(total));
     } finally {
       await threads.close();
     }
@@ -346,14 +356,14 @@ export class Verification {
 
   private events({ from, until }: Range, visit: (event: Event) => void, size = this.tree.size): void {
     const ignored = new Failures();
+    const headers = new HeaderReader();
     for (const { number, value } of this.rows.list("log", from, until)) {
       if (number === undefined || typeof value === "string") continue;
       if (number >= size) return;
       const block = StoredBlock.read(value);
       if (!(block instanceof StoredBlock) || block.first !== number) continue;
-      for (const event of readEntries(block, ignored)) {
-        if (event && event.position < size) visit(event);
-      }
+      const { sound } = headers.read(block, ignored);
+      for (let i = 0; i < block.count && number + i < size; i++) if (sound[i] === 1) visit(headers.event(i));
     }
   }
 

@@ -1,0 +1,113 @@
+/**
+ * Entries read where they lie, as a WebAssembly module that is put together here: whether each is canonical JSON with a whole header, and what
+ * it says of itself. Nothing is parsed into objects. What it takes is sound; what it does not take may be, and is for the definition to judge
+ * (`entries.ts`). See `docs/decisions/0194-entries-are-verified-where-they-lie.md`.
+ */
+import { assemble, type Written } from "../../events/wasm.ts";
+import {
+  characterEnd,
+  digitsEnd,
+  fillTables,
+  isBelow,
+  itemsEnd,
+  membersEnd,
+  numberEnd,
+  stringEnd,
+  valueEnd,
+} from "./canonical_code.ts";
+import { find, fingerprint, member, mix, same, scan, whole } from "./header_code.ts";
+import {
+  BEFORE,
+  CHANGES,
+  CORRELATIONS,
+  ENTRIES_MAX,
+  FUNCTIONS,
+  INPUT,
+  MEMORY_BYTES,
+  type Name,
+  NAMES,
+  POSITIONS,
+  RECORDED_SPANS,
+  REVISIONS,
+  SOUND,
+  STARTS,
+  STREAM_SPANS,
+  STREAMS,
+  TYPE_SPANS,
+  TYPES,
+} from "./scan_layout.ts";
+
+export { CHANGED, ENTRIES_MAX, INPUT_BYTES_MAX } from "./scan_layout.ts";
+
+/** Columns of the entries that were read last. Addresses are places in `memory`; a span is where a text begins and ends, without its quotes. */
+export interface HeaderScan {
+  readonly memory: Uint8Array<ArrayBuffer>;
+  /** Address of what is to be read: entries with a byte between each two, `INPUT_BYTES_MAX` at most. */
+  readonly input: number;
+  /** Address of each entry, and behind the last one byte more than where it ends. */
+  readonly starts: Uint32Array;
+  readonly sound: Uint8Array;
+  readonly position: Float64Array;
+  readonly revision: Float64Array;
+  /** Fingerprints. */
+  readonly stream: Float64Array;
+  readonly type: Float64Array;
+  readonly name: Float64Array;
+  readonly correlation: Float64Array;
+  readonly streamSpan: Uint32Array;
+  readonly typeSpan: Uint32Array;
+  readonly recordedSpan: Uint32Array;
+  /** Bits of `CHANGED`: what is another than in the entry before; the first one has them all. */
+  readonly changes: Uint8Array;
+  /** Reads so many entries, one at least, `ENTRIES_MAX` at most. */
+  run(count: number): void;
+}
+
+/** Throws `WebAssembly.CompileError` where the processor has no vectors of 128 bits. */
+export const openHeaderScan = (): HeaderScan => {
+  const written: Readonly<Record<Name, Written>> = {
+    stringEnd: stringEnd(),
+    characterEnd: characterEnd(),
+    digitsEnd: digitsEnd(),
+    numberEnd: numberEnd(),
+    valueEnd: valueEnd(),
+    itemsEnd: itemsEnd(),
+    membersEnd: membersEnd(),
+    isBelow: isBelow(),
+    member: member(),
+    whole: whole(),
+    same: same(),
+    find: find(),
+    mix: mix(false),
+    mixBoth: mix(true),
+    fingerprint: fingerprint(),
+    scan: scan(),
+  };
+  const functions = Object.fromEntries(FUNCTIONS.map((name) => [name, written[name]])) as Record<Name, Written>;
+  const { memory, call } = assemble(functions, MEMORY_BYTES);
+  fillTables(memory);
+  const doubles = (at: number) => new Float64Array(memory.buffer, at, ENTRIES_MAX);
+  const words = (at: number, count: number) => new Uint32Array(memory.buffer, at, count);
+  const bytes = (at: number) => memory.subarray(at, at + ENTRIES_MAX);
+  const before = words(BEFORE, 6);
+  return {
+    memory,
+    input: INPUT,
+    starts: words(STARTS, ENTRIES_MAX + 1),
+    sound: bytes(SOUND),
+    position: doubles(POSITIONS),
+    revision: doubles(REVISIONS),
+    stream: doubles(STREAMS),
+    type: doubles(TYPES),
+    name: doubles(NAMES),
+    correlation: doubles(CORRELATIONS),
+    streamSpan: words(STREAM_SPANS, ENTRIES_MAX * 2),
+    typeSpan: words(TYPE_SPANS, ENTRIES_MAX * 2),
+    recordedSpan: words(RECORDED_SPANS, ENTRIES_MAX * 2),
+    changes: bytes(CHANGES),
+    run(count) {
+      before.fill(0);
+      call.scan(count);
+    },
+  };
+};
