@@ -349,3 +349,16 @@ Deno.test("blocks of any number of entries of any length are read whole, one rea
   assert.equal(read(blocks[0]!, reader).count, 0);
   assert.equal(read(blocks[3]!, reader).count, 1);
 });
+
+Deno.test("an entry that reads well where it does not belong says nothing of the next", () => {
+  const entry = (said: object) => utf8.encode(canonical({ ...header, ...said }));
+  const others = { type: "bench.other.taken", recordedat: "2026-02-01T00:00:00.000Z", stream: "bench/2" };
+  const blocks = [
+    blockOf(0, [0, 1, 2].map((position) => entry({ position }))),
+    // The first of them says another position.
+    blockOf(3, [8, 4, 5].map((position) => entry({ ...others, position }))),
+    blockOf(6, [6, 6, 8].map((position) => entry({ position }))),
+  ];
+  const [reader, definition] = [new HeaderReader(), new HeaderReader(null)];
+  for (const block of blocks) assert.deepEqual(read(block, reader), read(block, definition));
+});

@@ -1,5 +1,6 @@
 /** The index is derived from the blocks, and the verifier holds it against them. */
 import assert from "node:assert/strict";
+import { newSecret, numberOf, type Secret } from "../adapters/verify/index_sums.ts";
 import { repeatedNames } from "../adapters/verify/names.ts";
 import type { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
@@ -171,6 +172,40 @@ Deno.test("where an entry was changed, the index that differs by it is named the
     assert.ok(failures.some(({ kind }) => kind === "index"));
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("two texts of the same length or another have other sums, whatever bits differ", () => {
+  const random = chance(7);
+  const below = (n: number) => Math.floor(random() * n);
+  const of = (secret: Secret, bytes: Uint8Array) => numberOf(secret, new DataView(bytes.buffer), 0, bytes.length);
+  const flipped = (bytes: Uint8Array, ...bits: readonly (readonly [byte: number, bit: number])[]) => {
+    const changed = bytes.slice();
+    for (const [byte, bit] of bits) changed[byte]! ^= 1 << bit;
+    return changed;
+  };
+  for (let round = 0; round < 300; round++) {
+    const secret = newSecret();
+    const bytes = Uint8Array.from({ length: 64 + below(100) }, () => below(256));
+    const number = of(secret, bytes);
+    // The highest bit of a word, and where a product and a shift by so many bits would take it in the next one.
+    const word = 4 * below(4);
+    for (let shift = 1; shift < 32; shift++) {
+      const next = 31 - shift;
+      const there: readonly [number, number] = [word + 16 + (next >>> 3), next & 7];
+      for (const bits of [[there], [[word + 19, 7], there]] as const) {
+        assert.notEqual(of(secret, flipped(bytes, [word + 3, 7], ...bits)), number, `${word}, ${shift}`);
+      }
+    }
+    for (let at = 0; at < bytes.length; at++) assert.notEqual(of(secret, flipped(bytes, [at, below(8)])), number);
+    // Behind the last whole sixteen, one text may be the beginning of another.
+    for (let length = 49; length < 64; length++) {
+      const [short, long] = [bytes.slice(0, length), new Uint8Array(64)];
+      long.set(bytes.subarray(0, 48));
+      long.set(short.subarray(length - 16), 48);
+      long[0]! ^= length ^ 64;
+      assert.notEqual(of(secret, long), of(secret, short));
+    }
   }
 });
 

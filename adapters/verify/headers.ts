@@ -132,11 +132,12 @@ export class HeaderReader implements Headers {
       }
       const changes = scan.changes[i]!;
       this.sound[at] = 1;
-      if ((changes & CHANGED.type) === 0) this.type[at] = this.type[at - 1]!;
+      // What was not taken, though it reads like it, has left nothing here that could be the same.
+      if (before && (changes & CHANGED.type) === 0) this.type[at] = this.type[at - 1]!;
       else this.type[at] = this.typeAt(scan.type[i]!, memory, scan.typeSpan[2 * i]!, scan.typeSpan[2 * i + 1]!);
-      if ((changes & CHANGED.recordedat) === 0) this.recordedat[at] = this.recordedat[at - 1]!;
+      if (before && (changes & CHANGED.recordedat) === 0) this.recordedat[at] = this.recordedat[at - 1]!;
       else this.recordedat[at] = latin1(memory, scan.recordedSpan[2 * i]!, scan.recordedSpan[2 * i + 1]!);
-      this.changes[at] = (changes & CHANGED.stream) === 0 || (!before && this.goesOn(at)) ? 0 : 1;
+      this.changes[at] = (before ? (changes & CHANGED.stream) === 0 : this.goesOn(at)) ? 0 : 1;
     }
   }
 
