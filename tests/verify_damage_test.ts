@@ -1,9 +1,12 @@
 /** What chance does to a file, and a file of which nothing is right: the verifier finds it, never throws, and its report stays bounded. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { encodeKey } from "../adapters/kv/store.ts";
 import { FAILURES_MAX } from "../adapters/verify/failures.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
+
+const PAGE_BYTES = 4_096;
 
 /** All that the log's file says, its index apart. */
 const rows = (path: string) => {
@@ -35,6 +38,38 @@ Deno.test("bytes changed anywhere in the file are found or touch nothing that co
       else assert.deepEqual(rows(path), rows(made.path), `round ${round}`);
     }
     assert.ok(found >= 18, `${found} of 120 were found; the others hit free space or what SQLite ignores`);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a page that cannot be read is never taken for the log's end, in one thread or in several", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends: new Array<number>(12).fill(60), signed: false });
+    const file = new Tampered(path);
+    // Nothing but the blocks says how far they go.
+    file.forget();
+    file.delete("manifest");
+    file.run("delete from kv where k >= ? and k < ?", encodeKey(["index", 0]), encodeKey(["index", 2 ** 52]));
+    file.close();
+    assert.equal((await verifyLog({ path })).size, size);
+    const bytes = Deno.readFileSync(path);
+    const damaged = `${dir}/damaged.db`;
+    const sizes = new Set<number>();
+    for (let page = 1; page < bytes.length / PAGE_BYTES; page++) {
+      Deno.writeFileSync(damaged, bytes.slice().fill(255, page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
+      const report = await verifyLog({ path: damaged, threads: 1 });
+      if (report.ok) {
+        assert.deepEqual(rows(damaged), rows(path), `page ${page}`);
+        continue;
+      }
+      if (report.failures[0]!.kind !== "unreadable" || sizes.has(report.size)) continue;
+      sizes.add(report.size);
+      const several = await verifyLog({ path: damaged, threads: 2, rangeEvents: 100 });
+      assert.deepEqual(several, report, `page ${page}`);
+    }
+    assert.ok(sizes.size >= 4, `it broke at ${[...sizes]}`);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -165,10 +165,14 @@ export class Rows {
     const end = until === undefined ? behind(prefix) : Buffer.concat([prefix, numberPart(until)]);
     const begin = from === 0 ? after(prefix) : Buffer.concat([prefix, numberPart(from)]);
     const rows = this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
+    let behindLast = begin;
     for (const row of rows.iterate(begin, end)) {
       const key = row.k as Uint8Array;
+      behindLast = after(key);
       yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
     }
+    // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
+    if (rows.get(behindLast, end)) throw new Error("there are rows behind the one that was read last");
   }
 
   private valueOf(key: Uint8Array, row: Record<string, unknown>): Uint8Array | string {
