@@ -117,6 +117,7 @@ export interface RestoreOptions {
   readonly agreed?: boolean;
   /** Where what was archived of the log can be read, to know those accounts. */
   readonly archive?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** What somebody shows before what cannot be undone. */

@@ -467,7 +467,7 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
   backup(
     data: string,
     destination: string,
-    options: { readonly passphrase?: string },
+    options: { readonly passphrase?: string; readonly signal?: AbortSignal },
     progress: OnProgress,
   ): Promise<BackupReport>;
   restore(

@@ -37,7 +37,7 @@ export const restore = async (
   rootOf: RootOf,
   source: string,
   data: string,
-  { passphrase, against, newOrigin, erased, newest, erasures = [], proof, agreed, archive }: Restoring,
+  { passphrase, against, newOrigin, erased, newest, erasures = [], proof, agreed, archive, signal }: Restoring,
   progress: OnProgress,
 ): Promise<RestoreReport> => {
   const typed = systemClock.now();
@@ -110,6 +110,7 @@ export const restore = async (
       }
     },
     progress,
+    ...(signal ? { signal } : {}),
   });
   return {
     ...restored,

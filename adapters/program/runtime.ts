@@ -314,7 +314,7 @@ export const runtimeOf = (
     const { exportTiles } = await import("./tiles.ts");
     return await exportTiles({ log, checkpoint }, folder, progress);
   },
-  async backup(data, destination, { passphrase }, progress) {
+  async backup(data, destination, { passphrase, signal }, progress) {
     const { backupLog } = await import("../backup/backup.ts");
     const { bundleFiles } = await import("../backup/bundle.ts");
     const { verifyLog } = await import("../verify/verify.ts");
@@ -349,6 +349,7 @@ export const runtimeOf = (
         },
       }),
       progress,
+      ...(signal ? { signal } : {}),
     });
   },
   async restore(source, data, options, progress) {

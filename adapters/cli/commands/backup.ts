@@ -6,6 +6,7 @@ import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { prove, shownIn } from "../prove.ts";
 import type { Io, RestoreReport } from "../runtime.ts";
+import { stoppable } from "../stoppable.ts";
 
 export const backup: Run = async (call, runtime) => {
   const { io, clock } = runtime;
@@ -20,8 +21,11 @@ export const backup: Run = async (call, runtime) => {
   if (!await io.isEmpty(to)) throw new Usage(`${to} is not empty; a backup is made into a new folder`);
   const began = clock.monotonic();
   const progress = progressBar("copying", { io, clock, quiet: call.json });
-  const report = await runtime.backup(call.data, to, { passphrase }, progress.on);
-  progress.end();
+  const report = await stoppable(
+    io,
+    `nothing of the backup is left, and ${to} is as it was`,
+    (signal) => runtime.backup(call.data, to, { passphrase, signal }, progress.on),
+  ).finally(progress.end);
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: to, ...report })}\n`);
   else {
     io.out(
@@ -72,8 +76,11 @@ export const restore: Run = async (call, runtime) => {
     ...(newOrigin === undefined ? {} : { newOrigin }),
     ...(replaces === undefined ? {} : { replaces: pathOf(call, replaces) }),
   };
-  const report = await runtime.restore(pathOf(call, call.args[0]!), call.data, options, progress.on);
-  progress.end();
+  const report = await stoppable(
+    io,
+    `nothing was restored, and ${call.data} is as it was`,
+    (signal) => runtime.restore(pathOf(call, call.args[0]!), call.data, { ...options, signal }, progress.on),
+  ).finally(progress.end);
   if (call.json) io.out(`${JSON.stringify({ ok: true, folder: call.data, ...report })}\n`);
   else io.out(describeRestore(report, call.data, clock.monotonic() - began));
   return 0;
