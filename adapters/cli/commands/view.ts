@@ -51,14 +51,19 @@ export const view: Run = async (call, runtime) => {
     const covering = async (size: number) => coveringOf(await reader.checkpoint(), size);
     const tell = (source: Opened) => told(source, { name, key, query, shown, covering, spec, call, runtime });
     try {
+      const at = positionOf(reader, asked);
+      if (at !== undefined && at < 0) return await tell(BEFORE_ALL);
       const made = (await runtime.computed(reader)).find(({ view }) => view.name === name);
-      if (made) return await tell(computedSource(made, reader, asked));
-      return await tell(await openSource(reader, spec as AnyProjection, { call, runtime, asked, stored: true }));
-    } catch (error) {
-      if (!(error instanceof ViewsFault)) throw error;
-      // Pages deep in the file may be damaged although it opened.
-      passedOver(runtime, error.message);
-      return await tell(await openSource(reader, spec as AnyProjection, { call, runtime, asked, stored: false }));
+      if (made) return await tell(computedSource(made, at, asked));
+      const open = (stored: boolean) => openSource(reader, spec as AnyProjection, { call, runtime, at, stored });
+      try {
+        return await tell(await open(true));
+      } catch (error) {
+        if (!(error instanceof ViewsFault)) throw error;
+        // Pages deep in the file may be damaged although it opened.
+        passedOver(runtime, error.message);
+        return await tell(await open(false));
+      }
     } finally {
       await reader.close();
     }
@@ -151,15 +156,14 @@ const queryOf = (call: Call): ViewQuery => {
 const openSource = async (
   reader: Reader,
   projection: AnyProjection,
-  { call, runtime, asked, ...use }: {
+  { call, runtime, at, ...use }: {
     call: Call;
     runtime: Runtime;
-    asked: Asked;
+    at: number | undefined;
     /** Whether what is stored may be used. */
     stored: boolean;
   },
 ): Promise<Opened> => {
-  const at = positionOf(reader, asked);
   const { size } = reader;
   // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
   const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
@@ -184,18 +188,25 @@ const openSource = async (
   return await folded(reader, projection, { call, runtime, until: needed });
 };
 
-/** A time means all that was recorded up to and at it; it is looked up in the log itself, whoever runs. */
+/** A time means all that was recorded up to and at it, -1 none; it is looked up in the log itself, whoever runs. */
 const positionOf = (reader: Reader, asked: Asked): number | undefined => {
   const at = asked && ("position" in asked ? asked.position : reader.positionAt(justAfter(asked.time)) - 1);
-  if (at === undefined || at >= 0 && at < reader.size) return at;
-  throw new Usage(at < 0 ? "nothing was recorded until then" : `there is no event ${at}; the log has ${reader.size}`);
+  if (at === undefined || at < reader.size) return at;
+  throw new Usage(`there is no event ${at}; the log has ${reader.size}`);
+};
+
+/** What every view shows after no event. */
+const BEFORE_ALL: Opened = {
+  row: () => Promise.resolve({ size: 0, row: undefined }),
+  list: () => Promise.resolve({ size: 0, rows: [] }),
+  close: () => Promise.resolve(),
 };
 
 /** Always of the log itself. */
-const computedSource = (view: ComputedView, reader: Reader, asked: Asked): Opened => {
-  const then = { at: positionOf(reader, asked), ...(asked && "time" in asked && { time: Date.parse(asked.time) }) };
+const computedSource = (view: ComputedView, at: number | undefined, asked: Asked): Opened => {
+  const then = { at, ...(asked && "time" in asked && { time: Date.parse(asked.time) }) };
   return {
-    at: then.at,
+    at,
     row: (_, key) => view.row(key, then),
     list: (_, query) => view.list({ ...query, ...then }),
     close: () => Promise.resolve(),
