@@ -108,6 +108,11 @@ export class Keys {
     return found && { subject: found.id, erased: found.keys === undefined };
   }
 
+  /** Whether there is a key of a subject, or was one that was erased. */
+  has(subject: string): boolean {
+    return this.subjects.has(subject);
+  }
+
   /** Whether the key of a subject was erased. */
   isErased(subject: string): boolean {
     this.db.refresh();

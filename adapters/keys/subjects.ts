@@ -60,6 +60,13 @@ export class Subjects {
     return this.byOpaque(row.subject as string);
   }
 
+  /** Whether there is anything of an opaque id, a key or that it was erased; no key is opened. */
+  has(id: string): boolean {
+    return this.byId.has(id) ||
+      this.db.read("look up a subject", () => this.db.get("SELECT 1 FROM subjects WHERE subject = ?", id)) !==
+        undefined;
+  }
+
   /** By opaque id alone. */
   byOpaque(id: string): Subject | undefined {
     const known = this.byId.get(id);

@@ -240,33 +240,9 @@ export const runtimeOf = (
     if (data !== MEMORY) await logIn(data);
   },
   verifierKeys: async (data) => await withKeys(folders, data, (keys) => keys.logKey.vkeys) ?? [],
-  async verify(data, { key, against, archive }, progress) {
-    // What the folder's own keys tell can catch a mistake; it proves nothing to who does not trust the folder.
-    const { verifyLog } = await import("../verify/verify.ts");
-    await logIn(data);
-    const known = await withKeys(
-      folders,
-      data,
-      (keys) => ({ key: keys.logKey.signer.vkey, newest: keys.logKey.latest()?.note, atRest: knownKey(keys) }),
-    );
-    const report = await folders.open(data, FILES.log, (path) =>
-      verifyLog({
-        path,
-        archive,
-        catalogue: events,
-        sealedUnder: known?.atRest,
-        key,
-        folderKey: known?.key,
-        against: [
-          ...against.map((kept) => ({ ...kept, elsewhere: true })),
-          ...(known?.newest
-            ? [{ name: "the newest checkpoint in the key database", text: known.newest, elsewhere: false }]
-            : []),
-        ],
-        progress,
-      }));
-    const { heldToKeys } = await import("./held_to_keys.ts");
-    return await heldToKeys(report, () => folders.keys(data));
+  async verify(data, options, progress) {
+    const { verifyFolder } = await import("./verify.ts");
+    return await verifyFolder(folders, data, options, progress);
   },
   async checkReceipt(text, { keys, witnesses }) {
     const { receiptReport } = await import("./receipt.ts");

@@ -9,6 +9,7 @@ import { type HistoryFound, HistorySpan, type NamesRule } from "./history_span.t
 import { type IndexSpan, IndexTally, type Tallied } from "./index_tally.ts";
 import type { Rows } from "./rows.ts";
 import { checkRuns } from "./runs.ts";
+import { namedIn } from "./subjects.ts";
 import { GROUP, groupsOf, HASH_BYTES, leavesOf } from "./tree.ts";
 
 /** Between two blocks: what those before have come to. */
@@ -36,6 +37,8 @@ export interface Rules {
   readonly names: NamesRule;
   /** The key of a log that is sealed at rest. */
   readonly sealedUnder?: Uint8Array;
+  /** Whether it is asked whose personal values there are. */
+  readonly subjects?: boolean;
 }
 
 /** Plain data. */
@@ -59,6 +62,8 @@ export interface RangeFound {
   readonly index: readonly Tallied[];
   /** Types of its events, each once. */
   readonly types: readonly string[];
+  /** Whose personal values they may have, each once. */
+  readonly subjects: readonly string[];
   /** First position whose entry could not be read. */
   readonly lost: number;
   readonly blocks: number;
@@ -89,12 +94,13 @@ class RangeWalk {
   private readonly headers = new HeaderReader();
   private readonly types = new Set<string>();
   private type = "";
+  private readonly subjects = new Set<string>();
   private lost = Infinity;
   private blocks = 0;
   private entryBytes = 0;
   private grownFrom = 0;
 
-  constructor({ whole, next, end, before }: Seam, rules: Rules) {
+  constructor({ whole, next, end, before }: Seam, private readonly rules: Rules) {
     this.whole = whole;
     this.next = next;
     this.end = end;
@@ -132,6 +138,7 @@ class RangeWalk {
       history: this.history.found,
       index: this.index.found,
       types: [...this.types],
+      subjects: [...this.subjects],
       lost: this.lost,
       blocks: this.blocks,
       entryBytes: this.entryBytes,
@@ -189,6 +196,7 @@ class RangeWalk {
     this.entryBytes += bytes.length - starts[0]! - count;
     if (this.leaves.length === 0) this.grownFrom = first;
     this.leaves.push(leavesOf(bytes, starts));
+    if (this.rules.subjects) namedIn(block, this.subjects);
     for (let i = 0; i < count; i++) {
       if (headers.sound[i] === 1) {
         this.history.add(first + i, headers, i);

@@ -4,6 +4,7 @@ import type { Against } from "./claims.ts";
 import type { Failure, Failures } from "./failures.ts";
 import type { KeyChange } from "./key_chain.ts";
 import type { Fork } from "./lineage.ts";
+import type { Subjects } from "./subjects.ts";
 import type { MerkleTree } from "./tree.ts";
 
 export interface VerifyOptions {
@@ -16,6 +17,8 @@ export interface VerifyOptions {
   readonly against?: readonly Against[];
   /** Where events name blobs. Without it blobs are held against their hashes, and nobody is asked who names them. */
   readonly catalogue?: Pick<Catalogue, "spec">;
+  /** What the key database beside the log knows. Without it nobody is asked whose personal values there are. */
+  readonly subjects?: Subjects;
   /** Folder that the beginning of the log was archived to; without it that part is called archived, and its hashes are believed as the signed roots clear them. */
   readonly archive?: string;
   /** What the log is sealed under where it is sealed at rest, 32 bytes; else of no account. */

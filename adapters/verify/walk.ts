@@ -28,6 +28,7 @@ import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
 import { Rows } from "./rows.ts";
 import { shareOut, type Task } from "./share_out.ts";
 import { openerOf, sealIn, sealOf } from "./sealed.ts";
+import { SubjectCheck } from "./subjects.ts";
 import { mayThread, Threads, threadsFor } from "./threads.ts";
 import { changedEntry, TileCheck } from "./tiles.ts";
 import { GROUP, groupsOf, HASH_BYTES, MerkleTree, rootOf, type Subtree } from "./tree.ts";
@@ -62,6 +63,7 @@ export class Verification {
   private index!: IndexCheck;
   private blobs!: BlobCheck;
   private tiles!: TileCheck;
+  private readonly subjects: SubjectCheck | undefined;
   /** Where the archive was given. */
   private readonly archivedTiles: ArchivedTiles | undefined;
   private readonly lineage = new LineageWalk();
@@ -80,6 +82,7 @@ export class Verification {
     private readonly keys: Keys,
     private readonly failures: Failures,
   ) {
+    this.subjects = options.subjects && new SubjectCheck(options.subjects, options.catalogue);
     file.db.exec("begin");
     const stored = new Rows(file.db);
     this.sealedUnder = keyFor(stored, options.sealedUnder);
@@ -196,7 +199,12 @@ export class Verification {
   }
 
   private async walk(total: number): Promise<void> {
-    const rules: Rules = { index: this.index.span, names: this.history.rule, sealedUnder: this.sealedUnder };
+    const rules: Rules = {
+      index: this.index.span,
+      names: this.history.rule,
+      sealedUnder: this.sealedUnder,
+      subjects: this.subjects !== undefined,
+    };
     const threads = this.rows instanceof WholeRows ? 1 : this.options.threads ?? threadsFor(total);
     if (threads > 1 && mayThread()) {
       await this.walkInThreads(new Threads(this.file.path, rules, threads - 1), total, rules);
@@ -291,6 +299,8 @@ export class Verification {
     if (found.types.some((type) => this.blobs.concerns(type))) {
       this.events(range, (event) => event.position >= from && this.blobs.add(event));
     }
+    const unknown = this.subjects?.unknown(found.subjects);
+    if (unknown?.size) this.events(range, (event) => event.position >= from && this.subjects!.judge(event, unknown));
     if (found.broken === undefined) return true;
     this.seam = { ...this.seam, whole: false };
     this.failures.add(this.seam.end, "unreadable", "pages that SQLite can read", found.broken);
