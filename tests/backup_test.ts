@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
-import { type Against, backupLog, type BackupOptions, type Verify } from "../adapters/backup/backup.ts";
+import { type Against, backupLog, type BackupOptions, COPIES_MAX, type Verify } from "../adapters/backup/backup.ts";
 import { bundleFiles, type BundleSource } from "../adapters/backup/bundle.ts";
 import { CHECKPOINT, KEYS, LOG, MANIFEST, readManifest } from "../adapters/backup/manifest.ts";
 import { restoreLog } from "../adapters/backup/restore.ts";
@@ -344,6 +344,23 @@ Deno.test("keys are taken along at one moment while they are written, and nothin
     await assert.rejects(bundleFiles(dir, none(true)), LogFault);
     await assert.rejects(bundleFiles(dir, none(false)), fault("io"));
     assert.deepEqual(names(dir), [...before, "backup", "data"].sort());
+  });
+});
+
+Deno.test("a log whose key is changed whenever it is copied is not backed up, and nothing is left", async () => {
+  await inFolder(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [4] });
+    let [changes, copies] = [0, 0];
+    const keys = {
+      passphrase,
+      export: () => Promise.resolve({ "keys.db": Uint8Array.of(++copies) }),
+      signedBy: () => Promise.resolve(`key ${changes++}`),
+    };
+    await assert.rejects(
+      backupLog({ log: path, destination: `${dir}/backup`, verify: unsigned, created, keys }),
+      fault("locked", /its key is changed all the time/),
+    );
+    assert.deepEqual([copies, names(dir)], [COPIES_MAX, ["log.db"]]);
   });
 });
 

@@ -13,8 +13,11 @@ export interface Ended {
   readonly err: string;
 }
 
-/** With the configuration as it is without a file. `scratch`: where copies may be made. */
-export const commands = (scratch: string): (...args: readonly string[]) => Promise<Ended> => {
+/** With the configuration as it is without a file. `scratch`: where copies may be made; `rootAsked` is waited for before a command that writes or copies keys learns of the root key. */
+export const commands = (
+  scratch: string,
+  { rootAsked }: { readonly rootAsked?: () => Promise<void> } = {},
+): (...args: readonly string[]) => Promise<Ended> => {
   const file = "daybook.yaml";
   const settings = () => Promise.resolve({ config: plainConfig({})!, file });
   return async (...args) => {
@@ -39,7 +42,10 @@ export const commands = (scratch: string): (...args: readonly string[]) => Promi
           runtimeOf({
             io,
             settingsOf: settings,
-            rootOf,
+            rootOf: async (data) => {
+              await rootAsked?.();
+              return await rootOf(data);
+            },
             version: "1.2.3",
             folders: foldersOf({
               io,

@@ -3,6 +3,7 @@
  * asked, under a passphrase. It appears under its name only when it is whole, durable and verified.
  */
 import { Buffer } from "node:buffer";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
 import { digestOf, type FileDigest } from "./digest.ts";
@@ -64,7 +65,12 @@ export interface BackupOptions {
    * Files of the keys, and the passphrase to put them under. `export` is called once, right after the log was copied, with a
    * folder where it may put things for a moment; `bundleFiles` does it.
    */
-  readonly keys?: { readonly passphrase: string; readonly export: (scratch: string) => Promise<Bundle> };
+  readonly keys?: {
+    readonly passphrase: string;
+    readonly export: (scratch: string) => Promise<Bundle>;
+    /** By whom the log is signed, as these keys have it now; where that changes between log and keys, both are copied again. */
+    readonly signedBy?: () => Promise<string>;
+  };
   readonly progress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -125,11 +131,7 @@ export const backupLog = (options: BackupOptions): Promise<Copied> =>
       files[name] = await digestOf(join(folder, name));
     };
     const path = join(folder, LOG);
-    await snapshot(options.log, path, options.writing);
-    signal?.throwIfAborted();
-    // Before the log is verified, which takes as long as it is: the keys are to be those of this moment.
-    const bundle = await options.keys?.export(folder);
-    signal?.throwIfAborted();
+    const bundle = await copyBoth(options, folder, path);
     const checkpoint = typeof options.checkpoint === "function" ? await options.checkpoint(path) : options.checkpoint;
     const against = checkpoint === undefined
       ? []
@@ -158,3 +160,27 @@ export const backupLog = (options: BackupOptions): Promise<Copied> =>
     await add(MANIFEST, writeManifest(manifest));
     return copiedOf(verdict, files, keys);
   });
+
+/** Log and keys are copied so often at most. */
+export const COPIES_MAX = 5;
+
+/**
+ * The log, and the keys of right after: before it is verified, which takes as long as it is. Where its key was changed in between, the
+ * copy would know nothing of it and the one that it knows be gone, so that nobody could go on with it.
+ */
+const copyBoth = async (
+  { log, writing, keys, signal }: BackupOptions,
+  folder: string,
+  path: string,
+): Promise<Bundle | undefined> => {
+  for (let attempt = 1;; attempt++) {
+    const before = await keys?.signedBy?.();
+    await snapshot(log, path, writing);
+    signal?.throwIfAborted();
+    const bundle = await keys?.export(folder);
+    signal?.throwIfAborted();
+    if (await keys?.signedBy?.() === before) return bundle;
+    if (attempt === COPIES_MAX) throw new LogFault("locked", `Cannot copy ${log}: its key is changed all the time`);
+    await rm(path);
+  }
+};

@@ -316,6 +316,7 @@ export const runtimeOf = (
       ...(passphrase === undefined ? {} : {
         keys: {
           passphrase,
+          signedBy: async () => await withKeys(folders, data, ({ logKey }) => logKey.vkeys.join("\n")) ?? "",
           export: async (scratch) =>
             await bundleFiles(scratch, async () => [
               { name: FILES.keys, path: `${data}/${FILES.keys}`, database: true },

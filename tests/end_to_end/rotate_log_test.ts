@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook, verifyNote } from "../../main.ts";
+import { commands } from "../program_given.ts";
 import { command, document, type Place, run, start, withPlace } from "./cli_given.ts";
 
 const append = async (data: string, from: number, count: number): Promise<void> => {
@@ -43,6 +44,36 @@ const signers = (note: string, ...keys: readonly string[]): readonly boolean[] =
       return false;
     }
   });
+
+Deno.test("a backup in whose midst the log's key is changed has both or neither, so that it can be gone on with", () =>
+  withPlace(async ({ dir, data }) => {
+    await append(data, 0, 5);
+    await Deno.writeTextFile(`${dir}/passphrase`, "correct horse battery\n");
+    const withKeys = ["--passphrase-file", `${dir}/passphrase`];
+    const typed = commands(dir);
+    let left = 1;
+    // When the log was copied and the keys were not.
+    const rootAsked = async () => {
+      if (left-- <= 0) return;
+      assert.equal((await typed("keys", "rotate-log", "--overlap", "0", "--data", data)).code, 0);
+    };
+    const made = await commands(dir, { rootAsked })(
+      "backup",
+      `${dir}/copy`,
+      "--with-keys",
+      ...withKeys,
+      "--data",
+      data,
+    );
+    assert.deepEqual([made.code, made.err], [0, ""]);
+    assert.ok(left <= 0);
+    const back = `${dir}/back`;
+    assert.equal((await typed("restore", `${dir}/copy`, ...withKeys, "--data", back)).code, 0);
+    await append(back, 5, 5);
+    const key = await keyOf(back);
+    assert.equal(key, await keyOf(data));
+    assert.deepEqual((await verified(back, key)).failures, []);
+  }));
 
 Deno.test("a log whose key was changed is followed by old and new key, and what was kept before still holds", () =>
   withPlace(async ({ dir, data }) => {
