@@ -1,5 +1,6 @@
 /** The beginning of a log in an archive: what stays, what is told of what does not, and what is found when somebody changes it. */
 import assert from "node:assert/strict";
+import { CHECKPOINTS_PREFIX, keptIn, storedCheckpoint } from "../adapters/kv/checkpoints.ts";
 import { changeLogKey } from "../adapters/program/log_key_change.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
@@ -28,6 +29,17 @@ const given = async (dir: string) => {
   });
   return { data, to, ...before };
 };
+
+Deno.test("the checkpoint that an archive begins with counts among those that are kept at once", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await append(system, 0, EVENTS);
+      const before = keptIn(system.lies);
+      const { note } = await begin(system, ASKED);
+      assert.equal(new TextDecoder().decode(system.lies.get([CHECKPOINTS_PREFIX, UNTIL])), note);
+      assert.deepEqual([keptIn(system.lies), storedCheckpoint(system.lies)!.said.kept], [before + 1, before + 1]);
+    })
+  ));
 
 Deno.test("whole bundles go to a folder that verifies by itself; the log goes on, and proofs with it", () =>
   inFolder(async (dir) => {

@@ -386,13 +386,14 @@ export class Behind {
     }
   }
 
-  /** The newest checkpoint, from now on kept for good. */
-  keep(): Promise<Checkpoint | undefined> {
+  /** The newest checkpoint, or one of fewer events, from now on kept for good; the newest. */
+  keep(earlier?: Pick<Checkpoint, "size" | "note">): Promise<Checkpoint | undefined> {
     return this.inTurn(async () => {
       const { latest } = this;
       if (!latest) return undefined;
-      this.remember(latest.size);
-      await this.commit([[[CHECKPOINTS_PREFIX, latest.size], utf8.encode(latest.note)], ...this.row(latest)]);
+      const { size, note } = earlier ?? latest;
+      this.remember(size);
+      await this.commit([[[CHECKPOINTS_PREFIX, size], utf8.encode(note)], ...this.row(latest)]);
       return latest;
     });
   }

@@ -408,10 +408,10 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.behind.indexedTo(position, () => this.closing || this.fenced !== undefined);
   }
 
-  /** A checkpoint of all that is there now, kept in the log for good; absent where there is no signer. */
-  async keepCheckpoint(): Promise<Checkpoint | undefined> {
+  /** A checkpoint of all that is there now, kept in the log for good, or that `earlier` one instead; absent where there is no signer. */
+  async keepCheckpoint(earlier?: Pick<Checkpoint, "size" | "note">): Promise<Checkpoint | undefined> {
     await this.checkpoint(this.end);
-    return await this.behind.keep();
+    return await this.behind.keep(earlier);
   }
 
   override close(): Promise<void> {

@@ -13,7 +13,6 @@ import { TILE_WIDTH } from "../../events/tiles.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
-import { CHECKPOINTS_PREFIX } from "../kv/checkpoints.ts";
 import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
 import { systemClock } from "../system/world.ts";
 import { ARCHIVE } from "./controls/guarded.ts";
@@ -89,7 +88,7 @@ export const beginArchive = operation({
     await expectAllowed(opened, { until, kept: until, link: "", root });
     const note = keys.logKey.checkpoint(until, root);
     // So that whoever verifies knows the root there.
-    await lies.commit({ puts: [[[CHECKPOINTS_PREFIX, until], new TextEncoder().encode(note)]] });
+    await log.keepCheckpoint({ size: until, note });
     return { from, until, root, note, key: keys.logKey.signer.vkey };
   },
 });
