@@ -1,8 +1,11 @@
 /** The index is derived from the blocks, and the verifier holds it against them. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { encodeKey } from "../adapters/kv/store.ts";
 import { newSecret, numberOf, type Secret } from "../adapters/verify/index_sums.ts";
 import { repeatedNames } from "../adapters/verify/names.ts";
-import type { Rows } from "../adapters/verify/rows.ts";
+import { pagesIn } from "../adapters/verify/index_table.ts";
+import { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
 
@@ -175,6 +178,46 @@ Deno.test("where an entry was changed, the index that differs by it is named the
   }
 });
 
+Deno.test("rows that are asked for in whatever order are those of their numbers, and few statements do for all", () => {
+  const db = new DatabaseSync(":memory:");
+  try {
+    db.exec("create table kv (k blob primary key, v blob, v_encoding integer, expiration_ms integer) without rowid");
+    const put = (key: Uint8Array, value: number) =>
+      db.prepare("insert into kv values (?, ?, 3, -1)").run(key, Uint8Array.of(value));
+    const there = (number: number) => number % 7 !== 3;
+    for (let number = 0; number < 100; number++) {
+      if (there(number)) put(encodeKey(["index", number]), number);
+      // No number, and between two that are.
+      if (number % 10 === 5) put(encodeKey(["index", number, "x"]), 255);
+    }
+    let prepared = 0;
+    const rows = new Rows(
+      new Proxy(db, {
+        get: (target, name) => (sql: string) => {
+          assert.equal(name, "prepare");
+          prepared++;
+          return target.prepare(sql);
+        },
+      }),
+    );
+    const pages = [pagesIn(rows), pagesIn(rows)];
+    const random = chance(9);
+    const below = (n: number) => Math.floor(random() * n);
+    const before = prepared;
+    for (let round = 0; round < 500; round++) {
+      const all = pages[round % 2]!;
+      const from = below(100);
+      for (let number = from; number <= from + below(12); number++) {
+        const found = all.get(number);
+        assert.deepEqual(found, number < 100 && there(number) ? Uint8Array.of(number) : undefined, `${number}`);
+      }
+    }
+    assert.ok(prepared - before <= pages.length, `${prepared - before} statements`);
+  } finally {
+    db.close();
+  }
+});
+
 Deno.test("two texts of the same length or another have other sums, whatever bits differ", () => {
   const random = chance(7);
   const below = (n: number) => Math.floor(random() * n);
@@ -232,7 +275,7 @@ Deno.test("names that repeat within a table, among tables and among others are f
     all.push(...others);
     const list = (_: string, from: number) =>
       pages.slice(from).map((value, i) => ({ number: from + i, value })).values();
-    const rows = { list } as unknown as Rows;
+    const rows = { list, get: (_: string, page: number) => pages[page] } as unknown as Rows;
     const expected = [...new Set(all.filter((name, i) => all.indexOf(name) !== i))].sort((a, b) => a - b);
     assert.deepEqual([...repeatedNames(rows, tables, others)], expected, `round ${round}`);
     found += expected.length;

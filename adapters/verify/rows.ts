@@ -80,6 +80,8 @@ export class Rows {
   private readonly page: StatementSync;
   private readonly newest: StatementSync;
   private readonly start: StatementSync;
+  /** Of those that list rows, the ones that nobody is reading from: one that is let go of holds its memory for long. */
+  private readonly idle: StatementSync[] = [];
 
   /** `open`: for a log that is sealed at rest. */
   constructor(readonly db: DatabaseSync, private readonly open?: Opener) {
@@ -164,15 +166,20 @@ export class Rows {
   private *listed(prefix: Buffer, from: number, until?: number): Iterable<NumberedRow> {
     const end = until === undefined ? behind(prefix) : Buffer.concat([prefix, numberPart(until)]);
     const begin = from === 0 ? after(prefix) : Buffer.concat([prefix, numberPart(from)]);
-    const rows = this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
-    let behindLast = begin;
-    for (const row of rows.iterate(begin, end)) {
-      const key = row.k as Uint8Array;
-      behindLast = after(key);
-      yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
+    const rows = this.idle.pop() ??
+      this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
+    try {
+      let behindLast = begin;
+      for (const row of rows.iterate(begin, end)) {
+        const key = row.k as Uint8Array;
+        behindLast = after(key);
+        yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
+      }
+      // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
+      if (rows.get(behindLast, end)) throw new Error("there are rows behind the one that was read last");
+    } finally {
+      this.idle.push(rows);
     }
-    // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
-    if (rows.get(behindLast, end)) throw new Error("there are rows behind the one that was read last");
   }
 
   private valueOf(key: Uint8Array, row: Record<string, unknown>): Uint8Array | string {
@@ -233,11 +240,17 @@ export class InOrder {
 
   /** A text says why it is none. */
   get(number: number): Uint8Array | string | undefined {
-    if (number !== this.number + 1) this.rows = this.from(number)[Symbol.iterator]() as typeof this.rows;
-    const row = this.rows!.next().value;
-    // What lies between rows that are numbered is for others to find.
-    this.number = row?.number === number ? number : NaN;
-    return row?.number === number ? row.value : this.one(number);
+    const follows = number === this.number + 1;
+    this.number = number;
+    if (follows) {
+      this.rows ??= this.from(number)[Symbol.iterator]() as Iterator<NumberedRow, undefined>;
+      const row = this.rows.next().value;
+      if (row?.number === number) return row.value;
+      // What lies between rows that are numbered is for others to find.
+    }
+    this.rows?.return?.();
+    this.rows = undefined;
+    return this.one(number);
   }
 }
 
