@@ -1,11 +1,12 @@
 /**
- * What could not be delivered, kept until somebody looks: bounded in number and bytes, oldest gone first. That there was one
+ * What could not be delivered, kept until somebody looks, as far as there is room (`held_letters.ts`). That there was one
  * is recorded for good; its content only where whoever hands it over says so, and as handed over: sealed is sealed.
  */
 import type { Event, Json } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import { causeOf } from "./cause.ts";
+import { HeldLetters } from "./held_letters.ts";
 import type { Recorder } from "./recorder.ts";
 import { instant } from "./instant.ts";
 import type { Clock, Random } from "./world.ts";
@@ -13,6 +14,8 @@ import type { Clock, Random } from "./world.ts";
 export const DEAD_LETTERS = {
   letters_max: 1_000,
   bytes_max: 8 * 1024 * 1024,
+  /** Facts about letters that a start reads, the newest: so far behind many of one target those of others are found. */
+  read_max: 20_000,
   /** A longer content is kept in memory and not recorded. */
   recorded_bytes_max: 16_384,
   /** What a message counts that is not JSON. */
@@ -59,11 +62,8 @@ export interface DeadLettersWorld {
 }
 
 export class DeadLetters {
-  private readonly letters = new Map<string, DeadLetter>();
+  private readonly letters = new HeldLetters(DEAD_LETTERS);
   private readonly routes = new Map<string, Redeliver>();
-  private held = 0;
-  /** Letters whose content is gone because newer ones needed the room. */
-  evicted = 0;
 
   constructor(private readonly world: DeadLettersWorld) {}
 
@@ -72,27 +72,30 @@ export class DeadLetters {
   }
 
   get bytes(): number {
-    return this.held;
+    return this.letters.bytes;
+  }
+
+  /** Letters whose content is gone because others needed the room. */
+  get evicted(): number {
+    return this.letters.evicted;
   }
 
   /** Oldest first. */
   list(): readonly DeadLetter[] {
-    return [...this.letters.values()];
+    return this.letters.list();
   }
 
   /** Takes up what the runs before left: recorded letters that were not redriven, the newest that fit. */
   restore(log: EventLog): void {
     const redriven = new Set<string>();
-    const found: DeadLetter[] = [];
     const types = ["kernel.message.dead_lettered", "kernel.message.redriven"];
-    for (const page of log.read({ types, backward: true, limit: 2 * DEAD_LETTERS.letters_max })) {
+    for (const page of log.read({ types, backward: true, limit: DEAD_LETTERS.read_max })) {
       for (const { type, data, time } of page as readonly Event[]) {
         const { letter: id, ...letter } = data as { letter: string; target: string; cause: string; bytes: number };
         if (type === types[1]) redriven.add(id);
-        else if (!redriven.has(id)) found.push({ id, at: time, ...letter });
+        else if (!redriven.has(id)) this.letters.keep({ id, at: time, ...letter }, { older: true });
       }
     }
-    for (const letter of found.reverse()) this.keep(letter);
   }
 
   /** Resolves when what was added is on record. */
@@ -113,7 +116,7 @@ export class DeadLetters {
       bytes,
       message,
     };
-    this.keep(letter);
+    this.letters.keep(letter);
     const recorded = lasting && text !== undefined && bytes <= DEAD_LETTERS.recorded_bytes_max;
     const content = recorded ? { message: message as Json as never } : {};
     recorder.record(
@@ -145,26 +148,12 @@ export class DeadLetters {
     } catch (error) {
       return { is: "failed", cause: causeOf(error) };
     }
-    this.drop(letter);
+    this.letters.drop(letter);
     this.world.recorder.record({ type: "kernel.message.redriven", data: { letter: id, target } }, {
       child: target,
       stream: STREAM,
     });
     return { is: "delivered" };
-  }
-
-  private keep(letter: DeadLetter): void {
-    this.letters.set(letter.id, letter);
-    this.held += letter.bytes;
-    for (const oldest of this.letters.values()) {
-      if (this.letters.size <= DEAD_LETTERS.letters_max && this.held <= DEAD_LETTERS.bytes_max) break;
-      this.drop(oldest);
-      this.evicted++;
-    }
-  }
-
-  private drop(letter: DeadLetter): void {
-    if (this.letters.delete(letter.id)) this.held -= letter.bytes;
   }
 }
 

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { DEAD_LETTERS, DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import { MemoryLog } from "../../adapters/memory/log.ts";
+import type { NewEvent } from "../../events/log.ts";
+import { rig } from "./rig.ts";
+
+Deno.test("dead letters of one target leave those of others, now and after a start", async () => {
+  const r = rig();
+  const letters = new DeadLetters(r);
+  const add = (target: string, message: unknown) => letters.add({ target, cause: "c", message, lasting: true });
+  const many = DEAD_LETTERS.letters_max + 500;
+  const few = [1, 2, 3].map((n) => add("sink:few", n));
+  for (let i = 0; i < many; i++) add("sink:many", i);
+  const ofFew = (from: DeadLetters) => from.list().filter(({ target }) => target === "sink:few").map(({ id }) => id);
+  assert.deepEqual([letters.size, ofFew(letters)], [DEAD_LETTERS.letters_max, few]);
+  assert.equal(letters.list()[3]!.message, many - (DEAD_LETTERS.letters_max - 3));
+  // Large ones of a third take the room of who has most bytes: their own.
+  for (let i = 0; i < 20; i++) add("sink:large", "x".repeat(1_000_000));
+  assert.deepEqual(ofFew(letters), few);
+  assert.ok(letters.bytes <= DEAD_LETTERS.bytes_max);
+
+  const log = new MemoryLog({ now: () => 0 });
+  const record = (facts: readonly { readonly type: string; readonly data: unknown }[]) =>
+    log.append({
+      events: facts.map((fact) => ({
+        ...fact,
+        id: r.random.id(),
+        source: "kernel",
+        stream: "kernel/dead_letters",
+        version: 1,
+        time: "2026-01-01T00:00:00.000Z",
+        authtype: "system",
+        authid: "kernel",
+      })) as NewEvent[],
+    });
+  const written = r.facts.filter(({ data }) => (data as { target: string }).target !== "sink:large");
+  for (let at = 0; at < written.length; at += 500) await record(written.slice(at, at + 500));
+  const restored = () => {
+    const next = new DeadLetters(r);
+    next.restore(log);
+    return next;
+  };
+  assert.deepEqual([restored().size, ofFew(restored())], [DEAD_LETTERS.letters_max, few]);
+  assert.deepEqual(restored().list().map(({ message }) => message).slice(0, 5), [1, 2, 3, 503, 504]);
+  // Further back than is read there are none.
+  const one = {
+    type: "kernel.message.dead_lettered",
+    data: { letter: "l", target: "sink:many", cause: "c", bytes: 1 },
+  };
+  for (let left = DEAD_LETTERS.read_max - many; left > 0; left -= 500) {
+    await record(
+      Array.from(
+        { length: Math.min(500, left) },
+        (_, i) => ({ ...one, data: { ...one.data, letter: `l${left}-${i}` } }),
+      ),
+    );
+  }
+  assert.deepEqual([restored().size, ofFew(restored())], [DEAD_LETTERS.letters_max, []]);
+});
