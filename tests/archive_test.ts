@@ -7,6 +7,7 @@ import { verifyLog } from "../adapters/verify/verify.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { append, archived, asked, begin, end, incoming, opened, reading, type System } from "./archive_given.ts";
 import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
+import type { NewEvent } from "../events/log.ts";
 import { inFolder } from "./folder_given.ts";
 import { Tampered } from "./verify_given.ts";
 
@@ -40,6 +41,35 @@ Deno.test("the checkpoint that an archive begins with counts among those that ar
       assert.deepEqual([keptIn(system.lies), storedCheckpoint(system.lies)!.said.kept], [before + 1, before + 1]);
     })
   ));
+
+Deno.test("a log is opened whose archived part tells of dead letters; those since are listed", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const letter = (id: string): NewEvent => ({
+      type: "kernel.message.dead_lettered",
+      stream: "kernel/dead_letters",
+      source: "kernel",
+      id,
+      time: "2026-01-01T00:00:00.000Z",
+      version: 1,
+      ...BY,
+      data: { letter: id, target: "sink:siem", cause: "refused", bytes: 10, message: { position: 1 } },
+    });
+    await opened(data, async (system) => {
+      await system.log.append({ events: [letter("before")] });
+      await append(system, 0, EVENTS);
+      await system.log.append({ events: [letter("since")] });
+      await archived(system, data, `${dir}/archive`, ASKED);
+    });
+    const listed = (archive?: string) =>
+      opened(
+        data,
+        ({ daybook }) => Promise.resolve(daybook.deadLetters().map(({ id }) => id)),
+        archive ? { archive } : {},
+      );
+    assert.deepEqual(await listed(), ["since"]);
+    assert.deepEqual(await listed(`${dir}/archive`), ["before", "since"]);
+  }));
 
 Deno.test("whole bundles go to a folder that verifies by itself; the log goes on, and proofs with it", () =>
   inFolder(async (dir) => {

@@ -3,7 +3,7 @@
  * is recorded for good; its content only where whoever hands it over says so, and as handed over: sealed is sealed.
  */
 import type { Event, Json } from "../../events/event.ts";
-import type { EventLog } from "../../events/log.ts";
+import { type EventLog, LogFault } from "../../events/log.ts";
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import { causeOf } from "./cause.ts";
 import { HeldLetters } from "./held_letters.ts";
@@ -85,8 +85,16 @@ export class DeadLetters {
     return this.letters.list();
   }
 
-  /** Takes up what the runs before left: recorded letters that were not redriven, the newest that fit. */
+  /** Takes up what the runs before left: recorded letters that were not redriven, the newest that fit. What was archived is left there. */
   restore(log: EventLog): void {
+    try {
+      this.restoreFrom(log);
+    } catch (error) {
+      if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+    }
+  }
+
+  private restoreFrom(log: EventLog): void {
     const redriven = new Set<string>();
     const types = ["kernel.message.dead_lettered", "kernel.message.redriven"];
     for (const page of log.read({ types, backward: true, limit: DEAD_LETTERS.read_max })) {
