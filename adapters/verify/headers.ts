@@ -8,7 +8,7 @@ import { LIMITS } from "../../events/log.ts";
 import { type Entries, eventAt, readEntry } from "./entries.ts";
 import type { Failures } from "./failures.ts";
 import { correlationFingerprint, nameFingerprint, streamFingerprint, typeFingerprint } from "./fingerprint.ts";
-import { CHANGED, ENTRIES_MAX, type HeaderScan, INPUT_BYTES_MAX, openHeaderScan } from "./header_scan.ts";
+import { BEHIND, CHANGED, ENTRIES_MAX, type HeaderScan, INPUT_BYTES_MAX, openHeaderScan } from "./header_scan.ts";
 
 /** Of the entries of one block; as long as the reader reads no other. */
 export interface Headers {
@@ -55,9 +55,6 @@ const headerScan = (): HeaderScan | null => {
 /** One for each thread, made when it is needed. */
 let shared: { readonly scan: HeaderScan | null } | undefined;
 const sharedScan = (): HeaderScan | null => (shared ??= { scan: headerScan() }).scan;
-
-/** Zeros behind what is read. */
-const BEHIND = 16;
 
 /** Reads block after block; what was read before is gone then. */
 export class HeaderReader implements Headers {

@@ -1,7 +1,7 @@
 /**
  * Where what lies in the memory of `header_scan.ts`, the numbers of its functions, and how they are written. Every function that reads
- * answers where what it has read ends, 0 for what it does not take. Bytes behind the last entry are zero, and no JSON has a zero, so nothing
- * reads on.
+ * answers where what it has read ends, 0 for what it does not take. Behind the last entry are `BEHIND` bytes of zero. No JSON has a zero, so
+ * nothing steps over the first of them, and a vector that begins before it or at it ends within them: none reads what was there before.
  */
 import { answer, type Code, get, i32, number, set, VECTOR_BYTES } from "../../events/wasm.ts";
 
@@ -48,6 +48,8 @@ export const STREAM_SPANS = place(ENTRIES_MAX * SPAN),
   TYPE_SPANS = place(ENTRIES_MAX * SPAN),
   RECORDED_SPANS = place(ENTRIES_MAX * SPAN);
 export const SOUND = place(ENTRIES_MAX), CHANGES = place(ENTRIES_MAX);
+/** Zeros behind what is read, as many as a vector has. */
+export const BEHIND = VECTOR_BYTES;
 export const INPUT = place(INPUT_BYTES_MAX + 2 * VECTOR_BYTES);
 
 /** How much memory all of it takes. */
