@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type LogReport, verifyLog } from "../adapters/verify/verify.ts";
 import { encodeKey } from "../adapters/kv/store.ts";
+import { shareOut, type Task } from "../adapters/verify/share_out.ts";
 import { THREADS, Threads, threadsFor } from "../adapters/verify/threads.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { LogFault } from "../events/log.ts";
@@ -177,6 +178,55 @@ Deno.test("a thread that dies or says nothing is a fault, whoever waits for it",
       await mute.close();
     }
   });
+});
+
+Deno.test("what is shared out is taken in order, whoever did it; the first that fails ends it, and so does what says so", async () => {
+  const random = chance(3);
+  const below = (n: number) => Math.floor(random() * n);
+  const share = async (end: { readonly dies?: number; readonly last?: number; readonly told?: number }) => {
+    const taken: number[] = [];
+    const done = { asked: 0, here: 0, held: 0 };
+    const fault = new Error("dead");
+    const tasks = function* (): Iterable<Task> {
+      for (let n = 0; n < 60; n++) {
+        const turns = below(6);
+        yield {
+          asked: async () => {
+            done.asked++;
+            for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+            // From then on nobody answers, as it is with threads.
+            if (n >= (end.dies ?? Infinity)) throw fault;
+            return n;
+          },
+          here: () => {
+            done.here++;
+            return n;
+          },
+          take: (found) => {
+            assert.equal(found, n);
+            taken.push(n);
+            return n !== end.last;
+          },
+        };
+        done.held = Math.max(done.held, n + 1 - taken.length);
+      }
+    };
+    let rests = 0;
+    const rest = () => rests++ === end.told ? Promise.reject(fault) : Promise.resolve();
+    const answer = await shareOut(2, tasks(), rest).catch((error) => error);
+    assert.deepEqual(taken, [...taken.keys()], "in order");
+    return { taken: taken.length, done, ended: answer === fault };
+  };
+  for (let round = 0; round < 8; round++) {
+    const all = await share({});
+    assert.deepEqual([all.taken, all.ended], [60, false]);
+    assert.equal(all.done.asked + all.done.here, 60);
+    assert.ok(all.done.held <= 3 * 2 * THREADS.ahead && all.done.asked > 0 && all.done.here > 0);
+    assert.equal((await share({ last: 17 })).taken, 18);
+    const dead = await share({ dies: 20 });
+    assert.ok(dead.ended && dead.taken >= 1 && dead.taken < 60, JSON.stringify(dead));
+    assert.ok((await share({ told: 5 })).ended);
+  }
 });
 
 Deno.test("a small log has one thread, and no log more than the bound", () => {
