@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { encodeKey } from "../adapters/kv/store.ts";
 import { FAILURES_MAX } from "../adapters/verify/failures.ts";
+import { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, ones, signer, Tampered } from "./verify_given.ts";
 
@@ -72,6 +73,42 @@ Deno.test("a page that cannot be read is never taken for the log's end, in one t
     assert.ok(sizes.size >= 4, `it broke at ${[...sizes]}`);
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a last block that says to lie far behind makes neither memory nor passes of it", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path, size } = await makeLog(`${dir}/log.db`, { appends: [9, 40, ...ones(6)] });
+    const file = new Tampered(path);
+    const block = file.get("log", size - 1).slice();
+    const most = Deno.statSync(path).size;
+    // Names of so many would take none but one pass over the log, and 67 million.
+    for (const first of [2 ** 22, 2 ** 50]) {
+      new DataView(block.buffer).setBigUint64(40, BigInt(first));
+      file.put(block, "log", size - 1);
+      let total = 0;
+      const progress = (said: { readonly total?: number }) => void (total = Math.max(total, said.total ?? 0));
+      const { failures } = await verifyLog({ path, key: signer.vkey, progress });
+      assert.ok(total >= size && total < most, `${total} of ${most}`);
+      assert.deepEqual([failures[0]!.kind, failures[0]!.position], ["order", size - 1]);
+    }
+    file.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("keys that go back are no reason to read them for ever", () => {
+  const key = (name: string, byte: number) => Uint8Array.of(0x02, ...new TextEncoder().encode(name), 0x00, 0x02, byte);
+  // A page of the file in the place of another: what follows the last row is the first one again.
+  const all = () => Array.from({ length: 32 }, (_, i) => ({ k: key("blob", 33 - i), v: new Uint8Array(1), bytes: 1 }));
+  const rows = new Rows({ prepare: () => ({ all }) } as unknown as DatabaseSync);
+  for (const read of [() => rows.tiles(), () => rows.named("blob")]) {
+    let count = 0;
+    assert.throws(() => {
+      for (const _ of read()) assert.ok(count++ < 100);
+    }, /out of order/);
   }
 });
 

@@ -93,6 +93,13 @@ export class Rows {
     this.newest = db.prepare("select k from kv where k > ? and k < ? order by k desc limit 1");
   }
 
+  /** Of all pages of the file. */
+  get bytes(): number {
+    const pages = this.db.prepare("select page_count * page_size as bytes from pragma_page_count, pragma_page_size")
+      .get();
+    return Number(pages!.bytes);
+  }
+
   /** The value of a row; a text says why it is none. */
   get(name: string, part?: number | string): Uint8Array | string | undefined {
     const key = part === undefined
@@ -124,7 +131,7 @@ export class Rows {
         yield { key: key.toString("hex"), level, index, bytes: Number(row.bytes) };
       }
       if (rows.length === 0) return;
-      after = rows[rows.length - 1]!.k as Uint8Array;
+      after = lastOf(rows, after);
     }
   }
 
@@ -146,7 +153,7 @@ export class Rows {
         yield { key: key.toString("hex"), text, number, strange, value: this.valueOf(key, row) };
       }
       if (page.length < PAGE_ROWS) return;
-      after = page[page.length - 1]!.k as Uint8Array;
+      after = lastOf(page, after);
     }
   }
 
@@ -253,6 +260,13 @@ export class InOrder {
     return this.one(number);
   }
 }
+
+/** The last key of a page of rows. In a file whose keys are out of order it may lie before the page, which would never end. */
+const lastOf = (page: readonly Record<string, unknown>[], before: Uint8Array): Uint8Array => {
+  const key = page[page.length - 1]!.k as Uint8Array;
+  if (Buffer.compare(key, before) > 0) return key;
+  throw new Error("keys that are out of order");
+};
 
 /** Blocks and pages of the index are numbered, and of a blob's rows those that are sealed; one row is by itself. */
 const isSealed = (key: Uint8Array): boolean =>

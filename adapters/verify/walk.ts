@@ -37,6 +37,8 @@ import { GROUP, groupsOf, HASH_BYTES, MerkleTree, rootOf, type Subtree } from ".
 const TURN_MS = 40;
 /** Positions that a range spans; some 50 ms of work, and what memory holds of it is a few MB. */
 const RANGE_EVENTS = 16_384;
+/** No entry with a whole header has fewer. */
+const ENTRY_BYTES_MIN = 100;
 const ZERO_LINK = new Uint8Array(32);
 
 /**
@@ -148,12 +150,13 @@ export class Verification {
     return tile instanceof Uint8Array ? tile.subarray(at, at + HASH_BYTES) : undefined;
   }
 
-  /** About how many entries there are; only to say how far we are. */
+  /** About how many entries there are, by what the last block says, if there is room for so many: it decides about memory and passes. */
   private total(): number {
     const last = this.rows.last("log");
     const value = last === undefined ? undefined : this.rows.get("log", last);
     const block = value instanceof Uint8Array ? StoredBlock.read(value) : undefined;
-    return block instanceof StoredBlock ? block.until : last ?? 0;
+    const room = Math.ceil(this.rows.bytes / ENTRY_BYTES_MIN) + (this.archived?.until ?? 0);
+    return Math.min(block instanceof StoredBlock ? block.until : last ?? 0, room);
   }
 
   /** Rows beside the blocks. */
