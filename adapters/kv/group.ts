@@ -34,7 +34,8 @@ export interface Riding {
 export interface Ground {
   readonly size: number;
   head(stream: StreamId): number;
-  findStored(source: string, id: string, fingerprint: number): Event | undefined;
+  /** `settled`: false where it is known that no segment of the index holds it. */
+  findStored(source: string, id: string, fingerprint: number, settled: boolean): Event | undefined;
   fingerprintOf(stream: StreamId): number;
   /** Compares the data of a repeat with what is stored; default by letters. */
   readonly equal?: (sent: unknown, stored: unknown) => boolean;
@@ -106,11 +107,11 @@ export class Group {
   }
 
   /** The same event, recorded or on its way, and whether it says the same. */
-  private known({ event, fp }: Entry): { readonly receipt: Receipt; readonly same: boolean } | undefined {
+  private known({ event, fp, settled }: Entry): { readonly receipt: Receipt; readonly same: boolean } | undefined {
     const { id, source } = event;
     const here = this.ids.get(fp);
     const riding = here && listOf(here).find((entry) => entry.event.id === id && entry.event.source === source);
-    const before = riding ? asRecorded(riding) : this.ground.findStored(source, id, fp);
+    const before = riding ? asRecorded(riding) : this.ground.findStored(source, id, fp, settled);
     if (!before) return undefined;
     const { stream, revision, position } = before;
     return {

@@ -24,7 +24,7 @@ import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decodeFormat, encodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
-import { type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
+import { COMMIT_EVENTS_MAX, type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
 import { StoredTree } from "./hash_tree.ts";
 import { News } from "./news.ts";
 import { type Entry, prepare } from "./place.ts";
@@ -103,6 +103,8 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private refused = false;
   private readonly news = new News();
   private readonly fingerprints = new Map<StreamId, number>();
+  /** Of entries that are looked for together. */
+  private readonly looking = { ids: new Float64Array(COMMIT_EVENTS_MAX), marks: new Uint8Array(COMMIT_EVENTS_MAX) };
   private readonly blobs: BlobWriter;
   private behind!: Behind;
   readonly tree: HashTree;
@@ -257,6 +259,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   /** Takes from the queue what fits into one commit, at most so many appends. */
   private gather(most: number): Group {
     const group = new Group(this);
+    const near = this.look(most);
     let taken = 0;
     for (; taken < this.queue.length && taken < most && group.hasRoomFor(this.queue[taken]!); taken++) {
       const waiting = this.queue[taken]!;
@@ -269,7 +272,27 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       }
     }
     this.queue.splice(0, taken);
+    for (const entry of near) entry.settled = true;
     return group;
+  }
+
+  /** Asks the index for all who are about to be taken at once; what it says holds until others are asked for. */
+  private look(most: number): readonly Entry[] {
+    const { ids, marks } = this.looking;
+    const near: Entry[] = [];
+    for (let i = 0; i < this.queue.length && i < most && near.length < ids.length; i++) {
+      for (const entry of this.queue[i]!.entries) if (near.length < ids.length) near.push(entry);
+    }
+    for (const [i, { fp }] of near.entries()) ids[i] = fp;
+    marks.fill(0, 0, near.length);
+    try {
+      this.index.markIds(ids, near.length, marks);
+    } catch {
+      // Whoever asks for one of them meets the same, and says so.
+      return [];
+    }
+    for (const [i, entry] of near.entries()) entry.settled = marks[i] === 1;
+    return near;
   }
 
   /** Writes the group as one commit. Everyone in it who can be told that it failed is told at once. */

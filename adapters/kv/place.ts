@@ -12,6 +12,8 @@ export class Entry {
   /** Where it stands; -1 before it is placed. */
   position = -1;
   revision = -1;
+  /** False where it is known that no segment of the index holds its source and id. */
+  settled = true;
 
   constructor(
     readonly event: NewEvent,

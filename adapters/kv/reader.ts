@@ -266,8 +266,9 @@ export class LogReader {
     return found && this.upcast([found])[0];
   }
 
-  findStored(source: string, id: string, fp: number): Event | undefined {
-    for (const position of this.index.idCandidates(fp)) {
+  /** `settled`: see `LogIndex.idCandidates`. */
+  findStored(source: string, id: string, fp: number, settled = true): Event | undefined {
+    for (const position of this.index.idCandidates(fp, settled)) {
       const event = this.stored(position);
       if (event && event.source === source && event.id === id) return event;
     }

@@ -16,6 +16,7 @@ export interface TableShape {
   readonly body: Extent;
   readonly fence: Extent;
   readonly filter?: Extent;
+  readonly probes?: number;
 }
 
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -28,7 +29,8 @@ const isExtent = (value: unknown): value is Extent => {
 export const isTable = (value: unknown, columns: number): value is TableShape => {
   const table = value as Partial<TableShape> | null | undefined;
   return typeof table === "object" && table?.columns === columns && isWhole(table.rows) && isExtent(table.body) &&
-    isExtent(table.fence) && (table.filter === undefined || isExtent(table.filter));
+    isExtent(table.fence) && (table.filter === undefined || isExtent(table.filter)) &&
+    (table.probes === undefined || (isWhole(table.probes) && table.probes >= 1 && table.probes <= PROBES_MAX));
 };
 
 /** Why a table is not one. */
@@ -73,13 +75,15 @@ const whole = (rows: Rows, extent: Extent): Uint8Array => {
 };
 
 const BLOCK_WORDS = 16;
+/** Bits that a key sets in a filter that does not say. */
 const PROBES = 6;
+const PROBES_MAX = 32;
 
 /** A filter, and the one that the keys make: they are the same, or it hides a key, or lets through what is not there. */
 class FilterCheck {
   private readonly made: Uint32Array;
 
-  constructor(private readonly words: Uint32Array) {
+  constructor(private readonly words: Uint32Array, private readonly probes = PROBES) {
     this.made = new Uint32Array(words.length);
   }
 
@@ -90,7 +94,7 @@ class FilterCheck {
     const base = Math.floor((low / 0x1_0000_0000) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
     let mix = Math.imul(low ^ (key / 0x1_0000_0000), 0x9e3779b1);
     let missing = 0;
-    for (let probe = 0; probe < PROBES; probe++) {
+    for (let probe = 0; probe < this.probes; probe++) {
       mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
       const [at, bit] = [base + (mix >>> 28), 1 << ((mix >>> 23) & 31)];
       made[at]! |= bit;
@@ -114,7 +118,7 @@ export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterabl
   const fence = doubles(whole(rows, table.fence));
   if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
   const filter = table.filter && whole(rows, table.filter);
-  const check = filter && new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2));
+  const check = filter && new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2), table.probes);
   let count = 0;
   let key = -1;
   let second = -1;

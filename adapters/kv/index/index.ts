@@ -169,10 +169,16 @@ export class LogIndex {
     return first ? this.generations.at(-1)!.until - first.from : 0;
   }
 
-  /** Positions at which an event with this fingerprint of source and id may be. */
-  idCandidates(id: number): readonly number[] {
+  /** Marks those of many fingerprints of source and id that a segment may hold. */
+  markIds(ids: Float64Array, count: number, marks: Uint8Array): void {
+    for (const { ids: table } of this.segments) table.mark(ids, count, marks);
+  }
+
+  /** Positions at which an event with this fingerprint of source and id may be. `settled`: false where it is known that no segment holds it. */
+  idCandidates(id: number, settled = true): readonly number[] {
     let found: number[] | undefined;
     for (const generation of this.generations) found = generation.ids.find(id, found);
+    if (!settled) return found ?? NONE;
     for (const segment of this.segments) {
       if (!segment.ids.perhaps(id)) continue;
       for (const row of segment.ids.find(id)) (found ??= []).push(row[1]!);

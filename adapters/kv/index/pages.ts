@@ -5,7 +5,7 @@
 import { LRUCache } from "lru-cache";
 import { LogFault } from "../../../events/log.ts";
 import type { Key, Store } from "../../../events/store.ts";
-import { Filter } from "./filter.ts";
+import { Filter, PROBES } from "./filter.ts";
 
 export const PAGE_BYTES = 60_000;
 export const pageKey = (page: number): Key => ["index", page];
@@ -23,6 +23,8 @@ export interface Table {
   readonly body: Extent;
   readonly fence: Extent;
   readonly filter?: Extent;
+  /** Bits that a key sets in the filter; absent in tables made before it was said. */
+  readonly probes?: number;
 }
 
 export const rowsPerPage = (columns: number): number => Math.floor(PAGE_BYTES / (8 * columns));
@@ -87,7 +89,7 @@ export class TableWriter {
     const body = { start: this.start, pages: this.sink.next - this.start };
     const fence = putBytes(new Uint8Array(Float64Array.from(this.firsts).buffer), this.sink);
     const filter = this.filter && putBytes(this.filter.bytes, this.sink);
-    return { columns: this.columns, rows: this.rows, body, fence, ...(filter ? { filter } : {}) };
+    return { columns: this.columns, rows: this.rows, body, fence, ...(filter ? { filter, probes: PROBES } : {}) };
   }
 }
 
@@ -159,8 +161,18 @@ export class TableReader {
   perhaps(fingerprint: number): boolean {
     if (this.table.rows === 0) return false;
     if (!this.table.filter) return true;
-    this.filter ??= Filter.from(this.pages.extent(this.table.filter)).folded(this.folds);
-    return this.filter.perhaps(fingerprint);
+    return this.opened(this.table.filter).perhaps(fingerprint);
+  }
+
+  /** Marks those of many for which `perhaps` is true. */
+  mark(fingerprints: Float64Array, count: number, marks: Uint8Array): void {
+    if (this.table.rows === 0) return;
+    if (this.table.filter) this.opened(this.table.filter).mark(fingerprints, count, marks);
+    else marks.fill(1, 0, count);
+  }
+
+  private opened(filter: Extent): Filter {
+    return this.filter ??= Filter.from(this.pages.extent(filter), this.table.probes).folded(this.folds);
   }
 
   /** All rows that start with this fingerprint, in order, each as a view of `columns` numbers. */
