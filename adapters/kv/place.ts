@@ -104,9 +104,12 @@ const checkAttributes = (event: NewEvent): void => {
     if (!isText(event[name])) throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
     checkText(name, event[name], name === "stream" ? LIMITS.stream_bytes_max : undefined);
   }
-  for (const name of OPTIONAL) {
+  if (!isStream(event.stream)) throw new LogFault("invalid", "/stream: expected a domain, a slash and an id");
+  if (!isVersion(event.version)) throw new LogFault("invalid", "/version: expected a whole number from 1 on");
+  for (const name of [...OPTIONAL, "data_base64"] as const) {
     const value = event[name];
-    if (value !== undefined) checkText(name, value);
+    if (!isOptional(value)) throw new LogFault("invalid", `/${name}: expected a text`);
+    if (value !== undefined && name !== "data_base64") checkText(name, value);
   }
 };
 
@@ -134,11 +137,21 @@ const plain = (event: NewEvent): Entry => {
 const fpOf = ({ source, id }: NewEvent): number => fingerprintOfId(source, id);
 
 /** Whoever embeds the log may hand in what the types forbid; written, it would be there for good, and nobody could read the block. */
-const lacks = ({ authid, authtype, id, source, stream, time, type }: NewEvent): boolean =>
-  !(isText(authid) && isText(authtype) && isText(id) && isText(source) && isText(stream) && isText(time) &&
-    isText(type));
+const lacks = (event: NewEvent): boolean => {
+  const { authid, authtype, id, source, stream, time, type, version } = event;
+  const { causationid, correlationid, data_base64, datacontenttype, dataschema, subject, traceparent, tracestate } =
+    event;
+  return !(isText(authid) && isText(authtype) && isText(id) && isText(source) && isText(stream) && isStream(stream) &&
+    isText(time) && isText(type) && isVersion(version) && isOptional(causationid) && isOptional(correlationid) &&
+    isOptional(data_base64) && isOptional(datacontenttype) && isOptional(dataschema) && isOptional(subject) &&
+    isOptional(traceparent) && isOptional(tracestate));
+};
 
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
+const isOptional = (value: unknown): boolean => value === undefined || typeof value === "string";
+const isStream = (stream: string): boolean => stream.indexOf("/") > 0;
+const isVersion = (version: unknown): boolean => Number.isSafeInteger(version) && (version as number) > 0;
+const isScalar = (value: unknown): boolean => ["string", "number", "boolean"].includes(typeof value);
 
 /** What of an entry stands before `position`. */
 const headOf = (event: NewEvent): string => {
@@ -190,16 +203,18 @@ const withExtensions = (
   extensions: NonNullable<NewEvent["extensions"]>,
 ): Entry => {
   checkAttributes(event);
-  const { extensions: _e, timeGiven: _t, traceGiven: _g, data, ...attributes } = event;
+  const { data } = event;
   const members: [string, string][] = [["specversion", '"1.0"']];
   if (data !== undefined) members.push(["data", canonical(data, LIMITS.data_depth_max)]);
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const name of [...REQUIRED, ...OPTIONAL, "data_base64", "version"] as const) {
+    const value = event[name];
     if (value !== undefined) members.push([name, canonical(value)]);
   }
   for (const [name, value] of Object.entries(extensions)) {
     if (TAKEN.has(name) || !/^[a-z0-9]{1,40}$/.test(name)) {
       throw new LogFault("invalid", `/${name}: is not a name an extension attribute may have`);
     }
+    if (!isScalar(value)) throw new LogFault("invalid", `/${name}: expected a text, a number or a truth value`);
     if (typeof value === "string") checkText(name, value);
     members.push([name, canonical(value)]);
   }

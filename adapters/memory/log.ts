@@ -235,8 +235,19 @@ const checkAttributes = (event: NewEvent): void => {
       throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
     }
   }
-  for (const name of Object.keys(event.extensions ?? {})) {
+  if (event.stream.indexOf("/") < 1) throw new LogFault("invalid", "/stream: expected a domain, a slash and an id");
+  if (!Number.isSafeInteger(event.version) || event.version < 1) {
+    throw new LogFault("invalid", "/version: expected a whole number from 1 on");
+  }
+  for (const name of OPTIONAL) {
+    const value: unknown = event[name];
+    if (value !== undefined && typeof value !== "string") throw new LogFault("invalid", `/${name}: expected a text`);
+  }
+  for (const [name, value] of Object.entries(event.extensions ?? {})) {
     if (!EXTENSION_NAME.test(name)) throw new LogFault("invalid", `/${name}: is not a name an extension may have`);
+    if (!["string", "number", "boolean"].includes(typeof value)) {
+      throw new LogFault("invalid", `/${name}: expected a text, a number or a truth value`);
+    }
   }
   for (const [name, value] of Object.entries({ ...event, ...event.extensions })) {
     if (typeof value !== "string" || name === "data" || name === "data_base64") continue;
@@ -245,6 +256,16 @@ const checkAttributes = (event: NewEvent): void => {
   }
 };
 const REQUIRED = ["id", "source", "time", "type", "stream", "authtype", "authid"] as const;
+const OPTIONAL = [
+  "causationid",
+  "correlationid",
+  "data_base64",
+  "datacontenttype",
+  "dataschema",
+  "subject",
+  "traceparent",
+  "tracestate",
+] as const;
 
 const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
   const { extensions, timeGiven: _t, traceGiven: _g, ...given } = event;

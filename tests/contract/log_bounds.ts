@@ -48,6 +48,26 @@ export const logBounds = (name: string, start: Start): void => {
         await assert.rejects(log.append({ events: [{ ...wrong, extensions: { zone: "z" } }] }), fault("invalid"));
       }
     }
+    const texts = [5, null, true, {}, ["a"], { toJSON: () => "a" }, () => 1];
+    const wrongs: readonly (readonly [string, readonly unknown[]])[] = [
+      ["version", [undefined, null, "1", 0, -1, 1.5, NaN, 2 ** 53]],
+      ["stream", ["tests", "/1"]],
+      ...["causationid", "correlationid", "data_base64", "datacontenttype", "dataschema", "subject", "traceparent"]
+        .map((name) => [name, texts] as const),
+      ["tracestate", texts],
+    ];
+    for (const [name, values] of wrongs) {
+      for (const value of values) {
+        const wrong = event("wrong", { [name]: value });
+        for (const one of [wrong, { ...wrong, extensions: { zone: "z" } }]) {
+          await assert.rejects(log.append({ events: [one] }), fault("invalid"), `${name} ${Deno.inspect(value)}`);
+        }
+      }
+    }
+    for (const value of [undefined, null, {}, [1], NaN, () => 1]) {
+      const wrong = event("wrong", { extensions: { zone: value } } as unknown as Partial<NewEvent>);
+      await assert.rejects(log.append({ events: [wrong] }), fault("invalid"), `extension ${Deno.inspect(value)}`);
+    }
     assert.equal(log.size, size);
   });
 
