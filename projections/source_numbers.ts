@@ -191,14 +191,22 @@ export const numberOf = (state: SourceState, event: Event): number | "unknown" |
   const value = Number(text);
   if (sequencetype === "Integer") {
     if (!INTEGER.test(text) || !isTurned(value)) return "unknown";
-    return unwrapped(state.count, value);
+    return unwrapped(state.count, value) ?? "unknown";
   }
   return state.numbering === "declared" && DIGITS.test(text) && Number.isSafeInteger(value) ? value : "unknown";
 };
 
-/** The number that is this one modulo 2^32 and nearest to what came last: the spec has them wrap around. */
-const unwrapped = (count: Count | undefined, value: number): number =>
-  count === undefined ? value : value + Math.round((count.last - value) / TURN) * TURN;
+/**
+ * The number that is this one modulo 2^32 and nearest to what came last: the spec has them wrap around. `undefined` where that is beyond
+ * what a number can say to the digit.
+ */
+const unwrapped = (count: Count | undefined, value: number): number | undefined => {
+  const number = count === undefined ? value : value + Math.round((count.last - value) / TURN) * TURN;
+  return Number.isSafeInteger(number) ? number : undefined;
+};
+
+/** Many numbers may be missing, but no more than can be said to the digit. */
+const sumOf = (one: number, other: number): number => Math.min(Number.MAX_SAFE_INTEGER, one + other);
 
 /** An event with this number came. */
 const arrived = (state: SourceState, number: number, at: Place): SourceState => {
@@ -233,7 +241,7 @@ const reached = (state: SourceState, said: number, at: Place): SourceState => {
     return { ...state, count: { ...countFrom(said + 1, at), last: said } };
   }
   const last = numbering === "declared" ? said : unwrapped(count, said);
-  if (last <= count.last || last - count.last > SOURCE_BOUNDS.jump_max) return state;
+  if (last === undefined || last <= count.last || last - count.last > SOURCE_BOUNDS.jump_max) return state;
   return { ...state, count: { ...opened(count, count.last + 1, last, at), last, to: at } };
 };
 
@@ -242,7 +250,7 @@ const begun = (state: SourceState, said: number, at: Place): SourceState => {
   const { count, numbering } = state;
   if (count === undefined || count.declared) return state;
   const first = numbering === "declared" ? said : unwrapped(count, said);
-  if (first >= count.first || count.first - first > SOURCE_BOUNDS.jump_max) return state;
+  if (first === undefined || first >= count.first || count.first - first > SOURCE_BOUNDS.jump_max) return state;
   return { ...state, count: { ...lowered(count, first, { noticed: at.recordedat }), first } };
 };
 
@@ -268,8 +276,8 @@ const missingOf = (
 ): number => {
   if (!count) return 0;
   const placed = (number: number) => numbering === "declared" ? number : unwrapped(count, number);
-  const from = said.first === undefined ? -Infinity : placed(said.first);
-  const to = said.last === undefined ? Infinity : placed(said.last);
+  const from = said.first === undefined ? -Infinity : placed(said.first) ?? -Infinity;
+  const to = said.last === undefined ? Infinity : placed(said.last) ?? Infinity;
   return count.gaps.reduce((sum, { first, last, missing }) => {
     const shared = Math.min(last, to) - Math.max(first, from) + 1;
     return sum + Math.max(0, Math.min(missing, shared));
@@ -280,7 +288,7 @@ const missingOf = (
 const lowered = (count: Count, first: number, side: Pick<Gap, "after" | "noticed">): Count => {
   const missing = count.first - first;
   const gap: Gap = { first, last: count.first - 1, missing, ...side, before: count.from };
-  return bounded({ ...count, gaps: [gap, ...count.gaps], missing: count.missing + missing });
+  return bounded({ ...count, gaps: [gap, ...count.gaps], missing: sumOf(count.missing, missing) });
 };
 
 const opened = (count: Count, first: number, last: number, before: Place): Count => {
@@ -289,7 +297,7 @@ const opened = (count: Count, first: number, last: number, before: Place): Count
   return bounded({
     ...count,
     gaps: [...count.gaps, { first, last, missing, ...after, before, noticed: before.recordedat }],
-    missing: count.missing + missing,
+    missing: sumOf(count.missing, missing),
   });
 };
 
@@ -315,7 +323,7 @@ const bounded = (count: Count): Count => {
   const joined: Gap = {
     first: one!.first,
     last: two!.last,
-    missing: one!.missing + two!.missing,
+    missing: sumOf(one!.missing, two!.missing),
     ...(one!.after ? { after: one!.after } : {}),
     before: two!.before,
     noticed: one!.noticed,
@@ -344,4 +352,4 @@ export const signDue = ({ seen, heartbeat_s }: SourceState): Millis | undefined 
 
 /** How many numbers are missing, in all its counts. */
 export const missingIn = ({ count, earlier }: Pick<SourceState, "count" | "earlier">): number =>
-  earlier.reduce((sum, { missing }) => sum + missing, count?.missing ?? 0);
+  earlier.reduce((sum, { missing }) => sumOf(sum, missing), count?.missing ?? 0);

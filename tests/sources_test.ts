@@ -5,7 +5,15 @@ import type { Event, FactType } from "../events/event.ts";
 import { events } from "../events/mod.ts";
 import { vouchedFor } from "../projections/controls/mod.ts";
 import { folder } from "../projections/fold.ts";
-import { type Count, SOURCE_BOUNDS, type SourceState, trackSource, UNSEEN } from "../projections/source_numbers.ts";
+import {
+  type Count,
+  missingIn as allMissing,
+  SOURCE_BOUNDS,
+  type SourceState,
+  sourceState,
+  trackSource,
+  UNSEEN,
+} from "../projections/source_numbers.ts";
 import { auditSources, type SourceRow, SOURCES_MAX } from "../projections/sources.ts";
 
 const BEGAN = Date.UTC(2026, 0, 1);
@@ -193,6 +201,50 @@ Deno.test("a number that cannot be one of its count is told, and the count goes 
     assert.deepEqual([state.numbering, missingIn(state.count!), state.unreadable], ["integer", [], 1], `${one.number}`);
     assert.deepEqual(tellings(state).slice(1), ["1 event has a number that cannot be read as one of its count"]);
   }
+});
+
+Deno.test("numbers count up to the last that a double says to the digit, and one beyond it is told as unreadable", () => {
+  const last = Number.MAX_SAFE_INTEGER;
+  const declared = { type: "sources.source.declared", data: { numbered: true } };
+  const digits = (number: string): Told => ({ number, integer: false });
+  const before = tracked(declared, digits(`${last - 3}`), digits(`${last}`), digits(`${last - 1}`));
+  assert.deepEqual([before.count!.last, missingIn(before.count!), before.unreadable], [last, [last - 2], 0]);
+  const beyond: readonly Told[] = [
+    digits("9007199254740992"),
+    digits("9007199254740993"),
+    // Nearest to the last that are the same modulo 2^32.
+    { number: 0 },
+    { number: 5 },
+    { number: 2 ** 31 - 1 },
+  ];
+  const lost = digits(`${last - 2}`);
+  for (const one of beyond) {
+    const state = sourceState.parse([one, lost].map((told, i) => eventOf(told, 10 + i)).reduce(trackSource, before));
+    const { count, unreadable } = state;
+    assert.deepEqual([count!.last, count!.gaps, unreadable], [last, [], 1], `${one.number}`);
+  }
+  // What such a source says of its numbers is not understood either, and -1 is the very last one.
+  const wraps: SourceState = { ...before, numbering: "integer" };
+  const window = { from: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z", first: 0, last: 7 };
+  const said = [
+    { type: "sources.heartbeat.sent", data: { last: 7 } },
+    { type: "sources.window.closed", data: window },
+    { number: -1 },
+  ].map((told, i) => eventOf(told, 20 + i)).reduce(trackSource, wraps);
+  const { count } = sourceState.parse(said);
+  assert.deepEqual([count!.last, count!.missing, count!.repeated, said.unreadable], [last, 1, 1, 0]);
+  assert.equal(said.windows[0]!.missing, 1);
+});
+
+Deno.test("more are missing than a double says to the digit: as many as it says", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const { count, ...state } = tracked({ number: 1 }, { number: 4 });
+  const [gap] = count!.gaps;
+  const gaps = Array.from({ length: SOURCE_BOUNDS.gaps_max }, () => ({ ...gap!, missing: most - 1 }));
+  const full = { ...count!, gaps, missing: most - 1 };
+  const next = trackSource({ ...state, count: full, earlier: [full] }, eventOf({ number: 9 }, 2));
+  const row = sourceState.parse(next);
+  assert.deepEqual([row.count!.missing, row.count!.gaps[0]!.missing, allMissing(row)], [most, most, most]);
 });
 
 Deno.test("numbers that a source says it has sent are missing until they come, though none ever came", () => {
