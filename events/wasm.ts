@@ -14,6 +14,7 @@ const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...it
 
 /** Types of locals. */
 export const I32 = 0x7f;
+export const I64 = 0x7e;
 export const F64 = 0x7c;
 export const V128 = 0x7b;
 export const VECTOR_BYTES = 16;
@@ -65,6 +66,21 @@ export const i32 = {
   shr: (a: Code, bits: number): Code => [...a, ...number(bits), 0x76],
   shl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x74],
   rotl: (a: Code, bits: number): Code => [...a, ...number(bits), 0x77],
+};
+
+const signed64 = (n: bigint): Code =>
+  n >= -0x40n && n < 0x40n ? [Number(n & 0x7fn)] : [Number(n & 0x7fn) | 0x80, ...signed64(n >> 7n)];
+export const i64 = {
+  number: (n: bigint): Code => [0x42, ...signed64(BigInt.asIntN(64, n))],
+  load: (at: Code, offset: number): Code => [...at, 0x29, 3, ...unsigned(offset)],
+  store: (at: Code, offset: number, value: Code): Code => [...at, ...value, 0x37, 3, ...unsigned(offset)],
+  mul: folding([0x7e]),
+  and: folding([0x83]),
+  or: folding([0x84]),
+  xor: folding([0x85]),
+  shl: (a: Code, bits: number): Code => [...a, ...i64.number(BigInt(bits)), 0x86],
+  shr: (a: Code, bits: number): Code => [...a, ...i64.number(BigInt(bits)), 0x88],
+  rotl: (a: Code, bits: number): Code => [...a, ...i64.number(BigInt(bits)), 0x89],
 };
 
 const doubles = (value: number): Code => [...new Uint8Array(Float64Array.of(value).buffer)];

@@ -53,11 +53,7 @@ export class Gcm {
     const start = from + BLOCK;
     for (let i = 0; i < TAG; i++) bytes[tag + i] = stream[from + i]!;
     for (let i = 0; i < tag - text; i++) bytes[text + i]! ^= stream[start + i]!;
-    ghash.begin();
-    ghash.add(bytes, associated, text);
-    ghash.add(bytes, text, tag);
-    ghash.addLengths(text - associated, tag - text);
-    ghash.addTo(bytes, tag);
+    ghash.addTo(bytes, associated, text, tag);
     return start + whole(tag - text);
   }
 
