@@ -1,7 +1,14 @@
 /** A person whose key was taken out of the key database, with all that led to it, is missed by `verify`: the log holds values of theirs. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { SubjectCheck, type Subjects, SUBJECTS_KNOWN_MAX, SUBJECTS_MISSED_MAX } from "../adapters/verify/subjects.ts";
+import {
+  namedIn,
+  SubjectCheck,
+  type Subjects,
+  SUBJECTS_KNOWN_MAX,
+  SUBJECTS_MISSED_MAX,
+  SUBJECTS_NAMED_MAX,
+} from "../adapters/verify/subjects.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { subjectOf } from "../events/personal.ts";
 import { events } from "../events/mod.ts";
@@ -76,6 +83,29 @@ Deno.test("of many that are missed the first hundred are told", () =>
     await verifyLog({ path: `${data}/log.db`, catalogue: events, subjects: none(missed) });
     assert.equal(missed.length, SUBJECTS_MISSED_MAX);
   }));
+
+Deno.test("where texts name more than are held, the events themselves are asked whose values they have", () => {
+  const found = new Set<string>();
+  const block = (from: number, count: number) => ({
+    bytes: new TextEncoder().encode(Array.from({ length: count }, (_, i) => `"sealed:1:s_${from + i}:a"`).join()),
+  });
+  const told: string[] = [];
+  const subjects: Subjects = { has: (subject) => subject === "s_1", missed: (subject) => void told.push(subject) };
+  const check = new SubjectCheck(subjects, events);
+  namedIn(block(0, SUBJECTS_NAMED_MAX), found);
+  assert.equal((check.suspects([...found]) as ReadonlySet<string>).size, SUBJECTS_NAMED_MAX - 1);
+  for (let n = 0; n < 2; n++) namedIn(block(SUBJECTS_NAMED_MAX, 500), found);
+  assert.equal(found.size, SUBJECTS_NAMED_MAX + 1);
+  assert.equal(check.suspects([...found]), "all");
+  for (const subject of ["s_1", "s_none", "s_none"]) {
+    const name = `sealed:1:${subject}:a`;
+    check.judge(
+      { type: "commits.commit.recorded", position: 7, data: { author: { name, email: name } } } as never,
+      "all",
+    );
+  }
+  assert.deepEqual(told, ["s_none"]);
+});
 
 Deno.test("who is known is asked for once, as long as so many are remembered", () => {
   let asked = 0;

@@ -21,15 +21,20 @@ export interface Subjects {
 /** Subjects of whom it is remembered that they are known, and of whom it was told that they are not. */
 export const SUBJECTS_KNOWN_MAX = 100_000;
 export const SUBJECTS_MISSED_MAX = 100;
+/** Names that are found in a range before its events are read instead: anybody may send texts full of them. */
+export const SUBJECTS_NAMED_MAX = 100_000;
 
 // Canonical JSON escapes none of these characters.
 const SEALED = /"sealed:\d+:([\w-]+):/g;
 
-/** Every subject that a text of the block may name. */
+/** Every subject that a text of the block may name; beyond the bound no more, which shows by their number. */
 export const namedIn = ({ bytes }: Pick<StoredBlock, "bytes">, found: Set<string>): void => {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  if (!text.includes('"sealed:')) return;
-  for (const [, subject] of text.matchAll(SEALED)) found.add(subject!);
+  if (found.size > SUBJECTS_NAMED_MAX || !text.includes('"sealed:')) return;
+  for (const [, subject] of text.matchAll(SEALED)) {
+    found.add(subject!);
+    if (found.size > SUBJECTS_NAMED_MAX) return;
+  }
 };
 
 export class SubjectCheck {
@@ -38,6 +43,13 @@ export class SubjectCheck {
   private readonly paths = new Map<string, readonly (readonly string[])[]>();
 
   constructor(private readonly subjects: Subjects, private readonly catalogue: Pick<Catalogue, "spec"> | undefined) {}
+
+  /** Of whom the events of a range are to be judged: `undefined` where nobody is unknown, and all where it names too many to say. */
+  suspects(named: readonly string[]): ReadonlySet<string> | "all" | undefined {
+    if (named.length > SUBJECTS_NAMED_MAX) return "all";
+    const unknown = this.unknown(named);
+    return unknown.size > 0 ? unknown : undefined;
+  }
 
   /** Those of whom nothing is known, nor told yet. */
   unknown(subjects: readonly string[]): ReadonlySet<string> {
@@ -55,11 +67,12 @@ export class SubjectCheck {
   }
 
   /** Tells of those that a personal value of the event is of. */
-  judge({ type, position, data }: Event, unknown: ReadonlySet<string>): void {
+  judge({ type, position, data }: Event, suspects: ReadonlySet<string> | "all"): void {
     for (const path of this.marked(type)) {
       for (const text of textsAt(data, path)) {
         const subject = subjectOf(text);
-        if (subject === undefined || !unknown.has(subject) || this.missed.has(subject)) continue;
+        if (subject === undefined || this.missed.has(subject)) continue;
+        if (suspects === "all" ? this.unknown([subject]).size === 0 : !suspects.has(subject)) continue;
         if (this.missed.size >= SUBJECTS_MISSED_MAX) return;
         this.missed.add(subject);
         this.subjects.missed(subject, position);

@@ -302,8 +302,8 @@ export class Verification {
     if (found.types.some((type) => this.blobs.concerns(type))) {
       this.events(range, (event) => event.position >= from && this.blobs.add(event));
     }
-    const unknown = this.subjects?.unknown(found.subjects);
-    if (unknown?.size) this.events(range, (event) => event.position >= from && this.subjects!.judge(event, unknown));
+    const suspects = this.subjects?.suspects(found.subjects);
+    if (suspects) this.events(range, (event) => event.position >= from && this.subjects!.judge(event, suspects));
     if (found.broken === undefined) return true;
     this.seam = { ...this.seam, whole: false };
     this.failures.add(this.seam.end, "unreadable", "pages that SQLite can read", found.broken);
