@@ -40,9 +40,10 @@ export class HeldLetters {
       .sort((a, b) => a.order - b.order).map(({ letter }) => letter);
   }
 
-  /** The newest, or one that is older than all. */
+  /** The newest, or one that is older than all. One of an id that is held already is no other. */
   keep(letter: DeadLetter, { older = false }: { readonly older?: boolean } = {}): void {
     const { id, target, bytes } = letter;
+    if (this.byId.has(id)) return;
     let share = this.shares.get(target);
     if (!share) this.shares.set(target, share = { letters: [], bytes: 0 });
     const order = older ? -++this.order : ++this.order;

@@ -62,7 +62,7 @@ export interface BackupOptions {
   /** Whether somebody writes the log and keeps the files beside it in order. Default: whether there is a `-shm`. */
   readonly writing?: () => Promise<boolean>;
   /**
-   * Files of the keys, and the passphrase to put them under. `export` is called once, right after the log was copied, with a
+   * Files of the keys, and the passphrase to put them under. `export` is called right after the log was copied, with a
    * folder where it may put things for a moment; `bundleFiles` does it.
    */
   readonly keys?: {

@@ -57,3 +57,29 @@ Deno.test("dead letters of one target leave those of others, now and after a sta
   }
   assert.deepEqual([restored().size, ofFew(restored())], [DEAD_LETTERS.letters_max, []]);
 });
+
+Deno.test("what two facts tell of is one dead letter", async () => {
+  const r = rig();
+  const log = new MemoryLog({ now: () => 0 });
+  const bytes = DEAD_LETTERS.bytes_max;
+  for (const id of ["1", "2"]) {
+    await log.append({
+      events: [{
+        type: "kernel.message.dead_lettered",
+        id,
+        source: "kernel",
+        stream: "kernel/dead_letters",
+        version: 1,
+        time: "2026-01-01T00:00:00.000Z",
+        authtype: "system",
+        authid: "kernel",
+        data: { letter: "same", target: "sink:a", cause: "c", bytes, message: id },
+      }],
+    });
+  }
+  const letters = new DeadLetters(r);
+  letters.restore(log);
+  assert.deepEqual(letters.list().map(({ id, message }) => [id, message]), [["same", "2"]]);
+  letters.add({ target: "sink:a", cause: "c", message: "next", lasting: false });
+  assert.deepEqual(letters.list().map(({ message }) => message), ["next"]);
+});
