@@ -5,7 +5,9 @@ import { events } from "../events/mod.ts";
 const began = performance.now();
 let rss = 0;
 const look = () => void (rss = Math.max(rss, Deno.memoryUsage().rss));
-const { ok, size, failures } = await verifyLog({ path: Deno.args[0]!, catalogue: events, progress: look });
+// The command asks keys of each person; here there are none.
+const subjects = { has: () => true, missed() {} };
+const { ok, size, failures } = await verifyLog({ path: Deno.args[0]!, catalogue: events, subjects, progress: look });
 if (!ok) throw new Error(JSON.stringify(failures));
 look();
 console.log(JSON.stringify({ units: size, ms: performance.now() - began, rss: Math.round(rss / 2 ** 20) }));

@@ -327,6 +327,22 @@ Deno.test("a block says the same where it lies and by definition", () => {
   );
 });
 
+Deno.test("a text that may be sealed is noticed wherever it stands, and hardly any other", () => {
+  const reader = new HeaderReader();
+  const seals = (data: unknown, more = {}) =>
+    reader.read(blockOf(0, [utf8.encode(canonical({ ...header, data, ...more }))]), new Failures()).maySeal;
+  const texts = ["sealed:1:s_1:box", "sealed:2:s_1:box"];
+  for (const text of texts) {
+    for (const data of [text, [text], { a: text }, { a: [{ b: [1, text] }] }, ["é", { ö: 1, a: text }]]) {
+      assert.ok(seals(data), text);
+    }
+    assert.ok(seals(0, { subject: text }));
+  }
+  for (const data of ["unsealed:1:s_1:box", "a sealed:1:", { "sealed:1:s_1:box": 1 }, "", "s", "sea", 1e21]) {
+    assert.equal(seals(data), data === 1e21, `${data}`);
+  }
+});
+
 Deno.test("blocks of any number of entries of any length are read whole, one reader after the other", () => {
   const reader = new HeaderReader();
   const make = (position: number, stream: string, data: string) =>

@@ -34,6 +34,7 @@ import {
   next,
   NO,
   QUOTE,
+  SEALED,
   SHORT,
   store,
   UNUSUAL,
@@ -180,7 +181,11 @@ export const valueEnd = (): Written => {
     locals: [[1, I32]],
     body: [
       ...set(BYTE, i32.load8(get(AT))),
-      ...when(i32.equal(get(BYTE), QUOTE), answer(call(F.stringEnd, add(get(AT), number(1))))),
+      ...when(
+        i32.equal(get(BYTE), QUOTE),
+        when(i32.equal(i32.load(get(AT), 1), word("seal")), store(SEALED, number(1))),
+        answer(call(F.stringEnd, add(get(AT), number(1)))),
+      ),
       ...when(i32.equal(get(BYTE), letter("{")), inside(F.membersEnd)),
       ...when(i32.equal(get(BYTE), letter("[")), inside(F.itemsEnd)),
       ...when(i32.equal(i32.load(get(AT), 0), word("true")), answer(add(get(AT), number(4)))),

@@ -29,6 +29,7 @@ import {
   POSITIONS,
   RECORDED_SPANS,
   REVISIONS,
+  SEALED,
   SOUND,
   STARTS,
   STREAM_SPANS,
@@ -59,8 +60,8 @@ export interface HeaderScan {
   readonly recordedSpan: Uint32Array;
   /** Bits of `CHANGED`: what is another than in the entry before; the first one has them all. */
   readonly changes: Uint8Array;
-  /** Reads so many entries, one at least, `ENTRIES_MAX` at most. */
-  run(count: number): void;
+  /** Reads so many entries, one at least, `ENTRIES_MAX` at most. Whether a text in one of them may be sealed. */
+  run(count: number): boolean;
 }
 
 /** Throws `WebAssembly.CompileError` where the processor has no vectors of 128 bits. */
@@ -90,6 +91,7 @@ export const openHeaderScan = (): HeaderScan => {
   const words = (at: number, count: number) => new Uint32Array(memory.buffer, at, count);
   const bytes = (at: number) => memory.subarray(at, at + ENTRIES_MAX);
   const before = words(BEFORE, 6);
+  const sealed = words(SEALED, 1);
   return {
     memory,
     input: INPUT,
@@ -107,7 +109,9 @@ export const openHeaderScan = (): HeaderScan => {
     changes: bytes(CHANGES),
     run(count) {
       before.fill(0);
+      sealed[0] = 0;
       call.scan(count);
+      return sealed[0] !== 0;
     },
   };
 };

@@ -27,6 +27,8 @@ export interface Headers {
   readonly kind: Float64Array;
   readonly type: readonly string[];
   readonly recordedat: readonly string[];
+  /** Whether a text in one of them may be sealed. */
+  readonly maySeal: boolean;
   /** The whole of one. */
   event(index: number): Event;
 }
@@ -67,6 +69,7 @@ export class HeaderReader implements Headers {
   correlation = new Float64Array(0);
   readonly type: string[] = [];
   readonly recordedat: string[] = [];
+  maySeal = false;
 
   private block!: Entries;
   private readonly types = new Map<number, { readonly text: string; readonly bytes: Uint8Array }>();
@@ -78,6 +81,7 @@ export class HeaderReader implements Headers {
     const { count } = block;
     const { scan } = this;
     this.block = block;
+    this.maySeal = false;
     if (this.sound.length < count) this.widen(count * 2);
     for (let from = 0; from < count;) {
       const until = scan ? fitting(block, from) : from;
@@ -112,7 +116,7 @@ export class HeaderReader implements Headers {
     memory.set(bytes.subarray(starts[from]!, end), input);
     memory.fill(0, end + offset, end + offset + BEHIND);
     for (let i = 0; i <= count; i++) scan.starts[i] = starts[from + i]! + offset;
-    scan.run(count);
+    if (scan.run(count)) this.maySeal = true;
     this.revision.set(scan.revision.subarray(0, count), from);
     this.stream.set(scan.stream.subarray(0, count), from);
     this.kind.set(scan.type.subarray(0, count), from);
@@ -151,6 +155,7 @@ export class HeaderReader implements Headers {
   /** By definition. */
   private define(i: number, failures: Failures): void {
     const event = readEntry(this.block, i, failures);
+    this.maySeal = true;
     this.sound[i] = event ? 1 : 0;
     if (!event) return;
     const { revision, stream, source, id, type, recordedat, correlationid } = event;

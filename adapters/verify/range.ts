@@ -196,7 +196,7 @@ class RangeWalk {
     this.entryBytes += bytes.length - starts[0]! - count;
     if (this.leaves.length === 0) this.grownFrom = first;
     this.leaves.push(leavesOf(bytes, starts));
-    if (this.rules.subjects) namedIn(block, this.subjects);
+    if (this.rules.subjects && headers.maySeal) namedIn(block, this.subjects);
     for (let i = 0; i < count; i++) {
       if (headers.sound[i] === 1) {
         this.history.add(first + i, headers, i);

@@ -23,6 +23,8 @@ export const SHORT = place(256), LENGTHS = place(256), LOWS = place(256), HIGHS 
 export const LONG = place(32);
 // What is known of the entry that is being read: how many characters beyond plain ones there were; a bit for each attribute.
 export const UNUSUAL = place(4), HAS = place(4);
+/** Not 0 once a text has begun as a sealed one does. */
+export const SEALED = place(4);
 // The two lanes of a fingerprint, and those of another.
 export const LANES = place(8), OTHER_LANES = place(8);
 /** Where a text lies, without its quotes: two words. */

@@ -30,7 +30,7 @@ const SEALED = /"sealed:\d+:([\w-]+):/g;
 /** Every subject that a text of the block may name; beyond the bound no more, which shows by their number. */
 export const namedIn = ({ bytes }: Pick<StoredBlock, "bytes">, found: Set<string>): void => {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  if (found.size > SUBJECTS_NAMED_MAX || !text.includes('"sealed:')) return;
+  if (found.size > SUBJECTS_NAMED_MAX) return;
   for (const [, subject] of text.matchAll(SEALED)) {
     found.add(subject!);
     if (found.size > SUBJECTS_NAMED_MAX) return;
