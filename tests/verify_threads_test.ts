@@ -187,16 +187,21 @@ Deno.test("what is shared out is taken in order, whoever did it; the first that 
     const taken: number[] = [];
     const done = { asked: 0, here: 0, held: 0 };
     const fault = new Error("dead");
+    const answers: Promise<unknown>[] = [];
     const tasks = function* (): Iterable<Task> {
       for (let n = 0; n < 60; n++) {
         const turns = below(6);
         yield {
-          asked: async () => {
+          asked: () => {
             done.asked++;
-            for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
-            // From then on nobody answers, as it is with threads.
-            if (n >= (end.dies ?? Infinity)) throw fault;
-            return n;
+            const answer = (async () => {
+              for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+              // From then on nobody answers, as it is with threads.
+              if (n >= (end.dies ?? Infinity)) throw fault;
+              return n;
+            })();
+            answers.push(answer);
+            return answer;
           },
           here: () => {
             done.here++;
@@ -214,6 +219,7 @@ Deno.test("what is shared out is taken in order, whoever did it; the first that 
     let rests = 0;
     const rest = () => rests++ === end.told ? Promise.reject(fault) : Promise.resolve();
     const answer = await shareOut(2, tasks(), rest).catch((error) => error);
+    await Promise.allSettled(answers);
     assert.deepEqual(taken, [...taken.keys()], "in order");
     return { taken: taken.length, done, ended: answer === fault };
   };
