@@ -24,6 +24,18 @@ export const LIMITS = {
   data_depth_max: 64,
 } as const;
 
+/** Attributes of an event that are texts: those that each has, and those that it may have. */
+export const REQUIRED_TEXTS = ["authid", "authtype", "id", "source", "stream", "time", "type"] as const;
+export const OPTIONAL_TEXTS = [
+  "causationid",
+  "correlationid",
+  "datacontenttype",
+  "dataschema",
+  "subject",
+  "traceparent",
+  "tracestate",
+] as const;
+
 /** An event as handed in: sealed already, not yet placed. `version` is that of the shape of `data`. */
 export interface NewEvent extends Attributes {
   readonly type: string;

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { canonical, CanonicalError, canonicalText, inOrder, UNUSUAL } from "../../events/canonical.ts";
-import { type Append, LIMITS, LogFault, type NewEvent } from "../../events/log.ts";
+import { type Append, LIMITS, LogFault, type NewEvent, OPTIONAL_TEXTS, REQUIRED_TEXTS } from "../../events/log.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
 
 /** An event whose entry is written but for position, time and revision, and which gets its place. */
@@ -88,25 +88,14 @@ const prepareEvent = (event: NewEvent): Entry => {
   }
 };
 
-const REQUIRED = ["authid", "authtype", "id", "source", "stream", "time", "type"] as const;
-const OPTIONAL = [
-  "causationid",
-  "correlationid",
-  "datacontenttype",
-  "dataschema",
-  "subject",
-  "traceparent",
-  "tracestate",
-] as const;
-
 const checkAttributes = (event: NewEvent): void => {
-  for (const name of REQUIRED) {
+  for (const name of REQUIRED_TEXTS) {
     if (!isText(event[name])) throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
     checkText(name, event[name], name === "stream" ? LIMITS.stream_bytes_max : undefined);
   }
   if (!isStream(event.stream)) throw new LogFault("invalid", "/stream: expected a domain, a slash and an id");
   if (!isVersion(event.version)) throw new LogFault("invalid", "/version: expected a whole number from 1 on");
-  for (const name of [...OPTIONAL, "data_base64"] as const) {
+  for (const name of [...OPTIONAL_TEXTS, "data_base64"] as const) {
     const value = event[name];
     if (!isOptional(value)) throw new LogFault("invalid", `/${name}: expected a text`);
     if (value !== undefined && name !== "data_base64") checkText(name, value);
@@ -206,7 +195,7 @@ const withExtensions = (
   const { data } = event;
   const members: [string, string][] = [["specversion", '"1.0"']];
   if (data !== undefined) members.push(["data", canonical(data, LIMITS.data_depth_max)]);
-  for (const name of [...REQUIRED, ...OPTIONAL, "data_base64", "version"] as const) {
+  for (const name of [...REQUIRED_TEXTS, ...OPTIONAL_TEXTS, "data_base64", "version"] as const) {
     const value = event[name];
     if (value !== undefined) members.push([name, canonical(value)]);
   }

@@ -8,7 +8,7 @@ import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
 import type { Append, Appended, Checkpoint, EventLog, Heard, NewEvent, Range, Receipt } from "../../events/log.ts";
-import { LIMITS, LogFault } from "../../events/log.ts";
+import { LIMITS, LogFault, OPTIONAL_TEXTS, REQUIRED_TEXTS } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 
@@ -229,7 +229,7 @@ const canonicalOrFault = (entry: unknown): string => {
 const EXTENSION_NAME = new RegExp(`^[a-z0-9]{1,${LIMITS.extension_name_max}}$`);
 
 const checkAttributes = (event: NewEvent): void => {
-  for (const name of REQUIRED) {
+  for (const name of REQUIRED_TEXTS) {
     const value: unknown = event[name];
     if (typeof value !== "string" || value === "") {
       throw new LogFault("invalid", `/${name}: expected a text that is not empty`);
@@ -239,7 +239,7 @@ const checkAttributes = (event: NewEvent): void => {
   if (!Number.isSafeInteger(event.version) || event.version < 1) {
     throw new LogFault("invalid", "/version: expected a whole number from 1 on");
   }
-  for (const name of OPTIONAL) {
+  for (const name of [...OPTIONAL_TEXTS, "data_base64"] as const) {
     const value: unknown = event[name];
     if (value !== undefined && typeof value !== "string") throw new LogFault("invalid", `/${name}: expected a text`);
   }
@@ -255,17 +255,6 @@ const checkAttributes = (event: NewEvent): void => {
     if (bytes.encode(value).length > most) throw new LogFault("too_large", `/${name}: at most ${most} bytes`);
   }
 };
-const REQUIRED = ["id", "source", "time", "type", "stream", "authtype", "authid"] as const;
-const OPTIONAL = [
-  "causationid",
-  "correlationid",
-  "data_base64",
-  "datacontenttype",
-  "dataschema",
-  "subject",
-  "traceparent",
-  "tracestate",
-] as const;
 
 const place = (event: NewEvent, ours: { revision: number; position: number; recordedat: string }): Event => {
   const { extensions, timeGiven: _t, traceGiven: _g, ...given } = event;
