@@ -1,9 +1,9 @@
 /**
  * SHA-256 (FIPS 180-4) of many short messages at once. The platform's hash takes 1.5 µs to be called, five times what it then
- * needs for an entry of 300 bytes; four messages side by side (`sha256_lanes.ts`) need a sixth of that, see
+ * needs for an entry of 300 bytes; four or eight messages side by side (`sha256_lanes.ts`) need a sixth of that or less, see
  * `docs/decisions/0191-many-hashes-at-once.md`. For one message, or a long one, `node:crypto` is the faster.
  */
-import { BLOCK_BYTES, FREE_AT, LANES, type Lanes, openLanes } from "./sha256_lanes.ts";
+import { BLOCK_BYTES, type Lanes, openLanes, VECTOR_LANES } from "./sha256_lanes.ts";
 
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
@@ -13,11 +13,8 @@ export const LANE_BYTES_MAX = 4_096;
 const PIECES_MAX = 1_024;
 const INPUT_BYTES_MAX = 65_536;
 
-// Memory: for each lane the end of its message with what is appended to it, then the hashes, then what is hashed.
+/** Of a lane: the end of its message with what is appended to it. */
 const TAIL_BYTES = 2 * BLOCK_BYTES;
-const TAILS_AT = FREE_AT;
-const HASHES_AT = TAILS_AT + LANES * TAIL_BYTES;
-const INPUT_AT = HASHES_AT + PIECES_MAX * HASH_BYTES;
 
 /** `SHA-256(prefix ‖ piece)` of one piece, by the platform. */
 export type HashPiece = (piece: Uint8Array) => Uint8Array;
@@ -35,77 +32,101 @@ export interface ManyHashes {
   pairs(prefix: number, hashes: Uint8Array, alone: HashPair): Uint8Array<ArrayBuffer>;
 }
 
-/** Where each lane's end is. */
-const TAILS = [TAILS_AT, TAILS_AT + TAIL_BYTES, TAILS_AT + 2 * TAIL_BYTES, TAILS_AT + 3 * TAIL_BYTES] as const;
-
 const PAIR_BYTES = 2 * HASH_BYTES;
 const PAIRS_MAX = 1_000;
+
+/** Grows with the whole blocks of a message of so many bytes, and then with the blocks of its end, which are one or two. */
+const rankOf = (bytes: number): number => (bytes >>> 6) + ((bytes + 8) >>> 6);
 
 class SideBySide implements ManyHashes {
   private readonly bytes: Lanes["memory"];
   private readonly words: DataView;
-  /** By lane: what it hashes, -1 when it is idle; where its next block is, and how many follow it there. */
-  private readonly piece = new Int32Array(LANES);
-  private readonly at = new Int32Array(LANES);
-  private readonly blocks = new Int32Array(LANES);
+  /** Where memory has the end of each lane's message, the hashes, and what is hashed. */
+  private readonly tails: number;
+  private readonly hashes: number;
+  private readonly input: number;
+  /** By lane: what it hashes, -1 when it is idle; and how many blocks follow the next one's place. */
+  private readonly piece: Int32Array;
+  private readonly blocks: Int32Array;
   /** Blocks of the end, 0 once they are what it hashes. */
-  private readonly ending = new Int32Array(LANES);
+  private readonly ending: Int32Array;
+  /** The pieces in memory, the shortest first. */
+  private readonly order = new Uint16Array(PIECES_MAX);
+  private readonly counts = new Uint16Array(rankOf(LANE_BYTES_MAX) + 2);
 
   constructor(private readonly lanes: Lanes) {
-    this.bytes = lanes.memory;
-    this.words = new DataView(this.bytes.buffer);
+    const { memory, count, free } = lanes;
+    this.bytes = memory;
+    this.words = new DataView(memory.buffer);
+    this.tails = free;
+    this.hashes = free + count * TAIL_BYTES;
+    this.input = this.hashes + PIECES_MAX * HASH_BYTES;
+    this.piece = new Int32Array(count);
+    this.blocks = new Int32Array(count);
+    this.ending = new Int32Array(count);
   }
 
-  /** Pieces `from` to `until` of what lies at `INPUT_AT`, less `offset`; their hashes are at `HASHES_AT` then. */
+  /** Pieces `from` to `until` of what lies at `input`, less `offset`; their hashes lie in their order then. */
   private hashInput(starts: Uint32Array, from: number, until: number, offset: number): void {
-    const { lanes, piece, at, blocks, ending } = this;
-    let next = from;
+    const { lanes, piece, blocks, ending, order } = this;
+    const { at, count } = lanes;
+    this.sort(starts, from, until);
+    let left = until - from;
     let busy = 0;
-    for (let lane = 0; lane < LANES; lane++) {
+    for (let lane = 0; lane < count; lane++) {
       piece[lane] = -1;
-      at[lane] = 0;
-      if (next < until) busy += this.begin(lane, next - from, starts[next]! - 1 - offset, starts[++next]! - 1 - offset);
+      at[lane] = this.input;
+      if (left > 0) busy += this.begin(lane, order[--left]!, starts, from, offset);
     }
     while (busy > 0) {
-      let count = TAIL_BYTES + LANE_BYTES_MAX;
-      for (let lane = 0; lane < LANES; lane++) if (piece[lane]! >= 0 && blocks[lane]! < count) count = blocks[lane]!;
-      lanes.run(at[0]!, at[1]!, at[2]!, at[3]!, count);
-      for (let lane = 0; lane < LANES; lane++) {
+      let most = LANE_BYTES_MAX;
+      for (let lane = 0; lane < count; lane++) if (piece[lane]! >= 0 && blocks[lane]! < most) most = blocks[lane]!;
+      lanes.run(most);
+      for (let lane = 0; lane < count; lane++) {
         if (piece[lane]! < 0) continue;
-        at[lane]! += count * BLOCK_BYTES;
-        if ((blocks[lane]! -= count) > 0) continue;
+        at[lane]! += most * BLOCK_BYTES;
+        if ((blocks[lane]! -= most) > 0) continue;
         if (ending[lane]! > 0) this.end(lane);
         else {
-          lanes.finish(lane, HASHES_AT + piece[lane]! * HASH_BYTES);
+          lanes.finish(lane, this.hashes + piece[lane]! * HASH_BYTES);
           piece[lane] = -1;
-          // An idle lane goes on over whatever lies in front.
-          at[lane] = 0;
+          // An idle lane hashes whatever lies there.
+          at[lane] = this.input;
           busy--;
-          if (next < until) {
-            busy += this.begin(lane, next - from, starts[next]! - 1 - offset, starts[++next]! - 1 - offset);
-          }
+          if (left > 0) busy += this.begin(lane, order[--left]!, starts, from, offset);
         }
       }
     }
     // What idle lanes have made is nobody's.
-    for (let lane = 0; lane < LANES; lane++) lanes.finish(lane, TAILS_AT);
+    for (let lane = 0; lane < count; lane++) lanes.finish(lane, this.tails);
+  }
+
+  /** By how many blocks they have: lanes that begin together end together then. */
+  private sort(starts: Uint32Array, from: number, until: number): void {
+    const { order, counts } = this;
+    counts.fill(0);
+    for (let i = from; i < until; i++) counts[rankOf(starts[i + 1]! - starts[i]!) + 1]!++;
+    for (let rank = 1; rank < counts.length; rank++) counts[rank]! += counts[rank - 1]!;
+    for (let i = from; i < until; i++) order[counts[rankOf(starts[i + 1]! - starts[i]!)]!++] = i - from;
   }
 
   /** A lane begins with a message, which is followed by its length as section 5.1.1 says. */
-  private begin(lane: number, piece: number, from: number, until: number): 1 {
+  private begin(lane: number, piece: number, starts: Uint32Array, first: number, offset: number): 1 {
     const { bytes, words } = this;
+    const from = starts[first + piece]! - 1 - offset;
+    const until = starts[first + piece + 1]! - 1 - offset;
     const length = until - from;
     const whole = Math.floor(length / BLOCK_BYTES);
     const rest = length - whole * BLOCK_BYTES;
     const ending = rest + 9 <= BLOCK_BYTES ? 1 : 2;
-    const tail = TAILS_AT + lane * TAIL_BYTES;
+    const tail = this.tails + lane * TAIL_BYTES;
     const end = tail + ending * BLOCK_BYTES;
     bytes.copyWithin(tail, until - rest, until);
     bytes[tail + rest] = 0x80;
     bytes.fill(0, tail + rest + 1, end);
     words.setUint32(end - 4, length * 8);
     this.piece[lane] = piece;
-    this.at[lane] = from;
+    this.lanes.at[lane] = from;
     this.blocks[lane] = whole;
     this.ending[lane] = ending;
     if (whole === 0) this.end(lane);
@@ -114,12 +135,13 @@ class SideBySide implements ManyHashes {
 
   /** A lane goes on with the end of its message. */
   private end(lane: number): void {
-    this.at[lane] = TAILS_AT + lane * TAIL_BYTES;
+    this.lanes.at[lane] = this.tails + lane * TAIL_BYTES;
     this.blocks[lane] = this.ending[lane]!;
     this.ending[lane] = 0;
   }
 
   each(prefix: number, bytes: Uint8Array, starts: Uint32Array, alone: HashPiece): Uint8Array<ArrayBuffer> {
+    const { input } = this;
     const count = starts.length - 1;
     const hashes = new Uint8Array(count * HASH_BYTES);
     for (let from = 0; from < count;) {
@@ -129,10 +151,10 @@ class SideBySide implements ManyHashes {
         continue;
       }
       const offset = starts[from]! - 1;
-      this.bytes.set(bytes.subarray(offset, starts[until]! - 1), INPUT_AT);
-      for (let i = from; i < until; i++) this.bytes[INPUT_AT + starts[i]! - 1 - offset] = prefix;
-      this.hashInput(starts, from, until, offset - INPUT_AT);
-      hashes.set(this.bytes.subarray(HASHES_AT, HASHES_AT + (until - from) * HASH_BYTES), from * HASH_BYTES);
+      this.bytes.set(bytes.subarray(offset, starts[until]! - 1), input);
+      for (let i = from; i < until; i++) this.bytes[input + starts[i]! - 1 - offset] = prefix;
+      this.hashInput(starts, from, until, offset - input);
+      hashes.set(this.bytes.subarray(this.hashes, this.hashes + (until - from) * HASH_BYTES), from * HASH_BYTES);
       from = until;
     }
     return hashes;
@@ -151,45 +173,39 @@ class SideBySide implements ManyHashes {
 
   /** Each pair is a block, of which the prefix takes the first byte, and the byte that is left over is the end's. */
   pairs(prefix: number, hashes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const { bytes, words } = this;
+    const { bytes, words, input, lanes } = this;
     const count = Math.floor(hashes.length / PAIR_BYTES);
     const parents = new Uint8Array(count * HASH_BYTES);
-    for (const tail of TAILS) {
+    for (let lane = 0; lane < lanes.count; lane++) {
+      const tail = this.tails + lane * TAIL_BYTES;
       bytes.fill(0, tail, tail + BLOCK_BYTES);
       bytes[tail + 1] = 0x80;
       words.setUint32(tail + BLOCK_BYTES - 4, (1 + PAIR_BYTES) * 8);
     }
     for (let from = 0; from < count; from += PAIRS_MAX) {
       const taken = Math.min(PAIRS_MAX, count - from);
-      bytes.set(hashes.subarray(from * PAIR_BYTES, (from + taken) * PAIR_BYTES), INPUT_AT);
-      for (let i = 0; i < taken; i += LANES) {
-        this.hashPairs(prefix, INPUT_AT + i * PAIR_BYTES, HASHES_AT + i * HASH_BYTES);
+      bytes.set(hashes.subarray(from * PAIR_BYTES, (from + taken) * PAIR_BYTES), input);
+      for (let i = 0; i < taken; i += lanes.count) {
+        this.hashPairs(prefix, input + i * PAIR_BYTES, this.hashes + i * HASH_BYTES);
       }
-      parents.set(bytes.subarray(HASHES_AT, HASHES_AT + taken * HASH_BYTES), from * HASH_BYTES);
+      parents.set(bytes.subarray(this.hashes, this.hashes + taken * HASH_BYTES), from * HASH_BYTES);
     }
     return parents;
   }
 
-  /** Four pairs from `at` on, or what is left of them: an idle lane goes on over whatever lies there. */
-  private hashPairs(prefix: number, at: number, to: number): void {
-    const { bytes, lanes } = this;
-    const [a, b, c, d] = [at, at + PAIR_BYTES, at + 2 * PAIR_BYTES, at + 3 * PAIR_BYTES];
-    const [TAIL_A, TAIL_B, TAIL_C, TAIL_D] = TAILS;
-    bytes[TAIL_A] = bytes[b - 1]!;
-    bytes[TAIL_B] = bytes[c - 1]!;
-    bytes[TAIL_C] = bytes[d - 1]!;
-    bytes[TAIL_D] = bytes[d + PAIR_BYTES - 1]!;
+  /** A pair for each lane from `from` on, or what is left of them: an idle lane goes on over whatever lies there. */
+  private hashPairs(prefix: number, from: number, to: number): void {
+    const { bytes, lanes: { count, at, run, finish }, tails } = this;
+    for (let lane = 0; lane < count; lane++) {
+      bytes[tails + lane * TAIL_BYTES] = bytes[from + (lane + 1) * PAIR_BYTES - 1]!;
+      at[lane] = from + lane * PAIR_BYTES - 1;
+    }
     // Where the pair before has its last byte, which is taken by now.
-    bytes[a - 1] = prefix;
-    bytes[b - 1] = prefix;
-    bytes[c - 1] = prefix;
-    bytes[d - 1] = prefix;
-    lanes.run(a - 1, b - 1, c - 1, d - 1, 1);
-    lanes.run(TAIL_A, TAIL_B, TAIL_C, TAIL_D, 1);
-    lanes.finish(0, to);
-    lanes.finish(1, to + HASH_BYTES);
-    lanes.finish(2, to + 2 * HASH_BYTES);
-    lanes.finish(3, to + 3 * HASH_BYTES);
+    for (let lane = 0; lane < count; lane++) bytes[at[lane]!] = prefix;
+    run(1);
+    for (let lane = 0; lane < count; lane++) at[lane] = tails + lane * TAIL_BYTES;
+    run(1);
+    for (let lane = 0; lane < count; lane++) finish(lane, to + lane * HASH_BYTES);
   }
 }
 
@@ -210,10 +226,14 @@ const oneByOne: ManyHashes = {
   },
 };
 
-/** Four at a time; one by one, by `alone`, where the processor has no vectors of 128 bits (SSE4.1 on x86-64). */
-export const manyHashes = (open = openLanes): ManyHashes => {
+/**
+ * Four at a time for each vector of `vectors`, see `openLanes`; one by one, by `alone`, where the processor has no vectors of 128 bits
+ * (SSE4.1 on x86-64).
+ */
+export const manyHashes = (vectors = 1, open = openLanes): ManyHashes => {
   try {
-    return new SideBySide(open(INPUT_AT + INPUT_BYTES_MAX - FREE_AT));
+    const tails = vectors * VECTOR_LANES * TAIL_BYTES;
+    return new SideBySide(open(tails + PIECES_MAX * HASH_BYTES + INPUT_BYTES_MAX, vectors));
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return oneByOne;
     throw error;

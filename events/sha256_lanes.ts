@@ -17,24 +17,36 @@ import {
   type Written,
 } from "./wasm.ts";
 
-/** Messages side by side. */
-export const LANES = 4;
+/** Messages side by side in a vector. */
+export const VECTOR_LANES = 4;
 /** Bytes that a round of the algorithm takes. */
 export const BLOCK_BYTES = 64;
 /** Words of a hash. */
 const WORDS = 8;
+/** Words of a block. */
+const BLOCK_WORDS = BLOCK_BYTES / 4;
 const ROUNDS = 64;
 
-/** Where in the module's memory its own lie: the state, a vector for each word, and the constants of the rounds. */
-const STATE_AT = 0;
-const CONSTANTS_AT = STATE_AT + WORDS * VECTOR_BYTES;
-/** From here on memory belongs to who uses it. */
-export const FREE_AT = CONSTANTS_AT + ROUNDS * VECTOR_BYTES;
+/** Where in the module's memory its own lie: the state, the constants of the rounds, and the block's words, each a row of vectors; then addresses. */
+const layout = (vectors: number) => {
+  const row = vectors * VECTOR_BYTES;
+  const constants = WORDS * row;
+  const words = constants + ROUNDS * row;
+  const addresses = words + BLOCK_WORDS * row;
+  return { row, state: 0, constants, words, addresses, free: addresses + vectors * VECTOR_LANES * 4 };
+};
+type Layout = ReturnType<typeof layout>;
 
 export interface Lanes {
+  /** How many messages go side by side. */
+  readonly count: number;
   readonly memory: Uint8Array<ArrayBuffer>;
-  /** Takes so many blocks into all four states, of each message from its address on. */
-  run(a: number, b: number, c: number, d: number, blocks: number): void;
+  /** From here on memory belongs to who uses it. */
+  readonly free: number;
+  /** Where the next block of each message lies; whoever has it hashed moves it on. */
+  readonly at: Int32Array;
+  /** Takes so many blocks into all states, of each message from its address on. */
+  run(blocks: number): void;
   /** Writes the hash of a lane to an address, and begins the lane anew. */
   finish(lane: number, to: number): void;
 }
@@ -59,15 +71,9 @@ const behindPoint = (root: number): number => Math.floor((root - Math.floor(root
 const constants = (): readonly number[] => primes(ROUNDS).map((prime) => behindPoint(Math.cbrt(prime)));
 const initial = (): readonly number[] => primes(WORDS).map((prime) => behindPoint(Math.sqrt(prime)));
 
-// Locals of `run`. The addresses and the count are its parameters.
-const ADDRESSES = [0, 1, 2, 3];
-const BLOCKS = 4;
-const STATE = [5, 6, 7, 8, 9, 10, 11, 12];
-/** The last sixteen words of the message schedule. */
-const scheduled = (t: number): number => 13 + t % 16;
-/** T₁; a ⊕ b, and the same of the round before, which is b ⊕ c now. */
-const [T1, AB, BC] = [29, 30, 31];
-const VECTORS = 27;
+// Locals of `run`: how many blocks; from here on addresses by lane, and by vector the state, the block's words and three others.
+const [BLOCKS, ADDRESSES] = [0, 1] as const;
+const VECTORS = WORDS + BLOCK_WORDS + 3;
 
 /** Bytes of a word in the other order, in each lane. */
 const REVERSED: Code = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12];
@@ -76,72 +82,125 @@ const HIGH_WORDS: Code = [8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 
 const LOW_HALVES: Code = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
 const HIGH_HALVES: Code = [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31];
 
-/**
- * Four words of each message into four words of the schedule: what came as a row for each message becomes a column. The rounds have
- * not begun, so their locals are free.
- */
-const loadWords = (from: number): Code => {
-  const [a, b, c, d] = ADDRESSES.map((address) => {
+/** Numbers of the locals of a vector. */
+const localsOf = (vectors: number, vector: number) => {
+  const from = ADDRESSES + vectors * VECTOR_LANES + vector * VECTORS;
+  const numbers = (first: number, count: number) => Array.from({ length: count }, (_, i) => from + first + i);
+  const [t1, ab, bc] = numbers(WORDS + BLOCK_WORDS, 3) as [number, number, number];
+  return {
+    addresses: Array.from({ length: VECTOR_LANES }, (_, i) => ADDRESSES + vector * VECTOR_LANES + i),
+    state: numbers(0, WORDS),
+    /** The last sixteen words of the message schedule. */
+    scheduled: numbers(WORDS, BLOCK_WORDS),
+    /** T₁; a ⊕ b, and the same of the round before, which is b ⊕ c now. */
+    t1,
+    ab,
+    bc,
+  };
+};
+type Locals = ReturnType<typeof localsOf>;
+
+/** Four words of each message of a vector into rows: what came as a row for each message becomes a column. */
+const turnWords = (from: number, at: number, row: number, { addresses, scheduled, t1, ab, bc }: Locals): Code => {
+  const [a, b, c, d] = addresses.map((address) => {
     const word = v128.load(get(address), from * 4);
     return v128.shuffle(word, word, REVERSED);
   }) as [Code, Code, Code, Code];
-  const rows = [0, 1, 2, 3].map((i) => scheduled(from + i)) as [number, number, number, number];
-  const [w, x, y, z] = rows.map(get) as [Code, Code, Code, Code];
+  const [w, x, y, z] = scheduled as [number, number, number, number];
+  const put = (i: number, value: Code) => v128.store(number(at), (from + i) * row, value);
   return [
-    ...[a, b, c, d].flatMap((row, i) => set(rows[i]!, row)),
-    ...set(T1!, v128.shuffle(w, x, LOW_WORDS)),
-    ...set(AB!, v128.shuffle(w, x, HIGH_WORDS)),
-    ...set(BC!, v128.shuffle(y, z, LOW_WORDS)),
-    ...set(rows[3], v128.shuffle(y, z, HIGH_WORDS)),
-    ...set(rows[2], v128.shuffle(get(AB!), z, LOW_HALVES)),
-    ...set(rows[3], v128.shuffle(get(AB!), z, HIGH_HALVES)),
-    ...set(rows[0], v128.shuffle(get(T1!), get(BC!), LOW_HALVES)),
-    ...set(rows[1], v128.shuffle(get(T1!), get(BC!), HIGH_HALVES)),
+    ...set(w, a),
+    ...set(x, b),
+    ...set(y, c),
+    ...set(z, d),
+    ...set(t1, v128.shuffle(get(w), get(x), LOW_WORDS)),
+    ...set(ab, v128.shuffle(get(w), get(x), HIGH_WORDS)),
+    ...set(bc, v128.shuffle(get(y), get(z), LOW_WORDS)),
+    ...set(z, v128.shuffle(get(y), get(z), HIGH_WORDS)),
+    ...put(0, v128.shuffle(get(t1), get(bc), LOW_HALVES)),
+    ...put(1, v128.shuffle(get(t1), get(bc), HIGH_HALVES)),
+    ...put(2, v128.shuffle(get(ab), get(z), LOW_HALVES)),
+    ...put(3, v128.shuffle(get(ab), get(z), HIGH_HALVES)),
   ];
 };
 
-/** Section 6.2.2, steps 1 to 4, of one block. */
-const compress = (): Code => {
+/** Section 6.2.2, steps 1 to 4, of one block of each message. What is done in one vector is done in the next at once. */
+const compress = (vectors: number, { row, state, constants, words }: Layout): Code => {
   const code: number[] = [];
-  const put = (...parts: Code[]) => parts.forEach((part) => code.push(...part));
-  for (let t = 0; t < 16; t += 4) put(loadWords(t));
-  STATE.forEach((local, i) => put(set(local, v128.load(number(STATE_AT), i * VECTOR_BYTES))));
-  let [a, b, c, d, e, f, g, h] = STATE as [number, number, number, number, number, number, number, number];
-  put(set(BC!, v128.xor(get(b), get(c))));
+  const all = Array.from({ length: vectors }, (_, vector) => localsOf(vectors, vector));
+  const each = (part: (locals: Locals, offset: number) => Code) =>
+    all.forEach((locals, vector) => code.push(...part(locals, vector * VECTOR_BYTES)));
+  for (let t = 0; t < BLOCK_WORDS; t += 4) {
+    each((locals, offset) => turnWords(t, words + offset, row, locals));
+  }
+  for (let t = 0; t < BLOCK_WORDS; t++) {
+    each(({ scheduled }, offset) => set(scheduled[t]!, v128.load(number(words), t * row + offset)));
+  }
+  for (let i = 0; i < WORDS; i++) {
+    each((locals, offset) => set(locals.state[i]!, v128.load(number(state), i * row + offset)));
+  }
+  let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7] as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  each(({ state, bc }) => set(bc, v128.xor(get(state[b]!), get(state[c]!))));
   for (let t = 0; t < ROUNDS; t++) {
-    const word = (before: number): Code => get(scheduled(t + 16 - before));
-    if (t >= 16) put(set(scheduled(t), v128.add(word(16), σ0(word(15)), word(7), σ1(word(2)))));
-    const constant = v128.load(number(CONSTANTS_AT), t * VECTOR_BYTES);
-    put(
-      set(T1!, v128.add(get(h), get(scheduled(t)), constant, ch(get(e), get(f), get(g)), Σ1(get(e)))),
-      set(d, v128.add(get(d), get(T1!))),
-      // Maj(a, b, c): b, unless it differs from both a and c.
-      set(AB!, v128.xor(get(a), get(b))),
-      set(h, v128.add(v128.xor(v128.and(get(AB!), get(BC!)), get(b)), Σ0(get(a)), get(T1!))),
-      set(BC!, get(AB!)),
-    );
+    each(({ state, scheduled, t1, ab, bc }, offset) => {
+      const now = (word: number) => get(state[word]!);
+      const word = (before: number) => get(scheduled[(t + BLOCK_WORDS - before) % BLOCK_WORDS]!);
+      const constant = v128.load(number(constants), t * row + offset);
+      return [
+        ...(t < BLOCK_WORDS ? [] : set(
+          scheduled[t % BLOCK_WORDS]!,
+          v128.add(word(16), σ0(word(15)), word(7), σ1(word(2))),
+        )),
+        ...set(t1, v128.add(now(h), word(0), constant, ch(now(e), now(f), now(g)), Σ1(now(e)))),
+        ...set(state[d]!, v128.add(now(d), get(t1))),
+        // Maj(a, b, c): b, unless it differs from both a and c.
+        ...set(ab, v128.xor(now(a), now(b))),
+        ...set(state[h]!, v128.add(v128.xor(v128.and(get(ab), get(bc)), now(b)), Σ0(now(a)), get(t1))),
+        ...set(bc, get(ab)),
+      ];
+    });
     [a, b, c, d, e, f, g, h] = [h, a, b, c, d, e, f, g];
   }
-  [a, b, c, d, e, f, g, h].forEach((local, i) => {
-    const at = i * VECTOR_BYTES;
-    put(v128.store(number(STATE_AT), at, v128.add(get(local), v128.load(number(STATE_AT), at))));
-  });
+  // All is loaded before anything is stored: neighbours are stored as one where vectors are twice as wide.
+  for (let i = 0; i < WORDS; i++) {
+    each((locals, offset) =>
+      set(locals.state[i]!, v128.add(get(locals.state[i]!), v128.load(number(state), i * row + offset)))
+    );
+  }
+  for (let i = 0; i < WORDS; i++) {
+    each((locals, offset) => v128.store(number(state), i * row + offset, get(locals.state[i]!)));
+  }
   return code;
 };
 
 /** As long as there are blocks. */
-const run = (): Written => ({
-  parameters: ADDRESSES.length + 1,
-  locals: [[VECTORS, V128]],
-  body: loop([
-    ...compress(),
-    ...ADDRESSES.flatMap((address) => set(address, i32.add(get(address), number(BLOCK_BYTES)))),
-    ...set(BLOCKS, i32.add(get(BLOCKS), number(-1))),
-  ], get(BLOCKS)),
-});
+const run = (vectors: number, at: Layout): Written => {
+  const lanes = Array.from({ length: vectors * VECTOR_LANES }, (_, lane) => lane);
+  return {
+    parameters: 1,
+    locals: [[lanes.length, I32], [vectors * VECTORS, V128]],
+    body: [
+      ...lanes.flatMap((lane) => set(ADDRESSES + lane, i32.load(number(at.addresses), lane * 4))),
+      ...loop([
+        ...compress(vectors, at),
+        ...lanes.flatMap((lane) => set(ADDRESSES + lane, i32.add(get(ADDRESSES + lane), number(BLOCK_BYTES)))),
+        ...set(BLOCKS, i32.add(get(BLOCKS), number(-1))),
+      ], get(BLOCKS)),
+    ],
+  };
+};
 
 /** The lane's words with their bytes in the other order, and the initial ones in their place. */
-const finish = (): Written => {
+const finish = ({ row, state }: Layout): Written => {
   const [LANE, TO, WORD, AT] = [0, 1, 2, 3] as const;
   return {
     parameters: 2,
@@ -149,7 +208,7 @@ const finish = (): Written => {
     body: [
       ...set(AT, i32.shl(get(LANE), 2)), // four bytes for each lane
       ...initial().flatMap((word, i) => [
-        ...set(WORD, i32.load(get(AT), STATE_AT + i * VECTOR_BYTES)),
+        ...set(WORD, i32.load(get(AT), state + i * row)),
         ...i32.store(
           get(TO),
           i * 4,
@@ -158,21 +217,22 @@ const finish = (): Written => {
             i32.and(i32.rotl(get(WORD), 24), number(0xff00ff00)),
           ),
         ),
-        ...i32.store(get(AT), STATE_AT + i * VECTOR_BYTES, number(word)),
+        ...i32.store(get(AT), state + i * row, number(word)),
       ]),
     ],
   };
 };
 
-/** Takes some 10 ms, and needs no permission. `bytes`: of memory behind `FREE_AT`. */
-export const openLanes = (bytes: number): Lanes => {
-  const { memory, call } = assemble({ run: run(), finish: finish() }, FREE_AT + bytes);
+/** Takes some 10 ms, and needs no permission. `bytes`: of memory behind `free`. */
+export const openLanes = (bytes: number, vectors = 1): Lanes => {
+  const at = layout(vectors);
+  const count = vectors * VECTOR_LANES;
+  const { memory, call } = assemble({ run: run(vectors, at), finish: finish(at) }, at.free + bytes);
   const words = new DataView(memory.buffer);
   constants().forEach((constant, t) => {
-    for (let lane = 0; lane < LANES; lane++) {
-      words.setUint32(CONSTANTS_AT + t * VECTOR_BYTES + lane * 4, constant, true);
-    }
+    for (let lane = 0; lane < count; lane++) words.setUint32(at.constants + t * at.row + lane * 4, constant, true);
   });
-  for (let lane = 0; lane < LANES; lane++) call.finish(lane, FREE_AT);
-  return { memory, run: call.run, finish: call.finish };
+  for (let lane = 0; lane < count; lane++) call.finish(lane, at.free);
+  const addresses = new Int32Array(memory.buffer, at.addresses, count);
+  return { count, memory, free: at.free, at: addresses, run: call.run, finish: call.finish };
 };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { HASH_BYTES, LANE_BYTES_MAX, manyHashes, sha256Each, sha256Pairs } from "../events/sha256.ts";
+import { HASH_BYTES, LANE_BYTES_MAX, type ManyHashes, manyHashes, sha256Each, sha256Pairs } from "../events/sha256.ts";
 
 /** Pieces as `sha256Each` takes them, with a byte that is nobody's in front of each. */
 const laid = (pieces: readonly Uint8Array[]): readonly [Uint8Array, Uint32Array] => {
@@ -28,9 +28,15 @@ const platform = (prefix: number) => (piece: Uint8Array): Uint8Array =>
   createHash("sha256").update(Uint8Array.of(prefix)).update(piece).digest();
 const pair = (left: Uint8Array, right: Uint8Array): Uint8Array => platform(1)(Buffer.concat([left, right]));
 /** As on a processor without vectors. */
-const plain = manyHashes(() => {
+const plain = manyHashes(1, () => {
   throw new WebAssembly.CompileError("Wasm SIMD unsupported");
 });
+/** By fours, by eights, and one by one. */
+const [wide, shared] = [manyHashes(2), { each: sha256Each, pairs: sha256Pairs }];
+const all: readonly ManyHashes[] = [shared, wide, plain].map((many) => ({
+  each: (...given) => many.each(...given),
+  pairs: (...given) => many.pairs(...given),
+}));
 const expected = (prefix: number, piece: Uint8Array): string => platform(prefix)(piece).toHex();
 const text = (letters: string): Uint8Array => new TextEncoder().encode(letters);
 
@@ -46,14 +52,17 @@ Deno.test("the published examples have their published hashes, side by side", ()
     ["abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
   ] as const;
   const a = "a".charCodeAt(0);
-  const hashes = sha256Each(a, ...laid(examples.map(([message]) => text(message.slice(1)))), platform(a));
-  assert.deepEqual(hexes(hashes), examples.map(([, hash]) => hash));
+  for (const { each } of all) {
+    const hashes = each(a, ...laid(examples.map(([message]) => text(message.slice(1)))), platform(a));
+    assert.deepEqual(hexes(hashes), examples.map(([, hash]) => hash));
+  }
 });
 
 Deno.test("a message of each length around the edges of blocks and lanes has the platform's hash", () => {
   const lengths = [...Array.from({ length: 200 }, (_, n) => n), LANE_BYTES_MAX - 2, LANE_BYTES_MAX - 1, LANE_BYTES_MAX];
   const pieces = lengths.map((length) => new Uint8Array(length).fill(length));
-  assert.deepEqual(hexes(sha256Each(0, ...laid(pieces), platform(0))), pieces.map((piece) => expected(0, piece)));
+  const wanted = pieces.map((piece) => expected(0, piece));
+  for (const { each } of all) assert.deepEqual(hexes(each(0, ...laid(pieces), platform(0))), wanted);
 });
 
 Deno.test("however many messages of whatever lengths, each has the platform's hash", () => {
@@ -73,9 +82,11 @@ Deno.test("however many messages of whatever lengths, each has the platform's ha
       const moved = new Uint8Array(bytes.length + offset);
       moved.set(bytes, offset);
       const before = moved.slice();
-      const hashes = sha256Each(prefix, moved, starts.map((start) => start + offset), platform(prefix));
-      assert.deepEqual(hexes(hashes), pieces.map((piece) => expected(prefix, piece)));
-      assert.deepEqual(plain.each(prefix, moved, starts.map((start) => start + offset), platform(prefix)), hashes);
+      const wanted = pieces.map((piece) => expected(prefix, piece));
+      for (const { each } of all) {
+        const hashes = each(prefix, moved, starts.map((start) => start + offset), platform(prefix));
+        assert.deepEqual(hexes(hashes), wanted);
+      }
       assert.deepEqual(moved, before, "what is hashed was changed");
     }),
     { numRuns: 60 },
@@ -90,7 +101,6 @@ Deno.test("neighbouring hashes make pairs, and one that is left over makes none"
       { length: Math.floor(count / 2) },
       (_, i) => expected(1, Buffer.from(hashes.subarray(2 * i * HASH_BYTES, 2 * (i + 1) * HASH_BYTES))),
     );
-    assert.deepEqual(hexes(sha256Pairs(1, hashes, pair)), pairs, `${count} hashes`);
-    assert.deepEqual(hexes(plain.pairs(1, hashes, pair)), pairs, `${count} hashes`);
+    for (const many of all) assert.deepEqual(hexes(many.pairs(1, hashes, pair)), pairs, `${count} hashes`);
   }
 });

@@ -19,7 +19,8 @@ const TYPE = "kernel.projection.attested";
 /** 32 bytes, base64. */
 const DIGEST = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 
-export const isAttestation = (type: string): boolean => type === TYPE;
+/** Where the next attestation is among types, from `from` on; negative where there is none. */
+export const nextAttestation = (types: readonly string[], from: number): number => types.indexOf(TYPE, from);
 
 /** The attestations of a range. */
 export class AttestedSpan {

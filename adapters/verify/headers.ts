@@ -33,6 +33,12 @@ export interface Headers {
   event(index: number): Event;
 }
 
+/** Which of so many entries is the first that is not an event; `Infinity` where all are. */
+export const unsound = ({ sound }: Headers, count: number): number => {
+  const index = sound.subarray(0, count).indexOf(0);
+  return index < 0 ? Infinity : index;
+};
+
 /** Types whose texts are kept. */
 const TYPES_MAX = 4_096;
 

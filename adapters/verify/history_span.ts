@@ -1,5 +1,5 @@
 /** What must hold between the entries of a range, and what `history.ts` joins it to the rest by. */
-import { type AttestedFound, AttestedSpan, isAttestation } from "./attested.ts";
+import { type AttestedFound, AttestedSpan, nextAttestation } from "./attested.ts";
 import { type Failures, shown } from "./failures.ts";
 import type { Headers } from "./headers.ts";
 
@@ -117,25 +117,53 @@ export class HistorySpan {
     this.attested = new AttestedSpan(failures);
   }
 
-  /** The next event, and where in the headers it is. */
-  add(position: number, headers: Headers, i: number): void {
-    const stream = headers.stream[i]!;
-    const revision = headers.revision[i]!;
-    const recordedat = headers.recordedat[i]!;
-    if (recordedat !== this.recorded) {
+  /** The next block. */
+  take(first: number, count: number, headers: Headers): void {
+    this.takeTimes(first, count, headers);
+    this.takeStreams(first, count, headers);
+    this.takeNames(first, count, headers);
+    this.takeAttestations(count, headers);
+  }
+
+  private takeTimes(from: number, count: number, { sound, recordedat }: Headers): void {
+    for (let i = 0; i < count; i++) {
+      const time = recordedat[i]!;
+      if (time === this.recorded || sound[i] === 0) continue;
       // What is far too late would make all that follow look wrong; it stays the one that is wrong.
-      if (this.first) judgeTime(this.failures, position, recordedat, this.recorded);
-      else this.first = { position, recordedat };
-      this.recorded = recordedat;
+      if (this.first) judgeTime(this.failures, from + i, time, this.recorded);
+      else this.first = { position: from + i, recordedat: time };
+      this.recorded = time;
     }
-    const blind = this.blindFrom < position;
-    const at = this.streams.at(stream);
-    if (!this.streams.has(at)) this.streams.begin(at, stream, blind ? -1 : revision);
-    else if (!blind && this.streams.next(at) !== revision) this.suspects.add(stream);
-    this.streams.advance(at, revision);
-    const name = headers.name[i]!;
-    if (holdsName(this.rule, 0, position, name)) this.names.push(name);
-    if (isAttestation(headers.type[i]!)) this.attested.add(headers.event(i));
+  }
+
+  private takeStreams(from: number, count: number, { sound, changes, stream, revision }: Headers): void {
+    const { streams } = this;
+    let at = -1;
+    for (let i = 0; i < count; i++) {
+      if (sound[i] === 0) {
+        this.lose(from + i);
+        at = -1;
+        continue;
+      }
+      if (at < 0 || changes[i] === 1) at = streams.at(stream[i]!);
+      const blind = this.blindFrom < from + i;
+      if (!streams.has(at)) streams.begin(at, stream[i]!, blind ? -1 : revision[i]!);
+      else if (!blind && streams.next(at) !== revision[i]) this.suspects.add(stream[i]!);
+      streams.advance(at, revision[i]!);
+    }
+  }
+
+  private takeNames(from: number, count: number, { sound, name }: Headers): void {
+    if (from + count <= this.rule.from) return;
+    for (let i = 0; i < count; i++) {
+      if (sound[i] === 1 && holdsName(this.rule, 0, from + i, name[i]!)) this.names.push(name[i]!);
+    }
+  }
+
+  private takeAttestations(count: number, headers: Headers): void {
+    for (let i = nextAttestation(headers.type, 0); i >= 0 && i < count; i = nextAttestation(headers.type, i + 1)) {
+      if (headers.sound[i] === 1) this.attested.add(headers.event(i));
+    }
   }
 
   /** The event at this position cannot be read. */

@@ -109,43 +109,59 @@ class FilterCheck {
   }
 }
 
-/** A row, as a page and where the row begins in it. */
-export type Visit = (page: Float64Array, at: number) => void;
+/** What the rows of a table must be, page by page. */
+class RowsCheck {
+  private key = -1;
+  private second = -1;
+  private count = 0;
+  private readonly filter: FilterCheck | undefined;
 
-/** Calls with each row; yields after each page. Throws `IndexFault` where the table is not what a look-up needs. */
-export function* readTable(rows: Rows, table: TableShape, visit: Visit): Iterable<void> {
-  const { columns, body } = table;
-  const fence = doubles(whole(rows, table.fence));
-  if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
-  const filter = table.filter && whole(rows, table.filter);
-  const check = filter && new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2), table.probes);
-  let count = 0;
-  let key = -1;
-  let second = -1;
-  let p = -1;
-  for (const values of tablePages(rows, table)) {
-    p++;
+  constructor(private readonly table: TableShape, filter: Uint8Array | undefined) {
+    this.filter = filter &&
+      new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2), table.probes);
+  }
+
+  take(values: Float64Array, page: number): void {
+    const { filter, table: { columns } } = this;
+    let { key, second } = this;
     if (values.length === 0 || values.length % columns !== 0) {
-      throw new IndexFault(`page ${body.start + p} does not hold whole rows`);
+      throw new IndexFault(`page ${page} does not hold whole rows`);
     }
-    if (values[0] !== fence[p]) throw new IndexFault(`page ${body.start + p} does not begin with its first key`);
+    for (let at = 0; at < values.length; at++) {
+      if (!isWhole(values[at])) throw new IndexFault(`page ${page} holds other than whole numbers`);
+    }
     for (let at = 0; at < values.length; at += columns) {
       const next = values[at]!;
       const beside = values[at + 1]!;
-      for (let c = 0; c < columns; c++) {
-        if (!isWhole(values[at + c])) throw new IndexFault(`page ${body.start + p} holds other than whole numbers`);
-      }
-      if (!(next > key || (next === key && beside > second))) {
-        throw new IndexFault(`page ${body.start + p} is not in order`);
-      }
-      if (check && !check.add(next)) throw new IndexFault(`the filter hides a row of page ${body.start + p}`);
+      if (!(next > key || (next === key && beside > second))) throw new IndexFault(`page ${page} is not in order`);
+      if (filter && !filter.add(next)) throw new IndexFault(`the filter hides a row of page ${page}`);
       key = next;
       second = beside;
-      count++;
-      visit(values, at);
     }
-    yield;
+    this.key = key;
+    this.second = second;
+    this.count += values.length / columns;
   }
-  if (count !== table.rows) throw new IndexFault(`${count} rows, not ${table.rows}`);
-  if (check && !check.same) throw new IndexFault("the filter lets keys through that no row has");
+
+  end(): void {
+    const { count, filter, table: { rows } } = this;
+    if (count !== rows) throw new IndexFault(`${count} rows, not ${rows}`);
+    if (filter && !filter.same) throw new IndexFault("the filter lets keys through that no row has");
+  }
+}
+
+/** The pages of a table, each once it was looked at. Throws `IndexFault` where the table is not what a look-up needs. */
+export function* checkedPages(rows: Rows, table: TableShape): Iterable<Float64Array> {
+  const { body } = table;
+  const fence = doubles(whole(rows, table.fence));
+  if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
+  const check = new RowsCheck(table, table.filter && whole(rows, table.filter));
+  let p = 0;
+  for (const values of tablePages(rows, table)) {
+    const page = body.start + p;
+    check.take(values, page);
+    if (values[0] !== fence[p++]) throw new IndexFault(`page ${page} does not begin with its first key`);
+    yield values;
+  }
+  check.end();
 }

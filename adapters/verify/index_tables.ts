@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { shown } from "./failures.ts";
 import { numberOf, type Sum } from "./index_sums.ts";
-import { IndexFault, pageIn, pagesIn, readTable, type TableShape } from "./index_table.ts";
+import { checkedPages, IndexFault, pageIn, pagesIn, type TableShape } from "./index_table.ts";
 import { emptyTables, type IndexSpan, type Lanes, lanesOf, type Tables } from "./index_tally.ts";
 import type { InOrder, Rows } from "./rows.ts";
 
@@ -37,14 +37,17 @@ export function* readTables(
   try {
     if (part === "streams") {
       const runs = new Runs(rows, segment, tables, span);
-      for (const _ of readTable(rows, segment.streams, (page, at) => runs.take(page, at))) {
-        runs.read();
+      for (const page of checkedPages(rows, segment.streams)) {
+        runs.take(page);
         yield;
       }
     } else {
-      const { ids, terms } = tables;
-      yield* readTable(rows, segment.ids, (page, at) => ids.add(1, page[at]!, page[at + 1]!));
-      yield* readTable(rows, segment.terms, (page, at) => terms.add(1, page[at]!, page[at + 1]!));
+      for (const table of ["ids", "terms"] as const) {
+        for (const page of checkedPages(rows, segment[table])) {
+          tables[table].addPairs(page);
+          yield;
+        }
+      }
     }
   } catch (error) {
     // Damaged pages come as SQLite's own errors; the blocks may be whole all the same.
@@ -86,12 +89,17 @@ class Runs {
     this.streams = streams;
   }
 
-  take(page: Float64Array, at: number): void {
-    const fingerprint = page[at]!;
-    const position = page[at + 1]!;
-    const revision = page[at + 2]!;
-    const count = page[at + 3]!;
-    const place = page[at + 4]!;
+  /** The rows of a page; what was gathered is read in the order in which it lies. */
+  take(page: Float64Array): void {
+    for (let at = 0; at < page.length; at += this.segment.streams.columns) {
+      this.run(page[at]!, page[at + 4]!, { position: page[at + 1]!, revision: page[at + 2]!, count: page[at + 3]! });
+    }
+    this.placed.sort((a, b) => a.place - b.place);
+    for (const { fingerprint, place, ...run } of this.placed) this.gathered(this.bytesAt(place), fingerprint, run);
+    this.placed.length = 0;
+  }
+
+  private run(fingerprint: number, place: number, { position, revision, count }: Run): void {
     const { from, until } = this.segment;
     if (!(position >= from && count >= 1 && position + count <= until)) {
       throw new IndexFault(`a run of ${count} from ${position}, in a segment from ${from} to ${until}`);
@@ -103,13 +111,6 @@ class Runs {
       // Other threads note theirs.
       Atomics.or(left, (position + i) >>> 3, 1 << ((position + i) & 7));
     }
-  }
-
-  /** Reads what was gathered, in the order in which it lies. */
-  read(): void {
-    this.placed.sort((a, b) => a.place - b.place);
-    for (const { fingerprint, place, ...run } of this.placed) this.gathered(this.bytesAt(place), fingerprint, run);
-    this.placed.length = 0;
   }
 
   private bytesAt(place: number): Uint8Array {

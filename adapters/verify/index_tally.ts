@@ -1,5 +1,6 @@
 /** What the blocks of a range say must be in the index: the other side of `index_check.ts`, in sums for each segment. */
 import type { StoredBlock } from "./block.ts";
+import { Fingerprints } from "./fingerprints.ts";
 import type { Headers } from "./headers.ts";
 import { numberOf, type Secret, Sum } from "./index_sums.ts";
 
@@ -39,72 +40,76 @@ export interface Tallied {
   readonly lanes: Lanes;
 }
 
-/** A set of fingerprints that is often begun anew. */
-class Fingerprints {
-  private keys = new Float64Array(1_024);
-  /** Which set a key is of. */
-  private sets = new Uint32Array(1_024);
-  private set = 0;
-
-  /** A new one, of at most so many. */
-  begin(most: number): void {
-    this.set++;
-    if (most * 2 <= this.keys.length) return;
-    const size = 2 ** Math.ceil(Math.log2(most * 2));
-    this.keys = new Float64Array(size);
-    this.sets = new Uint32Array(size);
-  }
-
-  /** Whether it is new. */
-  add(key: number): boolean {
-    const { keys, sets, set } = this;
-    const mask = keys.length - 1;
-    let at = key & mask;
-    for (; sets[at] === set; at = (at + 1) & mask) if (keys[at] === key) return false;
-    keys[at] = key;
-    sets[at] = set;
-    return true;
-  }
-}
-
 export class IndexTally {
   private readonly until: number;
   private readonly tallied: { readonly segment: number; readonly tables: Tables }[] = [];
   private current = -1;
   private tables!: Tables;
-  private block = -1;
   private readonly blockTerms = new Fingerprints();
-  /** Fingerprint of the type of the entry before, in the same block. */
-  private kind = -1;
 
   constructor(private readonly span: IndexSpan) {
     this.until = span.segments[span.segments.length - 1]?.until ?? 0;
   }
 
-  /** The next event, and where in a block and its headers it is. */
-  add({ first, count, view, starts }: StoredBlock, headers: Headers, i: number): void {
-    const position = first + i;
-    if (position >= this.until) return;
-    const { ids, streams, terms, copies } = this.tablesOf(position);
-    ids.add(-1, headers.name[i]!, position);
-    if (first !== this.block) {
-      this.block = first;
-      this.blockTerms.begin(count * 2);
-      this.kind = -1;
-    }
-    const kind = headers.kind[i]!;
-    if (kind !== this.kind) this.term(terms, this.kind = kind);
-    this.term(terms, headers.correlation[i]!);
-    if ((this.span.left[position >>> 3]! >>> (position & 7) & 1) === 1) {
-      streams.add(-1, headers.stream[i]!, position, headers.revision[i]!);
-    } else {
-      const entry = numberOf(this.span.secret, view, starts[i]!, starts[i + 1]! - 1);
-      copies.add(-1, headers.stream[i]!, headers.revision[i]!, entry);
+  /** The next block, as far as it is indexed. */
+  take(block: StoredBlock, headers: Headers): void {
+    const { first, count } = block;
+    const end = Math.min(count, this.until - first);
+    if (end <= 0) return;
+    this.blockTerms.begin(count * 2);
+    for (let from = 0; from < end;) {
+      const tables = this.tablesOf(first + from);
+      const until = Math.min(end, this.span.segments[this.current]!.until - first);
+      this.takeNames(tables, block, headers, from, until);
+      this.takeEntries(tables, block, headers, from, until);
+      this.takeTerms(tables, block, headers, from, until);
+      from = until;
     }
   }
 
-  private term(terms: Sum, term: number): void {
-    if (this.blockTerms.add(term)) terms.add(-1, term, this.block);
+  private takeNames(
+    { ids }: Tables,
+    { first }: StoredBlock,
+    { sound, name }: Headers,
+    from: number,
+    until: number,
+  ): void {
+    for (let i = from; i < until; i++) if (sound[i] === 1) ids.add(-1, name[i]!, first + i);
+  }
+
+  private takeEntries(
+    { streams, copies }: Tables,
+    { first, view, starts }: StoredBlock,
+    { sound, stream, revision }: Headers,
+    from: number,
+    until: number,
+  ): void {
+    const { left, secret } = this.span;
+    for (let i = from; i < until; i++) {
+      const position = first + i;
+      if (sound[i] === 0) continue;
+      if ((left[position >>> 3]! >>> (position & 7) & 1) === 1) {
+        streams.add(-1, stream[i]!, position, revision[i]!);
+      } else {
+        copies.add(-1, stream[i]!, revision[i]!, numberOf(secret, view, starts[i]!, starts[i + 1]! - 1));
+      }
+    }
+  }
+
+  private takeTerms(
+    { terms }: Tables,
+    { first }: StoredBlock,
+    { sound, kind, correlation }: Headers,
+    from: number,
+    until: number,
+  ): void {
+    const { blockTerms } = this;
+    let known = -1;
+    for (let i = from; i < until; i++) {
+      if (sound[i] === 0) continue;
+      if (kind[i] !== known && blockTerms.add(known = kind[i]!)) terms.add(-1, known, first);
+      if (blockTerms.add(correlation[i]!)) terms.add(-1, correlation[i]!, first);
+    }
   }
 
   private tablesOf(position: number): Tables {

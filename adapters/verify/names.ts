@@ -1,12 +1,17 @@
 /**
  * Names (fingerprints of source and id) that occur more than once, among tables of the index and others. The tables are sorted and
  * were held against the blocks, so going through them side by side takes the place of holding all names at a time. Memory: a
- * page of each table.
+ * page of each table, and a part of the names.
  */
 import { tablePages, type TableShape } from "./index_table.ts";
+import { Fingerprints } from "./fingerprints.ts";
 import type { Rows } from "./rows.ts";
 
 const COLUMNS = 2;
+/** About so many names are held at a time: what a processor's cache has room for. */
+const PART_NAMES = 16_384;
+/** Fingerprints are below. */
+const FINGERPRINTS_END = 2 ** 53;
 
 /** A table from its first page to its last. */
 class Cursor {
@@ -18,66 +23,55 @@ class Cursor {
     this.pages = tablePages(rows, table);
   }
 
-  /** False behind its last row. */
-  ready(): boolean {
-    if (this.at < this.values.length) return true;
-    const { done, value } = this.pages.next();
-    if (done) return false;
-    this.values = value;
-    this.at = 0;
-    return true;
-  }
-
-  /** Last name of the page. */
-  get last(): number {
-    return this.values[this.values.length - COLUMNS]!;
-  }
-
-  /** The page's names up to `bound`. */
+  /** The next rows whose names are below `bound`; none where there are no more of them. */
   take(bound: number): Float64Array {
-    const { values } = this;
-    const names = new Float64Array((values.length - this.at) / COLUMNS);
-    let end = 0;
-    for (; this.at < values.length && values[this.at]! <= bound; this.at += COLUMNS) names[end++] = values[this.at]!;
-    return names.subarray(0, end);
+    if (this.at === this.values.length) {
+      const { done, value } = this.pages.next();
+      if (done) return NONE;
+      this.values = value;
+      this.at = 0;
+    }
+    const from = this.at;
+    this.at = below(this.values, from, bound);
+    return this.values.subarray(from, this.at);
   }
 }
+const NONE = new Float64Array(0);
 
-/** Two sorted lists as one. */
-const merged = (a: Float64Array, b: Float64Array): Float64Array => {
-  const all = new Float64Array(a.length + b.length);
-  let [i, j] = [0, 0];
-  for (let to = 0; to < all.length; to++) {
-    all[to] = j === b.length || (i < a.length && a[i]! <= b[j]!) ? a[i++]! : b[j++]!;
+/** Where the first row from `from` on is whose name is not below `bound`. */
+const below = (values: Float64Array, from: number, bound: number): number => {
+  let [low, high] = [from / COLUMNS, values.length / COLUMNS];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    values[middle * COLUMNS]! < bound ? low = middle + 1 : high = middle;
   }
-  return all;
+  return low * COLUMNS;
 };
 
-/** Each once. `others` is sorted. Throws what SQLite says of a page that it cannot read. */
+/** Each once, in order. `others` is sorted. Throws what SQLite says of a page that it cannot read. */
 export const repeatedNames = (
   rows: Rows,
   tables: readonly TableShape[],
   others: Float64Array,
 ): Float64Array => {
-  const found: number[] = [];
+  const found = new Set<number>();
+  const part = new Fingerprints();
   const cursors = tables.map((table) => new Cursor(rows, table));
-  let other = 0;
-  let before = -1;
-  for (let open = cursors;;) {
-    open = open.filter((cursor) => cursor.ready());
-    const bound = open.reduce((least, cursor) => Math.min(least, cursor.last), Infinity);
-    let until = other;
-    while (until < others.length && others[until]! <= bound) until++;
-    const parts = [others.subarray(other, until), ...open.map((cursor) => cursor.take(bound))];
-    other = until;
-    // In pairs, so that each name is moved as often as the number of parts can be halved.
-    while (parts.length > 1) parts.push(merged(parts.shift()!, parts.shift()!));
-    const names = parts[0]!;
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i]!;
-      if (name === before && found[found.length - 1] !== name) found.push(name);
-      before = name;
+  const names = tables.reduce((sum, table) => sum + table.rows, others.length);
+  const parts = Math.ceil(names / PART_NAMES);
+  for (let i = 1, other = 0; i <= parts; i++) {
+    // As they are hashes, each part has about as many.
+    const bound = i === parts ? Infinity : FINGERPRINTS_END / parts * i;
+    part.begin(PART_NAMES);
+    for (const cursor of cursors) {
+      for (let taken = cursor.take(bound); taken.length > 0; taken = cursor.take(bound)) {
+        part.addAll(taken, COLUMNS, found);
+      }
     }
-    if (open.length === 0) return Float64Array.from(found);
+    let until = other;
+    while (until < others.length && others[until]! < bound) until++;
+    part.addAll(others.subarray(other, until), 1, found);
+    other = until;
   }
+  return Float64Array.from(found).sort();
 };

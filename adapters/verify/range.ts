@@ -4,7 +4,7 @@
  */
 import { sameBytes, StoredBlock } from "./block.ts";
 import { type Failure, Failures, shown } from "./failures.ts";
-import { HeaderReader } from "./headers.ts";
+import { HeaderReader, type Headers, unsound } from "./headers.ts";
 import { type HistoryFound, HistorySpan, type NamesRule } from "./history_span.ts";
 import { type IndexSpan, IndexTally, type Tallied } from "./index_tally.ts";
 import type { Rows } from "./rows.ts";
@@ -197,16 +197,15 @@ class RangeWalk {
     if (this.leaves.length === 0) this.grownFrom = first;
     this.leaves.push(leavesOf(bytes, starts));
     if (this.rules.subjects && headers.maySeal) namedIn(block, this.subjects);
+    this.lost = Math.min(this.lost, first + unsound(headers, count));
+    this.history.take(first, count, headers);
+    this.index.take(block, headers);
+    this.noteTypes(count, headers);
+  }
+
+  private noteTypes(count: number, { sound, type }: Headers): void {
     for (let i = 0; i < count; i++) {
-      if (headers.sound[i] === 1) {
-        this.history.add(first + i, headers, i);
-        this.index.add(block, headers, i);
-        const type = headers.type[i]!;
-        if (type !== this.type) this.types.add(this.type = type);
-      } else {
-        this.lost = Math.min(this.lost, first + i);
-        this.history.lose(first + i);
-      }
+      if (sound[i] === 1 && type[i] !== this.type) this.types.add(this.type = type[i]!);
     }
   }
 }

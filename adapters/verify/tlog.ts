@@ -8,7 +8,7 @@ import { LogFault } from "../../events/log.ts";
 import type { Event } from "../../events/event.ts";
 import { type Against, type Claim, claimOf, judgeClaims, type Keys } from "./claims.ts";
 import { Failures, FAILURES_MAX, shown } from "./failures.ts";
-import { HeaderReader } from "./headers.ts";
+import { HeaderReader, unsound } from "./headers.ts";
 import { History } from "./history.ts";
 import { HistorySpan } from "./history_span.ts";
 import { LINEAGE_TYPES, LineageWalk } from "./lineage.ts";
@@ -191,14 +191,10 @@ class TlogWalk {
     this.entryBytes += bytes.length - 1 - count;
     // From the first gap on there is no tree.
     if (this.tree.size === first) this.grow(leavesOf(bytes, starts), wanted);
+    span.take(first, count, headers);
+    this.lost = Math.min(this.lost, first + unsound(headers, count));
     for (let i = 0; i < count; i++) {
-      if (headers.sound[i] === 1) {
-        span.add(first + i, headers, i);
-        if (LINEAGE_TYPES.includes(headers.type[i]!)) this.lineage.take(headers.event(i));
-      } else {
-        this.lost = Math.min(this.lost, first + i);
-        span.lose(first + i);
-      }
+      if (headers.sound[i] === 1 && LINEAGE_TYPES.includes(headers.type[i]!)) this.lineage.take(headers.event(i));
     }
   }
 

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { LogFault } from "../../events/log.ts";
-import { HASH_BYTES, sha256Each, sha256Pairs } from "../../events/sha256.ts";
+import { HASH_BYTES, type ManyHashes, manyHashes } from "../../events/sha256.ts";
 import { sameBytes } from "./block.ts";
 
 export { HASH_BYTES };
@@ -37,6 +37,11 @@ const TILE_HEIGHT = 8;
 /** Leaves of a group. */
 export const GROUP = 2 ** TILE_HEIGHT;
 
+/** Eight at a time: where V8 makes vectors of 256 bits of two (0197) that takes half as long as by fours, elsewhere a third longer. */
+const VECTORS = 2;
+let shared: ManyHashes | undefined;
+const many = (): ManyHashes => shared ??= manyHashes(VECTORS);
+
 /** Of so many hashes that are made together, or more, one is held against the platform's. */
 export const HELD_MIN = 64;
 
@@ -56,7 +61,7 @@ export const heldToPlatform = (hashes: Uint8Array, alone: (index: number) => Uin
 /** Leaf hashes of pieces of `bytes`, one behind the other: piece i begins at `starts[i]` and ends a byte before piece i + 1 does. */
 export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array =>
   heldToPlatform(
-    sha256Each(LEAF_PREFIX, bytes, starts, leafHash),
+    many().each(LEAF_PREFIX, bytes, starts, leafHash),
     (i) => leafHash(bytes.subarray(starts[i]!, starts[i + 1]! - 1)),
   );
 
@@ -64,7 +69,7 @@ export const leavesOf = (bytes: Uint8Array, starts: Uint32Array): Uint8Array =>
 const parentsOf = (hashes: Uint8Array): Uint8Array => {
   const node = (index: number) => hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
   return heldToPlatform(
-    sha256Pairs(NODE_PREFIX, hashes, nodeHash),
+    many().pairs(NODE_PREFIX, hashes, nodeHash),
     (i) => nodeHash(node(2 * i), node(2 * i + 1)),
   );
 };
