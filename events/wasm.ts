@@ -110,6 +110,9 @@ export const v128 = {
   shl: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xab)],
   shr: (a: Code, bits: number): Code => [...a, ...number(bits), ...vector(0xad)],
   add: folding(vector(0xae)),
+  mul: folding(vector(0xb5)),
+  /** One of the four. */
+  word: (a: Code, lane: number): Code => [...a, ...vector(0x1b), lane],
   /** Of bytes. */
   equal8: folding(vector(0x23)),
   below8: folding(vector(0x26)),

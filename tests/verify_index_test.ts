@@ -1,10 +1,14 @@
 /** The index is derived from the blocks, and the verifier holds it against them. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
 import { encodeKey } from "../adapters/kv/store.ts";
-import { newSecret, numberOf, type Secret } from "../adapters/verify/index_sums.ts";
+import { copiesIn } from "../adapters/verify/copies.ts";
+import { ENTRIES_MAX, INPUT_BYTES_MAX } from "../adapters/verify/header_scan.ts";
+import { sharedScan } from "../adapters/verify/headers.ts";
+import { newSecret, numberOf, type Secret, STEP } from "../adapters/verify/index_sums.ts";
 import { repeatedNames } from "../adapters/verify/names.ts";
-import { pagesIn } from "../adapters/verify/index_table.ts";
+import { IndexFault, pagesIn } from "../adapters/verify/index_table.ts";
 import { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
@@ -229,26 +233,60 @@ Deno.test("two texts of the same length or another have other sums, whatever bit
   };
   for (let round = 0; round < 300; round++) {
     const secret = newSecret();
-    const bytes = Uint8Array.from({ length: 64 + below(100) }, () => below(256));
+    const bytes = Uint8Array.from({ length: 128 + below(100) }, () => below(256));
     const number = of(secret, bytes);
     // The highest bit of a word, and where a product and a shift by so many bits would take it in the next one.
-    const word = 4 * below(4);
+    const word = 4 * below(8);
     for (let shift = 1; shift < 32; shift++) {
       const next = 31 - shift;
-      const there: readonly [number, number] = [word + 16 + (next >>> 3), next & 7];
-      for (const bits of [[there], [[word + 19, 7], there]] as const) {
+      const there: readonly [number, number] = [word + STEP + (next >>> 3), next & 7];
+      for (const bits of [[there], [[word + STEP + 3, 7], there]] as const) {
         assert.notEqual(of(secret, flipped(bytes, [word + 3, 7], ...bits)), number, `${word}, ${shift}`);
       }
     }
     for (let at = 0; at < bytes.length; at++) assert.notEqual(of(secret, flipped(bytes, [at, below(8)])), number);
-    // Behind the last whole sixteen, one text may be the beginning of another.
-    for (let length = 49; length < 64; length++) {
-      const [short, long] = [bytes.slice(0, length), new Uint8Array(64)];
-      long.set(bytes.subarray(0, 48));
-      long.set(short.subarray(length - 16), 48);
-      long[0]! ^= length ^ 64;
+    // Behind the last whole step, one text may be the beginning of another.
+    for (let length = 97; length < 128; length++) {
+      const [short, long] = [bytes.slice(0, length), new Uint8Array(128)];
+      long.set(bytes.subarray(0, 96));
+      long.set(short.subarray(length - STEP), 96);
+      long[0]! ^= length ^ 128;
       assert.notEqual(of(secret, long), of(secret, short));
     }
+  }
+});
+
+Deno.test("copies are told apart and hashed as by definition, whatever is in them", () => {
+  const scan = sharedScan()!;
+  const utf8 = new TextEncoder();
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("},{", "}", "{", '"},{"', "},", ",{", "]"));
+  const entry = fc.record({ a: text, b: text, long: fc.string({ minLength: 20, maxLength: 900, size: "max" }) });
+  let plain = 0;
+  fc.assert(
+    fc.property(fc.array(entry, { minLength: 1, maxLength: 40 }), (entries) => {
+      const written = entries.map((entry) => utf8.encode(JSON.stringify(entry)));
+      const bytes = utf8.encode(JSON.stringify(entries));
+      const secret = newSecret();
+      if (bytes.length > INPUT_BYTES_MAX) return;
+      scan.memory.fill(0x7d, scan.input, scan.input + INPUT_BYTES_MAX);
+      const { numbers, first } = copiesIn(bytes, entries.length, secret);
+      const expected = written.map((one) => numberOf(secret, new DataView(one.buffer), 0, one.length));
+      assert.deepEqual([...numbers.subarray(0, entries.length)], expected);
+      assert.deepEqual(first, written[0]);
+      if (entries.some(({ a, b, long }) => `${a} ${b} ${long}`.includes("},{"))) return;
+      plain++;
+      for (const count of [entries.length - 1, entries.length + 1]) {
+        assert.throws(() => copiesIn(bytes, count, secret), IndexFault);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(plain > 50, `${plain} were told apart by what stands between them`);
+  // As many as there is room for, and one more.
+  for (const count of [ENTRIES_MAX - 1, ENTRIES_MAX, ENTRIES_MAX + 1]) {
+    const entries = Array.from({ length: count }, (_, i) => ({ text: "another of many, and not short", i: 1_000 + i }));
+    const { numbers } = copiesIn(utf8.encode(JSON.stringify(entries)), count, newSecret());
+    assert.equal(new Set(numbers.subarray(0, count)).size, count);
   }
 });
 

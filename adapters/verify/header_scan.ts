@@ -15,6 +15,8 @@ import {
   stringEnd,
   valueEnd,
 } from "./canonical_code.ts";
+import { SECRET_WORDS } from "./index_sums.ts";
+import { items, numbers } from "./numbers_code.ts";
 import { find, fingerprint, member, mix, same, scan, whole } from "./header_code.ts";
 import {
   BEFORE,
@@ -26,10 +28,12 @@ import {
   MEMORY_BYTES,
   type Name,
   NAMES,
+  NUMBERS,
   POSITIONS,
   RECORDED_SPANS,
   REVISIONS,
   SEALED,
+  SECRET,
   SOUND,
   STARTS,
   STREAM_SPANS,
@@ -60,8 +64,16 @@ export interface HeaderScan {
   readonly recordedSpan: Uint32Array;
   /** Bits of `CHANGED`: what is another than in the entry before; the first one has them all. */
   readonly changes: Uint8Array;
+  /** By whom the numbers are keyed. */
+  readonly secret: Int32Array;
+  /** Keyed hashes, see `numberOf`. */
+  readonly number: Float64Array;
   /** Reads so many entries, one at least, `ENTRIES_MAX` at most. Whether a text in one of them may be sealed. */
   run(count: number): boolean;
+  /** Hashes so many entries, one at least, each of `STEP` bytes at least. */
+  numbers(count: number): void;
+  /** Notes where the entries of a JSON array of so many bytes begin, and answers how many there are, as far as `},{` tells; more than `ENTRIES_MAX` is too many. */
+  items(bytes: number): number;
 }
 
 /** Throws `WebAssembly.CompileError` where the processor has no vectors of 128 bits. */
@@ -83,6 +95,8 @@ export const openHeaderScan = (): HeaderScan => {
     mixBoth: mix(true),
     fingerprint: fingerprint(),
     scan: scan(),
+    numbers: numbers(),
+    items: items(),
   };
   const functions = Object.fromEntries(FUNCTIONS.map((name) => [name, written[name]])) as Record<Name, Written>;
   const { memory, call } = assemble(functions, MEMORY_BYTES);
@@ -107,6 +121,10 @@ export const openHeaderScan = (): HeaderScan => {
     typeSpan: words(TYPE_SPANS, ENTRIES_MAX * 2),
     recordedSpan: words(RECORDED_SPANS, ENTRIES_MAX * 2),
     changes: bytes(CHANGES),
+    secret: new Int32Array(memory.buffer, SECRET, SECRET_WORDS),
+    number: doubles(NUMBERS),
+    numbers: call.numbers as HeaderScan["numbers"],
+    items: (bytes) => call.items(INPUT, INPUT + bytes) as number,
     run(count) {
       before.fill(0);
       sealed[0] = 0;

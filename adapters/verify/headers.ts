@@ -8,6 +8,7 @@ import { LIMITS } from "../../events/log.ts";
 import { type Entries, eventAt, readEntry } from "./entries.ts";
 import type { Failures } from "./failures.ts";
 import { correlationFingerprint, nameFingerprint, streamFingerprint, typeFingerprint } from "./fingerprint.ts";
+import { numberOf, type Secret } from "./index_sums.ts";
 import { BEHIND, CHANGED, ENTRIES_MAX, type HeaderScan, INPUT_BYTES_MAX, openHeaderScan } from "./header_scan.ts";
 
 /** Of the entries of one block; as long as the reader reads no other. */
@@ -25,6 +26,8 @@ export interface Headers {
   readonly correlation: Float64Array;
   /** The same of its type. */
   readonly kind: Float64Array;
+  /** Keyed hash of its bytes, where there is a key. */
+  readonly number: Float64Array;
   readonly type: readonly string[];
   readonly recordedat: readonly string[];
   /** Whether a text in one of them may be sealed. */
@@ -62,7 +65,7 @@ const headerScan = (): HeaderScan | null => {
 
 /** One for each thread, made when it is needed. */
 let shared: { readonly scan: HeaderScan | null } | undefined;
-const sharedScan = (): HeaderScan | null => (shared ??= { scan: headerScan() }).scan;
+export const sharedScan = (): HeaderScan | null => (shared ??= { scan: headerScan() }).scan;
 
 /** Reads block after block; what was read before is gone then. */
 export class HeaderReader implements Headers {
@@ -73,6 +76,7 @@ export class HeaderReader implements Headers {
   kind = new Float64Array(0);
   name = new Float64Array(0);
   correlation = new Float64Array(0);
+  number = new Float64Array(0);
   readonly type: string[] = [];
   readonly recordedat: string[] = [];
   maySeal = false;
@@ -81,7 +85,7 @@ export class HeaderReader implements Headers {
   private readonly types = new Map<number, { readonly text: string; readonly bytes: Uint8Array }>();
 
   /** Without `scan` all is read by definition. */
-  constructor(private readonly scan = sharedScan()) {}
+  constructor(private readonly scan = sharedScan(), private readonly secret?: Secret) {}
 
   read(block: Entries, failures: Failures): Headers {
     const { count } = block;
@@ -110,6 +114,7 @@ export class HeaderReader implements Headers {
     this.kind = new Float64Array(count);
     this.name = new Float64Array(count);
     this.correlation = new Float64Array(count);
+    this.number = new Float64Array(count);
   }
 
   /** Reads entries `from` to `until` where they lie; those that are not taken so, by definition. */
@@ -128,6 +133,11 @@ export class HeaderReader implements Headers {
     this.kind.set(scan.type.subarray(0, count), from);
     this.name.set(scan.name.subarray(0, count), from);
     this.correlation.set(scan.correlation.subarray(0, count), from);
+    if (this.secret) {
+      scan.secret.set(this.secret);
+      scan.numbers(count);
+      this.number.set(scan.number.subarray(0, count), from);
+    }
     let taken = false;
     for (let i = 0; i < count; i++) {
       const at = from + i;
@@ -171,6 +181,10 @@ export class HeaderReader implements Headers {
     this.kind[i] = typeFingerprint(type);
     this.name[i] = nameFingerprint(source, id);
     this.correlation[i] = correlationFingerprint(correlationid ?? id);
+    if (this.secret) {
+      const bytes = this.block.entry(i);
+      this.number[i] = numberOf(this.secret, new DataView(bytes.buffer, bytes.byteOffset), 0, bytes.length);
+    }
     this.type[i] = type;
     this.recordedat[i] = recordedat;
   }

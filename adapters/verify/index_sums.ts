@@ -8,8 +8,10 @@ import { randomBytes } from "node:crypto";
 /** Words that nobody who wrote the file could know; all sums that are compared are under the same. */
 export type Secret = Int32Array;
 
-const WORDS = 8;
-export const newSecret = (): Secret => new Int32Array(new Uint8Array(randomBytes(WORDS * 4)).buffer);
+export const SECRET_WORDS = 12;
+/** Where in the secret what `numberOf` multiplies by and ends with lies; before it what its lanes begin with. */
+export const SECRET = { left: 8, right: 9, low: 10, high: 11 } as const;
+export const newSecret = (): Secret => new Int32Array(new Uint8Array(randomBytes(SECRET_WORDS * 4)).buffer);
 
 /** Two lanes of 32 bits. */
 export class Sum {
@@ -64,7 +66,7 @@ const mixed = (word: number): number => {
 };
 
 /** Bytes that are taken at a time, a word in each lane. */
-const STEP = 16;
+export const STEP = 32;
 
 /**
  * A lane with the next word. It is multiplied twice, by what the secret says: after one product the highest bit of a word would come out
@@ -76,25 +78,27 @@ const taken = (lane: number, word: number, left: number, right: number): number 
 };
 
 /**
- * Hashes bytes, 16 at least, to one whole number below 2^53, in four lanes that the secret starts and mixes. The last 16 are taken once
- * more, in part.
+ * Hashes bytes, `STEP` at least, to one whole number below 2^53, in eight lanes that the secret starts and mixes. The last `STEP` are taken
+ * once more, in part. By definition; `numbers_code.ts` does the same to many.
  */
 export const numberOf = (secret: Secret, view: DataView, from: number, until: number): number => {
-  const left = secret[4]! | 1;
-  const right = secret[5]! | 1;
-  let a = secret[0]! ^ Math.imul(until - from, left);
-  let b = secret[1]!;
-  let c = secret[2]!;
-  let d = secret[3]!;
-  const last = until - STEP;
+  const left = secret[SECRET.left]! | 1;
+  const right = secret[SECRET.right]! | 1;
+  const lanes = secret.slice(0, STEP / 4);
+  lanes[0]! ^= Math.imul(until - from, left);
   for (let at = from; at < until; at += STEP) {
-    if (at > last) at = last;
-    a = taken(a, view.getInt32(at, true), left, right);
-    b = taken(b, view.getInt32(at + 4, true), left, right);
-    c = taken(c, view.getInt32(at + 8, true), left, right);
-    d = taken(d, view.getInt32(at + 12, true), left, right);
+    at = Math.min(at, until - STEP);
+    for (let lane = 0; lane < lanes.length; lane++) {
+      lanes[lane] = taken(lanes[lane]!, view.getInt32(at + lane * 4, true), left, right);
+    }
   }
-  const low = mixed(a ^ mixed(b ^ mixed(c ^ mixed(d ^ secret[6]!))));
-  const high = mixed(d ^ mixed(c ^ mixed(b ^ mixed(a ^ secret[7]!))));
+  const [a, b, c, d] = [0, 1, 2, 3].map((lane) => taken(lanes[lane]!, lanes[lane + 4]!, left, right)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const low = mixed(a ^ mixed(b ^ mixed(c ^ mixed(d ^ secret[SECRET.low]!))));
+  const high = mixed(d ^ mixed(c ^ mixed(b ^ mixed(a ^ secret[SECRET.high]!))));
   return (high & 0x1fffff) * 0x1_0000_0000 + (low >>> 0);
 };

@@ -1,7 +1,7 @@
 /** What the tables of a segment of the index say, in sums: one side of `index_check.ts`. */
-import { Buffer } from "node:buffer";
 import { shown } from "./failures.ts";
-import { numberOf, type Sum } from "./index_sums.ts";
+import { copiesIn, positionOf } from "./copies.ts";
+import type { Sum } from "./index_sums.ts";
 import { checkedPages, IndexFault, pageIn, pagesIn, type TableShape } from "./index_table.ts";
 import { emptyTables, type IndexSpan, type Lanes, lanesOf, type Tables } from "./index_tally.ts";
 import type { InOrder, Rows } from "./rows.ts";
@@ -55,13 +55,6 @@ export function* readTables(
   }
   return { lanes: lanesOf(tables), fault };
 }
-
-const OPEN = 0x5b; // [
-const CLOSE = 0x5d; // ]
-/** No event has fewer. */
-const ENTRY_BYTES_MIN = 16;
-const NO_COPY = "a copy of entries that cannot be read";
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 interface Run {
   readonly position: number;
@@ -124,58 +117,8 @@ class Runs {
 
   /** Entries of one stream, an array of them. Each must be, byte for byte, what a block has of that stream and revision. */
   private gathered(bytes: Uint8Array, fingerprint: number, { position, revision, count }: Run): void {
-    if (bytes[0] !== OPEN || bytes[bytes.length - 1] !== CLOSE) throw new IndexFault(NO_COPY);
-    const ends = endsIn(bytes, count);
-    if (ends.length !== count || positionOf(bytes.subarray(1, ends[0])) !== position) {
-      throw new IndexFault(`other entries than the ${count} from ${position} on`);
-    }
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const { secret } = this.span;
-    let from = 1;
-    for (let i = 0; i < count; i++) {
-      const until = ends[i]!;
-      if (until >= bytes.length || until < from + ENTRY_BYTES_MIN) throw new IndexFault(NO_COPY);
-      this.copies.add(1, fingerprint, revision + i, numberOf(secret, view, from, until));
-      from = until + 1;
-    }
-    if (from !== bytes.length) throw new IndexFault(NO_COPY);
+    const { numbers, first } = copiesIn(bytes, count, this.span.secret);
+    if (positionOf(first) !== position) throw new IndexFault(`other entries than the ${count} from ${position} on`);
+    for (let i = 0; i < count; i++) this.copies.add(1, fingerprint, revision + i, numbers[i]!);
   }
 }
-
-const BETWEEN = "},{";
-
-/**
- * Where each entry ends. It is looked for what stands between two; where that is there as often as there are entries, it stands nowhere
- * else: it cannot be missing between two of them.
- */
-const endsIn = (bytes: Uint8Array, count: number): readonly number[] => {
-  // A character for each byte.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  const ends: number[] = [];
-  for (let at = text.indexOf(BETWEEN); at >= 0 && ends.length < count; at = text.indexOf(BETWEEN, at + 1)) {
-    ends.push(at + 1);
-  }
-  return ends.push(bytes.length - 1) === count ? ends : parsedEnds(bytes);
-};
-
-const positionOf = (entry: Uint8Array): unknown => {
-  try {
-    return (JSON.parse(utf8.decode(entry)) as { readonly position?: unknown } | null)?.position;
-  } catch {
-    throw new IndexFault(NO_COPY);
-  }
-};
-
-/** By reading them. */
-const parsedEnds = (bytes: Uint8Array): readonly number[] => {
-  try {
-    const entries = JSON.parse(utf8.decode(bytes)) as unknown;
-    if (Array.isArray(entries)) {
-      let until = 0;
-      return entries.map((entry) => until += 1 + Buffer.byteLength(JSON.stringify(entry)));
-    }
-  } catch {
-    // Said below.
-  }
-  throw new IndexFault(NO_COPY);
-};

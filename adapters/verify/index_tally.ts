@@ -2,7 +2,7 @@
 import type { StoredBlock } from "./block.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import type { Headers } from "./headers.ts";
-import { numberOf, type Secret, Sum } from "./index_sums.ts";
+import { type Secret, Sum } from "./index_sums.ts";
 
 /** What is to be summed up; plain data. */
 export interface IndexSpan {
@@ -79,19 +79,19 @@ export class IndexTally {
 
   private takeEntries(
     { streams, copies }: Tables,
-    { first, view, starts }: StoredBlock,
-    { sound, stream, revision }: Headers,
+    { first }: StoredBlock,
+    { sound, stream, revision, number }: Headers,
     from: number,
     until: number,
   ): void {
-    const { left, secret } = this.span;
+    const { left } = this.span;
     for (let i = from; i < until; i++) {
       const position = first + i;
       if (sound[i] === 0) continue;
       if ((left[position >>> 3]! >>> (position & 7) & 1) === 1) {
         streams.add(-1, stream[i]!, position, revision[i]!);
       } else {
-        copies.add(-1, stream[i]!, revision[i]!, numberOf(secret, view, starts[i]!, starts[i + 1]! - 1));
+        copies.add(-1, stream[i]!, revision[i]!, number[i]!);
       }
     }
   }

@@ -91,7 +91,7 @@ class RangeWalk {
   private readonly leaves: Uint8Array[] = [];
   private readonly history: HistorySpan;
   private readonly index: IndexTally;
-  private readonly headers = new HeaderReader();
+  private readonly headers: HeaderReader;
   private readonly types = new Set<string>();
   private type = "";
   private readonly subjects = new Set<string>();
@@ -108,6 +108,7 @@ class RangeWalk {
     this.unlinked = before === undefined;
     this.history = new HistorySpan(this.failures, rules.names);
     this.index = new IndexTally(rules.index);
+    this.headers = new HeaderReader(undefined, rules.index.secret);
   }
 
   run(rows: Rows, { from, until }: Range): RangeFound {

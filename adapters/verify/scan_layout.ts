@@ -4,6 +4,7 @@
  * nothing steps over the first of them, and a vector that begins before it or at it ends within them: none reads what was there before.
  */
 import { answer, type Code, get, i32, number, set, VECTOR_BYTES } from "../../events/wasm.ts";
+import { SECRET_WORDS } from "./index_sums.ts";
 
 /** Entries, and bytes of them, that are read at a time. */
 export const ENTRIES_MAX = 512;
@@ -50,6 +51,8 @@ export const STREAM_SPANS = place(ENTRIES_MAX * SPAN),
   TYPE_SPANS = place(ENTRIES_MAX * SPAN),
   RECORDED_SPANS = place(ENTRIES_MAX * SPAN);
 export const SOUND = place(ENTRIES_MAX), CHANGES = place(ENTRIES_MAX);
+/** Of keyed hashes: the secret, and a column. */
+export const SECRET = place(SECRET_WORDS * 4), NUMBERS = place(ENTRIES_MAX * 8);
 /** Zeros behind what is read, as many as a vector has. */
 export const BEHIND = VECTOR_BYTES;
 export const INPUT = place(INPUT_BYTES_MAX + 2 * VECTOR_BYTES);
@@ -78,6 +81,8 @@ export const FUNCTIONS = [
   "mixBoth",
   "fingerprint",
   "scan",
+  "numbers",
+  "items",
 ] as const;
 export type Name = (typeof FUNCTIONS)[number];
 export const F = Object.fromEntries(FUNCTIONS.map((name, i) => [name, i])) as Readonly<Record<Name, number>>;
