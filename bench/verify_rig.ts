@@ -1,6 +1,6 @@
 /** A log verified, and read and parsed alone, each in a process of its own that measures itself. */
 import { fileURLToPath } from "node:url";
-import { READER_HEAP } from "../adapters/process/reexec.ts";
+import { VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import { FILES } from "../adapters/program/files.ts";
 import { openBench, quiet, readingEvent } from "./rig.ts";
 import type { Measured, Stand } from "./suite.ts";
@@ -25,7 +25,7 @@ export const withoutTaskset = (): string | undefined => {
 /** Measures itself, on one core or all. */
 const run = async (module: string, args: readonly string[], cores: number): Promise<Measured> => {
   const config = inFolder("../deno.json");
-  const deno = [Deno.execPath(), "run", "-q", READER_HEAP, "-A", "--config", config, inFolder(module), ...args];
+  const deno = [Deno.execPath(), "run", "-q", VERIFIER_HEAP, "-A", "--config", config, inFolder(module), ...args];
   const [command, ...rest] = cores === 1 ? [TASKSET, "-c", "0", ...deno] : deno;
   const { success, stdout, stderr } = await new Deno.Command(command!, { args: rest }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));

@@ -1,6 +1,6 @@
 /** Parsing, help, exit codes and permissions of the command line: what holds for every command. */
 import assert from "node:assert/strict";
-import { argumentsOf, GENERATION, generationOf, Unsayable } from "../adapters/process/reexec.ts";
+import { argumentsOf, GENERATION, generationOf, Unsayable, VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import type { Grants } from "../adapters/cli/call.ts";
 import { ENVIRONMENT, grantsOf } from "../adapters/cli/grants.ts";
 import { nearest } from "../adapters/cli/nearest.ts";
@@ -330,6 +330,12 @@ Deno.test("the second process is started with exactly the permissions asked for,
     self: "/deno",
   });
   assert.ok(writer.includes("--allow-sys=setPriority"), "its threads may give way");
+  const verifier = argumentsOf("/main.ts", [], {
+    permissions: { ...permissions, wide: true },
+    generation: 1,
+    self: "/deno",
+  });
+  assert.ok(verifier.includes(VERIFIER_HEAP), "it hashes in wide vectors");
   assert.deepEqual(generationOf([`${GENERATION}2`, "status"]), { generation: 2, typed: ["status"] });
   assert.deepEqual(generationOf(["status"]), { generation: 0, typed: ["status"] });
 });
@@ -411,11 +417,12 @@ Deno.test("every command has its task, with the permissions the command line kno
   );
   for (const name of [...DESIGNED, "daybook"]) {
     const { command } = tasks[name] as { command: string };
-    assert.match(
-      command,
-      /^deno run -q --v8-flags=--no-allocation-site-pretenuring(,--max-semi-space-size=4 -P=reader| -P=writer) --no-prompt /,
-      name,
-    );
+    const flags = "--v8-flags=--no-allocation-site-pretenuring";
+    const reader = `${flags},--max-semi-space-size=4`;
+    const verifier =
+      `"${reader}$(test $(uname -m) = x86_64 && echo ,--experimental-wasm-revectorize || echo '')" -P=reader`;
+    const kinds = name === "verify" ? [verifier] : [`${reader} -P=reader`, `${flags} -P=writer`];
+    assert.ok(kinds.some((kind) => command.startsWith(`deno run -q ${kind} --no-prompt `)), name);
     assert.doesNotMatch(command, /-A\b|--allow-all|--allow-(read|write|env|sys|ffi)|--allow-\w+(?!=)\b(?= )/, name);
     assert.ok(command.endsWith(name === "daybook" ? " main.ts" : ` main.ts ${name}`), name);
     assert.equal(/--allow-run=git,/.test(command), ["demo", "import"].includes(name), name);

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
+import { VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import { HASH_BYTES, LANE_BYTES_MAX, type ManyHashes, manyHashes, sha256Each, sha256Pairs } from "../events/sha256.ts";
 
 /** Pieces as `sha256Each` takes them, with a byte that is nobody's in front of each. */
@@ -103,4 +105,13 @@ Deno.test("neighbouring hashes make pairs, and one that is left over makes none"
     );
     for (const many of all) assert.deepEqual(hexes(many.pairs(1, hashes, pair)), pairs, `${count} hashes`);
   }
+});
+
+Deno.test("eight side by side have the platform's hashes also where V8 makes one vector of two", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-check", VERIFIER_HEAP, fileURLToPath(new URL("./wide_hashes.ts", import.meta.url))],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  assert.equal(Number(new TextDecoder().decode(stdout)), 60 * 1_800);
 });

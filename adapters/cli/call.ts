@@ -44,6 +44,8 @@ export interface Grants {
   readonly again?: true;
   /** May start the agent that runs services. */
   readonly agent?: true;
+  /** Hashes so much that it is worth to let V8 make wide vectors. */
+  readonly wide?: true;
 }
 
 export type Run = (call: Call, runtime: Runtime) => Promise<ExitCode>;

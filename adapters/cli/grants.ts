@@ -59,7 +59,7 @@ export const grantsOf = (
     readonly root?: Pointed;
   },
 ): Grants => {
-  const { read = [], write = [], net = [], run = [], env = [], agent } = spec.needs(call, settings);
+  const { read = [], write = [], net = [], run = [], env = [], agent, wide } = spec.needs(call, settings);
   const socket = call.data === ":memory:" ? [] : [socketOf(call.data)];
   // Where a password is shown first (`PROOF`).
   const shown = spec.dangerous?.(call) ? files(call, text(call, "passwordFile")) : [];
@@ -81,6 +81,7 @@ export const grantsOf = (
     write: [...new Set([...write, ...socket, ...copy])],
     ...(spec.opens ? { threads: true as const } : {}),
     ...(agent ? { agent } : {}),
+    ...(wide ? { wide } : {}),
     net: [...net, ...(socket.length > 0 ? [`unix:${socket[0]}`, SOCKET_HOST] : [])],
     run,
     env: [...env, ...(root?.variables ?? [])],

@@ -428,7 +428,13 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
   verifierKeys(data: string): Promise<readonly string[]>;
   verify(
     data: string,
-    options: { readonly key?: string; readonly against: readonly Kept[]; readonly archive?: string },
+    options: {
+      readonly key?: string;
+      readonly against: readonly Kept[];
+      readonly archive?: string;
+      /** Whether this process has wide vectors, which hashing goes by. */
+      readonly wide?: boolean;
+    },
     progress: OnProgress,
   ): Promise<VerifyReport>;
   /** A folder of tiles (C2SP tlog-tiles), with nothing but itself. `LogFault`: `foreign`, `invalid`, `io`. */

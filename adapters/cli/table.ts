@@ -234,7 +234,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const tiles = text(call, "tiles");
       const read = tiles === undefined ? [call.data] : files(call, tiles);
-      return { read: [...read, ...files(call, text(call, "archive"), ...list(call, "against"))] };
+      return { read: [...read, ...files(call, text(call, "archive"), ...list(call, "against"))], wide: true };
     },
     load: async () => (await import("./commands/verify.ts")).verify,
   },

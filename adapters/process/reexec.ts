@@ -18,6 +18,8 @@ export interface Permissions {
   readonly again?: true;
   /** May start the agent, which is this program's own binary. */
   readonly agent?: true;
+  /** Hashes so much that it is worth to let V8 make wide vectors. */
+  readonly wide?: true;
 }
 
 /** Put before the arguments with the number of the process in its chain, so that a missing permission cannot make one without end. */
@@ -67,6 +69,13 @@ export const granted = ({ read, write, net, run, env, agent }: Permissions): boo
 const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
 /** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */
 export const READER_HEAP = `${HEAP},--max-semi-space-size=4`;
+/**
+ * Who verifies hashes in vectors of 256 bits, which only the x86-64 build makes and another would not start with:
+ * docs/decisions/0197-twice-as-many-hashes-where-vectors-are-wide.md.
+ */
+export const VERIFIER_HEAP = Deno.build.arch === "x86_64"
+  ? `${READER_HEAP},--experimental-wasm-revectorize`
+  : READER_HEAP;
 const PRIORITY = "--allow-sys=setPriority";
 
 /** The arguments of `deno` for the second process. Never `-A`; what is not needed is not there. */
@@ -90,7 +99,7 @@ export const argumentsOf = (
   return [
     "run",
     "--quiet",
-    ...(permissions.threads ? [HEAP, PRIORITY] : [READER_HEAP]),
+    ...(permissions.threads ? [HEAP, PRIORITY] : [permissions.wide ? VERIFIER_HEAP : READER_HEAP]),
     "--no-prompt",
     ...flag("read", read),
     ...flag("write", write),

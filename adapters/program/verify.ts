@@ -12,7 +12,7 @@ type Verify = Runtime["verify"];
 export const verifyFolder = async (
   folders: Folders,
   data: string,
-  { key, against, archive }: Parameters<Verify>[1],
+  { key, against, archive, wide }: Parameters<Verify>[1],
   progress: Parameters<Verify>[2],
 ): ReturnType<Verify> => {
   await logIn(data);
@@ -26,6 +26,7 @@ export const verifyFolder = async (
       verifyLog({
         path,
         archive,
+        wide,
         catalogue: events,
         sealedUnder: keys && knownKey(keys),
         key,

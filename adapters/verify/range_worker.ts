@@ -6,6 +6,7 @@ import { readTables, type TablesFound } from "./index_tables.ts";
 import { type Range, type RangeFound, type Rules, unknownSeam, walkRange } from "./range.ts";
 import { Rows } from "./rows.ts";
 import { openerOf } from "./sealed.ts";
+import { hashWide } from "./tree.ts";
 
 /** To a thread, the first one `open`. */
 export type ToThread =
@@ -44,6 +45,7 @@ const take = (data: ToThread): void => {
       db = new DatabaseSync(data.path, { readOnly: true });
       db.exec("begin");
       rules = data.rules;
+      if (rules.wide) hashWide();
       rows = new Rows(db, rules.sealedUnder && openerOf(rules.sealedUnder));
       return;
     case "read": {

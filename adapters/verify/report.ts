@@ -30,6 +30,8 @@ export interface VerifyOptions {
   readonly scratch?: string;
   /** Threads that the log is walked in. Default: as many as there are cores, at most 8, and one for a small log. */
   readonly threads?: number;
+  /** For a process whose V8 makes wide vectors, see `hashWide` in `tree.ts`. Default false. */
+  readonly wide?: boolean;
   /** Positions that one range spans; see `walk.ts`. */
   readonly rangeEvents?: number;
   /** Names (source and id) held at a time; see `history.ts`. */

@@ -9,7 +9,7 @@ import { Failures, shown } from "./failures.ts";
 import { openLogFile } from "./file.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";
 import { type LogReport, reportOf, type VerifyOptions } from "./report.ts";
-import { MerkleTree } from "./tree.ts";
+import { hashWide, MerkleTree } from "./tree.ts";
 import { Verification } from "./walk.ts";
 
 export type { Against } from "./claims.ts";
@@ -25,6 +25,7 @@ export { type Failure, type FailureKind, FAILURES_MAX } from "./failures.ts";
 export const verifyLog = async (options: VerifyOptions): Promise<LogReport> => {
   const keys: Keys = { given: keyOf(options.key), folder: keyOf(options.folderKey) };
   options.signal?.throwIfAborted();
+  if (options.wide) hashWide();
   const failures = new Failures();
   try {
     const file = await openLogFile(options.path, options.scratch);

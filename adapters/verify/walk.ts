@@ -206,6 +206,7 @@ export class Verification {
       index: this.index.span,
       names: this.history.rule,
       sealedUnder: this.sealedUnder,
+      wide: this.options.wide,
       subjects: this.subjects !== undefined,
     };
     const threads = this.rows instanceof WholeRows ? 1 : this.options.threads ?? threadsFor(total);

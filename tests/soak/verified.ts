@@ -1,6 +1,6 @@
 /** What verifying takes as a log grows: its pace, and the most memory it has, in a process of its own. */
 import { fileURLToPath } from "node:url";
-import { READER_HEAP } from "../../adapters/process/reexec.ts";
+import { VERIFIER_HEAP } from "../../adapters/process/reexec.ts";
 import { fill, inFolder, openLog, rounded } from "./rig.ts";
 
 export interface Verified {
@@ -27,7 +27,7 @@ export const verified = (sizes: readonly number[]): Promise<readonly Verified[]>
 const verify = async (path: string): Promise<Verified> => {
   const module = fileURLToPath(new URL("../../bench/verify_process.ts", import.meta.url));
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", READER_HEAP, "-A", module, path],
+    args: ["run", "-q", VERIFIER_HEAP, "-A", module, path],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   const { units, ms, rss } = JSON.parse(new TextDecoder().decode(stdout));

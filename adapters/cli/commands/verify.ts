@@ -21,6 +21,7 @@ export const verify: Run = async (call, runtime) => {
   const options = {
     key: text(call, "key"),
     against,
+    wide: true,
     ...(archive === undefined ? {} : { archive: pathOf(call, archive) }),
   };
   const report =
