@@ -3,7 +3,7 @@
  * needs for an entry of 300 bytes; four or eight messages side by side (`sha256_lanes.ts`) need a sixth of that or less, see
  * `docs/decisions/0191-many-hashes-at-once.md`. For one message, or a long one, `node:crypto` is the faster.
  */
-import { BLOCK_BYTES, type Lanes, openLanes, VECTOR_LANES } from "./sha256_lanes.ts";
+import { BLOCK_BYTES, type Lanes, openLanes } from "./sha256_lanes.ts";
 
 /** Bytes of a hash. */
 export const HASH_BYTES = 32;
@@ -12,9 +12,6 @@ export const LANE_BYTES_MAX = 4_096;
 /** Of pieces, and bytes of them, that memory holds at a time. */
 const PIECES_MAX = 1_024;
 const INPUT_BYTES_MAX = 65_536;
-
-/** Of a lane: the end of its message with what is appended to it. */
-const TAIL_BYTES = 2 * BLOCK_BYTES;
 
 /** `SHA-256(prefix ‖ piece)` of one piece, by the platform. */
 export type HashPiece = (piece: Uint8Array) => Uint8Array;
@@ -41,8 +38,7 @@ const rankOf = (bytes: number): number => (bytes >>> 6) + ((bytes + 8) >>> 6);
 class SideBySide implements ManyHashes {
   private readonly bytes: Lanes["memory"];
   private readonly words: DataView;
-  /** Where memory has the end of each lane's message, the hashes, and what is hashed. */
-  private readonly tails: number;
+  /** Where memory has the hashes, and what is hashed. */
   private readonly hashes: number;
   private readonly input: number;
   /** By lane: what it hashes, -1 when it is idle; and how many blocks follow the next one's place. */
@@ -58,9 +54,8 @@ class SideBySide implements ManyHashes {
     const { memory, count, free } = lanes;
     this.bytes = memory;
     this.words = new DataView(memory.buffer);
-    this.tails = free;
-    this.hashes = free + count * TAIL_BYTES;
-    this.input = this.hashes + PIECES_MAX * HASH_BYTES;
+    this.hashes = free;
+    this.input = this.hashes + (PIECES_MAX + 1) * HASH_BYTES;
     this.piece = new Int32Array(count);
     this.blocks = new Int32Array(count);
     this.ending = new Int32Array(count);
@@ -98,7 +93,7 @@ class SideBySide implements ManyHashes {
       }
     }
     // What idle lanes have made is nobody's.
-    for (let lane = 0; lane < count; lane++) lanes.finish(lane, this.tails);
+    for (let lane = 0; lane < count; lane++) lanes.finish(lane, this.hashes + PIECES_MAX * HASH_BYTES);
   }
 
   /** By how many blocks they have: lanes that begin together end together then. */
@@ -112,30 +107,21 @@ class SideBySide implements ManyHashes {
 
   /** A lane begins with a message, which is followed by its length as section 5.1.1 says. */
   private begin(lane: number, piece: number, starts: Uint32Array, first: number, offset: number): 1 {
-    const { bytes, words } = this;
     const from = starts[first + piece]! - 1 - offset;
     const until = starts[first + piece + 1]! - 1 - offset;
-    const length = until - from;
-    const whole = Math.floor(length / BLOCK_BYTES);
-    const rest = length - whole * BLOCK_BYTES;
-    const ending = rest + 9 <= BLOCK_BYTES ? 1 : 2;
-    const tail = this.tails + lane * TAIL_BYTES;
-    const end = tail + ending * BLOCK_BYTES;
-    bytes.copyWithin(tail, until - rest, until);
-    bytes[tail + rest] = 0x80;
-    bytes.fill(0, tail + rest + 1, end);
-    words.setUint32(end - 4, length * 8);
+    const whole = (until - from) >>> 6;
+    this.lanes.end(lane, from, until);
     this.piece[lane] = piece;
     this.lanes.at[lane] = from;
     this.blocks[lane] = whole;
-    this.ending[lane] = ending;
+    this.ending[lane] = 1 + ((until - from + 8) >>> 6) - whole;
     if (whole === 0) this.end(lane);
     return 1;
   }
 
   /** A lane goes on with the end of its message. */
   private end(lane: number): void {
-    this.lanes.at[lane] = this.tails + lane * TAIL_BYTES;
+    this.lanes.at[lane] = this.lanes.tail(lane);
     this.blocks[lane] = this.ending[lane]!;
     this.ending[lane] = 0;
   }
@@ -177,7 +163,7 @@ class SideBySide implements ManyHashes {
     const count = Math.floor(hashes.length / PAIR_BYTES);
     const parents = new Uint8Array(count * HASH_BYTES);
     for (let lane = 0; lane < lanes.count; lane++) {
-      const tail = this.tails + lane * TAIL_BYTES;
+      const tail = lanes.tail(lane);
       bytes.fill(0, tail, tail + BLOCK_BYTES);
       bytes[tail + 1] = 0x80;
       words.setUint32(tail + BLOCK_BYTES - 4, (1 + PAIR_BYTES) * 8);
@@ -195,15 +181,15 @@ class SideBySide implements ManyHashes {
 
   /** A pair for each lane from `from` on, or what is left of them: an idle lane goes on over whatever lies there. */
   private hashPairs(prefix: number, from: number, to: number): void {
-    const { bytes, lanes: { count, at, run, finish }, tails } = this;
+    const { bytes, lanes: { count, at, tail, run, finish } } = this;
     for (let lane = 0; lane < count; lane++) {
-      bytes[tails + lane * TAIL_BYTES] = bytes[from + (lane + 1) * PAIR_BYTES - 1]!;
+      bytes[tail(lane)] = bytes[from + (lane + 1) * PAIR_BYTES - 1]!;
       at[lane] = from + lane * PAIR_BYTES - 1;
     }
     // Where the pair before has its last byte, which is taken by now.
     for (let lane = 0; lane < count; lane++) bytes[at[lane]!] = prefix;
     run(1);
-    for (let lane = 0; lane < count; lane++) at[lane] = tails + lane * TAIL_BYTES;
+    for (let lane = 0; lane < count; lane++) at[lane] = tail(lane);
     run(1);
     for (let lane = 0; lane < count; lane++) finish(lane, to + lane * HASH_BYTES);
   }
@@ -232,8 +218,8 @@ const oneByOne: ManyHashes = {
  */
 export const manyHashes = (vectors = 1, open = openLanes): ManyHashes => {
   try {
-    const tails = vectors * VECTOR_LANES * TAIL_BYTES;
-    return new SideBySide(open(tails + PIECES_MAX * HASH_BYTES + INPUT_BYTES_MAX, vectors));
+    // And a hash that is nobody's, and a block behind what is hashed, of which ends of messages are copied in one go.
+    return new SideBySide(open((PIECES_MAX + 1) * HASH_BYTES + INPUT_BYTES_MAX + BLOCK_BYTES, vectors));
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return oneByOne;
     throw error;

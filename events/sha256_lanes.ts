@@ -27,13 +27,21 @@ const WORDS = 8;
 const BLOCK_WORDS = BLOCK_BYTES / 4;
 const ROUNDS = 64;
 
-/** Where in the module's memory its own lie: the state, the constants of the rounds, and the block's words, each a row of vectors; then addresses. */
+/** Of a message: what of it does not fill a block, with what is appended to it. */
+const TAIL_BYTES = 2 * BLOCK_BYTES;
+
+/**
+ * Where in the module's memory its own lie: the state, the constants of the rounds, and the block's words, each a row of vectors; then by lane
+ * addresses, and ends of messages.
+ */
 const layout = (vectors: number) => {
   const row = vectors * VECTOR_BYTES;
   const constants = WORDS * row;
   const words = constants + ROUNDS * row;
   const addresses = words + BLOCK_WORDS * row;
-  return { row, state: 0, constants, words, addresses, free: addresses + vectors * VECTOR_LANES * 4 };
+  const lanes = vectors * VECTOR_LANES;
+  const tails = addresses + lanes * 4;
+  return { row, state: 0, constants, words, addresses, tails, free: tails + lanes * TAIL_BYTES };
 };
 type Layout = ReturnType<typeof layout>;
 
@@ -45,6 +53,10 @@ export interface Lanes {
   readonly free: number;
   /** Where the next block of each message lies; whoever has it hashed moves it on. */
   readonly at: Int32Array;
+  /** Where the end of a lane's message is. */
+  tail(lane: number): number;
+  /** Lays down the end of the message that lies from one address to another, as section 5.1.1 says; it is one block or two. */
+  end(lane: number, from: number, until: number): void;
   /** Takes so many blocks into all states, of each message from its address on. */
   run(blocks: number): void;
   /** Writes the hash of a lane to an address, and begins the lane anew. */
@@ -199,6 +211,35 @@ const run = (vectors: number, at: Layout): Written => {
   };
 };
 
+const byteswapped = (word: Code): Code =>
+  i32.or(i32.and(i32.rotl(word, 8), number(0x00ff00ff)), i32.and(i32.rotl(word, 24), number(0xff00ff00)));
+
+/** What of the message is behind its last whole block, a bit, zeros, and how many bits the message has. */
+const end = ({ tails }: Layout): Written => {
+  const [LANE, FROM, UNTIL, LENGTH, REST, TAIL, END] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const zero = v128.splat(number(0));
+  const vectors = [0, 1, 2, 3].map((i) => i * VECTOR_BYTES);
+  return {
+    parameters: 3,
+    locals: [[4, I32]],
+    body: [
+      ...set(LENGTH, i32.sub(get(UNTIL), get(FROM))),
+      ...set(REST, i32.and(get(LENGTH), number(BLOCK_BYTES - 1))),
+      ...set(TAIL, i32.add(i32.shl(get(LANE), 7), number(tails))), // `TAIL_BYTES` for each lane
+      ...set(END, i32.add(get(TAIL), i32.shl(i32.shr(i32.add(get(REST), number(8)), 6), 6), number(BLOCK_BYTES))),
+      ...set(FROM, i32.sub(get(UNTIL), get(REST))),
+      ...vectors.flatMap((at) => v128.store(get(TAIL), at, v128.load(get(FROM), at))),
+      ...set(TAIL, i32.add(get(TAIL), get(REST))),
+      ...i32.store8(get(TAIL), 0, number(0x80)),
+      // At least up to the length, at most to the end of a second block.
+      ...vectors.flatMap((at) => v128.store(get(TAIL), at + 1, zero)),
+      ...set(END, i32.sub(get(END), number(8))),
+      ...i32.store(get(END), 0, number(0)),
+      ...i32.store(get(END), 4, byteswapped(i32.shl(get(LENGTH), 3))),
+    ],
+  };
+};
+
 /** The lane's words with their bytes in the other order, and the initial ones in their place. */
 const finish = ({ row, state }: Layout): Written => {
   const [LANE, TO, WORD, AT] = [0, 1, 2, 3] as const;
@@ -209,14 +250,7 @@ const finish = ({ row, state }: Layout): Written => {
       ...set(AT, i32.shl(get(LANE), 2)), // four bytes for each lane
       ...initial().flatMap((word, i) => [
         ...set(WORD, i32.load(get(AT), state + i * row)),
-        ...i32.store(
-          get(TO),
-          i * 4,
-          i32.or(
-            i32.and(i32.rotl(get(WORD), 8), number(0x00ff00ff)),
-            i32.and(i32.rotl(get(WORD), 24), number(0xff00ff00)),
-          ),
-        ),
+        ...i32.store(get(TO), i * 4, byteswapped(get(WORD))),
         ...i32.store(get(AT), state + i * row, number(word)),
       ]),
     ],
@@ -227,12 +261,13 @@ const finish = ({ row, state }: Layout): Written => {
 export const openLanes = (bytes: number, vectors = 1): Lanes => {
   const at = layout(vectors);
   const count = vectors * VECTOR_LANES;
-  const { memory, call } = assemble({ run: run(vectors, at), finish: finish(at) }, at.free + bytes);
+  const { memory, call } = assemble({ run: run(vectors, at), end: end(at), finish: finish(at) }, at.free + bytes);
   const words = new DataView(memory.buffer);
   constants().forEach((constant, t) => {
     for (let lane = 0; lane < count; lane++) words.setUint32(at.constants + t * at.row + lane * 4, constant, true);
   });
   for (let lane = 0; lane < count; lane++) call.finish(lane, at.free);
   const addresses = new Int32Array(memory.buffer, at.addresses, count);
-  return { count, memory, free: at.free, at: addresses, run: call.run, finish: call.finish };
+  const tail = (lane: number) => at.tails + lane * TAIL_BYTES;
+  return { count, memory, free: at.free, at: addresses, tail, end: call.end, run: call.run, finish: call.finish };
 };

@@ -1,15 +1,14 @@
 const SLOT_BITS_MIN = 10;
+/** Of a slot that is free; fingerprints are not below zero. */
+const FREE = -1;
 /** Odd, and nobody's who wrote the log: else names could be chosen that all come to lie in one place. */
 const factor = (): number => Math.floor(Math.random() * 2 ** 32) | 1;
 
 /** A set of fingerprints that is often begun anew: open addressing, never more than half full. */
 export class Fingerprints {
   private keys!: Float64Array;
-  /** Which set a key is of. */
-  private sets!: Uint32Array;
   /** Of a product those that say the slot are left. */
   private shift!: number;
-  private set = 0;
   private used = 0;
   private readonly low = factor();
   private readonly high = factor();
@@ -19,26 +18,25 @@ export class Fingerprints {
   }
 
   private widen(bits: number): void {
-    this.keys = new Float64Array(2 ** bits);
-    this.sets = new Uint32Array(2 ** bits);
+    this.keys = new Float64Array(2 ** bits).fill(FREE);
     this.shift = 32 - bits;
+    this.used = 0;
   }
 
   /** A new one, for about so many. */
   begin(count: number): void {
-    this.set++;
-    this.used = 0;
     if (count * 2 > this.keys.length) this.widen(Math.ceil(Math.log2(count * 2)));
+    if (this.used > 0) this.keys.fill(FREE);
+    this.used = 0;
   }
 
   /** Whether it is new. */
   add(key: number): boolean {
-    const { keys, sets, set } = this;
+    const { keys } = this;
     const mask = keys.length - 1;
     let at = (Math.imul(key, this.low) + Math.imul(key / 0x1_0000_0000, this.high)) >>> this.shift;
-    for (; sets[at] === set; at = (at + 1) & mask) if (keys[at] === key) return false;
+    for (; keys[at] !== FREE; at = (at + 1) & mask) if (keys[at] === key) return false;
     keys[at] = key;
-    sets[at] = set;
     if (++this.used * 2 > keys.length) this.grow();
     return true;
   }
@@ -49,9 +47,8 @@ export class Fingerprints {
   }
 
   private grow(): void {
-    const { keys, sets, set } = this;
+    const { keys } = this;
     this.widen(33 - this.shift);
-    this.used = 0;
-    for (let at = 0; at < keys.length; at++) if (sets[at] === set) this.add(keys[at]!);
+    for (const key of keys) if (key !== FREE) this.add(key);
   }
 }

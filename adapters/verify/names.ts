@@ -8,8 +8,8 @@ import { Fingerprints } from "./fingerprints.ts";
 import type { Rows } from "./rows.ts";
 
 const COLUMNS = 2;
-/** About so many names are held at a time: what a processor's cache has room for. */
-const PART_NAMES = 16_384;
+/** About so many names are held at a time: what a processor's nearest caches have room for. */
+const PART_NAMES = 4_096;
 /** Fingerprints are below. */
 const FINGERPRINTS_END = 2 ** 53;
 

@@ -67,8 +67,8 @@ export interface NamedRow {
 
 /** A tile, by its key and how long it is. */
 export interface TileRow {
-  /** The whole key, in hexadecimal digits. */
-  readonly key: string;
+  /** The whole key. */
+  readonly key: Uint8Array;
   /** `undefined`: the key is none of a tile. */
   readonly level: number | undefined;
   readonly index: number | undefined;
@@ -125,10 +125,10 @@ export class Rows {
     for (let after: Uint8Array = prefix;;) {
       const rows = page.all(after, end);
       for (const row of rows) {
-        const key = Buffer.from(row.k as Uint8Array);
+        const key = row.k as Uint8Array;
         const level = numberOf(key.subarray(0, prefix.length + NUMBER_PART), prefix.length);
         const index = level === undefined ? undefined : numberOf(key, prefix.length + NUMBER_PART);
-        yield { key: key.toString("hex"), level, index, bytes: Number(row.bytes) };
+        yield { key, level, index, bytes: Number(row.bytes) };
       }
       if (rows.length === 0) return;
       after = lastOf(rows, after);
@@ -176,14 +176,14 @@ export class Rows {
     const rows = this.idle.pop() ??
       this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
     try {
-      let behindLast = begin;
+      let last: Uint8Array | undefined;
       for (const row of rows.iterate(begin, end)) {
         const key = row.k as Uint8Array;
-        behindLast = after(key);
+        last = key;
         yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
       }
       // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
-      if (rows.get(behindLast, end)) throw new Error("there are rows behind the one that was read last");
+      if (rows.get(last ? after(last) : begin, end)) throw new Error("there are rows behind the one that was read last");
     } finally {
       this.idle.push(rows);
     }
@@ -283,10 +283,15 @@ const valueOf = (row: Record<string, unknown>): Uint8Array | string => {
   return v;
 };
 
+/** A double, and its bytes, of which the last has the sign on any processor there is (Deno's are all little-endian). */
+const double = new Float64Array(1);
+const turned = new Uint8Array(double.buffer);
+const DOUBLE_BYTES = 8;
+
 const numberOf = (key: Uint8Array, prefix: number): number | undefined => {
   if (key.length !== prefix + NUMBER_PART || key[prefix] !== 0x21) return undefined;
-  const bytes = Buffer.from(key.subarray(prefix + 1));
-  bytes[0]! ^= 0x80;
-  const number = bytes.readDoubleBE();
+  for (let i = 0; i < DOUBLE_BYTES; i++) turned[i] = key[prefix + DOUBLE_BYTES - i]!;
+  turned[DOUBLE_BYTES - 1]! ^= 0x80;
+  const number = double[0]!;
   return Number.isSafeInteger(number) && number >= 0 && !Object.is(number, -0) ? number : undefined;
 };

@@ -149,7 +149,7 @@ export class TileCheck {
     const most = tiled !== undefined && tiled < frontier!.size ? Math.min(tiled, end) : end;
     for (const { key, level, index, bytes } of this.rows.tiles()) {
       if (level === undefined || index === undefined) {
-        this.failures.add(0, "foreign", "the rows of a log and no others", `a row with key ${shown(key)}`);
+        this.failures.add(0, "foreign", "the rows of a log and no others", `a row with key ${shown(key.toHex())}`);
         continue;
       }
       const width = bytes / HASH_BYTES;
