@@ -136,22 +136,10 @@ const turnWords = (from: number, at: number, row: number, { addresses, scheduled
   ];
 };
 
-/** Section 6.2.2, steps 1 to 4, of one block of each message. What is done in one vector is done in the next at once. */
-const compress = (vectors: number, { row, state, constants, words }: Layout): Code => {
-  const code: number[] = [];
-  const all = Array.from({ length: vectors }, (_, vector) => localsOf(vectors, vector));
-  const each = (part: (locals: Locals, offset: number) => Code) =>
-    all.forEach((locals, vector) => code.push(...part(locals, vector * VECTOR_BYTES)));
-  for (let t = 0; t < BLOCK_WORDS; t += 4) {
-    each((locals, offset) => turnWords(t, words + offset, row, locals));
-  }
-  for (let t = 0; t < BLOCK_WORDS; t++) {
-    each(({ scheduled }, offset) => set(scheduled[t]!, v128.load(number(words), t * row + offset)));
-  }
-  for (let i = 0; i < WORDS; i++) {
-    each((locals, offset) => set(locals.state[i]!, v128.load(number(state), i * row + offset)));
-  }
-  let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7] as [
+/** What a round does in a vector, but for its constant; the same is done sixteen rounds later, in the same locals. */
+const roundOf = (t: number, { state, scheduled, t1, ab, bc }: Locals) => {
+  // After each round what was `a` is `b`, and so on; after eight they are where they began.
+  const [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => state[(i + BLOCK_WORDS - t) % WORDS]!) as [
     number,
     number,
     number,
@@ -161,26 +149,42 @@ const compress = (vectors: number, { row, state, constants, words }: Layout): Co
     number,
     number,
   ];
-  each(({ state, bc }) => set(bc, v128.xor(get(state[b]!), get(state[c]!))));
+  const word = (before: number): Code => get(scheduled[(t + BLOCK_WORDS - before) % BLOCK_WORDS]!);
+  return {
+    extend: set(scheduled[t]!, v128.add(word(16), σ0(word(15)), word(7), σ1(word(2)))),
+    mixed: v128.add(get(h), get(scheduled[t]!), ch(get(e), get(f), get(g)), Σ1(get(e))),
+    turn: [
+      set(d, v128.add(get(d), get(t1))),
+      // Maj(a, b, c): b, unless it differs from both a and c.
+      set(ab, v128.xor(get(a), get(b))),
+      set(h, v128.add(v128.xor(v128.and(get(ab), get(bc)), get(b)), Σ0(get(a)), get(t1))),
+      set(bc, get(ab)),
+    ],
+  };
+};
+
+/** Section 6.2.2, steps 1 to 4, of one block of each message. What is done in one vector is done in the next at once. */
+const compress = (vectors: number, { row, state, constants, words }: Layout): Code => {
+  const code: Code[] = [];
+  const all = Array.from({ length: vectors }, (_, vector) => localsOf(vectors, vector));
+  const each = (part: (locals: Locals, offset: number) => Code) =>
+    all.forEach((locals, vector) => code.push(part(locals, vector * VECTOR_BYTES)));
+  for (let t = 0; t < BLOCK_WORDS; t += 4) {
+    each((locals, offset) => turnWords(t, words + offset, row, locals));
+  }
+  for (let t = 0; t < BLOCK_WORDS; t++) {
+    each(({ scheduled }, offset) => set(scheduled[t]!, v128.load(number(words), t * row + offset)));
+  }
+  for (let i = 0; i < WORDS; i++) {
+    each((locals, offset) => set(locals.state[i]!, v128.load(number(state), i * row + offset)));
+  }
+  each(({ state: [, b, c], bc }) => set(bc, v128.xor(get(b!), get(c!))));
+  const rounds = Array.from({ length: BLOCK_WORDS }, (_, t) => all.map((locals) => roundOf(t, locals)));
   for (let t = 0; t < ROUNDS; t++) {
-    each(({ state, scheduled, t1, ab, bc }, offset) => {
-      const now = (word: number) => get(state[word]!);
-      const word = (before: number) => get(scheduled[(t + BLOCK_WORDS - before) % BLOCK_WORDS]!);
-      const constant = v128.load(number(constants), t * row + offset);
-      return [
-        ...(t < BLOCK_WORDS ? [] : set(
-          scheduled[t % BLOCK_WORDS]!,
-          v128.add(word(16), σ0(word(15)), word(7), σ1(word(2))),
-        )),
-        ...set(t1, v128.add(now(h), word(0), constant, ch(now(e), now(f), now(g)), Σ1(now(e)))),
-        ...set(state[d]!, v128.add(now(d), get(t1))),
-        // Maj(a, b, c): b, unless it differs from both a and c.
-        ...set(ab, v128.xor(now(a), now(b))),
-        ...set(state[h]!, v128.add(v128.xor(v128.and(get(ab), get(bc)), now(b)), Σ0(now(a)), get(t1))),
-        ...set(bc, get(ab)),
-      ];
+    rounds[t % BLOCK_WORDS]!.forEach(({ extend, mixed, turn }, vector) => {
+      const constant = v128.load(number(constants), t * row + vector * VECTOR_BYTES);
+      code.push(t < BLOCK_WORDS ? [] : extend, set(all[vector]!.t1, v128.add(mixed, constant)), turn);
     });
-    [a, b, c, d, e, f, g, h] = [h, a, b, c, d, e, f, g];
   }
   // All is loaded before anything is stored: neighbours are stored as one where vectors are twice as wide.
   for (let i = 0; i < WORDS; i++) {
