@@ -77,6 +77,10 @@ export const i32 = {
   shr: (a: Code, bits: number): Code => [a, number(bits), 0x76],
   shl: (a: Code, bits: number): Code => [a, number(bits), 0x74],
   rotl: (a: Code, bits: number): Code => [a, number(bits), 0x77],
+  /** A bit by its number. */
+  bit: (at: Code): Code => [number(1), at, 0x74],
+  /** Of a whole number below 2^32, without its fraction; what is none ends the program. */
+  of: (value: Code): Code => [value, 0xab],
 };
 
 const signed64 = (n: bigint): Code =>
@@ -100,7 +104,13 @@ export const f64 = {
   load: (at: Code, offset: number): Code => [at, 0x2b, 3, unsigned(offset)],
   store: (at: Code, offset: number, value: Code): Code => [at, value, 0x39, 3, unsigned(offset)],
   add: folding([0xa0]),
+  sub: folding([0xa1]),
   mul: folding([0xa2]),
+  trunc: (a: Code): Code => [a, 0x9d],
+  /** 0 where one of them is no number. */
+  equal: (a: Code, b: Code): Code => [a, b, 0x61],
+  below: (a: Code, b: Code): Code => [a, b, 0x63],
+  above: (a: Code, b: Code): Code => [a, b, 0x64],
   /** Of a word without a sign. */
   of: (word: Code): Code => [word, 0xb8],
 };
@@ -155,14 +165,14 @@ const PAGE_BYTES = 65_536;
 const section = (id: number, code: Code): Code => [id, sized(code)];
 const name = (text: string): Code => sized([...text].map((letter) => letter.charCodeAt(0)));
 
-/**
- * Takes some milliseconds, and needs no permission. `bytes`: of memory. Throws `WebAssembly.CompileError` where the processor lacks what
- * the functions use.
- */
-export const assemble = <Name extends string>(
-  functions: Readonly<Record<Name, Written>>,
-  bytes: number,
-): Assembled<Name> => {
+/** Functions that work in whatever memory they are opened with. */
+export interface Compiled<Name extends string> {
+  /** Takes next to nothing. `bytes`: of memory, which is zero. */
+  open(bytes: number): Assembled<Name>;
+}
+
+/** Takes some milliseconds, and needs no permission. Throws `WebAssembly.CompileError` where the processor lacks what the functions use. */
+export const compile = <Name extends string>(functions: Readonly<Record<Name, Written>>): Compiled<Name> => {
   const all = Object.entries<Written>(functions);
   const types = all.map(([, { parameters, answers }]) => [
     0x60,
@@ -175,14 +185,26 @@ export const assemble = <Name extends string>(
   const code = new Uint8Array(putBytes([
     [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic and version
     section(1, list(types)),
+    section(2, list([[name(""), name("memory"), 2, 0, 1]])), // a page of it at least
     section(3, list(all.map((_, i) => unsigned(i)))),
-    section(5, list([[0, unsigned(Math.ceil(bytes / PAGE_BYTES))]])),
-    section(7, list([[name("memory"), 2, 0], ...all.map(([key], i) => [name(key), 0, unsigned(i)])])),
+    section(7, list(all.map(([key], i) => [name(key), 0, unsigned(i)]))),
     section(10, list(bodies)),
   ], []));
-  const { memory, ...call } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
+  const module = new WebAssembly.Module(code);
   return {
-    memory: new Uint8Array((memory as WebAssembly.Memory).buffer as ArrayBuffer),
-    call: call as Record<Name, (...words: number[]) => number | void>,
+    open(bytes) {
+      const memory = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil(bytes / PAGE_BYTES)) });
+      const { exports } = new WebAssembly.Instance(module, { "": { memory } });
+      return {
+        memory: new Uint8Array(memory.buffer as ArrayBuffer),
+        call: exports as Record<Name, (...words: number[]) => number | void>,
+      };
+    },
   };
 };
+
+/** For one memory of so many bytes, see `compile`. */
+export const assemble = <Name extends string>(
+  functions: Readonly<Record<Name, Written>>,
+  bytes: number,
+): Assembled<Name> => compile(functions).open(bytes);

@@ -38,11 +38,6 @@ export class Sum {
     this.b = (this.b + Math.imul(sign, mixed(b ^ secret[7]!))) | 0;
   }
 
-  /** Adds things that are told by two numbers each, one behind the other. */
-  addPairs(pairs: Float64Array): void {
-    for (let at = 0; at < pairs.length; at += 2) this.add(1, pairs[at]!, pairs[at + 1]!);
-  }
-
   /** Adds what another sum has come to. */
   join(lanes: readonly [number, number]): void {
     this.a = (this.a + lanes[0]) | 0;

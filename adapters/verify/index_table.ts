@@ -3,7 +3,9 @@
  * columns; beside them the first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is
  * held against the rows themselves.
  */
+import type { Secret } from "./index_sums.ts";
 import { InOrder, type Rows } from "./rows.ts";
+import { FILTER_BLOCK_BYTES, FOUND, TableScan } from "./table_code.ts";
 
 export interface Extent {
   readonly start: number;
@@ -74,94 +76,49 @@ const whole = (rows: Rows, extent: Extent): Uint8Array => {
   return bytes;
 };
 
-const BLOCK_WORDS = 16;
 /** Bits that a key sets in a filter that does not say. */
 const PROBES = 6;
 const PROBES_MAX = 32;
 
-/** A filter, and the one that the keys make: they are the same, or it hides a key, or lets through what is not there. */
-class FilterCheck {
-  private readonly made: Uint32Array;
+const SAID = {
+  [FOUND.notWhole]: (page: number) => `page ${page} holds other than whole numbers`,
+  [FOUND.disorder]: (page: number) => `page ${page} is not in order`,
+  [FOUND.hidden]: (page: number) => `the filter hides a row of page ${page}`,
+} as const;
 
-  constructor(private readonly words: Uint32Array, private readonly probes = PROBES) {
-    this.made = new Uint32Array(words.length);
-  }
-
-  /** Whether it lets a key through that is there. */
-  add(key: number): boolean {
-    const { words, made } = this;
-    const low = key >>> 0;
-    const base = Math.floor((low / 0x1_0000_0000) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
-    let mix = Math.imul(low ^ (key / 0x1_0000_0000), 0x9e3779b1);
-    let missing = 0;
-    for (let probe = 0; probe < this.probes; probe++) {
-      mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
-      const [at, bit] = [base + (mix >>> 28), 1 << ((mix >>> 23) & 31)];
-      made[at]! |= bit;
-      missing |= bit & ~words[at]!;
-    }
-    return missing === 0;
-  }
-
-  /** Whether it has no bit that no key has set. */
-  get same(): boolean {
-    return this.made.every((word, i) => word === this.words[i]);
-  }
-}
-
-/** What the rows of a table must be, page by page. */
-class RowsCheck {
-  private key = -1;
-  private second = -1;
-  private count = 0;
-  private readonly filter: FilterCheck | undefined;
-
-  constructor(private readonly table: TableShape, filter: Uint8Array | undefined) {
-    this.filter = filter &&
-      new FilterCheck(new Uint32Array(filter.slice().buffer, 0, filter.length >>> 2), table.probes);
-  }
-
-  take(values: Float64Array, page: number): void {
-    const { filter, table: { columns } } = this;
-    let { key, second } = this;
-    if (values.length === 0 || values.length % columns !== 0) {
-      throw new IndexFault(`page ${page} does not hold whole rows`);
-    }
-    for (let at = 0; at < values.length; at++) {
-      if (!isWhole(values[at])) throw new IndexFault(`page ${page} holds other than whole numbers`);
-    }
-    for (let at = 0; at < values.length; at += columns) {
-      const next = values[at]!;
-      const beside = values[at + 1]!;
-      if (!(next > key || (next === key && beside > second))) throw new IndexFault(`page ${page} is not in order`);
-      if (filter && !filter.add(next)) throw new IndexFault(`the filter hides a row of page ${page}`);
-      key = next;
-      second = beside;
-    }
-    this.key = key;
-    this.second = second;
-    this.count += values.length / columns;
-  }
-
-  end(): void {
-    const { count, filter, table: { rows } } = this;
-    if (count !== rows) throw new IndexFault(`${count} rows, not ${rows}`);
-    if (filter && !filter.same) throw new IndexFault("the filter lets keys through that no row has");
-  }
-}
-
-/** The pages of a table, each once it was looked at. Throws `IndexFault` where the table is not what a look-up needs. */
-export function* checkedPages(rows: Rows, table: TableShape): Iterable<Float64Array> {
-  const { body } = table;
+/**
+ * Looks at a table, page by page; answers what its rows come to, told by their first two columns, where it has only those. `visit` sees
+ * each page once it was looked at. Throws `IndexFault` where it is not what a look-up needs.
+ */
+export function* readTable(
+  rows: Rows,
+  table: TableShape,
+  secret: Secret,
+  visit?: (page: Float64Array) => void,
+): Generator<void, readonly [number, number]> {
+  const { body, columns } = table;
   const fence = doubles(whole(rows, table.fence));
   if (fence.length !== body.pages) throw new IndexFault(`${fence.length} first keys for ${body.pages} pages`);
-  const check = new RowsCheck(table, table.filter && whole(rows, table.filter));
-  let p = 0;
-  for (const values of tablePages(rows, table)) {
-    const page = body.start + p;
-    check.take(values, page);
-    if (values[0] !== fence[p++]) throw new IndexFault(`page ${page} does not begin with its first key`);
-    yield values;
+  const filter = table.filter && whole(rows, table.filter);
+  if (filter && (filter.length === 0 || filter.length % FILTER_BLOCK_BYTES !== 0)) {
+    throw new IndexFault(`a filter of ${filter.length} bytes`);
   }
-  check.end();
+  const scan = new TableScan(columns, secret, filter && { bytes: filter, probes: table.probes ?? PROBES });
+  let count = 0;
+  let page = body.start;
+  for (const bytes of pagesOf(rows, body)) {
+    if (bytes.length === 0 || bytes.length % (columns * 8) !== 0) {
+      throw new IndexFault(`page ${page} does not hold whole rows`);
+    }
+    const found = scan.take(bytes, columns === 2);
+    if (found !== FOUND.good) throw new IndexFault(SAID[found as keyof typeof SAID](page));
+    if (scan.first !== fence[page - body.start]) throw new IndexFault(`page ${page} does not begin with its first key`);
+    count += bytes.length / (columns * 8);
+    visit?.(doubles(bytes));
+    page++;
+    yield;
+  }
+  if (count !== table.rows) throw new IndexFault(`${count} rows, not ${table.rows}`);
+  if (filter && !scan.exact) throw new IndexFault("the filter lets keys through that no row has");
+  return scan.lanes;
 }

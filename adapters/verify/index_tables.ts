@@ -2,7 +2,7 @@
 import { shown } from "./failures.ts";
 import { copiesIn, positionOf } from "./copies.ts";
 import type { Sum } from "./index_sums.ts";
-import { checkedPages, IndexFault, pageIn, pagesIn, type TableShape } from "./index_table.ts";
+import { IndexFault, pageIn, pagesIn, readTable, type TableShape } from "./index_table.ts";
 import { emptyTables, type IndexSpan, type Lanes, lanesOf, type Tables } from "./index_tally.ts";
 import type { InOrder, Rows } from "./rows.ts";
 
@@ -37,16 +37,10 @@ export function* readTables(
   try {
     if (part === "streams") {
       const runs = new Runs(rows, segment, tables, span);
-      for (const page of checkedPages(rows, segment.streams)) {
-        runs.take(page);
-        yield;
-      }
+      yield* readTable(rows, segment.streams, span.secret, (page) => runs.take(page));
     } else {
       for (const table of ["ids", "terms"] as const) {
-        for (const page of checkedPages(rows, segment[table])) {
-          tables[table].addPairs(page);
-          yield;
-        }
+        tables[table].join(yield* readTable(rows, segment[table], span.secret));
       }
     }
   } catch (error) {

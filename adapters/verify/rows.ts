@@ -183,7 +183,9 @@ export class Rows {
         yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
       }
       // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
-      if (rows.get(last ? after(last) : begin, end)) throw new Error("there are rows behind the one that was read last");
+      if (rows.get(last ? after(last) : begin, end)) {
+        throw new Error("there are rows behind the one that was read last");
+      }
     } finally {
       this.idle.push(rows);
     }
