@@ -6,10 +6,11 @@ import { encodeKey } from "../adapters/kv/store.ts";
 import { copiesIn } from "../adapters/verify/copies.ts";
 import { ENTRIES_MAX, INPUT_BYTES_MAX } from "../adapters/verify/header_scan.ts";
 import { sharedScan } from "../adapters/verify/headers.ts";
-import { newSecret, numberOf, type Secret, STEP } from "../adapters/verify/index_sums.ts";
+import { newSecret, numberOf, type Secret, STEP, Sum } from "../adapters/verify/index_sums.ts";
 import { repeatedNames } from "../adapters/verify/names.ts";
 import { IndexFault, pagesIn } from "../adapters/verify/index_table.ts";
 import { Rows } from "../adapters/verify/rows.ts";
+import { FILTER_BLOCK_BYTES, type FilterBytes, FOUND, TableScan } from "../adapters/verify/table_code.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { chance, makeLog, signer, Tampered } from "./verify_given.ts";
 
@@ -287,6 +288,113 @@ Deno.test("copies are told apart and hashed as by definition, whatever is in the
     const entries = Array.from({ length: count }, (_, i) => ({ text: "another of many, and not short", i: 1_000 + i }));
     const { numbers } = copiesIn(utf8.encode(JSON.stringify(entries)), count, newSecret());
     assert.equal(new Set(numbers.subarray(0, count)).size, count);
+  }
+});
+
+/** What `TableScan` answers, by definition. */
+class PlainTable {
+  private before = [-1, -1];
+  private readonly made: Set<string> = new Set();
+  readonly sum: Sum;
+
+  constructor(private readonly columns: number, secret: Secret, private readonly filter?: FilterBytes) {
+    this.sum = new Sum(secret);
+  }
+
+  private bitsOf(key: number): readonly (readonly [byte: number, bit: number])[] {
+    const blocks = this.filter!.bytes.length / FILTER_BLOCK_BYTES;
+    const low = key >>> 0;
+    const block = Math.floor((low / 2 ** 32) * blocks);
+    let mix = Math.imul(low ^ Math.floor(key / 2 ** 32), 0x9e3779b1);
+    return Array.from({ length: this.filter!.probes }, () => {
+      mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
+      const bit = (mix >>> 28) * 32 + ((mix >>> 23) & 31);
+      return [block * FILTER_BLOCK_BYTES + (bit >>> 3), bit & 7];
+    });
+  }
+
+  take(page: Float64Array): number {
+    if (![...page].every((value) => Number.isSafeInteger(value) && value >= 0)) return FOUND.notWhole;
+    for (let at = 0; at < page.length; at += this.columns) {
+      const [key, beside] = [page[at]!, page[at + 1]!];
+      const [keyBefore, besideBefore] = this.before as [number, number];
+      if (key < keyBefore || (key === keyBefore && beside <= besideBefore)) return FOUND.disorder;
+      if (this.filter) {
+        const bits = this.bitsOf(key);
+        if (bits.some(([byte, bit]) => (this.filter!.bytes[byte]! >>> bit & 1) === 0)) return FOUND.hidden;
+        for (const [byte, bit] of bits) this.made.add(`${byte} ${bit}`);
+      }
+      this.sum.add(1, key, beside);
+      this.before = [key, beside];
+    }
+    return FOUND.good;
+  }
+
+  get exact(): boolean {
+    return [...this.filter!.bytes].every((byte, i) =>
+      [0, 1, 2, 3, 4, 5, 6, 7].every((bit) => (byte >>> bit & 1) === (this.made.has(`${i} ${bit}`) ? 1 : 0))
+    );
+  }
+
+  /** The filter of these keys. */
+  static filterOf(keys: readonly number[], blocks: number, probes: number): Uint8Array {
+    const bytes = new Uint8Array(blocks * FILTER_BLOCK_BYTES);
+    const plain = new PlainTable(2, newSecret(), { bytes, probes });
+    for (const key of keys) for (const [byte, bit] of plain.bitsOf(key)) bytes[byte]! |= 1 << bit;
+    return bytes;
+  }
+}
+
+Deno.test("rows are read where they lie as by definition, whatever they hold", () => {
+  const value = fc.oneof(
+    { weight: 30, arbitrary: fc.maxSafeNat() },
+    { weight: 20, arbitrary: fc.nat(5) },
+    { weight: 1, arbitrary: fc.constantFrom(-0, -1, 0.5, NaN, Infinity, 2 ** 53, 2 ** 53 - 1, 2 ** 32, 2 ** 64) },
+  );
+  const table = fc.record({
+    columns: fc.constantFrom(2, 5),
+    rows: fc.array(fc.tuple(value, value, value, value, value), { minLength: 1, maxLength: 40 }),
+    sorted: fc.boolean(),
+    split: fc.nat(39),
+    filter: fc.option(fc.record({ blocks: fc.integer({ min: 1, max: 9 }), probes: fc.integer({ min: 1, max: 12 }) })),
+    flip: fc.option(fc.nat(), { freq: 3 }),
+  });
+  const reached = new Map<string, number>();
+  fc.assert(
+    fc.property(table, ({ columns, rows, sorted, split, filter, flip }) => {
+      if (sorted) rows.sort(([a, b], [c, d]) => a - c || b - d);
+      const secret = newSecret();
+      const values = rows.map((row) => row.slice(0, columns));
+      const made = filter && {
+        bytes: PlainTable.filterOf(
+          values.map(([key]) => key!).filter(Number.isSafeInteger),
+          filter.blocks,
+          filter.probes,
+        ),
+        probes: filter.probes,
+      };
+      if (made && flip !== null) made.bytes[flip % made.bytes.length]! ^= 1 << (flip & 7);
+      const scan = new TableScan(columns, secret, made ?? undefined);
+      const plain = new PlainTable(columns, secret, made ?? undefined);
+      let answer: number = FOUND.good;
+      for (const part of [values.slice(0, split + 1), values.slice(split + 1)]) {
+        if (part.length === 0 || answer !== FOUND.good) continue;
+        const page = Float64Array.from(part.flat());
+        answer = scan.take(new Uint8Array(page.buffer), columns === 2);
+        assert.equal(answer, plain.take(page));
+        assert.ok(Object.is(scan.first, page[0]));
+      }
+      if (answer === FOUND.good) {
+        assert.deepEqual(scan.lanes, columns === 2 ? plain.sum.lanes : [0, 0]);
+        if (made) assert.equal(scan.exact, plain.exact);
+      }
+      const outcome = `${answer} ${answer === FOUND.good && made ? scan.exact : ""}`;
+      reached.set(outcome, (reached.get(outcome) ?? 0) + 1);
+    }),
+    { numRuns: 1_000 },
+  );
+  for (const outcome of ["0 ", "0 true", "0 false", "1 ", "2 ", "3 "]) {
+    assert.ok((reached.get(outcome) ?? 0) > 5, `${outcome}: ${reached.get(outcome)} times`);
   }
 });
 

@@ -96,6 +96,12 @@ export const events = (server: Server, type: string, count: number): Promise<rea
     return (await answer.json() as { events: Record<string, unknown>[] }).events;
   }, (found) => found.length >= count);
 
+/** Where modules are kept, if not where they are by default: what a script starts finds them there, too. */
+const cache = (): Readonly<Record<string, string>> => {
+  const kept = Deno.env.get("DENO_DIR");
+  return kept === undefined ? {} : { DENO_DIR: kept };
+};
+
 /** Runs a script as CI would and answers with what it said. */
 export const script = async (
   shell: readonly string[],
@@ -105,7 +111,7 @@ export const script = async (
   const child = new Deno.Command(shell[0]!, {
     args: [...shell.slice(1), text],
     clearEnv: true,
-    env: { PATH: Deno.env.get("PATH") ?? "", ...env },
+    env: { PATH: Deno.env.get("PATH") ?? "", ...cache(), ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

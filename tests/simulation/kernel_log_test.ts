@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { missed, simulate } from "./kernel_log.ts";
 import { GROUND_OF, PLANTS } from "./plants.ts";
 
-/** Of each ground; `deno task sim --seeds 1000` and `deno task soak` run more. */
-const SEEDS = 100;
+/** On the disk, and in memory, which is the same with fewer faults; `deno task sim --seeds 1000` and `deno task soak` run more of both. */
+const SEEDS = { kv: 100, memory: 30 } as const;
 /** Where it is sealed, which is the other once more. */
 const SEALED_SEEDS = 8;
 /** A planted bug must be found within so many. */
@@ -24,12 +24,12 @@ const named = async <T>(seed: number, run: Promise<T>, ground = "memory"): Promi
 for (const ground of ["memory", "kv"] as const) {
   Deno.test(`nothing acknowledged is lost, doubled or reordered, whatever becomes of the process and its log (${ground})`, async () => {
     const reached: Record<string, number> = {};
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (let seed = 1; seed <= SEEDS[ground]; seed++) {
       const report = await named(seed, simulate(seed, ROUNDS, undefined, ground), ground);
       for (const [fault, times] of Object.entries(report.reached)) reached[fault] = (reached[fault] ?? 0) + times;
     }
     assert.deepEqual(missed(reached, ground), [], "no seed reached");
-    console.log(`${SEEDS} seeds on ${ground}; reached: ${JSON.stringify(reached)}`);
+    console.log(`${SEEDS[ground]} seeds on ${ground}; reached: ${JSON.stringify(reached)}`);
   });
 }
 
