@@ -139,16 +139,8 @@ const turnWords = (from: number, at: number, row: number, { addresses, scheduled
 /** What a round does in a vector, but for its constant; the same is done sixteen rounds later, in the same locals. */
 const roundOf = (t: number, { state, scheduled, t1, ab, bc }: Locals) => {
   // After each round what was `a` is `b`, and so on; after eight they are where they began.
-  const [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => state[(i + BLOCK_WORDS - t) % WORDS]!) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const now = (letter: string): number => state[("abcdefgh".indexOf(letter) + BLOCK_WORDS - t) % WORDS]!;
+  const [a, b, d, e, f, g, h] = [..."abdefgh"].map(now) as [number, number, number, number, number, number, number];
   const word = (before: number): Code => get(scheduled[(t + BLOCK_WORDS - before) % BLOCK_WORDS]!);
   return {
     extend: set(scheduled[t]!, v128.add(word(16), σ0(word(15)), word(7), σ1(word(2)))),
