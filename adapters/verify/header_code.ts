@@ -18,6 +18,7 @@ import {
   type Written,
 } from "../../events/wasm.ts";
 import { DEPTH_MAX } from "./canonical_code.ts";
+import { folded } from "./mix_code.ts";
 import {
   add,
   BEFORE,
@@ -233,7 +234,6 @@ export const mix = (both: boolean): Written => {
 /** Writes what lanes have come to. */
 export const fingerprint = (): Written => {
   const [LANES_AT, TO, A, B, LOW, HIGH] = [0, 1, 2, 3, 4, 5] as const;
-  const folded = (local: number, bits: number): Code => i32.xor(get(local), i32.shr(get(local), bits));
   return {
     parameters: 2,
     locals: [[4, I32]],

@@ -15,9 +15,9 @@ import {
   type Written,
 } from "../../events/wasm.ts";
 import { SECRET as PARTS, STEP } from "./index_sums.ts";
+import { mixed } from "./mix_code.ts";
 import { add, ENTRIES_MAX, load, next, NUMBERS, SECRET, STARTS } from "./scan_layout.ts";
 
-const MULTIPLIERS = [0x85ebca6b, 0xc2b2ae35] as const;
 const FIRST_WORD: Code = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /** Of so many entries. */
@@ -31,16 +31,10 @@ export const numbers = (): Written => {
     ...set(lanes, v128.mul(v128.xor(get(lanes), words), get(LEFT))),
     ...set(lanes, v128.mul(v128.xor(get(lanes), v128.shr(get(lanes), 16)), get(RIGHT))),
   ];
-  const folded = (local: number, bits: number): Code => i32.xor(get(local), i32.shr(get(local), bits));
-  /** MurmurHash3's finalizer over one lane after another. */
-  const mixed = (local: number, start: Code, lanes: readonly number[]): Code => [
-    ...set(local, start),
-    ...lanes.flatMap((lane) => [
-      ...set(local, i32.xor(get(local), get(lane))),
-      ...set(local, i32.mul(folded(local, 16), number(MULTIPLIERS[0]))),
-      ...set(local, i32.mul(folded(local, 13), number(MULTIPLIERS[1]))),
-      ...set(local, folded(local, 16)),
-    ]),
+  /** One lane after another. */
+  const mixedIn = (local: number, start: Code, lanes: readonly number[]): Code => [
+    set(local, start),
+    lanes.map((lane) => mixed(local, i32.xor(get(local), get(lane)))),
   ];
   return {
     parameters: 1,
@@ -71,8 +65,8 @@ export const numbers = (): Written => {
         ], i32.below(get(AT), get(END))),
         ...taken(FIRST, get(SECOND)),
         ...[A, B, C, D].flatMap((local, lane) => set(local, v128.word(get(FIRST), lane))),
-        ...mixed(LOW, part("low"), [D, C, B, A]),
-        ...mixed(HIGH, part("high"), [A, B, C, D]),
+        ...mixedIn(LOW, part("low"), [D, C, B, A]),
+        ...mixedIn(HIGH, part("high"), [A, B, C, D]),
         ...f64.store(
           i32.shl(get(I), 3),
           NUMBERS,

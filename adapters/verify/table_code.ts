@@ -21,6 +21,7 @@ import {
   type Written,
 } from "../../events/wasm.ts";
 import { type Secret, SECRET_WORDS } from "./index_sums.ts";
+import { folded, mixed } from "./mix_code.ts";
 
 /** What a page comes to. */
 export const FOUND = { good: 0, notWhole: 1, disorder: 2, hidden: 3 } as const;
@@ -39,16 +40,6 @@ const LANES = SECOND + DOUBLE;
 const SECRET = LANES + 8;
 const PAGE = SECRET + SECRET_WORDS * 4;
 const FILTER = PAGE + PAGE_BYTES_MAX;
-
-const MULTIPLIERS = [0x85ebca6b, 0xc2b2ae35] as const;
-const folded = (local: number, bits: number): Code => i32.xor(get(local), i32.shr(get(local), bits));
-/** MurmurHash3's finalizer. */
-const mixed = (local: number, value: Code): Code => [
-  set(local, value),
-  set(local, i32.mul(folded(local, 16), number(MULTIPLIERS[0]))),
-  set(local, i32.mul(folded(local, 13), number(MULTIPLIERS[1]))),
-  set(local, folded(local, 16)),
-];
 
 /** So many bytes of rows, as many as one has at least. */
 const rows = (): Written => {
@@ -91,7 +82,7 @@ const rows = (): Written => {
     set(MIX, i32.mul(i32.xor(get(LOW), get(HIGH)), number(0x9e3779b1))),
     set(LEFT, get(PROBES)),
     loop([
-      set(MIX, i32.mul(folded(MIX, 15), number(MULTIPLIERS[0]))),
+      set(MIX, i32.mul(folded(MIX, 15), number(0x85ebca6b))),
       set(AT, i32.add(get(BASE), i32.shl(i32.shr(get(MIX), 28), 2))),
       set(BIT, i32.bit(i32.and(i32.shr(get(MIX), 23), number(31)))),
       set(MISSING, i32.or(get(MISSING), i32.and(get(BIT), i32.xor(i32.load(get(AT), FILTER), number(-1))))),
