@@ -111,8 +111,8 @@ export const privacy: Actor<Register, PrivacyCommand, PrivacyFact> = {
         }
         return accept({ type: "privacy.hold.lifted", data });
       case "privacy.period.destroy": {
-        // Whoever is told of in it may be held.
-        const hold = heldBy(state.holds, { types: [data.type] }, at);
+        // Whoever is told of in it may be held; and pseudonyms stand in events of any type.
+        const hold = heldBy(state.holds, data.type === "pseudonyms" ? {} : { types: [data.type] }, at);
         if (hold) return reject("held", `The legal hold ${hold.hold} forbids it: ${hold.reason}`);
         return accept({ type: "privacy.period.destroyed", data });
       }

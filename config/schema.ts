@@ -189,6 +189,10 @@ export const schema = z.strictObject({
       description:
         "Days for which what is personal in events of a type can be read, from the end of their month: { commits.commit.recorded: 365 }",
     }),
+    pseudonyms: z.int().min(0).max(36_500).nullable().default(null).meta({
+      description:
+        "Days for which it can be told whose address a pseudonym stands for, from the end of its month; null: as long as the log",
+    }),
   }),
 
   ingest: section("Events from outside", {

@@ -16,8 +16,9 @@ const opened = async <T>(
   data: string,
   use: (system: Opened) => Promise<T>,
   types: Record<string, number> = { [TYPE]: 30 },
+  pseudonyms: number | null = null,
 ): Promise<T> => {
-  const config = { ...plainConfig({})!, retention: { types } };
+  const config = { ...plainConfig({})!, retention: { types, pseudonyms } };
   const system = await openSystem({ data, config });
   try {
     return await use(system);
@@ -50,6 +51,9 @@ const filled = async ({ daybook }: Opened): Promise<void> => {
   assert.ok(taken.ok, JSON.stringify(taken));
 };
 
+/** Of types, not of pseudonyms. */
+const months = ({ periods }: Opened["keys"]): number => periods.standing.filter(({ type }) => type === TYPE).length;
+
 Deno.test("a month that is past its time reads erased, the log is what it was, and the other months are read", () =>
   inFolder(async (dir) => {
     const data = `${dir}/data`;
@@ -57,7 +61,7 @@ Deno.test("a month that is past its time reads erased, the log is what it was, a
       const { daybook, keys } = system;
       await filled(system);
       assert.deepEqual(authors(daybook), [ANN.name, BOB.name, ANN.name]);
-      assert.equal(keys.periods.standing.length, 2);
+      assert.equal(months(keys), 2);
       const sealed = recorded(daybook, TYPE).map(({ author }) => (author as { name: string }).name);
       assert.ok(sealed.every((text) => /^sealed:2:s_[\w-]{16}:[\w-]{40,}$/.test(text)), `${sealed}`);
       const before = (await daybook.checkpoint(daybook.log.size))!;
@@ -73,7 +77,7 @@ Deno.test("a month that is past its time reads erased, the log is what it was, a
       assert.deepEqual([again.ok, again.ok && again.duplicates], [true, 1]);
       assert.ok((await daybook.ingest([at(MAY, 4, BOB)], BY)).ok);
       assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name, "[erased]"]);
-      assert.equal(keys.periods.standing.length, 1, "it never gets a key again");
+      assert.equal(months(keys), 1, "it never gets a key again");
       assert.deepEqual(recorded(daybook, "privacy.period.destroyed"), [{ ...PAST, after_days: 30 }]);
       // A person's own key still counts for what is left.
       keys.eraseKey(keys.subject(EMAIL)!);
@@ -104,6 +108,53 @@ Deno.test("a hold keeps a month, and says why", () =>
     })
   ));
 
+const standFor = (daybook: Opened["daybook"]): readonly string[] =>
+  recorded(daybook, TYPE).map(({ author }) => (author as { pseudonym: string }).pseudonym);
+
+Deno.test("pseudonyms of a month that is past its time are told of nobody any more, and are equal to none that comes late", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const past = { type: "pseudonyms", period: "202405" };
+    const use = <T>(use: (system: Opened) => Promise<T>) => opened(data, use, {}, 90);
+    await use(async (system) => {
+      const { daybook, keys } = system;
+      await filled(system);
+      const [ann, bob, now] = standFor(daybook);
+      assert.deepEqual([keys.pseudonym(EMAIL, MAY), keys.pseudonym(EMAIL, NOW)], [ann, now]);
+      const ask = (name: string, input: unknown) =>
+        operate(system, name, { input, progress: () => {}, signal: new AbortController().signal });
+      // They stand in events of any type, of whomever.
+      for (const scope of [{}, { types: ["tests.thing.happened"] }, { subjects: [keys.subject(EMAIL)!] }]) {
+        await ask("place-hold", { hold: "case", reason: "dispute", ...scope });
+        const because = "The legal hold case forbids it: dispute";
+        assert.deepEqual(await apply(system), { destroyed: [], held: [{ ...past, because }] });
+        await ask("lift-hold", { hold: "case", reason: "settled" });
+      }
+      await Deno.copyFile(`${data}/keys.db`, `${dir}/keys.db`);
+      assert.deepEqual(await apply(system), { destroyed: [past], held: [] });
+      assert.deepEqual(await apply(system), { destroyed: [], held: [] }, "once");
+      assert.deepEqual([keys.pseudonym(EMAIL, MAY), keys.pseudonym(EMAIL, NOW)], [undefined, now]);
+      // What is sealed is read as before, the first receipt stands, and what comes late has a pseudonym that says nothing.
+      assert.deepEqual(authors(daybook), [ANN.name, BOB.name, ANN.name]);
+      const again = await daybook.ingest([at(MAY, 1, ANN)], BY);
+      assert.deepEqual([again.ok, again.ok && again.duplicates], [true, 1]);
+      assert.ok((await daybook.ingest([at(MAY, 4, ANN), at(MAY, 5, ANN), at(NOW, 6, ANN)], BY)).ok);
+      const all = standFor(daybook);
+      assert.deepEqual([all[0], all[1], all[2], all[5]], [ann, bob, now, now]);
+      assert.equal(new Set(all).size, 5);
+      for (const late of all.slice(3, 5)) assert.match(late, /^p_202405_[\w-]{22}$/);
+      assert.deepEqual(recorded(daybook, "privacy.period.destroyed"), [{ ...past, after_days: 90 }]);
+    });
+    assert.deepEqual((await verifyLog({ path: `${data}/log.db` })).failures, []);
+    // Keys that were put back.
+    await Deno.copyFile(`${dir}/keys.db`, `${data}/keys.db`);
+    await use(({ keys }) => {
+      assert.equal(keys.pseudonym(EMAIL, MAY), undefined);
+      assert.deepEqual(keys.periods.standing.map(({ period }) => period).includes("202405"), false);
+      return Promise.resolve();
+    });
+  }));
+
 Deno.test("keys that were put back lose what the log says is destroyed", () =>
   inFolder(async (dir) => {
     const data = `${dir}/data`;
@@ -113,7 +164,7 @@ Deno.test("keys that were put back lose what the log says is destroyed", () =>
     await Deno.copyFile(`${dir}/keys.db`, `${data}/keys.db`);
     await opened(data, ({ daybook, keys }) => {
       assert.deepEqual(authors(daybook), ["[erased]", "[erased]", ANN.name]);
-      assert.equal(keys.periods.standing.length, 1);
+      assert.equal(months(keys), 1);
       return Promise.resolve();
     });
   }));
@@ -123,7 +174,7 @@ Deno.test("what is not kept for a shorter time is sealed as ever, and a type may
     const data = `${dir}/data`;
     await opened(data, async (system) => {
       await filled(system);
-      assert.equal(system.keys.periods.standing.length, 0);
+      assert.equal(months(system.keys), 0);
       assert.deepEqual(await apply(system), { destroyed: [], held: [] });
     }, {});
     await opened(data, async (system) => {

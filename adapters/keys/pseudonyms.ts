@@ -20,6 +20,10 @@ export const periodOf = (time: string): string | undefined => {
   return String(at.getUTCFullYear()).padStart(4, "0") + String(at.getUTCMonth() + 1).padStart(2, "0");
 };
 
+const PSEUDONYM_BYTES = 16;
+const written = (period: string, bytes: Uint8Array): string =>
+  `p_${period}_${Buffer.from(bytes).toString("base64url")}`;
+
 export class Pseudonyms {
   private readonly keys = new LRUCache<string, Uint8Array>(entries(PERIODS_CACHED_MAX));
   private readonly texts = new LRUCache<string, string>(entries(PSEUDONYMS_CACHED_MAX));
@@ -57,6 +61,11 @@ export class Pseudonyms {
     }
   }
 
+  /** One that is equal to no other, for a period whose key was destroyed. */
+  stray(period: string): string {
+    return written(period, this.db.random(PSEUDONYM_BYTES));
+  }
+
   /**
    * HMAC-SHA-256 of the value under the key of the period, cut to 16 bytes: `p_<period>_<base64url>`. The period must
    * have a key.
@@ -66,7 +75,7 @@ export class Pseudonyms {
     const known = this.texts.get(name);
     if (known) return known;
     const digest = createHmac("sha256", this.key(period)!).update(normalised(value)).digest();
-    const text = `p_${period}_${Buffer.from(digest.subarray(0, 16)).toString("base64url")}`;
+    const text = written(period, digest.subarray(0, PSEUDONYM_BYTES));
     this.texts.set(name, text);
     return text;
   }

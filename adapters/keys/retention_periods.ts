@@ -1,7 +1,8 @@
 /**
  * Keys of types that are kept for a shorter time than the log: one for each such type and month (UTC, of the time an event says it happened).
  * What is personal in an event of the type is sealed under a key derived from the person's own and the month's, so that it can be read
- * while both are there, and by nobody once either is destroyed. A month that was destroyed never gets a key again.
+ * while both are there, and by nobody once either is destroyed. A month that was destroyed never gets a key again. Keys of pseudonyms, which
+ * `pseudonyms.ts` makes, end in the same way.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -14,6 +15,9 @@ import { derived } from "./wrapping.ts";
 /** Rows of `meta`: what was destroyed, as a JSON list of names. */
 const DESTROYED = "periods destroyed";
 
+/** In the place of a type: the pseudonyms of a month, of events of all types. */
+export const PSEUDONYMS = "pseudonyms";
+
 /** A type and a month, `202611`. */
 export interface RetentionPeriod {
   readonly type: string;
@@ -21,6 +25,8 @@ export interface RetentionPeriod {
 }
 
 const nameOf = ({ type, period }: RetentionPeriod): string => `${type} ${period}`;
+/** Under which its key is kept. */
+const rowOf = (period: RetentionPeriod): string => period.type === PSEUDONYMS ? period.period : nameOf(period);
 
 /** How a sealed text names it: 22 characters of base64url. */
 export const periodId = (period: RetentionPeriod): string =>
@@ -63,9 +69,14 @@ export class RetentionPeriods {
     return this.gone = new Set(row ? JSON.parse(Buffer.from(row.value as Uint8Array).toString()) as string[] : []);
   }
 
-  /** Those with a key, by type and month. */
+  /** Those with a key, by type and month; pseudonyms behind them. */
   get standing(): readonly RetentionPeriod[] {
-    return [...this.all.values()].map(({ type, period }) => ({ type, period }));
+    const types = [...this.all.values()].map(({ type, period }) => ({ type, period }));
+    const rows = this.db.read(
+      "read which months have pseudonyms",
+      () => this.db.all("SELECT period FROM periods WHERE period NOT LIKE '% %' ORDER BY period"),
+    );
+    return [...types, ...rows.map(({ period }) => ({ type: PSEUDONYMS, period: period as string }))];
   }
 
   /** Those that never get a key again. */
@@ -76,9 +87,14 @@ export class RetentionPeriods {
     });
   }
 
+  /** Whether it never gets a key again. */
+  isEnded(period: RetentionPeriod): boolean {
+    return this.destroyed.has(nameOf(period));
+  }
+
   /** Whether an event of it needs a key that is not there yet. */
   wants(period: RetentionPeriod): boolean {
-    return !this.all.has(periodId(period)) && !this.destroyed.has(nameOf(period));
+    return !this.all.has(periodId(period)) && !this.isEnded(period);
   }
 
   /** Within the caller's transaction. */
@@ -97,11 +113,11 @@ export class RetentionPeriods {
   /** Destroys its key, durable when it returns; it never gets another. May be repeated. True when there was one. */
   destroy(period: RetentionPeriod): boolean {
     const name = nameOf(period);
-    if (this.destroyed.has(name)) return false;
+    if (this.isEnded(period)) return false;
     const had = this.db.write("destroy the key of a period", () => {
       const names = [...this.destroyed, name].sort();
       this.db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", DESTROYED, Buffer.from(JSON.stringify(names)));
-      return this.db.run("DELETE FROM periods WHERE period = ?", name) > 0;
+      return this.db.run("DELETE FROM periods WHERE period = ?", rowOf(period)) > 0;
     });
     this.db.forget();
     return had;

@@ -13,7 +13,7 @@ import type { KeyDatabase } from "./database.ts";
 import { Ciphers } from "./gcm.ts";
 import { Collector, type Plan, planOf, type Slot } from "./plan.ts";
 import { periodOf, type Pseudonyms } from "./pseudonyms.ts";
-import { periodId, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
+import { periodId, PSEUDONYMS, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
 import { inPeriod, open, parts, periodIn, placeOf, sealFields } from "./seal.ts";
 import type { Subject, Subjects } from "./subjects.ts";
 
@@ -66,8 +66,8 @@ export class Sealer {
   }
 
   /**
-   * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes. Keys
-   * that are needed for the first time are durable before it returns, all of a batch in one transaction.
+   * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes, but for
+   * pseudonyms of a month whose key was destroyed, which are equal to none. Keys that are needed for the first time are durable before it returns, all of a batch in one transaction.
    *
    * Events without personal fields are handed through untouched. Throws `KeysFault` when a key cannot be read or kept.
    */
@@ -147,7 +147,7 @@ export class Sealer {
         }
       }
     }
-    for (const period of periods) if (this.pseudonyms.has(period)) periods.delete(period);
+    for (const period of periods) if (this.pseudonyms.has(period) || this.hasEnded(period)) periods.delete(period);
     if (unknown.size === 0 && periods.size === 0 && retained.size === 0) return found;
     const made = this.db.write("create subject keys", () => {
       this.pseudonyms.create(periods);
@@ -158,6 +158,15 @@ export class Sealer {
     return found;
   }
 
+  /** Whether the month's pseudonyms are past their time. */
+  private hasEnded(period: string): boolean {
+    return this.periods.isEnded({ type: PSEUDONYMS, period });
+  }
+
+  private pseudonym(period: string, text: string): string {
+    return this.hasEnded(period) ? this.pseudonyms.stray(period) : this.pseudonyms.of(period, text);
+  }
+
   private fill<T extends Unsealed>(
     { event, data, slots, period, retained }: Sheet<T>,
     whose: ReadonlyMap<string, Subject>,
@@ -165,7 +174,7 @@ export class Sealer {
     const fields = [];
     const within = retained && periodId(retained);
     for (const slot of slots) {
-      if (slot.kind === "pseudonym") slot.holder[slot.key] = this.pseudonyms.of(period!, slot.text);
+      if (slot.kind === "pseudonym") slot.holder[slot.key] = this.pseudonym(period!, slot.text);
       else {
         const own = whose.get(slot.identifier)!;
         const subject = within === undefined ? own : this.periods.within(own, within);

@@ -1,5 +1,5 @@
 /**
- * Types that are kept for a shorter time than the log: months that are past are destroyed, key by key. That a month is destroyed is decided
+ * Types, and pseudonyms, that are kept for a shorter time than the log: months that are past are destroyed, key by key. That a month is destroyed is decided
  * under the holds and recorded first; what is recorded and not done, as after a crash or in keys from a backup, is done when the folder
  * is next opened.
  */
@@ -11,7 +11,7 @@ import { type EventLog, LogFault } from "../../events/log.ts";
 import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
 import type { Keys } from "../keys/keys.ts";
-import type { RetentionPeriod } from "../keys/retention_periods.ts";
+import { PSEUDONYMS, type RetentionPeriod } from "../keys/retention_periods.ts";
 import { systemClock } from "../system/world.ts";
 import { misspelt } from "./misspelt.ts";
 import { operation } from "./operation.ts";
@@ -25,16 +25,16 @@ export const endOf = ({ period }: RetentionPeriod, days: number): number =>
   Date.UTC(Number(period.slice(0, 4)), Number(period.slice(4)), 1) + days * DAY_MS;
 
 export const applyRetention = operation({
-  about: "Destroys the keys of months of types whose time is over.",
+  about: "Destroys the keys of months of types, and of pseudonyms, whose time is over.",
   input: z.strictObject({}),
   async run(opened) {
     const { keys, config, crash } = opened;
-    const { types } = config.retention;
+    const { types, pseudonyms } = config.retention;
     const destroyed: RetentionPeriod[] = [];
     const held: (RetentionPeriod & { readonly because: string })[] = [];
     for (const each of keys.periods.standing) {
-      const days = types[each.type];
-      if (days === undefined || endOf(each, days) > systemClock.now()) continue;
+      const days = each.type === PSEUDONYMS ? pseudonyms : types[each.type];
+      if (days === undefined || days === null || endOf(each, days) > systemClock.now()) continue;
       try {
         const data = { ...each, after_days: days };
         await decide(opened, { type: "privacy.period.destroy", data }, `destroy ${each.type} ${each.period}`);

@@ -387,6 +387,7 @@ Deno.test("every key of the configuration is read by the program", async () => {
     "identity.lockout": "actors/identity/commands.ts",
     "identity.rate": "adapters/program/identity/tries.ts",
     threats: ["adapters/program/threats/plant.ts", "actors/threats/rules.ts"],
+    retention: "adapters/program/retention.ts",
   };
   const unread: string[] = [];
   const look = async (shape: Shape, path: string): Promise<void> => {
