@@ -385,7 +385,11 @@ Deno.test("verify prints the report, exits with 1 when anything is wrong, and sa
   assert.match(out, /^the log is intact up to 7; 2 events unanchored behind\nroot +cm9vdA==\n/);
   assert.match(out, /\nanchored {2}up to 7 of 9 events; 2 unanchored behind\n/);
   assert.match(out, /self-consistent, key not authenticated \(give --key/);
-  assert.deepEqual(asked.at(-1), ["/data", { key: undefined, against: [{ name: "kept.txt", text: note }] }]);
+  assert.deepEqual(asked.at(-1), ["/data", {
+    key: undefined,
+    against: [{ name: "kept.txt", text: note }],
+    wide: true,
+  }]);
   const other = await stage.type("verify", "--against", "other.txt");
   assert.equal(other.code, 2);
   assert.match(other.err, /^daybook: --against other\.txt is not a checkpoint: [^\n]+\n$/);

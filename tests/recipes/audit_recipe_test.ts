@@ -83,7 +83,9 @@ Deno.test("the recipe for audits: cosigned, written, carried away and checked", 
       const checked = await script(["sh", "-ec"], withDeno(`cd ${root}\n${auditor}`), environment);
       assert.equal(checked.code, 0, checked.said);
       assert.match(checked.said, /the folder is intact/);
-      assert.match(checked.said, /anchored {2}up to (\d+) of \1 events/);
+      // What the server records of itself meanwhile comes behind it.
+      const [, anchored, of] = checked.said.match(/anchored {2}up to (\d+) of (\d+) events/) ?? [];
+      assert.ok(Number(anchored) > 40 && Number(of) - Number(anchored) < 5, checked.said);
     } finally {
       await other?.stop();
       assert.equal(await server.stop(), 0);

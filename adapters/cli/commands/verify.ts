@@ -21,12 +21,11 @@ export const verify: Run = async (call, runtime) => {
   const options = {
     key: text(call, "key"),
     against,
-    wide: true,
     ...(archive === undefined ? {} : { archive: pathOf(call, archive) }),
   };
   const report =
     await (tiles === undefined
-      ? runtime.verify(call.data, options, progress.on)
+      ? runtime.verify(call.data, { ...options, wide: true }, progress.on)
       : runtime.verifyTiles(pathOf(call, tiles), options, progress.on));
   progress.end();
   if (tiles === undefined) await onRecord(report, call, runtime);
