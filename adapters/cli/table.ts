@@ -234,7 +234,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const tiles = text(call, "tiles");
       const read = tiles === undefined ? [call.data] : files(call, tiles);
-      return { read: [...read, ...files(call, text(call, "archive"), ...list(call, "against"))], wide: true };
+      const wide = tiles === undefined ? { wide: true as const } : {};
+      return { read: [...read, ...files(call, text(call, "archive"), ...list(call, "against"))], ...wide };
     },
     load: async () => (await import("./commands/verify.ts")).verify,
   },
