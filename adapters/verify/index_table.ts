@@ -5,7 +5,7 @@
  */
 import type { Secret } from "./index_sums.ts";
 import { InOrder, type Rows } from "./rows.ts";
-import { FILTER_BLOCK_BYTES, FOUND, TableScan } from "./table_code.ts";
+import { FILTER_BLOCK_BYTES, FOUND, PAGE_BYTES_MAX, TableScan } from "./table_code.ts";
 
 export interface Extent {
   readonly start: number;
@@ -107,8 +107,8 @@ export function* readTable(
   let count = 0;
   let page = body.start;
   for (const bytes of pagesOf(rows, body)) {
-    if (bytes.length === 0 || bytes.length % (columns * 8) !== 0) {
-      throw new IndexFault(`page ${page} does not hold whole rows`);
+    if (bytes.length === 0 || bytes.length > PAGE_BYTES_MAX || bytes.length % (columns * 8) !== 0) {
+      throw new IndexFault(`page ${page} has ${bytes.length} bytes, not whole rows`);
     }
     const found = scan.take(bytes, columns === 2);
     if (found !== FOUND.good) throw new IndexFault(SAID[found as keyof typeof SAID](page));

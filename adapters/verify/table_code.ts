@@ -30,7 +30,7 @@ export const FOUND = { good: 0, notWhole: 1, disorder: 2, hidden: 3 } as const;
 export const FILTER_BLOCK_BYTES = 64;
 
 /** Bytes of a page at most; no value of Deno KV has more. */
-const PAGE_BYTES_MAX = 65_536;
+export const PAGE_BYTES_MAX = 65_536;
 const DOUBLE = 8;
 
 // Memory: key and second column of the row before, two lanes of a sum, the secret, the page; then the filter, and the one that the keys make.
@@ -41,7 +41,7 @@ const SECRET = LANES + 8;
 const PAGE = SECRET + SECRET_WORDS * 4;
 const FILTER = PAGE + PAGE_BYTES_MAX;
 
-/** So many bytes of rows, as many as one has at least. */
+/** Looks at so many bytes of rows, one row at least. */
 const rows = (): Written => {
   const [BYTES, ROW_BYTES, WORDS, PROBES, SUMMED] = [0, 1, 2, 3, 4] as const;
   const [AT, END, LOW, HIGH, LOW2, HIGH2, MIX, BASE, LEFT, MISSING, BIT] = [
@@ -165,10 +165,12 @@ export class TableScan {
     new Int32Array(memory.buffer, SECRET, SECRET_WORDS).set(secret);
   }
 
-  /** Rows of a page, one at least, whole ones; `summed` where they have two columns and are to be added up. Answers one of `FOUND`. */
+  /**
+   * Rows of a page, one at least, whole ones, `PAGE_BYTES_MAX` at most; `summed` where they have two columns and are to be added up. Answers
+   * one of `FOUND`.
+   */
   take(page: Uint8Array, summed: boolean): number {
     const { columns, words, filter, module: { memory, call } } = this;
-    if (page.length > PAGE_BYTES_MAX) return FOUND.notWhole;
     memory.set(page, PAGE);
     return call.rows(page.length, columns * DOUBLE, words, filter?.probes ?? 0, summed ? 1 : 0) as number;
   }
