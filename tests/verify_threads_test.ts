@@ -180,6 +180,23 @@ Deno.test("a thread that dies or says nothing is a fault, whoever waits for it",
   });
 });
 
+Deno.test("a thread that comes when blocks were let go of says nothing of them", () =>
+  inFolder(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [5, 5, 5] });
+    const file = new Tampered(path);
+    file.delete("log", 0);
+    file.close();
+    const found = async (begins: number) => {
+      const threads = new Threads(path, { ...rules, begins }, 1);
+      try {
+        return (await threads.walk({ from: 5 }, true))?.blocks;
+      } finally {
+        await threads.close();
+      }
+    };
+    assert.deepEqual([await found(0), await found(5)], [undefined, 2]);
+  }));
+
 Deno.test("what is shared out is taken in order, whoever did it; the first that fails ends it, and so does what says so", async () => {
   const random = chance(3);
   const below = (n: number) => Math.floor(random() * n);

@@ -37,6 +37,8 @@ export interface Rules {
   readonly names: NamesRule;
   /** The key of a log that is sealed at rest. */
   readonly sealedUnder?: Uint8Array;
+  /** Key of the first block as it was when the verification began; absent where there was none. */
+  readonly begins?: number;
   /** See `VerifyOptions`. */
   readonly wide?: boolean;
   /** Whether it is asked whose personal values there are. */

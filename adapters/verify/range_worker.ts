@@ -16,8 +16,8 @@ export type ToThread =
   | { readonly to: "close" };
 
 /**
- * From it: an answer to each reading and each range, in order, or that the file is closed. A reading has no answer where a writer has
- * changed the index since: a thread sees the log a moment later, and only blocks stay as they were.
+ * From it: an answer to each reading and each range, in order, or that the file is closed. There is none where a writer has changed the
+ * index since, or has let go of blocks that were archived: a thread sees the log a moment later, and only other blocks stay as they were.
  */
 export type FromThread =
   | { readonly answer: TablesFound | RangeFound | undefined }
@@ -39,6 +39,8 @@ const sameManifest = (): boolean => {
   return manifest instanceof Uint8Array && index.manifest !== undefined && sameBytes(manifest, index.manifest);
 };
 
+const sameBeginning = (): boolean => rules.begins === undefined || rows.first("log", 0) === rules.begins;
+
 const take = (data: ToThread): void => {
   switch (data.to) {
     case "open":
@@ -57,6 +59,7 @@ const take = (data: ToThread): void => {
       return port.postMessage({ answer: step.value });
     }
     case "walk": {
+      if (!sameBeginning()) return port.postMessage({ answer: undefined });
       const found = walkRange(rows, data.range, unknownSeam(data.whole), rules);
       const { leaves, groups, history: { streams, names } } = found;
       const moved = [leaves, groups, streams, names].map(({ buffer }) => buffer as ArrayBuffer);

@@ -79,12 +79,15 @@ export class Threads {
     return line;
   }
 
-  /** What a range shows where nothing before it is known. Rejects with `LogFault` `io` once a thread has died. */
-  walk(range: Range, whole: boolean): Promise<RangeFound> {
-    return this.ask({ to: "walk", range, whole }) as Promise<RangeFound>;
+  /**
+   * What a range shows where nothing before it is known; `undefined` where only who began the verification can still read it. Rejects with
+   * `LogFault` `io` once a thread has died.
+   */
+  walk(range: Range, whole: boolean): Promise<RangeFound | undefined> {
+    return this.ask({ to: "walk", range, whole }) as Promise<RangeFound | undefined>;
   }
 
-  /** Likewise, tables of the index; `undefined` where only who began the verification can still read them. */
+  /** Likewise, tables of the index. */
   read(reading: Reading): Promise<TablesFound | undefined> {
     return this.ask({ to: "read", reading }) as Promise<TablesFound | undefined>;
   }

@@ -206,6 +206,7 @@ export class Verification {
       index: this.index.span,
       names: this.history.rule,
       sealedUnder: this.sealedUnder,
+      begins: this.firstFrom(0),
       wide: this.options.wide,
       subjects: this.subjects !== undefined,
     };
@@ -235,7 +236,7 @@ export class Verification {
     const walking = (range: Range): Task => {
       const { whole } = this.seam;
       return {
-        asked: () => threads.walk(range, whole),
+        asked: async () => await threads.walk(range, whole) ?? walkRange(this.rows, range, unknownSeam(whole), rules),
         here: () => walkRange(this.rows, range, unknownSeam(whole), rules),
         take: (answer) => {
           const found = answer as RangeFound;
