@@ -420,7 +420,7 @@ Deno.test("every command has its task, with the permissions the command line kno
     const flags = "--v8-flags=--no-allocation-site-pretenuring";
     const reader = `${flags},--max-semi-space-size=4`;
     const verifier =
-      `"${reader}$(test $(uname -m) = x86_64 && echo ,--experimental-wasm-revectorize || echo '')" -P=reader`;
+      `"${reader}$(test "$(uname -sm)" = 'Linux x86_64' && echo ,--experimental-wasm-revectorize || echo '')" -P=reader`;
     const kinds = name === "verify" ? [verifier] : [`${reader} -P=reader`, `${flags} -P=writer`];
     assert.ok(kinds.some((kind) => command.startsWith(`deno run -q ${kind} --no-prompt `)), name);
     assert.doesNotMatch(command, /-A\b|--allow-all|--allow-(read|write|env|sys|ffi)|--allow-\w+(?!=)\b(?= )/, name);

@@ -70,10 +70,10 @@ const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
 /** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */
 export const READER_HEAP = `${HEAP},--max-semi-space-size=4`;
 /**
- * Who verifies hashes in vectors of 256 bits, which only the x86-64 build makes and another would not start with:
+ * Who verifies hashes in vectors of 256 bits, where the build is known to make them; another would not start with the flag:
  * docs/decisions/0197-twice-as-many-hashes-where-vectors-are-wide.md.
  */
-export const VERIFIER_HEAP = Deno.build.arch === "x86_64"
+export const VERIFIER_HEAP = Deno.build.os === "linux" && Deno.build.arch === "x86_64"
   ? `${READER_HEAP},--experimental-wasm-revectorize`
   : READER_HEAP;
 const PRIORITY = "--allow-sys=setPriority";
