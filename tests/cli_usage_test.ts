@@ -74,6 +74,7 @@ Deno.test("a wrong word is answered with the nearest right one", async () => {
       [["import"], "import takes one of: git, github"],
       [["token"], "token takes one of: create, list, revoke"],
       [["view", "things.sene"], "did you mean things.seen?"],
+      [["factors", "confirm", "-f", "123456"], `what begins with "-" and is none stands behind "--"`],
     ] as const
   ) {
     const { code, err } = await stage.type(...typed);
@@ -82,6 +83,11 @@ Deno.test("a wrong word is answered with the nearest right one", async () => {
   }
   assert.equal(nearest("commits.hotspot", ["commits.hotspots", "commits.history"]), "commits.hotspots");
   assert.equal(nearest("xyz", ["commits.hotspots", "audit.trail"]), undefined);
+});
+
+Deno.test("an argument that begins with a dash is one behind two dashes", () => {
+  const parsed = parse(["factors", "confirm", "--json", "--", "-f", "123456"], place);
+  assert.deepEqual(parsed.is === "call" && [parsed.call.args, parsed.call.json], [["-f", "123456"], true]);
 });
 
 Deno.test("wrong usage is told in one line with exit code 2, and with --json as a document", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Accounts, VAULT_ROWS_MAX } from "../adapters/keys/accounts.ts";
+import { Accounts, idOf, VAULT_ROWS_MAX } from "../adapters/keys/accounts.ts";
 import { KeyDatabase } from "../adapters/keys/database.ts";
 import { openKeys } from "../adapters/keys/keys.ts";
 import { events } from "../events/mod.ts";
@@ -52,6 +52,12 @@ Deno.test("what was kept is read back by its owner and id alone, until it is dro
   assert.equal(text(accounts.read("u_aaaaaaaaaaaaaaaa", id)), "hash");
   accounts.drop("u_aaaaaaaaaaaaaaaa", [id]);
   assert.equal(accounts.read("u_aaaaaaaaaaaaaaaa", id), undefined);
+});
+
+Deno.test("ids begin with a letter, whatever chance says, so that a command takes none for an option", () => {
+  const ids = Array.from({ length: 256 }, (_, first) => idOf(Uint8Array.of(first, 255, 255)));
+  for (const id of ids) assert.match(id, /^[A-Za-z]/);
+  assert.equal(new Set(ids).size, 128, "one bit is given up for it");
 });
 
 Deno.test("of rows that no fact names the newest stay, for another call may be about to name one", () => {

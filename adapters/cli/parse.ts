@@ -65,12 +65,12 @@ const find = (words: readonly string[]): { readonly spec: CommandSpec; readonly 
   return { spec: two, taken: 2 };
 };
 
-const unknown = (what: string, typed: string, known: readonly string[]): Usage => {
+const unknown = (what: string, typed: string, known: readonly string[], more = ""): Usage => {
   const close = nearest(typed, known);
   return new Usage(
     `unknown ${what} ${JSON.stringify(typed)}${
       close ? `; did you mean ${close}?` : `; there are: ${known.join(", ")}`
-    }`,
+    }${more}`,
   );
 };
 
@@ -133,7 +133,10 @@ const refuseUnknown = (
     if (!arg.startsWith("-") || arg === "-") continue;
     const name = arg.replace(/^--?/, "").split("=")[0]!;
     const option = arg.startsWith("--") ? known.get(name) : undefined;
-    if (!option) throw unknown("option", arg.split("=")[0]!, [...known.keys()].map((key) => `--${key}`));
+    if (!option) {
+      const behind = spec.args && !arg.startsWith("--") ? `; what begins with "-" and is none stands behind "--"` : "";
+      throw unknown("option", arg.split("=")[0]!, [...known.keys()].map((key) => `--${key}`), behind);
+    }
     if (option.type !== "string" || arg.includes("=")) continue;
     const value = args[++i];
     // A value that looks like an option is more often a forgotten one; `--name=-x` says that it is meant.

@@ -23,6 +23,13 @@ const TABLES = [
 const NONCE = 12, TAG = 16;
 const ID_BYTES = 15;
 
+/** An id of random bytes, in base64url. The first bit is given up: it begins with a letter, so that no command takes it for an option. */
+export const idOf = (random: Uint8Array): string => {
+  const bytes = Buffer.from(random);
+  bytes[0]! &= 0x7f;
+  return bytes.toString("base64url");
+};
+
 export class Accounts {
   private ready = false;
   private sealing: Uint8Array | undefined;
@@ -132,7 +139,7 @@ export class Accounts {
   }
 
   private id(): string {
-    return Buffer.from(this.db.random(ID_BYTES)).toString("base64url");
+    return idOf(this.db.random(ID_BYTES));
   }
 
   private there(): boolean {
