@@ -4,7 +4,7 @@
  * Its commands tell of work that the program does on keys and files, so only the program gives them (`inside`).
  */
 import { z } from "zod";
-import { PRIVACY_LIMITS, type PrivacyFact, privacyFacts, subjectId } from "../events/privacy.ts";
+import { PRIVACY_LIMITS, type PrivacyFact, privacyFacts, PSEUDONYMS, subjectId } from "../events/privacy.ts";
 import { accept, type Actor, type Commands, type CommandSchemas, type Decision, reject } from "./types.ts";
 
 /** Holds that may stand, and erasures that may be under way: the state of this actor. */
@@ -112,7 +112,7 @@ export const privacy: Actor<Register, PrivacyCommand, PrivacyFact> = {
         return accept({ type: "privacy.hold.lifted", data });
       case "privacy.period.destroy": {
         // Whoever is told of in it may be held; and pseudonyms stand in events of any type.
-        const hold = heldBy(state.holds, data.type === "pseudonyms" ? {} : { types: [data.type] }, at);
+        const hold = heldBy(state.holds, data.type === PSEUDONYMS ? {} : { types: [data.type] }, at);
         if (hold) return reject("held", `The legal hold ${hold.hold} forbids it: ${hold.reason}`);
         return accept({ type: "privacy.period.destroyed", data });
       }

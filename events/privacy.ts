@@ -96,7 +96,7 @@ export const privacyFacts = {
   "privacy.hold.lifted": z.strictObject({ hold: holdId, reason }),
   /**
    * What is personal in events of the type and the month (`202611`, UTC, of their time) cannot be read any more: it was kept for so many
-   * days behind the month's end. Of the type `pseudonyms`: what stands for an address in that month cannot be made again. Whoever finds this fact and the key finishes the work.
+   * days behind the month's end. Of the type `PSEUDONYMS`: what stands for an address in that month cannot be made again. Whoever finds this fact and the key finishes the work.
    */
   "privacy.period.destroyed": z.strictObject({
     type: z.string().min(1).max(200),
@@ -106,6 +106,9 @@ export const privacyFacts = {
   /** Every key is wrapped under the version `to`; none was left under `from`, which may be destroyed. */
   "privacy.root_key.rotated": z.strictObject({ from: count, to: count, keys: wrapped }),
 } satisfies FactSchemas;
+
+/** In the place of a type: the pseudonyms of a month, which stand in events of any type. */
+export const PSEUDONYMS = "pseudonyms";
 
 export type PrivacyFact = Facts<typeof privacyFacts>;
 

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { PSEUDONYMS } from "../../events/privacy.ts";
 import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { derive, type Subject, type SubjectKeys, SUBJECTS_CACHED_MAX } from "./subjects.ts";
@@ -14,9 +15,6 @@ import { derived } from "./wrapping.ts";
 
 /** Rows of `meta`: what was destroyed, as a JSON list of names. */
 const DESTROYED = "periods destroyed";
-
-/** In the place of a type: the pseudonyms of a month, of events of all types. */
-export const PSEUDONYMS = "pseudonyms";
 
 /** A type and a month, `202611`. */
 export interface RetentionPeriod {

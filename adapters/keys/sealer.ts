@@ -7,13 +7,14 @@ import type { Issue } from "../../actors/kernel/daybook.ts";
 import { canonical } from "../../events/canonical.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { NewEvent } from "../../events/log.ts";
+import { PSEUDONYMS } from "../../events/privacy.ts";
 import { ERASED_TEXT, isPseudonym, isSealed, marksOf, SEALED_TEXT, subjectOf } from "../../events/personal.ts";
 import { openBlob, sealBlob, subjectOfBlob } from "./blob.ts";
 import type { KeyDatabase } from "./database.ts";
 import { Ciphers } from "./gcm.ts";
 import { Collector, type Plan, planOf, type Slot } from "./plan.ts";
 import { periodOf, type Pseudonyms } from "./pseudonyms.ts";
-import { periodId, PSEUDONYMS, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
+import { periodId, type RetentionPeriod, type RetentionPeriods } from "./retention_periods.ts";
 import { inPeriod, open, parts, periodIn, placeOf, sealFields } from "./seal.ts";
 import type { Subject, Subjects } from "./subjects.ts";
 
@@ -67,7 +68,8 @@ export class Sealer {
 
   /**
    * Replaces personal fields by sealed texts and fills in pseudonyms; the same events again give the same bytes, but for
-   * pseudonyms of a month whose key was destroyed, which are equal to none. Keys that are needed for the first time are durable before it returns, all of a batch in one transaction.
+   * pseudonyms of a month whose key was destroyed, which are equal to none. Keys that are needed for the first time are
+   * durable before it returns, all of a batch in one transaction.
    *
    * Events without personal fields are handed through untouched. Throws `KeysFault` when a key cannot be read or kept.
    */
@@ -147,7 +149,9 @@ export class Sealer {
         }
       }
     }
-    for (const period of periods) if (this.pseudonyms.has(period) || this.hasEnded(period)) periods.delete(period);
+    for (const period of periods) {
+      if (this.pseudonyms.has(period) || this.periods.isEnded({ type: PSEUDONYMS, period })) periods.delete(period);
+    }
     if (unknown.size === 0 && periods.size === 0 && retained.size === 0) return found;
     const made = this.db.write("create subject keys", () => {
       this.pseudonyms.create(periods);
@@ -158,13 +162,9 @@ export class Sealer {
     return found;
   }
 
-  /** Whether the month's pseudonyms are past their time. */
-  private hasEnded(period: string): boolean {
-    return this.periods.isEnded({ type: PSEUDONYMS, period });
-  }
-
+  /** Where the month has no key by now, it was destroyed. */
   private pseudonym(period: string, text: string): string {
-    return this.hasEnded(period) ? this.pseudonyms.stray(period) : this.pseudonyms.of(period, text);
+    return this.pseudonyms.has(period) ? this.pseudonyms.of(period, text) : this.pseudonyms.stray(period);
   }
 
   private fill<T extends Unsealed>(

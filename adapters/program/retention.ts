@@ -1,17 +1,17 @@
 /**
- * Types, and pseudonyms, that are kept for a shorter time than the log: months that are past are destroyed, key by key. That a month is destroyed is decided
- * under the holds and recorded first; what is recorded and not done, as after a crash or in keys from a backup, is done when the folder
- * is next opened.
+ * Types, and pseudonyms, that are kept for a shorter time than the log: months that are past are destroyed, key by key. That a month is
+ * destroyed is decided under the holds and recorded first; what is recorded and not done, as after a crash or in keys from a backup, is
+ * done when the folder is next opened.
  */
 import { z } from "zod";
 import type { Config } from "../../config/config.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
-import type { PrivacyFact } from "../../events/privacy.ts";
+import { type PrivacyFact, PSEUDONYMS } from "../../events/privacy.ts";
 import { type EventLog, LogFault } from "../../events/log.ts";
 import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
 import type { Keys } from "../keys/keys.ts";
-import { PSEUDONYMS, type RetentionPeriod } from "../keys/retention_periods.ts";
+import type { RetentionPeriod } from "../keys/retention_periods.ts";
 import { systemClock } from "../system/world.ts";
 import { misspelt } from "./misspelt.ts";
 import { operation } from "./operation.ts";
