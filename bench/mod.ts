@@ -2,6 +2,7 @@
  * `deno task bench`: without `--compare` every suite under `deno bench`, with the arguments that follow; with it the table of
  * ours beside the baselines, see `compare.ts`. Both record the run with its samples in a log.
  */
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import { compare, USAGE } from "./compare.ts";
 import { type Destination, documentOf, record } from "./record.ts";
@@ -21,7 +22,7 @@ const benchmarks = async (args: readonly string[]): Promise<Run> => {
       args: [
         "bench",
         "-q",
-        "--v8-flags=--no-allocation-site-pretenuring",
+        V8_FLAGS,
         "-P=bench",
         "--config",
         inFolder("../deno.json"),

@@ -1,4 +1,5 @@
 /** Time to the line `listening on`, of the program as it is started by its task and of a script that only listens. */
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import { openBench, quiet, readingEvent } from "./rig.ts";
 import type { Measured, Stand } from "./suite.ts";
@@ -43,12 +44,9 @@ const started = async (args: readonly string[], env: Readonly<Record<string, str
 
 const baseline = (): Promise<Measured> => started(["--allow-net=127.0.0.1:0", inFolder("baselines/listen.ts")]);
 
-/** As its task in deno.json starts it: what the platform keeps of compiled code is of use under the same flags alone. */
-const FLAGS = ["--v8-flags=--no-allocation-site-pretenuring"];
-
 /** With grants enough that the program does not start itself once more to get them, as its task has for the default folder. */
 const program = (data: string): Promise<Measured> =>
-  started([...FLAGS, "-A", inFolder("../main.ts"), "start", "--data", data, "--port", "0"], { NO_COLOR: "1" });
+  started([V8_FLAGS, "-A", inFolder("../main.ts"), "start", "--data", data, "--port", "0"], { NO_COLOR: "1" });
 
 /** Each time in a folder that is not there yet. */
 export const startingCold = async (): Promise<Stand> => {

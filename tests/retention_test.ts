@@ -1,4 +1,5 @@
 /** Types that are kept for a shorter time than the log: by destroying their months' keys, without a byte of the log changed. */
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
@@ -211,7 +212,7 @@ Deno.test("cut off between the event and the key, the next opening ends it", () 
     const main = new URL("../main.ts", import.meta.url).pathname;
     const env = { DAYBOOK__RETENTION__TYPES: `{ ${TYPE}: 30 }`, NO_COLOR: "1" };
     const { signal } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-A", main, "retention", "apply", "--data", data],
+      args: ["run", "-q", V8_FLAGS, "-A", main, "retention", "apply", "--data", data],
       env: { ...env, DAYBOOK_CRASH_AT: "period.recorded" },
       stdout: "null",
       stderr: "null",

@@ -1,4 +1,5 @@
 /** The agent as a process of its own, spoken to as Daybook speaks to it. */
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import type { Answer, Asks, FromAgent, ToAgent } from "../adapters/process/agent/protocol.ts";
 import { fromAgent } from "../adapters/process/agent/protocol.ts";
 import { inFolder } from "./folder_given.ts";
@@ -27,7 +28,7 @@ export class Agent {
     return inFolder(async (folder) => {
       const agent = new Agent(
         new Deno.Command(Deno.execPath(), {
-          args: ["run", "-q", "-A", "--no-lock", "--config", CONFIG, FILE],
+          args: ["run", "-q", V8_FLAGS, "-A", "--no-lock", "--config", CONFIG, FILE],
           stdin: "piped",
           stdout: "piped",
           stderr: "inherit",

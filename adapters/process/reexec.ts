@@ -63,12 +63,12 @@ export const granted = ({ read, write, net, run, env, agent }: Permissions): boo
 };
 
 /**
- * As in the tasks of deno.json, and for the same reasons: docs/decisions/0071-appends-go-first.md for those that write, and for
+ * Of every process of this program, as in the tasks of deno.json, and for the same reasons: docs/decisions/0071-appends-go-first.md for those that write, and for
  * the others because code that was compiled under other flags is compiled again (docs/decisions/0072-a-start-loads-what-it-uses.md).
  */
-const HEAP = "--v8-flags=--no-allocation-site-pretenuring";
+export const V8_FLAGS = "--v8-flags=--no-allocation-site-pretenuring";
 /** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */
-export const READER_HEAP = `${HEAP},--max-semi-space-size=4`;
+export const READER_HEAP = `${V8_FLAGS},--max-semi-space-size=4`;
 /**
  * Who verifies hashes in vectors of 256 bits, where the build is known to make them; another would not start with the flag:
  * docs/decisions/0197-twice-as-many-hashes-where-vectors-are-wide.md.
@@ -99,7 +99,7 @@ export const argumentsOf = (
   return [
     "run",
     "--quiet",
-    ...(permissions.threads ? [HEAP, PRIORITY] : [permissions.wide ? VERIFIER_HEAP : READER_HEAP]),
+    ...(permissions.threads ? [V8_FLAGS, PRIORITY] : [permissions.wide ? VERIFIER_HEAP : READER_HEAP]),
     "--no-prompt",
     ...flag("read", read),
     ...flag("write", write),

@@ -6,6 +6,7 @@
  * several), so that what starting costs weighs more here than it does there. How long each takes by itself, started by nobody but a shell,
  * is measured beside it; the longest chain is of these times. What it is of the sleeps alone stands beside it.
  */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import { criticalPath, graphOf } from "../../actors/services/graph.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
@@ -77,7 +78,7 @@ const stackOf = (drawn: readonly Drawn[], order: string): string =>
 
 const daybook = (...args: readonly string[]) =>
   new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--v8-flags=--no-allocation-site-pretenuring", "--config", CONFIG, MAIN, ...args],
+    args: ["run", "-q", "-A", V8_FLAGS, "--config", CONFIG, MAIN, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "null",

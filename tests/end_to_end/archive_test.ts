@@ -1,4 +1,5 @@
 /** `archive` by the command: beside a server and without, and wherever it is cut off. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook } from "../../main.ts";
@@ -31,7 +32,7 @@ Deno.test("wherever archiving is cut off, nothing is lost, and asking again ends
       const to = `${dir}/archive`;
       const args = ["archive", "--before", String(before), "--to", to, "--data", data];
       const { signal } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "-q", "-A", main, ...args],
+        args: ["run", "-q", V8_FLAGS, "-A", main, ...args],
         env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },
         stdout: "null",
         stderr: "null",

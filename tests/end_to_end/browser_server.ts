@@ -1,4 +1,5 @@
 /** The program itself on a fresh folder and a free port, stopped as an operator would. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { signal, stopped } from "../until.ts";
 
@@ -15,7 +16,7 @@ export const withStarted = async (use: (started: Started) => Promise<void>): Pro
   const data = Deno.makeTempDirSync({ prefix: "daybook-started-" });
   // The running binary, never npx, which does not hand signals on.
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", `${ROOT}main.ts`, "start", "--data", data, "--port", "0"],
+    args: ["run", V8_FLAGS, "-A", `${ROOT}main.ts`, "start", "--data", data, "--port", "0"],
     cwd: ROOT,
     stdin: "null",
     stdout: "piped",

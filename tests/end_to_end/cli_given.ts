@@ -1,4 +1,5 @@
 /** The real program in processes of its own, in folders of its own. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { ended, heard, signal, stopped } from "../until.ts";
 
@@ -30,6 +31,7 @@ export const withPlace = async (test: (place: Place) => Promise<void>): Promise<
 /** What a process started with no more than this must ask a second one for; the same as the tasks grant. */
 const narrow = (grants: readonly string[]): string[] => [
   "run",
+  V8_FLAGS,
   ...grants,
   "--quiet",
   "--no-prompt",

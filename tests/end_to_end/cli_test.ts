@@ -1,4 +1,5 @@
 /** The commands as a person types them, in the real program with the permissions of the tasks. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import type { Event } from "../../events/event.ts";
 import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
@@ -432,7 +433,10 @@ Deno.test("a log goes through a pipe that is closed early, without a word of com
       await run(["send", "commits.branch.move", `r${i}`, `{"branch":"main","to":"${"1".repeat(40)}"}`, "--data", data]);
     }
     const shell = new Deno.Command("sh", {
-      args: ["-c", `"${Deno.execPath()}" run -q --no-check -A main.ts export --data "${data}" --json | head -c 10`],
+      args: [
+        "-c",
+        `"${Deno.execPath()}" run -q --no-check ${V8_FLAGS} -A main.ts export --data "${data}" --json | head -c 10`,
+      ],
       cwd: new URL("../../", import.meta.url).pathname,
       stdout: "piped",
       stderr: "piped",

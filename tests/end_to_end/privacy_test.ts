@@ -1,4 +1,5 @@
 /** A person is told what the log holds of them, and erased; the root key is replaced: by commands, with and without a server, wherever they are cut off. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { openKeys } from "../../adapters/keys/keys.ts";
@@ -219,7 +220,7 @@ Deno.test("beside a running server a person of an imported repository is told of
 const dying = async (point: CrashPoint, args: readonly string[]): Promise<void> => {
   const main = new URL("../../main.ts", import.meta.url).pathname;
   const { signal, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", main, ...args],
+    args: ["run", "-q", V8_FLAGS, "-A", main, ...args],
     env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },
     stdout: "null",
   }).output();

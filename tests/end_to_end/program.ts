@@ -1,4 +1,5 @@
 /** The real program in its own process, and what a client needs to talk to it. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import { ended, heard, signal, stopped } from "../until.ts";
 
@@ -6,7 +7,7 @@ const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 // With the flags of the tasks that start it (docs/decisions/0071-appends-go-first.md).
-const DENO = ["run", "-q", "--v8-flags=--no-allocation-site-pretenuring", "-A", "--config", CONFIG];
+const DENO = ["run", "-q", V8_FLAGS, "-A", "--config", CONFIG];
 const LISTENING = /listening on (\S+)\n/;
 
 export interface Ran {

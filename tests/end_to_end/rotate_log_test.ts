@@ -1,4 +1,5 @@
 /** The log's key is changed by a command, with and without a server, and wherever it is cut off. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook, verifyNote } from "../../main.ts";
@@ -220,7 +221,7 @@ Deno.test("a witness that knows the old key cosigns through the overlap, and one
 const dying = async ({ data }: Place, point: string): Promise<void> => {
   const main = new URL("../../main.ts", import.meta.url).pathname;
   const { signal } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", main, "keys", "rotate-log", "--data", data],
+    args: ["run", "-q", V8_FLAGS, "-A", main, "keys", "rotate-log", "--data", data],
     env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },
     stdout: "null",
     stderr: "null",

@@ -1,4 +1,5 @@
 /** Somebody who collects telemetry (OTLP over HTTP, in JSON), and the program as its shipped task starts it. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import { heard, signal, stopped } from "../until.ts";
 
@@ -177,6 +178,7 @@ export class Served {
       args: [
         "run",
         "-q",
+        V8_FLAGS,
         "-P=writer",
         "--no-prompt",
         `--allow-run=${Deno.execPath()}`,

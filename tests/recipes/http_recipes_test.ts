@@ -1,4 +1,5 @@
 /** The recipes for a reverse proxy and for Prometheus, as they stand in the documents, with the real programs. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { filledIn, installed, script, type Server, snippet, snippets, started } from "./recipe.ts";
 import { inFolder } from "../folder_given.ts";
@@ -9,7 +10,7 @@ const withServer = async (
   args: readonly string[],
   run: (server: Server) => Promise<void>,
 ): Promise<void> => {
-  const command = ["run", "-A", "main.ts", "start", "--data", `${folder}/data`, "--port", "0", ...args];
+  const command = ["run", V8_FLAGS, "-A", "main.ts", "start", "--data", `${folder}/data`, "--port", "0", ...args];
   const server = await started(`${folder}/data`, { command });
   try {
     await run(server);

@@ -1,4 +1,5 @@
 /** A large history, its views attested while they are built, all of it replayed and compared, and read as of long ago. */
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
 import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
@@ -97,7 +98,7 @@ const allAttested = async (daybook: Daybook): Promise<void> => {
 const replayed = async (data: string): Promise<Attested["replay"]> => {
   const began = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--config", CONFIG, MAIN, "replay", "--check", "--json", "--data", data],
+    args: ["run", "-q", V8_FLAGS, "-A", "--config", CONFIG, MAIN, "replay", "--check", "--json", "--data", data],
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",

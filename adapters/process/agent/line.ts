@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { Child, Self } from "../../../actors/kernel/child.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
+import { V8_FLAGS } from "../reexec.ts";
 import { type Answer, answers, type Asks, fromAgent, type How, PROTOCOL, type ToAgent } from "./protocol.ts";
 
 export const AGENT = {
@@ -163,7 +164,15 @@ export const beginAhead = (): void => void (ahead ??= spawn());
 
 const spawn = (): Deno.ChildProcess =>
   new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--no-lock", ...configOf(), fileURLToPath(new URL("./agent.ts", import.meta.url))],
+    args: [
+      "run",
+      "-q",
+      V8_FLAGS,
+      "-A",
+      "--no-lock",
+      ...configOf(),
+      fileURLToPath(new URL("./agent.ts", import.meta.url)),
+    ],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
