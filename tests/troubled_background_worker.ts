@@ -4,6 +4,7 @@ import { sealingOf } from "../adapters/keys/at_rest.ts";
 import { BackgroundWork } from "../adapters/kv/background_work.ts";
 import { work } from "../adapters/system/worker_side.ts";
 import { systemClock } from "../adapters/system/world.ts";
+import { hang } from "./hang.ts";
 
 const trouble = new URL(import.meta.url).search.slice(1);
 let background: BackgroundWork | undefined;
@@ -25,7 +26,7 @@ work({
         case "close":
           return self.close();
         case "hang":
-          for (;;);
+          return hang();
       }
     }
     background.hear(message);

@@ -1,6 +1,7 @@
 /** The sum of a view's rows, kept in the row of its store: changed with the rows, in their transaction. */
 import { createCipheriv, createHash } from "node:crypto";
 import { type Primitives, RowsSum, SUM_BYTES } from "../../projections/digest.ts";
+import { ViewsFault } from "../../projections/views.ts";
 import type { Connection } from "./connection.ts";
 
 const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
@@ -24,12 +25,18 @@ export class KeptSum {
     this.sum = new RowsSum(primitives, rows as number, sum as Uint8Array);
   }
 
-  /** What `work` writes, and with it the sum that it changes and the cursor: one transaction. */
-  transaction(size: number, work: (sum: RowsSum) => void): void {
+  /**
+   * What `work` writes, and with it the sum that it changes and the cursor: one transaction. Throws `ViewsFault` `unwritable` if the
+   * cursor is elsewhere by now: a thread that was given up may still have gone on with its work.
+   */
+  transaction(from: number, size: number, work: (sum: RowsSum) => void): void {
     const before = this.sum;
     const sum = this.sum = before.copy();
     try {
       this.connection.transaction("write", () => {
+        if (this.connection.one("SELECT size FROM stores WHERE id = ?", this.id)?.[0] !== from) {
+          throw new ViewsFault("unwritable", "another thread has gone on with this view");
+        }
         work(sum);
         const sql = "UPDATE stores SET size = ?, rows = ?, sum = ? WHERE id = ?";
         this.connection.run(sql, size, sum.rows, sum.bytes(), this.id);

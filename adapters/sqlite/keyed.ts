@@ -106,7 +106,7 @@ export class KeyedStore implements ViewStore {
 
   commit(changes: readonly ViewChange[], size: number): void {
     try {
-      this.kept.transaction(size, (sum) => {
+      this.kept.transaction(this.size, size, (sum) => {
         for (const versions of byKey(changes)) {
           if (isWorking(versions[0]!.key)) this.work(versions.at(-1)!);
           else this.put(versions, sum);

@@ -116,7 +116,7 @@ export class LedgerStore implements ViewStore {
 
   commit(changes: readonly ViewChange[], size: number): void {
     try {
-      this.kept.transaction(size, (sum) => {
+      this.kept.transaction(this.size, size, (sum) => {
         for (const change of changes) this.add(change, sum);
         this.rows.end();
         this.texts?.end();

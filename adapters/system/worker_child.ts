@@ -1,5 +1,7 @@
 /**
- * A worker as a child of the supervision tree, for heavy work beside the event loop. Unlike a promise it can be killed.
+ * A worker as a child of the supervision tree, for heavy work beside the event loop. Unlike a promise it can be given up: it hears and
+ * says nothing any more, and ends when it next comes to its event loop. One that never does goes on until the process ends
+ * (https://github.com/denoland/deno/pull/35657), so what it writes must bear a second one that writes the same.
  *
  * A worker that throws says so; one that calls `Deno.exit`, closes itself or hangs says nothing, and is noticed because its
  * heartbeat stops. Out of memory it takes the whole process with it: what may do that belongs into a process of its own.

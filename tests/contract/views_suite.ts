@@ -36,7 +36,7 @@ export const items: Projection<Item> = {
   apply: (item) => item,
 };
 
-const ledger: Projection<Item> = { ...items, name: "tests.ledger", indexes: ["tag"], appendOnly: true };
+export const ledger: Projection<Item> = { ...items, name: "tests.ledger", indexes: ["tag"], appendOnly: true };
 const newest: Projection<Item> = { ...items, name: "tests.newest", history: "none" };
 
 export const eventAt = (position: number): Event => ({

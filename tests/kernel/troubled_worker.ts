@@ -1,5 +1,6 @@
 /** A worker that gets into every kind of trouble, as told. */
 import { work } from "../../adapters/system/worker_side.ts";
+import { hang } from "../hang.ts";
 
 let deaf = false;
 
@@ -15,7 +16,7 @@ work({
       case "close":
         return self.close();
       case "hang":
-        for (;;);
+        return hang();
       case "deaf":
         deaf = true;
         return reply("deaf");
