@@ -2,7 +2,8 @@
 
 /** How long anything may take on a busy machine. */
 const PATIENCE_S = 120;
-const EVERY_MS = 20;
+/** Most things come at once: looked at after so long, then after twice as long each time, up to every so often. */
+const FIRST_MS = 1, EVERY_MS = 20;
 
 const textOf = (seen: unknown): string =>
   typeof seen === "string" ? seen : Deno.inspect(seen, { depth: 6, strAbbreviateSize: 10_000 });
@@ -24,22 +25,25 @@ export const within = async <T>(
   }
 };
 
-/** Looks again and again until what is seen holds, and answers with that. A look that does not come back is late too. */
+/**
+ * Looks again and again until what is seen holds, and answers with that. A look that does not come back is late too. `every_ms`: how
+ * often, where a look is dear.
+ */
 export const until = async <T>(
   what: string,
   look: () => T | Promise<T>,
   holds: (seen: T) => boolean = Boolean,
-  { seconds = PATIENCE_S, every_ms = EVERY_MS }: { readonly seconds?: number; readonly every_ms?: number } = {},
+  { seconds = PATIENCE_S, every_ms }: { readonly seconds?: number; readonly every_ms?: number } = {},
 ): Promise<T> => {
   const before = performance.now() + seconds * 1_000;
   let last: T | undefined;
   const seen = () => last;
-  for (;;) {
+  for (let wait = every_ms ?? FIRST_MS;; wait = every_ms ?? Math.min(2 * wait, EVERY_MS)) {
     const left = (before - performance.now()) / 1_000;
     last = await within(what, Promise.resolve(look()), { seconds: Math.max(left, 0.001), seen });
     if (holds(last)) return last;
     if (left <= 0) throw new Error(`not within ${seconds} s: ${what}; seen last: ${textOf(last)}`);
-    await new Promise((resolve) => setTimeout(resolve, every_ms));
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 };
 

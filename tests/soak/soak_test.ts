@@ -36,7 +36,7 @@ Deno.test("a thin stream among 100,000 events is read from pages of its own, not
 });
 
 Deno.test("views that are new to a log catch up while appends go on", async () => {
-  const { seconds, during, rows, size } = await catchUp({ events: 20_000, writers: 4, beside_ms: 200 });
+  const { seconds, during, rows, size } = await catchUp({ events: 10_000, writers: 4, beside_ms: 200 });
   assert.equal(rows, size);
   assert.ok(during.appends >= 20, `${during.appends} appends in ${seconds} s`);
 });
@@ -48,7 +48,7 @@ Deno.test("a log that grows is verified at each size", async () => {
 });
 
 Deno.test("a history whose views were attested on the way is replayed: every attestation and view is equal, and all can be read as of then", async () => {
-  const { replay, reads } = await attested({ events: 6_000, rounds: 1, each: 1_000 });
+  const { replay, reads } = await attested({ events: 3_000, rounds: 1, each: 500 });
   assert.ok(replay.ok, JSON.stringify(replay));
   assert.deepEqual([replay.equal, replay.views_equal], [replay.attestations, replay.views]);
   assert.ok(replay.attestations >= replay.views / 2 && reads.length > 100, `${replay.attestations}, ${reads.length}`);
