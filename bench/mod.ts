@@ -2,8 +2,8 @@
  * `deno task bench`: without `--compare` every suite under `deno bench`, with the arguments that follow; with it the table of
  * ours beside the baselines, see `compare.ts`. Both record the run with its samples in a log.
  */
-import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { compare, USAGE } from "./compare.ts";
 import { type Destination, documentOf, record } from "./record.ts";
 import { readSamples, type Sampled, SAMPLES } from "./samples.ts";

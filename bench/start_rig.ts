@@ -1,6 +1,6 @@
 /** Time to the line `listening on`, of the program as it is started by its task and of a script that only listens. */
-import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { openBench, quiet, readingEvent } from "./rig.ts";
 import type { Measured, Stand } from "./suite.ts";
 

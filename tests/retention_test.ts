@@ -1,6 +1,6 @@
 /** Types that are kept for a shorter time than the log: by destroying their months' keys, without a byte of the log changed. */
-import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
 import { endOf } from "../adapters/program/retention.ts";

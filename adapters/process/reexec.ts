@@ -63,8 +63,9 @@ export const granted = ({ read, write, net, run, env, agent }: Permissions): boo
 };
 
 /**
- * Of every process of this program, as in the tasks of deno.json, and for the same reasons: docs/decisions/0071-appends-go-first.md for those that write, and for
- * the others because code that was compiled under other flags is compiled again (docs/decisions/0072-a-start-loads-what-it-uses.md).
+ * Of every process of this program, as in the tasks of deno.json, and for the same reasons: docs/decisions/0071-appends-go-first.md for
+ * those that write, and for the others because code that was compiled under other flags is compiled again
+ * (docs/decisions/0072-a-start-loads-what-it-uses.md).
  */
 export const V8_FLAGS = "--v8-flags=--no-allocation-site-pretenuring";
 /** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */

@@ -6,8 +6,8 @@
  * several), so that what starting costs weighs more here than it does there. How long each takes by itself, started by nobody but a shell,
  * is measured beside it; the longest chain is of these times. What it is of the sleeps alone stands beside it.
  */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { criticalPath, graphOf } from "../../actors/services/graph.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 

@@ -1,6 +1,6 @@
 /** `archive` by the command: beside a server and without, and wherever it is cut off. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook } from "../../main.ts";
 import { document, run, start, withPlace } from "./cli_given.ts";

@@ -1,6 +1,6 @@
 /** The program itself on a fresh folder and a free port, stopped as an operator would. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { signal, stopped } from "../until.ts";
 
 export interface Started {

@@ -1,6 +1,6 @@
 /** The real program in processes of its own, in folders of its own. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { ended, heard, signal, stopped } from "../until.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -1,6 +1,6 @@
 /** The commands as a person types them, in the real program with the permissions of the tasks. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import type { Event } from "../../events/event.ts";
 import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
 import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";

@@ -1,7 +1,7 @@
 /** A person is told what the log holds of them, and erased; the root key is replaced: by commands, with and without a server, wherever they are cut off. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { openKeys } from "../../adapters/keys/keys.ts";
 import type { CrashPoint } from "../../adapters/process/crash.ts";
 import { systemClock } from "../../adapters/system/world.ts";

@@ -1,6 +1,6 @@
 /** The real program in its own process, and what a client needs to talk to it. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { ended, heard, signal, stopped } from "../until.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));

@@ -1,6 +1,6 @@
 /** The log's key is changed by a command, with and without a server, and wherever it is cut off. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook, verifyNote } from "../../main.ts";
 import { commands } from "../program_given.ts";

@@ -1,6 +1,6 @@
 /** Somebody who collects telemetry (OTLP over HTTP, in JSON), and the program as its shipped task starts it. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { heard, signal, stopped } from "../until.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,6 +1,6 @@
 /** The recipes for a reverse proxy and for Prometheus, as they stand in the documents, with the real programs. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { filledIn, installed, script, type Server, snippet, snippets, started } from "./recipe.ts";
 import { inFolder } from "../folder_given.ts";
 import { until } from "../until.ts";

@@ -1,6 +1,6 @@
 /** A large history, its views attested while they are built, all of it replayed and compared, and read as of long ago. */
-import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { parseConfig } from "../../config/config.ts";
