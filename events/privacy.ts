@@ -96,7 +96,8 @@ export const privacyFacts = {
   "privacy.hold.lifted": z.strictObject({ hold: holdId, reason }),
   /**
    * What is personal in events of the type and the month (`202611`, UTC, of their time) cannot be read any more: it was kept for so many
-   * days behind the month's end. Of the type `PSEUDONYMS`: what stands for an address in that month cannot be made again. Whoever finds this fact and the key finishes the work.
+   * days behind the month's end. Of the type `pseudonyms` (`PSEUDONYMS`): what stands for an address in that month cannot be made
+   * again. Whoever finds this fact and the key finishes the work.
    */
   "privacy.period.destroyed": z.strictObject({
     type: z.string().min(1).max(200),

@@ -1,7 +1,7 @@
 /** The agent as a process of its own, spoken to as Daybook speaks to it. */
-import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import type { Answer, Asks, FromAgent, ToAgent } from "../adapters/process/agent/protocol.ts";
 import { fromAgent } from "../adapters/process/agent/protocol.ts";
+import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { inFolder } from "./folder_given.ts";
 import { within } from "./until.ts";
 

@@ -27,6 +27,7 @@ import { until } from "../until.ts";
 /** Events of a segment: eight of the first and more become one of the next level; the second holds a stream that is thin in it. */
 const SEGMENT_EVENTS = { first: 3, second: 41, tail: 1_000 };
 
+/** The index waits for a lull before it makes a segment, hundreds of times here: its time runs so much faster. */
 const FASTER = 50;
 
 /** Bytes that lie beside the events. */
@@ -35,7 +36,6 @@ const BLOB = Uint8Array.from({ length: 500 }, (_, i) => (i * 7) % 256);
 /** Makes the log and its keys in an empty folder. */
 export const makeGolden = async (folder: string): Promise<Folds> => {
   const clock = { ms: 0 };
-  // The index waits for a lull before it makes a segment, hundreds of times here: time runs faster.
   const port: Clock = {
     now: () => clock.ms,
     monotonic: () => FASTER * systemClock.monotonic(),
