@@ -79,7 +79,7 @@ export interface Io {
   draft(path: string): Promise<Draft>;
   /** Makes the folder if it is missing; what it lies in must be there. */
   folder(path: string): Promise<void>;
-  /** True when the folder is missing or has nothing in it. */
+  /** True when the folder is missing or has nothing in it. Throws `Usage` for what is no folder. */
   isEmpty(path: string): Promise<boolean>;
   /** SIGINT and SIGTERM; the answer stops listening. */
   onStop(call: () => void): () => void;

@@ -81,7 +81,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
         return true;
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return true;
-        throw error;
+        throw error instanceof Deno.errors.NotADirectory ? new Usage(`${path} is no folder`) : error;
       }
     },
     onStop(call) {

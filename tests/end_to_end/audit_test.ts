@@ -74,7 +74,10 @@ Deno.test("what is no audit folder, or a place that is taken, is said in one lin
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["audit", "--check", data], 1, /is no audit folder: instead of manifest\.json there is none/],
       [["audit", "--check", `${dir}/nowhere`], 2, /there is nothing in \S+ to check/],
+      [["audit", "--check", `${dir}/taken/file`], 2, /taken\/file is no folder/],
       [["audit", "--out", `${dir}/taken`, "--data", data], 2, /is not empty/],
+      [["audit", "--out", `${dir}/taken/file`, "--data", data], 2, /taken\/file is no folder/],
+      [["backup", `${dir}/taken/file`, "--data", data], 2, /taken\/file is no folder/],
       [["export", "--format", "tlog-tiles", "--out", `${dir}/taken`, "--data", data], 2, /is not empty/],
     ];
     for (const [args, code, said] of cases) {
