@@ -55,7 +55,7 @@ const stand = ({ ms, rate, projections = 3, pace = PACE }: {
     },
     async stop() {
       stopping.abort();
-      await clock.advance(10);
+      await clock.advance(ms + 10);
       await Promise.all(runs);
     },
   };
@@ -64,16 +64,31 @@ const stand = ({ ms, rate, projections = 3, pace = PACE }: {
 const clockPause = (clock: SimulatedClock, ms: number) =>
   new Promise<void>((resolve) => void clock.schedule(ms, resolve));
 
-Deno.test("while the log grows fast all projections together take their share of a core, in turns", async () => {
-  const at = stand({ ms: 10, rate: 200_000 });
-  await at.pass(1_000); // until it is known to grow fast
-  const before = [at.busy(), ...at.worked];
-  await at.pass(10_000);
-  const busy = at.busy() - before[0]!;
-  assert.ok(busy <= 10_000 * PACE.share + 20, `${busy} ms of 10,000`);
-  assert.ok(busy >= 10_000 * PACE.share * 0.8, `${busy} ms of 10,000`);
-  const turns = at.worked.map((count, i) => count - before[i + 1]!);
-  assert.ok(Math.max(...turns) - Math.min(...turns) <= 1, `turns ${turns}`);
+for (
+  const [name, rate, share] of [["grows fast", 6_000, PACE.share], ["has a burst", 200_000, PACE.burst_share]] as const
+) {
+  Deno.test(`while the log ${name} all projections together take their share of a core, in turns`, async () => {
+    const at = stand({ ms: 40, rate });
+    await at.pass(1_000); // until it is known to grow fast
+    const before = [at.busy(), ...at.worked];
+    await at.pass(30_000);
+    const busy = at.busy() - before[0]!;
+    assert.ok(busy <= 30_000 * share + 80, `${busy} ms of 30,000`);
+    assert.ok(busy >= 30_000 * share * 0.8, `${busy} ms of 30,000`);
+    const turns = at.worked.map((count, i) => count - before[i + 1]!);
+    assert.ok(Math.max(...turns) - Math.min(...turns) <= 1, `turns ${turns}`);
+    await at.stop();
+  });
+}
+
+Deno.test("when a burst is over nobody rests on as if it went on", async () => {
+  const at = stand({ ms: 200, rate: 200_000, projections: 1 });
+  await at.pass(1_000);
+  assert.equal(at.worked[0], 1);
+  const quiet = at.clock.monotonic();
+  while (at.worked[0] === 1) await at.clock.advance(10);
+  const waited = at.clock.monotonic() - quiet;
+  assert.ok(waited <= 2 * PACE.window_ms, `${waited} ms, of a rest of ${200 / PACE.burst_share}`);
   await at.stop();
 });
 
@@ -90,7 +105,7 @@ Deno.test("those that a program waits for take a whole core, in turns, though th
 });
 
 Deno.test("a reader who waits is not made to rest, and others go on resting", async () => {
-  const at = stand({ ms: 10, rate: 200_000 });
+  const at = stand({ ms: 10, rate: 6_000 });
   await at.pass(1_000);
   const before = [...at.worked];
   at.paced[1]!.hurried = true;

@@ -1,7 +1,8 @@
 /**
  * The pace of projections: appends come first. While the log grows fast, all projections together take a part of a core
- * and no more; when it is quiet, or a reader waits for a position, they go as fast as they can. What they fall behind
- * meanwhile is their lag, which `status` shows. Events that come one by one are gathered, as a transaction costs more than an event.
+ * and no more, and in a burst, which they could not follow anyway, a small one; when it is quiet, or a reader waits for a position, they go
+ * as fast as they can. What they fall behind meanwhile is their lag, which `status` shows. Events that come one by one are gathered, as a
+ * transaction costs more than an event.
  */
 import type { Feed } from "./project_feed.ts";
 import { type Clock } from "./world.ts";
@@ -14,16 +15,27 @@ export interface Pace {
   /** The log grows fast when it grew by so many events within `window_ms`. */
   readonly fast_events: number;
   readonly window_ms: Millis;
+  /** Likewise in a burst: when it grew by so many. */
+  readonly burst_share: number;
+  readonly burst_events: number;
   /** A projection begins a transaction at most this often, unless `gather_events` wait for it. */
   readonly gather_ms: Millis;
   readonly gather_events: number;
 }
 
 /** On two cores a quarter of one keeps up with about 5,000 events a second of all views together. */
-export const PACE: Pace = { share: 0.25, fast_events: 1_000, window_ms: 500, gather_ms: 250, gather_events: 4_000 };
+export const PACE: Pace = {
+  share: 0.25,
+  fast_events: 1_000,
+  window_ms: 500,
+  burst_share: 0.03,
+  burst_events: 5_000,
+  gather_ms: 250,
+  gather_events: 4_000,
+};
 
 /** Of a program that is done only when the projections are: what they put off, it would wait for. */
-export const PACE_AWAITED: Pace = { ...PACE, share: 1 };
+export const PACE_AWAITED: Pace = { ...PACE, share: 1, burst_share: 1 };
 
 /** A projection, as far as its pace matters. */
 export interface Paced {
@@ -43,7 +55,10 @@ export class Pacer {
   private readonly queue: Turn[] = [];
   private readonly began = new Map<Paced, number>();
   private readonly grown: { readonly at: number; readonly size: number }[] = [];
-  private restUntil = -Infinity;
+  /** Nobody begins before, however much time was spent: one is at it, and has not told what it took. */
+  private busyUntil = -Infinity;
+  /** The last transaction that told what it took. */
+  private last = { ended: -Infinity, took: 0 };
   private cancel: (() => void) | undefined;
 
   constructor(
@@ -51,7 +66,7 @@ export class Pacer {
     private readonly feed: Pick<Feed, "size">,
     private readonly pace: Pace,
   ) {
-    this.growsFast();
+    this.growth();
   }
 
   /** Resolves when the projection may begin its next transaction, or the signal aborts; `spent` is to be called after it. */
@@ -79,7 +94,8 @@ export class Pacer {
 
   /** So long the transaction took. */
   spent(ms: Millis): void {
-    this.restUntil = this.clock.monotonic() + ms * (1 / this.pace.share - 1);
+    this.last = { ended: this.clock.monotonic(), took: ms };
+    this.busyUntil = -Infinity;
     this.look();
   }
 
@@ -88,10 +104,12 @@ export class Pacer {
     this.cancel?.();
     this.cancel = undefined;
     const now = this.clock.monotonic();
-    const fast = this.growsFast();
-    let soonest = Infinity;
+    const { window_ms } = this.pace;
+    const share = this.share();
+    // Whether it is still a burst is looked at again.
+    let soonest = now + window_ms;
     for (const turn of [...this.queue]) {
-      const due = this.due(turn.paced, fast);
+      const due = this.due(turn.paced, share);
       if (due > now) {
         soonest = Math.min(soonest, due);
         continue;
@@ -99,27 +117,37 @@ export class Pacer {
       this.queue.splice(this.queue.indexOf(turn), 1);
       this.began.set(turn.paced, now);
       // Until it tells what it took, the others rest; should it never tell, not for long.
-      this.restUntil = Math.max(this.restUntil, now + this.pace.gather_ms);
+      this.busyUntil = now + this.pace.gather_ms;
       turn.go();
     }
     if (this.queue.length > 0) this.cancel = this.clock.schedule(soonest - now, () => this.look());
   }
 
-  private due(paced: Paced, fast: boolean): number {
+  private due(paced: Paced, share: number | undefined): number {
     if (paced.hurried) return -Infinity;
     const { gather_events, gather_ms } = this.pace;
     const gathered = paced.lag >= gather_events ? -Infinity : (this.began.get(paced) ?? -Infinity) + gather_ms;
-    return fast ? Math.max(gathered, this.restUntil) : gathered;
+    if (share === undefined) return gathered;
+    const { ended, took } = this.last;
+    return Math.max(gathered, this.busyUntil, ended + took * (1 / share - 1));
   }
 
-  private growsFast(): boolean {
-    const { window_ms, fast_events } = this.pace;
+  /** What the projections may take; `undefined` while nothing is to be spared. */
+  private share(): number | undefined {
+    const { fast_events, share, burst_events, burst_share } = this.pace;
+    const grown = this.growth();
+    return grown >= burst_events ? burst_share : grown >= fast_events ? share : undefined;
+  }
+
+  /** By how much the log grew within the window. */
+  private growth(): number {
+    const { window_ms } = this.pace;
     const [now, size] = [this.clock.monotonic(), this.feed.size];
     const last = this.grown.at(-1);
     // A few looks a window are enough to know.
     if (last === undefined || now - last.at >= window_ms / 10) this.grown.push({ at: now, size });
     // The newest that is older than the window stays: what it grew since then.
     while (this.grown.length > 1 && this.grown[1]!.at <= now - window_ms) this.grown.shift();
-    return size - this.grown[0]!.size >= fast_events;
+    return size - this.grown[0]!.size;
   }
 }

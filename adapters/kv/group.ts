@@ -69,6 +69,15 @@ export class Group {
   /** Takes an append in, or answers it at once: a lost race, a clash of ids, a fault. */
   take(waiting: Waiting): void {
     const start = this.entries.length;
+    try {
+      this.seat(waiting, start);
+    } catch (fault) {
+      this.takeBack(start);
+      waiting.reject(fault);
+    }
+  }
+
+  private seat(waiting: Waiting, start: number): void {
     const receipts: Receipt[] = [];
     const lost = this.place(waiting, receipts) ?? this.unmet(waiting.expected, start);
     const { bytes, longest } = this.bytesFrom(start);

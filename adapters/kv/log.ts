@@ -265,11 +265,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       const waiting = this.queue[taken]!;
       this.queuedBytes -= waiting.bytes;
       this.queuedEvents -= waiting.entries.length;
-      try {
-        group.take(waiting);
-      } catch (fault) {
-        waiting.reject(fault);
-      }
+      group.take(waiting);
     }
     this.queue.splice(0, taken);
     for (const entry of near) entry.settled = true;
@@ -305,7 +301,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     let blocks: readonly Written[];
     try {
       blocks = group.encode(this.link, recordedat);
-      await this.write(blocks);
+      await this.write(blocks, riding.length + this.queue.length);
     } catch (fault) {
       this.refused = true;
       for (const { waiting } of riding) waiting.reject(fault);
@@ -339,13 +335,13 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   /** Returns when the blocks are durable; throws when they certainly are not. */
-  private async write(blocks: readonly Written[]): Promise<void> {
+  private async write(blocks: readonly Written[], awaited: number): Promise<void> {
     if (this.fenced) throw this.fenced;
     const key = blockKey(blocks[0]!.first);
     const puts = blocks.map(({ first, bytes }) => [blockKey(first), bytes] as const);
     let fault: LogFault | undefined;
     try {
-      if (await this.store.commit({ absent: key, puts })) return;
+      if (await this.store.commit({ absent: key, puts, awaited })) return;
     } catch (error) {
       fault = error instanceof LogFault ? error : new LogFault("io", String(error), { cause: error });
       // What a disk that failed says now proves nothing.

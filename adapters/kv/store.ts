@@ -1,17 +1,17 @@
 /**
- * The store on a Deno KV file. Deno KV commits; reads go past it through `node:sqlite`, read-only and synchronous, because a
- * point read there costs microseconds and works where only reading is allowed. Deno KV keeps its SQLite file in WAL mode
- * with a full flush at each commit, and a reader sees every commit that was acknowledged.
- *
- * Keys follow Deno KV's own encoding (https://docs.deno.com/deploy/kv/manual/key_space): per part a type byte and an
- * order-preserving form; strings end in a zero byte, numbers are doubles with the sign bit turned.
+ * The store on a Deno KV file. Deno KV makes its tables; what is read and written goes past it through `node:sqlite`: reads are
+ * synchronous and work where only reading is allowed (docs/decisions/0002-the-log-reads-synchronously.md), commits cost half as much
+ * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md). The file is in WAL mode with a full flush at each commit, and a reader sees
+ * every commit that was acknowledged.
  */
-import type { Kv } from "@deno/kv";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
-import type { Batch, Key, Span, Store } from "../../events/store.ts";
+import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
+import { ENCODING_BYTES } from "./commits.ts";
+import { after, encodeKey, lastNumber, TEXT } from "./keys.ts";
+import { Writer } from "./writer.ts";
 
 /** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
 const DISK_FAILED = /disk I\/O error/i;
@@ -19,12 +19,7 @@ const UNTRUSTED =
   "the disk failed while it was written; what was not acknowledged may be there or not, and nothing more is " +
   "written until the log is opened again";
 
-const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
-/** The byte that a text begins with in a key. */
-const TEXT = 0x02;
-/** Deno KV's own marks of how a value is encoded; bytes are stored as they are. */
-const ENCODING_BYTES = 3;
 
 /** A locked database is tried again so many times, with growing, jittered pauses; about ten seconds in all. */
 export const LOCKED_RETRIES = 40;
@@ -34,31 +29,9 @@ const READ_WAIT_MS_MAX = 2_000;
 
 /**
  * Pages of a new file. A block takes four instead of sixteen of SQLite's own, so a commit is written in a third of the steps; and
- * as Deno KV has the log of its writes merged every thousand pages, that comes four times as seldom (docs/decisions/0004-pages-of-the-log.md).
+ * as SQLite merges the log of its writes every thousand pages, that comes four times as seldom (docs/decisions/0004-pages-of-the-log.md).
  */
 const PAGE_BYTES = 16_384;
-
-export const encodeKey = (key: Key): Uint8Array => {
-  const parts: number[] = [];
-  for (const part of key) {
-    if (typeof part === "string") {
-      parts.push(TEXT, ...utf8.encode(part), 0x00);
-    } else {
-      const number = new DataView(new ArrayBuffer(8));
-      number.setFloat64(0, part);
-      parts.push(0x21, number.getUint8(0) | 0x80);
-      for (let i = 1; i < 8; i++) parts.push(number.getUint8(i));
-    }
-  }
-  return Uint8Array.from(parts);
-};
-
-const lastNumber = (key: Uint8Array): number => {
-  const number = new DataView(new ArrayBuffer(8));
-  for (let i = 0; i < 8; i++) number.setUint8(i, key[key.length - 8 + i]!);
-  number.setUint8(0, number.getUint8(0) & 0x7f);
-  return number.getFloat64(0);
-};
 
 /** What is open: the connection and its statements. */
 class Connection {
@@ -156,9 +129,6 @@ const whileLocked = async <T>(
   }
 };
 
-/** Past every number below a prefix: numbers start with 0x21. */
-const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, 0x22]);
-
 const openDatabase = (path: string): DatabaseSync =>
   guarded(() => {
     const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
@@ -173,14 +143,14 @@ const openDatabase = (path: string): DatabaseSync =>
   });
 
 /**
- * Writes what a process that died left beside the database into it, flushed: if its disk had failed, what is read of it may be in a
- * cache and nowhere else, and what comes after it would be lost with it.
+ * Puts a file that was closed back into WAL mode, and writes what a process that died left beside the database into it, flushed: if its
+ * disk had failed, what is read of it may be in a cache and nowhere else, and what comes after it would be lost with it.
  */
-const writeAgain = (path: string): void =>
+const takeUp = (path: string): void =>
   guarded(() => {
     const db = new DatabaseSync(path, { timeout: READ_WAIT_MS_MAX });
     try {
-      db.exec("pragma wal_checkpoint(truncate)");
+      db.exec("pragma journal_mode = wal; pragma wal_checkpoint(truncate)");
     } finally {
       db.close();
     }
@@ -237,7 +207,12 @@ const begin = async (path: string): Promise<void> => {
       db.close();
     }
   });
+  await makeTables(path);
 };
+
+/** Only whoever makes the tables needs Deno KV; and under Deno all that the package does is to call this. */
+const makeTables = async (path: string): Promise<void> =>
+  void (await (Deno.openKv ?? (await import("@deno/kv")).openKv)(path)).close();
 
 /** Turns what SQLite says into the fault it means. */
 export const faultOf = (error: unknown): LogFault => {
@@ -271,8 +246,11 @@ export class KvStore extends KvReader implements Store {
   /** Set once the disk has failed to write or to flush. */
   private failed: LogFault | undefined;
 
-  private constructor(path: string, private readonly kv: Kv, private readonly world: { clock: Clock; random: Random }) {
+  private readonly writer: Writer;
+
+  private constructor(path: string, private readonly world: { clock: Clock; random: Random }) {
     super(path);
+    this.writer = new Writer(path, world.clock);
   }
 
   /**
@@ -281,20 +259,12 @@ export class KvStore extends KvReader implements Store {
    */
   static open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
     return whileLocked(world, async () => {
-      let kv: Kv | undefined;
-      try {
-        // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
-        if (await isNotEmpty(path) && holdsTables(path)) {
-          openDatabase(path).close();
-          writeAgain(path);
-        } else await begin(path);
-        // Who only reads does not need it; and under Deno all that the package does is to call this.
-        kv = await (Deno.openKv ?? (await import("@deno/kv")).openKv)(path) as Kv;
-        return new KvStore(path, kv, world);
-      } catch (error) {
-        kv?.close();
-        throw error;
-      }
+      // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
+      if (await isNotEmpty(path) && holdsTables(path)) {
+        openDatabase(path).close();
+        takeUp(path);
+      } else await begin(path);
+      return guarded(() => new KvStore(path, world));
     });
   }
 
@@ -307,17 +277,17 @@ export class KvStore extends KvReader implements Store {
     });
   }
 
-  private async attempt({ absent, puts, deletes = [] }: Batch): Promise<boolean> {
-    const atomic = this.kv.atomic();
-    if (absent) atomic.check({ key: [...absent], versionstamp: null });
-    for (const [key, value] of puts) atomic.set([...key], value);
-    for (const key of deletes) atomic.delete([...key]);
-    return (await atomic.commit()).ok;
+  private async attempt(batch: Batch): Promise<boolean> {
+    const long = batch.puts.find(([, { length }]) => length > VALUE_BYTES_MAX);
+    if (long) {
+      throw new LogFault("too_large", `a value has at most ${VALUE_BYTES_MAX} bytes, this one ${long[1].length}`);
+    }
+    return await this.writer.commit(batch);
   }
 
   override async close(): Promise<void> {
+    await this.writer.close();
     await super.close();
-    this.kv.close();
     settle(this.path);
   }
 }

@@ -1,0 +1,50 @@
+/** The thread that writes (`commit_thread.ts`): sleeps until there is a commit, makes it, says what came of it. */
+import { commitIn, OUTCOMES, sharedParts, WORDS } from "./commit_wire.ts";
+import { Commits } from "./commits.ts";
+
+/** To the thread, once. */
+export interface ToCommits {
+  readonly path: string;
+  readonly shared: SharedArrayBuffer;
+}
+
+interface Scope {
+  onmessage: ((event: MessageEvent<ToCommits>) => void) | null;
+  postMessage(message: null): void;
+  close(): void;
+}
+const scope = globalThis as unknown as Scope;
+
+const serve = ({ path, shared }: ToCommits): void => {
+  const { words, bytes } = sharedParts(shared);
+  const own = new Uint8Array(bytes.length);
+  let commits: Commits | undefined;
+  let answered = 0;
+  const answer = () => {
+    Atomics.store(words, WORDS.answered, ++answered);
+    scope.postMessage(null);
+  };
+  for (;; answer()) {
+    while (Atomics.load(words, WORDS.asked) === answered) Atomics.wait(words, WORDS.asked, answered);
+    const length = words[WORDS.length]!;
+    if (length === 0) break;
+    // SQLite takes no memory that another thread may change.
+    own.set(bytes.subarray(0, length));
+    try {
+      const written = (commits ??= new Commits(path)).commit(commitIn(own.subarray(0, length)));
+      words[WORDS.outcome] = written ? OUTCOMES.written : OUTCOMES.refused;
+    } catch (error) {
+      const said = new TextEncoder().encode(error instanceof Error ? error.message : String(error));
+      bytes.set(said.subarray(0, bytes.length));
+      words[WORDS.length] = Math.min(said.length, bytes.length);
+      words[WORDS.outcome] = OUTCOMES.failed;
+    }
+  }
+  commits?.close();
+  answer();
+};
+
+scope.onmessage = ({ data }) => {
+  serve(data);
+  scope.close();
+};

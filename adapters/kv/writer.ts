@@ -1,0 +1,109 @@
+/**
+ * Who writes. An append that is alone is written by the thread that asks, at once: to hand it to another one and back costs as much as
+ * a third of the commit. Once several wait for one commit, a thread of its own writes, and this one makes the next ready meanwhile
+ * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md).
+ */
+import { setImmediate } from "node:timers";
+import type { Clock } from "../../actors/kernel/world.ts";
+import type { Millis } from "../../events/event.ts";
+import { LogFault } from "../../events/log.ts";
+import type { Batch } from "../../events/store.ts";
+import { CommitThread, mayCommitApart } from "./commit_thread.ts";
+import { wireBytes } from "./commit_wire.ts";
+import { type Commit, Commits } from "./commits.ts";
+import { encodeKey } from "./keys.ts";
+
+/** Bounds of what is written by the thread that asks, which does nothing else meanwhile. */
+export const HERE = {
+  /** A commit with more goes to the other thread. */
+  bytes_max: 64 * 1_024,
+  /** After so long in commits the event loop has its turn. */
+  stay_ms: 1,
+  /** A disk on which so many commits after each other took so long is slow, and all go to the other thread for a while. */
+  slow_ms: 5,
+  slow_commits: 3,
+  slow_for_ms: 10_000,
+} as const;
+
+export class Writer {
+  private readonly here: Commits;
+  private thread: CommitThread | undefined;
+  /** The last one that is on its way. */
+  private last: Promise<void> | undefined;
+  /** How long commits have kept the event loop from its turn, and that turn. */
+  private stayed = 0;
+  private turn: Promise<void> | undefined;
+  /** Slow ones after each other. */
+  private slow = 0;
+  private slowUntil = -Infinity;
+  private readonly mayApart = mayCommitApart();
+  private closing = false;
+
+  constructor(private readonly path: string, private readonly clock: Clock) {
+    this.here = new Commits(path);
+  }
+
+  /** One after another, in the order of asking. */
+  commit({ absent, puts, deletes = [], awaited = 0 }: Batch): Promise<boolean> {
+    if (this.closing) return Promise.reject(new LogFault("closed", "the log is closed"));
+    const commit: Commit = {
+      absent: absent && encodeKey(absent),
+      puts: puts.map(([key, value]) => [encodeKey(key), value] as const),
+      deletes: deletes.map(encodeKey),
+    };
+    if (!this.last && this.isForHere(commit, awaited)) return this.commitHere(commit);
+    const before = this.last ?? Promise.resolve();
+    const written = before.then(() =>
+      this.isForHere(commit, awaited) ? this.commitHere(commit) : this.commitApart(commit)
+    );
+    const done: Promise<void> = written.then(() => {}, () => {}).then(() => {
+      if (this.last === done) this.last = undefined;
+    });
+    this.last = done;
+    return written;
+  }
+
+  private isForHere(commit: Commit, awaited: number): boolean {
+    if (!this.mayApart) return true;
+    return awaited <= 1 && (awaited === 1 || !this.thread) && wireBytes(commit) <= HERE.bytes_max &&
+      this.clock.monotonic() >= this.slowUntil;
+  }
+
+  private async commitHere(commit: Commit): Promise<boolean> {
+    const began = this.clock.monotonic();
+    try {
+      return this.here.commit(commit);
+    } finally {
+      await this.stay(this.clock.monotonic() - began);
+    }
+  }
+
+  /** Who only ever waits for commits made here would keep everybody else from the event loop. */
+  private async stay(took: Millis): Promise<void> {
+    this.slow = took > HERE.slow_ms ? this.slow + 1 : 0;
+    if (this.slow >= HERE.slow_commits) this.slowUntil = this.clock.monotonic() + HERE.slow_for_ms;
+    this.stayed += took;
+    this.turn ??= new Promise((resolve) =>
+      setImmediate(() => {
+        this.stayed = 0;
+        this.turn = undefined;
+        resolve();
+      })
+    );
+    if (this.stayed >= HERE.stay_ms) await this.turn;
+  }
+
+  private commitApart(commit: Commit): Promise<boolean> {
+    if (this.thread?.isDead) this.thread = undefined;
+    return (this.thread ??= new CommitThread(this.path)).commit(commit);
+  }
+
+  /** What was asked for is made before. */
+  async close(): Promise<void> {
+    this.closing = true;
+    await this.last;
+    await this.turn;
+    await this.thread?.close();
+    this.here.close();
+  }
+}

@@ -1,0 +1,219 @@
+/** What writes into a Deno KV file without Deno KV: that Deno KV reads it, and what goes which way. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { CommitThread } from "../adapters/kv/commit_thread.ts";
+import { COMMIT_BYTES_MAX, commitIn, putCommit, wireBytes } from "../adapters/kv/commit_wire.ts";
+import { type Commit, Commits, VERSIONS_TAKEN } from "../adapters/kv/commits.ts";
+import { encodeKey } from "../adapters/kv/keys.ts";
+import { KvStore } from "../adapters/kv/store.ts";
+import { HERE, Writer } from "../adapters/kv/writer.ts";
+import { systemClock, systemRandom } from "../adapters/system/world.ts";
+import { LogFault } from "../events/log.ts";
+import { type Key, VALUE_BYTES_MAX } from "../events/store.ts";
+import { inFolder } from "./folder_given.ts";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+const put = (key: Key, value: Uint8Array): readonly [Key, Uint8Array] => [key, value];
+
+/** A file with Deno KV's tables, and what Deno KV says is in it afterwards. */
+const inFile = (body: (path: string, read: <T>(look: (kv: Deno.Kv) => Promise<T>) => Promise<T>) => Promise<void>) =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await (await KvStore.open(path, { clock: systemClock, random: systemRandom })).close();
+    await body(path, async (look) => {
+      const kv = await Deno.openKv(path);
+      try {
+        return await look(kv);
+      } finally {
+        kv.close();
+      }
+    });
+  });
+
+Deno.test("what is written is what Deno KV would have written: it reads, checks, overwrites and deletes it", () =>
+  inFile(async (path, read) => {
+    const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    assert.ok(await store.commit({ absent: ["a", 0], puts: [put(["a", 0], bytes(1, 2)), put(["a", 7], bytes(3))] }));
+    assert.ok(!await store.commit({ absent: ["a", 7], puts: [put(["b", 1], bytes(9))] }));
+    assert.ok(await store.commit({ puts: [put(["a", 7], bytes(4))], deletes: [["a", 0]] }));
+    await store.close();
+    await read(async (kv) => {
+      const found = await Array.fromAsync(kv.list<Uint8Array>({ prefix: [] }));
+      assert.deepEqual(found.map(({ key, value }) => [key, value]), [[["a", 7], bytes(4)]]);
+      const { versionstamp } = found[0]!;
+      assert.ok((await kv.atomic().check({ key: ["a", 7], versionstamp }).set(["a", 7], bytes(5)).commit()).ok);
+      assert.ok(!(await kv.atomic().check({ key: ["a", 7], versionstamp }).set(["a", 7], bytes(6)).commit()).ok);
+      const later = (await kv.get(["a", 7])).versionstamp!;
+      assert.ok(later > versionstamp, `${later} is not greater than ${versionstamp}`);
+    });
+    const again = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    assert.deepEqual(again.get(["a", 7]), bytes(5));
+    await again.close();
+  }));
+
+Deno.test("versions grow from commit to commit, also when more are taken, and of two connections none has one of the other's", () =>
+  inFile((path) => {
+    const [one, two] = [new Commits(path), new Commits(path)];
+    const versionOf = (commits: Commits, n: number): number => {
+      const key = encodeKey(["a", n]);
+      commits.commit({ absent: undefined, puts: [[key, bytes(n)]], deletes: [] });
+      const db = new DatabaseSync(path, { readOnly: true });
+      try {
+        return db.prepare("select version from kv where k = ?").get(key)!.version as number;
+      } finally {
+        db.close();
+      }
+    };
+    const [first, other, second] = [versionOf(one, 1), versionOf(two, 2), versionOf(one, 3)];
+    assert.equal(second, first + 1);
+    assert.ok(Math.abs(other - first) >= VERSIONS_TAKEN, `${first} ${other}`);
+    one.close();
+    two.close();
+    const three = new Commits(path);
+    assert.ok(versionOf(three, 4) > Math.max(second, other));
+    three.close();
+    return Promise.resolve();
+  }));
+
+Deno.test("a commit that fails leaves nothing, and the connection goes on", () =>
+  inFile((path) => {
+    const commits = new Commits(path);
+    const fine = [encodeKey(["a", 1]), bytes(1)] as const;
+    const broken = [encodeKey(["a", 2]), undefined as unknown as Uint8Array] as const;
+    assert.throws(() => commits.commit({ absent: undefined, puts: [fine, broken], deletes: [] }));
+    assert.ok(commits.commit({ absent: fine[0], puts: [fine], deletes: [] }));
+    assert.ok(!commits.commit({ absent: fine[0], puts: [fine], deletes: [] }));
+    commits.close();
+    return Promise.resolve();
+  }));
+
+Deno.test("a commit lies in shared memory as it was, to the last byte that it may have", () => {
+  const own = new Uint8Array(COMMIT_BYTES_MAX);
+  const commit: Commit = {
+    absent: bytes(1, 2, 3),
+    puts: [[bytes(1), bytes()], [bytes(2, 2), new Uint8Array(COMMIT_BYTES_MAX - 48).fill(7)]],
+    deletes: [bytes(9), bytes()],
+  };
+  assert.equal(wireBytes(commit), putCommit(commit, own));
+  assert.deepEqual(commitIn(own), commit);
+  const empty: Commit = { absent: undefined, puts: [], deletes: [] };
+  assert.equal(wireBytes(empty), putCommit(empty, own));
+  assert.deepEqual(commitIn(own), empty);
+});
+
+Deno.test("the other thread writes, refuses, says what went wrong and goes on; too large a commit does not reach it", () =>
+  inFile(async (path, read) => {
+    const thread = new CommitThread(path);
+    const commit = (n: number, value = bytes(n)): Commit => {
+      const key = encodeKey(["a", n]);
+      return { absent: key, puts: [[key, value]], deletes: [] };
+    };
+    assert.ok(await thread.commit(commit(1)));
+    assert.ok(!await thread.commit(commit(1)));
+    const other = new DatabaseSync(path);
+    other.exec("begin immediate");
+    await assert.rejects(thread.commit(commit(2)), /database is locked/);
+    other.exec("rollback");
+    other.close();
+    await assert.rejects(
+      thread.commit(commit(3, new Uint8Array(COMMIT_BYTES_MAX))),
+      (error) => error instanceof LogFault && error.kind === "too_large",
+    );
+    assert.ok(await thread.commit(commit(2)));
+    await thread.close();
+    assert.deepEqual(await read(async (kv) => (await Array.fromAsync(kv.list({ prefix: ["a"] }))).length), 2);
+  }));
+
+Deno.test("when the other thread dies the outcome is unknown, and whoever asks next is told at once", () =>
+  inFile(async (path) => {
+    const dying = "onmessage = () => setTimeout(() => { throw new Error('it is troubled'); }, 1)";
+    const worker = new Worker(`data:application/javascript,${encodeURIComponent(dying)}`, { type: "module" });
+    const thread = new CommitThread(path, worker);
+    const commit: Commit = { absent: undefined, puts: [[encodeKey(["a", 1]), bytes(1)]], deletes: [] };
+    const unknown = (error: unknown) =>
+      error instanceof LogFault && error.kind === "io" && /troubled/.test(error.message);
+    await assert.rejects(thread.commit(commit), unknown);
+    assert.ok(thread.isDead);
+    await assert.rejects(thread.commit(commit), unknown);
+    await thread.close();
+  }));
+
+/** Who wrote: whoever takes versions from the file takes its own. */
+const writersOf = (path: string): number => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return db.prepare(`select count(distinct (version - 1) / ${VERSIONS_TAKEN}) as writers from kv`).get()!
+      .writers as number;
+  } finally {
+    db.close();
+  }
+};
+
+Deno.test("a commit for which one append waits is made here, one for which several wait apart, and all in the order of asking", () =>
+  inFile(async (path) => {
+    const writer = new Writer(path, systemClock);
+    const ask = (n: number, awaited: number, size = 1) =>
+      writer.commit({ absent: ["a", n], puts: [put(["a", n], new Uint8Array(size))], awaited });
+    for (let n = 0; n < 5; n++) assert.ok(await ask(n, 1));
+    assert.equal(writersOf(path), 1);
+    assert.ok(await ask(5, 2));
+    assert.equal(writersOf(path), 2);
+    // Behind one that is on its way nobody is alone; and of one key only the first is written.
+    const many = Array.from({ length: 20 }, (_, i) => ask(6 + (i >> 1), 1 + i % 3));
+    assert.deepEqual(await Promise.all(many), many.map((_, i) => i % 2 === 0));
+    await writer.close();
+  }));
+
+Deno.test("what is large is written apart, also for one append", () =>
+  inFile(async (path) => {
+    const writer = new Writer(path, systemClock);
+    const value = new Uint8Array(VALUE_BYTES_MAX);
+    assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], awaited: 1 }));
+    assert.ok(value.length >= HERE.bytes_max);
+    assert.ok(await writer.commit({ puts: [put(["a", 2], value)], awaited: 1 }));
+    assert.equal(writersOf(path), 2);
+    await writer.close();
+  }));
+
+Deno.test("on a slow disk all is written apart, and after a while here again", () =>
+  inFile(async (path) => {
+    let now = 0;
+    let took = 0;
+    // Every other look at the clock is behind a commit.
+    const clock = { ...systemClock, monotonic: () => now += took };
+    const writer = new Writer(path, clock);
+    const ask = async (n: number) => {
+      assert.ok(await writer.commit({ puts: [put(["a", n], bytes(n))], awaited: 1 }));
+      return writersOf(path);
+    };
+    took = HERE.slow_ms + 1;
+    for (let n = 0; n < HERE.slow_commits; n++) assert.equal(await ask(n), 1);
+    took = 0;
+    assert.equal(await ask(10), 2);
+    now += HERE.slow_for_ms;
+    const before = writersOf(path);
+    assert.equal(await ask(10), before - 1, "the key of the other thread's only commit is written here");
+    await writer.close();
+  }));
+
+Deno.test("who only ever waits for commits leaves the event loop its turns", () =>
+  inFile(async (path) => {
+    const writer = new Writer(path, systemClock);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    for (let n = 0; n < 200; n++) await writer.commit({ puts: [put(["a", n], bytes(1))], awaited: 1 });
+    clearInterval(timer);
+    assert.ok(turns >= 5, `${turns} turns`);
+    await writer.close();
+  }));
+
+Deno.test("a value that Deno KV would not take is refused", () =>
+  inFile(async (path) => {
+    const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    await assert.rejects(
+      store.commit({ puts: [put(["a", 1], new Uint8Array(VALUE_BYTES_MAX + 1))] }),
+      (error) => error instanceof LogFault && error.kind === "too_large",
+    );
+    assert.equal(store.get(["a", 1]), undefined);
+    await store.close();
+  }));
