@@ -207,6 +207,26 @@ Deno.test("who only ever waits for commits leaves the event loop its turns", () 
     await writer.close();
   }));
 
+Deno.test("a file whose tables Deno KV was cut off from making opens, and Deno KV makes the rest", () =>
+  inFile(async (path) => {
+    const db = new DatabaseSync(path);
+    // As it is after the first of Deno KV's changes.
+    db.exec(
+      "drop index kv_expiration_ms_idx; alter table kv drop column expiration_ms; alter table kv drop column seq",
+    );
+    db.exec("alter table data_version drop column seq; update migration_state set version = 1");
+    for (
+      const { name } of db.prepare("select name from sqlite_master where name like 'queue%' and type = 'table'").all()
+    ) {
+      db.exec(`drop table ${name}`);
+    }
+    db.close();
+    const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    assert.ok(await store.commit({ puts: [put(["a", 1], bytes(1))] }));
+    assert.deepEqual(store.get(["a", 1]), bytes(1));
+    await store.close();
+  }));
+
 Deno.test("a value that Deno KV would not take is refused", () =>
   inFile(async (path) => {
     const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });

@@ -182,16 +182,23 @@ const isNotEmpty = async (path: string): Promise<boolean> => {
   }
 };
 
-/** False for a database without any table: one that was begun here, and nothing came of it. */
-const holdsTables = (path: string): boolean =>
+/** Whether a database answers a question with a row. */
+const answers = (path: string, question: string): boolean =>
   guarded(() => {
     const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
     try {
-      return db.prepare("select 1 from sqlite_master limit 1").get() !== undefined;
+      return db.prepare(question).get() !== undefined;
     } finally {
       db.close();
     }
   });
+
+/** False for a database without any table: one that was begun here, and nothing came of it. */
+const holdsTables = (path: string): boolean => answers(path, "select 1 from sqlite_master limit 1");
+
+/** False where Deno KV was cut off while it made its tables, one change after another; this column comes with the last. */
+const isWhole = (path: string): boolean =>
+  answers(path, "select 1 from pragma_table_info('kv') where name = 'expiration_ms'");
 
 /**
  * Makes the file. SQLite would make it readable by all; the files beside it get the mode that it has. Nor does Deno KV say how
@@ -246,11 +253,12 @@ export class KvStore extends KvReader implements Store {
   /** Set once the disk has failed to write or to flush. */
   private failed: LogFault | undefined;
 
-  private readonly writer: Writer;
-
-  private constructor(path: string, private readonly world: { clock: Clock; random: Random }) {
+  private constructor(
+    path: string,
+    private readonly writer: Writer,
+    private readonly world: { clock: Clock; random: Random },
+  ) {
     super(path);
-    this.writer = new Writer(path, world.clock);
   }
 
   /**
@@ -263,8 +271,15 @@ export class KvStore extends KvReader implements Store {
       if (await isNotEmpty(path) && holdsTables(path)) {
         openDatabase(path).close();
         takeUp(path);
+        if (!isWhole(path)) await makeTables(path);
       } else await begin(path);
-      return guarded(() => new KvStore(path, world));
+      const writer = guarded(() => new Writer(path, world.clock));
+      try {
+        return new KvStore(path, writer, world);
+      } catch (error) {
+        await writer.close();
+        throw error;
+      }
     });
   }
 
