@@ -37,7 +37,6 @@ export class CommitThread {
       this.died = event.message;
       this.answered?.();
     };
-    // `Atomics.waitAsync` would be half as dear, but where nothing else happens the event loop sleeps on (Deno 2.9.6).
     this.worker.onmessage = () => this.answered?.();
     this.worker.postMessage({ path, shared } satisfies ToCommits);
   }
