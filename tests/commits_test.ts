@@ -2,15 +2,16 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { CommitThread } from "../adapters/kv/commit_thread.ts";
-import { COMMIT_BYTES_MAX, commitIn, putCommit, wireBytes } from "../adapters/kv/commit_wire.ts";
+import { COMMIT_BYTES_MAX, commitIn, OUTCOMES, putCommit, wireBytes, WORDS } from "../adapters/kv/commit_wire.ts";
 import { type Commit, Commits, VERSIONS_TAKEN } from "../adapters/kv/commits.ts";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { KvStore } from "../adapters/kv/store.ts";
 import { HERE, Writer } from "../adapters/kv/writer.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { LogFault } from "../events/log.ts";
 import { type Key, VALUE_BYTES_MAX } from "../events/store.ts";
 import { inFolder } from "./folder_given.ts";
+import { until } from "./until.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const put = (key: Key, value: Uint8Array): readonly [Key, Uint8Array] => [key, value];
@@ -124,19 +125,41 @@ Deno.test("the other thread writes, refuses, says what went wrong and goes on; t
     assert.deepEqual(await read(async (kv) => (await Array.fromAsync(kv.list({ prefix: ["a"] }))).length), 2);
   }));
 
-Deno.test("when the other thread dies the outcome is unknown, and whoever asks next is told at once", () =>
-  inFile(async (path) => {
-    const dying = "onmessage = () => setTimeout(() => { throw new Error('it is troubled'); }, 1)";
-    const worker = new Worker(`data:application/javascript,${encodeURIComponent(dying)}`, { type: "module" });
-    const thread = new CommitThread(path, worker);
-    const commit: Commit = { absent: undefined, puts: [[encodeKey(["a", 1]), bytes(1)]], deletes: [] };
-    const unknown = (error: unknown) =>
-      error instanceof LogFault && error.kind === "io" && /troubled/.test(error.message);
-    await assert.rejects(thread.commit(commit), unknown);
-    assert.ok(thread.isDead);
-    await assert.rejects(thread.commit(commit), unknown);
-    await thread.close();
-  }));
+const TROUBLE = "throw new Error('it is troubled')";
+for (
+  const [name, answers, script] of [
+    ["before it has answered", 0, `onmessage = () => setTimeout(() => { ${TROUBLE}; }, 1)`],
+    [
+      "after it has answered",
+      1,
+      `onmessage = ({ data: { shared } }) => {
+        const words = new Int32Array(shared, 0, 4);
+        Atomics.wait(words, ${WORDS.asked}, 0);
+        words[${WORDS.outcome}] = ${OUTCOMES.written};
+        Atomics.store(words, ${WORDS.answered}, 1);
+        postMessage(null);
+        setTimeout(() => { ${TROUBLE}; }, 1);
+      }`,
+    ],
+  ] as const
+) {
+  Deno.test(`when the other thread dies ${name} the outcome is unknown, and whoever asks next is told at once`, () =>
+    inFile(async (path) => {
+      const worker = new Worker(`data:application/javascript,${encodeURIComponent(script)}`, { type: "module" });
+      const thread = new CommitThread(path, worker);
+      const commit: Commit = { absent: undefined, puts: [[encodeKey(["a", 1]), bytes(1)]], deletes: [] };
+      for (let n = 0; n < answers; n++) assert.ok(await thread.commit(commit));
+      if (answers > 0) await until("it has died", () => thread.isDead);
+      for (let n = 0; n < 2; n++) {
+        await assert.rejects(
+          thread.commit(commit),
+          (error) => error instanceof LogFault && error.kind === "io" && /troubled/.test(error.message),
+        );
+        assert.ok(thread.isDead);
+      }
+      await thread.close();
+    }));
+}
 
 /** Who wrote: whoever takes versions from the file takes its own. */
 const writersOf = (path: string): number => {
@@ -163,6 +186,21 @@ Deno.test("a commit for which one append waits is made here, one for which sever
     assert.deepEqual(await Promise.all(many), many.map((_, i) => i % 2 === 0));
     await writer.close();
   }));
+
+const TEMPORARY = [Deno.env.get("TMPDIR") || "/tmp"];
+Deno.test({
+  name: "who may not read the modules of the other thread writes everything here, also what is large",
+  permissions: { read: TEMPORARY, write: TEMPORARY },
+  fn: () =>
+    inFile(async (path) => {
+      const writer = new Writer(path, systemClock);
+      assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], awaited: 5 }));
+      const large = Array.from({ length: 10 }, (_, n) => put(["b", n], new Uint8Array(VALUE_BYTES_MAX)));
+      assert.ok(await writer.commit({ puts: large, awaited: 5 }));
+      assert.equal(writersOf(path), 1);
+      await writer.close();
+    }),
+});
 
 Deno.test("what is large is written apart, also for one append", () =>
   inFile(async (path) => {

@@ -1,7 +1,7 @@
 /** What chance does to a file, and a file of which nothing is right: the verifier finds it, never throws, and its report stays bounded. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { FAILURES_MAX } from "../adapters/verify/failures.ts";
 import { Rows } from "../adapters/verify/rows.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";

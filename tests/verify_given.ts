@@ -9,7 +9,7 @@ import { blockHash, type BlockPlan, encodeBlock, type Run } from "../adapters/kv
 import { fingerprint } from "../adapters/kv/fingerprint.ts";
 import { KvLog } from "../adapters/kv/log.ts";
 import { SealedStore } from "../adapters/kv/sealed_store.ts";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { KvStore } from "../adapters/kv/store.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { canonical } from "../events/canonical.ts";

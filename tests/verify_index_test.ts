@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { copiesIn } from "../adapters/verify/copies.ts";
 import { ENTRIES_MAX, INPUT_BYTES_MAX } from "../adapters/verify/header_scan.ts";
 import { sharedScan } from "../adapters/verify/headers.ts";

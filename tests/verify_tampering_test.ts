@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type Against, type LogReport, verifyLog } from "../adapters/verify/verify.ts";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { chance, type Made, makeLog, ones, signer, stranger, Tampered } from "./verify_given.ts";
 
 interface Found {

@@ -1,7 +1,7 @@
 /** One thread and several say the same of every log: sound ones, and those that were tampered with anywhere. */
 import assert from "node:assert/strict";
 import { type LogReport, verifyLog } from "../adapters/verify/verify.ts";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { shareOut, type Task } from "../adapters/verify/share_out.ts";
 import { THREADS, Threads, threadsFor } from "../adapters/verify/threads.ts";
 import { catalogue } from "../events/catalogue.ts";

@@ -1,6 +1,6 @@
 /** Every change of the stored tiles is found, named by the first entry it is about, and never taken for one of the entries. */
 import assert from "node:assert/strict";
-import { encodeKey } from "../adapters/kv/keys.ts";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { Failures } from "../adapters/verify/failures.ts";
 import { TileCheck } from "../adapters/verify/tiles.ts";
 import { HASH_BYTES, MerkleTree } from "../adapters/verify/tree.ts";

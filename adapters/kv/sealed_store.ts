@@ -12,7 +12,7 @@ import { LogFault } from "../../events/log.ts";
 import type { Sealing } from "../../events/sealing.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { CODEC_AT, CODEC_PLAIN, HASHED_FROM, MAGIC } from "./block.ts";
-import { encodeKey } from "./keys.ts";
+import { encodeKey } from "./key_encoding.ts";
 
 export const CODEC_SEALED = 1;
 

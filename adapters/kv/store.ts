@@ -1,6 +1,6 @@
 /**
  * The store on a Deno KV file. Deno KV makes its tables; what is read and written goes past it through `node:sqlite`: reads are
- * synchronous and work where only reading is allowed (docs/decisions/0002-the-log-reads-synchronously.md), commits cost half as much
+ * synchronous and work where only reading is allowed (docs/decisions/0002-the-log-reads-synchronously.md), commits cost two thirds
  * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md). The file is in WAL mode with a full flush at each commit, and a reader sees
  * every commit that was acknowledged.
  */
@@ -10,7 +10,7 @@ import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
 import { ENCODING_BYTES } from "./commits.ts";
-import { after, encodeKey, lastNumber, TEXT } from "./keys.ts";
+import { after, encodeKey, lastNumber, TEXT } from "./key_encoding.ts";
 import { Writer } from "./writer.ts";
 
 /** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
@@ -20,6 +20,8 @@ const UNTRUSTED =
   "written until the log is opened again";
 
 const fromUtf8 = new TextDecoder();
+/** Comes with the last change that Deno KV makes to its tables. */
+const LAST_COLUMN = "expiration_ms";
 
 /** A locked database is tried again so many times, with growing, jittered pauses; about ten seconds in all. */
 export const LOCKED_RETRIES = 40;
@@ -144,13 +146,15 @@ const openDatabase = (path: string): DatabaseSync =>
 
 /**
  * Puts a file that was closed back into WAL mode, and writes what a process that died left beside the database into it, flushed: if its
- * disk had failed, what is read of it may be in a cache and nowhere else, and what comes after it would be lost with it.
+ * disk had failed, what is read of it may be in a cache and nowhere else, and what comes after it would be lost with it. False where Deno
+ * KV was cut off while it made its tables, one change after another.
  */
-const takeUp = (path: string): void =>
+const takeUp = (path: string): boolean =>
   guarded(() => {
     const db = new DatabaseSync(path, { timeout: READ_WAIT_MS_MAX });
     try {
       db.exec("pragma journal_mode = wal; pragma wal_checkpoint(truncate)");
+      return db.prepare("select 1 from pragma_table_info('kv') where name = ?").get(LAST_COLUMN) !== undefined;
     } finally {
       db.close();
     }
@@ -182,23 +186,16 @@ const isNotEmpty = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Whether a database answers a question with a row. */
-const answers = (path: string, question: string): boolean =>
+/** False for a database without any table: one that was begun here, and nothing came of it. */
+const holdsTables = (path: string): boolean =>
   guarded(() => {
     const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
     try {
-      return db.prepare(question).get() !== undefined;
+      return db.prepare("select 1 from sqlite_master limit 1").get() !== undefined;
     } finally {
       db.close();
     }
   });
-
-/** False for a database without any table: one that was begun here, and nothing came of it. */
-const holdsTables = (path: string): boolean => answers(path, "select 1 from sqlite_master limit 1");
-
-/** False where Deno KV was cut off while it made its tables, one change after another; this column comes with the last. */
-const isWhole = (path: string): boolean =>
-  answers(path, "select 1 from pragma_table_info('kv') where name = 'expiration_ms'");
 
 /**
  * Makes the file. SQLite would make it readable by all; the files beside it get the mode that it has. Nor does Deno KV say how
@@ -270,8 +267,7 @@ export class KvStore extends KvReader implements Store {
       // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
       if (await isNotEmpty(path) && holdsTables(path)) {
         openDatabase(path).close();
-        takeUp(path);
-        if (!isWhole(path)) await makeTables(path);
+        if (!takeUp(path)) await makeTables(path);
       } else await begin(path);
       const writer = guarded(() => new Writer(path, world.clock));
       try {

@@ -1,6 +1,6 @@
 /**
- * Who writes. An append that is alone is written by the thread that asks, at once: to hand it to another one and back costs as much as
- * a third of the commit. Once several wait for one commit, a thread of its own writes, and this one makes the next ready meanwhile
+ * Who writes. An append that is alone is written by the thread that asks, at once: to hand it to another one and back costs half as
+ * much again. Once several wait for one commit, a thread of its own writes, and this one makes the next ready meanwhile
  * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md).
  */
 import { setImmediate } from "node:timers";
@@ -11,7 +11,7 @@ import type { Batch } from "../../events/store.ts";
 import { CommitThread, mayCommitApart } from "./commit_thread.ts";
 import { wireBytes } from "./commit_wire.ts";
 import { type Commit, Commits } from "./commits.ts";
-import { encodeKey } from "./keys.ts";
+import { encodeKey } from "./key_encoding.ts";
 
 /** Bounds of what is written by the thread that asks, which does nothing else meanwhile. */
 export const HERE = {

@@ -5,7 +5,7 @@ import { inlineBackground } from "../../adapters/kv/background.ts";
 import { FolderLock } from "../../adapters/kv/lock.ts";
 import { KvLog, LOG_BOUNDS, type LogOptions } from "../../adapters/kv/log.ts";
 import { LogReader } from "../../adapters/kv/reader.ts";
-import { encodeKey } from "../../adapters/kv/keys.ts";
+import { encodeKey } from "../../adapters/kv/key_encoding.ts";
 import { KvReader, KvStore } from "../../adapters/kv/store.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
