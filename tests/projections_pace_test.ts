@@ -69,7 +69,7 @@ for (
 ) {
   Deno.test(`while the log ${name} all projections together take their share of a core, in turns`, async () => {
     const at = stand({ ms: 40, rate });
-    await at.pass(1_000); // until it is known to grow fast
+    await at.pass(1_000 + PACE.burst_rest_ms); // until it is known to grow fast
     const before = [at.busy(), ...at.worked];
     await at.pass(30_000);
     const busy = at.busy() - before[0]!;
@@ -80,6 +80,21 @@ for (
     await at.stop();
   });
 }
+
+Deno.test("a burst has the machine to itself at first, and the next one again", async () => {
+  const at = stand({ ms: 1, rate: 20_000, projections: 1 });
+  for (let burst = 0; burst < 2; burst++) {
+    await at.pass(PACE.window_ms); // it is known
+    const before = at.worked[0]!;
+    await at.pass(PACE.burst_rest_ms - PACE.window_ms);
+    assert.equal(at.worked[0], before);
+    await at.pass(3 * PACE.window_ms); // looked at once a window
+    assert.ok(at.worked[0]! > before, "one that lasts has their share");
+    await at.clock.advance(2 * PACE.window_ms);
+    assert.equal(at.paced[0]!.lag, 0, "after it they follow");
+  }
+  await at.stop();
+});
 
 Deno.test("when a burst is over nobody rests on as if it went on", async () => {
   const at = stand({ ms: 200, rate: 200_000, projections: 1 });

@@ -18,6 +18,8 @@ export interface Pace {
   /** Likewise in a burst: when it grew by so many. */
   readonly burst_share: number;
   readonly burst_events: number;
+  /** In a burst none begins before it has lasted so long: one that is shorter has the machine to itself. */
+  readonly burst_rest_ms: Millis;
   /** A projection begins a transaction at most this often, unless `gather_events` wait for it. */
   readonly gather_ms: Millis;
   readonly gather_events: number;
@@ -29,13 +31,14 @@ export const PACE: Pace = {
   fast_events: 1_000,
   window_ms: 500,
   burst_share: 0.03,
-  burst_events: 5_000,
+  burst_events: 3_500,
+  burst_rest_ms: 2_000,
   gather_ms: 250,
   gather_events: 4_000,
 };
 
 /** Of a program that is done only when the projections are: what they put off, it would wait for. */
-export const PACE_AWAITED: Pace = { ...PACE, share: 1, burst_share: 1 };
+export const PACE_AWAITED: Pace = { ...PACE, share: 1, burst_share: 1, burst_rest_ms: 0 };
 
 /** A projection, as far as its pace matters. */
 export interface Paced {
@@ -57,6 +60,8 @@ export class Pacer {
   private readonly grown: { readonly at: number; readonly size: number }[] = [];
   /** Nobody begins before, however much time was spent: one is at it, and has not told what it took. */
   private busyUntil = -Infinity;
+  /** Since when there has been a burst. */
+  private burstSince: number | undefined;
   /** The last transaction that told what it took. */
   private last = { ended: -Infinity, took: 0 };
   private cancel: (() => void) | undefined;
@@ -129,13 +134,16 @@ export class Pacer {
     const gathered = paced.lag >= gather_events ? -Infinity : (this.began.get(paced) ?? -Infinity) + gather_ms;
     if (share === undefined) return gathered;
     const { ended, took } = this.last;
-    return Math.max(gathered, this.busyUntil, ended + took * (1 / share - 1));
+    const rested = this.burstSince === undefined ? -Infinity : this.burstSince + this.pace.burst_rest_ms;
+    return Math.max(gathered, this.busyUntil, rested, ended + took * (1 / share - 1));
   }
 
   /** What the projections may take; `undefined` while nothing is to be spared. */
   private share(): number | undefined {
     const { fast_events, share, burst_events, burst_share } = this.pace;
     const grown = this.growth();
+    if (grown < burst_events) this.burstSince = undefined;
+    else this.burstSince ??= this.clock.monotonic();
     return grown >= burst_events ? burst_share : grown >= fast_events ? share : undefined;
   }
 
@@ -146,8 +154,9 @@ export class Pacer {
     const last = this.grown.at(-1);
     // A few looks a window are enough to know.
     if (last === undefined || now - last.at >= window_ms / 10) this.grown.push({ at: now, size });
-    // The newest that is older than the window stays: what it grew since then.
+    // The newest that is older than the window stays: it may be much older, if nobody looked.
     while (this.grown.length > 1 && this.grown[1]!.at <= now - window_ms) this.grown.shift();
-    return size - this.grown[0]!.size;
+    const since = this.grown[0]!;
+    return (size - since.size) * window_ms / Math.max(window_ms, now - since.at);
   }
 }
