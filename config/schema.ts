@@ -119,7 +119,7 @@ export const schema = z.strictObject({
     tail_events_max: count(
       1_000,
       10_000_000,
-      65_536,
+      114_688,
       "Events that may be durable but not yet in the index; held in memory",
     ),
     filter_bytes_max: count(

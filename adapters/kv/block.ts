@@ -158,9 +158,9 @@ export class Block {
     return this.parsed !== undefined;
   }
 
-  /** Lets go of the events; they are parsed anew when they are asked for. */
+  /** Lets go of what was read of the bytes; it is read anew when it is asked for. */
   forget(): void {
-    this.parsed = undefined;
+    this.parsed = this.letters = undefined;
   }
 
   private parse(bytes: Uint8Array): readonly Event[] {

@@ -67,7 +67,7 @@ export const LOG_BOUNDS: LogBounds = {
   queue_events_max: 100_000,
   queue_bytes_max: 64 * 1024 * 1024,
   checkpoint_ms: 500,
-  tail_events_max: 65_536,
+  tail_events_max: 114_688,
   filter_bytes_max: FILTER_BYTES_MAX,
   blobs_bytes_max: 256 * 1024 * 1024,
 };

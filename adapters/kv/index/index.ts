@@ -117,9 +117,13 @@ export class Generation {
 
   addWhole(block: Block): void {
     this.addBlock(block.first);
-    for (const event of block.events()) {
-      this.add(event, fingerprintOfId(event.source, event.id), event.position, event.revision);
+    for (const { index, revision, count } of block.runs()) {
+      for (let i = 0; i < count; i++) {
+        const event = block.attributes(index + i);
+        this.add(event, fingerprintOfId(event.source, event.id), block.first + index + i, revision + i);
+      }
     }
+    block.forget();
   }
 }
 
