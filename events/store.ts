@@ -14,8 +14,8 @@ export interface Batch {
   readonly absent?: Key;
   readonly puts: readonly (readonly [Key, Uint8Array])[];
   readonly deletes?: readonly Key[];
-  /** Appends that wait for it, with those that wait behind it. Default: none, it is derived from what is there. */
-  readonly awaited?: number;
+  /** Whether who asks has nothing else to do until it is made. Default: it does not matter to anybody. */
+  readonly idle?: boolean;
 }
 
 export interface Span {

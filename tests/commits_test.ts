@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { CommitThread } from "../adapters/kv/commit_thread.ts";
 import { COMMIT_BYTES_MAX, commitIn, OUTCOMES, putCommit, wireBytes, WORDS } from "../adapters/kv/commit_wire.ts";
-import { type Commit, Commits, VERSIONS_TAKEN } from "../adapters/kv/commits.ts";
+import { type Commit, Commits, PAGE_BYTES, VERSIONS_TAKEN } from "../adapters/kv/commits.ts";
 import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { KvStore } from "../adapters/kv/store.ts";
 import { HERE, Writer } from "../adapters/kv/writer.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { LogFault } from "../events/log.ts";
 import { type Key, VALUE_BYTES_MAX } from "../events/store.ts";
+
 import { inFolder } from "./folder_given.ts";
 import { until } from "./until.ts";
 
@@ -172,20 +173,55 @@ const writersOf = (path: string): number => {
   }
 };
 
-Deno.test("a commit for which one append waits is made here, one for which several wait apart, and all in the order of asking", () =>
+Deno.test("a commit is made here where nothing else is to be done, else apart, and all in the order of asking", () =>
   inFile(async (path) => {
     const writer = new Writer(path, systemClock);
-    const ask = (n: number, awaited: number, size = 1) =>
-      writer.commit({ absent: ["a", n], puts: [put(["a", n], new Uint8Array(size))], awaited });
-    for (let n = 0; n < 5; n++) assert.ok(await ask(n, 1));
+    const ask = (n: number, idle?: boolean, size = 1) =>
+      writer.commit({ absent: ["a", n], puts: [put(["a", n], new Uint8Array(size))], idle });
+    for (let n = 0; n < 5; n++) assert.ok(await ask(n, n % 2 === 0 ? true : undefined));
     assert.equal(writersOf(path), 1);
-    assert.ok(await ask(5, 2));
+    assert.ok(await ask(5, false));
     assert.equal(writersOf(path), 2);
     // Behind one that is on its way nobody is alone; and of one key only the first is written.
-    const many = Array.from({ length: 20 }, (_, i) => ask(6 + (i >> 1), 1 + i % 3));
+    const many = Array.from({ length: 20 }, (_, i) => ask(6 + (i >> 1), [true, false, undefined][i % 3]));
     assert.deepEqual(await Promise.all(many), many.map((_, i) => i % 2 === 0));
     await writer.close();
   }));
+
+/** One commit after the other with nothing else to do, `bytes` each: when the other thread made one, and when the database file had grown. */
+const written = (bytes: number, commits: number) =>
+  inFolder(async (folder) => {
+    const path = `${folder}/log.db`;
+    const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
+    const { size } = Deno.statSync(path);
+    const apart: number[] = [];
+    const moved: number[] = [];
+    for (let n = 0; n < commits; n++) {
+      const before = [writersOf(path), Deno.statSync(path).size] as const;
+      assert.ok(await store.commit({ puts: [put(["a", n], new Uint8Array(bytes))], idle: true }));
+      if (n > 0 && writersOf(path) > before[0]) apart.push(n);
+      if (Deno.statSync(path).size > before[1]) moved.push(n);
+    }
+    const grown = Deno.statSync(path).size - size;
+    await store.close();
+    return { apart, moved, grown };
+  });
+
+for (const large of [VALUE_BYTES_MAX - 1_000, 21_000]) {
+  Deno.test(`commits of ${large} bytes are made here, the one with the checkpoint apart`, async () => {
+    const commits = Math.ceil(HERE.wal_pages / (HERE.wal_pages_each + Math.ceil(large / PAGE_BYTES)));
+    const { apart, moved, grown } = await written(large, commits + 10);
+    assert.deepEqual(apart, [commits - 1]);
+    assert.deepEqual(moved, apart);
+    assert.ok(grown > HERE.wal_bytes_max, "what was written is where it belongs");
+  });
+}
+
+Deno.test("small commits are made here, with their checkpoint", async () => {
+  const { apart, moved } = await written(330, HERE.wal_pages_max);
+  assert.deepEqual(apart, []);
+  assert.ok(moved.length > 0);
+});
 
 const TEMPORARY = [Deno.env.get("TMPDIR") || "/tmp"];
 Deno.test({
@@ -194,9 +230,9 @@ Deno.test({
   fn: () =>
     inFile(async (path) => {
       const writer = new Writer(path, systemClock);
-      assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], awaited: 5 }));
+      assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], idle: false }));
       const large = Array.from({ length: 10 }, (_, n) => put(["b", n], new Uint8Array(VALUE_BYTES_MAX)));
-      assert.ok(await writer.commit({ puts: large, awaited: 5 }));
+      assert.ok(await writer.commit({ puts: large, idle: false }));
       assert.equal(writersOf(path), 1);
       await writer.close();
     }),
@@ -205,10 +241,9 @@ Deno.test({
 Deno.test("what is large is written apart, also for one append", () =>
   inFile(async (path) => {
     const writer = new Writer(path, systemClock);
-    const value = new Uint8Array(VALUE_BYTES_MAX);
-    assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], awaited: 1 }));
-    assert.ok(value.length >= HERE.bytes_max);
-    assert.ok(await writer.commit({ puts: [put(["a", 2], value)], awaited: 1 }));
+    const large = ["b", "c"].map((name) => put([name, 1], new Uint8Array(HERE.bytes_max / 2)));
+    assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], idle: true }));
+    assert.ok(await writer.commit({ puts: large, idle: true }));
     assert.equal(writersOf(path), 2);
     await writer.close();
   }));
@@ -221,7 +256,7 @@ Deno.test("on a slow disk all is written apart, and after a while here again", (
     const clock = { ...systemClock, monotonic: () => now += took };
     const writer = new Writer(path, clock);
     const ask = async (n: number) => {
-      assert.ok(await writer.commit({ puts: [put(["a", n], bytes(n))], awaited: 1 }));
+      assert.ok(await writer.commit({ puts: [put(["a", n], bytes(n))], idle: true }));
       return writersOf(path);
     };
     took = HERE.slow_ms + 1;
@@ -239,7 +274,7 @@ Deno.test("who only ever waits for commits leaves the event loop its turns", () 
     const writer = new Writer(path, systemClock);
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
-    for (let n = 0; n < 200; n++) await writer.commit({ puts: [put(["a", n], bytes(1))], awaited: 1 });
+    for (let n = 0; n < 200; n++) await writer.commit({ puts: [put(["a", n], bytes(1))], idle: true });
     clearInterval(timer);
     assert.ok(turns >= 5, `${turns} turns`);
     await writer.close();

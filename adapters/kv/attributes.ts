@@ -1,3 +1,5 @@
+import type { StreamId } from "../../events/event.ts";
+
 /**
  * What the index keeps of an event, read from its entry without parsing it. An entry is canonical, so its members are sorted and no
  * white space stands between them; a quote within a string is escaped, so what reads as a member is one; and all but `data` are
@@ -6,7 +8,7 @@
 export interface Attributes {
   readonly source: string;
   readonly id: string;
-  readonly stream: string;
+  readonly stream: StreamId;
   readonly type: string;
   readonly correlationid?: string;
 }
@@ -17,7 +19,7 @@ export const attributesOf = (entry: string): Attributes | undefined => {
   const source = textAt(entry, atSource, 11);
   const id = textAt(entry, entry.lastIndexOf(',"id":"', atSource), 7);
   const atStream = entry.indexOf(',"stream":"', atSource);
-  const stream = textAt(entry, atStream, 11);
+  const stream = textAt(entry, atStream, 11) as StreamId | undefined;
   const type = textAt(entry, entry.indexOf(',"type":"', atStream), 9);
   if (source === undefined || id === undefined || stream === undefined || type === undefined) return undefined;
   const atCorrelation = entry.indexOf(',"correlationid":"');

@@ -7,6 +7,11 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /** How Deno KV marks a value of plain bytes. */
 export const ENCODING_BYTES = 3;
+/**
+ * Pages of a new file. A block takes four instead of sixteen of SQLite's own, so a commit is written in a third of the steps; and
+ * as SQLite merges the log of its writes every thousand pages, that comes four times as seldom (docs/decisions/0004-pages-of-the-log.md).
+ */
+export const PAGE_BYTES = 16_384;
 /** Of an entry that does not expire. */
 const NEVER = -1;
 /** Versions are taken from the database so many at a time: to count each there would be a page more in every commit. */
@@ -31,11 +36,15 @@ export class Commits {
   private version = 0;
   private taken = 0;
 
-  /** Throws what SQLite says. A database that another one has locked is not waited for. */
-  constructor(path: string) {
+  /**
+   * `walPagesMax`: once the write-ahead log has so many pages the next commit makes a checkpoint; default SQLite's, 1,000. Throws what
+   * SQLite says. A database that another one has locked is not waited for.
+   */
+  constructor(path: string, walPagesMax?: number) {
     this.db = new DatabaseSync(path, { timeout: 0 });
     try {
       this.db.exec("pragma synchronous = full");
+      if (walPagesMax !== undefined) this.db.exec(`pragma wal_autocheckpoint = ${walPagesMax}`);
       this.begin = this.db.prepare("begin immediate");
       this.end = this.db.prepare("commit");
       this.there = this.db.prepare("select 1 from kv where k = ?");

@@ -74,6 +74,10 @@ export const LOG_BOUNDS: LogBounds = {
 
 /** While so few appends wait, one commit takes them all; of more it takes half, so that the others are made ready meanwhile. */
 const DEPART_APPENDS_MIN = 64;
+/** Of those who come back as soon as they are answered so many go into one commit, while the parts of their entries have so many bytes. */
+const TOGETHER = { appends_max: 256, bytes_max: 96 * 1_024 } as const;
+/** After so many commits of one append each, behind which nobody had come meanwhile, nobody is expected to come. */
+const ALONE_COMMITS = 4;
 /** How long closing waits for what follows the commits; nothing is lost when it does not. */
 const CLOSE_MS_MAX = 10_000;
 /** Fingerprints of streams that are remembered. */
@@ -83,6 +87,8 @@ const NOTHING: readonly never[] = [];
 /** A commit that is durable and whose appends have not been answered. */
 interface Landed {
   readonly appends: number;
+  /** As they waited, see `Waiting`. */
+  readonly bytes: number;
   answer(): void;
 }
 
@@ -94,6 +100,10 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private queuedEvents = 0;
   private readonly bounds: LogBounds;
   private pumping: Promise<void> | undefined;
+  /** Whether those who were answered last appended again at once. */
+  private returning = false;
+  /** Commits of one append, one after the other, behind which nobody had come. */
+  private alone: number = ALONE_COMMITS;
   /** No more appends are taken. */
   private stopping = false;
   /** Everything ends. */
@@ -220,27 +230,44 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   /**
    * One commit is on its way at a time. When it is durable the next one leaves first, with whoever waits by then, and only then
-   * its own are answered: what they do next, and what they append next, is made ready while the disk is busy.
+   * its own are answered: what they do next, and what they append next, is made ready while the disk is busy. A few who come back
+   * as soon as they are answered are answered first, and go together: one flush for all of them takes less than two of half of them.
    */
   private async pump(): Promise<void> {
     let landed: Landed | undefined;
     while (this.queue.length > 0 || landed) {
-      if (!landed) await this.settled();
-      if (this.behind.tooFar(this.bounds.tail_events_max)) {
-        landed?.answer();
+      const full = this.behind.tooFar(this.bounds.tail_events_max);
+      if (landed && (full || (this.returning && this.fitTogether(landed)))) {
+        await this.answered(landed);
         landed = undefined;
+      }
+      if (!landed) await this.settled();
+      if (full) {
         await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
       }
       const flying = this.queue.length > 0 ? this.depart(landed?.appends ?? 0) : undefined;
-      landed?.answer();
+      if (landed) await this.answered(landed);
       landed = await flying;
+      if (landed) this.alone = landed.appends === 1 && this.queue.length === 0 ? this.alone + 1 : 0;
     }
     this.pumping = undefined;
   }
 
-  /** Those who have just been answered are about to come back: waits while the queue still grows. */
-  private async settled(): Promise<void> {
-    for (let before = 0; this.queue.length > before;) {
+  private fitTogether({ appends, bytes }: Pick<Landed, "appends" | "bytes">): boolean {
+    return this.queue.length + appends <= TOGETHER.appends_max && this.queuedBytes + bytes <= TOGETHER.bytes_max;
+  }
+
+  /** Answers them, and sees who comes back at once. */
+  private async answered(landed: Landed): Promise<void> {
+    const { length } = this.queue;
+    landed.answer();
+    await this.settled(length - 1);
+    this.returning = (this.queue.length - length) * 2 >= landed.appends;
+  }
+
+  /** Those who have just been answered are about to come back: waits while the queue still grows from what it was. */
+  private async settled(before = 0): Promise<void> {
+    while (this.queue.length > before) {
       before = this.queue.length;
       await null;
       await null;
@@ -250,9 +277,15 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
 
   /** Sends the next commit on its way; `coming` appends are about to be answered. Nothing is on its way when nothing is to be written. */
   private depart(coming: number): Promise<Landed | undefined> | undefined {
-    const group = this.gather(Math.max(DEPART_APPENDS_MIN, Math.ceil((this.queue.length + coming) / 2)));
-    if (group.entries.length > 0) return this.fly(group);
-    for (const rider of group.riding) this.answer(rider, undefined);
+    const waiting = this.queue.length + coming;
+    const together = this.returning && this.fitTogether({ appends: coming, bytes: 0 });
+    const group = this.gather(together ? waiting : Math.max(DEPART_APPENDS_MIN, Math.ceil(waiting / 2)));
+    const { entries, riding } = group;
+    // Whoever else there is comes back when these are answered.
+    const idle = coming + this.queue.length === 0 &&
+      (this.returning || (riding.length === 1 && this.alone >= ALONE_COMMITS));
+    if (entries.length > 0) return this.fly(group, idle);
+    for (const rider of riding) this.answer(rider, undefined);
     return undefined;
   }
 
@@ -291,8 +324,8 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return near;
   }
 
-  /** Writes the group as one commit. Everyone in it who can be told that it failed is told at once. */
-  private async fly(group: Group): Promise<Landed | undefined> {
+  /** Writes the group as one commit, in this thread where it is `idle` until then. Everyone in it who can be told that it failed is told at once. */
+  private async fly(group: Group, idle: boolean): Promise<Landed | undefined> {
     const { entries, riding } = group;
     const { clock } = this.options;
     const now = clock.now();
@@ -301,7 +334,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     let blocks: readonly Written[];
     try {
       blocks = group.encode(this.link, recordedat);
-      await this.write(blocks, riding.length + this.queue.length);
+      await this.write(blocks, idle);
     } catch (fault) {
       this.refused = true;
       for (const { waiting } of riding) waiting.reject(fault);
@@ -316,6 +349,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     this.options.committed?.(entries.length, took);
     return {
       appends: riding.length,
+      bytes: riding.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
       answer: () => {
         for (const rider of riding) this.answer(rider, recordedat);
         this.news.tell();
@@ -335,13 +369,13 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   /** Returns when the blocks are durable; throws when they certainly are not. */
-  private async write(blocks: readonly Written[], awaited: number): Promise<void> {
+  private async write(blocks: readonly Written[], idle: boolean): Promise<void> {
     if (this.fenced) throw this.fenced;
     const key = blockKey(blocks[0]!.first);
     const puts = blocks.map(({ first, bytes }) => [blockKey(first), bytes] as const);
     let fault: LogFault | undefined;
     try {
-      if (await this.store.commit({ absent: key, puts, awaited })) return;
+      if (await this.store.commit({ absent: key, puts, idle })) return;
     } catch (error) {
       fault = error instanceof LogFault ? error : new LogFault("io", String(error), { cause: error });
       // What a disk that failed says now proves nothing.

@@ -9,7 +9,7 @@ import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
-import { ENCODING_BYTES } from "./commits.ts";
+import { ENCODING_BYTES, PAGE_BYTES } from "./commits.ts";
 import { after, encodeKey, lastNumber, TEXT } from "./key_encoding.ts";
 import { Writer } from "./writer.ts";
 
@@ -28,12 +28,6 @@ export const LOCKED_RETRIES = 40;
 const LOCKED_PAUSE_MS_MAX = 400;
 /** A read waits so long for a database that is being recovered. */
 const READ_WAIT_MS_MAX = 2_000;
-
-/**
- * Pages of a new file. A block takes four instead of sixteen of SQLite's own, so a commit is written in a third of the steps; and
- * as SQLite merges the log of its writes every thousand pages, that comes four times as seldom (docs/decisions/0004-pages-of-the-log.md).
- */
-const PAGE_BYTES = 16_384;
 
 /** What is open: the connection and its statements. */
 class Connection {

@@ -1,6 +1,6 @@
 /**
- * Who writes. An append that is alone is written by the thread that asks, at once: to hand it to another one and back costs half as
- * much again. Once several wait for one commit, a thread of its own writes, and this one makes the next ready meanwhile
+ * Who writes. Where who asks has nothing else to do until a commit is made, it is made by that thread, at once: to hand it to another
+ * one and back costs half as much again of an append that is alone. Else a thread of its own writes, and this one makes the next ready meanwhile
  * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md).
  */
 import { setImmediate } from "node:timers";
@@ -10,13 +10,23 @@ import { LogFault } from "../../events/log.ts";
 import type { Batch } from "../../events/store.ts";
 import { CommitThread, mayCommitApart } from "./commit_thread.ts";
 import { wireBytes } from "./commit_wire.ts";
-import { type Commit, Commits } from "./commits.ts";
+import { type Commit, Commits, PAGE_BYTES } from "./commits.ts";
 import { encodeKey } from "./key_encoding.ts";
 
 /** Bounds of what is written by the thread that asks, which does nothing else meanwhile. */
 export const HERE = {
   /** A commit with more goes to the other thread. */
-  bytes_max: 64 * 1_024,
+  bytes_max: 128 * 1_024,
+  /**
+   * Once the write-ahead log has so many pages SQLite moves them to where they belong (a checkpoint). Where they hold more bytes than that, which
+   * takes some tens of ms, the other thread makes the next commit, and so the checkpoint. Pages that say little, one on top of the other, are moved here.
+   */
+  wal_pages: 1_000,
+  wal_bytes_max: 2 * 1_024 * 1_024,
+  /** Of a commit, beside those of its large values: of the table, of Deno KV's index, and the first one. */
+  wal_pages_each: 3,
+  /** As not all are counted, so many may come of it. */
+  wal_pages_max: 1_400,
   /** After so long in commits the event loop has its turn. */
   stay_ms: 1,
   /** A disk on which so many commits after each other took so long is slow, and all go to the other thread for a while. */
@@ -37,25 +47,28 @@ export class Writer {
   private slow = 0;
   private slowUntil = -Infinity;
   private readonly mayApart = mayCommitApart();
+  /** Pages and bytes that were written here since the last thousand. */
+  private pages = 0;
+  private written = 0;
   private closing = false;
 
   constructor(private readonly path: string, private readonly clock: Clock) {
-    this.here = new Commits(path);
+    this.here = new Commits(path, this.mayApart ? HERE.wal_pages_max : undefined);
   }
 
   /** One after another, in the order of asking. */
-  commit({ absent, puts, deletes = [], awaited = 0 }: Batch): Promise<boolean> {
+  commit({ absent, puts, deletes = [], idle }: Batch): Promise<boolean> {
     if (this.closing) return Promise.reject(new LogFault("closed", "the log is closed"));
     const commit: Commit = {
       absent: absent && encodeKey(absent),
       puts: puts.map(([key, value]) => [encodeKey(key), value] as const),
       deletes: deletes.map(encodeKey),
     };
-    if (!this.last && this.isForHere(commit, awaited)) return this.commitHere(commit);
-    const before = this.last ?? Promise.resolve();
-    const written = before.then(() =>
-      this.isForHere(commit, awaited) ? this.commitHere(commit) : this.commitApart(commit)
-    );
+    const { last } = this;
+    if (!last && this.isForHere(commit, idle)) return this.commitHere(commit);
+    const written = last === undefined
+      ? this.commitApart(commit)
+      : last.then(() => this.isForHere(commit, idle) ? this.commitHere(commit) : this.commitApart(commit));
     const done: Promise<void> = written.then(() => {}, () => {}).then(() => {
       if (this.last === done) this.last = undefined;
     });
@@ -63,10 +76,22 @@ export class Writer {
     return written;
   }
 
-  private isForHere(commit: Commit, awaited: number): boolean {
+  private isForHere(commit: Commit, idle = !this.thread): boolean {
     if (!this.mayApart) return true;
-    return awaited <= 1 && (awaited === 1 || !this.thread) && wireBytes(commit) <= HERE.bytes_max &&
-      this.clock.monotonic() >= this.slowUntil;
+    const bytes = wireBytes(commit);
+    if (!idle || bytes > HERE.bytes_max || this.clock.monotonic() < this.slowUntil) return false;
+    return !this.isCheckpointDue(commit, bytes);
+  }
+
+  /** Whether the checkpoint that comes next is too much to make here. */
+  private isCheckpointDue({ puts }: Commit, bytes: number): boolean {
+    this.written += bytes;
+    this.pages += HERE.wal_pages_each;
+    for (const [, { length }] of puts) if (length > PAGE_BYTES / 4) this.pages += Math.ceil(length / PAGE_BYTES);
+    if (this.pages < HERE.wal_pages) return false;
+    const isDue = this.written > HERE.wal_bytes_max;
+    this.pages = this.written = 0;
+    return isDue;
   }
 
   private async commitHere(commit: Commit): Promise<boolean> {
