@@ -151,7 +151,7 @@ export class Block {
 
   /** All entries parsed, in one go. */
   events(): readonly Event[] {
-    return this.parsed ??= this.parse(this.bytes.subarray(this.body));
+    return this.parsed ??= this.parse<readonly Event[]>(this.bytes.subarray(this.body));
   }
 
   get isParsed(): boolean {
@@ -163,9 +163,9 @@ export class Block {
     this.parsed = this.letters = undefined;
   }
 
-  private parse(bytes: Uint8Array): readonly Event[] {
+  private parse<T>(bytes: Uint8Array): T {
     try {
-      return JSON.parse(text.decode(bytes)) as Event[];
+      return JSON.parse(text.decode(bytes)) as T;
     } catch (error) {
       throw new LogFault("truncated", `block at position ${this.first}: its entries do not parse`, { cause: error });
     }
@@ -205,7 +205,7 @@ export class Block {
 
   /** One event; parses no other, unless all are parsed already. */
   event(index: number): Event {
-    return this.parsed?.[index] ?? JSON.parse(text.decode(this.entry(index)));
+    return this.parsed?.[index] ?? this.parse<Event>(this.entry(index));
   }
 
   private measure(): Uint32Array {

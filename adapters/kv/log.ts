@@ -324,7 +324,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return near;
   }
 
-  /** Writes the group as one commit, in this thread where it is `idle` until then. Everyone in it who can be told that it failed is told at once. */
+  /** Writes the group as one commit; `idle`: see `Batch`. Everyone in it who can be told that it failed is told at once. */
   private async fly(group: Group, idle: boolean): Promise<Landed | undefined> {
     const { entries, riding } = group;
     const { clock } = this.options;

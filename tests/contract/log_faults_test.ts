@@ -18,6 +18,8 @@ import { lying, lyingUnder } from "../at_rest_given.ts";
 import { all, event } from "./log_contract.ts";
 import { inFolder } from "../folder_given.ts";
 
+/** Of a block's only run, see `block.ts`. */
+const RUN_COUNT_AT = 56 + 16;
 const world = { clock: systemClock, random: systemRandom };
 const fault = (kind: LogFault["kind"]) => (error: unknown) =>
   (error instanceof LogFault && error.kind === kind) || assert.fail(`${error}`);
@@ -231,6 +233,30 @@ Deno.test("a missing block and a block cut short are named with their position",
     await assert.rejects(openAt(`${dir}/other.db`), (error: Error) =>
       fault("truncated")(error) && /position 2/.test(error.message));
   }));
+
+for (
+  const [name, change] of [
+    ["whose entries are no entries", (block) => block.fill(0x78, block.length - 20)],
+    ["that has runs for fewer entries", (block) => block.set([2], RUN_COUNT_AT + 3)],
+    ["that has runs for more entries", (block) => block.set([4], RUN_COUNT_AT + 3)],
+  ] as readonly (readonly [string, (block: Uint8Array) => void])[]
+) {
+  Deno.test(`a block ${name} is named with its position`, async () => {
+    const store = new MemoryStore();
+    const background = inlineBackground(store, systemClock);
+    const options = { catalogue: catalogue(), clock: systemClock, background };
+    const log = await KvLog.open(store, options);
+    await log.append({ events: [event(1, { data: { text: "é" } }), event(2), event(3, { data: { text: "é" } })] });
+    const [[first, block]] = [...store.list({ prefix: ["log"] })] as [[number, Uint8Array]];
+    const changed = block.slice();
+    change(changed);
+    await store.commit({ puts: [[["log", first], changed]] });
+    await assert.rejects(
+      KvLog.open(store, options),
+      (error: Error) => fault("truncated")(error) && /position 0/.test(error.message),
+    );
+  });
+}
 
 Deno.test("a foreign file is refused and left as it is", () =>
   inFolder(async (dir) => {

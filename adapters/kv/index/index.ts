@@ -115,6 +115,7 @@ export class Generation {
     this.until = position + 1;
   }
 
+  /** Throws `LogFault` `truncated` where the block does not say of each entry what it is. */
   addWhole(block: Block): void {
     this.addBlock(block.first);
     for (const { index, revision, count } of block.runs()) {
@@ -124,6 +125,9 @@ export class Generation {
       }
     }
     block.forget();
+    if (this.until !== block.until) {
+      throw new LogFault("truncated", `block at position ${block.first}: its runs are not as long as its entries`);
+    }
   }
 }
 
