@@ -241,7 +241,10 @@ Deno.test({
 Deno.test("what is large is written apart, also for one append", () =>
   inFile(async (path) => {
     const writer = new Writer(path, systemClock);
-    const large = ["b", "c"].map((name) => put([name, 1], new Uint8Array(HERE.bytes_max / 2)));
+    const large = Array.from(
+      { length: HERE.bytes_max / VALUE_BYTES_MAX },
+      (_, n) => put(["b", n], new Uint8Array(VALUE_BYTES_MAX)),
+    );
     assert.ok(await writer.commit({ puts: [put(["a", 1], bytes(1))], idle: true }));
     assert.ok(await writer.commit({ puts: large, idle: true }));
     assert.equal(writersOf(path), 2);

@@ -16,7 +16,7 @@ import { encodeKey } from "./key_encoding.ts";
 /** Bounds of what is written by the thread that asks, which does nothing else meanwhile. */
 export const HERE = {
   /** A commit with more goes to the other thread. */
-  bytes_max: 128 * 1_024,
+  bytes_max: 256 * 1_024,
   /**
    * Once the write-ahead log has so many pages SQLite moves them to where they belong (a checkpoint). Where they hold more bytes than that, which
    * takes some tens of ms, the other thread makes the next commit, and so the checkpoint. Pages that say little, one on top of the other, are moved here.
