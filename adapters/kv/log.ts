@@ -74,7 +74,10 @@ export const LOG_BOUNDS: LogBounds = {
 
 /** While so few appends wait, one commit takes them all; of more it takes half, so that the others are made ready meanwhile. */
 const DEPART_APPENDS_MIN = 64;
-/** Of those who come back as soon as they are answered so many go into one commit, while the parts of their entries have so many bytes. */
+/**
+ * Of those who come back as soon as they are answered so many go into one commit, while the parts of their entries have so many bytes; with
+ * what their places add that is less than the thread that asks writes at once (`HERE` in `writer.ts`).
+ */
 const TOGETHER = { appends_max: 256, bytes_max: 192 * 1_024 } as const;
 /** After so many commits of one append each, behind which nobody had come meanwhile, nobody is expected to come. */
 const ALONE_COMMITS = 4;

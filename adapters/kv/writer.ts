@@ -1,7 +1,7 @@
 /**
  * Who writes. Where who asks has nothing else to do until a commit is made, it is made by that thread, at once: to hand it to another
  * one and back costs half as much again of an append that is alone. Else a thread of its own writes, and this one makes the next ready meanwhile
- * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md).
+ * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md, 0201-who-comes-back-at-once-goes-together.md).
  */
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../actors/kernel/world.ts";
@@ -65,10 +65,10 @@ export class Writer {
       deletes: deletes.map(encodeKey),
     };
     const { last } = this;
-    if (!last && this.isForHere(commit, idle)) return this.commitHere(commit);
+    if (!last && this.takesHere(commit, idle)) return this.commitHere(commit);
     const written = last === undefined
       ? this.commitApart(commit)
-      : last.then(() => this.isForHere(commit, idle) ? this.commitHere(commit) : this.commitApart(commit));
+      : last.then(() => this.takesHere(commit, idle) ? this.commitHere(commit) : this.commitApart(commit));
     const done: Promise<void> = written.then(() => {}, () => {}).then(() => {
       if (this.last === done) this.last = undefined;
     });
@@ -76,15 +76,16 @@ export class Writer {
     return written;
   }
 
-  private isForHere(commit: Commit, idle = !this.thread): boolean {
+  /** Whether the commit is made by this thread; it is counted where it is. */
+  private takesHere(commit: Commit, idle = !this.thread): boolean {
     if (!this.mayApart) return true;
     const bytes = wireBytes(commit);
     if (!idle || bytes > HERE.bytes_max || this.clock.monotonic() < this.slowUntil) return false;
-    return !this.isCheckpointDue(commit, bytes);
+    return !this.countTowardsCheckpoint(commit, bytes);
   }
 
-  /** Whether the checkpoint that comes next is too much to make here. */
-  private isCheckpointDue({ puts }: Commit, bytes: number): boolean {
+  /** Counts the commit; true where with it a checkpoint comes that is too much to make here. */
+  private countTowardsCheckpoint({ puts }: Commit, bytes: number): boolean {
     this.written += bytes;
     this.pages += HERE.wal_pages_each;
     for (const [, { length }] of puts) if (length > PAGE_BYTES / 4) this.pages += Math.ceil(length / PAGE_BYTES);
