@@ -38,6 +38,7 @@ Deno.test("what is written is what Deno KV would have written: it reads, checks,
     const store = await KvStore.open(path, { clock: systemClock, random: systemRandom });
     assert.ok(await store.commit({ absent: ["a", 0], puts: [put(["a", 0], bytes(1, 2)), put(["a", 7], bytes(3))] }));
     assert.ok(!await store.commit({ absent: ["a", 7], puts: [put(["b", 1], bytes(9))] }));
+    assert.ok(!await store.commit({ absent: ["a", 7], puts: [put(["a", 7], bytes(9)), put(["b", 1], bytes(9))] }));
     assert.ok(await store.commit({ puts: [put(["a", 7], bytes(4))], deletes: [["a", 0]] }));
     await store.close();
     await read(async (kv) => {

@@ -313,9 +313,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     const { ids, marks } = this.looking;
     const near: Entry[] = [];
     for (let i = 0; i < this.queue.length && i < most && near.length < ids.length; i++) {
-      for (const entry of this.queue[i]!.entries) if (near.length < ids.length) near.push(entry);
+      for (const entry of this.queue[i]!.entries) {
+        if (near.length === ids.length) break;
+        ids[near.length] = entry.fp;
+        near.push(entry);
+      }
     }
-    for (const [i, { fp }] of near.entries()) ids[i] = fp;
     marks.fill(0, 0, near.length);
     try {
       this.index.markIds(ids, near.length, marks);
@@ -323,7 +326,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       // Whoever asks for one of them meets the same, and says so.
       return [];
     }
-    for (const [i, entry] of near.entries()) entry.settled = marks[i] === 1;
+    for (let i = 0; i < near.length; i++) near[i]!.settled = marks[i] === 1;
     return near;
   }
 
