@@ -40,7 +40,7 @@ Deno.test("a projection catches up, follows, and tells when a position is there"
 
 Deno.test("one projection's batches are bounded by events, and appends get through between them", async () => {
   const log = logOf();
-  await counted(log, 5_000);
+  await counted(log, 1_500);
   const sizes: number[] = [];
   const views = new MemoryViews();
   const seen: number[] = [];
@@ -61,7 +61,7 @@ Deno.test("one projection's batches are bounded by events, and appends get throu
     seen.push(projections.states()[0]!.size);
     return projections.states()[0]!;
   };
-  await until("it has caught up", each, ({ size }) => size >= 5_000, { every_ms: 0 });
+  await until("it has caught up", each, ({ size }) => size >= 1_500, { every_ms: 0 });
   await projections.wait("tests.counts", log.size - 1, 60_000);
   assert.equal(total(views), log.size);
   for (let i = 1; i < sizes.length; i++) assert.ok(sizes[i]! - sizes[i - 1]! <= BOUNDS.batch_events);
