@@ -1,6 +1,7 @@
 /** A log as it is shipped: a worker makes what follows its commits. */
 import { inlineBackground } from "../adapters/kv/background.ts";
-import { KvLog, type LogOptions } from "../adapters/kv/log.ts";
+import { KvLog } from "../adapters/kv/log.ts";
+import type { LogOptions } from "../adapters/kv/log_options.ts";
 import { LOG_BACKGROUND, logWorker } from "../adapters/program/log_background.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import type { Store } from "../events/store.ts";

@@ -5,9 +5,9 @@
  *
  * What is derived (tree, index) follows behind, see `behind.ts`.
  */
-import { type Clock, pause } from "../../actors/kernel/world.ts";
+import { pause } from "../../actors/kernel/world.ts";
 import type { BlobRef } from "../../events/blobs.ts";
-import type { Event, Millis, StreamId } from "../../events/event.ts";
+import type { Event, StreamId } from "../../events/event.ts";
 import {
   type Append,
   type Appended,
@@ -19,58 +19,17 @@ import {
 } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
-import { Behind, type Followed, type Signer } from "./behind.ts";
+import { Behind, type Followed } from "./behind.ts";
 import { BlobWriter } from "./blobs.ts";
 import { Block } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decodeFormat, encodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
 import { COMMIT_EVENTS_MAX, type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
 import { StoredTree } from "./hash_tree.ts";
+import { LOG_BOUNDS, type LogBounds, type LogOptions } from "./log_options.ts";
 import { News } from "./news.ts";
 import { type Entry, prepare } from "./place.ts";
-import { blockKey, FILTER_BYTES_MAX, LogReader, type ReaderOptions, sameBytes } from "./reader.ts";
-
-export interface LogOptions extends ReaderOptions {
-  readonly clock: Clock;
-  /** Who makes tree and index while nobody else does (`behindBy`). */
-  readonly background: StartBackground;
-  /** How long it leaves the work to somebody who is about to take it over, unless an append or a checkpoint waits. Default 0. */
-  readonly backgroundWaitMs?: number;
-  /** Without one there are no checkpoints. */
-  readonly signer?: Signer;
-  /** Default `LOG_BOUNDS`. */
-  readonly bounds?: Partial<LogBounds>;
-  /** Compares the data of a repeat with what is stored; default by letters. */
-  readonly equal?: (sent: unknown, stored: unknown) => boolean;
-  /** Told of each commit that is durable: its events and how long it took. */
-  readonly committed?: (events: number, ms: Millis) => void;
-  /** Told when something went wrong behind the log and is tried again; one line. */
-  readonly trouble?: (line: string) => void;
-}
-
-/** Bounds of one open log. */
-export interface LogBounds {
-  /** Events waiting for a commit; more are refused as `overloaded`. */
-  readonly queue_events_max: number;
-  /** Bytes of their entries; likewise. */
-  readonly queue_bytes_max: number;
-  /** A signed checkpoint follows growth within about so long. */
-  readonly checkpoint_ms: number;
-  /** Events that no segment holds yet; appends wait while there are more. */
-  readonly tail_events_max: number;
-  /** Memory for the filters that say "never seen". */
-  readonly filter_bytes_max: number;
-  /** Bytes of blobs on their way at the same time; more are refused as `overloaded`. */
-  readonly blobs_bytes_max: number;
-}
-export const LOG_BOUNDS: LogBounds = {
-  queue_events_max: 100_000,
-  queue_bytes_max: 64 * 1024 * 1024,
-  checkpoint_ms: 500,
-  tail_events_max: 114_688,
-  filter_bytes_max: FILTER_BYTES_MAX,
-  blobs_bytes_max: 256 * 1024 * 1024,
-};
+import { blockKey, LogReader, sameBytes } from "./reader.ts";
 
 /** While so few appends wait, one commit takes them all; of more it takes half, so that the others are made ready meanwhile. */
 const DEPART_APPENDS_MIN = 64;

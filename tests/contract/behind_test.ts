@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { type Background, type BackgroundStart, inlineBackground } from "../../adapters/kv/background.ts";
 import { storedCheckpoint } from "../../adapters/kv/checkpoints.ts";
-import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { KvLog } from "../../adapters/kv/log.ts";
+import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { SimulatedClock } from "../../adapters/simulation/clock.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";

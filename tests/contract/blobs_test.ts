@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { BLOB_PREFIX } from "../../adapters/kv/blobs.ts";
-import { KvLog, LOG_BOUNDS } from "../../adapters/kv/log.ts";
+import { KvLog } from "../../adapters/kv/log.ts";
+import { LOG_BOUNDS } from "../../adapters/kv/log_options.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { BLOB_LIMITS } from "../../events/blobs.ts";

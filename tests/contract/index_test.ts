@@ -11,7 +11,8 @@ import { BITS_PER_KEY, Filter, PROBES } from "../../adapters/kv/index/filter.ts"
 import type { Put } from "../../adapters/kv/index/pages.ts";
 import { FANOUT, SegmentBuilder } from "../../adapters/kv/index/segment.ts";
 import { GARBAGE_MAX, Integrator } from "../../adapters/kv/integrator.ts";
-import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { KvLog } from "../../adapters/kv/log.ts";
+import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { FILTER_BYTES_MAX, LogReader } from "../../adapters/kv/reader.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock } from "../../adapters/system/world.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { sealingOf } from "../../adapters/keys/at_rest.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
-import { KvLog, type LogOptions } from "../../adapters/kv/log.ts";
+import { KvLog } from "../../adapters/kv/log.ts";
+import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { SealedStore } from "../../adapters/kv/sealed_store.ts";
 import { PARSED_BLOCKS_MAX } from "../../adapters/kv/reader.ts";
 import { KvStore } from "../../adapters/kv/store.ts";

@@ -1,5 +1,5 @@
 /** Very many distinct ids: each is known for ever, an unknown one costs next to no read, and memory does not follow. */
-import { LOG_BOUNDS } from "../../adapters/kv/log.ts";
+import { LOG_BOUNDS } from "../../adapters/kv/log_options.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { eventAt, fill, inFolder, openLog, rounded, rss, type Tuning } from "./rig.ts";
 

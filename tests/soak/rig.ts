@@ -1,5 +1,6 @@
 /** What the long runs share: a log that counts what it reads, small events, and numbers that can be told. */
-import type { KvLog, LogOptions } from "../../adapters/kv/log.ts";
+import type { KvLog } from "../../adapters/kv/log.ts";
+import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { KvStore } from "../../adapters/kv/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
