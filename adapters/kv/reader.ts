@@ -97,7 +97,12 @@ export class LogReader {
     if (!bytes || (this.manifestBytes && sameBytes(bytes, this.manifestBytes))) return;
     const manifest = decodeManifest(bytes);
     if (this.options.index !== false) {
-      if (manifest.until > this.end) this.jump(manifest.until);
+      // Of the writer's a generation may have ended early where it went on here; then what is behind its segment is read again.
+      const straddled = this.index.generations.some(({ from, until }) =>
+        from < manifest.until && manifest.until < until
+      );
+      if (straddled) this.index.generations.length = 0;
+      if (straddled || manifest.until > this.end) this.jump(manifest.until);
       this.index.adopt(manifest);
     }
     this.manifestBytes = bytes;

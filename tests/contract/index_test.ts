@@ -123,6 +123,33 @@ Deno.test("when appends outrun the index they wait, and no segment is cut short 
   });
 });
 
+Deno.test("a reader beside the writer reads each event of a stream once, also where a generation ended early", async () => {
+  const store = lying(new MemoryStore());
+  const background = inlineBackground(store, systemClock);
+  const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
+  for (let n = 0; n < 20; n++) await log.append({ events: [event(n)] });
+  const reader = new LogReader(store, { catalogue: catalogue() });
+  reader.refresh();
+  // The log grows while its generation ends, and the reader looks before the segment is there.
+  const settled = log.settleIndex(log.size);
+  await log.append({ events: [event("more")] });
+  reader.refresh();
+  assert.deepEqual([reader.size, reader.index.manifest.until], [21, 0]);
+  await settled;
+  reader.refresh();
+  assert.deepEqual([reader.size, reader.index.manifest.until], [21, 20]);
+  for (const from of [log, reader]) {
+    for (const backward of [false, true]) {
+      const read = [...from.read({ stream: "tests/one", backward })].flat().map(({ position }) => position);
+      const expected = Array.from({ length: 21 }, (_, position) => position);
+      assert.deepEqual(read, backward ? expected.reverse() : expected);
+    }
+    assert.equal(from.head("tests/one"), 20);
+    assert.equal(from.find("urn:test", "more")?.position, 20);
+  }
+  await log.close();
+});
+
 /** Nothing waits: neither the next step of the index nor the sweep, which else comes after a minute. */
 const hasty: Clock = {
   ...systemClock,
