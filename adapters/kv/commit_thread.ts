@@ -1,7 +1,16 @@
 /** A thread that writes commits, one at a time, and the memory through which it is asked. */
 import { fileURLToPath } from "node:url";
 import { LogFault } from "../../events/log.ts";
-import { COMMIT_BYTES_MAX, OUTCOMES, putCommit, SHARED_BYTES, sharedParts, wireBytes, WORDS } from "./commit_wire.ts";
+import {
+  COMMIT_BYTES_MAX,
+  following,
+  OUTCOMES,
+  putCommit,
+  SHARED_BYTES,
+  sharedParts,
+  wireBytes,
+  WORDS,
+} from "./commit_wire.ts";
 import type { ToCommits } from "./commit_worker.ts";
 import type { Commit } from "./commits.ts";
 
@@ -20,15 +29,15 @@ const workerFor = (path: string): Worker =>
 export class CommitThread {
   private readonly words: Int32Array;
   private readonly bytes: Uint8Array;
-  private asked = 0;
   private died: string | undefined;
   /** Whoever waits for an answer. */
   private answered: (() => void) | undefined;
 
-  /** It is there at once; the first commit waits for it. */
-  constructor(path: string, private readonly worker: Worker = workerFor(path)) {
+  /** It is there at once; the first commit waits for it. `asked`: commits that count as asked for and answered; default 0. */
+  constructor(path: string, private readonly worker: Worker = workerFor(path), private asked = 0) {
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     ({ words: this.words, bytes: this.bytes } = sharedParts(shared));
+    this.words.fill(asked, WORDS.asked, WORDS.answered + 1);
     this.worker.onerror = (event) => {
       event.preventDefault(); // or the main process dies of it
       this.died = event.message;
@@ -56,7 +65,7 @@ export class CommitThread {
   private async ask(): Promise<void> {
     const { words } = this;
     // Counted also by a dead one: what it answered last is no answer to this.
-    Atomics.store(words, WORDS.asked, ++this.asked);
+    Atomics.store(words, WORDS.asked, this.asked = following(this.asked));
     if (this.died === undefined) {
       await new Promise<void>((resolve) => {
         this.answered = resolve;

@@ -62,6 +62,9 @@ export const WORDS = {
   outcome: 3,
 } as const;
 export const OUTCOMES = { refused: 0, written: 1, failed: 2 } as const;
+/** The next count of commits: they are counted in 32 bits, over and over. */
+export const following = (count: number): number => (count + 1) | 0;
+
 const WORDS_BYTES = 16;
 export const SHARED_BYTES = WORDS_BYTES + COMMIT_BYTES_MAX;
 

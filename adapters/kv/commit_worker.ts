@@ -1,5 +1,5 @@
 /** The thread that writes (`commit_thread.ts`): sleeps until there is a commit, makes it, says what came of it. */
-import { commitIn, OUTCOMES, sharedParts, WORDS } from "./commit_wire.ts";
+import { commitIn, following, OUTCOMES, sharedParts, WORDS } from "./commit_wire.ts";
 import { Commits } from "./commits.ts";
 
 /** To the thread, once. */
@@ -19,9 +19,9 @@ const serve = ({ path, shared }: ToCommits): void => {
   const { words, bytes } = sharedParts(shared);
   const own = new Uint8Array(bytes.length);
   let commits: Commits | undefined;
-  let answered = 0;
+  let answered = words[WORDS.answered]!;
   const answer = () => {
-    Atomics.store(words, WORDS.answered, ++answered);
+    Atomics.store(words, WORDS.answered, answered = following(answered));
     scope.postMessage(null);
   };
   for (;; answer()) {
