@@ -164,6 +164,63 @@ for (
     }));
 }
 
+Deno.test("commits are counted past what 32 bits hold", () =>
+  inFile(async (path, read) => {
+    const thread = new CommitThread(path, undefined, 2 ** 31 - 3);
+    for (let n = 0; n < 6; n++) {
+      assert.ok(await thread.commit({ absent: undefined, puts: [[encodeKey(["a", n]), bytes(n)]], deletes: [] }));
+    }
+    // One that did not notice would write the last one again and again.
+    const versions = () =>
+      read(async (kv) => (await Array.fromAsync(kv.list({ prefix: [] }))).map((row) => row.versionstamp));
+    assert.deepEqual(await versions(), await versions());
+    await thread.close();
+    assert.equal((await versions()).length, 6);
+  }));
+
+/** A store whose thread that writes has answers of its own; undefined: it writes. */
+const failing = async (
+  answers: readonly (string | undefined)[],
+  body: (store: KvStore) => Promise<void>,
+): Promise<void> => {
+  const { commit } = CommitThread.prototype;
+  const left = [...answers];
+  CommitThread.prototype.commit = async function (asked) {
+    const said = left.shift();
+    if (said === undefined) return await commit.call(this, asked);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    throw new Error(said);
+  };
+  try {
+    await inFolder(async (dir) => {
+      const store = await KvStore.open(`${dir}/log.db`, { clock: systemClock, random: systemRandom });
+      await body(store);
+      await store.close();
+    });
+  } finally {
+    CommitThread.prototype.commit = commit;
+  }
+};
+
+const kindOf = ({ status, reason }: { status: string; reason?: unknown }) =>
+  reason instanceof LogFault ? reason.kind : status;
+
+for (
+  const [name, answers] of [
+    ["what waits behind a commit whose flush failed", ["disk I/O error"]],
+    ["what is tried again because the database was locked", ["database is locked", "disk I/O error"]],
+  ] as const
+) {
+  Deno.test(`${name} is not written once the disk has failed, nor what comes after`, () =>
+    failing(answers, async (store) => {
+      const ask = (n: number, idle: boolean) => store.commit({ puts: [put(["a", n], bytes(n))], idle });
+      const said = await Promise.allSettled([ask(1, false), ask(2, false), ask(3, true)]);
+      assert.deepEqual(said.map(kindOf), ["fenced", "fenced", "fenced"]);
+      assert.deepEqual((await Promise.allSettled([ask(4, true), ask(5, false)])).map(kindOf), ["fenced", "fenced"]);
+      assert.deepEqual(store.list({ prefix: ["a"] }), []);
+    }));
+}
+
 /** However slow the disk is here, no commit seems to take time: where one is made hangs on what the test says alone. */
 const instant = { ...systemClock, monotonic: () => 0 };
 
@@ -190,6 +247,7 @@ Deno.test("a commit is made here where nothing else is to be done, else apart, a
     // Behind one that is on its way nobody is alone; and of one key only the first is written.
     const many = Array.from({ length: 20 }, (_, i) => ask(6 + (i >> 1), [true, false, undefined][i % 3]));
     assert.deepEqual(await Promise.all(many), many.map((_, i) => i % 2 === 0));
+    await Promise.all([writer.close(), writer.close()]);
     await writer.close();
   }));
 

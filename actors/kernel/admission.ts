@@ -81,7 +81,15 @@ const stamped = (
   { data, stream, version }: Pick<NewEvent, "data" | "stream" | "version">,
 ): NewEvent => {
   const { authtype, authid } = by;
-  const admitted: Writable<NewEvent> = { ...event, authtype, authid, time: event.time ?? new Date(at).toISOString(), data, stream, version };
+  const admitted: Writable<NewEvent> = {
+    ...event,
+    authtype,
+    authid,
+    time: event.time ?? new Date(at).toISOString(),
+    data,
+    stream,
+    version,
+  };
   if (event.time === undefined) admitted.timeGiven = false;
   if (event.traceparent === undefined && traceparent !== undefined) {
     admitted.traceparent = traceparent;

@@ -79,6 +79,8 @@ export interface BlobWriterOptions {
   readonly bytesMax: number;
   /** Throws when nothing may be written any more. */
   readonly check: () => void;
+  /** Told when the store takes nothing any more. */
+  readonly fenced: (fault: LogFault) => void;
 }
 
 /** The writing half. */
@@ -152,6 +154,11 @@ export class BlobWriter {
         await this.store.commit({ puts });
       } while (written < chunks);
     } catch (fault) {
+      if (fault instanceof LogFault && fault.kind === "fenced") {
+        // What a disk that failed says now proves nothing, and nothing more is written.
+        this.options.fenced(fault);
+        throw fault;
+      }
       // The outcome may be unknown; what the store holds now decides.
       if (this.store.get(blobKey(hex))) return;
       await this.clear(hex, written);

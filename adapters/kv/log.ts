@@ -17,7 +17,7 @@ import {
   type Heard,
   LogFault,
 } from "../../events/log.ts";
-import type { Store } from "../../events/store.ts";
+import type { Key, Store } from "../../events/store.ts";
 import type { StartBackground } from "./background.ts";
 import { Behind, type Followed } from "./behind.ts";
 import { BlobWriter } from "./blobs.ts";
@@ -40,10 +40,14 @@ const DEPART_APPENDS_MIN = 64;
 const TOGETHER = { appends_max: 256, bytes_max: 192 * 1_024 } as const;
 /** After so many commits of one append each, behind which nobody had come meanwhile, nobody is expected to come. */
 const ALONE_COMMITS = 4;
+/** So long appends that write nothing may keep the event loop from its turn. */
+const STAY_MS = 1;
 /** How long closing waits for what follows the commits; nothing is lost when it does not. */
 const CLOSE_MS_MAX = 10_000;
 /** Fingerprints of streams that are remembered. */
 const FINGERPRINTS_MAX = 65_536;
+/** Faults of a commit of which nothing was written for certain. */
+const NOT_WRITTEN: ReadonlySet<LogFault["kind"]> = new Set(["locked", "full", "too_large", "read_only", "closed"]);
 const NOTHING: readonly never[] = [];
 
 /** A commit that is durable and whose appends have not been answered. */
@@ -66,6 +70,8 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private returning = false;
   /** Commits of one append, one after the other, behind which nobody had come. */
   private alone: number = ALONE_COMMITS;
+  /** When the event loop had its turn last for want of a commit. */
+  private turned = -Infinity;
   /** No more appends are taken. */
   private stopping = false;
   /** Everything ends. */
@@ -91,6 +97,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       check: () => {
         if (this.fenced) throw this.fenced;
       },
+      fenced: (fault) => this.fence(fault),
     });
   }
 
@@ -207,12 +214,22 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       if (full) {
         await this.behind.indexed(this.bounds.tail_events_max, () => this.stopping || this.fenced !== undefined);
       }
-      const flying = this.queue.length > 0 ? this.depart(landed?.appends ?? 0) : undefined;
+      const hasAsked = this.queue.length > 0;
+      const flying = hasAsked ? this.depart(landed?.appends ?? 0) : undefined;
       if (landed) await this.answered(landed);
       landed = await flying;
+      if (hasAsked && !flying) await this.turn();
       if (landed) this.alone = landed.appends === 1 && this.queue.length === 0 ? this.alone + 1 : 0;
     }
     this.pumping = undefined;
+  }
+
+  /** Appends that write nothing, as repeats, wait for no disk: who only ever sends such would keep everybody else from the event loop. */
+  private async turn(): Promise<void> {
+    const { clock } = this.options;
+    if (clock.monotonic() - this.turned < STAY_MS) return;
+    await pause(clock, 0);
+    this.turned = clock.monotonic();
   }
 
   private fitTogether({ appends, bytes }: Pick<Landed, "appends" | "bytes">): boolean {
@@ -348,11 +365,21 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       if (this.fenced) throw this.fenced;
     }
     // Refused, or the outcome is unknown: what the store holds now decides.
-    const found = this.store.get(key);
+    const found = this.readBack(key, fault);
     if (found && sameBytes(found, blocks[0]!.bytes)) return;
     if (!found) throw fault ?? new LogFault("io", "the commit was refused, and nothing is there");
     this.fence(new LogFault("fenced", "another writer has written to this log; this one stops"));
     throw this.fenced;
+  }
+
+  private readBack(key: Key, fault: LogFault | undefined): Uint8Array | undefined {
+    try {
+      return this.store.get(key);
+    } catch (error) {
+      if (fault && NOT_WRITTEN.has(fault.kind)) throw fault;
+      this.fence(new LogFault("fenced", `what became of a commit cannot be read: ${error}`, { cause: error }));
+      throw this.fenced;
+    }
   }
 
   fence(fault: LogFault): void {

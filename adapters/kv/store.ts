@@ -11,10 +11,8 @@ import { LogFault } from "../../events/log.ts";
 import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
 import { ENCODING_BYTES, PAGE_BYTES } from "./commits.ts";
 import { after, encodeKey, lastNumber, TEXT } from "./key_encoding.ts";
-import { Writer } from "./writer.ts";
+import { DISK_FAILED, Writer } from "./writer.ts";
 
-/** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
-const DISK_FAILED = /disk I\/O error/i;
 const UNTRUSTED =
   "the disk failed while it was written; what was not acknowledged may be there or not, and nothing more is " +
   "written until the log is opened again";
@@ -241,9 +239,6 @@ const guarded = <T>(call: () => T): T => {
 };
 
 export class KvStore extends KvReader implements Store {
-  /** Set once the disk has failed to write or to flush. */
-  private failed: LogFault | undefined;
-
   private constructor(
     path: string,
     private readonly writer: Writer,
@@ -275,10 +270,9 @@ export class KvStore extends KvReader implements Store {
 
   /** Throws `fenced` for good once the disk has failed: what it holds then may be in a cache and nowhere else. */
   commit(batch: Batch): Promise<boolean> {
-    if (this.failed) return Promise.reject(this.failed);
     return whileLocked(this.world, () => this.attempt(batch)).catch((fault) => {
       if (!DISK_FAILED.test((fault as Error).message)) throw fault;
-      throw this.failed = new LogFault("fenced", `${this.path}: ${UNTRUSTED}`, { cause: fault });
+      throw new LogFault("fenced", `${this.path}: ${UNTRUSTED}`, { cause: fault });
     });
   }
 

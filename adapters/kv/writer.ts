@@ -35,6 +35,9 @@ export const HERE = {
   slow_for_ms: 10_000,
 } as const;
 
+/** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
+export const DISK_FAILED = /disk I\/O error/i;
+
 export class Writer {
   private readonly here: Commits;
   private thread: CommitThread | undefined;
@@ -50,15 +53,17 @@ export class Writer {
   /** Pages and bytes that were written here since the last thousand. */
   private pages = 0;
   private written = 0;
-  private closing = false;
+  private closed: Promise<void> | undefined;
+  /** What SQLite said when the disk failed: nothing is written on top of that (docs/decisions/0054-a-disk-that-failed-is-not-asked.md). */
+  private failed: unknown;
 
   constructor(private readonly path: string, private readonly clock: Clock) {
     this.here = new Commits(path, this.mayApart ? HERE.wal_pages_max : undefined);
   }
 
-  /** One after another, in the order of asking. */
+  /** One after another, in the order of asking. Once the disk has failed each is refused as that one was, also those that wait by then. */
   commit({ absent, puts, deletes = [], idle }: Batch): Promise<boolean> {
-    if (this.closing) return Promise.reject(new LogFault("closed", "the log is closed"));
+    if (this.closed) return Promise.reject(new LogFault("closed", "the log is closed"));
     const commit: Commit = {
       absent: absent && encodeKey(absent),
       puts: puts.map(([key, value]) => [encodeKey(key), value] as const),
@@ -98,7 +103,10 @@ export class Writer {
   private async commitHere(commit: Commit): Promise<boolean> {
     const began = this.clock.monotonic();
     try {
+      this.expectSound();
       return this.here.commit(commit);
+    } catch (error) {
+      throw this.noted(error);
     } finally {
       await this.stay(this.clock.monotonic() - began);
     }
@@ -119,14 +127,31 @@ export class Writer {
     if (this.stayed >= HERE.stay_ms) await this.turn;
   }
 
-  private commitApart(commit: Commit): Promise<boolean> {
-    if (this.thread?.isDead) this.thread = undefined;
-    return (this.thread ??= new CommitThread(this.path)).commit(commit);
+  private async commitApart(commit: Commit): Promise<boolean> {
+    try {
+      this.expectSound();
+      if (this.thread?.isDead) this.thread = undefined;
+      return await (this.thread ??= new CommitThread(this.path)).commit(commit);
+    } catch (error) {
+      throw this.noted(error);
+    }
+  }
+
+  private expectSound(): void {
+    if (this.failed !== undefined) throw this.failed;
+  }
+
+  private noted(error: unknown): unknown {
+    if (DISK_FAILED.test(String(error))) this.failed = error;
+    return error;
   }
 
   /** What was asked for is made before. */
-  async close(): Promise<void> {
-    this.closing = true;
+  close(): Promise<void> {
+    return this.closed ??= this.end();
+  }
+
+  private async end(): Promise<void> {
     await this.last;
     await this.turn;
     await this.thread?.close();

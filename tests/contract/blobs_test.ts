@@ -112,6 +112,14 @@ Deno.test("a commit whose outcome was unknown and which happened is a blob that 
     await assert.rejects(log.putBlob(bytesOf(9)), fault("io"));
   }));
 
+Deno.test("a blob whose flush the disk failed is not put, whatever can be read of it, and the log stops", () =>
+  withLog(async (log, store) => {
+    store.fail = () => ({ kind: "fenced", done: true });
+    await assert.rejects(log.putBlob(bytesOf(1)), fault("fenced"));
+    assert.ok(!log.writable);
+    await assert.rejects(log.append({ events: [event(1)] }), fault("fenced"));
+  }));
+
 Deno.test("a blob that was damaged behind our back is never given out as whole", () =>
   withLog(async (log, store) => {
     const { sha256 } = await log.putBlob(bytesOf(3));

@@ -12,7 +12,7 @@ import { MemoryStore } from "../../adapters/memory/store.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { type Catalogue, catalogue } from "../../events/catalogue.ts";
 import { LogFault } from "../../events/log.ts";
-import type { Batch, Store } from "../../events/store.ts";
+import type { Batch, Key, Store } from "../../events/store.ts";
 import { openWithWorker } from "../log_given.ts";
 import { onSmallDisk } from "../small_disk_given.ts";
 import { lying, lyingUnder } from "../at_rest_given.ts";
@@ -105,11 +105,17 @@ Deno.test("a database that stays locked fails the append as locked, appends noth
 
 class Unsure extends MemoryStore {
   next: "written" | "lost" | "sure" = "sure";
+  kind: LogFault["kind"] = "io";
+  unreadable = false;
+  override get(key: Key): Uint8Array | undefined {
+    if (this.unreadable) throw new LogFault("io", "it cannot be read");
+    return super.get(key);
+  }
   override async commit(batch: Batch): Promise<boolean> {
     const { next } = this;
     this.next = "sure";
     if (next !== "lost") await super.commit(batch);
-    if (next !== "sure") throw new LogFault("io", "the connection broke");
+    if (next !== "sure") throw new LogFault(this.kind, "the connection broke");
     return true;
   }
 }
@@ -129,6 +135,21 @@ Deno.test("an unknown outcome is read back: what was written counts, what was no
   assert.equal(log.size, 1);
   const again = await log.append({ events: [event(2)] });
   assert.ok(again.ok && again.receipts[0]!.position === 1);
+  await log.close();
+});
+
+Deno.test("where an unknown outcome cannot be read back the log stops; a commit that certainly was not made is refused alone", async () => {
+  const store = lying(new Unsure());
+  const background = inlineBackground(store, systemClock);
+  const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
+  for (const [next, kind, told] of [["lost", "full", "full"], ["written", "io", "fenced"]] as const) {
+    Object.assign(store, { next, kind, unreadable: true });
+    await assert.rejects(log.append({ events: [event(kind)] }), fault(told));
+    store.unreadable = false;
+    assert.equal(log.size, 0);
+  }
+  await assert.rejects(log.append({ events: [event("later")] }), /what became of a commit cannot be read/);
+  assert.ok(!log.writable);
   await log.close();
 });
 

@@ -89,3 +89,22 @@ Deno.test("whoever is alone may write by the thread that asks; after company not
     await writers(log, 5, 1, { pause: turn });
     assert.deepEqual(await alone(6), [false, false, false, false, true, true]);
   }));
+
+for (const [name, expected] of [["repeats", undefined], ["appends that come too late", 7]] as const) {
+  Deno.test(`who only ever sends ${name} leaves the event loop its turns`, () =>
+    opened(async (log) => {
+      await log.append({ events: [event(0)] });
+      let isTurn = false;
+      const turns = setTimeout(() => isTurn = true, 5);
+      // Nothing is written: without a turn there is no end of it.
+      const ended = performance.now() + 20_000;
+      while (!isTurn && performance.now() < ended) {
+        await log.append({
+          events: [event(expected === undefined ? 0 : `late ${made++}`)],
+          ...(expected === undefined ? {} : { expected: [["tests/one", expected]] }),
+        });
+      }
+      clearTimeout(turns);
+      assert.ok(isTurn);
+    }));
+}
