@@ -45,14 +45,15 @@ export const schema = z.strictObject({
   }),
 
   server: section("HTTP", {
-    host: z.string().min(1).max(255).default("127.0.0.1").meta({
+    host: z.union([z.string().max(253).regex(/^[A-Za-z0-9._-]+$/), z.ipv6()]).default("127.0.0.1").meta({
       description: "Address to listen on; 0.0.0.0 is every one",
+      expected: "a host name or an address, without a port",
     }),
     port: count(0, 65_535, 7373, "Port to listen on; 0 takes a free one"),
     hosts: z.array(host).max(100).default([]).meta({
       description: "Names the server is reached by, beside localhost and addresses; a request for another is 421",
     }),
-    behind_proxy: z.string().regex(/^[0-9a-fA-F.:]+$/).meta({ expected: "an IP address" }).nullable().default(null)
+    behind_proxy: z.union([z.ipv4(), z.ipv6()]).meta({ expected: "an IP address" }).nullable().default(null)
       .meta({
         description: "Address of the reverse proxy in front, whose Forwarded header alone is believed",
       }),

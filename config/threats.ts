@@ -12,7 +12,7 @@ const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
 /** An IPv4 or IPv6 address, and how many of its bits make the network. */
 export const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
   error: "an address or network, as 192.0.2.0/24 or 2001:db8::/32",
-});
+}).meta({ expected: "an address or network, as 192.0.2.0/24 or 2001:db8::/32" });
 
 export const threatsSection = section("Attacks that are looked for in sign-ins, and what is done (docs/threats.md)", {
   window_ms: count(1_000, DAY_MS, 10 * MINUTE_MS, "Within which failures count together"),

@@ -74,6 +74,8 @@ Deno.test("view lists what there is, and reads rows from the stored view", async
   );
   assert.deepEqual((await stage.json("view", "things.seen", "b")).row, { name: "b", times: 2 });
   assert.equal((await stage.type("view", "things.seen", "c")).code, 1);
+  const twice = await stage.type("view", "things.seen", "--where", "name=a", "--where", "name=b");
+  assert.deepEqual([twice.code, twice.err], [2, 'daybook: --where names "name" twice; a row has one value there\n']);
   assert.equal((await stage.json<{ ok: boolean }>("view", "things.seen", "c")).ok, false);
 });
 
@@ -381,6 +383,8 @@ Deno.test("verify prints the report, exits with 1 when anything is wrong, and sa
   stage.files.set("/here/kept.txt", note).set("/here/other.txt", "a secret");
   stage.runtime.verify = (data, options) => (asked.push([data, options]), Promise.resolve(report));
   assert.deepEqual(await stage.json("verify"), { ...report, exit: 0 });
+  const nowhere = await stage.type("verify", "--archive", "none");
+  assert.deepEqual([nowhere.code, nowhere.err], [2, "daybook: there is no archive at /here/none\n"]);
   const { out } = await stage.type("verify", "--against", "kept.txt");
   assert.match(out, /^the log is intact up to 7; 2 events unanchored behind\nroot +cm9vdA==\n/);
   assert.match(out, /\nanchored {2}up to 7 of 9 events; 2 unanchored behind\n/);

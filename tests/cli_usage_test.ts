@@ -291,6 +291,24 @@ Deno.test("a file of services that is not enabled is looked at by whoever starts
   ]]);
 });
 
+Deno.test("what no permission could be given for is wrong usage, and nobody is asked for it", async () => {
+  const stage = givenStage();
+  const again = () => assert.fail("no process is started");
+  Object.assign(stage.world, { permissions: { granted: () => false, again } });
+  for (
+    const [said, ...args] of [
+      [/--port takes a whole number from 0 to 65535/, "witness", "w", "--log", "x", "--port", "abc"],
+      [/--port takes a whole number from 0 to 65535/, "witness", "w", "--log", "x", "--port", "99999"],
+      [/names no host/, "anchor", "http://a_b*c/", "--key", "x"],
+      [/names no host/, "anchor", "http://a,b/", "--key", "x"],
+    ] as const
+  ) {
+    const { code, err } = await stage.type(...args);
+    assert.equal(code, 2, err);
+    assert.match(err, said);
+  }
+});
+
 Deno.test("a process at the end of its chain says which permissions are missing", async () => {
   const stage = givenStage();
   Object.assign(stage.world, { permissions: { granted: () => false } });

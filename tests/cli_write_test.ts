@@ -73,6 +73,9 @@ for (const where of ["with the lock", "through a running server"] as const) {
       "/by",
     ]);
     assert.deepEqual((await send("things.counter.lower", "a")).exit, 2);
+    const above = await send("things.counter.raise", "a/../b", `{"by":1}`) as { stream?: string };
+    assert.equal(above.stream, "things/a/../b");
+    for (const id of ["", ".", "..", "a\nb"]) assert.equal((await send("things.counter.raise", id, "{}")).exit, 2, id);
     stage.faults.ask = () => Promise.resolve({ is: "unavailable", reason: "deadline", retryAfterMs: 1_000 });
     const busy = await send("things.counter.raise", "a", `{"by":1}`);
     assert.deepEqual([busy.exit, busy.is], [3, "unavailable"]);
@@ -133,6 +136,7 @@ Deno.test("the client of a running server tells its status, its views and what b
   const stage = givenStage();
   const { server, remote } = elsewhere(stage);
   assert.equal((await remote.status()).state, "ready");
+  for (const key of ["", ".", ".."]) assert.equal((await remote.row("things.seen", key)).row, undefined);
   const seen = (id: string, data: unknown) => ({
     id,
     source: "/t",

@@ -40,6 +40,13 @@ Deno.test("POST /commands decodes the id, slashes and all", () =>
   withSite(async (site) => {
     assert.equal((await (await raise(site, "a/b%20c%2Fd", '{"by":2}')).json()).stream, "things/a/b c/d");
     assert.equal((await raise(site, "%ff", '{"by":2}')).status, 400);
+    // Ends of lines are for the entity to refuse, not for the door.
+    for (const odd of ["a%0Ab", "a%0Db", "%E2%80%A8%0A", "..%2F..%0A"]) {
+      const { stream } = await (await raise(site, odd, '{"by":2}')).json();
+      assert.equal(stream, `things/${decodeURIComponent(odd)}`);
+      const { status, body } = await get(site, `/views/things.seen/${odd}`);
+      assert.deepEqual([status, body.type], [404, "urn:daybook:problem:no_row"], odd);
+    }
   }));
 
 Deno.test("POST /commands answers a rejection with 409 and the domain's code", () =>

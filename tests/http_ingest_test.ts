@@ -55,6 +55,20 @@ Deno.test("POST /events answers the same id with other data with 409 and where t
     assert.equal(site.log.size, 1);
   }));
 
+Deno.test("POST /events names the second of two events of a batch that have one id and say different things", () =>
+  withSite(async (site) => {
+    const chair = { data: { name: "chair" } };
+    const refused = await problem(
+      await post(site, `[${cloudEvent("b")},${cloudEvent("a")},${cloudEvent("a", chair)}]`, BATCH),
+    );
+    assert.deepEqual([refused.status, refused.code, refused.body.position], [409, "id_conflict", undefined]);
+    assert.deepEqual(refused.body.errors, [{ path: "/2", message: "differs from the event at /1" }]);
+    assert.equal(site.log.size, 0);
+    await (await post(site, cloudEvent("a"))).body?.cancel();
+    const known = await problem(await post(site, `[${cloudEvent("b")},${cloudEvent("a", chair)}]`, BATCH));
+    assert.deepEqual([known.body.position, (known.body.errors as { path: string }[])[0]?.path], [0, "/1"]);
+  }));
+
 Deno.test("POST /events takes a batch, all or none, with paths into it", () =>
   withSite(async (site) => {
     const good = await post(site, `[${cloudEvent("a")},${cloudEvent("b")}]`, BATCH);

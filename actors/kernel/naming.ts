@@ -12,6 +12,8 @@ const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 /** Why there can be no entity of this id. `stream` is the domain and the id. */
 export const streamFault = (stream: string, id: string): string | undefined => {
   if (id === "") return "the entity's id must not be empty";
+  // No URL could name it (RFC 3986 section 5.2.4).
+  if (id === "." || id === "..") return "the entity's id must not be a step in a path";
   if (!PRINTABLE.test(id)) return "the entity's id must be printable";
   if (bytesOf(stream) <= LIMITS.stream_bytes_max) return undefined;
   return `domain and id together have at most ${LIMITS.stream_bytes_max} bytes`;

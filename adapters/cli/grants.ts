@@ -1,7 +1,7 @@
 /** What a call may touch, worked out before anything is opened. */
 import { join } from "node:path";
 import type { Call, Grants } from "./call.ts";
-import { pathOf, text, Usage } from "./call.ts";
+import { pathOf, text, Usage, whole } from "./call.ts";
 import type { Pointed, Settings } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
@@ -10,14 +10,21 @@ export const PORT = 7373;
 /** Where a witness listens unless it is told. */
 export const WITNESS_PORT = 7374;
 
+/** Where a witness is to listen; 0 is any free port. */
+export const witnessPort = (call: Call): number => whole(call, "port", { min: 0, max: 65_535 }) ?? WITNESS_PORT;
+
 /** `HOST:PORT` as Deno's permission flags write it. */
 export const address = (host: string, port: string | number): string =>
   host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
+
+/** A name, or an address; of version 6 in brackets. What else a URL takes for one no permission can be given for. */
+const HOST_NAME = /^[\w.-]+$|^\[[0-9a-f:.]+\]$/i;
 
 /** Host and port of a URL as typed. `Usage` for what is none of HTTP. */
 export const hostOf = (url: string): string => {
   const { protocol, hostname, port } = URL.parse(url) ?? {};
   if (protocol !== "http:" && protocol !== "https:") throw new Usage(`${JSON.stringify(url)} is not a URL of HTTP`);
+  if (!HOST_NAME.test(hostname!)) throw new Usage(`${JSON.stringify(url)} names no host that there can be`);
   return address(hostname!, port || (protocol === "http:" ? 80 : 443));
 };
 

@@ -16,6 +16,9 @@ const BODY_BYTES_MAX = 600_000;
 const HEADER_BYTES = 500;
 const EVENTS_MAX = 1_000;
 
+/** Steps in a path (RFC 3986 section 5.2.4), however they are written: no URL names anything so called. */
+const STEPS: ReadonlySet<string> = new Set([".", ".."]);
+
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 /** Undefined when there is no socket, or nobody listens on it. */
@@ -82,10 +85,15 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     if (wish.traceparent !== undefined) headers["traceparent"] = wish.traceparent;
     if (wish.causationid !== undefined) headers["ce-causationid"] = wish.causationid;
     if (wish.correlationid !== undefined) headers["ce-correlationid"] = wish.correlationid;
-    const path = `/commands/${encodeURIComponent(wish.type)}/${wish.id.split("/").map(encodeURIComponent).join("/")}`;
+    // Slashes, too: else what looks like steps up within the id would lead elsewhere (RFC 3986 section 5.2.4).
+    const path = `/commands/${encodeURIComponent(wish.type)}/${encodeURIComponent(wish.id)}`;
     return await outcomeOf(await ask(path, { method: "POST", body: JSON.stringify(wish.data), headers }), wish);
   },
   async row(name, key, { at } = {}) {
+    if (key === "" || STEPS.has(key)) {
+      const { size, rows } = await page(ask, name, { prefix: key || undefined, limit: 1, at });
+      return { size, row: rows.find((row) => row.key === key) };
+    }
     const answer = await ask(
       `/views/${encodeURIComponent(name)}/${encodeURIComponent(key)}${at === undefined ? "" : `?at=${at}`}`,
     );
@@ -99,12 +107,7 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     >(answer);
     return { size, row: { key: found, row, position } };
   },
-  async view(name, query = {}) {
-    const { size, rows, next } = await read<ViewPage>(
-      await ask(`/views/${encodeURIComponent(name)}?${parametersOf(query)}`),
-    );
-    return { size, rows, ...(next === undefined ? {} : { next }) };
-  },
+  view: (name, query) => page(ask, name, query),
   async operate(operation, input, progress) {
     const answer = await ask(`/operations/${operation}`, {
       method: "POST",
@@ -116,6 +119,13 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
   },
   close,
 });
+
+const page = async (ask: Fetch, name: string, query: ViewQuery = {}): Promise<ViewPage> => {
+  const { size, rows, next } = await read<ViewPage>(
+    await ask(`/views/${encodeURIComponent(name)}?${parametersOf(query)}`),
+  );
+  return { size, rows, ...(next === undefined ? {} : { next }) };
+};
 
 /** Lines of progress, and the last one. */
 const lastOf = async (body: ReadableStream<Uint8Array>, progress: OnProgress): Promise<unknown> => {

@@ -28,6 +28,7 @@ import {
   SOCKET_HOST,
   socketOf,
   WITNESS_PORT,
+  witnessPort,
   writes,
 } from "./grants.ts";
 
@@ -326,15 +327,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => ({
       read: files(call, call.args[0]),
       write: files(call, call.args[0]),
-      net: [address(HOST, text(call, "port") ?? WITNESS_PORT)],
+      net: [address(HOST, witnessPort(call))],
     }),
     load: async () => (await import("./commands/witness.ts")).witness,
   },
   {
     name: "export",
     reads: true,
-    about:
-      "Write events as NDJSON, each line the exact entry that the hashes are over; or the log as a folder of tiles",
+    about: "Write events as NDJSON, each line an entry exactly as it is hashed; or the log as a folder of tiles",
     options: [
       {
         flags: "--format <name>",

@@ -71,8 +71,9 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     draft: openDraft,
     async folder(path) {
-      await Deno.mkdir(path).catch((error) => {
+      await Deno.mkdir(path).catch(async (error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        if (!(await Deno.stat(path)).isDirectory) throw new Usage(`${path} is no folder`);
       });
     },
     async isEmpty(path) {

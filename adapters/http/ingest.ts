@@ -28,7 +28,7 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
     throw faultProblem(fault);
   }
   // What was sent is not held while the disk is waited for; who is refused has it read once more.
-  if (!done.ok) throw refusal(done, receive(headers, bytes));
+  if (!done.ok) throw refusal(done, receive(headers, bytes), exchange);
   if (done.receipts.length > 0) site.metrics.append.observe((site.clock.monotonic() - began) / 1000);
   site.metrics.ingested(done.accepted, done.duplicates);
   const applied: string[] = [];
@@ -85,11 +85,25 @@ const receiptText = (exchange: Exchange, receipt: Receipt): string => {
     `"revision":${revision},"position":${position}${hash}}`;
 };
 
-const refusal = (done: Ingested & { readonly ok: false }, { batch, events }: Received): Problem => {
+const refusal = (
+  done: Ingested & { readonly ok: false },
+  { batch, events }: Received,
+  { site }: Pick<Exchange, "site">,
+): Problem => {
   switch (done.conflict) {
     case "id": {
       const { source, id, position } = done;
-      const index = events.findIndex((event) => event.source === source && event.id === id);
+      const [index, repeated] = events.flatMap((event, i) => event.source === source && event.id === id ? [i] : []);
+      if (repeated !== undefined && !site.daybook.log.find(source, id)) {
+        return new Problem(
+          "id_conflict",
+          "Two events of the request have this source and id, and say different things.",
+          {
+            members: { source, id },
+            errors: [{ path: `/${repeated}`, message: `differs from the event at /${index}` }],
+          },
+        );
+      }
       return new Problem(
         "id_conflict",
         "An event with this source and id is in the log already, and says something else.",

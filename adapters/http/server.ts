@@ -151,7 +151,7 @@ export const createServer = (options: ServerOptions): Server => {
     }
     const through = door.through(route);
     if (route.method === "POST" && route.path === "/events") ingest = through;
-    app.on(route.method, [route.path], (c) => through(c.req.raw, c.env.caller));
+    app.on(route.method, [route.path.replace(REST, "{[^]+}")], (c) => through(c.req.raw, c.env.caller));
   }
   app.notFound((c) => door.elsewhere(c.req.raw, c.env.caller));
   const listening: Ending[] = [];
@@ -254,13 +254,16 @@ const shut = async (one: Ending, clock: Clock, graceMs: number): Promise<void> =
   cancel();
 };
 
+/** All that is left of a path, as routes write it; ends of lines, which `.` leaves out, are told of by whoever reads it. */
+const REST = "{.+}";
+
 const allowed = (routes: readonly Route[]): Allowed => {
   const byPath = new Map<string, string[]>();
   for (const { path, method } of routes) {
     byPath.set(path, [...(byPath.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
   }
   return [...byPath].map(([path, methods]) => ({
-    pattern: new RegExp(`^${path.replaceAll(/:[a-z0-9]+\{\.\+\}/g, ".+").replaceAll(/:[a-z0-9]+/g, "[^/]+")}$`),
+    pattern: new RegExp(`^${path.replaceAll(/:[a-z0-9]+\{\.\+\}/g, "[^]+").replaceAll(/:[a-z0-9]+/g, "[^/]+")}$`),
     methods: [...methods, "OPTIONS"],
   }));
 };

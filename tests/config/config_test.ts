@@ -146,6 +146,32 @@ Deno.test("all mistakes of a file are named at once", () => {
   ]);
 });
 
+for (
+  const [path, wrong, right, expected] of [
+    [
+      "server.host",
+      ["a b", "127.0.0.1:80", "a/b", "[::1]", ""],
+      ["::1", "a.example", "127"],
+      "a host name or an address, without a port",
+    ],
+    ["server.behind_proxy", ["1.2.3.4.5", "beef", "::::"], ["10.0.0.1", "::1"], "an IP address or null"],
+  ] as const
+) {
+  Deno.test(`${path} is ${expected}`, () => {
+    const text = (value: string) => `server:\n  ${path.split(".")[1]}: ${JSON.stringify(value)}\n`;
+    for (const value of wrong) assert.deepEqual(bad(text(value)).map((problem) => problem.expected), [expected], value);
+    for (const value of right) good(text(value));
+  });
+}
+
+Deno.test("networks that are none are told of as such", () => {
+  for (const section of ["server:\n  allow: [10.0.0.0/33]\n", "threats:\n  never: [nope]\n"]) {
+    assert.deepEqual(bad(section).map(({ expected }) => expected), [
+      "an address or network, as 192.0.2.0/24 or 2001:db8::/32",
+    ]);
+  }
+});
+
 Deno.test("an unknown key is refused with the name it was probably meant to be", () => {
   assert.deepEqual(bad("server:\n  prot: 80\n"), [
     {

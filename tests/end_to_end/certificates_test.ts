@@ -32,6 +32,8 @@ Deno.test("a certificate is issued, listed and renewed beside no server; openssl
       assert.match(out, /TLS Web Server Authentication\n$/);
     }
     const first = await Deno.readTextFile(certificate);
+    const nowhere = await run(["cert", "issue", "b", "--host", "localhost", "--out", key, "--data", data], {});
+    assert.deepEqual([nowhere.code, nowhere.err], [2, `daybook: ${key} is no folder\n`]);
     const refused = await run(["cert", "issue", "a", "--host", "example.com", "--data", data], {});
     assert.deepEqual([refused.code, refused.err.trimEnd().split("\n").length], [1, 1], refused.err);
     assert.match(refused.err, /"example.com" lies outside of what the authority may certify: localhost, /);

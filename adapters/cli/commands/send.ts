@@ -1,5 +1,6 @@
 /** `send`: a command to an entity, and what came of it. */
 import type { Ask, Outcome, Principal } from "../../../actors/kernel/daybook.ts";
+import { streamFault } from "../../../actors/kernel/naming.ts";
 import type { CommandType } from "../../../actors/types.ts";
 import { CanonicalError, parseIJson } from "../../../events/canonical.ts";
 import { LIMITS } from "../../../events/log.ts";
@@ -29,6 +30,9 @@ export const send: Run = async (call, runtime) => {
     expected: whole(call, "expect", { min: 0, max: Number.MAX_SAFE_INTEGER }),
     deadline: whole(call, "deadline", { min: 1, max: DEADLINE_MS_MAX }),
   };
+  // Beside a server the id stands in a path, which not every id could.
+  const message = streamFault(`${type.slice(0, type.indexOf("."))}/${id}`, id);
+  if (message) return tell({ is: "invalid", issues: [{ path: "", message }] }, ask, { call, runtime });
   // Where there is no folder yet, what a log without history declines makes none.
   // What is no folder is told of by whoever opens it.
   if (await runtime.io.isEmpty(call.data).catch(() => false)) {

@@ -1,7 +1,7 @@
 /** `verify`: what the independent verifier found, in words and as a document. */
 import { anchorLines, verdictOf } from "../anchored.ts";
 import type { Call, Run } from "../call.ts";
-import { pathOf, text } from "../call.ts";
+import { pathOf, text, Usage } from "../call.ts";
 import { keptCheckpoints } from "../checkpoints.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
@@ -18,6 +18,9 @@ export const verify: Run = async (call, runtime) => {
   const progress = progressBar("verifying", { io, clock, quiet: call.json });
   const tiles = text(call, "tiles");
   const archive = text(call, "archive");
+  if (archive !== undefined && await io.isEmpty(pathOf(call, archive))) {
+    throw new Usage(`there is no archive at ${pathOf(call, archive)}`);
+  }
   const options = {
     key: text(call, "key"),
     against,

@@ -142,6 +142,8 @@ const queryOf = (call: Call): ViewQuery => {
     if (at < 1) throw new Usage(`--where takes field=value, not ${JSON.stringify(pair)}`);
     return [pair.slice(0, at), pair.slice(at + 1)] as const;
   });
+  const twice = where.find(([field], i) => where.findIndex(([other]) => other === field) < i);
+  if (twice) throw new Usage(`--where names ${JSON.stringify(twice[0])} twice; a row has one value there`);
   return {
     ...(where.length > 0 ? { where: Object.fromEntries(where) } : {}),
     text: text(call, "text"),

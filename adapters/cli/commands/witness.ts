@@ -1,7 +1,7 @@
 /** `witness`: a tiny witness for other logs, until it is told to stop. */
 import type { Run } from "../call.ts";
-import { list, pathOf, text, Usage, whole } from "../call.ts";
-import { HOST, WITNESS_PORT } from "../grants.ts";
+import { list, pathOf, text, Usage } from "../call.ts";
+import { HOST, witnessPort } from "../grants.ts";
 
 export const witness: Run = async (call, runtime) => {
   const { io } = runtime;
@@ -19,7 +19,7 @@ export const witness: Run = async (call, runtime) => {
       name: text(call, "name") ?? "witness",
       logs,
       host: HOST,
-      port: whole(call, "port", { min: 0, max: 65_535 }) ?? WITNESS_PORT,
+      port: witnessPort(call),
     });
     io.out(
       call.json
