@@ -74,6 +74,15 @@ Deno.test("view lists what there is, and reads rows from the stored view", async
   );
   assert.deepEqual((await stage.json("view", "things.seen", "b")).row, { name: "b", times: 2 });
   assert.equal((await stage.type("view", "things.seen", "c")).code, 1);
+  for (
+    const args of [["--at", "5"], ["--where", "a=b"], ["things.seen", "b", "--limit", "2"], [
+      "things.seen",
+      "b",
+      "--descending",
+    ]]
+  ) {
+    assert.equal((await stage.type("view", ...args)).code, 2, args.join(" "));
+  }
   const twice = await stage.type("view", "things.seen", "--where", "name=a", "--where", "name=b");
   assert.deepEqual([twice.code, twice.err], [2, 'daybook: --where names "name" twice; a row has one value there\n']);
   assert.equal((await stage.json<{ ok: boolean }>("view", "things.seen", "c")).ok, false);

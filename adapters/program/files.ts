@@ -20,10 +20,8 @@ export const makeFolder = async (data: string): Promise<void> => {
   try {
     await Deno.mkdir(data, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new LogFault(
-      error instanceof Deno.errors.AlreadyExists ? "foreign" : "read_only",
-      `cannot make the data folder: ${(error as Error).message}`,
-    );
+    const why = error instanceof Deno.errors.AlreadyExists ? `${data} is no folder` : (error as Error).message;
+    throw new LogFault("read_only", `cannot make the data folder: ${why}`);
   }
 };
 

@@ -31,6 +31,7 @@ export const view: Run = async (call, runtime) => {
   const computed = await runtime.computed(NOTHING);
   const all = [...projections, ...computed.map(({ view }) => view)];
   const [name, key] = call.args;
+  refuseOthers(call, name, key);
   if (name === undefined) return listViews(all, call, runtime);
   const spec = all.find((one) => one.name === name);
   if (!spec) {
@@ -134,6 +135,23 @@ const listViews = (specs: readonly ViewSpec[], call: Call, { io }: Runtime): 0 =
       : table([{ title: "view" }, { title: "about" }, { title: "fields" }], rows, palette(io)),
   );
   return 0;
+};
+
+/** Options that say which rows, and in what order. */
+const OF_ROWS = ["where", "text", "prefix", "sort", "descending", "limit", "after"] as const;
+
+/** What would be passed over without a word. */
+const refuseOthers = ({ options }: Call, name: string | undefined, key: string | undefined): void => {
+  if (name !== undefined && key === undefined) return;
+  const given = [...OF_ROWS, ...(name === undefined ? ["at", "personal"] : [])].find((one) =>
+    options[one] !== undefined
+  );
+  if (given === undefined) return;
+  throw new Usage(
+    key === undefined
+      ? `--${given} is about one view, and none is named`
+      : `--${given} is about many rows, and ${JSON.stringify(key)} names one`,
+  );
 };
 
 const queryOf = (call: Call): ViewQuery => {
