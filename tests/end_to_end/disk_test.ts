@@ -164,6 +164,25 @@ for (
   );
 }
 
+traced("behind a flush that fails nothing that came at the same time is acknowledged", async (data, trace) => {
+  let program = await Program.start(data);
+  try {
+    assert.equal((await post(program, "one")).status, 201);
+    const calls = "fsync,fdatasync";
+    const only = ["-P", `${data}/log.db-wal`, "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO:when=1`];
+    const tracer = await Tracer.attach(program.pid, trace, ...only);
+    const many = await Promise.all(Array.from({ length: 40 }, (_, i) => post(program, `many-${i}`)));
+    assert.deepEqual([...new Set(many.map(({ status }) => status))], [503]);
+    assert.ok((await tracer.end()).some((line) => line.includes("INJECTED")), "no flush was made to fail");
+    assert.equal((await program.end("SIGTERM")).code, 0);
+    program = await Program.start(data);
+    assert.equal((await post(program, "one")).body.duplicates, 1);
+  } finally {
+    await program.end("SIGTERM");
+  }
+  assert.equal((await run("verify", "--data", data, "--json")).code, 0);
+});
+
 traced(
   "a disk without room fails appends, and takes them again in the same process when there is room",
   async (data, trace) => {
