@@ -112,7 +112,7 @@ export const SERVICES: readonly CommandSpec[] = [
     args: [["[service]", "of this one alone"]],
     options: [{ flags: "--metric <name>", about: "only metrics whose names begin so" }],
     examples: ["stack metrics", "stack metrics worker --metric jobs_", "stack metrics --json"],
-    needs: () => ({}),
+    needs: reads,
     load: async () => (await import("./commands/stack_metrics.ts")).metrics,
   },
   {

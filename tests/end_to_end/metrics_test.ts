@@ -61,6 +61,9 @@ services:
       (await run("stack", "metrics", "worker", "--metric", "jobs", "--json", "--data", stand.data)).out,
     );
     assert.deepEqual(samples.map(({ value }: { value: number }) => value), [7, 700]);
+    const nobody = await run("stack", "metrics", "nobody", "--data", stand.data);
+    assert.equal(nobody.code, 2);
+    assert.match(nobody.err, /there is no service "nobody"/);
 
     await tell('jobs_waiting{queue="mail"} 130\n');
     await until("the queue is long", async () => (await raised()).length === 1);

@@ -1,7 +1,9 @@
 /** `stack metrics`: what services tell of themselves. */
-import { type Run, text, Usage } from "../call.ts";
+import { Board } from "../board.ts";
+import { type Call, type Run, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { type Palette, palette, safe } from "../print.ts";
+import type { Runtime } from "../runtime.ts";
 
 interface Told {
   readonly endpoints: readonly {
@@ -28,6 +30,7 @@ export const metrics: Run = async (call, runtime) => {
   if (!remote) throw new Usage("no server runs the services of this folder: deno task start --stack FILE does");
   try {
     const [service] = call.args;
+    if (service !== undefined) await expectService(service, call, runtime);
     const name = text(call, "metric");
     const asked = { ...(service === undefined ? {} : { service }), ...(name === undefined ? {} : { name }) };
     const told = await remote.operate("stack-metrics", asked, () => {}) as Told;
@@ -36,6 +39,16 @@ export const metrics: Run = async (call, runtime) => {
     return told.endpoints.every(({ up }) => up) ? 0 : 1;
   } finally {
     remote.close();
+  }
+};
+
+/** Throws `Usage` for what is none. */
+const expectService = async (service: string, call: Call, runtime: Runtime): Promise<void> => {
+  const reader = await runtime.reader(call.data);
+  try {
+    (await Board.of(reader, call, runtime)).known([service]);
+  } finally {
+    await reader.close();
   }
 };
 
