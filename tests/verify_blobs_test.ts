@@ -200,4 +200,6 @@ Deno.test("an export writes each blob into a file that is named by its hash", ()
     const again = await run(["export", "--data", `${dir}/data`, "--blobs", "blobs"], { cwd: dir });
     assert.deepEqual([again.code, again.out.split("\n").length], [0, 5], again.err);
     assert.match(again.err, /5 blobs, .* to blobs/);
+    const file = await run(["export", "--data", `${dir}/data`, "--blobs", "log.ndjson"], { cwd: dir });
+    assert.deepEqual([file.code, file.err], [2, `daybook: ${dir}/log.ndjson is no folder\n`]);
   }));

@@ -359,12 +359,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const out = files(call, text(call, "out"));
       if (text(call, "format") !== "tlog-tiles") {
-        const drafts = out.flatMap((path) => [path, draftOf(path)]);
-        // A file is given its name by renaming, for which it must be read.
-        return {
-          read: [...readsArchive(call).read!, ...drafts],
-          write: [...drafts, ...files(call, text(call, "blobs"))],
-        };
+        // A file is given its name by renaming, for which it must be read; and a folder that is there is looked at.
+        const made = [...out.flatMap((path) => [path, draftOf(path)]), ...files(call, text(call, "blobs"))];
+        return { read: [...readsArchive(call).read!, ...made], write: made };
       }
       const beside = out.map((path) => dirname(path));
       return { read: [...readsArchive(call).read!, ...beside], write: beside };
