@@ -221,6 +221,21 @@ for (
     }));
 }
 
+Deno.test("nor what is asked for at once behind one that failed in the thread that asks", () =>
+  inFile(async (path) => {
+    const writer = new Writer(path, instant);
+    const { commit } = Commits.prototype;
+    Commits.prototype.commit = () => {
+      throw new Error("disk I/O error");
+    };
+    const first = writer.commit({ puts: [put(["a", 1], bytes(1))], idle: true });
+    Commits.prototype.commit = commit;
+    const others = [true, false].map((idle, n) => writer.commit({ puts: [put(["a", 2 + n], bytes(1))], idle }));
+    assert.deepEqual((await Promise.allSettled([first, ...others])).map(kindOf), ["fenced", "fenced", "fenced"]);
+    await writer.close();
+    assert.equal(writersOf(path), 0);
+  }));
+
 /** However slow the disk is here, no commit seems to take time: where one is made hangs on what the test says alone. */
 const instant = { ...systemClock, monotonic: () => 0 };
 

@@ -28,9 +28,12 @@ export type Admitted = { readonly ok: true; readonly events: readonly NewEvent[]
 
 /** Admits all events or none; the first that is not acceptable is named. */
 export const admit = (events: readonly Incoming[], options: AdmissionOptions, context: AdmissionContext): Admitted => {
+  let made: string | undefined;
+  // Once for all who bring none; most do.
+  const now = () => made ??= new Date(context.at).toISOString();
   const admitted: NewEvent[] = [];
   for (let index = 0; index < events.length; index++) {
-    const one = admitOne(events[index]!, options, context);
+    const one = admitOne(events[index]!, options, context, now);
     if ("code" in one) return { ok: false, conflict: "invalid", index, ...one };
     if (context.may && !context.may(one.source, one.stream)) {
       const issues = [issue("/source", `${one.source} to ${one.stream} is not permitted`)];
@@ -47,6 +50,7 @@ const admitOne = (
   event: Incoming,
   options: AdmissionOptions,
   context: AdmissionContext,
+  now: () => string,
 ): NewEvent | Refusal => {
   const wrong = attributeIssue(event);
   if (wrong) return { code: "invalid_attribute", issues: [wrong] };
@@ -55,7 +59,7 @@ const admitOne = (
     if (options.unknown === "reject") {
       return { code: "unknown_type", issues: [issue("/type", `is not a type this log knows`)] };
     }
-    return stamped(event, context, { data: event.data, stream: inboxOf(event.source, options.hash), version: 1 });
+    return stamped(event, context, now, { data: event.data, stream: inboxOf(event.source, options.hash), version: 1 });
   }
   if (spec.kind === "decided") {
     return { code: "decided_type", issues: [issue("/type", "is decided by its own actor; send it a command")] };
@@ -71,13 +75,14 @@ const admitOne = (
     ...(event.subject === undefined ? {} : { subject: event.subject }),
     data,
   });
-  return stamped(event, context, { data, stream, version: spec.version ?? 1 });
+  return stamped(event, context, now, { data, stream, version: spec.version ?? 1 });
 };
 
 /** With what is ours: one copy, as this is on the way of every event. */
 const stamped = (
   event: Incoming,
-  { at, by, traceparent }: AdmissionContext,
+  { by, traceparent }: AdmissionContext,
+  now: () => string,
   { data, stream, version }: Pick<NewEvent, "data" | "stream" | "version">,
 ): NewEvent => {
   const { authtype, authid } = by;
@@ -85,7 +90,7 @@ const stamped = (
     ...event,
     authtype,
     authid,
-    time: event.time ?? new Date(at).toISOString(),
+    time: event.time ?? now(),
     data,
     stream,
     version,

@@ -11,11 +11,7 @@ import { LogFault } from "../../events/log.ts";
 import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
 import { ENCODING_BYTES, PAGE_BYTES } from "./commits.ts";
 import { after, encodeKey, lastNumber, TEXT } from "./key_encoding.ts";
-import { DISK_FAILED, Writer } from "./writer.ts";
-
-const UNTRUSTED =
-  "the disk failed while it was written; what was not acknowledged may be there or not, and nothing more is " +
-  "written until the log is opened again";
+import { Writer } from "./writer.ts";
 
 const fromUtf8 = new TextDecoder();
 /** Comes with the last change that Deno KV makes to its tables. */
@@ -270,10 +266,7 @@ export class KvStore extends KvReader implements Store {
 
   /** Throws `fenced` for good once the disk has failed: what it holds then may be in a cache and nowhere else. */
   commit(batch: Batch): Promise<boolean> {
-    return whileLocked(this.world, () => this.attempt(batch)).catch((fault) => {
-      if (!DISK_FAILED.test((fault as Error).message)) throw fault;
-      throw new LogFault("fenced", `${this.path}: ${UNTRUSTED}`, { cause: fault });
-    });
+    return whileLocked(this.world, () => this.attempt(batch));
   }
 
   private async attempt(batch: Batch): Promise<boolean> {

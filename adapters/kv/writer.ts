@@ -36,7 +36,10 @@ export const HERE = {
 } as const;
 
 /** SQLITE_IOERR (https://sqlite.org/rescode.html#ioerr), of a write or a flush. */
-export const DISK_FAILED = /disk I\/O error/i;
+const DISK_FAILED = /disk I\/O error/i;
+const UNTRUSTED =
+  "the disk failed while it was written; what was not acknowledged may be there or not, and nothing more is " +
+  "written until the log is opened again";
 
 export class Writer {
   private readonly here: Commits;
@@ -54,14 +57,14 @@ export class Writer {
   private pages = 0;
   private written = 0;
   private closed: Promise<void> | undefined;
-  /** What SQLite said when the disk failed: nothing is written on top of that (docs/decisions/0054-a-disk-that-failed-is-not-asked.md). */
-  private failed: unknown;
+  /** Set once the disk has failed: nothing is written on top of that (docs/decisions/0054-a-disk-that-failed-is-not-asked.md). */
+  private failed: LogFault | undefined;
 
   constructor(private readonly path: string, private readonly clock: Clock) {
     this.here = new Commits(path, this.mayApart ? HERE.wal_pages_max : undefined);
   }
 
-  /** One after another, in the order of asking. Once the disk has failed each is refused as that one was, also those that wait by then. */
+  /** One after another, in the order of asking. Once the disk has failed each is refused as `fenced`, also those that wait by then. */
   commit({ absent, puts, deletes = [], idle }: Batch): Promise<boolean> {
     if (this.closed) return Promise.reject(new LogFault("closed", "the log is closed"));
     const commit: Commit = {
@@ -138,12 +141,12 @@ export class Writer {
   }
 
   private expectSound(): void {
-    if (this.failed !== undefined) throw this.failed;
+    if (this.failed) throw this.failed;
   }
 
   private noted(error: unknown): unknown {
-    if (DISK_FAILED.test(String(error))) this.failed = error;
-    return error;
+    if (!DISK_FAILED.test(String(error))) return error;
+    return this.failed ??= new LogFault("fenced", `${this.path}: ${UNTRUSTED}`, { cause: error });
   }
 
   /** What was asked for is made before. */
