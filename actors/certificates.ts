@@ -39,7 +39,19 @@ export type CertificateState =
     readonly told: "nothing" | "soon" | "over";
     /** Issued by the folder's own authority. */
     readonly ours: boolean;
+    /** What that has issued last, or the authority itself. */
+    readonly issued?: Issued;
   };
+
+type Issued = Extract<
+  CertificateFact,
+  {
+    readonly type:
+      | "certificates.authority.created"
+      | "certificates.certificate.issued"
+      | "certificates.certificate.renewed";
+  }
+>["data"];
 
 const NEAR = "near";
 const END = "end";
@@ -61,7 +73,7 @@ const timersOf = (
 
 export const certificates: Actor<CertificateState, CertificateCommand, CertificateFact> = {
   domain: "certificates",
-  version: 1,
+  version: 2,
   commands,
   facts: [
     "certificates.authority.created",
@@ -127,8 +139,9 @@ export const certificates: Actor<CertificateState, CertificateCommand, Certifica
       case "certificates.certificate.renewed":
       case "certificates.certificate.found": {
         const { serial, fingerprint, not_after_ms } = fact.data;
-        const ours = fact.type !== "certificates.certificate.found";
-        return { is: "known", serial, fingerprint, not_after_ms, told: "nothing", ours };
+        const known = { is: "known", serial, fingerprint, not_after_ms, told: "nothing" } as const;
+        if (fact.type !== "certificates.certificate.found") return { ...known, ours: true, issued: fact.data };
+        return { ...known, ours: false, ...(state.is === "known" && state.issued ? { issued: state.issued } : {}) };
       }
       case "certificates.expiry.neared":
         return state.is === "known" && state.told === "nothing" ? { ...state, told: "soon" } : state;

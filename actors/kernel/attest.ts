@@ -14,6 +14,7 @@ import { attestationOf } from "./attestations.ts";
 import type { Child, Self } from "./child.ts";
 import { feedOf } from "./project_feed.ts";
 import { instant } from "./instant.ts";
+import { isArchived, readableFrom } from "./kept.ts";
 import { type Clock, pause, type Random } from "./world.ts";
 
 /** Bounds of attesting; each has a test that reaches it. */
@@ -89,15 +90,20 @@ export class Attester implements Child {
     const types = ["kernel.projection.attested"];
     this.last.clear();
     this.positions = [];
-    for (const batch of log.read({ types, backward: true, limit: REMEMBERED_MAX })) {
-      for (const event of batch) {
-        const { position, projection, version, size } = attestationOf(event);
-        this.positions.unshift(position);
-        if (versions.get(projection) !== version || this.last.has(projection)) continue;
-        this.last.set(projection, { size, at: Date.parse(event.recordedat) });
+    try {
+      for (const batch of log.read({ types, backward: true, limit: REMEMBERED_MAX })) {
+        for (const event of batch) {
+          const { position, projection, version, size } = attestationOf(event);
+          this.positions.unshift(position);
+          if (versions.get(projection) !== version || this.last.has(projection)) continue;
+          this.last.set(projection, { size, at: Date.parse(event.recordedat) });
+        }
+        const least = Math.min(...[...this.last.values()].map(({ size }) => size));
+        if (this.last.size === versions.size && this.positions[0]! < least) break;
       }
-      const least = Math.min(...[...this.last.values()].map(({ size }) => size));
-      if (this.last.size === versions.size && this.positions[0]! < least) break;
+    } catch (error) {
+      // A view that was attested in what is archived, and not since, is as one that never was.
+      if (!isArchived(error)) throw error;
     }
   }
 
@@ -171,7 +177,8 @@ export class Attester implements Child {
   /** Of a view that was never attested the first event's time counts. */
   private beginning(): Last {
     if (this.began === undefined) {
-      for (const [first] of this.options.log.read({ limit: 1 })) this.began = Date.parse(first!.recordedat);
+      const { log } = this.options;
+      for (const [first] of log.read({ from: readableFrom(log), limit: 1 })) this.began = Date.parse(first!.recordedat);
     }
     return { size: 0, at: this.began ?? this.options.clock.now() };
   }

@@ -170,18 +170,21 @@ export class Entities implements Child, Household {
    */
   async leave(streams: Iterable<StreamId>): Promise<void> {
     let turn = this.clock.monotonic();
+    const some: [StreamId, Actor, Held][] = [];
+    const write = () => this.snapshots.leave(some.splice(0));
     for (const stream of streams) {
       const { actor } = this.anyOf(stream.slice(0, stream.indexOf("/")))!;
       try {
-        this.snapshots.keep(stream, actor, this.look(stream));
+        some.push([stream, actor, this.look(stream)]);
       } catch (error) {
         if (!isArchived(error)) throw error;
       }
       if (this.clock.monotonic() - turn < ENTITIES.leave_turn_ms) continue;
+      write();
       await pause(this.clock, 0);
       turn = this.clock.monotonic();
     }
-    this.snapshots.flush();
+    write();
   }
 
   /**

@@ -13,4 +13,18 @@ export const keptFrom = (log: Pick<EventLog, "head" | "read">, stream: StreamId)
   return from;
 };
 
+/** Where reading can begin: 0, but of a log whose beginning lies in an archive that is not attached. */
+export const readableFrom = (log: Pick<EventLog, "read">): number => {
+  try {
+    for (const _ of log.read({ limit: 1 })) break;
+    return 0;
+  } catch (error) {
+    if (!isArchived(error)) throw error;
+  }
+  for (const [event] of log.read({ types: ["kernel.log.archived"], backward: true, limit: 1 })) {
+    return (event!.data as { readonly until: number }).until;
+  }
+  return 0;
+};
+
 export const isArchived = (error: unknown): error is LogFault => error instanceof LogFault && error.kind === "archived";

@@ -14,6 +14,7 @@ import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
 import type { EffectLetter, PerformerOptions } from "./perform.ts";
 import { Performer } from "./perform.ts";
+import type { Place, Places } from "./places.ts";
 import { pause } from "./world.ts";
 
 export { PERFORM, type Perform, type Performance, Undeliverable, type WorldEffect } from "./perform.ts";
@@ -37,6 +38,8 @@ export interface ManagerOptions extends PerformerOptions {
   readonly views: Views;
   /** Where a manager without a cursor begins; what lies before is folded and has no effects. Default 0. */
   readonly from?: number | "end";
+  /** Who lets go of events asks there. */
+  readonly places?: Places;
 }
 
 interface Entry {
@@ -59,7 +62,7 @@ interface Work {
   failure?: { readonly cause: unknown };
 }
 
-export class Manager implements Child {
+export class Manager implements Child, Place {
   readonly id: string;
   readonly restart = "permanent";
   readonly grace = MANAGER.grace_ms;
@@ -81,6 +84,7 @@ export class Manager implements Child {
     this.initial = canonical(manager.initial);
     this.performer = new Performer(manager.name, options);
     options.deadLetters.route(`manager:${manager.name}`, (letter) => this.redeliver(letter));
+    options.places?.enter(managerCalled(manager.name), this);
   }
 
   /** Events that are taken, their effects done. */
@@ -102,6 +106,8 @@ export class Manager implements Child {
     this.lanes.clear();
     this.entries = [];
     this.underWay = 0;
+    // Of the run before more may have been taken than is done.
+    this.reached = this.noted;
     this.reached = this.noted = await this.restore();
     self?.ready();
     for await (const { events, size } of log.hear(this.manager.hears, this.reached, stop.signal)) {
@@ -110,20 +116,20 @@ export class Manager implements Child {
     await Promise.all(this.lanes.values());
     signal.removeEventListener("abort", abort);
     if (work.failure) throw work.failure.cause;
-    this.note(true);
+    this.note();
   }
 
   /** Where to go on. States of another version, or of a log that was longer, are folded anew without their effects. */
   private async restore(): Promise<number> {
     const { views, log, from = 0 } = this.options;
-    const noted = views.note(this.cursorNote) as Cursor | undefined;
+    const noted = views.note(cursorNote(this.id)) as Cursor | undefined;
     if (!noted && from === 0) return 0;
     const cursor = noted ?? { version: -1, size: from === "end" ? log.size : from };
     const { version } = this.manager;
     if (cursor.version === version && cursor.size <= log.size) return cursor.size;
     const size = Math.min(cursor.size, log.size);
     // Not valid for any version until all states are there.
-    views.setNote(this.cursorNote, { version: -1, size } satisfies Cursor);
+    views.setNote(cursorNote(this.id), { version: -1, size } satisfies Cursor);
     const prefix = `manager/${this.id}/state/`;
     for (let some = views.notes(prefix, NOTES_AT_ONCE); some.length > 0; some = views.notes(prefix, NOTES_AT_ONCE)) {
       views.setNotes(some.map(([key]) => [key, undefined] as const));
@@ -137,7 +143,7 @@ export class Manager implements Child {
       await pause(this.options.clock, 0);
     }
     this.noteStates();
-    views.setNote(this.cursorNote, { version, size } satisfies Cursor);
+    views.setNote(cursorNote(this.id), { version, size } satisfies Cursor);
     return size;
   }
 
@@ -163,12 +169,12 @@ export class Manager implements Child {
       if (this.work.signal.aborted) return;
       this.begin(event, event.position);
       this.reached = event.position + 1;
-      if (this.entries.length >= MANAGER.unnoted_max) this.note();
+      if (this.entries.length >= MANAGER.unnoted_max) this.noteDone();
       while (this.full && !this.work.signal.aborted) await new Promise<void>((resolve) => this.roomy = resolve);
       if (++turn % MANAGER.turn_events === 0) await pause(this.options.clock, 0);
     }
     this.reached = size;
-    this.note();
+    this.noteDone();
   }
 
   private get full(): boolean {
@@ -211,7 +217,7 @@ export class Manager implements Child {
     const run = async () => {
       await before;
       entry.done = act === undefined || await act();
-      if (work === this.work) this.note();
+      if (work === this.work) this.noteDone();
     };
     this.underWay++;
     const lane = run().catch((cause) => {
@@ -253,11 +259,16 @@ export class Manager implements Child {
   }
 
   /** Notes what is done from the front on, with the cursor behind it. */
-  private note(last = false): void {
+  note(): void {
+    this.noteDone(1);
+  }
+
+  /** `quiet`: events passed over after which the cursor is noted although nothing was done. */
+  private noteDone(quiet: number = MANAGER.quiet_events): void {
     let done = 0;
     while (this.entries[done]?.done) done++;
     if (done > 0) this.keep(this.entries.splice(0, done));
-    else if (this.size - this.noted >= MANAGER.quiet_events || (last && this.size > this.noted)) this.keep([]);
+    else if (this.size - this.noted >= quiet) this.keep([]);
     if (this.states.size > MANAGER.states_max) {
       const needed = new Set(this.entries.map(({ key }) => key));
       for (const key of this.states.keys()) if (!needed.has(key)) this.states.delete(key);
@@ -273,13 +284,9 @@ export class Manager implements Child {
     }
     this.noted = this.size;
     this.options.views.setNotes([...notes, [
-      this.cursorNote,
+      cursorNote(this.id),
       { version: this.manager.version, size: this.noted } satisfies Cursor,
     ]]);
-  }
-
-  private get cursorNote(): string {
-    return `manager/${this.id}/cursor`;
   }
 
   private stateNote(key: string): string {
@@ -288,3 +295,11 @@ export class Manager implements Child {
 }
 
 const NOTES_AT_ONCE = 1_000;
+const cursorNote = (name: string): string => `manager/${name}/cursor`;
+
+/** As people know it. */
+export const managerCalled = (name: string): string => `process manager ${name}`;
+
+/** Where a process manager goes on, whether or not it runs; `undefined` for one that has never run. */
+export const managerPlaceIn = (views: Pick<Views, "note">, name: string): number | undefined =>
+  (views.note(cursorNote(name)) as Cursor | undefined)?.size;

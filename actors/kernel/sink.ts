@@ -9,7 +9,7 @@ import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
-import { SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
+import { sinkCalled, SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
 import { type Connection, Later, type Parcel, type Transport } from "./transport.ts";
 import type { Random } from "./world.ts";
 import { pause } from "./world.ts";
@@ -69,6 +69,7 @@ export class Sink implements Child {
     this.id = options.name;
     this.place = new SinkPlace(options);
     options.deadLetters.route(`sink:${options.name}`, (letter) => this.redeliver(letter));
+    options.places?.enter(sinkCalled(options.name), this.place);
   }
 
   /** Events of the log that it has not delivered or passed over. */

@@ -4,6 +4,8 @@ import type { EventLog } from "../../events/log.ts";
 import type { Views } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 import type { DeadLetters } from "./dead_letters.ts";
+import { isArchived } from "./kept.ts";
+import type { Place, Places } from "./places.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Clock } from "./world.ts";
 
@@ -16,6 +18,8 @@ export interface SinkPlaceOptions {
   readonly deadLetters: DeadLetters;
   /** Where it begins when it is new. */
   readonly from: "beginning" | "end";
+  /** Who lets go of events asks there. */
+  readonly places?: Places;
 }
 
 interface Trouble {
@@ -24,7 +28,7 @@ interface Trouble {
   attempts: number;
 }
 
-export class SinkPlace {
+export class SinkPlace implements Place {
   /** All before it is delivered, or passed over. */
   settled = 0;
   /** Events that became dead letters. */
@@ -45,30 +49,28 @@ export class SinkPlace {
   open(): void {
     this.buried.clear();
     this.settled = this.noted = this.last();
-    const turn = this.newest("kernel.sink.failed", "kernel.sink.recovered");
+    const turn = this.turned();
     this.trouble = turn?.type === "kernel.sink.failed" ? { since: millis(turn.time), attempts: 0 } : undefined;
   }
 
-  /** The newest fact of these types about this sink. */
-  private newest(...types: readonly string[]): Event | undefined {
-    const ours = ({ data }: Event) => (data as { readonly sink: string }).sink === this.options.name;
-    for (const page of this.options.log.read({ types, backward: true })) {
-      const found = page.find(ours);
-      if (found) return found;
+  /** Of one that has failed since before what was archived the next failure tells anew. */
+  private turned(): Event | undefined {
+    try {
+      return newest(this.options, "kernel.sink.failed", "kernel.sink.recovered");
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      return undefined;
     }
-    return undefined;
   }
 
   /** A new sink says where it began, so that its place can be lost without losing events. */
   private last(): number {
     const { name, log, views, from, recorder } = this.options;
-    const cursor = views.note(this.cursorNote) as { readonly size: number } | undefined;
-    const known = cursor?.size ??
-      (this.newest("kernel.sink.added")?.data as { readonly from: number } | undefined)?.from;
-    if (known !== undefined) return Math.min(known, log.size);
+    const known = sinkPlaceIn(this.options);
+    if (known !== undefined) return known;
     const begins = from === "end" ? log.size : 0;
     recorder.record({ type: "kernel.sink.added", data: { sink: name, from: begins } }, this.about);
-    views.setNote(this.cursorNote, { size: begins });
+    views.setNote(cursorNote(name), { size: begins });
     return begins;
   }
 
@@ -79,9 +81,13 @@ export class SinkPlace {
     if (size - this.noted > quiet) this.note();
   }
 
+  get size(): number {
+    return this.settled;
+  }
+
   note(): void {
     if (this.noted === this.settled) return;
-    this.options.views.setNote(this.cursorNote, { size: this.settled });
+    this.options.views.setNote(cursorNote(this.options.name), { size: this.settled });
     this.noted = this.settled;
   }
 
@@ -131,15 +137,36 @@ export class SinkPlace {
     recorder.record({ type: "kernel.sink.recovered", data }, this.about);
   }
 
-  private get cursorNote(): string {
-    return `sink/${this.options.name}/cursor`;
-  }
-
   private get about(): { readonly child: string; readonly stream: `kernel/sink:${string}` } {
     const child = `sink:${this.options.name}` as const;
     return { child, stream: `kernel/${child}` };
   }
 }
+
+/** As people know it. */
+export const sinkCalled = (name: string): string => `sink ${name}`;
+
+const cursorNote = (name: string): string => `sink/${name}/cursor`;
+
+type SinkNotes = Pick<SinkPlaceOptions, "name" | "log"> & { readonly views: Pick<Views, "note"> };
+
+/** Where a sink goes on, whether or not it runs; `undefined` for one that has never run. */
+export const sinkPlaceIn = (notes: SinkNotes): number | undefined => {
+  const { name, log, views } = notes;
+  const cursor = views.note(cursorNote(name)) as { readonly size: number } | undefined;
+  const known = cursor?.size ??
+    (newest(notes, "kernel.sink.added")?.data as { readonly from: number } | undefined)?.from;
+  return known === undefined ? undefined : Math.min(known, log.size);
+};
+
+/** The newest fact of these types about a sink. */
+const newest = ({ name, log }: Pick<SinkNotes, "name" | "log">, ...types: readonly string[]): Event | undefined => {
+  for (const page of log.read({ types, backward: true })) {
+    const found = page.find(({ data }) => (data as { readonly sink: string }).sink === name);
+    if (found) return found;
+  }
+  return undefined;
+};
 
 const tellsOfLetter = ({ type, data }: Event): boolean =>
   type === "kernel.message.dead_lettered" && (data as { readonly target: string }).target.startsWith("sink:");

@@ -4,7 +4,7 @@
  */
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { StreamId } from "../../events/event.ts";
-import type { EventLog } from "../../events/log.ts";
+import { type EventLog, LogFault } from "../../events/log.ts";
 import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { Actor, Command } from "../types.ts";
 import type { Held } from "./held.ts";
@@ -89,19 +89,31 @@ export class Snapshots {
 
   /** Writes all that waits. A fault of the views loses shortcuts only, so it is counted and not passed on. */
   flush(): void {
-    this.cancel?.();
-    this.cancel = undefined;
-    const notes: [string, Note][] = [];
-    for (const [stream, { actor, held }] of this.waiting) {
-      const note = this.note(actor, held);
-      if (note) notes.push([keyOf(stream), note]);
-    }
-    this.waiting.clear();
+    const notes = this.taken();
     try {
       if (notes.length > 0) this.world.views.setNotes(notes);
     } catch {
       this.failed += notes.length;
     }
+  }
+
+  /** Writes these at once: what they were made from is about to go. Throws what the views say, and `LogFault` `invalid` for what is not JSON. */
+  leave(states: readonly (readonly [stream: StreamId, actor: Actor, held: Held])[]): void {
+    for (const [stream, actor, held] of states) this.waiting.set(stream, { actor, held });
+    this.world.views.setNotes(this.taken());
+    const unfit = states.find(([, actor]) => this.unfit.has(actor));
+    if (unfit) throw new LogFault("invalid", `the state of ${unfit[0]} is not plain JSON, so its facts have to stay`);
+  }
+
+  private taken(): readonly (readonly [string, Note])[] {
+    this.cancel?.();
+    this.cancel = undefined;
+    const notes = [...this.waiting].flatMap(([stream, { actor, held }]) => {
+      const note = this.note(actor, held);
+      return note ? [[keyOf(stream), note] as const] : [];
+    });
+    this.waiting.clear();
+    return notes;
   }
 
   private note(actor: Actor, { state, revision, last, timers }: Held): Note | undefined {

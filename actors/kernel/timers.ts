@@ -14,6 +14,7 @@ import type { Child, Self } from "./child.ts";
 import type { DeadLetter, DeadLetters } from "./dead_letters.ts";
 import type { DueTimer, Entities } from "./entities.ts";
 import { instant } from "./instant.ts";
+import type { Place, Places } from "./places.ts";
 import { Schedule } from "./schedule.ts";
 import type { Clock, Random } from "./world.ts";
 import { pause } from "./world.ts";
@@ -54,6 +55,8 @@ export interface TimersOptions {
   readonly views: Views;
   readonly entities: Pick<Entities, "ask" | "fire" | "takes">;
   readonly deadLetters: DeadLetters;
+  /** Who lets go of events asks there. */
+  readonly places?: Places;
   /** Default `TIMERS.standing_max`. */
   readonly standing_max?: number;
 }
@@ -63,7 +66,7 @@ const CURSOR = "timers/cursor";
 const noteOf = ({ position }: Standing) => `timers/standing/${String(position).padStart(16, "0")}`;
 const keyOf = (stream: StreamId, name: string) => `${stream}\n${name}`;
 
-export class Timers implements Child {
+export class Timers implements Child, Place {
   readonly id = "timers";
   readonly restart = "permanent";
   readonly grace = 5_000;
@@ -71,14 +74,14 @@ export class Timers implements Child {
   private standing = new Map<string, Standing>();
   private schedule: Schedule<Standing>;
   private attempts = new Map<string, number>();
-  private size = 0;
+  size = 0;
   private readonly most: number;
 
   constructor(private readonly options: TimersOptions) {
     this.schedule = this.fresh();
     this.most = options.standing_max ?? TIMERS.standing_max;
-    const { deadLetters } = options;
-    deadLetters.route("timer", (letter) => this.redeliver(letter));
+    options.deadLetters.route("timer", (letter) => this.redeliver(letter));
+    options.places?.enter("timers", this);
   }
 
   /** Timers that stand. */
@@ -163,8 +166,12 @@ export class Timers implements Child {
       this.add(timer);
       notes.set(noteOf(timer), timer);
     }
-    this.size = size;
     if (events.length > 0) this.options.views.setNotes([...notes, [CURSOR, { size }]]);
+    this.size = size;
+  }
+
+  note(): void {
+    this.options.views.setNote(CURSOR, { size: this.size });
   }
 
   private add(timer: Standing): void {

@@ -5,6 +5,10 @@
  * asked again, and the next opening deletes what is left.
  */
 import { z } from "zod";
+import { managerCalled, managerPlaceIn } from "../../actors/kernel/manage.ts";
+import type { Behind } from "../../actors/kernel/places.ts";
+import { sinkCalled, sinkPlaceIn } from "../../actors/kernel/sink_place.ts";
+import { pause } from "../../actors/kernel/world.ts";
 import { heldBy, type Register } from "../../actors/privacy.ts";
 import { LOG_STREAM } from "../../events/kernel_log.ts";
 import { LogFault, type NewEvent } from "../../events/log.ts";
@@ -24,6 +28,9 @@ import { OPERATOR } from "./operator.ts";
 const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
 /** A view that has not come so far is waited for. */
 const VIEWS_MS = 60_000;
+/** So is one that acts outside, where it runs; a receiver that is away may be so for days. */
+const SEEN_MS = 10_000;
+const SEEN_LOOK_MS = 50;
 
 /** A hold on anything forbids to move what may be part of it; what begins an erasure that is under way is needed to end it. */
 const expectFree = ({ entities }: Pick<Opened, "entities">): void => {
@@ -74,7 +81,7 @@ const before = z.union([
 export const beginArchive = operation({
   about: "Says up to where the log can be archived, and signs a checkpoint of that.",
   input: z.strictObject({ before }),
-  async run(opened, { input }) {
+  async run(opened, { input, signal }) {
     expectFree(opened);
     const { log, lies, keys } = opened;
     const asked = "position" in input.before ? input.before.position : log.positionAt(input.before.time);
@@ -84,6 +91,7 @@ export const beginArchive = operation({
     const from = markOf(lies)?.until ?? 0;
     const until = await boundaryOf(opened, asked);
     if (until <= from) return { from, until: from };
+    await expectSeen(opened, until, signal);
     const root = log.tree.root(until)!.toBase64();
     await expectAllowed(opened, { until, kept: until, link: "", root });
     const note = keys.logKey.checkpoint(until, root);
@@ -106,10 +114,48 @@ const expectFolded = async ({ daybook }: Pick<Opened, "daybook">, kept: number):
   }
 };
 
+/** Who acts outside on what the log says has done so with all that is about to go, or it would be stuck there the next time. */
+const expectSeen = async (opened: Opened, position: number, signal: AbortSignal): Promise<void> => {
+  const { outbound: { places } } = opened;
+  const until = systemClock.monotonic() + SEEN_MS;
+  for (;;) {
+    const behind = places.behind(position) ?? await resting(opened, position);
+    if (!behind) return;
+    if (signal.aborted || !places.has(behind.who) || systemClock.monotonic() >= until) {
+      throw new Refused(
+        "follower_behind",
+        `The ${behind.who} has come to position ${behind.size} and needs what lies before ${position}: archive when it has come so far`,
+      );
+    }
+    await pause(systemClock, SEEN_LOOK_MS, signal);
+  }
+};
+
+/** One that is configured and does not run in this process, where it is behind. */
+const resting = async (opened: Opened, position: number): Promise<Behind | undefined> => {
+  const { outbound: { places, views }, config, log } = opened;
+  const { rulesOf } = await import("./threats/plant.ts");
+  const rules = rulesOf(opened).map(({ name }) => [managerCalled(name), managerPlaceIn(views, name)] as const);
+  const sinks = config.sinks.map(({ name, from }) =>
+    [sinkCalled(name), sinkPlaceIn({ name, log, views }) ?? (from === "end" ? undefined : 0)] as const
+  );
+  const found = [...sinks, ...rules].find(([who, size]) => size !== undefined && size < position && !places.has(who));
+  return found && { who: found[0], size: found[1]! };
+};
+
+/** So that a run after this one finds its way without what is about to go. */
+const leaveNotes = async (opened: Opened): Promise<void> => {
+  const { outbound: { places, views }, log } = opened;
+  const { enforcedIn } = await import("./threats/plant.ts");
+  enforcedIn(opened).enforced.note(log.size);
+  places.note();
+  views.flush();
+};
+
 export const endArchive = operation({
   about: "Lets go of what was archived.",
   input: z.strictObject({ until: z.int().positive().multipleOf(TILE_WIDTH), root: z.string() }),
-  async run(opened, { input: { until, root } }) {
+  async run(opened, { input: { until, root }, signal }) {
     const { log, lies, crash, entities } = opened;
     expectFree(opened);
     if (await boundaryOf(opened, until) !== until || log.tree.root(until)?.toBase64() !== root) {
@@ -123,6 +169,8 @@ export const endArchive = operation({
     await expectFolded(opened, kept);
     await entities.leave(going.streams);
     await opened.gate.retell(until);
+    await expectSeen(opened, kept, signal);
+    await leaveNotes(opened);
     // Nothing waits between this look and the event.
     expectFree(opened);
     // All that was to be erased by then is, in these keys.

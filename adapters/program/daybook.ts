@@ -8,6 +8,7 @@ import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
 import { Manager, type Perform } from "../../actors/kernel/manage.ts";
+import { Places } from "../../actors/kernel/places.ts";
 import { Attester } from "../../actors/kernel/attest.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
 import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
@@ -126,10 +127,11 @@ export interface Opened {
     readonly bounds: Required<Pick<SupervisorSpec, "restarts" | "backoff">>;
     readonly world: SupervisorWorld;
   };
-  /** For sinks: where they note their places, and what becomes of what they cannot deliver. */
+  /** For sinks: where they note how far they are, what becomes of what they cannot deliver, and who asks where they all are. */
   readonly outbound: {
-    readonly views: Pick<SqliteViews, "note" | "setNote">;
+    readonly views: Pick<SqliteViews, "note" | "setNote" | "flush">;
     readonly deadLetters: DeadLetters;
+    readonly places: Places;
   };
   /** A process manager of the program's own, to be added to the tree. */
   readonly managed: (managed: Managed) => Manager;
@@ -173,13 +175,8 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     closing.defer(() => rememberLast(signer, report));
     closing.defer(() => crash?.("shutdown.log_closed"));
     const fork = memory ? undefined : (await readMark(data))?.fork;
-    const { log, behind, key, lies } = await openLog(
-      data,
-      config,
-      { keys, signer, crash, telemetry },
-      catalogues.events,
-      options,
-    );
+    const around = { keys, signer, crash, telemetry };
+    const { log, behind, key, lies } = await openLog(data, config, around, catalogues.events, options);
     closing.defer(() => log.close());
     closing.defer(() => crash?.("shutdown.views_closed"));
     // At once, before anything is signed.
@@ -320,11 +317,11 @@ const start = (
       pace: PACE,
     });
   views.onDamaged = (fault) => projector.damaged(fault);
-  const timers = new Timers({ clock: systemClock, random: systemRandom, log, views, entities, deadLetters });
   const restarts = { max: kernel.restarts.max, within: kernel.restarts.within_ms };
   const backoff = { first: kernel.backoff.first_ms, last: kernel.backoff.max_ms };
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
-  const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters };
+  const places = new Places();
+  const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters, places };
   const managed = ({ manager, perform, from }: Managed) => new Manager(manager, { ...parts, perform, from });
   const managing = managers.map(managed);
   const root = new Supervisor({
@@ -335,7 +332,7 @@ const start = (
     children: [
       logSupervisor(behind, { restarts, backoff }, supervisorWorld),
       entities,
-      timers,
+      new Timers(parts),
       ...(managing.length > 0 ? [followers("managers", managing, { restarts, backoff }, supervisorWorld)] : []),
       followers(
         "projections",
@@ -379,7 +376,8 @@ const start = (
     stop,
   });
   const supervision = { bounds: { restarts, backoff }, world: supervisorWorld };
-  return { daybook, gate, entities, tree: root, supervision, outbound: { views, deadLetters }, managed, fallen };
+  const outbound = { views, deadLetters, places };
+  return { daybook, gate, entities, tree: root, supervision, outbound, managed, fallen };
 };
 
 /** How long the last facts of a run may take to reach the log. */

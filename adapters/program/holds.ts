@@ -1,5 +1,5 @@
 /** Legal holds: placed and lifted in the register that erasures, archives and the destruction of periods ask (`actors/privacy.ts`). */
-import { keptFrom } from "../../actors/kernel/kept.ts";
+import { keptFrom, readableFrom } from "../../actors/kernel/kept.ts";
 import { type Hold, privacy, type Register } from "../../actors/privacy.ts";
 import { PRIVACY_STREAM, type PrivacyFact, privacyFacts } from "../../events/privacy.ts";
 import type { EventLog } from "../../events/log.ts";
@@ -7,7 +7,6 @@ import type { FactType } from "../../events/event.ts";
 import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
 import type { Held } from "../cli/runtime.ts";
-import { readableFrom } from "./controls/caught_up.ts";
 import { misspelt } from "./misspelt.ts";
 import { operation } from "./operation.ts";
 import { decide } from "./privacy/register.ts";

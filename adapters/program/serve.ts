@@ -270,7 +270,7 @@ const plantAlerts = async (opened: Opened, settings: Settings, io: Io): Promise<
 const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<RunningStack | undefined> => {
   if (!settings.stack) {
     const { unwatchedIn, unwatchedText } = await import("./stack/others.ts");
-    for (const each of unwatchedIn(opened.daybook.log, undefined)) {
+    for (const each of unwatchedIn(opened, undefined)) {
       io.err(`daybook: ${unwatchedText(each)}, and nobody watches them: start --stack FILE does\n`);
     }
     return undefined;

@@ -2,6 +2,7 @@
  * A connection to one SQLite file: statements prepared once, one transaction at a time, and what to do with a file that
  * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
  */
+import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { ViewsFault } from "../../projections/views.ts";
 import { faultOf, Lookout } from "./faults.ts";
@@ -223,6 +224,23 @@ const prepare = (path: string, format: Format, { lookEvery, sealed }: Opening): 
     used.close();
     if (db.isOpen) db.close();
     throw error;
+  }
+};
+
+/**
+ * What was committed to a file in WAL mode is on the disk when it returns, also after a power cut. Throws what the system says. The database
+ * itself is flushed whenever something is moved into it; to open and close it here would let go of SQLite's locks
+ * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ */
+export const flush = (path: string): void => {
+  for (const place of [`${path}-wal`, dirname(path)]) {
+    try {
+      using open = Deno.openSync(place);
+      open.syncSync();
+    } catch (error) {
+      // A file that was closed has nothing beside it.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 };
 

@@ -12,6 +12,7 @@ import { ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import {
   type Aside,
   type Connection,
+  flush,
   type Format,
   type Opening,
   openReadable,
@@ -219,9 +220,15 @@ export class SqliteViews implements Views {
     return this.notebook().list(prefix, limit);
   }
 
+  /** Rows and notes that were written so far are on the disk when it returns, also after a power cut. Throws what the system says. */
+  flush(): void {
+    if (this.file === undefined) return;
+    for (const file of [this.file, notesBeside(this.file)]) flush(file);
+  }
+
   bytes(): number {
     if (this.file === undefined) return 0;
-    const notes = this.file.replace(/views\.db$/, "notes.db");
+    const notes = notesBeside(this.file);
     return [this.file, `${this.file}-wal`, notes, `${notes}-wal`].reduce((sum, path) => sum + sizeOf(path), 0);
   }
 
@@ -314,6 +321,8 @@ const dropAhead = (writer: Connection, { size, report }: NonNullable<SqliteOptio
 
 const storeOf = (writer: Connection, projection: AnyProjection, id: number, size: number): ViewStore =>
   projection.appendOnly ? new LedgerStore(writer, id, projection, size) : new KeyedStore(writer, id, projection, size);
+
+const notesBeside = (file: string): string => file.replace(/views\.db$/, "notes.db");
 
 const sizeOf = (path: string): number => {
   try {

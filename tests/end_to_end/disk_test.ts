@@ -231,3 +231,25 @@ traced(
     assert.ok(flushes((await Deno.readTextFile(trace)).split("\n"), "/log.db") > 0, "it was not written again");
   },
 );
+
+traced("what goes on without an archive is flushed before anything is let go of", async (data, trace) => {
+  const program = await Program.start(data);
+  const many = Array.from({ length: 100 }, (_, i) => i);
+  for (let at = 0; at < 4; at++) {
+    const statuses = await Promise.all(many.map(async (i) => (await post(program, `e-${at}-${i}`)).status));
+    assert.deepEqual(statuses.filter((status) => status !== 201), []);
+  }
+  assert.equal((await program.end("SIGTERM")).code, 0);
+  const deno = Program.arguments(data);
+  const archive = ["archive", "--before", "256", "--to", `${data}.archive`, "--data", data];
+  await new Deno.Command("strace", {
+    args: ["-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync", Deno.execPath()]
+      .concat(deno.slice(0, deno.indexOf("start")), archive),
+    env: { NO_COLOR: "1", [CRASH_VARIABLE]: "archive.recorded" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  const lines = (await Deno.readTextFile(trace)).split("\n");
+  for (const file of ["/notes.db-wal", "/views.db-wal"]) assert.ok(flushes(lines, file) > 0, file);
+});

@@ -128,6 +128,27 @@ Deno.test("a manager goes on where it was; a command counts once even when the n
   await third.stop();
 });
 
+Deno.test("a manager that begins anew notes no more than is done, whenever it is asked to", async () => {
+  const perform: Perform = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const m = await managed({ perform });
+  await m.add(1);
+  await m.add(2, "ding");
+  await m.clock.settle();
+  await m.stop();
+  const cursor = () => (m.views.note("manager/echo/cursor") as { size: number }).size;
+  assert.equal(cursor(), 1);
+  const read = m.views.note.bind(m.views);
+  // The first that a run does is to look for its notes.
+  m.views.note = (key) => {
+    m.child.note();
+    return read(key);
+  };
+  await m.child.run(AbortSignal.abort());
+  m.views.note = read;
+  assert.equal(cursor(), 1);
+});
+
 Deno.test("states and cursor never pass an effect that is not done", async () => {
   let release = () => {};
   const gate = new Promise<void>((resolve) => release = resolve);

@@ -1,4 +1,5 @@
 /** The folder's own certificate authority at work: its key lies in the key database, and nothing leaves it that is not on record. */
+import type { CertificateState } from "../../../actors/certificates.ts";
 import type { Millis } from "../../../events/event.ts";
 import { AUTHORITY, CERTIFICATE_LIMITS, type CertificateFact } from "../../../events/certificates.ts";
 import { Refused } from "../../cli/runtime.ts";
@@ -9,7 +10,7 @@ import { isName, isPermitted } from "../../x509/names.ts";
 import type { Opened } from "../daybook.ts";
 import { decideIn } from "../decide.ts";
 
-export type IssuingParts = Pick<Opened, "entities" | "keys" | "log" | "config">;
+export type IssuingParts = Pick<Opened, "entities" | "keys" | "config">;
 export type Use = "server" | "client";
 
 export interface Wanted {
@@ -37,26 +38,18 @@ const random = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Ar
 
 type DataOf<T> = Extract<CertificateFact, { readonly type: T }>["data"];
 
-/** The newest fact of these types about a certificate. */
-const newest = <T extends CertificateFact["type"]>(
-  { log }: Pick<IssuingParts, "log">,
-  name: string,
-  types: readonly T[],
-): DataOf<T> | undefined => {
-  let found: unknown;
-  for (const page of log.read({ stream: `certificates/${name}` })) {
-    for (const { type, data } of page) if ((types as readonly string[]).includes(type)) found = data;
-  }
-  return found as DataOf<T> | undefined;
+const issuedIn = ({ entities }: Pick<IssuingParts, "entities">, name: string) => {
+  const state = entities.look(`certificates/${name}`).state as CertificateState;
+  return state.is === "known" ? state.issued : undefined;
 };
 
 /** What was issued under a name last. */
-export const issuedAs = (parts: Pick<IssuingParts, "log">, name: string) =>
-  newest(parts, name, ["certificates.certificate.issued", "certificates.certificate.renewed"]);
+export const issuedAs = (parts: Pick<IssuingParts, "entities">, name: string) =>
+  issuedIn(parts, name) as DataOf<"certificates.certificate.issued" | "certificates.certificate.renewed"> | undefined;
 
 /** The authority, where one was ever needed. */
-export const knownAuthority = (parts: Pick<IssuingParts, "log">) =>
-  newest(parts, AUTHORITY, ["certificates.authority.created"]);
+export const knownAuthority = (parts: Pick<IssuingParts, "entities">) =>
+  issuedIn(parts, AUTHORITY) as DataOf<"certificates.authority.created"> | undefined;
 
 /** The authority's own certificate, and what it may certify; made on first use. */
 export const authorityOf = async (

@@ -1,7 +1,8 @@
 /** A fold, of controls or of alerts, that is brought up to the log's end when it is asked to, giving way to others on long stretches. */
+import { isArchived, readableFrom } from "../../../actors/kernel/kept.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { type Event, type Millis, millis } from "../../../events/event.ts";
-import { type EventLog, LogFault, type Range } from "../../../events/log.ts";
+import type { EventLog, Range } from "../../../events/log.ts";
 
 /** So long at a time, and then others have theirs. */
 export interface Turns {
@@ -13,20 +14,6 @@ export interface Turns {
 export const AT_ONCE: Turns = { turn_ms: 8, rest_ms: 0 };
 /** Nobody does: appends on the same thread come first. */
 export const BESIDE: Turns = { turn_ms: 2, rest_ms: 10 };
-
-/** Where reading can begin: 0, but of a log whose beginning lies in an archive that is not attached. */
-export const readableFrom = (log: Pick<EventLog, "read">): number => {
-  try {
-    for (const _ of log.read({ limit: 1 })) break;
-    return 0;
-  } catch (error) {
-    if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
-  }
-  for (const [event] of log.read({ types: ["kernel.log.archived"], backward: true, limit: 1 })) {
-    return (event!.data as { readonly until: number }).until;
-  }
-  return 0;
-};
 
 /** What is folded of a log. */
 export interface Folding {
@@ -62,17 +49,29 @@ export class CaughtUp<F extends Folding> {
       const until = log.size;
       const range: Range = { from: this.size, until, ...(types === "*" ? {} : { types }) };
       let turn = clock.monotonic();
-      for (const batch of log.read(range)) {
-        for (const event of batch) this.fold.apply(event);
-        // What is cut off here goes on behind what was folded.
-        this.size = batch.at(-1)!.position + 1;
-        if (signal?.aborted) return;
-        if (clock.monotonic() - turn < turn_ms) continue;
-        await pause(clock, rest_ms, signal);
-        turn = clock.monotonic();
+      try {
+        for (const batch of log.read(range)) {
+          for (const event of batch) this.fold.apply(event);
+          // What is cut off here goes on behind what was folded.
+          this.size = batch.at(-1)!.position + 1;
+          if (signal?.aborted) return;
+          if (clock.monotonic() - turn < turn_ms) continue;
+          await pause(clock, rest_ms, signal);
+          turn = clock.monotonic();
+        }
+        this.size = until;
+      } catch (error) {
+        this.goOnBehind(error);
       }
-      this.size = until;
     }
+  }
+
+  /** What was archived since the last time is not folded any more. */
+  private goOnBehind(error: unknown): void {
+    if (!isArchived(error)) throw error;
+    const from = readableFrom(this.parts.log);
+    if (from <= this.size) throw error;
+    this.size = from;
   }
 
   /**

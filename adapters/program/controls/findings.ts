@@ -3,12 +3,12 @@
  * each. What stands is known from the log, so that the next run goes on.
  */
 import { instant } from "../../../actors/kernel/instant.ts";
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Event, Millis } from "../../../events/event.ts";
 import { millis } from "../../../events/event.ts";
 import type { ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { gapsOf, signDue, type SourceState } from "../../../projections/controls/mod.ts";
-import { readableFrom } from "./caught_up.ts";
 
 /** What comes out of order within this is no gap worth a word. */
 export const GAP_MS = 60_000;

@@ -7,13 +7,14 @@
  */
 import { type Action, Declined, type Gate } from "../../../actors/kernel/gate.ts";
 import { instant } from "../../../actors/kernel/instant.ts";
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Recorder } from "../../../actors/kernel/recorder.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Event } from "../../../events/event.ts";
 import type { ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog, NewEvent } from "../../../events/log.ts";
 import { ControlsFold } from "../../../projections/controls/mod.ts";
-import { CaughtUp, readableFrom } from "./caught_up.ts";
+import { CaughtUp } from "./caught_up.ts";
 
 /** Facts about controls lie there. */
 export const CONTROLS = { child: "controls", stream: "kernel/controls" } as const;

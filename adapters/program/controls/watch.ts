@@ -6,6 +6,7 @@
  */
 import type { Child } from "../../../actors/kernel/child.ts";
 import { instant } from "../../../actors/kernel/instant.ts";
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Recorder } from "../../../actors/kernel/recorder.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import type { Stated } from "../../../config/controls.ts";
@@ -14,7 +15,7 @@ import { type Event, type Millis, millis } from "../../../events/event.ts";
 import { CONTROL_FACT_LIMITS, type ControlKernelFact } from "../../../events/kernel_controls.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { type ControlResult, ControlsFold } from "../../../projections/controls/mod.ts";
-import { BESIDE, CaughtUp, readableFrom } from "./caught_up.ts";
+import { BESIDE, CaughtUp } from "./caught_up.ts";
 import { Findings } from "./findings.ts";
 import { type ControlGate, CONTROLS, enforcedIn } from "./gate.ts";
 

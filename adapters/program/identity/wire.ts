@@ -1,7 +1,7 @@
 /** Accounts of an opened daybook, put together for its server. */
 import { randomBytes } from "node:crypto";
+import { isArchived } from "../../../actors/kernel/kept.ts";
 import type { Event, StreamId } from "../../../events/event.ts";
-import { LogFault } from "../../../events/log.ts";
 import type { Access, Grant } from "../../http/access.ts";
 import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
@@ -126,9 +126,18 @@ export const wireIdentity = (
     world: supervision.world,
   });
   const passwords = new Passwords({ vault, hashing, wanted: { memory_kib, passes, lanes }, random });
+  /** `undefined` where it lies in an archive that is not attached. */
+  const firstOf = (stream: StreamId): Event | undefined => {
+    try {
+      return [...daybook.log.read({ stream, limit: 1 })].flat()[0];
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      return undefined;
+    }
+  };
   const nameOf = (account: string): string | undefined => {
     const stream: StreamId = `identity/${account}`;
-    const [first] = [...daybook.log.read({ stream, limit: 1 })].flat();
+    const first = firstOf(stream);
     const name = first?.type === "identity.account.created"
       ? (first.data as { readonly name: string }).name
       : undefined;
@@ -139,7 +148,7 @@ export const wireIdentity = (
     try {
       for (const page of daybook.log.read({ ...asked, backward: true })) found.push(...page);
     } catch (error) {
-      if (!(error instanceof LogFault) || error.kind !== "archived") throw error;
+      if (!isArchived(error)) throw error;
     }
     return daybook.unseal(found);
   };

@@ -5,6 +5,8 @@
  */
 import type { Child, Self } from "../../../actors/kernel/child.ts";
 import type { Daybook, Outcome } from "../../../actors/kernel/daybook.ts";
+import type { Entities } from "../../../actors/kernel/entities.ts";
+import { isArchived, readableFrom } from "../../../actors/kernel/kept.ts";
 import { aborted, type Clock, pause } from "../../../actors/kernel/world.ts";
 import { type ServiceCommand, services } from "../../../actors/services/stack.ts";
 import { NOTHING, serviceOf, type Stack } from "../../../actors/services/state.ts";
@@ -23,6 +25,7 @@ export const ORCHESTRATION = { grace_ms: 5_000 } as const;
 
 export interface OrchestratorOptions {
   readonly daybook: Pick<Daybook, "ask" | "log">;
+  readonly entities: Pick<Entities, "look">;
   readonly clock: Clock;
   /** Name of the stack. */
   readonly name: string;
@@ -150,12 +153,36 @@ export class Orchestrator implements Child {
 
   /** Answers up to where the log was read. */
   private restore(): number {
-    const { log } = this.options.daybook;
-    const { size } = log;
-    this.stack = NOTHING;
+    const { daybook: { log: { size } }, entities } = this.options;
+    this.stack = entities.look(this.stream).state as Stack;
     this.size = size;
-    for (const page of log.read({ stream: this.stream, until: size })) page.forEach((event) => this.fold(event));
+    this.learnSince();
     return size;
+  }
+
+  /** Since when those are wanted that have their times; of what lies in an archive that is not attached: since what is behind it begins. */
+  private learnSince(): void {
+    const { log } = this.options.daybook;
+    const timed = Object.entries(this.stack.services).filter(([, { spec, wanted }]) =>
+      wanted && spec.schedule !== undefined
+    );
+    const sought = new Set(timed.map(([service]) => service));
+    this.wanted.clear();
+    try {
+      for (const page of sought.size > 0 ? log.read({ stream: this.stream, backward: true }) : []) {
+        for (const { type, data, recordedat } of page) {
+          const { service } = data as { readonly service: string };
+          if (type === "services.service.wanted" && sought.delete(service)) {
+            this.wanted.set(service, Date.parse(recordedat));
+          }
+        }
+        if (sought.size === 0) return;
+      }
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      const [[first] = []] = [...log.read({ from: readableFrom(log), limit: 1 })];
+      for (const service of sought) this.wanted.set(service, Date.parse(first!.recordedat));
+    }
   }
 
   private fold(event: Event): void {

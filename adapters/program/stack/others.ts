@@ -1,9 +1,9 @@
 /** Stacks of other names whose services may still run from a folder: nobody watches them, for a server runs one stack. */
-import { isLive, NOTHING } from "../../../actors/services/state.ts";
-import { services } from "../../../actors/services/stack.ts";
+import type { Entities } from "../../../actors/kernel/entities.ts";
+import { readableFrom } from "../../../actors/kernel/kept.ts";
+import { isLive, type Stack } from "../../../actors/services/state.ts";
 import type { Event } from "../../../events/event.ts";
 import type { EventLog } from "../../../events/log.ts";
-import type { ServiceFact } from "../../../events/services.ts";
 
 export interface Unwatched {
   readonly stack: string;
@@ -11,22 +11,18 @@ export interface Unwatched {
   readonly services: readonly string[];
 }
 
-/** `name`: of the stack that is run; undefined where none is. */
-export const unwatchedIn = (log: Pick<EventLog, "read">, name: string | undefined): readonly Unwatched[] => {
+/** `name`: of the stack that is run; undefined where none is. One that was applied in what was archived last is not known of. */
+export const unwatchedIn = (
+  { log, entities }: { readonly log: Pick<EventLog, "read">; readonly entities: Pick<Entities, "look"> },
+  name: string | undefined,
+): readonly Unwatched[] => {
   const streams = new Set<Event["stream"]>();
-  for (const page of log.read({ types: ["services.stack.applied"] })) {
+  for (const page of log.read({ types: ["services.stack.applied"], from: readableFrom(log) })) {
     for (const { stream } of page) streams.add(stream);
   }
   if (name !== undefined) streams.delete(`services/${name}`);
   return [...streams].flatMap((stream) => {
-    let stack = NOTHING;
-    for (const page of log.read({ stream })) {
-      for (const event of page) {
-        if (services.facts.includes(event.type as ServiceFact["type"])) {
-          stack = services.evolve(stack, event as Event<ServiceFact>);
-        }
-      }
-    }
+    const stack = entities.look(stream).state as Stack;
     const live = Object.entries(stack.services).filter(([, { lives }]) => lives.some(isLive)).map(([service]) =>
       service
     );

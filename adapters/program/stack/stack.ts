@@ -52,7 +52,10 @@ export interface RunningStack {
 
 /** Throws `Usage` when the stack is refused. */
 export const runStack = async (
-  { daybook, log, tree, supervision, crash }: Pick<Opened, "daybook" | "log" | "tree" | "supervision" | "crash">,
+  { daybook, entities, tree, supervision, crash }: Pick<
+    Opened,
+    "daybook" | "entities" | "tree" | "supervision" | "crash"
+  >,
   { data, stack: first, profile, keeper }: {
     readonly data: string;
     readonly stack: StatedStack;
@@ -63,7 +66,7 @@ export const runStack = async (
   io: Pick<Io, "err">,
 ): Promise<RunningStack> => {
   const { settings } = first;
-  const [other] = unwatchedIn(daybook.log, settings.name);
+  const [other] = unwatchedIn({ log: daybook.log, entities }, settings.name);
   if (other) {
     const hint = `start that stack again under its name, or stop it there with "down"`;
     throw new Usage(`${first.file}: the stack is called "${settings.name}", but ${unwatchedText(other)}: ${hint}`);
@@ -73,12 +76,13 @@ export const runStack = async (
   const prepared = new PreparedServices(join(folder, settings.name, "prepared"));
   const orchestrator = new Orchestrator({
     daybook,
+    entities,
     clock: systemClock,
     name: settings.name,
     prepared,
     folder,
     report,
-    authority: () => knownAuthority({ log })?.certificate,
+    authority: () => knownAuthority({ entities })?.certificate,
   });
   if (crash) crashInAgent(orchestrator.agent, crash);
   await tree.add(

@@ -1,9 +1,11 @@
 /** Responses that stand right now, followed in the log, for the door to hold to on every route. */
 import type { Child } from "../../../actors/kernel/child.ts";
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Clock } from "../../../actors/kernel/world.ts";
 import { type Event, type Millis, millis } from "../../../events/event.ts";
 import type { EventLog } from "../../../events/log.ts";
 import type { ThreatFact } from "../../../events/threats.ts";
+import type { Views } from "../../../projections/views.ts";
 import { BlockList, isIP } from "node:net";
 import { LRUCache } from "lru-cache";
 import { addressOf, listOf } from "../../http/addresses.ts";
@@ -19,7 +21,17 @@ interface Standing {
   readonly until: Millis;
 }
 
+/** What stands at a size of the log, by what it is about. */
+interface Noted {
+  readonly size: number;
+  readonly blocks: readonly (readonly [string, Standing])[];
+  readonly challenges: readonly (readonly [string, Standing])[];
+}
+
+const NOTE = "responses/standing";
+
 export interface EnforcedOptions {
+  readonly views: Pick<Views, "note" | "setNote">;
   readonly log: Pick<EventLog, "hear" | "read" | "size">;
   readonly clock: Clock;
   /** Networks that are never blocked. */
@@ -46,8 +58,30 @@ export class Enforced {
   begin(): number {
     const { log } = this.options;
     const { size } = log;
-    for (const page of log.read({ types: HEARD, until: size })) for (const event of page) this.take(event);
+    for (const page of log.read({ types: HEARD, from: this.recall(), until: size })) {
+      page.forEach((event) => this.take(event));
+    }
     return size;
+  }
+
+  /** Notes what stands, for when what led to it lies in an archive. */
+  note(size: number): void {
+    const now = this.options.clock.now();
+    const standing = (kept: ReadonlyMap<string, Standing>) => [...kept].filter(([, { until }]) => now < until);
+    const noted: Noted = { size, blocks: standing(this.blocks), challenges: standing(this.challenges) };
+    this.options.views.setNote(NOTE, noted);
+  }
+
+  /** Takes up what was noted; answers from where on the log tells more. Where the note is lost, what was archived is, too. */
+  private recall(): number {
+    const { log, views } = this.options;
+    const readable = readableFrom(log);
+    if (readable === 0) return 0;
+    const noted = views.note(NOTE) as Noted | undefined;
+    if (!noted || noted.size > log.size) return readable;
+    for (const [id, standing] of noted.blocks) this.blocks.set(id, standing);
+    for (const [id, standing] of noted.challenges) this.challenges.set(id, standing);
+    return Math.max(readable, noted.size);
   }
 
   child(from: number): Child {

@@ -14,15 +14,23 @@ import { sightingOf } from "./journeys.ts";
 
 /** What stands already, for the door. */
 export const enforcedIn = (
-  { keys, daybook, config }: Opened,
+  { keys, daybook, config, outbound: { views } }: Opened,
 ): { readonly enforced: Enforced; readonly from: number } => {
   const enforced = new Enforced({
     log: daybook.log,
+    views,
     clock: systemClock,
     never: config.threats.never,
     pseudonym: (address, time) => keys.pseudonym(address, time),
   });
   return { enforced, from: enforced.begin() };
+};
+
+/** Rules and responses, as configured. */
+export const rulesOf = ({ config: { threats } }: Pick<Opened, "config">): readonly ProcessManager[] => {
+  const { respond, first_ms, most_ms, ...thresholds } = threats;
+  const rules = threatRules({ ...thresholds, respond: respond ? { first_ms, most_ms } : null });
+  return [...rules, threatResponses] as unknown as readonly ProcessManager[];
 };
 
 /** A rule that is new looks at what comes from now on: nobody is locked out for what was long ago. */
@@ -31,13 +39,9 @@ export const plantThreats = async (
   { enforced, from }: ReturnType<typeof enforcedIn>,
   states: AccountStates,
 ): Promise<void> => {
-  const { config: { threats }, supervision: { bounds, world }, tree, managed } = opened;
-  const { respond, first_ms, most_ms, ...thresholds } = threats;
-  const rules = threatRules({ ...thresholds, respond: respond ? { first_ms, most_ms } : null });
+  const { supervision: { bounds, world }, tree, managed } = opened;
   const perform = performing(opened, states);
-  const children = [...rules, threatResponses as unknown as ProcessManager].map((manager) =>
-    managed({ manager: manager as unknown as ProcessManager, perform, from: "end" })
-  );
+  const children = rulesOf(opened).map((manager) => managed({ manager, perform, from: "end" }));
   await tree.add(followers("threats", [...children, enforced.child(from)], bounds, world));
 };
 

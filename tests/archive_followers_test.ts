@@ -1,0 +1,125 @@
+/** Who follows the log when its beginning goes to an archive: nothing goes that one of them has not seen to, and all find their way later. */
+import assert from "node:assert/strict";
+import { CaughtUp } from "../adapters/program/controls/caught_up.ts";
+import { openSystem } from "../adapters/program/daybook.ts";
+import { operate } from "../adapters/program/operations.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import { parseConfig } from "../config/config.ts";
+import { append, archived, begin, end, opened, reading, type System } from "./archive_given.ts";
+import { inFolder } from "./folder_given.ts";
+import { writeArchive } from "../adapters/program/archive_folder.ts";
+
+const CURSOR = "timers/cursor";
+
+/** As `begin`, for somebody who does not wait. */
+const beginAtOnce = (system: System, position: number) =>
+  operate(system, "begin-archive", {
+    input: { before: { position } },
+    progress: () => {},
+    signal: AbortSignal.abort(),
+  });
+
+Deno.test("what a follower has not seen to is not archived, and it is said who that is", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await append(system, 0, 600);
+      let size = 100;
+      let noted = -1;
+      const place = {
+        get size() {
+          return size;
+        },
+        note: () => void (noted = size),
+      };
+      system.outbound.places.enter("sink siem", place);
+      await assert.rejects(beginAtOnce(system, 512), {
+        name: "Refused",
+        code: "follower_behind",
+        message:
+          "The sink siem has come to position 100 and needs what lies before 512: archive when it has come so far",
+      });
+      // One that comes there meanwhile is waited for.
+      setTimeout(() => size = 600, 100);
+      const { until } = await archived(system, `${dir}/data`, `${dir}/archive`, 512);
+      assert.deepEqual([until, noted], [512, 600]);
+    })
+  ));
+
+Deno.test("a sink of the configuration that does not run now is asked by what it has noted", () =>
+  inFolder(async (dir) => {
+    const yaml = `sinks: [{ kind: file, name: copy, path: ${dir}/copy, from: beginning }]`;
+    const parsed = parseConfig(yaml, "c.yaml", {});
+    assert.ok(parsed.ok);
+    const system = await openSystem({ data: `${dir}/data`, config: parsed.config });
+    try {
+      await append(system, 0, 600);
+      await assert.rejects(begin(system, 512), {
+        code: "follower_behind",
+        message: /^The sink copy has come to position 0 /,
+      });
+      system.outbound.views.setNote("sink/copy/cursor", { size: 512 });
+      assert.equal((await archived(system, `${dir}/data`, `${dir}/archive`, 512)).until, 512);
+    } finally {
+      await system.daybook.close();
+    }
+  }));
+
+Deno.test("followers note how far they are before anything is let go of", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      await append(system, 0, 600);
+      const { kept } = await archived(system, data, `${dir}/archive`, 512);
+      const { size } = system.outbound.views.note(CURSOR) as { readonly size: number };
+      assert.ok(size >= kept, `${size} of ${kept}`);
+    });
+  }));
+
+Deno.test("where what entities are cannot be noted, their facts stay", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    await opened(data, async (system) => {
+      const { daybook, outbound: { views }, lies } = system;
+      const by = { authtype: "system", authid: "tests" } as const;
+      const move = {
+        type: "commits.branch.move" as const,
+        id: "one",
+        data: { branch: "main", to: "1".repeat(40) },
+        by,
+      };
+      assert.equal((await daybook.ask(move)).is, "accepted");
+      await append(system, 0, 600);
+      const begun = await begin(system, 512);
+      await reading(data, (log) => writeArchive(log, `${dir}/archive`, begun, () => {}));
+      const notes = views as unknown as { setNotes: (entries: unknown) => void };
+      const before = notes.setNotes.bind(notes);
+      notes.setNotes = () => {
+        throw new Error("the disk is full");
+      };
+      await assert.rejects(end(system, begun), /the disk is full/);
+      notes.setNotes = before;
+      assert.equal(lies.get(["archived"]), undefined);
+      assert.equal((await end(system, begun)).until, 512);
+    });
+  }));
+
+Deno.test("a fold that had not come so far goes on behind what was archived", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      const seen: number[] = [];
+      const fold = {
+        types: "*" as const,
+        begin() {},
+        apply: ({ position }: { readonly position: number }) => void seen.push(position),
+      };
+      await append(system, 0, 40, 10);
+      const { log } = system.daybook;
+      const caught = new CaughtUp(fold, { log, clock: systemClock });
+      await caught.catchUp();
+      const before = seen.length;
+      await append(system, 40, 600);
+      await archived(system, `${dir}/data`, `${dir}/archive`, 512);
+      await caught.catchUp();
+      assert.deepEqual([seen[before], caught.size, seen.at(-1)], [512, log.size, log.size - 1]);
+    })
+  ));
