@@ -1,5 +1,6 @@
 /** The beginning of a log in an archive: what stays, what is told of what does not, and what is found when somebody changes it. */
 import assert from "node:assert/strict";
+import { BLOCKS_PER_ROW, markOf } from "../adapters/kv/archive.ts";
 import { CHECKPOINTS_PREFIX, keptIn, storedCheckpoint } from "../adapters/kv/checkpoints.ts";
 import { changeLogKey } from "../adapters/program/log_key_change.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
@@ -142,6 +143,27 @@ Deno.test("archived twice it is one archive, and the same again is nothing", () 
     const without = await verifyLog({ path: `${data}/log.db`, key });
     assert.deepEqual(without.failures, []);
     await reading(data, (log) => assert.equal([...log.read({})].flat().length, log.size), to);
+  }));
+
+Deno.test("a block for each event is found again in whichever row it is told of, archived at once or in turns", () =>
+  inFolder(async (dir) => {
+    const [data, to] = [`${dir}/data`, `${dir}/archive`];
+    await opened(data, async (system) => {
+      await append(system, 0, 2_400, 1);
+      for (const [at, until] of [[1_400, 1_280], [2_320, 2_304]] as const) {
+        assert.equal((await archived(system, data, to, at)).until, until);
+      }
+      assert.ok(markOf(system.lies)!.blocks > 2 * BLOCKS_PER_ROW);
+    });
+    await reading(data, (log) => {
+      assert.deepEqual([...log.read({})].flat().map(({ position }) => position), [...Array(log.size).keys()]);
+      for (const at of [0, 999, 1_000, 1_001, 1_279, 1_280, 1_999, 2_000, 2_303]) {
+        assert.equal([...log.read({ from: at, limit: 1 })].flat()[0]!.position, at);
+        assert.equal([...log.read({ until: at + 1, backward: true, limit: 1 })].flat()[0]!.position, at);
+      }
+    }, to);
+    const { failures } = await verifyLog({ path: `${data}/log.db`, archive: to });
+    assert.deepEqual(failures, []);
   }));
 
 Deno.test("what somebody changes of the archive, or of what is said of it, is found and named", () =>

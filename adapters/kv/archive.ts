@@ -7,6 +7,7 @@
  * its first position (8 bytes, big-endian) and its link (32).
  */
 import { Buffer } from "node:buffer";
+import { LRUCache } from "lru-cache";
 import type { Event, StreamId } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Batch, Key, Span, Store } from "../../events/store.ts";
@@ -20,7 +21,9 @@ export const BLOCKS_PER_ROW = 1_000;
 const RECORD = 40;
 const ROWS_PER_COMMIT = 16;
 const DELETES_PER_COMMIT = 200;
-const PAGE_BLOCKS = 64;
+const PAGE_BLOCKS = 16;
+/** Rows of bounds in memory, 40 KB each. */
+const ROWS_KEPT = 16;
 
 export interface ArchivedMark {
   /** Entries below are in the archive; a multiple of 256. */
@@ -52,37 +55,60 @@ export const markOf = (store: Pick<Store, "get">): ArchivedMark | undefined => {
 export const toldEvents = (store: Pick<Store, "get">): readonly Event[] =>
   (markOf(store)?.told ?? []).map(([, entry]) => JSON.parse(Buffer.from(entry, "base64").toString()) as Event);
 
-/** Where archived blocks begin, and what they link to. */
+/** Where archived blocks begin, and what they linked to; read a row at a time, as there may be a block for each event. */
 class Bounds {
-  private readonly bytes: Buffer;
+  private readonly rows = new LRUCache<number, Buffer>({ max: ROWS_KEPT });
+  /** Where the first block of a row begins, of rows that were read. */
+  private readonly begins = new Map<number, number>();
 
-  constructor(store: Pick<Store, "list">, readonly mark: ArchivedMark) {
-    const rows = [...store.list({ prefix: [ROWS], until: mark.blocks })].map(([, bytes]) => bytes);
-    this.bytes = Buffer.concat(rows).subarray(0, mark.blocks * RECORD);
-    if (this.bytes.length !== mark.blocks * RECORD) {
-      throw new LogFault("truncated", "where the archived blocks begin is not known any more");
-    }
-  }
+  constructor(private readonly store: Pick<Store, "get">, readonly mark: ArchivedMark) {}
 
   first(number: number): number {
-    return number >= this.mark.blocks ? this.mark.kept : Number(this.bytes.readBigUInt64BE(number * RECORD));
+    return number >= this.mark.blocks ? this.mark.kept : Number(this.record(number).readBigUInt64BE());
   }
 
   link(number: number): Uint8Array {
-    return this.bytes.subarray(number * RECORD + 8, (number + 1) * RECORD);
+    return this.record(number).subarray(8);
   }
 
   /** Number of the first block that begins at `position` or later. */
   from(position: number): number {
-    let [low, high] = [0, this.mark.blocks];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.first(middle) < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const rows = Math.ceil(this.mark.blocks / BLOCKS_PER_ROW);
+    const next = lowest(0, rows, (row) => this.begin(row) >= position);
+    const first = Math.max(0, next - 1) * BLOCKS_PER_ROW;
+    const until = Math.min(next * BLOCKS_PER_ROW, this.mark.blocks);
+    return lowest(first, until, (number) => this.first(number) >= position);
+  }
+
+  private begin(row: number): number {
+    let known = this.begins.get(row);
+    if (known === undefined) this.begins.set(row, known = this.first(row * BLOCKS_PER_ROW));
+    return known;
+  }
+
+  private record(number: number): Buffer {
+    const at = (number % BLOCKS_PER_ROW) * RECORD;
+    const record = this.row(number - number % BLOCKS_PER_ROW).subarray(at, at + RECORD);
+    if (record.length === RECORD) return record;
+    throw new LogFault("truncated", "where the archived blocks begin is not known any more");
+  }
+
+  private row(first: number): Buffer {
+    let known = this.rows.get(first);
+    if (known === undefined) this.rows.set(first, known = Buffer.from(this.store.get([ROWS, first]) ?? []));
+    return known;
   }
 }
+
+/** The lowest whole number from `low` on for which it is so, and with it for all above; `high` where it is for none below that. */
+const lowest = (low: number, high: number, isSo: (number: number) => boolean): number => {
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isSo(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+};
 
 /** A store as if nothing had been archived. Without an archive, whoever asks for what is there is told so. */
 export class ArchivedReader implements Reading {
@@ -213,22 +239,29 @@ export interface LettingGo {
   readonly mark: ArchivedMark;
   /** From number `from` on. */
   readonly from: number;
-  readonly bounds: readonly { readonly first: number; readonly link: Uint8Array }[];
+  /** As they are stored, `RECORD` bytes for each block. */
+  readonly records: Uint8Array;
   /** Entities whose facts go. */
   readonly streams: ReadonlySet<StreamId>;
 }
 
 /**
  * The whole blocks below `until`, a multiple of 256. `tells`: types of entries that a verifier is to find without the archive; `entities`:
- * whether streams of a domain are named. `undefined` where there is none that is not archived already.
+ * whether streams of a domain are named; `turn`: lets others have theirs, after a few ms of work each. `undefined` where there is none that
+ * is not archived already.
  */
-export const lettingGo = (
+export const lettingGo = async (
   store: Pick<Store, "get" | "list">,
   until: number,
-  { tells, entities }: { readonly tells: readonly string[]; readonly entities: (domain: string) => boolean },
-): LettingGo | undefined => {
+  { tells, entities, turn }: {
+    readonly tells: readonly string[];
+    readonly entities: (domain: string) => boolean;
+    readonly turn: () => Promise<void>;
+  },
+): Promise<LettingGo | undefined> => {
   const before = markOf(store);
-  const bounds: { first: number; link: Uint8Array }[] = [];
+  const parts: Uint8Array[] = [];
+  let blocks = before?.blocks ?? 0;
   const told = [...before?.told ?? []];
   const streams = new Set<StreamId>();
   let [next, link] = [
@@ -238,13 +271,17 @@ export const lettingGo = (
   for (let more = true; more;) {
     const page = [...store.list({ prefix: ["log"], from: next, limit: PAGE_BLOCKS })];
     more = page.length > 0;
+    const records = Buffer.alloc(page.length * RECORD);
+    let at = 0;
     for (const [first, bytes] of page) {
       const block = new Block(bytes, first);
       if (block.until > until) {
         more = false;
         break;
       }
-      bounds.push({ first, link: block.link.slice() });
+      records.writeBigUInt64BE(BigInt(first), at);
+      records.set(block.link, at + 8);
+      at += RECORD;
       for (let i = 0; i < block.count; i++) {
         const { type, stream } = block.attributes(i);
         if (entities(stream.slice(0, stream.indexOf("/")))) streams.add(stream as StreamId);
@@ -253,32 +290,29 @@ export const lettingGo = (
       }
       [next, link] = [block.until, blockHash(bytes)];
     }
+    parts.push(records.subarray(0, at));
+    blocks += at / RECORD;
+    await turn();
   }
-  if (bounds.length === 0) return undefined;
   const from = before?.blocks ?? 0;
-  const mark = { until, kept: next, link: Buffer.from(link).toString("base64"), blocks: from + bounds.length, told };
-  return { mark, from, bounds, streams };
+  if (blocks === from) return undefined;
+  const mark = { until, kept: next, link: Buffer.from(link).toString("base64"), blocks, told };
+  return { mark, from, records: Buffer.concat(parts), streams };
 };
 
 /** Says what is archived, durable when it resolves; only then are blocks deleted, by `deleteArchived`. */
-export const markArchived = async (store: Store, { mark, from, bounds }: LettingGo): Promise<void> => {
+export const markArchived = async (store: Store, { mark, from, records }: LettingGo): Promise<void> => {
   const first = from - from % BLOCKS_PER_ROW;
   const begun = store.get([ROWS, first])?.subarray(0, (from - first) * RECORD) ?? new Uint8Array();
-  const records = Buffer.concat([
-    begun,
-    ...bounds.map((bound) => {
-      const record = Buffer.alloc(RECORD);
-      record.writeBigUInt64BE(BigInt(bound.first));
-      record.set(bound.link, 8);
-      return record;
-    }),
-  ]);
-  const rows: (readonly [Key, Uint8Array])[] = [];
-  for (let at = 0; at < records.length; at += BLOCKS_PER_ROW * RECORD) {
-    rows.push([[ROWS, first + at / RECORD], Uint8Array.from(records.subarray(at, at + BLOCKS_PER_ROW * RECORD))]);
-  }
   // Rows that no mark speaks of are of no account.
-  while (rows.length > 0) await store.commit({ puts: rows.splice(0, ROWS_PER_COMMIT) });
+  for (let row = first; row < mark.blocks; row += ROWS_PER_COMMIT * BLOCKS_PER_ROW) {
+    const puts: (readonly [Key, Uint8Array])[] = [];
+    for (let at = row; at < mark.blocks && puts.length < ROWS_PER_COMMIT; at += BLOCKS_PER_ROW) {
+      const some = records.subarray(Math.max(0, at - from) * RECORD, (at - from + BLOCKS_PER_ROW) * RECORD);
+      puts.push([[ROWS, at], Uint8Array.from(at === first ? Buffer.concat([begun, some]) : some)]);
+    }
+    await store.commit({ puts });
+  }
   await store.commit({ puts: [[ARCHIVED_KEY, new TextEncoder().encode(JSON.stringify(mark))]] });
 };
 

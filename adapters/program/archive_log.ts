@@ -161,7 +161,11 @@ export const endArchive = operation({
     if (await boundaryOf(opened, until) !== until || log.tree.root(until)?.toBase64() !== root) {
       throw new LogFault("invalid", `the log has no root ${root} over ${until} events`);
     }
-    const going = lettingGo(lies, until, { tells: TELLS, entities: (domain) => entities.has(domain) });
+    const going = await lettingGo(lies, until, {
+      tells: TELLS,
+      entities: (domain) => entities.has(domain),
+      turn: () => pause(systemClock, 0),
+    });
     if (!going) return { until, kept: markOf(lies)?.kept ?? 0, blocks: 0 };
     const { kept, link } = going.mark;
     const data = { until, kept, link, root };
