@@ -316,12 +316,27 @@ Deno.test("an entity whose facts are archived lives on from its snapshot; where 
       assert.equal((await move(system, "2", "3")).is, "rejected", "it is known where the branch is");
       assert.equal((await move(system, "2", "1")).is, "accepted");
     });
-    await Deno.remove(`${data}/notes.db`);
+    /** As a program leaves it whose fold reads otherwise. */
+    const noted = (system: System, by: (actor: string) => string) => {
+      const { views } = system.outbound;
+      const note = views.note("snapshot/commits/shop") as { readonly actor: string };
+      views.setNote("snapshot/commits/shop", { ...note, actor: by(note.actor) });
+    };
+    const refused = async (system: System, ...moved: [to: string, from: string]) => {
+      const answer = await move(system, ...moved);
+      assert.deepEqual([answer.is, answer.is === "unavailable" && answer.reason], ["unavailable", "archived"]);
+    };
     await opened(data, async (system) => {
-      const refused = await move(system, "4", "2");
-      assert.deepEqual([refused.is, refused.is === "unavailable" && refused.reason], ["unavailable", "archived"]);
+      noted(system, (actor) => actor.replace(/[0-9a-f]+$/, "0000000000000000"));
+      assert.equal((await move(system, "5", "2")).is, "accepted", "of the same version");
     });
-    await opened(data, async (system) => assert.equal((await move(system, "4", "2")).is, "accepted"), { archive: to });
+    await opened(data, async (system) => {
+      noted(system, (actor) => actor.replace(/ \d+ /, " 999 "));
+      await refused(system, "4", "5");
+    });
+    await Deno.remove(`${data}/notes.db`);
+    await opened(data, (system) => refused(system, "4", "5"));
+    await opened(data, async (system) => assert.equal((await move(system, "4", "5")).is, "accepted"), { archive: to });
   }));
 
 Deno.test("nothing is archived while an erasure is under way", () =>

@@ -48,11 +48,29 @@ export class Snapshots {
     const waiting = this.waiting.get(stream);
     if (waiting) return waiting.held;
     const note = this.noted(stream);
-    if (!note || note.actor !== this.print(actor)) return undefined;
+    if (!note || !this.isBy(actor, note, stream)) return undefined;
     const { revision, last, state, timers } = note;
     if (!this.isIn(stream, revision, last)) return undefined;
     const standing = new Map(timers.map(([name, set, at, command]) => [name, { set, at, command }]));
     return { state: JSON.parse(state), revision, last, timers: standing };
+  }
+
+  /** Where what it was made from is archived, and cannot be folded again, the version alone counts. */
+  private isBy(actor: Actor, note: Note, stream: StreamId): boolean {
+    const print = this.print(actor);
+    if (note.actor === print) return true;
+    const fold = / [0-9a-f]+$/;
+    return note.actor.replace(fold, "") === print.replace(fold, "") && this.isGone(stream);
+  }
+
+  private isGone(stream: StreamId): boolean {
+    try {
+      for (const _ of this.world.log.read({ stream, limit: 1 })) break;
+      return false;
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      return true;
+    }
   }
 
   /** Of an event that was archived, and whose archive is not attached, it is enough that the stream goes so far. */
