@@ -231,11 +231,7 @@ export class Door {
       query,
       grant,
       resource,
-      granted: () => {
-        if (fixed || grant === undefined) return true;
-        const asked = whoAsks(request, this.site.access);
-        return asked.is === "granted" && this.site.authority.decide(asked.grant, route.action, resource).allowed;
-      },
+      granted: () => fixed !== undefined || grant === undefined || this.isStill(grant, { route, request, resource }),
       may: (action, to = resource) => this.site.authority.decide(grant, action, to).allowed,
       spend: (account) => this.spend(this.userLimit(account), began),
       way,
@@ -256,15 +252,30 @@ export class Door {
     return { ...grant, principal: { ...grant.principal, policies: policies.join(" ") } };
   }
 
+  /** Whether who was let in would be now, and be shown what they are. */
+  private isStill(
+    grant: Grant,
+    { route, request, resource }: { readonly route: Route; readonly request: Request; readonly resource: Resource },
+  ): boolean {
+    const asked = whoAsks(request, this.site.access);
+    if (asked.is !== "granted" || this.wantsFactor(route, request, asked.grant)) return false;
+    const may = (who: Grant, action: Action) => this.site.authority.decide(who, action, resource).allowed;
+    return may(asked.grant, route.action) && may(asked.grant, "personal.read") === may(grant, "personal.read");
+  }
+
+  private checkFactor(route: Route, request: Request, grant: Grant): void {
+    if (!this.wantsFactor(route, request, grant)) return;
+    throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
+  }
+
   /** Under a threat every route wants a factor, but those by which one is shown, and one's own looked at or ended; a key has none to show. */
-  private checkFactor(route: Route, { method }: Request, { own, account = own?.account }: Grant): void {
+  private wantsFactor(route: Route, { method }: Request, { own, account = own?.account }: Grant): boolean {
     const { access } = this.site;
     const looks = route.path.startsWith("/auth/") && (method === "GET" || method === "HEAD");
     const open = route.proves === true || looks && own !== undefined;
     const challenged = !open && account !== undefined && access.isChallenged?.(account) === true;
-    if (!challenged && !(own && route.fresh)) return;
-    if (own && access.isFresh?.(own)) return;
-    throw new Problem("factor_wanted", "Show a code to /auth/factors/verify first; it counts for five minutes.");
+    if (!challenged && !(own && route.fresh)) return false;
+    return !(own && access.isFresh?.(own));
   }
 
   private spend({ name, key, limiter }: Limit, began: number): void {

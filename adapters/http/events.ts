@@ -58,7 +58,9 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
     expectHere(exchange, range.from ?? 0, range);
     const body = request.method === "HEAD"
       ? null
-      : site.streams.start(() => lines(exchange, { ...range, limit: query.limit }));
+      : site.streams.start(() => lines(exchange, { ...range, limit: query.limit }), {
+        granted: () => exchange.granted(),
+      });
     return new Response(body, { headers: { ...streamHeaders(exchange), "content-type": type } });
   }
   const { log } = site.daybook;

@@ -20,7 +20,7 @@ export type Frame = string | Uint8Array;
 export interface OutflowOptions {
   /** Sent when there was nothing else for `comment_every_ms`. Absent: nothing is. */
   readonly comment?: string;
-  /** Asked with each comment; false ends the stream. */
+  /** Asked with each comment, and as often while there is always something to send; false ends the stream. */
   readonly granted?: () => boolean;
 }
 
@@ -57,6 +57,11 @@ export class Streams {
     let next: Promise<IteratorResult<Frame>> | undefined;
     let stall: (() => void) | undefined;
     let out: ReadableStreamDefaultController<Uint8Array>;
+    let asked = clock.monotonic();
+    const isRefused = () => {
+      asked = clock.monotonic();
+      return options.granted?.() === false;
+    };
     const end = (reason?: string, error?: unknown) => {
       if (!this.open.delete(end)) return;
       stall?.();
@@ -80,14 +85,13 @@ export class Streams {
         stall?.();
         stall = undefined;
         next ??= frames.next();
-        const due = options.comment === undefined ? undefined : alarm(clock, HTTP_LIMITS.comment_every_ms);
+        const quiet = options.comment === undefined ? undefined : alarm(clock, HTTP_LIMITS.comment_every_ms);
         try {
-          const first = await (due ? Promise.race([next, due.rings]) : next);
+          const first = await (quiet ? Promise.race([next, quiet.rings]) : next);
           if (!this.open.has(end)) return;
-          if (first === "rings") {
-            if (options.granted?.() === false) return end("no longer granted");
-            return send(options.comment!);
-          }
+          const due = first === "rings" || clock.monotonic() - asked >= HTTP_LIMITS.comment_every_ms;
+          if (due && isRefused()) return end("no longer granted");
+          if (first === "rings") return send(options.comment!);
           next = undefined;
           if (first.done) return end("done");
           send(first.value);
@@ -95,7 +99,7 @@ export class Streams {
           this.report(error);
           end("fault", error);
         } finally {
-          due?.cancel();
+          quiet?.cancel();
         }
       },
       cancel: () => end("the reader left"),

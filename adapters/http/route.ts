@@ -41,7 +41,7 @@ export interface Exchange {
   readonly query: string;
   /** Absent on routes that need nothing. */
   readonly grant: Grant | undefined;
-  /** Still the same answer as at the door; for streams that outlive a revocation. */
+  /** Still the same answer as at the door, and as much of it shown; for streams that outlive a revocation. */
   granted(): boolean;
   /** What it is about, as the route says. */
   readonly resource: Resource;
