@@ -197,6 +197,19 @@ Deno.test("a second factor is asked for after a provider's word as after a passw
     assert.deepEqual([factors, privileged], [["oidc", "backup_code"], true]);
   }));
 
+Deno.test("what is kept of a link, or of a password, is no seed of a second factor", () =>
+  withBoth(async (house) => {
+    await linked(house, "ada", "0001");
+    // A session alone: nobody shows the password.
+    const { body: { access_token: as } } = await house.signIn("ada");
+    const { body: { links: [{ link }] } } = await house.send("/auth/links", { as });
+    const { TOTP, Secret } = await import("otpauth");
+    const seed = new Secret({ buffer: new TextEncoder().encode("oidc\ncorp\n0001").buffer });
+    const known = new TOTP({ secret: seed, algorithm: "SHA1", digits: 6, period: 30 });
+    const confirmed = await house.send("/auth/factors/confirm", { as, body: { factor: link, code: known.generate() } });
+    assert.deepEqual([confirmed.status, house.told("identity.factor.enrolled")], [401, []]);
+  }));
+
 Deno.test("a link is taken away by who is signed in, never the last way in, and a disabled account stays shut", () =>
   withBoth(async (house) => {
     const { account, browser, csrf, form } = await linked(house, "ada", "0001");

@@ -31,13 +31,15 @@ export const provenBy = (
 
 /** New backup codes take the place of those before. */
 export const enroll = (
-  { is, kind: whose, factors }: Account,
+  { is, kind: whose, factors, links, password }: Account,
   { factor, kind, counter, label }: CommandData<"identity.factor.enroll">,
   account: string,
 ): Decision<IdentityFact> => {
   if (is !== "active") return reject("disabled", "The account cannot be used");
   if (whose !== "person") return reject("no_factors", "A service signs in with keys, not with a second factor");
-  if (factors.some((each) => each.factor === factor)) return reject("factor_exists", "It is set up already");
+  // What is kept under one name is one thing: who somebody is at a provider is no secret, so it cannot be a seed.
+  const named = [password?.credential, ...links.map(({ link }) => link), ...factors.map((each) => each.factor)];
+  if (named.includes(factor)) return reject("factor_exists", "It is set up already");
   if (factors.length >= FACTORS_MAX) {
     return reject("too_many_factors", `An account has at most ${FACTORS_MAX} second factors`);
   }
