@@ -99,6 +99,26 @@ Deno.test("networks that are never blocked are not, and what is only told leaves
   await run({ THREATS__RESPOND: "false" }, BAD);
 });
 
+Deno.test("an address is one however the proxy writes it: with a port that changes, in brackets, as IPv6 wraps it", () =>
+  withHouse(async (house) => {
+    const written = [
+      (i: number) => `for="198.51.100.9:${40_000 + i}"`,
+      () => 'for="[2001:DB8::9]"',
+      (i: number) => `for="[2001:db8::a]:${40_000 + i}"`,
+      () => 'for="[::ffff:198.51.100.11]"',
+    ];
+    for (const [n, forwarded] of written.entries()) {
+      for (let i = 0; i < 6; i++) {
+        await guess(house, `name${n}${i % 2}`, `guess ${n} ${i}`, { forwarded: forwarded(i) });
+      }
+      await told(house, "threats.response.taken", n + 1);
+      await answered(403, () => house.send("/livez", { headers: { forwarded: forwarded(99) } }));
+    }
+    assert.equal((await house.send("/livez")).status, 200);
+    const seen = house.told("identity.signin.failed").map(({ data }) => data.address_pseudonym);
+    assert.deepEqual([...new Set(seen)].length, 4, seen.join(" "));
+  }, { said: { ...PROXIED, THREATS__ADDRESS_FAILURES: "6" } }));
+
 Deno.test("brute force on one account locks it for longer each time; who unlocks it takes that back", () =>
   withHouse(async (house) => {
     const account = await house.person("ada");

@@ -4,6 +4,7 @@
  * A `Host` that is an address is always ours, since rebinding needs a name; names are `localhost` and what the
  * configuration gives. An `Origin` must be the site itself, whatever the method.
  */
+import { addressOf } from "./addresses.ts";
 import { Problem } from "./problem.ts";
 
 export interface GuardOptions {
@@ -18,7 +19,7 @@ export interface Way {
   /** `host` or `host:port` as the client wrote it, lower case; empty when it wrote none. */
   readonly host: string;
   readonly secure: boolean;
-  /** Address of the client, for its budget of wrong tokens; empty on a Unix socket. Asked for only when it counts. */
+  /** Address of the client as it is compared (`addressOf`), for its budget of wrong tokens; empty on a Unix socket. Asked for only when it counts. */
   client(): string;
 }
 
@@ -31,8 +32,10 @@ export class Guard {
   private readonly names: ReadonlySet<string>;
   // A server hears few hosts, over and over.
   private readonly verdicts = new Map<string, boolean>();
+  private readonly proxy: string | undefined;
 
-  constructor(private readonly options: GuardOptions) {
+  constructor({ behindProxy, ...options }: GuardOptions) {
+    this.proxy = behindProxy === undefined ? undefined : addressOf(behindProxy);
     this.names = new Set(["localhost", ...(options.hosts ?? []).map((host) => host.toLowerCase())]);
   }
 
@@ -40,12 +43,16 @@ export class Guard {
     { headers, url }: Pick<Request, "headers" | "url">,
     { remote, secure }: { remote(): string; readonly secure: boolean },
   ): Way {
-    const proxied = this.options.behindProxy !== undefined && sameAddress(remote(), this.options.behindProxy);
+    const proxied = this.proxy !== undefined && addressOf(remote()) === this.proxy;
     // HTTP/2 has `:authority` instead (RFC 9113 section 8.3.1), which is part of the URL.
     const host = (headers.get("host") ?? authorityOf(url)).toLowerCase();
-    if (!proxied) return { host, secure, client: remote };
+    if (!proxied) return { host, secure, client: () => addressOf(remote()) };
     const hop = lastHop(headers.get("forwarded") ?? "");
-    return { host: hop.host ?? host, secure: secure || hop.proto === "https", client: () => hop.for ?? remote() };
+    return {
+      host: hop.host ?? host,
+      secure: secure || hop.proto === "https",
+      client: () => addressOf(hop.for ?? remote()),
+    };
   }
 
   /**
@@ -83,9 +90,6 @@ const authorityOf = (url: string): string => {
   const end = url.indexOf("/", start);
   return url.slice(start, end < 0 ? url.length : end);
 };
-
-const sameAddress = (a: string, b: string): boolean => plain(a) === plain(b);
-const plain = (address: string): string => address.toLowerCase().replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d)/, "");
 
 interface Hop {
   readonly for?: string;
