@@ -1,7 +1,7 @@
 /** Limits of a running server: who is counted how, what is told of it, and which addresses may ask. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { Addresses, addressOf } from "../adapters/http/addresses.ts";
+import { Addresses, addressOf, callerOf } from "../adapters/http/addresses.ts";
 import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Problem } from "../adapters/http/problem.ts";
 import type { Parts } from "../adapters/program/identity/parts.ts";
@@ -15,6 +15,7 @@ import { LogFault } from "../events/log.ts";
 import { isSealed } from "../events/personal.ts";
 import { inFolder } from "./folder_given.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { ratesOf, withSite } from "./http_given.ts";
 import { givenLimits, USER } from "./limits_given.ts";
 import { until } from "./until.ts";
 
@@ -318,4 +319,46 @@ Deno.test("an address that has had enough fills no windows of names or passwords
     assert.equal(tries.wait(`somebody ${i}`, { address: `192.0.2.${i}` }, `password ${i}`), undefined);
   }
   assert.deepEqual([limits.name.counts.shared, limits.credential.counts.shared], [0, 0]);
+});
+
+Deno.test("a network of IPv6, out of which one site asks from another address each time, is one caller to limits", async () => {
+  const { identity: { rate, lockout } } = plainConfig({})!;
+  const limits = tryLimits(rate);
+  const parts = { config: { rate, lockout }, limits, clock: { ...systemClock, monotonic: () => 0 } };
+  const tries = new Tries({ ...parts, random: (n: number) => new Uint8Array(n) } as unknown as Parts);
+  const many = 2 * rate.address_max;
+  const waits = Array.from({ length: many }, (_, i) => {
+    const address = `2001:db8:0:7:${i.toString(16)}::1`;
+    return tries.wait(`nobody ${i}`, { address }, `guess ${i}`);
+  });
+  assert.deepEqual([waits.filter((wait) => wait === undefined).length, limits.address.keys], [rate.address_max, 1]);
+  assert.equal(tries.wait("somebody", { address: "2001:db8:0:8::1" }, "password"), undefined);
+
+  await withSite(async ({ server }) => {
+    const ask = async (hostname: string) => {
+      const wrong = new Request("http://localhost/views", {
+        headers: { host: "localhost", authorization: "Bearer x!" },
+      });
+      return (await server.fetch(wrong, { remoteAddr: { transport: "tcp", hostname } })).status;
+    };
+    assert.deepEqual([await ask("2001:db8::1"), await ask("2001:db8::2"), await ask("2001:db8::3")], [401, 401, 429]);
+    assert.equal(await ask("2001:db8:0:1::1"), 401);
+  }, { rates: ratesOf({ window_ms: 60_000, requests_max: 5, denied_max: 2 }) });
+});
+
+Deno.test("an address of IPv4 is its own caller, one of IPv6 its network, however it is written", () => {
+  const whose = {
+    "192.0.2.1": "192.0.2.1",
+    "[::ffff:192.0.2.1]:80": "192.0.2.1",
+    "2001:DB8::1": "2001:db8:0:0::/64",
+    "2001:0db8:0:0:1:2:3:4": "2001:db8:0:0::/64",
+    "[2001:db8:1::7:0]:443": "2001:db8:1:0::/64",
+    "fe80::1%eth0": "fe80:0:0:0::/64",
+    "::1": "0:0:0:0::/64",
+    "1:2:3:4::192.0.2.1": "1:2:3:4::/64",
+    "::": "0:0:0:0::/64",
+    "": "",
+    "_hidden": "_hidden",
+  };
+  assert.deepEqual(Object.fromEntries(Object.keys(whose).map((text) => [text, callerOf(text)])), whose);
 });

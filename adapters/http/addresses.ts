@@ -51,6 +51,19 @@ export const addressOf = (text: string): string => {
   return (bracketed ?? dotted ?? text).toLowerCase().replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/, "");
 };
 
+/**
+ * Whom limits count an address as: of IPv6 its network of 64 bits, for one site has that many (RFC 6177 section 2) and could ask from
+ * another each time, or fill the windows of all others.
+ */
+export const callerOf = (text: string): string => {
+  const address = addressOf(text);
+  if (isIP(address) !== 6) return address;
+  const [before = [], after = []] = address.split("::").map((part) => part.split(":").filter((group) => group !== ""));
+  const known = before.length + after.reduce((sum, group) => sum + (group.includes(".") ? 2 : 1), 0);
+  const groups = [...before, ...Array(8 - known).fill("0"), ...after].slice(0, 4);
+  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(":")}::/64`;
+};
+
 const familyOf = (address: string): "ipv4" | "ipv6" => isIP(address) === 6 ? "ipv6" : "ipv4";
 
 /** As `BlockList` has them. */

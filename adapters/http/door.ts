@@ -5,7 +5,7 @@
 import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Action, ACTIONS, isSensitive } from "./actions.ts";
-import type { Addresses } from "./addresses.ts";
+import { type Addresses, callerOf } from "./addresses.ts";
 import { type Asked, bearerOf, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
 import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
@@ -326,7 +326,7 @@ export class Door {
     }
     if (asked.is === "nobody") throw unauthenticated(false);
     const { refusals } = this.site;
-    const wait = refusals.take(client(), began);
+    const wait = refusals.take(callerOf(client()), began);
     if (wait === 0) throw unauthenticated(true);
     throw deniedTooOften(refusals, wait);
   }

@@ -3,6 +3,7 @@ import type { Principal } from "../../actors/kernel/daybook.ts";
 import { LIMITS } from "../../events/log.ts";
 import { PUSH_BODY_BYTES_MAX, translatePush, verifySignature } from "../github/push.ts";
 import { type PushTarget, recordPush } from "../github/record.ts";
+import { callerOf } from "../http/addresses.ts";
 import { readBody, textOf } from "../http/body.ts";
 import { parseJson } from "../http/cloudevents.ts";
 import { faultProblem } from "../http/ingest.ts";
@@ -70,7 +71,7 @@ const received = async (
   exchange.reading = false;
   // Before anything is made of the body: who cannot sign learns nothing about what is understood.
   if (!verifySignature(secret, bytes, headers.get(SIGNATURE))) {
-    const wait = site.refusals.take(way.client(), began);
+    const wait = site.refusals.take(callerOf(way.client()), began);
     if (wait > 0) throw deniedTooOften(site.refusals, wait, "wrong signatures");
     throw new Problem("unauthenticated", `${SIGNATURE} does not fit the body and the secret.`, {
       headers: { "www-authenticate": SIGNATURE },

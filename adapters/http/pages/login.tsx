@@ -1,5 +1,6 @@
 /** `/login` and `/logout`: a token in, a session cookie out; the token itself stays in no page and no browser. */
 import { COOKIE, cookieOf } from "../access.ts";
+import { callerOf } from "../addresses.ts";
 import { readBody, textOf } from "../body.ts";
 import { parseMedia, refuseCoding } from "../media.ts";
 import { Problem } from "../problem.ts";
@@ -62,11 +63,11 @@ export const login = async (exchange: Exchange): Promise<Response> => {
   const body = await readBody(request, FORM_BYTES_MAX);
   exchange.reading = false;
   const { token = "", next } = parameters(textOf(body));
-  const wait = site.refusals.wait(way.client(), exchange.began);
+  const wait = site.refusals.wait(callerOf(way.client()), exchange.began);
   if (wait > 0) throw deniedTooOften(site.refusals, wait);
   const cookie = site.access.login(token.trim());
   if (cookie === undefined) {
-    site.refusals.take(way.client(), exchange.began);
+    site.refusals.take(callerOf(way.client()), exchange.began);
     return page(exchange, 401, <Login next={ownPath(next)} wrong="This token is not valid, or no longer." />);
   }
   return away(exchange, ownPath(next), cookieHeader(cookie));

@@ -2,6 +2,7 @@
 import { createHmac } from "node:crypto";
 import type { IdentityData } from "../../../events/identity/mod.ts";
 import type { From, Wait } from "../../http/identity/port.ts";
+import { callerOf } from "../../http/addresses.ts";
 import { RateLimiter } from "../../http/rate.ts";
 import { notDone } from "./accounts.ts";
 import { DOOR, type Parts } from "./parts.ts";
@@ -60,7 +61,7 @@ export class Tries {
     const { limits, clock } = this.parts;
     const now = clock.monotonic();
     const tried = [
-      ["address", address],
+      ["address", callerOf(address)],
       ["name", name?.slice(0, NAME_CHARS)],
       ["credential", password === undefined ? undefined : this.hashOf(password)],
     ] as const;
