@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { systemRandom } from "../adapters/system/world.ts";
 import { BLOB_LIMITS } from "../events/blobs.ts";
 import { type Site, withSite } from "./http_given.ts";
 
@@ -89,3 +91,25 @@ Deno.test("few blobs are received at a time; one more is told to come again", ()
     for (const response of await Promise.all(waiting)) assert.equal(response.status, 201, await response.text());
     assert.equal((await post(site, "x")).status, 201);
   }));
+
+Deno.test("a blob that trickles in holds its place no longer than a request may take, however long its sender goes on", () => {
+  const clock = new SimulatedClock(systemRandom);
+  return withSite(async (site) => {
+    const type = { "content-type": "application/octet-stream" };
+    for (const headers of [type, { ...type, "content-length": "100000" }]) {
+      let given = 0;
+      const endless = () =>
+        new ReadableStream<Uint8Array>({
+          start: (out) => out.enqueue(new Uint8Array(1)),
+          cancel: () => void given++,
+        });
+      const waiting = Array.from({ length: HTTP_LIMITS.blobs_receiving_max }, () => post(site, endless(), headers));
+      await problem(await post(site, "x"), 503, "overloaded");
+      await clock.advance(HTTP_LIMITS.request_ms_max);
+      for (const response of await Promise.all(waiting)) await problem(response, 408, "slow_request");
+      assert.equal(given, HTTP_LIMITS.blobs_receiving_max, "nothing more of them is taken");
+      const again = await post(site, "x");
+      assert.deepEqual([again.ok, (await again.json()).bytes], [true, 1]);
+    }
+  }, { clock });
+});

@@ -34,10 +34,8 @@ export const blobReceiver = (): (exchange: Exchange) => Promise<Response> => {
 };
 
 const receive = async (exchange: Exchange): Promise<Response> => {
-  const { request, site: { daybook, quotas } } = exchange;
-  exchange.reading = true;
-  const bytes = await readBody(request, HTTP_LIMITS.blob_body_bytes_max);
-  exchange.reading = false;
+  const { site: { daybook, quotas } } = exchange;
+  const bytes = await readBody(exchange, HTTP_LIMITS.blob_body_bytes_max);
   quotas?.spend(exchange.grant!.tenant, { events: 0, bytes: bytes.length });
   // Beside the thread; the log hashes on it.
   const name = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toBase64();

@@ -6,25 +6,50 @@ const tooLarge = (limit: number): Problem =>
 
 const LENGTH = /^\d{1,15}$/;
 
+/** A request whose body may be awaited. */
+export interface Sending {
+  readonly request: Request;
+  /** While it is: gives it up, so that what came of it is held no longer. */
+  reading: (() => void) | undefined;
+}
+
+/** Up to here a body is read in one piece, which is cheaper and cannot be given up; it is about what any connection holds. */
+const WHOLE_BYTES_MAX = 65_536;
+const unstoppable = () => {};
+
 /** The whole body; `too_large` as soon as it is known to be. The stated length is not believed, only used to refuse early. */
-export const readBody = async (request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> => {
+export const readBody = async (sending: Sending, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> => {
+  const { request } = sending;
   const stated = request.headers.get("content-length");
-  if (stated !== null && LENGTH.test(stated)) {
-    if (Number(stated) > bytesMax) throw tooLarge(bytesMax);
+  const length = stated !== null && LENGTH.test(stated) ? Number(stated) : Infinity;
+  if (length !== Infinity && length > bytesMax) throw tooLarge(bytesMax);
+  if (length <= WHOLE_BYTES_MAX) {
     // HTTP/1.1 frames the body by this length, so there cannot be more of it.
     let whole: ArrayBuffer;
+    sending.reading = unstoppable;
     try {
       whole = await request.arrayBuffer();
     } catch {
       return brokenOff();
     }
+    sending.reading = undefined;
     if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
     return new Uint8Array(whole);
   }
+  return await readPieces(sending, bytesMax);
+};
+
+const readPieces = async (sending: Sending, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> => {
+  const { request } = sending;
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = request.body.getReader();
+  let givenUp = false;
+  sending.reading = () => {
+    givenUp = true;
+    reader.cancel().catch(() => {});
+  };
   try {
     for (;;) {
       const { done, value } = await reader.read().catch(brokenOff);
@@ -37,6 +62,9 @@ export const readBody = async (request: Request, bytesMax: number): Promise<Uint
     await reader.cancel().catch(() => {}); // the sender is told by the answer
     throw error;
   }
+  // What was given up ends like what is whole.
+  if (givenUp) return brokenOff();
+  sending.reading = undefined;
   const whole = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {

@@ -30,9 +30,7 @@ export const command = async (exchange: Exchange): Promise<Response> => {
   const action = actionOf(type);
   if (action !== "commands.send" && !exchange.may(action)) throw forbidden(ACTIONS[action], action);
   refuseCoding(headers);
-  exchange.reading = true;
-  const bytes = await readBody(request, exchange.bodyBytesMax);
-  exchange.reading = false;
+  const bytes = await readBody(exchange, exchange.bodyBytesMax);
   const expected = expectedRevision(headers);
   site.quotas?.spend(exchange.grant!.tenant, { events: 1, bytes: bytes.length });
   const outcome = await site.daybook.ask({

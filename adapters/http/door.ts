@@ -240,7 +240,7 @@ export class Door {
       began,
       id,
       traceparent: traced ?? continueTrace(headers.get("traceparent"), random),
-      reading: false,
+      reading: undefined,
     };
   }
 
@@ -392,12 +392,15 @@ export const broken = (id: string): Response =>
 const declined = ({ control, action, because }: Declined): Problem =>
   new Problem("control_failed", `${because}.`, { members: { control, action } });
 
-const late = (exchange: Exchange): Problem =>
-  exchange.reading
-    ? new Problem("slow_request", "The body took too long to arrive.", { headers: { connection: "close" } })
-    : new Problem("deadline", "It was not done in time; it may still be done. Repeat it as it is.", {
+const late = (exchange: Exchange): Problem => {
+  if (exchange.reading === undefined) {
+    return new Problem("deadline", "It was not done in time; it may still be done. Repeat it as it is.", {
       headers: retryAfter(1000),
     });
+  }
+  exchange.reading();
+  return new Problem("slow_request", "The body took too long to arrive.", { headers: { connection: "close" } });
+};
 
 /** What HEAD is told: the header of GET, with the length of its body (RFC 9110 section 8.6). A stream was not started, so it has none. */
 const headOf = async (answer: Response | Promise<Response>): Promise<Response> => {

@@ -15,9 +15,7 @@ export const ingest = async (exchange: Exchange): Promise<Response> => {
   const { request, site } = exchange;
   const { headers } = request;
   refuseCoding(headers);
-  exchange.reading = true;
-  const bytes = await readBody(request, exchange.bodyBytesMax);
-  exchange.reading = false;
+  const bytes = await readBody(exchange, exchange.bodyBytesMax);
   const prefer = preferences(headers.get("prefer"));
   const { daybook } = site;
   const began = site.clock.monotonic();

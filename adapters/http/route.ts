@@ -58,8 +58,8 @@ export interface Exchange {
   readonly id: string;
   /** Our place in the caller's trace; absent when the request sent no `traceparent` and nobody traces here. */
   readonly traceparent: string | undefined;
-  /** True while the body is awaited: a request that is late then is the sender's doing. */
-  reading: boolean;
+  /** There while the body is awaited, and gives it up: a request that is late then is the sender's doing. */
+  reading: (() => void) | undefined;
 }
 
 /** A request as far as it tells what it is about. */

@@ -139,9 +139,7 @@ const refuseUnfit = async (name: string, input: unknown): Promise<void> => {
 };
 
 const inputOf = async (exchange: Exchange): Promise<unknown> => {
-  exchange.reading = true;
-  const bytes = await readBody(exchange.request, exchange.bodyBytesMax);
-  exchange.reading = false;
+  const bytes = await readBody(exchange, exchange.bodyBytesMax);
   if (exchange.request.headers.get("content-type") !== "application/json") {
     throw new Problem("unsupported_media_type", "Send the input as application/json.");
   }

@@ -66,9 +66,7 @@ const received = async (
 ): Promise<Response> => {
   const { request: { headers }, site, way, began } = exchange;
   refuseCoding(headers);
-  exchange.reading = true;
-  const bytes = await readBody(exchange.request, bodyBytesMax);
-  exchange.reading = false;
+  const bytes = await readBody(exchange, bodyBytesMax);
   // Before anything is made of the body: who cannot sign learns nothing about what is understood.
   if (!verifySignature(secret, bytes, headers.get(SIGNATURE))) {
     const wait = site.refusals.take(callerOf(way.client()), began);

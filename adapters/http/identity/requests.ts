@@ -63,9 +63,7 @@ export const formOf = async <S extends z.ZodType>(
 
 const received = async (exchange: Exchange, most = IDENTITY_BODY_BYTES_MAX): Promise<Uint8Array<ArrayBuffer>> => {
   refuseCoding(exchange.request.headers);
-  exchange.reading = true;
-  const bytes = await readBody(exchange.request, Math.min(exchange.bodyBytesMax, most));
-  exchange.reading = false;
+  const bytes = await readBody(exchange, Math.min(exchange.bodyBytesMax, most));
   return bytes;
 };
 

@@ -59,9 +59,7 @@ export const login = async (exchange: Exchange): Promise<Response> => {
       headers: { "accept-post": "application/x-www-form-urlencoded" },
     });
   }
-  exchange.reading = true;
-  const body = await readBody(request, FORM_BYTES_MAX);
-  exchange.reading = false;
+  const body = await readBody(exchange, FORM_BYTES_MAX);
   const { token = "", next } = parameters(textOf(body));
   const wait = site.refusals.wait(callerOf(way.client()), exchange.began);
   if (wait > 0) throw deniedTooOften(site.refusals, wait);
