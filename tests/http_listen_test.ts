@@ -49,7 +49,7 @@ Deno.test({
     }),
 });
 
-Deno.test("on a Unix socket everybody is the grant that it was opened with", () =>
+Deno.test("on a Unix socket everybody is the grant that it was opened with, and only its owner can open it", () =>
   withSite(async (site) => {
     const folder = Deno.makeTempDirSync({ prefix: "daybook-socket-" });
     const path = `${folder}/control.sock`;
@@ -59,6 +59,7 @@ Deno.test("on a Unix socket everybody is the grant that it was opened with", () 
       tenant: "default",
       principal: { authtype: "user", authid: "operator" },
     });
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o600, "nobody else can");
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
     const answer = await fetch("http://daybook.socket/events", {
       client,

@@ -84,7 +84,7 @@ export interface Server {
   listenStrictly(
     options: ListenOptions & { readonly tls: StrictTls },
   ): Promise<Listening & Pick<StrictListener, "renew">>;
-  /** Serves on a Unix socket, everybody who can open it being `grant`. */
+  /** Serves on a Unix socket, everybody who can open it being `grant`: the user that we run as, whatever its folder lets others do. */
   listenUnix(path: string, grant: Grant): Listening;
   /** Rejects when one of the listeners has ended without being told to; `stop` is still to be called. */
   readonly lost: Promise<never>;
@@ -103,6 +103,7 @@ interface Env {
   Bindings: { readonly caller: Caller };
 }
 
+const SOCKET_MODE = 0o600;
 // More than one process can serve: it stops runaways and nobody else.
 const RATE_DEFAULT = { max: 100_000, window_ms: 1_000 };
 const DENIED_DEFAULT = { max: 100, window_ms: 1_000 };
@@ -218,6 +219,8 @@ export const createServer = (options: ServerOptions): Server => {
     },
     listenUnix(path, grant) {
       serve({ path }, false, grant);
+      // Its folder may have been there before, open to others, and so may be what they make: that we may is what lets anybody in.
+      Deno.chmodSync(path, SOCKET_MODE);
       return { url: `unix:${path}`, port: 0 };
     },
     lost: lost.promise,
