@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
+import { Sessions, type SessionsOptions } from "../adapters/program/identity/sessions.ts";
 import type { Access } from "../adapters/http/access.ts";
 import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Streams } from "../adapters/http/outflow.ts";
@@ -107,4 +108,46 @@ Deno.test("who follows goes on while nothing is taken away", async () => {
   const { text, ended } = await following("read+personal", "read+personal");
   assert.ok(text.includes('"Ada 59"'), text);
   assert.equal(ended, false);
+});
+
+Deno.test("a stream that is left open is no use of its session, which ends when nobody does anything", async () => {
+  const clock = new SimulatedClock(systemRandom);
+  const { daybook } = givenDaybook();
+  const looked: (string | undefined)[] = [];
+  const grant = {
+    id: "u_a",
+    scopes: ["read"],
+    tenant: "default",
+    principal: { authtype: "user", authid: "u_a" },
+  } as const;
+  const server = createServer({
+    daybook,
+    access: { ...givenAccess(), session: (_, unused) => (looked.push(unused), grant) },
+    authority: new CedarAuthority(shippedModel()),
+    clock,
+    random: systemRandom,
+  });
+  const headers = { host: "localhost", cookie: "__Host-daybook_session=x" };
+  const answer = await server.fetch(new Request("http://localhost/follow", { headers }));
+  const reader = answer.body!.getReader();
+  for (let i = 0; i < 3; i++) await clock.until(reader.read());
+  assert.deepEqual(looked, [undefined, "unused", "unused"]);
+  await reader.cancel();
+  await server.stop();
+  await daybook.close();
+
+  let touched = 0;
+  const session = { session: "s", idle_until: 60_000, until: 600_000, roles: [] };
+  const state = { is: "active", tenant: "default", sessions: [session] };
+  const sessions = new Sessions({
+    states: { of: () => state, ask: () => Promise.resolve(touched++) },
+    tickets: { read: () => ["u_a", "s"] },
+    policy: () => ({ idle_ms: 60_000 }),
+    now: () => 30_000,
+    erased: () => false,
+  } as unknown as SessionsOptions);
+  assert.ok(sessions.bearer("cookie", "unused"));
+  assert.equal(touched, 0);
+  assert.ok(sessions.bearer("cookie"));
+  assert.equal(touched, 1);
 });

@@ -36,7 +36,8 @@ export interface Access {
   check(bearer: string): Grant | undefined;
   /** A session for a valid token: the value of the cookie. */
   login(token: string): string | undefined;
-  session(cookie: string): Grant | undefined;
+  /** `unused`: nobody does anything with it, so that it goes on to be idle. */
+  session(cookie: string, unused?: "unused"): Grant | undefined;
   logout(cookie: string): void;
   /** Ends whatever session a cookie stands for, an account's too; it rejects where that could not be recorded. */
   end(cookie: string): Promise<void>;
@@ -81,14 +82,18 @@ export const bearerOf = (headers: Headers): string | undefined => {
 };
 
 /** Who asks. A bearer token counts before a cookie; a wrong token is refused even if the cookie is good. */
-export const whoAsks = ({ headers }: Request, access: Access, bearer = bearerOf(headers)): Asked => {
+export const whoAsks = (
+  { headers }: Request,
+  access: Access,
+  { bearer = bearerOf(headers), unused }: { readonly bearer?: string | undefined; readonly unused?: "unused" } = {},
+): Asked => {
   if (bearer !== undefined || headers.has("authorization")) {
     const grant = bearer === undefined ? undefined : access.check(bearer);
     return grant ? { is: "granted", grant, by: "bearer" } : { is: "refused" };
   }
   const cookie = cookieOf(headers.get("cookie"));
   if (cookie === undefined || cookie === "") return { is: "nobody" };
-  const grant = cookie.length > BEARER_LENGTH_MAX ? undefined : access.session(cookie);
+  const grant = cookie.length > BEARER_LENGTH_MAX ? undefined : access.session(cookie, unused);
   return grant ? { is: "granted", grant, by: "cookie" } : { is: "nobody" };
 };
 

@@ -257,7 +257,8 @@ export class Door {
     grant: Grant,
     { route, request, resource }: { readonly route: Route; readonly request: Request; readonly resource: Resource },
   ): boolean {
-    const asked = whoAsks(request, this.site.access);
+    // That a page was left open is no use of its session.
+    const asked = whoAsks(request, this.site.access, { unused: "unused" });
     if (asked.is !== "granted" || this.wantsFactor(route, request, asked.grant)) return false;
     const may = (who: Grant, action: Action) => this.site.authority.decide(who, action, resource).allowed;
     return may(asked.grant, route.action) && may(asked.grant, "personal.read") === may(grant, "personal.read");
@@ -319,7 +320,7 @@ export class Door {
     },
   ): Grant | undefined {
     if (ACTIONS[route.action] === "nothing") return undefined;
-    const asked = whoAsks(request, this.site.access, bearer);
+    const asked = whoAsks(request, this.site.access, { bearer });
     if (asked.is === "granted") {
       this.checkCsrf(route, request, asked);
       return asked.grant;

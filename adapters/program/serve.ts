@@ -60,7 +60,7 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"], enforced?: Enfor
       // A key is a program's; a person signs in.
       return bearer && bearer.account === undefined ? tokens.createSession(bearer.authid).cookie : undefined;
     },
-    session: (cookie) => grantOf(tokens.checkSession(cookie)) ?? accounts?.session(cookie),
+    session: (cookie, unused) => grantOf(tokens.checkSession(cookie)) ?? accounts?.session(cookie, unused),
     logout: (cookie) => void tokens.endSession(cookie),
     async end(cookie) {
       tokens.endSession(cookie);

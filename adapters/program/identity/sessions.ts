@@ -81,13 +81,13 @@ export class Sessions {
     return this.grant({ account: proven.sub, session: proven.sid });
   }
 
-  /** Whom the cookie of a page lets in. */
-  bearer(cookie: string): Grant | undefined {
+  /** Whom the cookie of a page lets in; it is used then, unless somebody only looks. */
+  bearer(cookie: string, unused?: "unused"): Grant | undefined {
     const parts = this.options.tickets.read("session", cookie, 2);
     if (!parts) return undefined;
     const own = { account: parts[0]!, session: parts[1]! };
     const grant = this.grant(own);
-    if (grant) this.touch(own);
+    if (grant && unused === undefined) this.touch(own);
     return grant;
   }
 

@@ -204,7 +204,7 @@ export const wireIdentity = (
     ],
     access: {
       check: (bearer): Grant | undefined => sessions.granted(bearer),
-      session: (cookie) => isSessionTicket(cookie) ? sessions.bearer(cookie) : undefined,
+      session: (cookie, unused) => isSessionTicket(cookie) ? sessions.bearer(cookie, unused) : undefined,
       async end(cookie) {
         const own = isSessionTicket(cookie) ? sessions.bearer(cookie)?.own : undefined;
         const outcome = own && await identity.end(own, own.session);
