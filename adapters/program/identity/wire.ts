@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { isArchived } from "../../../actors/kernel/kept.ts";
 import type { Event, StreamId } from "../../../events/event.ts";
+import type { Range } from "../../../events/log.ts";
 import type { Access, Grant } from "../../http/access.ts";
 import { accountRoutes } from "../../http/identity/accounts.ts";
 import { authRoutes } from "../../http/identity/auth.ts";
@@ -126,32 +127,25 @@ export const wireIdentity = (
     world: supervision.world,
   });
   const passwords = new Passwords({ vault, hashing, wanted: { memory_kib, passes, lanes }, random });
-  /** `undefined` where it lies in an archive that is not attached. */
-  const firstOf = (stream: StreamId): Event | undefined => {
+  /** As far as it lies here: nobody is kept from their account by what was archived. */
+  const here = (range: Range): readonly Event[] => {
+    const found: Event[] = [];
     try {
-      return [...daybook.log.read({ stream, limit: 1 })].flat()[0];
+      for (const page of daybook.log.read(range)) found.push(...page);
     } catch (error) {
       if (!isArchived(error)) throw error;
-      return undefined;
     }
+    return found;
   };
   const nameOf = (account: string): string | undefined => {
     const stream: StreamId = `identity/${account}`;
-    const first = firstOf(stream);
+    const [first] = here({ stream, limit: 1 });
     const name = first?.type === "identity.account.created"
       ? (first.data as { readonly name: string }).name
       : undefined;
     return name === undefined ? undefined : daybook.unseal(name);
   };
-  const newest: Parts["newest"] = (asked) => {
-    const found: Event[] = [];
-    try {
-      for (const page of daybook.log.read({ ...asked, backward: true })) found.push(...page);
-    } catch (error) {
-      if (!isArchived(error)) throw error;
-    }
-    return daybook.unseal(found);
-  };
+  const newest: Parts["newest"] = (asked) => daybook.unseal(here({ ...asked, backward: true }));
   const clock = systemClock;
   const parts: Parts = {
     config,
