@@ -148,6 +148,24 @@ Deno.test("what a tenant has is sent, read and asked by its own people and by th
     assert.equal((await move(acme!, "%61cme-shop")).status, 200, "the same name, written otherwise");
   }, { said: ACME }));
 
+Deno.test("a tenant that has nothing sends nothing, also where no tenant has anything", () =>
+  withHouse(async (house) => {
+    const token = house.tokenOf(["ingest", "read", "command", "admin"], "acme");
+    const account = await house.person("ada", PASSWORD, "acme");
+    await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role: "operator" } });
+    const { body: { access_token } } = await house.signIn("ada");
+    const size = house.told("doors.door.opened").length;
+    for (const as of [token, access_token]) {
+      for (const source of ["/elsewhere", "urn:test"]) {
+        const sent = await house.send("/events", { as, body: event(source), headers: CE });
+        assert.deepEqual([sent.status, code(sent)], [403, "forbidden"], source);
+      }
+      assert.equal((await house.send("/commands/commits.branch.move/shop", { as, body: TO })).status, 403);
+      assert.equal((await house.send("/events", { as })).status, 403);
+    }
+    assert.equal(house.told("doors.door.opened").length, size);
+  }));
+
 Deno.test("an administrator of a tenant makes and changes accounts of that tenant, and learns of no other", () =>
   withHouse(async (house) => {
     const admin = house.tokenOf(["admin"], "acme");

@@ -23,7 +23,7 @@ export type Asker = Pick<Grant, "id" | "scopes" | "roles" | "account" | "tenant"
 /** Synchronous once it is ready: it stands on the way of every request. */
 export interface Authority {
   readonly owners: Owners;
-  /** Whether it makes a difference which stream it is. */
+  /** Whether it makes a difference to the installation's own which stream it is; to those of a tenant it does. */
   readonly byStream: boolean;
   /** What must be waited for before `decide`; absent when nothing must. */
   ready(): Promise<void> | undefined;

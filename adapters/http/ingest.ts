@@ -2,6 +2,7 @@
 import type { Ingested, Issue } from "../../actors/kernel/daybook.ts";
 import { LogFault, type Receipt } from "../../events/log.ts";
 import type { StreamId } from "../../events/event.ts";
+import { HOUSE } from "../../events/tenants.ts";
 import { streamOf, tenantOf } from "./authority.ts";
 import { readBody } from "./body.ts";
 import { receive, type Received } from "./cloudevents.ts";
@@ -54,10 +55,12 @@ const recorded = (exchange: Exchange, bytes: Uint8Array<ArrayBuffer>): Promise<I
   if (events.length === 0) {
     return Promise.resolve({ ok: true, accepted: 0, duplicates: 0, size: daybook.log.size, receipts: [] });
   }
-  quotas?.spend(exchange.grant!.tenant, { events: events.length, bytes: bytes.length });
+  const { tenant } = exchange.grant!;
+  quotas?.spend(tenant, { events: events.length, bytes: bytes.length });
   return daybook.ingest(events, exchange.grant!.principal, {
     ...(traceparent === undefined ? {} : { traceparent }),
-    ...(authority.byStream && { may: mayIngest(exchange) }),
+    // What nobody was given is the installation's, and of a tenant that has nothing nothing is.
+    ...((authority.byStream || tenant !== HOUSE) && { may: mayIngest(exchange) }),
   });
 };
 
