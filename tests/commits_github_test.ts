@@ -3,7 +3,8 @@ import { createHmac } from "node:crypto";
 import { importGit } from "../adapters/git/import.ts";
 import { PUSH_COMMITS_MAX, translatePush, verifySignature } from "../adapters/github/push.ts";
 import { BATCH_BYTES_MAX, recordPush } from "../adapters/github/record.ts";
-import { githubWebhook, type GithubWebhookOptions } from "../adapters/program/webhooks.ts";
+import { githubWebhook, type GithubWebhookOptions, LARGE_RECEIVING_MAX } from "../adapters/program/webhooks.ts";
+import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { type ProblemCode, PROBLEMS } from "../adapters/http/problem.ts";
 import type { ServerOptions } from "../adapters/http/server.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
@@ -75,6 +76,31 @@ const receiving = (
     ...options,
     routes: [githubWebhook({ target, secret: SECRET, by: BY, ...options })],
   });
+
+Deno.test("of large bodies, whose sender nobody knows yet, few are received at a time; small ones always", async () => {
+  const clock = new SimulatedClock(systemRandom);
+  await receiving({} as SmallDaybook, async (receive) => {
+    const post = (body: BodyInit, more: HeadersInit = {}) =>
+      receive(new Request("http://127.0.0.1/webhooks/github", { method: "POST", body, headers: more }));
+    let given = 0;
+    const endless = () => new ReadableStream<Uint8Array>({ cancel: () => void given++ });
+    const waiting = Array.from({ length: LARGE_RECEIVING_MAX }, () => post(endless()));
+    const refused = await post(endless());
+    assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "1"]);
+    await refused.body?.cancel();
+    const small = await post("{}", { "content-length": "2" });
+    assert.equal(small.status, 401);
+    await small.body?.cancel();
+    await clock.advance(HTTP_LIMITS.request_ms_max);
+    for (const response of await Promise.all(waiting)) {
+      assert.equal(response.status, 408);
+      await response.body?.cancel();
+    }
+    const large = await post("x".repeat(100_000));
+    assert.deepEqual([large.status, given], [401, LARGE_RECEIVING_MAX]);
+    await large.body?.cancel();
+  }, { clock });
+});
 
 Deno.test("the signature is the one that GitHub documents", () => {
   // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries#testing-the-webhook-payload-validation

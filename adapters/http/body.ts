@@ -15,13 +15,22 @@ export interface Sending {
 
 /** Up to here a body is read in one piece, which is cheaper and cannot be given up; it is about what any connection holds. */
 const WHOLE_BYTES_MAX = 65_536;
+
+/** Whether a body says that it is no more than what any connection holds. */
+export const isSmall = ({ headers }: Request): boolean => statedBy(headers) <= WHOLE_BYTES_MAX;
+
+/** How long it says that it is; without an end, where it does not. */
+const statedBy = (headers: Headers): number => {
+  const stated = headers.get("content-length");
+  return stated !== null && LENGTH.test(stated) ? Number(stated) : Infinity;
+};
+
 const unstoppable = () => {};
 
 /** The whole body; `too_large` as soon as it is known to be. The stated length is not believed, only used to refuse early. */
 export const readBody = async (sending: Sending, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> => {
   const { request } = sending;
-  const stated = request.headers.get("content-length");
-  const length = stated !== null && LENGTH.test(stated) ? Number(stated) : Infinity;
+  const length = statedBy(request.headers);
   if (length !== Infinity && length > bytesMax) throw tooLarge(bytesMax);
   if (length <= WHOLE_BYTES_MAX) {
     // HTTP/1.1 frames the body by this length, so there cannot be more of it.

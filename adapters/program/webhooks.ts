@@ -4,7 +4,7 @@ import { LIMITS } from "../../events/log.ts";
 import { PUSH_BODY_BYTES_MAX, translatePush, verifySignature } from "../github/push.ts";
 import { type PushTarget, recordPush } from "../github/record.ts";
 import { callerOf } from "../http/addresses.ts";
-import { readBody, textOf } from "../http/body.ts";
+import { isSmall, readBody, textOf } from "../http/body.ts";
 import { parseJson } from "../http/cloudevents.ts";
 import { faultProblem } from "../http/ingest.ts";
 import { parseMedia, refuseCoding } from "../http/media.ts";
@@ -24,13 +24,18 @@ export interface GithubWebhookOptions {
   readonly bodyBytesMax?: number;
 }
 
+/** Bodies over 64 KiB that are received at the same time: nobody knows who sends one before all of it is there. One more is 503. */
+export const LARGE_RECEIVING_MAX = 8;
+
 const SIGNATURE = "X-Hub-Signature-256";
 
 /**
  * `POST /webhooks/github`: 200 with what came of it, also for pings and what is not a push; 401 unless the signature fits the
  * exact bytes; 503 with `Retry-After` when it may be sent again, which at GitHub is *Redeliver*.
  */
-export const githubWebhook = (options: GithubWebhookOptions): Route => ({
+export const githubWebhook = (options: GithubWebhookOptions): Route => routeOf(options, { receiving: 0 });
+
+const routeOf = (options: GithubWebhookOptions, large: { receiving: number }): Route => ({
   method: "POST",
   path: "/webhooks/github",
   action: "webhooks.send",
@@ -57,16 +62,33 @@ export const githubWebhook = (options: GithubWebhookOptions): Route => ({
       ),
     },
   }),
-  handle: (exchange) => received(exchange, options),
+  handle: (exchange) => received(exchange, options, large),
 });
+
+/** A body of anybody's, with room for few that are large. */
+const bodyOf = async (exchange: Exchange, bytesMax: number, large: { receiving: number }) => {
+  if (isSmall(exchange.request)) return await readBody(exchange, bytesMax);
+  if (large.receiving >= LARGE_RECEIVING_MAX) {
+    throw new Problem("overloaded", "Too much is being received. Send it again as it is.", {
+      headers: retryAfter(1000),
+    });
+  }
+  large.receiving++;
+  try {
+    return await readBody(exchange, bytesMax);
+  } finally {
+    large.receiving--;
+  }
+};
 
 const received = async (
   exchange: Exchange,
   { target, secret, by, bodyBytesMax = PUSH_BODY_BYTES_MAX }: GithubWebhookOptions,
+  large: { receiving: number },
 ): Promise<Response> => {
   const { request: { headers }, site, way, began } = exchange;
   refuseCoding(headers);
-  const bytes = await readBody(exchange, bodyBytesMax);
+  const bytes = await bodyOf(exchange, bodyBytesMax, large);
   // Before anything is made of the body: who cannot sign learns nothing about what is understood.
   if (!verifySignature(secret, bytes, headers.get(SIGNATURE))) {
     const wait = site.refusals.take(callerOf(way.client()), began);
