@@ -1,5 +1,8 @@
 /** Who follows the log when its beginning goes to an archive: nothing goes that one of them has not seen to, and all find their way later. */
 import assert from "node:assert/strict";
+import type { Daybook } from "../actors/kernel/daybook.ts";
+import type { ViewRule } from "../projections/alerts/mod.ts";
+import { rowCases } from "../adapters/program/alerts/rows.ts";
 import { CaughtUp } from "../adapters/program/controls/caught_up.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
@@ -121,5 +124,28 @@ Deno.test("a fold that had not come so far goes on behind what was archived", ()
       await archived(system, `${dir}/data`, `${dir}/archive`, 512);
       await caught.catchUp();
       assert.deepEqual([seen[before], caught.size, seen.at(-1)], [512, log.size, log.size - 1]);
+    })
+  ));
+
+Deno.test("a row that became so in what was archived is so since what is behind it began, at least", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await append(system, 0, 600);
+      await archived(system, `${dir}/data`, `${dir}/archive`, 512);
+      const { log } = system.daybook;
+      const rule = {
+        is: "view",
+        name: "down",
+        title: "Down",
+        view: "health.children",
+        where: {},
+        show: [],
+      } as unknown as ViewRule;
+      const rows = [3, 100, 520].map((position) => ({ key: `row ${position}`, position, row: {} }));
+      const view = () => Promise.resolve({ rows, size: log.size }) as unknown as ReturnType<Daybook["view"]>;
+      const { found, troubles } = await rowCases([rule], { daybook: { log, view }, digest: (text) => text });
+      const at = (position: number) => [...log.read({ from: position, limit: 1 })].flat()[0]!.recordedat;
+      assert.deepEqual(troubles, []);
+      assert.deepEqual(found[0]!.cases.map(({ since }) => since), [at(512), at(512), at(520)]);
     })
   ));

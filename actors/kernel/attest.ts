@@ -14,7 +14,7 @@ import { attestationOf } from "./attestations.ts";
 import type { Child, Self } from "./child.ts";
 import { feedOf } from "./project_feed.ts";
 import { instant } from "./instant.ts";
-import { isArchived, readableFrom } from "./kept.ts";
+import { firstReadable, isArchived } from "./kept.ts";
 import { type Clock, pause, type Random } from "./world.ts";
 
 /** Bounds of attesting; each has a test that reaches it. */
@@ -177,8 +177,8 @@ export class Attester implements Child {
   /** Of a view that was never attested the first event's time counts. */
   private beginning(): Last {
     if (this.began === undefined) {
-      const { log } = this.options;
-      for (const [first] of log.read({ from: readableFrom(log), limit: 1 })) this.began = Date.parse(first!.recordedat);
+      const first = firstReadable(this.options.log);
+      if (first) this.began = Date.parse(first.recordedat);
     }
     return { size: 0, at: this.began ?? this.options.clock.now() };
   }

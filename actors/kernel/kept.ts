@@ -1,5 +1,5 @@
 /** What of a stream is still here, of a log whose beginning lies in an archive that is not attached. */
-import type { StreamId } from "../../events/event.ts";
+import type { Event, StreamId } from "../../events/event.ts";
 import { type EventLog, LogFault } from "../../events/log.ts";
 
 /** Revision of the first event that can be read; 0 where none was archived, the next one where all were. */
@@ -25,6 +25,12 @@ export const readableFrom = (log: Pick<EventLog, "read">): number => {
     return (event!.data as { readonly until: number }).until;
   }
   return 0;
+};
+
+/** The first event that can be read; absent where there is none. */
+export const firstReadable = (log: Pick<EventLog, "read">): Event | undefined => {
+  for (const [first] of log.read({ from: readableFrom(log), limit: 1 })) return first;
+  return undefined;
 };
 
 export const isArchived = (error: unknown): error is LogFault => error instanceof LogFault && error.kind === "archived";

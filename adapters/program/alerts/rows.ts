@@ -1,5 +1,7 @@
 /** Cases of rules over views: rows read page by page, as far as the view has come. */
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
+import { firstReadable, isArchived } from "../../../actors/kernel/kept.ts";
+import type { Event } from "../../../events/event.ts";
 import { ViewQuestion } from "../../../projections/views.ts";
 import { type Case, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
 
@@ -44,8 +46,18 @@ export const rowCases = async (
 };
 
 const casesOf = async (rule: ViewRule, { daybook, digest }: RowParts) => {
+  const { log } = daybook;
+  /** In place of what lies in an archive that is not attached, the first event behind it: so long a row is so at least. */
+  let first: Event | undefined;
   const sinceOf = (position: number): string => {
-    for (const [event] of daybook.log.read({ from: position, limit: 1 })) if (event) return event.recordedat;
+    if (first && position < first.position) return first.recordedat;
+    try {
+      for (const [event] of log.read({ from: position, limit: 1 })) if (event) return event.recordedat;
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      first = firstReadable(log);
+      if (first) return first.recordedat;
+    }
     throw new Error(`event ${position} of a row cannot be read`);
   };
   const caseIn = casesIn(rule, digest, sinceOf);

@@ -6,7 +6,7 @@
 import type { Child, Self } from "../../../actors/kernel/child.ts";
 import type { Daybook, Outcome } from "../../../actors/kernel/daybook.ts";
 import type { Entities } from "../../../actors/kernel/entities.ts";
-import { isArchived, readableFrom } from "../../../actors/kernel/kept.ts";
+import { firstReadable, isArchived } from "../../../actors/kernel/kept.ts";
 import { aborted, type Clock, pause } from "../../../actors/kernel/world.ts";
 import { type ServiceCommand, services } from "../../../actors/services/stack.ts";
 import { NOTHING, serviceOf, type Stack } from "../../../actors/services/state.ts";
@@ -180,8 +180,8 @@ export class Orchestrator implements Child {
       }
     } catch (error) {
       if (!isArchived(error)) throw error;
-      const [[first] = []] = [...log.read({ from: readableFrom(log), limit: 1 })];
-      for (const service of sought) this.wanted.set(service, Date.parse(first!.recordedat));
+      const { recordedat } = firstReadable(log)!;
+      for (const service of sought) this.wanted.set(service, Date.parse(recordedat));
     }
   }
 
