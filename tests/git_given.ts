@@ -1,6 +1,7 @@
 /** Real repositories in temporary folders, and a daybook small enough to see through, for the tests of the git importer. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { ViewQuestion } from "../projections/views.ts";
 import { commits as actor } from "../actors/commits.ts";
 import type { Ask, Incoming, Ingested, Outcome } from "../actors/kernel/daybook.ts";
 import { type GitImported, type GitImportOptions, importGit } from "../adapters/git/import.ts";
@@ -112,6 +113,11 @@ export class SmallDaybook {
   readonly batches: (readonly Incoming[])[] = [];
   /** Called before each ingest; may throw. */
   before: (batch: readonly Incoming[]) => void | Promise<void> = () => {};
+
+  /** It has none. */
+  view(name: string): Promise<never> {
+    return Promise.reject(new ViewQuestion("unknown_view", name));
+  }
 
   async ingest(batch: readonly Incoming[]): Promise<Ingested> {
     await this.before(batch);

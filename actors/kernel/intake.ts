@@ -2,6 +2,7 @@
 import type { EventLog } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Daybook, Incoming, Principal } from "./daybook.ts";
+import { isRecorded } from "./kept.ts";
 import { type Clock, pause } from "./world.ts";
 
 export interface IntakeTarget extends Pick<Daybook, "ingest"> {
@@ -31,8 +32,8 @@ export class Intake {
   constructor(private readonly target: IntakeTarget, private readonly options: IntakeOptions) {}
 
   /** Whether the event is there already; then it is counted as known. */
-  has({ source, id }: Pick<Incoming, "source" | "id">): boolean {
-    const there = this.ids.has(`${source} ${id}`) || this.target.log.find(source, id) !== undefined;
+  has(event: Pick<Incoming, "source" | "id">): boolean {
+    const there = this.ids.has(`${event.source} ${event.id}`) || isRecorded(this.target.log, event);
     if (there) this.known++;
     return there;
   }

@@ -33,4 +33,14 @@ export const firstReadable = (log: Pick<EventLog, "read">): Event | undefined =>
   return undefined;
 };
 
+/** Whether the log has an event of this source and id, be it in an archive that is not attached. */
+export const isRecorded = (log: Pick<EventLog, "find">, { source, id }: Pick<Event, "source" | "id">): boolean => {
+  try {
+    return log.find(source, id) !== undefined;
+  } catch (error) {
+    if (!isArchived(error)) throw error;
+    return true;
+  }
+};
+
 export const isArchived = (error: unknown): error is LogFault => error instanceof LogFault && error.kind === "archived";

@@ -175,7 +175,7 @@ export interface Remote {
 }
 
 /** Whom an importer hands its findings to: our own daybook, or the process that has the folder; what is known already it looks up itself. */
-export interface Target extends Pick<Daybook, "ingest" | "ask"> {
+export interface Target extends Pick<Daybook, "ingest" | "ask" | "view"> {
   readonly log: Pick<EventLog, "find" | "read" | "head">;
 }
 

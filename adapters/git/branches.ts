@@ -1,7 +1,8 @@
 /** Where a repository's branches stand, as commands to the entity: one for each that stands elsewhere than is known. */
 import type { Outcome, Principal } from "../../actors/kernel/daybook.ts";
 import { type CommitFact, repositoryId } from "../../events/commits.ts";
-import type { Event, StreamId } from "../../events/event.ts";
+import type { Event } from "../../events/event.ts";
+import type { Row } from "../../projections/views.ts";
 import { isBehind, listBranches, type Repository } from "./repository.ts";
 import type { ImportTarget, Sender } from "./send.ts";
 
@@ -30,7 +31,7 @@ export const recordBranches = async (repository: Repository, options: BranchOpti
   const { target, sender, by, progress } = options;
   const id = repositoryId(repository.source);
   const here = await listBranches(repository);
-  const known = knownHeads(target, `commits/${id}`);
+  const known = await knownHeads(target, id);
   const moves = [...here].filter(([branch, to]) => known.get(branch) !== to)
     .map(([branch, to]) => () => moved(repository, branch, { from: known.get(branch), to }));
   const prune = options.prune ?? repository.bare;
@@ -68,15 +69,38 @@ const moved = async (
   return { type: "commits.branch.move", data: { branch, to, ...(forced ? { forced } : {}) } };
 };
 
-const knownHeads = ({ log }: ImportTarget, stream: StreamId): ReadonlyMap<string, string> => {
-  const heads = new Map<string, string>();
-  for (const batch of log.read({ stream, types: ["commits.branch.moved", "commits.branch.deleted"] })) {
+/** By the view as far as it has come, and by the log from there on. */
+const knownHeads = async (target: ImportTarget, repository: string): Promise<ReadonlyMap<string, string>> => {
+  const { size, heads } = await viewedHeads(target, repository);
+  const types = ["commits.branch.moved", "commits.branch.deleted"];
+  for (const batch of target.log.read({ stream: `commits/${repository}`, types, from: size })) {
     for (const event of batch as readonly Event<CommitFact>[]) {
       if (event.type === "commits.branch.moved") heads.set(event.data.branch, event.data.to);
       if (event.type === "commits.branch.deleted") heads.delete(event.data.branch);
     }
   }
   return heads;
+};
+
+/** Nothing of a view that cannot be read now: the log tells the same, and takes longer. */
+const viewedHeads = async (target: ImportTarget, repository: string) => {
+  const heads = new Map<string, string>();
+  let size = Infinity;
+  try {
+    for (let after: string | undefined, more = true; more; more = after !== undefined) {
+      const where = { repository };
+      const page = await target.view("commits.branches", { where, limit: 1_000, ...(after ? { after } : {}) });
+      for (const { row } of page.rows as readonly Row<{ readonly branch: string; readonly head: string }>[]) {
+        heads.set(row.branch, row.head);
+      }
+      // Later pages may tell of more; what came since the first is told again by the log.
+      size = Math.min(size, page.size);
+      after = page.next;
+    }
+  } catch {
+    return { size: 0, heads: new Map<string, string>() };
+  }
+  return { size, heads };
 };
 
 const reasonOf = (outcome: Exclude<Outcome, { is: "accepted" }>): string => {

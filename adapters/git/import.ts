@@ -3,6 +3,7 @@
  * instruction and started again: what is in the log already is passed over, even within a commit.
  */
 import type { Principal } from "../../actors/kernel/daybook.ts";
+import { isArchived } from "../../actors/kernel/kept.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { COMMIT_LIMITS, type CommitFact, repositoryId } from "../../events/commits.ts";
@@ -157,8 +158,8 @@ class Import {
   /** A webhook told of the commit between our look and our append: then it is to be completed, not recorded. */
   overtaken(error: Error): boolean {
     if (!(error instanceof Stop) || error.clash === undefined) return false;
-    const found = this.daybook.log.find(this.repository.source, error.clash) as Event<CommitFact> | undefined;
-    return found?.type === "commits.commit.recorded" && found.data.incomplete !== undefined;
+    const found = this.found(error.clash);
+    return found !== "archived" && found?.type === "commits.commit.recorded" && found.data.incomplete !== undefined;
   }
 
   async run(): Promise<GitImported> {
@@ -216,9 +217,9 @@ class Import {
         await pause(this.options.clock, 0);
         progress();
       }
-      const found = this.daybook.log.find(this.repository.source, commit.sha) as Event<CommitFact> | undefined;
+      const found = this.found(commit.sha);
       if (!found) missing.push(commit);
-      else if (this.completes(found, commit)) missing.push({ ...commit, completes: true });
+      else if (found !== "archived" && this.completes(found, commit)) missing.push({ ...commit, completes: true });
       else {
         this.known++;
         this.done++;
@@ -230,7 +231,17 @@ class Import {
   private completes(found: Event<CommitFact>, commit: Listed): boolean {
     return found.type === "commits.commit.recorded" && found.data.incomplete !== undefined &&
       commit.boundary === undefined &&
-      this.daybook.log.find(this.repository.source, `${commit.sha}/completed`) === undefined;
+      this.found(`${commit.sha}/completed`) === undefined;
+  }
+
+  /** What was archived, and cannot be read, was recorded. */
+  private found(id: string): Event<CommitFact> | "archived" | undefined {
+    try {
+      return this.daybook.log.find(this.repository.source, id) as Event<CommitFact> | undefined;
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+      return "archived";
+    }
   }
 
   private leaveOut(sha: string, why: string): void {
@@ -243,13 +254,17 @@ class Import {
     this.unreadable.push({ sha, why });
   }
 
-  /** How far an import before this one came. */
+  /** How far an import before this one came. Where that was archived, every commit is looked for. */
   private lastImport(): Reached | undefined {
     const range = { stream: this.stream, types: ["commits.history.imported"], backward: true, limit: 1 };
-    for (const batch of this.daybook.log.read(range)) {
-      for (const event of batch as readonly Event<CommitFact>[]) {
-        if (event.type === "commits.history.imported") return event.data;
+    try {
+      for (const batch of this.daybook.log.read(range)) {
+        for (const event of batch as readonly Event<CommitFact>[]) {
+          if (event.type === "commits.history.imported") return event.data;
+        }
       }
+    } catch (error) {
+      if (!isArchived(error)) throw error;
     }
     return undefined;
   }

@@ -13,8 +13,8 @@ export const SEND_LIMITS = {
   tries_max: 8,
 } as const;
 
-/** Whom events are handed to, and a log to look up what is known already. */
-export interface ImportTarget extends Pick<Daybook, "ingest" | "ask"> {
+/** Whom events are handed to, and log and views to look up what is known already. */
+export interface ImportTarget extends Pick<Daybook, "ingest" | "ask" | "view"> {
   readonly log: Pick<EventLog, "find" | "read" | "head">;
 }
 

@@ -1,5 +1,6 @@
 /** A translated push into the daybook: the commits that are not there yet, then the branch. */
 import type { Daybook, Incoming, Principal } from "../../actors/kernel/daybook.ts";
+import { isRecorded } from "../../actors/kernel/kept.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { Translated } from "./push.ts";
 
@@ -80,7 +81,7 @@ function* batchesOf(incoming: readonly Incoming[]): Generator<readonly Incoming[
 
 /** How many were new. An importer, or another delivery, may record a commit while we look, so each conflict drops one and goes on. */
 const ingest = async (target: PushTarget, batch: readonly Incoming[], by: Principal): Promise<number | string> => {
-  for (let left = batch.filter(({ source, id }) => !target.log.find(source, id));;) {
+  for (let left = batch.filter((event) => !isRecorded(target.log, event));;) {
     if (left.length === 0) return 0;
     const taken = await target.ingest(left, by);
     if (taken.ok) return taken.accepted;

@@ -29,7 +29,12 @@ export const withTarget = <T>(
     const log = await runtime.reader(call.data);
     try {
       return await work(
-        { ingest: (events, by) => remote.ingest(events, by), ask: (ask) => remote.ask(ask), log },
+        {
+          ingest: (events, by) => remote.ingest(events, by),
+          ask: (ask) => remote.ask(ask),
+          view: (name, query) => remote.view(name, query),
+          log,
+        },
         writer,
       );
     } finally {

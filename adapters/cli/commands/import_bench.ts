@@ -1,6 +1,7 @@
 /** `import bench`: benchmark runs out of files; all are read before the first is appended. */
 import { basename } from "node:path";
 import type { Incoming } from "../../../actors/kernel/daybook.ts";
+import { isRecorded } from "../../../actors/kernel/kept.ts";
 import type { Call, Run } from "../call.ts";
 import { moment, pathOf, text, Usage } from "../call.ts";
 import { counted, duration, safe } from "../print.ts";
@@ -84,8 +85,8 @@ const timeOf = (call: Call): string | undefined => {
 const record = async (target: Target, { events }: BenchRun): Promise<number> => {
   let added = 0;
   for (let at = 0; at < events.length; at += PARTS_AT_ONCE) {
-    let left: readonly Incoming[] = events.slice(at, at + PARTS_AT_ONCE).filter(({ source, id }) =>
-      !target.log.find(source, id)
+    let left: readonly Incoming[] = events.slice(at, at + PARTS_AT_ONCE).filter((event) =>
+      !isRecorded(target.log, event)
     );
     while (left.length > 0) {
       const taken = await target.ingest(left, OPERATOR);
