@@ -57,8 +57,8 @@ interface Cursor {
 
 interface Work {
   readonly signal: AbortSignal;
-  readonly abort: () => void;
-  /** What the run must end with. */
+  /** The run must end with this. */
+  readonly fail: (cause: unknown) => void;
   failure?: { readonly cause: unknown };
 }
 
@@ -76,7 +76,7 @@ export class Manager implements Child, Place {
   private noted = 0;
   private underWay = 0;
   /** Of the present run; one that was abandoned has another. */
-  private work: Work = { signal: AbortSignal.abort(), abort: () => {} };
+  private work: Work = { signal: AbortSignal.abort(), fail: () => {} };
   private roomy: (() => void) | undefined;
 
   constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
@@ -101,7 +101,13 @@ export class Manager implements Child, Place {
     };
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
-    const work: Work = this.work = { signal: stop.signal, abort };
+    const work: Work = this.work = {
+      signal: stop.signal,
+      fail: (cause) => {
+        work.failure ??= { cause };
+        abort();
+      },
+    };
     this.states.clear();
     this.lanes.clear();
     this.entries = [];
@@ -220,10 +226,7 @@ export class Manager implements Child, Place {
       if (work === this.work) this.noteDone();
     };
     this.underWay++;
-    const lane = run().catch((cause) => {
-      work.failure ??= { cause };
-      work.abort();
-    }).finally(() => {
+    const lane = run().catch(work.fail).finally(() => {
       if (work !== this.work) return;
       this.underWay--;
       if (this.lanes.get(entry.key) === lane) this.lanes.delete(entry.key);
@@ -258,13 +261,19 @@ export class Manager implements Child, Place {
     return this.options.views.note(this.stateNote(key)) ?? this.manager.initial;
   }
 
-  /** Notes what is done from the front on, with the cursor behind it. */
-  note(): void {
-    this.noteDone(1);
+  /** Notes what is done from the front on, with the cursor behind it. Once that failed nothing is noted: it would stand on what is not there. */
+  private note(last = false): void {
+    const { work } = this;
+    if (work.failure) return;
+    try {
+      this.noteDone(last);
+    } catch (cause) {
+      work.fail(cause);
+      throw cause;
+    }
   }
 
-  /** `quiet`: events passed over after which the cursor is noted although nothing was done. */
-  private noteDone(quiet: number = MANAGER.quiet_events): void {
+  private noteDone(last: boolean): void {
     let done = 0;
     while (this.entries[done]?.done) done++;
     if (done > 0) this.keep(this.entries.splice(0, done));

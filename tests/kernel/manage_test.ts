@@ -7,7 +7,7 @@ import type { Event } from "../../events/event.ts";
 import type { Append, EventLog } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
-import type { Views } from "../../projections/views.ts";
+import { type Views, ViewsFault } from "../../projections/views.ts";
 import { playground, type ToyFact } from "./toy.ts";
 
 type Added = Extract<ToyFact, { readonly type: "toys.count.added" }>;
@@ -409,4 +409,42 @@ Deno.test("a key whose state is the initial one again needs no note", async () =
   await m.clock.settle();
   assert.equal(m.sum(), undefined);
   await m.stop();
+});
+
+/** Views whose notes cannot be written for a moment. */
+const lockedNotes = () => {
+  const inner = playground().world.views;
+  const state = { locked: false };
+  const views: Views = Object.create(inner, {
+    setNotes: {
+      value: (entries: Parameters<Views["setNotes"]>[0]) => {
+        if (state.locked) throw new ViewsFault("unwritable", "database is locked");
+        inner.setNotes(entries);
+      },
+    },
+  });
+  return { views, state };
+};
+
+Deno.test("a state that could not be noted is not passed by a cursor that could", async () => {
+  const { views, state } = lockedNotes();
+  const waiting = new Map<string, () => void>();
+  const perform: Perform = ({ data }) =>
+    new Promise((resolve) => void waiting.set((data as { note: string }).note, resolve));
+  const first = await managed({ views, perform });
+  await first.add(1, "first");
+  await first.add(2, "second", "b");
+  await first.clock.settle();
+  state.locked = true;
+  waiting.get("first")!();
+  await first.clock.settle();
+  state.locked = false;
+  waiting.get("second")!();
+  await first.clock.settle();
+  assert.match(first.ended(), /locked/);
+  await first.stop();
+  const second = await managed({ log: first.log, views, seed: 2 });
+  await second.clock.settle();
+  assert.deepEqual([second.sum(), second.sum("b")], [1, 2]);
+  await second.stop();
 });
