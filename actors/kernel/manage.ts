@@ -116,8 +116,12 @@ export class Manager implements Child, Place {
     this.reached = this.noted;
     this.reached = this.noted = await this.restore();
     self?.ready();
-    for await (const { events, size } of log.hear(this.manager.hears, this.reached, stop.signal)) {
-      await this.take(events, size);
+    try {
+      for await (const { events, size } of log.hear(this.manager.hears, this.reached, stop.signal)) {
+        await this.take(events, size);
+      }
+    } catch (cause) {
+      work.fail(cause);
     }
     await Promise.all(this.lanes.values());
     signal.removeEventListener("abort", abort);
@@ -197,11 +201,12 @@ export class Manager implements Child, Place {
       return this.poisoned(event, floor, cause);
     }
     const { state, effects } = reaction;
+    const { signal } = this.work;
     this.states.set(key, state);
     const entry: Entry = { key, state, floor, done: false };
     return this.enter(
       entry,
-      effects.length === 0 ? undefined : () => this.performer.all(effects, event, this.work.signal),
+      effects.length === 0 ? undefined : () => this.performer.all(effects, event, signal),
     );
   }
 

@@ -448,3 +448,37 @@ Deno.test("a state that could not be noted is not passed by a cursor that could"
   assert.deepEqual([second.sum(), second.sum("b")], [1, 2]);
   await second.stop();
 });
+
+Deno.test("a run that crashes takes its effects along: the next asks for them again, in order, and nobody else does", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let broken = true;
+  const log: EventLog = Object.create(inner, {
+    hear: {
+      value: async function* (...asked: Parameters<EventLog["hear"]>) {
+        for await (const heard of inner.hear(...asked)) {
+          yield heard;
+          if (broken && heard.size === 2) throw new LogFault("io", "cannot be read");
+        }
+      },
+    },
+  });
+  const rung: string[] = [];
+  const perform: Perform = ({ data }) => {
+    if (broken) return Promise.reject(new Error("not now"));
+    rung.push((data as { note: string }).note);
+    return Promise.resolve();
+  };
+  const m = await managed({ log, perform });
+  await m.add(1, "first");
+  await m.add(2, "second");
+  await m.clock.settle();
+  assert.match(m.ended(), /cannot be read/);
+  broken = false;
+  const stopping = new AbortController();
+  const again = m.child.run(stopping.signal);
+  await m.clock.advance(60_000);
+  assert.deepEqual(rung, ["first", "second"]);
+  stopping.abort();
+  await m.clock.until(again);
+  await m.stop();
+});
