@@ -8,7 +8,7 @@
 import { canonical } from "../../events/canonical.ts";
 import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
-import type { Views } from "../../projections/views.ts";
+import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
@@ -162,6 +162,7 @@ export class Manager implements Child, Place {
       const key = this.manager.key(event);
       this.states.set(key, this.manager.react(this.state(key), event).state);
     } catch (cause) {
+      if (cause instanceof ViewsFault) throw cause;
       await this.performer.bury(cause, { position: event.position }, event);
     }
   }
@@ -198,6 +199,8 @@ export class Manager implements Child, Place {
       key = this.manager.key(event);
       reaction = this.manager.react(this.state(key), event);
     } catch (cause) {
+      // What could not be read is no fault of the event.
+      if (cause instanceof ViewsFault) throw cause;
       return this.poisoned(event, floor, cause);
     }
     const { state, effects } = reaction;

@@ -411,15 +411,21 @@ Deno.test("a key whose state is the initial one again needs no note", async () =
   await m.stop();
 });
 
-/** Views whose notes cannot be written for a moment. */
+/** Views whose notes cannot be written, or read, for a moment. */
 const lockedNotes = () => {
   const inner = playground().world.views;
-  const state = { locked: false };
+  const state = { locked: false, unreadable: false };
   const views: Views = Object.create(inner, {
     setNotes: {
       value: (entries: Parameters<Views["setNotes"]>[0]) => {
         if (state.locked) throw new ViewsFault("unwritable", "database is locked");
         inner.setNotes(entries);
+      },
+    },
+    note: {
+      value: (key: string) => {
+        if (state.unreadable) throw new ViewsFault("unwritable", "database is locked");
+        return inner.note(key);
       },
     },
   });
@@ -481,4 +487,19 @@ Deno.test("a run that crashes takes its effects along: the next asks for them ag
   stopping.abort();
   await m.clock.until(again);
   await m.stop();
+});
+
+Deno.test("an event whose state cannot be read is no poison: it is taken when it can", async () => {
+  const { views, state } = lockedNotes();
+  const m = await managed({ views });
+  state.unreadable = true;
+  await m.add(1, "first");
+  await m.clock.settle();
+  state.unreadable = false;
+  assert.equal(m.deadLetters.size, 0);
+  assert.match(m.ended(), /locked/);
+  await m.stop();
+  const next = await managed({ log: m.log, views, seed: 2 });
+  assert.deepEqual([next.rung, next.sum()], [["first 0.0 #1"], 1]);
+  await next.stop();
 });
