@@ -112,9 +112,9 @@ export class Manager implements Child, Place {
     this.lanes.clear();
     this.entries = [];
     this.underWay = 0;
-    // Of the run before more may have been taken than is done.
-    this.reached = this.noted;
-    this.reached = this.noted = await this.restore();
+    this.reached = this.noted = await this.restore(stop.signal);
+    // Told to stop while it was folding anew: what it has is not all, so nothing of it is noted.
+    if (signal.aborted) return;
     self?.ready();
     try {
       for await (const { events, size } of log.hear(this.manager.hears, this.reached, stop.signal)) {
@@ -130,7 +130,7 @@ export class Manager implements Child, Place {
   }
 
   /** Where to go on. States of another version, or of a log that was longer, are folded anew without their effects. */
-  private async restore(): Promise<number> {
+  private async restore(signal: AbortSignal): Promise<number> {
     const { views, log, from = 0 } = this.options;
     const noted = views.note(cursorNote(this.id)) as Cursor | undefined;
     if (!noted && from === 0) return 0;
@@ -150,7 +150,8 @@ export class Manager implements Child, Place {
       if ((events += page.length) < MANAGER.turn_events) continue;
       events = 0;
       if (this.states.size > MANAGER.states_max) this.noteStates();
-      await pause(this.options.clock, 0);
+      await pause(this.options.clock, 0, signal);
+      if (signal.aborted) return 0;
     }
     this.noteStates();
     views.setNote(cursorNote(this.id), { version, size } satisfies Cursor);

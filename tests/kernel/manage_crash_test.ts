@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { MANAGER, type Perform } from "../../actors/kernel/manage.ts";
+import type { EventLog } from "../../events/log.ts";
+import { LogFault } from "../../events/log.ts";
+import { MemoryLog } from "../../adapters/memory/log.ts";
+import { echo, lockedNotes, managed } from "./manage_given.ts";
+
+Deno.test("a state that could not be noted is not passed by a cursor that could", async () => {
+  const { views, state } = lockedNotes();
+  const waiting = new Map<string, () => void>();
+  const perform: Perform = ({ data }) =>
+    new Promise((resolve) => void waiting.set((data as { note: string }).note, resolve));
+  const first = await managed({ views, perform });
+  await first.add(1, "first");
+  await first.add(2, "second", "b");
+  await first.clock.settle();
+  state.locked = true;
+  waiting.get("first")!();
+  await first.clock.settle();
+  state.locked = false;
+  waiting.get("second")!();
+  await first.clock.settle();
+  assert.match(first.ended(), /locked/);
+  await first.stop();
+  const second = await managed({ log: first.log, views, seed: 2 });
+  await second.clock.settle();
+  assert.deepEqual([second.sum(), second.sum("b")], [1, 2]);
+  await second.stop();
+});
+
+Deno.test("a run that crashes takes its effects along: the next asks for them again, in order, and nobody else does", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let broken = true;
+  const log: EventLog = Object.create(inner, {
+    hear: {
+      value: async function* (...asked: Parameters<EventLog["hear"]>) {
+        for await (const heard of inner.hear(...asked)) {
+          yield heard;
+          if (broken && heard.size === 2) throw new LogFault("io", "cannot be read");
+        }
+      },
+    },
+  });
+  const rung: string[] = [];
+  const perform: Perform = ({ data }) => {
+    if (broken) return Promise.reject(new Error("not now"));
+    rung.push((data as { note: string }).note);
+    return Promise.resolve();
+  };
+  const m = await managed({ log, perform });
+  await m.add(1, "first");
+  await m.add(2, "second");
+  await m.clock.settle();
+  assert.match(m.ended(), /cannot be read/);
+  broken = false;
+  const stopping = new AbortController();
+  const again = m.child.run(stopping.signal);
+  await m.clock.advance(60_000);
+  assert.deepEqual(rung, ["first", "second"]);
+  stopping.abort();
+  await m.clock.until(again);
+  await m.stop();
+});
+
+Deno.test("an event whose state cannot be read is no poison: it is taken when it can", async () => {
+  const { views, state } = lockedNotes();
+  const m = await managed({ views });
+  state.unreadable = true;
+  await m.add(1, "first");
+  await m.clock.settle();
+  state.unreadable = false;
+  assert.equal(m.deadLetters.size, 0);
+  assert.match(m.ended(), /locked/);
+  await m.stop();
+  const next = await managed({ log: m.log, views, seed: 2 });
+  assert.deepEqual([next.rung, next.sum()], [["first 0.0 #1"], 1]);
+  await next.stop();
+});
+
+Deno.test("a manager that folds a long history anew stops when it is told to, and begins again", async () => {
+  const first = await managed();
+  for (let i = 0; i < 5; i++) await first.answer("toys.count.repeat", { times: 1_000 }, { id: "a" });
+  await first.stop();
+  let folded = 0;
+  const counted: typeof echo = {
+    ...echo,
+    version: 2,
+    react: (state, event) => (folded++, echo.react(state, event)),
+  };
+  const second = await managed({ log: first.log, views: first.views, manager: counted, seed: 2 });
+  assert.ok(folded > 0 && folded <= 2 * MANAGER.turn_events);
+  const before = folded;
+  await second.stop();
+  assert.deepEqual([second.ended(), folded], ["stopped", before]);
+  const third = await managed({ log: first.log, views: first.views, manager: counted, seed: 3 });
+  await third.clock.advance(1_000);
+  assert.deepEqual([third.child.size, folded], [5_000, before + 5_000]);
+  assert.equal(third.sum(), 5_000);
+  await third.stop();
+});
