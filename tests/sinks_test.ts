@@ -272,6 +272,21 @@ Deno.test({
   },
 });
 
+Deno.test("a receiver that never shakes hands keeps no connection once it is given up", async () => {
+  let left = 0;
+  const silent = listening(Deno.listen(local), async (conn) => {
+    const piece = new Uint8Array(65_536);
+    while (await conn.read(piece).catch(() => null) !== null);
+    left++;
+    return true;
+  });
+  for (let i = 1; i <= 3; i++) {
+    await assert.rejects(syslogTo(silent.port, 10, {}).connect(AbortSignal.timeout(50)), { name: "TimeoutError" });
+    await until("its end", () => left === i);
+  }
+  await silent.stop();
+});
+
 Deno.test("the frames of a stream that was cut are told from whole ones", () => {
   const bytes = new TextEncoder().encode("3 abc5 de");
   assert.deepEqual(unframed(bytes), { messages: ["abc"], left: "5 de" });

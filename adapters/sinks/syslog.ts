@@ -7,82 +7,33 @@
  */
 import type { Connection, Transport } from "../../actors/kernel/transport.ts";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
+import { tcpWire, tlsWire, type Wire, type WireTls } from "./wire.ts";
 
 export interface SyslogOptions {
   readonly host: string;
   readonly port: number;
-  /** Absent: plain TCP. PEM; without `ca` the platform's authorities. */
-  readonly tls?: { readonly ca?: string; readonly certificate?: string; readonly key?: string };
+  /** Absent: plain TCP. */
+  readonly tls?: WireTls;
   readonly settleMs: number;
   readonly clock: Clock;
 }
 
-export const syslogTransport = ({ host, port, tls, settleMs, clock }: SyslogOptions): Transport => ({
+export const syslogTransport = ({ tls, settleMs, clock, ...address }: SyslogOptions): Transport => ({
   async connect(signal) {
-    const hostname = host;
-    const opening: Promise<Deno.TcpConn | Deno.TlsConn> = tls
-      ? Deno.connectTls({
-        hostname,
-        port,
-        ...(tls.ca === undefined ? {} : { caCerts: [tls.ca] }),
-        ...(tls.certificate === undefined ? {} : { cert: tls.certificate, key: tls.key! }),
-      }).then(async (conn) => {
-        try {
-          await conn.handshake();
-        } catch (error) {
-          conn.close();
-          throw error;
-        }
-        return conn;
-      })
-      : Deno.connect({ hostname, port, signal });
-    let late = false;
-    opening.then((conn) => late && conn.close(), () => {}); // nobody waits for it any more
-    const giveUp = Promise.withResolvers<never>();
-    const abort = () => {
-      late = true;
-      giveUp.reject(signal.reason);
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      return connectionOn(await Promise.race([opening, giveUp.promise]), { settleMs, clock });
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    const wire = await (tls ? tlsWire(address, tls, signal) : tcpWire(address, signal));
+    return connectionOn(wire, { settleMs, clock });
   },
 });
 
-const connectionOn = (
-  conn: Deno.TcpConn | Deno.TlsConn,
-  { settleMs, clock }: Pick<SyslogOptions, "settleMs" | "clock">,
-): Connection => {
+const connectionOn = (wire: Wire, { settleMs, clock }: Pick<SyslogOptions, "settleMs" | "clock">): Connection => {
   const utf8 = new TextEncoder();
-  let [open, ending, lastSent] = [true, false, clock.monotonic()];
+  let [ending, lastSent] = [false, clock.monotonic()];
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => {}); // nobody may be waiting
-  const ended = Promise.withResolvers<void>();
-  ended.promise.catch(() => {});
-
-  // A receiver of syslog says nothing; that it ends is all there is to read.
-  const listen = async () => {
-    const said = new Uint8Array(1_024);
-    try {
-      while (await conn.read(said) !== null);
-    } catch (error) {
-      // RFC 5425 section 4.4 asks the receiver for a close_notify of its own; rsyslog closes without.
-      if (!ending || !(error instanceof Deno.errors.UnexpectedEof)) throw error;
-    }
-    if (!ending) throw new Error("the receiver closed the connection");
-  };
-  listen().then(ended.resolve, (cause) => {
-    lost.reject(cause);
-    ended.reject(cause);
-  });
-
-  const close = () => {
-    if (open) conn.close();
-    open = false;
-  };
+  wire.ended.then(() => {
+    if (!ending) lost.reject(new Error("the receiver closed the connection"));
+  }, lost.reject);
+  const close = () => wire.close();
   return {
     settleMs,
     stays: false,
@@ -91,10 +42,7 @@ const connectionOn = (
       signal.addEventListener("abort", close, { once: true });
       try {
         const bytes = utf8.encode(parcels.map(({ text }) => `${utf8.encode(text).length} ${text}`).join(""));
-        const writing = async () => {
-          for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
-        };
-        await Promise.race([writing(), lost.promise]);
+        await Promise.race([wire.write(bytes), lost.promise]);
         lastSent = clock.monotonic();
       } finally {
         signal.removeEventListener("abort", close);
@@ -108,8 +56,8 @@ const connectionOn = (
         const left = Math.max(0, lastSent + settleMs - clock.monotonic());
         await Promise.race([pause(clock, left, enough.signal), lost.promise]);
         ending = true;
-        await conn.closeWrite();
-        await ended.promise;
+        await Promise.race([wire.end(), lost.promise]);
+        await wire.ended;
       } finally {
         enough.abort();
         signal.removeEventListener("abort", close);
