@@ -7,6 +7,7 @@
  */
 import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
+import { ViewsFault } from "../../projections/views.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
 import { sinkCalled, SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
@@ -231,8 +232,10 @@ export class Sink implements Child {
   /** How long to wait after a failure. */
   private async failed(cause: unknown): Promise<number> {
     const { random, retry } = this.options;
-    this.counts.failed++;
     const attempts = this.place.failed(cause);
+    // The place could not be noted; what the receiver has, it has, and nothing is wrong with what comes next.
+    if (cause instanceof ViewsFault) return retry.first_ms;
+    this.counts.failed++;
     if (retry.attempts_max !== null && attempts % retry.attempts_max === 0) {
       await this.giveUp(cause);
       return 0;

@@ -1,7 +1,7 @@
 /** What is kept of a sink beyond its run: its place in the log, whether it was failing, and what nobody will take. */
 import { type Event, millis } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
-import type { Views } from "../../projections/views.ts";
+import { type Views, ViewsFault } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import { isArchived } from "./kept.ts";
@@ -114,7 +114,7 @@ export class SinkPlace implements Place {
     });
   }
 
-  /** Says that it fails, once; answers how many attempts have failed in a row. */
+  /** Says that it fails, once; answers how many attempts have failed in a row. That notes cannot be written is no attempt. */
   failed(cause: unknown): number {
     const { name, clock, recorder } = this.options;
     if (!this.trouble) {
@@ -122,7 +122,8 @@ export class SinkPlace implements Place {
       const data = { sink: name, cause: causeOf(cause), size: this.settled };
       recorder.record({ type: "kernel.sink.failed", data }, this.about);
     }
-    return ++this.trouble.attempts;
+    if (!(cause instanceof ViewsFault)) this.trouble.attempts++;
+    return this.trouble.attempts;
   }
 
   /** Says that it delivers again, if it did not. */

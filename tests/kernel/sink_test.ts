@@ -8,6 +8,7 @@ import { SINK, Sink, type SinkOptions } from "../../actors/kernel/sink.ts";
 import { type Connection, Later, type Parcel, type Refusal, type Transport } from "../../actors/kernel/transport.ts";
 import type { Event } from "../../events/event.ts";
 import type { Range } from "../../events/log.ts";
+import { ViewsFault } from "../../projections/views.ts";
 import { rig } from "./rig.ts";
 
 /** Remembers what it took; `misfortune` is asked before each act and may throw, wait or refuse. */
@@ -342,6 +343,32 @@ Deno.test("with a bound on attempts what is first in line becomes dead letters, 
   assert.deepEqual(receiver.taken, w.ours().slice(10));
   assert.equal(w.deadLetters.list().length, 10);
   await stop();
+});
+
+Deno.test("a place that cannot be noted is not the receiver's failure: nothing becomes a dead letter, and all goes on", async () => {
+  const w = world();
+  const receiver = new Receiver();
+  let full = true;
+  const views = {
+    note: (key: string) => w.views.note(key),
+    setNote(key: string, value: unknown) {
+      if (full) throw new ViewsFault("unwritable", "the disk is full");
+      w.views.setNote(key, value);
+    },
+  };
+  w.views.setNote("sink/siem/cursor", { size: 0 });
+  await w.append(100);
+  const { sink, stop } = await w.start(receiver, { views, retry: { first_ms: 100, max_ms: 100, attempts_max: 2 } });
+  await w.clock.advance(10_000);
+  assert.equal(w.deadLetters.list().length, 0);
+  assert.deepEqual([sink.place.failing, sink.counts.failed], [true, 0]);
+  full = false;
+  await w.append(1);
+  await w.clock.advance(1_000);
+  assert.deepEqual(receiver.first, w.ours());
+  assert.equal(sink.place.failing, false);
+  await stop();
+  assert.deepEqual(w.views.note("sink/siem/cursor"), { size: w.log.size });
 });
 
 Deno.test("a receiver that never answers holds up its own sink alone, and is given up after its time", async () => {
