@@ -207,7 +207,7 @@ Deno.test("news of a growing log are gathered, a reader who waits is told of at 
   assert.equal(news(), 2);
 
   const waiting = apart.wait("tests.counts", growing.size - 1, 60_000);
-  const hurry = { to: "hurry", name: "tests.counts", position: growing.size - 1 } as const;
+  const hurry = { to: "hurry", name: "tests.counts", position: growing.size - 1, ms: 60_000 } as const;
   assert.deepEqual(first.sent.slice(-2), [{ to: "grown", size: growing.size }, hurry]);
   await apart.wait("tests.counts", growing.size - 1, 0);
   assert.equal(first.sent.filter(({ to }) => to === "hurry").length, 1, "told once");

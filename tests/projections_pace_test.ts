@@ -234,3 +234,33 @@ Deno.test("lag is visible while projections give way, and whoever waits for a po
   await stopped;
   assert.deepEqual(run.crashes, []);
 });
+
+Deno.test("a reader who waited in vain for what never came hurries nobody any more", async () => {
+  const clock = simulated();
+  const log = logOf();
+  const pace = { ...PACE, gather_ms: 60_000, gather_events: 1_000_000 };
+  const projections = new Projector({
+    projections: [counts],
+    feed: feedOf(log),
+    views: new MemoryViews(),
+    clock,
+    record: () => {},
+    pace,
+  });
+  const run = running(projections.children);
+  await counted(log, 10);
+  await clock.advance(10);
+  const late = projections.wait("tests.counts", Number.MAX_SAFE_INTEGER, 1_000);
+  await counted(log, 1);
+  await clock.advance(10);
+  assert.equal(projections.states()[0]!.lag, 0, "while it waits");
+  assert.equal(await clock.until(late), "late");
+  await counted(log, 5);
+  await clock.advance(1_000);
+  assert.equal(projections.states()[0]!.lag, 5);
+  assert.equal(await clock.until(projections.wait("tests.counts", 15, 1_000), 100), "reached");
+  const stopped = run.stop();
+  await clock.advance(1);
+  await stopped;
+  assert.deepEqual(run.crashes, []);
+});

@@ -16,7 +16,7 @@ import { type Feed, sharing } from "./project_feed.ts";
 import { ViewsFile } from "./project_file.ts";
 import { type Pace, type Paced, Pacer } from "./project_pace.ts";
 import { CachedRows, Turns } from "./project_rows.ts";
-import { type Waited, Waiting } from "./project_wait.ts";
+import { type Waited, Waiting, Wanted } from "./project_wait.ts";
 import { type Span, SPANS_MAX, type Telemetry, TRACED_MS_MAX } from "./telemetry.ts";
 import { aborted, type Clock, pause } from "./world.ts";
 
@@ -107,7 +107,7 @@ export class Projector implements Projections {
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
     const runner = this.runners.get(name);
     if (runner === undefined) return Promise.resolve("unknown");
-    if (ms > 0) runner.hurry(position);
+    if (ms > 0) runner.hurry(position, ms);
     return runner.waiting.until(position, ms, signal);
   }
 
@@ -119,9 +119,9 @@ export class Projector implements Projections {
     return this.runners.get(name)?.known;
   }
 
-  /** A reader waits elsewhere until the view shows `position`. */
-  hurry(name: string, position: number): void {
-    this.runners.get(name)?.hurry(position);
+  /** A reader waits elsewhere until the view shows `position`, at most `ms`. */
+  hurry(name: string, position: number, ms: Millis): void {
+    this.runners.get(name)?.hurry(position, ms);
   }
 }
 
@@ -141,14 +141,14 @@ class Runner implements Paced {
   private caughtUp = false;
   /** What readers were shown before the views were lost. */
   private shown = 0;
-  /** The farthest position that a reader has waited for. */
-  private wanted = -1;
+  private readonly wanted: Wanted;
   private stoppedAt: StoppedAt | undefined;
   /** The last stop that was recorded. */
   private told: string | undefined;
 
   constructor(private readonly projection: AnyProjection, private readonly shared: Shared) {
     this.name = projection.name;
+    this.wanted = new Wanted(shared.clock);
     this.waiting = new Waiting(
       shared.clock,
       () => this.served,
@@ -169,12 +169,11 @@ class Runner implements Paced {
   }
 
   get hurried(): boolean {
-    return this.wanted >= this.served;
+    return this.wanted.position >= this.served;
   }
 
-  hurry(position: number): void {
-    if (position <= this.wanted) return;
-    this.wanted = position;
+  hurry(position: number, ms: Millis): void {
+    this.wanted.add(position, ms);
     if (this.hurried) this.shared.pacer?.look();
   }
 

@@ -7,7 +7,7 @@ import type { ProjectionState } from "./daybook.ts";
 import type { Projections } from "./project.ts";
 import type { Feed } from "./project_feed.ts";
 import { type FromProjections, type Line, PROJECTIONS_APART, type ToProjections } from "./project_line.ts";
-import { type Waited, Waiting } from "./project_wait.ts";
+import { type Waited, Waiting, Wanted } from "./project_wait.ts";
 import { type Clock, pause } from "./world.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
@@ -35,8 +35,7 @@ interface Known {
   served: number;
   /** What readers were shown before the views were lost. */
   shown: number;
-  /** The farthest position that a reader has waited for. */
-  wanted: number;
+  readonly wanted: Wanted;
   /** Of its child, once it has run. */
   path?: string;
   ended?: (cause: string | undefined) => void;
@@ -57,7 +56,7 @@ export class ProjectionsApart implements Projections {
         state: { name, version, state: "catching_up", size: 0, lag: 0 },
         served: 0,
         shown: 0,
-        wanted: -1,
+        wanted: new Wanted(options.clock),
       };
       return [name, known];
     }));
@@ -99,9 +98,9 @@ export class ProjectionsApart implements Projections {
   wait(name: string, position: number, ms: number, signal?: AbortSignal): Promise<Waited> {
     const known = this.projections.get(name);
     if (known === undefined) return Promise.resolve("unknown");
-    if (ms > 0 && position >= known.served && position > known.wanted) {
-      known.wanted = position;
-      this.hurry(name, position);
+    if (ms > 0 && position >= known.served) {
+      known.wanted.add(position, ms);
+      this.hurry(name, known.wanted);
     }
     return known.waiting.until(position, ms, signal);
   }
@@ -177,11 +176,11 @@ export class ProjectionsApart implements Projections {
   }
 
   /** What is waited for may be newer than the last news. */
-  private hurry(name: string, position: number): void {
+  private hurry(name: string, { position, left: ms }: Wanted): void {
     const { line } = this;
     if (line === undefined) return;
     line.send({ to: "grown", size: this.options.feed.size });
-    line.send({ to: "hurry", name, position });
+    line.send({ to: "hurry", name, position, ms });
   }
 
   private async news(line: Line<ToProjections, FromProjections>, over: AbortSignal): Promise<void> {
@@ -264,7 +263,7 @@ export class ProjectionsApart implements Projections {
       this.lineChanged.add(lost);
       signal.addEventListener("abort", stop, { once: true });
       line.send({ to: "start", name, path });
-      if (known.wanted >= known.served) this.hurry(name, known.wanted);
+      if (known.wanted.position >= known.served) this.hurry(name, known.wanted);
     });
   }
 

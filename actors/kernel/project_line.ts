@@ -10,8 +10,8 @@ export type ToProjections =
   | { readonly to: "stop"; readonly name: string }
   /** The log has at least so many events. */
   | { readonly to: "grown"; readonly size: number }
-  /** A reader waits until the view shows this position. */
-  | { readonly to: "hurry"; readonly name: string; readonly position: number }
+  /** A reader waits until the view shows this position, at most so long. */
+  | { readonly to: "hurry"; readonly name: string; readonly position: number; readonly ms: Millis }
   | { readonly to: "close" };
 
 /** From it. */

@@ -1,4 +1,5 @@
 /** The other end of `project_apart.ts`: projections in a thread of their own, as that thread sees it. */
+import type { Millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { causeOf } from "./cause.ts";
 import type { ProjectionState } from "./daybook.ts";
@@ -8,7 +9,7 @@ import { type Clock, pause } from "./world.ts";
 
 /** What the composer in this thread has put together. */
 export interface Composed {
-  readonly projections: Pick<Projections, "children"> & { hurry(name: string, position: number): void };
+  readonly projections: Pick<Projections, "children"> & { hurry(name: string, position: number, ms: Millis): void };
   /** Takes in what the log has by now. */
   grown(size: number): void;
   close(): Promise<void>;
@@ -70,7 +71,7 @@ export const serveProjections = (
       else if (message.to === "start") start(message.name, message.path);
       else if (message.to === "stop") running.get(message.name)?.stop.abort();
       else if (message.to === "grown") composed?.grown(message.size);
-      else if (message.to === "hurry") composed?.projections.hurry(message.name, message.position);
+      else if (message.to === "hurry") composed?.projections.hurry(message.name, message.position, message.ms);
       else close().catch(reject);
     }, (cause) => reject(new Error(cause)));
   });

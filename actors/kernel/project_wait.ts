@@ -1,7 +1,32 @@
 /** Reading one's own write: waiting until a view shows a position. */
+import type { Millis } from "../../events/event.ts";
 import type { Clock } from "./world.ts";
 
 export type Waited = "reached" | "late" | "stopped" | "unknown";
+
+/** The farthest position that a reader waits for, while one does: what never comes is waited for no longer than its reader. */
+export class Wanted {
+  private farthest = -1;
+  private until: Millis = -Infinity;
+
+  constructor(private readonly clock: Clock) {}
+
+  add(position: number, ms: Millis): void {
+    const now = this.clock.monotonic();
+    this.farthest = Math.max(this.position, position);
+    this.until = Math.max(this.until, now + ms);
+  }
+
+  /** -1: nobody waits. */
+  get position(): number {
+    return this.left > 0 ? this.farthest : -1;
+  }
+
+  /** How long yet. */
+  get left(): Millis {
+    return this.until - this.clock.monotonic();
+  }
+}
 
 /** Who waits for a view to reach a position. */
 export class Waiting {
