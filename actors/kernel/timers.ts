@@ -73,8 +73,9 @@ export class Timers implements Child, Place {
   readonly readyWithin = 600_000;
   private standing = new Map<string, Standing>();
   private schedule: Schedule<Standing>;
-  private attempts = new Map<string, number>();
-  size = 0;
+  /** Of timers that came due and have not fired: how often they were tried, and how often their decider failed. */
+  private tried = new WeakMap<Standing, { times: number; faults: number }>();
+  private size = 0;
   private readonly most: number;
 
   constructor(private readonly options: TimersOptions) {
@@ -92,7 +93,6 @@ export class Timers implements Child, Place {
   async run(signal: AbortSignal, self?: Self): Promise<void> {
     this.schedule.close();
     this.schedule = this.fresh();
-    this.attempts.clear();
     this.restore();
     await this.catchUp(signal);
     self?.ready();
@@ -181,7 +181,6 @@ export class Timers implements Child, Place {
 
   private drop(key: string, timer: Standing): void {
     this.standing.delete(key);
-    this.attempts.delete(key);
     this.schedule.remove(timer);
   }
 
@@ -190,28 +189,33 @@ export class Timers implements Child, Place {
     const { entities, clock, random } = this.options;
     const key = keyOf(timer.stream, timer.name);
     if (this.standing.get(key) !== timer || signal.aborted) return undefined;
-    const attempt = (this.attempts.get(key) ?? 0) + 1;
+    const tried = this.tried.get(timer) ?? { times: 0, faults: 0 };
+    this.tried.set(timer, tried);
     const { stream, name, set, position, command, id: causationid, correlationid } = timer;
     const due: DueTimer = { stream, name, set, position, command, causationid, correlationid, undeliverable: false };
-    const later = clock.now() +
-      Math.min(TIMERS.retry_last_ms, TIMERS.retry_first_ms * 2 ** (attempt - 1)) * (0.5 + random.next());
+    const later = () =>
+      clock.now() + Math.min(TIMERS.retry_last_ms, TIMERS.retry_first_ms * 2 ** tried.times++) * (0.5 + random.next());
     try {
       if (!entities.takes(stream, command)) return await this.settle(timer, due, "no actor takes its command", later);
       const outcome = await entities.fire(due);
-      return outcome.is === "accepted" ? undefined : later;
+      return outcome.is === "accepted" ? undefined : later();
     } catch (error) {
-      if (attempt >= TIMERS.attempts) return await this.settle(timer, due, error, later);
-      this.attempts.set(key, attempt);
-      return later;
+      if (++tried.faults >= TIMERS.attempts) return await this.settle(timer, due, error, later);
+      return later();
     }
   }
 
   /** It will never be delivered: that is recorded as its firing, and the command becomes a dead letter. */
-  private async settle(timer: Standing, due: DueTimer, cause: unknown, later: Millis): Promise<Millis | undefined> {
+  private async settle(
+    timer: Standing,
+    due: DueTimer,
+    cause: unknown,
+    later: () => Millis,
+  ): Promise<Millis | undefined> {
     const outcome = await this.options.entities.fire({ ...due, undeliverable: true });
     // Of a domain without an actor: nobody else writes there for it, so nobody else can be asked to.
     if (outcome.is === "unknown_command") await this.recordFired(timer);
-    else if (outcome.is !== "accepted") return later;
+    else if (outcome.is !== "accepted") return later();
     else if (outcome.duplicate) return undefined;
     this.undeliverable(timer, cause);
     await this.options.deadLetters.recorded();

@@ -155,6 +155,26 @@ Deno.test("a timer that the log does not take is tried again until it does", asy
   await t.stop();
 });
 
+Deno.test("a timer that cannot be recorded for hours is tried with growing waits, and is not lost", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let [full, tried] = [false, 0];
+  const append = (batch: Append) => {
+    if (!full) return inner.append(batch);
+    tried++;
+    return Promise.reject(new LogFault("full", "no room"));
+  };
+  const log: EventLog = Object.create(inner, { append: { value: append } });
+  const t = await withTimers({ world: { log } });
+  await t.set("t", 1_000, 5);
+  full = true;
+  await t.clock.advance(1_000 + HOUR);
+  assert.ok(tried >= HOUR / TIMERS.retry_last_ms / 2 && tried <= 3 * HOUR / TIMERS.retry_last_ms, `${tried} attempts`);
+  full = false;
+  await t.clock.advance(2 * TIMERS.retry_last_ms);
+  assert.deepEqual([t.total(), t.timers.count], [5, 0]);
+  await t.stop();
+});
+
 Deno.test("a timer whose decider fails is tried a stated number of times, then it is a dead letter that can be redriven", async () => {
   let broken = true;
   const fragile = {
