@@ -13,8 +13,7 @@ import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
 import type { EffectLetter, PerformerOptions } from "./perform.ts";
-import { Performer } from "./perform.ts";
-import type { Place, Places } from "./places.ts";
+import { PERFORM, Performer } from "./perform.ts";
 import { pause } from "./world.ts";
 
 export { PERFORM, type Perform, type Performance, Undeliverable, type WorldEffect } from "./perform.ts";
@@ -47,7 +46,15 @@ interface Entry {
   readonly state: unknown;
   /** Where to resume while this one is the first that is not done. */
   readonly floor: number;
+  /** Another shape of the same event comes behind it: they are noted together. */
+  readonly more: boolean;
   done: boolean;
+}
+
+/** What of the log an entry is about. */
+interface Place extends Pick<Entry, "floor" | "more"> {
+  /** Which of the shapes that an upcast has made of its event it is, from 0. */
+  readonly part: number;
 }
 
 interface Cursor {
@@ -146,7 +153,7 @@ export class Manager implements Child, Place {
     }
     let events = 0;
     for (const page of log.read({ types: this.manager.hears, until: size })) {
-      for (const event of page) await this.refold(event);
+      for (const { event, part } of shapesOf(page)) await this.refold(event, part);
       if ((events += page.length) < MANAGER.turn_events) continue;
       events = 0;
       if (this.states.size > MANAGER.states_max) this.noteStates();
@@ -158,13 +165,13 @@ export class Manager implements Child, Place {
     return size;
   }
 
-  private async refold(event: Event): Promise<void> {
+  private async refold(event: Event, part: number): Promise<void> {
     try {
       const key = this.manager.key(event);
       this.states.set(key, this.manager.react(this.state(key), event).state);
     } catch (cause) {
       if (cause instanceof ViewsFault) throw cause;
-      await this.performer.bury(cause, { position: event.position }, event);
+      await this.performer.bury(cause, letterOf(event, part), event);
     }
   }
 
@@ -177,9 +184,10 @@ export class Manager implements Child, Place {
   /** Folds events that the manager hears and sets their effects going. Resolves when there is room for more. */
   private async take(events: readonly Event[], size: number): Promise<void> {
     let turn = 0;
-    for (const event of events) {
+    for (const { event, part, more } of shapesOf(events)) {
       if (this.work.signal.aborted) return;
-      this.begin(event, event.position);
+      const { position } = event;
+      this.begin(event, { floor: position, part, more });
       this.reached = event.position + 1;
       if (this.entries.length >= MANAGER.unnoted_max) this.noteDone();
       while (this.full && !this.work.signal.aborted) await new Promise<void>((resolve) => this.roomy = resolve);
@@ -193,7 +201,7 @@ export class Manager implements Child, Place {
     return this.underWay >= MANAGER.in_flight_max || this.entries.length >= MANAGER.unnoted_max;
   }
 
-  private begin(event: Event, floor: number): Promise<void> {
+  private begin(event: Event, { floor, part, more }: Place): Promise<void> {
     let key = "";
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
@@ -202,22 +210,22 @@ export class Manager implements Child, Place {
     } catch (cause) {
       // What could not be read is no fault of the event.
       if (cause instanceof ViewsFault) throw cause;
-      return this.poisoned(event, floor, cause);
+      return this.poisoned(event, { floor, part, more }, cause);
     }
     const { state, effects } = reaction;
     const { signal } = this.work;
     this.states.set(key, state);
-    const entry: Entry = { key, state, floor, done: false };
+    const entry: Entry = { key, state, floor, more, done: false };
     return this.enter(
       entry,
-      effects.length === 0 ? undefined : () => this.performer.all(effects, event, signal),
+      effects.length === 0 ? undefined : () => this.performer.all(effects, event, part, signal),
     );
   }
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
-  private poisoned(event: Event, floor: number, cause: unknown): Promise<void> {
-    const entry: Entry = { key: "", state: undefined, floor, done: false };
-    return this.enter(entry, () => this.performer.bury(cause, { position: event.position }, event));
+  private poisoned(event: Event, { floor, part, more }: Place, cause: unknown): Promise<void> {
+    const entry: Entry = { key: "", state: undefined, floor, more, done: false };
+    return this.enter(entry, () => this.performer.bury(cause, letterOf(event, part), event));
   }
 
   /** An entry whose work waits for that of the same key before it. `act` answers whether it is done for good. */
@@ -247,16 +255,17 @@ export class Manager implements Child, Place {
 
   private async redeliver(letter: DeadLetter): Promise<void> {
     if (this.work.signal.aborted) throw new Error(`the manager "${this.id}" is not running`);
-    const { position, index, effect } = letter.message as EffectLetter;
-    for (const [event] of this.options.log.read({ from: position, limit: 1 })) {
+    const { position, part, index = 0, effect } = letter.message as EffectLetter;
+    for (const shapes of this.options.log.read({ from: position, limit: 1 })) {
+      const event = shapes[part ?? Math.floor(index / PERFORM.shape_effects_max)];
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
         this.manager.react(this.state(this.manager.key(event!)), event!);
-        return await this.begin(event!, this.reached);
+        return await this.begin(event!, { floor: this.reached, part: part ?? 0, more: false });
       }
       const verdict = await this.performer.attempt(effect, {
         position,
-        index: index!,
+        index,
         attempt: 1,
         event: event!,
         signal: this.work.signal,
@@ -285,6 +294,7 @@ export class Manager implements Child, Place {
   private noteDone(last: boolean): void {
     let done = 0;
     while (this.entries[done]?.done) done++;
+    while (done > 0 && this.entries[done - 1]!.more) done--;
     if (done > 0) this.keep(this.entries.splice(0, done));
     else if (this.size - this.noted >= quiet) this.keep([]);
     if (this.states.size > MANAGER.states_max) {
@@ -311,6 +321,18 @@ export class Manager implements Child, Place {
     return `manager/${this.id}/state/${key}`;
   }
 }
+
+/** Each with which of the shapes of its event it is, and whether another one comes. */
+const shapesOf = function* (events: readonly Event[]): Iterable<{ event: Event; part: number; more: boolean }> {
+  let part = 0;
+  for (const [i, event] of events.entries()) {
+    const more = events[i + 1]?.position === event.position;
+    yield { event, part, more };
+    part = more ? part + 1 : 0;
+  }
+};
+
+const letterOf = ({ position }: Event, part: number): EffectLetter => part === 0 ? { position } : { position, part };
 
 const NOTES_AT_ONCE = 1_000;
 const cursorNote = (name: string): string => `manager/${name}/cursor`;

@@ -14,6 +14,8 @@ export const PERFORM = {
   retry_last_ms: 30_000,
   /** How long one attempt at a command may take. */
   deadline_ms: 10_000,
+  /** Effects of one shape of an event; those of the next shape of the same event are numbered from here. */
+  shape_effects_max: 10_000,
 } as const;
 
 /** An effect that is not worth another attempt. */
@@ -42,6 +44,8 @@ export type Perform = (effect: WorldEffect, performance: Performance) => Promise
 /** Of one effect; or of a whole event, when the manager could not take it. */
 export interface EffectLetter {
   readonly position: number;
+  /** Which of the shapes of the event it could not take; absent: the first. */
+  readonly part?: number;
   readonly index?: number;
   readonly effect?: Effect;
 }
@@ -65,9 +69,10 @@ export class Performer {
   /** `name` of the manager. */
   constructor(private readonly name: string, private readonly options: PerformerOptions) {}
 
-  /** True when all are done, one after the other; false when the signal came first. */
-  async all(effects: readonly Effect[], event: Event, signal: AbortSignal): Promise<boolean> {
-    for (const [index, effect] of effects.entries()) if (!await this.one(effect, event, index, signal)) return false;
+  /** True when all are done, one after the other; false when the signal came first. `part`: which shape of its event it is, from 0. */
+  async all(effects: readonly Effect[], event: Event, part: number, signal: AbortSignal): Promise<boolean> {
+    const first = part * PERFORM.shape_effects_max;
+    for (const [i, effect] of effects.entries()) if (!await this.one(effect, event, first + i, signal)) return false;
     return true;
   }
 

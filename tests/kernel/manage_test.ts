@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MANAGER, PERFORM, type Perform, Undeliverable } from "../../actors/kernel/manage.ts";
-import type { Append, EventLog } from "../../events/log.ts";
+import type { Event } from "../../events/event.ts";
+import type { Append, EventLog, Range } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { echo, managed } from "./manage_given.ts";
@@ -325,4 +326,43 @@ Deno.test("a key whose state is the initial one again needs no note", async () =
   await m.clock.settle();
   assert.equal(m.sum(), undefined);
   await m.stop();
+});
+
+Deno.test("the shapes that one event has become have effects of their own, and are noted together", async () => {
+  // An event that says `20` is an old shape, and read as two that say `10` each; one of 30 is read as three.
+  const split = (page: readonly Event[]) =>
+    page.flatMap((event) => {
+      const { by, ...data } = event.data as { readonly by: number };
+      return by > 10 ? Array.from({ length: by / 10 }, () => ({ ...event, data: { ...data, by: 10 } })) : [event];
+    });
+  const inner = new MemoryLog({ now: () => 0 });
+  const log: EventLog = Object.create(inner, {
+    read: { value: (range: Range) => [...inner.read(range)].map(split) },
+    hear: {
+      value: async function* (...asked: Parameters<EventLog["hear"]>) {
+        for await (const { events, size } of inner.hear(...asked)) yield { events: split(events), size };
+      },
+    },
+  });
+  const rung: string[] = [];
+  let stuck = true;
+  const perform: Perform = (_, { position, index, signal }) => {
+    rung.push(`${position}.${index}`);
+    return index > 1 && stuck
+      ? new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("stopping"))))
+      : Promise.resolve();
+  };
+  const first = await managed({ log, perform });
+  await first.add(20, "n");
+  await first.clock.settle();
+  await first.stop();
+  assert.deepEqual(rung, ["0.1", `0.${PERFORM.shape_effects_max + 1}`]);
+  stuck = false;
+  const { views } = first;
+  const second = await managed({ log, views, perform: () => Promise.resolve(), seed: 2 });
+  await second.add(30);
+  await second.clock.advance(1_000);
+  const ours = second.stored("toys.count.added").filter(({ stream }) => stream === "toys/echo");
+  assert.deepEqual([second.sum(), second.deadLetters.size, ours.length], [50, 0, 5]);
+  await second.stop();
 });
