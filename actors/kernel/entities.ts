@@ -237,7 +237,8 @@ export class Entities implements Child, Household {
     const target: StreamId = `${known.actor.domain}/${ask.id}`;
     // What was accepted before is only told again.
     if (named && this.log.find(target, `${key}/0`)) return deliver();
-    return gate.check({ type: ask.type, target }).then(deliver);
+    // Nobody waits for the gate when the entities stop.
+    return gate.check({ type: ask.type, target }).then(() => this.stopping ? unavailable("stopping") : deliver());
   }
 
   /** Whether the stream's own actor knows the command, and its data parses. */

@@ -456,6 +456,16 @@ Deno.test("stopping drains what was taken, refuses what comes after, and leaves 
   await assert.rejects(clock.until(new Promise(() => {})), /no timer is left/);
 });
 
+Deno.test("what still waited at a gate when its entities stopped is refused, and wakes nobody", async () => {
+  const open = Promise.withResolvers<void>();
+  const { ask, stop, log, entities } = playground({ gate: { guards: () => true, check: () => open.promise } });
+  const waiting = ask("toys.count.add", { by: 1 });
+  await stop();
+  open.resolve();
+  assert.deepEqual(await waiting, { is: "unavailable", reason: "stopping", retryAfterMs: 1_000 });
+  assert.deepEqual([log.size, entities.resident], [0, 0]);
+});
+
 Deno.test("the fresh id of a context is the same when a decision is made anew", async () => {
   const inner = new MemoryLog({ now: () => 0 });
   const notes: string[] = [];
