@@ -1,5 +1,7 @@
 /** Who follows the log when its beginning goes to an archive: nothing goes that one of them has not seen to, and all find their way later. */
 import assert from "node:assert/strict";
+import type { Self } from "../actors/kernel/child.ts";
+import type { ProcessManager } from "../actors/types.ts";
 import type { Daybook } from "../actors/kernel/daybook.ts";
 import type { ViewRule } from "../projections/alerts/mod.ts";
 import { rowCases } from "../adapters/program/alerts/rows.ts";
@@ -147,5 +149,32 @@ Deno.test("a row that became so in what was archived is so since what is behind 
       const at = (position: number) => [...log.read({ from: position, limit: 1 })].flat()[0]!.recordedat;
       assert.deepEqual(troubles, []);
       assert.deepEqual(found[0]!.cases.map(({ since }) => since), [at(512), at(512), at(520)]);
+    })
+  ));
+
+Deno.test("a process manager that is new folds what is kept where that is enough for it, and else waits for the archive", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await append(system, 0, 600);
+      await archived(system, `${dir}/data`, `${dir}/archive`, 512);
+      const run = async (name: string, keptIsEnough?: boolean) => {
+        const manager: ProcessManager = {
+          name,
+          version: 1,
+          hears: ["tests.thing.happened"],
+          initial: { seen: 0 },
+          key: () => "all",
+          react: (state) => ({ state: { seen: (state as { readonly seen: number }).seen + 1 }, effects: [] }),
+        };
+        const stop = new AbortController();
+        const child = system.managed({ manager, from: "end", ...(keptIsEnough ? { keptIsEnough } : {}) });
+        await child.run(stop.signal, { ready: () => stop.abort() } as Self);
+        return system.outbound.views.note(`manager/${name}/state/all`);
+      };
+      await assert.rejects(run("strict"), { kind: "archived" });
+      const kept = [...system.daybook.log.read({ from: 512 })].flat().filter(({ type }) =>
+        type === "tests.thing.happened"
+      );
+      assert.deepEqual(await run("lenient", true), { seen: kept.length });
     })
   ));

@@ -12,8 +12,10 @@ import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
+import { readableFrom } from "./kept.ts";
 import type { EffectLetter, PerformerOptions } from "./perform.ts";
 import { PERFORM, Performer } from "./perform.ts";
+import type { Place, Places } from "./places.ts";
 import { pause } from "./world.ts";
 
 export { PERFORM, type Perform, type Performance, Undeliverable, type WorldEffect } from "./perform.ts";
@@ -37,6 +39,11 @@ export interface ManagerOptions extends PerformerOptions {
   readonly views: Views;
   /** Where a manager without a cursor begins; what lies before is folded and has no effects. Default 0. */
   readonly from?: number | "end";
+  /**
+   * What lies in an archive that is not attached has no weight any more, so states are folded anew from what is kept. Default false: then
+   * they are not until it is attached.
+   */
+  readonly keptIsEnough?: boolean;
   /** Who lets go of events asks there. */
   readonly places?: Places;
 }
@@ -52,7 +59,7 @@ interface Entry {
 }
 
 /** What of the log an entry is about. */
-interface Place extends Pick<Entry, "floor" | "more"> {
+interface Shape extends Pick<Entry, "floor" | "more"> {
   /** Which of the shapes that an upcast has made of its event it is, from 0. */
   readonly part: number;
 }
@@ -119,6 +126,8 @@ export class Manager implements Child, Place {
     this.lanes.clear();
     this.entries = [];
     this.underWay = 0;
+    // Of the run before more may have been taken than is done.
+    this.reached = this.noted;
     this.reached = this.noted = await this.restore(stop.signal);
     // Told to stop while it was folding anew: what it has is not all, so nothing of it is noted.
     if (signal.aborted) return;
@@ -138,10 +147,10 @@ export class Manager implements Child, Place {
 
   /** Where to go on. States of another version, or of a log that was longer, are folded anew without their effects. */
   private async restore(signal: AbortSignal): Promise<number> {
-    const { views, log, from = 0 } = this.options;
+    const { views, log, from: begins = 0 } = this.options;
     const noted = views.note(cursorNote(this.id)) as Cursor | undefined;
-    if (!noted && from === 0) return 0;
-    const cursor = noted ?? { version: -1, size: from === "end" ? log.size : from };
+    if (!noted && begins === 0) return 0;
+    const cursor = noted ?? { version: -1, size: begins === "end" ? log.size : begins };
     const { version } = this.manager;
     if (cursor.version === version && cursor.size <= log.size) return cursor.size;
     const size = Math.min(cursor.size, log.size);
@@ -152,7 +161,8 @@ export class Manager implements Child, Place {
       views.setNotes(some.map(([key]) => [key, undefined] as const));
     }
     let events = 0;
-    for (const page of log.read({ types: this.manager.hears, until: size })) {
+    const from = this.options.keptIsEnough ? readableFrom(log) : 0;
+    for (const page of log.read({ types: this.manager.hears, from, until: size })) {
       for (const { event, part } of shapesOf(page)) await this.refold(event, part);
       if ((events += page.length) < MANAGER.turn_events) continue;
       events = 0;
@@ -201,7 +211,7 @@ export class Manager implements Child, Place {
     return this.underWay >= MANAGER.in_flight_max || this.entries.length >= MANAGER.unnoted_max;
   }
 
-  private begin(event: Event, { floor, part, more }: Place): Promise<void> {
+  private begin(event: Event, { floor, part, more }: Shape): Promise<void> {
     let key = "";
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
@@ -223,7 +233,7 @@ export class Manager implements Child, Place {
   }
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
-  private poisoned(event: Event, { floor, part, more }: Place, cause: unknown): Promise<void> {
+  private poisoned(event: Event, { floor, part, more }: Shape, cause: unknown): Promise<void> {
     const entry: Entry = { key: "", state: undefined, floor, more, done: false };
     return this.enter(entry, () => this.performer.bury(cause, letterOf(event, part), event));
   }
@@ -279,19 +289,28 @@ export class Manager implements Child, Place {
     return this.options.views.note(this.stateNote(key)) ?? this.manager.initial;
   }
 
-  /** Notes what is done from the front on, with the cursor behind it. Once that failed nothing is noted: it would stand on what is not there. */
-  private note(last = false): void {
+  /** Throws what the run has failed with, or fails with now. */
+  note(): void {
+    if (this.work.failure) throw this.work.failure.cause;
+    this.noteDone(1);
+  }
+
+  /**
+   * Notes what is done from the front on, with the cursor behind it; that alone once so many events were passed over. Once it failed nothing
+   * is noted: it would stand on what is not there.
+   */
+  private noteDone(quiet: number = MANAGER.quiet_events): void {
     const { work } = this;
     if (work.failure) return;
     try {
-      this.noteDone(last);
+      this.keepDone(quiet);
     } catch (cause) {
       work.fail(cause);
       throw cause;
     }
   }
 
-  private noteDone(last: boolean): void {
+  private keepDone(quiet: number): void {
     let done = 0;
     while (this.entries[done]?.done) done++;
     while (done > 0 && this.entries[done - 1]!.more) done--;
@@ -310,11 +329,12 @@ export class Manager implements Child, Place {
       // A key whose story is over needs no note.
       notes.set(this.stateNote(key), canonical(state) === this.initial ? undefined : state);
     }
-    this.noted = this.size;
+    const { size } = this;
     this.options.views.setNotes([...notes, [
       cursorNote(this.id),
-      { version: this.manager.version, size: this.noted } satisfies Cursor,
+      { version: this.manager.version, size } satisfies Cursor,
     ]]);
+    this.noted = size;
   }
 
   private stateNote(key: string): string {

@@ -75,7 +75,7 @@ export class Timers implements Child, Place {
   private schedule: Schedule<Standing>;
   /** Of timers that came due and have not fired: how often they were tried, and how often their decider failed. */
   private tried = new WeakMap<Standing, { times: number; faults: number }>();
-  private size = 0;
+  size = 0;
   private readonly most: number;
 
   constructor(private readonly options: TimersOptions) {

@@ -7,7 +7,7 @@ import type { Child } from "../../actors/kernel/child.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
-import { Manager, type Perform } from "../../actors/kernel/manage.ts";
+import { Manager, type ManagerOptions, type Perform } from "../../actors/kernel/manage.ts";
 import { Places } from "../../actors/kernel/places.ts";
 import { Attester } from "../../actors/kernel/attest.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
@@ -82,7 +82,7 @@ export interface OpenOptions {
 }
 
 /** A process manager, and who does in the world what it asks for. */
-export interface Managed {
+export interface Managed extends Pick<ManagerOptions, "keptIsEnough"> {
   readonly manager: ProcessManager;
   /** Performs effects that are not commands, each at least once, keyed by position and index. Without it they become dead letters. */
   readonly perform?: Perform;
@@ -322,7 +322,7 @@ const start = (
   const supervisorWorld = { clock: systemClock, random: systemRandom, recorder };
   const places = new Places();
   const parts = { clock: systemClock, random: systemRandom, log, views, entities, deadLetters, places };
-  const managed = ({ manager, perform, from }: Managed) => new Manager(manager, { ...parts, perform, from });
+  const managed = ({ manager, ...how }: Managed) => new Manager(manager, { ...parts, ...how });
   const managing = managers.map(managed);
   const root = new Supervisor({
     id: "daybook",

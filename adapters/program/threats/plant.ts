@@ -41,7 +41,7 @@ export const plantThreats = async (
 ): Promise<void> => {
   const { supervision: { bounds, world }, tree, managed } = opened;
   const perform = performing(opened, states);
-  const children = rulesOf(opened).map((manager) => managed({ manager, perform, from: "end" }));
+  const children = rulesOf(opened).map((manager) => managed({ manager, perform, from: "end", keptIsEnough: true }));
   await tree.add(followers("threats", [...children, enforced.child(from)], bounds, world));
 };
 
