@@ -121,10 +121,12 @@ const expectSeen = async (opened: Opened, position: number, signal: AbortSignal)
   for (;;) {
     const behind = places.behind(position) ?? await resting(opened, position);
     if (!behind) return;
-    if (signal.aborted || !places.has(behind.who) || systemClock.monotonic() >= until) {
+    const runs = places.has(behind.who);
+    if (signal.aborted || !runs || systemClock.monotonic() >= until) {
       throw new Refused(
         "follower_behind",
-        `The ${behind.who} has come to position ${behind.size} and needs what lies before ${position}: archive when it has come so far`,
+        `The ${behind.who} has come to position ${behind.size} and needs what lies before ${position}: ` +
+          `archive when it has come so far${runs ? "" : ", which it does while the server runs"}`,
       );
     }
     await pause(systemClock, SEEN_LOOK_MS, signal);
