@@ -211,6 +211,27 @@ Deno.test("what cannot be started is refused with one line, whatever stands in t
   });
 });
 
+Deno.test("a secret that no variable can hold is refused by its name, and nothing of it is told", async () => {
+  await Agent.with(async (agent, folder) => {
+    // As Windows writes text: every other byte is zero.
+    await Deno.writeFile(`${folder}/wide`, Uint8Array.from([..."hidden"].flatMap((char) => [char.charCodeAt(0), 0])));
+    const start = {
+      ...starting(folder, fresh(), "exit 0"),
+      environment: { SECRET: { file: "wide" }, TEXT: "fine" },
+    };
+    const because = "SECRET: a variable holds no zero byte";
+    assert.deepEqual(await agent.ask("start", start), { refused: because });
+    assert.deepEqual(await agent.ask("run", running(start, 1_000)), { code: null, timed_out: false, because });
+    const told = { ...start, environment: { TEXT: "hid\0den" }, arguments: ["-c", "hid\0den"] };
+    for (const each of [told, { ...told, environment: {} }]) {
+      const answer = await agent.ask("start", each);
+      assert.ok("refused" in answer);
+      assert.doesNotMatch(answer.refused, /hid/);
+      assert.doesNotMatch((await agent.ask("run", running(each, 1_000))).because, /hid/);
+    }
+  });
+});
+
 Deno.test("what a hook or a probe writes is not told; how it ended is", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

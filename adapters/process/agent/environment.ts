@@ -43,5 +43,7 @@ export const environmentOf = (
       }
     }
   }
-  return { variables };
+  // Whoever starts it with one would be told its value by the platform, and would tell it on.
+  const [unfit] = Object.entries(variables).find(([, value]) => value.includes("\0")) ?? [];
+  return unfit === undefined ? { variables } : { refused: `${unfit}: a variable holds no zero byte` };
 };

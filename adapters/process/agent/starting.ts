@@ -240,9 +240,11 @@ export const keepEnd = (nonce: string, traces: string, end: How): void => {
   }
 };
 
-/** Why something could not be started, for people. */
+/** Why something could not be started, for people; without the value where the platform tells which one it would not take. */
 export const refusalOf = (error: unknown): string =>
-  `it cannot be started: ${(error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!.slice(0, 300)}`;
+  `it cannot be started: ${
+    (error instanceof Error ? error.message : String(error)).split(/\n|\. Received /, 1)[0]!.slice(0, 300)
+  }`;
 
 const KINDS = ["json", "pid", "end", "group"];
 
