@@ -248,6 +248,38 @@ Deno.test("a mail server that takes a connection and says nothing, or that is no
   await assert.rejects(deliver(mail, emailText, notificationOf(7)), /cannot be reached \(ECONNREFUSED\)$/);
 });
 
+Deno.test("a mail that is not sent in the time it is given is given up, and not delivered afterwards", async () => {
+  const reached = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  const server = await mailServer({
+    onRcptTo: (_, __, done) => {
+      reached.resolve();
+      void answer.promise.then(() => done());
+    },
+  });
+  const transport = emailTransport({
+    host: "127.0.0.1",
+    port: server.port,
+    tls: "none",
+    sender: "daybook@example.com",
+    recipients: ["ops@example.com"],
+    origin: ORIGIN,
+    answerMs: 5_000,
+  });
+  const connection = await transport.connect(never);
+  const late = new AbortController();
+  const event = notificationOf(7);
+  const sending = connection.send([{ position: 7, part: 0, event, text: emailText(event) }], late.signal);
+  const ended = assert.rejects(sending, /the server cannot be reached/);
+  await reached.promise;
+  late.abort();
+  answer.resolve();
+  await ended;
+  connection.close();
+  await server.stop();
+  assert.deepEqual(server.mails, []);
+});
+
 Deno.test("a channel is for notifications of alerts and nothing else", () => {
   const other = eventOf("inbox.thing.happened", {});
   for (const line of [slackText, emailText, (event: Event) => pagerdutyText(event, ORIGIN)]) {

@@ -56,6 +56,7 @@ export const emailTransport = (options: EmailOptions): Transport => {
   return {
     async connect() {
       const { createTransport } = await import("nodemailer");
+      let present: Socket | undefined;
       const mailer = createTransport({
         host,
         port,
@@ -68,7 +69,9 @@ export const emailTransport = (options: EmailOptions): Transport => {
         tls: { minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) },
         disableFileAccess: true,
         disableUrlAccess: true,
-        getSocket: (_, callback) => connected({ host, port, answerMs }, callback),
+        getSocket: (_, callback) => {
+          present = connected({ host, port, answerMs }, callback);
+        },
         connectionTimeout: answerMs,
         greetingTimeout: answerMs,
         socketTimeout: answerMs,
@@ -101,10 +104,17 @@ export const emailTransport = (options: EmailOptions): Transport => {
         stays: true,
         async send(parcels, signal) {
           const refused: Refusal[] = [];
-          for (const parcel of parcels) {
-            signal.throwIfAborted();
-            const refusal = await post(parcel);
-            if (refusal) refused.push(refusal);
+          // A server that answers each word slowly would take the mail at last, and the next attempt's as well, and so on.
+          const stop = () => void present?.destroy(new Error("given up"));
+          signal.addEventListener("abort", stop, { once: true });
+          try {
+            for (const parcel of parcels) {
+              signal.throwIfAborted();
+              const refusal = await post(parcel);
+              if (refusal) refused.push(refusal);
+            }
+          } finally {
+            signal.removeEventListener("abort", stop);
           }
           return refused;
         },
@@ -120,7 +130,7 @@ export const emailTransport = (options: EmailOptions): Transport => {
 const connected = (
   { host, port, answerMs }: Pick<EmailOptions, "host" | "port" | "answerMs">,
   callback: (error: Error | null, options?: { readonly connection: Socket }) => void,
-): void => {
+): Socket => {
   const connection = connect({ host, port });
   const failed = (error: Error) => callback(error);
   connection.on("error", () => {}); // whoever has it by then is told as well
@@ -131,6 +141,7 @@ const connected = (
     connection.setTimeout(0);
     callback(null, { connection });
   });
+  return connection;
 };
 
 /** What a server says may repeat addresses; its code and what kind of trouble it is say enough. */
