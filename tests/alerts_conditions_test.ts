@@ -97,6 +97,19 @@ Deno.test("so many within a span hold for as long as there are so many, counted 
   assert.deepEqual(told.say(12, "ci.job.failed", {}, { source: "/a" }).named(12), ["/a"]);
 });
 
+Deno.test("a case that was over and is back holds since it is back, whether anybody looked meanwhile or not", () => {
+  const since = (told: Told, at: number) => told.holds(at).map(({ since }) => since);
+  for (const looked of [true, false]) {
+    const once = new Told("when: { type: ci.job.failed }, lasts: 10s").say(1, "ci.job.failed");
+    if (looked) once.holds(15);
+    assert.deepEqual(since(once.say(20, "ci.job.failed"), 21), ["2026-11-20T12:00:20.000Z"]);
+    const often = new Told("when: { type: ci.job.failed }, at_least: 3, within: 10s");
+    for (const at of [1, 2, 3]) often.say(at, "ci.job.failed");
+    if (looked) often.holds(11.5);
+    assert.deepEqual(since(often.say(12, "ci.job.failed"), 12), ["2026-11-20T12:00:12.000Z"]);
+  }
+});
+
 Deno.test("what does not come holds from when it was due, and until it comes", () => {
   const told = new Told("when: { type: ci.job.passed }, absent_for: 60s");
   assert.deepEqual([told.holds(60).length, told.due(0)], [0, 60.001]);

@@ -116,12 +116,13 @@ class Tracker {
       this.overflow = true;
       return;
     }
+    const stood = before && this.since(before, at); // as it was right before the event
     const times = before?.times ?? [];
     if (grows) this.counted++;
     else times.shift();
     times.push(at);
     const held = is !== "rate" || times.length === at_least && at - times[0]! <= within!;
-    const since = held ? before?.since ?? at : undefined;
+    const since = held ? stood ?? at : undefined;
     this.held.set(key, { values, times, since, found: this.caseOf(key, values, event) });
   }
 
