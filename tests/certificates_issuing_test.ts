@@ -1,8 +1,9 @@
 /** The folder's own authority: what it certifies and what not, and how certificates are kept in files. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { certify } from "../adapters/x509/authority.ts";
 import { isSignedBy, readCertificate } from "../adapters/x509/certificate.ts";
-import { newKey, publicKeyOf } from "../adapters/x509/key.ts";
+import { keyPem, newKey, publicKeyOf } from "../adapters/x509/key.ts";
 import { Refused } from "../adapters/cli/runtime.ts";
 import { KeptCertificates } from "../adapters/program/certificates/kept.ts";
 import { type Opened, openSystem } from "../adapters/program/daybook.ts";
@@ -191,6 +192,30 @@ Deno.test("a kept certificate stays as long as it fits, and is another one when 
         before = certificate;
       }
       assert.ok(readCertificate(before));
+    })
+  ));
+
+Deno.test("a kept certificate that does not count yet, for the clock was ahead and is set back, is another one", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      const keeper = new KeptCertificates({ parts: opened, clock: systemClock, data, report: () => {} });
+      const { authority } = await keeper.keep(wanted);
+      const key = newKey();
+      const ahead = await certify(
+        { certificate: authority, key: opened.keys.secret("certificate authority", newKey) },
+        {
+          ...wanted,
+          public_key: publicKeyOf(key),
+          now: Date.now() + 30 * 86_400_000,
+          valid_ms: 90 * 86_400_000,
+          random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+        },
+      );
+      await Deno.writeTextFile(`${data}/certificates/listener/certificate.pem`, ahead);
+      await Deno.writeTextFile(`${data}/certificates/listener/key.pem`, keyPem(key));
+      const { certificate } = await keeper.keep(wanted);
+      assert.ok(readCertificate(certificate)!.not_before_ms <= Date.now());
+      assert.equal((await keeper.keep(wanted)).certificate, certificate);
     })
   ));
 

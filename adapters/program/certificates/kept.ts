@@ -185,6 +185,8 @@ const isFit = (
   const same = (a: readonly string[], b: readonly string[]) =>
     JSON.stringify([...a].sort()) === JSON.stringify([...b].sort());
   if (!same(read.names, wanted.names.map(plainAddress))) return false;
+  // The clock was ahead when it was issued; another one would begin no sooner than the authority itself.
+  if (read.not_before_ms > at && read.not_before_ms !== readCertificate(own)?.not_before_ms) return false;
   // Another one would end no later than the authority itself.
   return read.not_after_ms - at > renew_ms || read.not_after_ms === authority.not_after_ms;
 };
