@@ -1,6 +1,6 @@
 /** When services are due that run at stated times. */
 import assert from "node:assert/strict";
-import { cronFault, dueAfter, keepTimes } from "../adapters/program/stack/schedule.ts";
+import { cronFault, dueAfter, dueSince, keepTimes } from "../adapters/program/stack/schedule.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { seededRandom } from "../adapters/simulation/random.ts";
 
@@ -38,6 +38,17 @@ Deno.test("each time comes once; after an outage, and after the clock was set fo
   assert.equal(due.length, 4, "what has been is not again");
   stop.abort();
   await clock.until(kept);
+});
+
+Deno.test("times are due since one was wanted or due last; what a clock told that was far ahead and is set back does not count", () => {
+  const day = 86_400_000;
+  const since = (last: number | undefined, wanted: number) => dueSince({ last, wanted }, MIDNIGHT);
+  assert.equal(since(undefined, MIDNIGHT - 5), MIDNIGHT - 5);
+  assert.equal(since(MIDNIGHT - 3, MIDNIGHT - 5), MIDNIGHT - 3);
+  assert.equal(since(MIDNIGHT - 5, MIDNIGHT - 3), MIDNIGHT - 3);
+  assert.equal(since(MIDNIGHT + 5, MIDNIGHT), MIDNIGHT + 5, "nothing comes twice");
+  assert.equal(since(undefined, MIDNIGHT + 2 * day), MIDNIGHT);
+  assert.equal(since(MIDNIGHT - 5, MIDNIGHT + 2 * day), MIDNIGHT - 5);
 });
 
 Deno.test("times that are none are passed over, and the others come", async () => {

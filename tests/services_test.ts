@@ -346,6 +346,23 @@ Deno.test("one that runs at stated times waits for them, runs once for each, and
   assert.equal(world.life("job"), "idle", "it waits for its next time");
 });
 
+Deno.test("a stated time that a clock told which was far ahead does not count when the clock is set back; a near one does", () => {
+  const job = spec("job", { schedule: "0 3 * * *", restart: { ...spec("job").restart, policy: "no" } });
+  const world = upWith(new World(() => ({ ends: { at: 100, code: 0 } })), [job]);
+  const trigger = (due_ms: number) =>
+    world.send({ type: "services.service.trigger", data: { service: "job", due_ms } }, ORCHESTRATOR).length;
+  const day = 86_400_000;
+  world.at = 400 * day;
+  assert.equal(trigger(400 * day), 2);
+  world.run();
+  world.at = 399 * day;
+  assert.equal(trigger(399 * day), 0);
+  world.at = 10 * day;
+  assert.equal(trigger(10 * day), 2);
+  world.run();
+  assert.equal(trigger(10 * day), 0);
+});
+
 Deno.test("a program that cannot be started is a failure like any other, and says why", () => {
   const world = upWith(new World(() => ({ refused: "no such program" })), [
     spec("a", { restart: { ...spec("a").restart, policy: "no" } }),

@@ -19,7 +19,18 @@ import { type Actor, type Commands, type CommandSchemas, type Context, type Deci
 import { recordFindings } from "./findings.ts";
 import { graphOf } from "./graph.ts";
 import { Draft, giveUp, leastOf, resumeTimer, settle, start, stop, updateTimer } from "./settle.ts";
-import { evolve, isAlive, isLive, isOver, type Life, NOTHING, type Service, serviceOf, type Stack } from "./state.ts";
+import {
+  evolve,
+  isAlive,
+  isLive,
+  isOver,
+  lastDue,
+  type Life,
+  NOTHING,
+  type Service,
+  serviceOf,
+  type Stack,
+} from "./state.ts";
 
 /** Opaque id of who starts programs and tells of them. */
 export const ORCHESTRATOR = "services.orchestrator";
@@ -377,7 +388,7 @@ const trigger = (
   if (!service.wanted) return reject("service_not_wanted", `"${name}" is stopped: ask for it to be up`);
   // No time before it would be due any more.
   if (due_ms > draft.at && by !== ORCHESTRATOR) return reject("not_due", "A time that is to come is not due yet");
-  if (service.triggered !== undefined && due_ms <= service.triggered) return undefined; // told before
+  if (due_ms <= (lastDue(service, draft.at) ?? -1)) return undefined; // told before
   const running = service.lives.some((life) => !isOver(life) && life.is !== "idle");
   draft.add({ type: "services.service.triggered", data: { service: name, due_ms, running } });
   return undefined;

@@ -92,6 +92,13 @@ export const serviceOf = ({ services }: Stack, name: string): Service | undefine
 export const findingsOf = (stack: Stack, name: string, replica: number): readonly Finding[] =>
   serviceOf(stack, name)?.findings?.[replica] ?? [];
 
+/** A stated time that lies further ahead was told by a clock that is set back since. */
+const AHEAD_MS = 86_400_000;
+
+/** The newest of its stated times that has come, as far as it counts at a time, ms since 1970. */
+export const lastDue = ({ triggered }: Pick<Service, "triggered">, at: number): number | undefined =>
+  triggered === undefined || triggered > at + AHEAD_MS ? undefined : triggered;
+
 const PENDING: Life = { is: "pending" };
 const firstOf = ({ schedule }: Pick<ServiceSpec, "schedule">): Life =>
   schedule === undefined ? PENDING : { is: "idle" };

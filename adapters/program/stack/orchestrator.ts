@@ -9,7 +9,7 @@ import type { Entities } from "../../../actors/kernel/entities.ts";
 import { firstReadable, isArchived } from "../../../actors/kernel/kept.ts";
 import { aborted, type Clock, pause } from "../../../actors/kernel/world.ts";
 import { type ServiceCommand, services } from "../../../actors/services/stack.ts";
-import { NOTHING, serviceOf, type Stack } from "../../../actors/services/state.ts";
+import { lastDue, NOTHING, serviceOf, type Stack } from "../../../actors/services/state.ts";
 import { type Wish, wishesOf } from "../../../actors/services/wishes.ts";
 import type { Event } from "../../../events/event.ts";
 import type { ServiceFact } from "../../../events/services.ts";
@@ -19,7 +19,7 @@ import type { PreparedServices } from "./prepared.ts";
 import { type Of, Reports } from "./reports.ts";
 import { Scrapes } from "./scrapes.ts";
 import { USAGE, Usage } from "./usage.ts";
-import { keepTimes, type Scheduled } from "./schedule.ts";
+import { dueSince, keepTimes, type Scheduled } from "./schedule.ts";
 
 export const ORCHESTRATION = { grace_ms: 5_000 } as const;
 
@@ -104,8 +104,8 @@ export class Orchestrator implements Child {
             `trigger.${service}.${due_ms}`,
           );
           await this.until((stack) => {
-            const { wanted, triggered = 0 } = serviceOf(stack, service) ?? { wanted: false };
-            return !wanted || triggered >= due_ms;
+            const of = serviceOf(stack, service);
+            return !of?.wanted || (lastDue(of, this.options.clock.now()) ?? -1) >= due_ms;
           });
         },
         signal: stop.signal,
@@ -214,9 +214,14 @@ export class Orchestrator implements Child {
   }
 
   private scheduled(): readonly Scheduled[] {
-    return Object.entries(this.stack.services).flatMap(([service, { spec, wanted, triggered }]) => {
-      const since = Math.max(triggered ?? 0, this.wanted.get(service) ?? 0);
-      return wanted && spec.schedule !== undefined && since > 0 ? [{ service, cron: spec.schedule, since }] : [];
+    const now = this.options.clock.now();
+    return Object.entries(this.stack.services).flatMap(([service, of]) => {
+      const { spec: { schedule: cron }, wanted } = of;
+      const begun = this.wanted.get(service) ?? 0;
+      const since = dueSince({ last: lastDue(of, now), wanted: begun }, now);
+      // From now on, if it was to come, and not from each look on.
+      if (since < begun) this.wanted.set(service, since);
+      return wanted && cron !== undefined && since > 0 ? [{ service, cron, since }] : [];
     });
   }
 

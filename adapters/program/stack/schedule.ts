@@ -22,6 +22,15 @@ export const cronFault = (cron: string): string | undefined => {
   }
 };
 
+/** Where the log says later, it says so by a clock that is set back since; small steps back are waited out, so that nothing comes twice. */
+const AHEAD_MS = 86_400_000;
+
+/** Since when times are due of one that is `wanted` since then and was due `last`; ms since 1970, all of them. */
+export const dueSince = (
+  { last, wanted }: { readonly last: number | undefined; readonly wanted: number },
+  now: number,
+): number => wanted > now + AHEAD_MS ? last ?? now : Math.max(last ?? 0, wanted);
+
 /** The first time after `since`, ms since 1970. */
 export const dueAfter = (cron: string, since: number): number | undefined =>
   new Cron(cron, { paused: true, timezone: "UTC" }).nextRun(new Date(since))?.getTime();
