@@ -148,6 +148,19 @@ Deno.test("however answers flap, a probe is held to be what a kubelet holds it t
   );
 });
 
+Deno.test("nobody accepts where a look meets itself, as it may where nobody listens on a port that connections come from", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  // Linux has connections come from ports next to those that it gives to listeners, and tries all before one comes again.
+  const look = tcpProbe("127.0.0.1", listener.addr.port + 1);
+  const never = new AbortController().signal;
+  for (let looks = 0, met = false; !met && looks < 30_000; looks++) {
+    const { ok } = await look(never).catch(() => ({ ok: undefined }));
+    met = ok !== undefined;
+    assert.notEqual(ok, true, `after ${looks} looks`);
+  }
+});
+
 Deno.test("from the first verdict on, what is told of a service that flaps is told when a kubelet's verdict changes, and nothing else", async () => {
   await fc.assert(
     fc.asyncProperty(thresholds, fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }), async (limits, flaps) => {

@@ -113,6 +113,9 @@ async (signal: AbortSignal): Promise<Probed> => {
 /** Well is that somebody accepts the connection. */
 export const tcpProbe = (hostname: string, port: number) => async (signal: AbortSignal): Promise<Probed> => {
   const connection = await Deno.connect({ hostname, port, signal });
+  const { localAddr, remoteAddr } = connection;
   connection.close();
-  return { ok: true, because: "accepted" };
+  // Where nobody listens the kernel may give us that very port to come from, and TCP has us meet ourselves (RFC 9293 section 3.5).
+  const ourselves = localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;
+  return ourselves ? { ok: false, because: "connection refused" } : { ok: true, because: "accepted" };
 };
