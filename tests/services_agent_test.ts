@@ -303,6 +303,32 @@ Deno.test("hooks and probes that outlived the agent are ended by the next one; w
   });
 });
 
+Deno.test("what many take is counted in hardly longer than what one takes", async () => {
+  await Agent.with(async (agent, folder) => {
+    const script = "sleep 60 & sleep 60 & echo ready; wait";
+    const started = [];
+    for (let n = 0; n < 60; n++) started.push(await agent.ask("start", starting(folder, fresh(), script)));
+    const processes = started.flatMap((answer) => "process" in answer ? [answer.process] : []);
+    await until("all of them", async () => {
+      const { usage } = await agent.ask("usage", { processes });
+      return usage.length === 60 && usage.every(({ processes }) => processes === 3);
+    });
+    const took = async (count: number): Promise<number> => {
+      let least = Infinity;
+      for (let n = 0; n < 3; n++) {
+        await new Promise((resolve) => setTimeout(resolve, 250)); // so that it is looked anew
+        const at = performance.now();
+        await agent.ask("usage", { processes: processes.slice(0, count) });
+        least = Math.min(least, performance.now() - at);
+      }
+      return least;
+    };
+    const [one, all] = [await took(1), await took(60)];
+    assert.ok(all < 10 * one, `one: ${one} ms, all: ${all} ms`);
+    for (const process of processes) await agent.ask("end", { process, signal: "SIGKILL" });
+  });
+});
+
 Deno.test("what it takes is counted by its control group where there is one, and whoever hides from all else is found there", async (t) => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

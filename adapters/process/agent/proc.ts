@@ -102,6 +102,26 @@ export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean =
   return stat !== undefined && stat.ticks === ticks && stat.state !== "Z" && stat.state !== "X";
 };
 
+/** A process that has not ended. */
+export interface Present {
+  readonly stat: Stat;
+  /** As `hasNonce`; its environment is read once, however many nonces are asked for. */
+  has(nonce: string): boolean;
+}
+
+/** All that are there. Who asks about many of them looks once: each look reads all that the kernel says of all. */
+export const present = (): readonly Present[] =>
+  pids().flatMap((pid) => {
+    const stat = statOf(pid);
+    if (!stat || stat.state === "Z" || stat.state === "X") return [];
+    let nonces: readonly string[] | undefined;
+    const has = (nonce: string) => {
+      nonces ??= environOf(pid)?.filter((line) => line.startsWith(`${NONCE}=`)) ?? [];
+      return nonces.includes(`${NONCE}=${nonce}`);
+    };
+    return [{ stat, has }];
+  });
+
 /**
  * Whatever runs on of a process: all of the control group that was made for it, all that have its nonce, wherever they have gone, and
  * all of its session where that is `known` to be its own still. Its number is given to no other as long as one of its session is there,
@@ -109,13 +129,17 @@ export const isThere = ({ pid, boot, ticks }: ProcessOf, now: string): boolean =
  */
 export const remainsOf = (
   { pid, nonce }: Pick<ProcessOf, "pid" | "nonce">,
-  { known, group }: { readonly known: boolean; readonly group: string | undefined },
+  { known, group, among = present() }: {
+    readonly known: boolean;
+    readonly group: string | undefined;
+    /** Default: all that are there now. */
+    readonly among?: readonly Present[];
+  },
 ): readonly Stat[] => {
   const grouped = new Set(group === undefined ? [] : pidsIn(group));
-  return pids().flatMap((each) => {
-    const stat = statOf(each);
-    if (!stat || stat.state === "Z" || stat.state === "X" || each === pid) return [];
-    return known && stat.session === pid || grouped.has(each) || hasNonce(each, nonce) ? [stat] : [];
+  return among.flatMap(({ stat, has }) => {
+    if (stat.pid === pid) return [];
+    return known && stat.session === pid || grouped.has(stat.pid) || has(nonce) ? [stat] : [];
   });
 };
 

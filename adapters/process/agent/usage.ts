@@ -1,12 +1,15 @@
 /** What an instance takes: of its control group where it has one, else of its processes as `/proc` has them, which forgets the dead. */
 import { countedIn, groupOf, joinGroup, pidsIn } from "./cgroups.ts";
-import { remainsOf, statOf } from "./proc.ts";
+import { type Present, remainsOf, statOf } from "./proc.ts";
 import type { Answer, ProcessOf } from "./protocol.ts";
 
-export const usageOf = (process: ProcessOf): Answer<"usage">["usage"][number] => {
+/** `among`: those that are there. */
+export const usageOf = (process: ProcessOf, among: readonly Present[]): Answer<"usage">["usage"][number] => {
   const { nonce } = process;
   const group = groupOf(process.pid, nonce);
-  const all = [statOf(process.pid), ...remainsOf(process, { known: true, group })].filter((stat) => stat !== undefined);
+  const all = [statOf(process.pid), ...remainsOf(process, { known: true, group, among })].filter((stat) =>
+    stat !== undefined
+  );
   if (group !== undefined) {
     // Those that it had started before it was in the group itself.
     const grouped = new Set(pidsIn(group));
