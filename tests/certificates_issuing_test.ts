@@ -168,7 +168,11 @@ Deno.test("a kept certificate stays as long as it fits, and is another one when 
       let now = Date.now();
       const clock = { ...systemClock, now: () => now };
       const keeper = () => new KeptCertificates({ parts: opened, clock, data, report: () => {} });
+      const began = Date.now();
       const first = await keeper().keep(wanted);
+      // Files know the time of the kernel's last tick.
+      const written = await keeper().writtenAt("listener");
+      assert.ok(written >= began - 20 && written <= Date.now(), `${began} ${written}`);
       const folder = `${data}/certificates/listener`;
       for (const name of ["key", "certificate", "authority"]) {
         assert.equal((await Deno.stat(`${folder}/${name}.pem`)).mode! & 0o777, 0o600);

@@ -10,7 +10,6 @@ import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { parseStack } from "../config/stack.ts";
 import type { Finding } from "../events/services.ts";
 import { services } from "../actors/services/stack.ts";
-import { SKEW_MS } from "../adapters/x509/certificate.ts";
 import { Usage } from "../adapters/cli/call.ts";
 import { Refused } from "../adapters/cli/runtime.ts";
 import { givenAuthority } from "./certificates_given.ts";
@@ -186,20 +185,21 @@ const stackOf = (renewed: string) => {
   return { settings: parsed.stack, problemAt: parsed.problemAt };
 };
 
-Deno.test("of a renewed certificate those are told that were started before it was issued, by what they asked for", async () => {
+Deno.test("of a renewed certificate those are told that were started before it was there, by what they asked for", async () => {
   const { cert: certificate } = await (await givenAuthority()).issue("a", ["server"]);
   const now = Date.now();
   const life = (at: number) => ({ is: "healthy", process, digest: "d", attempt: 0, at, line: false }) as const;
   const present = {
     ...services.initial,
     services: {
-      a: { spec: spec("a"), wanted: true, lives: [life(now - SKEW_MS), life(now + 10_000), { is: "pending" }] },
+      a: { spec: spec("a"), wanted: true, lives: [life(now - 1), life(now), { is: "pending" }] },
     },
   } as const;
   let follows: ((pair: { readonly certificate: string }) => unknown) | undefined;
   const left: string[] = [];
   const keeper = {
     keep: () => Promise.resolve({ certificate }),
+    writtenAt: () => Promise.resolve(now),
     follow: (_: string, __: unknown, taken: typeof follows) => void (follows = taken),
     leave: (name: string) => void left.push(name),
   } as unknown as KeptCertificates;

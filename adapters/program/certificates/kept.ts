@@ -82,6 +82,12 @@ export class KeptCertificates implements Child {
     return join(this.options.data, CERTIFICATES_FOLDER, name);
   }
 
+  /** When the last of its files was written, ms since 1970; certificates themselves know seconds. */
+  async writtenAt(name: string): Promise<number> {
+    const { mtime } = await Deno.stat(join(this.folderOf(name), CERTIFICATE_FILES.authority));
+    return mtime?.getTime() ?? 0;
+  }
+
   /** Another one at once; false for what is not kept here. Where it cannot be taken up now, that is told, and tried at the next look. */
   async renew(name: string): Promise<boolean> {
     const wanted = this.wanted.get(name);

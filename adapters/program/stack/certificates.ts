@@ -5,7 +5,6 @@ import { problemText, type ServiceSettings } from "../../../config/stack.ts";
 import { Usage } from "../../cli/call.ts";
 import { Refused } from "../../cli/runtime.ts";
 import type { StatedStack } from "../../cli/settings.ts";
-import { readCertificate, SKEW_MS } from "../../x509/certificate.ts";
 import type { KeptCertificates } from "../certificates/kept.ts";
 import { CERTIFICATES_FOLDER } from "../certificates/files.ts";
 import { certificateOf } from "./launch.ts";
@@ -44,21 +43,22 @@ export const certifyServices = async (
       const expected = "names that the folder's own authority may certify";
       throw new Usage(problemText(problemAt({ path, expected, found: error.message })));
     }
-    keeper.follow(name, keep, ({ certificate }) => told(service.name, { renewed, certificate, served }));
+    keeper.follow(name, keep, async () => {
+      await told(service.name, { renewed, since: await keeper.writtenAt(name), served });
+    });
   }
 };
 
-/** Those that were started before it was issued; what cannot be done now is thrown, and done at the next look. */
+/** Those that were started before its files were there; what cannot be done now is thrown, and done at the next look. */
 const told = async (
   service: string,
-  { renewed, certificate, served }: {
+  { renewed, since, served }: {
     readonly renewed: NonNullable<ServiceSettings["tls"]>["renewed"];
-    readonly certificate: string;
+    readonly since: number;
     readonly served: Served;
   },
 ): Promise<void> => {
   if (renewed === "nothing") return;
-  const since = issuedAt(certificate);
   for (const [replica, life] of serviceOf(served.present(), service)?.lives.entries() ?? []) {
     if (!isAlive(life) || life.at >= since) continue;
     if (renewed !== "restart") await served.signal(life.process, renewed);
@@ -67,6 +67,3 @@ const told = async (
     }
   }
 };
-
-/** It counts from a while before it was issued; certificates know seconds. */
-const issuedAt = (certificate: string): number => (readCertificate(certificate)?.not_before_ms ?? 0) + SKEW_MS + 1_000;
