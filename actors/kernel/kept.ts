@@ -1,4 +1,4 @@
-/** What of a stream is still here, of a log whose beginning lies in an archive that is not attached. */
+/** What is still here of a log whose beginning lies in an archive that is not attached. */
 import type { Event, StreamId } from "../../events/event.ts";
 import { type EventLog, LogFault } from "../../events/log.ts";
 
