@@ -59,8 +59,8 @@ export class Snapshots {
   private isBy(actor: Actor, note: Note, stream: StreamId): boolean {
     const print = this.print(actor);
     if (note.actor === print) return true;
-    const fold = / [0-9a-f]+$/;
-    return note.actor.replace(fold, "") === print.replace(fold, "") && this.isGone(stream);
+    const versioned = (by: string) => by.slice(0, by.lastIndexOf(" "));
+    return versioned(note.actor) === versioned(print) && this.isGone(stream);
   }
 
   private isGone(stream: StreamId): boolean {

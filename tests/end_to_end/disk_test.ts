@@ -251,5 +251,6 @@ traced("what goes on without an archive is flushed before anything is let go of"
     stderr: "null",
   }).output();
   const lines = (await Deno.readTextFile(trace)).split("\n");
-  for (const file of ["/notes.db-wal", "/views.db-wal"]) assert.ok(flushes(lines, file) > 0, file);
+  // Once by SQLite itself, when it begins the file.
+  for (const file of ["/notes.db-wal", "/views.db-wal"]) assert.ok(flushes(lines, file) > 1, file);
 });
