@@ -3,6 +3,7 @@
  * the same way whoever tells it.
  */
 import { COMMIT_LIMITS, type CommitRecorded } from "./commits.ts";
+import { looksSealed } from "./personal.ts";
 
 /** Bytes of what people wrote in one commit, so that sealed it stays below an entry. */
 export const WORDS_LIMITS = {
@@ -45,10 +46,11 @@ export const commitWords = (
   const message = said.message.replace(/^(?:[ \t\r]*\n)+|\s+$/g, "");
   const subject = shortened(masked(subjectOf(message), [author, committer]), COMMIT_LIMITS.subject_chars_max);
   const kept = clipped(message, WORDS_LIMITS.message_bytes_max);
+  const told = plain(kept.text);
   return {
-    author: { ...author, ...(message === subject ? {} : { message: kept.text }) },
+    author: { ...author, ...(message === subject || told === "" ? {} : { message: told }) },
     ...(author.name === committer.name && author.email === committer.email ? {} : { committer }),
-    subject,
+    subject: plain(subject),
     ...(kept.left > 0 ? { message_cut: kept.left } : {}),
   };
 };
@@ -57,8 +59,11 @@ const person = ({ name, email }: Person): Person => ({ email: bounded(email), na
 
 const bounded = (text: string): string => {
   const { text: kept, left } = clipped(text, WORDS_LIMITS.person_bytes_max);
-  return left > 0 ? `${kept}…` : text;
+  return plain(left > 0 ? `${kept}…` : text);
 };
+
+/** Of text that only looks sealed nothing is kept, so that whoever writes it keeps no commit out. */
+const plain = (text: string): string => looksSealed(text) ? "" : text;
 
 const shortened = (text: string, max: number): string =>
   text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;

@@ -43,6 +43,9 @@ export const isSealed = (text: string): boolean => text.startsWith("sealed:") &&
 /** True for the text that stands in for a personal value where equality is needed; derived by us, never sent. */
 export const isPseudonym = (text: string): boolean => text.startsWith("p_") && PSEUDONYM.test(text);
 
+/** True for text of a form that only we write. From outside it tells nothing, and no log would take it. */
+export const looksSealed = (text: string): boolean => isSealed(text) || isPseudonym(text);
+
 /**
  * Whose text it is: the opaque id inside a sealed text, `undefined` for any other. The same person keeps the same id.
  */
@@ -54,7 +57,7 @@ export const subjectOf = (text: string): string | undefined =>
  * and reaches a decider must have none: a fact of ours may hand on what is sealed.
  */
 export const sealedIn = (value: unknown, pointer = ""): readonly string[] => {
-  if (typeof value === "string") return isSealed(value) || isPseudonym(value) ? [pointer] : [];
+  if (typeof value === "string") return looksSealed(value) ? [pointer] : [];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) =>
     sealedIn(member, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`)

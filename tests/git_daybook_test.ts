@@ -4,6 +4,7 @@ import { importSample } from "../adapters/git/sample.ts";
 import { translatePush } from "../adapters/github/push.ts";
 import { recordPush } from "../adapters/github/record.ts";
 import { systemClock } from "../adapters/system/world.ts";
+import { WORDS_LIMITS } from "../events/commit_text.ts";
 import { isSealed } from "../events/personal.ts";
 import { openDaybook } from "../main.ts";
 import { BY, commit, Place } from "./git_given.ts";
@@ -66,6 +67,51 @@ Deno.test("a repository goes through the whole daybook: sealed, counted, and the
     assert.equal((hot.rows[0]!.row as { readonly commits: number }).commits, 18);
     const found = await daybook.view("commits.history", { text: "everything", wait });
     assert.equal(found.rows.length, 1);
+  } finally {
+    await daybook.close();
+  }
+});
+
+Deno.test("names and messages that only look sealed keep no commit out, from a repository and from a push", async () => {
+  await using place = await Place.make();
+  const forged = `sealed:1:s_abcdefghijklmnop:${"A".repeat(60)}`;
+  const history = commit({ message: "one", author: `${forged} <${forged}> 1700000000 +0100` }) +
+    commit({ message: `\n${forged}\n` }) +
+    commit({ message: `${forged}${"A".repeat(WORDS_LIMITS.message_bytes_max)} and more` }) +
+    commit({ message: "last" });
+  const path = await place.repository("forged", history);
+  const daybook = await openDaybook({ data: ":memory:" });
+  try {
+    const done = await importGit(daybook, { path, by: BY, clock: systemClock, env: place.env });
+    assert.ok(done.ok && done.commits.new === 4, JSON.stringify(done));
+    const id = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+    const push = translatePush({
+      ref: "refs/heads/main",
+      before: "0".repeat(40),
+      after: id,
+      repository: { html_url: "https://github.com/octocat/forged" },
+      commits: [{
+        id,
+        message: "pushed",
+        timestamp: "2026-01-05T10:00:00+01:00",
+        author: { name: forged, email: "mona@example.com" },
+        committer: { name: "Mona", email: forged },
+      }],
+    }, { by: BY });
+    assert.ok(push.is === "push");
+    assert.deepEqual(await recordPush(daybook, push, BY), { is: "recorded", commits: 1, known: 0, moves: 1 });
+    const told = [...daybook.log.read({ types: ["commits.commit.recorded"] })].flat()
+      .map((event) => daybook.unseal(event).data as Recorded);
+    assert.deepEqual(
+      told.map(({ author, subject }) => [author.name, author.email, author.message, subject.slice(0, 12)]),
+      [
+        ["", "", undefined, "one"],
+        ["Ada Byron", "ada@example.com", undefined, ""],
+        ["Ada Byron", "ada@example.com", undefined, "sealed:1:s_a"],
+        ["Ada Byron", "ada@example.com", undefined, "last"],
+        ["", "mona@example.com", undefined, "pushed"],
+      ],
+    );
   } finally {
     await daybook.close();
   }

@@ -7,7 +7,7 @@ import type { Incoming, Principal } from "../../actors/kernel/daybook.ts";
 import { Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
-import { isPseudonym, isSealed } from "../../events/personal.ts";
+import { looksSealed } from "../../events/personal.ts";
 import { Calendar } from "./calendar.ts";
 import { entryOf, type Line, lineOf, type Told } from "./line.ts";
 import { eachOf, Unreadable } from "./lines.ts";
@@ -232,6 +232,4 @@ const observed = ({ time, host }: Told, { name, address, ...said }: Said, id: st
 
 /** Text that only looks sealed tells nothing and is left out. */
 const taken = (member: string, text: string | undefined): Record<string, string> =>
-  text === undefined || isSealed(text) || isPseudonym(text)
-    ? {}
-    : { [member]: text.slice(0, SSHD_IMPORT.name_chars_max).toWellFormed() };
+  text === undefined || looksSealed(text) ? {} : { [member]: text.slice(0, SSHD_IMPORT.name_chars_max).toWellFormed() };

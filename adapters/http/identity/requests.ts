@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Issue, Outcome } from "../../../actors/kernel/daybook.ts";
 import { accountId } from "../../../events/identity/shape.ts";
-import { isPseudonym, isSealed } from "../../../events/personal.ts";
+import { looksSealed } from "../../../events/personal.ts";
 import { readBody, textOf } from "../body.ts";
 import { parseJson } from "../cloudevents.ts";
 import { acceptedOf } from "../commands.ts";
@@ -83,7 +83,7 @@ export const fromOf = ({ request: { headers }, way }: Pick<Exchange, "request" |
 
 const told = (text: string, most: number): string | undefined => {
   const cut = text.slice(0, most).toWellFormed();
-  return cut === "" || isSealed(text) || isPseudonym(text) ? undefined : cut;
+  return cut === "" || looksSealed(text) ? undefined : cut;
 };
 
 /** Whom `/accounts/{account}/…` is about. */

@@ -4,7 +4,7 @@ import { type Clock, pause, type Random } from "../../../actors/kernel/world.ts"
 import type { Config } from "../../../config/config.ts";
 import type { Millis } from "../../../events/event.ts";
 import type { Append } from "../../../events/log.ts";
-import { isPseudonym, isSealed } from "../../../events/personal.ts";
+import { looksSealed } from "../../../events/personal.ts";
 import type { DoorFact } from "../../../events/kernel_door.ts";
 import { Addresses, type AddressOptions } from "../../http/addresses.ts";
 import type { Measure } from "../../http/metrics.ts";
@@ -225,9 +225,7 @@ export class Limits {
 
   private crossed(limit: string, { max, window_ms }: Rate, whose: Whose, caller: string): void {
     const text = caller.slice(0, CHARS_MAX).toWellFormed();
-    const who: Partial<Crossed> = whose === "nobody" || text === "" || isSealed(text) || isPseudonym(text)
-      ? {}
-      : { [whose]: text };
+    const who: Partial<Crossed> = whose === "nobody" || text === "" || looksSealed(text) ? {} : { [whose]: text };
     this.tell({ type: "kernel.limit.crossed", data: { limit, max, window_ms, ...who } });
   }
 
