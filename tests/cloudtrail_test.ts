@@ -350,6 +350,26 @@ Deno.test("a folder comes in once, sealed; a bad file is left out by name and pl
   });
 });
 
+Deno.test("what only looks sealed is not taken, and keeps nothing out", async () => {
+  await inFolder(async (folder) => {
+    const forged = `sealed:1:s_abcdefghijklmnop:${"A".repeat(60)}`;
+    const path = `${folder}/forged.json`;
+    const called = recordOf(2, { userAgent: forged, errorMessage: forged, resources: [{ ARN: forged }] });
+    await Deno.writeTextFile(path, fileOf([recordOf(1), called, recordOf(3)]));
+    await using daybook = await opened();
+    const { found, done } = await imported(daybook, path);
+    assert.deepEqual([found.refused, done.events, done.notTaken], [0, 3, 3]);
+    const [, second] = [...daybook.log.read({ types: ["cloudtrail.event.observed"] })].flat();
+    const fact = daybook.unseal(second!).data as CloudtrailObserved;
+    assert.deepEqual([fact.user_agent, fact.error_message, fact.resources, fact.not_taken], [
+      NOT_TAKEN,
+      NOT_TAKEN,
+      [NOT_TAKEN],
+      3,
+    ]);
+  });
+});
+
 const opened = async () => {
   const daybook = await openDaybook({ data: ":memory:" });
   return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });

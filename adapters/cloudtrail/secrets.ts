@@ -4,6 +4,8 @@
  * little is for ever.
  */
 
+import { looksSealed } from "../../events/personal.ts";
+
 /** What stands in its place. */
 export const NOT_TAKEN = "[not taken]";
 
@@ -48,7 +50,7 @@ export const withoutSecrets = (value: unknown): { readonly value: unknown; reado
     );
   };
   const copy = (held: unknown): unknown => {
-    if (typeof held === "string") return SHAPE.test(held) ? masked(held) : held;
+    if (typeof held === "string") return SHAPE.test(held) || looksSealed(held) ? masked(held) : held;
     if (Array.isArray(held)) return held.map(copy);
     if (typeof held !== "object" || held === null) return held;
     const members = held as Readonly<Record<string, unknown>>;

@@ -8,7 +8,8 @@ import { canonical, CanonicalError, parseIJson, sameNumber } from "../../events/
 import { CLOUDTRAIL_LIMITS, type CloudtrailObserved, cloudtrailSource } from "../../events/cloudtrail.ts";
 import { isTime } from "../../events/event.ts";
 import { LIMITS } from "../../events/log.ts";
-import { withoutSecrets } from "./secrets.ts";
+import { looksSealed } from "../../events/personal.ts";
+import { NOT_TAKEN, withoutSecrets } from "./secrets.ts";
 
 export type TranslatedRecord =
   | { readonly ok: true; readonly event: Incoming; readonly notTaken: number }
@@ -148,9 +149,9 @@ const factOf = (
     ...texts.taken,
     left_out: texts.leftOut,
     cut: cutter.used || undefined,
-    not_taken: texts.notTaken || undefined,
+    not_taken: texts.notTaken + cutter.notTaken || undefined,
   };
-  return { fact: present(fact) as unknown as CloudtrailObserved, notTaken: texts.notTaken };
+  return { fact: present(fact) as unknown as CloudtrailObserved, notTaken: texts.notTaken + cutter.notTaken };
 };
 
 /** What the entry may come to, at most: each text as if it were sealed, and room for the header. */
@@ -276,10 +277,15 @@ const membersOf = (value: unknown): { readonly [name: string]: unknown } | undef
     ? value as { readonly [name: string]: unknown }
     : undefined;
 
-/** Cuts at a whole character, and remembers that it did. */
+/** Cuts at a whole character, takes nothing that only looks sealed, and remembers that it did. */
 class Cutter {
   used = false;
+  notTaken = 0;
   cut(text: string | null | undefined, max: number): string | undefined {
+    if (text && looksSealed(text)) {
+      this.notTaken++;
+      return NOT_TAKEN;
+    }
     if (text === null || text === undefined || text.length <= max) return text ?? undefined;
     this.used = true;
     return text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "") + "…";
