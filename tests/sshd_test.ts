@@ -413,6 +413,44 @@ Deno.test("a bad line leaves its file out, by name and number, and names that lo
   });
 });
 
+Deno.test("whatever a line says, it keeps out none of the others", async () => {
+  await inFolder(async (folder) => {
+    const said = (message: string, host = "vm") => `2026-11-20T18:22:17Z ${host} sshd[1]: ${message}`;
+    const address = "192.0.2.7 port 4711";
+    const forged = `sealed:1:s_abcdefghijklmnop:${"a".repeat(SSHD_IMPORT.name_chars_max)}!`;
+    const lines = [
+      said(`Failed password for ada from ${address} ssh2`, "ü".repeat(2_000)),
+      said(`Failed ${"x".repeat(65)} for ada from ${address} ssh2`),
+      said("PAM 99999999999999999999 more authentication failures; logname= uid=0 rhost=192.0.2.7  user=ada"),
+      said(
+        `message repeated 999999999 times: [ message repeated 999999999 times: [ Invalid user bob from ${address}]]`,
+      ),
+      said(`Invalid user ${forged} from ${address}`),
+      said(`Accepted password for ada from ${address} ssh2`),
+    ];
+    await Deno.writeTextFile(`${folder}/auth.log`, `${lines.join("\n")}\n`);
+    await Deno.writeTextFile(
+      `${folder}/early`,
+      `${said("x").replace("2026-11-20T18:22:17Z", "0000-01-01T00:00:00+12:00")}\n`,
+    );
+    await Deno.writeTextFile(`${folder}/never`, `${said("x").replace("11-20", "02-30")}\n`);
+    await using daybook = await opened();
+    const { found, done } = await importedLogs(
+      daybook,
+      ...["auth.log", "early", "never"].map((name) => `${folder}/${name}`),
+    );
+    assert.deepEqual([done.lines, done.signins, done.events, done.problems], [6, 5, 5, []]);
+    assert.deepEqual(
+      found.problems,
+      ["early", "never"].map((name) => `${folder}/${name}: line 1: there is no such time`),
+    );
+    const [far, pam, repeated, sealed] = observedIn(daybook);
+    assert.ok(far!.source.length < 1_024);
+    assert.deepEqual([pam!.data.times, repeated!.data.times], [1_000_000_000, 1_000_000_000]);
+    assert.equal(sealed!.data.name, undefined);
+  });
+});
+
 Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no folder for nothing", async () => {
   await inFolder(async (folder) => {
     const [bad, data, good] = [`${folder}/bad.log`, `${folder}/data`, fileURLToPath(AUTH_LOG)];

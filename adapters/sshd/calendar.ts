@@ -1,5 +1,5 @@
 /** Times of syslog, which say neither year nor zone. A minute is worked out once, because the lines of a log stand in order. */
-import type { Millis } from "../../events/event.ts";
+import { isTime, type Millis, millis } from "../../events/event.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const MINUTE_CHARS = "Nov 20 18:22".length;
@@ -42,8 +42,11 @@ export class Calendar {
     const minute = day.slice(0, 16) + zone;
     if (minute !== this.isoMinute) {
       const offset = zone === "Z" || zone.includes(":") ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
-      const begins = Date.parse(`${day.slice(0, 16)}:00${offset}`);
-      if (Number.isNaN(begins)) return undefined;
+      const written = `${day.slice(0, 16)}:00${offset}`;
+      if (!isTime(written)) return undefined;
+      const begins = millis(written);
+      // In UTC it may be of a year that has not four digits.
+      if (!isTime(new Date(begins).toISOString())) return undefined;
       this.isoMinute = minute;
       this.isoBegins = begins;
     }

@@ -19,6 +19,8 @@ export const SSHD_IMPORT = {
   /** Files that are named as left out; more are counted. */
   problems_max: 100,
   name_chars_max: 512,
+  /** Of a host's name, percent-encoded. */
+  host_chars_max: 1_000,
   /** Lines of one moment among which equal ones are told apart by their place. */
   moment_lines_max: 100_000,
 } as const;
@@ -224,12 +226,14 @@ const ID_CHARS = 22;
 
 const observed = ({ time, host }: Told, { name, address, ...said }: Said, id: string): Incoming => ({
   id,
-  source: `/hosts/${encodeURIComponent(host)}/sshd`,
+  source: `/hosts/${encodeURIComponent(host).slice(0, SSHD_IMPORT.host_chars_max).replace(/%.?$/, "")}/sshd`,
   type: "identity.signin.observed",
   time,
   data: { service: "sshd", ...said, ...taken("name", name), ...taken("address", address) },
 });
 
 /** Text that only looks sealed tells nothing and is left out. */
-const taken = (member: string, text: string | undefined): Record<string, string> =>
-  text === undefined || looksSealed(text) ? {} : { [member]: text.slice(0, SSHD_IMPORT.name_chars_max).toWellFormed() };
+const taken = (member: string, text: string | undefined): Record<string, string> => {
+  const cut = text?.slice(0, SSHD_IMPORT.name_chars_max).toWellFormed();
+  return cut === undefined || looksSealed(cut) ? {} : { [member]: cut };
+};

@@ -19,6 +19,8 @@ type Groups = Readonly<Record<string, string | undefined>>;
 type Rule = readonly [RegExp, (groups: Groups) => Pick<Said, "outcome" | "message" | "method" | "times">];
 
 const PORT = String.raw`(?: port (?<port>\d{1,5}))?`;
+/** As long as an event holds; the server's own are much shorter. */
+const METHOD = String.raw`(?<method>\S{1,64})`;
 const NAME = String.raw`(?<unknown>(?:invalid|illegal) user )?(?<name>.*)`;
 const FROM = String.raw` from (?<address>\S+)${PORT}(?: ssh\d?)?`;
 /** Behind a name, with nothing between: never a number alone, which is the port. */
@@ -31,21 +33,21 @@ const rule = (pattern: string, told: Rule[1]): Rule => [new RegExp(`^${pattern}$
 /** By the first word; the first that fits counts. */
 const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<readonly Rule[]>({
   Accepted: [
-    rule(`Accepted (?<method>\\S+) for (?<name>.*)${FROM}(?:: .*)?`, ({ method }) => ({
+    rule(`Accepted ${METHOD} for (?<name>.*)${FROM}(?:: .*)?`, ({ method }) => ({
       outcome: "accepted",
       message: "accepted",
       method,
     })),
   ],
   Failed: [
-    rule(`Failed (?<method>\\S+) for ${NAME}${FROM}(?:: .*)?`, ({ method }) => ({
+    rule(`Failed ${METHOD} for ${NAME}${FROM}(?:: .*)?`, ({ method }) => ({
       outcome: "failed",
       message: "failed",
       method,
     })),
   ],
-  Postponed: [rule(`Postponed (?<method>\\S+) for ${NAME}${FROM}`, partial)],
-  Partial: [rule(`Partial (?<method>\\S+) for ${NAME}${FROM}(?:: .*)?`, partial)],
+  Postponed: [rule(`Postponed ${METHOD} for ${NAME}${FROM}`, partial)],
+  Partial: [rule(`Partial ${METHOD} for ${NAME}${FROM}(?:: .*)?`, partial)],
   Invalid: [rule(`Invalid (?<unknown>user )(?<name>.*) from (?<address>\\S+)${PORT}`, failed("unknown_name"))],
   Illegal: [rule(`Illegal (?<unknown>user )(?<name>.*) from (?<address>\\S+)${PORT}`, failed("unknown_name"))],
   User: [
@@ -126,7 +128,7 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<reado
       ({ more }) => ({
         outcome: "noted",
         message: "pam",
-        times: Number(more),
+        times: bounded(Number(more)),
       }),
     ),
   ],
@@ -149,6 +151,10 @@ function partial({ method }: Groups): ReturnType<Rule[1]> {
   return { outcome: "noted", message: "partial", method };
 }
 
+/** Nobody tries so often; more is not written by who counts. */
+const TIMES_MAX = 1_000_000_000;
+const bounded = (times: number): number => Math.min(times, TIMES_MAX);
+
 const NONE: Groups = {};
 const REPEATED = /^message repeated (\d{1,9}) times: \[ (.*)\]$/s;
 const PREFIX = /^(?:error: |fatal: |PAM: (?=[aA]uth))+/;
@@ -162,7 +168,7 @@ export const saidIn = (message: string): Said | undefined => {
   if (message.startsWith("message repeated ")) {
     const [, times, inner] = REPEATED.exec(message) ?? [];
     const said = inner === undefined ? undefined : saidIn(inner);
-    return said && Number(times) > 0 ? { ...said, times: Number(times) * (said.times ?? 1) } : undefined;
+    return said && Number(times) > 0 ? { ...said, times: bounded(Number(times) * (said.times ?? 1)) } : undefined;
   }
   const first = message.charCodeAt(0);
   let text = message;
