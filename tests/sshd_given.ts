@@ -12,8 +12,14 @@ export const AUTH_LOG = new URL("./sshd/auth.log", import.meta.url);
 export const importedLogs = async (
   daybook: Pick<Daybook, "ingest" | "log">,
   ...paths: readonly string[]
+): Promise<{ readonly found: CheckedLogs; readonly done: SshdImported }> => await importedLogsOf(daybook, "UTC", paths);
+
+export const importedLogsOf = async (
+  daybook: Pick<Daybook, "ingest" | "log">,
+  zone: string,
+  paths: readonly string[],
 ): Promise<{ readonly found: CheckedLogs; readonly done: SshdImported }> => {
-  const found = await checkLogs(paths, { zone: "UTC", told: () => {} });
+  const found = await checkLogs(paths, { zone, told: () => {} });
   const by = { authtype: "user", authid: "operator" } as const;
   return { found, done: await importLogs(daybook, found, { by, clock: systemClock, told: () => {} }) };
 };

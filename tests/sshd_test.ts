@@ -231,30 +231,6 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
   }
 });
 
-Deno.test("a time without a year and zone is told them: over the turn of a year, and where clocks are put back", () => {
-  const calendar = new Calendar(2025, "Europe/Berlin");
-  const times = [
-    "Dec 31 23:59:59",
-    "Jan  1 00:00:00",
-    "Dec 31 23:59:59",
-    "Mar 29 01:59:59",
-    "Mar 29 03:00:00",
-    "Jul  1 12:00:00",
-  ]
-    .map((time) => calendar.short(time, ""));
-  assert.deepEqual(times, [
-    "2025-12-31T22:59:59.000Z",
-    "2025-12-31T23:00:00.000Z",
-    "2025-12-31T22:59:59.000Z",
-    "2026-03-29T00:59:59.000Z",
-    "2026-03-29T01:00:00.000Z",
-    "2026-07-01T10:00:00.000Z",
-  ]);
-  for (const none of ["Feb 30 00:00:00", "Foo  1 00:00:00", "Jan  0 00:00:00", "Jan  1 24:00:00", "Jan  1 00:00:61"]) {
-    assert.equal(calendar.short(none, ""), undefined, none);
-  }
-});
-
 const read = async (bytes: Uint8Array<ArrayBuffer>, piece: number): Promise<readonly unknown[]> => {
   const taken: unknown[] = [];
   let at = 0;

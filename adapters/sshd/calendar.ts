@@ -6,6 +6,13 @@ const MINUTE_CHARS = "Nov 20 18:22".length;
 /** A month that is so many before the one of the line before is one of the next year; fewer is a line out of order. */
 const TURN_MONTHS = 6;
 
+/** The 29th of February is a day that there is, until the year is known. */
+const LEAP_YEAR = 2000;
+const DAY: Millis = 86_400_000;
+
+const hasDay = (year: number, month: number, day: number): boolean =>
+  new Date(Date.UTC(year, month, day)).getUTCDate() === day;
+
 export class Calendar {
   private readonly format: Intl.DateTimeFormat;
   private minute = "";
@@ -13,17 +20,24 @@ export class Calendar {
   private month = -1;
   private isoMinute = "";
   private isoBegins = 0;
-  /** Turns of the year that were passed. */
-  turns = 0;
+  /** The last line that is not out of order, as if it were UTC. */
+  private last = 0;
+  /** Turns of the year that were passed, and those before a 29th of February. */
+  private turns = 0;
+  private leap: number | undefined;
 
-  /** `year` is that of the first line; `zone` an IANA name. Throws `RangeError` for one that is none. */
-  constructor(private readonly year: number, zone: string) {
+  /** `year` is that of the first line, if it is known; `zone` an IANA name. Throws `RangeError` for one that is none. */
+  constructor(private readonly year: number | undefined, zone: string) {
     this.format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "longOffset" });
   }
 
-  /** Month and day of the last line in its year, as a time in UTC; for a guess of the year. */
-  get last(): Millis {
-    return this.begins;
+  /** Year of the first line: the newest in which the last is not younger than `latest`, wherever that was, and each day is one. */
+  yearBefore(latest: Millis): number {
+    for (let year = new Date(latest).getUTCFullYear() + 1;; year--) {
+      const first = year - this.turns;
+      if (new Date(this.last).setUTCFullYear(year) > latest + DAY) continue;
+      if (this.leap === undefined || hasDay(first + this.leap, 1, 29)) return first;
+    }
   }
 
   /** `Nov 20 18:22:17` and `.123456`; `undefined` for a time that is none. */
@@ -61,9 +75,11 @@ export class Calendar {
     // A line out of order, just before the turn: it is of the year before.
     const back = this.month >= 0 && month - this.month > TURN_MONTHS && this.turns > 0;
     if (!back) this.month = month;
-    const year = this.year + this.turns - (back ? 1 : 0);
+    const year = this.year === undefined ? LEAP_YEAR : this.year + this.turns - (back ? 1 : 0);
+    if (!hasDay(year, month, day)) return undefined;
+    if (month === 1 && day === 29) this.leap = this.turns;
     const local = Date.UTC(year, month, day, hours, minutes);
-    if (new Date(local).getUTCDate() !== day) return undefined;
+    if (!back) this.last = local;
     // Twice, because the offset is that of the time itself.
     return local - this.offsetAt(local - this.offsetAt(local));
   }

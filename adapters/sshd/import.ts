@@ -87,7 +87,7 @@ export const checkLogs = async (
     if (signal?.aborted) break;
     const sum = { lines: 0, signins: 0 };
     let log = false;
-    const calendar = new Calendar(LEAP_YEAR, zone);
+    const calendar = new Calendar(undefined, zone);
     const why = await eachLine(path, {
       calendar,
       signal,
@@ -103,24 +103,12 @@ export const checkLogs = async (
       },
     });
     before += size;
-    if (why === undefined) files.push({ path, bytes: size, year: yearOf(calendar, changed), ...sum });
+    if (why === undefined) files.push({ path, bytes: size, year: calendar.yearBefore(changed), ...sum });
     else if (++refused <= SSHD_IMPORT.problems_max) problems.push(`${path}: ${why}`);
   }
   // A log that was just begun anew is empty; beside others that is no fault.
   if (refused > 0 || files.some(({ lines }) => lines > 0)) return { files, problems, refused, bytes, zone };
   return { files: [], problems: files.map(({ path }) => `${path}: it is empty`), refused: files.length, bytes, zone };
-};
-
-/** The 29th of February is a day that there is, until the year is known. */
-const LEAP_YEAR = 2000;
-const DAY: Millis = 86_400_000;
-
-/** The last line is not younger than the file; so of the years in which that holds, the newest. */
-const yearOf = (calendar: Calendar, changed: Millis): number => {
-  const year = new Date(changed).getUTCFullYear();
-  const last = new Date(calendar.last);
-  const inYear = Date.UTC(year, last.getUTCMonth(), last.getUTCDate(), last.getUTCHours(), last.getUTCMinutes());
-  return (inYear > changed + DAY ? year - 1 : year) - calendar.turns;
 };
 
 /** Appends what is new of files that were checked. Throws `LogFault` when the log cannot be written. */
