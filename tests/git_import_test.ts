@@ -202,6 +202,31 @@ Deno.test("branches move, say whether it was forced, and go where the repository
   assert.equal((await imported(daybook, place, path, { prune: true })).events, 0);
 });
 
+Deno.test("an import that is overtaken by a later one does not move the branch back", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("overtaken", line(2));
+  const daybook = new SmallDaybook();
+  await imported(daybook, place, path);
+  const push = async (message: string) => {
+    const sha = await place.git("overtaken", ["commit-tree", "-p", "main", "-m", message, "main^{tree}"]);
+    await place.git("overtaken", ["update-ref", "refs/heads/main", sha]);
+  };
+  await push("third");
+  const ask = daybook.ask.bind(daybook);
+  let later = 0;
+  daybook.ask = async (one) => {
+    if (later++ === 0) {
+      await push("fourth");
+      assert.equal((await imported(daybook, place, path)).branches.moved, 1);
+    }
+    return await ask(one);
+  };
+  const done = await imported(daybook, place, path);
+  assert.deepEqual(done.branches, { total: 1, moved: 0, deleted: 0, rejected: [] });
+  const moves = daybook.of("commits.branch.moved").map(({ data }) => data.to);
+  assert.deepEqual(moves.slice(1), [daybook.commit("fourth").sha]);
+});
+
 Deno.test("branches beyond the entity's bound are named, not lost in silence", async () => {
   await using place = await Place.make();
   const path = await place.repository("many", line(1));

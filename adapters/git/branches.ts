@@ -8,6 +8,8 @@ import type { ImportTarget, Sender } from "./send.ts";
 
 /** Branch commands on their way at a time. */
 export const ASKS_IN_FLIGHT_MAX = 16;
+/** Times it looks again because somebody else had moved a branch meanwhile. */
+export const LOOKS_MAX = 5;
 
 export interface BranchesRecorded {
   /** In the repository. */
@@ -28,37 +30,57 @@ export interface BranchOptions {
 }
 
 export const recordBranches = async (repository: Repository, options: BranchOptions): Promise<BranchesRecorded> => {
-  const { target, sender, by, progress } = options;
+  const counts = { moved: 0, deleted: 0 };
+  for (let looks = 1;; looks++) {
+    const { total, elsewhere, rejected } = await look(repository, options, counts);
+    // Where it stands in the repository may be another place by now, too.
+    if (elsewhere.length === 0 || looks === LOOKS_MAX) {
+      return { total, ...counts, rejected: [...rejected, ...elsewhere] };
+    }
+  }
+};
+
+const look = async (
+  repository: Repository,
+  { target, sender, by, prune = repository.bare, progress }: BranchOptions,
+  counts: { moved: number; deleted: number },
+) => {
   const id = repositoryId(repository.source);
   const here = await listBranches(repository);
   const known = await knownHeads(target, id);
   const moves = [...here].filter(([branch, to]) => known.get(branch) !== to)
     .map(([branch, to]) => () => moved(repository, branch, { from: known.get(branch), to }));
-  const prune = options.prune ?? repository.bare;
-  const deletions = [...known.keys()].filter((branch) => prune && !here.has(branch))
-    .map((branch) => (): Wish => ({ type: "commits.branch.delete", data: { branch } }));
+  const deletions = [...known].filter(([branch]) => prune && !here.has(branch))
+    .map(([branch, from]) => (): Wish => ({ type: "commits.branch.delete", data: { branch, from } }));
   const wishes = [...deletions, ...moves]; // those that make room first
-  const rejected: string[] = [];
-  const counts = { moved: 0, deleted: 0 };
+  const [elsewhere, rejected]: [string[], string[]] = [[], []];
   let done = 0;
   await inParallel(ASKS_IN_FLIGHT_MAX, wishes, async (wish) => {
     const { type, data } = await wish();
     // The commit that it points at made it move.
     const why = "to" in data ? { causationid: data.to, correlationid: data.to } : {};
     const outcome = await sender.ask({ type, id, data, by, ...why });
-    if (outcome.is !== "accepted") rejected.push(`${data.branch}: ${reasonOf(outcome)}`);
-    else counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
+    if (outcome.is !== "accepted") {
+      const overtaken = outcome.is === "rejected" && outcome.code === "branch_elsewhere";
+      (overtaken ? elsewhere : rejected).push(`${data.branch}: ${reasonOf(outcome)}`);
+    } else counts[type === "commits.branch.move" ? "moved" : "deleted"] += outcome.facts.length;
     progress?.({ doing: "branches", done: ++done, total: wishes.length });
   });
-  return { total: here.size, ...counts, rejected };
+  return { total: here.size, elsewhere, rejected };
 };
 
+/** `from` is where it was known to be, so that another import or a push that was faster is not undone. */
 type Wish =
   | {
     readonly type: "commits.branch.move";
-    readonly data: { readonly branch: string; readonly to: string; readonly forced?: boolean };
+    readonly data: {
+      readonly branch: string;
+      readonly to: string;
+      readonly from: string | null;
+      readonly forced?: boolean;
+    };
   }
-  | { readonly type: "commits.branch.delete"; readonly data: { readonly branch: string } };
+  | { readonly type: "commits.branch.delete"; readonly data: { readonly branch: string; readonly from: string } };
 
 const moved = async (
   repository: Repository,
@@ -66,7 +88,7 @@ const moved = async (
   { from, to }: { readonly from: string | undefined; readonly to: string },
 ): Promise<Wish> => {
   const forced = from !== undefined && !await isBehind(repository, from, to);
-  return { type: "commits.branch.move", data: { branch, to, ...(forced ? { forced } : {}) } };
+  return { type: "commits.branch.move", data: { branch, to, from: from ?? null, ...(forced ? { forced } : {}) } };
 };
 
 /** By the view as far as it has come, and by the log from there on. */
