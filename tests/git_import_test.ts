@@ -227,6 +227,24 @@ Deno.test("an import that is overtaken by a later one does not move the branch b
   assert.deepEqual(moves.slice(1), [daybook.commit("fourth").sha]);
 });
 
+Deno.test("a branch is only ever moved to a commit that is in the log, whatever comes in meanwhile", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("meanwhile", line(2));
+  const daybook = new SmallDaybook();
+  daybook.before = async () => {
+    daybook.before = () => {};
+    const sha = await place.git("meanwhile", ["commit-tree", "-p", "main", "-m", "third", "main^{tree}"]);
+    await place.git("meanwhile", ["update-ref", "refs/heads/main", sha]);
+    await place.git("meanwhile", ["update-ref", "refs/heads/side", sha]);
+  };
+  const heads = () => daybook.of("commits.branch.moved").map(({ data }) => data.to);
+  const first = await imported(daybook, place, path);
+  for (const head of heads()) assert.ok(daybook.log.find("meanwhile", head), `${head} is not in the log`);
+  const second = await imported(daybook, place, path);
+  assert.deepEqual([first.commits.new, first.branches.moved, second.commits.new, second.branches.moved], [2, 1, 1, 2]);
+  assert.equal(heads().at(-1), daybook.commit("third").sha);
+});
+
 Deno.test("branches beyond the entity's bound are named, not lost in silence", async () => {
   await using place = await Place.make();
   const path = await place.repository("many", line(1));

@@ -1,5 +1,6 @@
 /** Where a repository's branches stand, as commands to the entity: one for each that stands elsewhere than is known. */
 import type { Outcome, Principal } from "../../actors/kernel/daybook.ts";
+import { isRecorded } from "../../actors/kernel/kept.ts";
 import { type CommitFact, repositoryId } from "../../events/commits.ts";
 import type { Event } from "../../events/event.ts";
 import type { Row } from "../../projections/views.ts";
@@ -24,6 +25,8 @@ export interface BranchOptions {
   readonly target: ImportTarget;
   readonly sender: Sender;
   readonly by: Principal;
+  /** Where the branches stood before the commits were listed. */
+  readonly heads: ReadonlyMap<string, string>;
   /** Branches that are known but not there are deleted. Default: only when the repository is bare, for a clone need not have all. */
   readonly prune?: boolean;
   readonly progress?: (progress: { readonly doing: "branches"; readonly done: number; readonly total: number }) => void;
@@ -42,21 +45,31 @@ export const recordBranches = async (repository: Repository, options: BranchOpti
 
 const look = async (
   repository: Repository,
-  { target, sender, by, prune = repository.bare, progress }: BranchOptions,
+  { target, sender, by, heads, prune = repository.bare, progress }: BranchOptions,
   counts: { moved: number; deleted: number },
 ) => {
   const id = repositoryId(repository.source);
   const here = await listBranches(repository);
   const known = await knownHeads(target, id);
-  const moves = [...here].filter(([branch, to]) => known.get(branch) !== to)
-    .map(([branch, to]) => () => moved(repository, branch, { from: known.get(branch), to }));
+  const moves = [...here].filter(([branch, to]) => known.get(branch) !== to).map(([branch, to]) => async () => {
+    const from = known.get(branch);
+    const before = heads.get(branch);
+    if (to === before || isRecorded(target.log, { source: repository.source, id: to })) {
+      return await moved(repository, branch, { from, to });
+    }
+    // It came while the commits were imported, and the next import brings its own; up to there it may go on.
+    const onwards = before !== undefined && (from === undefined || await isBehind(repository, from, before));
+    return onwards ? await moved(repository, branch, { from, to: before }) : undefined;
+  });
   const deletions = [...known].filter(([branch]) => prune && !here.has(branch))
     .map(([branch, from]) => (): Wish => ({ type: "commits.branch.delete", data: { branch, from } }));
   const wishes = [...deletions, ...moves]; // those that make room first
   const [elsewhere, rejected]: [string[], string[]] = [[], []];
   let done = 0;
-  await inParallel(ASKS_IN_FLIGHT_MAX, wishes, async (wish) => {
-    const { type, data } = await wish();
+  await inParallel(ASKS_IN_FLIGHT_MAX, wishes, async (wished) => {
+    const wish = await wished();
+    if (!wish) return;
+    const { type, data } = wish;
     // The commit that it points at made it move.
     const why = "to" in data ? { causationid: data.to, correlationid: data.to } : {};
     const outcome = await sender.ask({ type, id, data, by, ...why });

@@ -11,7 +11,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { type BranchesRecorded, recordBranches } from "./branches.ts";
 import { DIFF_LIMITS, diffs } from "./diffs.ts";
 import { type GitEnvironment, GitFault, type GitFaultCode } from "./process.ts";
-import { listCommits, openRepository, type Repository } from "./repository.ts";
+import { listBranches, listCommits, openRepository, type Repository } from "./repository.ts";
 import { type ImportTarget, Sender, Stop, type StopCode } from "./send.ts";
 import { type Listed, translate } from "./translate.ts";
 
@@ -166,6 +166,7 @@ class Import {
     const { repository, options } = this;
     const { source, shallow } = repository;
     const before = options.range ? undefined : this.lastImport();
+    const heads = await listBranches(repository);
     const listed = await listCommits(repository, { range: options.range, known: this.usable(before) });
     try {
       await this.commits(listed);
@@ -174,7 +175,12 @@ class Import {
     }
     if (options.signal?.aborted) throw new Stop("stopped", `Stopped after ${this.done} of ${listed.length} commits`);
     if (!options.range && this.unreadable.length === 0) await this.remember(listed, before);
-    const branches = await recordBranches(this.repository, { ...options, target: this.daybook, sender: this.sender });
+    const branches = await recordBranches(this.repository, {
+      ...options,
+      heads,
+      target: this.daybook,
+      sender: this.sender,
+    });
     const { recorded, completed, events } = this.sender.counts;
     return {
       ok: true,
