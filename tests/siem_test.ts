@@ -168,7 +168,7 @@ const parsedSyslog = (line: string) => {
     assert.ok(rest.startsWith("]"), rest.slice(0, 100));
     rest = rest.slice(1);
   }
-  assert.ok(rest.startsWith(" \ufeff"), "a message in UTF-8 begins with a byte order mark");
+  assert.ok(rest === "" || rest.startsWith(" \ufeff"), "a message in UTF-8 begins with a byte order mark");
   const [, priority, time, host, app, , msgid] = header;
   return { priority: Number(priority), time, host, app, msgid, elements, message: rest.slice(2) };
 };
@@ -227,6 +227,23 @@ Deno.test("any attribute survives the escapes of structured data, and a message 
     JSON.parse(message),
     ({ ...long, data: undefined, ...{} }).data === undefined ? without(long) : long,
   );
+});
+
+Deno.test("a syslog message keeps its bound whatever the attributes are, and says by what the event is found", () => {
+  const attributes = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`extension${n}`, "y".repeat(1_000)]));
+  const [id, source] = ['"'.repeat(1_024), "\\".repeat(1_024)];
+  const long = eventOf("inbox.thing.happened", { text: "x" }, { id, source, ...attributes });
+  const hostname = "h".repeat(255);
+  for (const format of ["ndjson", "ocsf", "syslog", "cef"] as const) {
+    for (const bytesMax of [480, 8_192]) {
+      const line = syslogLineOf(long, format, { emitter, hostname, bytesMax });
+      assert.ok(new TextEncoder().encode(line).length <= bytesMax, `${format} ${bytesMax}: ${line.length}`);
+      const { elements, message } = parsedSyslog(line);
+      const { position, cut, source: named } = elements["daybook@32473"]!;
+      assert.deepEqual([position, Number(cut) > 40_000], [String(long.position), message === ""]);
+      assert.equal(named, bytesMax === 480 ? undefined : source);
+    }
+  }
 });
 
 const without = ({ data: _, ...header }: Event): unknown => header;

@@ -5,7 +5,7 @@ import { cefOf } from "./cef.ts";
 import { CSV_HEAD, csvOf } from "./csv.ts";
 import type { Emitter } from "./emitter.ts";
 import { type OcsfEvent, ocsfOf } from "./ocsf.ts";
-import { syslogOf } from "./syslog.ts";
+import { syslogOf, type SyslogOptions } from "./syslog.ts";
 
 export const FORMATS = ["ndjson", "ocsf", "syslog", "cef", "csv"] as const;
 export type Format = typeof FORMATS[number];
@@ -24,8 +24,8 @@ export const lineOf = (event: Event, format: Format, emitter: Emitter): string =
 };
 
 /**
- * A syslog message (RFC 5424) of at most so many bytes that carries the event in `format`; its data is left out where it is longer,
- * and its bytes are said in the structured data.
+ * A syslog message (RFC 5424) of at most so many bytes, 480 or more, that carries the event in `format`. Where that is longer, the
+ * event's data is left out, then the message, then all but what it is found by; how many bytes that were stands in the structured data.
  */
 export const syslogLineOf = (
   event: Event,
@@ -34,18 +34,24 @@ export const syslogLineOf = (
 ): string => {
   const ocsf = ocsfOf(event, emitter);
   const within = format === "syslog" ? "ndjson" : format;
+  const fits = (line: string): boolean => bytesOf(line) <= bytesMax;
   const whole = framed(event, ocsf, lineOf(event, within, emitter), { emitter, hostname });
-  if (utf8.encode(whole).length <= bytesMax) return whole;
+  if (fits(whole)) return whole;
   const { data, data_base64, ...header } = event;
-  const cut = utf8.encode(data === undefined ? data_base64 ?? "" : canonical(data)).length;
-  return framed(event, ocsf, lineOf(header as Event, within, emitter), { emitter, hostname, cut });
+  const cut = bytesOf(data === undefined ? data_base64 ?? "" : canonical(data));
+  const headed = framed(event, ocsf, lineOf(header as Event, within, emitter), { emitter, hostname, cut });
+  if (fits(headed)) return headed;
+  const all = { emitter, hostname, cut: bytesOf(canonical(event)) };
+  const named = framed(event, ocsf, undefined, all);
+  return fits(named) ? named : framed(event, ocsf, undefined, { ...all, bare: true });
 };
 
 const utf8 = new TextEncoder();
+const bytesOf = (text: string): number => utf8.encode(text).length;
 
 const framed = (
   event: Event,
   ocsf: OcsfEvent,
-  message: string,
-  options: { readonly emitter: Emitter; readonly hostname?: string; readonly cut?: number },
+  message: string | undefined,
+  options: Omit<SyslogOptions, "severity" | "message">,
 ): string => syslogOf(event, { ...options, severity: ocsf.severity_id as number, message });

@@ -23,17 +23,18 @@ export interface SyslogOptions {
   readonly hostname?: string;
   /** OCSF's. */
   readonly severity: number;
-  /** What follows the structured data. */
-  readonly message: string;
-  /** So many bytes of data are left out of the message, because they were too many. */
+  /** What follows the structured data, if anything does. */
+  readonly message: string | undefined;
+  /** So many bytes are left out, because they were too many. */
   readonly cut?: number;
+  /** In the structured data is only what the event is found by, all of it short. */
+  readonly bare?: true;
 }
 
 /** The message without a frame and without a line end. */
-export const syslogOf = (event: Event, { emitter, hostname, severity, message, cut }: SyslogOptions): string => {
+export const syslogOf = (event: Event, { emitter, hostname, severity, message, cut, bare }: SyslogOptions): string => {
   const priority = FACILITY * 8 + (SEVERITIES[severity] ?? 6);
-  const parameters = {
-    position: String(event.position),
+  const names = {
     type: event.type,
     stream: event.stream,
     revision: String(event.revision),
@@ -43,6 +44,10 @@ export const syslogOf = (event: Event, { emitter, hostname, severity, message, c
     authtype: event.authtype,
     authid: event.authid,
     ...(emitter.origin === undefined ? {} : { log: emitter.origin }),
+  };
+  const parameters = {
+    position: String(event.position),
+    ...(bare ? { recordedat: event.recordedat } : names),
     ...(cut === undefined ? {} : { cut: String(cut) }),
   };
   const { name, version } = emitter.product;
@@ -50,7 +55,7 @@ export const syslogOf = (event: Event, { emitter, hostname, severity, message, c
   const header = `<${priority}>1 ${timestamp(event.time)} ${printable(hostname, 255)} daybook ${NIL} ${
     printable(event.type, MSGID_CHARS_MAX)
   }`;
-  return `${header} ${data} ${BOM}${message}`;
+  return `${header} ${data}${message === undefined ? "" : ` ${BOM}${message}`}`;
 };
 
 const element = (id: string, parameters: Readonly<Record<string, string>>): string =>
