@@ -350,6 +350,18 @@ Deno.test("a folder comes in once, sealed; a bad file is left out by name and pl
   });
 });
 
+Deno.test("a file that is gone at the second reading keeps out none of the others", async () => {
+  await inFolder(async (folder) => {
+    for (const n of [1, 2, 3]) await Deno.writeTextFile(`${folder}/${n}.json`, fileOf([recordOf(n)]));
+    const found = await checkFiles([folder], () => {});
+    await Deno.remove(`${folder}/2.json`);
+    await using daybook = await opened();
+    const by = { authtype: "user", authid: "operator" } as const;
+    const done = await importFiles(daybook, found, { by, clock: systemClock, told: () => {} });
+    assert.deepEqual([done.events, done.problems], [2, [`${folder}/2.json: it is not there any more`]]);
+  });
+});
+
 Deno.test("what only looks sealed is not taken, and keeps nothing out", async () => {
   await inFolder(async (folder) => {
     const forged = `sealed:1:s_abcdefghijklmnop:${"A".repeat(60)}`;

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { Calendar } from "../adapters/sshd/calendar.ts";
-import { SSHD_IMPORT } from "../adapters/sshd/import.ts";
+import { checkLogs, importLogs, SSHD_IMPORT } from "../adapters/sshd/import.ts";
 import { LINE_CHARS_MAX, lineOf, type Told } from "../adapters/sshd/line.ts";
 import { eachOf, Unreadable } from "../adapters/sshd/lines.ts";
 import { type Said, saidIn } from "../adapters/sshd/message.ts";
+import { systemClock } from "../adapters/system/world.ts";
 import { isSealed } from "../events/personal.ts";
 import { openDaybook } from "../main.ts";
 import { gzip } from "./cloudtrail_given.ts";
@@ -424,6 +425,21 @@ Deno.test("whatever a line says, it keeps out none of the others", async () => {
     assert.ok(far!.source.length < 1_024);
     assert.deepEqual([pam!.data.times, repeated!.data.times], [1_000_000_000, 1_000_000_000]);
     assert.equal(sealed!.data.name, undefined);
+  });
+});
+
+Deno.test("a log that is rotated away between the two readings keeps out none of the others", async () => {
+  await inFolder(async (folder) => {
+    const paths = ["a", "b", "c"].map((name) => `${folder}/${name}`);
+    for (const path of paths) {
+      await Deno.writeTextFile(path, `Nov 20 18:22:17 vm sshd[1]: Invalid user ${path} from 192.0.2.7 port 4711\n`);
+    }
+    const found = await checkLogs(paths, { zone: "UTC", told: () => {} });
+    await Deno.remove(paths[1]!);
+    await using daybook = await opened();
+    const by = { authtype: "user", authid: "operator" } as const;
+    const done = await importLogs(daybook, found, { by, clock: systemClock, told: () => {} });
+    assert.deepEqual([done.events, done.problems], [2, [`${paths[1]}: it is not there any more`]]);
   });
 });
 

@@ -18,6 +18,9 @@ export interface IntakeOptions {
   readonly batch_chars_max: number;
 }
 
+/** Said of a file that was there when it was looked for: logs are rotated, and those beside it come in. */
+export const GONE = "it is not there any more";
+
 /** Times an overloaded log is tried again, after 40 ms, 80 ms … */
 const TRIES_MAX = 8;
 

@@ -4,7 +4,7 @@
  * passed over, so an import may be stopped and repeated at any time.
  */
 import type { Principal } from "../../actors/kernel/daybook.ts";
-import { Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
+import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
@@ -132,8 +132,8 @@ const eachRecord = async (
       controller.enqueue(chunk);
     },
   });
-  const file = await Deno.open(path);
   try {
+    const file = await Deno.open(path);
     for await (const { index, text } of recordsIn(file.readable.pipeThrough(counting))) {
       const outcome = take(text);
       if (outcome instanceof Promise) await outcome;
@@ -143,6 +143,7 @@ const eachRecord = async (
     }
   } catch (error) {
     if (error instanceof Unreadable) return error.message;
+    if (error instanceof Deno.errors.NotFound) return GONE;
     throw error;
   }
   return undefined;

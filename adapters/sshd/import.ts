@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Incoming, Principal } from "../../actors/kernel/daybook.ts";
-import { Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
+import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import { looksSealed } from "../../events/personal.ts";
@@ -178,8 +178,8 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
     if (line.is === "other") reading.other?.();
     if (line.is === "wrong") throw new Unreadable(`line ${number}: ${line.because}`);
   };
-  const file = await Deno.open(path);
   try {
+    const file = await Deno.open(path);
     const unpacked = await eachOf(file.readable.pipeThrough(counting), {
       line: (text, number) => took(lineOf(text, reading.calendar), number),
       entry: (entry, number) => took(entryOf(entry), number),
@@ -187,6 +187,7 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
     if (!reading.signal?.aborted) reading.ended?.(unpacked);
   } catch (error) {
     if (error instanceof Unreadable) return error.message;
+    if (error instanceof Deno.errors.NotFound) return GONE;
     throw error;
   }
   return undefined;
