@@ -91,6 +91,10 @@ export type BenchmarkEnvironment = z.output<typeof environment>;
 export type BenchmarkSeries = z.output<typeof series>;
 export type BenchmarkFigures = NonNullable<BenchmarkSeries["figures"]>;
 
+/** What a series is known by within its project; of one run a series counts once. */
+export const seriesName = ({ file, group, name }: Pick<BenchmarkSeries, "file" | "group" | "name">): string =>
+  [file, ...(group === undefined || name.startsWith(group) ? [] : [group]), name].join("/");
+
 export const benchmarks: Domain = {
   name: "benchmarks",
   facts: {

@@ -1,7 +1,7 @@
 /** Benchmarks as a view: every series with its runs in the order of the log, each beside the one before. */
 import { z } from "zod";
 import type { BenchmarkFact, BenchmarkFigures, BenchmarkSeries } from "../events/benchmarks.ts";
-import { benchmarkFacts } from "../events/benchmarks.ts";
+import { benchmarkFacts, seriesName } from "../events/benchmarks.ts";
 import type { Event } from "../events/event.ts";
 import type { Projection, Read } from "./projection.ts";
 
@@ -67,9 +67,6 @@ type Measured = NonNullable<HistoryRow["measured"]>;
 /** A key that starts with `~` would be a working row. */
 const projectOf = (event: RunEvent): string => event.stream.slice("benchmarks/".length).replace(/^~/, "%7E");
 
-const seriesOf = ({ file, group, name }: BenchmarkSeries): string =>
-  [file, ...(group === undefined || name.startsWith(group) ? [] : [group]), name].join("/");
-
 /** Text order is the order of the runs, up to a million. */
 const rowKey = (series: string, number: number): string => `${series}/${String(number).padStart(6, "0")}`;
 
@@ -106,7 +103,7 @@ const rowAfter = (before: HistoryRow | undefined, event: RunEvent, one: Benchmar
   const { commit: _, dirty: __, ...machine } = environment;
   const known = {
     project: projectOf(event),
-    series: seriesOf(one),
+    series: seriesName(one),
     number: (before?.number ?? 0) + 1,
     n: 0,
     at: new Date(event.time).toISOString(),
@@ -135,7 +132,7 @@ const changesOf = (event: RunEvent, read: Read<HistoryRow>): Changes => {
   const rows = new Map<string, HistoryRow>();
   for (const one of event.data.series) {
     if (!one.figures && !one.failed) continue; // samples alone
-    const series = `${projectOf(event)}/${seriesOf(one)}`;
+    const series = `${projectOf(event)}/${seriesName(one)}`;
     const before = rows.get(`~${series}`) ?? read(`~${series}`);
     // Of one run a series counts once.
     if (before?.run === event.data.run) continue;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { PART_BYTES_MAX } from "../adapters/deno_bench/parts.ts";
 import { BENCHES_MAX, SAMPLES_MAX, translateRun } from "../adapters/deno_bench/report.ts";
-import { BENCHMARK_LIMITS, type RunMeasured } from "../events/benchmarks.ts";
+import { BENCHMARK_LIMITS, type RunMeasured, seriesName } from "../events/benchmarks.ts";
 import { LIMITS } from "../events/log.ts";
 import { events } from "../events/mod.ts";
 
@@ -96,6 +96,21 @@ Deno.test("files are named by as much of their path as tells them apart", () => 
   const hosts = ["https://a.example/x.ts", "https://b.example/x.ts"];
   const [same] = measured(report(hosts.map((origin) => bench({ origin }))));
   assert.deepEqual(same!.series.map(({ file, name }) => [file, name]), [["x.ts", "spade"], ["x.ts", "spade (2)"]]);
+});
+
+Deno.test("no two series of a run come to one name, so that each has its history", () => {
+  const names = ["dig (2)", "dig", "dig"].map((name) => bench({ name, group: undefined }));
+  const groups = ["dig", "di", undefined].map((group) => bench({ name: "dig fast", group }));
+  const [fact] = measured(report([...names, ...groups]));
+  assert.deepEqual(fact!.series.map(({ name }) => name), [
+    "dig (2)",
+    "dig",
+    "dig (3)",
+    "dig fast",
+    "dig fast (2)",
+    "dig fast (3)",
+  ]);
+  assert.equal(new Set(fact!.series.map(seriesName)).size, names.length + groups.length);
 });
 
 Deno.test("what a document says of itself goes before what the command says", () => {

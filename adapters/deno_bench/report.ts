@@ -7,7 +7,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Incoming, Issue } from "../../actors/kernel/daybook.ts";
-import { BENCHMARK_LIMITS, type BenchmarkEnvironment, type BenchmarkSeries } from "../../events/benchmarks.ts";
+import {
+  BENCHMARK_LIMITS,
+  type BenchmarkEnvironment,
+  type BenchmarkSeries,
+  seriesName,
+} from "../../events/benchmarks.ts";
 import { canonical, CanonicalError, parseIJson } from "../../events/canonical.ts";
 import { sha } from "../../events/commits.ts";
 import { partsOf } from "./parts.ts";
@@ -132,20 +137,14 @@ type Unreadable = { readonly ok: false; readonly issues: readonly Issue[] };
 const seriesOf = (benches: z.output<typeof report>["benches"]): Series => {
   const files = shortest(benches.map(({ origin }) => origin));
   const series: BenchmarkSeries[] = [];
-  const taken = new Map<string, number>();
+  const taken: Taken = new Map();
   for (const [i, { origin, group, name, baseline, results }] of benches.entries()) {
     for (const [j, one] of results.entries()) {
       const read = resultOf(one, `/benches/${i}/results/${j}`);
       if (!read.ok) return read;
-      const file = files.get(origin)!;
-      const key = JSON.stringify([file, group, name]);
-      const before = taken.get(key) ?? 0;
-      taken.set(key, before + 1);
+      const named = { file: files.get(origin)!, ...(group ? { group } : {}), name };
       series.push({
-        file,
-        ...(group ? { group } : {}),
-        // Deno lets several have one name; the first is the one of other runs.
-        name: before === 0 ? name : `${name.slice(0, name_chars_max - 8)} (${before + 1})`,
+        ...unlike(named, taken),
         ...(baseline ? { baseline: true as const } : {}),
         ...read.told,
       });
@@ -159,6 +158,23 @@ const seriesOf = (benches: z.output<typeof report>["benches"]): Series => {
     };
   }
   return { ok: true, series };
+};
+
+type Named = Pick<BenchmarkSeries, "file" | "group" | "name">;
+/** What series are known by, each with how many were to be called so. */
+type Taken = Map<string, number>;
+
+/** Deno lets several have one name, or names that come to the same; the first is the one of other runs. */
+const unlike = (wanted: Named, taken: Taken): Named => {
+  const key = seriesName(wanted);
+  const cut = wanted.name.slice(0, name_chars_max - 8);
+  let named = wanted;
+  for (let n = taken.get(key) ?? 0; taken.has(seriesName(named)); n++) {
+    taken.set(key, n + 1);
+    named = { ...wanted, name: `${cut} (${n + 1})` };
+  }
+  taken.set(seriesName(named), 1);
+  return named;
 };
 
 type Told = Pick<BenchmarkSeries, "failed" | "figures" | "samples_ns">;
