@@ -49,6 +49,18 @@ Deno.test("a bare repository, a folder within and a linked work tree are the rep
   }
 });
 
+Deno.test("a folder whose name has more than one line is itself, and not what its first line names", async () => {
+  await using place = await Place.make();
+  await place.repository("one", commit({ message: "of one", files: { a: "1\n" } }), ["--bare"]);
+  const daybook = new SmallDaybook();
+  for (const [name, args] of [["one\n\ntwo", ["--bare"]], ["one\nthree", []]] as const) {
+    const path = await place.repository(name, commit({ message: `of ${name}`, files: { a: "1\n" } }), args);
+    const { source } = await imported(daybook, place, path);
+    assert.equal(source, encodeURIComponent(name));
+  }
+  assert.deepEqual(daybook.of("commits.commit.recorded").map(({ data }) => data.subject), ["of one", "of one three"]);
+});
+
 Deno.test("a head that is on no branch is imported too; stashes and notes are not history", async () => {
   await using place = await Place.make();
   const path = await place.repository("detached", line(2));

@@ -38,7 +38,9 @@ export const faultOf = (stderr: string, doing: string): GitFault => {
   return new GitFault(code, `${doing}: ${words === "" ? "git gave no reason" : words}`);
 };
 
-const lines = (answer: Answer): readonly string[] => latin1(answer.stdout).split("\n").filter((line) => line !== "");
+const printed = ({ stdout }: Answer): string => latin1(stdout).replace(/\n$/, "");
+
+const lines = (answer: Answer): readonly string[] => printed(answer).split("\n").filter((line) => line !== "");
 
 const asked = async (git: Git, args: readonly string[], doing: string, stdin = ""): Promise<readonly string[]> => {
   const answer = await git.run(args, stdin);
@@ -53,13 +55,15 @@ export const openRepository = async (
 ): Promise<Repository> => {
   const outside = Git.at(path, options.env);
   const doing = `Cannot open ${path}`;
-  const [gitDir, bare, shallow] = await asked(outside, [
+  const answer = await outside.run([
     "rev-parse",
-    "--absolute-git-dir",
     "--is-bare-repository",
     "--is-shallow-repository",
-  ], doing);
-  if (gitDir === undefined) throw faultOf("", doing);
+    "--absolute-git-dir",
+  ]);
+  if (answer.code !== 0) throw faultOf(answer.stderr, doing);
+  const [bare, shallow, ...named] = printed(answer).split("\n");
+  const gitDir = named.join("\n"); // it may have more than one line
   const folder = asUtf8(gitDir);
   if (folder === undefined) throw new GitFault("unexpected", `${doing}: the path is not UTF-8`);
   const git = outside.inside(folder);
@@ -71,7 +75,7 @@ const sourceOf = async (git: Git, outside: Git, gitDir: string, bare: boolean): 
   const { code, stdout } = await git.run(["config", "--local", "--get", "remote.origin.url"]);
   const named = code === 0 ? repositorySource(latin1(stdout).trim()) : undefined;
   if (named !== undefined) return named;
-  const top = bare ? gitDir : lines(await outside.run(["rev-parse", "--show-toplevel"]))[0] ?? gitDir;
+  const top = bare ? gitDir : printed(await outside.run(["rev-parse", "--show-toplevel"])) || gitDir;
   return sourceOfFolder(asUtf8(top) ?? cQuoted(top));
 };
 
