@@ -245,6 +245,23 @@ Deno.test("a branch is only ever moved to a commit that is in the log, whatever 
   assert.equal(heads().at(-1), daybook.commit("third").sha);
 });
 
+Deno.test("two imports that end at the same time both come to their end", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("both", line(3));
+  const daybook = new SmallDaybook();
+  const both = Promise.withResolvers<void>();
+  let [second, ending]: [Promise<unknown> | undefined, number] = [undefined, 0];
+  daybook.before = async ([first]) => {
+    second ??= imported(daybook, place, path);
+    if (first!.type === "commits.history.imported" && ++ending === 2) both.resolve();
+    if (first!.type === "commits.history.imported") await both.promise;
+  };
+  await imported(daybook, place, path);
+  await second;
+  assert.equal(daybook.of("commits.commit.recorded").length, 3);
+  assert.equal((await imported(daybook, place, path)).events, 0);
+});
+
 Deno.test("branches beyond the entity's bound are named, not lost in silence", async () => {
   await using place = await Place.make();
   const path = await place.repository("many", line(1));

@@ -2,10 +2,12 @@
  * Imports a repository's history: every commit once, parents first, then where the branches stand. It may be stopped at any
  * instruction and started again: what is in the log already is passed over, even within a commit.
  */
+import { createHash } from "node:crypto";
 import type { Principal } from "../../actors/kernel/daybook.ts";
 import { isArchived } from "../../actors/kernel/kept.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
+import { canonical } from "../../events/canonical.ts";
 import { COMMIT_LIMITS, type CommitFact, repositoryId } from "../../events/commits.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { type BranchesRecorded, recordBranches } from "./branches.ts";
@@ -293,8 +295,9 @@ class Import {
       COMMIT_LIMITS.tips_max,
     );
     const data = { commits: recorded, shallow, tips };
-    // Named by the revision it follows: every import that brought something ends in one of its own.
-    const id = `imported/${this.daybook.log.head(this.stream)}`;
+    // Named by the revision it follows, and what it says: every import that brought something ends in one of its own, and two may end at once.
+    const said = createHash("sha256").update(canonical(data)).digest("hex").slice(0, 16);
+    const id = `imported/${this.daybook.log.head(this.stream)}/${said}`;
     const event = { id, source: this.repository.source, type: "commits.history.imported", data };
     await this.sender.send({ events: [event], bytes: 1_200 + 70 * tips.length });
     await this.sender.flush();
