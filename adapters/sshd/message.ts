@@ -124,7 +124,7 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<reado
   Nasty: [rule('Nasty PTR record ".*" is set up for (?<address>\\S+), ignoring', noted("reverse_mapping"))],
   PAM: [
     rule(
-      "PAM (?<more>\\d+) more authentication failures?;.* rhost=(?<address>\\S*)(?:\\s+user=(?<name>.*))?\\s*",
+      "PAM (?<more>[1-9]\\d*) more authentication failures?;.* rhost=(?<address>\\S*)(?:\\s+user=(?<name>.*))?\\s*",
       ({ more }) => ({
         outcome: "noted",
         message: "pam",
