@@ -289,6 +289,27 @@ Deno.test("a changed, cut, missing or surplus file of every kind is found, also 
         "manifest log/tile/extra",
         `file ${size - 1}`,
       ],
+      "a page that follows from nothing": [
+        (copy) => Deno.writeTextFile(join(copy, "summary.html"), "<h1>All is well"),
+        "manifest summary.html",
+        "manifest summary.html",
+      ],
+      "a file below the checkpoints": [
+        async (copy) => {
+          await Deno.mkdir(join(copy, "checkpoints/more"), { recursive: true });
+          await Deno.writeTextFile(join(copy, "checkpoints/more/7"), "nobody reads this");
+        },
+        "manifest checkpoints/more/7",
+        "manifest checkpoints/more/7",
+      ],
+      "a link in the place of a checkpoint": [
+        async (copy) => {
+          await Deno.mkdir(join(copy, "checkpoints"));
+          await Deno.symlink("../log.vkey", join(copy, "checkpoints/7"));
+        },
+        "manifest checkpoints/7",
+        "manifest checkpoints/7",
+      ],
     };
     for (const [name, [change, plain, anew]] of Object.entries(cases)) {
       const copy = await copied(folder, join(scratch, name.replaceAll(" ", "_")));

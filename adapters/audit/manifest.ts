@@ -26,6 +26,15 @@ export const PATHS = {
   manifest: "manifest.json",
 } as const;
 
+const { log: LOG, checkpoints: CHECKPOINTS, cosigned: COSIGNED, manifest: _, ...documents } = PATHS;
+const DOCUMENTS: ReadonlySet<string> = new Set(Object.values(documents));
+
+/** Whether the folder has a place for such a file. What has none follows from nothing, so nobody could check it. */
+export const hasPlace = (path: string): boolean => {
+  const [part, ...names] = path.split("/");
+  return DOCUMENTS.has(path) || part === LOG || ((part === CHECKPOINTS || part === COSIGNED) && names.length === 1);
+};
+
 const time = z.iso.datetime({ offset: true });
 const count = z.int().nonnegative();
 const vkey = z.string().min(1).max(1_000);

@@ -10,7 +10,7 @@ import { events } from "../../events/mod.ts";
 import { projections } from "../../projections/mod.ts";
 import { assess, isEarly } from "../audit/assessment.ts";
 import { documentsOf } from "../audit/documents.ts";
-import { DOCUMENT_BYTES_MAX, documentOf, PATHS, readScope, type Scope } from "../audit/manifest.ts";
+import { DOCUMENT_BYTES_MAX, documentOf, hasPlace, PATHS, readScope, type Scope } from "../audit/manifest.ts";
 import { primitives } from "../cli/fold.ts";
 import type { AuditChecked, AuditFailure, Stated } from "../cli/audits.ts";
 import type { Kept, OnProgress } from "../cli/runtime.ts";
@@ -56,7 +56,7 @@ class Check {
 
   async run(): Promise<AuditChecked> {
     const { folder } = this.options;
-    const manifest = await verifyManifest(folder, { progress: this.progress });
+    const manifest = await verifyManifest(folder, { hasPlace, progress: this.progress });
     for (const { path, expected, found } of manifest.failures) this.fail({ path, kind: "manifest", expected, found });
     const scope = readScope(this.bytes(PATHS.scope));
     const kept = [...this.keptIn(PATHS.checkpoints), ...this.keptIn(PATHS.cosigned)];

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
 import { sameBytes } from "./block.ts";
@@ -49,7 +49,9 @@ interface Listed {
  */
 export const verifyManifest = async (
   folder: string,
-  { progress, signal }: {
+  { hasPlace = () => true, progress, signal }: {
+    /** Whether somebody looks at what is in such a file. Default: at any. */
+    readonly hasPlace?: (path: string) => boolean;
     readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
     readonly signal?: AbortSignal;
   } = {},
@@ -60,7 +62,8 @@ export const verifyManifest = async (
   there.delete(NAME);
   let [bytes, turn, done] = [0, performance.now(), 0];
   for (const [path, { bytes: length, sha256 }] of listed) {
-    if (!there.delete(path)) failures.push({ path, expected: "a file", found: "none" });
+    if (!hasPlace(path)) failures.push({ path, expected: "no such file", found: there.delete(path) ? "one" : "none" });
+    else if (!there.delete(path)) failures.push({ path, expected: "a file", found: "none" });
     else {
       const found = digestOf(join(folder, path), length);
       bytes += typeof found === "string" ? length : 0;
@@ -140,8 +143,8 @@ const isListed = (file: unknown): file is Listed => {
 const digestOf = (path: string, length: number): string | { readonly instead: string } => {
   let file: number;
   try {
-    // A pipe would be waited for.
-    if (!statSync(path).isFile()) return { instead: "what is no file" };
+    // A pipe would be waited for, and who follows no link would not have looked at what this one leads to.
+    if (!lstatSync(path).isFile()) return { instead: "what is no file" };
     file = openSync(path, "r");
   } catch (error) {
     throw new LogFault("io", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
