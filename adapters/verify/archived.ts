@@ -94,11 +94,21 @@ export class WholeRows extends Rows {
     super(db, open);
   }
 
+  override get made(): number {
+    const { kept } = this;
+    return this.archived.blocks.filter(({ first }) => first < kept).length;
+  }
+
+  /** The first block that is read here. */
+  private get kept(): number {
+    const there = super.first("log", 0);
+    const { kept } = this.archived;
+    return typeof there === "number" ? Math.min(there, kept) : kept;
+  }
+
   override *list(name: string, from = 0, until = Infinity): Iterable<NumberedRow> {
     if (name !== "log") return yield* super.list(name, from, until === Infinity ? undefined : until);
-    const there = super.first("log", 0);
-    const { blocks, kept } = this.archived;
-    const start = typeof there === "number" ? Math.min(there, kept) : kept;
+    const { archived: { blocks, kept }, kept: start } = this;
     for (const [i, { first, link }] of blocks.entries()) {
       if (first >= start || first >= until) break;
       if (first >= from) yield { number: first, value: this.block(first, blocks[i + 1]?.first ?? kept, link) };

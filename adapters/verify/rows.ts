@@ -33,6 +33,9 @@ const numbered = (name: string, ...numbers: readonly number[]): Buffer =>
 /** The next possible key is one zero byte longer. */
 const after = (key: Uint8Array): Buffer => Buffer.concat([key, Buffer.from([0x00])]);
 
+/** Where the rows of the log's blocks begin, and what lies behind them. */
+export const blocksBetween = (): readonly [Uint8Array, Uint8Array] => [named("log"), behind(named("log"))];
+
 /** What a log of format 1 has: single rows, rows numbered from 0 on (tiles by level and index), and rows named by a text. In the order of their keys. */
 const KNOWN = [
   ["archive", "numbered"],
@@ -91,6 +94,11 @@ export class Rows {
     );
     this.start = db.prepare("select k from kv where k >= ? and k < ? order by k limit 1");
     this.newest = db.prepare("select k from kv where k > ? and k < ? order by k desc limit 1");
+  }
+
+  /** Blocks that are listed and are no rows. */
+  get made(): number {
+    return 0;
   }
 
   /** Of all pages of the file. */

@@ -18,6 +18,7 @@ import { Failures, shown } from "./failures.ts";
 import type { LogFile } from "./file.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { judgeFrontier } from "./frontier.ts";
+import { checkHidden, checkTables } from "./hidden.ts";
 import { HeaderReader } from "./headers.ts";
 import { History } from "./history.ts";
 import { IndexCheck, type Reading } from "./index_check.ts";
@@ -161,6 +162,7 @@ export class Verification {
 
   /** Rows beside the blocks. */
   private checkRows(): void {
+    checkTables(this.file.db, this.failures);
     const format = this.rows.get("format");
     if (format === undefined) {
       if (this.rows.last("log") !== undefined) this.failures.add(0, "foreign", "a format beside the blocks", "none");
@@ -422,6 +424,7 @@ export class Verification {
     this.index.judge(this.failures, { sound, end, start, index: claims.index });
     // Behind a gap nobody has looked for it.
     if (this.seam.whole) this.archivedTold.judge(this.archived, this.failures);
+    checkHidden(this.file.db, this.blocks - this.rows.made, this.failures);
     return reportOf(this.failures, {
       size: this.tree.size,
       tree: this.tree,

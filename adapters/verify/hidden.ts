@@ -1,0 +1,54 @@
+/**
+ * That what is found by a key is what was walked over. SQLite looks for a key as if rows lay in the order of their keys, and walks from one
+ * to the next until it is past the end; in a file that somebody made by hand the one comes to rows that the other never sees. So what
+ * the file has must be a table of rows and nothing that changes what is read of it, and all rows that its pages hold must have been seen.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import type { Failures } from "./failures.ts";
+import { shown } from "./failures.ts";
+import { blocksBetween } from "./rows.ts";
+
+/** How SQLite keeps what is stored as it stands. */
+const STORED = ["create table ", "create index ", "create unique index "];
+
+/** Triggers, views and other tables in the place of the one that Deno KV makes. Asked by statements, for a table may have the name of a function. */
+export const checkTables = (db: DatabaseSync, failures: Failures): void => {
+  for (const { name, sql } of db.prepare("select name, sql from sqlite_master where sql is not null").all()) {
+    if (STORED.some((begin) => String(sql).toLowerCase().startsWith(begin))) continue;
+    failures.add(0, "foreign", "tables and nothing else", shown(`${name}: ${sql}`));
+  }
+  const { type, wr } = db.prepare("pragma main.table_list(kv)").get()!;
+  // In one with an index beside it that would have to be looked at as well.
+  if (type !== "table" || wr !== 1) failures.add(0, "foreign", "a table of rows that lie by their keys", `a ${type}`);
+};
+
+/**
+ * Behind all else: `blocks` is how many were walked over. What is damaged may be unseen for that. Rows that somebody adds meanwhile may have
+ * been seen, and are not counted.
+ */
+export const checkHidden = (db: DatabaseSync, blocks: number, failures: Failures): void => {
+  if (failures.count > 0) return;
+  try {
+    const [from, until] = blocksBetween();
+    const [before, behind] = [others(db, "k < ?", from), others(db, "k >= ?", until)];
+    if (before.back + behind.back > 0) {
+      failures.add(0, "unreadable", "rows in the order of their keys", "some that are not");
+    }
+    const { rows } = db.prepare("select count(*) as rows from kv not indexed").get() as { rows: number };
+    const seen = blocks + before.rows + behind.rows;
+    if (rows > seen) failures.add(0, "unreadable", `${seen} rows, as many as can be seen`, `${rows} in the file`);
+  } catch (error) {
+    failures.add(0, "unreadable", "pages that SQLite can read", shown((error as Error).message));
+  }
+};
+
+/** Rows beside the blocks, which are few, and of them those that do not lie behind the one before. */
+const others = (
+  db: DatabaseSync,
+  where: string,
+  bound: Uint8Array,
+): { readonly rows: number; readonly back: number } => {
+  const sql = `select count(*) as rows, total(back) as back from
+    (select k <= lag(k) over (order by k) as back from kv not indexed where ${where})`;
+  return db.prepare(sql).get(bound) as { rows: number; back: number };
+};

@@ -1,0 +1,146 @@
+/**
+ * A log's file whose tables or pages somebody has made by hand, so that rows are found by one way and not by another: what is walked
+ * from the first row to the last says nothing then of what is found by a key.
+ */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { DatabaseSync } from "node:sqlite";
+import { FolderReader } from "../adapters/kv/folder_reader.ts";
+import { verifyLog } from "../adapters/verify/verify.ts";
+import { catalogue } from "../events/catalogue.ts";
+import { inFolder } from "./folder_given.ts";
+import { makeLog, ones, signer, Tampered } from "./verify_given.ts";
+
+/** A row as SQLite writes it: https://www.sqlite.org/fileformat.html section 2.1, for one of less than a page. */
+const record = ({ k, v }: Row): Buffer => {
+  // 3 is bytes as they are, 1 a version, 0 a sequence, −1 never expires.
+  const types = Buffer.concat([varint(2 * k.length + 12), varint(2 * v.length + 12), Buffer.from([1, 9, 8, 1])]);
+  const payload = Buffer.concat([Buffer.from([types.length + 1]), types, k, v, Buffer.from([3, 0xff])]);
+  return Buffer.concat([varint(payload.length), payload]);
+};
+
+const varint = (n: number): Buffer => n < 128 ? Buffer.from([n]) : Buffer.from([0x80 | (n >> 7), n & 0x7f]);
+
+interface Row {
+  readonly k: Uint8Array;
+  readonly v: Uint8Array;
+}
+
+/** Section 1.6: a leaf, or with `right` an inner page. */
+const page = (bytes: number, cells: readonly Buffer[], right?: number): Buffer => {
+  const made = Buffer.alloc(bytes);
+  made[0] = right === undefined ? 10 : 2;
+  made.writeUInt16BE(cells.length, 3);
+  if (right !== undefined) made.writeUInt32BE(right, 8);
+  let end = bytes;
+  cells.forEach((cell, i) => {
+    end -= cell.length;
+    cell.copy(made, end);
+    made.writeUInt16BE(end, (right === undefined ? 8 : 12) + 2 * i);
+  });
+  made.writeUInt16BE(end, 5);
+  return made;
+};
+
+const ask = (path: string, sql: string) => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return db.prepare(sql).all();
+  } finally {
+    db.close();
+  }
+};
+
+const rowsOf = (path: string) => ask(path, "select k, v from kv order by k") as unknown as readonly Row[];
+
+/** Writes the tree of the table anew: one page with these rows, and below and between them pages with the others. */
+const writePages = (path: string, between: readonly Row[], below: readonly (readonly Row[])[]): void => {
+  const root = Number(ask(path, "select rootpage from sqlite_master where name = 'kv'")[0]!.rootpage);
+  const file = Buffer.from(Deno.readFileSync(path));
+  const bytes = file.readUInt16BE(16);
+  const first = file.length / bytes + 1;
+  const cells = between.map((row, i) => {
+    const child = Buffer.alloc(4);
+    child.writeUInt32BE(first + i);
+    return Buffer.concat([child, record(row)]);
+  });
+  page(bytes, cells, first + between.length).copy(file, (root - 1) * bytes);
+  const made = Buffer.concat([file, ...below.map((rows) => page(bytes, rows.map(record)))]);
+  made.writeUInt32BE(made.length / bytes, 28);
+  Deno.writeFileSync(path, made);
+};
+
+const dataOf = async (path: string, position: number): Promise<unknown> => {
+  const log = new FolderReader(path, { catalogue: catalogue() });
+  try {
+    return JSON.parse(new TextDecoder().decode(log.entry(position))).data;
+  } finally {
+    await log.close();
+  }
+};
+
+Deno.test("an entry that is found by its position and passed over by who walks from the first to the last is found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    const { note } = await makeLog(path, { appends: ones(24) });
+    const position = 12;
+    const before = await dataOf(path, position);
+    const rows = rowsOf(path);
+    const file = new Tampered(path);
+    file.write(position, file.entries(position).map((entry) => ({ ...entry, data: { n: "what never was" } })));
+    file.rechain();
+    file.close();
+    const otherwise = rowsOf(path);
+    const at = rows.findIndex(({ v }, i) => Buffer.compare(v, otherwise[i]!.v) !== 0);
+    const last = rows.length - 1;
+    // Of eight rows SQLite looks at the fourth, the sixth, the seventh and the eighth, and never at the fifth, behind which all is found
+    // that is sought for, while a walk ends there.
+    writePages(
+      path,
+      [rows[1]!, rows[3]!, rows[5]!, rows[7]!, rows[last]!, rows[8]!, otherwise[at + 1]!, otherwise[last - 1]!],
+      [
+        [rows[0]!],
+        [rows[2]!],
+        [rows[4]!],
+        [rows[6]!],
+        rows.slice(8, last),
+        [rows[7]!],
+        otherwise.slice(9, at + 1),
+        otherwise.slice(at + 2, last - 1),
+        [rows[last]!],
+      ],
+    );
+    assert.notDeepEqual(await dataOf(path, position), before);
+    const against = [{ text: note!, name: "witness.txt", elsewhere: true }];
+    const { ok, failures } = await verifyLog({ path, key: signer.vkey, against });
+    assert.deepEqual([ok, failures[0]?.kind], [false, "unreadable"]);
+  }));
+
+Deno.test("what acts on the rows that are written, and what stands in their place, is found", () =>
+  inFolder(async (dir) => {
+    const cases: Record<string, readonly [sql: string, kind: string]> = {
+      "a trigger that loses what is appended": [
+        "create trigger later after insert on kv when new.k > x'026c6f6700' begin delete from kv where k = new.k; end",
+        "foreign",
+      ],
+      "a view of the rows": [
+        `alter table kv rename to rows_of_kv; create view kv as select * from rows_of_kv`,
+        "foreign",
+      ],
+      "a table with an index beside it": [
+        `create table other (k blob primary key, v blob, v_encoding, version, seq default 0, expiration_ms default -1);
+          insert into other select * from kv; drop table kv; alter table other rename to kv`,
+        "foreign",
+      ],
+    };
+    for (const [name, [sql, kind]] of Object.entries(cases)) {
+      const path = `${dir}/${name.replaceAll(" ", "_")}.db`;
+      await makeLog(path, { appends: [3, 1] });
+      const db = new DatabaseSync(path);
+      db.exec("pragma legacy_alter_table = on");
+      db.exec(sql);
+      db.close();
+      const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+      assert.deepEqual([ok, failures[0]?.kind], [false, kind], name);
+    }
+  }));
