@@ -495,7 +495,16 @@ Deno.test("controls that are not the program's own are named", () =>
     const lax = { control: parseControl(stated)!, stated };
     assert.ok((await written(made, folder, { controls: [lax, ...rest] })).ok);
     const { ok, controls: told } = await checked(folder);
-    assert.deepEqual([ok, told!.others], [true, [first!.control.id]]);
+    assert.deepEqual([ok, told!.others, told!.missing], [true, [first!.control.id], []]);
+  }));
+
+Deno.test("controls of the program's own that were left out are named", () =>
+  withAudit(async (_, made, scratch) => {
+    const folder = join(scratch, "fewer");
+    const [first, ...rest] = controls;
+    assert.ok((await written(made, folder, { controls: rest })).ok);
+    const { ok, controls: told } = await checked(folder);
+    assert.deepEqual([ok, told!.others, told!.missing], [true, [], [first!.control.id]]);
   }));
 
 Deno.test("on a disk that is full nothing is left, and it is said", (t) =>

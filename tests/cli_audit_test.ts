@@ -48,7 +48,7 @@ const CHECKED: AuditChecked = {
   at: "2026-11-20T09:00:00.000Z",
   failures: [],
   failed: 0,
-  controls: { results: [resultOf("one", "pass")], equal: true, others: [] },
+  controls: { results: [resultOf("one", "pass")], equal: true, others: [], missing: [] },
   rendered: true,
   state: {
     size: 3,
@@ -228,7 +228,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
     ok: false,
     failures,
     failed: 1,
-    controls: { results: [], equal: false, others: ["lax-control"] },
+    controls: { results: [], equal: false, others: ["lax-control"], missing: ["left-out"] },
     rendered: null,
     state: { ...CHECKED.state!, differing: 1 },
   };
@@ -238,6 +238,7 @@ Deno.test("audit --check names the first difference and exits with 1", async () 
   assert.match(out, /^the folder is NOT intact: 1 failure, the first: results\.json\n/);
   assert.match(out, /results\.json +derived +control one fail: x +pass: x/);
   assert.match(out, /NOT what the folder says\n +lax-control: not as in this program's own catalogue\n/);
+  assert.match(out, /\n +left-out: in this program's own catalogue, and not in the folder\n/);
   assert.match(out, /pages +were NOT checked: by their own word they are of version 1\.2\.3, not this one/);
   assert.match(out, /state differs from 1 attested digest/);
 });

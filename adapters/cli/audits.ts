@@ -85,6 +85,8 @@ export interface AuditChecked {
     readonly equal: boolean;
     /** Controls that this program's own catalogue does not have, or has otherwise; by id. */
     readonly others: readonly string[];
+    /** Controls that it has and the folder has not; by id. */
+    readonly missing: readonly string[];
   };
   /** Whether pages are what this program makes of the log; null where they are not, and name another version, so that nobody checked them. */
   readonly rendered?: boolean | null;

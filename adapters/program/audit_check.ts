@@ -42,7 +42,7 @@ export interface CheckOptions {
   /** Of this program. */
   readonly version: string;
   /** What the files of this program's own controls say. */
-  readonly own: readonly Pick<Stated, "stated">[];
+  readonly own: readonly Stated[];
 }
 
 /** Throws `LogFault`: `foreign` for what is no audit folder, `newer`, `invalid` for a key that is none, `io`. */
@@ -225,7 +225,9 @@ class Check {
     const equal = !this.failures.slice(before).some(({ path }) => path === PATHS.results || path === PATHS.controls);
     const known = new Set(this.options.own.map((one) => JSON.stringify(one.stated)));
     const others = stated.filter((one) => !known.has(JSON.stringify(one.stated))).map(({ control }) => control.id);
-    return { controls: { results: assessment.results, equal, others }, rendered };
+    const named = new Set(stated.map(({ control }) => control.id));
+    const missing = this.options.own.map(({ control }) => control.id).filter((id) => !named.has(id));
+    return { controls: { results: assessment.results, equal, others, missing }, rendered };
   }
 
   private stated() {

@@ -89,9 +89,12 @@ const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
     );
   }
   if (controls && controls.others.length > 0) {
-    const named = safe(controls.others.slice(0, OTHERS_SHOWN).join(", "));
-    const more = controls.others.length > OTHERS_SHOWN ? ` and ${controls.others.length - OTHERS_SHOWN} more` : "";
-    lines.push(c.yellow(`          ${named}${more}: not as in this program's own catalogue`));
+    lines.push(c.yellow(`          ${namesOf(controls.others)}: not as in this program's own catalogue`));
+  }
+  if (controls && controls.missing.length > 0) {
+    lines.push(
+      c.yellow(`          ${namesOf(controls.missing)}: in this program's own catalogue, and not in the folder`),
+    );
   }
   if (rendered === null) {
     lines.push(
@@ -104,6 +107,11 @@ const factsOf = (checked: AuditChecked, call: Call, c: Palette): string => {
   }
   if (state) lines.push(stateOf(state, c));
   return `${lines.join("\n")}\n`;
+};
+
+const namesOf = (ids: readonly string[]): string => {
+  const more = ids.length > OTHERS_SHOWN ? ` and ${ids.length - OTHERS_SHOWN} more` : "";
+  return safe(ids.slice(0, OTHERS_SHOWN).join(", ")) + more;
 };
 
 const stateOf = (
