@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { BLOCKS_PER_ROW, markOf } from "../adapters/kv/archive.ts";
 import { CHECKPOINTS_PREFIX, keptIn, storedCheckpoint } from "../adapters/kv/checkpoints.ts";
+import { writeArchive } from "../adapters/program/archive_folder.ts";
 import { changeLogKey } from "../adapters/program/log_key_change.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
@@ -143,6 +144,27 @@ Deno.test("archived twice it is one archive, and the same again is nothing", () 
     const without = await verifyLog({ path: `${data}/log.db`, key });
     assert.deepEqual(without.failures, []);
     await reading(data, (log) => assert.equal([...log.read({})].flat().length, log.size), to);
+  }));
+
+Deno.test("an archive that was gone on with is that of the log, though that was cut off, and is gone on with from there", () =>
+  inFolder(async (dir) => {
+    const { data, to } = await given(dir);
+    const found = async () => {
+      const { failures, archived } = await verifyLog({ path: `${data}/log.db`, archive: to });
+      return [failures.map(({ position, kind }) => `${position} ${kind}`), archived!.until];
+    };
+    const before = await Deno.readTextFile(`${to}/checkpoint`);
+    await opened(data, async (system) => {
+      await append(system, EVENTS, 400);
+      // Nothing of it was let go of.
+      const begun = await begin(system, 800);
+      await reading(data, (log) => writeArchive(log, to, begun, () => {}));
+    });
+    assert.deepEqual(await found(), [[], UNTIL]);
+    await opened(data, (system) => archived(system, data, to, 1_100));
+    assert.deepEqual(await found(), [[], 1_024]);
+    await Deno.writeTextFile(`${to}/checkpoint`, before);
+    assert.deepEqual((await found())[0], ["0 archive"], "the checkpoint of before");
   }));
 
 Deno.test("a block for each event is found again in whichever row it is told of, archived at once or in turns", () =>

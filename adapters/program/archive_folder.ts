@@ -1,6 +1,6 @@
 /** The folder that the beginning of a log is archived to: a whole tlog-tiles folder of just that, verified before anything is let go of. */
 import { LogFault } from "../../events/log.ts";
-import { TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
+import { hashesAt, TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
 import { type OnProgress, type Reader, Refused } from "../cli/runtime.ts";
 import { bundleFiles, CHECKPOINT, hashTileFiles, type TlogWritten, writeTlog } from "../tlog/writer.ts";
 import { verifyTlog } from "../verify/tlog.ts";
@@ -75,17 +75,23 @@ const expectOurs = async (folder: string, note: string, from: number): Promise<v
   }
 };
 
-/** Partial tiles of the smaller tree that the larger one does not have. */
+/** Partial tiles of smaller trees, that of before and those of runs that were not ended, which the larger one does not have. */
 const removePartial = async (folder: string, from: number, until: number): Promise<void> => {
-  for (let level = 1; TILE_WIDTH ** level <= from; level++) {
-    const now = new Set([...tilesAt(level, until)].map(tileName));
-    for (const place of tilesAt(level, from)) {
-      if (place.width === TILE_WIDTH || now.has(tileName(place))) continue;
-      const path = `${folder}/tile/${level}/${tileName(place)}`;
-      await Deno.remove(path).catch(gone);
-      // The folder of partial tiles, if it was the last.
-      await Deno.remove(path.slice(0, path.lastIndexOf("/"))).catch(() => {});
+  for (let level = 1; hashesAt(level, until) > 0; level++) {
+    for (const { index, width } of tilesAt(level, until, Math.floor(hashesAt(level, from) / TILE_WIDTH))) {
+      const parts = `${folder}/tile/${level}/${tileName({ index, width: TILE_WIDTH })}.p`;
+      for (const name of await namesIn(parts)) if (name !== String(width)) await Deno.remove(`${parts}/${name}`);
+      if (width === TILE_WIDTH) await Deno.remove(parts).catch(gone);
     }
+  }
+};
+
+const namesIn = async (folder: string): Promise<readonly string[]> => {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    gone(error);
+    return [];
   }
 };
 

@@ -1,6 +1,7 @@
 /** What an archive folder holds beside the entries: the hash tiles of the part that was archived, and its checkpoint. */
 import type { Against } from "./claims.ts";
 import type { Failures } from "./failures.ts";
+import { readCheckpoint, readNote } from "./note.ts";
 import { fileIn, MISSING, pathsOf, WIDTH } from "./tlog_files.ts";
 import { TlogTiles } from "./tlog_tiles.ts";
 import { HASH_BYTES } from "./tree.ts";
@@ -9,13 +10,19 @@ const CHECKPOINT = "checkpoint";
 const CHECKPOINT_BYTES_MAX = 65_536;
 const TILE_BYTES = WIDTH * HASH_BYTES;
 
-/** Files that a later archive run had begun on are nobody's fault, so those that are too many are not looked for. */
+/**
+ * A later archive run that was not ended may have gone on with the folder, which is of more entries then: its checkpoint says of how many.
+ * So files that are too many are not looked for.
+ */
 export class ArchivedTiles {
   private readonly tiles: TlogTiles;
   /** Hashes that were taken of each level. */
   private readonly taken: number[] = [];
+  /** Entries of the tree that its tiles are of. */
+  private size: number;
 
   constructor(private readonly folder: string, private readonly until: number) {
+    this.size = until;
     this.tiles = new TlogTiles(folder);
     this.tiles.begin(until);
   }
@@ -28,6 +35,15 @@ export class ArchivedTiles {
       return undefined;
     }
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(stored);
+    const said = readCheckpoint(readNote(text)?.text ?? text);
+    if (said && said.size < this.until) {
+      failures.add(
+        0,
+        "archive",
+        `a checkpoint of ${this.until} entries or more, in the archive`,
+        `one of ${said.size}`,
+      );
+    } else if (said) this.tiles.begin(this.size = said.size);
     return { name: "the checkpoint of the archive", text, elsewhere: false };
   }
 
@@ -42,7 +58,7 @@ export class ArchivedTiles {
 
   /** `cleared`: the entries before it are right, so a tile that differs was changed; behind it either may be, see `TileCheck.judge`. */
   judge(failures: Failures, cleared: number, changed = -1): void {
-    for (const [path, position] of pathsOf(this.until)) {
+    for (const [path, position] of pathsOf(this.size, this.until)) {
       if (path.startsWith("tile/entries/") || fileIn(this.folder, path, TILE_BYTES) !== MISSING) continue;
       failures.add(position, "archive", `the file ${path} of the archive`, MISSING);
     }

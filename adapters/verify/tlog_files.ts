@@ -22,11 +22,11 @@ const named = (index: number, width: number): string => {
 export const bundlePath = (index: number, width: number): string => `tile/entries/${named(index, width)}`;
 export const tilePath = (level: number, index: number, width: number): string => `tile/${level}/${named(index, width)}`;
 
-/** Every path below `tile/` that the folder of a log of this size has, with the first position that it concerns. */
-export const pathsOf = (size: number): Map<string, number> => {
+/** Every path below `tile/` that the folder of a log of this size has and that concerns entries before `until`, with the first of them. */
+export const pathsOf = (size: number, until = size): Map<string, number> => {
   const paths = new Map<string, number>();
   for (let level = 0, hashes = size; hashes > 0; level++, hashes = Math.floor(hashes / WIDTH)) {
-    for (let index = 0; index * WIDTH < hashes; index++) {
+    for (let index = 0; index * WIDTH < hashes && index * WIDTH ** (level + 1) < until; index++) {
       const width = Math.min(WIDTH, hashes - index * WIDTH);
       paths.set(tilePath(level, index, width), index * WIDTH ** (level + 1));
       if (level === 0) paths.set(bundlePath(index, width), index * WIDTH);
