@@ -146,6 +146,30 @@ Deno.test("archived twice it is one archive, and the same again is nothing", () 
     await reading(data, (log) => assert.equal([...log.read({})].flat().length, log.size), to);
   }));
 
+Deno.test("tiles are read one after another as they are written, however many there are", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const to = `${dir}/archive`;
+    await opened(data, async (system) => {
+      await append(system, 0, EVENTS);
+      const begun = await begin(system, ASKED);
+      let before = "entries/001";
+      await reading(data, (log) => {
+        const tile = (level: number, index: number, width?: number) => {
+          assert.ok(
+            Deno.statSync(`${to}/tile/${before}`).isFile,
+            `${before} is there before ${level}/${index} is read`,
+          );
+          before = width === 256 ? `${level}/00${index}` : `${level}/00${index}.p/${width}`;
+          return log.tree.tile(level, index, width);
+        };
+        const entry = (position: number) => log.entry(position);
+        return writeArchive({ entry, tree: { ...log.tree, tile } }, to, begun, () => {});
+      });
+      assert.equal(before, "1/000.p/2");
+    });
+  }));
+
 Deno.test("an archive that was gone on with is that of the log, though that was cut off, and is gone on with from there", () =>
   inFolder(async (dir) => {
     const { data, to } = await given(dir);

@@ -2,7 +2,7 @@
 import { LogFault } from "../../events/log.ts";
 import { hashesAt, TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
 import { type OnProgress, type Reader, Refused } from "../cli/runtime.ts";
-import { bundleFiles, CHECKPOINT, hashTileFiles, type TlogWritten, writeTlog } from "../tlog/writer.ts";
+import { bundleFiles, CHECKPOINT, hashTileFiles, type TlogFile, type TlogWritten, writeTlog } from "../tlog/writer.ts";
 import { verifyTlog } from "../verify/tlog.ts";
 
 /** The event loop gets a turn behind so many files. */
@@ -32,11 +32,7 @@ export const writeArchive = async (
   let files = 0;
   const written = await writeTlog(
     folder,
-    [
-      ...bundleFiles(log, until, from / TILE_WIDTH),
-      ...hashTileFiles(log, until),
-      { path: CHECKPOINT, pieces: [new TextEncoder().encode(note)], done: until },
-    ],
+    archiveFiles(log, { from, until, note }),
     {
       durable: true,
       wrote({ done }) {
@@ -57,6 +53,16 @@ export const writeArchive = async (
         : "another root"),
   );
 };
+
+/** One after another, so that no more than one tile is held. */
+function* archiveFiles(
+  log: Pick<Reader, "entry" | "tree">,
+  { from, until, note }: Pick<ToArchive, "from" | "until" | "note">,
+): Generator<TlogFile> {
+  yield* bundleFiles(log, until, from / TILE_WIDTH);
+  yield* hashTileFiles(log, until);
+  yield { path: CHECKPOINT, pieces: [new TextEncoder().encode(note)], done: until };
+}
 
 const expectOurs = async (folder: string, note: string, from: number): Promise<void> => {
   let there: string | undefined;
