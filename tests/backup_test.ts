@@ -234,6 +234,11 @@ Deno.test("a restored log says when a checkpoint known elsewhere covers more, an
       restoreLog({ source: `${dir}/backup`, data: `${dir}/data2`, verify, known: forked }),
       fault("truncated", /forked/),
     );
+    const other = [{ ...known[1]!, origin: "daybook/other" }];
+    await assert.rejects(
+      restoreLog({ source: `${dir}/backup`, data: `${dir}/data2`, verify, known: other }),
+      fault("truncated", /checkpoints of daybook\/verified, found keys is of daybook\/other/),
+    );
     assert.deepEqual(names(dir), ["backup", "data", "log.db"]);
   });
 });

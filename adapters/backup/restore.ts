@@ -68,9 +68,11 @@ export const restoreLog = async (options: RestoreOptions): Promise<Restored> => 
     // A log that is sealed at rest is verified with them.
     const keys = await restoreKeys(options, manifest, folder);
     const known = typeof options.known === "function" ? await options.known(folder) : options.known ?? [];
+    // What another log says is for the verifier to name, however much it covers.
+    const isOther = ({ origin }: Known) => manifest.origin !== undefined && origin !== manifest.origin;
     const against = [
       ...await checkpointOf(source, manifest),
-      ...known.filter(({ size }) => size <= manifest.size).map(({ name, size, root, origin }) => ({
+      ...known.filter((one) => one.size <= manifest.size || isOther(one)).map(({ name, size, root, origin }) => ({
         name,
         text: `${origin}\n${size}\n${root}\n`,
         elsewhere: true,
