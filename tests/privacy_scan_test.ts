@@ -32,6 +32,24 @@ Deno.test("a text is found in the bytes of any file, wherever it lies and howeve
     assert.equal(Object.keys(borders).length, 14);
   }));
 
+Deno.test("what a link leads to is searched, once and in no circle", () =>
+  inFolder(async (dir) => {
+    const needles = new Needles();
+    needles.add("ada@example.com");
+    const [folder, elsewhere] = [`${dir}/data`, `${dir}/elsewhere`];
+    for (const path of [folder, elsewhere]) await Deno.mkdir(path);
+    await Deno.writeTextFile(`${elsewhere}/log.db`, "ada@example.com");
+    await Deno.writeTextFile(`${elsewhere}/deep`, "ada@example.com");
+    await Deno.symlink(`${elsewhere}/log.db`, `${folder}/log.db`);
+    await Deno.mkdir(`${folder}/logs`);
+    await Deno.symlink(elsewhere, `${folder}/logs/moved`);
+    await Deno.symlink(folder, `${elsewhere}/back`);
+    await Deno.symlink("nowhere", `${folder}/nowhere`);
+    await Deno.symlink("log.db/nowhere", `${folder}/through`);
+    await Deno.symlink("circle", `${folder}/circle`);
+    assert.deepEqual(await found(folder, needles), { "log.db": 1, "logs/moved/deep": 1, "logs/moved/log.db": 1 });
+  }));
+
 Deno.test("what is too short says nothing, what is long is found by its beginning, and there are at most so many", () =>
   inFolder(async (folder) => {
     const needles = new Needles();

@@ -121,13 +121,13 @@ export class Needles {
   }
 }
 
-/** Every file below a folder, in the order of their paths; what is no file, such as a socket, has no bytes. */
+/** Every file below a folder, in the order of their paths, wherever a link leads to it; what is no file, such as a socket, has no bytes. */
 export const scanFolder = async (
   folder: string,
   needles: Needles,
   progress: OnProgress,
 ): Promise<readonly ScannedFile[]> => {
-  const paths = await filesBelow(folder, "");
+  const paths = await filesBelow(folder, "", new Set());
   const scanned: ScannedFile[] = [];
   for (const path of paths.sort()) {
     const file = await scanFile(join(folder, path), needles);
@@ -138,14 +138,30 @@ export const scanFolder = async (
   return scanned;
 };
 
-const filesBelow = async (folder: string, below: string): Promise<string[]> => {
+/** `seen`: folders on the way or beside it, so that a link leads round in no circle. */
+const filesBelow = async (folder: string, below: string, seen: Set<string>): Promise<string[]> => {
   const found: string[] = [];
-  for await (const { name, isDirectory, isFile } of Deno.readDir(join(folder, below))) {
-    const path = below === "" ? name : `${below}/${name}`;
-    if (isDirectory) found.push(...await filesBelow(folder, path));
+  const real = await Deno.realPath(join(folder, below));
+  if (seen.has(real)) return found;
+  seen.add(real);
+  for await (const entry of Deno.readDir(join(folder, below))) {
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    const { isDirectory, isFile } = entry.isSymlink ? await ledTo(join(folder, path)) : entry;
+    if (isDirectory) found.push(...await filesBelow(folder, path, seen));
     else if (isFile) found.push(path);
   }
   return found;
+};
+
+const NOWHERE = [Deno.errors.NotFound, Deno.errors.NotADirectory, Deno.errors.FilesystemLoop];
+/** One that leads nowhere is as good as none. */
+const ledTo = async (link: string): Promise<{ readonly isDirectory: boolean; readonly isFile: boolean }> => {
+  try {
+    return await Deno.stat(link);
+  } catch (error) {
+    if (NOWHERE.some((kind) => error instanceof kind)) return { isDirectory: false, isFile: false };
+    throw error;
+  }
 };
 
 const scanFile = async (path: string, needles: Needles): Promise<Pick<ScannedFile, "bytes" | "found"> | undefined> => {
