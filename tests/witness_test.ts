@@ -1,6 +1,7 @@
 /** The tiny witness: what it cosigns, and all that it must not. */
 import assert from "node:assert/strict";
 import { cosigner, noteSigner } from "../adapters/keys/note.ts";
+import { anchor } from "../adapters/program/anchor.ts";
 import { addCheckpoint, type Seen, WITNESS_LIMITS, witnessHandler } from "../adapters/program/witness.ts";
 import { NotProven, parseCheckpoint, verifyNote } from "../main.ts";
 import { consistency, leaf, mth } from "./proofs_given.ts";
@@ -147,4 +148,24 @@ Deno.test("over HTTP there is one thing to post, of a bounded size", async () =>
   assert.equal((await ask("/", { method: "POST" })).status, 404);
   const large = "x".repeat(WITNESS_LIMITS.body_bytes_max + 1);
   assert.equal((await ask("/add-checkpoint", { method: "POST", body: large })).status, 413);
+});
+
+Deno.test("of a witness that never ends its answer the beginning is read, and one that breaks off is said to", async () => {
+  const signed = { origin: log.name, size: 3, root: rootOf(3), note: checkpoint(3) };
+  const asked = (pull: UnderlyingSource<Uint8Array>["pull"]) =>
+    anchor({
+      checkpoint: signed,
+      tree: { consistency: () => undefined },
+      key: w1.vkey,
+      post: () => Promise.resolve(new Response(new ReadableStream({ pull }))),
+    });
+  let pieces = 0;
+  const endless: UnderlyingSource<Uint8Array>["pull"] = (to) => {
+    if (++pieces > 100) throw new Error("too many");
+    to.enqueue(new Uint8Array(10_000).fill(65));
+  };
+  await assert.rejects(asked(endless), { kind: "io", message: /without a cosignature/ });
+  assert.ok(pieces < 20, `${pieces} pieces`);
+  const broken: UnderlyingSource<Uint8Array>["pull"] = (to) => to.error(new TypeError("connection reset"));
+  await assert.rejects(asked(broken), { kind: "io", message: "Cannot ask the witness: connection reset" });
 });

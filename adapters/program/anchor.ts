@@ -29,11 +29,10 @@ export const anchor = async ({ checkpoint, tree, key, post }: Anchoring): Promis
     const proof = old === 0 || old === size ? [] : tree.consistency(old, size);
     if (!proof) throw new LogFault("io", `Cannot prove that the log extends its first ${old} events`);
     const lines = [`old ${old}`, ...proof.map((hash) => hash.toBase64())];
-    const answer = await asked(() => post(`${lines.join("\n")}\n\n${checkpoint.note}`));
-    const body = (await answer.text()).slice(0, ANSWER_BYTES_MAX);
-    if (answer.status === 200) return { ok: true, origin, size, note: cosigned(checkpoint.note, body, key) };
-    if (answer.status === 422) return { ok: false, because: `the witness has seen another past of ${old} events` };
-    if (answer.status !== 409) throw new LogFault("io", `The witness refused the checkpoint with ${answer.status}`);
+    const { status, body } = await asked(() => post(`${lines.join("\n")}\n\n${checkpoint.note}`));
+    if (status === 200) return { ok: true, origin, size, note: cosigned(checkpoint.note, body, key) };
+    if (status === 422) return { ok: false, because: `the witness has seen another past of ${old} events` };
+    if (status !== 409) throw new LogFault("io", `The witness refused the checkpoint with ${status}`);
     const known = /^(0|[1-9]\d{0,15})\n$/.test(body) ? Number(body) : undefined;
     if (known === undefined) throw new LogFault("io", "The witness answered 409 without a size");
     if (known > size) return { ok: false, because: `the witness has seen ${known} events, the checkpoint has ${size}` };
@@ -45,12 +44,27 @@ export const anchor = async ({ checkpoint, tree, key, post }: Anchoring): Promis
   throw new LogFault("io", "The witness was busy with others each time it was asked");
 };
 
-const asked = async (post: () => Promise<Response>): Promise<Response> => {
+const asked = async (
+  post: () => Promise<Response>,
+): Promise<{ readonly status: number; readonly body: string }> => {
   try {
-    return await post();
+    const answer = await post();
+    return { status: answer.status, body: await bodyOf(answer) };
   } catch (error) {
     throw new LogFault("io", `Cannot ask the witness: ${(error as Error).message}`, { cause: error });
   }
+};
+
+/** Of one that says more than a witness has to say, the beginning; the rest is not waited for. */
+const bodyOf = async ({ body }: Response): Promise<string> => {
+  const utf8 = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  for await (const piece of body ?? []) {
+    text += utf8.decode(piece, { stream: true });
+    bytes += piece.length;
+    if (bytes >= ANSWER_BYTES_MAX) break;
+  }
+  return text.slice(0, ANSWER_BYTES_MAX);
 };
 
 const checkKey = (key: string): void => {
