@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { cosigner, noteSigner } from "../adapters/keys/note.ts";
 import { anchor } from "../adapters/program/anchor.ts";
 import { addCheckpoint, type Seen, WITNESS_LIMITS, witnessHandler } from "../adapters/program/witness.ts";
+import { openWitnessFolder } from "../adapters/program/witness_folder.ts";
 import { NotProven, parseCheckpoint, verifyNote } from "../main.ts";
+import { inFolder } from "./folder_given.ts";
 import { consistency, leaf, mth } from "./proofs_given.ts";
 
 const log = noteSigner("log.example/orders", new Uint8Array(32).fill(1));
@@ -169,3 +171,24 @@ Deno.test("of a witness that never ends its answer the beginning is read, and on
   const broken: UnderlyingSource<Uint8Array>["pull"] = (to) => to.error(new TypeError("connection reset"));
   await assert.rejects(asked(broken), { kind: "io", message: "Cannot ask the witness: connection reset" });
 });
+
+Deno.test("a witness that was cut off while it made its key makes it the next time, and keeps it", () =>
+  inFolder(async (dir) => {
+    const { writeSync } = Deno.FsFile.prototype;
+    Deno.FsFile.prototype.writeSync = () => {
+      throw new Error("cut off");
+    };
+    try {
+      await assert.rejects(openWitnessFolder(dir, "w"), /cut off/);
+    } finally {
+      Deno.FsFile.prototype.writeSync = writeSync;
+    }
+    const vkeys: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const { cosigner, close } = await openWitnessFolder(dir, "w");
+      vkeys.push(cosigner.vkey);
+      close();
+    }
+    assert.equal(vkeys[0], vkeys[1]);
+    assert.equal(Deno.statSync(`${dir}/witness.key`).mode! & 0o777, 0o600);
+  }));

@@ -53,12 +53,12 @@ export const openWitnessFolder = async (
     if (!await lock.tryLock(true)) throw new LogFault("locked", `${dir} belongs to a witness that is running`);
     const seen = readSeen(`${dir}/${SEEN}`);
     return {
-      cosigner: cosigner(name, keyIn(`${dir}/${KEY}`)),
+      cosigner: cosigner(name, keyIn(dir)),
       memory: {
         get: (origin) => seen.get(origin),
         set(origin, newest) {
           seen.set(origin, newest);
-          writeDurably(dir, SEEN, JSON.stringify(Object.fromEntries(seen)));
+          writeDurably(dir, SEEN, new TextEncoder().encode(JSON.stringify(Object.fromEntries(seen))));
         },
       },
       close: () => lock.close(),
@@ -69,7 +69,8 @@ export const openWitnessFolder = async (
   }
 };
 
-const keyIn = (path: string): Uint8Array => {
+const keyIn = (dir: string): Uint8Array => {
+  const path = `${dir}/${KEY}`;
   try {
     const seed = Deno.readFileSync(path);
     if (seed.length !== 32) throw new LogFault("invalid", `${path} is not the key of a witness`);
@@ -77,9 +78,7 @@ const keyIn = (path: string): Uint8Array => {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    using file = Deno.openSync(path, { createNew: true, write: true, mode: 0o600 });
-    file.writeSync(seed);
-    file.syncSync();
+    writeDurably(dir, KEY, seed);
     return seed;
   }
 };
@@ -101,11 +100,10 @@ const readSeen = (path: string): Map<string, Seen> => {
 };
 
 /** Whole or not at all, and there after a power cut. */
-const writeDurably = (dir: string, name: string, text: string): void => {
+const writeDurably = (dir: string, name: string, bytes: Uint8Array): void => {
   const fresh = `${dir}/${name}.new`;
   {
     using file = Deno.openSync(fresh, { create: true, truncate: true, write: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     file.syncSync();
   }
