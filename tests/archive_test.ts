@@ -191,6 +191,32 @@ Deno.test("an archive that was gone on with is that of the log, though that was 
     assert.deepEqual((await found())[0], ["0 archive"], "the checkpoint of before");
   }));
 
+Deno.test("an archive of another past of the log, or of more of it, is left as it is", () =>
+  inFolder(async (dir) => {
+    const { data, to } = await given(dir);
+    const copy = `${dir}/copy`;
+    await Deno.mkdir(copy);
+    for (const { name } of Deno.readDirSync(data)) await Deno.copyFile(`${data}/${name}`, `${copy}/${name}`);
+    await opened(data, async (system) => {
+      await append(system, EVENTS, 400);
+      await archived(system, data, to, 1_100);
+    });
+    const refused = { name: "Refused", code: "other_archive" };
+    await opened(copy, async (system) => {
+      await append(system, 5_000, 100);
+      await assert.rejects(archived(system, copy, to, 800), refused, "it is shorter");
+      await append(system, 6_000, 500);
+      await assert.rejects(archived(system, copy, to, 1_200), refused, "it went another way");
+    });
+    await opened(data, async (system) => {
+      await append(system, 2_000, 600);
+      const begun = await begin(system, 1_600);
+      await reading(data, (log) => writeArchive(log, to, begun, () => {}));
+      await assert.rejects(archived(system, data, to, 1_300), refused, "a run that was not ended went further");
+    });
+    assert.deepEqual((await verifyLog({ path: `${data}/log.db`, archive: to })).failures, []);
+  }));
+
 Deno.test("a block for each event is found again in whichever row it is told of, archived at once or in turns", () =>
   inFolder(async (dir) => {
     const [data, to] = [`${dir}/data`, `${dir}/archive`];

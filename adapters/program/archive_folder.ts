@@ -28,7 +28,7 @@ export const writeArchive = async (
   { from, until, root, note, key }: ToArchive,
   progress: OnProgress,
 ): Promise<TlogWritten> => {
-  await expectOurs(folder, note, from);
+  await expectOurs(log, folder, { from, until, note });
   let files = 0;
   const written = await writeTlog(
     folder,
@@ -64,7 +64,12 @@ function* archiveFiles(
   yield { path: CHECKPOINT, pieces: [new TextEncoder().encode(note)], done: until };
 }
 
-const expectOurs = async (folder: string, note: string, from: number): Promise<void> => {
+/** What is written replaces what is there, which may be all that is left of another copy of the log. */
+const expectOurs = async (
+  { tree }: Pick<Reader, "tree">,
+  folder: string,
+  { from, until, note }: Pick<ToArchive, "from" | "until" | "note">,
+): Promise<void> => {
   let there: string | undefined;
   try {
     there = await Deno.readTextFile(`${folder}/${CHECKPOINT}`);
@@ -72,12 +77,20 @@ const expectOurs = async (folder: string, note: string, from: number): Promise<v
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const [origin] = note.split("\n");
-  const [other, size] = there?.split("\n") ?? [];
+  const [other, said = "0", root] = there?.split("\n") ?? [];
+  const size = Number(said);
   if (other !== undefined && other !== origin) {
     throw new Refused("other_archive", `${folder} is the archive of another log, ${other}`);
   }
-  if (Number(size ?? 0) < from) {
+  if (size < from) {
     throw new Refused("other_archive", `The first ${from} events lie in another archive; go on with that folder`);
+  }
+  if (other === undefined) return;
+  if (!Number.isSafeInteger(size) || tree.root(size)?.toBase64() !== root) {
+    throw new Refused("other_archive", `${folder} is the archive of another past of this log, of ${said} events`);
+  }
+  if (size > until) {
+    throw new Refused("other_archive", `${folder} was begun to hold the first ${size} events; archive as many`);
   }
 };
 
