@@ -144,3 +144,20 @@ Deno.test("what acts on the rows that are written, and what stands in their plac
       assert.deepEqual([ok, failures[0]?.kind], [false, kind], name);
     }
   }));
+
+Deno.test("how much room there is for entries is asked of the file and not of its tables", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: [3, 1] });
+    const file = new Tampered(path);
+    const block = file.get("log", 3).slice();
+    const first = 2 ** 50;
+    new DataView(block.buffer).setBigUint64(40, BigInt(first));
+    file.put(block, "log", first);
+    file.run("create table pragma_page_count (page_count)");
+    file.run("insert into pragma_page_count values (1e15)");
+    file.close();
+    const signal = AbortSignal.timeout(20_000);
+    const { ok, failures } = await verifyLog({ path, signal });
+    assert.deepEqual([ok, failures[0]?.kind], [false, "missing_block"]);
+  }));

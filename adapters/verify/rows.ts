@@ -101,11 +101,10 @@ export class Rows {
     return 0;
   }
 
-  /** Of all pages of the file. */
+  /** Of all pages of the file. Asked by statements: a table may have the name of a function. */
   get bytes(): number {
-    const pages = this.db.prepare("select page_count * page_size as bytes from pragma_page_count, pragma_page_size")
-      .get();
-    return Number(pages!.bytes);
+    const [pages, size] = ["page_count", "page_size"].map((name) => this.db.prepare(`pragma ${name}`).get()![name]);
+    return Number(pages) * Number(size);
   }
 
   /** The value of a row; a text says why it is none. */
