@@ -22,6 +22,7 @@ import {
   type Permissions,
   reexecute,
 } from "./adapters/process/reexec.ts";
+import { NoText, variablesOf } from "./adapters/process/variables.ts";
 import type { Daybook } from "./actors/kernel/daybook.ts";
 import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
@@ -100,13 +101,23 @@ const settingsOf = async (
   throw new Usage(parsed.problems.map(problemText).join("; "));
 };
 
+const variable = (name: string): string | undefined => {
+  try {
+    return variablesOf(Deno.env)(name);
+  } catch (error) {
+    throw error instanceof NoText ? new Usage(error.message) : error;
+  }
+};
+
 /** A folder for copies that nobody can have made before us: TMPDIR says where (POSIX.1-2017, 8.3). */
-const scratchPath = (): string => join(resolve(Deno.env.get("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);
+const scratchPath = (): string => join(resolve(variable("TMPDIR") || "/tmp"), `daybook-${crypto.randomUUID()}`);
 
 const main = async (): Promise<number> => {
   if (exporting()) (await import("./adapters/system/telemetry.ts")).withholdUrls();
-  const io = terminal((name) => Deno.env.get(name));
-  const { generation, scratch = scratchPath(), typed } = generationOf(Deno.args);
+  const io = terminal(variable);
+  const { generation, scratch: handed, typed } = generationOf(Deno.args);
+  let made = handed;
+  const scratch = () => made ??= scratchPath();
   // Whoever started us for its own sake and died meant us to end, too.
   if (generation > 0) onOrphaned(() => io.stop() || Deno.exit(3));
   addEventListener("unhandledrejection", (event) => {
@@ -125,7 +136,7 @@ const main = async (): Promise<number> => {
         permissions: permissionsOf(grants),
         generation: generation + 1,
         self: Deno.execPath(),
-        scratch,
+        scratch: scratch(),
       }),
     );
   return await commandLine(typed, {
@@ -138,7 +149,9 @@ const main = async (): Promise<number> => {
     settings: settingsOf,
     permissions: { granted, ...(generation < GENERATIONS_MAX ? { again } : {}) },
     scratch: {
-      path: scratch,
+      get path() {
+        return scratch();
+      },
       async wanted(data) {
         const { wantsScratch } = await import("./adapters/program/folder.ts");
         return await wantsScratch(data);
@@ -155,7 +168,7 @@ const main = async (): Promise<number> => {
         const { config: { log }, file } = await settingsOf(undefined, []);
         return log.archive === null ? undefined : inFolderOf(file, log.archive);
       };
-      const folders = foldersOf({ io, scratch, rootOf, archived });
+      const folders = foldersOf({ io, scratch: scratch(), rootOf, archived });
       return runtimeOf({ io, settingsOf, rootOf, version: VERSION, folders });
     },
   });

@@ -23,12 +23,13 @@ export class Agent {
     this.reading = this.read();
   }
 
-  /** One that is ready, with a folder of its own; it is gone when the body is over. */
-  static with(body: (agent: Agent, folder: string) => Promise<void>): Promise<void> {
+  /** One that is ready, with a folder of its own; it is gone when the body is over. `before`: what a shell does before it is it. */
+  static with(body: (agent: Agent, folder: string) => Promise<void>, before = ""): Promise<void> {
     return inFolder(async (folder) => {
+      const program = [Deno.execPath(), "run", "-q", V8_FLAGS, "-A", "--no-lock", "--config", CONFIG, FILE];
       const agent = new Agent(
-        new Deno.Command(Deno.execPath(), {
-          args: ["run", "-q", V8_FLAGS, "-A", "--no-lock", "--config", CONFIG, FILE],
+        new Deno.Command("/bin/sh", {
+          args: ["-c", `${before} exec "$0" "$@"`, ...program],
           stdin: "piped",
           stdout: "piped",
           stderr: "inherit",

@@ -232,6 +232,23 @@ Deno.test("a secret that no variable can hold is refused by its name, and nothin
   });
 });
 
+Deno.test("a secret that is not UTF-8 is refused by its name, and neither told nor handed on as something else", async () => {
+  await Agent.with(async (agent, folder) => {
+    await Deno.writeFile(`${folder}/latin`, Uint8Array.from([...new TextEncoder().encode("hidden"), 0xff]));
+    const start = starting(folder, fresh(), "exit 0");
+    const refusals: readonly (readonly [Partial<typeof start>, string])[] = [
+      [{ environment: { SECRET: { env: "LATIN" } } }, "the variable LATIN is not UTF-8"],
+      [{ inherit: ["PATH", "LATIN"] }, "the variable LATIN is not UTF-8"],
+      [{ environment: { SECRET: { file: "latin" } } }, "SECRET: the file latin is not UTF-8"],
+    ];
+    for (const [given, because] of refusals) {
+      const ask = { ...start, ...given };
+      assert.deepEqual(await agent.ask("start", ask), { refused: because });
+      assert.deepEqual(await agent.ask("run", running(ask, 1_000)), { code: null, timed_out: false, because });
+    }
+  }, "LATIN=$(printf 'hidden\\377'); export LATIN;");
+});
+
 Deno.test("what a hook or a probe writes is not told; how it ended is", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

@@ -17,6 +17,8 @@ const textOf = (bytes: Uint8Array, name: string): string => {
   }
 };
 
+export const fileText = async (path: string): Promise<string> => textOf(await Deno.readFile(path), path);
+
 /**
  * `env` reads a variable; unset and not granted are the same to us. `stop` does what a signal would; false when nobody listens.
  */
@@ -51,7 +53,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     async readText(path) {
       // What has no end, such as a named pipe that nobody writes to, would be waited for.
       if (!(await Deno.stat(path)).isFile && !await isOpenPipe(path)) throw new Usage(`${path} is no file`);
-      return textOf(await Deno.readFile(path), path);
+      return await fileText(path);
     },
     readTail: tailOf,
     readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),

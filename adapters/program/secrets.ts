@@ -2,9 +2,10 @@
 import type { SecretReference } from "../../config/config.ts";
 import type { Io } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
+import { fileText } from "../cli/terminal.ts";
 import type { Keys } from "../keys/keys.ts";
 
-/** `undefined` where there is none. */
+/** `undefined` where there is none. Throws `Usage` for one that is no text. */
 export type Secrets = (reference: SecretReference) => Promise<string | undefined>;
 
 export const secretsOf = (
@@ -16,7 +17,7 @@ async (reference) => {
   if ("env" in reference) return io.env(reference.env);
   if ("stored" in reference) return keys.stored.read(reference.stored);
   try {
-    return await Deno.readTextFile(inFolderOf(file, reference.file));
+    return await fileText(inFolderOf(file, reference.file));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -445,6 +445,27 @@ Deno.test("a log goes through a pipe that is closed early, without a word of com
     assert.deepEqual([new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], [`{"events":`, ""]);
   }));
 
+Deno.test("a variable that is not UTF-8 is told of by its name, and by no more", () =>
+  withPlace(async ({ dir, data }) => {
+    const secret = (reference: string) => ["start", "--data", data, "--config", `${dir}/${reference}.yaml`];
+    await Deno.writeTextFile(
+      `${dir}/env.yaml`,
+      "server: { port: 0 }\ngithub: { webhook_secret: { env: DAYBOOK_SECRET } }\n",
+    );
+    await Deno.writeTextFile(`${dir}/file.yaml`, "server: { port: 0 }\ngithub: { webhook_secret: { file: latin } }\n");
+    await Deno.writeFile(`${dir}/latin`, Uint8Array.from([...new TextEncoder().encode("hidden"), 0xff]));
+    const cases: readonly (readonly [string, readonly string[], string])[] = [
+      ["TMPDIR", ["status", "--data", dir], "the variable TMPDIR"],
+      ["DAYBOOK_DATA", ["status"], "the variable DAYBOOK_DATA"],
+      ["DAYBOOK_SECRET", secret("env"), "the variable DAYBOOK_SECRET"],
+      ["DAYBOOK_NOTHING", secret("file"), `${dir}/latin`],
+    ];
+    for (const [name, args, what] of cases) {
+      const under = ["/bin/sh", "-c", `${name}=$(printf 'hidden\\377'); export ${name}; exec "$0" "$@"`];
+      assert.deepEqual(await run(args, { under }), { code: 2, out: "", err: `daybook: ${what} is not UTF-8\n` }, name);
+    }
+  }));
+
 Deno.test("what was typed wrong, or cannot be, ends with its exit code and one line", () =>
   withPlace(async ({ dir, data }) => {
     const kept = `${dir}/kept`;

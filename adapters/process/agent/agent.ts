@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import { setImmediate } from "node:timers";
+import { variablesOf } from "../variables.ts";
 import { groupOf, sweepGroups } from "./cgroups.ts";
 import { inspect } from "./inspect.ts";
 import { freeIn, type Present, present, remainsOf } from "./proc.ts";
@@ -25,7 +26,7 @@ const say = (said: FromAgent): void => {
   }
 };
 
-const own = (name: string) => Deno.env.get(name);
+const own = variablesOf(Deno.env);
 const starting = new Starting(own);
 const watching = new Watching(starting, say);
 

@@ -1,6 +1,7 @@
 /** What a program is given as its environment. */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { NoText } from "../variables.ts";
 import type { Environment } from "./protocol.ts";
 
 interface Given {
@@ -12,11 +13,21 @@ interface Given {
 /** Bytes of a file with a secret: Linux takes no longer variable than 131,072 (execve(2)). */
 export const SECRET_BYTES_MAX = 65_536;
 
+type Meant = { readonly variables: Record<string, string> } | { readonly refused: string };
+
 /** What is meant by it, or which secret is not there; never what one is. A file's last line feed is not part of it. */
-export const environmentOf = (
-  { environment, inherit, folder }: Given,
-  own: (name: string) => string | undefined,
-): { readonly variables: Record<string, string> } | { readonly refused: string } => {
+export const environmentOf = (given: Given, own: (name: string) => string | undefined): Meant => {
+  try {
+    return meant(given, own);
+  } catch (error) {
+    if (error instanceof NoText) return { refused: error.message };
+    throw error;
+  }
+};
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const meant = ({ environment, inherit, folder }: Given, own: (name: string) => string | undefined): Meant => {
   const variables: Record<string, string> = {};
   for (const name of inherit) {
     const value = own(name);
@@ -30,6 +41,7 @@ export const environmentOf = (
       variables[name] = secret;
     } else {
       const file = resolve(folder, value.file);
+      let bytes: Uint8Array;
       try {
         const stat = statSync(file);
         // A pipe would be waited for.
@@ -37,9 +49,15 @@ export const environmentOf = (
         if (stat.size > SECRET_BYTES_MAX) {
           return { refused: `${name}: the file ${value.file} has more than ${SECRET_BYTES_MAX} bytes` };
         }
-        variables[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+        bytes = readFileSync(file);
       } catch {
         return { refused: `${name}: the file ${value.file} cannot be read` };
+      }
+      try {
+        variables[name] = strict.decode(bytes).replace(/\r?\n$/, "");
+      } catch {
+        // It would be handed on as something else than what is in the file.
+        return { refused: `${name}: the file ${value.file} is not UTF-8` };
       }
     }
   }

@@ -51,8 +51,10 @@ const valueOf = (
   own: (name: string) => string | undefined,
 ): string | undefined => {
   const value = environment[name];
-  if (value === undefined) return inherit.includes(name) ? own(name) : undefined;
-  const found = environmentOf({ environment: { [name]: value }, inherit: [], folder }, own);
+  const alone = value === undefined
+    ? { environment: {}, inherit: inherit.filter((each) => each === name), folder }
+    : { environment: { [name]: value }, inherit: [], folder };
+  const found = environmentOf(alone, own);
   return "refused" in found ? undefined : found.variables[name];
 };
 
