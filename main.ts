@@ -11,7 +11,7 @@ import { type Grants, Usage } from "./adapters/cli/call.ts";
 import { ENVIRONMENT } from "./adapters/cli/grants.ts";
 import { commandLine } from "./adapters/cli/main.ts";
 import type { Settings } from "./adapters/cli/settings.ts";
-import { terminal } from "./adapters/cli/terminal.ts";
+import { regularText, terminal } from "./adapters/cli/terminal.ts";
 import { end, exporting } from "./adapters/process/end.ts";
 import {
   argumentsOf,
@@ -64,12 +64,6 @@ const inHouse = (path: string): string => fileURLToPath(new URL(path, import.met
 
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-/** Of what has no end, such as a pipe, nothing is read. */
-const textOf = async (file: string): Promise<string> => {
-  if (!(await Deno.stat(file)).isFile) throw new Usage(`${file} is no file`);
-  return await Deno.readTextFile(file);
-};
-
 /** Reads and checks a configuration; a file that was named must be there, the default one need not. */
 const settingsOf = async (
   named: string | undefined,
@@ -77,7 +71,7 @@ const settingsOf = async (
   stackFile?: string,
 ): Promise<Settings> => {
   const file = named ?? inHouse("config/daybook.yaml");
-  const text = await textOf(file).catch((error) => {
+  const text = await regularText(file).catch((error) => {
     if (named === undefined && error instanceof Deno.errors.NotFound) return "";
     throw new Usage(`cannot read the configuration: ${error.message}`);
   });

@@ -4,9 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { modelIn } from "../adapters/program/access/model.ts";
 import { append, archived, opened } from "./archive_given.ts";
 import { command, fingerprint, run } from "./end_to_end/cli_given.ts";
 import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
+import { inFolder } from "./folder_given.ts";
 import { commands } from "./program_given.ts";
 
 const PASSED_MS_MAX = 60_000;
@@ -211,3 +213,32 @@ Deno.test("a pipe that is open already is read, as a shell hands over what a com
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("a configuration whose bytes are not UTF-8 is refused by name, as `config check` says, and not read as another one", () =>
+  inFolder(async (dir) => {
+    const latin = (text: string) => Uint8Array.from([...text].map((character) => character.charCodeAt(0)));
+    const written = async (name: string, text: string) => {
+      await Deno.writeFile(`${dir}/${name}`, latin(text));
+      return `${dir}/${name}`;
+    };
+    const services = await written("services.yaml", "services:\n  a: { command: caf\u00e9 }\n");
+    const access = `${dir}/access`;
+    const controls = `${dir}/controls`;
+    for (const folder of [access, controls]) await Deno.mkdir(folder);
+    await written("access/a.cedar", "// caf\u00e9\npermit (principal, action, resource);\n");
+    await written("access/roles.json", "{}");
+    await written("controls/a.yaml", "# caf\u00e9\ncontrols: []\n");
+    const asked: readonly (readonly [readonly string[], string])[] = [
+      [["config", "check", services], services],
+      [["stack", "plan", "--config", services], services],
+      [["stack", "plan", "--stack", services], services],
+      [["audit", "--controls", controls], `${controls}/a.yaml`],
+    ];
+    await filled(`${dir}/data`);
+    await Promise.all(asked.map(async ([args, file]) => {
+      const { code, out, err } = await run([...args, "--data", `${dir}/data`], {});
+      assert.deepEqual([code, out], [2, ""], `${args.join(" ")}: ${err}`);
+      assert.ok(err.endsWith(`${file} is not UTF-8\n`), err);
+    }));
+    await assert.rejects(modelIn(access, {}), { name: "Usage", message: `${access}/a.cedar is not UTF-8` });
+  }));

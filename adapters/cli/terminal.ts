@@ -19,6 +19,12 @@ const textOf = (bytes: Uint8Array, name: string): string => {
 
 export const fileText = async (path: string): Promise<string> => textOf(await Deno.readFile(path), path);
 
+/** Of what has no end, such as a pipe, nothing is read. */
+export const regularText = async (path: string): Promise<string> => {
+  if (!(await Deno.stat(path)).isFile) throw new Usage(`${path} is no file`);
+  return await fileText(path);
+};
+
 /**
  * `env` reads a variable; unset and not granted are the same to us. `stop` does what a signal would; false when nobody listens.
  */

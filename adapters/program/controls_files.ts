@@ -5,6 +5,7 @@ import { actors } from "../../actors/mod.ts";
 import { type Guardable, parseControls, problemText, type Stated } from "../../config/controls.ts";
 import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
+import { regularText } from "../cli/terminal.ts";
 import { OPERATIONS } from "./controls/guarded.ts";
 
 /** That of the program. */
@@ -16,8 +17,7 @@ export const readControls = async (folder?: string): Promise<readonly Stated[]> 
   const files: { readonly file: string; readonly text: string }[] = [];
   for (const name of await namesIn(place)) {
     const file = join(place, name);
-    if (!(await Deno.stat(file)).isFile) throw new Usage(`${file} is no file`);
-    files.push({ file, text: await Deno.readTextFile(file) });
+    files.push({ file, text: await regularText(file) });
   }
   if (files.length === 0) throw new Usage(`there are no controls in ${place}: it has no .yaml file`);
   const read = parseControls(files, guardable());

@@ -9,6 +9,7 @@ import { ACCESS_LIMITS } from "../../../events/access.ts";
 import { canonical } from "../../../events/canonical.ts";
 import type { Belongings } from "../../../events/tenants.ts";
 import { Usage } from "../../cli/call.ts";
+import { fileText } from "../../cli/terminal.ts";
 
 export interface Model {
   readonly policies: string;
@@ -40,7 +41,7 @@ export const shippedModel = (tenants: Model["tenants"] = {}): Model => ({
 /** Every `.cedar` file of the folder, in the order of their names, and `roles.json`. Throws `Usage` for what cannot be read. */
 export const modelIn = async (folder: string, tenants: Model["tenants"]): Promise<Model> => {
   const names = await namesIn(folder);
-  const read = (name: string) => Deno.readTextFile(join(folder, name));
+  const read = (name: string) => fileText(join(folder, name));
   if (names.length === 0) throw new Usage(`there are no policies in ${folder}: it has no .cedar file`);
   const texts = await Promise.all(names.map(read));
   const roles = await read(ROLES_FILE).catch((error) => {

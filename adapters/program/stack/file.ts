@@ -2,11 +2,12 @@
 import { parseStack, problemText } from "../../../config/stack.ts";
 import { Usage } from "../../cli/call.ts";
 import type { StatedStack } from "../../cli/settings.ts";
+import { regularText } from "../../cli/terminal.ts";
 import { faultsOfStack } from "./launch.ts";
 
 /** Throws `Usage` with every reason why it cannot be. */
 export const stackIn = async (file: string): Promise<StatedStack> => {
-  const text = await textOf(file).catch((error) => {
+  const text = await regularText(file).catch((error) => {
     throw new Usage(`cannot read the services: ${error.message}`);
   });
   const parsed = parseStack(text, file, faultsOfStack(file));
@@ -28,10 +29,4 @@ export const onlyStack = (own: StatedStack | undefined, named: StatedStack | und
     throw new Usage(`two stacks are called "${name}": ${stack.file} and ${other.file}; give one another stack.name`);
   }
   return stack;
-};
-
-/** Of what has no end, such as a pipe, nothing is read. */
-const textOf = async (file: string): Promise<string> => {
-  if (!(await Deno.stat(file)).isFile) throw new Usage(`${file} is no file`);
-  return await Deno.readTextFile(file);
 };
