@@ -77,8 +77,9 @@ const problemsOf = (
 ): readonly Problem[] =>
   faultsOf(issue, shapeOfConfig(), "a map of sections").map(({ path, expected, key = false, secret, meant }) => {
     // The last word counts: where a flag and the file speak of the same key, the flag is to blame.
+    const below = overrides.findLast((o) => startsWith(o.path, path));
     const override = overrides.findLast((o) => startsWith(path, o.path)) ??
-      (source.has(path) ? undefined : overrides.findLast((o) => startsWith(o.path, path)));
+      (below && source.has(path) ? undefined : below);
     const place = override ? { file: override.name } : source.place(path, key);
     const found = key ? `"${path.at(-1)}"` : secret ? "something else (not shown)" : foundText(valueAt(whole, path));
     return { ...place, path: path.join("."), expected, found, ...(meant === undefined ? {} : { meant }) };

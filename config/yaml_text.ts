@@ -9,9 +9,11 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Pair,
   type ParsedNode,
   Parser,
   visit,
+  type YAMLMap,
   YAMLParseError,
 } from "yaml";
 
@@ -49,13 +51,32 @@ class TooDeep extends Error {
 export const composed = (text: string, lines = new LineCounter()): Document<ParsedNode> => {
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   expectFlat(tokens);
-  const [document, more] = new Composer({ prettyErrors: false, uniqueKeys: true }).compose(tokens, true, text.length);
+  const [document, more] = new Composer({ prettyErrors: false, uniqueKeys: false }).compose(tokens, true, text.length);
+  document!.errors.push(...doubled(document!));
   if (more) {
     document!.errors.push(new YAMLParseError(more.range.slice(0, 2) as [number, number], "MULTIPLE_DOCS", MORE));
   }
   return document as Document<ParsedNode>;
 };
 
+/** Keys that a map has already. The library compares each with all the others. */
+const doubled = (document: Document): readonly YAMLParseError[] => {
+  const errors: YAMLParseError[] = [];
+  visit(document, {
+    Map(_key, { items }) {
+      const before = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const [at = 0] = key.range ?? [];
+        if (before.has(key.value)) errors.push(new YAMLParseError([at, at + 1], "DUPLICATE_KEY", DOUBLED));
+        before.add(key.value);
+      }
+    },
+  });
+  return errors;
+};
+
+const DOUBLED = "Map keys must be unique";
 const MORE = "Source contains multiple documents";
 
 const expectFlat = (tokens: readonly CST.Token[]): void => {
@@ -115,6 +136,8 @@ const pathOf = (nodes: readonly unknown[]): readonly string[] =>
 export class YamlText {
   private readonly lines = new LineCounter();
   private readonly document;
+  /** By key, of maps in which something was looked for. */
+  private readonly pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
   readonly problems: readonly Problem[];
 
   constructor(text: string, private readonly file: string) {
@@ -140,9 +163,13 @@ export class YamlText {
     const no = (offset: number, expected: string, found: string) =>
       ({ ok: false, problem: { ...this.at(offset), path: "", expected, found } }) as const;
     let lost: Problem | undefined;
+    const anchors = new Set<string>();
     visit(this.document, {
+      Value: (_key, { anchor }) => {
+        if (anchor !== undefined) anchors.add(anchor);
+      },
       Alias: (_key, alias) => {
-        if (alias.resolve(this.document) !== undefined) return undefined;
+        if (anchors.has(alias.source)) return undefined;
         lost = no(alias.range?.[0] ?? 0, "YAML 1.2", `no anchor for *${alias.source}`).problem;
         return visit.BREAK;
       },
@@ -179,7 +206,7 @@ export class YamlText {
     for (const [depth, step] of path.entries()) {
       if (isSeq(node)) node = node.items[Number(step)];
       else if (isMap(node)) {
-        const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === step);
+        const pair = this.pairsOf(node).get(step);
         if (!pair) break;
         if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
         if (key && depth === path.length - 1) break;
@@ -188,6 +215,15 @@ export class YamlText {
       if (isNode(node) && node.range) offset = node.range[0];
     }
     return this.at(offset);
+  }
+
+  private pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+    let pairs = this.pairs.get(map);
+    if (!pairs) {
+      const named = map.items.flatMap((pair) => isScalar(pair.key) ? [[String(pair.key.value), pair] as const] : []);
+      this.pairs.set(map, pairs = new Map(named.toReversed()));
+    }
+    return pairs;
   }
 
   private at(offset: number): Pick<Problem, "file" | "line" | "column"> {

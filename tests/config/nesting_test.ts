@@ -60,3 +60,39 @@ Deno.test("a variable or flag that is nested too deeply is a text", () => {
     assert.match(problemText(parsed.problems[0]!), /^DAYBOOK__SERVER__PORT \(server\.port\): expected a whole number/);
   }
 });
+
+/** Far more than it takes, and far less than where each key is compared with all others. */
+const READ_MS_MAX = 30_000;
+
+Deno.test("a text of many keys or aliases takes as long as it has of them, and no longer", () => {
+  const lines = (count: number, line: (i: number) => string) =>
+    Array.from({ length: count }, (_, i) => line(i)).join("\n");
+  const texts: readonly (readonly [string, number])[] = [
+    [`services:\n  a: &a { command: x }\n${lines(10_000, (i) => `  b${i}: *a`)}`, 1],
+    [lines(30_000, (i) => `k${i}: 1`), 30_000],
+    [`services:\n  a:\n    command: x\n    environment:\n${lines(20_000, (i) => `      E${i}: []`)}`, 20_000],
+    [`{ ${lines(20_000, (i) => `a: ${i},`)} }`, 19_999],
+  ];
+  for (const [text, count] of texts) {
+    const began = performance.now();
+    const parsed = parseStack(text, "many.yaml");
+    const took = performance.now() - began;
+    assert.ok(took < READ_MS_MAX, `${text.slice(0, 50)}: ${took} ms`);
+    assert.ok(!parsed.ok);
+    assert.equal(parsed.problems.length, count);
+  }
+});
+
+Deno.test("of a key that is there twice the second is pointed at, in any kind of map; an anchor counts from where it stands", () => {
+  const places = {
+    "a: 1\nb: 2\na: 3\n": /^f:3:1: expected YAML 1\.2, found Map keys must be unique$/,
+    "a: { b: 1, 'b': 2 }": /^f:1:12: /,
+    "- ? b\n  : 1\n  b: 2\n": /^f:3:3: /,
+    "a: *b\nb: &b 1\n": /^f:1:4: expected YAML 1\.2, found no anchor for \*b$/,
+  };
+  for (const [text, told] of Object.entries(places)) {
+    const parsed = parseConfig(text, "f", {});
+    assert.ok(!parsed.ok, text);
+    assert.match(problemText(parsed.problems[0]!), told, text);
+  }
+});
