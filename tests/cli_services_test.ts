@@ -41,6 +41,7 @@ const onTerminal = (stage: Stage): { out: string; interrupt: () => void } => {
       env: (name) => name === "NO_COLOR" ? "1" : undefined,
       out: (text) => void (seen.out += text),
       terminal: { out: true, err: true },
+      columns: 160,
       onStop: (stop) => {
         seen.interrupt = () => void stop();
         return () => {};
@@ -73,6 +74,47 @@ Deno.test("the live board is drawn in place as things change, says what each tak
   await until("db backs off", () => seen.out, (out) => /\u001b\[\d+A\u001b\[J[^]*db .*backoff.*code 7/.test(out));
   seen.interrupt();
   assert.equal((await watching).code, 0);
+});
+
+/** Lines that a terminal of so many columns shows; of its sequences those that move up, clear what follows, and wrap lines or not. */
+const shownIn = (columns: number, text: string): readonly string[] => {
+  const lines = [""];
+  let row = 0;
+  let wraps = true;
+  // deno-lint-ignore no-control-regex
+  for (const [piece, number, kind] of text.matchAll(/\u001b\[\??(\d*)([AJhl])|[^]/g)) {
+    if (kind === "A") row = Math.max(0, row - Number(number));
+    else if (kind === "J") lines.splice(row, Infinity, "");
+    else if (kind !== undefined) wraps = kind === "h";
+    else if (piece === "\n" || wraps && lines[row]!.length === columns) lines[++row] = piece === "\n" ? "" : piece;
+    else if (lines[row]!.length < columns) lines[row] += piece;
+  }
+  return lines;
+};
+
+Deno.test("the live board stays in its place in a terminal that is narrower than its lines", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db"), spec("api", needing("healthy", "db"))]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  await tell();
+  const seen = onTerminal(stage);
+  Object.assign(stage.io, { columns: 44, env: () => undefined });
+  const watching = stage.type("ps", "--watch");
+  await until("it is drawn three times", () => seen.out, (out) => out.split("\u001b[?7h").length > 3);
+  seen.interrupt();
+  assert.equal((await watching).code, 0);
+  // deno-lint-ignore no-control-regex
+  const plain = seen.out.replaceAll(/\u001b\[\d*m/g, "");
+  // deno-lint-ignore no-control-regex
+  const lines = plain.replaceAll(/\u001b\[\??\d*[AJhl]/g, "").split("\n");
+  assert.ok(
+    lines.every((line) => line.length <= 44),
+    "cut, so that nothing is in the last column that stands elsewhere",
+  );
+  for (const columns of [20, 44, 200]) {
+    const shown = shownIn(columns, plain);
+    assert.deepEqual(shown.map((line) => line.split(" ")[0]), ["service", "db", "api", ""], `${columns} columns`);
+  }
 });
 
 Deno.test("status is JSON for editors: every service with its instances, what it takes where somebody looks, exit 1 where one is not well", async () => {

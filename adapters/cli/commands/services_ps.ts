@@ -133,6 +133,13 @@ export const findingsText = (findings: readonly FindingRow[], c: Palette): strin
 
 const RIGHT: ReadonlySet<string> = new Set(["pid", "starts", "memory", "cores"]);
 
+/** At most so many characters of a line; colours are none, and stay. */
+const cut = (line: string, width: number): string => {
+  let left = width;
+  // deno-lint-ignore no-control-regex
+  return line.replace(/(\u001b\[\d*m)|[^]/gu, (piece, colour) => colour || left-- > 0 ? piece : "");
+};
+
 /** Drawn again in place, until interrupted. */
 const live = async (
   board: Board,
@@ -144,9 +151,10 @@ const live = async (
   await untilStopped(runtime, DRAW_MS, async () => {
     await reader.renew();
     board.catchUp();
-    const text = drawn(board, await takenOf(remote), { c: palette(io), now: clock.now() });
-    // Up by as many lines as were drawn, and clear from there.
-    io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}${text}`);
+    const all = drawn(board, await takenOf(remote), { c: palette(io), now: clock.now() });
+    const text = all.split("\n").map((line) => cut(line, io.columns)).join("\n");
+    // Up by as many lines as were drawn, and clear from there. What is wider all the same is not wrapped (DECAWM): it would be two lines.
+    io.out(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ""}\u001b[?7l${text}\u001b[?7h`);
     lines = text.split("\n").length - 1;
   });
   return 0;
