@@ -411,6 +411,29 @@ Deno.test("an entity whose facts are archived lives on from its snapshot; where 
     await opened(data, async (system) => assert.equal((await move(system, "4", "5")).is, "accepted"), { archive: to });
   }));
 
+Deno.test("a command whose first outcome is archived is told so at once, and what waits beside it is decided", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const move = (system: System, to: string, command = `to ${to}`) =>
+      system.daybook.ask({
+        type: "commits.branch.move",
+        id: "shop",
+        data: { branch: "main", to: to.repeat(40) },
+        by: BY,
+        command,
+      });
+    await opened(data, async (system) => {
+      assert.equal((await move(system, "1")).is, "accepted");
+      await append(system, 0, 600, 100);
+      assert.equal((await archived(system, data, `${dir}/archive`, 512)).until, 512);
+      const asks = [move(system, "2"), move(system, "1"), move(system, "3", "to 1"), move(system, "4")];
+      const outcomes = (await Promise.all(asks)).map((outcome) =>
+        outcome.is === "unavailable" ? outcome.reason : outcome.is
+      );
+      assert.deepEqual(outcomes, ["accepted", "archived", "archived", "accepted"]);
+    });
+  }));
+
 Deno.test("nothing is archived while an erasure is under way", () =>
   inFolder(async (dir) => {
     const data = `${dir}/data`;

@@ -164,7 +164,16 @@ export class Entity {
         this.carried.unshift(message);
         break;
       } catch (error) {
-        if (error instanceof LogFault) throw error;
+        if (isArchived(error)) {
+          // What became of a command of this id is not here to be told; the others need nothing of it.
+          draft.settle(message, unavailable("archived"));
+          continue;
+        }
+        if (error instanceof LogFault) {
+          // All of them are told, and not those alone that still wait.
+          this.carried.unshift(...draft.answers.map(({ message }) => message), message);
+          throw error;
+        }
         this.crash(error);
         message.fail(fault(this.stream, message, error));
       }
