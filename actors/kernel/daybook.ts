@@ -59,7 +59,10 @@ export type Outcome =
   | { readonly is: "unknown_command" }
   /** `expected` was not met, or the command's id was used before with other data. */
   | { readonly is: "conflict"; readonly reason: "revision" | "command_id"; readonly revision: number }
-  /** Not done; may be repeated with the same `command` id. `archived`: once the archive is attached that holds its facts. */
+  /**
+   * May be repeated with the same `command` id. `deadline`, `log`: it may be done nevertheless, or have been; else it was not. `archived`:
+   * what is asked for lies there, and is answered once the archive is attached.
+   */
   | {
     readonly is: "unavailable";
     readonly reason: "mailbox_full" | "deadline" | "contention" | "log" | "archived" | "stopping";

@@ -137,8 +137,8 @@ export const acceptedOf = (
         headers: etag(outcome.revision),
       });
     case "unavailable": {
-      const code = UNAVAILABLE[outcome.reason];
-      throw new Problem(code, "It was not done; repeat it with the same Idempotency-Key.", {
+      const [code, detail] = UNAVAILABLE[outcome.reason];
+      throw new Problem(code, detail, {
         members: { reason: outcome.reason },
         headers: retryAfter(outcome.retryAfterMs),
       });
@@ -149,11 +149,14 @@ export const acceptedOf = (
 const at = (revision: number | undefined): string =>
   revision === undefined || revision < 0 ? "no events yet" : `revision ${revision}`;
 
+const NOT_DONE = "It was not done; repeat it with the same Idempotency-Key.";
+// Its facts may be on their way to the disk, or there.
+const UNKNOWN = "It may be done, now or later; repeat it with the same Idempotency-Key, which counts once.";
 const UNAVAILABLE = {
-  mailbox_full: "overloaded",
-  deadline: "deadline",
-  contention: "overloaded",
-  log: "unwritable",
-  archived: "archived",
-  stopping: "stopping",
+  mailbox_full: ["overloaded", NOT_DONE],
+  deadline: ["deadline", UNKNOWN],
+  contention: ["overloaded", NOT_DONE],
+  log: ["unwritable", UNKNOWN],
+  archived: ["archived", "What came of this Idempotency-Key, or of the entity, can be read where the archive lies."],
+  stopping: ["stopping", NOT_DONE],
 } as const;

@@ -104,7 +104,10 @@ const refusal = (outcome: Exclude<Outcome, { is: "accepted" }>, ask: Ask): strin
       return outcome.reason === "revision"
         ? `Cannot send to ${ask.id}: expected revision ${ask.expected}, found ${outcome.revision}`
         : `the id ${ask.command} was used before for another command`;
-    case "unavailable":
-      return `not done (${outcome.reason}); the same command with the same --id may be repeated in ${outcome.retryAfterMs} ms`;
+    case "unavailable": {
+      const { reason, retryAfterMs } = outcome;
+      const known = reason === "deadline" || reason === "log" ? ", as far as is known" : "";
+      return `not done (${reason})${known}; the same command with the same --id may be repeated in ${retryAfterMs} ms`;
+    }
   }
 };
