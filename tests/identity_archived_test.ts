@@ -1,36 +1,15 @@
 /** Accounts whose first facts were moved to an archive. */
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
+import { fill, letGo } from "./archived_house_given.ts";
 import { inFolder } from "./folder_given.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
-
-/** What is before a position is let go of, as after it was copied to an archive. */
-const letGo = async (house: House, position: number): Promise<void> => {
-  const ran = async (name: string, body: unknown) => {
-    const { status, body: lines } = await house.send(`/operations/${name}`, { as: house.token, body });
-    assert.equal(status, 200, JSON.stringify(lines));
-    return (JSON.parse(String(lines).trim().split("\n").at(-1)!) as { result: Record<string, unknown> }).result;
-  };
-  const { until, root } = await ran("begin-archive", { before: { position } });
-  assert.equal(until, position);
-  await ran("end-archive", { until, root });
-  assert.equal((await house.send("/events/0", { as: house.token })).status, 410);
-};
+import { PASSWORD, withHouse } from "./identity_given.ts";
 
 Deno.test("whose account was made long ago, in what was archived since, changes password and factors and is helped as before", () =>
   inFolder((data) =>
     withHouse(async (house) => {
       const account = await house.person("ada");
-      const events = Array.from(
-        { length: 600 },
-        (_, i) => ({ specversion: "1.0", id: `${i}`, source: "urn:test", type: "meter.reading.taken", data: i }),
-      );
-      const sent = await house.send("/events", {
-        as: house.token,
-        body: events,
-        headers: { "content-type": "application/cloudevents-batch+json", prefer: "checkpoint" },
-      });
-      assert.equal(sent.status, 201, JSON.stringify(sent.body));
+      await fill(house);
       await letGo(house, 512);
 
       const { body: { access_token: as } } = await house.signIn("ada");

@@ -55,7 +55,7 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson"]);
   const range = rangeOf(query);
   if (type === "application/x-ndjson") {
-    expectHere(exchange, range.from ?? 0, range);
+    await expectHere(exchange, range);
     const body = request.method === "HEAD"
       ? null
       : site.streams.start(() => lines(exchange, { ...range, limit: query.limit }), {
@@ -91,9 +91,9 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
 };
 
 /** A stream that cannot begin is refused before it has. */
-const expectHere = ({ site }: Exchange, from: number, { backward, stream, types, correlation }: Range): void => {
-  const all = stream === undefined && types === undefined && correlation === undefined;
-  if (all && !backward) site.daybook.log.entry(from);
+const expectHere = async ({ site }: Exchange, range: Range): Promise<void> => {
+  // What is archived is the log's beginning: where the first event can be read, so can those behind it.
+  for await (const _ of site.daybook.read({ ...range, limit: 1 })) return;
 };
 
 /** The same question from where this page ended. */
@@ -148,7 +148,7 @@ export const oneEvent = async (exchange: Exchange): Promise<Response> => {
 };
 
 /** Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html): catch-up, then live. */
-export const follow = (exchange: Exchange): Response => {
+export const follow = async (exchange: Exchange): Promise<Response> => {
   const { request, site } = exchange;
   const query = parseQuery(followQuery, parameters(exchange.query));
   negotiate(request.headers.get("accept"), ["text/event-stream"]);
@@ -159,7 +159,7 @@ export const follow = (exchange: Exchange): Response => {
     if (!parsed.success) throw new Problem("invalid_header", "Last-Event-ID is the position of the last event taken.");
     from = parsed.data + 1;
   }
-  expectHere(exchange, from, rangeOf(query));
+  await expectHere(exchange, { ...rangeOf(query), from });
   const body = request.method === "HEAD"
     ? null
     : site.streams.start((signal) => frames(exchange, { ...rangeOf(query), from }, signal), {
