@@ -365,6 +365,7 @@ Deno.test("a repeat compares equal by what it says: also after erasure, also whe
     assert.equal(keys.sealer.sameData([1, "a", null], [1, "a", null]), true);
     assert.equal(keys.sealer.sameData([1], { 0: 1 }), false);
     assert.equal(keys.sealer.sameData(0, false), false);
+    assert.equal(keys.sealer.sameData({ n: -0 }, { n: 0 }), true, "as it is written");
     keys.eraseKey(keys.subject(ADA.email)!);
     assert.equal(same(both("Eda")), true, "the first receipt stands");
     assert.equal(

@@ -274,7 +274,8 @@ export class Sealer {
   sameData(sent: unknown, stored: unknown): boolean {
     if (typeof sent === "string" && typeof stored === "string") return sent === stored || this.sameText(sent, stored);
     if (typeof sent !== "object" || typeof stored !== "object" || sent === null || stored === null) {
-      return Object.is(sent, stored);
+      // Of numbers -0 is written as 0 (RFC 8785 section 3.2.2.3).
+      return sent === stored;
     }
     if (Array.isArray(sent) !== Array.isArray(stored)) return false;
     const [a, b] = [sent as Members, stored as Members];
