@@ -211,7 +211,8 @@ export class Manager implements Child, Place {
     return this.underWay >= MANAGER.in_flight_max || this.entries.length >= MANAGER.unnoted_max;
   }
 
-  private begin(event: Event, { floor, part, more }: Shape): Promise<void> {
+  /** Resolves to whether its effects are done. */
+  private begin(event: Event, { floor, part, more }: Shape): Promise<boolean> {
     let key = "";
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
@@ -233,18 +234,18 @@ export class Manager implements Child, Place {
   }
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
-  private poisoned(event: Event, { floor, part, more }: Shape, cause: unknown): Promise<void> {
+  private poisoned(event: Event, { floor, part, more }: Shape, cause: unknown): Promise<boolean> {
     const entry: Entry = { key: "", state: undefined, floor, more, done: false };
     return this.enter(entry, () => this.performer.bury(cause, letterOf(event, part), event));
   }
 
   /** An entry whose work waits for that of the same key before it. `act` answers whether it is done for good. */
-  private enter(entry: Entry, act: (() => Promise<boolean>) | undefined): Promise<void> {
+  private enter(entry: Entry, act: (() => Promise<boolean>) | undefined): Promise<boolean> {
     const before = this.lanes.get(entry.key);
     this.entries.push(entry);
     if (!act && !before) {
       entry.done = true;
-      return Promise.resolve();
+      return Promise.resolve(true);
     }
     const { work } = this;
     const run = async () => {
@@ -260,7 +261,7 @@ export class Manager implements Child, Place {
       this.roomy?.();
     });
     this.lanes.set(entry.key, lane);
-    return lane;
+    return lane.then(() => entry.done);
   }
 
   private async redeliver(letter: DeadLetter): Promise<void> {
@@ -271,7 +272,8 @@ export class Manager implements Child, Place {
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
         this.manager.react(this.state(this.manager.key(event!)), event!);
-        return await this.begin(event!, { floor: this.reached, part: part ?? 0, more: false });
+        if (await this.begin(event!, { floor: this.reached, part: part ?? 0, more: false })) return;
+        throw new Error(`the manager "${this.id}" stopped before it was done`);
       }
       const verdict = await this.performer.attempt(effect, {
         position,

@@ -98,3 +98,35 @@ Deno.test("a manager that folds a long history anew stops when it is told to, an
   assert.equal(third.sum(), 5_000);
   await third.stop();
 });
+
+Deno.test("a letter whose event is taken again stays a letter until its effects are done", async () => {
+  const m = await managed();
+  await m.add(1, "poison");
+  await m.clock.settle();
+  await m.stop();
+  const [letter] = m.deadLetters.list();
+  const manager: typeof echo = {
+    ...echo,
+    react: ({ sum }, { data }) => ({
+      state: { sum: sum + data.by },
+      effects: [{ type: "toys.bell.ring", data: { note: "mended" } }],
+    }),
+  };
+  const next = await managed({
+    log: m.log,
+    views: m.views,
+    manager,
+    seed: 2,
+    perform: (_, { signal }) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("stopped")), { once: true })),
+  });
+  const redriven = next.deadLetters.redrive(letter!.id);
+  await next.clock.settle();
+  await next.stop();
+  assert.equal((await redriven).is, "failed");
+  const last = await managed({ log: m.log, views: m.views, manager, seed: 3 });
+  assert.deepEqual(last.deadLetters.list().map(({ id }) => id), [letter!.id]);
+  assert.deepEqual(await last.clock.until(last.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  assert.deepEqual([last.sum(), last.rung], [1, ["mended 0.0 #1"]], "neither lost nor counted twice");
+  await last.stop();
+});
