@@ -157,10 +157,10 @@ export class DeadLetters {
       return { is: "failed", cause: causeOf(error) };
     }
     this.letters.drop(letter);
-    this.world.recorder.record({ type: "kernel.message.redriven", data: { letter: id, target } }, {
-      child: target,
-      stream: STREAM,
-    });
+    // What is not on record is a letter again after a start, and would be delivered twice.
+    const fact = { type: "kernel.message.redriven", data: { letter: id, target } } as const;
+    this.world.recorder.record(fact, { child: target, stream: STREAM, essential: true });
+    await this.recorded();
     return { is: "delivered" };
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DEAD_LETTERS, DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import { FactRecorder, RECORDER } from "../../actors/kernel/recorder.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { rig } from "./rig.ts";
@@ -82,4 +83,24 @@ Deno.test("what two facts tell of is one dead letter", async () => {
   assert.deepEqual(letters.list().map(({ id, message }) => [id, message]), [["same", "2"]]);
   letters.add({ target: "sink:a", cause: "c", message: "next", lasting: false });
   assert.deepEqual(letters.list().map(({ message }) => message), ["next"]);
+});
+
+Deno.test("letters that were redriven are none after a start, however many they were at a time", async () => {
+  const { clock, random } = rig();
+  const log = new MemoryLog({ now: () => clock.now() });
+  const recorder = new FactRecorder({ clock, random, log });
+  const letters = new DeadLetters({ clock, random, recorder });
+  const taken: unknown[] = [];
+  letters.route("sink:siem", ({ message }) => Promise.resolve(void taken.push(message)));
+  const many = RECORDER.facts_per_child + 5;
+  for (let n = 0; n < many; n++) letters.add({ target: "sink:siem", cause: "c", message: n, lasting: true });
+  for (const { id } of letters.list()) {
+    assert.deepEqual(await clock.until(letters.redrive(id)), { is: "delivered" });
+  }
+  assert.deepEqual([taken.length, letters.size], [many, 0]);
+  // As after kill -9.
+  const next = new DeadLetters({ clock, random, recorder });
+  next.restore(log);
+  assert.deepEqual(next.list(), []);
+  await clock.until(recorder.end([], 1_000));
 });
