@@ -326,6 +326,20 @@ Deno.test("explain names a cause that no event of the log is, and is cut at its 
   assert.equal(explained(readerOf(loop.log), 0, { limit: 9, progress: () => {} }).events, 1);
 });
 
+Deno.test("explain shows an event at the end of a chain that is longer than its limit, and what led to it", async () => {
+  const stage = givenStage();
+  const chain = Array.from({ length: 50 }, (_, i) => thing(`e${i}`, "a", { causationid: `e${i - 1}` }));
+  await put(stage, ...chain, ...Array.from({ length: 20 }, (_, i) => thing(`f${i}`, "b", { causationid: "e40" })));
+  const { root, cause, truncated } = await stage.json<Explanation>("explain", "49", "--limit", "10");
+  const way: number[] = [];
+  for (let at: Explanation["root"] | undefined = root; at; at = at.effects[0]) way.push(at.event.position);
+  assert.deepEqual([way.at(-1), way.length, cause, truncated], [49, 11, undefined, true]);
+  const cut = await stage.json<Explanation>("explain", "49", "--limit", "30");
+  let last = cut.root;
+  while (last.effects.length > 0) last = last.effects[0]!;
+  assert.equal(last.event.position, 49, "behind others that fill the tree");
+});
+
 Deno.test("replay finds the stored views equal, and a changed one different", async () => {
   const stage = givenStage();
   await put(stage, thing("1", "a"), thing("2", "b"));

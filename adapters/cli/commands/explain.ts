@@ -10,8 +10,6 @@ import type { Io, OnProgress, Reader } from "../runtime.ts";
 
 const SHOWN_DEFAULT = 1_000;
 const SHOWN_MAX = 100_000;
-// A chain of causes longer than this is taken for damage, not for history.
-const CAUSES_MAX = 10_000;
 
 export interface Explained {
   readonly event: Event;
@@ -19,7 +17,7 @@ export interface Explained {
 }
 export interface Explanation {
   readonly position: number;
-  /** What began it; the asked event is in the tree below. */
+  /** What began it, or what is as many causes above as `--limit` allows; the asked event is in the tree below. */
   readonly root: Explained;
   /** The id that the root names as its cause, when no event in the log has it: a command, a request. */
   readonly cause?: string;
@@ -69,15 +67,15 @@ export const explained = (
     throw new Usage(size === 0 ? "the log is empty" : `there is no event ${position}; the last is ${size - 1}`);
   }
   const asked = eventAt(reader, position)!;
-  const root = rootOf(reader, asked);
-  const { effects, events, truncated } = effectsOf(reader, root, { asked, limit, size, progress });
+  const { root, way, end } = climbed(reader, asked, limit);
+  const { effects, events, truncated } = effectsOf(reader, root, { way, limit, size, progress });
   const tree = (event: Event): Explained => ({ event, effects: (effects.get(event.position) ?? []).map(tree) });
   return {
     position,
     root: tree(root),
-    ...(root.causationid === undefined ? {} : { cause: root.causationid }),
+    ...(end !== "unknown" || root.causationid === undefined ? {} : { cause: root.causationid }),
     events,
-    truncated,
+    truncated: truncated || end === "limit",
   };
 };
 
@@ -85,17 +83,26 @@ const eventAt = (reader: Reader, position: number): Event | undefined => {
   for (const batch of reader.read({ from: position, until: position + 1, limit: 1 })) return batch[0];
 };
 
+/** Where the causes of an event lead, `way` being the positions from there to it. `unknown`: no event of the log is the cause of the last. */
+interface Climbed {
+  readonly root: Event;
+  readonly way: ReadonlySet<number>;
+  readonly end: "unknown" | "limit" | "loop";
+}
+
 /** Causes come before their effects; only what a piece of work is called after may come later within it. */
-const rootOf = (reader: Reader, asked: Event): Event => {
+const climbed = (reader: Reader, asked: Event, most: number): Climbed => {
   let root = asked;
-  const seen = new Set([root.position]);
-  for (let steps = 0; steps < CAUSES_MAX; steps++) {
+  const way = new Set([root.position]);
+  for (;;) {
     const cause = causeOf(reader, root);
-    if (!cause || seen.has(cause.position)) break;
+    if (!cause) return { root, way, end: "unknown" };
+    if (way.has(cause.position)) return { root, way, end: "loop" };
+    // A timer that sets itself again makes a chain without end.
+    if (way.size > most) return { root, way, end: "limit" };
     root = cause;
-    seen.add(root.position);
+    way.add(root.position);
   }
-  return root;
 };
 
 /** The nearest in the same piece of work wins, then the nearest at all. */
@@ -127,7 +134,12 @@ const find = (batches: Iterable<readonly Event[]>, id: string): Event | undefine
 const effectsOf = (
   reader: Reader,
   root: Event,
-  { asked, limit, size, progress }: { asked: Event; limit: number; size: number; progress: OnProgress },
+  { way, limit, size, progress }: {
+    readonly way: ReadonlySet<number>;
+    readonly limit: number;
+    readonly size: number;
+    readonly progress: OnProgress;
+  },
 ): { effects: ReadonlyMap<number, readonly Event[]>; events: number; truncated: boolean } => {
   const effects = new Map<number, Event[]>();
   const known = new Map<string, Event[]>([[root.id, [root]]]);
@@ -141,8 +153,8 @@ const effectsOf = (
       const id = namedBy(event);
       const cause = id === undefined ? undefined : meantBy(event, known.get(id) ?? []);
       const within = cause !== undefined && tree.has(cause.position);
-      // What was asked about is shown even when the tree is cut.
-      const cut = within && tree.size >= limit && event.position !== asked.position;
+      // What was asked about is shown even when the tree is cut, and so is what led to it.
+      const cut = within && tree.size >= limit && !way.has(event.position);
       truncated ||= cut;
       // One outside may have the same id as one within; what names it is then not ours.
       if (within && !cut) known.set(event.id, [...known.get(event.id) ?? [], event]);
