@@ -4,14 +4,14 @@ import type { NewEvent } from "./log.ts";
 
 /**
  * Whether a repeat says what the recorded event says: the sender's attributes and data. What is ours does not count, nor a
- * time or trace that the sender left to us. `equal` compares the data; the default is by canonical letters.
+ * time or trace that the sender left to us. `equal` compares the data, of events of this type; the default is by canonical letters.
  */
 export const sameAsSent = (
   sent: NewEvent,
   recorded: Readonly<Record<string, unknown>>,
-  equal: (sent: unknown, recorded: unknown) => boolean = sameJson,
+  equal: (sent: unknown, recorded: unknown, type: string) => boolean = sameJson,
 ): boolean => {
-  if (!equal(sent.data, recorded.data) || sent.data_base64 !== recorded.data_base64) return false;
+  if (!equal(sent.data, recorded.data, sent.type) || sent.data_base64 !== recorded.data_base64) return false;
   if (sent.timeGiven !== false && sent.time !== recorded.time) return false;
   if (sent.traceGiven !== false && sent.traceparent !== recorded.traceparent) return false;
   const given: Record<string, unknown> = { ...sent.extensions, ...sent };
@@ -27,5 +27,5 @@ const ELSEWHERE = new Set([
   ..."data data_base64 extensions time timeGiven traceGiven traceparent".split(" "),
 ]);
 
-const sameJson = (a: unknown, b: unknown): boolean =>
+export const sameJson = (a: unknown, b: unknown): boolean =>
   a === undefined || b === undefined ? a === b : canonical(a) === canonical(b);

@@ -9,6 +9,7 @@ import type { Catalogue } from "../../events/catalogue.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { PSEUDONYMS } from "../../events/privacy.ts";
 import { ERASED_TEXT, isPseudonym, isSealed, marksOf, SEALED_TEXT, subjectOf } from "../../events/personal.ts";
+import { sameJson } from "../../events/same.ts";
 import { openBlob, sealBlob, subjectOfBlob } from "./blob.ts";
 import type { KeyDatabase } from "./database.ts";
 import { Ciphers } from "./gcm.ts";
@@ -266,8 +267,16 @@ export class Sealer {
     return opened.pointer === pointer && Buffer.compare(opened.place, placeOf(stream, id)) === 0;
   }
 
+  /** Whether the data of a repeated event of this type, sealed, says the same as what is stored. */
+  sameEvent(type: string, sent: unknown, stored: unknown): boolean {
+    if (this.plan(type)) return this.sameData(sent, stored);
+    // Here nothing was derived by us, whatever it looks like; but all of it may have been sealed.
+    if (typeof sent === "string" && typeof stored === "string" && isSealed(sent)) return this.sameData(sent, stored);
+    return sameJson(sent, stored);
+  }
+
   /**
-   * Whether the data of a repeated event, sealed, says the same as what is stored: compared in plain text; what was
+   * Whether data with personal fields says the same as what is stored: compared in plain text; what was
    * derived by us (pseudonyms) does not count; once a subject is erased their fields can no longer tell, so the first
    * receipt stands.
    */

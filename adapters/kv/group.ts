@@ -38,7 +38,7 @@ export interface Ground {
   findStored(source: string, id: string, fingerprint: number, settled: boolean): Event | undefined;
   fingerprintOf(stream: StreamId): number;
   /** Compares the data of a repeat with what is stored; default by letters. */
-  readonly equal?: (sent: unknown, stored: unknown) => boolean;
+  readonly equal?: (sent: unknown, stored: unknown, type: string) => boolean;
 }
 
 /** A block as it will be stored. */

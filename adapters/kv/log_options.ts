@@ -16,7 +16,7 @@ export interface LogOptions extends ReaderOptions {
   /** Default `LOG_BOUNDS`. */
   readonly bounds?: Partial<LogBounds>;
   /** Compares the data of a repeat with what is stored; default by letters. */
-  readonly equal?: (sent: unknown, stored: unknown) => boolean;
+  readonly equal?: (sent: unknown, stored: unknown, type: string) => boolean;
   /** Told of each commit that is durable: its events and how long it took. */
   readonly committed?: (events: number, ms: Millis) => void;
   /** Told when something went wrong behind the log and is tried again; one line. */

@@ -435,7 +435,7 @@ const openLog = async (
     signer,
     bounds: config.log,
     cacheBytesMax: config.log.cache_bytes_max,
-    equal: (sent, stored) => keys.sealer.sameData(sent, stored),
+    equal: (sent, stored, type) => keys.sealer.sameEvent(type, sent, stored),
     ...(telemetry && { committed: (events: number, ms: number) => telemetry.committed(events, ms) }),
     trouble: report,
   });
