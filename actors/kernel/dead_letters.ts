@@ -64,6 +64,8 @@ export interface DeadLettersWorld {
 export class DeadLetters {
   private readonly letters = new HeldLetters(DEAD_LETTERS);
   private readonly routes = new Map<string, Redeliver>();
+  /** By letter. */
+  private readonly redriving = new Map<string, Promise<Redriven>>();
 
   constructor(private readonly world: DeadLettersWorld) {}
 
@@ -142,8 +144,17 @@ export class DeadLetters {
     this.routes.set(target, redeliver);
   }
 
-  /** Delivers one letter again. It is gone from the list when that succeeds, and stays when it fails. */
-  async redrive(id: string): Promise<Redriven> {
+  /** Delivers one letter again. It is gone from the list when that succeeds, and stays when it fails. Who asks meanwhile gets the same answer. */
+  redrive(id: string): Promise<Redriven> {
+    let redriving = this.redriving.get(id);
+    if (!redriving) {
+      redriving = this.deliver(id).finally(() => this.redriving.delete(id));
+      this.redriving.set(id, redriving);
+    }
+    return redriving;
+  }
+
+  private async deliver(id: string): Promise<Redriven> {
     const letter = this.letters.get(id);
     if (!letter) return { is: "unknown" };
     const { target } = letter;

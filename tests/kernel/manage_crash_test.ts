@@ -126,7 +126,10 @@ Deno.test("a letter whose event is taken again stays a letter until its effects 
   assert.equal((await redriven).is, "failed");
   const last = await managed({ log: m.log, views: m.views, manager, seed: 3 });
   assert.deepEqual(last.deadLetters.list().map(({ id }) => id), [letter!.id]);
-  assert.deepEqual(await last.clock.until(last.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  const twice = [last.deadLetters.redrive(letter!.id), last.deadLetters.redrive(letter!.id)];
+  assert.deepEqual(await last.clock.until(Promise.all(twice)), [{ is: "delivered" }, { is: "delivered" }]);
   assert.deepEqual([last.sum(), last.rung], [1, ["mended 0.0 #1"]], "neither lost nor counted twice");
+  await last.clock.settle();
+  assert.equal(last.stored("kernel.message.redriven").length, 1);
   await last.stop();
 });
