@@ -55,11 +55,13 @@ interface Entry {
   readonly floor: number;
   /** Another shape of the same event comes behind it: they are noted together. */
   readonly more: boolean;
+  /** Told when it is noted. */
+  readonly noted?: () => void;
   done: boolean;
 }
 
 /** What of the log an entry is about. */
-interface Shape extends Pick<Entry, "floor" | "more"> {
+interface Shape extends Pick<Entry, "floor" | "more" | "noted"> {
   /** Which of the shapes that an upcast has made of its event it is, from 0. */
   readonly part: number;
 }
@@ -74,6 +76,8 @@ interface Work {
   /** The run must end with this. */
   readonly fail: (cause: unknown) => void;
   failure?: { readonly cause: unknown };
+  /** Resolves when the run has ended, and nothing of it is noted any more. */
+  readonly ended: Promise<void>;
 }
 
 export class Manager implements Child, Place {
@@ -90,7 +94,7 @@ export class Manager implements Child, Place {
   private noted = 0;
   private underWay = 0;
   /** Of the present run; one that was abandoned has another. */
-  private work: Work = { signal: AbortSignal.abort(), fail: () => {} };
+  private work: Work = { signal: AbortSignal.abort(), fail: () => {}, ended: Promise.resolve() };
   private roomy: (() => void) | undefined;
 
   constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
@@ -107,6 +111,11 @@ export class Manager implements Child, Place {
   }
 
   async run(signal: AbortSignal, self?: Self): Promise<void> {
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    await this.runOnce(signal, ended, self).finally(end);
+  }
+
+  private async runOnce(signal: AbortSignal, ended: Promise<void>, self?: Self): Promise<void> {
     const { log } = this.options;
     const stop = new AbortController();
     const abort = () => {
@@ -117,6 +126,7 @@ export class Manager implements Child, Place {
     if (signal.aborted) abort();
     const work: Work = this.work = {
       signal: stop.signal,
+      ended,
       fail: (cause) => {
         work.failure ??= { cause };
         abort();
@@ -211,8 +221,7 @@ export class Manager implements Child, Place {
     return this.underWay >= MANAGER.in_flight_max || this.entries.length >= MANAGER.unnoted_max;
   }
 
-  /** Resolves to whether its effects are done. */
-  private begin(event: Event, { floor, part, more }: Shape): Promise<boolean> {
+  private begin(event: Event, { floor, part, more, noted }: Shape): Promise<void> {
     let key = "";
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
@@ -221,12 +230,12 @@ export class Manager implements Child, Place {
     } catch (cause) {
       // What could not be read is no fault of the event.
       if (cause instanceof ViewsFault) throw cause;
-      return this.poisoned(event, { floor, part, more }, cause);
+      return this.poisoned(event, { floor, part, more, noted }, cause);
     }
     const { state, effects } = reaction;
     const { signal } = this.work;
     this.states.set(key, state);
-    const entry: Entry = { key, state, floor, more, done: false };
+    const entry: Entry = { key, state, floor, more, noted, done: false };
     return this.enter(
       entry,
       effects.length === 0 ? undefined : () => this.performer.all(effects, event, part, signal),
@@ -234,18 +243,18 @@ export class Manager implements Child, Place {
   }
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
-  private poisoned(event: Event, { floor, part, more }: Shape, cause: unknown): Promise<boolean> {
-    const entry: Entry = { key: "", state: undefined, floor, more, done: false };
+  private poisoned(event: Event, { floor, part, more, noted }: Shape, cause: unknown): Promise<void> {
+    const entry: Entry = { key: "", state: undefined, floor, more, noted, done: false };
     return this.enter(entry, () => this.performer.bury(cause, letterOf(event, part), event));
   }
 
   /** An entry whose work waits for that of the same key before it. `act` answers whether it is done for good. */
-  private enter(entry: Entry, act: (() => Promise<boolean>) | undefined): Promise<boolean> {
+  private enter(entry: Entry, act: (() => Promise<boolean>) | undefined): Promise<void> {
     const before = this.lanes.get(entry.key);
     this.entries.push(entry);
     if (!act && !before) {
       entry.done = true;
-      return Promise.resolve(true);
+      return Promise.resolve();
     }
     const { work } = this;
     const run = async () => {
@@ -261,7 +270,7 @@ export class Manager implements Child, Place {
       this.roomy?.();
     });
     this.lanes.set(entry.key, lane);
-    return lane.then(() => entry.done);
+    return lane;
   }
 
   private async redeliver(letter: DeadLetter): Promise<void> {
@@ -272,8 +281,7 @@ export class Manager implements Child, Place {
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
         this.manager.react(this.state(this.manager.key(event!)), event!);
-        if (await this.begin(event!, { floor: this.reached, part: part ?? 0, more: false })) return;
-        throw new Error(`the manager "${this.id}" stopped before it was done`);
+        return await this.again(event!, part ?? 0);
       }
       const verdict = await this.performer.attempt(effect, {
         position,
@@ -284,6 +292,21 @@ export class Manager implements Child, Place {
       });
       if (verdict.is !== "done") throw verdict.cause;
     }
+  }
+
+  /** An event behind the cursor, which nobody would come back to: done when its effects are, and its state is noted. */
+  private async again(event: Event, part: number): Promise<void> {
+    const { ended } = this.work;
+    let isNoted = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const noted = () => {
+      isNoted = true;
+      resolve();
+    };
+    await this.begin(event, { floor: this.reached, part, more: false, noted });
+    this.noteDone();
+    await Promise.race([promise, ended]);
+    if (!isNoted) throw new Error(`the manager "${this.id}" ended before it was done`);
   }
 
   private state(key: string): unknown {
@@ -337,6 +360,7 @@ export class Manager implements Child, Place {
       { version: this.manager.version, size } satisfies Cursor,
     ]]);
     this.noted = size;
+    for (const { noted } of entries) noted?.();
   }
 
   private stateNote(key: string): string {

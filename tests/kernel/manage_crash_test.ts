@@ -133,3 +133,32 @@ Deno.test("a letter whose event is taken again stays a letter until its effects 
   assert.equal(last.stored("kernel.message.redriven").length, 1);
   await last.stop();
 });
+
+Deno.test("a letter whose event is taken again stays a letter until its state is noted", async () => {
+  const m = await managed();
+  await m.add(5, "poison", "b");
+  await m.clock.settle();
+  await m.stop();
+  const [letter] = m.deadLetters.list();
+  const manager: typeof echo = {
+    ...echo,
+    react: ({ sum }, event) =>
+      event.data.note === "poison" ? { state: { sum: sum + event.data.by }, effects: [] } : echo.react({ sum }, event),
+  };
+  const slow = Promise.withResolvers<void>();
+  const next = await managed({ log: m.log, views: m.views, manager, seed: 2, perform: () => slow.promise });
+  await next.add(1, "slow");
+  await next.clock.settle();
+  let redriven: string | undefined;
+  const asked = next.deadLetters.redrive(letter!.id).then(({ is }) => redriven = is);
+  await next.clock.settle();
+  assert.deepEqual(
+    [redriven, next.sum("b"), next.deadLetters.size],
+    [undefined, undefined, 1],
+    "kill -9 here loses nothing",
+  );
+  slow.resolve();
+  await next.clock.until(asked);
+  assert.deepEqual([redriven, next.sum("b"), next.deadLetters.size], ["delivered", 5, 0]);
+  await next.stop();
+});
