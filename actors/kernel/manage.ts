@@ -172,8 +172,9 @@ export class Manager implements Child, Place {
     }
     let events = 0;
     const from = this.options.keptIsEnough ? readableFrom(log) : 0;
+    const waiting = this.waiting();
     for (const page of log.read({ types: this.manager.hears, from, until: size })) {
-      for (const { event, part } of shapesOf(page)) await this.refold(event, part);
+      for (const { event, part } of shapesOf(page)) await this.refold(event, part, waiting);
       if ((events += page.length) < MANAGER.turn_events) continue;
       events = 0;
       if (this.states.size > MANAGER.states_max) this.noteStates();
@@ -185,10 +186,21 @@ export class Manager implements Child, Place {
     return size;
   }
 
-  private async refold(event: Event, part: number): Promise<void> {
+  /** Shapes of events that are dead letters: they count when they are taken again, and not before. */
+  private waiting(): ReadonlySet<string> {
+    const waiting = new Set<string>();
+    for (const { target, message } of this.options.deadLetters.list()) {
+      const { position, part = 0, index } = (message ?? {}) as Partial<EffectLetter>;
+      if (target === `manager:${this.id}` && index === undefined) waiting.add(`${position}.${part}`);
+    }
+    return waiting;
+  }
+
+  private async refold(event: Event, part: number, waiting: ReadonlySet<string>): Promise<void> {
     try {
       const key = this.manager.key(event);
-      this.states.set(key, this.manager.react(this.state(key), event).state);
+      const { state } = this.manager.react(this.state(key), event);
+      if (!waiting.has(`${event.position}.${part}`)) this.states.set(key, state);
     } catch (cause) {
       if (cause instanceof ViewsFault) throw cause;
       await this.performer.bury(cause, letterOf(event, part), event);

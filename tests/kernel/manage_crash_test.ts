@@ -162,3 +162,28 @@ Deno.test("a letter whose event is taken again stays a letter until its state is
   assert.deepEqual([redriven, next.sum("b"), next.deadLetters.size], ["delivered", 5, 0]);
   await next.stop();
 });
+
+Deno.test("an event that is a dead letter counts once when a new version can take it, also where that folds its states anew", async () => {
+  const m = await managed();
+  await m.add(5, "poison");
+  await m.add(2);
+  await m.clock.settle();
+  await m.stop();
+  const versions = [2, 3].map((version): typeof echo => ({
+    ...echo,
+    version,
+    react: ({ sum }, { data }) => ({
+      state: { sum: sum + data.by },
+      effects: data.note === undefined ? [] : [{ type: "toys.bell.ring", data: { note: data.note } }],
+    }),
+  }));
+  const next = await managed({ log: m.log, views: m.views, manager: versions[0]!, seed: 2 });
+  assert.equal(next.sum(), 2, "passed over as before");
+  const [letter] = next.deadLetters.list();
+  assert.deepEqual(await next.clock.until(next.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  assert.deepEqual([next.sum(), next.rung], [7, ["poison 0.0 #1"]]);
+  await next.stop();
+  const last = await managed({ log: m.log, views: m.views, manager: versions[1]!, seed: 3 });
+  assert.deepEqual([last.sum(), last.rung], [7, []]);
+  await last.stop();
+});
