@@ -76,6 +76,8 @@ interface Work {
   /** The run must end with this. */
   readonly fail: (cause: unknown) => void;
   failure?: { readonly cause: unknown };
+  /** Its states are all there. */
+  isRestored: boolean;
   /** Resolves when the run has ended, and nothing of it is noted any more. */
   readonly ended: Promise<void>;
 }
@@ -94,7 +96,7 @@ export class Manager implements Child, Place {
   private noted = 0;
   private underWay = 0;
   /** Of the present run; one that was abandoned has another. */
-  private work: Work = { signal: AbortSignal.abort(), fail: () => {}, ended: Promise.resolve() };
+  private work: Work = { signal: AbortSignal.abort(), fail: () => {}, isRestored: false, ended: Promise.resolve() };
   private roomy: (() => void) | undefined;
 
   constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
@@ -126,6 +128,7 @@ export class Manager implements Child, Place {
     if (signal.aborted) abort();
     const work: Work = this.work = {
       signal: stop.signal,
+      isRestored: false,
       ended,
       fail: (cause) => {
         work.failure ??= { cause };
@@ -139,6 +142,7 @@ export class Manager implements Child, Place {
     // Of the run before more may have been taken than is done.
     this.reached = this.noted;
     this.reached = this.noted = await this.restore(stop.signal);
+    work.isRestored = true;
     // Told to stop while it was folding anew: what it has is not all, so nothing of it is noted.
     if (signal.aborted) return;
     self?.ready();
@@ -286,7 +290,8 @@ export class Manager implements Child, Place {
   }
 
   private async redeliver(letter: DeadLetter): Promise<void> {
-    if (this.work.signal.aborted) throw new Error(`the manager "${this.id}" is not running`);
+    const { signal, isRestored } = this.work;
+    if (signal.aborted || !isRestored) throw new Error(`the manager "${this.id}" is not running`);
     const { position, part, index = 0, effect } = letter.message as EffectLetter;
     for (const shapes of this.options.log.read({ from: position, limit: 1 })) {
       const event = shapes[part ?? Math.floor(index / PERFORM.shape_effects_max)];
@@ -300,7 +305,7 @@ export class Manager implements Child, Place {
         index,
         attempt: 1,
         event: event!,
-        signal: this.work.signal,
+        signal,
       });
       if (verdict.is !== "done") throw verdict.cause;
     }

@@ -187,3 +187,26 @@ Deno.test("an event that is a dead letter counts once when a new version can tak
   assert.deepEqual([last.sum(), last.rung], [7, []]);
   await last.stop();
 });
+
+Deno.test("a letter that is redriven while states are folded anew fails, and what was folded by then is not taken for all", async () => {
+  const first = await managed();
+  await first.add(5, "poison");
+  for (let i = 0; i < 5; i++) await first.answer("toys.count.repeat", { times: 1_000 }, { id: "a" });
+  await first.stop();
+  const manager: typeof echo = {
+    ...echo,
+    version: 2,
+    react: ({ sum }, { data }) => ({ state: { sum: sum + data.by }, effects: [] }),
+  };
+  const cut = await managed({ log: first.log, views: first.views, manager, seed: 2 });
+  const [letter] = cut.deadLetters.list();
+  const { is } = await cut.clock.until(cut.deadLetters.redrive(letter!.id));
+  // As after kill -9: nothing is noted any more.
+  const last = await managed({ log: first.log, views: first.views, manager, seed: 3 });
+  await last.clock.advance(1_000);
+  assert.deepEqual([is, last.sum(), last.deadLetters.size], ["failed", 5_000, 1]);
+  await last.clock.until(last.deadLetters.redrive(letter!.id));
+  assert.deepEqual([last.sum(), last.deadLetters.size], [5_005, 0]);
+  await last.stop();
+  await cut.stop();
+});
