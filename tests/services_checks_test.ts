@@ -25,7 +25,6 @@ import { Agent, nonce, starting } from "./services_agent_given.ts";
 import { spec } from "./services_given.ts";
 import { until } from "./until.ts";
 
-const NOW = Date.now();
 const DAY_MS = 86_400_000;
 
 const checked = (yaml: string): Checked => {
@@ -214,10 +213,11 @@ Deno.test("listening on all interfaces is found, on one's own it is not", () => 
 Deno.test("certificates are found that have ended, end soon, do not count yet, are for others, or signed by others", async () => {
   const authority = await givenAuthority();
   const other = await givenAuthority();
-  const at = NOW;
   const about = { expiring_ms: 14 * DAY_MS, name: "localhost" };
   const found = (cert: string, more: { authority?: string } = {}) =>
-    foundIn(cert, about, { where: "c.pem", at, ...more }).map(({ check, severity }) => `${check} ${severity}`);
+    foundIn(cert, about, { where: "c.pem", at: Date.now(), ...more }).map(({ check, severity }) =>
+      `${check} ${severity}`
+    );
   const issue = async (from: number, until: number, names?: readonly string[]) =>
     (await authority.issue("a", ["server"], { from, until, ...(names ? { names } : {}) })).cert;
   assert.deepEqual(found(await issue(0, 30 * DAY_MS), { authority: authority.certificate }), []);
@@ -241,7 +241,7 @@ Deno.test("files of TLS that cannot be read, or do not belong together, are foun
       const about = checked("services:\n  a: { command: x, tls: { certificate: c } }\n");
       return foundBefore({ ...inspected({ tls }), root: false, readable: [] }, { ...about, expiring_ms: 0 }, {
         files: tls,
-        at: NOW,
+        at: Date.now(),
       }).map(({ check, because }) => `${check}: ${because.replaceAll(folder, "")}`);
     };
     assert.deepEqual(found(files), ["certificate_unfit: /key is not the key of /cert"]);
@@ -269,7 +269,9 @@ Deno.test("a handshake shows what is really served, who has signed it, and that 
     const look = async (port: number) => {
       const to = { host: "127.0.0.1", port, name: "localhost", authority: authority.certificate, signal };
       const shown = await handshake(to);
-      return foundShown(shown, about, { port, authority: authority.certificate, at: NOW }).map(({ check }) => check);
+      return foundShown(shown, about, { port, authority: authority.certificate, at: Date.now() }).map(({ check }) =>
+        check
+      );
     };
     assert.deepEqual(await look(port), ["certificate_expired"]);
     assert.equal((await handshake({ host: "127.0.0.1", port, name: "127.0.0.1", signal })).is, "shown");
