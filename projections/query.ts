@@ -126,7 +126,7 @@ export const question = (view: Viewed, query: ViewQuery): Question => {
   const where = Object.entries(query.where ?? {}).map(([field, value]) =>
     [fieldOf(name, shape, field), value] as const
   );
-  const order = orderOf(name, shape, query.sort, found !== undefined || where.length > 0);
+  const order = orderOf(name, shape, query.sort, query.byAge || found !== undefined || where.length > 0);
   const descending = query.descending ?? false;
   if (shape.appendOnly && query.prefix) {
     throw new ViewQuestion("unknown_field", `${name} has positions as keys, which have no prefix; use from and until`);
@@ -190,9 +190,9 @@ const wordsOf = (name: string, shape: Shape, query: ViewQuery): readonly string[
   return found;
 };
 
-const orderOf = (name: string, shape: Shape, sort: string | undefined, chosen: boolean): Order => {
+const orderOf = (name: string, shape: Shape, sort: string | undefined, byAge: boolean): Order => {
   // In an append-only view they are the same.
-  if (sort === undefined) return { by: chosen || shape.appendOnly ? "created" : "key" };
+  if (sort === undefined) return { by: byAge || shape.appendOnly ? "created" : "key" };
   if (sort === "key") return { by: shape.appendOnly ? "created" : "key" };
   if (shape.appendOnly) {
     throw new ViewQuestion("unknown_field", `${name} is ordered by position; it cannot be sorted by "${sort}"`);

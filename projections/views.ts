@@ -28,6 +28,8 @@ export interface ViewQuery {
    * decides between equal fields.
    */
   readonly sort?: string;
+  /** Without `sort`: the order in which the keys came to be, whatever is asked for. */
+  readonly byAge?: boolean;
   readonly descending?: boolean;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;

@@ -1,10 +1,11 @@
 /** How the services of a stack stand, read off its stream in the log: with a running server and without one. */
+import { readableFrom } from "../../actors/kernel/kept.ts";
 import type { Event } from "../../events/event.ts";
-import { folder } from "../../projections/fold.ts";
 import type { Call } from "./call.ts";
 import { text, Usage } from "./call.ts";
 import { nearest } from "./nearest.ts";
 import type { Reader, Runtime } from "./runtime.ts";
+import { Standing } from "./standing.ts";
 
 /** Of `services.board`. */
 export interface BoardRow {
@@ -52,28 +53,15 @@ const GRAVE = ["high", "medium", "low"];
 /** States in which nothing more happens by itself. */
 const SETTLED = new Set(["healthy", "completed", "failed", "stopped", "skipped"]);
 
-export class Board {
-  private read = 0;
-  private readonly rows = new Map<string, Map<string, unknown>>();
-  private readonly folds: readonly ((event: Event) => void)[];
+const VIEWS = ["services.board", "services.definitions", "services.findings"] as const;
 
-  private constructor(private readonly reader: Reader, readonly stack: string, runtime: readonly { name: string }[]) {
-    this.folds = runtime.map((projection) => {
-      const rows = new Map<string, unknown>();
-      this.rows.set(projection.name, rows);
-      return folder(projection as never, {
-        get: (key) => rows.get(key),
-        set: ({ key, row }) => void (row === undefined ? rows.delete(key) : rows.set(key, row)),
-      });
-    });
-  }
+export class Board {
+  private constructor(private readonly standing: Standing, readonly stack: string) {}
 
   /** The stack that was named, or the only one there is. Throws `Usage` where that is not clear. */
   static async of(reader: Reader, call: Call, runtime: Runtime): Promise<Board> {
-    const stacks = new Set<string>();
-    for (const page of reader.read({ types: ["services.stack.applied"] })) {
-      for (const { stream } of page) stacks.add(stream.slice(stream.indexOf("/") + 1));
-    }
+    const standing = await Standing.of(VIEWS, { reader, call, runtime });
+    const stacks = stacksOf(reader, standing);
     const named = text(call, "name");
     const [only] = stacks;
     if (only === undefined) throw new Usage("no services have been run from this folder: start --stack FILE does");
@@ -83,48 +71,37 @@ export class Board {
     if (named !== undefined && !stacks.has(named)) {
       throw new Usage(`there is no stack ${JSON.stringify(named)}, only ${[...stacks].join(", ")}`);
     }
-    const projections = (await runtime.projections()).filter(({ name }) =>
-      name === "services.board" || name === "services.definitions" || name === "services.findings"
-    );
-    const board = new Board(reader, named ?? only, projections);
+    const board = new Board(standing, named ?? only);
     board.catchUp();
     return board;
   }
 
   /** Folds what has come since; the events, in order. `reader.renew` before it where time has passed. */
   catchUp(): readonly Event[] {
-    const { size } = this.reader;
-    const fresh: Event[] = [];
-    for (const page of this.reader.read({ stream: `services/${this.stack}`, from: this.read, until: size })) {
-      for (const event of page) {
-        for (const fold of this.folds) fold(event);
-        fresh.push(event);
-      }
-    }
-    this.read = size;
-    return fresh;
+    return this.standing.catchUp({ stream: `services/${this.stack}` });
   }
 
   get size(): number {
-    return this.read;
+    return this.standing.size;
   }
 
   /** But those that were taken away and have ended. */
   get instances(): readonly BoardRow[] {
     const replicas = new Map(this.services.map(({ service, replicas }) => [service, replicas]));
-    return ([...this.rows.get("services.board")!.values()] as BoardRow[]).filter(({ service, replica, state }) =>
+    return this.rows<BoardRow>("services.board").filter(({ service, replica, state }) =>
       state !== "stopped" || replica < (replicas.get(service) ?? 0)
     );
   }
 
   get services(): readonly DefinitionRow[] {
-    return [...this.rows.get("services.definitions")!.values()] as DefinitionRow[];
+    return this.rows<DefinitionRow>("services.definitions");
   }
 
   /** The gravest first. */
   get findings(): readonly FindingRow[] {
-    const all = [...this.rows.get("services.findings")!.values()] as FindingRow[];
-    return all.toSorted((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity));
+    return this.rows<FindingRow>("services.findings").toSorted((a, b) =>
+      GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity)
+    );
   }
 
   /** Nothing more happens by itself: all that is to run does, or has been given up; all that is not to has ended. */
@@ -151,4 +128,21 @@ export class Board {
     }
     return names.length > 0 ? names : all;
   }
+
+  private rows<R>(name: typeof VIEWS[number]): readonly R[] {
+    const rows = [...this.standing.rows(name) as ReadonlyMap<string, R>];
+    return rows.filter(([key]) => key.startsWith(`${this.stack}/`)).map(([, row]) => row);
+  }
 }
+
+/** Those that what is here of the log tells of, and those of the views. */
+const stacksOf = (reader: Reader, standing: Standing): ReadonlySet<string> => {
+  const stacks = new Set<string>();
+  for (const page of reader.read({ types: ["services.stack.applied"], from: readableFrom(reader) })) {
+    for (const { stream } of page) stacks.add(stream.slice(stream.indexOf("/") + 1));
+  }
+  for (const name of VIEWS) {
+    for (const key of standing.rows(name).keys()) stacks.add(key.slice(0, key.indexOf("/")));
+  }
+  return stacks;
+};

@@ -1,6 +1,9 @@
 /** The stored views, for commands that can do without them. */
+import type { AnyProjection } from "../../projections/projection.ts";
+import { PAGE_ROWS_MAX } from "../../projections/query.ts";
+import type { Row } from "../../projections/views.ts";
 import { safe } from "./print.ts";
-import type { Runtime, StoredViews } from "./runtime.ts";
+import type { Reader, Runtime, StoredViews } from "./runtime.ts";
 import { ViewsUnreadable } from "./runtime.ts";
 
 /** Views that cannot be read are told of and passed over, as if there were none. */
@@ -12,6 +15,35 @@ export const readableViews = async (runtime: Runtime, data: string): Promise<Sto
     passedOver(runtime, error.message);
     return undefined;
   }
+};
+
+/** How far a stored view has come; `undefined` where it is missing, of another version, or of another log. */
+export const sizeOf = (
+  stored: StoredViews,
+  { name, version }: Pick<AnyProjection, "name" | "version">,
+  { reader, runtime }: { readonly reader: Pick<Reader, "size">; readonly runtime: Runtime },
+): number | undefined => {
+  const state = stored.stores().find((store) => store.name === name && store.served);
+  // Of another log, as where an older copy was put in its place. The log may have grown meanwhile.
+  const { size } = reader;
+  if (state && state.size > size) passedOver(runtime, `the view shows ${state.size} events, and the log has ${size}`);
+  else if (state?.version === version) return state.size;
+  return undefined;
+};
+
+/** All rows of a stored view as of one size, in the order in which their keys came to be. */
+export const rowsOf = (
+  stored: Pick<StoredViews, "list">,
+  name: string,
+): { readonly size: number; readonly rows: readonly Row[] } => {
+  const first = stored.list(name, { limit: PAGE_ROWS_MAX, byAge: true });
+  const rows = [...first.rows];
+  for (let after = first.next; after !== undefined;) {
+    const page = stored.list(name, { limit: PAGE_ROWS_MAX, byAge: true, after });
+    rows.push(...page.rows);
+    after = page.next;
+  }
+  return { size: first.size, rows };
 };
 
 /** Tells the operator why the log is folded instead. */

@@ -129,6 +129,15 @@ export const viewsSuite = (label: string, open: () => Opened): void => {
     assert.deepEqual(keysOf(views, "tests.items", { where: { count: "10" } }), []);
   });
 
+  test("a list by age is in the order in which keys came to be, page by page as of its first page", (views) => {
+    const store = filled(views);
+    store.commit([change(7, "0", { title: "New" })], 8);
+    const later = () => store.commit([change(store.size, `n${store.size}`, { title: "Later" })], store.size + 1);
+    assert.deepEqual(pages(views, "tests.items", { byAge: true, limit: 1 }, later), ["b", "c", "0"]);
+    assert.deepEqual(keysOf(views, "tests.items", { byAge: true, at: 1 }), ["b", "a"]);
+    assert.deepEqual(keysOf(views, "tests.items", { byAge: true, sort: "key", limit: 3 }), ["0", "b", "c"]);
+  });
+
   test("several changes of a row in one commit are each a version", (views) => {
     const store = views.open(items);
     store.commit([

@@ -1,12 +1,11 @@
 /** `alerts list`, `acknowledge`, `resolve`, `silence` and `unsilence`: what somebody should look at, and what is done about it. */
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import type { CommandType } from "../../../actors/types.ts";
-import { folder } from "../../../projections/fold.ts";
-import type { AnyProjection } from "../../../projections/projection.ts";
 import { type Call, flag, moment, type Run, spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { duration, type Palette, palette, safe } from "../print.ts";
 import type { ExitCode, Reader, Runtime } from "../runtime.ts";
+import { Standing } from "../standing.ts";
 import { withWriter } from "../writer.ts";
 import { OPERATOR } from "./send.ts";
 
@@ -37,7 +36,7 @@ export const listAll: Run = async (call, runtime) => {
   const { io, clock } = runtime;
   const reader = await runtime.reader(call.data);
   try {
-    const [inbox, silences] = await stated(reader, runtime);
+    const [inbox, silences] = await stated(reader, call, runtime);
     const all = flag(call, "all");
     const silenced = ({ rule, alert }: Inbox) =>
       silences.find((one) => one.rule === rule && (one.alert === undefined || one.alert === alert));
@@ -53,22 +52,18 @@ export const listAll: Run = async (call, runtime) => {
 
 const VIEWS = ["alerts.inbox", "alerts.silences"] as const;
 
-/** Rows of both views, folded from the log: with a running server and without one. */
-const stated = async (reader: Reader, runtime: Runtime): Promise<readonly [readonly Inbox[], readonly Silence[]]> => {
-  const projections = await runtime.projections();
-  const rows = VIEWS.map((name) => rowsOf(projections.find((one) => one.name === name)!, reader));
-  return rows as unknown as readonly [readonly Inbox[], readonly Silence[]];
-};
-
-const rowsOf = (projection: AnyProjection, reader: Reader): readonly unknown[] => {
-  const rows = new Map<string, unknown>();
-  const fold = folder(projection, {
-    get: (key) => rows.get(key),
-    set: ({ key, row }) => void (row === undefined ? rows.delete(key) : rows.set(key, row)),
-  });
-  const types = projection.hears as readonly string[];
-  for (const page of reader.read({ types, until: reader.size })) for (const event of page) fold(event);
-  return [...rows.values()];
+/** Rows of both views. */
+const stated = async (
+  reader: Reader,
+  call: Call,
+  runtime: Runtime,
+): Promise<readonly [readonly Inbox[], readonly Silence[]]> => {
+  const standing = await Standing.of(VIEWS, { reader, call, runtime });
+  standing.catchUp();
+  return VIEWS.map((name) => [...standing.rows(name).values()]) as unknown as readonly [
+    readonly Inbox[],
+    readonly Silence[],
+  ];
 };
 
 const SEVERITIES = ["critical", "error", "warning", "info"];

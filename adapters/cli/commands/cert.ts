@@ -1,12 +1,11 @@
 /** `cert issue`, `cert renew`, `cert list` and `cert authority`: certificates of the folder's own authority. */
 import { join } from "node:path";
-import type { Event } from "../../../events/event.ts";
-import { folder as folding } from "../../../projections/fold.ts";
 import type { Call, Run } from "../call.ts";
 import { list as given, pathOf, spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
+import { Standing } from "../standing.ts";
 import { operateOn } from "../writer.ts";
 
 const FILES = { key: "key.pem", certificate: "certificate.pem", authority: "authority.pem" } as const;
@@ -162,17 +161,12 @@ export const listAll: Run = async (call, runtime) => {
 };
 
 const rowsOf = async (call: Call, runtime: Runtime): Promise<ReadonlyMap<string, Row>> => {
-  const rows = new Map<string, Row>();
-  const projection = (await runtime.projections()).find(({ name }) => name === VIEW)!;
-  const take: (event: Event) => void = folding(projection as never, {
-    get: (key) => rows.get(key),
-    set: ({ key, row }) => void (row === undefined ? rows.delete(key) : rows.set(key, row as Row)),
-  });
   const reader = await runtime.reader(call.data);
   try {
-    for (const page of reader.read({ types: projection.hears as readonly string[] })) page.forEach(take);
+    const standing = await Standing.of([VIEW], { reader, call, runtime });
+    standing.catchUp();
+    return standing.rows(VIEW) as ReadonlyMap<string, Row>;
   } finally {
     await reader.close();
   }
-  return rows;
 };

@@ -1,9 +1,10 @@
 /** `why` and `logs`: what happened to a service first, and what it said. */
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Event } from "../../../events/event.ts";
 import { Board } from "../board.ts";
 import type { Call, Run } from "../call.ts";
 import { flag, Usage, whole } from "../call.ts";
-import { palette, safe } from "../print.ts";
+import { count, palette, safe } from "../print.ts";
 import type { Reader, Runtime } from "../runtime.ts";
 import { untilStopped } from "../until_stopped.ts";
 import { eventText } from "./services.ts";
@@ -46,14 +47,17 @@ export const why: Run = async (call, runtime) => {
     const [service] = board.known(call.args.slice(0, 1)) as [string];
     const needed = closure(board, service);
     const rows = board.instances.filter((row) => row.service === service);
-    const chain = troubleOf(reader, board, { service, needed });
+    const from = readableFrom(reader);
+    const chain = troubleOf(reader, board, { service, needed, from });
     const last = chain.length > 0 && rows.some(({ state }) => state !== "healthy" && state !== "completed")
       ? (await tail(call, runtime, { stack: board.stack, of: chain[0]!.data as Instance, lines: LAST_LINES })).lines
       : [];
     const findings = board.findings.filter((each) => needed.has(each.service));
     if (call.json) {
       io.out(
-        `${JSON.stringify({ service, instances: rows, first: chain[0] ?? null, chain, findings, output: last })}\n`,
+        `${
+          JSON.stringify({ service, instances: rows, first: chain[0] ?? null, chain, from, findings, output: last })
+        }\n`,
       );
       return 0;
     }
@@ -63,7 +67,7 @@ export const why: Run = async (call, runtime) => {
       io.out(`${because === undefined ? "" : `: ${safe(because)}`}\n`);
     }
     if (rows.length === 0) io.out(`${c.bold(safe(service))} was never started\n`);
-    if (chain.length === 0) io.out("nothing went wrong before\n");
+    if (chain.length === 0) io.out(`nothing went wrong ${from > 0 ? `since ${archivedText(from)}` : "before"}\n`);
     for (const [i, event] of chain.entries()) {
       const said = event.type === "services.service.unwanted"
         ? c.dim(`is not to run: ${(event.data as Instance).because}`)
@@ -81,6 +85,9 @@ export const why: Run = async (call, runtime) => {
   }
 };
 
+/** Where what can be read begins. */
+export const archivedText = (from: number): string => `position ${count(from)}; what was before is in an archive`;
+
 const closure = (board: Board, service: string): ReadonlySet<string> => {
   const all = new Set([service]);
   for (const name of all) {
@@ -96,12 +103,16 @@ const closure = (board: Board, service: string): ReadonlySet<string> => {
 const troubleOf = (
   reader: Reader,
   board: Board,
-  { service, needed }: { readonly service: string; readonly needed: ReadonlySet<string> },
+  { service, needed, from }: {
+    readonly service: string;
+    readonly needed: ReadonlySet<string>;
+    readonly from: number;
+  },
 ): readonly Event[] => {
   let since: Event[] = [];
   let before: readonly Event[] = [];
   const asked = new Set<string>();
-  for (const page of reader.read({ stream: `services/${board.stack}`, until: board.size })) {
+  for (const page of reader.read({ stream: `services/${board.stack}`, from, until: board.size })) {
     for (const event of page) {
       const { service: of, replica, because } = event.data as Instance;
       if (!needed.has(of)) continue;

@@ -1,4 +1,5 @@
 /** `stack plan`, `stack graph`, `stack critical-path` and `stack import`: services looked at before they are started. */
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Event } from "../../../events/event.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
@@ -6,6 +7,7 @@ import { table } from "../columns.ts";
 import { bytes, count, counted, duration, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
+import { archivedText } from "./services_why.ts";
 
 type Stack = NonNullable<Settings["stack"]>["settings"];
 
@@ -124,13 +126,15 @@ export const importFile: Run = async (call, runtime) => {
   return 0;
 };
 
-/** What services took at most, over all that is on record, and what they might state. */
+/** What services took at most, over all that is on record here, and what they might state. */
 export const suggest: Run = async (call, runtime) => {
   const { io } = runtime;
   const reader = await runtime.reader(call.data);
   const peaks = new Map<string, Peak>();
+  let from = 0;
   try {
-    for (const page of reader.read({ types: ["services.usage.measured"] })) {
+    from = readableFrom(reader);
+    for (const page of reader.read({ types: ["services.usage.measured"], from })) {
       for (const { data } of page) {
         const { service, samples, rss_peak_bytes, space_peak_bytes = 0, cpus_peak_milli } = data as Measured;
         const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, space_bytes: 0, cpus: 0 };
@@ -156,7 +160,8 @@ export const suggest: Run = async (call, runtime) => {
       limits: space_bytes > 0 ? { memory_bytes: upTo(space_bytes * 1.5, MIB) } : {},
     },
   }));
-  if (call.json) io.out(`${JSON.stringify({ suggestions })}\n`);
+  if (call.json) io.out(`${JSON.stringify({ suggestions, from })}\n`);
+  else if (suggestions.length === 0 && from > 0) io.out(`nothing is on record since ${archivedText(from)}\n`);
   else if (suggestions.length === 0) {
     io.out("nothing is on record yet: what services take is, every hour and when they end\n");
   } else {
@@ -179,6 +184,7 @@ export const suggest: Run = async (call, runtime) => {
       "limits.memory_bytes",
     ];
     io.out(table(titles.map((title, i) => ({ title, ...(i > 0 ? { right: true as const } : {}) })), rows, palette(io)));
+    if (from > 0) io.out(`since ${archivedText(from)}\n`);
   }
   return 0;
 };
@@ -223,7 +229,8 @@ const durations = async (call: Call, runtime: Runtime, stack: string): Promise<R
     took.set(service, [...took.get(service) ?? [], Date.parse(recordedat) - from]);
   };
   try {
-    for (const page of reader.read({ stream: `services/${stack}` })) {
+    // Starts in an archive that is elsewhere are older ones: the medians are those of the others.
+    for (const page of reader.read({ stream: `services/${stack}`, from: readableFrom(reader) })) {
       for (const event of page) {
         const { service, replica } = event.data as { readonly service: string; readonly replica: number };
         if (event.type === "services.instance.announced") {

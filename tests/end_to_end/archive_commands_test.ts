@@ -1,0 +1,93 @@
+/** Commands that read a log whose beginning lies in an archive that is elsewhere: beside the server, after it, and after a kill. */
+import assert from "node:assert/strict";
+import { until } from "../until.ts";
+import { document, run } from "./cli_given.ts";
+import type { Program } from "./program.ts";
+import { Stand, startsIn, tracing } from "./stack_given.ts";
+
+const stack = (traces: string): string => `
+stack: { name: yard }
+services:
+  steady:
+    ${tracing(traces, "steady", "echo well; exec sleep 600")}
+  early:
+    ${tracing(traces, "early", "exec sleep 600")}
+    depends_on: [steady]
+`;
+
+const ingest = async ({ url, token }: Program, count: number): Promise<void> => {
+  for (let at = 0; at < count; at += 100) {
+    const body = Array.from({ length: 100 }, (_, i) => ({
+      specversion: "1.0",
+      id: `e-${at + i}`,
+      source: "urn:tests",
+      type: "tests.thing.happened",
+    }));
+    const answer = await fetch(`${url}/events`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents-batch+json" },
+      body: JSON.stringify(body),
+    });
+    assert.equal(answer.status, 201, await answer.text());
+  }
+};
+
+interface Listed {
+  readonly stack: string;
+  readonly services: readonly { readonly service: string; readonly instances: readonly { readonly state: string }[] }[];
+}
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  Deno.test(`services whose beginnings were archived are seen and stopped from the command line, also after ${signal}`, () =>
+    Stand.with(stack, async (stand) => {
+      const { data, file, traces } = stand;
+      const at = ["--data", data];
+      await stand.start();
+      const states = async () => {
+        const { services } = await document<Listed>(["ps", ...at]);
+        return services.map(({ service, instances }) => `${service} ${instances.map(({ state }) => state)}`);
+      };
+      const well = ["steady healthy", "early healthy"];
+      await until("all is well", states, (found) => `${found}` === `${well}`);
+      assert.equal((await run(["cert", "issue", "api", "--host", "localhost", ...at])).code, 0);
+      const silenced = ["alerts", "silence", "archived", "--until", "2h", "--reason", "tests", ...at];
+      assert.equal((await run(silenced)).code, 0);
+      const told = async () => [
+        await states(),
+        await document(["alerts", "list", ...at]).then(({ exit, silences }) => [exit < 2, silences]),
+        await document(["cert", "list", ...at]),
+        (await run(["logs", "steady", ...at])).out,
+      ];
+      const before = await told();
+      await ingest(stand.program, 1_000);
+      const done = await document(["archive", "--before", "768", "--to", `${data}.archive`, ...at]);
+      assert.deepEqual([done.exit, done.until], [0, 768]);
+
+      const readable = async () => {
+        assert.deepEqual(await told(), before);
+        const why = await run(["why", "steady", ...at]);
+        assert.deepEqual([why.code, why.err], [0, ""]);
+        assert.match(
+          why.out,
+          /is healthy since .*\nnothing went wrong since position 768; what was before is in an archive/,
+        );
+        const suggested = await run(["stack", "suggest", ...at]);
+        assert.match(suggested.out, /since position 768; what was before is in an archive/);
+        assert.equal((await document(["stack", "critical-path", "--stack", file, ...at])).exit, 0);
+      };
+      await readable();
+      await stand.program.end(signal);
+      await readable();
+      if (signal === "SIGTERM") return;
+
+      await stand.start();
+      const restarted = await run(["restart", "steady", ...at]);
+      assert.deepEqual([restarted.code, restarted.err], [0, ""]);
+      assert.equal((await startsIn(traces)).filter(({ name }) => name === "steady").length, 2);
+      assert.equal((await run(["down", ...at])).code, 0);
+      assert.deepEqual(await states(), ["steady stopped", "early stopped"]);
+      assert.deepEqual(await stand.alive(), []);
+      assert.equal((await run(["up", "early", ...at])).code, 0);
+      assert.deepEqual(await states(), well);
+    }));
+}
