@@ -1,13 +1,15 @@
 /** A stored view that is behind, with the rest folded on top, answers as the whole fold does. */
 import assert from "node:assert/strict";
+import { z } from "zod";
 import { build } from "../adapters/cli/fold.ts";
 import { layered } from "../adapters/cli/layer.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { systemClock } from "../adapters/system/world.ts";
+import type { Range } from "../events/log.ts";
 import type { ViewPage, ViewQuery } from "../projections/views.ts";
 import { auditTrail } from "../projections/audit.ts";
-import { commitsBranches } from "../projections/commits.ts";
+import type { Projection } from "../projections/projection.ts";
 import { readerOf } from "./cli_given.ts";
 
 const log = new MemoryLog(systemClock);
@@ -34,16 +36,18 @@ const built = (until: number) => {
   return views;
 };
 const whole = built(30);
+const scratch = () => Promise.resolve(new MemoryViews());
 
 /** Keys of all pages. */
 const walk = async (
   list: (query: ViewQuery) => ViewPage | Promise<ViewPage>,
   query: ViewQuery,
+  size = 30,
 ): Promise<readonly string[]> => {
   const keys: string[] = [];
   for (let after: string | undefined, pages = 0; pages < 50; pages++) {
     const page = await list({ ...query, ...(after === undefined ? {} : { after }) });
-    assert.equal(page.size, 30);
+    assert.equal(page.size, size);
     keys.push(...page.rows.map(({ key }) => key));
     if (page.next === undefined) return keys;
     assert.equal(page.rows.length, query.limit);
@@ -65,7 +69,7 @@ for (const from of [0, 1, 10, 29, 30]) {
   for (const query of QUERIES) {
     Deno.test(`pages of a trail stored up to ${from} of 30 are those of the whole: ${JSON.stringify(query)}`, async () => {
       const stored = built(from);
-      const layer = layered(reader, auditTrail, { stored, from, until: 30 })!;
+      const layer = await layered(reader, auditTrail, { stored, from, until: 30, scratch });
       for (const limit of [1, 7, 100]) {
         const keys = await walk((asked) => layer.list(auditTrail.name, asked), { ...query, limit });
         assert.deepEqual(keys, await walk((asked) => whole.list(auditTrail.name, asked), { ...query, limit }));
@@ -77,21 +81,68 @@ for (const from of [0, 1, 10, 29, 30]) {
   }
 }
 
-Deno.test("a layer keeps a question to what the view can answer", () => {
-  const layer = layered(reader, auditTrail, { stored: built(10), from: 10, until: 30 })!;
+Deno.test("a layer keeps a question to what the view can answer", async () => {
+  const layer = await layered(reader, auditTrail, { stored: built(10), from: 10, until: 30, scratch });
   assert.throws(() => layer.list(auditTrail.name, { after: "elsewhere" }), { name: "ViewQuestion" });
   assert.throws(() => layer.list(auditTrail.name, { where: { no: "such" } }), { name: "ViewQuestion" });
 });
 
-Deno.test("a view whose rows change gets no layer unless nothing it hears is new", () => {
-  const stored = new MemoryViews();
-  build(reader, commitsBranches, { scratch: stored, until: 10, progress: () => {} });
-  assert.ok(layered(reader, commitsBranches, { stored, from: 10, until: 30 }));
-  const hears = {
-    ...commitsBranches,
-    hears: "*",
-    keys: () => ["one"],
-    apply: () => ({}) as never,
-  } as unknown as typeof commitsBranches;
-  assert.equal(layered(reader, hears, { stored, from: 10, until: 30 }), undefined);
-});
+interface Turn {
+  readonly nth: number;
+  readonly odd: boolean;
+}
+
+/** Rows come, change and end, in no order of their keys; a working row counts. */
+const turns: Projection<Turn> = {
+  name: "tests.turns",
+  version: 1,
+  about: "",
+  hears: "*",
+  row: z.strictObject({ nth: z.number(), odd: z.boolean() }),
+  initial: { nth: 0, odd: false },
+  indexes: ["nth", "odd"],
+  keys: ({ position }) => [`k${position * 7 % 11}`, "~seen"],
+  apply(row, { position }, key, read) {
+    if (key === "~seen") return { nth: row.nth + 1, odd: false };
+    const nth = (read("~seen")?.nth ?? 0) + 1;
+    return position % 9 === 8 ? undefined : { nth, odd: nth % 2 === 1 };
+  },
+};
+
+const turned = (until: number) => {
+  const views = new MemoryViews();
+  build(reader, turns as never, { scratch: views, until, progress: () => {} });
+  return views;
+};
+
+for (const from of [0, 1, 10, 29, 30]) {
+  Deno.test(`a view whose rows change, stored up to ${from} of 30, is gone on with as the whole is, and nothing before is read`, async () => {
+    const kept = {
+      ...reader,
+      read: (range: Range) => (range.from ?? 0) < from ? assert.fail("it was folded before") : log.read(range),
+    };
+    for (const until of new Set([Math.max(from, 20), 30])) {
+      const views = turned(until);
+      const layer = await layered(kept, turns as never, { stored: turned(from), from, until, scratch });
+      for (
+        const query of [
+          {},
+          { descending: true },
+          { where: { odd: "true" }, sort: "nth" },
+          { prefix: "k1" },
+          { sort: "nth", descending: true },
+          { from: 12 },
+        ]
+      ) {
+        for (const limit of [1, 3, 100]) {
+          const keys = await walk((asked) => layer.list(turns.name, asked), { ...query, limit }, until);
+          assert.deepEqual(keys, await walk((asked) => views.list(turns.name, asked), { ...query, limit }, until));
+        }
+      }
+      for (let i = 0; i < 12; i++) {
+        const asked = i === 11 ? "~seen" : `k${i}`;
+        assert.deepEqual(await layer.row(turns.name, asked), views.row(turns.name, asked));
+      }
+    }
+  });
+}

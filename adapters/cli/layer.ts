@@ -5,15 +5,17 @@
 import type { Event } from "../../events/event.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { indexed, matches, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX } from "../../projections/query.ts";
-import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
+import { indexed, isWorking, matches, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX } from "../../projections/query.ts";
+import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import { words } from "../../projections/words.ts";
 import type { Reader, StoredViews } from "./runtime.ts";
+import { pagesOf } from "./stored.ts";
 
 export interface Layered {
   row(name: string, key: string): Promise<{ readonly size: number; readonly row: Row | undefined }>;
   list(name: string, query: ViewQuery): Promise<ViewPage>;
+  close(): void;
 }
 
 interface Change {
@@ -22,12 +24,17 @@ interface Change {
   readonly event: Event;
 }
 
-/** The view after `until` events; undefined when rows in the midst of it changed, for then its lists are not to be had this way. */
-export const layered = (
+/** The view after `until` events; `scratch` takes its rows where some in the midst of it changed. */
+export const layered = async (
   reader: Reader,
   projection: AnyProjection,
-  { stored, from, until }: { stored: StoredViews; from: number; until: number },
-): Layered | undefined => {
+  { stored, from, until, scratch }: {
+    readonly stored: StoredViews;
+    readonly from: number;
+    readonly until: number;
+    readonly scratch: () => Promise<Views>;
+  },
+): Promise<Layered> => {
   const { name } = projection;
   const changes = new Map<string, Change>();
   const take = folder(projection, {
@@ -36,19 +43,42 @@ export const layered = (
   });
   const types = projection.hears === "*" ? undefined : projection.hears;
   for (const batch of reader.read({ from, until, types })) for (const event of batch) take(event);
-  if (changes.size > 0 && !projection.appendOnly) return undefined;
+  const whole = changes.size > 0 && !projection.appendOnly
+    ? copied(await scratch(), projection, { stored, changes, until })
+    : undefined;
   const added = [...changes].map(([key, change]) => ({ key, ...change }));
   return {
     row(_, key) {
       const change = changes.get(key);
       if (!change) return Promise.resolve({ size: until, row: stored.row(name, key).row });
-      return Promise.resolve({ size: until, row: { key, row: change.row, position: change.position } });
+      const { row, position } = change;
+      return Promise.resolve({ size: until, row: row === undefined ? undefined : { key, row, position } });
     },
     list(_, query) {
+      if (whole) return Promise.resolve(whole.list(name, query));
       if (added.length === 0) return Promise.resolve({ ...stored.list(name, query), size: until });
       return Promise.resolve({ ...ledger(stored, projection, query, added), size: until });
     },
+    close: () => whole?.close(),
   };
+};
+
+/** The newest rows of what is stored, with those that changed. Rows that changed keep their place among the others. */
+const copied = (
+  views: Views,
+  projection: AnyProjection,
+  { stored, changes, until }: {
+    readonly stored: StoredViews;
+    readonly changes: ReadonlyMap<string, Change>;
+    readonly until: number;
+  },
+): Views => {
+  const store = views.open({ ...projection, history: "none" });
+  for (const { rows } of pagesOf(stored, projection.name)) store.commit(rows, store.size);
+  const listed = [...changes].filter(([key]) => !isWorking(key));
+  store.commit(listed.map(([key, change]) => ({ key, ...change })), until);
+  views.swap(store);
+  return views;
 };
 
 const CURSOR = /^after-(\d{1,16})$/;

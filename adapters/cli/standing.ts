@@ -7,10 +7,10 @@ import type { Event } from "../../events/event.ts";
 import { LogFault, type Range } from "../../events/log.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { ViewsFault } from "../../projections/views.ts";
+import { type ViewPage, ViewsFault } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
 import type { Reader, Runtime, StoredViews } from "./runtime.ts";
-import { passedOver, readableViews, rowsOf, sizeOf } from "./stored.ts";
+import { pagesOf, passedOver, readableViews, sizeOf } from "./stored.ts";
 
 interface View {
   readonly name: string;
@@ -110,10 +110,11 @@ const seedOf = (
   projection: AnyProjection,
   stored: StoredViews | undefined,
   { reader, runtime }: { readonly reader: Reader; readonly runtime: Runtime },
-): ReturnType<typeof rowsOf> => {
+): Pick<ViewPage, "size" | "rows"> => {
   try {
     if (!stored || sizeOf(stored, projection, { reader, runtime }) === undefined) return NOTHING;
-    return rowsOf(stored, projection.name);
+    const pages = [...pagesOf(stored, projection.name)];
+    return { size: pages[0]!.size, rows: pages.flatMap(({ rows }) => rows) };
   } catch (error) {
     if (!(error instanceof ViewsFault)) throw error;
     // Pages deep in the file may be damaged although it opened.

@@ -1,7 +1,7 @@
 /** The stored views, for commands that can do without them. */
 import type { AnyProjection } from "../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../projections/query.ts";
-import type { Row } from "../../projections/views.ts";
+import type { ViewPage } from "../../projections/views.ts";
 import { safe } from "./print.ts";
 import type { Reader, Runtime, StoredViews } from "./runtime.ts";
 import { ViewsUnreadable } from "./runtime.ts";
@@ -31,20 +31,13 @@ export const sizeOf = (
   return undefined;
 };
 
-/** All rows of a stored view as of one size, in the order in which their keys came to be. */
-export const rowsOf = (
-  stored: Pick<StoredViews, "list">,
-  name: string,
-): { readonly size: number; readonly rows: readonly Row[] } => {
-  const first = stored.list(name, { limit: PAGE_ROWS_MAX, byAge: true });
-  const rows = [...first.rows];
-  for (let after = first.next; after !== undefined;) {
-    const page = stored.list(name, { limit: PAGE_ROWS_MAX, byAge: true, after });
-    rows.push(...page.rows);
-    after = page.next;
-  }
-  return { size: first.size, rows };
-};
+/** All rows of a stored view, in the order in which their keys came to be; one that keeps history as of the size of the first page. */
+export function* pagesOf(stored: Pick<StoredViews, "list">, name: string): Iterable<ViewPage> {
+  const query = { limit: PAGE_ROWS_MAX, byAge: true };
+  let page = stored.list(name, query);
+  yield page;
+  while (page.next !== undefined) yield page = stored.list(name, { ...query, after: page.next });
+}
 
 /** Tells the operator why the log is folded instead. */
 export const passedOver = ({ io }: Runtime, because: string): void =>

@@ -78,6 +78,9 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       await readable();
       await stand.program.end(signal);
       await readable();
+      // The end of the server is on record behind the views that tell of it.
+      const view = await document<{ size: number; row: { state: string } }>(["view", "health.tree", "daybook", ...at]);
+      assert.deepEqual([view.exit, view.row.state], [0, signal === "SIGTERM" ? "stopped" : "running"]);
       if (signal === "SIGTERM") return;
 
       await stand.start();

@@ -13,7 +13,7 @@ import { nearest } from "../nearest.ts";
 import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
-import { passedOver, readableViews } from "../stored.ts";
+import { passedOver, readableViews, sizeOf } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;
 /** For what does not depend on the log. */
@@ -190,22 +190,41 @@ const openSource = async (
   if (remote) return { at, ...remoteSource(remote, at) };
   const needed = at === undefined ? size : at + 1;
   const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
-  const state = stored?.stores().find((store) => store.name === projection.name && store.served);
-  // Of another log, as where an older copy was put in its place. The log may have grown meanwhile.
-  const foreign = state !== undefined && state.size > reader.size;
-  if (foreign) passedOver(runtime, `the view shows ${state.size} events, and the log has ${reader.size}`);
-  if (stored && !foreign && state?.version === projection.version) {
-    if (state.size >= needed && (at === undefined || projection.history !== "none" || at + 1 === state.size)) {
+  const from = stored && sizeOf(stored, projection, { reader, runtime });
+  if (stored && from !== undefined) {
+    if (from >= needed && (at === undefined || projection.history !== "none" || at + 1 === from)) {
       return { at, ...viewsSource(stored) };
     }
-    // Behind: the rest is folded on top of what is stored, for nobody may write here.
-    const ahead = state.size < needed
-      ? layered(reader, projection, { stored, from: state.size, until: needed })
-      : undefined;
-    if (ahead) return { ...ahead, close: () => Promise.resolve(stored.close()) };
+    if (from < needed && goneOnWith(projection)) {
+      return await aheadOf(reader, projection, { stored, from, until: needed, scratch: runtime.scratch });
+    }
   }
   stored?.close();
   return await folded(reader, projection, { call, runtime, until: needed });
+};
+
+/** Text is of the events that made rows, and those are not all read again. */
+const goneOnWith = ({ text, appendOnly }: AnyProjection): boolean => appendOnly === true || text === undefined;
+
+/** Behind: the rest is folded on top of what is stored, for nobody may write here. */
+const aheadOf = async (
+  reader: Reader,
+  projection: AnyProjection,
+  options: Parameters<typeof layered>[2],
+): Promise<Source> => {
+  try {
+    const ahead = await layered(reader, projection, options);
+    return {
+      ...ahead,
+      close() {
+        ahead.close();
+        return Promise.resolve(options.stored.close());
+      },
+    };
+  } catch (error) {
+    options.stored.close();
+    throw error;
+  }
 };
 
 /** A time means all that was recorded up to and at it, -1 none; it is looked up in the log itself, whoever runs. */
@@ -245,7 +264,7 @@ const viewsSource = (views: StoredViews): Source => ({
   close: () => Promise.resolve(views.close()),
 });
 
-/** The stored view is missing or of another version, or has changed in more than rows at its end. */
+/** The stored view is missing or of another version, or does not keep what is asked for. */
 const folded = async (
   reader: Reader,
   projection: AnyProjection,
