@@ -351,6 +351,8 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
       readonly root: string;
       readonly note: string;
       readonly key: string;
+      /** Archive of what is archived already, to begin a new folder with. */
+      readonly taken?: string;
     },
     progress: OnProgress,
   ): Promise<{ readonly files: number; readonly bytes: number }>;

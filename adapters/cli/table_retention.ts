@@ -29,15 +29,20 @@ export const RETENTION: readonly CommandSpec[] = [
     options: [
       { flags: "--before <moment>", about: "what lies before this position, or was recorded before this time" },
       { flags: "--to <folder>", about: "the archive; made if missing, and gone on with if it is this log's" },
+      {
+        flags: "--archive <folder>",
+        about: "where what was archived before can be read, to take it along to a new archive",
+      },
       ...PROOF,
     ],
     examples: [
       "archive --before 2026-01-01 --to /mnt/archive/daybook",
       "archive --before 1000000 --to ~/archive --json",
+      "archive --before 1000000 --to ~/archive-2 --archive ~/archive",
     ],
     needs: (call) => {
       const to = files(call, text(call, "to"));
-      return { read: [call.data, ...to], write: [call.data, ...to] };
+      return { read: [call.data, ...to, ...files(call, text(call, "archive"))], write: [call.data, ...to] };
     },
     load: async () => (await import("./commands/archive.ts")).archive,
   },

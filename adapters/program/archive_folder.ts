@@ -16,6 +16,8 @@ export interface ToArchive {
   /** The checkpoint of just that, signed by `key`. */
   readonly note: string;
   readonly key: string;
+  /** Where entries before `from` are read, to begin a new folder with them. */
+  readonly taken?: string;
 }
 
 /**
@@ -25,10 +27,10 @@ export interface ToArchive {
 export const writeArchive = async (
   log: Pick<Reader, "entry" | "tree">,
   folder: string,
-  { from, until, root, note, key }: ToArchive,
+  { from: begun, until, root, note, key, taken }: ToArchive,
   progress: OnProgress,
 ): Promise<TlogWritten> => {
-  await expectOurs(log, folder, { from, until, note });
+  const from = await expectOurs(log, folder, { from: begun, until, note, taken });
   let files = 0;
   const written = await writeTlog(
     folder,
@@ -64,12 +66,12 @@ function* archiveFiles(
   yield { path: CHECKPOINT, pieces: [new TextEncoder().encode(note)], done: until };
 }
 
-/** What is written replaces what is there, which may be all that is left of another copy of the log. */
+/** What is written replaces what is there, which may be all that is left of another copy of the log. Answers where to begin. */
 const expectOurs = async (
   { tree }: Pick<Reader, "tree">,
   folder: string,
-  { from, until, note }: Pick<ToArchive, "from" | "until" | "note">,
-): Promise<void> => {
+  { from, until, note, taken }: Pick<ToArchive, "from" | "until" | "note" | "taken">,
+): Promise<number> => {
   let there: string | undefined;
   try {
     there = await Deno.readTextFile(`${folder}/${CHECKPOINT}`);
@@ -82,16 +84,21 @@ const expectOurs = async (
   if (other !== undefined && other !== origin) {
     throw new Refused("other_archive", `${folder} is the archive of another log, ${other}`);
   }
+  if (other === undefined && taken !== undefined) return 0;
   if (size < from) {
-    throw new Refused("other_archive", `The first ${from} events lie in another archive; go on with that folder`);
+    throw new Refused(
+      "other_archive",
+      `The first ${from} events lie in another archive; go on with that folder, or with --archive take them along to a new one`,
+    );
   }
-  if (other === undefined) return;
+  if (other === undefined) return from;
   if (!Number.isSafeInteger(size) || tree.root(size)?.toBase64() !== root) {
     throw new Refused("other_archive", `${folder} is the archive of another past of this log, of ${said} events`);
   }
   if (size > until) {
     throw new Refused("other_archive", `${folder} was begun to hold the first ${size} events; archive as many`);
   }
+  return from;
 };
 
 /** Partial tiles of smaller trees, that of before and those of runs that were not ended, which the larger one does not have. */

@@ -126,7 +126,7 @@ export const runtimeOf = (
   },
   async writeArchive(data, folder, what, progress) {
     const { writeArchive } = await import("./archive_folder.ts");
-    const log = await folders.log(data);
+    const log = await folders.log(data, what.taken);
     try {
       return await writeArchive(log, folder, what, progress);
     } finally {

@@ -1,6 +1,6 @@
 /** `archive`: the beginning of the log moves to a folder. */
 import type { Run } from "../call.ts";
-import { moment, pathOf, text, Usage } from "../call.ts";
+import { archiveOf, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { withWriter } from "../writer.ts";
@@ -35,7 +35,7 @@ export const archive: Run = async (call, runtime) => {
         : writer.remote.operate(operation, input, () => {})) as Promise<T>;
     const begun = await operate<Begun>("begin-archive", { before });
     if (begun.until <= begun.from) return { begun };
-    const written = await runtime.writeArchive(call.data, folder, begun, progress.on);
+    const written = await runtime.writeArchive(call.data, folder, { ...begun, taken: archiveOf(call) }, progress.on);
     const letGo = await operate<Ended>("end-archive", { until: begun.until, root: begun.root });
     return { begun, ended: { ...letGo, bytes: written.bytes } };
   }).finally(() => progress.end());
