@@ -9,6 +9,7 @@ import { verifyLog } from "../adapters/verify/verify.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { append, archived, asked, begin, end, incoming, opened, reading, type System } from "./archive_given.ts";
 import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
+import type { Event } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
 import { inFolder } from "./folder_given.ts";
 import { Tampered } from "./verify_given.ts";
@@ -215,6 +216,17 @@ Deno.test("an archive of another past of the log, or of more of it, is left as i
       await assert.rejects(archived(system, data, to, 1_300), refused, "a run that was not ended went further");
     });
     assert.deepEqual((await verifyLog({ path: `${data}/log.db`, archive: to })).failures, []);
+  }));
+
+Deno.test("to archive what lies before a time again is nothing, also where the archive is elsewhere", () =>
+  inFolder(async (dir) => {
+    const { data } = await given(dir);
+    await opened(data, async (system) => {
+      const [[first]] = [...system.daybook.log.read({ from: UNTIL, limit: 1 })] as [[Event]];
+      for (const time of ["2020-01-01T00:00:00Z", first.recordedat]) {
+        assert.deepEqual(await asked(system, "begin-archive", { before: { time } }), { from: UNTIL, until: UNTIL });
+      }
+    });
   }));
 
 Deno.test("a block for each event is found again in whichever row it is told of, archived at once or in turns", () =>

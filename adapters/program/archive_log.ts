@@ -5,6 +5,7 @@
  * asked again, and the next opening deletes what is left.
  */
 import { z } from "zod";
+import { isArchived } from "../../actors/kernel/kept.ts";
 import { managerCalled, managerPlaceIn } from "../../actors/kernel/manage.ts";
 import type { Behind } from "../../actors/kernel/places.ts";
 import { sinkCalled, sinkPlaceIn } from "../../actors/kernel/sink_place.ts";
@@ -73,6 +74,16 @@ const boundaryOf = async ({ log }: Pick<Opened, "log">, asked: number): Promise<
   return most - most % TILE_WIDTH;
 };
 
+/** `undefined`: somewhere in what was archived, so there is nothing more before it. */
+const positionOf = (log: Opened["log"], time: string): number | undefined => {
+  try {
+    return log.positionAt(time);
+  } catch (error) {
+    if (!isArchived(error)) throw error;
+    return undefined;
+  }
+};
+
 const before = z.union([
   z.strictObject({ position: z.int().nonnegative() }),
   z.strictObject({ time: z.iso.datetime({ offset: true }) }),
@@ -84,11 +95,11 @@ export const beginArchive = operation({
   async run(opened, { input, signal }) {
     expectFree(opened);
     const { log, lies, keys } = opened;
-    const asked = "position" in input.before ? input.before.position : log.positionAt(input.before.time);
+    const from = markOf(lies)?.until ?? 0;
+    const asked = "position" in input.before ? input.before.position : positionOf(log, input.before.time) ?? from;
     if (asked > log.size) {
       throw new Usage(`--before ${asked} lies behind the end of the log, which has ${log.size} events`);
     }
-    const from = markOf(lies)?.until ?? 0;
     const until = await boundaryOf(opened, asked);
     if (until <= from) return { from, until: from };
     await expectSeen(opened, until, signal);
