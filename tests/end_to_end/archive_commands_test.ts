@@ -71,6 +71,10 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
           why.out,
           /is healthy since .*\nnothing went wrong since position 768; what was before is in an archive/,
         );
+        const newest = await run(["events", "--type", "tests.thing.happened", "--limit", "1000", ...at]);
+        assert.match(newest.err, /^daybook: there may be older ones: what lies before position \d+ was archived/);
+        assert.deepEqual([newest.code, Number(newest.out.trim().split(" ")[0])], [0, done.kept]);
+        assert.equal((await run(["events", "--stream", "alerts/archived", ...at])).code, 3, "none of it is here");
         const suggested = await run(["stack", "suggest", ...at]);
         assert.match(suggested.out, /since position 768; what was before is in an archive/);
         assert.equal((await document(["stack", "critical-path", "--stack", file, ...at])).exit, 0);

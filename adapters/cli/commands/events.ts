@@ -1,6 +1,7 @@
 /** `events`: the log as it was written, newest or from a moment on, and live. */
+import { isArchived, readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Event } from "../../../events/event.ts";
-import type { Range } from "../../../events/log.ts";
+import type { LogFault, Range } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, list, moment, text, whole } from "../call.ts";
 import { cell, palette, safe, short } from "../print.ts";
@@ -26,14 +27,16 @@ export const events: Run = async (call, runtime) => {
     };
     const size = reader.size;
     const first = from && ("position" in from ? from.position : reader.positionAt(from.time));
-    const found = first === undefined
-      ? newest(reader.read({ ...filter, until: size, backward: true, limit: limit ?? NEWEST }))
-      : reader.read({ ...filter, from: first, until: size, limit });
+    const following = flag(call, "follow");
+    const { found, cut }: Found = first === undefined
+      ? newest(reader.read({ ...filter, until: size, backward: true, limit: limit ?? NEWEST }), following)
+      : { found: reader.read({ ...filter, from: first, until: size, limit }) };
+    if (cut) runtime.io.err(`daybook: there may be older ones: ${safe(cut.message)}\n`);
     const print = printer(call, runtime.io);
     let printed = 0;
     for (const batch of found) for (const event of batch) printed++, print.one(shown(event));
-    if (!flag(call, "follow")) {
-      print.end(size);
+    if (!following) {
+      print.end(size, cut && readableFrom(reader));
       return 0;
     }
     const left = limit === undefined ? Infinity : first === undefined ? Infinity : limit - printed;
@@ -48,9 +51,24 @@ export const events: Run = async (call, runtime) => {
   }
 };
 
-function newest(found: Iterable<readonly Event[]>): readonly (readonly Event[])[] {
-  return [[...found].flat().reverse()];
+interface Found {
+  readonly found: Iterable<readonly Event[]>;
+  /** Why there may be older ones that are not among them. */
+  readonly cut?: LogFault;
 }
+
+/** Of a log whose beginning lies in an archive that is not attached, those that are here, if any; who follows wants what comes. */
+const newest = (backward: Iterable<readonly Event[]>, following: boolean): Found => {
+  const events: Event[] = [];
+  try {
+    for (const batch of backward) events.push(...batch);
+    return { found: [events.reverse()] };
+  } catch (error) {
+    // One that is attached and lacks something is damaged.
+    if (!isArchived(error) || error.cause !== undefined || (events.length === 0 && !following)) throw error;
+    return { found: [events.reverse()], cut: error };
+  }
+};
 
 /** Reads on as the log grows, whoever writes it. Ends on SIGINT and SIGTERM, or when `left` have been told. */
 const follow = async (
@@ -93,10 +111,11 @@ const follow = async (
 
 interface Printer {
   one(event: Event): void;
-  end(size: number): void;
+  /** `from`: where what can be read begins, if that is not the beginning. */
+  end(size: number, from?: number): void;
 }
 
-/** `--json` is one document `{ "events", "size" }`; with `--follow`, which has no end, it is one event a line. */
+/** `--json` is one document `{ "events", "size", "from"? }`; with `--follow`, which has no end, it is one event a line. */
 const printer = (call: Call, io: Io): Printer => {
   const c = palette(io);
   if (!call.json) return { one: (event) => io.out(`${line(event, c, io)}\n`), end: () => {} };
@@ -107,7 +126,8 @@ const printer = (call: Call, io: Io): Printer => {
       io.out(`${lead}\n${JSON.stringify(event)}`);
       lead = ",";
     },
-    end: (size) => io.out(`${lead === "," ? "\n" : lead}],"size":${size}}\n`),
+    end: (size, from) =>
+      io.out(`${lead === "," ? "\n" : lead}],"size":${size}${from === undefined ? "" : `,"from":${from}`}}\n`),
   };
 };
 
