@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { ViewsFault } from "../projections/views.ts";
 import type { Event } from "../events/event.ts";
+import { LogFault } from "../events/log.ts";
 import type { Incoming } from "../actors/kernel/daybook.ts";
 import { explained } from "../adapters/cli/commands/explain.ts";
 import type { Explanation } from "../adapters/cli/commands/explain.ts";
-import type { VerifyReport } from "../adapters/cli/runtime.ts";
+import type { Reader, VerifyReport } from "../adapters/cli/runtime.ts";
 import { closedAfter, givenStage, readerOf } from "./cli_given.ts";
 import type { Stage } from "./cli_given.ts";
 import { until } from "./until.ts";
@@ -324,6 +325,34 @@ Deno.test("explain names a cause that no event of the log is, and is cut at its 
   const loop = givenStage();
   await put(loop, thing("x", "a", { causationid: "x" }));
   assert.equal(explained(readerOf(loop.log), 0, { limit: 9, progress: () => {} }).events, 1);
+});
+
+Deno.test("explain shows what is here of causes and effects, and that a cause may lie in an archive that is elsewhere", async () => {
+  const stage = givenStage();
+  await put(
+    stage,
+    thing("a", "a"),
+    thing("b", "a"),
+    thing("c", "a", { causationid: "a", correlationid: "a" }),
+    thing("d", "a", { causationid: "c", correlationid: "a" }),
+    thing("e", "a"),
+  );
+  const whole = readerOf(stage.log);
+  const from = 2;
+  const read: Reader["read"] = (range = {}) => {
+    if (range.types) return [[{ data: { until: from } } as Event]];
+    if ((range.from ?? 0) < from) throw new LogFault("archived", "what lies before was archived");
+    return whole.read(range);
+  };
+  stage.runtime.reader = () => Promise.resolve({ ...whole, size: whole.size, read });
+  const { root, cause, ...rest } = await stage.json<Explanation>("explain", "3");
+  assert.deepEqual([root.event.position, root.effects[0]!.event.position, cause, rest.from], [2, 3, "a", from]);
+  assert.match(
+    (await stage.type("explain", "3")).out,
+    /^caused by a \(.* or an event before position 2, in an archive\)/,
+  );
+  assert.equal((await stage.json<Explanation>("explain", "4")).from, undefined);
+  assert.equal((await stage.type("explain", "1")).code, 3);
 });
 
 Deno.test("explain shows an event at the end of a chain that is longer than its limit, and what led to it", async () => {

@@ -1,4 +1,5 @@
 /** `explain`: causes and effects of an event, as a tree. */
+import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Event } from "../../../events/event.ts";
 import { correlationOf } from "../../../events/event.ts";
 import type { Run } from "../call.ts";
@@ -21,6 +22,8 @@ export interface Explanation {
   readonly root: Explained;
   /** The id that the root names as its cause, when no event in the log has it: a command, a request. */
   readonly cause?: string;
+  /** Where what can be read begins, when what led to the root may lie before it, in an archive that is not attached. */
+  readonly from?: number;
   readonly events: number;
   /** True when there were more events than `--limit`. */
   readonly truncated: boolean;
@@ -67,13 +70,15 @@ export const explained = (
     throw new Usage(size === 0 ? "the log is empty" : `there is no event ${position}; the last is ${size - 1}`);
   }
   const asked = eventAt(reader, position)!;
-  const { root, way, end } = climbed(reader, asked, limit);
-  const { effects, events, truncated } = effectsOf(reader, root, { way, limit, size, progress });
+  const from = Math.min(position, readableFrom(reader));
+  const { root, way, end } = climbed(reader, asked, { from, most: limit });
+  const { effects, events, truncated } = effectsOf(reader, root, { from, way, limit, size, progress });
   const tree = (event: Event): Explained => ({ event, effects: (effects.get(event.position) ?? []).map(tree) });
   return {
     position,
     root: tree(root),
     ...(end !== "unknown" || root.causationid === undefined ? {} : { cause: root.causationid }),
+    ...(end === "unknown" && namedBy(root) !== undefined && from > 0 ? { from } : {}),
     events,
     truncated: truncated || end === "limit",
   };
@@ -91,11 +96,15 @@ interface Climbed {
 }
 
 /** Causes come before their effects; only what a piece of work is called after may come later within it. */
-const climbed = (reader: Reader, asked: Event, most: number): Climbed => {
+const climbed = (
+  reader: Reader,
+  asked: Event,
+  { from, most }: { readonly from: number; readonly most: number },
+): Climbed => {
   let root = asked;
   const way = new Set([root.position]);
   for (;;) {
-    const cause = causeOf(reader, root);
+    const cause = causeOf(reader, root, from);
     if (!cause) return { root, way, end: "unknown" };
     if (way.has(cause.position)) return { root, way, end: "loop" };
     // A timer that sets itself again makes a chain without end.
@@ -106,21 +115,21 @@ const climbed = (reader: Reader, asked: Event, most: number): Climbed => {
 };
 
 /** The nearest in the same piece of work wins, then the nearest at all. */
-const causeOf = (reader: Reader, event: Event): Event | undefined => {
+const causeOf = (reader: Reader, event: Event, from: number): Event | undefined => {
   const { position: until, causationid } = event;
   const id = namedBy(event);
   if (id === undefined) return undefined;
   const correlation = correlationOf(event);
   if (id === correlation) {
     const namesakes: Event[] = [];
-    for (const batch of reader.read({ correlation, ...(causationid === undefined ? {} : { until }) })) {
+    for (const batch of reader.read({ correlation, from, ...(causationid === undefined ? {} : { until }) })) {
       namesakes.push(...batch.filter((one) => one.id === id));
     }
     const meant = meantBy(event, namesakes);
     if (meant || causationid === undefined) return meant;
   }
-  return find(reader.read({ correlation, until, backward: true }), id) ??
-    find(reader.read({ until, backward: true }), id);
+  return find(reader.read({ correlation, from, until, backward: true }), id) ??
+    find(reader.read({ from, until, backward: true }), id);
 };
 
 const find = (batches: Iterable<readonly Event[]>, id: string): Event | undefined => {
@@ -134,7 +143,8 @@ const find = (batches: Iterable<readonly Event[]>, id: string): Event | undefine
 const effectsOf = (
   reader: Reader,
   root: Event,
-  { way, limit, size, progress }: {
+  { from, way, limit, size, progress }: {
+    readonly from: number;
     readonly way: ReadonlySet<number>;
     readonly limit: number;
     readonly size: number;
@@ -146,7 +156,7 @@ const effectsOf = (
   const tree = new Set([root.position]);
   let truncated = false;
   // What belongs to a piece of work may come before what the work is called after.
-  const [[first] = []] = reader.read({ correlation: correlationOf(root), limit: 1 });
+  const [[first] = []] = reader.read({ correlation: correlationOf(root), from, limit: 1 });
   for (const batch of reader.read({ from: Math.min(first?.position ?? root.position, root.position), until: size })) {
     for (const event of batch) {
       if (event.position === root.position) continue;
@@ -171,9 +181,17 @@ const effectsOf = (
 
 const describe = (explanation: Explanation, c: Palette, io: Io): string => {
   const lines: string[] = [];
-  if (explanation.cause !== undefined) {
-    lines.push(c.dim(`caused by ${safe(explanation.cause)} (no event of this log: a command or a request)`));
-  }
+  const { cause, from } = explanation;
+  const or = from === undefined ? "" : `, or an event before position ${count(from)}, in an archive`;
+  if (cause !== undefined) {
+    lines.push(
+      c.dim(
+        `caused by ${safe(cause)} (${
+          from === undefined ? "no event of this log" : "no event that is here"
+        }: a command or a request${or})`,
+      ),
+    );
+  } else if (or !== "") lines.push(c.dim(`what led to it may be${or.slice(", or".length)}`));
   // Depth first with a stack of its own: a chain may be thousands of events long.
   const todo: { node: Explained; lead: string; last?: boolean }[] = [{ node: explanation.root, lead: "" }];
   for (let next = todo.pop(); next; next = todo.pop()) {
