@@ -50,6 +50,12 @@ export interface Undelivered {
 /** Delivers a letter again; throws when it still cannot be delivered. */
 export type Redeliver = (letter: DeadLetter) => Promise<void>;
 
+/** Whoever takes letters again, and `names`: of several letters that are about one thing, and so are delivered as one, the same name. */
+interface Route {
+  readonly redeliver: Redeliver;
+  readonly names?: (message: unknown) => string | undefined;
+}
+
 export type Redriven =
   | { readonly is: "delivered" }
   | { readonly is: "unknown" }
@@ -63,7 +69,7 @@ export interface DeadLettersWorld {
 
 export class DeadLetters {
   private readonly letters = new HeldLetters(DEAD_LETTERS);
-  private readonly routes = new Map<string, Redeliver>();
+  private readonly routes = new Map<string, Route>();
   /** By letter. */
   private readonly redriving = new Map<string, Promise<Redriven>>();
 
@@ -140,37 +146,55 @@ export class DeadLetters {
   }
 
   /** Who takes letters again: those for this very target, or for all targets of this kind that nobody else takes. */
-  route(target: string, redeliver: Redeliver): void {
-    this.routes.set(target, redeliver);
+  route(target: string, redeliver: Redeliver, names?: Route["names"]): void {
+    this.routes.set(target, { redeliver, names });
   }
 
-  /** Delivers one letter again. It is gone from the list when that succeeds, and stays when it fails. Who asks meanwhile gets the same answer. */
+  /**
+   * Delivers one letter again, and with it those that are about the same. It is gone from the list when that succeeds, and stays when it
+   * fails. Who asks meanwhile gets the same answer.
+   */
   redrive(id: string): Promise<Redriven> {
-    let redriving = this.redriving.get(id);
-    if (!redriving) {
-      redriving = this.deliver(id).finally(() => this.redriving.delete(id));
-      this.redriving.set(id, redriving);
-    }
+    const under = this.redriving.get(id);
+    if (under) return under;
+    const letter = this.letters.get(id);
+    if (!letter) return Promise.resolve({ is: "unknown" });
+    const alike = this.alike(letter);
+    const redriving = this.deliver(letter, alike).finally(() => {
+      for (const { id } of alike) this.redriving.delete(id);
+    });
+    for (const { id } of alike) this.redriving.set(id, redriving);
     return redriving;
   }
 
-  private async deliver(id: string): Promise<Redriven> {
-    const letter = this.letters.get(id);
-    if (!letter) return { is: "unknown" };
-    const { target } = letter;
-    const redeliver = this.routes.get(target) ?? this.routes.get(target.slice(0, target.indexOf(":")));
-    if (!redeliver || !("message" in letter)) {
-      return { is: "failed", cause: redeliver ? "its content is gone" : "nobody takes it" };
+  private routeOf({ target }: DeadLetter): Route | undefined {
+    return this.routes.get(target) ?? this.routes.get(target.slice(0, target.indexOf(":")));
+  }
+
+  /** A letter and those that are about the same: a process that was killed, or another version, met once more what it could not take. */
+  private alike(letter: DeadLetter): readonly DeadLetter[] {
+    const { names } = this.routeOf(letter) ?? {};
+    const name = names?.(letter.message);
+    if (name === undefined) return [letter];
+    return this.list().filter(({ target, message }) => target === letter.target && names!(message) === name);
+  }
+
+  private async deliver(letter: DeadLetter, alike: readonly DeadLetter[]): Promise<Redriven> {
+    const route = this.routeOf(letter);
+    if (!route || !("message" in letter)) {
+      return { is: "failed", cause: route ? "its content is gone" : "nobody takes it" };
     }
     try {
-      await redeliver(letter);
+      await route.redeliver(letter);
     } catch (error) {
       return { is: "failed", cause: causeOf(error) };
     }
-    this.letters.drop(letter);
-    // What is not on record is a letter again after a start, and would be delivered twice.
-    const fact = { type: "kernel.message.redriven", data: { letter: id, target } } as const;
-    this.world.recorder.record(fact, { child: target, stream: STREAM, essential: true });
+    for (const one of alike) {
+      this.letters.drop(one);
+      // What is not on record is a letter again after a start, and would be delivered twice.
+      const fact = { type: "kernel.message.redriven", data: { letter: one.id, target: one.target } } as const;
+      this.world.recorder.record(fact, { child: one.target, stream: STREAM, essential: true });
+    }
     await this.recorded();
     return { is: "delivered" };
   }

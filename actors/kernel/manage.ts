@@ -103,7 +103,7 @@ export class Manager implements Child, Place {
     this.id = manager.name;
     this.initial = canonical(manager.initial);
     this.performer = new Performer(manager.name, options);
-    options.deadLetters.route(`manager:${manager.name}`, (letter) => this.redeliver(letter));
+    options.deadLetters.route(`manager:${manager.name}`, (letter) => this.redeliver(letter), shapeNamed);
     options.places?.enter(managerCalled(manager.name), this);
   }
 
@@ -194,20 +194,21 @@ export class Manager implements Child, Place {
   private waiting(): ReadonlySet<string> {
     const waiting = new Set<string>();
     for (const { target, message } of this.options.deadLetters.list()) {
-      const { position, part = 0, index } = (message ?? {}) as Partial<EffectLetter>;
-      if (target === `manager:${this.id}` && index === undefined) waiting.add(`${position}.${part}`);
+      const shape = target === `manager:${this.id}` ? shapeNamed(message) : undefined;
+      if (shape !== undefined) waiting.add(shape);
     }
     return waiting;
   }
 
   private async refold(event: Event, part: number, waiting: ReadonlySet<string>): Promise<void> {
+    const letter = letterOf(event, part);
     try {
       const key = this.manager.key(event);
       const { state } = this.manager.react(this.state(key), event);
-      if (!waiting.has(`${event.position}.${part}`)) this.states.set(key, state);
+      if (!waiting.has(shapeNamed(letter)!)) this.states.set(key, state);
     } catch (cause) {
       if (cause instanceof ViewsFault) throw cause;
-      await this.performer.bury(cause, letterOf(event, part), event);
+      await this.performer.bury(cause, letter, event);
     }
   }
 
@@ -396,6 +397,12 @@ const shapesOf = function* (events: readonly Event[]): Iterable<{ event: Event; 
 };
 
 const letterOf = ({ position }: Event, part: number): EffectLetter => part === 0 ? { position } : { position, part };
+
+/** The shape of an event that a letter is about; `undefined` for a letter of one effect. */
+const shapeNamed = (message: unknown): string | undefined => {
+  const { position, part = 0, index } = (message ?? {}) as Partial<EffectLetter>;
+  return position === undefined || index !== undefined ? undefined : `${position}.${part}`;
+};
 
 const NOTES_AT_ONCE = 1_000;
 const cursorNote = (name: string): string => `manager/${name}/cursor`;

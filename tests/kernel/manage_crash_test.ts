@@ -210,3 +210,30 @@ Deno.test("a letter that is redriven while states are folded anew fails, and wha
   await last.stop();
   await cut.stop();
 });
+
+Deno.test("several letters about one event are redriven as one", async () => {
+  const m = await managed();
+  await m.add(5, "poison");
+  await m.clock.settle();
+  const [first] = m.deadLetters.list();
+  // As where the process was killed after the letter was recorded, and before the event was noted.
+  const { target, cause, message } = first!;
+  m.deadLetters.add({ target, cause, message, lasting: true });
+  await m.stop();
+  const second = await managed({ log: m.log, views: m.views, manager: { ...echo, version: 2 }, seed: 2 });
+  assert.equal(second.deadLetters.size, 3, "a new version cannot take it either");
+  await second.stop();
+  const third: typeof echo = {
+    ...echo,
+    version: 3,
+    react: ({ sum }, { data }) => ({ state: { sum: sum + data.by }, effects: [] }),
+  };
+  const next = await managed({ log: m.log, views: m.views, manager: third, seed: 3 });
+  const all = next.deadLetters.list().map(({ id }) => next.deadLetters.redrive(id));
+  const [redriven] = await next.clock.until(Promise.all(all));
+  assert.deepEqual([redriven, next.sum(), next.deadLetters.size], [{ is: "delivered" }, 5, 0]);
+  await next.stop();
+  const last = await managed({ log: m.log, views: m.views, manager: third, seed: 4 });
+  assert.deepEqual([last.sum(), last.deadLetters.size], [5, 0]);
+  await last.stop();
+});
