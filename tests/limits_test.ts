@@ -75,6 +75,18 @@ Deno.test("what cannot be told waits, up to a bound, and goes when the log takes
   assert.equal(told.length, DOOR_FACTS.waiting_max);
 });
 
+Deno.test("a fact that may be in the log although it was not acknowledged is told again as the same", async () => {
+  const ids: string[] = [];
+  const facts = new DoorFacts(({ events }) => {
+    ids.push(...events.map(({ id }) => id));
+    return ids.length === 1 ? Promise.reject(new LogFault("io", "what became of it is not known")) : Promise.resolve();
+  }, { clock: systemClock, random: systemRandom });
+  facts.tell({ type: "kernel.quota.reached", data: { tenant: "acme", quota: "events", max: 1 } });
+  await facts.flush();
+  await facts.flush();
+  assert.deepEqual([ids.length, new Set(ids).size], [2, 1]);
+});
+
 Deno.test("connections are counted in one fact for many, refused addresses with their rule, once a minute", async () => {
   const stage = givenLimits({}, undefined, 1_800_000_000_000, ["192.0.2.0/24"]);
   for (let i = 0; i < 1_000; i++) stage.limits.connected(`192.0.2.${i % 5}`, 40_000 + i % 50);

@@ -15,7 +15,8 @@ const MINUTE_MS = 60_000;
 const PASSING: ReadonlySet<string> = new Set(["overloaded", "locked", "io", "full", "closed", "fenced"]);
 
 export class DoorFacts {
-  private waiting: { readonly fact: DoorFact; readonly time: string }[] = [];
+  /** Each with its id: what may be in the log although its append failed is told as the same, not as another. */
+  private waiting: { readonly id: string; readonly fact: DoorFact; readonly time: string }[] = [];
   private minute = -Infinity;
   private told = 0;
   private untold = 0;
@@ -35,7 +36,8 @@ export class DoorFacts {
       ? { ...fact, data: { ...fact.data, untold: this.untold } }
       : fact;
     if (whole !== fact) this.untold = 0;
-    this.waiting.push({ fact: whole, time: new Date(this.world.clock.now()).toISOString() });
+    const { clock, random } = this.world;
+    this.waiting.push({ id: random.id(), fact: whole, time: new Date(clock.now()).toISOString() });
   }
 
   /** What waits goes into the log; what cannot waits on. */
@@ -45,8 +47,8 @@ export class DoorFacts {
     this.waiting = [];
     try {
       await this.append({
-        events: waiting.map(({ fact: { type, data }, time }) => ({
-          id: this.world.random.id(),
+        events: waiting.map(({ id, fact: { type, data }, time }) => ({
+          id,
           source: "kernel",
           type,
           time,
