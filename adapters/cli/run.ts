@@ -37,11 +37,14 @@ export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Prom
 /** Tells of a failure in the form that was asked for. */
 export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
   const { exit, code, message } = failure;
-  try {
-    if (json) io.out(`${JSON.stringify({ ok: false, error: { code, message } })}\n`);
-    else io.err(`${palette(io, "err").red("daybook:")} ${safe(message)}\n`);
-  } catch (error) {
-    if (!(error instanceof OutputClosed)) throw error;
+  const line = () => io.err(`${palette(io, "err").red("daybook:")} ${safe(message)}\n`);
+  if (!json) line();
+  else {
+    try {
+      io.out(`${JSON.stringify({ ok: false, error: { code, message } })}\n`);
+    } catch (error) {
+      if (!(error instanceof OutputClosed)) line();
+    }
   }
   return exit;
 };
@@ -92,7 +95,6 @@ export const failureOf = (error: unknown): Failure => {
   if (typeof kind === "string") return { exit: exitOf(kind), code: kind, message };
   if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
   if (name === "NotFound") return { exit: 3, code: "not_found", message };
-  if (name === "IsADirectory" || name === "NotADirectory") return { exit: 3, code: "not_a_file", message };
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
   if (name === "NotCapable") return { exit: 3, code: "not_permitted", message };
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };

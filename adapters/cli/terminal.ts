@@ -8,6 +8,18 @@ const COLUMNS_DEFAULT = 80;
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Standard output takes no more, as a file on a disk that is full. */
+class OutputFault extends Error {
+  override readonly name = "OutputFault";
+  readonly kind: "full" | "io";
+
+  constructor(cause: unknown) {
+    const { code, message } = cause as { readonly code?: string; readonly message: string };
+    super(`Cannot write to standard output: ${message}`, { cause });
+    this.kind = code === "ENOSPC" || code === "EDQUOT" ? "full" : "io";
+  }
+}
+
 /** Text of a person's: what is not UTF-8 would be recorded as something else than was written. */
 const textOf = (bytes: Uint8Array, name: string): string => {
   try {
@@ -39,15 +51,14 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
         if (error instanceof Deno.errors.BrokenPipe) {
           throw new OutputClosed("standard output was closed", { cause: error });
         }
-        throw error;
+        throw new OutputFault(error);
       }
     },
     err(text) {
       try {
         writeAll(Deno.stderr, utf8.encode(text));
-      } catch (error) {
-        // Whoever listened is gone; what is said here is for people only, so the work goes on.
-        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      } catch {
+        // Whoever listened is gone, or their disk is full; what is said here is for people only, so the work goes on.
       }
     },
     terminal: isTerminal,
