@@ -1,7 +1,7 @@
 /** Parsing, help, exit codes and permissions of the command line: what holds for every command. */
 import assert from "node:assert/strict";
 import { argumentsOf, GENERATION, generationOf, Unsayable, VERIFIER_HEAP } from "../adapters/process/reexec.ts";
-import type { Grants } from "../adapters/cli/call.ts";
+import { type Grants, Usage } from "../adapters/cli/call.ts";
 import { ENVIRONMENT, grantsOf } from "../adapters/cli/grants.ts";
 import { nearest } from "../adapters/cli/nearest.ts";
 import { parse } from "../adapters/cli/parse.ts";
@@ -149,6 +149,20 @@ Deno.test("what cannot be done is one line and exit code 3, never a stack trace"
     assert.match(err, /^daybook: [^\n]+\n$/);
     assert.doesNotMatch(err, /secret|file\.ts/);
     assert.deepEqual((await stage.json<{ error: { code: string } }>("status")).error.code, code);
+  }
+});
+
+Deno.test("a path is none where it says - and a standard stream has no place; where it has one, it goes there", () => {
+  const out = (...args: string[]) => {
+    const parsed = parse(args, place);
+    return parsed.is === "call" ? parsed.call.options.out : "text";
+  };
+  assert.deepEqual([out("receipt", "0", "--out", "-"), out("receipt", "0", "--out", "./-")], [undefined, "./-"]);
+  for (const typed of [["erase", "ada", "--out", "-"], ["receipt", "--check", "-"], ["export", "--blobs", "-"]]) {
+    assert.throws(
+      () => parse(typed, place),
+      new Usage(`${typed[0]}: ${typed.at(-2)} takes a path, not a standard stream`),
+    );
   }
 });
 

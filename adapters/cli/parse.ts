@@ -89,6 +89,7 @@ const callOf = (spec: CommandSpec, typed: readonly string[], place: Place): Call
     return {
       name,
       type: value === undefined ? "boolean" : "string",
+      isPath: /^<(file|folder|path)>$/.test(value ?? ""),
       multiple: "collect" in option && option.collect === true,
     } as const;
   });
@@ -102,10 +103,11 @@ const callOf = (spec: CommandSpec, typed: readonly string[], place: Place): Call
   });
   countArgs(spec, parsed.positionals);
   for (const [name, value] of Object.entries(parsed.values)) {
-    const { type } = known.get(name)!;
+    const { type, isPath } = known.get(name)!;
     for (const one of Array.isArray(value) ? value : [value]) {
       if (type === "string" && typeof one !== "string") throw new Usage(`${spec.name}: --${name} takes a value`);
       if (type === "boolean" && typeof one === "string") throw new Usage(`${spec.name}: --${name} takes no value`);
+      if (isPath && one === "-") throw new Usage(`${spec.name}: --${name} takes a path, not a standard stream`);
     }
   }
   const values = Object.fromEntries(
@@ -172,7 +174,8 @@ const located = (
   return {
     command: spec.name,
     args: given,
-    options,
+    // What goes to standard output unless it is told to.
+    options: options.out === "-" ? { ...options, out: undefined } : options,
     data: where,
     dataGiven: named !== undefined,
     json: json === true,

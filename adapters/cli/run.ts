@@ -96,10 +96,13 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
   if (name === "NotFound") return { exit: 3, code: "not_found", message };
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
-  if (name === "NotCapable") return { exit: 3, code: "not_permitted", message };
+  if (name === "NotCapable") return { exit: 3, code: "not_permitted", message: message.replace(ADVICE, "") };
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
   return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
 };
+
+/** Who runs a task cannot follow it, and would give away more than is needed. */
+const ADVICE = /, run again with the --allow-[a-z]+ flag$/;
 
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message || error.name : String(error)).split("\n")[0]!.slice(0, 500);

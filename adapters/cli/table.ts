@@ -40,7 +40,7 @@ export interface CommandSpec {
   readonly about: string;
   /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>` or `[any number...]`. */
   readonly args?: readonly (readonly [string, string])[];
-  /** `--flag` or `--flag <value>`, with a line each; `collect` lets it be given more than once. */
+  /** `--flag` or `--flag <value>`, with a line each, `<file|->` where `-` is a standard stream; `collect` lets it be given more than once. */
   readonly options?: readonly {
     readonly flags: string;
     readonly about: string;
@@ -270,7 +270,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     about: "Write the proof that an event is in the log (C2SP tlog-proof), or check one; exit 1 if it proves nothing",
     args: [["[position]", "position of the event"]],
     options: [
-      { flags: "--out <file>", about: "write here instead of to standard output" },
+      { flags: "--out <file|->", about: "write here instead of to standard output" },
       { flags: "--check <file>", about: "check this receipt instead; needs no log, only --key" },
       {
         flags: "--key <vkey>",
@@ -340,7 +340,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: "--format <name>",
         about: "ndjson (default), ocsf, syslog (RFC 5424), cef or csv, or tlog-tiles: a folder that other tools read",
       },
-      { flags: "--out <path>", about: "write here instead of to standard output; of tlog-tiles a folder to make" },
+      { flags: "--out <path|->", about: "write here instead of to standard output; of tlog-tiles a folder to make" },
       { flags: "--from <moment>", about: "from this position or recorded time on" },
       { flags: "--to <moment>", about: "up to, not including, this position or recorded time" },
       { flags: "--type <type>", about: "only this type; may be repeated", collect: true },

@@ -29,7 +29,7 @@ export const ACCESS: readonly CommandSpec[] = [
       ? "Keep a secret under a name, for the configuration to point at: { stored: NAME }"
       : "Keep another secret in the place of one; what uses it reads it when the server starts",
     args: [["<name>", "small letters, digits, - and _"]],
-    options: [{ flags: "--file <file>", about: "where it stands (default: standard input)" }, ...PROOF],
+    options: [{ flags: "--file <file|->", about: "where it stands (default: standard input)" }, ...PROOF],
     examples: [`secret ${verb} siem --file whsec.txt`, `secret ${verb} siem < whsec.txt`],
     needs: (call) => ({ read: [call.data, ...files(call, text(call, "file"))], write: [call.data] }),
     load: async () => (await import("./commands/secret.ts"))[verb],

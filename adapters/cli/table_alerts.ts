@@ -64,7 +64,7 @@ export const ALERTS: readonly CommandSpec[] = [
   {
     name: "config schema",
     about: "The JSON Schema of daybook.yaml, with services and rules for alerts: editors complete and check with it",
-    options: [{ flags: "--out <file>", about: "write it here (default: standard output)" }],
+    options: [{ flags: "--out <file|->", about: "write it here (default: standard output)" }],
     examples: ["config schema --out .vscode/daybook.schema.json", "config schema > daybook.schema.json"],
     needs: (call) => ({ write: files(call, text(call, "out")) }),
     load: async () => (await import("./commands/config.ts")).schema,

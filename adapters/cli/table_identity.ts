@@ -7,7 +7,7 @@ import type { CommandSpec } from "./table.ts";
 export const PROOF = [
   { flags: "--code <code>", about: "a code of your second factor, once accounts want one" },
   {
-    flags: "--password-file <file>",
+    flags: "--password-file <file|->",
     about: "first line is your password, wanted while no such account has a second factor; - for standard input",
   },
 ] as const;
@@ -41,7 +41,7 @@ export const IDENTITY: readonly CommandSpec[] = [
     opens: true,
     about: "Set up one-time codes: shows a QR code for an authenticator; they count once one was confirmed",
     options: [
-      { flags: "--password-file <file>", about: "first line is your password; - for standard input" },
+      { flags: "--password-file <file|->", about: "first line is your password; - for standard input" },
       { flags: "--code <code>", about: "a code of a second factor that is set up already" },
     ],
     examples: ["factors add --password-file -", "factors add --password-file ~/.secret --code 123456"],

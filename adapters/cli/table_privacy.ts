@@ -66,7 +66,7 @@ export const PRIVACY: readonly CommandSpec[] = [
     options: [
       { flags: "--export", about: "hand it out as JSON, which is recorded" },
       { flags: "--text", about: "with --export: for reading, instead of JSON" },
-      { flags: "--out <file>", about: "with --export: write here instead of to standard output" },
+      { flags: "--out <file|->", about: "with --export: write here instead of to standard output" },
       { flags: "--blobs <folder>", about: "with --export: what blobs hold of them, as files" },
       ARCHIVE,
     ],

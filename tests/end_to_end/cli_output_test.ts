@@ -14,3 +14,10 @@ Deno.test("a standard output that takes no more is one line and exit 3, and a fu
     }
     assert.equal((await run(["status", "--bogus"], { under: shell("2>/dev/full") })).code, 2);
   }));
+
+Deno.test("a picture goes to standard output where it is told so", () =>
+  withPlace(async ({ dir }) => {
+    await Deno.writeTextFile(`${dir}/stack.yaml`, "services:\n  web:\n    command: sleep 1\n");
+    const { code, out, err } = await run(["stack", "graph", "--stack", `${dir}/stack.yaml`, "--svg", "-"]);
+    assert.deepEqual([code, out.slice(0, 4), err], [0, "<svg", ""]);
+  }));

@@ -209,6 +209,10 @@ const upTo = (value: number, step: number): number => Math.ceil(value / step) * 
 const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promise<boolean> => {
   const path = text(call, "svg");
   if (path === undefined) return false;
+  if (path === "-") {
+    io.out(picture());
+    return true;
+  }
   const file = await io.create(pathOf(call, path));
   file.write(picture());
   file.close();
