@@ -192,3 +192,16 @@ Deno.test("a witness that was cut off while it made its key makes it the next ti
     assert.equal(vkeys[0], vkeys[1]);
     assert.equal(Deno.statSync(`${dir}/witness.key`).mode! & 0o777, 0o600);
   }));
+
+Deno.test("a witness that has lost what it has seen does not begin anew with the same key", () =>
+  inFolder(async (dir) => {
+    const { memory, close } = await openWitnessFolder(dir, "w");
+    memory.set("log.example/orders", { size: 20, root: rootOf(20) });
+    close();
+    await Deno.remove(`${dir}/witness.json`);
+    await assert.rejects(openWitnessFolder(dir, "w"), /witness\.json is missing beside witness\.key; put back a copy/);
+    await Deno.remove(`${dir}/witness.key`);
+    const anew = await openWitnessFolder(dir, "w");
+    anew.close();
+    (await openWitnessFolder(dir, "w")).close();
+  }));

@@ -51,7 +51,7 @@ export const openWitnessFolder = async (
   const lock = await Deno.open(`${dir}/lock`, { create: true, write: true, mode: 0o600 });
   try {
     if (!await lock.tryLock(true)) throw new LogFault("locked", `${dir} belongs to a witness that is running`);
-    const seen = readSeen(`${dir}/${SEEN}`);
+    const seen = seenIn(dir);
     return {
       cosigner: cosigner(name, keyIn(dir)),
       memory: {
@@ -83,19 +83,39 @@ const keyIn = (dir: string): Uint8Array => {
   }
 };
 
-const readSeen = (path: string): Map<string, Seen> => {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Map();
-    throw error;
+/** What a witness forgot it would cosign anew, whatever its past: nothing seen is only believed where there is no key yet, and then said. */
+const seenIn = (dir: string): Map<string, Seen> => {
+  const path = `${dir}/${SEEN}`;
+  const text = textIn(path);
+  if (text === undefined) {
+    if (isThere(`${dir}/${KEY}`)) throw new LogFault("invalid", `${path} is missing beside ${KEY}; ${AGAIN}`);
+    writeDurably(dir, SEEN, new TextEncoder().encode("{}"));
+    return new Map();
   }
   try {
     return new Map(Object.entries(JSON.parse(text) as Record<string, Seen>));
   } catch {
-    // To begin anew would be to cosign any past.
-    throw new LogFault("invalid", `${path} is damaged; put back a copy of it, or begin with a new key in a new folder`);
+    throw new LogFault("invalid", `${path} is damaged; ${AGAIN}`);
+  }
+};
+
+const AGAIN = "put back a copy of it, or begin with a new key in a new folder";
+
+const textIn = (path: string): string | undefined => {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+};
+
+const isThere = (path: string): boolean => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 };
 
