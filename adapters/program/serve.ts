@@ -1,9 +1,7 @@
 /** The server of an opened daybook: who may come in, what is served, where. */
 import { resolve } from "node:path";
-import type { Child } from "../../actors/kernel/child.ts";
 import type { Append } from "../../events/log.ts";
 import type { Daybook } from "../../actors/kernel/daybook.ts";
-import { aborted } from "../../actors/kernel/world.ts";
 import { Usage } from "../cli/call.ts";
 import type { Io, Serve, ServeOptions, Serving } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
@@ -29,6 +27,7 @@ import { exists, FILES, MEMORY } from "./files.ts";
 import type { Provider } from "./identity/providers.ts";
 import type { Wired } from "./identity/wire.ts";
 import type { Limits } from "./limits/limits.ts";
+import { listener } from "./listener.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 import { type Secrets, secretsOf } from "./secrets.ts";
@@ -68,10 +67,6 @@ const accessOf = ({ tokens }: Keys, accounts?: Wired["access"], enforced?: Enfor
     },
   };
 };
-
-/** Requests under way have 5 s to end; then what is left of them is left behind. */
-const GRACE_MS = 6_000;
-const READY_WITHIN_MS = 30_000;
 
 /**
  * Listens on the address of the configuration, and on the folder's own socket: the last child of the supervision tree. Throws what
@@ -123,7 +118,7 @@ export const serve = async (
     if (data !== MEMORY) await listenInside(server, data);
     // Any free port the first time is this one the next time.
     ({ url, port } = listening);
-  });
+  }, reporting(io));
   try {
     await opened.tree.add(http);
   } catch (error) {
@@ -289,25 +284,12 @@ const stackOf = async (opened: Opened, { data, settings }: ServeOptions, io: Io)
  */
 export const serveInside = async (opened: Opened, { data, settings }: ServeOptions, io: Io): Promise<void> => {
   const create = await serverOf(opened, settings, io, await decidingOf(settings));
-  await opened.tree.add(listener(create, (server) => listenInside(server, data)));
+  await opened.tree.add(listener(create, (server) => listenInside(server, data), reporting(io)));
 };
 
-/** A server as a child; each run of it is a server anew. */
-const listener = (create: () => Server, listen: (server: Server) => Promise<void>): Child => ({
-  id: "http",
-  restart: "permanent",
-  grace: GRACE_MS,
-  readyWithin: READY_WITHIN_MS,
-  async run(signal, self) {
-    const server = create();
-    try {
-      await listen(server);
-      self.ready();
-      await Promise.race([aborted(signal), server.lost]);
-    } finally {
-      await server.stop();
-    }
-  },
+const reporting = (io: Io): Parameters<typeof listener>[2] => ({
+  clock: systemClock,
+  report: (line) => io.err(`daybook: ${line}\n`),
 });
 
 /** What makes the server, anew for each run of it. */

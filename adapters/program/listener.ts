@@ -1,0 +1,45 @@
+/**
+ * A server as a child of the tree; each run of it is a server anew. Where so many connections stand that the process may open no more
+ * files, the platform gives its listeners up: whoever opens connections would spend the tree's budget of restarts and end it all, so it
+ * listens again in the same run, after those connections are ended.
+ */
+import type { Child } from "../../actors/kernel/child.ts";
+import { aborted, type Clock, pause } from "../../actors/kernel/world.ts";
+import type { Server } from "../http/server.ts";
+
+export const LISTENER = { crowded_ms: 1_000 } as const;
+
+/** Requests under way have 5 s to end; then what is left of them is left behind. */
+const GRACE_MS = 6_000;
+const READY_WITHIN_MS = 30_000;
+
+export const listener = (
+  create: () => Server,
+  listen: (server: Server) => Promise<void>,
+  { clock, report }: { readonly clock: Clock; readonly report: (line: string) => void },
+): Child => ({
+  id: "http",
+  restart: "permanent",
+  grace: GRACE_MS,
+  readyWithin: READY_WITHIN_MS,
+  async run(signal, self) {
+    while (!signal.aborted) {
+      const server = create();
+      try {
+        await listen(server);
+        self.ready();
+        await Promise.race([aborted(signal), server.lost]);
+      } catch (error) {
+        if (!isCrowded(error)) throw error;
+        report(`too many files are open (ulimit -n), so every connection is ended: ${(error as Error).message}`);
+      } finally {
+        await server.stop();
+      }
+      await pause(clock, LISTENER.crowded_ms, signal);
+    }
+  },
+});
+
+/** EMFILE, ENFILE; the platform's own listener tells of them by a text alone. */
+const isCrowded = (error: unknown): boolean =>
+  error instanceof Error && /\b(?:EMFILE|ENFILE|os error 2[34])\b/.test(error.message);

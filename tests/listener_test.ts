@@ -1,0 +1,43 @@
+/** The server as a child of the tree: when it is started again, and when it listens again by itself. */
+import assert from "node:assert/strict";
+import { LISTENER, listener } from "../adapters/program/listener.ts";
+import type { Server } from "../adapters/http/server.ts";
+import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { seededRandom } from "../adapters/simulation/random.ts";
+
+/** Ends of its listeners, one after the other; the last is never lost. */
+const listeningUntil = (...causes: readonly string[]) => {
+  const clock = new SimulatedClock(seededRandom(1));
+  const told: string[] = [];
+  let [listens, stops, at] = [0, 0, 0];
+  const create = () => {
+    const cause = causes[at++];
+    const lost = cause === undefined ? new Promise<never>(() => {}) : Promise.reject(new Error(cause));
+    lost.catch(() => {});
+    return { lost, stop: () => Promise.resolve(void stops++) } as Partial<Server> as Server;
+  };
+  const child = listener(create, () => Promise.resolve(void listens++), { clock, report: (line) => told.push(line) });
+  const stopping = new AbortController();
+  const run = Promise.resolve(child.run(stopping.signal, { path: "daybook:http", ready() {} }));
+  return { clock, told, run, stop: () => stopping.abort(), counts: () => ({ listens, stops }) };
+};
+
+const CROWDED = "a listener was lost: Error: Too many open files (os error 24)";
+
+Deno.test("a listener that connections crowd out listens again after them, however often, and ends when it is told to", async () => {
+  const site = listeningUntil(...Array<string>(20).fill(CROWDED));
+  await site.clock.advance(19 * LISTENER.crowded_ms);
+  assert.deepEqual(site.counts(), { listens: 20, stops: 20 });
+  await site.clock.advance(LISTENER.crowded_ms);
+  assert.deepEqual(site.counts(), { listens: 21, stops: 20 });
+  assert.equal(site.told.length, 20);
+  site.stop();
+  await site.clock.until(site.run);
+  assert.deepEqual(site.counts(), { listens: 21, stops: 21 });
+});
+
+Deno.test("a listener that is lost for another cause is for its supervisor to start again", async () => {
+  const site = listeningUntil("a listener was lost: it ended by itself");
+  await assert.rejects(site.clock.until(site.run), /it ended by itself/);
+  assert.deepEqual(site.counts(), { listens: 1, stops: 1 });
+});
