@@ -158,6 +158,18 @@ const EXTENSIONS: readonly (readonly [string, unknown, boolean])[] = [
   ["a".repeat(HTTP_LIMITS.attribute_name_max + 1), "x", false],
 ];
 
+Deno.test("an attribute with a place of its own is told to be empty where it is, other extensions may be", () =>
+  withSite(async (site) => {
+    for (const name of ["subject", "causationid", "correlationid", "traceparent", "tracestate"]) {
+      const answer = await structured(site, { [name]: "" });
+      const { errors } = await answer.json();
+      assert.deepEqual([answer.status, errors], [400, [{ path: `/${name}`, message: "is empty" }]], name);
+    }
+    const fine = await structured(site, { shade: "" });
+    await fine.body?.cancel();
+    assert.equal(fine.status, 201);
+  }));
+
 Deno.test("extensions are named in lower-case letters and digits, and are booleans, 32-bit integers or clean strings", async () => {
   for (const [name, value, may] of EXTENSIONS) {
     await withSite(async (site) => {

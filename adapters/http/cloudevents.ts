@@ -109,8 +109,10 @@ const flaw = (name: string, text: string): string | undefined => {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 // Attributes with a place of their own; everything else is an extension.
-const NAMED = new Set(["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"]);
-const NAMED_EXTENSIONS = new Set(["causationid", "correlationid", "traceparent", "tracestate"]);
+const NAMED = new Set([
+  ...["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"],
+  ...["causationid", "correlationid", "traceparent", "tracestate"],
+]);
 const REQUIRED = ["specversion", "id", "source", "type"] as const;
 
 /** Gathers one event attribute by attribute, and what was wrong with it. */
@@ -137,14 +139,14 @@ class Gathering {
     const named = NAMED.has(name);
     if (typeof value === "string") {
       const wrong = flaw(name, value);
-      // Only an extension may be an empty string: the others are left out instead.
+      // Only an extension that has no place here may be an empty string: the others are left out instead.
       if (wrong !== undefined && (value !== "" || named)) return this.flag(name, wrong);
-      if (named || (NAMED_EXTENSIONS.has(name) && value !== "")) {
+      if (named) {
         if (name === "specversion") this.specversion = value;
         else (this.draft as Record<string, unknown>)[name] = value;
         return;
       }
-    } else if (named || NAMED_EXTENSIONS.has(name)) return this.flag(name, "expected a string");
+    } else if (named) return this.flag(name, "expected a string");
     else if (typeof value === "number" ? value !== (value | 0) : typeof value !== "boolean") {
       return this.flag(name, "expected a string, a boolean or a 32-bit integer");
     }
