@@ -151,6 +151,18 @@ Deno.test({
         for (const [name] of rules!.matchAll(/\bdaybook_[a-z_]+/g)) {
           assert.match(metrics, new RegExp(`^# TYPE ${name.replace(/_bucket$/, "")} `, "m"), name);
         }
+        // Letters that are redriven wake nobody.
+        const letters = (values: string, alerts: string) =>
+          `  - interval: 1m
+    input_series: [{ series: daybook_dead_letters, values: "${values}" }]
+    alert_rule_test: [{ eval_time: 15m, alertname: DaybookDeadLetters, exp_alerts: [${alerts}] }]\n`;
+        const told = '{ exp_annotations: { summary: "Messages could not be delivered; list and redrive them" } }';
+        await Deno.writeTextFile(
+          `${folder}/rules_test.yaml`,
+          `rule_files: [daybook.rules.yaml]\ntests:\n${letters("2x10 5x10", told)}${letters("5x10 2x10", "")}`,
+        );
+        const tested = await script(["sh", "-c"], `promtool test rules ${folder}/rules_test.yaml`, {});
+        assert.equal(tested.code, 0, tested.said);
         const port = freePort();
         const base = `http://127.0.0.1:${port}`;
         const args = [
