@@ -150,6 +150,10 @@ const asked = async (
   );
   if (outcome.is === "accepted") {
     const { position, facts } = outcome;
+    // Which rules there are only a server knows; a silence may come before the first alert, and may be a slip of the pen.
+    if (facts[0]?.revision === 0) {
+      io.err(`daybook: nothing is on record of a rule "${rule}" yet; alerts list --all has the others\n`);
+    }
     if (call.json) {
       io.out(`${JSON.stringify({ ok: true, rule, ...(alert ? { alert } : {}), position, facts: facts.length })}\n`);
     } else {io.out(
