@@ -35,6 +35,8 @@ class Tracker {
   private readonly ends: Matches;
   private readonly fields: readonly ((event: Event) => unknown)[];
   private readonly tells: (event: Event) => unknown;
+  /** The reason of a case whose event tells none. */
+  private readonly instead: string;
   private counted = 0;
 
   constructor(readonly rule: EventRule, private readonly digest: Digest) {
@@ -44,6 +46,8 @@ class Tracker {
     this.ends = until ? matcherOf(until) : () => false;
     this.fields = per.map(fieldOf);
     this.tells = tell === undefined ? () => undefined : fieldOf(tell);
+    const types = when.type.join(" or ");
+    this.instead = rule.is === "rate" ? `${rule.at_least} of ${types}` : rule.is === "absence" ? `no ${types}` : rule.title;
   }
 
   begin(at: Millis): void {
@@ -123,24 +127,23 @@ class Tracker {
     times.push(at);
     const held = is !== "rate" || times.length === at_least && at - times[0]! <= within!;
     const since = held ? stood ?? at : undefined;
-    this.held.set(key, { values, times, since, found: this.caseOf(key, values, event) });
+    const found = {
+      ...before?.found ?? this.caseOf(key, values),
+      because: becauseOf(event && this.tells(event), this.instead),
+      ...(event ? { position: event.position } : {}),
+    };
+    this.held.set(key, { values, times, since, found });
   }
 
-  private caseOf(key: string, values: readonly unknown[], event: Event | undefined): Case {
-    const { name, per, group_by, when, is, at_least, title } = this.rule;
+  /** What is the same of it whatever comes. */
+  private caseOf(key: string, values: readonly unknown[]): Omit<Case, "because"> {
+    const { name, per, group_by } = this.rule;
     const alike = values.filter((_, i) => group_by.includes(per[i]!));
-    const instead = is === "rate"
-      ? `${at_least} of ${when.type.join(" or ")}`
-      : is === "absence"
-      ? `no ${when.type.join(" or ")}`
-      : title;
     return {
       alert: this.digest(`${name}\n${key}`),
       group: this.digest(`${name}\n${JSON.stringify(alike)}`),
       labels: labelsOf(per, values),
-      because: becauseOf(event && this.tells(event), instead),
       since: "",
-      ...(event ? { position: event.position } : {}),
     };
   }
 

@@ -99,6 +99,7 @@ Deno.test("a person sets up a passkey, signs in with nothing else, and after the
       await page.fill("#name", "ada");
       await page.fill("#password", PASSWORD);
       await press("Sign in");
+      await page.waitForURL(`${url}/`);
 
       await page.goto(`${url}/account/factors`);
       await page.fill("#label", "Laptop");

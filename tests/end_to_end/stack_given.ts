@@ -7,6 +7,7 @@ import { until } from "../until.ts";
 export interface Row {
   readonly service: string;
   readonly state: string;
+  readonly nonce?: string;
   readonly pid?: number;
   readonly starts: number;
   readonly adopted: number;
@@ -94,9 +95,15 @@ export class Stand {
     return rows.map(({ row }) => row);
   }
 
-  /** Until the board is so. */
+  /** Until the board is so, and what is healthy has left its trace: without a probe it is that before its shell has come to write it. */
   async until(holds: (rows: readonly Row[]) => boolean, seconds?: number): Promise<readonly Row[]> {
-    return await until("the board is so", () => this.board(), holds, { seconds, every_ms: 50 });
+    const rows = await until("the board is so", () => this.board(), holds, { seconds, every_ms: 50 });
+    const yaml = await Deno.readTextFile(this.file);
+    const traces = ({ service }: Row) => yaml.includes(`echo \\"${service} $$DAYBOOK_NONCE`);
+    const healthy = rows.filter((row) => row.state === "healthy" && traces(row)).map(({ nonce }) => nonce!);
+    const traced = async () => new Set((await startsIn(this.traces)).map(({ nonce }) => nonce));
+    await until(`traces of ${healthy}`, traced, (nonces) => healthy.every((nonce) => nonces.has(nonce)), { seconds });
+    return rows;
   }
 
   async send(type: string, data: unknown = {}): Promise<void> {
