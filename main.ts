@@ -26,7 +26,7 @@ import { NoText, variablesOf } from "./adapters/process/variables.ts";
 import type { Daybook } from "./actors/kernel/daybook.ts";
 import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
-import type { Override } from "./config/plain.ts";
+import { fromEnvironment, type Override } from "./config/overrides.ts";
 
 export { Declined } from "./actors/kernel/gate.ts";
 export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
@@ -76,9 +76,13 @@ const settingsOf = async (
     throw new Usage(`cannot read the configuration: ${error.message}`);
   });
   const env = Deno.env.toObject();
-  const { plainConfig, SHIPPED } = await import("./config/plain.ts");
-  const plain = text === "" || digestOf(text) === SHIPPED ? plainConfig(env, overrides) : undefined;
-  if (plain && stackFile === undefined) return { config: plain, file };
+  const { DEFAULTS, SHIPPED } = await import("./config/shipped.ts");
+  if (stackFile === undefined && (text === "" || digestOf(text) === SHIPPED)) {
+    if (overrides.length + fromEnvironment(env).length === 0) return { config: DEFAULTS, file };
+    const { plainConfig } = await import("./config/plain.ts");
+    const plain = plainConfig(env, overrides);
+    if (plain) return { config: plain, file };
+  }
   const { parseConfig, problemText } = await import("./config/config.ts");
   const parsed = parseConfig(text, file, env, overrides);
   if (parsed.ok) {

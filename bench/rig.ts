@@ -6,7 +6,7 @@ import type { Domain } from "../events/catalogue.ts";
 import type { Event, StreamId } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
 import { personal } from "../events/personal.ts";
-import { plainConfig } from "../config/plain.ts";
+import { DEFAULTS } from "../config/shipped.ts";
 import { openDaybook } from "../main.ts";
 import type { Projection } from "../projections/projection.ts";
 
@@ -121,7 +121,7 @@ export interface Bench {
 /** A daybook as it is shipped, with the benchmark's domain beside the others. */
 export const openBench = async ({ sealed = false }: { readonly sealed?: boolean } = {}): Promise<Bench> => {
   const dir = await Deno.makeTempDir({ prefix: "daybook-bench-" });
-  const config = plainConfig({})!;
+  const config = DEFAULTS;
   const daybook = await openDaybook({
     data: `${dir}/data`,
     domains: [bench],

@@ -7,11 +7,12 @@
  */
 import type { z } from "zod";
 import { faultsOf, foundText, shapeAt, shapeOfConfig } from "./problems.ts";
-import { fromEnvironment, type Override, settle, withOverride } from "./plain.ts";
+import { fromEnvironment, type Override, withOverride } from "./overrides.ts";
+import { settle } from "./plain.ts";
 import type { Config } from "./schema.ts";
 import { composed, type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
-export type { Override } from "./plain.ts";
+export type { Override } from "./overrides.ts";
 export { ALIASES_MAX, type Problem, problemText } from "./yaml_text.ts";
 export type { Config, RootReference, SecretReference } from "./schema.ts";
 export { PROFILES, schema } from "./schema.ts";

@@ -5,7 +5,7 @@ import { operate } from "../adapters/program/operations.ts";
 import { FolderReader } from "../adapters/kv/folder_reader.ts";
 import { archiveIn } from "../adapters/program/archive_source.ts";
 import type { Config } from "../config/config.ts";
-import { plainConfig } from "../config/plain.ts";
+import { DEFAULTS } from "../config/shipped.ts";
 import { events } from "../events/mod.ts";
 
 export type System = Awaited<ReturnType<typeof openSystem>>;
@@ -19,7 +19,7 @@ export const opened = async <T>(
   use: (system: System) => Promise<T>,
   { archive }: { readonly archive?: string } = {},
 ): Promise<T> => {
-  const plain = plainConfig({})!;
+  const plain = DEFAULTS;
   const config: Config = { ...plain, log: { ...plain.log, archive: archive ?? null } };
   const system = await openSystem({ data, config });
   try {

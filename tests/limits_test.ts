@@ -10,7 +10,7 @@ import { Connections, CONNECTIONS_MAX } from "../adapters/program/limits/connect
 import { DOOR_FACTS, DoorFacts } from "../adapters/program/limits/door_facts.ts";
 import { readSnapshot } from "../adapters/program/limits/snapshot.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
-import { plainConfig } from "../config/plain.ts";
+import { DEFAULTS } from "../config/shipped.ts";
 import { LogFault } from "../events/log.ts";
 import { isSealed } from "../events/personal.ts";
 import { inFolder } from "./folder_given.ts";
@@ -316,7 +316,7 @@ Deno.test("blobs count among the bytes of a tenant, and not among its events", (
   }, { said: { IDENTITY__TENANTS: "{ default: { quota: { events_max: 1, bytes_max: 3000 } } }" } }));
 
 Deno.test("an address that has had enough fills no windows of names or passwords: others sign in, however many names it tries", () => {
-  const { identity: { rate, lockout } } = plainConfig({})!;
+  const { identity: { rate, lockout } } = DEFAULTS;
   const limits = tryLimits(rate);
   const parts = { config: { rate, lockout }, limits, clock: { ...systemClock, monotonic: () => 0 } };
   const tries = new Tries({ ...parts, random: (n: number) => new Uint8Array(n) } as unknown as Parts);
@@ -334,7 +334,7 @@ Deno.test("an address that has had enough fills no windows of names or passwords
 });
 
 Deno.test("a network of IPv6, out of which one site asks from another address each time, is one caller to limits", async () => {
-  const { identity: { rate, lockout } } = plainConfig({})!;
+  const { identity: { rate, lockout } } = DEFAULTS;
   const limits = tryLimits(rate);
   const parts = { config: { rate, lockout }, limits, clock: { ...systemClock, monotonic: () => 0 } };
   const tries = new Tries({ ...parts, random: (n: number) => new Uint8Array(n) } as unknown as Parts);

@@ -4,7 +4,7 @@ import { terminal } from "../adapters/cli/terminal.ts";
 import { foldersOf } from "../adapters/program/folder.ts";
 import { rootSourceOf } from "../adapters/program/root_key.ts";
 import { runtimeOf } from "../adapters/program/runtime.ts";
-import { plainConfig } from "../config/plain.ts";
+import { DEFAULTS } from "../config/shipped.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
 
 export interface Ended {
@@ -19,7 +19,7 @@ export const commands = (
   { rootAsked }: { readonly rootAsked?: () => Promise<void> } = {},
 ): (...args: readonly string[]) => Promise<Ended> => {
   const file = "daybook.yaml";
-  const settings = () => Promise.resolve({ config: plainConfig({})!, file });
+  const settings = () => Promise.resolve({ config: DEFAULTS, file });
   return async (...args) => {
     let [out, err] = ["", ""];
     const io: Io = {

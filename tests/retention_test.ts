@@ -5,7 +5,7 @@ import { openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
 import { endOf } from "../adapters/program/retention.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
-import { plainConfig } from "../config/plain.ts";
+import { DEFAULTS } from "../config/shipped.ts";
 import { run } from "./end_to_end/cli_given.ts";
 import { ANN, authors, BOB, BY, commit, EMAIL, recorded } from "./end_to_end/privacy_given.ts";
 import { inFolder } from "./folder_given.ts";
@@ -19,7 +19,7 @@ const opened = async <T>(
   types: Record<string, number> = { [TYPE]: 30 },
   pseudonyms: number | null = null,
 ): Promise<T> => {
-  const config = { ...plainConfig({})!, retention: { types, pseudonyms } };
+  const config = { ...DEFAULTS, retention: { types, pseudonyms } };
   const system = await openSystem({ data, config });
   try {
     return await use(system);

@@ -22,7 +22,7 @@ import type { World } from "../../actors/kernel/world.ts";
 import { actors } from "../../actors/mod.ts";
 import type { Actor, ProcessManager } from "../../actors/types.ts";
 import type { Config } from "../../config/config.ts";
-import { plainConfig } from "../../config/plain.ts";
+import { DEFAULTS } from "../../config/shipped.ts";
 import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { LogFault } from "../../events/log.ts";
@@ -151,7 +151,7 @@ export interface SystemOptions extends OpenOptions {
 /** `openDaybook` of `main.ts`, with what else was opened. */
 export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
-  const config = options.config ?? defaults();
+  const config = options.config ?? DEFAULTS;
   const crash = options.crashAt === undefined ? undefined : crashAt(options.crashAt);
   const telemetry = await telemetryOf(VERSION);
   const catalogues: Catalogues = {
@@ -382,8 +382,6 @@ const start = (
 
 /** How long the last facts of a run may take to reach the log. */
 const STOP_RECORD_MS = 5_000;
-
-const defaults = (): Config => plainConfig({})!;
 
 const openKeysOf = async (
   data: string,

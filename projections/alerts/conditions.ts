@@ -47,7 +47,11 @@ class Tracker {
     this.fields = per.map(fieldOf);
     this.tells = tell === undefined ? () => undefined : fieldOf(tell);
     const types = when.type.join(" or ");
-    this.instead = rule.is === "rate" ? `${rule.at_least} of ${types}` : rule.is === "absence" ? `no ${types}` : rule.title;
+    this.instead = rule.is === "rate"
+      ? `${rule.at_least} of ${types}`
+      : rule.is === "absence"
+      ? `no ${types}`
+      : rule.title;
   }
 
   begin(at: Millis): void {

@@ -12,7 +12,8 @@ import {
   PROFILES,
   schema,
 } from "../../config/config.ts";
-import { plainConfig, SHIPPED } from "../../config/plain.ts";
+import { plainConfig } from "../../config/plain.ts";
+import { DEFAULTS, SHIPPED } from "../../config/shipped.ts";
 import { nearest, type Shape, shapeOfConfig } from "../../config/problems.ts";
 import { defaultsText } from "./defaults_text.ts";
 
@@ -40,7 +41,12 @@ Deno.test("config/daybook.yaml states every key, its meaning and exactly its def
   assert.deepEqual(parse(shipped), schema.parse({}));
   assert.equal(shipped, defaultsText(), "write it anew: deno run tests/config/defaults_text.ts > config/daybook.yaml");
   assert.deepEqual(good(shipped), good(""));
-  assert.equal(createHash("sha256").update(shipped).digest("hex"), SHIPPED, "state its digest in config/plain.ts");
+  assert.equal(createHash("sha256").update(shipped).digest("hex"), SHIPPED, "state its digest in config/shipped.ts");
+  assert.deepEqual(
+    DEFAULTS,
+    good(""),
+    "write it anew: deno run tests/config/defaults_text.ts --json > config/defaults.json",
+  );
 });
 
 Deno.test("what is said in plain words needs no reader of YAML, and means what it would say", () => {

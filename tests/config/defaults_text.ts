@@ -1,4 +1,7 @@
-/** The shipped configuration as the schema has it. To write it anew: `deno run tests/config/defaults_text.ts > config/daybook.yaml`. */
+/**
+ * The shipped configuration as the schema has it. To write it anew: `deno run tests/config/defaults_text.ts > config/daybook.yaml`, and
+ * `deno run tests/config/defaults_text.ts --json > config/defaults.json`.
+ */
 import { parseConfig, schema } from "../../config/config.ts";
 import { type Shape, shapeOfConfig } from "../../config/problems.ts";
 
@@ -33,6 +36,7 @@ export const defaultsText = (): string =>
   [HEAD.trimEnd(), ...lines(shapeOfConfig(), schema.parse({}), 0), ""].join("\n");
 
 if (import.meta.main) {
-  console.log(defaultsText().trimEnd());
-  if (!parseConfig(defaultsText(), "defaults", {}).ok) throw new Error("the defaults do not hold");
+  const parsed = parseConfig(defaultsText(), "defaults", {});
+  if (!parsed.ok) throw new Error("the defaults do not hold");
+  console.log(Deno.args.includes("--json") ? JSON.stringify(parsed.config, null, 2) : defaultsText().trimEnd());
 }

@@ -53,7 +53,7 @@ for (
       ...HEAVY,
       ...WRITER.filter((name) => name !== "adapters/kv/store.ts"),
     ]],
-    ["adapters/program/daybook.ts", "adapters/kv/store.ts", [...HEAVY, "hono", "config/config.ts"]],
+    ["adapters/program/daybook.ts", "adapters/kv/store.ts", [...HEAVY, "hono", "config/config.ts", "config/schema.ts"]],
     ["adapters/http/server.ts", "hono", [...HEAVY, "adapters/http/openapi.ts", "adapters/http/pages/status.tsx"]],
     ["adapters/program/log_background_worker.ts", "adapters/kv/store.ts", [...HEAVY, "@deno/kv", "zod"]],
     ["adapters/program/projections_thread.ts", "zod", [...HEAVY, "@deno/kv", "hono"]],

@@ -1,0 +1,31 @@
+/** What variables and flags say beside the file of the configuration. */
+
+/** One value from elsewhere than the file; `text` is written as in the file. */
+export interface Override {
+  /** As the user knows it: `--port`. */
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly text: string;
+}
+
+const PREFIX = /^daybook__/i;
+
+/** What variables say, in the order of their names. */
+export const fromEnvironment = (env: Readonly<Record<string, string | undefined>>): readonly Override[] =>
+  Object.entries(env).flatMap(([name, text]) =>
+    PREFIX.test(name) && text !== undefined
+      ? [{ name, text, path: name.replace(PREFIX, "").toLowerCase().split("__") }]
+      : []
+  ).sort((a, b) => a.name < b.name ? -1 : 1);
+
+/** A copy of `whole` with the value in it. Where there is something else than a map on the way, it is left to be complained of. */
+export const withOverride = (whole: unknown, { path }: Pick<Override, "path">, value: unknown): unknown => {
+  const set = (node: unknown, depth: number): unknown => {
+    if (depth === path.length) return value;
+    if (node !== undefined && node !== null && (typeof node !== "object" || Array.isArray(node))) return node;
+    const record = (node ?? {}) as Readonly<Record<string, unknown>>;
+    const key = path[depth]!;
+    return { ...record, [key]: set(Object.hasOwn(record, key) ? record[key] : undefined, depth + 1) };
+  };
+  return set(whole ?? {}, 0);
+};
