@@ -10,6 +10,7 @@ import { command, fingerprint, run } from "./end_to_end/cli_given.ts";
 import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { commands } from "./program_given.ts";
+import { sampling } from "./sampled.ts";
 
 const PASSED_MS_MAX = 60_000;
 
@@ -122,9 +123,10 @@ Deno.test("whatever is wrong with what is read, it is one clear line, exit 1 or 
   const dir = await Deno.makeTempDir();
   try {
     const { say, ...made } = await given(dir);
+    const some = sampling(3);
     for (const [file, folder, argsOf] of readings(dir, made)) {
       const bytes = await Deno.readFile(`${dir}/${folder === undefined ? "" : `${folder}/`}${file}`);
-      for (const [name, spoil] of Object.entries(BAD)) {
+      for (const [name, spoil] of some(Object.entries(BAD))) {
         const at = `${dir}/spoiled`;
         await Deno.remove(at, { recursive: true }).catch(() => {});
         if (folder === undefined) await Deno.writeFile(at, bytes);

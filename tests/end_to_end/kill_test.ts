@@ -7,7 +7,8 @@ import Table from "cli-table3";
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from "../../adapters/process/crash.ts";
 import { type SeededRandom, seededRandom } from "../../adapters/simulation/random.ts";
 import { bells, blobs, Book, events, type Kind, moves, timersFired } from "./kill_load.ts";
-import { Program, run } from "./program.ts";
+import { commands } from "../program_given.ts";
+import { Program } from "./program.ts";
 
 /** Rounds that count, over all points, each of which has at least one; `deno task soak` runs more of the same. */
 const ROUNDS = Number(Deno.env.get("DAYBOOK_KILL_ROUNDS") ?? 1);
@@ -56,13 +57,18 @@ class Rounds {
   readonly told: Told = { rounds: 0, unanswered: 0, durable: 0 };
   private readonly book = new Book();
   private tries = 0;
+  private readonly data: string;
+  private readonly say: ReturnType<typeof commands>;
 
   constructor(
     private readonly place: Place,
-    private readonly data: string,
+    dir: string,
     private readonly random: SeededRandom,
     private readonly sealed: boolean,
-  ) {}
+  ) {
+    this.data = `${dir}/data`;
+    this.say = commands(dir);
+  }
 
   private start(env: Readonly<Record<string, string>> = {}): Promise<Program> {
     const lies: Record<string, string> = this.sealed ? { DAYBOOK__LOG__SEALED_AT_REST: "true" } : {};
@@ -125,7 +131,8 @@ class Rounds {
       const { code, err } = await after.end(told.rounds % 2 ? "SIGKILL" : "SIGTERM");
       assert.equal(code, told.rounds % 2 ? 137 : 0, err);
       for (const command of [["verify"], ["replay", "--check"]]) {
-        const ran = await run(...command, "--data", data, "--json");
+        // Within this process, which the server's end leaves nothing in; the commands themselves are typed elsewhere.
+        const ran = await this.say(...command, "--data", data, "--json");
         assert.equal(ran.code, 0, `${place}: ${command}: ${ran.out}${ran.err}`);
       }
       told.unanswered += waiting;
@@ -143,13 +150,13 @@ Deno.test("killed at every point and at any moment over HTTP, nothing that was a
   for (const [place, sealed] of FOLDERS.filter(([place]) => only === undefined || place.startsWith(only))) {
     const name = sealed ? `${place}, sealed at rest` : place;
     await t.step(name, async () => {
-      const data = await Deno.makeTempDir();
+      const dir = await Deno.makeTempDir();
       try {
-        const rounds = new Rounds(place, data, random.split(), sealed);
+        const rounds = new Rounds(place, dir, random.split(), sealed);
         while (rounds.told.rounds * PLACES.length < ROUNDS) await rounds.round();
         all.push([name, rounds.told]);
       } finally {
-        await Deno.remove(data, { recursive: true });
+        await Deno.remove(dir, { recursive: true });
       }
     });
   }

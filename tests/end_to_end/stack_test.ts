@@ -64,7 +64,7 @@ Deno.test("kill -9 of the server and its agent, at boundaries of the log and at 
 });
 
 Deno.test("killed right after a commit of a start from nothing, the next run finds or starts everything, and nothing twice", async () => {
-  const { deaths, boundaries } = await sweep("append.durable", 14);
+  const { deaths, boundaries } = await sweep("append.durable", 28);
   console.log(`killed: ${deaths} times on the way to commit ${boundaries}`);
   assert.ok(deaths > 0);
 });

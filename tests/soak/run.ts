@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,services,controls,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,services,controls,tables,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -42,7 +42,7 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
   const lines = new TextDecoder().decode(stdout).split("\n");
   // A table of its own is shown as it is.
   for (const line of lines) if (/^[┌│├└]/.test(line)) console.error(line);
-  const told = lines.find((line) => /^killed in|seeds of|controls, \d+ seeds/.test(line)) ??
+  const told = lines.find((line) => /^killed in|seeds of|controls, \d+ seeds|^(?:ok|FAILED) \| /.test(line)) ??
     new TextDecoder().decode(stderr).slice(-600);
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
@@ -273,6 +273,18 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     const seeds = String(scaled(200));
     const args = ["test", "--no-check", "-P=test", "tests/controls_table_test.ts"];
     return [{ ...await child(args, { DAYBOOK_CONTROL_SEEDS: seeds }), what: "violations sown against every control" }];
+  },
+  async tables() {
+    const files = [
+      "access_matrix",
+      "bad_input",
+      "import_hostile",
+      "verify_threads",
+      "end_to_end/hostile",
+      "end_to_end/left_open",
+    ];
+    const args = ["test", "--no-check", "-P=test", ...files.map((name) => `tests/${name}_test.ts`)];
+    return [{ ...await child(args, { DAYBOOK_TEST_ALL: "true" }), what: "tables of which CI takes a part" }];
   },
   async simulation() {
     const args = ["run", "-A", "tests/simulation/run.ts", "--seeds", String(scaled(2_000))];
