@@ -4,7 +4,6 @@
  * This file is the library's entry, `openDaybook`, and the program's: run, it is the command line. It alone reads the environment;
  * `adapters/program/` puts the parts together.
  */
-import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Grants, Usage } from "./adapters/cli/call.ts";
@@ -62,7 +61,9 @@ export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> =
 /** A file of the program itself. */
 const inHouse = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+/** SHA-256 in hex. */
+const digestOf = async (text: string): Promise<string> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
 
 /** Reads and checks a configuration; a file that was named must be there, the default one need not. */
 const settingsOf = async (
@@ -77,7 +78,7 @@ const settingsOf = async (
   });
   const env = Deno.env.toObject();
   const { DEFAULTS, SHIPPED } = await import("./config/shipped.ts");
-  if (stackFile === undefined && (text === "" || digestOf(text) === SHIPPED)) {
+  if (stackFile === undefined && (text === "" || await digestOf(text) === SHIPPED)) {
     if (overrides.length + fromEnvironment(env).length === 0) return { config: DEFAULTS, file };
     const { plainConfig } = await import("./config/plain.ts");
     const plain = plainConfig(env, overrides);

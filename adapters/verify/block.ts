@@ -2,8 +2,8 @@
  * A stored block as bytes, read by the format that is written down at the top of the writer's `block.ts` and by
  * nothing else of the writer's. All numbers are big-endian.
  */
-import { createHash } from "node:crypto";
 import { LIMITS } from "../../events/log.ts";
+import { sha256 } from "./crypto.ts";
 import type { FailureKind } from "./failures.ts";
 
 const MAGIC = "DBK";
@@ -103,7 +103,7 @@ export class StoredBlock {
 
   /** What the next block's link must be. */
   hash(): Uint8Array {
-    return createHash("sha256").update(this.bytes.subarray(LINK_AT)).digest();
+    return sha256().update(this.bytes.subarray(LINK_AT)).digest();
   }
 
   run(index: number): { readonly fingerprint: number; readonly revision: number; readonly count: number } {

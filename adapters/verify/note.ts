@@ -3,7 +3,8 @@
  * (https://c2sp.org/tlog-checkpoint) and what witnesses add (https://c2sp.org/tlog-cosignature). Nothing here signs.
  */
 import { Buffer } from "node:buffer";
-import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { nodeCrypto, sha256 } from "./crypto.ts";
 
 /** A note with more signature lines is not read (the specification lets a reader limit them, to no fewer than 16). */
 export const SIGNATURES_MAX = 100;
@@ -68,9 +69,13 @@ export const readVerifierKey = (vkey: string): VerifierKey | undefined => {
   const bytes = fromBase64(vkey.slice(second + 1));
   if (!isName(name) || !bytes || bytes.length !== 33) return undefined;
   if (bytes[0] !== ED25519 && bytes[0] !== COSIGNATURE) return undefined;
-  const expected = createHash("sha256").update(`${name}\n`).update(bytes).digest("hex").slice(0, 8);
+  const expected = sha256().update(`${name}\n`).update(bytes).digest("hex").slice(0, 8);
   if (id !== expected) return undefined;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]), format: "der", type: "spki" });
+  const key = nodeCrypto().createPublicKey({
+    key: Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]),
+    format: "der",
+    type: "spki",
+  });
   return { name, id, signs: bytes[0] === ED25519 ? "text" : "time and text", key };
 };
 
@@ -98,7 +103,7 @@ export const signedBy = (note: Note, { name, id, signs, key }: VerifierKey): "si
   const own = note.signatures.filter((signature) => signature.name === name && signature.id === id);
   if (own.length === 0) return "unsigned";
   const holds = signs === "text"
-    ? ({ bytes }: Signature) => verify(null, Buffer.from(note.text), key, bytes)
+    ? ({ bytes }: Signature) => nodeCrypto().verify(null, Buffer.from(note.text), key, bytes)
     : (signature: Signature) => cosigned(note.text, signature, key);
   return own.every(holds) ? "signed" : "wrong";
 };
@@ -108,7 +113,12 @@ const cosigned = (text: string, { bytes }: Signature, key: KeyObject): boolean =
   if (bytes.length <= TIME_BYTES) return false;
   const time = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
   if (time >= 2n ** 63n) return false;
-  return verify(null, Buffer.from(`cosignature/v1\ntime ${time}\n${text}`), key, bytes.subarray(TIME_BYTES));
+  return nodeCrypto().verify(
+    null,
+    Buffer.from(`cosignature/v1\ntime ${time}\n${text}`),
+    key,
+    bytes.subarray(TIME_BYTES),
+  );
 };
 
 /** Origin, size and root, and any number of extension lines; `undefined` for what is not the text of a checkpoint. */

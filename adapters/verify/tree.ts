@@ -4,10 +4,10 @@
  * k is the largest power of two below n.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { LogFault } from "../../events/log.ts";
 import { HASH_BYTES, type ManyHashes, manyHashes } from "../../events/sha256.ts";
 import { sameBytes } from "./block.ts";
+import { sha256 } from "./crypto.ts";
 
 export { HASH_BYTES };
 
@@ -22,14 +22,14 @@ export interface Subtree {
   readonly hash: Uint8Array;
 }
 
-export const leafHash = (entry: Uint8Array): Uint8Array => createHash("sha256").update(LEAF).update(entry).digest();
+export const leafHash = (entry: Uint8Array): Uint8Array => sha256().update(LEAF).update(entry).digest();
 
 const pair = Buffer.alloc(65);
 pair[0] = NODE_PREFIX;
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
   pair.set(left, 1);
   pair.set(right, 33);
-  return createHash("sha256").update(pair).digest();
+  return sha256().update(pair).digest();
 };
 
 /** Levels of the tree that a tile spans. */
@@ -148,7 +148,7 @@ export class MerkleTree {
 
 /** The root over complete subtrees, largest first. */
 export const rootOf = (peaks: readonly Uint8Array[]): Uint8Array => {
-  if (peaks.length === 0) return createHash("sha256").digest();
+  if (peaks.length === 0) return sha256().digest();
   let root = peaks[peaks.length - 1]!;
   for (let i = peaks.length - 2; i >= 0; i--) root = nodeHash(peaks[i]!, root);
   return root;

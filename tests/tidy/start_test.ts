@@ -48,7 +48,13 @@ const WRITER = ["@deno/kv", "adapters/program/daybook.ts", "adapters/kv/store.ts
 
 for (
   const [path, there, absent] of [
-    ["main.ts", "adapters/cli/table.ts", [...HEAVY, ...WRITER, "config/schema.ts", "adapters/program/runtime.ts"]],
+    ["main.ts", "adapters/cli/table.ts", [
+      ...HEAVY,
+      ...WRITER,
+      "config/schema.ts",
+      "node:crypto",
+      "adapters/program/runtime.ts",
+    ]],
     ["adapters/program/runtime.ts", "node:sqlite", [
       ...HEAVY,
       ...WRITER.filter((name) => name !== "adapters/kv/store.ts"),
