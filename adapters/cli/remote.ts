@@ -89,13 +89,17 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     const path = `/commands/${encodeURIComponent(wish.type)}/${encodeURIComponent(wish.id)}`;
     return await outcomeOf(await ask(path, { method: "POST", body: JSON.stringify(wish.data), headers }), wish);
   },
-  async row(name, key, { at } = {}) {
+  async row(name, key, { at, wait } = {}) {
     if (key === "" || STEPS.has(key)) {
-      const { size, rows } = await page(ask, name, { prefix: key || undefined, limit: 1, at });
+      const { size, rows } = await page(ask, name, { prefix: key || undefined, limit: 1, at }, wait);
       return { size, row: rows.find((row) => row.key === key) };
     }
-    const answer = await ask(
-      `/views/${encodeURIComponent(name)}/${encodeURIComponent(key)}${at === undefined ? "" : `?at=${at}`}`,
+    const parameters = new URLSearchParams(at === undefined ? {} : { at: String(at) });
+    const answer = await patiently(
+      ask,
+      `/views/${encodeURIComponent(name)}/${encodeURIComponent(key)}`,
+      parameters,
+      wait,
     );
     if (answer.status === 404) {
       const problem = await problemOf(answer);
@@ -107,7 +111,7 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
     >(answer);
     return { size, row: { key: found, row, position } };
   },
-  view: (name, query) => page(ask, name, query),
+  view: (name, query, wait) => page(ask, name, query, wait),
   async operate(operation, input, progress) {
     const answer = await ask(`/operations/${operation}`, {
       method: "POST",
@@ -120,9 +124,18 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
   close,
 });
 
-const page = async (ask: Fetch, name: string, query: ViewQuery = {}): Promise<ViewPage> => {
+/** Asks for what was applied by then; of a view that does not come so far in time, for what there is. */
+const patiently = async (ask: Fetch, path: string, parameters: URLSearchParams, wait?: number): Promise<Response> => {
+  if (wait === undefined) return await ask(`${path}?${parameters}`);
+  const answer = await ask(`${path}?${new URLSearchParams([...parameters, ["wait", String(wait)]])}`);
+  if (answer.status !== 503) return answer;
+  await answer.body?.cancel();
+  return await ask(`${path}?${parameters}`);
+};
+
+const page = async (ask: Fetch, name: string, query: ViewQuery = {}, wait?: number): Promise<ViewPage> => {
   const { size, rows, next } = await read<ViewPage>(
-    await ask(`/views/${encodeURIComponent(name)}?${parametersOf(query)}`),
+    await patiently(ask, `/views/${encodeURIComponent(name)}`, parametersOf(query), wait),
   );
   return { size, rows, ...(next === undefined ? {} : { next }) };
 };

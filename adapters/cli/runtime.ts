@@ -166,9 +166,10 @@ export interface Remote {
   row(
     name: string,
     key: string,
-    options?: { readonly at?: number },
+    options?: { readonly at?: number; readonly wait?: number },
   ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
-  view(name: string, query?: ViewQuery): Promise<ViewPage>;
+  /** `wait`: after this position was applied, if the view comes so far in time (`HTTP_LIMITS.wait_ms_max`); else as far as it has come. */
+  view(name: string, query?: ViewQuery, wait?: number): Promise<ViewPage>;
   /** As `Runtime.operate`. */
   operate(operation: string, input: unknown, progress: OnProgress): Promise<unknown>;
   close(): void;

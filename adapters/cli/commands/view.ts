@@ -12,7 +12,7 @@ import { layered } from "../layer.ts";
 import { nearest } from "../nearest.ts";
 import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
+import type { Io, Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
 import { passedOver, readableViews, sizeOf } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;
@@ -187,7 +187,7 @@ const openSource = async (
   const { size } = reader;
   // Whoever runs shows nobody on the socket what is personal; who may read the keys reads the folder.
   const remote = flag(call, "personal") ? undefined : await runtime.remote(call.data);
-  if (remote) return { at, ...remoteSource(remote, at) };
+  if (remote) return { at, ...remoteSource(remote, { at, size, io: runtime.io }) };
   const needed = at === undefined ? size : at + 1;
   const stored = use.stored ? await readableViews(runtime, call.data) : undefined;
   const from = stored && sizeOf(stored, projection, { reader, runtime });
@@ -252,11 +252,24 @@ const computedSource = (view: ComputedView, at: number | undefined, asked: Asked
   };
 };
 
-const remoteSource = (remote: Remote, at: number | undefined): Source => ({
-  row: (name, key) => remote.row(name, key, { at }),
-  list: (name, query) => remote.view(name, query),
-  close: () => Promise.resolve(remote.close()),
-});
+/** What was in the log when the command began is in what it shows, or it is said that it is not. */
+const remoteSource = (
+  remote: Remote,
+  { at, size, io }: { readonly at: number | undefined; readonly size: number; readonly io: Io },
+): Source => {
+  const wait = at === undefined && size > 0 ? size - 1 : undefined;
+  const told = <T extends { readonly size: number }>(shown: T): T => {
+    if (wait !== undefined && shown.size < size) {
+      io.err(`daybook: the view has come to ${shown.size} of ${size} events, and goes on\n`);
+    }
+    return shown;
+  };
+  return {
+    row: async (name, key) => told(await remote.row(name, key, { at, wait })),
+    list: async (name, query) => told(await remote.view(name, query, wait)),
+    close: () => Promise.resolve(remote.close()),
+  };
+};
 
 const viewsSource = (views: StoredViews): Source => ({
   row: (name, key, at) => Promise.resolve(views.row(name, key, at)),
