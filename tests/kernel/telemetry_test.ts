@@ -1,6 +1,6 @@
 /** The kernel's side of telemetry: what becomes a span, of what, how many at most, and nothing where nobody traces. */
 import assert from "node:assert/strict";
-import { Projector } from "../../actors/kernel/project.ts";
+import { PROJECT, Projector } from "../../actors/kernel/project.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
 import {
   appending,
@@ -114,7 +114,10 @@ Deno.test("a transaction of a projection is a span in each recent trace that it 
   let now = Date.now();
   const clock = { ...systemClock, now: () => now };
   const views = new MemoryViews();
-  const projections = new Projector({ projections: [counts], feed: feedOf(log), views, clock, record() {}, telemetry });
+  // As many as there are in one transaction, however long they take.
+  const bounds = { ...PROJECT, batch_ms: 60_000 };
+  const feed = feedOf(log);
+  const projections = new Projector({ projections: [counts], feed, views, clock, bounds, record() {}, telemetry });
   await log.append({ events: [traced(1), traced(1), traced(2), traced(3, "tests.other.happened")] });
   const run = running(projections.children);
   await projections.wait(counts.name, 3, 60_000);
