@@ -1,12 +1,13 @@
 /** Commits: decides where branches stand. Stream: `commits/{repository}`; what was committed is observed, not decided. */
 import { z } from "zod";
 import { branchName, type CommitFact, sha } from "../events/commits.ts";
+import { time } from "./time.ts";
 import { accept, type Actor, type Commands, type CommandSchemas, type Decision, reject } from "./types.ts";
 
 /** Branches one repository may have at a time: the state of this actor. */
 export const BRANCHES_MAX = 10_000;
 
-const at = z.iso.datetime({ offset: true }).optional();
+const at = time.optional();
 const from = sha.nullable().optional();
 
 export const commitCommands = {

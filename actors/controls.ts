@@ -5,13 +5,14 @@
 import { z } from "zod";
 import { type ControlFact, EXCEPTION_LIMITS } from "../events/controls.ts";
 import { millis } from "../events/event.ts";
+import { time } from "./time.ts";
 import { accept, type Actor, type Commands, type CommandSchemas, type Decision, reject } from "./types.ts";
 
 const why = z.string().min(1).max(EXCEPTION_LIMITS.why_chars_max);
 
 const commands = {
   "controls.exception.grant": z.strictObject({
-    until: z.iso.datetime({ offset: true }),
+    until: time,
     why,
     approvedby: z.string().min(1).max(100).optional(),
   }),

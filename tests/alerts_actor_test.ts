@@ -149,6 +149,11 @@ Deno.test("a silence ends within a year, and there are only so many", () => {
   given(alerts, ...many).when(silence, at(0)).rejected("too_many_silences");
 });
 
+Deno.test("a silence takes no time that is longer than any entry", () => {
+  const until = `${timeOf(600).slice(0, -1)}${"0".repeat(70_000)}Z`;
+  given(alerts).when({ ...silence, data: { ...silence.data, until } }, at(0)).invalid("/until");
+});
+
 Deno.test("a rule has only so many alerts; that there are more is said once, and again when there was room", () => {
   const cases = Array.from({ length: ALERT_LIMITS.standing_max }, (_, n) => raised(n));
   const more = observe([caseOf(1_000), caseOf(1_001)]);

@@ -109,6 +109,13 @@ Deno.test("names and object names that git does not accept do not parse", () => 
   }
 });
 
+Deno.test("a move and a deletion tell no time that is longer than any entry", () => {
+  const at = (digits: number) => `2026-01-05T09:00:00.${"0".repeat(digits)}+01:00`;
+  given(commits).when(move("main", 1, { at: at(9) })).accepted(moved("main", null, 1, { at: at(9) }));
+  given(commits).when(move("main", 1, { at: at(70_000) })).invalid("/at");
+  given(commits).when(remove("main", { at: at(70_000) })).invalid("/at");
+});
+
 Deno.test("a repository has a bounded number of branches; one that goes makes room", () => {
   const full = Array.from({ length: BRANCHES_MAX }, (_, n) => moved(`b${n}`, null, n));
   const there = given(commits, ...full);

@@ -30,6 +30,14 @@ Deno.test("controls.exception.grant ends in the future, and not too far there", 
   given(controls).when(until(most + 1)).rejected("exception_too_long");
 });
 
+Deno.test("controls.exception.grant takes no time that is longer than any entry", () => {
+  const until = (digits: number) => later(DAY).replace(".000", `.${"0".repeat(digits)}`).replace("Z", "+00:00");
+  const grant = (digits: number) =>
+    ({ type: "controls.exception.grant", data: { until: until(digits), why } }) as const;
+  given(controls).when(grant(9)).accepted({ type: "controls.exception.granted", data: { until: until(9), why } });
+  given(controls).when(grant(70_000)).invalid("/until");
+});
+
 Deno.test("controls.exception.grant is approved by somebody else, and says why", () => {
   const data = { until: later(DAY), why, approvedby: "u_tester" };
   given(controls).when({ type: "controls.exception.grant", data }).rejected("approved_by_oneself");

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { about, ALERT_LIMITS, type AlertFact, alertFacts, alertId, severity } from "../../events/alerts.ts";
 import { millis } from "../../events/event.ts";
+import { time } from "../time.ts";
 import {
   accept,
   type Actor,
@@ -45,7 +46,7 @@ const commands = {
   "alerts.condition.ripen": z.strictObject(one),
   "alerts.alert.acknowledge": z.strictObject({ ...some, note: note.optional() }),
   "alerts.alert.resolve": z.strictObject({ ...some, note: note.optional() }),
-  "alerts.silence.begin": z.strictObject({ ...some, until: z.iso.datetime({ offset: true }), why: note }),
+  "alerts.silence.begin": z.strictObject({ ...some, until: time, why: note }),
   "alerts.silence.end": z.strictObject(some),
   "alerts.silence.expire": z.strictObject(some),
   "alerts.group.notify": z.strictObject({ group: alertId }),
