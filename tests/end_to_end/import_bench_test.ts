@@ -63,3 +63,17 @@ Deno.test("runs are imported once each, alone and through a running server, and 
     }
     assert.deepEqual((await history()).shown, [[`${key}1`, undefined], [`${key}2`, 10], [`${key}3`, -10]]);
   }));
+
+Deno.test("without --project a run is of the folder one stands in, whatever that is called", () =>
+  withPlace(async ({ dir, data }) => {
+    for (const name of ["spades (1)", `it's ${"ü".repeat(120)}`]) {
+      const cwd = `${dir}/${name}`;
+      await Deno.mkdir(cwd);
+      await Deno.writeTextFile(`${cwd}/one.json`, report(100));
+      const { exit, runs } = await document<Imported>(["import", "bench", "one.json", "--data", data], { cwd });
+      assert.deepEqual([exit, runs], [0, 1], name);
+    }
+    const { rows } = await document<Page>(["view", "benchmarks.history", "--data", data]);
+    assert.equal(rows.length, 2);
+    assert.equal(rows.filter(({ key }) => key.startsWith("spades%20(1)/")).length, 1);
+  }));

@@ -62,10 +62,12 @@ const readAll = async (call: Call, runtime: Runtime): Promise<readonly BenchRun[
 };
 
 const optionsOf = (call: Call, { clock }: Runtime): Parameters<Runtime["benchRun"]>[1] => {
-  const project = text(call, "project") ?? (encodeURIComponent(basename(call.cwd).toWellFormed()) || "benchmarks");
-  if (!/^[\w.:/@~%+-]{1,400}$/.test(project)) {
-    throw new Usage(`--project takes a name or a URL, not ${JSON.stringify(project)}`);
+  const named = text(call, "project");
+  if (named !== undefined && !/^[\w.:/@~%+-]{1,400}$/.test(named)) {
+    throw new Usage(`--project takes a name or a URL, not ${JSON.stringify(named)}`);
   }
+  // Whatever a folder is called; a file system lets no name be longer than an event's source.
+  const project = named ?? (encodeURIComponent(basename(call.cwd).toWellFormed()) || "benchmarks");
   const commit = text(call, "commit");
   if (commit !== undefined && !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)) {
     throw new Usage(`--commit takes a full object name, 40 or 64 hexadecimal digits, not ${JSON.stringify(commit)}`);
