@@ -113,6 +113,11 @@ Deno.test("no two series of a run come to one name, so that each has its history
   assert.equal(new Set(fact!.series.map(seriesName)).size, names.length + groups.length);
 });
 
+Deno.test("a group may be empty, and is none", () => {
+  const [fact] = measured(report([bench({ group: "" })]));
+  assert.deepEqual(fact!.series.map(({ group, name }) => [group, name]), [[undefined, "spade"]]);
+});
+
 Deno.test("what a document says of itself goes before what the command says", () => {
   const environment = { cores: 2, kernel: "Linux 6.1", commit: "a".repeat(40), dirty: true };
   const time = "2026-01-01T00:00:00Z";

@@ -46,7 +46,8 @@ const failed = z.object({ failed: z.object({}) });
 const bench = z.object({
   /** URL of the module. */
   origin: z.string().min(1),
-  group: name.nullish(),
+  /** Deno lets one be empty, which is none. */
+  group: z.string().max(name_chars_max).nullish(),
   name,
   baseline: z.boolean().default(false),
   results: z.array(z.unknown()).min(1),
