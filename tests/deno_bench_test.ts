@@ -118,6 +118,16 @@ Deno.test("a group may be empty, and is none", () => {
   assert.deepEqual(fact!.series.map(({ group, name }) => [group, name]), [[undefined, "spade"]]);
 });
 
+Deno.test("names that are cut within a character stay texts", () => {
+  const most = BENCHMARK_LIMITS.name_chars_max;
+  const name = `${"d".repeat(most - 9)}😀${"d".repeat(7)}`;
+  const origin = `file:///${"d".repeat(3)}😀${"d".repeat(most - 1)}`;
+  const [fact] = measured(report([bench({ name, origin }), bench({ name, origin })]));
+  for (const text of fact!.series.flatMap(({ file, name }) => [file, name])) {
+    assert.ok(text.isWellFormed() && text.length <= most, text);
+  }
+});
+
 Deno.test("what a document says of itself goes before what the command says", () => {
   const environment = { cores: 2, kernel: "Linux 6.1", commit: "a".repeat(40), dirty: true };
   const time = "2026-01-01T00:00:00Z";

@@ -168,7 +168,8 @@ type Taken = Map<string, number>;
 /** Deno lets several have one name, or names that come to the same; the first is the one of other runs. */
 const unlike = (wanted: Named, taken: Taken): Named => {
   const key = seriesName(wanted);
-  const cut = wanted.name.slice(0, name_chars_max - 8);
+  // Half of a character, where it is cut within one, is no text.
+  const cut = wanted.name.slice(0, name_chars_max - 8).toWellFormed();
   let named = wanted;
   for (let n = taken.get(key) ?? 0; taken.has(seriesName(named)); n++) {
     taken.set(key, n + 1);
@@ -214,7 +215,7 @@ const shortest = (origins: readonly string[]): ReadonlyMap<string, string> => {
     for (const [end, those] of ends) {
       const last = those.length === 1 || length === STEPS_MAX;
       for (const one of those) {
-        if (last || one.steps.length <= length) named.set(one.origin, end.slice(-name_chars_max));
+        if (last || one.steps.length <= length) named.set(one.origin, end.slice(-name_chars_max).toWellFormed());
         else left.push(one);
       }
     }
