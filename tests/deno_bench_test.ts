@@ -184,6 +184,9 @@ Deno.test("what is no such document is refused with the path of what is wrong", 
   assert.match(issues(report([bench()]).replace("969", "1e999"))[0]!, /^\/benches\/0\/results\/0\/ok\/n /);
   assert.match(issues('{"version":1,"version":1}')[0]!, /^\/version /);
   assert.match(issues(report(Array(BENCHES_MAX + 1).fill(bench())))[0]!, /^\/benches /);
+  for (const time of ["yesterday", "2026-02-30T00:00:00Z", `2026-01-01T00:00:00.${"0".repeat(10)}Z`]) {
+    assert.match(issues(report([bench()], { time }))[0]!, /^\/time /);
+  }
   assert.match(issues(report([], { environment: { commit: "main" } }))[0]!, /^\/environment\/commit /);
   const half = bench({ results: [{ ok: { ...ok, samples: Array(SAMPLES_MAX / 2).fill(0) } }] });
   assert.equal(measured(report([half, half])).at(-1)!.part, 45);
