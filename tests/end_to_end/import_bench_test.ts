@@ -77,3 +77,12 @@ Deno.test("without --project a run is of the folder one stands in, whatever that
     assert.equal(rows.length, 2);
     assert.equal(rows.filter(({ key }) => key.startsWith("spades%20(1)/")).length, 1);
   }));
+
+Deno.test("standard input named twice is wrong usage, and makes no folder", () =>
+  withPlace(async ({ dir, data }) => {
+    const refused = await document<{ error: { message: string } }>(["import", "bench", "-", "-", "--data", data], {
+      cwd: dir,
+    });
+    assert.deepEqual([refused.exit, refused.error.message], [2, "standard input can be read once"]);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+  }));

@@ -49,6 +49,7 @@ export const importBench: Run = async (call, runtime) => {
 
 const readAll = async (call: Call, runtime: Runtime): Promise<readonly BenchRun[]> => {
   const options = optionsOf(call, runtime);
+  if (call.args.indexOf("-") !== call.args.lastIndexOf("-")) throw new Usage("standard input can be read once");
   const runs: BenchRun[] = [];
   for (const file of call.args) {
     const content = file === "-" ? await runtime.io.readInput() : await runtime.io.readText(pathOf(call, file));
