@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { remoteOver } from "../adapters/cli/remote.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
 
 const JSON_BODY = { "content-type": "application/json" };
@@ -91,6 +92,26 @@ Deno.test("POST /commands is done once for one Idempotency-Key, and conflicts wh
     assert.deepEqual([other.status, (await other.json()).type], [409, "urn:daybook:problem:command_conflict"]);
     for (const key of ["", '""', "a b", "x".repeat(256)]) {
       assert.equal((await raise(site, "b", '{"by":1}', { "idempotency-key": key })).status, 400, key);
+    }
+  }));
+
+Deno.test("an Idempotency-Key that is a Display String is any id of a command, and the one that the log knows", () =>
+  withSite(async (site) => {
+    const remote = remoteOver(
+      (path, init) => site.send(path, { ...init, as: "command" }),
+      () => {},
+    );
+    const by = { authtype: "user", authid: "u_1" } as const;
+    for (const [n, command] of ["github:größe", '日本 %41"\\', "x".repeat(300), "a b", "plain"].entries()) {
+      const ask = { type: "things.counter.raise", id: `c${n}`, data: { by: 2 }, by, command } as const;
+      const first = await remote.ask(ask);
+      assert.equal(first.is, "accepted", command);
+      assert.deepEqual(await remote.ask(ask), first, "done once");
+      const [fact] = [...site.log.read({ stream: `things/c${n}` })].flat();
+      assert.ok(fact!.id.endsWith(`:${command}/0`), fact!.id);
+    }
+    for (const key of ['%"%ff"', '%"é"']) {
+      assert.equal((await raise(site, "e", '{"by":1}', { "idempotency-key": key })).status, 400, key);
     }
   }));
 

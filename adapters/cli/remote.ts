@@ -52,6 +52,14 @@ interface Problem {
   readonly control?: string;
 }
 
+/** What a structured-field string can hold of the route's keys; all else goes as a Display String (RFC 9651 section 3.3.8). */
+const VISIBLE = /^[\x21-\x7e]{1,255}$/;
+
+const keyOf = (command: string): string =>
+  VISIBLE.test(command)
+    ? JSON.stringify(command)
+    : `%"${encodeURIComponent(command).replace(/%../g, (octet) => octet.toLowerCase())}"`;
+
 export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
   async status() {
     return await read<Status>(await ask("/status"));
@@ -80,7 +88,7 @@ export const remoteOver = (ask: Fetch, close: () => void): Remote => ({
   },
   async ask(wish) {
     const headers: Record<string, string> = { "content-type": "application/json" };
-    if (wish.command !== undefined) headers["idempotency-key"] = JSON.stringify(wish.command);
+    if (wish.command !== undefined) headers["idempotency-key"] = keyOf(wish.command);
     if (wish.expected !== undefined) headers["if-match"] = `"${wish.expected}"`;
     if (wish.traceparent !== undefined) headers["traceparent"] = wish.traceparent;
     if (wish.causationid !== undefined) headers["ce-causationid"] = wish.causationid;

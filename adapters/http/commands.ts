@@ -66,12 +66,28 @@ const dataOf = (content: string | null, bytes: Uint8Array<ArrayBuffer>): unknown
 
 const KEY_LENGTH_MAX = 255;
 
-/** A structured-field string or a bare token (draft-ietf-httpapi-idempotency-key-header): visible ASCII, 1 to 255 long. */
+/** RFC 9651 section 3.3.8. */
+const DISPLAY_STRING = /^%"((?:[ !#$&-~]|%[0-9a-f]{2})*)"$/;
+
+/**
+ * A structured-field string or a bare token (draft-ietf-httpapi-idempotency-key-header): visible ASCII, 1 to 255 long. A Display String
+ * holds any id that a command can have; what cannot be one is for the entities to say.
+ */
 const idempotencyKey = (header: string | null): string | undefined => {
   if (header === null) return undefined;
+  const displayed = DISPLAY_STRING.exec(header)?.[1];
+  if (displayed !== undefined) return decoded(displayed);
   const key = /^".*"$/.test(header) ? header.slice(1, -1).replace(/\\(["\\])/g, "$1") : header;
   if (/^[\x21-\x7e]+$/.test(key) && key.length <= KEY_LENGTH_MAX) return key;
   throw new Problem("invalid_header", `Idempotency-Key is 1 to ${KEY_LENGTH_MAX} visible ASCII characters.`);
+};
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Problem("invalid_header", "Idempotency-Key is a Display String of something else than UTF-8.");
+  }
 };
 
 /** What made the caller ask: `ce-causationid` and `ce-correlationid`, as an event in CloudEvents' binary mode has them. */

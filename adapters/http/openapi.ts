@@ -37,7 +37,10 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
           summary: schema.description ?? `Ask ${actor.domain}/{id} for ${type}.`,
           parameters: [
             inPath("id", "The entity; its stream is the domain, a slash and this."),
-            header("Idempotency-Key", "The same key with the same data returns the first accepted outcome."),
+            header(
+              "Idempotency-Key",
+              "The same key with the same data returns the first accepted outcome. Beyond visible ASCII: a Display String (RFC 9651).",
+            ),
             header("If-Match", 'The revision the entity must be at, in quotes: `"17"`.'),
             header("If-None-Match", "`*`: the entity must have no events yet."),
             header("ce-causationid", "Id of the event that made the caller ask; kept with the facts."),
