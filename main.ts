@@ -25,7 +25,7 @@ import { NoText, variablesOf } from "./adapters/process/variables.ts";
 import type { Daybook } from "./actors/kernel/daybook.ts";
 import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
-import { fromEnvironment, type Override } from "./config/overrides.ts";
+import { fromEnvironment, type Override, variableNames } from "./config/overrides.ts";
 
 export { Declined } from "./actors/kernel/gate.ts";
 export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
@@ -78,6 +78,8 @@ const settingsOf = async (
   });
   const env = Deno.env.toObject();
   const { DEFAULTS, SHIPPED } = await import("./config/shipped.ts");
+  // One that is no text is left out of them all; what it was to say would not be so, and nobody would know.
+  for (const name of variableNames(DEFAULTS)) variable(name);
   if (stackFile === undefined && (text === "" || await digestOf(text) === SHIPPED)) {
     if (overrides.length + fromEnvironment(env).length === 0) return { config: DEFAULTS, file };
     const { plainConfig } = await import("./config/plain.ts");

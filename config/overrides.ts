@@ -18,6 +18,14 @@ export const fromEnvironment = (env: Readonly<Record<string, string | undefined>
       : []
   ).sort((a, b) => a.name < b.name ? -1 : 1);
 
+/** Variables of a configuration's keys as people write them; their names are listed nowhere while what they hold is no text. */
+export const variableNames = (config: object, start = "DAYBOOK"): readonly string[] =>
+  Object.entries(config).flatMap(([key, value]) => {
+    const name = `${start}__${key.toUpperCase()}`;
+    const below = typeof value === "object" && value !== null && !Array.isArray(value);
+    return below ? [name, ...variableNames(value, name)] : [name];
+  });
+
 /** A copy of `whole` with the value in it. Where there is something else than a map on the way, it is left to be complained of. */
 export const withOverride = (whole: unknown, { path }: Pick<Override, "path">, value: unknown): unknown => {
   const set = (node: unknown, depth: number): unknown => {

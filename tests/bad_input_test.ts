@@ -244,3 +244,13 @@ Deno.test("a configuration whose bytes are not UTF-8 is refused by name, as `con
     }));
     await assert.rejects(modelIn(access, {}), { name: "Usage", message: `${access}/a.cedar is not UTF-8` });
   }));
+
+Deno.test("a variable of the configuration that is not UTF-8 is told by its name, and not passed over", () =>
+  inFolder(async (dir) => {
+    for (const [name, text] of [["DAYBOOK__LOG__SEALED_AT_REST", "true"], ["DAYBOOK__LOG__ARCHIVE", "/archive/caf"]]) {
+      const under = ["sh", "-c", `export ${name}="$(printf '${text}\\351')"; exec "$@"`, "sh"];
+      const asked = ["send", "commits.branch.delete", "garden", '{"branch":"main"}', "--data", `${dir}/data`];
+      const { code, out, err } = await run(asked, { under });
+      assert.deepEqual([code, out, err], [2, "", `daybook: the variable ${name} is not UTF-8\n`]);
+    }
+  }));
