@@ -115,6 +115,17 @@ Deno.test("an Idempotency-Key that is a Display String is any id of a command, a
     }
   }));
 
+Deno.test("data that no body holds is invalid, also for who asks from another process", () =>
+  withSite(async (site) => {
+    const remote = remoteOver((path, init) => site.send(path, { ...init, as: "command" }), () => {});
+    const by = { authtype: "user", authid: "u_1" } as const;
+    const data = { by: 1, note: "x".repeat(1_100_000) };
+    assert.deepEqual(await remote.ask({ type: "things.counter.raise", id: "a", data, by }), {
+      is: "invalid",
+      issues: [{ path: "", message: "A body has at most 1048576 bytes." }],
+    });
+  }));
+
 Deno.test("POST /commands with If-Match is done at that revision only; 412 tells the actual one", () =>
   withSite(async (site) => {
     assert.equal((await raise(site, "a", '{"by":1}', { "if-none-match": "*" })).status, 200);

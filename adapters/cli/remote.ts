@@ -279,6 +279,9 @@ const outcomeOf = async (answer: Response, wish: Ask): Promise<Outcome> => {
       return { is: "rejected", code: problem.code ?? "rejected", because: detail, revision };
     case "invalid_data":
       return { is: "invalid", issues: errors };
+    // Without a server its schema would have refused as much.
+    case "too_large":
+      return { is: "invalid", issues: [{ path: "", message: detail }] };
     case "unknown_command":
       return { is: "unknown_command" };
     case "command_conflict":
