@@ -1,5 +1,6 @@
 /** Parsing, help, exit codes and permissions of the command line: what holds for every command. */
 import assert from "node:assert/strict";
+import { failureOf } from "../adapters/cli/run.ts";
 import { argumentsOf, GENERATION, generationOf, Unsayable, VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import { type Grants, Usage } from "../adapters/cli/call.ts";
 import { ENVIRONMENT, grantsOf } from "../adapters/cli/grants.ts";
@@ -475,4 +476,10 @@ Deno.test("every command has its task, with the permissions the command line kno
   assert.ok(unstable.includes("lazy-dynamic-imports"));
   const source = ["actors", "adapters", "events", "projections"];
   for (const set of ["reader", "writer"]) assert.deepEqual(permissions[set].read, [".daybook", "config", ...source]);
+});
+
+Deno.test("a disk that is full under a file is told as that, whatever wrote", () => {
+  const error = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }); // as Deno throws it
+  const message = "Cannot write: No space left on device (os error 28)";
+  assert.deepEqual(failureOf(error), { exit: 3, code: "full", message });
 });
