@@ -36,6 +36,14 @@ Deno.test("a listener that connections crowd out listens again after them, howev
   assert.deepEqual(site.counts(), { listens: 21, stops: 21 });
 });
 
+Deno.test("a listener over TLS that found out by itself listens again after it", async () => {
+  const site = listeningUntil("a listener was lost: it takes no connections any more, as after EMFILE");
+  await site.clock.advance(LISTENER.crowded_ms);
+  assert.deepEqual(site.counts(), { listens: 2, stops: 1 });
+  site.stop();
+  await site.clock.until(site.run);
+});
+
 Deno.test("a listener that is lost for another cause is for its supervisor to start again", async () => {
   const site = listeningUntil("a listener was lost: it ended by itself");
   await assert.rejects(site.clock.until(site.run), /it ended by itself/);

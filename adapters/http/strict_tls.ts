@@ -5,8 +5,10 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { Clock } from "../../actors/kernel/world.ts";
+import { Hearing } from "./hearing.ts";
 
 export interface StrictTls {
   /** PEM. */
@@ -92,21 +94,29 @@ export const listenStrictly = async (options: StrictOptions): Promise<StrictList
   );
   server.headersTimeout = headers_ms;
   server.requestTimeout = 0; // the door has deadlines of its own
+  // Those whose handshake is under way are not among the connections that `closeAllConnections` knows.
+  const open = new Set<Duplex>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => {}); // for those who do not ask
+  const hearing = new Hearing(server, { host: options.hostname, clock: options.clock, deaf: lost.reject });
   // The platform ends some of them, at times before its alert has left, and leaves others open.
   server.on("tlsClientError", (_, socket) => {
-    options.refused?.();
+    if (!hearing.isOwn()) options.refused?.();
     const cancel = options.clock.schedule(STRICT.alert_ms, () => void socket.destroy());
     if (socket.destroyed) cancel();
     else socket.once("close", cancel);
   });
   server.on("clientError", (_, socket) => void socket.destroy());
   await listening(server, options);
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => {}); // for those who do not ask
   let closing = false;
   server.on("error", (error) => lost.reject(error));
   server.on("close", () => closing || lost.reject(new Error("it ended by itself")));
   const { address: hostname, port } = server.address() as AddressInfo;
+  hearing.begin(port);
   return {
     hostname,
     port,
@@ -114,11 +124,14 @@ export const listenStrictly = async (options: StrictOptions): Promise<StrictList
     renew: (tls) => server.setSecureContext(contextOf(tls)),
     close() {
       closing = true;
+      hearing.stop();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       return closed;
     },
-    cut: () => server.closeAllConnections(),
+    cut() {
+      for (const socket of open) socket.destroy();
+    },
   };
 };
 
