@@ -256,6 +256,20 @@ Deno.test("what the configuration says widens the permissions of start, and noth
   }]);
 });
 
+Deno.test("on any free port start may listen again where it did", async () => {
+  const stage = givenStage();
+  const asked: Grants[] = [];
+  Object.assign(stage.world, {
+    permissions: {
+      granted: (wanted: Grants) => wanted.net.length === 0,
+      again: (wanted: Grants) => (asked.push(wanted), Promise.resolve(0)),
+    },
+  });
+  await stage.type("start", "--port", "0");
+  await stage.type("start", "--port", "0", "--host", "::1");
+  assert.deepEqual(asked.map(({ net }) => net[0]), ["127.0.0.1", "[::1]"]);
+});
+
 Deno.test("a configuration that may not be read yet is read by a second process, which may start the third", async () => {
   const stage = givenStage();
   const asked: Grants[] = [];

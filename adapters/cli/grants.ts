@@ -13,9 +13,11 @@ export const WITNESS_PORT = 7374;
 /** Where a witness is to listen; 0 is any free port. */
 export const witnessPort = (call: Call): number => whole(call, "port", { min: 0, max: 65_535 }) ?? WITNESS_PORT;
 
-/** `HOST:PORT` as Deno's permission flags write it. */
-export const address = (host: string, port: string | number): string =>
-  host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]:${port}` : `${host}:${port}`;
+/** `HOST:PORT` as Deno's permission flags write it. Port 0 is `HOST`: whoever was given a free one listens there again, by its number. */
+export const address = (host: string, port: string | number): string => {
+  const name = host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host;
+  return port === 0 ? name : `${name}:${port}`;
+};
 
 /** A name, or an address; of version 6 in brackets. What else a URL takes for one no permission can be given for. */
 const HOST_NAME = /^[\w.-]+$|^\[[0-9a-f:.]+\]$/i;
