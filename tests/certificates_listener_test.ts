@@ -1,11 +1,13 @@
 /** What the listener shows: files that cannot be shown are refused with the key that names them, later ones are taken up. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { Usage } from "../adapters/cli/call.ts";
 import { KeptCertificates } from "../adapters/program/certificates/kept.ts";
 import { listenerTls } from "../adapters/program/certificates/listener.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import type { StrictTls } from "../adapters/http/strict_tls.ts";
+import { signsHandshakes } from "../adapters/x509/certificate.ts";
 import { parseConfig } from "../config/config.ts";
 import { givenAuthority, withFolder, written } from "./certificates_given.ts";
 
@@ -44,6 +46,7 @@ Deno.test("what cannot be shown is wrong usage that names its key", () =>
       none: "none\n",
       empty: "",
       ca: authority.certificate,
+      broken: `${one.cert}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
     });
     const wrong: readonly (readonly [string, RegExp])[] = [
       ["{ certificate: nowhere, key: { file: key } }", /^server\.tls\.certificate: cannot read .*nowhere/],
@@ -53,6 +56,7 @@ Deno.test("what cannot be shown is wrong usage that names its key", () =>
       ["{ certificate: cert, key: { env: NOWHERE } }", /^server\.tls\.key: it is not there, or empty/],
       ["{ certificate: cert, key: { file: other } }", /^server\.tls\.key: it is not the key of the certificate/],
       ["{ certificate: cert, key: { file: none } }", /^server\.tls\.key: it is not the key/],
+      ["{ certificate: broken, key: { file: key } }", /^server\.tls\.certificate: .* holds no certificates/],
       ["{ issued: [localhost], clients: { file: nowhere } }", /^server\.tls\.clients: cannot read/],
       ["{ issued: [localhost], clients: { file: none } }", /^server\.tls\.clients: .* holds no certificates/],
       ["{ issued: [localhost], clients: { file: empty } }", /^server\.tls\.clients: .* holds no certificates/],
@@ -94,3 +98,15 @@ Deno.test("other files are taken up when they belong together, authorities of cl
     assert.deepEqual(taken[1], { ...two, clients: other.certificate });
     assert.deepEqual(tls.present(), taken[1]);
   }));
+
+Deno.test("a key that no handshake could be signed with is known", () => {
+  const pem = ({ privateKey }: { readonly privateKey: KeyObject }) =>
+    `${privateKey.export({ type: "pkcs8", format: "pem" })}`;
+  const rsa = (modulusLength: number) => pem(generateKeyPairSync("rsa", { modulusLength }));
+  const curve = (namedCurve: string) => pem(generateKeyPairSync("ec", { namedCurve }));
+  const edwards = pem(generateKeyPairSync("ed25519"));
+  for (const key of [rsa(2048), curve("P-256"), curve("P-384"), curve("P-521"), edwards]) {
+    assert.ok(signsHandshakes(key));
+  }
+  for (const key of [rsa(1024), curve("secp256k1")]) assert.ok(!signsHandshakes(key));
+});

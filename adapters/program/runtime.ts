@@ -41,6 +41,14 @@ export type SettingsOf = (named: string | undefined, overrides: readonly Overrid
 /** Where the root key of a folder's keys is; by default as the default configuration says. */
 export type RootOf = (data: string, settings?: Settings) => Promise<RootSource>;
 
+/** What cannot be served leaves no folder behind. */
+const refuseUnfit = async (settings: Settings, io: Io): Promise<void> => {
+  const { certificate, clients } = settings.config.server.tls;
+  if (certificate === null && clients === null) return;
+  const [listener, { secretsOf }] = [await import("./certificates/listener.ts"), await import("./secrets.ts")];
+  await listener.refuseUnfit(settings, secretsOf(settings, io));
+};
+
 /** What `serve` needs of what `open` made. */
 const systems = new WeakMap<Daybook, { readonly opened: Opened; readonly told: () => void }>();
 
@@ -59,6 +67,7 @@ export const runtimeOf = (
   version,
   quit: (code) => Deno.exit(code),
   async open(data, settings) {
+    if (settings) await refuseUnfit(settings, io);
     if (settings?.stack) (await import("../process/agent/line.ts")).beginAhead();
     const { openSystem } = await import("./daybook.ts");
     const stated = settings ?? await settingsOf(undefined, []);

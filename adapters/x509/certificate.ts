@@ -53,6 +53,27 @@ export const belongTogether = (certificate: string, key: string): boolean => {
   }
 };
 
+const CURVES: readonly unknown[] = ["prime256v1", "secp384r1", "secp521r1"];
+
+/** Whether the platform's listeners can sign with a private key, PEM; they refuse others, or fail at each handshake. */
+export const signsHandshakes = (key: string): boolean => {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: { modulusLength = 0, namedCurve } = {} } = createPrivateKey(
+    key,
+  );
+  if (type === "rsa") return modulusLength >= 2048 && modulusLength <= 8192;
+  return type === "ed25519" || (type === "ec" && CURVES.includes(namedCurve));
+};
+
+/** Whether a PEM text holds certificates that can all be read, whatever else it holds; handshakes fail by one that cannot. */
+export const isChain = (text: string): boolean => {
+  try {
+    return readCertificate(text) !== undefined &&
+      allIn(text).length === text.split("-----BEGIN CERTIFICATE-----").length - 1;
+  } catch {
+    return false;
+  }
+};
+
 /** Whether a PEM text holds certificates, and nothing else that says it is one. */
 export const areCertificates = (text: string): boolean => {
   try {

@@ -1,7 +1,8 @@
 /** Certificates by commands, and the server that demands them: the real program, looked at with the real openssl. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
-import { openssl, runOpenssl } from "../certificates_given.ts";
+import { givenAuthority, openssl, runOpenssl } from "../certificates_given.ts";
 import { document, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
 import { heard, until } from "../until.ts";
@@ -49,6 +50,24 @@ Deno.test("a certificate is issued, listed and renewed beside no server; openssl
     const secret = (await Deno.readTextFile(key)).split("\n")[1]!;
     const events = await run(["events", "--data", data], {});
     assert.ok(!events.out.includes(secret) && !events.out.includes("PRIVATE KEY"));
+  }));
+
+Deno.test("start with files that cannot be shown is wrong usage, and leaves no folder", () =>
+  withPlace(async ({ dir, data }) => {
+    const { cert, key } = await (await givenAuthority()).issue("a", ["server"]);
+    const weak = generateKeyPairSync("rsa", {
+      modulusLength: 1024,
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    }).privateKey;
+    for (const [name, text] of Object.entries({ cert, key, weak })) await Deno.writeTextFile(`${dir}/${name}`, text);
+    for (const [certificate, key] of [["cert", "weak"], ["key", "key"], ["nowhere", "key"], ["cert", "nowhere"]]) {
+      const files = ["--tls-cert", `${dir}/${certificate}`, "--tls-key", `${dir}/${key}`];
+      const { code, err } = await run(["start", "--port", "0", ...files, "--data", data], {});
+      assert.equal(code, 2, err);
+      assert.match(err, /^daybook: server\.tls\.(certificate|key): .*\n$/);
+      await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+    }
   }));
 
 const STRICT = {

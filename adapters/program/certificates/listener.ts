@@ -3,7 +3,7 @@ import { Usage } from "../../cli/call.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../../cli/settings.ts";
 import type { StrictTls } from "../../http/strict_tls.ts";
-import { areCertificates, belongTogether, readCertificate } from "../../x509/certificate.ts";
+import { areCertificates, belongTogether, isChain, signsHandshakes } from "../../x509/certificate.ts";
 import { authorityOf, type IssuingParts, note } from "./issuer.ts";
 import type { KeptCertificates } from "./kept.ts";
 
@@ -31,24 +31,13 @@ export const listenerTls = async (options: ListenerOptions): Promise<ListenerTls
   const { settings, parts, keeper, secret } = options;
   const { certificate, key, issued, clients, min_version } = settings.config.server.tls;
   if (certificate === null && issued.length === 0) return undefined;
-  const fileOf = async (key: string, path: string): Promise<string> => {
-    const file = inFolderOf(settings.file, path);
-    const text = await Deno.readTextFile(file).catch((error) => {
-      throw new Usage(`server.tls.${key}: cannot read ${file}: ${error.message}`);
-    });
-    // Beside a certificate its key may stand; beside authorities nothing has a place.
-    const fit = key === "clients" ? areCertificates(text) : readCertificate(text) !== undefined;
-    if (!fit) throw new Usage(`server.tls.${key}: ${file} holds no certificates, PEM`);
-    return text;
-  };
-  const given = async (path: string): Promise<Pick<StrictTls, "cert" | "key">> => {
-    const pair = { cert: await fileOf("certificate", path), key: await keyOf(secret, key!) };
-    if (!belongTogether(pair.cert, pair.key)) throw new Usage("server.tls.key: it is not the key of the certificate");
-    await note(parts, LISTENER, pair.cert);
-    return pair;
-  };
+  const files = filesOf(settings, secret);
   const own = async (): Promise<Pick<StrictTls, "cert" | "key">> => {
-    if (certificate !== null) return await given(certificate);
+    if (certificate !== null) {
+      const pair = await files.pair(certificate, key!);
+      await note(parts, LISTENER, pair.cert);
+      return pair;
+    }
     const pair = await keeper.keep({ name: LISTENER, names: issued, uses: ["server"] });
     return { cert: pair.certificate, key: pair.key };
   };
@@ -56,7 +45,7 @@ export const listenerTls = async (options: ListenerOptions): Promise<ListenerTls
     const pair = await own();
     if (clients === null) return pair;
     const ours = clients === "ours";
-    return { ...pair, clients: ours ? (await authorityOf(parts)).certificate : await fileOf("clients", clients.file) };
+    return { ...pair, clients: ours ? (await authorityOf(parts)).certificate : await files.clients(clients.file) };
   };
   const strict = issued.length > 0 || clients !== null || min_version === "TLSv1.3";
   let renew: (tls: StrictTls) => void = () => {};
@@ -67,6 +56,38 @@ export const listenerTls = async (options: ListenerOptions): Promise<ListenerTls
   };
   present = await refusedAsUsage(() => strict ? keeper.watch(LISTENER, read, taken) : read());
   return { strict, present: () => present, follow: (next) => void (renew = next) };
+};
+
+/** Throws `Usage` for files that cannot be shown, before anything is opened or made; a key that is stored is not known by then. */
+export const refuseUnfit = async (settings: Settings, secret: ListenerOptions["secret"]): Promise<void> => {
+  const { certificate, key, clients } = settings.config.server.tls;
+  const files = filesOf(settings, secret);
+  if (certificate !== null && !("stored" in key!)) await files.pair(certificate, key!);
+  if (clients !== null && clients !== "ours") await files.clients(clients.file);
+};
+
+/** What was given to be shown, read anew each time. */
+const filesOf = ({ file }: Pick<Settings, "file">, secret: ListenerOptions["secret"]) => {
+  const read = async (key: string, path: string, isFit: (text: string) => boolean): Promise<string> => {
+    const at = inFolderOf(file, path);
+    const text = await Deno.readTextFile(at).catch((error) => {
+      throw new Usage(`server.tls.${key}: cannot read ${at}: ${error.message}`);
+    });
+    if (!isFit(text)) throw new Usage(`server.tls.${key}: ${at} holds no certificates, PEM`);
+    return text;
+  };
+  return {
+    async pair(certificate: string, key: Reference): Promise<Pick<StrictTls, "cert" | "key">> {
+      const pair = { cert: await read("certificate", certificate, isChain), key: await keyOf(secret, key) };
+      if (!belongTogether(pair.cert, pair.key)) throw new Usage("server.tls.key: it is not the key of the certificate");
+      if (!signsHandshakes(pair.key)) {
+        throw new Usage("server.tls.key: none for TLS: RSA of 2048 to 8192 bits, P-256, P-384, P-521 and Ed25519 are");
+      }
+      return pair;
+    },
+    // Beside a certificate its key may stand; beside authorities nothing has a place.
+    clients: (path: string): Promise<string> => read("clients", path, areCertificates),
+  };
 };
 
 type Reference = NonNullable<Settings["config"]["server"]["tls"]["key"]>;
