@@ -184,6 +184,7 @@ const fakeRuntime = (
     open: () => Promise.resolve({ ...daybook, close: () => Promise.resolve() }),
     serve: none("serve"),
     serveInside: () => Promise.resolve(),
+    isWriting: () => Promise.resolve(false),
     remote: () => Promise.resolve(undefined),
     newKey: none("newKey"),
     reader: () => daybook.log.size >= 0 ? Promise.resolve(reader) : Promise.reject(new LogFault("foreign", "no log")),

@@ -50,6 +50,18 @@ Deno.test("status tells of a stopped log from its folder, and of a running one t
   assert.equal(closed, 2);
 });
 
+Deno.test("status does not call a log stopped that a process has which does not answer on its socket", async () => {
+  const stage = givenStage();
+  await put(stage, thing("1", "a"));
+  stage.runtime.isWriting = () => Promise.resolve(true);
+  const { running, state, size } = await stage.json<Record<string, unknown>>("status");
+  assert.deepEqual([running, state, size], [true, "silent", 1]);
+  assert.match(
+    (await stage.type("status")).out,
+    /state +silent, a process has this log and does not answer on its socket\n/,
+  );
+});
+
 Deno.test("view lists what there is, and reads rows from the stored view", async () => {
   const stage = givenStage();
   await put(stage, thing("1", "a"), thing("2", "b"), thing("3", "b"));

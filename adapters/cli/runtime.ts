@@ -334,6 +334,8 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
   serve(daybook: Daybook, options: Serve): Promise<Serving>;
   /** Answers on the folder's socket alone, until the daybook is closed: for other commands that write meanwhile. */
   serveInside(daybook: Daybook, data: string): Promise<void>;
+  /** Whether a process has the folder as its writer, with or without answering on its socket. */
+  isWriting(data: string): Promise<boolean>;
   /** Undefined when no process answers on the folder's socket. */
   remote(data: string): Promise<Remote | undefined>;
   /** What is no command to an entity (`program/operations.ts`), done by this process. Throws `Refused`, or a fault. */

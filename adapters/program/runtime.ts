@@ -98,6 +98,7 @@ export const runtimeOf = (
     const { serveInside } = await import("./serve.ts");
     await serveInside(systems.get(daybook)!.opened, { data, settings: await settingsOf(undefined, []) }, io);
   },
+  isWriting,
   remote: connect,
   async newKey() {
     const { keyPem, newKey, publicKeyOf } = await import("../x509/key.ts");

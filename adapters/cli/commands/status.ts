@@ -12,7 +12,8 @@ import { readableViews } from "../stored.ts";
 export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters" | "projections"> {
   readonly data: string;
   readonly running: boolean;
-  readonly state: Status["state"] | "stopped";
+  /** `silent`: a process has the log and does not answer on its socket, as while it starts, or where the socket was deleted. */
+  readonly state: Status["state"] | "stopped" | "silent";
   readonly health?: HealthNode;
   readonly deadLetters?: number;
   readonly projections: readonly ProjectionReport[];
@@ -47,6 +48,7 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
   const reader = await runtime.reader(data);
   try {
     const [checkpoint, views] = await Promise.all([reader.checkpoint(), readableViews(runtime, data)]);
+    const running = await runtime.isWriting(data);
     const size = reader.size;
     const projections = (views?.stores() ?? []).filter(({ served }) => served).map((
       { name, version, size: applied },
@@ -55,8 +57,8 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
     ));
     const report: StatusReport = {
       data,
-      running: false,
-      state: "stopped",
+      running,
+      state: running ? "silent" : "stopped",
       durable: true,
       size,
       indexed: reader.indexed,
@@ -72,10 +74,16 @@ const stopped = async (data: string, runtime: Runtime): Promise<StatusReport> =>
   }
 };
 
+const whose = ({ state, running }: StatusReport): string => {
+  if (!running) return "no process has this log";
+  return state === "silent" ? "a process has this log and does not answer on its socket" : "running";
+};
+
 const describe = (report: StatusReport, c: Palette): string => {
   const hues = {
     ready: c.green,
     stopped: c.dim,
+    silent: c.yellow,
     starting: c.yellow,
     stopping: c.yellow,
     unwritable: c.red,
@@ -85,7 +93,7 @@ const describe = (report: StatusReport, c: Palette): string => {
   const { checkpoint } = report;
   const facts = table([{ title: "" }, { title: "" }], [
     ["data", safe(report.data)],
-    ["state", report.running ? `${state}, running` : `${state}, no process has this log`],
+    ["state", `${state}, ${whose(report)}`],
     [
       "log",
       `${count(report.size)} events, ${bytes(report.bytes.log)}${report.durable ? "" : c.yellow(", in memory only")}`,
