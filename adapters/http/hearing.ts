@@ -24,8 +24,8 @@ export interface HearingOptions {
 export class Hearing {
   private port = 0;
   private heard = true;
-  /** Our own connections that have not been told of as handshakes that failed. */
-  private own = 0;
+  /** Our own connection has not been told of yet as a handshake that failed. */
+  private asking = false;
   private socket: Socket | undefined;
   private cancel: () => void = () => {};
   private stopped = false;
@@ -40,11 +40,11 @@ export class Hearing {
     this.look();
   }
 
-  /** Whether one of our own is to be left out where connections are counted that end before they say anything; each is once. */
+  /** Whether our own is to be left out where connections are counted that end before they say anything; each is once. */
   isOwn(): boolean {
-    if (this.own === 0) return false;
-    this.own--;
-    return true;
+    const { asking } = this;
+    this.asking = false;
+    return asking;
   }
 
   stop(): void {
@@ -62,7 +62,7 @@ export class Hearing {
   private ask(): void {
     const { host, clock } = this.options;
     const socket = this.socket = connect({ host, port: this.port });
-    this.own++;
+    this.asking = true;
     socket.on("error", (error) => {
       // Who may listen and not connect is not told that it is deaf.
       if (error instanceof Deno.errors.NotCapable) this.stop();

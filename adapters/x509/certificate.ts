@@ -65,19 +65,16 @@ export const signsHandshakes = (key: string): boolean => {
 };
 
 /** Whether a PEM text holds certificates that can all be read, whatever else it holds; handshakes fail by one that cannot. */
-export const isChain = (text: string): boolean => {
-  try {
-    return readCertificate(text) !== undefined &&
-      allIn(text).length === text.split("-----BEGIN CERTIFICATE-----").length - 1;
-  } catch {
-    return false;
-  }
-};
+export const isChain = (text: string): boolean => areAll(text, "-----BEGIN CERTIFICATE-----");
 
 /** Whether a PEM text holds certificates, and nothing else that says it is one. */
-export const areCertificates = (text: string): boolean => {
+export const areCertificates = (text: string): boolean => areAll(text, "-----BEGIN ");
+
+/** Whether there are certificates, and they are all that begins so. */
+const areAll = (text: string, begin: string): boolean => {
   try {
-    return allIn(text).length > 0 && text.split("-----BEGIN ").length === allIn(text).length + 1;
+    const { length } = allIn(text);
+    return length > 0 && text.split(begin).length === length + 1;
   } catch {
     return false;
   }

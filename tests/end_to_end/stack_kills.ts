@@ -178,7 +178,7 @@ const lives = async (stand: Stand, at: string | undefined): Promise<boolean> => 
   return !dead;
 };
 
-/** Until each has left its trace: what has no probe is healthy when it is started, which its shell may not have come to write yet. */
+/** Until each has a process, and only one: a board that a server has just begun with may be behind the log. */
 const eachRuns = async (stand: Stand): Promise<void> => {
   const nonces = async () => new Set((await stand.alive()).map(({ nonce }) => nonce));
   await until("each runs", nonces, ({ size }) => size === NAMES.length, { every_ms: LOOK_MS });

@@ -260,7 +260,7 @@ const remoteSource = (
   const wait = at === undefined && size > 0 ? size - 1 : undefined;
   const told = <T extends { readonly size: number }>(shown: T): T => {
     if (wait !== undefined && shown.size < size) {
-      io.err(`daybook: the view has come to ${shown.size} of ${size} events, and goes on\n`);
+      io.err(`daybook: the view has come to ${count(shown.size)} of ${count(size)} events, and goes on\n`);
     }
     return shown;
   };
