@@ -1,7 +1,7 @@
 /** Tables of many cases that one code takes, of which a run of the tests takes some. */
 
 /** `deno task soak --only tables` sets it. */
-const ALL = Deno.env.get("DAYBOOK_TEST_ALL") === "true";
+export const ALL = Deno.env.get("DAYBOOK_TEST_ALL") === "true";
 
 /** One in so many, at each call the next ones: over as many calls each is taken once. With `DAYBOOK_TEST_ALL=true` every call takes all. */
 export const sampling = (every: number, all = ALL): <T>(cases: readonly T[]) => readonly T[] => {

@@ -1,6 +1,7 @@
 /** The real program in processes of its own, in folders of its own. */
 import assert from "node:assert/strict";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
+import { ALL } from "../sampled.ts";
 import { ended, heard, signal, stopped } from "../until.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -29,7 +30,7 @@ export const withPlace = async (test: (place: Place) => Promise<void>): Promise<
 };
 
 /** What a process started with no more than this must ask a second one for; the same as the tasks grant. */
-const narrow = (grants: readonly string[]): string[] => [
+const narrow = (grants: readonly string[] = []): readonly string[] => [
   "run",
   V8_FLAGS,
   ...grants,
@@ -43,6 +44,9 @@ const narrow = (grants: readonly string[]): string[] => [
   main,
 ];
 
+/** A process that need not ask a second one. */
+const WIDE = ["run", V8_FLAGS, "-A", "--quiet", "--no-prompt", main];
+
 export interface HowTo {
   readonly cwd?: string;
   readonly stdin?: string;
@@ -53,13 +57,32 @@ export interface HowTo {
   readonly under?: readonly string[];
 }
 
+/** Ways in which commands were started already. */
+const ways = new Set<string>();
+
+/**
+ * With what a command is started. The first time it is typed so (by its words, its options, and how) as people start it: with little, and
+ * a second process has what this command may do. After that with everything, which is one process and half of the time.
+ * `DAYBOOK_TEST_ALL=true`: always as people do.
+ */
+const grantsFor = (args: readonly string[], { cwd, stdin, env = {}, grants, under }: HowTo): readonly string[] => {
+  const words = args.filter((arg) => /^(--)?[a-z-]+$/.test(arg));
+  const way = JSON.stringify([words, cwd === undefined, stdin === undefined, Object.keys(env).sort()]);
+  const isKnown = ways.has(way);
+  ways.add(way);
+  return isKnown && !ALL && !grants && !under ? WIDE : narrow(grants);
+};
+
 /** A command as a person types it. */
-export const command = (
+export const command = (args: readonly string[], how: HowTo) => started(narrow(how.grants), args, how);
+
+const started = (
+  program: readonly string[],
   args: readonly string[],
-  { cwd = root.pathname, stdin, env = {}, grants = [], under = [] }: HowTo,
+  { cwd = root.pathname, stdin, env = {}, under = [] }: HowTo,
 ) =>
   new Deno.Command(under[0] ?? Deno.execPath(), {
-    args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...narrow(grants), ...args],
+    args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...program, ...args],
     cwd,
     // What the runner was started in says nothing of where the command stands.
     env: { NO_COLOR: "1", INIT_CWD: cwd, DAYBOOK_DATA: "", ...env },
@@ -70,7 +93,7 @@ export const command = (
 
 /** Types a command and waits for its end. */
 export const run = async (args: readonly string[], how: HowTo = {}): Promise<Ran> => {
-  const child = command(args, how).spawn();
+  const child = started(grantsFor(args, how), args, how).spawn();
   if (how.stdin !== undefined) {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(how.stdin));

@@ -278,6 +278,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     const files = [
       "access_matrix",
       "bad_input",
+      "contract/views_large",
       "import_hostile",
       "verify_threads",
       "end_to_end/hostile",
