@@ -26,20 +26,17 @@ export interface Grown extends Life {
 
 const SELF = fileURLToPath(import.meta.url);
 const STREAMS = 100_000;
-/** Openings after a stop; the median counts. */
-const OPENINGS = 3;
-
-/** At each size: what it costs, and how long the log takes to open after a clean stop and after SIGKILL. */
-export const growth = (sizes: readonly number[]): Promise<readonly Grown[]> =>
+/** At each size: what it costs, and how long the log takes to open after a clean stop and after SIGKILL; of `openings` after a stop the median. */
+export const growth = (sizes: readonly number[], openings = 3): Promise<readonly Grown[]> =>
   inFolder(async (folder) => {
     const grown: Grown[] = [];
     const path = `${folder}/log.db`;
     const empty = `${folder}/empty.db`;
     await live(empty, 0, false);
-    const open_empty_ms = await opening(() => live(empty, 0, false));
+    const open_empty_ms = await opening(openings, () => live(empty, 0, false));
     for (const size of sizes) {
       const filled = await live(path, size, false);
-      const open_clean_ms = await opening(() => live(path, size, false));
+      const open_clean_ms = await opening(openings, () => live(path, size, false));
       await live(path, size, true);
       const killed = await live(path, 0, false);
       grown.push({ ...filled, open_clean_ms, open_killed_ms: killed.open_ms, open_empty_ms });
@@ -47,9 +44,9 @@ export const growth = (sizes: readonly number[]): Promise<readonly Grown[]> =>
     return grown;
   });
 
-const opening = async (live: () => Promise<Life>): Promise<number> => {
+const opening = async (openings: number, live: () => Promise<Life>): Promise<number> => {
   const times: number[] = [];
-  for (let i = 0; i < OPENINGS; i++) times.push((await live()).open_ms);
+  for (let i = 0; i < openings; i++) times.push((await live()).open_ms);
   return percentile(times, 0.5);
 };
 

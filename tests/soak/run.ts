@@ -280,6 +280,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
       "bad_input",
       "contract/views_large",
       "import_hostile",
+      "verify_index",
       "verify_threads",
       "end_to_end/hostile",
       "end_to_end/left_open",

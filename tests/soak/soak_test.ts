@@ -61,7 +61,7 @@ Deno.test("an audit folder of some thousand events is written and checked in pro
 });
 
 Deno.test("a log opens after a clean stop and after a kill with what it had", async () => {
-  const [life] = await growth([6_000]);
+  const [life] = await growth([6_000], 1);
   assert.equal(life!.size, 6_000);
   assert.ok(life!.open_clean_ms > 0 && life!.open_killed_ms > 0);
 });
