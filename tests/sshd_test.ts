@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
+import { unpackedOf } from "../actors/kernel/intake.ts";
 import { Calendar } from "../adapters/sshd/calendar.ts";
 import { checkLogs, importLogs, SSHD_IMPORT } from "../adapters/sshd/import.ts";
 import { LINE_CHARS_MAX, lineOf, type Told } from "../adapters/sshd/line.ts";
-import { eachOf, Unreadable } from "../adapters/sshd/lines.ts";
+import { eachOf, gunzip, Unreadable } from "../adapters/sshd/lines.ts";
 import { type Said, saidIn } from "../adapters/sshd/message.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { isSealed } from "../events/personal.ts";
@@ -251,6 +252,8 @@ const read = async (bytes: Uint8Array<ArrayBuffer>, piece: number): Promise<read
 Deno.test("lines and entries are found wherever the pieces of a file end; what is not ended yet is left", async () => {
   const text = new TextEncoder().encode("one\r\ntwö\n\nfour\nnot ended");
   const packed = await gzip("one\r\ntwö\n\nfour\nnot ended");
+  // As `cat auth.log.2.gz auth.log.1.gz` makes it.
+  const joined = new Uint8Array([...await gzip("one\r\ntw"), ...await gzip("ö\n\nfour\nnot"), ...await gzip(" ended")]);
   const length = new Uint8Array(new BigUint64Array([9n]).buffer);
   const entries = new Uint8Array([
     ...new TextEncoder().encode("__CURSOR=a\nMESSAGE=b\n\n__CURSOR=c\nMESSAGE\n"),
@@ -258,7 +261,7 @@ Deno.test("lines and entries are found wherever the pieces of a file end; what i
     ...new TextEncoder().encode("d\ne=\n\nfg\n\n\n__CURSOR=not ended"),
   ]);
   for (const piece of [1, 2, 3, 7, 1 << 16]) {
-    for (const bytes of [text, packed]) {
+    for (const bytes of [text, packed, joined]) {
       assert.deepEqual(await read(bytes, piece), [[1, "one"], [2, "twö"], [3, ""], [4, "four"]], `pieces of ${piece}`);
     }
     assert.deepEqual(await read(entries, piece), [
@@ -266,6 +269,17 @@ Deno.test("lines and entries are found wherever the pieces of a file end; what i
       [4, { __CURSOR: "c", MESSAGE: "d\ne=\n\nfg\n".slice(0, 9) }],
     ], `pieces of ${piece}`);
   }
+});
+
+Deno.test("what a little gzip becomes is handed on in pieces, as they are asked for", async () => {
+  const packed = await gzip("\n".repeat(32 * 1_024 * 1_024));
+  assert.ok(packed.length < 64 * 1_024, `${packed.length}`);
+  let [bytes, longest] = [0, 0];
+  for await (const { length } of unpackedOf(new Blob([packed]).stream(), gunzip)) {
+    bytes += length;
+    longest = Math.max(longest, length);
+  }
+  assert.deepEqual([bytes, longest <= 64 * 1_024], [32 * 1_024 * 1_024, true], `${longest}`);
 });
 
 Deno.test("whatever a file holds, its lines come out or it is said to be unreadable", async () => {

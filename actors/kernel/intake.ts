@@ -81,29 +81,38 @@ export class Intake {
 
 const GZIP = [0x1f, 0x8b] as const;
 
-/** Bytes of a file that may be gzip, by what it begins with, whatever it is called. */
-export const unpackedOf = async (
-  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> => {
-  const reader = bytes.getReader();
-  let head: Uint8Array<ArrayBuffer> = new Uint8Array();
-  let ended = false;
-  while (!ended && head.length < GZIP.length) {
-    const { done, value } = await reader.read();
-    ended = done;
-    if (value) head = head.length === 0 ? value : Uint8Array.from([...head, ...value]);
-  }
-  const whole = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      if (head.length > 0) controller.enqueue(head);
-      if (ended) controller.close();
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-  return GZIP.every((byte, i) => head[i] === byte) ? whole.pipeThrough(new DecompressionStream("gzip")) : whole;
+/** What is wrong with the bytes of a file, of what `unpackedOf` and a decoder of text have thrown; `undefined` when it is not about them. */
+export const flawOfBytes = (error: unknown): string | undefined => {
+  if (error instanceof TypeError && error.message.includes("encoded data")) return "it is not UTF-8";
+  const isOfZlib = error instanceof Error && "code" in error && /^Z_/.test(String(error.code));
+  return isOfZlib ? "its gzip data is truncated or damaged" : undefined;
 };
+
+type Pieces = AsyncIterable<Uint8Array<ArrayBuffer>>;
+
+/**
+ * Bytes of a file that may be gzip, by what it begins with, whatever it is called. `gunzip` takes several members after each other (RFC 1952 section
+ * 2.2), as `cat` makes them, and unpacks no more than is asked for; `DecompressionStream` does neither.
+ */
+export async function* unpackedOf(
+  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
+  gunzip: (packed: Pieces) => Pieces,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  const pieces = bytes[Symbol.asyncIterator]();
+  const head: Uint8Array<ArrayBuffer>[] = [];
+  const begin = () => head.flatMap((piece) => [...piece.subarray(0, GZIP.length)]);
+  const whole = async function* () {
+    yield* head;
+    yield* pieces;
+  };
+  try {
+    while (begin().length < GZIP.length) {
+      const { done, value } = await pieces.next();
+      if (done) break;
+      head.push(value);
+    }
+    yield* GZIP.every((byte, i) => begin()[i] === byte) ? gunzip(whole()) : whole();
+  } finally {
+    await pieces.return!();
+  }
+}

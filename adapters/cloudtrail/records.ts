@@ -2,8 +2,13 @@
  * The records of a CloudTrail log file, one after the other, without the file ever being in memory as a whole:
  * `{ "Records": [ … ] }`, as bytes, gzip or plain. What is between the records is held to be JSON; they themselves are text here.
  */
-import { unpackedOf } from "../../actors/kernel/intake.ts";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { flawOfBytes, unpackedOf } from "../../actors/kernel/intake.ts";
 import { parseIJson } from "../../events/canonical.ts";
+
+/** Who reads from it is told of what fails on the way to it. */
+const gunzip = (packed: AsyncIterable<Uint8Array>) => pipeline(Readable.from(packed), createGunzip(), () => {});
 
 export const RECORD_LIMITS = {
   /** Characters of one record; AWS sends at most 256 KiB, or 1 MiB where the trail says so. */
@@ -35,7 +40,7 @@ export async function* recordsIn(
     for (const text of found.splice(0)) yield { index: index++, text };
   };
   try {
-    for await (const chunk of await unpackedOf(bytes)) {
+    for await (const chunk of unpackedOf(bytes, gunzip)) {
       if ((unpacked += chunk.length) > RECORD_LIMITS.file_bytes_max) {
         throw new Unreadable(`it unpacks to more than ${RECORD_LIMITS.file_bytes_max} bytes`);
       }
@@ -44,14 +49,11 @@ export async function* recordsIn(
     yield* takenOf(utf8.decode());
     splitter.end();
   } catch (error) {
-    if (error instanceof Unreadable || !(error instanceof TypeError)) throw error;
-    // What the decoders of the platform throw.
-    const what = utf8Fault(error) ? "it is not UTF-8" : "its gzip data is truncated or damaged";
-    throw new Unreadable(unpacked === 0 ? what : `${what}, behind ${index} whole records`);
+    const flaw = flawOfBytes(error);
+    if (flaw === undefined) throw error;
+    throw new Unreadable(unpacked === 0 ? flaw : `${flaw}, behind ${index} whole records`);
   }
 }
-
-const utf8Fault = ({ message }: Error): boolean => message.includes("encoded data");
 
 const enum Where {
   /** Outside of the records; `frame` gathers it. */

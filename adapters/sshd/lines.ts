@@ -1,6 +1,11 @@
 /** The lines of a log file, and the entries of `journalctl -o export`, without the file ever being in memory as a whole. */
-import { unpackedOf } from "../../actors/kernel/intake.ts";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { flawOfBytes, unpackedOf } from "../../actors/kernel/intake.ts";
 import { type Entry, LINE_CHARS_MAX } from "./line.ts";
+
+/** Who reads from it is told of what fails on the way to it. */
+export const gunzip = (packed: AsyncIterable<Uint8Array>) => pipeline(Readable.from(packed), createGunzip(), () => {});
 
 export const FILE_LIMITS = {
   /** Of a file once it is unpacked: a small file may unpack to a large one. */
@@ -31,7 +36,7 @@ export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, ta
   let reader: Lines | Entries | undefined;
   let head: Uint8Array<ArrayBuffer> = new Uint8Array();
   try {
-    for await (const chunk of await unpackedOf(stream)) {
+    for await (const chunk of unpackedOf(stream, gunzip)) {
       if ((unpacked += chunk.length) > FILE_LIMITS.file_bytes_max) {
         throw new Unreadable(`it unpacks to more than ${FILE_LIMITS.file_bytes_max} bytes`);
       }
@@ -50,11 +55,8 @@ export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, ta
     reader.end();
     return unpacked;
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    // What the decoders of the platform throw.
-    throw new Unreadable(
-      error.message.includes("encoded data") ? "it is not UTF-8" : "its gzip data is truncated or damaged",
-    );
+    const flaw = flawOfBytes(error);
+    throw flaw === undefined ? error : new Unreadable(flaw);
   }
 };
 
