@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { unpackedOf } from "../actors/kernel/intake.ts";
 import { Calendar } from "../adapters/sshd/calendar.ts";
 import { checkLogs, importLogs, SSHD_IMPORT } from "../adapters/sshd/import.ts";
 import { LINE_CHARS_MAX, lineOf, type Told } from "../adapters/sshd/line.ts";
-import { eachOf, gunzip, Unreadable } from "../adapters/sshd/lines.ts";
+import { eachOf, Unreadable } from "../adapters/sshd/lines.ts";
 import { type Said, saidIn } from "../adapters/sshd/message.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { isSealed } from "../events/personal.ts";
@@ -269,17 +268,6 @@ Deno.test("lines and entries are found wherever the pieces of a file end; what i
       [4, { __CURSOR: "c", MESSAGE: "d\ne=\n\nfg\n".slice(0, 9) }],
     ], `pieces of ${piece}`);
   }
-});
-
-Deno.test("what a little gzip becomes is handed on in pieces, as they are asked for", async () => {
-  const packed = await gzip("\n".repeat(32 * 1_024 * 1_024));
-  assert.ok(packed.length < 64 * 1_024, `${packed.length}`);
-  let [bytes, longest] = [0, 0];
-  for await (const { length } of unpackedOf(new Blob([packed]).stream(), gunzip)) {
-    bytes += length;
-    longest = Math.max(longest, length);
-  }
-  assert.deepEqual([bytes, longest <= 64 * 1_024], [32 * 1_024 * 1_024, true], `${longest}`);
 });
 
 Deno.test("whatever a file holds, its lines come out or it is said to be unreadable", async () => {

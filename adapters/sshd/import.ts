@@ -186,7 +186,8 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
     });
     if (!reading.signal?.aborted) reading.ended?.(unpacked);
   } catch (error) {
-    if (error instanceof Unreadable) return error.message;
+    // What was packed is cut off by the stop.
+    if (error instanceof Unreadable) return reading.signal?.aborted ? undefined : error.message;
     if (error instanceof Deno.errors.NotFound) return GONE;
     throw error;
   }
