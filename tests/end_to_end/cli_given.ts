@@ -51,7 +51,7 @@ export interface HowTo {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly env?: Record<string, string>;
-  /** Permissions beyond those that every command is started with here. */
+  /** Permissions beyond those that every command is started with here; where they are given, if it be none, it is started with no more. */
   readonly grants?: readonly string[];
   /** A program that starts the command with less than this process may do, and its arguments. */
   readonly under?: readonly string[];

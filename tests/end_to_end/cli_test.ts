@@ -483,7 +483,7 @@ Deno.test("what was typed wrong, or cannot be, ends with its exit code and one l
         [["verify", "--data", kept, "--key", "not a key"], 2],
       ] as const
     ) {
-      const { code: found, out, err } = await run(args);
+      const { code: found, out, err } = await run(args, { grants: [] });
       assert.deepEqual([found, out], [code, ""], `${args.join(" ")}: ${err}`);
       assert.match(err, /^daybook: [^\n]+\n$/, args.join(" "));
     }
