@@ -34,3 +34,6 @@ export const lastNumber = (key: Uint8Array): number => {
 
 /** Past every number below a prefix. */
 export const after = (prefix: Uint8Array): Uint8Array => Uint8Array.from([...prefix, NUMBER + 1]);
+
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -26,10 +26,11 @@ import { fingerprint } from "./fingerprint.ts";
 import { decodeFormat, encodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
 import { COMMIT_EVENTS_MAX, type Ground, Group, type Riding, type Waiting, type Written } from "./group.ts";
 import { StoredTree } from "./hash_tree.ts";
+import { sameBytes } from "./key_encoding.ts";
 import { LOG_BOUNDS, type LogBounds, type LogOptions } from "./log_options.ts";
 import { News } from "./news.ts";
 import { type Entry, prepare } from "./place.ts";
-import { blockKey, LogReader, sameBytes } from "./reader.ts";
+import { blockKey, LogReader } from "./reader.ts";
 
 /** While so few appends wait, one commit takes them all; of more it takes half, so that the others are made ready meanwhile. */
 const DEPART_APPENDS_MIN = 64;

@@ -14,6 +14,7 @@ import { Block, blockHash, LINK_ZERO } from "./block.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
 import { decodeManifest, Generation, LogIndex, MANIFEST_KEY, type Stretch } from "./index/index.ts";
 import { unpackPlace } from "./index/segment.ts";
+import { sameBytes } from "./key_encoding.ts";
 
 /** Bytes of blocks kept for point reads and followers, unless said otherwise. */
 export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
@@ -415,6 +416,3 @@ const matches = (event: Event, range: Range, from: number, until: number): boole
   (range.correlation === undefined || correlationOf(event) === range.correlation);
 
 const isArchived = (error: unknown): boolean => error instanceof LogFault && error.kind === "archived";
-
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -9,7 +9,7 @@ import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Batch, type Key, type Span, type Store, VALUE_BYTES_MAX } from "../../events/store.ts";
-import { ENCODING_BYTES, PAGE_BYTES } from "./commits.ts";
+import { ENCODING_BYTES, leaveOutOfIndex, PAGE_BYTES } from "./commits.ts";
 import { after, encodeKey, lastNumber, TEXT } from "./key_encoding.ts";
 import { Writer } from "./writer.ts";
 
@@ -203,8 +203,17 @@ const begin = async (path: string): Promise<void> => {
 };
 
 /** Only whoever makes the tables needs Deno KV; and under Deno all that the package does is to call this. */
-const makeTables = async (path: string): Promise<void> =>
-  void (await (Deno.openKv ?? (await import("@deno/kv")).openKv)(path)).close();
+const makeTables = async (path: string): Promise<void> => {
+  (await (Deno.openKv ?? (await import("@deno/kv")).openKv)(path)).close();
+  guarded(() => {
+    const db = new DatabaseSync(path, { timeout: READ_WAIT_MS_MAX });
+    try {
+      leaveOutOfIndex(db);
+    } finally {
+      db.close();
+    }
+  });
+};
 
 /** Turns what SQLite says into the fault it means. */
 export const faultOf = (error: unknown): LogFault => {

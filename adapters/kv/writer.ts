@@ -23,8 +23,6 @@ export const HERE = {
    */
   wal_pages: 1_000,
   wal_bytes_max: 2 * 1_024 * 1_024,
-  /** Of a commit, beside those of its large values: of the table, of Deno KV's index, and the first one. */
-  wal_pages_each: 3,
   /** As not all are counted, so many may come of it. */
   wal_pages_max: 1_400,
   /** After so long in commits the event loop has its turn. */
@@ -95,7 +93,7 @@ export class Writer {
   /** Counts the commit; true where with it a checkpoint comes that is too much to make here. */
   private countTowardsCheckpoint({ puts }: Commit, bytes: number): boolean {
     this.written += bytes;
-    this.pages += HERE.wal_pages_each;
+    this.pages += this.here.pagesEach;
     for (const [, { length }] of puts) if (length > PAGE_BYTES / 4) this.pages += Math.ceil(length / PAGE_BYTES);
     if (this.pages < HERE.wal_pages) return false;
     const isDue = this.written > HERE.wal_bytes_max;
