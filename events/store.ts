@@ -2,6 +2,7 @@
  * The port below the log: an ordered map of small byte values with an atomic, durable commit. Reads see what was
  * committed before they began; they are synchronous (see `log.ts`).
  */
+import type { LogFault } from "./log.ts";
 
 /** One value; Deno KV's own bound. A commit with a larger one throws and writes nothing. */
 export const VALUE_BYTES_MAX = 65_536;
@@ -31,6 +32,8 @@ export interface Span {
 export interface Store {
   /** What its values are sealed under (`Sealing.check`); absent where they lie as they are. */
   readonly seal?: string;
+  /** Why what is committed now would be lost with the process, if it would: a file was deleted, moved or cut short. Some microseconds. */
+  readonly lost?: LogFault | undefined;
   /** All or none, durable when it resolves true. Throws `LogFault`; after `io` the outcome is unknown and must be read back. */
   commit(batch: Batch): Promise<boolean>;
   get(key: Key): Uint8Array | undefined;

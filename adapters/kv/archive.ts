@@ -229,6 +229,10 @@ export class ArchivedStore extends ArchivedReader implements Store {
     super(store, archive);
   }
 
+  get lost(): LogFault | undefined {
+    return this.store.lost;
+  }
+
   commit(batch: Batch): Promise<boolean> {
     return this.store.commit(batch);
   }

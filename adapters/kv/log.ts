@@ -163,9 +163,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.index.manifest.until;
   }
 
-  /** False after a commit that the disk refused, until one goes through. */
+  /** False after a commit that the disk refused, until one goes through, and while what is written would be lost. */
   get writable(): boolean {
-    return !this.refused && !this.fenced;
+    return !this.refused && !this.fenced && !this.store.lost;
   }
 
   get bytes(): number {
@@ -319,6 +319,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       blocks = group.encode(this.link, recordedat);
       await this.write(blocks, idle);
     } catch (fault) {
+      if (!this.refused && !this.fenced) {
+        this.options.trouble?.(`the log cannot be written: ${(fault as Error).message}`);
+      }
       this.refused = true;
       for (const { waiting } of riding) waiting.reject(fault);
       return undefined;

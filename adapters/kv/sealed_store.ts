@@ -103,6 +103,10 @@ export class SealedStore extends SealedReader implements Store {
     super(store, sealing);
   }
 
+  get lost(): LogFault | undefined {
+    return this.store.lost;
+  }
+
   commit(batch: Batch): Promise<boolean> {
     return this.store.commit({
       ...batch,

@@ -286,9 +286,15 @@ export class KvStore extends KvReader implements Store {
     return await this.writer.commit(batch);
   }
 
+  get lost(): LogFault | undefined {
+    return this.writer.lost;
+  }
+
   override async close(): Promise<void> {
+    const { lost } = this;
     await this.writer.close();
     await super.close();
-    settle(this.path);
+    // What lies there now, if anything does, is not ours.
+    if (!lost) settle(this.path);
   }
 }

@@ -12,6 +12,7 @@ import { CommitThread, mayCommitApart } from "./commit_thread.ts";
 import { wireBytes } from "./commit_wire.ts";
 import { type Commit, Commits, PAGE_BYTES } from "./commits.ts";
 import { encodeKey } from "./key_encoding.ts";
+import { OwnFiles } from "./own_files.ts";
 
 /** Bounds of what is written by the thread that asks, which does nothing else meanwhile. */
 export const HERE = {
@@ -41,6 +42,7 @@ const UNTRUSTED =
 
 export class Writer {
   private readonly here: Commits;
+  private readonly files: OwnFiles;
   private thread: CommitThread | undefined;
   /** The last one that is on its way. */
   private last: Promise<void> | undefined;
@@ -60,6 +62,17 @@ export class Writer {
 
   constructor(private readonly path: string, private readonly clock: Clock) {
     this.here = new Commits(path, this.mayApart ? HERE.wal_pages_max : undefined);
+    this.files = new OwnFiles(path);
+  }
+
+  /** Why what is written now would be lost, if it would. */
+  get lost(): LogFault | undefined {
+    try {
+      this.expectSound();
+      return undefined;
+    } catch (fault) {
+      return fault as LogFault;
+    }
   }
 
   /** One after another, in the order of asking. Once the disk has failed each is refused as `fenced`, also those that wait by then. */
@@ -140,6 +153,12 @@ export class Writer {
 
   private expectSound(): void {
     if (this.failed) throw this.failed;
+    try {
+      this.files.look();
+    } catch (fault) {
+      if ((fault as LogFault).kind === "fenced") this.failed = fault as LogFault;
+      throw fault;
+    }
   }
 
   private noted(error: unknown): unknown {

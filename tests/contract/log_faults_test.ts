@@ -187,6 +187,45 @@ Deno.test("a full disk fails appends as full and loses nothing; writing resumes 
     await again.close();
   }));
 
+Deno.test("into a file that was deleted, moved or replaced nothing is acknowledged; where it is put back the log goes on", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    for (const file of [path, `${path}-wal`]) {
+      const said: string[] = [];
+      const log = await openAt(path, { trouble: (line) => said.push(line) });
+      const { size } = log;
+      assert.ok((await log.append({ events: [event(`${file} before`)] })).ok);
+      await Deno.rename(file, `${dir}/aside`);
+      await assert.rejects(log.append({ events: [event(`${file} moved`)] }), fault("read_only"));
+      assert.ok(!log.writable);
+      await Deno.writeTextFile(file, "of another");
+      await assert.rejects(log.append({ events: [event(`${file} replaced`)] }), fault("read_only"));
+      assert.equal(log.size, size + 1);
+      assert.deepEqual(said, [`the log cannot be written: ${file} is not there any more: it was deleted or moved`]);
+      await Deno.rename(`${dir}/aside`, file);
+      assert.ok((await log.append({ events: [event(`${file} moved`)] })).ok);
+      assert.ok(log.writable);
+      await log.close();
+    }
+    const log = await openAt(path);
+    assert.equal(all(log).length, 4);
+    await Deno.remove(path);
+    assert.ok(!log.writable);
+    await log.close();
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound, "nothing that looks like a log is left in its place");
+  }));
+
+Deno.test("a log whose write-ahead log was cut short stops", () =>
+  inFolder(async (dir) => {
+    const log = await openAt(`${dir}/log.db`);
+    assert.ok((await log.append({ events: [event(1)] })).ok);
+    await Deno.truncate(`${dir}/log.db-wal`);
+    await assert.rejects(log.append({ events: [event(2)] }), fault("fenced"));
+    await assert.rejects(log.append({ events: [event(3)] }), fault("fenced"));
+    assert.ok(!log.writable);
+    await log.close();
+  }));
+
 Deno.test("a checkpoint that cannot be signed now is signed later, and the log goes on; one that contradicts an earlier one stops it", async () => {
   const signing = async (sign: (size: number, root: string) => string) => {
     const store: Store = new MemoryStore();
