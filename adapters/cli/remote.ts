@@ -21,17 +21,20 @@ const STEPS: ReadonlySet<string> = new Set([".", ".."]);
 
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
-/** Undefined when there is no socket, or nobody listens on it. */
-export const connect = async (data: string): Promise<Remote | undefined> => {
+/** A process answers `/livez` from memory; one that does not within this time is stopped, or does nothing else any more. */
+const ANSWER_MS_MAX = 10_000;
+
+/** Undefined when there is no socket, nobody listens on it, or whoever does answers nothing. */
+export const connect = async (data: string, answerMs = ANSWER_MS_MAX): Promise<Remote | undefined> => {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socketOf(data) } });
   const ask: Fetch = (path, init) => fetch(`${BASE}${path}`, { ...init, client });
   try {
-    const answer = await ask("/livez");
+    const answer = await ask("/livez", { signal: AbortSignal.timeout(answerMs) });
     await answer.body?.cancel();
     return remoteOver(ask, () => client.close());
   } catch (error) {
     client.close();
-    if (error instanceof TypeError) return undefined;
+    if (error instanceof TypeError || (error as Error).name === "TimeoutError") return undefined;
     throw error;
   }
 };

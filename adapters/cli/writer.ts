@@ -12,6 +12,8 @@ export type Writer = { readonly is: "local"; readonly daybook: Daybook } | {
 // Between a process taking the lock and answering on its socket, or closing one and freeing the other, lies a moment.
 const TRIES = 20;
 const TRY_MS = 100;
+// Of one that hangs each try takes long.
+const TRIES_MS = 5_000;
 
 /** Opens, hands over, closes again whatever comes. Throws `LogFault` `locked` when who has the lock does not answer. */
 export const withWriter = async <T>(call: Call, runtime: Runtime, work: (writer: Writer) => Promise<T>): Promise<T> => {
@@ -43,6 +45,7 @@ export const operateOn = <T>(
   );
 
 export const openWriter = async (data: string, runtime: Runtime): Promise<Writer> => {
+  const began = runtime.clock.monotonic();
   for (let tried = 1;; tried++) {
     try {
       return { is: "local", daybook: await runtime.open(data) };
@@ -50,7 +53,7 @@ export const openWriter = async (data: string, runtime: Runtime): Promise<Writer
       if (!(error instanceof LogFault) || error.kind !== "locked") throw error;
       const remote = await runtime.remote(data);
       if (remote) return { is: "remote", remote };
-      if (tried === TRIES) throw error;
+      if (tried === TRIES || runtime.clock.monotonic() - began > TRIES_MS) throw error;
     }
     await new Promise<void>((resolve) => runtime.clock.schedule(TRY_MS, resolve));
   }

@@ -1,0 +1,30 @@
+/** Commands beside a process that has the folder and answers nothing: one that was stopped, or hangs. */
+import assert from "node:assert/strict";
+import { connect } from "../adapters/cli/remote.ts";
+import { LogFault } from "../events/log.ts";
+import { givenStage } from "./cli_given.ts";
+import { inFolder } from "./folder_given.ts";
+
+Deno.test("a process that listens on the folder's socket and answers nothing is not waited for", () =>
+  inFolder(async (data) => {
+    using stopped = Deno.listen({ transport: "unix", path: `${data}/control.sock` });
+    const asked = stopped.accept();
+    assert.equal(await connect(data, 50), undefined);
+    (await asked).close();
+  }));
+
+Deno.test("who writes asks a process that answers nothing for some seconds, however often that would be", async () => {
+  const stage = givenStage();
+  const { runtime } = stage;
+  let [passed, asked] = [0, 0];
+  runtime.open = () => Promise.reject(new LogFault("locked", "Cannot open /data"));
+  runtime.clock = { now: () => 0, monotonic: () => passed, schedule: (_, call) => (queueMicrotask(call), () => {}) };
+  runtime.remote = () => {
+    asked++;
+    passed += 10_000;
+    return Promise.resolve(undefined);
+  };
+  const { code, err } = await stage.type("send", "things.counter.raise", "a", `{"by":1}`);
+  assert.deepEqual([code, /another process has this log/.test(err)], [3, true]);
+  assert.equal(asked, 1);
+});
