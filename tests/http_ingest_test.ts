@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { KeysFault } from "../adapters/keys/fault.ts";
 import { createHash } from "node:crypto";
 import { CloudEvent, HTTP } from "cloudevents";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
@@ -418,4 +419,25 @@ Deno.test("POST /events says what the log could not do without naming the inside
     assert.deepEqual([broken.status, broken.code], [500, "fault"]);
     assert.doesNotMatch(JSON.stringify(broken.body), /secret|TypeError|\.ts/);
     assert.equal(site.faultsSeen.length, 1);
+  }));
+
+Deno.test("a key database that cannot be written now is 503 like the log, and told to the operator; a broken one is a fault", () =>
+  withSite(async (site) => {
+    for (
+      const [kind, status, code] of [
+        ["full", 503, "unwritable"],
+        ["locked", 503, "unwritable"],
+        ["read_only", 503, "unwritable"],
+        ["io", 503, "unwritable"],
+        ["truncated", 500, "fault"],
+      ] as const
+    ) {
+      site.faults.ingest = () => Promise.reject(new KeysFault(kind, "Cannot create subject keys: secret"));
+      const response = await post(site, cloudEvent("a"));
+      assert.equal(response.headers.has("retry-after"), status === 503);
+      const refused = await problem(response);
+      assert.deepEqual([refused.status, refused.code], [status, code]);
+      assert.doesNotMatch(JSON.stringify(refused.body), /secret/);
+    }
+    assert.equal(site.faultsSeen.length, 5);
   }));

@@ -378,9 +378,23 @@ export class Door {
     try {
       this.options.report({ request: id, method: request.method, route, error });
     } catch { /* an answer is owed whether or not the operator can be told */ }
-    return broken(id);
+    return isKeysShut(error) ? problemResponse(keysShut(), id) : broken(id);
   }
 }
+
+/** Kinds of a fault of the key database that pass, as a disk that is full, or that somebody mends while the server runs. */
+const PASSING: ReadonlySet<unknown> = new Set(["full", "locked", "read_only", "io"]);
+
+const isKeysShut = (error: unknown): boolean =>
+  error instanceof Error && error.name === "KeysFault" && PASSING.has((error as { readonly kind?: unknown }).kind);
+
+/** After a fault of theirs nothing of what was asked for is kept. */
+const keysShut = (): Problem =>
+  new Problem(
+    "unwritable",
+    "The key database cannot be written or read now; what needs no other key goes on. Repeat it as it is.",
+    { headers: retryAfter(10_000) },
+  );
 
 const usual = ({ action }: Route, grant: Grant | undefined): Resource =>
   grant && ACTIONS[action] === "any" ? tenantOf(grant.tenant) : LOG;
