@@ -214,6 +214,24 @@ Deno.test("a database that another process holds is told as locked, and works wh
     keys.close();
   }));
 
+Deno.test("into a database that was deleted, moved or replaced nothing is written, nor sealed under a key in it; put back it goes on", () =>
+  onDisk((options) => {
+    const keys = openKeys(options);
+    const [given] = sealed(keys, change(ADA));
+    const { token } = keys.tokens.create("ci", ["read"]);
+    Deno.renameSync(options.path, `${options.dir}/aside`);
+    for (const state of [/keys\.db is not there any more: it was deleted or moved/, /keys\.db .* it was replaced/]) {
+      assert.throws(() => keys.sealer.seal([change(ADA)]), { name: "KeysFault", kind: "read_only", message: state });
+      assert.throws(() => keys.tokens.create("more", ["read"]), { kind: "read_only", message: state });
+      assert.ok(keys.tokens.check(token), "what is known is still read");
+      Deno.writeTextFileSync(options.path, "of another");
+    }
+    Deno.renameSync(`${options.dir}/aside`, options.path);
+    assert.deepEqual(sealed(keys, change(ADA))[0], given);
+    keys.tokens.create("more", ["read"]);
+    keys.close();
+  }));
+
 Deno.test("reading changes nothing: no file is made, nothing is written, what would write is refused", () =>
   onDisk((options) => {
     const text = made(options);

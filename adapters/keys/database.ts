@@ -50,6 +50,8 @@ export class KeyDatabase {
   private keys: Hierarchy;
   private version: unknown;
   private looked = -Infinity;
+  /** As it was opened; nothing in memory. */
+  private file: { readonly dev: number; readonly ino: number } | undefined;
   /** Called when another process changed the file: caches are to be dropped. */
   private readonly onChange: (() => void)[] = [];
 
@@ -63,6 +65,7 @@ export class KeyDatabase {
       this.root = this.prepared(path);
       this.keys = new Hierarchy(this, this.root, this.random).load();
       this.version = this.get("PRAGMA data_version")?.data_version;
+      if (path !== ":memory:") this.file = statSync(path);
     } catch (error) {
       this.db.close();
       throw keysFault(`open the key database ${path}`, error);
@@ -221,11 +224,24 @@ export class KeyDatabase {
   /** All or none, durable when it returns. Throws `KeysFault` named after what was attempted. */
   write<T>(action: string, work: () => T): T {
     if (this.readOnly) throw new KeysFault("read_only", `Cannot ${action}: the key database is open for reading only`);
+    this.expectThere(action);
     try {
       return this.transaction(work);
     } catch (error) {
       throw keysFault(action, error);
     }
+  }
+
+  /** Throws where the file was deleted, moved or replaced: what is sealed then could not be read once this process has ended. */
+  expectThere(action: string): void {
+    const { path } = this.options;
+    if (!this.file) return;
+    const now = this.read(action, () => statSync(path, { throwIfNoEntry: false }));
+    if (now?.ino === this.file.ino && now.dev === this.file.dev) return;
+    const state = now
+      ? "is not the file that was opened: it was replaced"
+      : "is not there any more: it was deleted or moved";
+    throw new KeysFault("read_only", `Cannot ${action}: ${path} ${state}`);
   }
 
   /** Reads, with faults named after what was attempted. */
