@@ -8,6 +8,7 @@ import type { Projections } from "./project.ts";
 import type { Feed } from "./project_feed.ts";
 import { type FromProjections, type Line, PROJECTIONS_APART, type ToProjections } from "./project_line.ts";
 import { type Waited, Waiting, Wanted } from "./project_wait.ts";
+import { Silence } from "./silence.ts";
 import { type Clock, pause } from "./world.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
@@ -109,7 +110,7 @@ export class ProjectionsApart implements Projections {
     const { clock, connect, settings, onOpened } = this.options;
     const line = connect();
     const over = new AbortController();
-    let heard = clock.monotonic();
+    const silence = new Silence(clock, PROJECTIONS_APART.beat_ms);
     let closed = false;
     let damage: string | undefined;
     const farewell = new AbortController();
@@ -129,7 +130,7 @@ export class ProjectionsApart implements Projections {
     };
     const cause = await new Promise<string | undefined>((done) => {
       line.listen((message) => {
-        heard = clock.monotonic();
+        silence.broken();
         if (message.from === "opened") {
           try {
             onOpened?.();
@@ -149,7 +150,7 @@ export class ProjectionsApart implements Projections {
       }, done);
       line.send({ to: "open", settings });
       signal.addEventListener("abort", close, { once: true });
-      void this.watch(() => clock.monotonic() - heard, farewell.signal, over.signal).then(done);
+      void this.watch(silence, farewell.signal, over.signal).then(done);
     });
     over.abort();
     signal.removeEventListener("abort", close);
@@ -162,12 +163,12 @@ export class ProjectionsApart implements Projections {
   }
 
   /** Resolves with what is wrong: too long a silence, or, once it was asked to close, too long a farewell. */
-  private async watch(silence: () => number, signal: AbortSignal, over: AbortSignal): Promise<string | undefined> {
+  private async watch(silence: Silence, signal: AbortSignal, over: AbortSignal): Promise<string | undefined> {
     const { clock } = this.options;
     const either = AbortSignal.any([signal, over]);
     while (!either.aborted) {
       await pause(clock, PROJECTIONS_APART.beat_ms, either);
-      if (silence() > PROJECTIONS_APART.silent_ms) {
+      if (silence.look() > PROJECTIONS_APART.silent_ms) {
         return `the thread of the projections was silent for ${PROJECTIONS_APART.silent_ms} ms`;
       }
     }

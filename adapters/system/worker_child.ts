@@ -7,6 +7,7 @@
  * heartbeat stops. Out of memory it takes the whole process with it: what may do that belongs into a process of its own.
  */
 import type { Child, Self } from "../../actors/kernel/child.ts";
+import { Silence } from "../../actors/kernel/silence.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import type { Wire } from "./worker_side.ts";
@@ -86,11 +87,11 @@ export class WorkerChild implements Child {
     const { every, within } = this.spec.heartbeat ??
       { every: WORKER.heartbeat_every_ms, within: WORKER.heartbeat_within_ms };
     const { clock } = this;
-    let heard = clock.monotonic();
+    const silence = new Silence(clock, every);
     let cancel = () => {};
     let stopping = false;
     const beat = () => {
-      if (clock.monotonic() - heard > within) return end.reject(new Error(`no heartbeat within ${within} ms`));
+      if (silence.look() > within) return end.reject(new Error(`no heartbeat within ${within} ms`));
       worker.postMessage({ is: "ping" } satisfies Wire);
       cancel = clock.schedule(every, beat);
     };
@@ -100,7 +101,7 @@ export class WorkerChild implements Child {
     };
     worker.onmessageerror = () => end.reject(new Error("a message that cannot be read"));
     worker.onmessage = ({ data: wire }: MessageEvent<Wire>) => {
-      heard = clock.monotonic();
+      silence.broken();
       if (wire.is === "data") this.spec.message(wire.data);
       else if (wire.is === "stopped") end.resolve();
       else if (wire.is === "failed") end.reject(new Error(wire.cause));

@@ -21,6 +21,9 @@ export const THREADS = {
   close_within_ms: 5_000,
 } as const;
 
+/** How often it is looked whether all of them still answer. */
+const LOOK_MS = 1_000;
+
 /** How many threads a log of so many events is worth here; 1 is none beside this one. */
 export const threadsFor = (events: number): number =>
   events < THREADS.events_min ? 1 : Math.min(THREADS.max, navigator.hardwareConcurrency);
@@ -46,6 +49,7 @@ export class Threads {
   private readonly lines: Line[];
   private readonly watch: ReturnType<typeof setInterval>;
   private fault: LogFault | undefined;
+  private looked = performance.now();
 
   constructor(
     path: string,
@@ -54,7 +58,7 @@ export class Threads {
     private readonly answerWithin: number = THREADS.answer_within_ms,
   ) {
     this.lines = Array.from({ length: count }, (_, i) => this.start(`verify-${i + 1}`, path, rules));
-    this.watch = setInterval(() => this.look(), 1_000);
+    this.watch = setInterval(() => this.look(), LOOK_MS);
   }
 
   private start(name: string, path: string, rules: Rules): Line {
@@ -107,8 +111,12 @@ export class Threads {
   }
 
   private look(): void {
-    const late = performance.now() - this.answerWithin;
-    if (this.lines.some(({ asked, heard }) => asked.length > 0 && heard < late)) {
+    const now = performance.now();
+    const stopped = now - this.looked - LOOK_MS;
+    this.looked = now;
+    // A process that was stopped itself, as by Ctrl-Z, has heard nobody meanwhile.
+    if (stopped > LOOK_MS) { for (const line of this.lines) line.heard += stopped; }
+    if (this.lines.some(({ asked, heard }) => asked.length > 0 && heard < now - this.answerWithin)) {
       this.die(`no answer within ${this.answerWithin} ms`);
     }
   }

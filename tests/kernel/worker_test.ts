@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { Silence } from "../../actors/kernel/silence.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
+import { pause } from "../../actors/kernel/world.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { WorkerChild, type WorkerSpec } from "../../adapters/system/worker_child.ts";
 import type { KernelFact } from "../../events/kernel.ts";
@@ -10,7 +12,7 @@ import { until } from "../until.ts";
 const SILENT_MS = 2_500;
 
 /** A supervised worker, in real time. */
-const hire = async (spec: Partial<WorkerSpec> = {}) => {
+const hire = async (spec: Partial<WorkerSpec> = {}, clock = steadyClock()) => {
   const facts: KernelFact[] = [];
   const said: unknown[] = [];
   const worker = new WorkerChild({
@@ -19,7 +21,7 @@ const hire = async (spec: Partial<WorkerSpec> = {}) => {
     heartbeat: { every: 50, within: SILENT_MS },
     message: (data) => void said.push(data),
     ...spec,
-  }, steadyClock());
+  }, clock);
   const recorder = {
     record: (fact: KernelFact) => void facts.push(fact),
     flush: () => Promise.resolve(),
@@ -73,6 +75,31 @@ Deno.test("a worker that throws, rejects, exits, closes itself or hangs is notic
   assert.match(rejected!, /rejected in the worker/);
   for (const cause of silent) assert.equal(cause, `no heartbeat within ${SILENT_MS} ms`);
   await w.stop();
+});
+
+Deno.test("a process that was stopped itself takes no worker for dead that it could not hear", async () => {
+  let stopped = 0;
+  const steady = steadyClock();
+  const w = await hire({}, { ...steady, monotonic: () => steady.monotonic() + stopped });
+  for (let n = 0; n < 3; n++) {
+    stopped += 60_000;
+    // The next look comes before anything is heard.
+    await pause(steady, 120);
+    await w.echo({ n });
+  }
+  assert.deepEqual(w.crashes(), []);
+  await w.stop();
+});
+
+Deno.test("silence is the time in which somebody could have been heard", () => {
+  let now = 0;
+  const silence = new Silence({ monotonic: () => now }, 1_000);
+  const looked = (after: number) => (now += after, silence.look());
+  assert.deepEqual([1_000, 1_900, 1_000].map(looked), [1_000, 2_900, 3_900]);
+  assert.equal(looked(600_000), 4_900, "stopped, but for the time between two looks");
+  assert.equal(looked(1_000), 5_900);
+  silence.broken();
+  assert.equal(looked(1_000), 1_000);
 });
 
 Deno.test("a worker that does not stop is terminated at its grace, and that is said", async () => {

@@ -1,6 +1,7 @@
 /** The near end of the agent: starts it, asks it, hears from it, and notices when it dies or says nothing. */
 import { fileURLToPath } from "node:url";
 import type { Child, Self } from "../../../actors/kernel/child.ts";
+import { Silence } from "../../../actors/kernel/silence.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { V8_FLAGS } from "../reexec.ts";
 import { type Answer, answers, type Asks, fromAgent, type How, PROTOCOL, type ToAgent } from "./protocol.ts";
@@ -42,7 +43,7 @@ interface Run {
   readonly process: Deno.ChildProcess;
   readonly writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly asked: Map<number, { readonly ask: Asks; readonly answer: PromiseWithResolvers<unknown> }>;
-  heard: number;
+  readonly silence: Silence;
 }
 
 /** A child of the tree; each run is an agent anew. */
@@ -92,7 +93,12 @@ export class AgentLine implements Child {
   async run(signal: AbortSignal, self: Self): Promise<void> {
     const process = ahead ?? spawn();
     ahead = undefined;
-    const run: Run = { process, writer: process.stdin.getWriter(), asked: new Map(), heard: this.clock.monotonic() };
+    const run: Run = {
+      process,
+      writer: process.stdin.getWriter(),
+      asked: new Map(),
+      silence: new Silence(this.clock, AGENT.ping_ms),
+    };
     const stop = () => void run.writer.close().catch(() => {});
     signal.addEventListener("abort", stop, { once: true });
     const over = new AbortController();
@@ -115,7 +121,7 @@ export class AgentLine implements Child {
   private async listen(run: Run, self: Self): Promise<void> {
     let rest = "";
     for await (const text of run.process.stdout.pipeThrough(new TextDecoderStream())) {
-      run.heard = this.clock.monotonic();
+      run.silence.broken();
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
       if (rest.length > PROTOCOL.line_max) throw new Error("the agent says more than a line may hold");
@@ -150,7 +156,7 @@ export class AgentLine implements Child {
     for (;;) {
       await pause(this.clock, AGENT.ping_ms, signal);
       if (signal.aborted) return;
-      if (this.clock.monotonic() - run.heard > AGENT.silent_ms) {
+      if (run.silence.look() > AGENT.silent_ms) {
         throw new Error(`the agent has said nothing for ${AGENT.silent_ms} ms`);
       }
       if (this.present === run) this.ask("ping", {}).catch(() => {});
