@@ -218,6 +218,16 @@ Deno.test("no folder, no repository and no git are three different answers", asy
   await refused(daybook, place, place.folder, "git_missing", { env: { PATH: `${place.folder}/plain` } });
 });
 
+Deno.test("what is called git and writes without end is given up, and ended", async () => {
+  await using place = await Place.make();
+  await Deno.writeTextFile(`${place.folder}/git`, "#!/bin/sh\necho $$ > $0.pid\nexec yes\n", { mode: 0o700 });
+  const env = { PATH: `${place.folder}:/usr/bin:/bin` };
+  const message = await refused(new SmallDaybook(), place, place.folder, "unexpected", { env });
+  assert.match(message, /git rev-parse says more than 134217728 bytes/);
+  const pid = Number(await Deno.readTextFile(`${place.folder}/git.pid`));
+  assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
+});
+
 Deno.test("secrets in a remote's URL are recorded nowhere", async () => {
   await using place = await Place.make();
   const path = await place.repository("remote", line(1));

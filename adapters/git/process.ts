@@ -43,6 +43,8 @@ const FIXED: GitEnvironment = {
 const NOWHERE = "daybook.nowhere";
 
 const STDERR_BYTES_MAX = 16_384;
+/** Of a short answer; what says more is not the git that we know. */
+export const ANSWER_BYTES_MAX = 134_217_728;
 
 export interface Answer {
   readonly code: number;
@@ -111,11 +113,14 @@ export class Git {
     return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => end(child) };
   }
 
-  /** For short answers: all of stdout at once. Never throws for what git says; `code` tells. */
+  /** For short answers: all of stdout at once. Throws for no answer of git's, `code` tells, but for one over `ANSWER_BYTES_MAX`. */
   async run(args: readonly string[], stdin = ""): Promise<Answer> {
     const running = this.start(args);
-    const [stdout] = await Promise.all([collect(running.stdout, Infinity), feed(running.stdin, stdin)]);
-    return { stdout, ...(await running.ended) };
+    const stdout = collect(running.stdout, ANSWER_BYTES_MAX + 1, running.kill);
+    const [answer] = await Promise.all([stdout, feed(running.stdin, stdin)]);
+    const ended = await running.ended;
+    if (answer.length <= ANSWER_BYTES_MAX) return { stdout: answer, ...ended };
+    throw new GitFault("unexpected", `git ${args[0]} says more than ${ANSWER_BYTES_MAX} bytes, which git does not`);
   }
 
   private spawn(command: Deno.Command): Deno.ChildProcess {
@@ -147,6 +152,7 @@ export const feed = async (stdin: WritableStream<Uint8Array<ArrayBuffer>>, conte
 const collect = async (
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   max: number,
+  full = () => {},
 ): Promise<Uint8Array<ArrayBuffer>> => {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
@@ -154,6 +160,7 @@ const collect = async (
     if (size >= max) continue; // read on, so that the writer is not stopped
     chunks.push(chunk.subarray(0, max - size));
     size += chunks.at(-1)!.length;
+    if (size === max) full();
   }
   const all = new Uint8Array(size);
   let at = 0;
