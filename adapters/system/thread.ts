@@ -6,7 +6,7 @@ import type { Line } from "../../actors/kernel/project_line.ts";
 export const lineToWorker = <Out, In>(worker: Worker): Line<Out, In> => ({
   send: (message) => worker.postMessage(message),
   listen(heard, died) {
-    worker.onmessage = ({ data }: MessageEvent<In>) => heard(data);
+    worker.onmessage = ({ data }: MessageEvent<In | Uncaught>) => isUncaught(data) ? died(data.uncaught) : heard(data);
     worker.onerror = (event) => {
       event.preventDefault();
       died(event.message);
@@ -16,16 +16,37 @@ export const lineToWorker = <Out, In>(worker: Worker): Line<Out, In> => ({
   cut: () => worker.terminate(),
 });
 
+/** The last word of a worker. */
+interface Uncaught {
+  readonly uncaught: string;
+}
+
+const isUncaught = (message: unknown): message is Uncaught =>
+  typeof message === "object" && message !== null && "uncaught" in message;
+
 /** What of the global scope of a worker is used here; the types of the main thread do not have it. */
 interface WorkerScope {
+  addEventListener(type: string, listener: (event: ErrorEvent | PromiseRejectionEvent) => void): void;
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: unknown): void;
   close(): void;
 }
 
+/** Whoever started this worker is told what nobody catches here; else the platform prints it, with its stack. */
+export const tellUncaught = (tell: (cause: string) => void): void => {
+  const scope = globalThis as unknown as WorkerScope;
+  for (const type of ["error", "unhandledrejection"]) {
+    scope.addEventListener(type, (event) => {
+      event.preventDefault();
+      tell(String("reason" in event ? event.reason : event.error ?? event.message));
+    });
+  }
+};
+
 /** The worker's end. */
 export const lineToParent = <Out, In>(): Line<Out, In> => {
   const scope = globalThis as unknown as WorkerScope;
+  tellUncaught((uncaught) => scope.postMessage({ uncaught } satisfies Uncaught));
   return {
     send: (message) => scope.postMessage(message),
     listen(heard) {

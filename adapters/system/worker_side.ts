@@ -1,5 +1,7 @@
 /** The worker's end of a `WorkerChild`: answers heartbeats, hands messages to the work, and stops when asked. */
 
+import { tellUncaught } from "./thread.ts";
+
 /** What passes between the two ends; everything else is wrapped as `data`. */
 export type Wire =
   | { readonly is: "ping" | "pong" | "ready" | "stop" | "stopped" }
@@ -38,5 +40,6 @@ export const work = ({ message, stop }: Work): void => {
   scope.onmessage = ({ data: wire }) => {
     take(wire).catch((error) => scope.postMessage({ is: "failed", cause: String(error) }));
   };
+  tellUncaught((cause) => scope.postMessage({ is: "failed", cause }));
   scope.postMessage({ is: "ready" });
 };
