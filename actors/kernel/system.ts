@@ -33,7 +33,7 @@ import type {
 } from "./daybook.ts";
 import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
 import type { Gate } from "./gate.ts";
-import { type Growth, growthOf } from "./growth.ts";
+import { type Growth, GROWTH_HOURS, growthOf } from "./growth.ts";
 import { NamedBlobs } from "./named_blobs.ts";
 import type { Projections } from "./project.ts";
 import { appending, appendTold, during, type Telemetry } from "./telemetry.ts";
@@ -352,12 +352,26 @@ export class System implements Daybook {
   }
 
   private growth(): Growth {
-    const { clock, log } = this.parts;
+    const { clock } = this.parts;
     const at = clock.monotonic();
     if (!this.grown || at - this.grown.at > GROWTH_MS) {
-      this.grown = { at, growth: growthOf(log, { bytes: log.bytes, now: clock.now() }) };
+      this.grown = {
+        at,
+        growth: this.growthNow() ?? this.grown?.growth ?? { hours: GROWTH_HOURS, events: 0, bytes: 0 },
+      };
     }
     return this.grown.growth;
+  }
+
+  /** Undefined where the log cannot be read now: then the rest of the status is wanted all the more. */
+  private growthNow(): Growth | undefined {
+    const { clock, log } = this.parts;
+    try {
+      return growthOf(log, { bytes: log.bytes, now: clock.now() });
+    } catch (error) {
+      if (error instanceof LogFault) return undefined;
+      throw error;
+    }
   }
 
   close(): Promise<void> {

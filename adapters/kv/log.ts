@@ -80,6 +80,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private closed: Promise<void> | undefined;
   private fenced: LogFault | undefined;
   private refused = false;
+  private lastBytes = 0;
   private readonly news = new News();
   private readonly fingerprints = new Map<StreamId, number>();
   /** Of entries that are looked for together. */
@@ -169,7 +170,12 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   get bytes(): number {
-    return this.store.bytes();
+    try {
+      this.lastBytes = this.store.bytes();
+    } catch {
+      // Who asks how the log is is to be told also where it cannot be read.
+    }
+    return this.lastBytes;
   }
 
   append(batch: Append): Promise<Appended> {

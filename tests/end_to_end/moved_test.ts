@@ -1,0 +1,58 @@
+/** The running server, while somebody moves or cuts the files of its log. */
+import assert from "node:assert/strict";
+import { until } from "../until.ts";
+import { inFolder } from "../folder_given.ts";
+import { Program, run } from "./program.ts";
+
+const site = ({ url, token }: Program) => {
+  const send = async (id: string): Promise<number> => {
+    const response = await fetch(`${url}/events`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents+json" },
+      body: JSON.stringify({ specversion: "1.0", id, source: "/tests", type: "acme.thing.happened", data: { id } }),
+    });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const ready = async (): Promise<readonly [number, string]> => {
+    const response = await fetch(`${url}/readyz`);
+    return [response.status, (await response.json()).status];
+  };
+  return { send, ready };
+};
+
+Deno.test("while the folder has another name nothing is acknowledged, and that is said; then it goes on, and has all that was", () =>
+  inFolder(async (dir) => {
+    const program = await Program.start(`${dir}/data`);
+    const { send, ready } = site(program);
+    assert.equal(await send("before"), 201);
+    await Deno.rename(`${dir}/data`, `${dir}/aside`);
+    assert.deepEqual([await send("meanwhile"), await ready()], [503, [503, "unwritable"]]);
+    await Deno.rename(`${dir}/aside`, `${dir}/data`);
+    assert.equal(await send("after"), 201);
+    await until("it is ready", ready, ([status]) => status === 200);
+    const { code, err } = await program.end("SIGTERM");
+    assert.equal(code, 0);
+    assert.match(err, /the log cannot be written: .*\/log\.db is not there any more: it was deleted or moved\n/);
+    const { out } = await run("events", "--type", "acme.thing.happened", "--json", "--data", `${dir}/data`);
+    assert.deepEqual([...out.matchAll(/"id":"(before|meanwhile|after)"/g)].map(([, id]) => id).slice(0, 1), ["before"]);
+    assert.ok(!out.includes("meanwhile") && out.includes("after"));
+    assert.equal((await run("verify", "--data", `${dir}/data`)).code, 0);
+  }));
+
+Deno.test("with a log that cannot be read any more the server says how it stands, and prints no stack", () =>
+  inFolder(async (dir) => {
+    const program = await Program.start(`${dir}/data`);
+    const { send, ready } = site(program);
+    assert.equal(await send("before"), 201);
+    await Deno.truncate(`${dir}/data/log.db-wal`);
+    assert.equal(await send("after"), 503);
+    // The threads that read the log meet it, too.
+    for (let n = 0; n < 10; n++) {
+      assert.equal((await ready())[0], 503);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    const { err } = await program.end("SIGTERM");
+    assert.match(err, /log\.db-wal was cut short from \d+ to 0 bytes\n/);
+    assert.doesNotMatch(err, /Uncaught|\n +at /);
+  }));
