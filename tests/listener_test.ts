@@ -36,6 +36,27 @@ Deno.test("a listener that connections crowd out listens again after them, howev
   assert.deepEqual(site.counts(), { listens: 21, stops: 21 });
 });
 
+Deno.test("it is looked now and then whether the server is still found where it listens, also after that failed", async () => {
+  const clock = new SimulatedClock(seededRandom(1));
+  let lose = (_: Error) => {};
+  const create = () => {
+    const lost = new Promise<never>((_, reject) => lose = reject);
+    return { lost, stop: () => Promise.resolve() } as Partial<Server> as Server;
+  };
+  let looks = 0;
+  const keep = () => ++looks === 1 ? Promise.reject(new Error("the folder is not there")) : Promise.resolve();
+  const child = listener(create, () => Promise.resolve(), { clock, report: () => {}, keep });
+  const stopping = new AbortController();
+  const run = Promise.resolve(child.run(stopping.signal, { path: "daybook:http", ready() {} }));
+  await clock.advance(3 * LISTENER.look_ms);
+  assert.equal(looks, 3);
+  lose(new Error(CROWDED));
+  await clock.advance(LISTENER.crowded_ms + 2 * LISTENER.look_ms);
+  assert.equal(looks, 5, "nobody looks after the server that was lost");
+  stopping.abort();
+  await clock.until(run);
+});
+
 Deno.test("a listener over TLS that found out by itself listens again after it", async () => {
   const site = listeningUntil("a listener was lost: it takes no connections any more, as after EMFILE");
   await site.clock.advance(LISTENER.crowded_ms);

@@ -7,7 +7,7 @@ import type { Child } from "../../actors/kernel/child.ts";
 import { aborted, type Clock, pause } from "../../actors/kernel/world.ts";
 import type { Server } from "../http/server.ts";
 
-export const LISTENER = { crowded_ms: 1_000 } as const;
+export const LISTENER = { crowded_ms: 1_000, look_ms: 5_000 } as const;
 
 /** Requests under way have 5 s to end; then what is left of them is left behind. */
 const GRACE_MS = 6_000;
@@ -16,7 +16,12 @@ const READY_WITHIN_MS = 30_000;
 export const listener = (
   create: () => Server,
   listen: (server: Server) => Promise<void>,
-  { clock, report }: { readonly clock: Clock; readonly report: (line: string) => void },
+  { clock, report, keep }: {
+    readonly clock: Clock;
+    readonly report: (line: string) => void;
+    /** Called every `look_ms` to see to it that the server is still found where it listens. */
+    readonly keep?: (server: Server) => Promise<void>;
+  },
 ): Child => ({
   id: "http",
   restart: "permanent",
@@ -25,20 +30,31 @@ export const listener = (
   async run(signal, self) {
     while (!signal.aborted) {
       const server = create();
+      const over = new AbortController();
       try {
         await listen(server);
         self.ready();
+        if (keep) void keeping(() => keep(server), clock, AbortSignal.any([signal, over.signal]));
         await Promise.race([aborted(signal), server.lost]);
       } catch (error) {
         if (!isCrowded(error)) throw error;
         report(`too many files are open (ulimit -n), so every connection is ended: ${(error as Error).message}`);
       } finally {
+        over.abort();
         await server.stop();
       }
       await pause(clock, LISTENER.crowded_ms, signal);
     }
   },
 });
+
+/** Ends with the signal. What cannot be put right now is tried again. */
+const keeping = async (keep: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    await pause(clock, LISTENER.look_ms, signal);
+    if (!signal.aborted) await keep().catch(() => {});
+  }
+};
 
 /** EMFILE, ENFILE; the platform's own listener tells of them by a text alone. */
 const isCrowded = (error: unknown): boolean =>

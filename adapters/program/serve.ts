@@ -118,7 +118,7 @@ export const serve = async (
     if (data !== MEMORY) await listenInside(server, data);
     // Any free port the first time is this one the next time.
     ({ url, port } = listening);
-  }, reporting(io));
+  }, { ...reporting(io), ...(data === MEMORY ? {} : { keep: (server) => keepInside(server, data) }) });
   try {
     await opened.tree.add(http);
   } catch (error) {
@@ -397,6 +397,11 @@ const listenInside = async (server: Server, data: string): Promise<void> => {
   }
   if (await exists(path)) await Deno.remove(path);
   server.listenUnix(path, OPERATOR);
+};
+
+/** Somebody who tidies up deletes what looks left over; without it no command reaches the server. */
+const keepInside = async (server: Server, data: string): Promise<void> => {
+  if (!await exists(`${data}/${FILES.socket}`)) await listenInside(server, data);
 };
 
 /** What the listener shows, and who renews it; certificates are looked at from now on. */

@@ -40,6 +40,18 @@ Deno.test("while the folder has another name nothing is acknowledged, and that i
     assert.equal((await run("verify", "--data", `${dir}/data`)).code, 0);
   }));
 
+Deno.test("a socket that somebody deletes is made again, and commands reach the server", () =>
+  inFolder(async (dir) => {
+    const program = await Program.start(`${dir}/data`);
+    await Deno.remove(`${dir}/data/control.sock`);
+    const status = async () => JSON.parse((await run("status", "--json", "--data", `${dir}/data`)).out).state;
+    assert.equal(await status(), "silent");
+    await until("the socket is there", status, (state) => state === "ready");
+    assert.equal((await Deno.stat(`${dir}/data/control.sock`)).mode! & 0o777, 0o600);
+    assert.equal((await program.end("SIGTERM")).code, 0);
+    await assert.rejects(Deno.stat(`${dir}/data/control.sock`), Deno.errors.NotFound);
+  }));
+
 Deno.test("with a log that cannot be read any more the server says how it stands, and prints no stack", () =>
   inFolder(async (dir) => {
     const program = await Program.start(`${dir}/data`);
