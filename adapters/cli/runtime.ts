@@ -81,7 +81,7 @@ export interface Io {
   folder(path: string): Promise<void>;
   /** True when the folder is missing or has nothing in it. Throws `Usage` for what is no folder. */
   isEmpty(path: string): Promise<boolean>;
-  /** SIGINT and SIGTERM; the answer stops listening. */
+  /** SIGINT, SIGTERM and SIGHUP; the answer stops listening. */
   onStop(call: () => void): () => void;
 }
 

@@ -7,7 +7,7 @@ export class StoppedFault extends Error {
   readonly kind = "stopped";
 }
 
-/** Works until SIGINT or SIGTERM; then the signal aborts with a fault that says `left`, what is there now. */
+/** Works until SIGINT, SIGTERM or SIGHUP; then the signal aborts with a fault that says `left`, what is there now. */
 export const stoppable = async <T>(
   io: Pick<Io, "onStop">,
   left: string,

@@ -79,7 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "start",
     opens: true,
-    about: "Serve the log and run all supervised actors, until SIGINT or SIGTERM",
+    about: "Serve the log and run all supervised actors, until SIGINT, SIGTERM or SIGHUP",
     options: [
       { flags: "--host <address>", about: `address to listen on (default ${HOST})` },
       { flags: "--port <number>", about: `port to listen on, 0 for any free one (default ${PORT})` },
@@ -316,7 +316,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "witness",
-    about: "A tiny witness for logs that run elsewhere: cosigns what extends what it has seen, until SIGINT or SIGTERM",
+    about:
+      "A tiny witness for logs that run elsewhere: cosigns what extends what it has seen, until SIGINT, SIGTERM or SIGHUP",
     args: [["<folder>", "its own: its key, and what it has seen"]],
     options: [
       { flags: "--log <vkey>", about: "public key of a log that it is to know; may be repeated", collect: true },

@@ -105,7 +105,8 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
       }
     },
     onStop(call) {
-      const signals = ["SIGINT", "SIGTERM"] as const;
+      // The last is a terminal that went away; the platform would end us at once, also under nohup.
+      const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
       for (const signal of signals) Deno.addSignalListener(signal, call);
       stops.add(call);
       return () => {

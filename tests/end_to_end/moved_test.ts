@@ -1,4 +1,4 @@
-/** The running server, while somebody moves or cuts the files of its log. */
+/** The running server, while somebody moves or cuts its files, or its terminal goes away. */
 import assert from "node:assert/strict";
 import { until } from "../until.ts";
 import { inFolder } from "../folder_given.ts";
@@ -50,6 +50,19 @@ Deno.test("a socket that somebody deletes is made again, and commands reach the 
     assert.equal((await Deno.stat(`${dir}/data/control.sock`)).mode! & 0o777, 0o600);
     assert.equal((await program.end("SIGTERM")).code, 0);
     await assert.rejects(Deno.stat(`${dir}/data/control.sock`), Deno.errors.NotFound);
+  }));
+
+Deno.test("a terminal that goes away ends the server as it is told to, and the next one knows", () =>
+  inFolder(async (dir) => {
+    const program = await Program.start(`${dir}/data`);
+    assert.equal(await site(program).send("before"), 201);
+    const { code, err } = await program.end("SIGHUP");
+    assert.equal(code, 0);
+    assert.match(err, /draining; once more to stop at once\n/);
+    const again = await Program.start(`${dir}/data`);
+    await again.end("SIGTERM");
+    const { out } = await run("events", "--type", "kernel.process.started", "--json", "--data", `${dir}/data`);
+    assert.deepEqual([...out.matchAll(/"clean":(\w+)/g)].map(([, clean]) => clean), ["true", "true"]);
   }));
 
 Deno.test("with a log that cannot be read any more the server says how it stands, and prints no stack", () =>

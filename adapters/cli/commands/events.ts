@@ -70,7 +70,7 @@ const newest = (backward: Iterable<readonly Event[]>, following: boolean): Found
   }
 };
 
-/** Reads on as the log grows, whoever writes it. Ends on SIGINT and SIGTERM, or when `left` have been told. */
+/** Reads on as the log grows, whoever writes it. Ends on SIGINT, SIGTERM and SIGHUP, or when `left` have been told. */
 const follow = async (
   { reader, filter, from, left, runtime }: {
     reader: Reader;
