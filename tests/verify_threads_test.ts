@@ -185,6 +185,21 @@ Deno.test("a thread that dies or says nothing is a fault, whoever waits for it",
   });
 });
 
+Deno.test("who was stopped while a thread read takes it for no silence of the thread", () =>
+  inFolder(async (dir) => {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [5] });
+    const threads = new Threads(path, rules, 1, 1_500);
+    try {
+      await threads.walk({ from: 0 }, true);
+      const answer = threads.walk({ from: 0 }, true);
+      // Nothing is heard meanwhile, and the next look is due before anything is.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+      assert.ok(await answer);
+    } finally {
+      await threads.close();
+    }
+  }));
+
 Deno.test("a thread that comes when blocks were let go of says nothing of them", () =>
   inFolder(async (dir) => {
     const { path } = await makeLog(`${dir}/log.db`, { appends: [5, 5, 5] });
