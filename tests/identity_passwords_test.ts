@@ -108,6 +108,22 @@ Deno.test("a file that is no list of hashes in order is told of with its place",
   });
 });
 
+Deno.test("of a file that was cut short since it was opened nothing passes for unknown", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/pwned.txt`;
+    const known = ["one", "two", "three", "four"].sort((a, b) => sha1(a) < sha1(b) ? -1 : 1);
+    await Deno.writeTextFile(path, known.map((password) => `${sha1(password)}:1\n`).join(""));
+    const breached = await Breached.open(path);
+    try {
+      await Deno.truncate(path, 2 * 43);
+      assert.ok(await breached.has(known[0]!));
+      await assert.rejects(breached.has(known[3]!), { name: "Usage", message: /was cut short from 172 to 86 bytes/ });
+    } finally {
+      await breached.close();
+    }
+  });
+});
+
 Deno.test("a breached password is refused by the running server, and the one before still counts", async () => {
   await inFolder(async (folder) => {
     const next = "a long walk by the harbour";

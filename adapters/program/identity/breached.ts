@@ -41,6 +41,7 @@ export class Breached {
     }
   }
 
+  /** Throws `Usage` where it cannot be said, for the file is shorter than it was. */
   async has(password: string): Promise<boolean> {
     const sought = createHash("sha1").update(password).digest("hex").toUpperCase();
     let [low, high] = [0, this.size];
@@ -49,7 +50,13 @@ export class Breached {
       if (await this.from(middle) < sought) low = middle + 1;
       else high = middle;
     }
-    return await this.from(low) === sought;
+    const found = await this.from(low) === sought;
+    // What is written anew in its place has only some of them, and nobody is to have a password for that.
+    const { size } = await this.file.stat();
+    if (found || size >= this.size) return found;
+    throw new Usage(
+      `identity.passwords.breached: ${this.path} was cut short from ${this.size} to ${size} bytes; start again when it is whole`,
+    );
   }
 
   async close(): Promise<void> {
