@@ -1,4 +1,5 @@
 /** Rows of the table of commands: persons, and the key that all keys lie under. */
+import { dirname } from "node:path";
 import { text } from "./call.ts";
 import { draftOf } from "./draft.ts";
 import { files } from "./grants.ts";
@@ -102,11 +103,12 @@ export const PRIVACY: readonly CommandSpec[] = [
     ],
     examples: ["keys rotate", "keys rotate --to-file /run/secrets/daybook-root.key", "keys rotate --json"],
     needs: (call) => {
-      const to = files(call, text(call, "toFile"));
+      // A key that is made there is written beside its name.
+      const beside = files(call, text(call, "toFile")).map((path) => dirname(path));
       const name = text(call, "toEnv");
       return {
-        read: [call.data, ...to, ...files(call, text(call, "toPassphraseFile"))],
-        write: [call.data, ...to],
+        read: [call.data, ...beside, ...files(call, text(call, "toPassphraseFile"))],
+        write: [call.data, ...beside],
         env: name === undefined ? [] : [name],
       };
     },

@@ -32,6 +32,20 @@ Deno.test("a root key in a variable, and one out of a passphrase, take the place
     assert.match(await told(2, inPassphrase), /points at a passphrase that is not there/);
   }));
 
+Deno.test("keys rotate makes the file that it is to go over to, for its owner alone, and the key in it opens everything", () =>
+  withPlace(async ({ dir, data }) => {
+    await filled(data);
+    await Deno.mkdir(`${dir}/secrets`);
+    const file = `${dir}/secrets/root.key`;
+    const made = await document(["keys", "rotate", "--to-file", file, "--data", data]);
+    assert.deepEqual([made.exit, made.from, made.to], [0, 1, 2]);
+    assert.deepEqual([...Deno.readDirSync(`${dir}/secrets`)].map(({ name }) => name), ["root.key"]);
+    assert.equal(Deno.statSync(file).mode! & 0o777, 0o600);
+    const env = { env: { DAYBOOK__KEYS__ROOT: `{ file: ${file} }` } };
+    const ran = await run(["events", "--personal", "--type", "commits.commit.recorded", "--data", data], env);
+    assert.match(ran.out, /Ann Example/, ran.err);
+  }));
+
 Deno.test("keys that are not ours, of another folder, cut short, damaged or newer are told of in one line, and nothing is written", () =>
   withPlace(async ({ dir, data }) => {
     await filled(data);
