@@ -181,6 +181,8 @@ Deno.test("who has lost everything is helped by an administrator, and signs in w
   withHouse(async (house) => {
     const { account, as } = await withCodes(house, "alice");
     assert.equal((await house.send(`/accounts/${account}/reset-factors`, { as: house.token, body: {} })).status, 200);
+    const nobody = await house.send("/accounts/u_nobodyOfThisName00000/reset-factors", { as: house.token, body: {} });
+    assert.deepEqual([nobody.status, code(nobody)], [404, "no_account"]);
     assert.equal((await house.send("/auth/sessions", { as })).status, 401);
     assert.equal((await house.signIn("alice")).status, 200);
     assert.deepEqual(house.told("identity.factor.removed").map(({ data }) => [data.kind, data.because]), [

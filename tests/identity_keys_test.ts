@@ -124,6 +124,8 @@ Deno.test("nobody gives a key what they have not, another person a key, or a key
     assert.deepEqual([others.status, code(others)], [403, "forbidden"]);
     assert.equal((await issue(house, house.token, { name: "x", scopes: ["read"] })).status, 403, "a token has no keys");
     assert.equal(house.told().length, before);
+    const nobodys = await house.send("/accounts/u_nobodyOfThisName00000/keys", { as: house.token });
+    assert.deepEqual([nobodys.status, code(nobodys)], [404, "no_account"]);
     const { body: { token, key } } = await issue(house, as, { name: "ok", scopes: ["read"] });
     assert.equal((await issue(house, token, { name: "child", scopes: ["read"] })).status, 403);
     const { as: other } = await signedIn(house, "bob", "viewer");

@@ -10,7 +10,7 @@ import { ofOwnTenant } from "../resources.ts";
 import { type Exchange, json, type Route } from "../route.ts";
 import { body, takes } from "./bodies.ts";
 import type { AccountChange, Identity } from "./port.ts";
-import { accountOf, bodyOf, done } from "./requests.ts";
+import { accountOf, bodyOf, done, knownAccountOf } from "./requests.ts";
 
 const reason = z.string().min(1).max(280).optional();
 
@@ -157,7 +157,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
         },
       }),
       async handle(exchange) {
-        const account = accountOf(exchange);
+        const account = knownAccountOf(identity, exchange);
         const { facts } = done(await identity.resetFactors(account, exchange.grant!.principal));
         return json(exchange, 200, { account, facts: facts.map(({ type, position }) => ({ type, position })) });
       },

@@ -11,7 +11,7 @@ import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
 import { body, takes } from "./bodies.ts";
 import type { Identity, KeyMade } from "./port.ts";
-import { accountOf, bodyOf, done, ownOf } from "./requests.ts";
+import { accountOf, bodyOf, done, knownAccountOf, ownOf } from "./requests.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -112,7 +112,7 @@ const ASKED_FOR: Readonly<Record<Scope, Action>> = {
 const othersWay = (identity: Identity): Way => ({
   at: "/accounts/:account/keys",
   needs: "admin",
-  whose: accountOf,
+  whose: (exchange) => knownAccountOf(identity, exchange),
   resource: ({ path }) => {
     const account = accountOf({ path });
     return { type: "Account", id: account, tenant: identity.tenantOf(account) ?? HOUSE };
@@ -120,10 +120,7 @@ const othersWay = (identity: Identity): Way => ({
   actions: { read: "keys.read", issue: "keys.issue", rotate: "keys.rotate", revoke: "keys.revoke" },
   parameters: [anAccount],
   check(exchange) {
-    if (identity.tenantOf(accountOf(exchange)) === undefined) {
-      throw new Problem("no_account", "There is no account of this id.");
-    }
-    if (identity.isService(accountOf(exchange))) return;
+    if (identity.isService(knownAccountOf(identity, exchange))) return;
     throw new Problem("forbidden", "A person makes their own keys; others are made for services.");
   },
 });

@@ -93,6 +93,15 @@ export const accountOf = ({ path }: Pick<Exchange, "path">): string => {
   throw new Problem("no_account", "An account is called u_ and a random part.");
 };
 
+/** The same, where what is asked for is not the account's own stream, which would say that there is none. */
+export const knownAccountOf = (identity: Identity, exchange: Pick<Exchange, "path">): string => {
+  const account = accountOf(exchange);
+  if (identity.tenantOf(account) === undefined) throw noAccount();
+  return account;
+};
+
+const noAccount = (): Problem => new Problem("no_account", "There is no account of this id.");
+
 /** The session the caller is in; a token of a program has none. */
 export const ownOf = ({ grant }: Exchange): OwnSession => {
   if (grant?.own) return grant.own;
@@ -131,7 +140,7 @@ export const signinRefused = (): Problem =>
 /** Throws the problem of an outcome that is not acceptance; `unknown_account` is 404. */
 export const done = (outcome: Outcome): Extract<Outcome, { is: "accepted" }> => {
   if (outcome.is === "rejected" && (outcome.code === "unknown_account" || outcome.code === "not_an_account")) {
-    throw new Problem("no_account", "There is no account of this id.");
+    throw noAccount();
   }
   return acceptedOf(outcome, undefined);
 };
