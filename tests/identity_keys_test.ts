@@ -91,6 +91,8 @@ Deno.test("a key that is replaced counts through the overlap, then not; one that
     assert.equal(await status(next.body.token), 401);
     const twice = await house.send(`/auth/keys/${next.body.key}/revoke`, { as, body: {} });
     assert.deepEqual([twice.status, twice.body.revoked], [200, false]);
+    const none = await house.send("/auth/keys/t%20one/revoke", { as, body: {} });
+    assert.deepEqual([none.status, none.body], [200, { key: "t one", revoked: false }]);
     for (const none of ["t_aaaaaaaaaaaaaaaa", "x", "..%2F..", "%00"]) {
       assert.equal((await rotate(none)).status, 409, none);
     }

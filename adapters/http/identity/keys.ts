@@ -189,16 +189,19 @@ const routesOf = (identity: Identity, way: Way): readonly Route[] => {
     }),
     async handle(exchange) {
       const { because } = await bodyOf(exchange, revokeBody);
-      const key = keyOf(exchange, -2);
       const account = way.whose(exchange);
-      const { facts } = done(await identity.revokeKeyOf(account, key, because, exchange.grant!.principal));
-      return json(exchange, 200, { key, revoked: facts.length > 0 });
+      const { facts } = done(
+        await identity.revokeKeyOf(account, keyOf(exchange, -2), because, exchange.grant!.principal),
+      );
+      return json(exchange, 200, { key: namedIn(exchange, -2), revoked: facts.length > 0 });
     },
   }];
 };
 
-const keyOf = ({ path }: Exchange, at: number): string => {
-  const key = segment(path.split("/").at(at)!);
+const namedIn = ({ path }: Exchange, at: number): string => segment(path.split("/").at(at)!);
+
+const keyOf = (exchange: Exchange, at: number): string => {
+  const key = namedIn(exchange, at);
   return /^[\w-]{16,64}$/.test(key) ? key : NO_KEY;
 };
 
