@@ -6,7 +6,7 @@ import { parseConfig } from "../config/config.ts";
 import { parseStack } from "../config/stack.ts";
 import type { ServiceFact } from "../events/services.ts";
 import { servicesViews } from "../projections/services.ts";
-import { givenStage, type Stage } from "./cli_given.ts";
+import { givenStage, readerOf, type Stage } from "./cli_given.ts";
 import { needing, spec, upWith, World } from "./services_given.ts";
 import { until } from "./until.ts";
 
@@ -254,4 +254,34 @@ Deno.test("plan, graph and critical path are text, JSON and pictures; a chain th
   }
   assert.equal(stage.files.get("/plan.svg"), stage.files.get("/graph.svg"));
   assert.match(stage.files.get("/critical-path.svg")!, /class="marked"/);
+});
+
+Deno.test("the critical path counts what others wait for: until it is well, and of work until it is done", async () => {
+  const world = upWith(
+    new World((service) => service === "migrate" ? { ends: { at: 60_000, code: 0 } } : { well: 5 }),
+    [spec("db"), spec("migrate", needing("healthy", "db")), spec("api", needing("completed_successfully", "migrate"))],
+  );
+  world.run(100_000);
+  const { stage } = staged(world);
+  const yaml = "services:\n  db: { command: x }\n  migrate: { command: x, depends_on: [db] }\n" +
+    "  api: { command: x, depends_on: { migrate: { condition: completed_successfully } } }\n";
+  stage.runtime.stacks = () => Promise.resolve(stacks);
+  stage.runtime.reader = () =>
+    Promise.resolve(
+      {
+        ...readerOf(stage.log),
+        read: () => [world.facts.map(({ at, fact }) => ({ ...fact, recordedat: new Date(at).toISOString() }))],
+      } as never,
+    );
+  stage.files.set("/data/log.db", "");
+  stage.world.settings = (_, overrides) => {
+    const [config, stack] = [parseConfig("", "daybook.yaml", {}, overrides), parseStack(yaml, "/s.yaml")];
+    assert.ok(config.ok && stack.ok);
+    const { stack: settings, problemAt } = stack;
+    return Promise.resolve({ config: config.config, file: "/c.yaml", stack: { settings, file: "/s.yaml", problemAt } });
+  };
+  const { out } = await stage.type("stack", "critical-path", "--data", "/data", "--json");
+  const { path, ms, measured } = JSON.parse(out);
+  assert.deepEqual([path, measured], [["db", "migrate", "api"], 3]);
+  assert.ok(ms >= 60_000 && ms < 61_000, out);
 });

@@ -78,7 +78,7 @@ export const graph: Run = async (call, runtime) => {
 export const criticalPath: Run = async (call, runtime) => {
   const stack = stackOf(call);
   const { chainOf, pictureOf } = await runtime.stacks();
-  const took = await durations(call, runtime, stack.name);
+  const took = await durations(call, runtime, stack);
   const known = stack.services.filter(({ name }) => took.has(name)).length;
   // Where nobody knows, each link counts alike.
   const { path, length } = chainOf(stack, (service) => known > 0 ? took.get(service) ?? 0 : 1);
@@ -219,9 +219,18 @@ const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promis
   return true;
 };
 
-/** Medians of how long services took from their announcement until they were well, or had done their work; ms. */
-const durations = async (call: Call, runtime: Runtime, stack: string): Promise<ReadonlyMap<string, number>> => {
+/** Medians of how long services took from their announcement until they were well or, where others wait for that, had done their work; ms. */
+const durations = async (
+  call: Call,
+  runtime: Runtime,
+  { name: stack, services }: Stack,
+): Promise<ReadonlyMap<string, number>> => {
   if (await runtime.io.isEmpty(call.data)) return new Map();
+  const works = new Set(
+    services.flatMap(({ needs }) => needs)
+      .filter(({ condition }) => condition === "completed" || condition === "completed_successfully")
+      .map(({ service }) => service),
+  );
   const reader = await runtime.reader(call.data);
   const begun = new Map<string, number>();
   const took = new Map<string, number[]>();
@@ -240,9 +249,11 @@ const durations = async (call: Call, runtime: Runtime, stack: string): Promise<R
         if (event.type === "services.instance.announced") {
           begun.set(`${service}/${replica}`, Date.parse(event.recordedat));
         }
-        if (event.type === "services.health.confirmed" || event.type === "services.instance.completed") {
-          over(event, service);
+        if (works.has(service)) {
+          if (event.type === "services.instance.completed") over(event, service);
+          continue;
         }
+        if (event.type === "services.health.confirmed") over(event, service);
         if (event.type === "services.instance.exited") begun.delete(`${service}/${replica}`);
       }
     }
