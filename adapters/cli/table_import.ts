@@ -10,7 +10,11 @@ export const IMPORTS: readonly CommandSpec[] = [
     args: [["<path>", "folder of the repository"]],
     options: [
       { flags: "--range <revisions>", about: "only these commits, as git log takes them (default: all refs)" },
-      { flags: "--name <name>", about: "name in the log, commits/<name> (default: the folder's)" },
+      {
+        flags: "--name <name>",
+        about:
+          "name in the log, commits/<name> (default: its remote.origin.url, as github.com:octocat:hello-world; else the folder's)",
+      },
     ],
     examples: ["import git .", "import git ~/src/linux --name linux --range v6.0..v6.1"],
     needs: (call) => ({ ...writes(call), run: ["git"] }),
