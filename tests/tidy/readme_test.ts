@@ -1,5 +1,6 @@
 /** The README says what there is: every command, every route, and no task that is not there. */
 import assert from "node:assert/strict";
+import { parse } from "../../adapters/cli/parse.ts";
 import { COMMANDS } from "../../adapters/cli/table.ts";
 import { routeTable } from "../../adapters/http/routes.ts";
 
@@ -33,21 +34,45 @@ Deno.test("the README lists every route, and no other", () => {
   }
 });
 
+const PAGES = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...folder("docs"),
+  ...folder("docs/decisions"),
+  ...folder("docs/recipes"),
+];
+
 Deno.test("every task that a document speaks of is there", () => {
   const { tasks } = JSON.parse(read("deno.json")) as { tasks: Record<string, unknown> };
-  const pages = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    ...folder("docs"),
-    ...folder("docs/decisions"),
-    ...folder("docs/recipes"),
-  ];
-  for (const page of pages) {
+  for (const page of PAGES) {
     for (const [, task] of read(page).matchAll(/\bdeno(?:@2\.9\.6)? task ([a-z]+)/g)) {
       assert.ok(task! in tasks, `${page} speaks of the task ${task}`);
     }
   }
+});
+
+Deno.test("every command that a document shows can be typed as it is printed", () => {
+  const place = { cwd: "/here", data: "/here/.daybook", version: "1.2.3", env: () => undefined };
+  const first = new Set(COMMANDS.map(({ name }) => name.split(" ")[0]));
+  let typed = 0;
+  for (const page of PAGES) {
+    const blocks = [...read(page).matchAll(/^```(?:ba)?sh\n([^]*?)^```$/gm)].map(([, text]) => text!);
+    for (const line of blocks.flatMap((text) => text.replaceAll("\\\n", " ").split("\n"))) {
+      assert.doesNotMatch(line, /^daybook /, `${page}: a command is a task`);
+      const [, command = ""] =
+        /^\s*(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:npx -y )?deno(?:@2\.9\.6)? task (?:-q )?(?:daybook )?([^#|&<>]+)/.exec(
+          line,
+        ) ?? [];
+      const words = [...command.matchAll(/'([^']*)'|"([^"]*)"|([^\s"']+)/g)].map(([, ...said]) =>
+        said.find((word) => word !== undefined)!
+      );
+      if (!first.has(words[0]!)) continue;
+      assert.equal(parse(words, place).is, "call", `${page}: ${line}`);
+      typed++;
+    }
+  }
+  assert.ok(typed > 40, `${typed} commands`);
 });
 
 Deno.test("every task says what it does", () => {
