@@ -182,6 +182,14 @@ Deno.test("policies and roles that do not hold are refused with file, line and c
       write(policies);
       await assert.rejects(async () => await ready(await modelIn(folder, {}), "a.cedar"), told, policies.slice(0, 80));
     }
+    // Of several files the one is told in which it stands.
+    write('// one line\n@id("a")\npermit (principal, action, resource);');
+    Deno.writeTextFileSync(`${folder}/b.cedar`, '@id("b")\npermit (principal, action == Action::"no", resource);');
+    await assert.rejects(async () => await ready(await modelIn(folder, {}), folder), (error: Error) => {
+      assert.ok(error.message.startsWith(`${folder}/b.cedar:2:`), error.message);
+      return true;
+    });
+    Deno.removeSync(`${folder}/b.cedar`);
     for (
       const [roles, told] of [
         ["{", /roles\.json: not JSON/],

@@ -61,8 +61,8 @@ export class CedarAuthority implements Authority {
   }
 
   private async read(): Promise<void> {
-    const { model: { policies: text }, file = "policies" } = this;
-    const read = await readPolicies([{ file, text }], ACTION_GROUPS, { held: this.file === undefined });
+    const { model: { policies: text, files }, file = "policies" } = this;
+    const read = await readPolicies(files ?? [{ file, text }], ACTION_GROUPS, { held: this.file === undefined });
     if (!read.ok) {
       throw new Usage(
         read.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`).join("; "),

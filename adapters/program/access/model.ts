@@ -8,6 +8,7 @@ import type { Config } from "../../../config/config.ts";
 import { ACCESS_LIMITS } from "../../../events/access.ts";
 import { canonical } from "../../../events/canonical.ts";
 import type { Belongings } from "../../../events/tenants.ts";
+import type { PolicyFile } from "../../cedar/policies.ts";
 import { Usage } from "../../cli/call.ts";
 import { fileText } from "../../cli/terminal.ts";
 
@@ -15,6 +16,8 @@ export interface Model {
   readonly policies: string;
   readonly roles: Roles;
   readonly tenants: Readonly<Record<string, Belongings>>;
+  /** The policies as they lie, so that mistakes are told with their places. */
+  readonly files?: readonly PolicyFile[];
 }
 
 /** Of the program's own, by name. */
@@ -43,12 +46,15 @@ export const modelIn = async (folder: string, tenants: Model["tenants"]): Promis
   const names = await namesIn(folder);
   const read = (name: string) => fileText(join(folder, name));
   if (names.length === 0) throw new Usage(`there are no policies in ${folder}: it has no .cedar file`);
-  const texts = await Promise.all(names.map(read));
+  const files = await Promise.all(
+    names.map(async (name) => ({ file: join(folder, name), text: await read(name) })),
+  );
   const roles = await read(ROLES_FILE).catch((error) => {
     if (error instanceof Deno.errors.NotFound) throw new Usage(`there is no ${ROLES_FILE} in ${folder}`);
     throw error;
   });
-  return { policies: texts.join("\n"), roles: rolesOf(join(folder, ROLES_FILE), roles), tenants };
+  const policies = files.map(({ text }) => text).join("\n");
+  return { policies, roles: rolesOf(join(folder, ROLES_FILE), roles), tenants, files };
 };
 
 const namesIn = async (folder: string): Promise<readonly string[]> => {
