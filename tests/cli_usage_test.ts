@@ -53,11 +53,6 @@ for (const { name, examples } of COMMANDS) {
   });
 }
 
-Deno.test("help of import git says where a repository has its name from", () => {
-  const help = parse(["import", "git", "--help"], place);
-  assert.match(help.is === "text" ? help.text : "", /default: its\s+remote\.origin\.url[^]*else the\s+folder's/);
-});
-
 Deno.test("the top help lists every command and the exit codes, and is asked for in three ways", async () => {
   const stage = givenStage();
   const { code, out } = await stage.type("--help");

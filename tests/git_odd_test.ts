@@ -241,6 +241,11 @@ Deno.test("secrets in a remote's URL are recorded nowhere", async () => {
   assert.doesNotMatch(JSON.stringify(daybook.all()), /hunter2|jane|token/);
 });
 
+Deno.test("help says where a repository has its name from", async () => {
+  const { out } = await run("import", "git", "--help");
+  assert.match(out, /--name [^]*default: its\s+remote\.origin\.url[^]*else the\s+folder's/);
+});
+
 Deno.test("nothing that a hostile repository configures is run, and none of it changes what is recorded", async () => {
   await using place = await Place.make();
   const stream = commit({ mark: 1, message: "start", files: { "a.txt": "1\n2\n3\n", "b.bin": "text\n" } }) +
