@@ -6,7 +6,7 @@ import { inFolderOf, type Settings } from "../cli/settings.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { freshKdf, type Kdf, keyOfPassphrase } from "../keys/passphrase.ts";
 import { readRoot, ROOT_BYTES, rootOfText, type RootSource, writeRoot } from "../keys/root.ts";
-import { FILES } from "./files.ts";
+import { exists, FILES } from "./files.ts";
 
 /** Throws `Usage` where what the configuration points at is not there, `KeysFault` `invalid` where it holds no root key. */
 export const rootSourceOf = async (
@@ -24,7 +24,14 @@ export const rootSourceOf = async (
     return { passphrase: line };
   }
   if (root === null) return { file: `${data}/${FILES.root}` };
-  if ("file" in root) return { file: inFolderOf(file, root.file) };
+  if ("file" in root) {
+    const path = inFolderOf(file, root.file);
+    // Elsewhere none is made, for nothing may be written there. Keys that lost theirs tell so themselves.
+    if (!path.startsWith(`${data}/`) && !await exists(path) && !await exists(`${data}/${FILES.keys}`)) {
+      throw new Usage(`the configuration points at a root key that is not there (keys.root): ${path}`);
+    }
+    return { file: path };
+  }
   const text = io.env(root.env);
   if (!text) throw new Usage("the configuration points at a root key that is not there (keys.root)");
   const key = rootOfText(text);

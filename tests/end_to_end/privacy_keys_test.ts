@@ -46,6 +46,20 @@ Deno.test("keys rotate makes the file that it is to go over to, for its owner al
     assert.match(ran.out, /Ann Example/, ran.err);
   }));
 
+Deno.test("a root key that the configuration points at and that is not there is wrong usage, and makes no folder", () =>
+  withPlace(async ({ dir, data }) => {
+    const env = { env: { DAYBOOK__KEYS__ROOT: `{ file: ${dir}/none.key }` } };
+    const ran = await run(["token", "create", "ci", "--data", data], env);
+    assert.deepEqual([ran.code, ran.err], [
+      2,
+      `daybook: the configuration points at a root key that is not there (keys.root): ${dir}/none.key\n`,
+    ]);
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+    await filled(data);
+    const lost = await run(["events", "--data", data], env);
+    assert.deepEqual([lost.code, /its root key .*none\.key is missing/.test(lost.err)], [3, true], lost.err);
+  }));
+
 Deno.test("keys that are not ours, of another folder, cut short, damaged or newer are told of in one line, and nothing is written", () =>
   withPlace(async ({ dir, data }) => {
     await filled(data);
