@@ -262,7 +262,7 @@ Deno.test("a terminal shows a QR code that an authenticator reads, and takes the
       const add = (stdin: string, ...more: string[]) =>
         run(["factors", "add", "--password-file", "-", "--data", data, ...more], { stdin });
       const stranger = await add(PASSWORD);
-      assert.deepEqual([stranger.code, stranger.err], [1, "daybook: Sign in first: daybook login\n"]);
+      assert.deepEqual([stranger.code, stranger.err], [1, "daybook: Sign in first: deno task daybook login\n"]);
       const { access_token } = await post(server, "/auth/sign-in", { name: "bob", password: PASSWORD });
       await login(data, server, access_token);
       assert.deepEqual((await run(["factors", "add", "--data", data])).code, 2, "it wants the password");
@@ -277,7 +277,7 @@ Deno.test("a terminal shows a QR code that an authenticator reads, and takes the
       assert.equal(totp.label, "bob");
       const typed = /^or type {2}([A-Z2-7 ]+)$/m.exec(shown.out)![1]!.replaceAll(" ", "");
       assert.equal(typed, totp.secret.base32, "what is typed is what is read");
-      const factor = /factors confirm (\S+) CODE/.exec(shown.err)![1]!;
+      const factor = /deno task daybook factors confirm (\S+) CODE/.exec(shown.err)![1]!;
       const confirm = (code: string) =>
         document<{ codes?: string[]; error?: { code: string } }>(["factors", "confirm", factor, code, "--data", data]);
       assert.equal((await confirm("12 34")).error?.code, "code_refused");

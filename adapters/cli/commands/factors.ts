@@ -36,7 +36,7 @@ export const add: Run = async (call, runtime) => {
   else {
     io.out(`${coloured(io, renderUnicodeCompact(uri, { border: QUIET_ZONE }))}\n`);
     io.out(`or type  ${secret.match(/.{1,4}/g)!.join(" ")}\n`);
-    io.err(`then show the first code: daybook factors confirm ${factor} CODE\n`);
+    io.err(`then show the first code: deno task daybook factors confirm ${factor} CODE\n`);
   }
   return 0;
 };
@@ -67,7 +67,7 @@ const coloured = (io: Io, code: string): string =>
 
 const asked = async <T>(call: Call, runtime: Runtime, operation: string, input: object = {}): Promise<T> => {
   const login = await readLogin(runtime, call.data);
-  if (!login) throw new Refused("login_wanted", "Sign in first: daybook login");
+  if (!login) throw new Refused("login_wanted", "Sign in first: deno task daybook login");
   return await operateOn<T>(call, runtime, { operation, input: { refresh_token: login.refresh_token, ...input } });
 };
 

@@ -5,7 +5,7 @@ export const CODE_WANTED = "This cannot be undone: repeat it with --code and a c
 export const PASSWORD_WANTED =
   "This cannot be undone: repeat it with --password-file and your password (- for standard input)";
 export const FACTOR_MISSING =
-  "Others who may do this have a second factor, and you are to have one, too: daybook factors add";
+  "Others who may do this have a second factor, and you are to have one, too: deno task daybook factors add";
 
 /** What was shown does not count. */
 export const notShown = (wanted: "password" | "second_factor"): Refused =>

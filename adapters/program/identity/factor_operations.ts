@@ -49,7 +49,9 @@ export const confirmFactor: Operation = operation({
   input: z.strictObject({ refresh_token, factor: z.string().min(1).max(64), code }),
   async run(opened, { input: { refresh_token, factor, code } }) {
     const { identity, own } = signedIn(opened, refresh_token);
-    if (!identity.isFresh(own)) throw new Refused("factor_wanted", "Begin again: daybook factors add --code …");
+    if (!identity.isFresh(own)) {
+      throw new Refused("factor_wanted", "Begin again: deno task daybook factors add --code …");
+    }
     const proof = await identity.confirm(own, { factor, code: code.replace(/\s/g, "") }, TERMINAL);
     if (proof.is === "wait") throw later(proof);
     if (proof.is === "refused") throw new Refused("code_refused", "This code does not fit; is the clock right?");
@@ -60,7 +62,7 @@ export const confirmFactor: Operation = operation({
 const signedIn = (opened: Opened, token: string): Pick<Wired, "identity"> & { readonly own: OwnSession } => {
   const { identity, sessions } = wiredIn(opened) ?? wireIdentity(opened, HERE);
   const own = sessions.ownOf(token);
-  if (!own) throw new Refused("login_wanted", "Sign in first: daybook login");
+  if (!own) throw new Refused("login_wanted", "Sign in first: deno task daybook login");
   return { identity, own };
 };
 

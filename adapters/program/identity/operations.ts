@@ -77,7 +77,7 @@ export const showFactor: Operation = operation({
     const { wanted, accounts } = await askingOf(all, opened.daybook.log);
     if (wanted === "nothing") return { wanted: false };
     const own = input.refresh_token === undefined ? undefined : sessions.ownOf(input.refresh_token);
-    if (!own) throw new Refused("login_wanted", "Sign in first: daybook login");
+    if (!own) throw new Refused("login_wanted", "Sign in first: deno task daybook login");
     const state = accounts.get(own.account);
     if (!state) throw new Refused("not_privileged", "This wants an account that may do it; sign in to such a one");
     const proof = wanted === "password"
