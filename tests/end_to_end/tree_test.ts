@@ -43,6 +43,16 @@ const PATHS = [
   "daybook:alerts",
 ];
 
+Deno.test("the page on the design lists the parts of a server in the order in which they start", () => {
+  const page = Deno.readTextFileSync(new URL("../../docs/design.md", import.meta.url));
+  const [, table] = page.split("**The tree of the process**");
+  const listed = [...table!.split("\n\n`start` takes")[0]!.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/`(?:daybook:)?([a-z-]+)/g)].map(([, name]) => name!)
+  );
+  const parts = [...new Set(PATHS.slice(1).map((path) => path.split(":")[1]!))];
+  assert.deepEqual([...new Set(listed)].filter((name) => parts.includes(name)), parts);
+});
+
 Deno.test("status and health.tree of a running server draw every part of it, and history tells that it stopped in order", () =>
   inFolder(async (data) => {
     const program = await Program.start(data);
