@@ -34,6 +34,10 @@ Deno.test("the README lists every route, and no other", () => {
   }
 });
 
+Deno.test("the README leads to every recipe", () => {
+  for (const page of folder("docs/recipes")) assert.ok(readme.includes(`](${page})`), page);
+});
+
 const PAGES = [
   "README.md",
   "CONTRIBUTING.md",
