@@ -35,6 +35,7 @@ export const askedBy = ({ name, asks }: Computed, where: Asked = {}): Asked => {
   throw new ViewQuestion(
     "unasked",
     `${name} is made when it is asked: say where ${said}; missing: ${missing.join(", ")}`,
+    missing[0],
   );
 };
 

@@ -129,7 +129,8 @@ export const question = (view: Viewed, query: ViewQuery): Question => {
   const order = orderOf(name, shape, query.sort, query.byAge || found !== undefined || where.length > 0);
   const descending = query.descending ?? false;
   if (shape.appendOnly && query.prefix) {
-    throw new ViewQuestion("unknown_field", `${name} has positions as keys, which have no prefix; use from and until`);
+    const message = `${name} has positions as keys, which have no prefix; use from and until`;
+    throw new ViewQuestion("unknown_field", message, "prefix");
   }
   const pinnable = shape.appendOnly || (shape.history && found === undefined);
   const asked = atOf(view, query.at, found !== undefined);

@@ -76,6 +76,8 @@ export class ViewQuestion extends Error {
       /** A computed view was not told what is asked (`computed.ts`). */
       | "unasked",
     message: string,
+    /** The part of the question that it is about, where the code does not say. */
+    readonly about?: string,
   ) {
     super(message);
   }

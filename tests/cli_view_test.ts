@@ -46,3 +46,13 @@ Deno.test("view of a position waits for nothing else", async () => {
   const then = await stage.type("view", "things.seen", "a", "--at", "0");
   assert.deepEqual([then.code, then.err, asked], [0, "", ["/views/things.seen/a?at=0"]]);
 });
+
+Deno.test("what a server refuses of a view is said once", async () => {
+  const { stage } = await given(3, true);
+  const message = 'things.seen has no indexed field "colour"; it has: name, times';
+  const problem = { type: "urn:daybook:problem:invalid_query", detail: message, errors: [{ path: "?sort", message }] };
+  const remote = remoteOver(() => Promise.resolve(Response.json(problem, { status: 400 })), () => {});
+  stage.runtime.remote = () => Promise.resolve(remote);
+  const { code, err } = await stage.type("view", "things.seen", "--sort", "colour");
+  assert.deepEqual([code, err], [2, `daybook: ${message}\n`]);
+});

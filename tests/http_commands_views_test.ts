@@ -241,6 +241,11 @@ Deno.test("GET /views/{name} refuses questions that do not fit, by parameter", (
         query,
       );
     }
+    const { body } = await get(site, "/views/things.seen?where.colour=red");
+    assert.match(
+      (body.errors[0] as { message?: string }).message!,
+      /^things\.seen has no indexed field "colour"; it has: /,
+    );
     assert.equal((await get(site, "/views/things.unseen")).status, 404);
     assert.equal((await get(site, "/views/things.seen/lamp?limit=1")).status, 400);
     assert.equal((await get(site, "/views/things.unseen/lamp")).status, 404);

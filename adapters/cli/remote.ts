@@ -216,7 +216,8 @@ const codeOf = (problem: Problem): string => problem.type.replace(/^urn:daybook:
 
 const faultOf = (problem: Problem): Error => {
   const code = codeOf(problem);
-  const message = [problem.detail ?? code, ...(problem.errors ?? []).map((issue) => issue.message)].join(" ");
+  const said = [problem.detail ?? code, ...(problem.errors ?? []).map((issue) => issue.message)];
+  const message = [...new Set(said)].join(" ");
   if (code === "unknown_view" || code === "no_history") return new ViewQuestion(code, message);
   if (code === "invalid_query") return new ViewQuestion("unknown_field", message);
   if (code === "control_failed") return new Refused(code, `The control "${problem.control}" declines it: ${message}`);

@@ -155,7 +155,12 @@ const split = (given: Record<string, string>, projection: ViewSpec) => {
     if (name in listQuery.shape) rest[name] = value;
     else if (name.startsWith("where.") && fields.includes(name.slice(6))) where[name.slice(6)] = value;
     else if (fields.includes(name)) where[name] = value;
-    else {
+    else if (name.startsWith("where.")) {
+      const message = `${projection.name} has no indexed field "${name.slice(6)}"; it has: ${
+        fields.join(", ") || "none"
+      }`;
+      throw new Problem("invalid_query", message, { errors: [{ path: `?${name}`, message }] });
+    } else {
       throw new Problem(
         "invalid_query",
         "A parameter is neither an indexed field of this view nor known to all views.",
@@ -208,7 +213,6 @@ const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {
   bad_text: "?q",
   no_text: "?q",
   unknown_field: "?sort",
-  unasked: "?where",
 };
 
 /** A question that the view cannot answer as put, as a problem. */
@@ -253,7 +257,7 @@ const answered = async <T>(
       default:
         throw new Problem("invalid_query", error.message, {
           errors: [{
-            path: PARAMETER[error.code] ?? "?",
+            path: error.about === undefined ? PARAMETER[error.code] ?? "?" : `?${error.about}`,
             message: error.message,
           }],
         });

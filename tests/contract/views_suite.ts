@@ -317,7 +317,7 @@ export const viewsSuite = (label: string, open: () => Opened): void => {
     assert.equal(views.row("tests.ledger", "5").row, undefined);
     let next = 12;
     assert.deepEqual(pages(views, "tests.ledger", { limit: 4 }, () => store.commit([added(next)], ++next)), all);
-    assert.throws(() => views.list("tests.ledger", { prefix: "1" }), refused("unknown_field"));
+    assert.throws(() => views.list("tests.ledger", { prefix: "1" }), { code: "unknown_field", about: "prefix" });
     assert.throws(() => views.list("tests.ledger", { sort: "tag" }), refused("unknown_field"));
   });
 
