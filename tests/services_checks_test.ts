@@ -307,6 +307,14 @@ Deno.test("what is done about a finding is said by the service, else by the stac
   assert.deepEqual(all.map(({ check, because }) => [check, because.length]), [["url_plain", 500]]);
 });
 
+Deno.test("the example of the page on services refuses a service whose required secrets are missing, as it says", () => {
+  const page = Deno.readTextFileSync(new URL("../docs/services.md", import.meta.url));
+  const example = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, text]) => text!).find((text) =>
+    text.includes("# not started without them")
+  )!;
+  assert.equal(checked(example).policies.secret_missing, "refuse");
+});
+
 const defined: ServiceFact = { type: "services.service.defined", data: spec("a", { replicas: 2 }) };
 const applied: ServiceFact = {
   type: "services.stack.applied",
