@@ -232,6 +232,12 @@ Deno.test({
   },
 });
 
+Deno.test("the recipe makes the folder that its user fetches into before it is filled", () => {
+  const page = Deno.readTextFileSync(new URL("../../docs/recipes/systemd.md", import.meta.url));
+  assert.match(page, /install -d -o daybook -g daybook (\/\S+)`, then [^\n]*DENO_DIR=\1 deno install --frozen/);
+  assert.match(snippet("systemd", "ini"), /DENO_DIR=\/var\/cache\/daybook /);
+});
+
 Deno.test("the recipe's unit starts a server that SIGTERM ends cleanly", async () => {
   const folder = await Deno.makeTempDir({ prefix: "daybook-unit-" });
   try {
