@@ -47,6 +47,17 @@ Deno.test("the recipes for releases, numbered sources and verification tell what
       assert.equal(verified.code, 0, verified.said);
       const [told] = await events(server, "kernel.log.verified", 1);
       assert.deepEqual((told!.data as { ok: boolean; because: string }).ok, true);
+
+      // Who owns the folder may write nowhere else: a line that appends to a file of root's verifies nothing.
+      const line = filledIn(snippet("daily-verification", "crontab").trim().split("\n").at(-1)!, {
+        "17 3 * * * daybook ": "",
+        "cd /opt/daybook && deno task": `cd ${here} && ${Deno.execPath()} task -q`,
+        "/var/lib/daybook": server.data,
+        ' --key "$(cat /etc/daybook/log.vkey)"': "",
+        "logger -t daybook-verify": "cat",
+      });
+      const nightly = await script(["sh", "-c"], line, { HOME: Deno.env.get("HOME") ?? folder });
+      assert.equal(JSON.parse(nightly.said).ok, true, nightly.said);
     } finally {
       assert.equal(await server.stop(), 0);
     }
