@@ -322,7 +322,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: "--log <vkey>", about: "public key of a log that it is to know; may be repeated", collect: true },
       { flags: "--name <name>", about: "its name in signatures (default witness)" },
-      { flags: "--port <number>", about: `port to listen on, 0 for any free one (default ${WITNESS_PORT})` },
+      { flags: "--port <number>", about: `port of ${HOST} to listen on, 0 for any free one (default ${WITNESS_PORT})` },
     ],
     examples: ["witness ~/witness --name witness.example/w1 --log 'daybook+1a2b3c4d+AbC…'"],
     needs: (call) => ({

@@ -11,8 +11,11 @@ const withDeno = (text: string): string => text.replaceAll("deno task", `'${Deno
 
 /** What a command prints before it goes on, and how to end it. */
 const witness = async (folder: string, key: string) => {
+  const page = Deno.readTextFileSync(new URL("../../docs/recipes/audit.md", import.meta.url));
+  const [, said = ""] = /`deno task (witness [^`]+)`[^\n]*127\.0\.0\.1:7374 alone/.exec(page) ?? [];
+  const typed = filledIn(said, { "/var/lib/witness": folder, '"$(cat log.vkey)"': key });
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "witness", folder, "--log", key, "--name", "witness.example/w1", "--port", "0"],
+    args: ["task", ...typed.split(" "), "--port", "0"],
     cwd: root,
     env: environment,
     stdin: "null",
@@ -63,7 +66,7 @@ Deno.test("the recipe for audits: cosigned, written, carried away and checked", 
       const keys = { "$(cat /etc/daybook/witness.vkey)": other.vkey };
       const operator = filledIn(snippet("audit", "bash"), {
         "/opt/daybook": root,
-        "http://witness.example:7374": other.url,
+        "https://witness.example": other.url,
         "/var/lib/kept": folder,
         "/var/lib/daybook": data,
         "/srv/audits": folder,
