@@ -5,6 +5,7 @@ import { systemClock } from "../adapters/system/world.ts";
 import { Projector, type ProjectorOptions } from "../actors/kernel/project.ts";
 import { feedOf } from "../actors/kernel/project_feed.ts";
 import type { Event } from "../events/event.ts";
+import { LogFault } from "../events/log.ts";
 import { auditTrail } from "../projections/audit.ts";
 import type { Views, ViewStore } from "../projections/views.ts";
 import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
@@ -191,6 +192,34 @@ Deno.test("a poison event among the shapes of one recorded event leaves no trace
   assert.equal(projections.states()[0]!.size, 2);
   assert.deepEqual(views.row("tests.counts", "k0").row?.row, { count: 2, sum: 1 });
   await run.stop();
+});
+
+Deno.test("an event that cannot be read stops projections before it, with what came before, and is no crash", async () => {
+  const log = logOf();
+  await counted(log, 120);
+  const feed = feedOf(log);
+  const newer = {
+    ...feed,
+    get size() {
+      return log.size;
+    },
+    *read({ from = 0 }: { from?: number }): Iterable<readonly Event[]> {
+      for (let next = from; next < 70; next++) yield* log.read({ from: next, until: next + 1 });
+      throw new LogFault("newer", "position 70: a shape of tomorrow");
+    },
+  };
+  const views = new MemoryViews();
+  const { facts, record } = recorded();
+  const projections = projector({ projections: [counts], feed: newer, views, record });
+  const run = running(projections.children);
+  assert.equal(await projections.wait("tests.counts", 119, 5_000), "stopped");
+  await run.ended(0);
+  const stoppedAt = { position: 70, cause: "LogFault: position 70: a shape of tomorrow", of: "event" };
+  assert.deepEqual(projections.states()[0]!.stoppedAt, stoppedAt);
+  assert.equal(total(views), 70);
+  assert.deepEqual(facts.map(({ fact }) => fact.type), ["kernel.projection.stopped"]);
+  await run.stop();
+  assert.deepEqual(run.crashes, []);
 });
 
 Deno.test("a new version is built beside the old one while appends go on, and takes its place when it has caught up", async () => {

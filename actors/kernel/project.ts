@@ -207,8 +207,7 @@ class Runner implements Paced {
           if (signal.aborted || !loss?.aborted) return;
           throw loss.reason;
         } catch (error) {
-          if (error instanceof LogFault && error.kind === "archived") {
-            // Nothing comes of trying again: somebody has to attach the archive.
+          if (isUnreadable(error)) {
             return this.stop({ position: this.store?.size ?? 0, cause: causeOf(error), of: "event" }, self.path);
           }
           if (!(error instanceof ViewsFault)) throw error;
@@ -293,7 +292,7 @@ class Runner implements Paced {
     let next = store.size;
     let poison: Poison | undefined;
     const spans = telemetry && new Map<string, Span>();
-    fold: for (const batch of feed.read({ from: next })) {
+    fold: for (const batch of readable(feed.read({ from: next }))) {
       for (const event of batch) {
         // Shapes of one recorded event belong into one transaction.
         if (
@@ -366,6 +365,23 @@ class Runner implements Paced {
     return false;
   }
 }
+
+/** Nothing comes of trying again: somebody has to attach the archive, or run a program that knows the shape. */
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof LogFault && (error.kind === "archived" || error.kind === "newer" || error.kind === "invalid");
+
+/** Up to what cannot be read; that is met again, and then comes first. */
+const readable = function* (batches: Iterable<readonly Event[]>): Iterable<readonly Event[]> {
+  let some = false;
+  try {
+    for (const batch of batches) {
+      yield batch;
+      some = true;
+    }
+  } catch (error) {
+    if (!some || !isUnreadable(error)) throw error;
+  }
+};
 
 interface Poison {
   readonly position: number;
