@@ -2,6 +2,7 @@
  * One event through one projection: which rows it touches and what becomes of them. Used by the runner, by replay and by
  * tests, so that there is one meaning.
  */
+import { canonical } from "../events/canonical.ts";
 import type { Event } from "../events/event.ts";
 import type { AnyProjection } from "./projection.ts";
 import type { ViewChange } from "./views.ts";
@@ -43,4 +44,25 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
     }
     for (const change of changes) rows.set(change);
   };
+};
+
+/** Why no store can keep what a fold made of an event, if none can: it is not JSON, not the one row of an append-only view, has no text. */
+export const misfit = (
+  projection: AnyProjection,
+  { key, row, position, event }: ViewChange,
+): { readonly cause: unknown } | undefined => {
+  try {
+    if (projection.appendOnly && (row === undefined || key !== String(position))) {
+      throw new TypeError(`the one row of an event is not its position, ${position}`);
+    }
+    if (row === undefined) return undefined;
+    canonical(row);
+    if (row === null && projection.indexes?.length) throw new TypeError("null has no fields");
+    if (event && typeof (projection.text?.(row, key, event) ?? "") !== "string") {
+      throw new TypeError("a text that is none");
+    }
+    return undefined;
+  } catch (cause) {
+    return { cause };
+  }
 };

@@ -7,6 +7,7 @@ import { feedOf } from "../actors/kernel/project_feed.ts";
 import type { Event } from "../events/event.ts";
 import { LogFault } from "../events/log.ts";
 import { auditTrail } from "../projections/audit.ts";
+import type { AnyProjection } from "../projections/projection.ts";
 import type { Views, ViewStore } from "../projections/views.ts";
 import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
 import { until } from "./until.ts";
@@ -192,6 +193,59 @@ Deno.test("a poison event among the shapes of one recorded event leaves no trace
   assert.equal(projections.states()[0]!.size, 2);
   assert.deepEqual(views.row("tests.counts", "k0").row?.row, { count: 2, sum: 1 });
   await run.stop();
+});
+
+for (
+  const [what, changes] of Object.entries<Partial<AnyProjection>>({
+    "no JSON": { apply: (row, { position }) => ({ ...row as object, sum: position === 60 ? NaN : 0 }) },
+    "a promise": {
+      apply: (row, { position }) => position === 60 ? Promise.resolve(row) : { ...row as object, sum: 1 },
+    },
+    "one that has no text": {
+      text: (_row, _key, { position }) => {
+        if (position >= 60) throw new Error("no words");
+        return "counted";
+      },
+    },
+  })
+) {
+  Deno.test(`a row that is ${what} stops its projection before its event, with what came before, whatever the batch`, async () => {
+    const log = logOf();
+    await counted(log, 120);
+    const views = new SqliteViews({ path: ":memory:" });
+    const { facts, record } = recorded();
+    const projections = projector({ projections: [named(counts, changes)], feed: feedOf(log), views, record });
+    const run = running(projections.children);
+    assert.equal(await projections.wait("tests.counts", 119, 5_000), "stopped");
+    await run.ended(0);
+    const { state, size, stoppedAt } = projections.states()[0]!;
+    assert.deepEqual([state, size, stoppedAt?.position, stoppedAt?.of], ["stopped", 60, 60, "event"]);
+    assert.equal(views.digest("tests.counts").size, 60);
+    assert.equal(views.list("tests.counts", {}).rows.length, 7);
+    assert.deepEqual(facts.map(({ fact }) => fact.type), ["kernel.projection.stopped"]);
+    await run.stop();
+    assert.deepEqual(run.crashes, []);
+    views.close();
+  });
+}
+
+Deno.test("a projection that skips goes on behind a row that is no JSON", async () => {
+  const log = logOf();
+  await counted(log, 120);
+  const views = new SqliteViews({ path: ":memory:" });
+  const { facts, record } = recorded();
+  const skipping = named(counts, {
+    poison: "skip",
+    apply: (row, event, key, read) =>
+      event.position === 60 ? NaN : counts.apply(row as never, event as never, key, read as never),
+  });
+  const projections = projector({ projections: [skipping], feed: feedOf(log), views, record });
+  const run = running(projections.children);
+  assert.equal(await projections.wait("tests.counts", 119, 5_000), "reached");
+  assert.equal(total(views), 119);
+  assert.deepEqual(facts.map(({ fact: { data } }) => (data as { position: number }).position), [60]);
+  await run.stop();
+  views.close();
 });
 
 Deno.test("an event that cannot be read stops projections before it, with what came before, and is no crash", async () => {

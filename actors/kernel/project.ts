@@ -6,9 +6,9 @@
 import type { Event, Millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import { LogFault } from "../../events/log.ts";
-import { folder } from "../../projections/fold.ts";
+import { folder, misfit } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type Views, ViewsFault, type ViewStore } from "../../projections/views.ts";
+import { type ViewChange, type Views, ViewsFault, type ViewStore } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
 import type { ProjectionState, StoppedAt } from "./daybook.ts";
@@ -319,14 +319,32 @@ class Runner implements Paced {
         next = event.position + 1;
       }
     }
+    const changes = rows.take();
     let committed = false;
     try {
-      if (next > store.size) store.commit(rows.take(), next);
+      if (next > store.size) store.commit(changes, next);
       committed = true;
+    } catch (error) {
+      poison = this.unkept(store, changes, error);
+      rows.forget();
     } finally {
       if (spans !== undefined) { for (const span of spans.values()) span.end({}, committed ? undefined : "commit"); }
     }
     return poison;
+  }
+
+  /** The store would not take what the fold made: the event that is to blame, all before it kept. Throws what no event is to blame for. */
+  private unkept(store: ViewStore, changes: readonly ViewChange[], error: unknown): Poison {
+    if (error instanceof ViewsFault) throw error;
+    for (const [i, change] of changes.entries()) {
+      const found = misfit(this.projection, change);
+      if (!found) continue;
+      const { position, event } = change;
+      const before = changes.slice(0, i).filter((earlier) => earlier.position < position);
+      if (position > store.size) store.commit(before, position);
+      return { position, type: event?.type ?? "", cause: causeOf(found.cause) };
+    }
+    throw error;
   }
 
   /** A transaction is a span of each trace whose events it folds. */

@@ -31,6 +31,12 @@ export class CachedRows implements Rows {
     if (this.max > 0) { for (const { key, row } of this.changes) this.known.set(key, row); }
   }
 
+  /** The store has not what was set. */
+  forget(): void {
+    this.changes = [];
+    this.known.clear();
+  }
+
   take(): readonly ViewChange[] {
     const taken = this.changes;
     this.changes = [];
