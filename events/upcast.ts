@@ -1,11 +1,11 @@
 /** Recorded shapes are never edited: whoever reads raises old ones to those that the catalogue has now. */
-import type { Catalogue } from "./catalogue.ts";
-import type { Event, FactType, Json } from "./event.ts";
+import type { Catalogue, Upcast } from "./catalogue.ts";
+import type { Event, Json } from "./event.ts";
 import { LogFault } from "./log.ts";
 
 /**
  * Old shapes to the present ones; one event may become several of the same position. Throws `LogFault` `newer` for a shape newer than the
- * catalogue knows, which stops the reader.
+ * catalogue knows, and `invalid` where an upcast gives no shape of the type, which stops the reader.
  */
 export const raised = (catalogue: Pick<Catalogue, "spec">, events: readonly Event[]): readonly Event[] => {
   let changed: Event[] | undefined;
@@ -27,24 +27,35 @@ export const raised = (catalogue: Pick<Catalogue, "spec">, events: readonly Even
   return changed ?? events;
 };
 
-const raise = (
-  event: Event,
-  upcasts: readonly ((data: Json) => readonly { readonly type: FactType; readonly data: Json }[])[],
-  version: number,
-): Event[] => {
-  let shapes: readonly { readonly type: FactType; readonly data: Json }[] = [{
-    type: event.type,
-    data: event.data as Json,
-  }];
+const raise = (event: Event, upcasts: readonly Upcast[], version: number): Event[] => {
+  // A copy: what is read is kept for those who read it next, and an upcast may well delete what it renames.
+  const data = event.data === undefined ? undefined : JSON.parse(JSON.stringify(event.data));
+  let shapes: ReturnType<Upcast> = [{ type: event.type, data }];
   for (let v = event.version; v < version; v++) {
     const upcast = upcasts[v - 1];
     if (!upcast) {
       throw new LogFault("newer", `position ${event.position}: no upcast leads from version ${v} of "${event.type}"`);
     }
-    shapes = shapes.flatMap(({ data }) => upcast(data));
+    const who = `position ${event.position}: the upcast of "${event.type}" from version ${v}`;
+    shapes = shapes.flatMap(({ data }) => upcastBy(upcast, data, who));
     const other = shapes.find(({ type }) => type !== event.type);
     // Who asks by type would never see it: the index knows what was recorded.
-    if (other) throw new LogFault("invalid", `the upcast of "${event.type}" from version ${v} gives "${other.type}"`);
+    if (other) throw new LogFault("invalid", `${who} gives "${other.type}"`);
   }
   return shapes.map((shape) => ({ ...event, ...shape, version }));
+};
+
+/** `who` it is, as an error begins. */
+const upcastBy = (upcast: Upcast, data: Json, who: string): ReturnType<Upcast> => {
+  let shapes: ReturnType<Upcast>;
+  try {
+    shapes = upcast(data);
+  } catch (cause) {
+    throw new LogFault("invalid", `${who} failed: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+  // Without one the stream would have a gap, for which entities and views wait.
+  if (Array.isArray(shapes) && shapes.length > 0 && shapes.every((shape) => typeof shape?.type === "string")) {
+    return shapes;
+  }
+  throw new LogFault("invalid", `${who} gives no shape`);
 };

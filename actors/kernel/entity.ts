@@ -341,7 +341,9 @@ export class Entity {
     const loading = this.reading !== undefined;
     this.reading = undefined;
     this.stale = true;
-    if (loading && !(error instanceof LogFault)) {
+    // An upcast that fails is a bug like one in the fold.
+    const isFault = !(error instanceof LogFault) || error.kind === "invalid";
+    if (loading && isFault) {
       this.crash(error);
       if (++this.loads >= ENTITY.loads_max) {
         this.loads = 0;
@@ -353,8 +355,8 @@ export class Entity {
     this.draft = undefined;
     for (let message = this.next(); message; message = this.next()) waiting.push(message);
     for (const message of waiting) {
-      if (error instanceof LogFault) message.answer(unavailable(isArchived(error) ? "archived" : "log"));
-      else message.fail(fault(this.stream, message, error));
+      if (isFault) message.fail(fault(this.stream, message, error));
+      else message.answer(unavailable(isArchived(error) ? "archived" : "log"));
     }
   }
 

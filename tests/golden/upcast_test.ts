@@ -12,7 +12,7 @@ import { openSystem } from "../../adapters/program/daybook.ts";
 import { SqliteViews } from "../../adapters/sqlite/views.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
-import { catalogue, type Domain } from "../../events/catalogue.ts";
+import { catalogue, type Domain, type Upcast } from "../../events/catalogue.ts";
 import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
@@ -304,3 +304,52 @@ Deno.test("where a recorded shape knows more than it did, a program that knows l
     assert.throws(() => raised(behind, at(spec.version!)), { kind: "newer" }, type);
   }
 });
+
+const shaped = (upcast: unknown): Domain => ({
+  name: "orders",
+  facts: { [TYPE]: { ...now.facts[TYPE]!, version: 2, upcasts: [upcast as Upcast] } },
+});
+const recordedBefore = { type: TYPE, data: { lines: "2 tea" }, version: 1, position: 7 } as unknown as Event;
+
+Deno.test("an upcast that takes apart what it is given harms nobody who reads the same event after it", () => {
+  const known = catalogue(shaped((data: { lines?: string; line?: string }) => {
+    data.line = data.lines;
+    delete data.lines;
+    return [{ type: TYPE, data }];
+  }));
+  const event = structuredClone(recordedBefore);
+  for (let times = 0; times < 2; times++) assert.deepEqual(raised(known, [event])[0]!.data, { line: "2 tea" });
+  assert.deepEqual(event, recordedBefore);
+});
+
+Deno.test("an upcast that fails or gives no shape is told by position, type and version", () => {
+  const broken = [
+    [() => {
+      throw new Error("no lines");
+    }, /^position 7: the upcast of "orders\.order\.placed" from version 1 failed: no lines$/],
+    [() => [], /^position 7: the upcast of "orders\.order\.placed" from version 1 gives no shape$/],
+    [() => undefined, /gives no shape$/],
+    [() => [undefined], /gives no shape$/],
+    [() => Promise.resolve([]), /gives no shape$/],
+  ] as const;
+  for (const [upcast, message] of broken) {
+    assert.throws(() => raised(catalogue(shaped(upcast)), [recordedBefore]), { kind: "invalid", message });
+  }
+});
+
+Deno.test("a command to an entity whose history an upcast fails on is a fault that says where, and not a log to be waited for", () =>
+  within(async (data) => {
+    const ask = { type: "orders.order.place", id: "a", data: { lines: "2 tea" }, by: BY } as const;
+    const first = await openSystem({ data, ...older });
+    const { position } = await first.daybook.ask(ask) as { readonly position: number };
+    await first.daybook.close();
+    const { daybook } = await openSystem({ data, ...newer, domains: [shaped(() => [])] });
+    const cause = { kind: "invalid", message: new RegExp(`^position ${position}: the upcast of "orders`) };
+    await assert.rejects(daybook.ask({ ...ask, data: { item: "milk", amount: 1 } }), (error: Error) => {
+      assert.throws(() => {
+        throw error.cause;
+      }, cause);
+      return error.name === "EntityFault";
+    });
+    await daybook.close();
+  }));
