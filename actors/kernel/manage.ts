@@ -51,6 +51,7 @@ export interface ManagerOptions extends PerformerOptions {
 interface Entry {
   readonly key: string;
   readonly state: unknown;
+  readonly isInitial: boolean;
   /** Where to resume while this one is the first that is not done. */
   readonly floor: number;
   /** Another shape of the same event comes behind it: they are noted together. */
@@ -204,7 +205,7 @@ export class Manager implements Child, Place {
     const letter = letterOf(event, part);
     try {
       const key = this.manager.key(event);
-      const { state } = this.manager.react(this.state(key), event);
+      const { state } = this.react(key, event);
       if (!waiting.has(shapeNamed(letter)!)) this.states.set(key, state);
     } catch (cause) {
       if (cause instanceof ViewsFault) throw cause;
@@ -243,7 +244,7 @@ export class Manager implements Child, Place {
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
       key = this.manager.key(event);
-      reaction = this.manager.react(this.state(key), event);
+      reaction = this.react(key, event);
     } catch (cause) {
       // What could not be read is no fault of the event.
       if (cause instanceof ViewsFault) throw cause;
@@ -251,8 +252,10 @@ export class Manager implements Child, Place {
     }
     const { state, effects } = reaction;
     const { signal } = this.work;
+    // What cannot be noted has no effects: they would be performed again with each start.
+    const isInitial = canonical(state) === this.initial;
     this.states.set(key, state);
-    const entry: Entry = { key, state, floor, more, noted, done: false };
+    const entry: Entry = { key, state, isInitial, floor, more, noted, done: false };
     return this.enter(
       entry,
       effects.length === 0 ? undefined : () => this.performer.all(effects, event, part, signal),
@@ -261,7 +264,7 @@ export class Manager implements Child, Place {
 
   /** An event that the manager cannot take is a dead letter of its own; redriving it has it taken again. */
   private poisoned(event: Event, { floor, part, more, noted }: Shape, cause: unknown): Promise<void> {
-    const entry: Entry = { key: "", state: undefined, floor, more, noted, done: false };
+    const entry: Entry = { key: "", state: undefined, isInitial: false, floor, more, noted, done: false };
     return this.enter(entry, () => this.performer.bury(cause, letterOf(event, part), event));
   }
 
@@ -298,7 +301,7 @@ export class Manager implements Child, Place {
       const event = shapes[part ?? Math.floor(index / PERFORM.shape_effects_max)];
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
-        this.manager.react(this.state(this.manager.key(event!)), event!);
+        this.react(this.manager.key(event!), event!);
         return await this.again(event!, part ?? 0);
       }
       const verdict = await this.performer.attempt(effect, {
@@ -325,6 +328,13 @@ export class Manager implements Child, Place {
     this.noteDone();
     await Promise.race([promise, ended]);
     if (!isNoted) throw new Error(`the manager "${this.id}" ended before it was done`);
+  }
+
+  /** What is no reaction is thrown at, too: one that is a promise, for one, would be taken as lost state and no effects. */
+  private react(key: string, event: Event): ReturnType<ProcessManager["react"]> {
+    const reaction = this.manager.react(this.state(key), event);
+    if (reaction?.state !== undefined && Array.isArray(reaction.effects)) return reaction;
+    throw new TypeError(`"${this.id}" reacted without a state and a list of effects`);
   }
 
   private state(key: string): unknown {
@@ -367,10 +377,10 @@ export class Manager implements Child, Place {
 
   private keep(entries: readonly Entry[]): void {
     const notes = new Map<string, unknown>();
-    for (const { key, state } of entries) {
+    for (const { key, state, isInitial } of entries) {
       if (state === undefined) continue;
       // A key whose story is over needs no note.
-      notes.set(this.stateNote(key), canonical(state) === this.initial ? undefined : state);
+      notes.set(this.stateNote(key), isInitial ? undefined : state);
     }
     const { size } = this;
     this.options.views.setNotes([...notes, [

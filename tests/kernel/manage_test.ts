@@ -316,6 +316,47 @@ Deno.test("a state that cannot be noted is a crash of the manager, not a silence
   await m.stop();
 });
 
+Deno.test("a state that cannot be noted has no effects, however often the manager starts", async () => {
+  const effects = [{ type: "toys.bell.ring", data: { note: "again" } }] as const;
+  const odd: typeof echo = { ...echo, react: () => ({ state: { sum: NaN }, effects }) };
+  const first = await managed({ manager: odd });
+  await first.add(1);
+  await first.clock.settle();
+  await first.stop();
+  const second = await managed({ manager: odd, log: first.log, views: first.views, seed: 2 });
+  assert.match(second.ended(), /CanonicalError/);
+  await second.stop();
+  assert.deepEqual([...first.rung, ...second.rung], []);
+});
+
+for (
+  const [what, reaction] of Object.entries({
+    "nothing": undefined,
+    "a promise": Promise.resolve({ state: { sum: 1 }, effects: [] }),
+    "no effects": { state: { sum: 1 } },
+    "one effect and no list": { state: { sum: 1 }, effects: { type: "toys.bell.ring", data: {} } },
+    "no state": { effects: [] },
+  })
+) {
+  Deno.test(`an event that a manager answers with ${what} is a dead letter, and is passed over`, async () => {
+    const odd: typeof echo = {
+      ...echo,
+      react: (state, event) => event.data.note === "odd" ? reaction as never : echo.react(state, event),
+    };
+    const m = await managed({ manager: odd });
+    await m.add(1, "odd");
+    await m.add(2);
+    await m.clock.settle();
+    assert.equal(m.sum(), 2);
+    assert.equal(m.ended(), "running");
+    const [letter] = m.deadLetters.list();
+    assert.deepEqual(letter!.message, { position: 0 });
+    assert.match(letter!.cause, /^TypeError: "echo" reacted without a state and a list of effects$/);
+    assert.equal((await m.deadLetters.redrive(letter!.id)).is, "failed");
+    await m.stop();
+  });
+}
+
 Deno.test("a key whose state is the initial one again needs no note", async () => {
   const once: typeof echo = { ...echo, react: ({ sum }) => ({ state: { sum: sum === 0 ? 1 : 0 }, effects: [] }) };
   const m = await managed({ manager: once });
