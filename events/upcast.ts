@@ -27,6 +27,10 @@ export const raised = (catalogue: Pick<Catalogue, "spec">, events: readonly Even
   return changed ?? events;
 };
 
+/** Whether reading failed at what was recorded: nothing comes of trying again, but of another program. */
+export const isOfShape = (error: unknown): error is LogFault =>
+  error instanceof LogFault && (error.kind === "newer" || error.kind === "invalid");
+
 const raise = (event: Event, upcasts: readonly Upcast[], version: number): Event[] => {
   // A copy: what is read is kept for those who read it next, and an upcast may well delete what it renames.
   const data = event.data === undefined ? undefined : JSON.parse(JSON.stringify(event.data));

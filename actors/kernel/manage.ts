@@ -8,6 +8,7 @@
 import { canonical } from "../../events/canonical.ts";
 import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
+import { isOfShape } from "../../events/upcast.ts";
 import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
@@ -85,7 +86,6 @@ interface Work {
 
 export class Manager implements Child, Place {
   readonly id: string;
-  readonly restart = "permanent";
   readonly grace = MANAGER.grace_ms;
   private readonly performer: Performer;
   private readonly initial: string;
@@ -96,6 +96,8 @@ export class Manager implements Child, Place {
   private reached = 0;
   private noted = 0;
   private underWay = 0;
+  /** What the last run ended at is no shape that this program knows. */
+  private isBehind = false;
   /** Of the present run; one that was abandoned has another. */
   private work: Work = { signal: AbortSignal.abort(), fail: () => {}, isRestored: false, ended: Promise.resolve() };
   private roomy: (() => void) | undefined;
@@ -108,6 +110,11 @@ export class Manager implements Child, Place {
     options.places?.enter(managerCalled(manager.name), this);
   }
 
+  /** Starting again would only spend the budget of those beside it: it stays down, for all to see, until another program runs it. */
+  get restart(): Child["restart"] {
+    return this.isBehind ? "temporary" : "permanent";
+  }
+
   /** Events that are taken, their effects done. */
   get size(): number {
     return this.entries[0]?.floor ?? this.reached;
@@ -115,7 +122,15 @@ export class Manager implements Child, Place {
 
   async run(signal: AbortSignal, self?: Self): Promise<void> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    await this.runOnce(signal, ended, self).finally(end);
+    this.isBehind = false;
+    try {
+      await this.runOnce(signal, ended, self);
+    } catch (cause) {
+      this.isBehind = isOfShape(cause);
+      throw cause;
+    } finally {
+      end();
+    }
   }
 
   private async runOnce(signal: AbortSignal, ended: Promise<void>, self?: Self): Promise<void> {

@@ -5,13 +5,14 @@
  */
 import type { Event, Millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
-import { LogFault } from "../../events/log.ts";
+import { isOfShape } from "../../events/upcast.ts";
 import { folder, misfit } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type ViewChange, type Views, ViewsFault, type ViewStore } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 import type { Child, Self } from "./child.ts";
 import type { ProjectionState, StoppedAt } from "./daybook.ts";
+import { isArchived } from "./kept.ts";
 import { type Feed, sharing } from "./project_feed.ts";
 import { ViewsFile } from "./project_file.ts";
 import { type Pace, type Paced, Pacer } from "./project_pace.ts";
@@ -385,8 +386,7 @@ class Runner implements Paced {
 }
 
 /** Nothing comes of trying again: somebody has to attach the archive, or run a program that knows the shape. */
-const isUnreadable = (error: unknown): boolean =>
-  error instanceof LogFault && (error.kind === "archived" || error.kind === "newer" || error.kind === "invalid");
+const isUnreadable = (error: unknown): boolean => isArchived(error) || isOfShape(error);
 
 /** Up to what cannot be read; that is met again, and then comes first. */
 const readable = function* (batches: Iterable<readonly Event[]>): Iterable<readonly Event[]> {

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import { MANAGER, type Perform } from "../../actors/kernel/manage.ts";
+import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
+import { MANAGER, Manager, type Perform } from "../../actors/kernel/manage.ts";
+import type { ProcessManager } from "../../actors/types.ts";
+import { followers } from "../../adapters/program/followers.ts";
 import type { EventLog } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { echo, lockedNotes, managed } from "./manage_given.ts";
+import { rig } from "./rig.ts";
+import { playground } from "./toy.ts";
 
 Deno.test("a state that could not be noted is not passed by a cursor that could", async () => {
   const { views, state } = lockedNotes();
@@ -236,4 +241,33 @@ Deno.test("several letters about one event are redriven as one", async () => {
   const last = await managed({ log: m.log, views: m.views, manager: third, seed: 4 });
   assert.deepEqual([last.sum(), last.deadLetters.size], [5, 0]);
   await last.stop();
+});
+
+Deno.test("managers that meet a shape of a newer program are down, and take nothing beside them along", async () => {
+  const r = rig();
+  const log: EventLog = Object.create(new MemoryLog(r.clock), {
+    hear: {
+      value: () => {
+        throw new LogFault("newer", "position 7: a shape of tomorrow");
+      },
+    },
+  });
+  const { entities, world: { views } } = playground();
+  const parts = { ...r, log, views, entities, deadLetters: new DeadLetters(r) };
+  const managers = ["a", "b", "c"].map((name) => new Manager({ ...echo, name } as ProcessManager, parts));
+  const spec = { restarts: { max: 5, within: 60_000 }, backoff: { first: 100, last: 5_000 } };
+  const root = followers("managers", managers, spec, r);
+  const stopping = new AbortController();
+  const run = root.run(stopping.signal);
+  await r.clock.advance(600_000);
+  const { state, children } = root.tree();
+  assert.equal(state, "running");
+  const cause = "LogFault: position 7: a shape of tomorrow";
+  assert.deepEqual(children!.map(({ state, cause, restarts }) => ({ state, cause, restarts })), [
+    { state: "down", cause, restarts: 0 },
+    { state: "down", cause, restarts: 0 },
+    { state: "down", cause, restarts: 0 },
+  ]);
+  stopping.abort();
+  await r.clock.until(run);
 });
