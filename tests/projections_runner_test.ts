@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openDaybook } from "../main.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { SqliteViews } from "../adapters/sqlite/views.ts";
 import { systemClock } from "../adapters/system/world.ts";
@@ -10,7 +11,7 @@ import { auditTrail } from "../projections/audit.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import type { Views, ViewStore } from "../projections/views.ts";
 import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
-import { until } from "./until.ts";
+import { until, within } from "./until.ts";
 
 const BOUNDS = { batch_events: 50, batch_ms: 5, rows_cached: 3, events_cached: 200 };
 
@@ -371,6 +372,22 @@ Deno.test("a run that crashed goes on from what was committed", async () => {
   await projections.wait("tests.counts", 299, 60_000);
   assert.equal(total(views), 300);
   await second.stop();
+});
+
+Deno.test("who waits for a view when the daybook closes is told at once, and who reads one afterwards that it is closed", async () => {
+  const daybook = await openDaybook({ data: ":memory:", projections: [counts as AnyProjection] });
+  const wait = daybook.log.size + 1_000_000;
+  const waiting = ["tests.counts", "audit.trail"].flatMap((name) => [
+    assert.rejects(daybook.view(name, { wait, deadline: 3_600_000 }), { name: "ViewQuestion", code: "not_yet" }),
+    assert.rejects(daybook.row(name, "k1", { wait, deadline: Infinity }), { name: "ViewQuestion", code: "not_yet" }),
+  ]);
+  await daybook.close();
+  await within("they are told", Promise.all(waiting), { seconds: 10 });
+  const closed = { name: "LogFault", kind: "closed" };
+  await assert.rejects(daybook.view("tests.counts"), closed);
+  await assert.rejects(daybook.view("tests.counts", { wait, deadline: 3_600_000 }), closed);
+  await assert.rejects(daybook.row("tests.counts", "k1"), closed);
+  await daybook.close();
 });
 
 Deno.test("the audit trail finds events by stream, type, actor, correlation, time and words, and no sealed text", async () => {

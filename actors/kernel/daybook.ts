@@ -204,7 +204,10 @@ export interface Daybook {
   /** Delivers a dead letter again; it stays one when that fails. */
   redrive(id: string): Promise<Redriven>;
   status(): Status;
-  /** Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. */
+  /**
+   * Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. Who waits for a view is told at
+   * once that it is not there yet; `row` and `view` of what is closed reject with `LogFault` `closed`.
+   */
   close(): Promise<void>;
 }
 

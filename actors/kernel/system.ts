@@ -111,6 +111,9 @@ export class System implements Daybook {
   readonly log: EventLog;
   private readonly blobs: NamedBlobs;
   private closing: Promise<void> | undefined;
+  /** Who waits for a view waits no longer. */
+  private readonly over = new AbortController();
+  private isClosed = false;
   private grown: { readonly at: Millis; readonly growth: Growth } | undefined;
 
   constructor(private readonly parts: Parts) {
@@ -247,6 +250,7 @@ export class System implements Daybook {
     key: string,
     options: { readonly at?: number; readonly time?: number; readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<{ readonly size: number; readonly row: Row | undefined }> {
+    this.expectOpen();
     const computed = this.computedAs(name, options);
     if (computed) return await computed.row(key, options);
     await this.reached(name, options);
@@ -257,10 +261,15 @@ export class System implements Daybook {
     name: string,
     query: ViewQuery & { readonly wait?: number; readonly deadline?: number } = {},
   ): Promise<ViewPage> {
+    this.expectOpen();
     const computed = this.computedAs(name, query);
     if (computed) return await computed.list(query);
     await this.reached(name, query);
     return built(name, () => this.parts.views.list(name, query));
+  }
+
+  private expectOpen(): void {
+    if (this.isClosed) throw new LogFault("closed", "the daybook is closed");
   }
 
   /** It is never behind the log. */
@@ -299,7 +308,7 @@ export class System implements Daybook {
       readonly deadline: number;
     },
   ): Promise<void> {
-    const waited = await this.parts.projector.wait(name, position, deadline);
+    const waited = await this.parts.projector.wait(name, position, deadline, this.over.signal);
     if (waited !== "reached" && wait !== undefined) {
       throw new ViewQuestion("not_yet", `the view "${name}" has not reached position ${position}`);
     }
@@ -375,6 +384,7 @@ export class System implements Daybook {
   }
 
   close(): Promise<void> {
-    return this.closing ??= this.parts.stop();
+    this.over.abort();
+    return this.closing ??= this.parts.stop().finally(() => this.isClosed = true);
   }
 }
