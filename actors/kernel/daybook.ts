@@ -170,7 +170,10 @@ export interface Daybook {
    * Throws `Declined` (`gate.ts`) where an enforced control that guards one of them is red, as `append` and `ask` do.
    */
   ingest(events: readonly Incoming[], by: Principal, context?: IngestContext): Promise<Ingested>;
-  /** Appends as the program itself; for embedding programs. Personal fields are sealed on the way. */
+  /**
+   * Appends as the program itself; for embedding programs. Personal fields are sealed on the way. Of a type that the catalogue has the data
+   * is checked, and the version is that of the catalogue: throws `LogFault` `invalid` for another.
+   */
   append(batch: Append): Promise<Appended>;
   read(range: Range): AsyncIterable<Event>;
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;

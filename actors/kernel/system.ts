@@ -180,6 +180,11 @@ export class System implements Daybook {
       if (spec?.kind === "decided") {
         throw new LogFault("invalid", `"${event.type}" is decided by its own actor; ask it`);
       }
+      const { version = 1 } = spec ?? {};
+      // Nobody could read it, or it would be taken for what it is not.
+      if (spec && event.version !== version) {
+        throw new LogFault("invalid", `"${event.type}" has version ${version} here, not ${event.version}`);
+      }
       const parsed = spec?.schema.safeParse(event.data);
       if (parsed && !parsed.success) {
         throw new LogFault(

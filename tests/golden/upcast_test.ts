@@ -12,7 +12,7 @@ import { openSystem } from "../../adapters/program/daybook.ts";
 import { SqliteViews } from "../../adapters/sqlite/views.ts";
 import { systemClock, systemRandom } from "../../adapters/system/world.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
-import { catalogue, type Domain, type Upcast } from "../../events/catalogue.ts";
+import { catalogue, type Domain, type FactSpec, type Upcast } from "../../events/catalogue.ts";
 import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
@@ -353,3 +353,26 @@ Deno.test("a command to an entity whose history an upcast fails on is a fault th
     });
     await daybook.close();
   }));
+
+Deno.test("a program appends shapes of the version that its catalogue has, and of no other", async () => {
+  const seen: FactSpec = { ...now.facts[TYPE]!, kind: "observed", stream: () => "orders/seen" };
+  const { daybook } = await openSystem({ data: ":memory:", domains: [{ name: "orders", facts: { [TYPE]: seen } }] });
+  const event = {
+    id: "1",
+    source: "/till",
+    type: TYPE,
+    time: "2026-01-01T00:00:00Z",
+    stream: "orders/seen",
+    authtype: "system",
+    authid: "till",
+    data: { item: "tea", amount: 2 },
+  } as const;
+  for (const version of [1, 2, 4]) {
+    const refused = { kind: "invalid", message: `"${TYPE}" has version 3 here, not ${version}` };
+    await assert.rejects(daybook.append({ events: [{ ...event, version }] }), refused);
+  }
+  assert.equal((await daybook.append({ events: [{ ...event, version: 3 }] })).ok, true);
+  const read = await Array.fromAsync(daybook.read({ types: [TYPE] }));
+  assert.deepEqual(read.map(({ version, data }) => [version, data]), [[3, event.data]]);
+  await daybook.close();
+});
