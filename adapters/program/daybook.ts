@@ -53,6 +53,7 @@ import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { expectThere, expectWhole } from "./known.ts";
 import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
+import { frozen } from "./initials.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
 import { readMark, settleRestored } from "./restored.ts";
@@ -67,7 +68,7 @@ export interface OpenOptions {
   readonly data?: string;
   /** As `parseConfig` gives it. Default: every default. */
   readonly config?: Config;
-  /** Domains, deciders and views of the embedding program, beside those of Daybook. */
+  /** Domains, deciders and views of the embedding program, beside those of Daybook. What they and managers begin with, `initial`, is frozen. */
   readonly domains?: readonly Domain[];
   readonly actors?: readonly Actor[];
   readonly projections?: readonly AnyProjection[];
@@ -159,6 +160,8 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     actors: [...actors, ...options.actors ?? []],
     projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
   };
+  const { actors: own = [], projections: views = [], managers = [] } = options;
+  for (const { initial } of [...own, ...views, ...managers.map(({ manager }) => manager)]) frozen(initial);
   expectRetained(config, catalogues.events);
   const closing = new AsyncDisposableStack();
   try {

@@ -1,0 +1,62 @@
+/** What an embedding program hands over, and changes nevertheless. */
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { accept, type Actor, type ProcessManager } from "../actors/types.ts";
+import { openDaybook } from "../main.ts";
+import type { AnyProjection } from "../projections/projection.ts";
+import { until } from "./until.ts";
+
+const BY = { authtype: "system", authid: "tests" } as const;
+
+Deno.test("a fold that changes what it is given is told so with its first event, and nobody has the state of another", async () => {
+  type Basket = { items: string[] };
+  const put = (basket: Basket, { data }: { readonly data: unknown }) => {
+    basket.items.push((data as { item: string }).item);
+    return basket;
+  };
+  const item = z.strictObject({ item: z.string() });
+  const actor = {
+    domain: "baskets",
+    version: 1,
+    commands: { "baskets.item.put": item },
+    facts: ["baskets.item.added"],
+    initial: { items: [] },
+    decide: (_, { data }) => accept({ type: "baskets.item.added", data }),
+    evolve: put,
+  } satisfies Actor<Basket>;
+  const seen = { name: "tests.seen", version: 1, hears: ["shops.item.seen"] as const, initial: { items: [] } };
+  const projection = {
+    ...seen,
+    about: "Items by shop.",
+    row: z.object({ items: z.array(z.string()) }),
+    keys: ({ subject = "" }) => [subject],
+    apply: (row, event) => put(row as Basket, event),
+  } satisfies AnyProjection;
+  const manager = {
+    ...seen,
+    name: "shops",
+    initial: { items: [] },
+    key: ({ subject = "" }) => subject,
+    react: (state, event) => ({ state: put(state as Basket, event), effects: [] }),
+  } satisfies ProcessManager;
+  const daybook = await openDaybook({
+    data: ":memory:",
+    domains: [{
+      name: "baskets",
+      facts: { "baskets.item.added": { schema: item, kind: "decided", about: "One more." } },
+    }],
+    actors: [actor as unknown as Actor],
+    projections: [projection],
+    managers: [{ manager: manager as unknown as ProcessManager }],
+  });
+  const asked = daybook.ask({ type: "baskets.item.put", id: "a", data: { item: "tea" }, by: BY });
+  await assert.rejects(asked, ({ cause }: Error) => cause instanceof TypeError && /not extensible/.test(cause.message));
+  await daybook.ingest([{ id: "1", source: "/s", type: "shops.item.seen", subject: "a", data: { item: "tea" } }], BY);
+  const stopped = () => daybook.status().projections.find(({ name }) => name === "tests.seen")?.stoppedAt;
+  assert.match((await until("the view stops", stopped, (at) => at !== undefined))!.cause, /not extensible/);
+  const letters = () => daybook.deadLetters().map(({ target, cause }) => `${target} ${cause}`);
+  const [letter] = await until("the event is a dead letter", letters, ({ length }) => length > 0);
+  assert.match(letter!, /^manager:shops .*not extensible/);
+  assert.deepEqual([actor, projection, manager].map(({ initial }) => initial), Array(3).fill({ items: [] }));
+  await daybook.close();
+});
