@@ -125,7 +125,7 @@ export class LogFault extends Error {
 
 /** Which events, and in which order. Everything given must hold. */
 export interface Range {
-  /** First position, inclusive. Default 0. */
+  /** First position, inclusive; one before the log's beginning is its beginning. Default 0. */
   readonly from?: number;
   /** Last position, exclusive. Default: the size when the read began. */
   readonly until?: number;

@@ -426,7 +426,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
-    for (let next = from; !signal.aborted && !this.closing;) {
+    for (let next = Math.max(0, from); !signal.aborted && !this.closing;) {
       for (const batch of this.read({ from: next })) {
         next = batch.at(-1)!.position + 1;
         yield batch;
@@ -437,7 +437,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   }
 
   async *hear(types: readonly string[], from: number, signal: AbortSignal): AsyncIterable<Heard> {
-    for (let next = from; !signal.aborted && !this.closing;) {
+    for (let next = Math.max(0, from); !signal.aborted && !this.closing;) {
       const until = this.end;
       for (const events of this.read({ types, from: next, until })) {
         yield { events, size: next = events.at(-1)!.position + 1 };

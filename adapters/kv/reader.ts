@@ -327,7 +327,7 @@ export class LogReader {
 
   read(range: Range): Iterable<readonly Event[]> {
     // Fixed here and not in the generator, which begins only when it is first asked.
-    return this.batches(range, range.from ?? 0, Math.min(range.until ?? Infinity, this.end));
+    return this.batches(range, Math.max(0, range.from ?? 0), Math.min(range.until ?? Infinity, this.end));
   }
 
   private *batches(range: Range, from: number, until: number): Iterable<readonly Event[]> {

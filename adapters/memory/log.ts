@@ -132,7 +132,7 @@ export class MemoryLog implements EventLog {
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
-    for (let next = from; !signal.aborted && !this.closed;) {
+    for (let next = Math.max(0, from); !signal.aborted && !this.closed;) {
       if (next < this.size) {
         const batch = this.entries.slice(next, next + BATCH);
         next += batch.length;

@@ -273,6 +273,18 @@ export const logContract = (name: string, start: Start): void => {
     assert.deepEqual(seen, Array.from({ length: 49 }, (_, i) => 3 + 2 * i));
   });
 
+  test("before the beginning is the beginning, also of a log that has none yet", async ({ log }) => {
+    assert.deepEqual(all(log, { from: -5 }), []);
+    const first = log.follow(-5, new AbortController().signal)[Symbol.asyncIterator]().next();
+    const heard = log.hear(["tests.thing.happened"], -5, new AbortController().signal)[Symbol.asyncIterator]().next();
+    await appended(log, event(1), event(2));
+    for (const range of [{ from: -5 }, { from: -1, until: 2 }, { from: -0.5, limit: 2 }]) {
+      assert.deepEqual(all(log, range).map(({ position }) => position), [0, 1]);
+    }
+    assert.equal((await first).value[0].position, 0);
+    assert.equal((await heard).value.events[0].position, 0);
+  });
+
   test("follow ends when the signal aborts while it waits, and when the log closes", async ({ log }) => {
     await appended(log, event(1));
     const stop = new AbortController();
