@@ -37,8 +37,13 @@ export interface Catalogue {
   spec(type: string): FactSpec | undefined;
 }
 
+/** Throws `TypeError` for a type that two domains have: which of them would count? */
 export const catalogue = (...domains: readonly Domain[]): Catalogue => {
-  const specs = new Map<string, FactSpec>(domains.flatMap((domain) => Object.entries(domain.facts)));
+  const specs = new Map<string, FactSpec>();
+  for (const [type, spec] of domains.flatMap(({ facts }) => Object.entries(facts))) {
+    if (specs.has(type)) throw new TypeError(`Two domains have the fact "${type}"`);
+    specs.set(type, spec);
+  }
   return { domains, spec: (type) => specs.get(type) };
 };
 

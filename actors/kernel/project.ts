@@ -89,7 +89,13 @@ export class Projector implements Projections {
       feed: sharing(options.feed, bounds.events_cached),
       pacer: options.pace && new Pacer(options.clock, options.feed, options.pace),
     };
-    this.runners = new Map(options.projections.map((projection) => [projection.name, new Runner(projection, shared)]));
+    const runners = new Map<string, Runner>();
+    for (const projection of options.projections) {
+      const { name } = projection;
+      if (runners.has(name)) throw new TypeError(`Two projections are called "${name}"`);
+      runners.set(name, new Runner(projection, shared));
+    }
+    this.runners = runners;
     const projections = [...this.runners.values()].map((runner): Child => ({
       // The name as it is: dots are not separators of paths.
       id: runner.name,

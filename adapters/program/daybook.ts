@@ -68,7 +68,7 @@ export interface OpenOptions {
   readonly data?: string;
   /** As `parseConfig` gives it. Default: every default. */
   readonly config?: Config;
-  /** Domains, deciders and views of the embedding program, beside those of Daybook. What they and managers begin with, `initial`, is frozen. */
+  /** Domains, deciders and views of the embedding program, beside those of Daybook; no name twice. What they and managers begin with, `initial`, is frozen. */
   readonly domains?: readonly Domain[];
   readonly actors?: readonly Actor[];
   readonly projections?: readonly AnyProjection[];

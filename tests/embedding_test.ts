@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { accept, type Actor, type ProcessManager } from "../actors/types.ts";
+import type { Domain, FactSpec } from "../events/catalogue.ts";
+import type { FactType } from "../events/event.ts";
 import { openDaybook } from "../main.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import { until } from "./until.ts";
@@ -59,4 +61,36 @@ Deno.test("a fold that changes what it is given is told so with its first event,
   assert.match(letter!, /^manager:shops .*not extensible/);
   assert.deepEqual([actor, projection, manager].map(({ initial }) => initial), Array(3).fill({ items: [] }));
   await daybook.close();
+});
+
+Deno.test("a program that has a fact or a view of a name that is taken, be it by Daybook, is told so when it opens", async () => {
+  const observed: FactSpec = {
+    schema: z.strictObject({}),
+    kind: "observed",
+    stream: () => "tests/one",
+    about: "Told.",
+  };
+  const domain = (type: FactType): Domain => ({ name: "tests", facts: { [type]: observed } });
+  const view = (name: string): AnyProjection => ({
+    name,
+    version: 1,
+    about: "Nothing.",
+    hears: "*",
+    row: z.strictObject({}),
+    initial: {},
+    keys: () => [],
+    apply: (row) => row,
+  });
+  const taken = [
+    [
+      { domains: [domain("tests.thing.seen"), domain("tests.thing.seen")] },
+      'Two domains have the fact "tests.thing.seen"',
+    ],
+    [{ domains: [domain("commits.branch.moved")] }, 'Two domains have the fact "commits.branch.moved"'],
+    [{ projections: [view("tests.seen"), view("tests.seen")] }, 'Two projections are called "tests.seen"'],
+    [{ projections: [view("audit.trail")] }, 'Two projections are called "audit.trail"'],
+  ] as const;
+  for (const [options, message] of taken) {
+    await assert.rejects(openDaybook({ data: ":memory:", ...options }), { name: "TypeError", message });
+  }
 });
