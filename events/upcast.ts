@@ -1,4 +1,5 @@
 /** Recorded shapes are never edited: whoever reads raises old ones to those that the catalogue has now. */
+import { atOnce } from "./at_once.ts";
 import type { Catalogue, Upcast } from "./catalogue.ts";
 import type { Event, Json } from "./event.ts";
 import { LogFault } from "./log.ts";
@@ -53,7 +54,7 @@ const raise = (event: Event, upcasts: readonly Upcast[], version: number): Event
 const upcastBy = (upcast: Upcast, data: Json, who: string): ReturnType<Upcast> => {
   let shapes: ReturnType<Upcast>;
   try {
-    shapes = upcast(data);
+    shapes = atOnce(upcast(data), "it");
   } catch (cause) {
     throw new LogFault("invalid", `${who} failed: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }

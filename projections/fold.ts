@@ -2,6 +2,7 @@
  * One event through one projection: which rows it touches and what becomes of them. Used by the runner, by replay and by
  * tests, so that there is one meaning.
  */
+import { atOnce } from "../events/at_once.ts";
 import { canonical } from "../events/canonical.ts";
 import type { Event } from "../events/event.ts";
 import type { AnyProjection } from "./projection.ts";
@@ -21,7 +22,7 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
   let last = -1;
   return (event) => {
     if (hears !== undefined && !hears.has(event.type)) return;
-    const keys = projection.keys(event, read);
+    const keys = atOnce(projection.keys(event, read), "keys");
     if (keys.length === 0) return;
     // An upcast may have made several of one event, which has one row there all the same.
     if (projection.appendOnly) {
@@ -31,7 +32,10 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
     if (keys.length === 1) {
       const key = keys[0]!;
       const before = rows.get(key);
-      const row = projection.apply(before === undefined ? projection.initial : before, event, key, read);
+      const row = atOnce(
+        projection.apply(before === undefined ? projection.initial : before, event, key, read),
+        "apply",
+      );
       if (row !== before) rows.set({ key, row, position: event.position, event });
       return;
     }
@@ -39,7 +43,10 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
     const changes: ViewChange[] = [];
     for (const key of new Set(keys)) {
       const before = rows.get(key);
-      const row = projection.apply(before === undefined ? projection.initial : before, event, key, read);
+      const row = atOnce(
+        projection.apply(before === undefined ? projection.initial : before, event, key, read),
+        "apply",
+      );
       if (row !== before) changes.push({ key, row, position: event.position, event });
     }
     for (const change of changes) rows.set(change);

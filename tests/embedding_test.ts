@@ -63,6 +63,70 @@ Deno.test("a fold that changes what it is given is told so with its first event,
   await daybook.close();
 });
 
+Deno.test("what is asynchronous by mistake is told so, and its failure ends nothing", async () => {
+  const later = (): never => Promise.reject(new Error("later")) as never;
+  const item = z.strictObject({ item: z.string() });
+  const actor = (domain: string): Actor => ({
+    domain,
+    version: 1,
+    commands: { [`${domain}.item.put`]: item },
+    facts: ["baskets.item.added"],
+    initial: {},
+    decide: () => accept({ type: "baskets.item.added", data: { item: "tea" } }),
+    evolve: (state) => state,
+  });
+  const projection: AnyProjection = {
+    name: "tests.seen",
+    version: 1,
+    about: "Nothing.",
+    hears: ["shops.item.seen"],
+    row: z.strictObject({}),
+    initial: {},
+    keys: () => ["all"],
+    apply: (row) => row,
+  };
+  const manager: ProcessManager = {
+    name: "shops",
+    version: 1,
+    hears: ["shops.item.seen"],
+    initial: {},
+    key: () => "all",
+    react: (state) => ({ state, effects: [] }),
+  };
+  const daybook = await openDaybook({
+    data: ":memory:",
+    domains: [{
+      name: "baskets",
+      facts: { "baskets.item.added": { schema: item, kind: "decided", about: "One more." } },
+    }],
+    actors: [{ ...actor("deciding"), decide: later }, { ...actor("evolving"), evolve: later }],
+    projections: [
+      { ...projection, name: "tests.keys", keys: later },
+      { ...projection, name: "tests.apply", apply: later },
+    ],
+    managers: [{ manager: { ...manager, name: "key", key: later } }, {
+      manager: { ...manager, name: "react", react: later },
+    }],
+  });
+  for (const [type, who] of [["deciding.item.put", "decide"], ["evolving.item.put", "evolve"]] as const) {
+    await assert.rejects(daybook.ask({ type, id: "a", data: { item: "tea" }, by: BY }), ({ cause }: Error) => {
+      assert.equal((cause as Error).message, `${who} gave a promise; it has to answer at once`);
+      return true;
+    });
+  }
+  await daybook.ingest([{ id: "1", source: "/s", type: "shops.item.seen", data: { item: "tea" } }], BY);
+  const causes = () => [
+    ...daybook.status().projections.flatMap(({ stoppedAt }) => stoppedAt ? [stoppedAt.cause] : []),
+    ...daybook.deadLetters().map(({ cause }) => cause),
+  ];
+  const told = await until("all are told", causes, ({ length }) => length === 4);
+  const expected = ["apply", "key", "keys", "react"].map((who) =>
+    `TypeError: ${who} gave a promise; it has to answer at once`
+  );
+  assert.deepEqual([...told].sort(), expected);
+  await daybook.close();
+});
+
 Deno.test("a program that has a fact or a view of a name that is taken, be it by Daybook, is told so when it opens", async () => {
   const observed: FactSpec = {
     schema: z.strictObject({}),

@@ -2,6 +2,7 @@
  * Decisions that are not in the log yet: commands decided one after another on a state that evolves as they are, so that
  * their facts can be appended together. When the append fails the draft is forgotten and nothing has happened.
  */
+import { atOnce } from "../../events/at_once.ts";
 import type { FactType, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
@@ -57,7 +58,7 @@ export class Draft {
   decide(message: Message): boolean {
     const decision = message.due?.undeliverable
       ? UNDELIVERABLE
-      : this.of.actor.decide(this.held.state, message.command, message.context);
+      : atOnce(this.of.actor.decide(this.held.state, message.command, message.context), "decide");
     if (!decision.ok && !message.due) {
       const { code, because } = decision.rejection;
       this.settle(message, { is: "rejected", code, because, revision: this.held.revision });
@@ -131,7 +132,9 @@ class Page {
   fact(type: string, data: unknown): void {
     const { version, evolves } = this.of.kinds(type);
     const sealed = this.add(type, version, data);
-    if (evolves) this.state = this.of.actor.evolve(this.state, { type: type as FactType, data: sealed });
+    if (evolves) {
+      this.state = atOnce(this.of.actor.evolve(this.state, { type: type as FactType, data: sealed }), "evolve");
+    }
   }
 
   timer(timer: Timer): void {

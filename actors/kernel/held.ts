@@ -1,4 +1,5 @@
 /** What the kernel holds of one entity: the actor's state, how far it has read, and the timers that stand. */
+import { atOnce } from "../../events/at_once.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
@@ -50,7 +51,7 @@ export const taken = (actor: Actor, held: Held, page: readonly Event[]): Held =>
     revision = event.revision;
     last = event.id;
     if (event.type.startsWith("kernel.")) timers = timed(timers, event as unknown as KernelFact, revision);
-    else if (actor.facts.includes(event.type)) state = actor.evolve(state, event);
+    else if (actor.facts.includes(event.type)) state = atOnce(actor.evolve(state, event), "evolve");
   }
   return { state, revision, last, timers };
 };

@@ -5,6 +5,7 @@
  * Effects of one key are performed in order, those of different keys beside each other. A `command` effect goes to its entity
  * under an id made of position and index, so it counts once however often it is performed.
  */
+import { atOnce } from "../../events/at_once.ts";
 import { canonical } from "../../events/canonical.ts";
 import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
@@ -219,7 +220,7 @@ export class Manager implements Child, Place {
   private async refold(event: Event, part: number, waiting: ReadonlySet<string>): Promise<void> {
     const letter = letterOf(event, part);
     try {
-      const key = this.manager.key(event);
+      const key = this.key(event);
       const { state } = this.react(key, event);
       if (!waiting.has(shapeNamed(letter)!)) this.states.set(key, state);
     } catch (cause) {
@@ -258,7 +259,7 @@ export class Manager implements Child, Place {
     let key = "";
     let reaction: ReturnType<ProcessManager["react"]>;
     try {
-      key = this.manager.key(event);
+      key = this.key(event);
       reaction = this.react(key, event);
     } catch (cause) {
       // What could not be read is no fault of the event.
@@ -316,7 +317,7 @@ export class Manager implements Child, Place {
       const event = shapes[part ?? Math.floor(index / PERFORM.shape_effects_max)];
       if (effect === undefined) {
         // Throws here, and so stays a letter, when the event still cannot be taken.
-        this.react(this.manager.key(event!), event!);
+        this.react(this.key(event!), event!);
         return await this.again(event!, part ?? 0);
       }
       const verdict = await this.performer.attempt(effect, {
@@ -345,9 +346,13 @@ export class Manager implements Child, Place {
     if (!isNoted) throw new Error(`the manager "${this.id}" ended before it was done`);
   }
 
-  /** What is no reaction is thrown at, too: one that is a promise, for one, would be taken as lost state and no effects. */
+  private key(event: Event): string {
+    return atOnce(this.manager.key(event), "key");
+  }
+
+  /** What is no reaction is thrown at, too. */
   private react(key: string, event: Event): ReturnType<ProcessManager["react"]> {
-    const reaction = this.manager.react(this.state(key), event);
+    const reaction = atOnce(this.manager.react(this.state(key), event), "react");
     if (reaction?.state !== undefined && Array.isArray(reaction.effects)) return reaction;
     throw new TypeError(`"${this.id}" reacted without a state and a list of effects`);
   }

@@ -330,7 +330,7 @@ Deno.test("an upcast that fails or gives no shape is told by position, type and 
     [() => [], /^position 7: the upcast of "orders\.order\.placed" from version 1 gives no shape$/],
     [() => undefined, /gives no shape$/],
     [() => [undefined], /gives no shape$/],
-    [() => Promise.resolve([]), /gives no shape$/],
+    [() => Promise.reject(new Error("later")), /failed: it gave a promise; it has to answer at once$/],
   ] as const;
   for (const [upcast, message] of broken) {
     assert.throws(() => raised(catalogue(shaped(upcast)), [recordedBefore]), { kind: "invalid", message });

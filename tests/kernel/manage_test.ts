@@ -332,7 +332,6 @@ Deno.test("a state that cannot be noted has no effects, however often the manage
 for (
   const [what, reaction] of Object.entries({
     "nothing": undefined,
-    "a promise": Promise.resolve({ state: { sum: 1 }, effects: [] }),
     "no effects": { state: { sum: 1 } },
     "one effect and no list": { state: { sum: 1 }, effects: { type: "toys.bell.ring", data: {} } },
     "no state": { effects: [] },
