@@ -63,6 +63,26 @@ Deno.test("a fold that changes what it is given is told so with its first event,
   await daybook.close();
 });
 
+Deno.test("who changes an event that was read is told so, and others read what is recorded", async () => {
+  const daybook = await openDaybook({ data: ":memory:" });
+  const author = { name: "Ann", email: "ann@example.org", time: "2026-01-01T00:00:00Z" };
+  const data = { sha: "c".repeat(40), parents: [], author, committer: author, message: "tea" };
+  const event = { id: "c".repeat(40), source: "/repositories/shop", type: "tests.thing.seen", data };
+  await daybook.ingest([event], BY);
+  const changed = { name: "TypeError", message: /read only|not extensible/ };
+  // deno-lint-ignore no-explicit-any
+  const seen = async (): Promise<any> => (await Array.fromAsync(daybook.read({ types: [event.type] })))[0];
+  const { position } = await seen();
+  const page = (await daybook.follow(position, new AbortController().signal)[Symbol.asyncIterator]().next()).value;
+  for (const read of [await seen(), page[0]]) {
+    assert.throws(() => read.data = "another", changed);
+    assert.throws(() => read.data.author.name = "Bob", changed);
+    assert.throws(() => read.data.parents.push("d"), changed);
+  }
+  assert.deepEqual((await seen()).data, data);
+  await daybook.close();
+});
+
 Deno.test("what is asynchronous by mistake is told so, and its failure ends nothing", async () => {
   const later = (): never => Promise.reject(new Error("later")) as never;
   const item = z.strictObject({ item: z.string() });

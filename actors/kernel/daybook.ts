@@ -175,6 +175,7 @@ export interface Daybook {
    * is checked, and the version is that of the catalogue: throws `LogFault` `invalid` for another.
    */
   append(batch: Append): Promise<Appended>;
+  /** Events cannot be changed, here and in `follow`: others are given the same ones. */
   read(range: Range): AsyncIterable<Event>;
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;
   ask(ask: Ask): Promise<Outcome>;

@@ -5,6 +5,7 @@
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import type { Event, Millis } from "../../events/event.ts";
+import { frozen } from "../../events/frozen.ts";
 import {
   type Append,
   type Appended,
@@ -231,15 +232,19 @@ export class System implements Daybook {
     const { clock } = this.parts;
     let turn = clock.monotonic();
     for (const batch of this.log.read(range)) {
-      yield* batch;
+      // Others read the same: what one changed, and be it unsealed, they would take for recorded.
+      for (const event of batch) yield frozen(event);
       if (clock.monotonic() - turn < READ_TURN_MS) continue;
       await pause(clock, 0);
       turn = clock.monotonic();
     }
   }
 
-  follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
-    return this.log.follow(from, signal);
+  async *follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]> {
+    for await (const batch of this.log.follow(from, signal)) {
+      for (const event of batch) frozen(event);
+      yield batch;
+    }
   }
 
   ask(ask: Ask): Promise<Outcome> {

@@ -25,6 +25,7 @@ import type { Config } from "../../config/config.ts";
 import { DEFAULTS } from "../../config/shipped.ts";
 import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
 import type { KernelFact } from "../../events/kernel.ts";
+import { frozen } from "../../events/frozen.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import { events } from "../../events/mod.ts";
@@ -53,7 +54,6 @@ import { exists, FILES, makeFolder, MEMORY } from "./files.ts";
 import { expectThere, expectWhole } from "./known.ts";
 import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
-import { frozen } from "./initials.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
 import { readMark, settleRestored } from "./restored.ts";
@@ -160,6 +160,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
     actors: [...actors, ...options.actors ?? []],
     projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
   };
+  // All entities, rows and keys begin with the same; a fold that changes it is told so with its first event.
   const { actors: own = [], projections: views = [], managers = [] } = options;
   for (const { initial } of [...own, ...views, ...managers.map(({ manager }) => manager)]) frozen(initial);
   expectRetained(config, catalogues.events);
