@@ -105,6 +105,10 @@ export class Manager implements Child, Place {
 
   constructor(private readonly manager: ProcessManager, private readonly options: ManagerOptions) {
     this.id = manager.name;
+    const { from = 0 } = options;
+    if (from !== "end" && !(Number.isInteger(from) && from >= 0)) {
+      throw new TypeError(`The manager "${this.id}" begins at a position or at "end", not at ${from}`);
+    }
     this.initial = canonical(manager.initial);
     this.performer = new Performer(manager.name, options);
     options.deadLetters.route(`manager:${manager.name}`, (letter) => this.redeliver(letter), shapeNamed);

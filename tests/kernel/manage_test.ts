@@ -229,6 +229,12 @@ Deno.test("a manager that is new begins where it is told to: what lies before co
   }
 });
 
+Deno.test("a manager that is to begin where nothing can is refused, and does not stay deaf", async () => {
+  for (const from of [NaN, -1, 1.5, Infinity, "start" as "end"]) {
+    await assert.rejects(managed({ from }), { name: "TypeError", message: new RegExp(`or at "end", not at ${from}$`) });
+  }
+});
+
 Deno.test("where a new manager begins is settled when it begins, not when it is asked again", async () => {
   const other = await managed();
   await other.add(7, "late");
