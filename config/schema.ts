@@ -38,7 +38,9 @@ export const schema = z.strictObject({
     pages: part("Pages for people: the status page and signing in"),
     docs: part("The API's description: /openapi.json and /docs"),
     metrics: part("/metrics for Prometheus"),
-    projections: part("All projections; without them only what health needs is folded"),
+    projections: part(
+      "All views; without them only those of health, and those that sessions and branches go by, are folded",
+    ),
     webhooks: part("Receivers of webhooks; each needs its secret as well"),
     controls: part("Evaluation of controls as events come; what is enforced by the record is so without it"),
     alerts: part("Looking for what alerts are about; what stands already is told on without it"),

@@ -6,6 +6,6 @@ import defaults from "./defaults.json" with { type: "json" };
 import type { Config } from "./schema.ts";
 
 /** SHA-256 in hex of `daybook.yaml`, where every key has its default. */
-export const SHIPPED = "cc7c84486cc5ae1f9a402d3ff7d7048610eb01523ff370715ecb508a4f69bf77";
+export const SHIPPED = "61b95aed445429f5ac33102aa427184367e759dc7f44c75f8ae8868ab2f18a3d";
 
 export const DEFAULTS = defaults as Config;

@@ -46,7 +46,7 @@ const viewOf = (exchange: Exchange, name: string): ViewSpec => {
     throw forbidden(ACTIONS[asked.action as Action], asked.action);
   }
   const found = asked ?? projections.find((projection) => projection.name === name);
-  if (!found) throw new Problem("unknown_view", "There is no view of this name; /views lists them.");
+  if (!found) throw new Problem("unknown_view", "No view of this name is folded here; /views lists those that are.");
   return found;
 };
 

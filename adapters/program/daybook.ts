@@ -29,7 +29,6 @@ import { frozen } from "../../events/frozen.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import { events } from "../../events/mod.ts";
-import { projections } from "../../projections/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { ArchivedStore, deleteArchived } from "../kv/archive.ts";
@@ -60,7 +59,7 @@ import { readMark, settleRestored } from "./restored.ts";
 import { expectSignedBy } from "./signed_by.ts";
 import { expectRetained, settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
-import { projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
+import { folded, projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
 export interface OpenOptions {
@@ -147,6 +146,8 @@ export interface SystemOptions extends OpenOptions {
   readonly threads?: Promise<void>;
   /** See `ThreadSettings`. */
   readonly awaited?: boolean;
+  /** See `ThreadSettings`. */
+  readonly neededAlone?: boolean;
 }
 
 /** `openDaybook` of `main.ts`, with what else was opened. */
@@ -158,7 +159,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],
-    projections: withPolicies([...projections, ...options.projections ?? []], config.projections),
+    projections: withPolicies([...folded(options.neededAlone), ...options.projections ?? []], config.projections),
   };
   // All entities, rows and keys begin with the same; a fold that changes it is told so with its first event.
   const { actors: own = [], projections: views = [], managers = [] } = options;
@@ -212,6 +213,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
         key,
         archive: config.log.archive,
         awaited: options.awaited,
+        neededAlone: options.neededAlone,
       }
       : undefined;
     crash?.("lock.opened");

@@ -39,7 +39,23 @@ export interface ThreadSettings {
   readonly archive?: string | null;
   /** Whoever appends waits for the views in the end, so they do not give way. Default: they do. */
   readonly awaited?: boolean;
+  /** Only what the program itself asks for is folded. Default: all. */
+  readonly neededAlone?: boolean;
 }
+
+/** What tells of health, and what sessions are counted by and branches moved by. */
+const NEEDED = [
+  "commits.branches",
+  "health.children",
+  "health.sinks",
+  "health.threats",
+  "health.tree",
+  "identity.sessions",
+];
+
+/** Of Daybook's own. */
+export const folded = (neededAlone = false): readonly AnyProjection[] =>
+  neededAlone ? projections.filter(({ name }) => NEEDED.includes(name)) : projections;
 
 /** What becomes of a projection that meets an event it cannot apply. */
 export const withPolicies = (
@@ -62,7 +78,7 @@ const serve = async (): Promise<void> => {
   await serveProjections(lineToParent<FromProjections, ToProjections>(), {
     clock: systemClock,
     async compose(settings, home) {
-      const { data, cacheBytesMax, projections: stated, crashAt: point, key, archive, awaited } =
+      const { data, cacheBytesMax, projections: stated, crashAt: point, key, archive, awaited, neededAlone } =
         settings as ThreadSettings;
       if (!awaited) giveWay(10);
       const sealed = key && await sealedBy(key);
@@ -79,7 +95,7 @@ const serve = async (): Promise<void> => {
       if (point !== undefined) crashInViews(views, crashAt(point));
       return {
         projections: new Projector({
-          projections: withPolicies(projections, stated),
+          projections: withPolicies(folded(neededAlone), stated),
           feed,
           views,
           clock: systemClock,

@@ -79,7 +79,7 @@ export const runtimeOf = (
       report: (line) => io.err(`daybook: ${line}\n`),
       ...crashing(io),
       // With settings it is going to be served, else it is there for one command, which ends when its views are there.
-      ...(settings ? { threads: told.promise } : { awaited: true }),
+      ...(settings ? { threads: told.promise, neededAlone: !settings.config.start.projections } : { awaited: true }),
     });
     systems.set(opened.daybook, { opened, told: told.resolve });
     return opened.daybook;

@@ -14,6 +14,42 @@ interface Answer {
   };
 }
 
+Deno.test("without projections a server folds what it goes by itself, and the others when they are wanted again", async () => {
+  const data = await Deno.makeTempDir();
+  const viewsOf = async (program: Program) => {
+    const headers = { authorization: `Bearer ${program.token}` };
+    const [all, one] = await Promise.all(["/views", "/views/audit.trail?wait=0"].map(async (path) => {
+      const response = await fetch(`${program.url}${path}`, { headers });
+      return { status: response.status, body: await response.json() };
+    }));
+    const names = all!.body.views.map(({ name }: { readonly name: string }) => name);
+    return { names: names.filter((name: string) => !name.startsWith("access.")), one: one! };
+  };
+  try {
+    const some = await Program.start(data, { DAYBOOK__START__PROJECTIONS: "false" });
+    const { names, one } = await viewsOf(some);
+    assert.deepEqual(names, [
+      "commits.branches",
+      "health.tree",
+      "health.children",
+      "health.sinks",
+      "identity.sessions",
+      "health.threats",
+    ]);
+    assert.deepEqual([one.status, one.body.type], [404, "urn:daybook:problem:unknown_view"]);
+    assert.match(one.body.detail, /is folded here/);
+    assert.equal((await some.end("SIGTERM")).code, 0);
+    const all = await Program.start(data);
+    const now = await viewsOf(all);
+    assert.ok(now.names.length > 20, now.names.join());
+    assert.equal(now.one.status, 200);
+    assert.equal(now.one.body.rows[0].row.type, "kernel.process.started");
+    await all.end("SIGTERM");
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
 const overwrite = async (file: string) => {
   using opened = await Deno.open(file, { write: true });
   const { size } = await opened.stat();
