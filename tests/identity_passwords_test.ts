@@ -117,7 +117,10 @@ Deno.test("of a file that was cut short since it was opened nothing passes for u
     try {
       await Deno.truncate(path, 2 * 43);
       assert.ok(await breached.has(known[0]!));
-      await assert.rejects(breached.has(known[3]!), { name: "Usage", message: /was cut short from 172 to 86 bytes/ });
+      await assert.rejects(breached.has(known[3]!), {
+        name: "BreachedFault",
+        message: /was cut short from 172 to 86 bytes/,
+      });
     } finally {
       await breached.close();
     }
@@ -134,6 +137,11 @@ Deno.test("a breached password is refused by the running server, and the one bef
       const { status, body } = await house.send("/auth/password", { as, body: { current: PASSWORD, next } });
       assert.equal(status, 422);
       assert.match(body.detail, /is known from a breach of others/);
+      await Deno.truncate(`${folder}/pwned.txt`, 0);
+      const other = "a long walk along the river";
+      const cut = await house.send("/auth/password", { as, body: { current: PASSWORD, next: other } });
+      assert.deepEqual([cut.status, cut.body.type], [503, "urn:daybook:problem:overloaded"]);
+      assert.match(cut.body.detail, /cannot be looked up now; nothing was changed/);
       assert.equal((await house.signIn("ada")).status, 200);
     }, { said: { IDENTITY__PASSWORDS__BREACHED: JSON.stringify({ file: `${folder}/pwned.txt` }) } });
   });

@@ -378,23 +378,26 @@ export class Door {
     try {
       this.options.report({ request: id, method: request.method, route, error });
     } catch { /* an answer is owed whether or not the operator can be told */ }
-    return isKeysShut(error) ? problemResponse(keysShut(), id) : broken(id);
+    const passing = passingOf(error);
+    return passing ? problemResponse(passing, id) : broken(id);
   }
 }
 
 /** Kinds of a fault of the key database that pass, as a disk that is full, or that somebody mends while the server runs. */
 const PASSING: ReadonlySet<unknown> = new Set(["full", "locked", "read_only", "io"]);
 
-const isKeysShut = (error: unknown): boolean =>
-  error instanceof Error && error.name === "KeysFault" && PASSING.has((error as { readonly kind?: unknown }).kind);
-
-/** After a fault of theirs nothing of what was asked for is kept. */
-const keysShut = (): Problem =>
-  new Problem(
-    "unwritable",
-    "The key database cannot be written or read now; what needs no other key goes on. Repeat it as it is.",
-    { headers: retryAfter(10_000) },
-  );
+/** What of a failure may be told, where it passes or somebody has to mend it first. Nothing of what was asked for is kept after it. */
+const passingOf = (error: unknown): Problem | undefined => {
+  if (!(error instanceof Error)) return undefined;
+  const headers = retryAfter(10_000);
+  if (error.name === "KeysFault" && PASSING.has((error as { readonly kind?: unknown }).kind)) {
+    const told = "The key database cannot be written or read now; what needs no other key goes on. Repeat it as it is.";
+    return new Problem("unwritable", told, { headers });
+  }
+  if (error.name !== "BreachedFault") return undefined;
+  const told = "Whether the password is known from a breach cannot be looked up now; nothing was changed.";
+  return new Problem("overloaded", told, { headers });
+};
 
 const usual = ({ action }: Route, grant: Grant | undefined): Resource =>
   grant && ACTIONS[action] === "any" ? tenantOf(grant.tenant) : LOG;

@@ -13,6 +13,11 @@ const LINE_BYTES_MAX = 64, LINE_BYTES_MIN = 41;
 /** Greater than any. */
 const NONE = "G";
 
+/** Whether a password is among them cannot be said now: the file was changed since the start, or cannot be read. */
+export class BreachedFault extends Error {
+  override readonly name = "BreachedFault";
+}
+
 export class Breached {
   private constructor(
     private readonly path: string,
@@ -41,8 +46,17 @@ export class Breached {
     }
   }
 
-  /** Throws `Usage` where it cannot be said, for the file is shorter than it was. */
+  /** Throws `BreachedFault`. */
   async has(password: string): Promise<boolean> {
+    try {
+      return await this.search(password);
+    } catch (cause) {
+      if (cause instanceof BreachedFault) throw cause;
+      throw new BreachedFault((cause as Error).message, { cause });
+    }
+  }
+
+  private async search(password: string): Promise<boolean> {
     const sought = createHash("sha1").update(password).digest("hex").toUpperCase();
     let [low, high] = [0, this.size];
     while (low < high) {
@@ -54,7 +68,7 @@ export class Breached {
     // What is written anew in its place has only some of them, and nobody is to have a password for that.
     const { size } = await this.file.stat();
     if (found || size >= this.size) return found;
-    throw new Usage(
+    throw new BreachedFault(
       `identity.passwords.breached: ${this.path} was cut short from ${this.size} to ${size} bytes; start again when it is whole`,
     );
   }
