@@ -17,7 +17,7 @@ Deno.test("a folder of policies is read at the start: a mistake is exit 2 with i
     await write("a", '@id("all")\npermit (principal, action == Action::"events.raed", resource);\n');
     const wrong = await begun();
     assert.equal(wrong.code, 2);
-    assert.match(wrong.err, /policies:2:\d+: .*unrecognized action/);
+    assert.match(wrong.err, /policies\/a\.cedar:2:\d+: .*unrecognized action/);
     await write("a", '@id("none")\nforbid (principal, action, resource);\n');
     assert.match((await begun()).err, /shut out who works on the machine itself/);
     await write("a", await shipped("policies.cedar"));
