@@ -139,15 +139,11 @@ export interface Opened {
   readonly fallen: Promise<string | undefined>;
 }
 
-export interface SystemOptions extends OpenOptions {
+export interface SystemOptions extends OpenOptions, Pick<ThreadSettings, "awaited" | "neededAlone"> {
   /** How the log's worker is started; a test gives one that gets into trouble. */
   readonly worker?: Pick<WorkerOptions, "url" | "heartbeat">;
   /** Threads begin when this resolves: each takes a core that whoever waits for the server would like to have. Default: at once. */
   readonly threads?: Promise<void>;
-  /** See `ThreadSettings`. */
-  readonly awaited?: boolean;
-  /** See `ThreadSettings`. */
-  readonly neededAlone?: boolean;
 }
 
 /** `openDaybook` of `main.ts`, with what else was opened. */
