@@ -39,7 +39,7 @@ export const schema = z.strictObject({
     docs: part("The API's description: /openapi.json and /docs"),
     metrics: part("/metrics for Prometheus"),
     projections: part(
-      "All views; without them only those of health, and those that sessions and branches go by, are folded",
+      "All views; without them only those that the program itself goes by are folded: of health, services, alerts and sessions",
     ),
     webhooks: part("Receivers of webhooks; each needs its secret as well"),
     controls: part("Evaluation of controls as events come; what is enforced by the record is so without it"),

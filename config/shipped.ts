@@ -6,6 +6,6 @@ import defaults from "./defaults.json" with { type: "json" };
 import type { Config } from "./schema.ts";
 
 /** SHA-256 in hex of `daybook.yaml`, where every key has its default. */
-export const SHIPPED = "61b95aed445429f5ac33102aa427184367e759dc7f44c75f8ae8868ab2f18a3d";
+export const SHIPPED = "fec964053a1b0f63c933aff9cb4bdaad1cb0ffb9ae25acf93b0b336914d5f0de";
 
 export const DEFAULTS = defaults as Config;

@@ -43,14 +43,20 @@ export interface ThreadSettings {
   readonly neededAlone?: boolean;
 }
 
-/** What tells of health, and what sessions are counted by and branches moved by. */
+/** What tells of health, what commands begin with (`adapters/cli/standing.ts`), what sessions are counted by and branches moved by. */
 const NEEDED = [
+  "alerts.inbox",
+  "alerts.silences",
+  "certificates.current",
   "commits.branches",
   "health.children",
   "health.sinks",
   "health.threats",
   "health.tree",
   "identity.sessions",
+  "services.board",
+  "services.definitions",
+  "services.findings",
 ];
 
 /** Of Daybook's own. */

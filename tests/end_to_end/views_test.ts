@@ -29,12 +29,18 @@ Deno.test("without projections a server folds what it goes by itself, and the ot
     const some = await Program.start(data, { DAYBOOK__START__PROJECTIONS: "false" });
     const { names, one } = await viewsOf(some);
     assert.deepEqual(names, [
+      "alerts.inbox",
+      "alerts.silences",
       "commits.branches",
       "health.tree",
       "health.children",
       "health.sinks",
       "identity.sessions",
       "health.threats",
+      "services.board",
+      "services.definitions",
+      "services.findings",
+      "certificates.current",
     ]);
     assert.deepEqual([one.status, one.body.type], [404, "urn:daybook:problem:unknown_view"]);
     assert.match(one.body.detail, /is folded here/);
