@@ -19,11 +19,23 @@ const seen = (path: string): Seen | undefined => {
   }
 };
 
+/** Where the shared memory of a write-ahead log says how many frames of it count (https://sqlite.org/walformat.html, `mxFrame`). */
+const FRAMES_AT = 16;
+
+/** Whether SQLite itself has emptied the write-ahead log, as another program may ask it to (`wal_checkpoint(truncate)`): then no frame of it counts. */
+const isEmptied = (path: string): boolean => {
+  try {
+    return Deno.readFileSync(`${path}-shm`).slice(FRAMES_AT, FRAMES_AT + 4).every((byte) => byte === 0);
+  } catch {
+    return false;
+  }
+};
+
 /** To be made when the connection that writes has read: since then no other that closes takes the write-ahead log away. */
 export class OwnFiles {
   private readonly known = new Map<string, Seen>();
 
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     for (const file of [path, `${path}-wal`]) {
       const there = seen(file);
       if (there) this.known.set(file, there);
@@ -32,7 +44,7 @@ export class OwnFiles {
 
   /**
    * Takes some microseconds. Throws `LogFault`: `read_only` where one is not there, or another is, for it may be put back; `fenced` where
-   * one is shorter than it was, for SQLite shortens none that is open: what is written behind a gap is not read again.
+   * one is shorter than it was, and not by SQLite, which empties a write-ahead log once nothing in it counts: what is written behind a gap is not read again.
    */
   look(): void {
     for (const [file, before] of this.known) {
@@ -41,7 +53,7 @@ export class OwnFiles {
       if (now.dev !== before.dev || now.ino !== before.ino) {
         throw new LogFault("read_only", `${file} is not the file that was opened: it was replaced`);
       }
-      if (now.size < before.size) {
+      if (now.size < before.size && !(file !== this.path && now.size === 0 && isEmptied(this.path))) {
         throw new LogFault("fenced", `${file} was cut short from ${before.size} to ${now.size} bytes`);
       }
       this.known.set(file, now);

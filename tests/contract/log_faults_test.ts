@@ -226,6 +226,23 @@ Deno.test("a log whose write-ahead log was cut short stops", () =>
     await log.close();
   }));
 
+Deno.test("a log whose write-ahead log another program had SQLite empty goes on", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    const log = await openAt(path);
+    for (let i = 1; i <= 3; i++) {
+      assert.ok((await log.append({ events: [event(i)] })).ok);
+      sql(path, "pragma wal_checkpoint(truncate)");
+      assert.equal((await Deno.stat(`${path}-wal`)).size, 0);
+      assert.ok(log.writable);
+    }
+    assert.ok((await log.append({ events: [event(4)] })).ok);
+    await log.close();
+    const again = await openAt(path);
+    assert.equal(again.size, 4);
+    await again.close();
+  }));
+
 Deno.test("a checkpoint that cannot be signed now is signed later, and the log goes on; one that contradicts an earlier one stops it", async () => {
   const signing = async (sign: (size: number, root: string) => string) => {
     const store: Store = new MemoryStore();
