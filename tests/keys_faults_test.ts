@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
-import { SEEN_WITHIN_MS } from "../adapters/keys/database.ts";
+import { SEEN_WITHIN_MS, THERE_WITHIN_MS } from "../adapters/keys/database.ts";
 import { type KeysFault, type KeysOptions, openKeys } from "../adapters/keys/keys.ts";
 import { readRoot, ROOT_BYTES, writeRoot } from "../adapters/keys/root.ts";
 import { subjectOf } from "../events/personal.ts";
@@ -216,7 +216,8 @@ Deno.test("a database that another process holds is told as locked, and works wh
 
 Deno.test("into a database that was deleted, moved or replaced nothing is written, nor sealed under a key in it; put back it goes on", () =>
   onDisk((options) => {
-    const keys = openKeys(options);
+    let now: number = MAY;
+    const keys = openKeys({ ...options, clock: { now: () => now += THERE_WITHIN_MS } });
     const [given] = sealed(keys, change(ADA));
     const { token } = keys.tokens.create("ci", ["read"]);
     Deno.renameSync(options.path, `${options.dir}/aside`);

@@ -86,7 +86,7 @@ export class Sealer {
     }
     if (sheets.length === 0) return { ok: true, events };
     this.db.refresh();
-    this.db.expectThere("seal");
+    this.db.expectThereLately("seal");
     const whose = this.whose(sheets);
     const sealed = events.slice();
     for (const sheet of sheets) sealed[sheet.index] = this.fill(sheet, whose);
