@@ -19,6 +19,8 @@ export interface Rows {
 export const folder = (projection: AnyProjection, rows: Rows): (event: Event) => void => {
   const hears = projection.hears === "*" ? undefined : new Set<string>(projection.hears);
   const read = (key: string) => rows.get(key);
+  const applied = (before: unknown, event: Event, key: string): unknown =>
+    atOnce(projection.apply(before === undefined ? projection.initial : before, event, key, read), "apply");
   let last = -1;
   return (event) => {
     if (hears !== undefined && !hears.has(event.type)) return;
@@ -32,10 +34,7 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
     if (keys.length === 1) {
       const key = keys[0]!;
       const before = rows.get(key);
-      const row = atOnce(
-        projection.apply(before === undefined ? projection.initial : before, event, key, read),
-        "apply",
-      );
+      const row = applied(before, event, key);
       if (row !== before) rows.set({ key, row, position: event.position, event });
       return;
     }
@@ -43,10 +42,7 @@ export const folder = (projection: AnyProjection, rows: Rows): (event: Event) =>
     const changes: ViewChange[] = [];
     for (const key of new Set(keys)) {
       const before = rows.get(key);
-      const row = atOnce(
-        projection.apply(before === undefined ? projection.initial : before, event, key, read),
-        "apply",
-      );
+      const row = applied(before, event, key);
       if (row !== before) changes.push({ key, row, position: event.position, event });
     }
     for (const change of changes) rows.set(change);

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { AWAY, changeOf, type FileSeen } from "../../actors/kernel/open_file.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { KeysFault, keysFault } from "./fault.ts";
 import { APPLICATION, create, FORMAT, type Founding, upgrade } from "./format.ts";
@@ -53,7 +54,7 @@ export class KeyDatabase {
   private version: unknown;
   private looked = -Infinity;
   /** As it was opened; nothing in memory. */
-  private file: { readonly dev: number; readonly ino: number } | undefined;
+  private file: FileSeen | undefined;
   private there = -Infinity;
   /** Called when another process changed the file: caches are to be dropped. */
   private readonly onChange: (() => void)[] = [];
@@ -247,12 +248,10 @@ export class KeyDatabase {
   expectThere(action: string): void {
     const { path } = this.options;
     if (!this.file) return;
-    const now = this.read(action, () => statSync(path, { throwIfNoEntry: false }));
-    if (now?.ino === this.file.ino && now.dev === this.file.dev) return;
-    const state = now
-      ? "is not the file that was opened: it was replaced"
-      : "is not there any more: it was deleted or moved";
-    throw new KeysFault("read_only", `Cannot ${action}: ${path} ${state}`);
+    const change = changeOf(this.file, this.read(action, () => statSync(path, { throwIfNoEntry: false })));
+    if (change === "gone" || change === "another") {
+      throw new KeysFault("read_only", `Cannot ${action}: ${path} ${AWAY[change]}`);
+    }
   }
 
   /** Reads, with faults named after what was attempted. */

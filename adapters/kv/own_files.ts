@@ -1,16 +1,8 @@
-/**
- * Whether the files of an open database are those that lie in its folder. SQLite goes on writing into a file that was deleted, moved or cut
- * short as if nothing had happened; what is acknowledged then is gone when the process ends.
- */
+/** Whether the files of an open log are those that lie in its folder: what is acknowledged into others is gone when the process ends. */
+import { AWAY, changeOf, type FileSeen } from "../../actors/kernel/open_file.ts";
 import { LogFault } from "../../events/log.ts";
 
-interface Seen {
-  readonly dev: number;
-  readonly ino: number | null;
-  readonly size: number;
-}
-
-const seen = (path: string): Seen | undefined => {
+const seen = (path: string): FileSeen | undefined => {
   try {
     return Deno.statSync(path);
   } catch (error) {
@@ -33,7 +25,7 @@ const isEmptied = (path: string): boolean => {
 
 /** To be made when the connection that writes has read: since then no other that closes takes the write-ahead log away. */
 export class OwnFiles {
-  private readonly known = new Map<string, Seen>();
+  private readonly known = new Map<string, FileSeen>();
 
   constructor(private readonly path: string) {
     for (const file of [path, `${path}-wal`]) {
@@ -49,14 +41,13 @@ export class OwnFiles {
   look(): void {
     for (const [file, before] of this.known) {
       const now = seen(file);
-      if (now === undefined) throw new LogFault("read_only", `${file} is not there any more: it was deleted or moved`);
-      if (now.dev !== before.dev || now.ino !== before.ino) {
-        throw new LogFault("read_only", `${file} is not the file that was opened: it was replaced`);
+      const change = changeOf(before, now);
+      if (change === "gone" || change === "another") throw new LogFault("read_only", `${file} ${AWAY[change]}`);
+      const { size } = now!;
+      if (change === "shorter" && !(file !== this.path && size === 0 && isEmptied(this.path))) {
+        throw new LogFault("fenced", `${file} was cut short from ${before.size} to ${size} bytes`);
       }
-      if (now.size < before.size && !(file !== this.path && now.size === 0 && isEmptied(this.path))) {
-        throw new LogFault("fenced", `${file} was cut short from ${before.size} to ${now.size} bytes`);
-      }
-      this.known.set(file, now);
+      this.known.set(file, now!);
     }
   }
 }

@@ -2,6 +2,7 @@
  * What SQLite says of a file that cannot be used, and what only a look at the folder can tell: an open file that is deleted,
  * replaced or cut short goes on being read and written as if nothing had happened, until it is closed.
  */
+import { changeOf, type FileSeen } from "../../actors/kernel/open_file.ts";
 import { ViewsFault } from "../../projections/views.ts";
 
 /** An open file is looked at in its folder at most this often, unless somebody says otherwise. */
@@ -46,13 +47,7 @@ export const faultOf = (error: unknown, path: string): unknown => {
 /** Paths name the data folder; causes are recorded and shown. */
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-interface Seen {
-  readonly dev: number;
-  readonly ino: number | null;
-  readonly size: number;
-}
-
-const seen = (path: string): Seen | undefined => {
+const seen = (path: string): FileSeen | undefined => {
   try {
     const { dev, ino, size } = Deno.statSync(path);
     return { dev, ino, size };
@@ -67,7 +62,7 @@ const seen = (path: string): Seen | undefined => {
  * ours. To be made when the connection has read, for since then no other that closes takes the log away.
  */
 export class Lookout {
-  private readonly known = new Map<string, Seen | undefined>();
+  private readonly known = new Map<string, FileSeen | undefined>();
   private looked = performance.now();
 
   constructor(private readonly path: string, private readonly every = LOOK_MS) {
@@ -88,9 +83,9 @@ export class Lookout {
   }
 }
 
-const wrongWith = (before: Seen, after: Seen | undefined, grows: boolean): string | undefined => {
-  if (after === undefined) return "the file was deleted";
-  if (after.dev !== before.dev || after.ino !== before.ino) return "the file was replaced";
-  if (!grows || after.size >= before.size) return undefined;
-  return `the file was cut short from ${before.size} to ${after.size} bytes`;
+const wrongWith = (before: FileSeen, after: FileSeen | undefined, grows: boolean): string | undefined => {
+  const change = changeOf(before, after);
+  if (change === "gone") return "the file was deleted";
+  if (change === "another") return "the file was replaced";
+  return change && grows ? `the file was cut short from ${before.size} to ${after!.size} bytes` : undefined;
 };
