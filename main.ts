@@ -27,9 +27,21 @@ import type { OpenOptions } from "./adapters/program/daybook.ts";
 import { VERSION } from "./adapters/program/version.ts";
 import { fromEnvironment, type Override, variableNames } from "./config/overrides.ts";
 
+export type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "./actors/kernel/daybook.ts";
 export { Declined } from "./actors/kernel/gate.ts";
 export { type Perform, Undeliverable } from "./actors/kernel/perform.ts";
-export type { Effect, ProcessManager } from "./actors/types.ts";
+export {
+  accept,
+  type Actor,
+  type Command,
+  type Commands,
+  type Context,
+  type Decision,
+  type Effect,
+  type ProcessManager,
+  reject,
+} from "./actors/types.ts";
+export { KeysFault } from "./adapters/keys/fault.ts";
 export type { Managed, OpenOptions } from "./adapters/program/daybook.ts";
 export {
   canonicalize,
@@ -44,6 +56,11 @@ export {
   verifyInclusion,
   verifyNote,
 } from "./adapters/verify/library.ts";
+export type { Domain, FactSpec, Upcast } from "./events/catalogue.ts";
+export type { Event, Fact, Facts } from "./events/event.ts";
+export { type Append, type Appended, LogFault, type NewEvent, type Range } from "./events/log.ts";
+export type { Projection, Read } from "./projections/projection.ts";
+export { type Row, type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "./projections/views.ts";
 export { VERSION };
 
 /**
