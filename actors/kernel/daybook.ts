@@ -138,6 +138,8 @@ export interface Status {
    * supervised runs any more.
    */
   readonly state: "starting" | "ready" | "unwritable" | "down" | "stopping";
+  /** Why it is `unwritable`, one line. */
+  readonly cause?: string;
   readonly durable: boolean;
   readonly size: number;
   readonly indexed: number;

@@ -57,8 +57,8 @@ export interface ObservedLog extends EventLog {
   readonly indexed: number;
   readonly bytes: number;
   readonly checkpointed: Checkpoint | undefined;
-  /** False after a commit that the disk refused, until one goes through. */
-  readonly writable: boolean;
+  /** Why appends are refused: after a commit that the disk refused, until one goes through. */
+  readonly unwritable: Error | undefined;
 }
 
 export interface Parts {
@@ -356,8 +356,11 @@ export class System implements Daybook {
     const { log, views, projector, durable } = this.parts;
     const { checkpointed } = log;
     const health = this.parts.health();
+    const { unwritable } = log;
+    const state = this.closing ? "stopping" : health.state === "down" ? "down" : unwritable ? "unwritable" : "ready";
     return {
-      state: this.closing ? "stopping" : health.state === "down" ? "down" : log.writable ? "ready" : "unwritable",
+      state,
+      ...(unwritable && state === "unwritable" ? { cause: unwritable.message } : {}),
       durable,
       size: log.size,
       indexed: log.indexed,

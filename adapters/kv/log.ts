@@ -79,7 +79,7 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
   private closing = false;
   private closed: Promise<void> | undefined;
   private fenced: LogFault | undefined;
-  private refused = false;
+  private refused: Error | undefined;
   private lastBytes = 0;
   private readonly news = new News();
   private readonly fingerprints = new Map<StreamId, number>();
@@ -164,9 +164,9 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.index.manifest.until;
   }
 
-  /** False after a commit that the disk refused, until one goes through, and while what is written would be lost. */
-  get writable(): boolean {
-    return !this.refused && !this.fenced && !this.store.lost;
+  /** Why nothing is written: after a commit that the disk refused, until one goes through, and while what is written would be lost. */
+  get unwritable(): Error | undefined {
+    return this.fenced ?? this.store.lost ?? this.refused;
   }
 
   get bytes(): number {
@@ -325,14 +325,13 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
       blocks = group.encode(this.link, recordedat);
       await this.write(blocks, idle);
     } catch (fault) {
-      if (!this.refused && !this.fenced) {
-        this.options.trouble?.(`the log cannot be written: ${(fault as Error).message}`);
-      }
-      this.refused = true;
+      const { message } = fault as Error;
+      if (!this.refused && !this.fenced) this.options.trouble?.(`the log cannot be written: ${message}`);
+      this.refused = fault as Error;
       for (const { waiting } of riding) waiting.reject(fault);
       return undefined;
     }
-    this.refused = false;
+    this.refused = undefined;
     this.note(blocks, entries, recordedat);
     this.counts.commits++;
     this.counts.events += entries.length;

@@ -116,7 +116,7 @@ Deno.test("a blob whose flush the disk failed is not put, whatever can be read o
   withLog(async (log, store) => {
     store.fail = () => ({ kind: "fenced", done: true });
     await assert.rejects(log.putBlob(bytesOf(1)), fault("fenced"));
-    assert.ok(!log.writable);
+    assert.ok(log.unwritable);
     await assert.rejects(log.append({ events: [event(1)] }), fault("fenced"));
   }));
 

@@ -77,6 +77,8 @@ Deno.test("with a log that cannot be read any more the server says how it stands
       assert.equal((await ready())[0], 503);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    const { out } = await run("status", "--data", `${dir}/data`);
+    assert.match(out, /unwritable, running: .*log\.db-wal/);
     const { err } = await program.end("SIGTERM");
     assert.match(err, /log\.db-wal was cut short from \d+ to 0 bytes\n/);
     assert.doesNotMatch(err, /Uncaught|\n +at /);

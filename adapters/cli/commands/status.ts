@@ -93,7 +93,7 @@ const describe = (report: StatusReport, c: Palette): string => {
   const { checkpoint } = report;
   const facts = table([{ title: "" }, { title: "" }], [
     ["data", safe(report.data)],
-    ["state", `${state}, ${whose(report)}`],
+    ["state", `${state}, ${whose(report)}${report.cause === undefined ? "" : `: ${safe(report.cause)}`}`],
     [
       "log",
       `${count(report.size)} events, ${bytes(report.bytes.log)}${report.durable ? "" : c.yellow(", in memory only")}`,
