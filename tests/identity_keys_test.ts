@@ -70,6 +70,16 @@ Deno.test("a key is shown once, does what its account may within its scopes, and
     assert.equal((await house.send("/events", { as: token })).status, 401, "revoked is for good");
   }));
 
+Deno.test("a key that takes another's place is made for as long as that one was", () =>
+  withHouse(async (house) => {
+    const { as } = await signedIn(house, "alice", "viewer");
+    for (const [days, meant] of [[2, 2], [undefined, 90]] as const) {
+      const { body: { key } } = await issue(house, as, { name: "ci", scopes: ["read"], days });
+      const { body: { until } } = await house.send(`/auth/keys/${key}/rotate`, { as, body: {} });
+      assert.equal(Math.round((Date.parse(until) - Date.now()) / 86_400_000), meant);
+    }
+  }));
+
 Deno.test("a key that is replaced counts through the overlap, then not; one that is revoked counts no more", () =>
   withHouse(async (house) => {
     const { as } = await signedIn(house, "alice", "viewer");

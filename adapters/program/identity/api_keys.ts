@@ -55,13 +55,16 @@ export class ApiKeys {
   }
 
   async rotate(account: string, key: string, by: Principal): Promise<KeyMade | Outcome> {
-    const { api_keys: { valid_ms, overlap_ms, each_max } } = this.parts.config;
+    const { api_keys: { valid_ms: usual, valid_ms_max, overlap_ms, each_max } } = this.parts.config;
     const row = this.tokens.list().find(({ id, account: whose }) => id === key && whose === account);
     if (!row) {
       // There is none to copy from; the account says so in its own words.
-      const data = { key, by: "none_no_such_key_", prefix: "none", valid_ms, overlap_ms, each_max };
+      const data = { key, by: "none_no_such_key_", prefix: "none", valid_ms: usual, overlap_ms, each_max };
       return await this.parts.states.ask(account, { type: "identity.api_key.rotate", data }, by);
     }
+    const until = apiKeyOf(this.parts.states.of(account), key, this.parts.clock.now())?.until;
+    // As long as it was made for itself: who asked for a short one is not given a long one.
+    const valid_ms = until ? Math.min(until - Date.parse(row.created), valid_ms_max) : usual;
     return await this.make(account, { ...row, valid_ms }, by, ({ key: next, ...made }) => ({
       type: "identity.api_key.rotate",
       data: { ...made, key, by: next, overlap_ms, each_max },
