@@ -8,6 +8,7 @@ import type { Event, Fact, FactType, Json, Millis, StreamId } from "../events/ev
 /** Dotted `domain.noun.verb`, verb in the imperative: `commits.branch.move`. */
 export type CommandType = `${string}.${string}.${string}`;
 
+/** What somebody wants done, in data of the schema that the actor has for the type. */
 export interface Command<T extends CommandType = CommandType, D = unknown> {
   readonly type: T;
   readonly data: D;
@@ -43,11 +44,14 @@ export type Timer =
   | { readonly set: string; readonly at: Millis; readonly command: Command }
   | { readonly cancel: string };
 
+/** What a command comes to: facts, none of which is recorded without the others, or a rejection, which is not recorded. */
 export type Decision<F extends Fact = Fact> =
   | { readonly ok: true; readonly facts: readonly F[]; readonly timers?: readonly Timer[] }
   | { readonly ok: false; readonly rejection: Rejection };
 
+/** The decision for these facts; for none where it is so already. */
 export const accept = <F extends Fact>(...facts: readonly F[]): Decision<F> => ({ ok: true, facts });
+/** The decision against it: `code` in snake_case for programs, `because` for people. */
 export const reject = (code: string, because: string): Decision<never> => ({ ok: false, rejection: { code, because } });
 
 /** A pure decider plus its state; one per stream `domain/id`, one message at a time. */

@@ -14,6 +14,7 @@ export type Upcast = (data: Json) => readonly { readonly type: FactType; readonl
 /** Where a newer shape only has more to say: what was recorded says the same in it. A program that knows the older alone tells that it is newer. */
 export const unchanged = (type: FactType): Upcast => (data) => [{ type, data }];
 
+/** What the catalogue knows of one type of facts. */
 export interface FactSpec {
   readonly schema: z.ZodType;
   /** `decided`: only its own actor records it. `observed`: it happened elsewhere and may be ingested. */
@@ -27,6 +28,7 @@ export interface FactSpec {
   readonly about: string;
 }
 
+/** The facts of one field, by their types; `name` is the first part of each. */
 export interface Domain {
   readonly name: string;
   readonly facts: Readonly<Record<FactType, FactSpec>>;

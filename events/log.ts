@@ -98,7 +98,7 @@ export type Appended =
     readonly position: number;
   };
 
-/** Why the log could not do it. Only `locked`, `full` and `closed` may be worth a retry. */
+/** Why the log could not do it. Only `locked`, `full`, `overloaded` and `closed` may be worth a retry. */
 export type FaultKind =
   | "locked" // another process holds the lock or the database
   | "full" // no room on the disk; writing resumes when there is
@@ -116,6 +116,7 @@ export type FaultKind =
   | "closed"
   | "io"; // anything else the disk said
 
+/** A call on the log failed, `kind` says how. Nothing of it was appended, but after `fenced`, where nobody knows. */
 export class LogFault extends Error {
   override readonly name = "LogFault";
   constructor(readonly kind: FaultKind, message: string, options?: ErrorOptions) {

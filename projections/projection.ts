@@ -7,11 +7,13 @@
 import type { z } from "zod";
 import type { Event, Fact } from "../events/event.ts";
 
+/** The row of a key of the same view as it was before the event; `undefined` where there is none. */
 export type Read<V> = (key: string) => V | undefined;
 
 // With this, a projection of any row fits an array of `Projection`: `keyof unknown` would be `never`.
 type FieldOf<V> = unknown extends V ? string : keyof V & string;
 
+/** Which rows by key follow from which events: plain data and pure functions, folded in a thread of its own. */
 export interface Projection<V = unknown, F extends Fact = Fact> {
   /** Dotted `domain.noun`. */
   readonly name: string;

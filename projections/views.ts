@@ -5,6 +5,7 @@ import type { Event } from "../events/event.ts";
 import type { Digested } from "./digest.ts";
 import type { AnyProjection } from "./projection.ts";
 
+/** A row of a view, and the position of the event that made it what it is. */
 export interface Row<V = unknown> {
   readonly key: string;
   readonly row: V;
@@ -12,6 +13,7 @@ export interface Row<V = unknown> {
   readonly position: number;
 }
 
+/** A question to a view; without anything its first rows in the order of their keys. */
 export interface ViewQuery {
   /** Equality on indexed fields; a value is compared as text. */
   readonly where?: Readonly<Record<string, string>>;
@@ -41,6 +43,7 @@ export interface ViewQuery {
   readonly time?: number;
 }
 
+/** Rows that answer a question, as of the first `size` events. */
 export interface ViewPage<V = unknown> {
   /** The answer reflects exactly the first `size` events. */
   readonly size: number;

@@ -22,6 +22,7 @@ export interface Principal {
   readonly policies?: string;
 }
 
+/** A command to an entity, with what the asker says of it. What comes of it is an `Outcome`. */
 export interface Ask {
   readonly type: CommandType;
   /** The entity's id; the stream is the command's domain, a slash, and this. */
@@ -45,6 +46,7 @@ export interface Issue {
   readonly message: string;
 }
 
+/** What came of a command. Only of `accepted` anything is recorded, durably and once for each command id; `unavailable` may be repeated with the same one. */
 export type Outcome =
   | {
     readonly is: "accepted";
@@ -132,6 +134,7 @@ export interface StoppedAt {
   readonly of: "event" | "views";
 }
 
+/** How a daybook stands at this moment, from memory alone; bytes and events are counts. */
 export interface Status {
   /**
    * `unwritable`: the log cannot be written now; reading goes on. `down`: the root of the supervision tree has given up; nothing that is
@@ -158,6 +161,7 @@ export interface IngestContext {
   readonly may?: (source: string, stream: StreamId) => boolean;
 }
 
+/** An open daybook: what happened goes in by `ingest`, wishes by `ask`; history comes out by `read` and `follow`, what follows from it by `row` and `view`. */
 export interface Daybook {
   readonly catalogue: Catalogue;
   /** Those that take commands from outside. */

@@ -6,7 +6,7 @@ import { LIMITS, type Range } from "../../events/log.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { negotiate } from "./media.ts";
 import { Problem } from "./problem.ts";
-import { limit, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { filledIn, limit, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { type Exchange, json, plain, shown } from "./route.ts";
 
 const name = z.string().min(1).max(LIMITS.attribute_bytes_max);
@@ -49,10 +49,15 @@ const rangeOf = (query: z.output<typeof eventsQuery>): Range => ({
 
 const PAGE_DEFAULT = 100;
 
+/** Loaded when a browser asks for one. */
+const pages = () => import("./pages/events.tsx");
+
 export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const { request, site } = exchange;
-  const query = parseQuery(eventsQuery, parameters(exchange.query));
-  const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson"]);
+  const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson", "text/html"]);
+  const forPeople = type === "text/html";
+  const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
+  const query = parseQuery(eventsQuery, given);
   const range = rangeOf(query);
   if (type === "application/x-ndjson") {
     await expectHere(exchange, range);
@@ -67,6 +72,7 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const size = log.size;
   const wanted = query.limit ?? PAGE_DEFAULT;
   const texts: string[] = [];
+  const events: Event[] = [];
   let bytes = 0;
   let last: Event | undefined;
   let more = false;
@@ -74,7 +80,8 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   for await (
     const event of site.daybook.read({ ...range, until: Math.min(range.until ?? size, size), limit: wanted + 1 })
   ) {
-    const text = JSON.stringify(shown(exchange, event));
+    const told = shown(exchange, event);
+    const text = JSON.stringify(told);
     bytes += text.length;
     // What upcasts have made of one event is never torn apart: the next page begins with another.
     const full = texts.length >= wanted || bytes > HTTP_LIMITS.page_bytes_max;
@@ -83,9 +90,11 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
       break;
     }
     texts.push(text);
+    if (forPeople) events.push(told);
     last = event;
   }
   const next = more && last ? nextPage(exchange, last.position, range.backward === true) : undefined;
+  if (forPeople) return (await pages()).eventsPage(exchange, { events, size, next, given });
   const body = `{"events":[${texts.join(",")}],"size":${size}${next ? `,"next":${JSON.stringify(next)}` : ""}}`;
   return plain(exchange, 200, body, "application/json");
 };
@@ -131,7 +140,8 @@ export const oneEvent = async (exchange: Exchange): Promise<Response> => {
   const parsed = position.safeParse(given);
   if (!parsed.success) throw new Problem("no_event", "A position is a whole number from 0.");
   const at = parsed.data;
-  const type = negotiate(request.headers.get("accept"), ["application/json", "application/octet-stream"]);
+  const offered = ["application/json", "application/octet-stream", "text/html"];
+  const type = negotiate(request.headers.get("accept"), offered);
   if (type === "application/octet-stream") {
     const entry = site.daybook.log.entry(at);
     if (entry) return plain(exchange, 200, entry as Uint8Array<ArrayBuffer>, type);
@@ -139,6 +149,10 @@ export const oneEvent = async (exchange: Exchange): Promise<Response> => {
     // An upcast may make several of one entry; each has its position.
     const events: Event[] = [];
     for await (const event of site.daybook.read({ from: at, until: at + 1 })) events.push(event);
+    if (events.length > 0 && type === "text/html") {
+      const { size } = site.daybook.log;
+      return (await pages()).eventPage(exchange, { position: at, size, events: shown(exchange, events) });
+    }
     if (events.length === 1) return json(exchange, 200, shown(exchange, events[0]));
     if (events.length > 1) return json(exchange, 200, shown(exchange, events));
   }

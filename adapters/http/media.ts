@@ -65,3 +65,8 @@ export const negotiate = (accept: string | null, offered: readonly string[]): st
   if (!best) throw new Problem("not_acceptable", `This can be had as ${offered.join(" or ")}.`);
   return best.type;
 };
+
+/** Whether a browser asks for something to read, where a program is given JSON. */
+export const prefersPage = (accept: string | null): boolean =>
+  accept !== null && accept.includes("text/html") &&
+  negotiate(accept, ["application/json", "text/html"]) === "text/html";

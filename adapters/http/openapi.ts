@@ -12,6 +12,7 @@ import {
   base64,
   content,
   header,
+  html,
   inPath,
   object,
   type Operation,
@@ -111,14 +112,17 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
             responses: withDoor({
               "200": answers(
                 "A page of rows",
-                content(
-                  "application/json",
-                  object({
-                    ...head,
-                    rows: { type: "array", items: object({ key: text, row: ref(`row.${name}`), position: whole }) },
-                    next: text,
-                  }, ["name", "version", "size", "rows", "checkpoint"]),
-                ),
+                {
+                  ...content(
+                    "application/json",
+                    object({
+                      ...head,
+                      rows: { type: "array", items: object({ key: text, row: ref(`row.${name}`), position: whole }) },
+                      next: text,
+                    }, ["name", "version", "size", "rows", "checkpoint"]),
+                  ),
+                  ...html,
+                },
                 applied,
               ),
               ...problems(ACTIONS[action], "invalid_query", "no_history", "view_behind", "views_unavailable"),
@@ -134,7 +138,13 @@ const viewPaths = ({ projections, computed }: Daybook, list: Route, one: Route):
             responses: withDoor({
               "200": answers(
                 "The row",
-                content("application/json", object({ ...head, key: text, row: ref(`row.${name}`), position: whole })),
+                {
+                  ...content(
+                    "application/json",
+                    object({ ...head, key: text, row: ref(`row.${name}`), position: whole }),
+                  ),
+                  ...html,
+                },
                 applied,
               ),
               ...problems(
@@ -176,7 +186,6 @@ const standing = (route: Route, said: string): Operation => ({
 
 /** Of pages for people: what is wrong is told on them, or is a problem for who wants none. */
 const pageOf = (route: Route, path: string): Operation => {
-  const html = content("text/html", text);
   const wrong = answers("What is wrong", { ...html, ...content("application/problem+json", ref("Problem")) });
   return {
     parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),

@@ -8,6 +8,7 @@ import {
   base64,
   content,
   header,
+  html,
   inPath,
   object,
   omit,
@@ -88,6 +89,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
       "200": answers("A page, or all as NDJSON", {
         ...content("application/json", object(positionAndNext, ["events", "size"])),
         ...content("application/x-ndjson", text),
+        ...html,
       }),
       ...problems(needs, "invalid_query", "not_acceptable"),
     },
@@ -98,6 +100,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
       "200": answers("The event, or the exact bytes of its entry", {
         ...content("application/json", ref("Event")),
         "application/octet-stream": {},
+        ...html,
       }),
       ...problems(needs, "no_event", "not_acceptable"),
     },
@@ -138,10 +141,10 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
   }),
   "GET /views": (needs) => ({
     responses: {
-      "200": answers(
-        "The views",
-        content("application/json", object({ size: whole, views: { type: "array", items: { type: "object" } } })),
-      ),
+      "200": answers("The views", {
+        ...content("application/json", object({ size: whole, views: { type: "array", items: { type: "object" } } })),
+        ...html,
+      }),
       ...problems(needs),
     },
   }),
@@ -203,7 +206,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
     responses: { "200": answers("OpenAPI 3.1", content("application/json", { type: "object" })), ...problems(needs) },
   }),
   "GET /docs": (needs) => ({
-    responses: { "200": answers("A page", content("text/html", text)), ...problems(needs) },
+    responses: { "200": answers("A page", html), ...problems(needs) },
   }),
   "GET /docs/{file}": (needs) => ({
     parameters: [inPath("file", "Its name, as the page has it.")],
@@ -217,7 +220,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
   }),
   "GET /login": (needs) => ({
     parameters: [{ name: "next", in: "query", required: false, description: "Where to go then.", schema: text }],
-    responses: { "200": answers("A form", content("text/html", text)), ...problems(needs) },
+    responses: { "200": answers("A form", html), ...problems(needs) },
   }),
   "GET /readyz": (needs) => ({
     responses: {
@@ -230,7 +233,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
     responses: {
       "200": answers("The state of it all", {
         ...content("application/json", { type: "object" }),
-        ...content("text/html", text),
+        ...html,
       }),
       ...problems(needs, "not_acceptable"),
     },
@@ -243,7 +246,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
     },
     responses: {
       "303": { description: "Signed in" },
-      "401": answers("A wrong token", content("text/html", text)),
+      "401": answers("A wrong token", html),
       ...omit(problems(needs, "too_large", "unsupported_media_type"), "401"),
     },
   }),

@@ -47,6 +47,8 @@ export const answers = (description: string, body: Record<string, unknown>, head
   ...(headers && { headers }),
 });
 export const text = { type: "string" };
+/** A page for people. */
+export const html = content("text/html", text);
 export const whole = { type: "integer", minimum: 0 };
 export const base64 = { type: "string", contentEncoding: "base64" };
 

@@ -63,6 +63,10 @@ export const parameters = (query: string): Record<string, string> => {
   return found;
 };
 
+/** Of a form, which sends what was left empty, too. */
+export const filledIn = (given: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
+
 const decode = (text: string): string | undefined => {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));

@@ -45,6 +45,7 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   {
     method: "GET",
     path: "/events",
+    page: true,
     action: "events.read",
     resource: ofStreamAsked,
     about: "A page of history, or all of it as NDJSON.",
@@ -53,6 +54,7 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   {
     method: "GET",
     path: "/events/:position",
+    page: true,
     action: "events.read",
     resource: ofEvent,
     about: "One event, or the exact bytes of its entry.",
@@ -92,6 +94,7 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   {
     method: "GET",
     path: "/views",
+    page: true,
     action: "views.read",
     about: "Which views there are and how far they have come.",
     handle: listViews,
@@ -99,6 +102,7 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   {
     method: "GET",
     path: "/views/:name",
+    page: true,
     action: "views.read",
     resource: ofView,
     about: "Rows of a view.",
@@ -107,6 +111,7 @@ const core = (openCheckpoint: boolean): readonly Route[] => [
   {
     method: "GET",
     path: "/views/:name/:key{.+}",
+    page: true,
     action: "views.read",
     resource: ofView,
     about: "One row of a view.",

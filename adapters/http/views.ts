@@ -1,14 +1,15 @@
 /** `GET /views`, `/views/{name}`, `/views/{name}/{key}`: what projections hold, now or as of then. */
 import { z } from "zod";
 import type { ViewSpec } from "../../projections/computed.ts";
-import { type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "../../projections/views.ts";
+import { type Row, type ViewPage, type ViewQuery, ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import { forbidden } from "./access.ts";
 import { type Action, ACTIONS } from "./actions.ts";
 import { LOG } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
+import { prefersPage } from "./media.ts";
 import { covered } from "./prefer.ts";
 import { Problem } from "./problem.ts";
-import { count, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { count, filledIn, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { retryAfter } from "./rate.ts";
 import { type Exchange, json, shown } from "./route.ts";
 
@@ -50,7 +51,12 @@ const viewOf = (exchange: Exchange, name: string): ViewSpec => {
   return found;
 };
 
-export const listViews = (exchange: Exchange): Response => {
+/** Pages are loaded when a browser asks for one. */
+const pages = () => import("./pages/views.tsx");
+
+const isForPeople = ({ request }: Exchange): boolean => prefersPage(request.headers.get("accept"));
+
+export const listViews = async (exchange: Exchange): Promise<Response> => {
   parseQuery(z.strictObject({}), parameters(exchange.query));
   const { daybook } = exchange.site;
   const states = new Map(daybook.status().projections.map((state) => [state.name, state]));
@@ -82,7 +88,8 @@ export const listViews = (exchange: Exchange): Response => {
     size,
     lag: 0,
   }));
-  return json(exchange, 200, { size, views: [...views, ...computed] });
+  const all = [...views, ...computed];
+  return isForPeople(exchange) ? (await pages()).viewsPage(exchange, all) : json(exchange, 200, { size, views: all });
 };
 
 /** The last position that counts: none yet is -1. A time means all that was recorded up to and at that time. */
@@ -106,16 +113,22 @@ const resolveBound = (exchange: Exchange, bound: string): number =>
 
 export const oneView = async (exchange: Exchange): Promise<Response> => {
   const projection = viewOf(exchange, segment(exchange.path.slice("/views/".length)));
-  const given = parameters(exchange.query);
+  const forPeople = isForPeople(exchange);
+  const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
   const { where, rest } = split(given, projection);
   const query = parseQuery(listQuery, rest);
   const { wait } = query;
   const at = resolveAt(exchange, query.at);
   const head = { name: projection.name, version: projection.version };
+  const drawn = async (found?: { size: number; rows: readonly Row[]; next?: string }) =>
+    (await pages()).viewPage(exchange, { view: projection, given, ...(found && { found }) });
   if (at !== undefined && at < 0) {
+    if (forPeople) return await drawn({ size: 0, rows: [] });
     const { checkpoint, headers } = await covered(exchange, 0);
     return json(exchange, 200, { ...head, size: 0, rows: [], checkpoint }, headers);
   }
+  // Who only opened a view that is made when it is asked is shown what can be asked.
+  if (forPeople && Object.keys(given).length === 0 && "asks" in projection) return await drawn();
   const descending = query.sort?.startsWith("-") ? query.order !== "asc" : query.order === "desc";
   const sort = query.sort?.replace(/^-/, "");
   const asked: ViewQuery = {
@@ -135,15 +148,11 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
     { at, wait },
     () => exchange.site.daybook.view(projection.name, { ...asked, wait, deadline: HTTP_LIMITS.wait_ms_max }),
   );
-  const { checkpoint, headers } = await covered(exchange, page.size);
-  const answer = {
-    ...head,
-    size: page.size,
-    rows: shown(exchange, page.rows),
-    ...(page.next !== undefined && { next: page.next }),
-    checkpoint,
-  };
-  return json(exchange, 200, answer, headers);
+  const { size, next } = page;
+  const answer = { ...head, size, rows: shown(exchange, page.rows), ...(next !== undefined && { next }) };
+  if (forPeople) return await drawn(answer);
+  const { checkpoint, headers } = await covered(exchange, size);
+  return json(exchange, 200, { ...answer, checkpoint }, headers);
 };
 
 /** Fields apart from what every list knows. `where.field` also names a field, for those called like a parameter. */
@@ -181,7 +190,9 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const slash = path.indexOf("/");
   const projection = viewOf(exchange, segment(path.slice(0, slash)));
   const key = segment(path.slice(slash + 1));
-  const query = parseQuery(rowQuery, parameters(exchange.query));
+  const forPeople = isForPeople(exchange);
+  const given = parameters(exchange.query);
+  const query = parseQuery(rowQuery, forPeople ? filledIn(given) : given);
   const at = resolveAt(exchange, query.at);
   const { wait } = query;
   const found = at !== undefined && at < 0 ? { size: 0, row: undefined } : await answered(
@@ -204,7 +215,7 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const { row, position } = found.row;
   const { name, version } = projection;
   const answer = { name, version, key, row: shown(exchange, row), position, size: found.size, checkpoint };
-  return json(exchange, 200, answer, headers);
+  return forPeople ? (await pages()).rowPage(exchange, answer) : json(exchange, 200, answer, headers);
 };
 
 const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {

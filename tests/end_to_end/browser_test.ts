@@ -78,6 +78,46 @@ inBrowser(
     }),
 );
 
+inBrowser(
+  "views and events are read from the status page on, without scripts, on a desk and on a phone",
+  () =>
+    withStarted(async (started) => {
+      const { url, token } = started;
+      for (const id of ["first", "second"]) await send(started, id);
+      for (const size of [DESK, PHONE]) {
+        await withBrowser(url, { ...size, scripts: false }, async ({ page, complaints, strangers }) => {
+          const narrow = async () => {
+            const over = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert.equal(await page.evaluate(over), 0, `${page.url()} is wider than the screen`);
+          };
+          await page.goto(`${url}/views`);
+          await page.fill("#token", token);
+          await page.click("button");
+          await page.getByRole("link", { name: "Daybook" }).click();
+          await page.getByRole("link", { name: "audit.trail" }).click();
+          await page.getByText("Ask").click();
+          await page.getByLabel("type").fill("browser.visit.made");
+          await page.getByRole("button", { name: "Show" }).click();
+          await narrow();
+          assert.equal(await page.locator("tbody tr").count(), 2);
+          await page.getByRole("columnheader", { name: "key" }).getByRole("link").click();
+          assert.match(page.url(), /sort=-key/);
+          await page.locator("tbody a").first().click();
+          await narrow();
+          assert.match(await page.locator("main").innerText(), /browser\.visit\.made/);
+          await page.locator(".below a").click();
+          assert.match(await page.locator("h2").innerText(), /browser\.visit\.made/);
+          assert.match(await page.locator("dl").first().innerText(), /second/);
+          await narrow();
+          await page.getByRole("link", { name: "Of this stream" }).click();
+          await narrow();
+          assert.deepEqual(await page.locator("td.type").allInnerTexts(), Array(2).fill("browser.visit.made"));
+          assert.deepEqual([complaints, strangers], [[], []]);
+        });
+      }
+    }),
+);
+
 inBrowser("the page is whole without scripts", () =>
   withStarted(async (started) => {
     await send(started, "before");

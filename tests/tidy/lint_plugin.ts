@@ -33,7 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   config: ["zod", "yaml"],
 };
 
-const CONTRACTS = ["projection", "computed", "views", "fold", "query", "words", "digest"].map((file) =>
+const CONTRACTS = ["projection", "computed", "views", "fold", "query", "fields", "words", "digest"].map((file) =>
   `projections/${file}.ts`
 );
 const CATALOGUES = [

@@ -1,5 +1,6 @@
 /** `view`: rows of a view, now or as of then, whoever runs. */
 import type { ComputedView, ViewSpec } from "../../../projections/computed.ts";
+import { fieldOf, fieldsShown, isOfNumbers } from "../../../projections/fields.ts";
 import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
@@ -341,12 +342,10 @@ const GAP = 2;
 
 const describePage = (page: ViewPage, projection: ViewSpec, { io }: Runtime): string => {
   if (page.rows.length === 0) return `no rows (after ${count(page.size)} events)\n`;
-  const fields = fieldsOf(page, projection);
-  const right = fields.map((field) =>
-    page.rows.every(({ row }) => ["number", "undefined"].includes(typeof valueOf(row, field)))
-  );
+  const fields = fieldsShown(projection, page.rows);
+  const right = fields.map((field) => isOfNumbers(page.rows, field));
   const cells = page.rows.map(({ key, row }) =>
-    [key, ...fields.map((field) => valueOf(row, field))].map((v) => cell(v, CELL_PIPED))
+    [key, ...fields.map((field) => fieldOf(row, field))].map((v) => cell(v, CELL_PIPED))
   );
   const titles = ["key", ...fields.map((field) => safe(field))];
   const natural = titles.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
@@ -357,23 +356,6 @@ const describePage = (page: ViewPage, projection: ViewSpec, { io }: Runtime): st
   return `${table(columns, rows, palette(io))}\n${count(page.rows.length)} row${
     page.rows.length === 1 ? "" : "s"
   }, after ${count(page.size)} events\n${more}`;
-};
-
-const valueOf = (row: unknown, field: string): unknown =>
-  typeof row === "object" && row !== null ? (row as Record<string, unknown>)[field] : row;
-
-/** In the order of the row's schema; what the key says already for every row is left out. */
-const fieldsOf = (page: ViewPage, projection: ViewSpec): readonly string[] => {
-  if (projection.columns) {
-    return projection.columns.filter((field) => page.rows.some(({ row }) => valueOf(row, field) !== undefined));
-  }
-  const { shape = {} } = projection.row as { readonly shape?: Readonly<Record<string, unknown>> };
-  const found = page.rows.flatMap(({ row }) => typeof row === "object" && row !== null ? Object.keys(row) : ["value"]);
-  const all = [...new Set([...Object.keys(shape).filter((field) => found.includes(field)), ...found])];
-  const said = (key: string, value: unknown) =>
-    typeof value === "string" && ["/", ":"].some((mark) => `${mark}${key}${mark}`.includes(`${mark}${value}${mark}`));
-  const left = all.filter((field) => !page.rows.every(({ key, row }) => said(key, valueOf(row, field))));
-  return left;
 };
 
 /** The widest columns give way until all fit, or none is wider than can be read. */

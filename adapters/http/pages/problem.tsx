@@ -4,17 +4,22 @@ import { PROBLEMS } from "../problem.ts";
 import type { Exchange } from "../route.ts";
 import { Page, page } from "./layout.tsx";
 
-const ProblemPage = (
-  { title, detail, id }: { readonly title: string; readonly detail: string; readonly id: string },
-) => (
-  <Page title={`${title} · Daybook`}>
+const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: string }) => (
+  <Page title={`${PROBLEMS[problem.code][1]} · Daybook`}>
     <main class="login">
       <section>
-        <h1>{title}</h1>
-        <p>{detail}</p>
-        <form method="post" action="/logout">
-          <button type="submit">Sign in with another token</button>
-        </form>
+        <h1>{PROBLEMS[problem.code][1]}</h1>
+        <p>{problem.detail}</p>
+        {problem.extras.errors?.map(({ path, message }) => (
+          <p>
+            <code>{path}</code> {message}
+          </p>
+        ))}
+        {problem.status === 403 && (
+          <form method="post" action="/logout">
+            <button type="submit">Sign in with another token</button>
+          </form>
+        )}
         <p class="hint">
           Request <code>{id}</code> · <a href="/">Status</a>
         </p>
@@ -24,9 +29,4 @@ const ProblemPage = (
 );
 
 export const problemPage = (exchange: Pick<Exchange, "id" | "way">, problem: Problem): Response =>
-  page(
-    exchange,
-    problem.status,
-    <ProblemPage title={PROBLEMS[problem.code][1]} detail={problem.detail} id={exchange.id} />,
-    { ...problem.extras.headers },
-  );
+  page(exchange, problem.status, <ProblemPage problem={problem} id={exchange.id} />, { ...problem.extras.headers });

@@ -5,6 +5,8 @@ import type { Event } from "../../../events/event.ts";
 import { negotiate } from "../media.ts";
 import { parameters, parseQuery } from "../query.ts";
 import { type Exchange, json } from "../route.ts";
+import { Events } from "./events.tsx";
+import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
 import { z } from "zod";
 
@@ -147,7 +149,9 @@ const Projections = ({ projections }: { readonly projections: readonly Projectio
         <tbody>
           {projections.map((one) => (
             <tr>
-              <td>{one.name}</td>
+              <td>
+                <a href={`/views/${one.name}`}>{one.name}</a>
+              </td>
               <td>
                 <span
                   class="pill"
@@ -165,38 +169,6 @@ const Projections = ({ projections }: { readonly projections: readonly Projectio
       </table>
     </div>
   );
-
-const Events = ({ events }: { readonly events: readonly Event[] }) =>
-  events.length === 0
-    ? <p class="empty">Nothing has happened yet. Send an event to POST /events.</p>
-    : (
-      <table class="events">
-        <thead>
-          <tr>
-            <th class="number">Position</th>
-            <th>Type</th>
-            <th>Stream</th>
-            <th class="number">Recorded (UTC)</th>
-          </tr>
-        </thead>
-        <tbody data-newest={events[0]?.position}>
-          {events.map((event) => (
-            <tr data-position={event.position}>
-              <td class="number position">
-                <a href={`/events/${event.position}`}>{event.position}</a>
-              </td>
-              <td class="type">{event.type}</td>
-              <td class="mono stream">{event.stream}</td>
-              <td class="number time">
-                <time datetime={event.recordedat}>
-                  <span class="date">{event.recordedat.slice(0, 10)}</span> {event.recordedat.slice(11, 19)}
-                </time>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    );
 
 const Live = (props: Glance) => (
   <>
@@ -216,31 +188,26 @@ const Live = (props: Glance) => (
       </section>
     </div>
     <section>
-      <h2>Last events</h2>
-      <Events events={props.events} />
+      <h2>
+        <a href="/events?order=desc">Last events</a>
+      </h2>
+      {props.events.length === 0
+        ? <p class="empty">Nothing has happened yet. Send an event to POST /events.</p>
+        : <Events events={props.events} />}
     </section>
   </>
 );
 
 const StatusPage = (props: Glance) => (
   <Page title="Daybook" live>
-    <header>
-      <h1>
-        <a href="/">Daybook</a>
-      </h1>
+    <Head>
       <span class="pill">
         <Dot state={props.status.state} />
         <span>{WORDS[props.status.state]}</span>
         <span aria-hidden="true">·</span>
         <span id="lamp" role="status">as of now</span>
       </span>
-      <nav>
-        <a href="/docs">API</a>
-        <form method="post" action="/logout">
-          <button type="submit">Sign out</button>
-        </form>
-      </nav>
-    </header>
+    </Head>
     <main id="live">
       <Live {...props} />
     </main>

@@ -1,0 +1,66 @@
+/** Values of rows and events, drawn for people. */
+import { isTime } from "../../../events/event.ts";
+
+/** Of a text in a table; the style cuts it further, to the width there is. */
+const CELL_CHARS_MAX = 160;
+/** Longer ones are told in full where they are pointed at, as they may have been cut. */
+const CELL_CHARS_WHOLE = 30;
+
+/** Of commits, hashes and the like: the beginning tells them apart. */
+const NAME = /\b([0-9a-f]{12})[0-9a-f]{28,52}\b/g;
+
+/** In one line of a table. */
+export const Cell = ({ value }: { readonly value: unknown }) => {
+  if (value === undefined || value === null) return <span class="none">–</span>;
+  if (typeof value === "string" && isTime(value)) return <Time of={value} />;
+  const text = typeof value === "object" ? lineOf(value) : String(value);
+  const line = text.split("\n", 1)[0]!.replaceAll(NAME, "$1…");
+  const short = line.length > CELL_CHARS_MAX ? `${line.slice(0, CELL_CHARS_MAX).toWellFormed()}…` : line;
+  return short === text && text.length <= CELL_CHARS_WHOLE ? <>{text}</> : <span title={text}>{short}</span>;
+};
+
+/** A list of what is plain as a list, all else as JSON. */
+const lineOf = (value: object): string =>
+  Array.isArray(value) && value.every((each) => typeof each !== "object") ? value.join(", ") : JSON.stringify(value);
+
+export const Time = ({ of }: { readonly of: string }) => (
+  <time datetime={of}>{of.replace("T", " ").replace(/\.0+(?=\D|$)/, "")}</time>
+);
+
+/** All of it, lists and objects within each other. */
+export const Whole = ({ value }: { readonly value: unknown }) => {
+  if (value === undefined || value === null) return <span class="none">–</span>;
+  if (Array.isArray(value)) {
+    if (value.length === 0) return <span class="none">none</span>;
+    return (
+      <ol>
+        {value.map((each) => (
+          <li>
+            <Whole value={each} />
+          </li>
+        ))}
+      </ol>
+    );
+  }
+  if (typeof value === "object") {
+    const members = Object.entries(value);
+    return members.length === 0 ? <span class="none">nothing</span> : <Members of={members} />;
+  }
+  if (typeof value !== "string") return <>{String(value)}</>;
+  if (isTime(value)) return <Time of={value} />;
+  return <span class="text">{value}</span>;
+};
+
+/** Names and what they stand for; what is no text of ours is given drawn. */
+export const Members = ({ of }: { readonly of: readonly (readonly [name: string, value: unknown])[] }) => (
+  <dl class="members">
+    {of.map(([name, value]) => (
+      <>
+        <dt>{name}</dt>
+        <dd>
+          <Whole value={value} />
+        </dd>
+      </>
+    ))}
+  </dl>
+);

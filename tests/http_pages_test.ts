@@ -1,0 +1,130 @@
+/** Views and events as pages: what a browser asks for, a program is given as JSON at the same address. */
+import assert from "node:assert/strict";
+import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+
+// As Firefox and Chromium send it.
+const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+const SCRIPT = `<script>alert("&'")</script>`;
+
+const send = async (site: Site, id: string, data: Record<string, unknown>): Promise<void> => {
+  const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, { data }) });
+  assert.equal(response.status, 201, await response.text());
+};
+const open = async (site: Site, path: string, as = "read"): Promise<{ status: number; type: string; text: string }> => {
+  const response = await site.send(path, { as, headers: { accept: BROWSER } });
+  return { status: response.status, type: response.headers.get("content-type")!, text: await response.text() };
+};
+/** Cells of the table's rows, without the markup. */
+const cells = (html: string): readonly (readonly string[])[] =>
+  [...html.matchAll(/<tr[^>]*>(<td.*?)<\/tr>/gs)].map(([, row]) =>
+    [...row!.matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(([, cell]) => cell!.replaceAll(/<[^>]*>/g, ""))
+  );
+const linksOf = (html: string): readonly string[] =>
+  [...html.matchAll(/href="([^"]*)"/g)].map(([, link]) => link!.replaceAll("&amp;", "&"));
+
+Deno.test("views, rows and events are pages for a browser, and JSON for everybody else at the same address", () =>
+  withSite(async (site) => {
+    await send(site, "1", { name: "door" });
+    for (const path of ["/views", "/views/things.seen", "/views/things.seen/door", "/events", "/events/0"]) {
+      const { status, type, text } = await open(site, path);
+      assert.deepEqual([status, type], [200, "text/html; charset=utf-8"], path);
+      assert.match(text, /^<!doctype html><html lang="en">.*<\/html>$/s, path);
+      for (const accept of ["*/*", "application/json", "application/json, text/html;q=0.9"]) {
+        const response = await site.send(path, { headers: { accept } });
+        assert.equal(response.headers.get("content-type"), "application/json", `${path} ${accept}`);
+        await response.body?.cancel();
+      }
+      const asked = await site.send(path, { as: null, headers: { accept: BROWSER } });
+      assert.deepEqual([asked.status, asked.headers.get("location")], [
+        303,
+        `/login?next=${encodeURIComponent(path)}`,
+      ]);
+      assert.equal((await site.send(path, { as: null })).status, 401, path);
+    }
+  }));
+
+Deno.test("a page of a view has its rows, sorted and filtered by its links and its form, one page after the other", () =>
+  withSite(async (site) => {
+    for (const [i, name] of ["a", "b", "b", "c"].entries()) await send(site, String(i), { name });
+    const all = await open(site, "/views/things.seen");
+    assert.deepEqual(cells(all.text).map(([key]) => key), ["a", "b", "c"]);
+    // A form sends what was left empty, too.
+    const asked = await open(site, "/views/things.seen?q=&prefix=&where.name=b&where.times=&at=");
+    assert.deepEqual(cells(asked.text), [["b", "2"]]);
+    assert.match(asked.text, /<input name="where.name" value="b"\/>/);
+    const sorted = linksOf(all.text).find((link) => link.includes("sort=times"))!;
+    const up = await open(site, sorted);
+    assert.deepEqual(cells(up.text).map(([key]) => key), ["a", "c", "b"]);
+    const down = await open(site, linksOf(up.text).find((link) => link.includes("sort=-times"))!);
+    assert.deepEqual(cells(down.text).map(([key]) => key), ["b", "c", "a"]);
+    assert.match(down.text, /aria-sort="descending"/);
+    let page = await open(site, "/views/things.seen?limit=1&sort=times");
+    const seen = [cells(page.text)[0]![0]];
+    for (let next; (next = linksOf(page.text).find((link) => link.includes("after=")));) {
+      page = await open(site, next);
+      seen.push(cells(page.text)[0]![0]);
+    }
+    assert.deepEqual(seen, ["a", "c", "b"]);
+    const then = await open(site, "/views/things.seen?at=0");
+    assert.deepEqual(cells(then.text).map(([key]) => key), ["a"]);
+    assert.deepEqual(cells((await open(site, "/views/things.seen?at=2000-01-01T00:00:00Z")).text), []);
+  }));
+
+Deno.test("nothing that an event says is markup on a page, and what is sealed stays so", () =>
+  withSite(async (site) => {
+    await send(site, "1", { name: SCRIPT, who: "Ann" });
+    const key = encodeURIComponent(SCRIPT);
+    const told = encodeURIComponent(`"><img src=x>`);
+    const paths = [
+      "/views/things.seen",
+      `/views/things.seen/${key}`,
+      "/events/0",
+      `/views/things.seen?q=${told}&where.name=${told}`,
+      `/events?type=${told}&stream=${told}`,
+    ];
+    for (const path of paths) {
+      const { status, text } = await open(site, path);
+      assert.equal(status, 200, path);
+      assert.ok(!text.includes("<script>alert") && !text.includes("<img"), path);
+      assert.ok(!text.includes("Ann"), path);
+    }
+    for (const path of paths.slice(0, 3)) {
+      assert.match((await open(site, path)).text, /&lt;script&gt;alert\(/, path);
+      assert.match((await open(site, path)).text, /\[sealed\]/, path);
+      assert.match((await open(site, path, "read+personal")).text, /Ann/, path);
+    }
+  }));
+
+Deno.test("events lead to what belongs with them, and back and forth through the log", () =>
+  withSite(async (site) => {
+    for (const i of [0, 1, 2]) await send(site, String(i), { name: "door" });
+    const { text } = await open(site, "/events/1");
+    const links = linksOf(text);
+    for (const link of ["/events/0", "/events/2", "/proofs/inclusion?position=1"]) {
+      assert.ok(links.includes(link), link);
+    }
+    for (const about of ["stream=", "type=", "correlation="]) {
+      const listed = await open(site, links.find((link) => link.startsWith("/events?") && link.includes(about))!);
+      assert.ok(cells(listed.text).some(([position]) => position === "1"), about);
+    }
+    const newest = await open(site, "/events?order=desc&limit=2");
+    assert.deepEqual(cells(newest.text).map(([position]) => position), ["2", "1"]);
+    const older = linksOf(newest.text).find((link) => link.includes("until="))!;
+    assert.deepEqual(cells((await open(site, older)).text).map(([position]) => position), ["0"]);
+  }));
+
+Deno.test("what cannot be answered is a page that says what was wrong with which part of the question", () =>
+  withSite(async (site) => {
+    const wrong = await open(site, "/events?limit=many");
+    assert.deepEqual([wrong.status, wrong.type], [400, "text/html; charset=utf-8"]);
+    assert.match(wrong.text, /<code>\?limit<\/code> expected a whole number from 1 to/);
+    assert.doesNotMatch(wrong.text, /another token/);
+    assert.match((await open(site, "/views/things.seen?where.nope=1")).text, /no indexed field &quot;nope&quot;/);
+    for (const path of ["/views/nope", "/views/things.seen/nope", "/events/99"]) {
+      const { status, type } = await open(site, path);
+      assert.deepEqual([status, type], [404, "text/html; charset=utf-8"], path);
+    }
+    const scope = await open(site, "/views", "ingest");
+    assert.equal(scope.status, 403);
+    assert.match(scope.text, /another token/);
+  }));
