@@ -112,6 +112,14 @@ inBrowser(
           await page.getByRole("link", { name: "Of this stream" }).click();
           await narrow();
           assert.deepEqual(await page.locator("td.type").allInnerTexts(), Array(2).fill("browser.visit.made"));
+          // One that is made when it is asked says first what can be asked.
+          await page.goto(`${url}/views/access.who_could`);
+          assert.equal(await page.locator("table").count(), 0);
+          await page.getByLabel("action").fill("events.read");
+          await page.getByLabel("resource").fill("log");
+          await page.getByRole("button", { name: "Show" }).click();
+          await narrow();
+          assert.ok(await page.locator("tbody tr").count() > 0);
           assert.deepEqual([complaints, strangers], [[], []]);
         });
       }
