@@ -55,6 +55,7 @@ import { followers } from "./followers.ts";
 import { heldBack } from "./held_back.ts";
 import { LOG_BACKGROUND, logInline, logSupervisor, logWorker, type WorkerOptions } from "./log_background.ts";
 import { settleLogKey } from "./log_key_change.ts";
+import { rememberLast, signerOf } from "./log_signer.ts";
 import { readMark, settleRestored } from "./restored.ts";
 import { expectSignedBy } from "./signed_by.ts";
 import { expectRetained, settlePeriods } from "./retention.ts";
@@ -441,49 +442,6 @@ const openLog = async (
   });
   const behind = memory ? logInline(log, background) : logWorker(log, { path, key, clock: systemClock, ...worker });
   return { log, behind, key, lies: store };
-};
-
-/** A checkpoint is remembered at most so often, and when the log closes: each time is a flush of the key database. */
-const REMEMBER_MS = 5_000;
-
-interface Remembering extends Signer {
-  /** Remembers the newest. */
-  flush(): void;
-}
-
-/** Signs with the log's key, and lets the key database know of it. */
-const signerOf = ({ logKey }: Keys): Remembering => {
-  let remembered = -Infinity;
-  let newest: { readonly size: number; readonly note: string } | undefined;
-  const flush = () => {
-    if (!newest) return;
-    // A log must not sign two roots of one size (C2SP tlog-checkpoint).
-    if (logKey.remember(newest.note) === "fork") {
-      const message = `another checkpoint of size ${newest.size} is known; the log has been put back or changed`;
-      throw new LogFault("fenced", message);
-    }
-    remembered = systemClock.monotonic();
-    newest = undefined;
-  };
-  return {
-    origin: logKey.signer.name,
-    sign(size, root) {
-      const note = logKey.checkpoint(size, root);
-      newest = { size, note };
-      if (systemClock.monotonic() - remembered >= REMEMBER_MS) flush();
-      return note;
-    },
-    flush,
-  };
-};
-
-/** The last act on the keys: one more try, for a checkpoint that is not remembered is only one that a later fork is not held against. */
-const rememberLast = (signer: Remembering, report: (line: string) => void): void => {
-  try {
-    signer.flush();
-  } catch (error) {
-    report(`the newest checkpoint was not remembered: ${(error as Error).message}`);
-  }
 };
 
 /** A fault of a file says which file. */
