@@ -26,6 +26,8 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
       if (path === "/follow") continue;
       shows(path, await house.send(path, { headers }));
     }
+    const views = pages.filter((path) => path.startsWith("/views/")).sort();
+    assert.ok(views.length > 20);
     assert.deepEqual(shown.sort(), [
       "/",
       "/account",
@@ -34,6 +36,9 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
       "/account/links",
       "/device",
       "/docs",
+      "/events",
+      "/views",
+      ...views,
     ]);
 
     // And what comes of forms.
@@ -42,7 +47,7 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
       shows(path, await house.send(path, { body: form({ csrf, ...fields }), headers: { ...headers, ...FORM } }));
     await post("/account/keys", { name: "nightly", days: "30", read: "on" });
     await post("/account/factors/totp", { current: PASSWORD });
-    assert.equal(shown.length, 9);
+    assert.equal(shown.length, 11 + views.length);
   }));
 
 Deno.test("a session whose cookie has the name of before ends where a page is asked for with it, and the browser forgets it", () =>

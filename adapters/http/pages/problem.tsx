@@ -15,14 +15,12 @@ const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: 
             <code>{path}</code> {message}
           </p>
         ))}
-        {problem.status === 403 && (
-          <form method="post" action="/logout">
-            <button type="submit">Sign in with another token</button>
-          </form>
-        )}
         <p class="hint">
           Request <code>{id}</code> · <a href="/">Status</a>
         </p>
+        <form class="leave" method="post" action="/logout">
+          <button type="submit">Sign out</button>
+        </form>
       </section>
     </main>
   </Page>
