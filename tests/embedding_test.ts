@@ -1,9 +1,10 @@
 /** What an embedding program hands over, and changes nevertheless. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { accept, type Actor, type ProcessManager } from "../actors/types.ts";
+import { accept, type Actor, type Command, type CommandType, type ProcessManager } from "../actors/types.ts";
 import type { Domain, FactSpec } from "../events/catalogue.ts";
-import type { FactType } from "../events/event.ts";
+import type { Fact, FactType } from "../events/event.ts";
+import { personal } from "../events/personal.ts";
 import { openDaybook } from "../main.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import { until } from "./until.ts";
@@ -144,6 +145,50 @@ Deno.test("what is asynchronous by mistake is told so, and its failure ends noth
     `TypeError: ${who} gave a promise; it has to answer at once`
   );
   assert.deepEqual([...told].sort(), expected);
+  await daybook.close();
+});
+
+Deno.test("a decision whose facts are not as their schemas say fails its command, and nothing of it is recorded", async () => {
+  const fact = z.strictObject({ item: z.string(), by: personal({ subject: "by" }).max(20) });
+  const actor: Actor<{ readonly by?: string }, Command, Fact<"baskets.item.added", z.output<typeof fact>>> = {
+    domain: "baskets",
+    version: 1,
+    commands: { "baskets.item.put": z.record(z.string(), z.unknown()), "baskets.item.again": z.strictObject({}) },
+    facts: ["baskets.item.added"],
+    initial: {},
+    decide: ({ by }, { type, data }) =>
+      accept({
+        type: "baskets.item.added",
+        // What is sealed in the state may be longer than it was.
+        data: type === "baskets.item.again" ? { item: "tea", by: by! } : data as z.output<typeof fact>,
+      }),
+    evolve: (_, { data: { by } }) => ({ by }),
+  };
+  const facts = { "baskets.item.added": { schema: fact, kind: "decided", about: "One more." } } as const;
+  const daybook = await openDaybook({
+    data: ":memory:",
+    domains: [{ name: "baskets", facts }],
+    actors: [actor as unknown as Actor],
+  });
+  const ask = (type: CommandType, data: unknown) => daybook.ask({ type, id: "a", data, by: BY });
+  const wrong = [
+    [{ item: 7, by: "Ann" }, "/item"],
+    [{ item: "tea", by: "A".repeat(21) }, "/by"],
+    [{ by: "Ann" }, "/item"],
+    [{ item: "tea", by: "Ann", more: 1 }, "/"],
+  ] as const;
+  for (const [data, path] of wrong) {
+    await assert.rejects(ask("baskets.item.put", data), ({ cause }: Error) => {
+      const { name, message } = cause as Error;
+      assert.equal(name, "TypeError");
+      assert.ok(message.startsWith(`"baskets.item.added" was decided with other data than it has: ${path} `), message);
+      return true;
+    });
+  }
+  const outcomes = [await ask("baskets.item.put", { item: "tea", by: "Ann" }), await ask("baskets.item.again", {})];
+  assert.deepEqual(outcomes.map(({ is }) => is), ["accepted", "accepted"]);
+  const { length } = await Array.fromAsync(daybook.read({ stream: "baskets/a" }));
+  assert.equal(length, 2);
   await daybook.close();
 });
 

@@ -3,10 +3,12 @@
  * their facts can be appended together. When the append fails the draft is forgotten and nothing has happened.
  */
 import { atOnce } from "../../events/at_once.ts";
+import type { FactSpec } from "../../events/catalogue.ts";
 import type { FactType, StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { LIMITS } from "../../events/log.ts";
+import { looksSealed } from "../../events/personal.ts";
 import type { Actor, Decision, Timer } from "../types.ts";
 import type { Issue, Outcome } from "./daybook.ts";
 import type { Held, Timers } from "./held.ts";
@@ -20,8 +22,10 @@ export const TIMERS_MAX = 1_000;
 /** Replaces personal fields by their sealed form, synchronously; the same fact again gives the same bytes. */
 export type Seal = (type: string, stream: StreamId, id: string, time: string, data: unknown) => unknown;
 
-/** What the draft must know of the actor's facts: version of the shape, and whether `evolve` hears of it. */
-export type FactKinds = (type: string) => { readonly version: number; readonly evolves: boolean };
+/** What the draft must know of the actor's facts: version of the shape, whether `evolve` hears of it, and what data must be like. */
+export type FactKinds = (
+  type: string,
+) => { readonly version: number; readonly evolves: boolean; readonly schema: FactSpec["schema"] };
 
 export type Answer =
   /** `first` and `count`: which of the draft's events are its own. */
@@ -110,6 +114,22 @@ export class Draft {
 
 const UNDELIVERABLE: Decision<never> = { ok: false, rejection: { code: "undeliverable", because: "" } };
 
+/** History cannot be put right, so what no reader expects does not become part of it. A sealed text need not be as the plain one has to. */
+const expectFits = (type: string, data: unknown, schema: FactSpec["schema"]): void => {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return;
+  const issue = parsed.error.issues.find(({ path }) => {
+    const value = path.reduce<unknown>(
+      (inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step],
+      data,
+    );
+    return typeof value !== "string" || !looksSealed(value);
+  });
+  if (issue) {
+    throw new TypeError(`"${type}" was decided with other data than it has: /${issue.path.join("/")} ${issue.message}`);
+  }
+};
+
 /** One decision's events, and the state after them. */
 class Page {
   readonly events: NewEvent[] = [];
@@ -130,7 +150,8 @@ class Page {
   }
 
   fact(type: string, data: unknown): void {
-    const { version, evolves } = this.of.kinds(type);
+    const { version, evolves, schema } = this.of.kinds(type);
+    expectFits(type, data, schema);
     const sealed = this.add(type, version, data);
     if (evolves) {
       this.state = atOnce(this.of.actor.evolve(this.state, { type: type as FactType, data: sealed }), "evolve");

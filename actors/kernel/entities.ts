@@ -395,7 +395,8 @@ const kindsOf = (actor: Actor, catalogue: Catalogue): FactKinds => {
     if (!kind) {
       const spec = catalogue.spec(type);
       if (!spec) throw new TypeError(`the catalogue has no fact "${type}"`);
-      kind = { version: spec.version ?? 1, evolves: (actor.facts as readonly string[]).includes(type) };
+      const { version = 1, schema } = spec;
+      kind = { version, evolves: (actor.facts as readonly string[]).includes(type), schema };
       kinds.set(type, kind);
     }
     return kind;
