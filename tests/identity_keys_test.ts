@@ -186,6 +186,34 @@ Deno.test("a service has keys that an administrator makes, reads and revokes; so
     assert.deepEqual([none.status, code(none)], [404, "no_account"]);
   }, { said: { IDENTITY__API_KEYS__EACH_MAX: "2" } }));
 
+Deno.test("a key that is revoked as it is made, because its account is disabled beside it, is answered as made", () =>
+  inFolder((data) =>
+    withHouse(async (house) => {
+      const { body: { account } } = await house.send("/accounts", {
+        as: house.token,
+        body: { name: "robot", kind: "service" },
+      });
+      const to = (path: string, body: unknown) => house.send(`/accounts/${account}/${path}`, { as: house.token, body });
+      for (let round = 0; round < 10; round++) {
+        // What waits behind the first of them is decided at once, and told together.
+        const [, , made, ...disabled] = await Promise.all([
+          to("grant", { role: "viewer" }),
+          to("revoke", { role: "viewer" }),
+          to("keys", { name: "nightly", scopes: ["read"] }),
+          ...Array.from({ length: 4 }, () => to("disable", {})),
+        ]);
+        assert.deepEqual(disabled.map(({ status }) => status), [200, 200, 200, 200]);
+        assert.ok([201, 409].includes(made.status), JSON.stringify(made.body));
+        if (made.status === 201) {
+          const [issued] = house.told("identity.key.issued").filter(({ data }) => data.key === made.body.key);
+          assert.equal(made.body.until, issued!.data.until);
+          assert.equal((await house.send("/events", { as: made.body.token })).status, 401);
+        }
+        assert.equal((await to("enable", {})).status, 200);
+      }
+    }, { data })
+  ));
+
 Deno.test("a privileged role counts for a key that was made in a session with a second factor", () =>
   withHouse(async (house) => {
     const account = await house.person("ada");

@@ -110,8 +110,11 @@ export class ApiKeys {
       if (outcome.is !== "unavailable") this.tokens.drop(id);
       return outcome;
     }
-    const { until } = states.of(account).keys.find(({ key }) => key === id)!;
-    return { is: "made", key: id, token, until: new Date(until!).toISOString() };
+    // By now the account may have let go of it again.
+    const { until } = outcome.facts.find(({ type }) => type === "identity.key.issued")!.data as {
+      readonly until: string;
+    };
+    return { is: "made", key: id, token, until };
   }
 }
 
