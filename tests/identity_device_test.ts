@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { DEVICES } from "../adapters/program/identity/devices.ts";
+import { inFolder } from "./folder_given.ts";
 import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
 
 const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
@@ -75,6 +76,28 @@ Deno.test("one code is one session, however often it is allowed at once, and who
     assert.equal((await poll(house, device_code)).status, 200);
     assert.equal(house.told("identity.session.started").length, 3);
   }));
+
+Deno.test("a terminal that asks while it is being allowed is told to ask again, and gets its tokens then", () =>
+  inFolder((data) =>
+    withHouse(async (house) => {
+      const as = await signedIn(house, "alice");
+      for (let round = 0; round < 10; round++) {
+        const { user_code, device_code } = await begin(house);
+        const [allowed, ...polls] = await Promise.all([
+          answer(house, as, user_code),
+          ...Array.from({ length: 8 }, () => poll(house, device_code)),
+        ]);
+        assert.equal(allowed.status, 204);
+        let [done] = polls.filter(({ status }) => status === 200);
+        if (!done) {
+          assert.deepEqual(polls.filter((each) => code(each) === "device_refused"), []);
+          done = await poll(house, device_code);
+        }
+        assert.equal(done.status, 200, JSON.stringify(done.body));
+        assert.equal((await house.send("/auth/sessions", { as: done.body.access_token })).status, 200);
+      }
+    }, { data })
+  ));
 
 Deno.test("where there is a second factor it is shown before a terminal is allowed, and what it opened counts there", () =>
   withHouse(async (house) => {

@@ -2,6 +2,7 @@
  * Terminals that somebody who is signed in elsewhere signs in (RFC 8628). What waits lies in memory: after a restart a terminal asks
  * anew.
  */
+import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import type { Millis } from "../../../events/event.ts";
 import type { DeviceAsked, DevicePolled, From, OwnSession, Wait } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
@@ -26,6 +27,8 @@ interface Device {
   readonly from: From;
   readonly until: Millis;
   asked: Millis;
+  /** It is being allowed, and has no session yet. */
+  answering?: true;
   answer?: { readonly allowed: false } | { readonly allowed: true; readonly own: OwnSession };
 }
 
@@ -90,23 +93,26 @@ export class Devices {
   /** What was proven in the session that allows it counts in the new one. */
   async answer({ account, session: by }: OwnSession, user_code: string, allowed: boolean): Promise<boolean> {
     const device = this.find(user_code);
-    if (!device || device.answer) return false;
+    if (!device || device.answering || device.answer) return false;
     if (!allowed) {
       device.answer = { allowed };
       return true;
     }
     const { states, policy } = this.parts;
     const session = freshId(this.parts);
-    const own = { account, session };
     // Before anybody else can: one code is one session.
-    device.answer = { allowed, own };
-    const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
-    const outcome = await states.ask(account, {
-      type: "identity.signin.allow",
-      data: { by, session, kind: "terminal", idle_ms, absolute_ms, sessions_max: concurrent_max, ...device.from },
-    }, userOf(account));
+    device.answering = true;
+    let outcome: Outcome | undefined;
+    try {
+      const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
+      outcome = await states.ask(account, {
+        type: "identity.signin.allow",
+        data: { by, session, kind: "terminal", idle_ms, absolute_ms, sessions_max: concurrent_max, ...device.from },
+      }, userOf(account));
+    } finally {
+      device.answer = outcome?.is === "accepted" ? { allowed, own: { account, session } } : { allowed: false };
+    }
     if (outcome.is === "accepted") return true;
-    device.answer = { allowed: false };
     throw notDone(outcome);
   }
 
