@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
+import { inFolder } from "./folder_given.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 
 const STEP_MS = 30_000;
@@ -190,6 +191,37 @@ Deno.test("who has lost everything is helped by an administrator, and signs in w
       ["backup_codes", "reset"],
     ]);
   }));
+
+Deno.test("all second factors go with a reset, also where their holder takes one away at once, and all is told", () =>
+  inFolder((data) =>
+    withHouse(async (house) => {
+      const { account, as, factor, backup } = await withCodes(house, "alice");
+      assert.equal((await house.send("/auth/factors/verify", { as, body: { code: backup[0] } })).status, 204);
+      const add = async () => {
+        const { body } = await house.send("/auth/factors/totp", { as, body: { password: PASSWORD } });
+        const shown = { factor: body.factor, code: codeAt(body.secret) };
+        assert.equal((await house.send("/auth/factors/confirm", { as, body: shown })).status, 200);
+        return body.factor as string;
+      };
+      const reset = () => house.send(`/accounts/${account}/reset-factors`, { as: house.token, body: {} });
+      const factors = [factor, await add(), await add()];
+      const [removed, ...resets] = await Promise.all([
+        house.send(`/auth/factors/${factor}`, { as, method: "DELETE" }),
+        reset(),
+        reset(),
+      ]);
+      assert.ok([204, 401, 404, 409].includes(removed.status), JSON.stringify(removed));
+      const gone = house.told("identity.factor.removed").map(({ data, position }) => [data.factor, position]);
+      assert.deepEqual(factors.filter((each) => !gone.some(([factor]) => factor === each)), []);
+      // Between them they tell of all that was recorded for them.
+      const asked = house.told("identity.factor.removed").filter(({ data }) => data.because === "reset");
+      const told = resets.flatMap(({ body: { facts = [] } }) =>
+        facts.map((fact: { position: number }) => fact.position)
+      );
+      assert.deepEqual(asked.map(({ position }) => position).filter((position) => !told.includes(position)), []);
+      assert.equal((await house.signIn("alice")).status, 200);
+    }, { data })
+  ));
 
 Deno.test("setting up wants the password, and what is not confirmed counts nowhere", () =>
   withHouse(async (house) => {

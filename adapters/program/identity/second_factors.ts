@@ -119,13 +119,17 @@ export class SecondFactors {
 
   /** All of them, by an administrator, for who has lost theirs. */
   async reset(account: string, by: Principal): Promise<Outcome> {
-    let outcome: Outcome | undefined;
-    for (const { factor, kind } of this.parts.states.of(account).factors) {
-      if (kind === "backup_codes") continue;
-      outcome = await this.remove(account, { factor }, by);
+    let done: Extract<Outcome, { is: "accepted" }> | undefined;
+    for (;;) {
+      const held = this.parts.states.of(account).factors.find(({ kind }) => kind !== "backup_codes");
+      if (!held) break;
+      const outcome = await this.remove(account, { factor: held.factor }, by);
+      // Its holder, or another administrator, was first.
+      if (outcome.is === "rejected" && outcome.code === "no_factor") continue;
       if (outcome.is !== "accepted") return outcome;
+      done = { ...outcome, facts: [...(done?.facts ?? []), ...outcome.facts] };
     }
-    return outcome ?? { is: "rejected", code: "no_factor", because: "The account has no second factor", revision: -1 };
+    return done ?? { is: "rejected", code: "no_factor", because: "The account has no second factor", revision: -1 };
   }
 }
 
