@@ -28,3 +28,29 @@ Deno.test("who writes asks a process that answers nothing for some seconds, howe
   assert.deepEqual([code, /another process has this log/.test(err)], [3, true]);
   assert.equal(asked, 1);
 });
+
+Deno.test("a process that ends before it has answered, or in the midst of it, is told of as that", () =>
+  inFolder(async (data) => {
+    const head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+    const answers = [
+      `${head}content-length: 0\r\n\r\n`,
+      "",
+      `${head}content-length: 99\r\n\r\n{"progress":`,
+      `${head}content-length: 99\r\n\r\n{"rows":`,
+    ];
+    using listener = Deno.listen({ transport: "unix", path: `${data}/control.sock` });
+    const serving = (async () => {
+      for (const answer of answers) {
+        using connection = await listener.accept();
+        await connection.read(new Uint8Array(65_536));
+        await connection.write(new TextEncoder().encode(answer));
+      }
+    })();
+    const remote = (await connect(data))!;
+    const closed = { kind: "closed", message: /ended before it answered; it may be done or not/ };
+    await assert.rejects(remote.operate("privacy.subject.erase", {}, () => {}), closed);
+    await assert.rejects(remote.operate("privacy.subject.erase", {}, () => {}), closed);
+    await assert.rejects(remote.view("audit.trail"), closed);
+    await remote.close();
+    await serving;
+  }));

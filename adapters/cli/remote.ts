@@ -31,12 +31,34 @@ export const connect = async (data: string, answerMs = ANSWER_MS_MAX): Promise<R
   try {
     const answer = await ask("/livez", { signal: AbortSignal.timeout(answerMs) });
     await answer.body?.cancel();
-    return remoteOver(ask, () => client.close());
+    return remoteOver(answered(ask), () => client.close());
   } catch (error) {
     client.close();
     if (error instanceof TypeError || (error as Error).name === "TimeoutError") return undefined;
     throw error;
   }
+};
+
+/** Whoever was asked may end before the answer has come, or with half of it. */
+const answered = (ask: Fetch): Fetch => async (path, init) => {
+  const answer = await ask(path, init).catch(ended);
+  const { status, headers, body } = answer;
+  return new Response(body && ReadableStream.from(whole(body)), { status, headers });
+};
+
+async function* whole(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  try {
+    yield* body;
+  } catch {
+    ended();
+  }
+}
+
+const ended = (): never => {
+  throw new LogFault(
+    "closed",
+    "the process that has the folder ended before it answered; it may be done or not, and the same may be asked again",
+  );
 };
 
 /** The part of a problem (RFC 9457) that we look at. */
