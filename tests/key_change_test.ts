@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { readVerifierKey } from "../adapters/verify/note.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
+import { changeLogKey } from "../adapters/program/log_key_change.ts";
+import { append, archived, opened } from "./archive_given.ts";
 import { inFolder } from "./folder_given.ts";
 import {
   type Changed,
@@ -240,4 +242,28 @@ Deno.test("a change that was taken out of the file, or out of sight, is missed",
     assert.equal(report.failures[0]!.position <= ONE, true, JSON.stringify(report.failures.slice(0, 3)));
     assert.ok(report.failures.some(({ kind, found }) => kind === "signature" && found.includes("not signed")));
     assert.ok(idOf(THIRD.vkey) !== idOf(FIRST.vkey) && made.size > TWO);
+  }));
+
+Deno.test("what lies before a change of the key is archived after it, and the log is what it was, by each key of the chain", () =>
+  inFolder(async (dir) => {
+    const data = `${dir}/data`;
+    const keys = await opened(data, async (system) => {
+      await append(system, 0, 700);
+      const first = system.keys.logKey.signer.vkey;
+      const change = async () =>
+        (await changeLogKey(system.log, system.keys.logKey, { overlap: 0, crash: undefined })).new;
+      const second = await change();
+      assert.equal((await archived(system, data, `${dir}/archive`, 300)).until, 256);
+      await append(system, 700, 100);
+      const third = await change();
+      assert.equal((await archived(system, data, `${dir}/archive`, 600)).until, 512);
+      await append(system, 800, 10);
+      return [first, second, third];
+    });
+    for (const key of keys) {
+      for (const archive of [{}, { archive: `${dir}/archive` }]) {
+        const report = await verifyLog({ path: `${data}/log.db`, key, ...archive });
+        assert.deepEqual([report.failures, report.key_changes?.length, report.signed], [[], 2, report.size]);
+      }
+    }
   }));

@@ -127,8 +127,19 @@ export class KeyChain {
     const key = this.inCharge(claim.size, trusted);
     // What else was found wrong with its signatures stays wrong.
     if (key === trusted || claim.unsigned !== unsignedOf(claim, claim.note, trusted)) return claim;
-    const unsigned = unsignedOf(claim, claim.note, key);
+    const unsigned = this.unsigned(claim, claim.note, key);
     return { ...claim, unsigned, signed: given && unsigned === undefined };
+  }
+
+  /**
+   * Why a claim does not count as signed by the key in charge of its size. The log's own need not be as old as that size: what was archived
+   * begins with one that is signed by the key of the day it was archived on.
+   */
+  unsigned(claim: Claim, note: Note, key: VerifierKey): string | undefined {
+    const later = claim.from === "elsewhere" || signedBy(note, key) !== "unsigned"
+      ? []
+      : this.held.filter(({ position }) => position >= claim.size);
+    return later.some(({ newKey }) => signedBy(note, newKey) === "signed") ? undefined : unsignedOf(claim, note, key);
   }
 }
 

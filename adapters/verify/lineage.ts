@@ -5,7 +5,7 @@
 import type { Event } from "../../events/event.ts";
 import type { Claim, Keys } from "./claims.ts";
 import { type FailureKind, type Failures, shown } from "./failures.ts";
-import { chainOf, KEY_CHANGED, type KeyChain, type KeyChange, type Told, unsignedOf } from "./key_chain.ts";
+import { chainOf, KEY_CHANGED, type KeyChain, type KeyChange, type Told } from "./key_chain.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";
 
 const FORKED = "kernel.log.forked";
@@ -130,7 +130,7 @@ export class Lineage {
     if (!claim.note) return { claim };
     // The log that it became vouches for the keys of the one that it was.
     const key = stretch.chain.inCharge(claim.size, stretch.key!);
-    const unsigned = unsignedOf(claim, claim.note, key);
+    const unsigned = stretch.chain.unsigned(claim, claim.note, key);
     const given = keys.given !== undefined && stretch.chain.inCharge(claim.size, keys.given).key.equals(key.key);
     return { claim: { ...claim, unsigned, signed: given && unsigned === undefined } };
   }
