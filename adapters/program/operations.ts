@@ -19,6 +19,7 @@ import { GUARDED } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
+import { InTurn } from "./stack/in_turn.ts";
 
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
@@ -65,6 +66,17 @@ const LOCAL: ReadonlySet<string> = new Set([
   "renew-certificate",
 ]);
 
+/** What changes several things, each by what was before it: one after another. */
+const IN_TURN: ReadonlySet<string> = new Set(["end-archive", "erase-subject", "rotate-log-key", "rotate-root-key"]);
+const turns = new WeakMap<Opened, Map<string, InTurn>>();
+
+const turnOf = (opened: Opened, name: string): InTurn => {
+  const all = turns.get(opened) ?? new Map<string, InTurn>();
+  const turn = all.get(name) ?? new InTurn(`wishes for ${name}`);
+  turns.set(opened, all.set(name, turn));
+  return turn;
+};
+
 /** A line is sent in pieces of so many characters. */
 const PIECE_CHARS = 60_000;
 
@@ -83,8 +95,16 @@ export const operate = async (
   const operation = await load();
   const parsed = operation.input.safeParse(input);
   if (!parsed.success) throw new LogFault("invalid", issuesOf(parsed.error));
-  if (Object.hasOwn(GUARDED, name)) await opened.gate.check({ type: GUARDED[name]! });
-  return await operation.run(opened, { input: parsed.data, progress, signal });
+  const run = async () => {
+    if (Object.hasOwn(GUARDED, name)) await opened.gate.check({ type: GUARDED[name]! });
+    return await operation.run(opened, { input: parsed.data, progress, signal });
+  };
+  if (!IN_TURN.has(name)) return await run();
+  return await turnOf(opened, name).run(() => {
+    // Who has waited for it may have gone away.
+    signal.throwIfAborted();
+    return run();
+  });
 };
 
 const issuesOf = (error: z.ZodError): string =>
