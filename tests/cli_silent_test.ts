@@ -36,6 +36,7 @@ Deno.test("a process that ends before it has answered, or in the midst of it, is
       `${head}content-length: 0\r\n\r\n`,
       "",
       `${head}content-length: 99\r\n\r\n{"progress":`,
+      `${head}\r\n{"progress":{"done":1}}\n`,
       `${head}content-length: 99\r\n\r\n{"rows":`,
     ];
     using listener = Deno.listen({ transport: "unix", path: `${data}/control.sock` });
@@ -48,8 +49,7 @@ Deno.test("a process that ends before it has answered, or in the midst of it, is
     })();
     const remote = (await connect(data))!;
     const closed = { kind: "closed", message: /ended before it answered; it may be done or not/ };
-    await assert.rejects(remote.operate("privacy.subject.erase", {}, () => {}), closed);
-    await assert.rejects(remote.operate("privacy.subject.erase", {}, () => {}), closed);
+    for (let i = 0; i < 3; i++) await assert.rejects(remote.operate("erase-subject", {}, () => {}), closed);
     await assert.rejects(remote.view("audit.trail"), closed);
     await remote.close();
     await serving;

@@ -191,7 +191,7 @@ const lastOf = async (body: ReadableStream<Uint8Array>, progress: OnProgress): P
       else return told.result;
     }
   }
-  throw new LogFault("closed", "the server stopped before it was done; the same may be asked again");
+  return ended();
 };
 
 const parametersOf = ({ where = {}, text, prefix, sort, descending, limit, after, at }: ViewQuery): URLSearchParams => {
