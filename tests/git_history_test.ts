@@ -235,6 +235,7 @@ Deno.test("broken times are left out, and a commit without an author is still on
     "author A <a@example.com> 99999999999999999999 +0000\ncommitter A <a@example.com> 253402300800 +0000",
     "author A <a@example.com>\ncommitter A <a@example.com> 1700000000 +9999",
     "committer A <a@example.com> 1700000000 +0000",
+    "author A <a@example.com> 1700000000 +051800\ncommitter A <a@example.com> 1700000000 -123456",
   ];
   for (const [n, header] of headers.entries()) {
     const sha = await place.git(
@@ -250,6 +251,9 @@ Deno.test("broken times are left out, and a commit without an author is still on
   assert.deepEqual(daybook.commit("broken 0").times, { authored: "1970-01-01T00:00:00Z" });
   assert.deepEqual(daybook.commit("broken 1").times, { committed: "2023-11-14T22:13:20Z" });
   assert.deepEqual(daybook.commit("broken 2").author, { email: "", name: "" });
+  // An offset that is none takes no moment away with it, however long it is.
+  const moment = "2023-11-14T22:13:20Z";
+  assert.deepEqual(daybook.commit("broken 3").times, { authored: moment, committed: moment });
 });
 
 Deno.test("a first commit of 17,000 files fits, in parts below the entry limit", async () => {

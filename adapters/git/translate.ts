@@ -144,7 +144,7 @@ const fitted = (path: string): string => {
   return `${path.slice(0, COMMIT_LIMITS.path_chars_max - digest.length - 1).toWellFormed()}~${digest}`;
 };
 
-const RAW_TIME = /^(\d{1,12}) ([+-])(\d{2})(\d{2})$/;
+const RAW_TIME = /^(\d{1,12}) ([+-])(\d{2,})(\d{2})$/;
 /** 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year. */
 const SECONDS_MAX = 253_402_300_799;
 
