@@ -195,6 +195,15 @@ Deno.test("a branch whose commits cannot be read is damage and no empty reposito
   await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
 });
 
+Deno.test("a repository of a kind that this git does not know is refused, and what git does not know is named", async () => {
+  await using place = await Place.make();
+  const path = await place.repository("newer", line(1));
+  await place.git("newer", ["config", "core.repositoryformatversion", "1"]);
+  await place.git("newer", ["config", "extensions.kept-in-clay", "true"]);
+  const message = await refused(new SmallDaybook(), place, path, "unexpected");
+  assert.match(message, /: fatal: unknown repository extension found: kept-in-clay$/);
+});
+
 Deno.test("a folder that git calls unsafe is not read, and how to allow it is said", async () => {
   await using place = await Place.make();
   const path = await place.repository("theirs", line(1));

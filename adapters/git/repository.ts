@@ -31,7 +31,8 @@ const FAULTS: readonly (readonly [RegExp, GitFaultCode])[] = [
 /** The fault that git's own words tell of. */
 export const faultOf = (stderr: string, doing: string): GitFault => {
   const code = FAULTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? "unexpected";
-  const said = stderr.split("\n").map((line) => line.trim()).filter(Boolean);
+  // What is indented ends the line above: `unknown repository extension found:` and its name.
+  const said = stderr.replace(/\n[\t ]+/g, " ").split("\n").map((line) => line.trim()).filter(Boolean);
   // Behind what is wrong git often tells how to ask it better; our own advice is for who asked us.
   const faults = said.filter((line) => /^(?:fatal|error): /.test(line));
   const words = (faults.length > 0 ? faults : said).slice(0, 4).join("; ");
