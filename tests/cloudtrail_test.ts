@@ -196,6 +196,23 @@ Deno.test("what looks like a secret is not taken, by its name, by the name besid
   }
 });
 
+Deno.test("of a key that was made it is told whose and which, and how an instance's metadata are asked for", () => {
+  const made = { accessKeyId: "AKIAEXAMPLE", status: "Active", userName: "mallory", createDate: "Nov 20, 2026" };
+  const { value, notTaken } = withoutSecrets({
+    accessKey: { ...made, secretAccessKey: "wJalr" },
+    metadataOptions: { httpTokens: "optional" },
+    encryptionContext: { SecretVersionId: "b7f1", accessKey: "wJalr" },
+    lists: [{ accessKey: { value: "wJalr" } }, { AccessKey: ["wJalr"] }],
+  });
+  assert.deepEqual(value, {
+    accessKey: { ...made, secretAccessKey: NOT_TAKEN },
+    metadataOptions: { httpTokens: "optional" },
+    encryptionContext: { SecretVersionId: "b7f1", accessKey: NOT_TAKEN },
+    lists: [{ accessKey: NOT_TAKEN }, { AccessKey: NOT_TAKEN }],
+  });
+  assert.equal(notTaken, 4);
+});
+
 Deno.test("texts that do not fit are left out, the longest first, and names are cut; it is said of both", () => {
   const fact = translated(recordOf(1, {
     requestParameters: { a: "x".repeat(CLOUDTRAIL_LIMITS.texts_bytes_max) },

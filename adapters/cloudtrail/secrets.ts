@@ -14,7 +14,10 @@ const SECRET =
   /passw|passphrase|passcode|pwd|secret|token|credential|privatekey|apikey|accesskey$|sharedkey|signingkey|encryptionkey$|keymaterial|plaintext|authorization|authparameters|bearer|cookie|connectionstring|signature|userdata|mfacode|tokencode|otp$|pin$/;
 /** What is called after a secret and is none: names of requests, pages, kinds and places. */
 const HARMLESS =
-  /^(?:client(?:request)?token|next(?:page)?token|pagination(?:token)?|continuationtoken|idempotency(?:token|key)|tokentype|credentialscope|signatureversion|secret(?:id|arn|name)|passwordlastused|passwordresetrequired|passwordpolicy|sessioncredentialfromconsole|mfaauthenticated|accesskeyid|credentials)$|(?:arn|policy|enabled|required|expiry|expiration|age|lastused|type|scope|version)$/;
+  /^(?:client(?:request)?token|next(?:page)?token|pagination(?:token)?|continuationtoken|idempotency(?:token|key)|tokentype|credentialscope|signatureversion|secret(?:id|arn|name|versionid)|httptokens|passwordlastused|passwordresetrequired|passwordpolicy|sessioncredentialfromconsole|mfaauthenticated|accesskeyid|credentials)$|(?:arn|policy|enabled|required|expiry|expiration|age|lastused|type|scope|version)$/;
+/** IAM's answer to who makes a key: whose it is and what it is called. The half that is secret has its own name in it. */
+const isMade = (name: string, held: unknown): boolean =>
+  plainName(name) === "accesskey" && typeof held === "object" && held !== null && "accessKeyId" in held;
 /** Members of which every value is taken for a secret: they are what people fill in. */
 const FILLED_IN = /^(?:environment|environmentvariables|variables)$/;
 const NAMING = ["name", "Name", "key", "Key", "parameterKey", "ParameterKey", "parameterName"] as const;
@@ -57,7 +60,8 @@ export const withoutSecrets = (value: unknown): { readonly value: unknown; reado
     const named = NAMING.some((key) => typeof members[key] === "string" && isSecretName(members[key]));
     return Object.fromEntries(
       Object.entries(members).map(([key, member]) => {
-        if (isSecretName(key) || (named && (VALUES as readonly string[]).includes(key))) return [key, masked(member)];
+        const secret = isSecretName(key) && !isMade(key, member);
+        if (secret || (named && (VALUES as readonly string[]).includes(key))) return [key, masked(member)];
         return [key, FILLED_IN.test(plainName(key)) ? filledIn(member) : copy(member)];
       }),
     );
