@@ -88,6 +88,36 @@ const SAID: readonly (readonly [string, Said])[] = [
     name: "ada",
     address: "192.0.2.7",
   }],
+  ["error: PAM: authentication error for ada from 192.0.2.7 via 192.0.2.1", {
+    outcome: "failed",
+    message: "failed",
+    name: "ada",
+    address: "192.0.2.7",
+  }],
+  ["error: PAM: User not known to the underlying authentication module for illegal user bob from 192.0.2.7", {
+    outcome: "failed",
+    message: "failed",
+    name: "bob",
+    unknown_name: true,
+    address: "192.0.2.7",
+  }],
+  ["error: PAM: Have exhausted maximum number of retries for service for ada from gate.example", {
+    outcome: "failed",
+    message: "failed",
+    name: "ada",
+    address: "gate.example",
+  }],
+  ["error: PAM: Authentication service cannot retrieve authentication info for x for y from z from 192.0.2.7", {
+    outcome: "failed",
+    message: "failed",
+    name: "x for y from z",
+    address: "192.0.2.7",
+  }],
+  ["fatal: Access denied for user ada by PAM account configuration [preauth]", {
+    outcome: "failed",
+    message: "not_allowed",
+    name: "ada",
+  }],
   ["Partial publickey for ada from 192.0.2.7 port 4711 ssh2", noted("partial", { method: "publickey", name: "ada" })],
   [
     "Postponed publickey for ada from 192.0.2.7 port 4711 ssh2 [preauth]",
@@ -183,6 +213,7 @@ Deno.test("a message of the server is read for who, from where and how it ended"
     const other of [
       "Server listening on 0.0.0.0 port 22.",
       "constructor of nothing",
+      "error: PAM: pam_open_session(): Permission denied for ada from 192.0.2.7",
       "__proto__",
       "",
       "message repeated 0 times: [ Failed password for ada from 192.0.2.7 port 4711 ssh2]",

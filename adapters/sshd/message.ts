@@ -132,6 +132,14 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<reado
       }),
     ),
   ],
+  // What PAM answered in its own words (pam_strerror(3)), one of which ends in "for service".
+  "PAM:": [
+    rule(
+      `PAM: (?:Have exhausted maximum number of retries for service|[A-Za-z][^:]*?) for ${NAME} from (?<address>\\S+)(?: via \\S+)?\\s*`,
+      failed("failed"),
+    ),
+  ],
+  Access: [rule("Access denied for user (?<name>.*) by PAM account configuration", failed("not_allowed"))],
   Starting: [rule(`Starting session: .* for (?<name>.*) from (?<address>\\S+)${PORT} id \\d+`, noted("session"))],
   Close: [rule(`Close session: user (?<name>.*) from (?<address>\\S+)${PORT} id \\d+`, noted("session"))],
 }));
@@ -157,7 +165,7 @@ const bounded = (times: number): number => Math.min(times, TIMES_MAX);
 
 const NONE: Groups = {};
 const REPEATED = /^message repeated (\d{1,9}) times: \[ (.*)\]$/s;
-const PREFIX = /^(?:error: |fatal: |PAM: (?=[aA]uth))+/;
+const PREFIX = /^(?:error: |fatal: )+/;
 const PREAUTH = " [preauth]";
 /** OpenSSH writes 1,023 bytes at most; what is longer was not written by it. */
 const CHARS_MAX = 4_096;
@@ -172,8 +180,8 @@ export const saidIn = (message: string): Said | undefined => {
   }
   const first = message.charCodeAt(0);
   let text = message;
-  // `e`rror, `f`atal, `P`AM
-  if (first === 101 || first === 102 || first === 80) text = text.replace(PREFIX, "");
+  // `e`rror, `f`atal
+  if (first === 101 || first === 102) text = text.replace(PREFIX, "");
   if (text.endsWith(PREAUTH)) text = text.slice(0, -PREAUTH.length);
   const space = text.indexOf(" ");
   const word = space < 0 ? text : text.slice(0, space);
