@@ -235,6 +235,11 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
     [`Nov 20 18:22:17.123456 vm sshd-session[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
     [`<86>Nov 20 18:22:17 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
     [`2026-11-20T19:22:17.123456+01:00 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
+    [`<38>1 2026-11-20T19:22:17.123456+01:00 vm sshd 15737 - - ${said.message}`, "2026-11-20T18:22:17.123Z"],
+    [
+      `<38>1 2026-11-20T18:22:17Z vm sshd-session 15737 ID1 [timeQuality tzKnown="1"][x@1 say="[a\\"]b"] \ufeff${said.message}`,
+      "2026-11-20T18:22:17.000Z",
+    ],
     [`2026-11-20T18:22:17+0000 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
     [
       JSON.stringify({
@@ -256,6 +261,9 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
       "Nov 20 18:22:17 vm CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
       "Nov 20 18:22:17 vm sudo:     ada : TTY=pts/0 ; COMMAND=/usr/sbin/sshd -T",
       "-- Boot 0123456789abcdef --",
+      "<86>1 2026-11-20T18:22:17Z vm CRON 1 - - pam_unix(cron:session): session opened for user sshd",
+      "<86>1 - - - - - -",
+      '<86>1 2026-11-20T18:22:17Z vm broken 1 - [not what it "should be] sshd',
     ]
   ) assert.equal(lineOf(other, new Calendar(2026, "UTC")).is, "other", other);
   for (const behind of ["                                lines Connection from 127.0.0.21 port 45039 on sshd", ""]) {
@@ -396,6 +404,7 @@ Deno.test("a bad line leaves its file out, by name and number, and names that lo
       day: [`${good.replace("20", "31")}\n`, "line 1: there is no such time"],
       long: [`${good}${"x".repeat(LINE_CHARS_MAX)}\n`, `line 1: a line has at most ${LINE_CHARS_MAX} characters`],
       json: ['{"a":1,"a":2}\n', "line 1: not an entry of journalctl -o json: "],
+      nil: ["<38>1 - vm sshd 1 - - Invalid user bob from 192.0.2.7\n", "line 1: there is no such time"],
       time: ['{"MESSAGE":"x"}\n', "line 1: expected an entry of the journal with __REALTIME_TIMESTAMP"],
       small: ["null\n", "line 1: expected a line of syslog or of journalctl"],
       cut: [good, "no whole line of syslog or of journalctl is in it"],

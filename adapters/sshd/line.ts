@@ -1,6 +1,7 @@
 /**
  * A line of a log as its writer puts it: `Nov 20 18:22:17 host sshd[15737]: …` (RFC 3164, `journalctl -o short` and its variants),
- * `2026-11-20T18:22:17.123+00:00 host sshd[15737]: …` (rsyslog's other form, `-o short-iso`), or an entry of `journalctl -o json`.
+ * `2026-11-20T18:22:17.123+00:00 host sshd[15737]: …` (rsyslog's other form, `-o short-iso`), `<38>1 2026-11-20T18:22:17Z host sshd 15737 - - …`
+ * (RFC 5424), or an entry of `journalctl -o json`.
  */
 import { parseIJson } from "../../events/canonical.ts";
 import { Calendar } from "./calendar.ts";
@@ -27,6 +28,9 @@ export type Line =
 
 export const LINE_CHARS_MAX = 65_536;
 
+/** Where a machine is not named. */
+const LOCAL = "localhost";
+
 const OTHER: Line = { is: "other" };
 const BEHIND: Line = { is: "behind" };
 const wrong = (because: string): Line => ({ is: "wrong", because });
@@ -38,9 +42,12 @@ const SHORT =
   /^(?:<\d{1,3}>)?([A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})(\.\d{1,9})? (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
 const ISO =
   /^(?:<\d{1,3}>)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})([.,]\d{1,9})?(Z|[+-]\d{2}:?\d{2}) (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
+/** RFC 5424 section 6: the version, a header of five words, data that is structured or `-`, the message and its byte order mark. */
+const PROTOCOL =
+  /^(?:<\d{1,3}>)?1 (?:-|(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})) (\S+) (\S+) (\S+) \S+ (?:-|(?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: \ufeff?(.*))?$/s;
 // Programs that say nothing behind their name's colon, or have none: `last message repeated 2 times`, the kernel's.
 const HEAD =
-  /^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[.,+\-:Z\d]* \S+/;
+  /^(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[.,+\-:Z\d]* \S+/;
 
 export const lineOf = (text: string, calendar: Calendar): Line => {
   if (text === "") return BEHIND;
@@ -48,6 +55,8 @@ export const lineOf = (text: string, calendar: Calendar): Line => {
   const first = text.charCodeAt(0);
   if (first === 0x7b) return jsonOf(text);
   if (first === 0x20 || first === 0x09) return BEHIND;
+  const protocol = PROTOCOL.exec(text);
+  if (protocol) return protocolOf(protocol, calendar);
   // The marks of journalctl, which it also prints where it has no entries.
   if (text.startsWith("-- ")) return OTHER;
   if (!text.includes("sshd")) return HEAD.test(text) ? OTHER : NO_LOG;
@@ -66,6 +75,25 @@ export const lineOf = (text: string, calendar: Calendar): Line => {
   const time = calendar.iso(day!, fraction, zone!);
   if (time === undefined) return wrong("there is no such time");
   return { is: "told", time, written: day! + fraction + zone!, host: host!, pid, message: message! };
+};
+
+const NIL = "-";
+
+const protocolOf = (
+  [, day, fraction = "", zone, host, program, pid, message = ""]: RegExpExecArray,
+  calendar: Calendar,
+): Line => {
+  if (!SERVER.test(program!)) return OTHER;
+  const time = day === undefined ? undefined : calendar.iso(day, fraction, zone!);
+  if (time === undefined) return wrong("there is no such time");
+  return {
+    is: "told",
+    time,
+    written: day! + fraction + zone!,
+    host: host === NIL ? LOCAL : host!,
+    pid: pid === NIL ? "" : pid!,
+    message,
+  };
 };
 
 const DEPTH_MAX = 4;
@@ -107,7 +135,7 @@ export const entryOf = (entry: Entry): Line => {
     is: "told",
     time: when.toISOString(),
     written: micros!,
-    host: textOf(entry._HOSTNAME) ?? "localhost",
+    host: textOf(entry._HOSTNAME) ?? LOCAL,
     pid,
     message,
   };
