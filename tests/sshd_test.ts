@@ -471,6 +471,27 @@ Deno.test("whatever a line says, it keeps out none of the others", async () => {
   });
 });
 
+Deno.test("bytes that are not UTF-8 keep out no line but one that is none, and its place is told", async () => {
+  await inFolder(async (folder) => {
+    const good = "Nov 20 18:22:17 vm sshd[1]: Invalid user bob from 192.0.2.7 port 4711";
+    const latin1 = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const [strange, utf16] = ["Nov 20 18:22:18 vm su[2]: FAILED su for J\xfcrgen", "\xff\xfeN\0o\0v\0\n\0"];
+    // It is being written, and ends within a letter of two bytes.
+    await Deno.writeFile(`${folder}/mixed`, latin1(`${good}\n${strange}\n${good.replace("bob", "\xff")}\n${good}\xc3`));
+    await Deno.writeFile(`${folder}/words`, latin1(`${good}\n\xfc\n`));
+    await Deno.writeFile(`${folder}/utf16`, latin1(utf16));
+    await using daybook = await opened();
+    const { found, done } = await importedLogs(
+      daybook,
+      ...["mixed", "words", "utf16"].map((name) => `${folder}/${name}`),
+    );
+    assert.deepEqual([done.lines, done.events, done.problems], [3, 2, []]);
+    assert.deepEqual(observedIn(daybook).map(({ data }) => daybook.unseal(data.name!)), ["bob", "\ufffd"]);
+    const none = "expected a line of syslog or of journalctl, and it is not UTF-8";
+    assert.deepEqual(found.problems, [`${folder}/words: line 2: ${none}`, `${folder}/utf16: line 1: ${none}`]);
+  });
+});
+
 Deno.test("a log that is rotated away between the two readings keeps out none of the others", async () => {
   await inFolder(async (folder) => {
     const paths = ["a", "b", "c"].map((name) => `${folder}/${name}`);

@@ -73,8 +73,11 @@ const joined = (a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Ar
   return both;
 };
 
+/** What stands where bytes are not UTF-8: other programs write theirs into the same log, and keep out no line but their own. */
+const NOT_UTF8 = "\ufffd";
+
 class Lines {
-  private readonly utf8 = new TextDecoder("utf-8", { fatal: true });
+  private readonly utf8 = new TextDecoder();
   private rest = "";
   private number = 0;
 
@@ -85,13 +88,23 @@ class Lines {
     this.rest = lines.pop()!;
     if (this.rest.length > LINE_CHARS_MAX) lines.push(this.rest);
     for (const line of lines) {
-      const handed = this.hand(line.endsWith("\r") ? line.slice(0, -1) : line, ++this.number);
+      const handed = this.handed(line.endsWith("\r") ? line.slice(0, -1) : line, ++this.number);
       if (handed) await handed;
     }
   }
 
+  /** In another encoding nothing is found that ends a line. */
   end(): void {
-    this.utf8.decode();
+    if (this.number === 0 && this.rest.includes(NOT_UTF8)) throw new Unreadable("it is not UTF-8");
+  }
+
+  private handed(line: string, number: number): Promise<void> | void {
+    try {
+      return this.hand(line, number);
+    } catch (error) {
+      if (!(error instanceof Unreadable) || !line.includes(NOT_UTF8)) throw error;
+      throw new Unreadable(`${error.message}, and it is not UTF-8`);
+    }
   }
 }
 
