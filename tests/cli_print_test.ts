@@ -89,3 +89,17 @@ Deno.test("a bar is drawn in place on a terminal and taken away, a line now and 
   tick(silent, true);
   assert.deepEqual(silent.said, []);
 });
+
+Deno.test("how fast the work goes is that of its own kind, however long what was before it took", () => {
+  let now = 0;
+  const clock = { now: () => now, monotonic: () => now, schedule: () => () => {} };
+  const pipe = io(false);
+  const progress = progressBar("importing", { io: pipe, clock });
+  for (now = 0; now <= 60_000; now += 20_000) progress.on({ done: now, total: 60_000, unit: "commits" });
+  for (let done = 1; done <= 100; done++, now += 100) progress.on({ done, total: 400, unit: "branches" });
+  progress.on({ done: 101, total: 400, unit: "branches" });
+  assert.deepEqual(pipe.said.slice(3), [
+    "importing 1 of 400 branches\n",
+    "importing 101 of 400 branches · 10/s · 29.6 s left\n",
+  ]);
+});

@@ -21,13 +21,17 @@ export const progressBar = (
   label: string,
   { io, clock, quiet = false }: { io: Io; clock: Clock; quiet?: boolean },
 ): Bar => {
-  const began = clock.monotonic();
+  let began = clock.monotonic();
+  let unit: string | undefined;
   const every = io.terminal.err ? REDRAW_MS : PLAIN_MS;
   let drawn = began;
   let shown = false;
   return {
     on(progress) {
       const now = clock.monotonic();
+      // How fast the work before it went says nothing of this.
+      if (unit !== undefined && unit !== progress.unit) began = now;
+      unit = progress.unit;
       if (quiet || now - drawn < every) return;
       drawn = now;
       const line = describe(label, progress, now - began);
