@@ -67,7 +67,7 @@ export const translatePush = (
   body: unknown,
   { by, delivery }: { readonly by: Principal; readonly delivery?: string },
 ): Translated => {
-  if (typeof body === "object" && body !== null && !("ref" in body && "after" in body)) {
+  if (typeof body === "object" && body !== null && !isPush(body)) {
     if (!fromGithub(body)) return { is: "invalid", issues: [{ path: "", message: "expected a webhook of GitHub" }] };
     return { is: "ignored", because: "zen" in body ? "a ping" : "not a push" };
   }
@@ -100,6 +100,9 @@ export const translatePush = (
   }
   return { is: "push", source, incoming, asks: [askOf(told, { branch, source, by, delivery })] };
 };
+
+/** `cache_sync` of an enterprise server has these as well: how far a cache has come, maybe long behind the push. */
+const isPush = (body: object): boolean => "ref" in body && "after" in body && !("cache_location" in body);
 
 /** https://docs.github.com/en/webhooks/webhook-events-and-payloads#webhook-payload-object-common-properties */
 const COMMON = ["sender", "repository", "organization", "installation", "enterprise"];
