@@ -187,6 +187,7 @@ Deno.test("what is no push of a branch is ignored or refused, and says where", (
   const is = (body: unknown) => translatePush(body, { by: BY });
   assert.deepEqual(is({ zen: "Keep it logically awesome.", hook_id: 1 }), { is: "ignored", because: "a ping" });
   assert.deepEqual(is({ action: "opened", sender: {} }), { is: "ignored", because: "not a push" });
+  assert.deepEqual(is({ action: "published", security_advisory: {} }), { is: "ignored", because: "not a push" });
   const synced = { cache_location: "oslo", ref: "refs/heads/main", before: "0".repeat(40), after: "1".repeat(40) };
   const repository = { html_url: "https://github.example/octo/hello" };
   assert.deepEqual(is({ ...synced, repository, sender: {} }), { is: "ignored", because: "not a push" });

@@ -106,9 +106,12 @@ const isPush = (body: object): boolean => "ref" in body && "after" in body && !(
 
 /** https://docs.github.com/en/webhooks/webhook-events-and-payloads#webhook-payload-object-common-properties */
 const COMMON = ["sender", "repository", "organization", "installation", "enterprise"];
+/** Told to everybody, so that none of these is in it. */
+const ADVISORY = "security_advisory";
 
 const fromGithub = (body: object): boolean =>
-  "hook_id" in body || Object.entries(body).some(([name, value]) => COMMON.includes(name) && typeof value === "object");
+  "hook_id" in body ||
+  Object.entries(body).some(([name, value]) => [...COMMON, ADVISORY].includes(name) && typeof value === "object");
 
 interface Told {
   readonly branch: string;
