@@ -235,6 +235,9 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
     [`Nov 20 18:22:17.123456 vm sshd-session[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
     [`<86>Nov 20 18:22:17 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
     [`2026-11-20T19:22:17.123456+01:00 vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.123Z"],
+    [`Nov 20 18:22:17 vm auth.info sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
+    [`Nov 20 18:22:17 <auth.info> vm sshd[15737]: ${said.message}`, "2026-11-20T18:22:17.000Z"],
+    [`Nov 20 18:22:17 vm sshd[15737]: [ID 800047 auth.info] ${said.message}`, "2026-11-20T18:22:17.000Z"],
     [`<38>1 2026-11-20T19:22:17.123456+01:00 vm sshd 15737 - - ${said.message}`, "2026-11-20T18:22:17.123Z"],
     [
       `<38>1 2026-11-20T18:22:17Z vm sshd-session 15737 ID1 [timeQuality tzKnown="1"][x@1 say="[a\\"]b"] \ufeff${said.message}`,
@@ -259,6 +262,7 @@ Deno.test("every form of a line says when, where and what: syslog's, rsyslog's, 
   for (
     const other of [
       "Nov 20 18:22:17 vm CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
+      "Nov 20 18:22:17 vm auth.info su[1]: sshd[2]: Invalid user bob from 192.0.2.7 port 4711",
       "Nov 20 18:22:17 vm sudo:     ada : TTY=pts/0 ; COMMAND=/usr/sbin/sshd -T",
       "-- Boot 0123456789abcdef --",
       "<86>1 2026-11-20T18:22:17Z vm CRON 1 - - pam_unix(cron:session): session opened for user sshd",

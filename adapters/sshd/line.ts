@@ -38,8 +38,13 @@ const NO_LOG = wrong("expected a line of syslog or of journalctl");
 
 // Newer servers do their work in processes of other names.
 const SERVER = /^sshd(?:-session|-auth)?$/;
-const SHORT =
-  /^(?:<\d{1,3}>)?([A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})(\.\d{1,9})? (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
+/** Where syslog says them: `auth.info ` before the program (BusyBox), `<auth.info> ` before the host (FreeBSD), `[ID 800047 auth.info] ` behind both (Solaris). */
+const PRIORITY = String.raw`[a-z]+[0-7]?\.(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)`;
+const SHORT = new RegExp(
+  String
+    .raw`^(?:<\d{1,3}>)?([A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})(\.\d{1,9})? (?:<${PRIORITY}> )?(\S+) (?:${PRIORITY} )?([^\s:[]+)(?:\[(\d+)\])?: ?(?:\[ID \d+ ${PRIORITY}\] )?(.*)$`,
+  "s",
+);
 const ISO =
   /^(?:<\d{1,3}>)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})([.,]\d{1,9})?(Z|[+-]\d{2}:?\d{2}) (\S+) ([^\s:[]+)(?:\[(\d+)\])?: ?(.*)$/s;
 /** RFC 5424 section 6: the version, a header of five words, data that is structured or `-`, the message and its byte order mark. */
