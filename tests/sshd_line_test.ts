@@ -29,6 +29,15 @@ const SAID: readonly (readonly [string, Said])[] = [
     ...failed("failed", "a from 198.51.100.1 port 22 ssh2"),
     unknown_name: true,
   }],
+  // Where the name is an account's, what a certificate calls itself is behind it, and chosen by who shows it.
+  [
+    "Failed publickey for ada from 192.0.2.7 port 4711 ssh2: RSA-CERT SHA256:x ID y from 198.51.100.1 port 22 ssh2: z (serial 0) CA RSA SHA256:w",
+    { ...failed("failed", "ada"), method: "publickey" },
+  ],
+  [
+    "Accepted publickey for ada from 192.0.2.7 port 4711 ssh2: RSA-CERT SHA256:x ID y from 198.51.100.1 port 22 ssh2: z (serial 0) CA RSA SHA256:w",
+    accepted("publickey"),
+  ],
   ["message repeated 5 times: [ Failed password for ada from 192.0.2.7 port 4711 ssh2]", {
     ...failed("failed", "ada"),
     times: 5,

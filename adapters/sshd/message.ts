@@ -1,6 +1,7 @@
 /**
  * What OpenSSH's server says of a sign-in, told apart as its source prints it (auth.c, auth2.c, packet.c, sshd.c, monitor.c, and PAM's own
- * lines), from 6 to 10. A name may be anything, " from 192.0.2.1 port 22 ssh2" too, so what the server adds is always read from the end.
+ * lines), from 6 to 10. A name that is nobody's may be anything, " from 192.0.2.1 port 22 ssh2" too, so what the server adds behind it is read
+ * from the end; behind an account's it is read from the beginning.
  */
 import type { ObservedMessage } from "../../events/identity/signin.ts";
 
@@ -21,7 +22,10 @@ type Rule = readonly [RegExp, (groups: Groups) => Pick<Said, "outcome" | "messag
 const PORT = String.raw`(?: port (?<port>\d{1,5}))?`;
 /** As long as an event holds; the server's own are much shorter. */
 const METHOD = String.raw`(?<method>\S{1,64})`;
-const NAME = String.raw`(?<unknown>(?:invalid|illegal) user )?(?<name>.*)`;
+const UNKNOWN = String.raw`(?<unknown>(?:invalid|illegal) user )`;
+const NAME = String.raw`${UNKNOWN}?(?<name>.*)`;
+/** One that is there, so that nobody chose it for what it says. A certificate's id behind it may be anything. */
+const ACCOUNT = "(?<name>.*?)";
 const FROM = String.raw` from (?<address>\S+)${PORT}(?: ssh\d?)?`;
 /** Behind a name, with nothing between: never a number alone, which is the port. */
 const BEHIND = String.raw` (?<address>(?!\d+$)\S+)${PORT}`;
@@ -33,19 +37,19 @@ const rule = (pattern: string, told: Rule[1]): Rule => [new RegExp(`^${pattern}$
 /** By the first word; the first that fits counts. */
 const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<readonly Rule[]>({
   Accepted: [
-    rule(`Accepted ${METHOD} for (?<name>.*)${FROM}(?:: .*)?`, ({ method }) => ({
+    rule(`Accepted ${METHOD} for ${ACCOUNT}${FROM}(?:: .*)?`, ({ method }) => ({
       outcome: "accepted",
       message: "accepted",
       method,
     })),
   ],
-  Failed: [
-    rule(`Failed ${METHOD} for ${NAME}${FROM}(?:: .*)?`, ({ method }) => ({
+  Failed: [`${UNKNOWN}(?<name>.*)`, ACCOUNT].map((who) =>
+    rule(`Failed ${METHOD} for ${who}${FROM}(?:: .*)?`, ({ method }) => ({
       outcome: "failed",
       message: "failed",
       method,
-    })),
-  ],
+    }))
+  ),
   Postponed: [rule(`Postponed ${METHOD} for ${NAME}${FROM}`, partial)],
   Partial: [rule(`Partial ${METHOD} for ${NAME}${FROM}(?:: .*)?`, partial)],
   Invalid: [rule(`Invalid (?<unknown>user )(?<name>.*) from (?<address>\\S+)${PORT}`, failed("unknown_name"))],
