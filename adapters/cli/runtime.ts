@@ -203,6 +203,11 @@ export interface Serving {
 /** Views are there and cannot be read. They can be built again from the log; only who writes the folder does it. */
 export class ViewsUnreadable extends Error {
   override readonly name = "ViewsUnreadable";
+
+  /** `older`: nothing is wrong with them, an earlier version of the program has written them. */
+  constructor(message: string, readonly older = false) {
+    super(message);
+  }
 }
 
 /** A legal hold that stands, and the event that placed it. */

@@ -20,6 +20,7 @@ import type { GitImported, GitImportFailed } from "../git/import.ts";
 import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource, type Scope } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";
+import { Older } from "../sqlite/connection.ts";
 import { isLeftOpen, ScratchFault } from "../sqlite/scratch.ts";
 import type { Format } from "../siem/format.ts";
 import { CRASH_VARIABLE, crashAt } from "../process/crash.ts";
@@ -157,7 +158,8 @@ export const runtimeOf = (
       });
     } catch (error) {
       if (error instanceof ScratchFault) throw error;
-      throw new ViewsUnreadable(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+      const because = error instanceof Error ? error.message : error;
+      throw new ViewsUnreadable(`cannot read ${path}: ${because}`, error instanceof Older);
     }
   },
   scratch: () => Promise.resolve(new SqliteViews({ path: MEMORY })),

@@ -268,7 +268,9 @@ const expect = (db: Database, { application, version }: Format): void => {
     throw application === SEALED.application ? new Clear("it is not sealed") : new Unusable("it is not one of ours");
   }
   const found = number(db, "user_version");
-  if (found !== version) throw new Unusable(`it has format ${found}, this program ${version}`);
+  if (found !== version) {
+    throw new (found < version ? Older : Unusable)(`it has format ${found}, this program ${version}`);
+  }
 };
 
 const sealedFormat = ({ sealing }: Sealed): Format => ({
@@ -353,6 +355,8 @@ export const settle = (path: string): void => {
 
 class Unusable extends Error {}
 class Clear extends Unusable {}
+/** Thrown for a file in a format that an earlier version of this program wrote. */
+export class Older extends Unusable {}
 /** Thrown where a file that is sealed was to be opened as a clear one. */
 export class NeedsKey extends Unusable {}
 

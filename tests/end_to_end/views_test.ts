@@ -1,5 +1,8 @@
 /** The running server, while somebody damages the views under it. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { ReplayReport } from "../../adapters/cli/commands/replay.ts";
+import { document, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
 import { until } from "../until.ts";
 
@@ -55,6 +58,29 @@ Deno.test("without projections a server folds what it goes by itself, and the ot
     await Deno.remove(data, { recursive: true });
   }
 });
+
+Deno.test("views that an earlier version has written are not compared, and not called different", () =>
+  withPlace(async ({ data }) => {
+    await document([
+      "send",
+      "commits.branch.move",
+      "shop",
+      `{"branch":"main","to":"${"1".repeat(40)}"}`,
+      "--data",
+      data,
+    ]);
+    const db = new DatabaseSync(`${data}/views.db`);
+    const { user_version } = db.prepare("PRAGMA user_version").get()!;
+    db.exec(`PRAGMA user_version = ${Number(user_version) - 1}`);
+    db.close();
+    const replayed = await document<ReplayReport>(["replay", "--check", "--data", data]);
+    assert.deepEqual([replayed.exit, replayed.ok], [0, true]);
+    for (const { equal, note } of replayed.views) {
+      assert.equal(equal, null);
+      assert.match(note ?? "", /^not_replayable: cannot read .*views\.db: it has format \d+, this program \d+$/);
+    }
+    assert.match((await run(["replay", "--check", "--data", data])).out, /^replayed equal: 0 of \d+ views compared/m);
+  }));
 
 const overwrite = async (file: string) => {
   using opened = await Deno.open(file, { write: true });

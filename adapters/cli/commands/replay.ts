@@ -102,16 +102,21 @@ export const replayed = async (
       log: reader,
       projections,
       primitives,
-      views: views instanceof ViewsUnreadable ? unreadable(views) : views,
+      views: !(views instanceof ViewsUnreadable) ? views : views.older ? undefined : unreadable(views),
       attested: check,
       until: size,
       onProgress: (done, total) => progress({ done, total, unit: "events" }),
     });
+    const noneStored = views instanceof ViewsUnreadable
+      ? `not_replayable: ${views.message}`
+      : check && views === undefined
+      ? "there are no stored views"
+      : undefined;
     const whose = done.attestations.filter(({ projection }) => only.length === 0 || only.includes(projection));
     return {
       ok: done.ok,
       size: done.size,
-      views: done.views.map((view) => told(view, check && views === undefined)),
+      views: done.views.map((view) => told(view, noneStored)),
       attestations: whose.map(attested),
       checkpoint: coveringOf(await reader.checkpoint(), done.size),
     };
@@ -145,7 +150,7 @@ const UNCOMPARED: Readonly<Record<Uncompared, string>> = {
 
 const told = (
   { name, version, size, rows, digest, equal, uncompared, stored, kept, because }: Compared,
-  nothingStored: boolean,
+  noneStored: string | undefined,
 ): ReplayedView => {
   const view = { name, version, size, rows, digest };
   if (uncompared) {
@@ -158,7 +163,7 @@ const told = (
       : UNCOMPARED[uncompared];
     return { ...view, equal: uncompared === "unreadable" ? false : null, note: why };
   }
-  if (equal === undefined) return { ...view, equal: null, ...(nothingStored && { note: "there are no stored views" }) };
+  if (equal === undefined) return { ...view, equal: null, ...(noneStored !== undefined && { note: noneStored }) };
   if (equal) return { ...view, equal };
   const notes = [
     ...(stored!.digest === digest ? [] : [`the stored view has ${stored!.rows} rows and digest ${stored!.digest}`]),
