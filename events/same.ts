@@ -4,14 +4,19 @@ import type { NewEvent } from "./log.ts";
 
 /**
  * Whether a repeat says what the recorded event says: the sender's attributes and data. What is ours does not count, nor a
- * time or trace that the sender left to us. `equal` compares the data, of events of this type; the default is by canonical letters.
+ * time or trace that the sender left to us. `equal` compares the data, bytes as `{ data_base64 }` where the other is text, as it is
+ * when one of them was sealed whole; the default is by canonical letters.
  */
 export const sameAsSent = (
   sent: NewEvent,
   recorded: Readonly<Record<string, unknown>>,
-  equal: (sent: unknown, recorded: unknown, type: string) => boolean = sameJson,
+  equal: (sent: unknown, recorded: unknown, event: NewEvent) => boolean = sameJson,
 ): boolean => {
-  if (!equal(sent.data, recorded.data, sent.type) || sent.data_base64 !== recorded.data_base64) return false;
+  if (sent.data_base64 === recorded.data_base64) {
+    if (!equal(sent.data, recorded.data, sent)) return false;
+  } else if (typeof (sent.data ?? recorded.data) !== "string" || !equal(wholeOf(sent), wholeOf(recorded), sent)) {
+    return false;
+  }
   if (sent.timeGiven !== false && sent.time !== recorded.time) return false;
   if (sent.traceGiven !== false && sent.traceparent !== recorded.traceparent) return false;
   const given: Record<string, unknown> = { ...sent.extensions, ...sent };
@@ -20,6 +25,9 @@ export const sameAsSent = (
     ELSEWHERE.has(name) || given[name] === undefined || given[name] === recorded[name]
   );
 };
+
+const wholeOf = ({ data, data_base64 }: { readonly data?: unknown; readonly data_base64?: unknown }): unknown =>
+  data_base64 === undefined ? data : { data_base64 };
 
 /** Ours, or compared above. */
 const ELSEWHERE = new Set([

@@ -1,7 +1,9 @@
 /** What is the same event again and what is another one, by the real program. */
 import assert from "node:assert/strict";
+import { DEFAULTS } from "../config/shipped.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 
+const EVENT = { source: "urn:tests", type: "tests.thing.happened" } as const;
 const BY = { authtype: "system", authid: "tests" } as const;
 
 Deno.test("of an unknown type a repeat is what was sent, however much of it looks like a pseudonym or a sealed text", async () => {
@@ -24,5 +26,38 @@ Deno.test("of an unknown type a repeat is what was sent, however much of it look
     assert.equal(await twice(undefined, null), "id");
   } finally {
     await system.daybook.close();
+  }
+});
+
+Deno.test("a source that is sealed since, or no more, repeats what it sent before; what says something else is told so", async () => {
+  const data = await Deno.makeTempDir();
+  const open = (sealed_sources: string[]) =>
+    openSystem({ data, config: { ...DEFAULTS, ingest: { ...DEFAULTS.ingest, sealed_sources } } });
+  const sent = [{ who: "Ada" }, "Ada", null].map((data, i) => ({ ...EVENT, id: `json ${i}`, data }));
+  const bytes = { ...EVENT, id: "bytes", datacontenttype: "text/plain", data_base64: "QWRh" };
+  const events = (by: string) => [...sent, bytes].map((event) => ({ ...event, id: `${by} ${event.id}` }));
+  try {
+    for (const sealed of [false, true]) {
+      const by = sealed ? "sealed" : "plain";
+      const first = await open(sealed ? [EVENT.source] : []);
+      const recorded = await first.daybook.ingest(events(by), BY);
+      assert.ok(recorded.ok && recorded.accepted === 4);
+      const entry = new TextDecoder().decode(first.daybook.log.entry(recorded.receipts[0]!.position));
+      assert.equal(entry.includes("sealed:1:"), sealed);
+      await first.daybook.close();
+      const then = await open(sealed ? [] : [EVENT.source]);
+      const again = await then.daybook.ingest(events(by), BY);
+      assert.deepEqual(again.ok && [again.accepted, again.duplicates], [0, 4], by);
+      for (const other of events(by)) {
+        const changed = "data" in other
+          ? { ...other, data: { data_base64: "QWRh" } }
+          : { ...other, data_base64: "RWRh" };
+        const refused = await then.daybook.ingest([changed], BY);
+        assert.ok(!refused.ok && refused.conflict === "id", other.id);
+      }
+      await then.daybook.close();
+    }
+  } finally {
+    await Deno.remove(data, { recursive: true });
   }
 });

@@ -268,12 +268,21 @@ export class Sealer {
     return opened.pointer === pointer && Buffer.compare(opened.place, placeOf(stream, id)) === 0;
   }
 
-  /** Whether the data of a repeated event of this type, sealed, says the same as what is stored. */
-  sameEvent(type: string, sent: unknown, stored: unknown): boolean {
-    if (this.plan(type)) return this.sameData(sent, stored);
+  /** Whether the data of a repeated event, sealed, says the same as what is stored. */
+  sameEvent(event: Unsealed, sent: unknown, stored: unknown): boolean {
+    if (this.plan(event.type)) return this.sameData(sent, stored);
     // Here nothing was derived by us, whatever it looks like; but all of it may have been sealed.
-    if (typeof sent === "string" && typeof stored === "string" && isSealed(sent)) return this.sameData(sent, stored);
-    return sameJson(sent, stored);
+    if (typeof sent === "string" && typeof stored === "string" && isSealed(sent) && this.sameData(sent, stored)) {
+      return true;
+    }
+    return sameJson(sent, stored) || this.isWholeOf(event, sent, stored) || this.isWholeOf(event, stored, sent);
+  }
+
+  /** Whether a text is this event's data, sealed when its source was configured otherwise than when the other came. */
+  private isWholeOf({ stream, id }: Unsealed, text: unknown, data: unknown): boolean {
+    if (typeof text !== "string" || !isSealed(text) || !this.isAt(text, stream, id, "")) return false;
+    const plain = this.plain(text);
+    return plain === undefined ? this.isGone(text) : sameJson(plain, data);
   }
 
   /**

@@ -3,7 +3,7 @@
  * does not go in is answered and leaves no trace.
  */
 import type { Event, StreamId } from "../../events/event.ts";
-import { type Appended, type Expected, LIMITS, LogFault, type Receipt } from "../../events/log.ts";
+import { type Appended, type Expected, LIMITS, LogFault, type NewEvent, type Receipt } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import { BLOCK_OVERHEAD, blockHash, type BlockPlan, encodeBlock, ENTRY_OVERHEAD, type Run } from "./block.ts";
 import type { Entry } from "./place.ts";
@@ -38,7 +38,7 @@ export interface Ground {
   findStored(source: string, id: string, fingerprint: number, settled: boolean): Event | undefined;
   fingerprintOf(stream: StreamId): number;
   /** Compares the data of a repeat with what is stored; default by letters. */
-  readonly equal?: (sent: unknown, stored: unknown, type: string) => boolean;
+  readonly equal?: (sent: unknown, stored: unknown, event: NewEvent) => boolean;
 }
 
 /** A block as it will be stored. */

@@ -1,6 +1,7 @@
 /** What a log is opened with, and its bounds. */
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
+import type { NewEvent } from "../../events/log.ts";
 import type { StartBackground } from "./background.ts";
 import type { Signer } from "./behind.ts";
 import { FILTER_BYTES_MAX, type ReaderOptions } from "./reader.ts";
@@ -16,7 +17,7 @@ export interface LogOptions extends ReaderOptions {
   /** Default `LOG_BOUNDS`. */
   readonly bounds?: Partial<LogBounds>;
   /** Compares the data of a repeat with what is stored; default by letters. */
-  readonly equal?: (sent: unknown, stored: unknown, type: string) => boolean;
+  readonly equal?: (sent: unknown, stored: unknown, event: NewEvent) => boolean;
   /** Told of each commit that is durable: its events and how long it took. */
   readonly committed?: (events: number, ms: Millis) => void;
   /** Told when something went wrong behind the log and is tried again; one line. */

@@ -436,7 +436,7 @@ const openLog = async (
     signer,
     bounds: config.log,
     cacheBytesMax: config.log.cache_bytes_max,
-    equal: (sent, stored, type) => keys.sealer.sameEvent(type, sent, stored),
+    equal: (sent, stored, event) => keys.sealer.sameEvent(event, sent, stored),
     ...(telemetry && { committed: (events: number, ms: number) => telemetry.committed(events, ms) }),
     trouble: report,
   });
