@@ -391,6 +391,11 @@ Deno.test("an unknown type is sealed whole when its source is configured so", ()
     assert.equal(binary!.data_base64, undefined);
     assert.deepEqual(keys.sealer.unseal(binary!.data), { data_base64: "QWRh" });
     assert.equal(none!.data, undefined);
+    const plain = event("odd.thing.seen", data, { id: "4" });
+    assert.equal(keys.sealer.sameEvent(plain, whole!.data, data), false, "sealed for another event, it tells nothing");
+    assert.equal(keys.sealer.sameEvent(plain, data, whole!.data), false);
+    const text = sealed(keys, event("people.change.made", { sha: "1", author: ADA, committer: GRACE }))[0]!;
+    assert.equal(keys.sealer.sameEvent(plain, dataOf(text).author.name, ADA.name), false);
   }, { whole: (source) => source === "urn:secret" }));
 
 Deno.test("more people than fit in memory are sealed and read all the same, in one batch or many", () => {

@@ -1,6 +1,9 @@
 /** What is the same event again and what is another one, by the real program. */
 import assert from "node:assert/strict";
+import { z } from "zod";
 import { DEFAULTS } from "../config/shipped.ts";
+import type { Domain } from "../events/catalogue.ts";
+import { personal, pseudonym } from "../events/personal.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 
 const EVENT = { source: "urn:tests", type: "tests.thing.happened" } as const;
@@ -57,6 +60,42 @@ Deno.test("a source that is sealed since, or no more, repeats what it sent befor
       }
       await then.daybook.close();
     }
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("of a type that became known since, with what is personal in it, a repeat is the same, and something else is told so", async () => {
+  const data = await Deno.makeTempDir();
+  const people: Domain = {
+    name: "tests",
+    facts: {
+      "tests.thing.happened": {
+        schema: z.strictObject({
+          who: personal({ subject: "who" }),
+          who_pseudonym: pseudonym({ of: "who" }),
+          times: z.int(),
+        }),
+        kind: "observed",
+        stream: () => "tests/one",
+        about: "Happened.",
+      },
+    },
+  };
+  const event = (who: string, times: number) => ({ ...EVENT, id: "1", data: { who, times } });
+  try {
+    const first = await openSystem({ data });
+    const recorded = await first.daybook.ingest([event("Ada", 1)], BY);
+    assert.ok(recorded.ok && recorded.accepted === 1);
+    await first.daybook.close();
+    const then = await openSystem({ data, domains: [people] });
+    const again = await then.daybook.ingest([event("Ada", 1)], BY);
+    assert.deepEqual(again.ok && [again.accepted, again.receipts[0]!.stream], [0, "inbox/urn:tests"]);
+    for (const other of [event("Eda", 1), event("Ada", 2)]) {
+      const refused = await then.daybook.ingest([other], BY);
+      assert.ok(!refused.ok && refused.conflict === "id");
+    }
+    await then.daybook.close();
   } finally {
     await Deno.remove(data, { recursive: true });
   }

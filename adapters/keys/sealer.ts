@@ -272,9 +272,7 @@ export class Sealer {
   sameEvent(event: Unsealed, sent: unknown, stored: unknown): boolean {
     if (this.plan(event.type)) return this.sameData(sent, stored);
     // Here nothing was derived by us, whatever it looks like; but all of it may have been sealed.
-    if (typeof sent === "string" && typeof stored === "string" && isSealed(sent) && this.sameData(sent, stored)) {
-      return true;
-    }
+    if (sealedBoth(sent, stored) && this.sameData(sent, stored)) return true;
     return sameJson(sent, stored) || this.isWholeOf(event, sent, stored) || this.isWholeOf(event, stored, sent);
   }
 
@@ -310,12 +308,17 @@ export class Sealer {
 
   private sameText(sent: string, stored: string): boolean {
     if (isPseudonym(sent) && isPseudonym(stored)) return true;
-    if (!isSealed(sent) || !isSealed(stored)) return false;
+    if (!isSealed(sent)) return false;
+    // Recorded when its type was not known here, and nothing of it was sealed.
+    if (!isSealed(stored)) return this.plain(sent) === stored;
     if (this.isGone(stored)) return true;
     const [a, b] = [this.plain(sent), this.plain(stored)];
     return a !== undefined && b !== undefined && canonical(a) === canonical(b);
   }
 }
+
+const sealedBoth = (...texts: readonly unknown[]): boolean =>
+  texts.every((text) => typeof text === "string" && isSealed(text));
 
 interface Members {
   [key: string]: unknown;
