@@ -12,6 +12,9 @@ import {
 } from "jose";
 import { KEYS } from "../actors/identity/actor.ts";
 import { signingKeyOf } from "../adapters/jose/access_tokens.ts";
+import { KeysFault } from "../adapters/keys/fault.ts";
+import type { KvLog } from "../adapters/kv/log.ts";
+import { LogFault } from "../events/log.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 
 const problem = (code: string) => `urn:daybook:problem:${code}`;
@@ -367,6 +370,48 @@ Deno.test("who was erased is out at once, and their name leads to somebody else 
     assert.equal((await house.signIn("alice")).status, 401);
     assert.notEqual(await house.person("alice"), account);
     assert.equal((await house.signIn("alice")).status, 200);
+  }));
+
+Deno.test("of a log that is fenced nobody learns whether they may come in: that is 503, and ends no session", () =>
+  withHouse(async (house) => {
+    const account = await house.person("alice");
+    const { access_token, refresh_token } = await signedIn(house);
+    assert.equal((await sessions(house, access_token)).status, 200);
+    const unproven = (await signedIn(house)).access_token;
+    (house.log as KvLog).fence(new LogFault("fenced", "the disk failed"));
+    for (
+      const answer of [
+        await house.signIn("alice"),
+        await house.signIn("nobody"),
+        await house.send("/auth/refresh", { body: { refresh_token } }),
+        await sessions(house, access_token),
+        await sessions(house, unproven),
+        await house.send(`/accounts/${account}/unlock`, { method: "POST", as: house.token }),
+      ]
+    ) {
+      assert.deepEqual([answer.status, answer.body.type], [503, problem("unwritable")]);
+      assert.ok(Number(answer.headers.get("retry-after")) > 0);
+    }
+    assert.equal(
+      (await house.send("/events?limit=1", { as: house.token })).status,
+      200,
+      "who needs no account reads on",
+    );
+    const page = await house.send("/account", { as: access_token, headers: { accept: "text/html" } });
+    assert.deepEqual([page.status, page.headers.get("content-type")], [503, "text/html; charset=utf-8"]);
+    assert.ok(!house.lines.some((line) => line.includes("request")), house.lines.join(""));
+  }));
+
+Deno.test("a sign-in that cannot be sealed is 503, whoever has the name", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    house.keys.sealer.seal = () => {
+      throw new KeysFault("full", "no room on the disk");
+    };
+    for (const name of ["alice", "nobody"]) {
+      const { status, body } = await house.signIn(name, "another tall tree");
+      assert.deepEqual([status, body.type], [503, problem("unwritable")], name);
+    }
   }));
 
 Deno.test("sessions and keys are the same after a restart, and tokens of before go on", async () => {

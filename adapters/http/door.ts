@@ -127,7 +127,8 @@ export class Door {
         return response;
       };
       let who: string | undefined;
-      const failed = (error: unknown): Response => {
+      const failed = (thrown: unknown): Response => {
+        const error = unlessFenced(thrown);
         const page = this.page(error, route, request, caller, id);
         // Who only opened a page is asked to sign in.
         if (page?.status !== 303) this.tell(error, route.action, who);
@@ -383,11 +384,20 @@ export class Door {
   }
 }
 
+/** Of a log that is fenced the operator was told once. */
+const unlessFenced = (error: unknown): unknown => {
+  if (!(error instanceof LogFault) || error.kind !== "fenced") return error;
+  const told = "Where the log ends is not known until it is opened again. Repeat it then, as it is.";
+  return new Problem("unwritable", told, { members: { fault: error.kind }, headers: retryAfter(10_000) });
+};
+
 /** Kinds of a fault of the key database that pass, as a disk that is full, or that somebody mends while the server runs. */
 const PASSING: ReadonlySet<unknown> = new Set(["full", "locked", "read_only", "io"]);
 
 /** What of a failure may be told, where it passes or somebody has to mend it first. Nothing of what was asked for is kept after it. */
-const passingOf = (error: unknown): Problem | undefined => {
+const passingOf = (failure: unknown): Problem | undefined => {
+  // What an entity decided could not be sealed, for one.
+  const error = failure instanceof Error && failure.name === "EntityFault" ? failure.cause : failure;
   if (!(error instanceof Error)) return undefined;
   const headers = retryAfter(10_000);
   if (error.name === "KeysFault" && PASSING.has((error as { readonly kind?: unknown }).kind)) {

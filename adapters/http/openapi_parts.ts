@@ -88,7 +88,8 @@ const TOO_MANY_HEADERS = {
 
 /** The problems of a route by status: those it names, and those that every route may answer. */
 export const problems = (needs: Needs, ...named: readonly ProblemCode[]): Record<string, unknown> => {
-  const guarded = needs === "nothing" ? [] : (["unauthenticated", "forbidden"] as const);
+  // Whoever has a session is known by the log's end, which is not known where a disk has failed.
+  const guarded = needs === "nothing" ? [] : (["unauthenticated", "forbidden", "unwritable"] as const);
   const codes = named.flatMap((code) => [code, ...KINDS[code] ?? []]);
   const byStatus = new Map<number, string[]>();
   for (const code of [...codes, ...guarded, ...ALWAYS]) {

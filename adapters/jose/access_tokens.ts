@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { JWK } from "jose";
 import type { Millis } from "../../events/event.ts";
+import { LogFault } from "../../events/log.ts";
 
 /** A private key, `d` and all. It lies sealed in the key database and nowhere else. */
 export interface SigningKey {
@@ -82,7 +83,8 @@ export class AccessTokens {
 
   /**
    * What it says, if it is one of ours and still counts; else `undefined`, whatever is wrong with it. The algorithm and type are ours to
-   * say, not the token's; its `kid` only chooses among keys that are known here (RFC 8725 sections 3.1, 3.10, 3.11).
+   * say, not the token's; its `kid` only chooses among keys that are known here (RFC 8725 sections 3.1, 3.10, 3.11). Throws `LogFault`
+   * where the log does not tell them.
    */
   async verify(token: string): Promise<Proven | undefined> {
     const { issuer, audience, now, verifying } = this.options;
@@ -110,7 +112,8 @@ export class AccessTokens {
         amr: Array.isArray(amr) ? amr.map(String) : [],
         until: exp! * 1000,
       };
-    } catch {
+    } catch (error) {
+      if (error instanceof LogFault) throw error;
       return undefined;
     }
   }
