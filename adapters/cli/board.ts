@@ -64,7 +64,11 @@ export class Board {
     const stacks = stacksOf(reader, standing);
     const named = text(call, "name");
     const [only] = stacks;
-    if (only === undefined) throw new Usage("no services have been run from this folder: start --stack FILE does");
+    if (only === undefined) {
+      // Where the views cannot be gone on with they may lie in an archive.
+      standing.catchUp();
+      throw new Usage("no services have been run from this folder: start --stack FILE does");
+    }
     if (named === undefined && stacks.size > 1) {
       throw new Usage(`there are several stacks: --name ${[...stacks].join(", ")}`);
     }

@@ -1,5 +1,6 @@
 /** Commands that read a log whose beginning lies in an archive that is elsewhere: beside the server, after it, and after a kill. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { until } from "../until.ts";
 import { document, run } from "./cli_given.ts";
 import type { Program } from "./program.ts";
@@ -98,3 +99,38 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       assert.deepEqual(await states(), well);
     }));
 }
+
+Deno.test("services whose beginnings were archived, by an earlier version, want the archive once", () =>
+  Stand.with(stack, async (stand) => {
+    const { data, file } = stand;
+    const at = ["--data", data];
+    await stand.start();
+    const states = async () => (await document<Listed>(["ps", ...at])).services?.length;
+    await until("all are there", states, (found) => found === 2);
+    await ingest(stand.program, 1_000);
+    assert.equal((await run(["archive", "--before", "768", "--to", `${data}.archive`, ...at])).code, 0);
+    await stand.program.end("SIGTERM");
+    // As an earlier version has left them, which archived without snapshots.
+    for (
+      const [file, left] of [
+        ["notes.db", "DELETE FROM notes WHERE key = 'snapshot/services/yard'"],
+        ["views.db", "PRAGMA user_version = 1"],
+      ] as const
+    ) {
+      const db = new DatabaseSync(`${data}/${file}`);
+      db.exec(left);
+      db.close();
+    }
+    const ps = await run(["ps", ...at]);
+    assert.equal(ps.code, 3);
+    assert.match(ps.err, /no stored view can be gone on with .*`start` with log.archive builds it again\n$/);
+    const started = await run(["start", "--stack", file, "--port", "0", ...at]);
+    assert.equal(started.code, 3);
+    assert.match(
+      started.err,
+      /^daybook: how the services stand was archived; `start` with log.archive reads it there$/m,
+    );
+    await stand.start({ DAYBOOK__LOG__ARCHIVE: `${data}.archive` });
+    await until("all are there again", states, (found) => found === 2);
+    assert.equal((await run(["down", ...at])).code, 0);
+  }));

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../../actors/kernel/supervisor.ts";
 import { digestsOf, isAlive, isLive, type Stack } from "../../../actors/services/state.ts";
+import { LogFault } from "../../../events/log.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import { problemText } from "../../../config/stack.ts";
@@ -128,6 +129,9 @@ export const runStack = async (
     await certify(stack);
     const outcome = await orchestrator.apply(command);
     if (outcome.is === "rejected") throw new Usage(`${stack.file}: ${outcome.because}`);
+    if (outcome.is === "unavailable" && outcome.reason === "archived") {
+      throw new LogFault("archived", "how the services stand was archived; `start` with log.archive reads it there");
+    }
     if (outcome.is !== "accepted") throw new Error(`the services could not be applied: ${outcome.is}`);
     // Whoever changes it next goes by what it is then.
     const last = outcome.facts.at(-1);
