@@ -1,6 +1,6 @@
 /** Changes of one stack that are asked for at once, in turn and bounded. */
 import assert from "node:assert/strict";
-import { CHANGES, InTurn } from "../adapters/program/stack/in_turn.ts";
+import { CHANGES, InTurn } from "../adapters/program/in_turn.ts";
 
 Deno.test("one after another, as they were asked for, whatever becomes of those before; too many are refused", async () => {
   const turns = new InTurn();

@@ -19,7 +19,7 @@ import { GUARDED } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
-import { InTurn } from "./stack/in_turn.ts";
+import { InTurn } from "./in_turn.ts";
 
 /** Dashes between words. */
 export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {

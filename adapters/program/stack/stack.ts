@@ -17,7 +17,7 @@ import type { KeptCertificates } from "../certificates/kept.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";
 import { knownAuthority } from "../certificates/issuer.ts";
 import { certificatesIn, certifyServices, type Served } from "./certificates.ts";
-import { InTurn } from "./in_turn.ts";
+import { InTurn } from "../in_turn.ts";
 import type { Placed } from "./launch.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { unwatchedIn, unwatchedText } from "./others.ts";

@@ -1,5 +1,5 @@
 /** Changes of one thing, such as a stack, one after another: each as if there were no other. */
-import { Refused } from "../../cli/runtime.ts";
+import { Refused } from "../cli/runtime.ts";
 
 export const CHANGES = {
   /** So many wait at most, beside the one that is under way. */
