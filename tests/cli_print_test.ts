@@ -40,6 +40,29 @@ Deno.test("tables align what people of the world write", () => {
   );
 });
 
+Deno.test("a table of many rows is aligned as a whole", () => {
+  const rows = Array.from({ length: 100 }, (_, i) => [i === 77 ? "漢字漢字" : `r${i}`, `${i * i}`]);
+  const lines = table([{ title: "name" }, { title: "n", right: true }], rows).split("\n");
+  assert.deepEqual([lines[0], lines[1], lines[78], lines[100]], [
+    "name         n",
+    "r0           0",
+    "漢字漢字  5929",
+    "r99       9801",
+  ]);
+});
+
+Deno.test("a table is drawn in time that grows with its rows, and not with their square", () => {
+  const took = (length: number) => {
+    const rows = Array.from({ length }, (_, i) => Array<string>(8).fill(`cell ${i}`));
+    const began = performance.now();
+    table(Array(8).fill({ title: "t" }), rows);
+    return performance.now() - began;
+  };
+  took(500);
+  const [few, many] = [Math.max(took(500), took(500)), Math.min(took(8_000), took(8_000))];
+  assert.ok(many < few * 35, `500 rows took ${few} ms, 8,000 took ${many} ms`);
+});
+
 Deno.test("numbers are as people say them", () => {
   assert.deepEqual([bytes(999), bytes(1_234), bytes(5_600_000), bytes(7e12)], ["999 B", "1.2 kB", "5.6 MB", "7.0 TB"]);
   assert.deepEqual(

@@ -26,17 +26,36 @@ export interface Column {
   readonly right?: true;
 }
 
+/** Rows that are laid out together: the library compares each of them with all others. */
+const ROWS_TOGETHER = 10;
+
 /** Aligned columns under their titles; cells are taken as they are, so make them `safe` first. The last column may be long. */
 export const table = (
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   colours: Palette = PLAIN,
 ): string => {
-  const drawn = new Table({
+  const all = [columns.map(({ title }) => colours.dim(title)), ...rows];
+  const parts = Array.from(
+    { length: Math.ceil(all.length / ROWS_TOGETHER) },
+    (_, i) => drawn(columns, all.slice(i * ROWS_TOGETHER, (i + 1) * ROWS_TOGETHER)),
+  );
+  const widths = columns.map((_, i) => Math.max(...parts.map((part) => part.widths[i] ?? 0)));
+  const lines = parts.flatMap(({ text, widths: own }, i) => {
+    const rows = all.slice(i * ROWS_TOGETHER, (i + 1) * ROWS_TOGETHER);
+    return (own.every((width, j) => width === widths[j]) ? text : drawn(columns, rows, widths).text).split("\n");
+  });
+  return lines.map((line) => line.trimEnd()).join("\n") + "\n";
+};
+
+/** `colWidths`: those of its columns; default: as wide as the widest cell in each. */
+const drawn = (columns: readonly Column[], rows: readonly (readonly string[])[], colWidths: readonly number[] = []) => {
+  const one = new Table({
     chars: NO_BORDER,
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
     colAligns: columns.map(({ right }) => right ? "right" : "left"),
+    colWidths: [...colWidths],
   });
-  drawn.push(columns.map(({ title }) => colours.dim(title)), ...rows.map((row) => [...row]));
-  return drawn.toString().split("\n").map((line) => line.trimEnd()).join("\n") + "\n";
+  one.push(...rows.map((row) => [...row]));
+  return { text: one.toString(), widths: one.options.colWidths };
 };
