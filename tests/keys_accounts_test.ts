@@ -38,7 +38,7 @@ Deno.test("another name leads to an account until it is taken from it, or the ac
   accounts.unlead(elsewhere, alice);
   assert.equal(accounts.find(elsewhere), undefined);
   accounts.lead(elsewhere, bob);
-  accounts.erase(bob);
+  accounts.erase([bob]);
   assert.equal(accounts.find(elsewhere), undefined);
 });
 

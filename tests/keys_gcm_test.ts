@@ -139,7 +139,7 @@ Deno.test("more keys than are held ready seal all the same, and none outlives it
   assert.equal(ciphers.cached, CIPHERS_CACHED_MAX);
   roundTrip(0);
   assert.equal(ciphers.cached, CIPHERS_CACHED_MAX);
-  subjects.erase(all[0]!.id);
+  subjects.erase([all[0]!.id]);
   assert.equal(ciphers.cached, 0);
   roundTrip(3);
   const periods = new RetentionPeriods(db);

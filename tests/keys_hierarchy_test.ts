@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
 import { type Keys, type KeysFault, type KeysOptions, openKeys } from "../adapters/keys/keys.ts";
+import { holdsAny } from "../adapters/keys/leftovers.ts";
 import { PASSPHRASE_CHARACTERS_MIN, PBKDF2_ITERATIONS } from "../adapters/keys/passphrase.ts";
 import { REWRAP_BATCH } from "../adapters/keys/rewrap.ts";
 import { rootCheck, versionOf, Wrapping } from "../adapters/keys/wrapping.ts";
+import { subjectOf } from "../events/personal.ts";
 import { ADA, change, GRACE, onDisk, sealed } from "./keys_given.ts";
 
 const GOLDEN = new URL("./golden/0.1.0/", import.meta.url).pathname;
@@ -211,3 +213,46 @@ Deno.test("a database whose tenant or lookup key is gone is damaged, and says so
 interface Authored {
   readonly author: { readonly name: string };
 }
+
+/** Transactions that have changed a file of SQLite so far: "file change counter" (SQLite database file format, 1.3.7). */
+const changesOf = (path: string): number => new DataView(Deno.readFileSync(path).buffer).getUint32(24);
+
+Deno.test("many persons are erased with a few flushes, and of none of them a byte is left", () =>
+  onDisk((options) => {
+    using(options, (keys) => {
+      const subjects = Array.from({ length: 50 }, (_, i) => {
+        const [given] = sealed(keys, change({ ...ADA, email: `ada${i}@example.com` }, { id: `${i}` }));
+        return subjectOf((given!.data as { readonly author: typeof ADA }).author.name)!;
+      });
+      const pieces = querying(options.path, (db) =>
+        [
+          ...db.prepare("SELECT key AS piece FROM subjects").all(),
+          ...db.prepare("SELECT lookup AS piece FROM identifiers").all(),
+        ].map(({ piece }) => piece as Uint8Array));
+      assert.equal(pieces.length, 100);
+      assert.equal(holdsAny(options.path, pieces), true);
+      assert.equal(holdsAny(options.path, [...Array(20).keys()].map((i) => new Uint8Array(40).fill(i + 1))), false);
+      const before = changesOf(options.path);
+      const nobody = "s_nobodynobodynobo";
+      assert.deepEqual([...keys.eraseKeys([...subjects, nobody])], subjects);
+      assert.ok(changesOf(options.path) - before <= 3);
+      assert.deepEqual(keys.erased(), [...subjects, nobody].sort());
+      assert.equal(holdsAny(options.path, pieces), false);
+    });
+  }));
+
+Deno.test("bytes are found wherever they lie in a file", () =>
+  onDisk(({ dir }) => {
+    const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+    const pieces = Array.from({ length: 30 }, (_, i) => Uint8Array.of(0, 0, 0, 1, ...random(30 + i)));
+    const path = `${dir}/file`;
+    for (const at of [0, 5, (1 << 20) - 7, (1 << 20) + 50, 3_000_000 - 63]) {
+      const file = new Uint8Array(3_000_000);
+      Deno.writeFileSync(path, file);
+      assert.equal(holdsAny(path, pieces), false);
+      file.set(pieces[29]!, at);
+      Deno.writeFileSync(path, file);
+      assert.equal(holdsAny(path, pieces), true);
+      assert.equal(holdsAny(path, pieces.slice(0, 29)), false);
+    }
+  }));

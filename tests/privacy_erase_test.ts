@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import { openKeys } from "../adapters/keys/keys.ts";
 import { type Opened, openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
+import { settleErasures } from "../adapters/program/privacy/settle.ts";
 import { Refused } from "../adapters/cli/runtime.ts";
+import { systemClock } from "../adapters/system/world.ts";
+import type { Event } from "../events/event.ts";
 import { PRIVACY_STREAM } from "../events/privacy.ts";
+import { people } from "./keys_given.ts";
 import { ANN, BY, commit, EMAIL, NAME } from "./end_to_end/privacy_given.ts";
 
 const withSystem = async (use: (opened: Opened, subject: string) => Promise<void>): Promise<void> => {
@@ -97,3 +102,27 @@ Deno.test("commands about persons and keys come from the program alone", () =>
     assert.equal(size({ daybook }), 0);
     assert.ok(daybook.actors.every(({ domain }) => domain !== "privacy"));
   }));
+
+Deno.test("a folder opens with a few flushes of its keys, however many persons the log says are erased", () => {
+  const erased = Array.from({ length: 200 }, (_, i) => {
+    const data = { subject: `s_${String(i).padStart(16, "0")}`, key: "destroyed" };
+    return { type: "privacy.subject.erased", data } as unknown as Event;
+  });
+  const dir = Deno.makeTempDirSync();
+  try {
+    const path = `${dir}/keys.db`;
+    const keys = openKeys({ path, clock: systemClock, catalogue: people });
+    try {
+      // File change counter: SQLite database file format, 1.3.7.
+      const changes = () => new DataView(Deno.readFileSync(path).buffer).getUint32(24);
+      const before = changes();
+      assert.deepEqual(settleErasures({ size: 200, read: () => [erased] }, keys), []);
+      assert.ok(changes() - before < 10, `${changes() - before} transactions`);
+      assert.deepEqual([keys.erased().length, keys.erasuresSettled], [200, 200]);
+    } finally {
+      keys.close();
+    }
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+});

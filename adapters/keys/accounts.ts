@@ -125,12 +125,14 @@ export class Accounts {
     });
   }
 
-  /** Nothing leads to this account any more, and it has no secret; durable when it returns. May be repeated. */
-  erase(account: string): void {
+  /** Nothing leads to these accounts any more, and they have no secret; durable when it returns. May be repeated. */
+  erase(accounts: readonly string[]): void {
     if (!this.there()) return;
     this.db.write("erase an account", () => {
-      this.db.run("DELETE FROM account_names WHERE account = ?", account);
-      this.db.run("DELETE FROM vault WHERE owner = ?", account);
+      for (const account of accounts) {
+        this.db.run("DELETE FROM account_names WHERE account = ?", account);
+        this.db.run("DELETE FROM vault WHERE owner = ?", account);
+      }
     });
   }
 

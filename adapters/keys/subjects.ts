@@ -128,30 +128,29 @@ export class Subjects {
   }
 
   /**
-   * Destroys a person's key for good, durable when it returns; the id stays, as erased, and no identifier leads to it
-   * any more; nor do their bytes lie in the file. May be repeated; an id never seen is remembered as erased. True when there was a key.
+   * Destroys keys of persons for good, durable when it returns; the ids stay, as erased, and no identifier leads to them
+   * any more; nor do their bytes lie in the file. May be repeated; an id never seen is remembered as erased. Answers which had a key.
    */
-  erase(id: string): boolean {
+  erase(ids: readonly string[]): ReadonlySet<string> {
+    const had = new Set<string>();
     const gone: Uint8Array[] = [];
-    const erased = this.db.write("erase a subject key", () => {
+    this.db.write("erase a subject key", () => {
       const now = new Date(this.db.clock.now()).toISOString();
-      const key = this.db.get("SELECT key FROM subjects WHERE subject = ?", id)?.key;
-      if (key instanceof Uint8Array) gone.push(key);
-      for (const { lookup } of this.db.all("SELECT lookup FROM identifiers WHERE subject = ?", id)) {
-        gone.push(lookup as Uint8Array);
+      for (const id of ids) {
+        const key = this.db.get("SELECT key FROM subjects WHERE subject = ?", id)?.key;
+        if (key instanceof Uint8Array) {
+          had.add(id);
+          gone.push(key);
+        }
+        for (const { lookup } of this.db.all("SELECT lookup FROM identifiers WHERE subject = ?", id)) {
+          gone.push(lookup as Uint8Array);
+        }
+        this.db.run(ERASE, id, now, now);
+        this.db.run("DELETE FROM identifiers WHERE subject = ?", id);
       }
-      this.db.run(
-        `INSERT INTO subjects VALUES (?, NULL, ?, ?)
-         ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)`,
-        id,
-        now,
-        now,
-      );
-      this.db.run("DELETE FROM identifiers WHERE subject = ?", id);
-      return key instanceof Uint8Array;
     });
     this.db.forget();
-    if (this.db.isFreeOf(gone)) return erased;
+    if (this.db.isFreeOf(gone)) return had;
     throw new KeysFault("io", "Cannot erase a subject key: its bytes are still in the file after it was deleted");
   }
 
@@ -173,6 +172,8 @@ export class Subjects {
 }
 
 const LOOK_UP = "SELECT subject FROM identifiers WHERE lookup = ?";
+const ERASE = `INSERT INTO subjects VALUES (?, NULL, ?, ?)
+  ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = coalesce(erased, excluded.erased)`;
 
 export const derive = (secret: Uint8Array): SubjectKeys => {
   const key = derived(secret, "daybook seal 1");

@@ -135,12 +135,14 @@ export class Tokens {
     return { tenant: row.tenant as string, ...(row.account === null ? {} : { account: row.account as string }) };
   }
 
-  /** Destroys the keys of an account; durable when it returns. May be repeated. */
-  eraseOf(account: string): void {
+  /** Destroys the keys of accounts; durable when it returns. May be repeated. */
+  eraseOf(accounts: readonly string[]): void {
     if (!this.belong()) return;
     this.db.write("destroy keys of an account", () => {
-      this.db.run("DELETE FROM tokens WHERE id IN (SELECT id FROM token_of WHERE account = ?)", account);
-      this.db.run("DELETE FROM token_of WHERE account = ?", account);
+      for (const account of accounts) {
+        this.db.run("DELETE FROM tokens WHERE id IN (SELECT id FROM token_of WHERE account = ?)", account);
+        this.db.run("DELETE FROM token_of WHERE account = ?", account);
+      }
     });
     this.checked.clear();
   }

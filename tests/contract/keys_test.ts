@@ -58,8 +58,8 @@ const promises: Record<string, Promised> = {
     const [theirs, other] = ["u_a", "u_b"].map((account) => tokens.create("key", ["read"], undefined, { account }));
     const free = tokens.create("free", ["read"]);
     assert.equal(tokens.check(theirs!.token)!.account, "u_a");
-    tokens.eraseOf("u_a");
-    tokens.eraseOf("u_a");
+    tokens.eraseOf(["u_a"]);
+    tokens.eraseOf(["u_a"]);
     assert.equal(tokens.check(theirs!.token), undefined);
     assert.ok(tokens.check(other!.token) && tokens.check(free.token));
     tokens.drop(other!.id);

@@ -56,7 +56,7 @@ export const settleErasures = (log: Pick<EventLog, "read" | "size">, keys: Keys)
     }
   }
   if (gone.size === 0) return [];
-  const had = new Set([...gone].filter((subject) => keys.eraseKey(subject)));
+  const had = keys.eraseKeys([...gone]);
   // What is not recorded is looked at again.
   if (requested.size === 0) keys.settleErasures(log.size);
   return [...requested].map((subject) => ({ subject, key: had.has(subject) ? "destroyed" : "none" }));
