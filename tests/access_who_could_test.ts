@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { WhoCould } from "../adapters/cli/access.ts";
 import { type Asking, whoCould } from "../adapters/program/access/who_could.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
+import { whoCouldView } from "../adapters/program/access/who_could_view.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import type { Append } from "../events/log.ts";
@@ -182,4 +183,33 @@ Deno.test("earlier policies that cannot be read any more are not asked: since wh
   assert.deepEqual(await since(2), [["operator", undefined], ["t_aaaaaaaaaaaaaaaa", 0]]);
   await assert.rejects(ask(3));
   assert.deepEqual(await since(4), [["operator", 3], ["t_aaaaaaaaaaaaaaaa", 3]]);
+});
+
+Deno.test("while many are asked about, whoever else wants something of the program has their turns", async () => {
+  const issued = (i: number) => ({
+    id: `${i}`,
+    source: "test",
+    stream: `access/${i}`,
+    version: 1,
+    authtype: "system",
+    authid: "test",
+    type: "access.token.issued",
+    time: new Date().toISOString(),
+    data: { token: `t_${String(i).padStart(16, "a")}`, tenant: `tenant-${i}`, scopes: ["command"] },
+  });
+  const log = new MemoryLog(systemClock);
+  await log.append({ events: Array.from({ length: 700 }, (_, i) => issued(i)) } as unknown as Append);
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const asked = { action: "commands.send", resource: "tenant:tenant-7" } as const;
+  try {
+    const { principals } = await whoCould(log, asked);
+    assert.deepEqual(principals.map(({ id }) => id), ["operator", `t_${"7".padStart(16, "a")}`]);
+    const seen = turns;
+    assert.ok(seen > 10, `${seen} turns`);
+    const { rows } = await whoCouldView(log, systemClock).list({ where: asked });
+    assert.equal(rows.length, 2);
+  } finally {
+    clearInterval(timer);
+  }
 });

@@ -2,6 +2,7 @@
  * Who could do something to something, at any time, and since when: the log is read up to then, and what was true by it is asked of the
  * policies that counted then. Nothing else is looked at, so the answer for a moment is the same whenever it is asked.
  */
+import { pause } from "../../../actors/kernel/world.ts";
 import { type Account, evolve, nobody, rolesIn, wantsSecond } from "../../../actors/identity/account.ts";
 import type { IdentityFact } from "../../../events/identity/mod.ts";
 import type { AccessFact } from "../../../events/access.ts";
@@ -12,6 +13,7 @@ import type { Could, WhoCould } from "../../cli/access.ts";
 import { Usage } from "../../cli/call.ts";
 import { type Action, ACTIONS } from "../../http/actions.ts";
 import { type Asker, LOG, type Resource, streamOf, tenantOf } from "../../http/authority.ts";
+import { systemClock } from "../../system/world.ts";
 import { OPERATOR } from "../operator.ts";
 import { CedarAuthority } from "./authority.ts";
 import { type Model, shippedModel } from "./model.ts";
@@ -47,6 +49,8 @@ interface Known {
 }
 
 const NEVER: Past<never> = [];
+/** So long others wait for this thread. */
+const TURN_MS = 5;
 
 const last = <T>(past: Past<T> | undefined): T | undefined => past?.at(-1)?.was;
 
@@ -126,8 +130,12 @@ export const whoCould = async (
   }
   const shipped = { position: -1, time: "", was: { model: shippedModel(), digest: null } };
   const known: Known = { models: [shipped], accounts: new Map(), tokens: new Map() };
+  const turn = turns();
   let newest: Event | undefined;
-  for (const page of log.read({ types: TYPES, until: size })) for (const event of page) learn(known, event);
+  for (const page of log.read({ types: TYPES, until: size })) {
+    for (const event of page) learn(known, event);
+    await turn();
+  }
   for (const page of log.read({ until: size, backward: true, limit: 1 })) newest = page[0];
   const { models } = known;
   for (const [i, one] of models.entries()) {
@@ -137,10 +145,11 @@ export const whoCould = async (
   const now = last(models)!;
   const asks = { known, action: action as Action, to: (model: Model) => resourceOf(resource, model, known) };
   const { type, id, tenant } = asks.to(now.model);
+  const operator = { type: "Token", id: OPERATOR.id, tenant: HOUSE, scopes: OPERATOR.scopes } as const;
   const principals = [
-    ...[...known.accounts].flatMap(([account, past]) => fromAccount(account, past, asks, time)),
-    ...[...known.tokens.values()].flatMap((past) => fromToken(past, asks, time)),
-    ...could({ type: "Token", id: OPERATOR.id, tenant: HOUSE, scopes: OPERATOR.scopes }, NEVER, asks, () => OPERATOR),
+    ...await each(known.accounts, ([account, past]) => fromAccount(account, past, asks, time)),
+    ...await each(known.tokens.values(), (past) => fromToken(past, asks, time)),
+    ...could(operator, NEVER, asks, () => OPERATOR),
   ];
   return {
     action,
@@ -150,6 +159,26 @@ export const whoCould = async (
     policies: now.digest,
     principals: principals.sort((a, b) => (a.type + a.id < b.type + b.id ? -1 : 1)),
   };
+};
+
+/** To be called again and again: every now and then others who wait for this thread go first, and whatever they began in other threads. */
+const turns = (): () => Promise<void> | undefined => {
+  let began = systemClock.monotonic();
+  return () =>
+    systemClock.monotonic() - began < TURN_MS
+      ? undefined
+      : pause(systemClock, 1).then(() => void (began = systemClock.monotonic()));
+};
+
+/** What each comes to. */
+const each = async <T>(all: Iterable<T>, of: (one: T) => readonly Could[]): Promise<readonly Could[]> => {
+  const found: Could[] = [];
+  const turn = turns();
+  for (const one of all) {
+    found.push(...of(one));
+    await turn();
+  }
+  return found;
 };
 
 interface Asks {

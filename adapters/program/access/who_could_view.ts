@@ -1,5 +1,5 @@
 /** The view of who could: `who_could.ts`, asked like any other view. */
-import type { Clock } from "../../../actors/kernel/world.ts";
+import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { accessWhoCould as view, type CouldRow } from "../../../projections/access.ts";
 import { type Asked, askedBy, askedIn, type ComputedView, keyOf } from "../../../projections/computed.ts";
@@ -7,6 +7,10 @@ import type { AnyProjection } from "../../../projections/projection.ts";
 import { type ViewQuery, ViewQuestion, type Views } from "../../../projections/views.ts";
 import { Usage } from "../../cli/call.ts";
 import { MemoryViews } from "../../memory/views.ts";
+import { systemClock } from "../../system/world.ts";
+
+/** Rows that are kept before others who wait for this thread have their turn. */
+const ROWS_AT_A_TIME = 500;
 
 const store: AnyProjection = { ...view, hears: [], initial: {}, keys: () => [], apply: (row) => row };
 
@@ -19,7 +23,12 @@ export const whoCouldView = (log: Pick<EventLog, "read" | "size">, clock: Pick<C
     const when = time ?? (at === undefined ? clock.now() : undefined);
     const views = new MemoryViews();
     const kept = views.open(store);
-    kept.commit(await rowsOf(log, asked, { size, at: when }), size);
+    const rows = await rowsOf(log, asked, { size, at: when });
+    for (let at = 0; at < rows.length; at += ROWS_AT_A_TIME) {
+      kept.commit(rows.slice(at, at + ROWS_AT_A_TIME), size);
+      await pause(systemClock, 1);
+    }
+    kept.commit([], size);
     views.swap(kept);
     return views;
   };
