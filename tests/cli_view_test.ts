@@ -1,7 +1,9 @@
-/** `view` beside a running server. */
+/** `view` beside a running server, and of a resting log. */
 import assert from "node:assert/strict";
+import { build } from "../adapters/cli/fold.ts";
 import { remoteOver } from "../adapters/cli/remote.ts";
-import { givenStage } from "./cli_given.ts";
+import { MemoryViews } from "../adapters/memory/views.ts";
+import { givenStage, readerOf } from "./cli_given.ts";
 
 /** A server whose view has come so far, of which it is asked with `?wait=` in time or not. */
 const given = async (come: number, inTime: boolean) => {
@@ -55,4 +57,41 @@ Deno.test("what a server refuses of a view is said once", async () => {
   stage.runtime.remote = () => Promise.resolve(remote);
   const { code, err } = await stage.type("view", "things.seen", "--sort", "colour");
   assert.deepEqual([code, err], [2, `daybook: ${message}\n`]);
+});
+
+Deno.test("view of a resting log folds what is new and no more, also of one with text", async () => {
+  const stage = givenStage();
+  const record = (id: string, type: string) =>
+    stage.daybook.ingest([{ id, source: "/t", type, data: { name: "a" } }], { authtype: "user", authid: "operator" });
+  for (const id of ["0", "1", "2"]) await record(id, "things.thing.seen");
+  const [seen] = stage.daybook.projections;
+  const texts = { ...seen!, text: (_: unknown, key: string) => `thing ${key}` };
+  const stored = new MemoryViews();
+  const reader = readerOf(stage.daybook.log);
+  build(reader, texts, { scratch: stored, until: 3, progress: () => {} });
+  await record("3", "unknown.thing.happened");
+  let first = Infinity;
+  stage.runtime.projections = () => Promise.resolve([texts]);
+  stage.runtime.views = () => Promise.resolve(Object.assign(stored, { close: () => {} }));
+  stage.runtime.reader = () =>
+    Promise.resolve({
+      ...reader,
+      size: stage.daybook.log.size,
+      read(range) {
+        first = Math.min(first, range.from ?? 0);
+        return reader.read(range);
+      },
+    });
+  const rows = async (...options: string[]) => {
+    const { size, rows: found } = await stage.json<{ size: number; rows: { row: unknown }[] }>(
+      ...["view", "things.seen", ...options],
+    );
+    return [size, ...found.map(({ row }) => row)];
+  };
+  assert.deepEqual(await rows("--text", "thing"), [4, { name: "a", times: 3 }]);
+  await record("4", "things.thing.seen");
+  assert.deepEqual(await rows(), [5, { name: "a", times: 4 }]);
+  assert.equal(first, 3);
+  assert.deepEqual(await rows("--text", "thing"), [5, { name: "a", times: 4 }]);
+  assert.equal(first, 0, "of old events, too");
 });

@@ -196,7 +196,7 @@ const openSource = async (
     if (from >= needed && (at === undefined || projection.history !== "none" || at + 1 === from)) {
       return { at, ...viewsSource(stored) };
     }
-    if (from < needed && goneOnWith(projection)) {
+    if (from < needed && (goneOnWith(projection, call) || !hasNews(reader, projection, { from, until: needed }))) {
       return await aheadOf(reader, projection, { stored, from, until: needed, scratch: runtime.scratch });
     }
   }
@@ -205,7 +205,17 @@ const openSource = async (
 };
 
 /** Text is of the events that made rows, and those are not all read again. */
-const goneOnWith = ({ text, appendOnly }: AnyProjection): boolean => appendOnly === true || text === undefined;
+const goneOnWith = (projection: AnyProjection, call: Call): boolean =>
+  projection.appendOnly === true || projection.text === undefined || text(call, "text") === undefined;
+
+const hasNews = (
+  reader: Reader,
+  { hears }: AnyProjection,
+  range: { readonly from: number; readonly until: number },
+): boolean => {
+  const [found] = reader.read({ ...range, limit: 1, ...(hears === "*" ? {} : { types: hears }) });
+  return found !== undefined;
+};
 
 /** Behind: the rest is folded on top of what is stored, for nobody may write here. */
 const aheadOf = async (
