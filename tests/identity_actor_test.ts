@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { sessionOf } from "../actors/identity/account.ts";
+import { type Account, sessionOf } from "../actors/identity/account.ts";
 import { identity } from "../actors/identity/actor.ts";
 import type { CommandData, IdentityCommand } from "../actors/identity/commands.ts";
+import { SESSIONS_HELD_MAX } from "../actors/identity/signin.ts";
 import { SIGNING_KEYS_MAX, signingKey, verifyingKeys } from "../actors/identity/signing_keys.ts";
 import type { IdentityFact } from "../events/identity/mod.ts";
+import { LIMITS } from "../events/log.ts";
 import { given } from "./given.ts";
 
 const AT = Date.UTC(2026, 0, 5, 9);
@@ -440,4 +442,27 @@ Deno.test("of the keys that sign, one signs; what it replaced counts for the ove
     (_, i) => issued(`old-key-number-${String(i).padStart(4, "0")}`),
   );
   given(identity, ...many, issued(one)).when(rotate, keys).rejected("too_many_keys");
+});
+
+Deno.test("an account has no more sessions than end in one decision, whatever is configured", () => {
+  const name = (i: number) => `session-${String(i).padStart(8, "0")}`;
+  const context = { id: account, at: AT, revision: 0, by: "x", commandId: "c" } as never;
+  const decided = (state: Account, command: IdentityCommand): readonly IdentityFact[] => {
+    const decision = identity.decide(state, command, context);
+    assert.ok(decision.ok);
+    assert.ok(decision.facts.length <= LIMITS.append_events_max, `${decision.facts.length} facts`);
+    return decision.facts;
+  };
+  const grown = (state: Account, facts: readonly IdentityFact[]) => facts.reduce(identity.evolve, state);
+  let state = grown(identity.initial, [created, set]);
+  for (let i = 0; i <= 1_000; i++) state = grown(state, decided(state, complete(name(i), { sessions_max: 1_000 })));
+  assert.equal(state.sessions.length, SESSIONS_HELD_MAX);
+  assert.equal(state.sessions.at(-1)!.session, name(1_000));
+  const disabled = grown(state, decided(state, { type: "identity.account.disable", data: {} }));
+  assert.equal(disabled.sessions.length, 0);
+  // As an earlier version let them be: they end little by little.
+  const many = Array.from({ length: 1_000 }, (_, i) => started(name(i), { idle_until: iso(AT - 1) }));
+  let before = grown(identity.initial, [created, set, ...many]);
+  for (const session of [s1, s2]) before = grown(before, decided(before, complete(session)));
+  assert.deepEqual(before.sessions.map(({ session }) => session), [s1, s2]);
 });

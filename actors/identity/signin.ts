@@ -75,6 +75,12 @@ export const allow = (
 
 type Methods = IdentityData<"identity.session.started">["factors"];
 
+/**
+ * Of one account, whatever is configured: all of them end in one decision, as when the account is disabled, beside its keys, and a
+ * decision has no more facts than one append (`LIMITS.append_events_max`).
+ */
+export const SESSIONS_HELD_MAX = 850;
+
 /** Of more sessions than the account may have the oldest end. */
 const begin = (
   state: Account,
@@ -90,12 +96,12 @@ const begin = (
     return reject("session_exists", "There is a session of this name already");
   }
   const over = state.sessions.flatMap((each) => overBy(each, at) ?? []).length;
-  let spare = state.sessions.length - over - (sessions_max - 1);
+  let spare = state.sessions.length - over - (Math.min(sessions_max, SESSIONS_HELD_MAX) - 1);
   const gone = state.sessions.flatMap((each): IdentityFact[] => {
     const why = overBy(each, at);
     if (why) return [ended(id, each.session, why)];
     return spare-- > 0 ? [ended(id, each.session, "too_many")] : [];
-  });
+  }).slice(0, SESSIONS_HELD_MAX);
   const roles = rolesIn(state, factors);
   const until = at + absolute_ms;
   return accept(
