@@ -152,6 +152,29 @@ Deno.test("nobody gives a key what they have not, another person a key, or a key
     assert.equal(page.status, 401);
   }));
 
+Deno.test("keys of an account are looked at without those of all others", () =>
+  withHouse(async (house) => {
+    const { as } = await signedIn(house, "alice", "operator");
+    const other = await signedIn(house, "bob", "operator");
+    const made = async (whose: string) =>
+      (await issue(house, whose, { name: "nightly", scopes: ["read"], days: 7 })).body.key as string;
+    const [first] = [await made(as), await made(other.as)];
+    const { tokens } = house.keys;
+    const list = tokens.list.bind(tokens);
+    tokens.list = () => {
+      throw new Error("all of them");
+    };
+    try {
+      const second = await made(as);
+      const { body: { keys } } = await house.send("/auth/keys", { as });
+      assert.deepEqual(keys.map(({ key }: { key: string }) => key).sort(), [first, second].sort());
+      assert.equal((await house.send(`/auth/keys/${second}/revoke`, { as, body: {} })).status, 200);
+    } finally {
+      tokens.list = list;
+    }
+    assert.equal(list().filter(({ revoked }) => revoked !== undefined).length, 1);
+  }));
+
 Deno.test("a service has keys that an administrator makes, reads and revokes; so many and no more", () =>
   withHouse(async (house) => {
     const { body: { account } } = await house.send("/accounts", {

@@ -298,10 +298,17 @@ export class Tokens {
 
   /** Newest last, revoked and expired ones too. */
   list(): TokenInfo[] {
-    const rows = this.db.read(
-      "list tokens",
-      () => this.db.all("SELECT id, name, scopes, created, expires, revoked FROM tokens ORDER BY created, id"),
-    );
+    return this.listed("");
+  }
+
+  /** The same of an account's own. */
+  listOf(account: string): TokenInfo[] {
+    return this.belong() ? this.listed("WHERE id IN (SELECT id FROM token_of WHERE account = ?)", account) : [];
+  }
+
+  private listed(which: string, ...values: readonly string[]): TokenInfo[] {
+    const sql = `SELECT id, name, scopes, created, expires, revoked FROM tokens ${which} ORDER BY created, id`;
+    const rows = this.db.read("list tokens", () => this.db.all(sql, ...values));
     return rows.map((row) => ({
       id: `t_${row.id}`,
       name: row.name as string,

@@ -30,7 +30,7 @@ export class ApiKeys {
   shown(account: string): readonly KeyShown[] {
     const { states, clock } = this.parts;
     const state = states.of(account);
-    return this.tokens.list().filter((row) => row.account === account).flatMap(({ id, name, created, used }) => {
+    return this.tokens.listOf(account).flatMap(({ id, name, created, used }) => {
       const key = apiKeyOf(state, id, clock.now());
       if (!key) return [];
       return [{
@@ -55,8 +55,8 @@ export class ApiKeys {
   }
 
   async rotate(account: string, key: string, by: Principal): Promise<KeyMade | Outcome> {
-    const { api_keys: { valid_ms: usual, valid_ms_max, overlap_ms, each_max } } = this.parts.config;
-    const row = this.tokens.list().find(({ id, account: whose }) => id === key && whose === account);
+    const { api_keys: { valid_ms, overlap_ms, each_max } } = this.parts.config;
+    const row = this.tokens.listOf(account).find(({ id }) => id === key);
     if (!row) {
       // There is none to copy from; the account says so in its own words.
       const data = { key, by: "none_no_such_key_", prefix: "none", valid_ms: usual, overlap_ms, each_max };
@@ -77,7 +77,7 @@ export class ApiKeys {
       { type: "identity.api_key.revoke", data: { key, because } },
       by,
     );
-    const whose = this.tokens.list().some(({ id, account: of }) => id === key && of === account);
+    const whose = this.tokens.listOf(account).some(({ id }) => id === key);
     if (outcome.is === "accepted" && whose) this.tokens.revoke(key);
     return outcome;
   }
@@ -86,8 +86,8 @@ export class ApiKeys {
   private prune(account: string): void {
     const { states, clock } = this.parts;
     const named = new Set(states.of(account).keys.map(({ key }) => key));
-    for (const row of this.tokens.list()) {
-      if (row.account !== account || named.has(row.id)) continue;
+    for (const row of this.tokens.listOf(account)) {
+      if (named.has(row.id)) continue;
       if (clock.now() - Date.parse(row.created) > GRACE_MS) this.tokens.drop(row.id);
     }
   }
