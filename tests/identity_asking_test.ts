@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { type Account, nobody } from "../actors/identity/account.ts";
 import { askingOf } from "../adapters/program/identity/asking.ts";
 import { proveInCopy } from "../adapters/program/identity/copied.ts";
+import { openSystem } from "../adapters/program/daybook.ts";
+import { operate } from "../adapters/program/operations.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import { type EventLog, LogFault } from "../events/log.ts";
 
@@ -67,4 +69,22 @@ Deno.test("a backup whose accounts cannot be known is not brought back unasked; 
     { code: "archive_wanted" },
   );
   await proveInCopy({ keys: keys(["u_aaaaaaaaaaaaaaaa"]), log: empty }, {}, 0);
+});
+
+Deno.test("while it is looked who of many accounts is to be asked, a server answers others", async () => {
+  const opened = await openSystem({ data: ":memory:" });
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  try {
+    const ids = Array.from({ length: 20_000 }, (_, i) => `u_${String(i).padStart(16, "0")}`);
+    Object.assign(opened.keys.accounts, { all: () => ids });
+    const before = turns;
+    const signal = new AbortController().signal;
+    const asked = await operate(opened, "show-factor", { input: {}, progress: () => {}, signal });
+    assert.deepEqual(asked, { wanted: false });
+    assert.ok(turns - before > 5, `${turns - before} turns`);
+  } finally {
+    clearInterval(timer);
+    await opened.daybook.close();
+  }
 });

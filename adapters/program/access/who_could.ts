@@ -2,7 +2,6 @@
  * Who could do something to something, at any time, and since when: the log is read up to then, and what was true by it is asked of the
  * policies that counted then. Nothing else is looked at, so the answer for a moment is the same whenever it is asked.
  */
-import { pause } from "../../../actors/kernel/world.ts";
 import { type Account, evolve, nobody, rolesIn, wantsSecond } from "../../../actors/identity/account.ts";
 import type { IdentityFact } from "../../../events/identity/mod.ts";
 import type { AccessFact } from "../../../events/access.ts";
@@ -13,8 +12,8 @@ import type { Could, WhoCould } from "../../cli/access.ts";
 import { Usage } from "../../cli/call.ts";
 import { type Action, ACTIONS } from "../../http/actions.ts";
 import { type Asker, LOG, type Resource, streamOf, tenantOf } from "../../http/authority.ts";
-import { systemClock } from "../../system/world.ts";
 import { OPERATOR } from "../operator.ts";
+import { turns } from "../turns.ts";
 import { CedarAuthority } from "./authority.ts";
 import { type Model, shippedModel } from "./model.ts";
 
@@ -49,8 +48,6 @@ interface Known {
 }
 
 const NEVER: Past<never> = [];
-/** So long others wait for this thread. */
-const TURN_MS = 5;
 
 const last = <T>(past: Past<T> | undefined): T | undefined => past?.at(-1)?.was;
 
@@ -159,15 +156,6 @@ export const whoCould = async (
     policies: now.digest,
     principals: principals.sort((a, b) => (a.type + a.id < b.type + b.id ? -1 : 1)),
   };
-};
-
-/** To be called again and again: every now and then others who wait for this thread go first, and whatever they began in other threads. */
-const turns = (): () => Promise<void> | undefined => {
-  let began = systemClock.monotonic();
-  return () =>
-    systemClock.monotonic() - began < TURN_MS
-      ? undefined
-      : pause(systemClock, 1).then(() => void (began = systemClock.monotonic()));
 };
 
 /** What each comes to. */

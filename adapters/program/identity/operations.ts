@@ -10,6 +10,7 @@ import { retryAfter } from "../../http/rate.ts";
 import { CedarAuthority } from "../access/authority.ts";
 import { shippedModel } from "../access/model.ts";
 import { type Operation, operation } from "../operation.ts";
+import { turns } from "../turns.ts";
 import { askingOf } from "./asking.ts";
 import { CODE_WANTED, FACTOR_MISSING, notShown, PASSWORD_WANTED } from "./asking_told.ts";
 import { wiredIn, wireIdentity } from "./wire.ts";
@@ -73,7 +74,12 @@ export const showFactor: Operation = operation({
   }),
   async run(opened, { input }) {
     const { identity, sessions, states } = wiredIn(opened) ?? wireIdentity(opened, HERE);
-    const all = opened.keys.accounts.all().map((account) => [account, states.of(account)] as const);
+    const all: (readonly [string, Account])[] = [];
+    const turn = turns();
+    for (const account of opened.keys.accounts.all()) {
+      all.push([account, states.of(account)]);
+      await turn();
+    }
     const { wanted, accounts } = await askingOf(all, opened.daybook.log);
     if (wanted === "nothing") return { wanted: false };
     const own = input.refresh_token === undefined ? undefined : sessions.ownOf(input.refresh_token);
