@@ -64,6 +64,8 @@ const BELONGING = [
   "CREATE INDEX IF NOT EXISTS token_of_account ON token_of (account)",
   "PRAGMA user_version = 3",
 ];
+const FIRST_ENDED = `SELECT id FROM tokens WHERE revoked IS NOT NULL OR expires <= ?
+  ORDER BY min(coalesce(revoked, expires), coalesce(expires, revoked)), id LIMIT 1`;
 const USES = "CREATE TABLE IF NOT EXISTS token_uses (id TEXT PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID";
 
 const SHAPE = /^db([ks])_([a-z2-7]{16})_([a-z2-7]{52})$/;
@@ -100,7 +102,7 @@ export class Tokens {
   /**
    * A new token `dbk_<id>_<secret>`, durable when it returns and never shown again. `name` is for people, 1 to 100
    * characters; `expires` in ms since 1970, absent for never. Throws `KeysFault` `invalid` for a scope or name that
-   * is none, or when there are `TOKENS_MAX` tokens already.
+   * is none, or when there are `TOKENS_MAX` that have not ended.
    */
   create(
     name: string,
@@ -218,8 +220,11 @@ export class Tokens {
     expires: Millis | undefined,
     { id, secret }: Drawn = this.draw(),
   ): { token: string; id: string } {
-    if (this.count() >= TOKENS_MAX) {
-      throw new KeysFault("invalid", `Cannot create a token: there are ${TOKENS_MAX} already`);
+    if (this.count() >= TOKENS_MAX && !this.dropEnded()) {
+      throw new KeysFault(
+        "invalid",
+        `Cannot create a token: there are ${TOKENS_MAX} already; revoke one that is not needed`,
+      );
     }
     this.db.run(
       "INSERT INTO tokens (id, name, hash, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
@@ -231,6 +236,17 @@ export class Tokens {
       expires ?? null,
     );
     return shown({ id, secret });
+  }
+
+  /** The one that ended first makes room; the log has been told of it. False where none has ended. */
+  private dropEnded(): boolean {
+    const id = this.db.get(FIRST_ENDED, this.db.clock.now())?.id as string | undefined;
+    if (id === undefined) return false;
+    this.db.run("DELETE FROM sessions WHERE token = ?", id);
+    this.db.run("DELETE FROM tokens WHERE id = ?", id);
+    if (this.belong()) this.db.run("DELETE FROM token_of WHERE id = ?", id);
+    if (this.tallied()) this.db.run("DELETE FROM token_uses WHERE id = ?", id);
+    return true;
   }
 
   private draw(): Drawn {

@@ -258,3 +258,31 @@ Deno.test("there are at most TOKENS_MAX tokens, and at most SESSIONS_MAX session
   assert.throws(() => tokens.create("one more", ["read"]), invalid);
   db.close();
 });
+
+Deno.test("where there are TOKENS_MAX tokens, those that ended first make room for others", () => {
+  const clock = clockAt(MAY);
+  const db = new KeyDatabase({ path: ":memory:", clock });
+  const tokens = new Tokens(db);
+  const lasting = tokens.create("lasting", ["read"]);
+  const job = tokens.create("job", ["read"], clock.at + 5, { account: "u_a" });
+  const revoked = tokens.create("revoked", ["read"]);
+  assert.ok(tokens.check(job.token));
+  tokens.flushUses();
+  clock.at += 10;
+  tokens.revoke(revoked.id);
+  db.write("fill up", () => {
+    const insert = "INSERT INTO tokens VALUES (?, 'x', x'00', 'read', 0, NULL, NULL)";
+    for (let i = 3; i < TOKENS_MAX; i++) db.run(insert, String(i));
+  });
+  const names = () => tokens.list().map(({ name }) => name).filter((name) => name !== "x").sort();
+  tokens.create("one more", ["read"]);
+  assert.deepEqual(names(), ["lasting", "one more", "revoked"]);
+  tokens.create("another", ["read"]);
+  assert.deepEqual(names(), ["another", "lasting", "one more"]);
+  assert.throws(() => tokens.create("too many", ["read"]), invalid);
+  assert.ok(tokens.check(lasting.token));
+  for (const table of ["token_of", "token_uses"]) {
+    assert.equal(db.get(`SELECT 1 FROM ${table} WHERE id = ?`, job.id.slice(2)), undefined);
+  }
+  db.close();
+});
