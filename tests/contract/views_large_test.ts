@@ -136,3 +136,48 @@ Deno.test("as of long ago a value that many newer rows have is listed once, and 
   }
   all[1]!.close();
 });
+
+Deno.test("of several conditions on an append-only view the one that fewest rows meet is looked for", () => {
+  const seen = z.object({ kind: z.string(), whose: z.string(), same: z.string() });
+  const ledger: Projection<z.output<typeof seen>> = {
+    name: "tests.many",
+    version: 1,
+    about: "Many rows.",
+    hears: "*",
+    row: seen,
+    initial: { kind: "", whose: "", same: "" },
+    indexes: ["kind", "whose", "same"],
+    appendOnly: true,
+    keys: () => [],
+    apply: (item) => item,
+  };
+  const views = new SqliteViews({ path: ":memory:", write: true });
+  try {
+    const rows = 120_000;
+    const row = (position: number) => ({ kind: "all", whose: position % 40_000 ? "many" : "one", same: "all" });
+    const change = (position: number) => ({
+      key: `${position}`,
+      row: row(position),
+      position,
+      event: eventAt(position),
+    });
+    views.open(ledger).commit(Array.from({ length: rows }, (_, i) => change(i)), rows);
+    const least = (where: Record<string, string>) => {
+      const took = Array.from({ length: 5 }, () => {
+        const began = performance.now();
+        assert.deepEqual(views.list(ledger.name, { where }).rows.map(({ key }) => key), ["0", "40000", "80000"]);
+        return performance.now() - began;
+      });
+      return Math.min(...took);
+    };
+    const alone = least({ whose: "one" });
+    const most = alone * 5 + 5;
+    for (const other of ["kind", "same"]) {
+      const took = least({ whose: "one", [other]: "all" });
+      assert.ok(took < most, `${took} ms instead of ${alone} ms`);
+    }
+    assert.deepEqual(views.list(ledger.name, { where: { whose: "one", kind: "none" } }).rows, []);
+  } finally {
+    views.close();
+  }
+});
