@@ -238,7 +238,7 @@ export class Tokens {
     return shown({ id, secret });
   }
 
-  /** The one that ended first makes room; the log has been told of it. False where none has ended. */
+  /** The one that ended first makes room: the log tells of it on. False where none has ended. */
   private dropEnded(): boolean {
     const id = this.db.get(FIRST_ENDED, this.db.clock.now())?.id as string | undefined;
     if (id === undefined) return false;
