@@ -55,7 +55,7 @@ export class ApiKeys {
   }
 
   async rotate(account: string, key: string, by: Principal): Promise<KeyMade | Outcome> {
-    const { api_keys: { valid_ms, overlap_ms, each_max } } = this.parts.config;
+    const { api_keys: { valid_ms: usual, valid_ms_max, overlap_ms, each_max } } = this.parts.config;
     const row = this.tokens.listOf(account).find(({ id }) => id === key);
     if (!row) {
       // There is none to copy from; the account says so in its own words.
