@@ -3,6 +3,7 @@ import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Streams } from "../adapters/http/outflow.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { systemRandom } from "../adapters/system/world.ts";
+import { LogFault } from "../events/log.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
 import { heard, within } from "./until.ts";
 
@@ -103,6 +104,24 @@ Deno.test("GET /events streams all as NDJSON when asked, and refuses what it can
       "application/x-ndjson",
     );
     await (await site.send("/events", { headers: { accept: "application/x-ndjson" } })).body?.cancel();
+  }));
+
+Deno.test("what a newer version has recorded is told to be newer, wherever events are read", () =>
+  withSite(async (site) => {
+    await fill(site, 2);
+    (site.daybook as { read: unknown }).read = async function* () {
+      await Promise.resolve();
+      throw new LogFault("newer", 'position 1: "things.thing.seen" has version 2, this program knows 1');
+    };
+    for (const path of ["/events", "/events?type=things.thing.seen", "/events/1"]) {
+      const response = await site.send(path);
+      const { type, detail } = await response.json();
+      assert.deepEqual([response.status, type], [501, "urn:daybook:problem:newer"], path);
+      assert.match(detail, /A newer version wrote/);
+    }
+    const page = await site.send("/events", { headers: { accept: "text/html" } });
+    assert.deepEqual([page.status, page.headers.get("content-type")], [501, "text/html; charset=utf-8"]);
+    await page.body?.cancel();
   }));
 
 Deno.test("GET /events/{position} gives the event, or the exact bytes of its entry", () =>

@@ -128,7 +128,7 @@ export class Door {
       };
       let who: string | undefined;
       const failed = (thrown: unknown): Response => {
-        const error = unlessFenced(thrown);
+        const error = toldOnce(thrown);
         const page = this.page(error, route, request, caller, id);
         // Who only opened a page is asked to sign in.
         if (page?.status !== 303) this.tell(error, route.action, who);
@@ -384,9 +384,16 @@ export class Door {
   }
 }
 
-/** Of a log that is fenced the operator was told once. */
-const unlessFenced = (error: unknown): unknown => {
-  if (!(error instanceof LogFault) || error.kind !== "fenced") return error;
+/** What the operator was told once: of a log that is fenced, and of shapes that views stop at. */
+const toldOnce = (error: unknown): unknown => {
+  if (!(error instanceof LogFault)) return error;
+  if (error.kind === "newer") {
+    return new Problem(
+      "newer",
+      "A newer version wrote some of what was asked for, and can read it. The rest can be read here.",
+    );
+  }
+  if (error.kind !== "fenced") return error;
   const told = "Where the log ends is not known until it is opened again. Repeat it then, as it is.";
   return new Problem("unwritable", told, { members: { fault: error.kind }, headers: retryAfter(10_000) });
 };

@@ -91,7 +91,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
         ...content("application/x-ndjson", text),
         ...html,
       }),
-      ...problems(needs, "invalid_query", "not_acceptable"),
+      ...problems(needs, "invalid_query", "not_acceptable", "newer"),
     },
   }),
   "GET /events/{position}": (needs) => ({
@@ -102,7 +102,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
         "application/octet-stream": {},
         ...html,
       }),
-      ...problems(needs, "no_event", "not_acceptable"),
+      ...problems(needs, "no_event", "not_acceptable", "newer"),
     },
   }),
   "GET /follow": (needs) => ({
@@ -110,7 +110,7 @@ export const OPERATIONS: Readonly<Record<string, (needs: Needs) => Operation>> =
       ...queryOf(followQuery),
       header("Last-Event-ID", "Position of the last event taken; goes on after it.", whole),
     ],
-    responses: { "200": streamed, ...problems(needs, "invalid_query", "invalid_header", "not_acceptable") },
+    responses: { "200": streamed, ...problems(needs, "invalid_query", "invalid_header", "not_acceptable", "newer") },
   }),
   "POST /blobs": (needs) => ({
     requestBody: { required: true, content: { "application/octet-stream": {} } },

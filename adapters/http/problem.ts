@@ -62,6 +62,7 @@ export const PROBLEMS = {
   too_many_requests: [429, "Too many requests"],
   quota_exceeded: [429, "The tenant has used up what it may"],
   fault: [500, "Something is broken here"],
+  newer: [501, "What is recorded is newer than this program"],
   overloaded: [503, "More is asked than can be done now"],
   provider_unavailable: [503, "The provider cannot be asked now"],
   unwritable: [503, "The log cannot be written now"],
