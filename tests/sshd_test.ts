@@ -229,7 +229,7 @@ Deno.test("bytes that are not UTF-8 keep out no line but one that is none, and i
       daybook,
       ...["mixed", "words", "utf16"].map((name) => `${folder}/${name}`),
     );
-    assert.deepEqual([done.lines, done.events, done.problems], [3, 2, []]);
+    assert.deepEqual([done.lines, done.events, done.problems, done.unended], [3, 2, [], 1]);
     assert.deepEqual(observedIn(daybook).map(({ data }) => daybook.unseal(data.name!)), ["bob", "\ufffd"]);
     const none = "expected a line of syslog or of journalctl, and it is not UTF-8";
     assert.deepEqual(found.problems, [`${folder}/words: line 2: ${none}`, `${folder}/utf16: line 1: ${none}`]);
@@ -275,6 +275,7 @@ Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no 
       refused: 1,
       lines: 285,
       signins: 260,
+      unended: 0,
       events: 260,
       known: 0,
       stopped: false,
@@ -285,6 +286,13 @@ Deno.test("import sshd exits with 0, 1 or 2 by what could be read, and makes no 
     assert.match(
       again.out,
       /^0 new events of 260 messages about sign-ins in 285 lines of 2 files .*, 260 known already/,
+    );
+    const cut = `${folder}/cut.log`;
+    await Deno.writeTextFile(cut, `${(await Deno.readTextFile(bad)).split("\n")[0]}\nNov 20`);
+    const left = await run("import", "sshd", cut, "--data", data);
+    assert.match(
+      left.out,
+      /^1 new event .*\n1 file without an end of the last line: it is left for the next import\n$/,
     );
   });
 });

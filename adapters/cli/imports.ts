@@ -83,6 +83,8 @@ export interface SshdImport {
   readonly signins: number;
   readonly events: number;
   readonly known: number;
+  /** Files that end in the midst of a line, which was not taken. */
+  readonly unended: number;
   /** Files that could not be read a second time. */
   readonly problems: readonly string[];
   readonly stopped: boolean;

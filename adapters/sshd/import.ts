@@ -10,7 +10,7 @@ import type { Millis } from "../../events/event.ts";
 import { looksSealed } from "../../events/personal.ts";
 import { Calendar } from "./calendar.ts";
 import { entryOf, type Line, lineOf, type Told } from "./line.ts";
-import { eachOf, Unreadable } from "./lines.ts";
+import { eachOf, type Ended, Unreadable } from "./lines.ts";
 import { type Said, saidIn } from "./message.ts";
 
 export const SSHD_IMPORT = {
@@ -54,6 +54,8 @@ export interface SshdImported {
   readonly signins: number;
   readonly events: number;
   readonly known: number;
+  /** Files that end in the midst of a line, which was not taken. */
+  readonly unended: number;
   /** Files that changed between the two readings; what was read before is in the log. */
   readonly problems: readonly string[];
   readonly stopped: boolean;
@@ -98,7 +100,7 @@ export const checkLogs = async (
         log = true;
         sum.signins += saidIn(line.message) === undefined ? 0 : 1;
       },
-      ended: (unpacked) => {
+      ended: ({ unpacked }) => {
         if (!log && unpacked > 0) throw new Unreadable("no whole line of syslog or of journalctl is in it");
       },
     });
@@ -123,7 +125,7 @@ export const importLogs = async (
   },
 ): Promise<SshdImported> => {
   const intake = new Intake(target, { by, clock, signal, ...SSHD_IMPORT });
-  const sum = { lines: 0, signins: 0 };
+  const sum = { lines: 0, signins: 0, unended: 0 };
   const problems: string[] = [];
   let before = 0;
   for (const file of files) {
@@ -134,6 +136,7 @@ export const importLogs = async (
       signal,
       told: (read) => told({ done: bytes + before + read, total: 2 * bytes }),
       counted: (lines) => void (sum.lines += lines),
+      ended: ({ begun }) => void (sum.unended += Number(begun)),
       take: (line) => {
         const said = saidIn(line.message);
         if (!said) return;
@@ -157,8 +160,8 @@ interface Reading {
   readonly counted: (lines: number) => void;
   readonly take: (line: Told) => Promise<void> | void;
   readonly other?: () => void;
-  /** How many bytes there were, unpacked; may throw `Unreadable`. */
-  readonly ended?: (unpacked: number) => void;
+  /** May throw `Unreadable`. */
+  readonly ended?: (how: Ended) => void;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -180,11 +183,11 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
   };
   try {
     const file = await Deno.open(path);
-    const unpacked = await eachOf(file.readable.pipeThrough(counting), {
+    const how = await eachOf(file.readable.pipeThrough(counting), {
       line: (text, number) => took(lineOf(text, reading.calendar), number),
       entry: (entry, number) => took(entryOf(entry), number),
     });
-    if (!reading.signal?.aborted) reading.ended?.(unpacked);
+    if (!reading.signal?.aborted) reading.ended?.(how);
   } catch (error) {
     // What was packed is cut off by the stop.
     if (error instanceof Unreadable) return reading.signal?.aborted ? undefined : error.message;

@@ -25,13 +25,20 @@ export interface Taker {
   readonly entry: (entry: Entry, number: number) => Promise<void> | void;
 }
 
+export interface Ended {
+  /** So many bytes there were, unpacked. */
+  readonly unpacked: number;
+  /** Whether a line or entry is left. */
+  readonly begun: boolean;
+}
+
 const EXPORT = "__CURSOR=";
 
 /**
  * Hands over every whole line or entry; one that is not ended yet, because the file is being written, is left for the next time.
- * Answers how many bytes there were, unpacked. Throws `Unreadable`, and what the taker throws; closes the stream, however it ends.
+ * Throws `Unreadable`, and what the taker throws; closes the stream, however it ends.
  */
-export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, taker: Taker): Promise<number> => {
+export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, taker: Taker): Promise<Ended> => {
   let unpacked = 0;
   let reader: Lines | Entries | undefined;
   let head: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -52,8 +59,7 @@ export const eachOf = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, ta
       reader = readerOf(head, taker);
       await reader.take(head);
     }
-    reader.end();
-    return unpacked;
+    return { unpacked, begun: reader.end() };
   } catch (error) {
     const flaw = flawOfBytes(error);
     throw flaw === undefined ? error : new Unreadable(flaw);
@@ -94,8 +100,9 @@ class Lines {
   }
 
   /** In another encoding nothing is found that ends a line. */
-  end(): void {
+  end(): boolean {
     if (this.number === 0 && this.rest.includes(NOT_UTF8)) throw new Unreadable("it is not UTF-8");
+    return this.rest !== "";
   }
 
   private handed(line: string, number: number): Promise<void> | void {
@@ -130,7 +137,9 @@ class Entries {
     }
   }
 
-  end(): void {}
+  end(): boolean {
+    return this.at < this.bytes.length || Object.keys(this.fields).length > 0;
+  }
 
   /** One field, or the end of an entry, which is handed over. */
   private field(): Promise<void> | void | "more" {

@@ -9,6 +9,7 @@ export const importSshd = importFiles<SshdFiles, SshdImport>({
   take: (runtime, target, found, on, signal) => runtime.importSshd(target, found, on, signal),
   nothing: "no log files are there",
   counts: ({ signins, lines }) => `${counted(signins, "message")} about sign-ins in ${counted(lines, "line")} of`,
-  notes: () => [],
-  told: (_, { lines, signins }) => ({ lines, signins }),
+  notes: (_, { unended }) =>
+    unended > 0 ? [`${counted(unended, "file")} without an end of the last line: it is left for the next import`] : [],
+  told: (_, { lines, signins, unended }) => ({ lines, signins, unended }),
 });
