@@ -109,10 +109,11 @@ Deno.test("GET /events streams all as NDJSON when asked, and refuses what it can
 Deno.test("what a newer version has recorded is told to be newer, wherever events are read", () =>
   withSite(async (site) => {
     await fill(site, 2);
-    (site.daybook as { read: unknown }).read = async function* () {
-      await Promise.resolve();
-      throw new LogFault("newer", 'position 1: "things.thing.seen" has version 2, this program knows 1');
-    };
+    const newer = new LogFault("newer", 'position 1: "things.thing.seen" has version 2, this program knows 1');
+    (site.daybook as { read: unknown }).read = () =>
+      ReadableStream.from([]).pipeThrough(
+        new TransformStream({ flush: (controller) => controller.error(newer) }),
+      );
     for (const path of ["/events", "/events?type=things.thing.seen", "/events/1"]) {
       const response = await site.send(path);
       const { type, detail } = await response.json();

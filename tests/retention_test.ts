@@ -193,7 +193,8 @@ Deno.test("a misspelt type is refused before anything is made, for nothing of it
     const data = `${dir}/data`;
     await assert.rejects(opened(data, () => Promise.resolve(), { "commits.commit.recorder": 30 }), {
       name: "Usage",
-      message: 'retention.types: there is no type "commits.commit.recorder"; did you mean commits.commit.recorded?',
+      message:
+        'retention.types: expected a type of events, not "commits.commit.recorder"; did you mean commits.commit.recorded?',
     });
     await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
     // Of a domain that is not here it may be one that is yet to come.

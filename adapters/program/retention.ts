@@ -4,16 +4,12 @@
  * done when the folder is next opened.
  */
 import { z } from "zod";
-import type { Config } from "../../config/config.ts";
-import type { Catalogue } from "../../events/catalogue.ts";
 import { type PrivacyFact, PSEUDONYMS } from "../../events/privacy.ts";
 import { type EventLog, LogFault } from "../../events/log.ts";
-import { Usage } from "../cli/call.ts";
 import { Refused } from "../cli/runtime.ts";
 import type { Keys } from "../keys/keys.ts";
 import type { RetentionPeriod } from "../keys/retention_periods.ts";
 import { systemClock } from "../system/world.ts";
-import { misspelt } from "./misspelt.ts";
 import { operation } from "./operation.ts";
 import { decide } from "./privacy/register.ts";
 
@@ -51,14 +47,6 @@ export const applyRetention = operation({
     return { destroyed, held };
   },
 });
-
-/** Throws `Usage`. Nothing of a misspelt type would ever be destroyed, and nobody would notice. */
-export const expectRetained = ({ retention: { types } }: Config, catalogue: Catalogue): void => {
-  for (const type of Object.keys(types)) {
-    const message = misspelt(type, catalogue);
-    if (message !== undefined) throw new Usage(`retention.types: ${message}`);
-  }
-};
 
 /** Before anybody reads: destroys every month that the log says is destroyed. */
 export const settlePeriods = (log: Pick<EventLog, "read">, keys: Pick<Keys, "periods">): void => {

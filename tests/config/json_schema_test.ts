@@ -100,3 +100,41 @@ Deno.test("config check tells each problem with its place, config schema prints 
       JSON.parse(JSON.stringify(jsonSchema())),
     );
   }));
+
+Deno.test("names of types and views that there are not are told with their place, and refused before anything is made", async () => {
+  await inFolder(async (folder) => {
+    const [file, data] = [`${folder}/daybook.yaml`, `${folder}/data`];
+    await Deno.writeTextFile(
+      file,
+      "retention:\n  types:\n    commits.commit.recorder: 30\nprojections:\n  policies: { audit.trial: skip }\n",
+    );
+    const checked = await run("config", "check", file, "--json");
+    assert.deepEqual([checked.code, JSON.parse(checked.out).problems], [1, [
+      {
+        file,
+        line: 3,
+        column: 5,
+        path: "retention.types",
+        expected: "a type of events",
+        found: '"commits.commit.recorder"',
+        meant: "commits.commit.recorded",
+      },
+      {
+        file,
+        line: 5,
+        column: 15,
+        path: "projections.policies",
+        expected: "the name of a view",
+        found: '"audit.trial"',
+        meant: "audit.trail",
+      },
+    ]]);
+    await Deno.writeTextFile(file, "projections:\n  policies: { audit.trial: skip }\n");
+    const started = await run("start", "--config", file, "--data", data, "--port", "0");
+    assert.deepEqual([started.code, started.err], [
+      2,
+      'daybook: projections.policies: expected the name of a view, not "audit.trial"; did you mean audit.trail?\n',
+    ]);
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+  });
+});
