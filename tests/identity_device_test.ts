@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
+import { KeysFault } from "../adapters/keys/fault.ts";
 import { DEVICES } from "../adapters/program/identity/devices.ts";
 import { inFolder } from "./folder_given.ts";
 import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
@@ -98,6 +99,22 @@ Deno.test("a terminal that asks while it is being allowed is told to ask again, 
       }
     }, { data })
   ));
+
+Deno.test("what cannot be recorded now is no answer to a terminal: the same may allow it again", () =>
+  withHouse(async (house) => {
+    const as = await signedIn(house, "alice");
+    const { user_code, device_code } = await begin(house);
+    const { seal } = house.keys.sealer;
+    house.keys.sealer.seal = () => {
+      throw new KeysFault("full", "no room on the disk");
+    };
+    assert.equal((await answer(house, as, user_code)).status, 503);
+    assert.equal(code(await poll(house, device_code)), "device_pending");
+    house.keys.sealer.seal = seal;
+    assert.equal((await answer(house, as, user_code)).status, 204);
+    assert.equal((await poll(house, device_code)).status, 200);
+    assert.equal(house.told("identity.session.started").length, 2);
+  }));
 
 Deno.test("where there is a second factor it is shown before a terminal is allowed, and what it opened counts there", () =>
   withHouse(async (house) => {

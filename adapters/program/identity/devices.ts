@@ -27,8 +27,9 @@ interface Device {
   readonly from: From;
   readonly until: Millis;
   asked: Millis;
-  /** It is being allowed, and has no session yet. */
-  answering?: true;
+  /** Who is allowing it, and what its session will be called, also when that is tried again. */
+  own?: OwnSession;
+  answering?: true | undefined;
   answer?: { readonly allowed: false } | { readonly allowed: true; readonly own: OwnSession };
 }
 
@@ -99,20 +100,32 @@ export class Devices {
       return true;
     }
     const { states, policy } = this.parts;
-    const session = freshId(this.parts);
     // Before anybody else can: one code is one session.
     device.answering = true;
-    let outcome: Outcome | undefined;
+    if (device.own?.account !== account) device.own = { account, session: freshId(this.parts) };
+    const { own } = device;
+    let outcome: Outcome;
     try {
       const { idle_ms, absolute_ms, concurrent_max } = policy(states.of(account).tenant);
       outcome = await states.ask(account, {
         type: "identity.signin.allow",
-        data: { by, session, kind: "terminal", idle_ms, absolute_ms, sessions_max: concurrent_max, ...device.from },
+        data: {
+          by,
+          session: own.session,
+          kind: "terminal",
+          idle_ms,
+          absolute_ms,
+          sessions_max: concurrent_max,
+          ...device.from,
+        },
       }, userOf(account));
     } finally {
-      device.answer = outcome?.is === "accepted" ? { allowed, own: { account, session } } : { allowed: false };
+      device.answering = undefined;
     }
-    if (outcome.is === "accepted") return true;
+    // It was done the first time, and nobody could tell.
+    const isDone = outcome.is === "accepted" || (outcome.is === "rejected" && outcome.code === "session_exists");
+    if (outcome.is !== "unavailable") device.answer = isDone ? { allowed, own } : { allowed: false };
+    if (isDone) return true;
     throw notDone(outcome);
   }
 
