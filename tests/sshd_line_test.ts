@@ -118,6 +118,10 @@ const SAID: readonly (readonly [string, Said])[] = [
   }],
   ["Partial publickey for ada from 192.0.2.7 port 4711 ssh2", noted("partial", { method: "publickey", name: "ada" })],
   [
+    "Partial publickey for ada from 192.0.2.7 port 4711 ssh2: RSA-CERT SHA256:x ID y from 198.51.100.1 port 22 ssh2: z (serial 0) CA RSA SHA256:w",
+    noted("partial", { method: "publickey", name: "ada" }),
+  ],
+  [
     "Postponed publickey for ada from 192.0.2.7 port 4711 ssh2 [preauth]",
     noted("partial", {
       method: "publickey",

@@ -26,6 +26,8 @@ const UNKNOWN = String.raw`(?<unknown>(?:invalid|illegal) user )`;
 const NAME = String.raw`${UNKNOWN}?(?<name>.*)`;
 /** One that is there, so that nobody chose it for what it says. A certificate's id behind it may be anything. */
 const ACCOUNT = "(?<name>.*?)";
+/** Both, one after the other, where something may stand behind. */
+const EITHER = [`${UNKNOWN}(?<name>.*)`, ACCOUNT];
 const FROM = String.raw` from (?<address>\S+)${PORT}(?: ssh\d?)?`;
 /** Behind a name, with nothing between: never a number alone, which is the port. */
 const BEHIND = String.raw` (?<address>(?!\d+$)\S+)${PORT}`;
@@ -43,7 +45,7 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<reado
       method,
     })),
   ],
-  Failed: [`${UNKNOWN}(?<name>.*)`, ACCOUNT].map((who) =>
+  Failed: EITHER.map((who) =>
     rule(`Failed ${METHOD} for ${who}${FROM}(?:: .*)?`, ({ method }) => ({
       outcome: "failed",
       message: "failed",
@@ -51,7 +53,7 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(Object.entries<reado
     }))
   ),
   Postponed: [rule(`Postponed ${METHOD} for ${NAME}${FROM}`, partial)],
-  Partial: [rule(`Partial ${METHOD} for ${NAME}${FROM}(?:: .*)?`, partial)],
+  Partial: EITHER.map((who) => rule(`Partial ${METHOD} for ${who}${FROM}(?:: .*)?`, partial)),
   Invalid: [rule(`Invalid (?<unknown>user )(?<name>.*) from (?<address>\\S+)${PORT}`, failed("unknown_name"))],
   Illegal: [rule(`Illegal (?<unknown>user )(?<name>.*) from (?<address>\\S+)${PORT}`, failed("unknown_name"))],
   User: [
