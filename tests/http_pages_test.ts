@@ -1,6 +1,6 @@
 /** Views and events as pages: what a browser asks for, a program is given as JSON at the same address. */
 import assert from "node:assert/strict";
-import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { cloudEvent, givenDaybook, type Site, structured, withSite } from "./http_given.ts";
 
 // As Firefox and Chromium send it.
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -69,6 +69,25 @@ Deno.test("a page of a view has its rows, sorted and filtered by its links and i
     assert.deepEqual(cells(then.text).map(([key]) => key), ["a"]);
     assert.deepEqual(cells((await open(site, "/views/things.seen?at=2000-01-01T00:00:00Z")).text), []);
   }));
+
+/** What its form would ask: names and values. */
+const formOf = (html: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    [...html.matchAll(/<input(?: type="hidden")? name="([^"]*)" value="([^"]*)"/g)].map(([, name, value]) =>
+      [name!, value!] as const
+    ).filter(([, value]) => value !== ""),
+  );
+
+Deno.test("a field that is called as a parameter is not asked for where the parameter was", () => {
+  const { daybook } = givenDaybook();
+  const projections = daybook.projections.map((view) => ({ ...view, indexes: [...view.indexes ?? [], "at"] }));
+  return withSite(async (site) => {
+    await send(site, "1", { name: "a" });
+    const { text } = await open(site, "/views/things.seen?at=0&name=a");
+    assert.deepEqual(cells(text).map(([key]) => key), ["a"]);
+    assert.deepEqual(formOf(text), { at: "0", "where.name": "a" });
+  }, { daybook: { ...daybook, projections } });
+});
 
 Deno.test("nothing that an event says is markup on a page, and what is sealed stays so", () =>
   withSite(async (site) => {

@@ -121,7 +121,7 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
   const at = resolveAt(exchange, query.at);
   const head = { name: projection.name, version: projection.version };
   const drawn = async (found?: { size: number; rows: readonly Row[]; next?: string }) =>
-    (await pages()).viewPage(exchange, { view: projection, given, ...(found && { found }) });
+    (await pages()).viewPage(exchange, { view: projection, given, where, ...(found && { found }) });
   if (at !== undefined && at < 0) {
     if (forPeople) return await drawn({ size: 0, rows: [] });
     const { checkpoint, headers } = await covered(exchange, 0);

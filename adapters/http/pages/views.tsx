@@ -59,6 +59,8 @@ export interface Shown {
   readonly view: ViewSpec & { readonly asks?: readonly string[] };
   /** As it was asked, by the names of parameters. */
   readonly given: Readonly<Record<string, string>>;
+  /** What of it asks for fields, by their names: some are called like a parameter. */
+  readonly where: Readonly<Record<string, string>>;
   /** Absent where a view that is made when it is asked was not asked yet. */
   readonly found?: { readonly size: number; readonly rows: readonly Row[]; readonly next?: string };
 }
@@ -101,7 +103,7 @@ export const viewPage = (exchange: Exchange, shown: Shown): Response => {
 };
 
 /** What a view can be asked: words, fields that it has an index of, and as of when. */
-const Question = ({ view, given }: Shown) => {
+const Question = ({ view, given, where }: Shown) => {
   const { indexes = [], asks = [], text, history } = view;
   const fields = [...new Set([...asks, ...indexes.map(String)])].map((name) => `where.${name}`);
   const named = [
@@ -111,7 +113,7 @@ const Question = ({ view, given }: Shown) => {
     ...(history === "none" ? [] : ["at"]),
   ];
   const labels: Readonly<Record<string, string>> = { q: "words", prefix: "key begins", at: "as of" };
-  const said = (name: string) => given[name] ?? given[name.replace(/^where\./, "")] ?? "";
+  const said = (name: string) => (name.startsWith("where.") ? where[name.slice("where.".length)] : given[name]) ?? "";
   const isAsked = named.some((name) => said(name) !== "");
   return (
     <details class="question" open={isAsked || asks.length > 0}>
