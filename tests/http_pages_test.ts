@@ -89,6 +89,24 @@ Deno.test("a field that is called as a parameter is not asked for where the para
   }, { daybook: { ...daybook, projections } });
 });
 
+Deno.test("a form asks in the order and by as many as the page it is on", () =>
+  withSite(async (site) => {
+    for (const name of ["a", "b"]) await send(site, name, { name });
+    const view = await open(site, "/views/things.seen?sort=times&order=desc&limit=1&from=0&until=2&name=b");
+    const next = await open(site, linksOf(view.text).find((link) => link.includes("after=")) ?? "/views/things.seen");
+    assert.deepEqual(formOf(view.text), {
+      "where.name": "b",
+      sort: "times",
+      order: "desc",
+      limit: "1",
+      from: "0",
+      until: "2",
+    });
+    assert.equal(formOf(next.text).after, undefined);
+    const events = await open(site, "/events?order=desc&limit=1");
+    assert.deepEqual(formOf(events.text), { order: "desc", limit: "1" });
+  }));
+
 Deno.test("nothing that an event says is markup on a page, and what is sealed stays so", () =>
   withSite(async (site) => {
     await send(site, "1", { name: SCRIPT, who: "Ann" });

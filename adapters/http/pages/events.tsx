@@ -79,6 +79,7 @@ export const eventsPage = (
                 </label>
               ))}
               <input type="hidden" name="order" value={given.order ?? "asc"} />
+              {given.limit !== undefined && <input type="hidden" name="limit" value={given.limit} />}
               <button type="submit">Show</button>
             </form>
           </details>

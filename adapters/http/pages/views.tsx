@@ -114,6 +114,9 @@ const Question = ({ view, given, where }: Shown) => {
   ];
   const labels: Readonly<Record<string, string>> = { q: "words", prefix: "key begins", at: "as of" };
   const said = (name: string) => (name.startsWith("where.") ? where[name.slice("where.".length)] : given[name]) ?? "";
+  const kept = Object.entries(given).filter(([name]) =>
+    ![...named, "after"].includes(name) && !name.startsWith("where.") && !Object.hasOwn(where, name)
+  );
   const isAsked = named.some((name) => said(name) !== "");
   return (
     <details class="question" open={isAsked || asks.length > 0}>
@@ -130,13 +133,17 @@ const Question = ({ view, given, where }: Shown) => {
             />
           </label>
         ))}
-        {given.sort !== undefined && <input type="hidden" name="sort" value={given.sort} />}
+        {kept.map(([name, value]) => <Hidden key={name} name={name} value={value} />)}
         <button type="submit">Show</button>
         {isAsked && <a href={pathOf(view.name)}>Everything</a>}
       </form>
     </details>
   );
 };
+
+const Hidden = ({ name, value }: { readonly name: string; readonly value: string }) => (
+  <input type="hidden" name={name} value={value} />
+);
 
 const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) => {
   const { view, given, found: { rows } } = shown;
