@@ -172,16 +172,22 @@ export const ledgerList = (connection: Connection, id: number, view: Viewed, ask
   return { size: asked.size, rows };
 };
 
-/** Of one condition fewer rows than so many are told apart from those of another. */
-const COUNTED_MAX = 4_000;
+/** So many rows of each condition are counted, and where all have as many so many more: it takes a tenth of the time of reading them. */
+const COUNTED = [4_000, 64_000];
 
 /** The field whose condition fewest rows meet; counted no further than matters. */
 const narrowest = (connection: Connection, id: number, where: Question["where"]): number => {
-  const counted = where.map(([field, wanted]) => {
-    const sql = `SELECT count(*) FROM (SELECT 1 FROM c${id} WHERE f${field} = ? LIMIT ${COUNTED_MAX})`;
-    return { field, rows: connection.one(sql, hash(wanted))![0] as number };
-  });
-  return counted.reduce((least, next) => next.rows < least.rows ? next : least).field;
+  let field = where[0]![0];
+  for (const most of COUNTED) {
+    let least = most;
+    for (const [other, wanted] of where) {
+      const sql = `SELECT count(*) FROM (SELECT 1 FROM c${id} WHERE f${other} = ? LIMIT ?)`;
+      const rows = connection.one(sql, hash(wanted), least)![0] as number;
+      if (rows < least) [least, field] = [rows, other];
+    }
+    if (least < most) break;
+  }
+  return field;
 };
 
 const candidates = (connection: Connection, id: number, asked: Question): Iterable<readonly Value[]> => {
