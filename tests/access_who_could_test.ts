@@ -136,7 +136,15 @@ const asView = async (
     assert.equal(status, 400, query);
     assert.match(body.detail, /action=… and resource=…|there is no action|a resource is/, query);
   }
-  assert.equal((await get(`${name}?action=commands.send`)).body.errors[0].path, "?resource");
+  for (
+    const [query, path] of [
+      ["action=commands.send", "?resource"],
+      ["action=commands.send&resource=what", "?resource"],
+      ["action=what&resource=log", "?action"],
+    ]
+  ) {
+    assert.equal((await get(`${name}?${query}`)).body.errors[0].path, path, query);
+  }
   assert.equal((await get(`${name}/nothing`)).status, 404);
   assert.equal((await get(asked, house.tokenOf(["read"]))).status, 403, "it is for who may ask who could");
   const listed = (await get("/views", house.tokenOf(["read"]))).body.views.find((one: { name: string }) =>

@@ -6,6 +6,7 @@ import { type Asked, askedBy, askedIn, type ComputedView, keyOf } from "../../..
 import type { AnyProjection } from "../../../projections/projection.ts";
 import { type ViewQuery, ViewQuestion, type Views } from "../../../projections/views.ts";
 import { Usage } from "../../cli/call.ts";
+import { ACTIONS } from "../../http/actions.ts";
 import { MemoryViews } from "../../memory/views.ts";
 import { systemClock } from "../../system/world.ts";
 
@@ -51,7 +52,8 @@ const rowsOf = async (
   const { whoCould } = await import("./who_could.ts");
   const [action, resource] = [asked.action!, asked.resource!];
   const { principals } = await whoCould(log, { action, resource, ...until }).catch((error) => {
-    throw error instanceof Usage ? new ViewQuestion("unasked", error.message) : error;
+    const about = Object.hasOwn(ACTIONS, action) ? "resource" : "action";
+    throw error instanceof Usage ? new ViewQuestion("unasked", error.message, about) : error;
   });
   return principals.map(({ id, since, ...could }) => {
     const row: CouldRow = {
