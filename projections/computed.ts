@@ -8,7 +8,7 @@ import { type ViewQuery, ViewQuestion, type Views } from "./views.ts";
 /** What a view is to who asks it; a projection is one, too. */
 export type ViewSpec = Pick<
   AnyProjection,
-  "name" | "version" | "about" | "row" | "indexes" | "columns" | "text" | "history"
+  "name" | "version" | "about" | "row" | "indexes" | "columns" | "text" | "history" | "appendOnly"
 >;
 
 export interface Computed extends ViewSpec {

@@ -89,6 +89,22 @@ Deno.test("a field that is called as a parameter is not asked for where the para
   }, { daybook: { ...daybook, projections } });
 });
 
+Deno.test("a view that is ordered by position alone has no links and no input for another order or for how its keys begin", () => {
+  const { daybook } = givenDaybook();
+  const projections = daybook.projections.map((view) => ({ ...view, appendOnly: true }));
+  return withSite(async (site) => {
+    await send(site, "1", { name: "a" });
+    const { text } = await open(site, "/views/things.seen");
+    assert.deepEqual(linksOf(text).filter((link) => link.includes("sort=")), ["/views/things.seen?sort=-key"]);
+    assert.deepEqual([...text.matchAll(/<input name="([^"]*)"/g)].map(([, name]) => name), [
+      "q",
+      "where.name",
+      "where.times",
+      "at",
+    ]);
+  }, { daybook: { ...daybook, projections } });
+});
+
 Deno.test("a form asks in the order and by as many as the page it is on", () =>
   withSite(async (site) => {
     for (const name of ["a", "b"]) await send(site, name, { name });

@@ -104,11 +104,11 @@ export const viewPage = (exchange: Exchange, shown: Shown): Response => {
 
 /** What a view can be asked: words, fields that it has an index of, and as of when. */
 const Question = ({ view, given, where }: Shown) => {
-  const { indexes = [], asks = [], text, history } = view;
+  const { indexes = [], asks = [], text, history, appendOnly } = view;
   const fields = [...new Set([...asks, ...indexes.map(String)])].map((name) => `where.${name}`);
   const named = [
     ...(text ? ["q"] : []),
-    "prefix",
+    ...(appendOnly ? [] : ["prefix"]),
     ...fields,
     ...(history === "none" ? [] : ["at"]),
   ];
@@ -179,11 +179,11 @@ const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) =>
   );
 };
 
-/** Its rows can be sorted by what it has an index of: upwards, and by the same again downwards. */
+/** Its rows can be sorted by what it has an index of, or by position alone: upwards, and by the same again downwards. */
 const Title = ({ field, number = false, ...shown }: Shown & { readonly field: string; readonly number?: boolean }) => {
-  const { view: { indexes = [] }, given: { sort = "key", order } } = shown;
+  const { view: { indexes = [], appendOnly }, given: { sort = "key", order } } = shown;
   const cls = number ? "number" : "";
-  if (field !== "key" && !indexes.map(String).includes(field)) return <th class={cls}>{field}</th>;
+  if (field !== "key" && (appendOnly || !indexes.map(String).includes(field))) return <th class={cls}>{field}</th>;
   const isSorted = sort.replace(/^-/, "") === field;
   const isDown = isSorted && (sort.startsWith("-") ? order !== "asc" : order === "desc");
   const { order: _, ...given } = shown.given;
