@@ -105,6 +105,22 @@ Deno.test("a view that is ordered by position alone has no links and no input fo
   }, { daybook: { ...daybook, projections } });
 });
 
+Deno.test("a page says by what its rows are sorted, which those that were asked for are not by key", () =>
+  withSite(async (site) => {
+    for (const [i, name] of ["b", "a", "c"].entries()) await send(site, String(i), { name });
+    const sortedOf = async (query: string) => {
+      const { text } = await open(site, `/views/things.seen${query}`);
+      const [, by] = /<th class="[^"]*" aria-sort="ascending"><a [^>]*>(.*?)<\/a>/.exec(text) ?? [];
+      return [by, cells(text).map(([key]) => key).join("")];
+    };
+    assert.deepEqual(await sortedOf(""), ["key", "abc"]);
+    assert.deepEqual(await sortedOf("?where.times=1"), [undefined, "bac"]);
+    const asked = await open(site, "/views/things.seen?times=1");
+    const byKey = linksOf(asked.text).find((link) => link.includes("sort=key"))!;
+    assert.deepEqual(await sortedOf(byKey.slice(byKey.indexOf("?"))), ["key", "abc"]);
+    assert.deepEqual(await sortedOf("?times=1&sort=times"), ["times", "bac"]);
+  }));
+
 Deno.test("a form asks in the order and by as many as the page it is on", () =>
   withSite(async (site) => {
     for (const name of ["a", "b"]) await send(site, name, { name });

@@ -29,7 +29,8 @@ export const listQuery = z.strictObject({
   q: text.optional().meta({ description: "Full text: all words are required." }),
   prefix: text.optional().meta({ description: "Rows whose key begins so." }),
   sort: text.optional().meta({
-    description: "An indexed field, or `key`, which is the default; `-` before it sorts downwards.",
+    description:
+      "An indexed field, or `key`, which is the default where neither `q` nor a field is given; `-` before it sorts downwards.",
   }),
   order: order.optional(),
   from: moment.optional().meta({ description: "Only rows made by events from this position or recorded time on." }),
@@ -135,7 +136,7 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
     ...(Object.keys(where).length > 0 && { where }),
     ...(query.q !== undefined && { text: query.q }),
     ...(query.prefix !== undefined && { prefix: query.prefix }),
-    ...(sort !== undefined && sort !== "key" && { sort }),
+    ...(sort !== undefined && { sort }),
     ...(descending && { descending }),
     ...(query.from !== undefined && { from: resolveBound(exchange, query.from) }),
     ...(query.until !== undefined && { until: resolveBound(exchange, query.until) }),

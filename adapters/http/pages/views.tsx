@@ -181,7 +181,10 @@ const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) =>
 
 /** Its rows can be sorted by what it has an index of, or by position alone: upwards, and by the same again downwards. */
 const Title = ({ field, number = false, ...shown }: Shown & { readonly field: string; readonly number?: boolean }) => {
-  const { view: { indexes = [], appendOnly }, given: { sort = "key", order } } = shown;
+  const { view: { indexes = [], appendOnly }, where, given: { q, order } } = shown;
+  // What is chosen by words or fields comes as it was made.
+  const isAsMade = !appendOnly && (q !== undefined || Object.keys(where).length > 0);
+  const sort = shown.given.sort ?? (isAsMade ? "" : "key");
   const cls = number ? "number" : "";
   if (field !== "key" && (appendOnly || !indexes.map(String).includes(field))) return <th class={cls}>{field}</th>;
   const isSorted = sort.replace(/^-/, "") === field;
