@@ -67,6 +67,8 @@ Deno.test("a page of a view has its rows, sorted and filtered by its links and i
     assert.deepEqual(seen, ["a", "c", "b"]);
     const then = await open(site, "/views/things.seen?at=0");
     assert.deepEqual(cells(then.text).map(([key]) => key), ["a"]);
+    const row = await open(site, linksOf(then.text).find((link) => link.startsWith("/views/things.seen/a?"))!);
+    assert.ok(linksOf(row.text).includes("/views/things.seen?at=0"), "back to the view as of then");
     assert.deepEqual(cells((await open(site, "/views/things.seen?at=2000-01-01T00:00:00Z")).text), []);
   }));
 

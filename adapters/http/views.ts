@@ -216,7 +216,9 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const { row, position } = found.row;
   const { name, version } = projection;
   const answer = { name, version, key, row: shown(exchange, row), position, size: found.size, checkpoint };
-  return forPeople ? (await pages()).rowPage(exchange, answer) : json(exchange, 200, answer, headers);
+  return forPeople
+    ? (await pages()).rowPage(exchange, { ...answer, at: query.at })
+    : json(exchange, 200, answer, headers);
 };
 
 const PARAMETER: Readonly<Partial<Record<ViewQuestion["code"], string>>> = {

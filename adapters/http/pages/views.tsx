@@ -19,6 +19,8 @@ const number = new Intl.NumberFormat("en");
 const pathOf = (name: string, key?: string): string =>
   key === undefined ? `/views/${name}` : `/views/${name}/${encodeURIComponent(key)}`;
 
+const asOf = (at: string | undefined): string => at === undefined ? "" : `?${new URLSearchParams({ at })}`;
+
 export const viewsPage = (exchange: Exchange, views: readonly Listed[]): Response =>
   page(
     exchange,
@@ -148,7 +150,7 @@ const Hidden = ({ name, value }: { readonly name: string; readonly value: string
 const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) => {
   const { view, given, found: { rows } } = shown;
   const fields = fieldsShown(view, rows);
-  const at = given.at === undefined ? "" : `?${new URLSearchParams({ at: given.at })}`;
+  const at = asOf(given.at);
   return (
     <div class="wide">
       <table class="rows">
@@ -201,12 +203,14 @@ const Title = ({ field, number = false, ...shown }: Shown & { readonly field: st
 
 export const rowPage = (
   exchange: Exchange,
-  { name, key, row, position, size }: {
+  { name, key, row, position, size, at }: {
     readonly name: string;
     readonly key: string;
     readonly row: unknown;
     readonly position: number;
     readonly size: number;
+    /** As it was asked. */
+    readonly at: string | undefined;
   },
 ): Response =>
   page(
@@ -217,7 +221,7 @@ export const rowPage = (
       <main>
         <section>
           <h2>
-            <a href={pathOf(name)}>{name}</a>
+            <a href={pathOf(name) + asOf(at)}>{name}</a>
             <small>{key}</small>
           </h2>
           <Members of={typeof row === "object" && row !== null ? Object.entries(row) : [["value", row]]} />
