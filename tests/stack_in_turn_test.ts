@@ -21,3 +21,23 @@ Deno.test("one after another, as they were asked for, whatever becomes of those 
   assert.deepEqual(order, all.map((_, n) => n));
   assert.equal(await turns.run(() => Promise.resolve("there is room again")), "there is room again");
 });
+
+Deno.test("who goes away while waiting is told so at once, does nothing later and keeps no place from others", async () => {
+  const turns = new InTurn();
+  const first = Promise.withResolvers<string>();
+  const under = turns.run(() => first.promise);
+  const away = new AbortController();
+  const done: string[] = [];
+  const waiting = Array.from(
+    { length: CHANGES.waiting_max },
+    () => turns.run(() => Promise.resolve(done.push("of those")), away.signal),
+  );
+  const settling = Promise.allSettled(waiting);
+  away.abort(new Error("gone"));
+  for (const one of await settling) assert.match(`${one.status === "rejected" && one.reason}`, /gone/);
+  const next = turns.run(() => Promise.resolve(done.push("the next")));
+  first.resolve("the first");
+  assert.equal(await under, "the first");
+  await next;
+  assert.deepEqual(done, ["the next"]);
+});

@@ -12,14 +12,23 @@ export class InTurn {
 
   constructor(private readonly what = "changes of the services") {}
 
-  /** Throws `Refused` where too many wait. What one before throws is its own affair. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  /** Throws `Refused` where too many wait, and the reason of the signal where it fires before the work has begun. What one before throws is its own affair. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     if (this.present > CHANGES.waiting_max) {
       throw new Refused("busy", `${CHANGES.waiting_max} ${this.what} are waiting already: ask again later`);
     }
     this.present++;
-    const done = this.last.then(work);
+    const gone = Promise.withResolvers<never>();
+    const leave = () => gone.reject(signal!.reason);
+    signal?.addEventListener("abort", leave);
+    const done = this.last.then(() => {
+      signal?.throwIfAborted();
+      signal?.removeEventListener("abort", leave);
+      return work();
+    });
     this.last = done.catch(() => {});
-    return await done.finally(() => this.present--);
+    // Who goes away while waiting keeps no place from others.
+    return await Promise.race([done, gone.promise]).finally(() => this.present--);
   }
 }

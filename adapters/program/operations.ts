@@ -100,11 +100,7 @@ export const operate = async (
     return await operation.run(opened, { input: parsed.data, progress, signal });
   };
   if (!IN_TURN.has(name)) return await run();
-  return await turnOf(opened, name).run(() => {
-    // Who has waited for it may have gone away.
-    signal.throwIfAborted();
-    return run();
-  });
+  return await turnOf(opened, name).run(run, signal);
 };
 
 const issuesOf = (error: z.ZodError): string =>
