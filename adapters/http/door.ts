@@ -11,6 +11,7 @@ import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Guard } from "./guard.ts";
+import { prefersPage } from "./media.ts";
 import type { Tally } from "./metrics.ts";
 import { endOldSession } from "./old_cookie.ts";
 import { away, toLogin } from "./pages/login.tsx";
@@ -359,9 +360,7 @@ export class Door {
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
   private page(error: unknown, route: Route, request: Request, caller: Caller, id: string): Response | undefined {
-    if (!route.page || !(error instanceof Problem) || !request.headers.get("accept")?.includes("text/html")) {
-      return undefined;
-    }
+    if (!route.page || !(error instanceof Problem) || !prefersPage(request)) return undefined;
     if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
     if (error.code === "factor_wanted" && route.method === "GET") return away({ id }, "/account/factors");
     return problemPage({ id, way: this.options.guard.way(request, caller) }, error);

@@ -4,7 +4,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
 import { LIMITS, type Range } from "../../events/log.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
-import { negotiate } from "./media.ts";
+import { negotiate, prefersPage } from "./media.ts";
 import { Problem } from "./problem.ts";
 import { filledIn, limit, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { type Exchange, json, plain, shown } from "./route.ts";
@@ -54,8 +54,9 @@ const pages = () => import("./pages/events.tsx");
 
 export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const { request, site } = exchange;
-  const type = negotiate(request.headers.get("accept"), ["application/json", "application/x-ndjson", "text/html"]);
-  const forPeople = type === "text/html";
+  const forPeople = prefersPage(request);
+  const offered = ["application/json", "application/x-ndjson"];
+  const type = forPeople ? "text/html" : negotiate(request.headers.get("accept"), offered);
   const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
   const query = parseQuery(eventsQuery, given);
   const range = rangeOf(query);
@@ -140,8 +141,8 @@ export const oneEvent = async (exchange: Exchange): Promise<Response> => {
   const parsed = position.safeParse(given);
   if (!parsed.success) throw new Problem("no_event", "A position is a whole number from 0.");
   const at = parsed.data;
-  const offered = ["application/json", "application/octet-stream", "text/html"];
-  const type = negotiate(request.headers.get("accept"), offered);
+  const offered = ["application/json", "application/octet-stream"];
+  const type = prefersPage(request) ? "text/html" : negotiate(request.headers.get("accept"), offered);
   if (type === "application/octet-stream") {
     const entry = site.daybook.log.entry(at);
     if (entry) return plain(exchange, 200, entry as Uint8Array<ArrayBuffer>, type);

@@ -44,29 +44,38 @@ export const refuseCoding = (headers: Headers): void => {
 
 const ACCEPT_LENGTH_MAX = 1_024;
 
-/** The first of `offered` with the highest quality; a missing `Accept` takes the first. Throws `not_acceptable`. */
-export const negotiate = (accept: string | null, offered: readonly string[]): string => {
-  if (accept === null || accept.trim() === "" || accept.trim() === "*/*") return offered[0]!;
+/** How much a media type is wanted, from 0, not at all, to 1; the most specific range that matches decides. */
+const qualityIn = (accept: string): (type: string) => number => {
   const ranges = accept.slice(0, ACCEPT_LENGTH_MAX).split(",").map((part) => {
     const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
     const q = parameters.find((parameter) => parameter.startsWith("q="));
     const quality = q === undefined ? 1 : Number(q.slice(2));
     return { range, quality: Number.isFinite(quality) ? Math.min(1, Math.max(0, quality)) : 0 };
   });
-  let best: { readonly type: string; readonly quality: number } | undefined;
-  for (const type of offered) {
+  return (type) => {
     const family = `${type.slice(0, type.indexOf("/"))}/*`;
-    // The most specific range that matches decides (RFC 9110 section 12.5.1).
-    const range = [type, family, "*/*"].map((name) => ranges.find((r) => r.range === name)).find((r) =>
-      r !== undefined
-    );
-    if (range && range.quality > (best?.quality ?? 0)) best = { type, quality: range.quality };
-  }
-  if (!best) throw new Problem("not_acceptable", `This can be had as ${offered.join(" or ")}.`);
-  return best.type;
+    const range = [type, family, "*/*"].map((name) => ranges.find((r) => r.range === name)).find((r) => r);
+    return range?.quality ?? 0;
+  };
 };
 
-/** Whether a browser asks for something to read, where a program is given JSON. */
-export const prefersPage = (accept: string | null): boolean =>
-  accept !== null && accept.includes("text/html") &&
-  negotiate(accept, ["application/json", "text/html"]) === "text/html";
+/** The first of `offered` with the highest quality; a missing `Accept` takes the first. Throws `not_acceptable`. */
+export const negotiate = (accept: string | null, offered: readonly string[]): string => {
+  if (accept === null || accept.trim() === "" || accept.trim() === "*/*") return offered[0]!;
+  const quality = qualityIn(accept);
+  const best = offered.reduce((best, type) => quality(type) > quality(best) ? type : best);
+  if (quality(best) === 0) throw new Problem("not_acceptable", `This can be had as ${offered.join(" or ")}.`);
+  return best;
+};
+
+/**
+ * Whether a browser asks for something to read, where a program is given JSON. Who sends a token is a program, and some ask for `text/html`
+ * before anything else without having been told to (java.net.HttpURLConnection): it gets a page where it takes no JSON.
+ */
+export const prefersPage = ({ headers }: Request): boolean => {
+  const accept = headers.get("accept");
+  if (accept === null || accept.trim() === "*/*") return false;
+  const quality = qualityIn(accept);
+  const [page, json] = [quality("text/html"), quality("application/json")];
+  return headers.has("authorization") ? page > 0 && json === 0 : page > json;
+};

@@ -55,8 +55,6 @@ const viewOf = (exchange: Exchange, name: string): ViewSpec => {
 /** Pages are loaded when a browser asks for one. */
 const pages = () => import("./pages/views.tsx");
 
-const isForPeople = ({ request }: Exchange): boolean => prefersPage(request.headers.get("accept"));
-
 export const listViews = async (exchange: Exchange): Promise<Response> => {
   parseQuery(z.strictObject({}), parameters(exchange.query));
   const { daybook } = exchange.site;
@@ -90,7 +88,9 @@ export const listViews = async (exchange: Exchange): Promise<Response> => {
     lag: 0,
   }));
   const all = [...views, ...computed];
-  return isForPeople(exchange) ? (await pages()).viewsPage(exchange, all) : json(exchange, 200, { size, views: all });
+  return prefersPage(exchange.request)
+    ? (await pages()).viewsPage(exchange, all)
+    : json(exchange, 200, { size, views: all });
 };
 
 /** The last position that counts: none yet is -1. A time means all that was recorded up to and at that time. */
@@ -114,7 +114,7 @@ const resolveBound = (exchange: Exchange, bound: string): number =>
 
 export const oneView = async (exchange: Exchange): Promise<Response> => {
   const projection = viewOf(exchange, segment(exchange.path.slice("/views/".length)));
-  const forPeople = isForPeople(exchange);
+  const forPeople = prefersPage(exchange.request);
   const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
   const { where, rest } = split(given, projection);
   const query = parseQuery(listQuery, rest);
@@ -191,7 +191,7 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const slash = path.indexOf("/");
   const projection = viewOf(exchange, segment(path.slice(0, slash)));
   const key = segment(path.slice(slash + 1));
-  const forPeople = isForPeople(exchange);
+  const forPeople = prefersPage(exchange.request);
   const given = parameters(exchange.query);
   const query = parseQuery(rowQuery, forPeople ? filledIn(given) : given);
   const at = resolveAt(exchange, query.at);
