@@ -184,3 +184,35 @@ Deno.test("one that never becomes ready is on record as that, once, and may beco
   probed(true);
   assert.equal(world.life("web"), "healthy");
 });
+
+const MANY = 300;
+const many = (digest: number, over: Partial<ServiceSpec> = {}, prefix = "a") =>
+  Array.from({ length: MANY }, (_, n) => spec(`${prefix}${n}`, { digest: digestOf(digest), ...over }));
+const livesOf = (world: World) =>
+  Object.values(world.stack.services).map(({ lives }) => lives.map(({ is }) => is).join());
+
+Deno.test("as many services as a stack may have are changed, stopped while they change, and replaced by others, all at once", () => {
+  const world = upWith(new World(() => ({ well: 10, stops: 10 })), many(1, { probes: ["readiness"] }));
+  world.run();
+  upWith(world, many(2, { probes: ["readiness"] }));
+  world.run();
+  const digests = Object.values(world.stack.services).map(({ lives: [life] }) => (life as { digest: string }).digest);
+  assert.deepEqual(new Set(digests), new Set([digestOf(2)]));
+  upWith(world, many(3, { probes: ["readiness"] }));
+  world.send({ type: "services.stack.down", data: {} });
+  world.run();
+  assert.deepEqual([...new Set(livesOf(world)), world.processes.size], ["stopped", 0]);
+  world.send({ type: "services.stack.up", data: {} });
+  world.run();
+  upWith(world, many(1, {}, "b"));
+  world.run();
+  assert.deepEqual([livesOf(world).length, ...new Set(livesOf(world))], [MANY, "healthy"]);
+});
+
+Deno.test("as many services as a stack may have wait for each other, whatever they are called", () => {
+  for (const order of ["sequential", "batches"] as const) {
+    const world = upWith(new World(() => ({})), many(1, {}, "called-so-".repeat(5)), order);
+    world.run();
+    assert.deepEqual([...new Set(livesOf(world))], ["healthy"], order);
+  }
+});

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { ORCHESTRATOR, type ServiceCommand, services } from "../actors/services/stack.ts";
 import { holds, isLive, serviceOf, type Stack } from "../actors/services/state.ts";
 import { wishesOf } from "../actors/services/wishes.ts";
+import { LIMITS } from "../events/log.ts";
 import type { ServiceFact, ServiceSpec } from "../events/services.ts";
+
+/** What an event of a stack has beside its data, about. */
+const HEADER_BYTES = 330;
 
 export const digestOf = (n: number): string => n.toString(16).padStart(64, "0");
 
@@ -66,6 +70,10 @@ export class World {
     const context = { at: this.at, by, fresh: `f${this.n++}`, id: "test" };
     const decision = services.decide(this.stack, { ...command, data: parsed } as ServiceCommand, context);
     if (!decision.ok) throw new Error(decision.rejection.code);
+    const events = [...decision.facts, ...decision.timers ?? []];
+    assert.ok(events.length <= LIMITS.append_events_max, `${command.type} makes ${events.length} events at once`);
+    const bytes = JSON.stringify(events).length + events.length * HEADER_BYTES;
+    assert.ok(bytes <= LIMITS.append_bytes_max, `${command.type} makes ${bytes} bytes at once`);
     for (const fact of decision.facts) this.take(fact);
     for (const timer of decision.timers ?? []) {
       if ("set" in timer) this.timers.set(timer.set, { at: timer.at, command: timer.command as ServiceCommand });

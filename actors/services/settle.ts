@@ -18,11 +18,15 @@ import {
   type Stack,
 } from "./state.ts";
 
+/** What a decision may come to before the rest is left for later: a log takes 1,000 events and 720,000 bytes at once. */
+export const ROUND = { events_max: 500, chars_max: 200_000 } as const;
+
 /** A decision under way: facts so far, and the stack as they leave it. */
 export class Draft {
   readonly facts: ServiceFact[] = [];
   readonly timers: Timer[] = [];
   private nonces = 0;
+  private chars = 0;
 
   constructor(public stack: Stack, private readonly context: Pick<Context, "at" | "fresh">) {}
 
@@ -30,8 +34,14 @@ export class Draft {
     return this.context.at;
   }
 
+  /** What follows further does so in a decision of its own. */
+  get isFull(): boolean {
+    return this.facts.length + this.timers.length >= ROUND.events_max || this.chars >= ROUND.chars_max;
+  }
+
   add(fact: ServiceFact): void {
     this.facts.push(fact);
+    this.chars += JSON.stringify(fact.data).length;
     this.stack = evolve(this.stack, fact);
   }
 
@@ -57,26 +67,45 @@ export class Draft {
   }
 }
 
-/** Everything that follows. Each service is looked at in an order in which none comes before what it needs; for stopping, in reverse. */
+/** Everything that follows, as far as it is one decision; a timer that is due at once goes on with the rest. */
 export const settle = (draft: Draft): void => {
   for (const name of draft.stack.order) {
     for (const [replica, life] of draft.service(name)!.lives.entries()) {
       if (life.is === "exited") ended(draft, name, replica, life);
     }
   }
-  for (const name of draft.stack.order) progress(draft, name);
-  for (const name of draft.stack.order.toReversed()) stopWhatMust(draft, name);
-  for (const name of draft.stack.order) {
-    const { lives, spec } = draft.service(name)!;
-    for (let replica = 0; replica < Math.min(lives.length, spec.replicas); replica++) begin(draft, name, replica);
+  const [service] = draft.stack.order;
+  for (const step of steps(draft)) {
+    if (draft.isFull) {
+      const command = { type: "services.update.look", data: { service: service! } } as const;
+      draft.timers.push({ set: "settle", at: draft.at, command });
+      return;
+    }
+    step();
+  }
+};
+
+/** Each service is looked at in an order in which none comes before what it needs; for stopping, in reverse. */
+function* steps(draft: Draft): Iterable<() => void> {
+  for (const name of draft.stack.order) yield () => progress(draft, name);
+  for (const name of draft.stack.order.toReversed()) {
+    for (const replica of draft.service(name)!.lives.keys()) yield () => stopWhatMust(draft, name, replica);
   }
   for (const name of draft.stack.order) {
-    clearFindings(draft, name);
-    const { unwanted, lives } = draft.service(name)!;
-    const removed = unwanted === "removed" && lives.every((life) => !isLive(life));
-    if (removed) {
-      draft.add({ type: "services.service.removed", data: { service: name } });
+    const { lives, spec } = draft.service(name)!;
+    for (let replica = 0; replica < Math.min(lives.length, spec.replicas); replica++) {
+      yield () => begin(draft, name, replica);
     }
+  }
+  for (const name of draft.stack.order) yield () => letGo(draft, name);
+}
+
+const letGo = (draft: Draft, name: string): void => {
+  clearFindings(draft, name);
+  const { unwanted, lives } = draft.service(name)!;
+  const removed = unwanted === "removed" && lives.every((life) => !isLive(life));
+  if (removed) {
+    draft.add({ type: "services.service.removed", data: { service: name } });
   }
 };
 
@@ -128,24 +157,21 @@ export const backoff = (
 export const graceTimer = (service: string, replica: number): string => `grace/${service}/${replica}`;
 export const resumeTimer = (service: string, replica: number): string => `resume/${service}/${replica}`;
 
-const stopWhatMust = (draft: Draft, name: string): void => {
-  for (const replica of draft.service(name)!.lives.keys()) {
-    const service = draft.service(name)!;
-    const life = service.lives[replica]!;
-    if (isWanted(service, replica)) {
-      const old = (life.is === "starting" || isAlive(life)) && life.digest !== service.spec.digest;
-      if (old && mayReplace(service, replica, draft.at)) stop(draft, name, replica, "changed");
-      continue;
-    }
-    if (life.is === "stopping" || isOver(life)) continue;
-    if (!isLive(life)) {
-      if (life.is === "backoff") draft.timers.push({ cancel: resumeTimer(name, replica) });
-      draft.add({ type: "services.instance.stopped", data: { service: name, replica } });
-      continue;
-    }
-    if (!service.wanted && dependentsLive(draft.stack, name)) continue;
-    stop(draft, name, replica, service.wanted ? "removed" : service.unwanted ?? "asked");
+const stopWhatMust = (draft: Draft, name: string, replica: number): void => {
+  const service = draft.service(name)!;
+  const life = service.lives[replica]!;
+  if (isWanted(service, replica)) {
+    const old = (life.is === "starting" || isAlive(life)) && life.digest !== service.spec.digest;
+    if (old && mayReplace(service, replica, draft.at)) stop(draft, name, replica, "changed");
+    return;
   }
+  if (life.is === "stopping" || isOver(life)) return;
+  if (!isLive(life)) {
+    if (life.is === "backoff") draft.timers.push({ cancel: resumeTimer(name, replica) });
+    return draft.add({ type: "services.instance.stopped", data: { service: name, replica } });
+  }
+  if (!service.wanted && dependentsLive(draft.stack, name)) return;
+  stop(draft, name, replica, service.wanted ? "removed" : service.unwanted ?? "asked");
 };
 
 /** One that is not well may be replaced at any time, others only as far as so few are missing. */
