@@ -3,8 +3,9 @@
  * their facts can be appended together. When the append fails the draft is forgotten and nothing has happened.
  */
 import { atOnce } from "../../events/at_once.ts";
+import { canonical } from "../../events/canonical.ts";
 import type { FactSpec } from "../../events/catalogue.ts";
-import type { FactType, StreamId } from "../../events/event.ts";
+import { type FactType, millis, type StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { LIMITS } from "../../events/log.ts";
@@ -170,7 +171,11 @@ class Page {
       throw new RangeError(`an entity has at most ${TIMERS_MAX} timers`);
     }
     const { type, data } = command;
-    this.kernel({ type: "kernel.timer.set", data: { name, at: instant(at), command: { type, data: data as never } } });
+    const of = { name, at: instant(at), command: { type, data: data as never } };
+    const standing = this.timers.get(name);
+    // Some are set at every look: one that stands already goes on standing.
+    if (standing?.at === millis(of.at) && canonical(standing.command) === canonical(of.command)) return;
+    this.kernel({ type: "kernel.timer.set", data: of });
   }
 
   fired({ name, set, undeliverable }: Due, decision: Decision): void {

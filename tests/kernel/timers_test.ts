@@ -66,6 +66,22 @@ Deno.test("a timer comes true at its time, once, recorded together with what cam
   await t.stop();
 });
 
+Deno.test("a timer that is set again as it stands is not recorded again, also by who reads it off the log, and comes true once", async () => {
+  const t = await withTimers();
+  await t.set("t", HOUR);
+  await t.set("t", HOUR);
+  assert.deepEqual(t.types(), ["timer.set"]);
+  await t.clock.advance(HOUR / 2);
+  assert.equal(t.entities.resident, 0, "it is passivated");
+  await t.set("t", HOUR / 2);
+  assert.deepEqual(t.types(), ["timer.set"]);
+  await t.set("t", HOUR / 2, 2);
+  assert.deepEqual(t.types(), ["timer.set", "timer.set"]);
+  await t.clock.advance(HOUR + 50);
+  assert.equal(t.total(), 2);
+  await t.stop();
+});
+
 Deno.test("a timer that is cancelled or set anew does not come true as it was", async () => {
   const t = await withTimers();
   await t.set("gone", 1_000, 1);
