@@ -7,6 +7,7 @@ import { parseStack } from "../config/stack.ts";
 import type { ServiceFact } from "../events/services.ts";
 import { servicesViews } from "../projections/services.ts";
 import { givenStage, readerOf, type Stage } from "./cli_given.ts";
+import type { ServiceCommand } from "../actors/services/stack.ts";
 import { needing, spec, upWith, World } from "./services_given.ts";
 import { until } from "./until.ts";
 
@@ -284,4 +285,35 @@ Deno.test("the critical path counts what others wait for: until it is well, and 
   const { path, ms, measured } = JSON.parse(out);
   assert.deepEqual([path, measured], [["db", "migrate", "api"], 3]);
   assert.ok(ms >= 60_000 && ms < 61_000, out);
+});
+
+Deno.test("who asks for one thing while another asks for the opposite is told so, with exit 1", async () => {
+  for (
+    const [mine, theirs, said] of [
+      ["up", "services.stack.down", /^daybook: meanwhile db has been told to stop\n$/],
+      ["restart", "services.stack.down", /^daybook: meanwhile db has been told to stop\n$/],
+      ["down", "services.stack.up", /^daybook: meanwhile db has been asked for again\n$/],
+    ] as const
+  ) {
+    const world = upWith(new World(() => ({ well: 5 })), [spec("db"), spec("beside")]);
+    world.run();
+    const { stage, tell } = staged(world);
+    await tell();
+    stage.runtime.stacks = () => Promise.resolve({ profiles: [] } as never);
+    stage.runtime.remote = () =>
+      Promise.resolve({
+        ask: async ({ type, data }: ServiceCommand) => {
+          world.send({ type, data } as ServiceCommand);
+          world.send({ type: theirs, data: { services: ["db"] } });
+          world.run();
+          await tell();
+          return { is: "accepted" };
+        },
+        close: () => {},
+      } as never);
+    const { code, err } = await stage.type(mine, "db");
+    assert.equal(code, 1, mine);
+    assert.match(err, said);
+    assert.equal(JSON.parse((await stage.type(mine, "db", "--json")).out).ok, false);
+  }
 });

@@ -40,7 +40,16 @@ const asked = async (call: Call, runtime: Runtime, type: Asked): Promise<ExitCod
       const within = until - runtime.clock.monotonic();
       settled = await follow(board, { reader, names: affected, within, call, runtime });
     }
-    return told(board, { settled, names: affected, type, call, runtime });
+    const wanted = type !== "services.stack.down";
+    const otherwise = board.services.filter((one) => affected.includes(one.service) && one.wanted !== wanted);
+    return told(board, {
+      settled,
+      names: affected,
+      otherwise: otherwise.map(({ service }) => service),
+      type,
+      call,
+      runtime,
+    });
   } finally {
     remote?.close();
     await reader.close();
@@ -241,9 +250,11 @@ const badOf = (board: Board, names: readonly string[]) =>
 
 const told = (
   board: Board,
-  { settled, names, type, call, runtime: { io } }: {
+  { settled, names, otherwise = [], type, call, runtime: { io } }: {
     readonly settled: boolean;
     readonly names: readonly string[];
+    /** Of which somebody has asked for the opposite meanwhile. */
+    readonly otherwise?: readonly string[];
     readonly type: Asked;
     readonly call: Call;
     readonly runtime: Runtime;
@@ -251,11 +262,15 @@ const told = (
 ): ExitCode => {
   const rows = board.instances.filter(({ service }) => names.includes(service));
   const bad = badOf(board, names);
-  const good = settled && (type === "services.stack.down" || bad.length === 0);
+  const isDown = type === "services.stack.down";
+  const good = settled && otherwise.length === 0 && (isDown || bad.length === 0);
   if (call.json) io.out(`${JSON.stringify({ ok: good, settled, stack: board.stack, instances: rows })}\n`);
   else if (!settled) {
     const open = rows.filter(({ state }) => !["healthy", "completed", "stopped"].includes(state));
     io.err(`daybook: it goes on: ${open.map(({ service, state }) => `${service} is ${state}`).join(", ")}\n`);
+  } else if (otherwise.length > 0) {
+    const what = isDown ? "has been asked for again" : "has been told to stop";
+    io.err(`daybook: meanwhile ${otherwise.map((name) => `${safe(name)} ${what}`).join(", ")}\n`);
   } else if (!good) {
     io.err(`daybook: ${bad.map(({ service, state }) => `${service} ${state}`).join(", ")}; why SERVICE tells more\n`);
   }
