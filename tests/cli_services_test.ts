@@ -8,7 +8,7 @@ import type { ServiceFact } from "../events/services.ts";
 import { servicesViews } from "../projections/services.ts";
 import { givenStage, readerOf, type Stage } from "./cli_given.ts";
 import type { ServiceCommand } from "../actors/services/stack.ts";
-import { needing, spec, upWith, World } from "./services_given.ts";
+import { digestOf, needing, spec, upWith, World } from "./services_given.ts";
 import { until } from "./until.ts";
 
 /** A stage whose log tells what has happened in a world, and goes on with it. */
@@ -316,4 +316,35 @@ Deno.test("who asks for one thing while another asks for the opposite is told so
     assert.match(err, said);
     assert.equal(JSON.parse((await stage.type(mine, "db", "--json")).out).ok, false);
   }
+});
+
+Deno.test("of a change before, which was undone, nothing is said where another takes its place", async () => {
+  const restart = { ...spec("db").restart, policy: "no" } as const;
+  const at = (n: number) => [spec("db", { digest: digestOf(n), restart, probes: ["readiness"] })];
+  let ends = false;
+  const world = upWith(new World(() => ends ? { ends: { at: 5, code: 3 } } : { well: 5 }), at(1));
+  world.run();
+  ends = true;
+  upWith(world, at(2));
+  world.run();
+  assert.equal(world.life("db"), "failed", "so is what was before");
+  const { stage, tell } = staged(world);
+  await tell();
+  stage.runtime.remote = () =>
+    Promise.resolve({
+      operate: async (_: string, { plan }: { readonly plan: boolean }) => {
+        if (!plan) {
+          ends = false;
+          upWith(world, at(3));
+          world.run();
+          await tell();
+        }
+        return { stack: "main", changes: [{ service: "db", change: "changed", replicas: 1, max_unavailable: 1 }] };
+      },
+      close: () => {},
+    } as never);
+  Object.assign(stage.io, { readText: () => Promise.resolve("services: {}") });
+  const { code, err } = await stage.type("stack", "update", "/services.yaml");
+  assert.deepEqual([code, err], [0, ""]);
+  assert.equal(world.life("db"), "healthy");
 });

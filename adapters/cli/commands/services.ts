@@ -108,11 +108,16 @@ export const update: Run = async (call, runtime) => {
     const { changes } = await remote.operate("update-stack", { ...input, plan: false }, () => {}) as Updated;
     const names = changes.filter(({ change }) => change !== "same").map(({ service }) => service);
     const wait = whole(call, "wait", { min: 0, max: 86_400 }) ?? WAIT_S_DEFAULT;
-    const settled = await follow(board, { reader, names, within: wait * 1_000, call, runtime });
+    // Of changes before this one it is only said what they keep from being done.
+    const kept = input.again ? [] : changes.filter(({ change }) => change === "undone before");
+    const over = new Set(kept.map(({ service }) => service));
+    const hear = ({ type, data }: Event) => {
+      if (ENDS.has(type)) over.add((data as { readonly service: string }).service);
+    };
+    const settled = await follow(board, { reader, names, within: wait * 1_000, call, runtime, hear });
     const ended = (how: string) =>
-      board.services.filter(({ service, update }) => names.includes(service) && update === how).map(({ service }) =>
-        safe(service)
-      );
+      board.services.filter(({ service, update }) => names.includes(service) && over.has(service) && update === how)
+        .map(({ service }) => safe(service));
     const [undone, bad] = [ended("reverted"), ended("failed")];
     const code = told(board, { settled, names, type: "services.stack.up", call, runtime });
     const tell = (what: string, services: readonly string[]) =>
@@ -125,6 +130,8 @@ export const update: Run = async (call, runtime) => {
     await reader.close();
   }
 };
+
+const ENDS: ReadonlySet<string> = new Set(["services.update.reverted", "services.update.failed"]);
 
 interface Updated {
   readonly stack: string;
@@ -176,12 +183,13 @@ const withNeeds = (board: Board, names: readonly string[]): readonly string[] =>
 /** True when nothing more happens, false when the time is over first. */
 const follow = async (
   board: Board,
-  { reader, names, within, call, runtime }: {
+  { reader, names, within, call, runtime, hear }: {
     readonly reader: Reader;
     readonly names: readonly string[];
     readonly within: number;
     readonly call: Call;
     readonly runtime: Runtime;
+    readonly hear?: (event: Event) => void;
   },
 ): Promise<boolean> => {
   const { io, clock } = runtime;
@@ -189,7 +197,10 @@ const follow = async (
   const c = palette(io);
   for (;;) {
     await reader.renew();
-    for (const event of board.catchUp()) if (!call.json) tellEvent(event, c, runtime);
+    for (const event of board.catchUp()) {
+      hear?.(event);
+      if (!call.json) tellEvent(event, c, runtime);
+    }
     if (board.settled(names)) return true;
     if (clock.monotonic() >= until) return false;
     await new Promise<void>((resolve) => clock.schedule(LOOK_MS, resolve));
