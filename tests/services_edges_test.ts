@@ -185,6 +185,25 @@ Deno.test("one that never becomes ready is on record as that, once, and may beco
   assert.equal(world.life("web"), "healthy");
 });
 
+Deno.test("where a change that turns a dependency round is undone, what would need it the other way is put back with it", () => {
+  let isBad = false;
+  const world = upWith(new World((name) => isBad && name === "a" ? {} : { well: 10 }), [
+    spec("a", { probes: ["readiness"], ...needing("healthy", "b") }),
+    spec("b", { probes: ["readiness"] }),
+  ]);
+  world.run();
+  isBad = true;
+  const changed = { digest: digestOf(2), probes: ["readiness" as const] };
+  const late = { ...spec("b").update, deadline_ms: 1_000_000_000 };
+  upWith(world, [spec("a", changed), spec("b", { ...changed, update: late, ...needing("healthy", "a") })]);
+  world.run(50_000);
+  isBad = false;
+  world.run(110_000);
+  assert.deepEqual([world.life("a"), world.life("b")], ["healthy", "healthy"]);
+  const digests = Object.values(world.stack.services).map(({ spec: { digest } }) => digest);
+  assert.deepEqual(digests, [digestOf(1), digestOf(1)]);
+});
+
 const MANY = 300;
 const many = (digest: number, over: Partial<ServiceSpec> = {}, prefix = "a") =>
   Array.from({ length: MANY }, (_, n) => spec(`${prefix}${n}`, { digest: digestOf(digest), ...over }));

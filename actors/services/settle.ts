@@ -4,6 +4,7 @@
 import { type Condition, SERVICE_LIMITS, type ServiceFact, type ServiceSpec } from "../../events/services.ts";
 import type { Context, Timer } from "../types.ts";
 import { clearFindings } from "./findings.ts";
+import { graphOf } from "./graph.ts";
 import {
   type Because,
   evolve,
@@ -235,7 +236,18 @@ export const giveUp = (draft: Draft, name: string, because: string): void => {
   }
   const { digest: to } = update!.before;
   draft.add({ type: "services.update.reverted", data: { service: name, from: spec.digest, to, because } });
+  // What it needs again may need it by now, and each would wait for the other.
+  const nodes = Object.values(draft.stack.services).filter(({ unwanted }) => unwanted !== "removed").map((one) => ({
+    name: one.spec.service,
+    needs: one.spec.needs.map(({ service }) => service),
+  }));
+  const graph = graphOf(nodes);
+  const other = graph.ok ? undefined : graph.cycle.find((other) => isUndoable(draft.service(other)));
+  if (other !== undefined) giveUp(draft, other, `${name} needs it again`.slice(0, SERVICE_LIMITS.cause_chars_max));
 };
+
+const isUndoable = (service: Service | undefined): boolean =>
+  service?.update !== undefined && service.spec.update.rollback;
 
 /** Somebody who needs it is being stopped too, and goes first. */
 const dependentsLive = ({ services, order }: Stack, name: string): boolean =>
