@@ -1,4 +1,7 @@
-/** The thread that writes (`commit_thread.ts`): sleeps until there is a commit, makes it, says what came of it. */
+/**
+ * The thread that writes (`commit_thread.ts`): waits until there is a commit, makes it, says what came of it. It does not block while it waits
+ * (10 to 20 us a commit): the platform asks each thread for its metrics, and exports none of the process's until all have answered.
+ */
 import { commitIn, following, OUTCOMES, sharedParts, WORDS } from "./commit_wire.ts";
 import { Commits } from "./commits.ts";
 
@@ -15,7 +18,7 @@ interface Scope {
 }
 const scope = globalThis as unknown as Scope;
 
-const serve = ({ path, shared }: ToCommits): void => {
+const serve = async ({ path, shared }: ToCommits): Promise<void> => {
   const { words, bytes } = sharedParts(shared);
   const own = new Uint8Array(bytes.length);
   let commits: Commits | undefined;
@@ -25,7 +28,7 @@ const serve = ({ path, shared }: ToCommits): void => {
     scope.postMessage(null);
   };
   for (;; answer()) {
-    while (Atomics.load(words, WORDS.asked) === answered) Atomics.wait(words, WORDS.asked, answered);
+    while (Atomics.load(words, WORDS.asked) === answered) await Atomics.waitAsync(words, WORDS.asked, answered).value;
     const length = words[WORDS.length]!;
     if (length === 0) break;
     // SQLite takes no memory that another thread may change.
@@ -44,7 +47,7 @@ const serve = ({ path, shared }: ToCommits): void => {
   answer();
 };
 
-scope.onmessage = ({ data }) => {
-  serve(data);
+scope.onmessage = async ({ data }) => {
+  await serve(data);
   scope.close();
 };

@@ -1,5 +1,7 @@
 /** What is traced arrives at who collects it: one ingest and one command under one trace each, the metrics, and nothing personal. */
 import assert from "node:assert/strict";
+import { COMMIT_LIMITS } from "../../events/commits.ts";
+import { HERE } from "../../adapters/kv/writer.ts";
 import { Collector, type ReceivedSpan, Served } from "./telemetry_given.ts";
 
 const SENDER = { trace: "4bf92f3577b34da6a3ce929d0e0e4736", span: "00f067aa0ba902b7" };
@@ -182,6 +184,25 @@ Deno.test("the metrics that are promised arrive while it runs", () =>
     );
     assert.ok(views.includes("audit.trail") && views.includes("commits.history"), views.join());
     assert.deepEqual(points("daybook.restarts").map(({ asDouble, asInt }) => Number(asDouble ?? asInt)), [0]);
+  }));
+
+Deno.test("metrics go on arriving once the thread that writes large commits is there, and waits for more", () =>
+  withProgram(async ({ ask, collector }) => {
+    const large = Array.from({ length: 500 }, (_, i) => {
+      const one = commit(String(100 + i).padEnd(40, "0"));
+      return { ...one, data: { ...one.data, subject: "x".repeat(COMMIT_LIMITS.subject_chars_max) } };
+    });
+    assert.ok(JSON.stringify(large).length > HERE.bytes_max);
+    const { status, body } = await ask("/events", post(large, "application/cloudevents-batch+json"));
+    assert.equal(status, 201, body);
+    const appends = () => Number(collector.metrics.get("daybook.append.duration")?.points[0]?.count ?? 0);
+    // The thread may be asked for its metrics before it waits; then again, while it waits.
+    for (let round = 1; round <= 3; round++) {
+      const before = appends();
+      const one = post(commit(String(round).repeat(40)), "application/cloudevents+json");
+      assert.equal((await ask("/events", one)).status, 201);
+      await collector.until(() => appends() > before);
+    }
   }));
 
 Deno.test("nothing of a person and no secret is exported, wherever in a request it stood", () =>
