@@ -22,6 +22,8 @@ Deno.test("whatever is asked for as a stream and begins in what was archived is 
         const { status, body } = await house.send(path, { as: house.token, headers });
         assert.deepEqual([status, body.type], [410, "urn:daybook:problem:archived"], path);
       }
+      const page = await house.send("/events/0", { as: house.token, headers: { accept: "text/html" } });
+      assert.deepEqual([page.status, page.headers.get("content-type")], [410, "text/html; charset=utf-8"]);
       const kept = await house.send("/events?type=meter.reading.taken&from=560&limit=2", {
         as: house.token,
         headers: lines,

@@ -1,12 +1,12 @@
 /** Changes of one stack that are asked for at once, in turn and bounded. */
 import assert from "node:assert/strict";
-import { CHANGES, InTurn } from "../adapters/program/in_turn.ts";
+import { InTurn, WAITING_MAX } from "../adapters/program/in_turn.ts";
 
 Deno.test("one after another, as they were asked for, whatever becomes of those before; too many are refused", async () => {
   const turns = new InTurn();
   const first = Promise.withResolvers<void>();
   const order: number[] = [];
-  const all = Array.from({ length: CHANGES.waiting_max + 1 }, (_, n) =>
+  const all = Array.from({ length: WAITING_MAX + 1 }, (_, n) =>
     turns.run(async () => {
       if (n === 0) await first.promise;
       order.push(n);
@@ -29,7 +29,7 @@ Deno.test("who goes away while waiting is told so at once, does nothing later an
   const away = new AbortController();
   const done: string[] = [];
   const waiting = Array.from(
-    { length: CHANGES.waiting_max },
+    { length: WAITING_MAX },
     () => turns.run(() => Promise.resolve(done.push("of those")), away.signal),
   );
   const settling = Promise.allSettled(waiting);

@@ -3,13 +3,13 @@
  * their facts can be appended together. When the append fails the draft is forgotten and nothing has happened.
  */
 import { atOnce } from "../../events/at_once.ts";
-import { canonical } from "../../events/canonical.ts";
 import type { FactSpec } from "../../events/catalogue.ts";
 import { type FactType, millis, type StreamId } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { NewEvent } from "../../events/log.ts";
 import { LIMITS } from "../../events/log.ts";
 import { looksSealed } from "../../events/personal.ts";
+import { sameJson } from "../../events/same.ts";
 import type { Actor, Decision, Timer } from "../types.ts";
 import type { Issue, Outcome } from "./daybook.ts";
 import type { Held, Timers } from "./held.ts";
@@ -174,7 +174,7 @@ class Page {
     const of = { name, at: instant(at), command: { type, data: data as never } };
     const standing = this.timers.get(name);
     // Some are set at every look: one that stands already goes on standing.
-    if (standing?.at === millis(of.at) && canonical(standing.command) === canonical(of.command)) return;
+    if (standing?.at === millis(of.at) && sameJson(standing.command, of.command)) return;
     this.kernel({ type: "kernel.timer.set", data: of });
   }
 

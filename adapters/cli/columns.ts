@@ -36,15 +36,14 @@ export const table = (
   colours: Palette = PLAIN,
 ): string => {
   const all = [columns.map(({ title }) => colours.dim(title)), ...rows];
-  const parts = Array.from(
-    { length: Math.ceil(all.length / ROWS_TOGETHER) },
-    (_, i) => drawn(columns, all.slice(i * ROWS_TOGETHER, (i + 1) * ROWS_TOGETHER)),
-  );
-  const widths = columns.map((_, i) => Math.max(...parts.map((part) => part.widths[i] ?? 0)));
-  const lines = parts.flatMap(({ text, widths: own }, i) => {
+  const parts = Array.from({ length: Math.ceil(all.length / ROWS_TOGETHER) }, (_, i) => {
     const rows = all.slice(i * ROWS_TOGETHER, (i + 1) * ROWS_TOGETHER);
-    return (own.every((width, j) => width === widths[j]) ? text : drawn(columns, rows, widths).text).split("\n");
+    return { rows, ...drawn(columns, rows) };
   });
+  const widths = columns.map((_, i) => Math.max(...parts.map((part) => part.widths[i] ?? 0)));
+  const lines = parts.flatMap(({ rows, text, widths: own }) =>
+    (own.every((width, i) => width === widths[i]) ? text : drawn(columns, rows, widths).text).split("\n")
+  );
   return lines.map((line) => line.trimEnd()).join("\n") + "\n";
 };
 

@@ -107,7 +107,7 @@ export class Door {
       this.tell(error, "", undefined);
       this.site.metrics.request("*", "*", error.status).observe(0);
       const id = this.requestId();
-      const isPage = request.method === "GET" && request.headers.get("accept")?.includes("text/html");
+      const isPage = request.method === "GET" && prefersPage(request);
       const answer = isPage ? problemPage({ id, way }, error) : problemResponse(error, id);
       return request.method === "HEAD" ? headOf(answer) : answer;
     }
@@ -129,7 +129,7 @@ export class Door {
       };
       let who: string | undefined;
       const failed = (thrown: unknown): Response => {
-        const error = toldOnce(thrown);
+        const error = problemOf(thrown);
         const page = this.page(error, route, request, caller, id);
         // Who only opened a page is asked to sign in.
         if (page?.status !== 303) this.tell(error, route.action, who);
@@ -368,13 +368,6 @@ export class Door {
 
   private refuse(error: unknown, request: Request, route: string, id: string): Response {
     if (error instanceof Problem) return problemResponse(error, id);
-    if (error instanceof Declined) return problemResponse(declined(error), id);
-    if (error instanceof LogFault && error.kind === "archived") {
-      return problemResponse(
-        new Problem("archived", "It can be read where the archive lies; /events has the rest."),
-        id,
-      );
-    }
     try {
       this.options.report({ request: id, method: request.method, route, error });
     } catch { /* an answer is owed whether or not the operator can be told */ }
@@ -383,18 +376,24 @@ export class Door {
   }
 }
 
-/** What the operator was told once: of a log that is fenced, and of shapes that views stop at. */
-const toldOnce = (error: unknown): unknown => {
-  if (!(error instanceof LogFault)) return error;
-  if (error.kind === "newer") {
-    return new Problem(
-      "newer",
-      "A newer version wrote some of what was asked for, and can read it. The rest can be read here.",
-    );
+/** What is no fault of a request, or was told to the operator already: of a log that is fenced, and of shapes that views stop at. */
+const problemOf = (error: unknown): unknown => {
+  if (error instanceof Declined) return declined(error);
+  switch (error instanceof LogFault ? error.kind : undefined) {
+    case "archived":
+      return new Problem("archived", "It can be read where the archive lies; /events has the rest.");
+    case "newer":
+      return new Problem(
+        "newer",
+        "A newer version wrote some of what was asked for, and can read it. The rest can be read here.",
+      );
+    case "fenced": {
+      const told = "Where the log ends is not known until it is opened again. Repeat it then, as it is.";
+      return new Problem("unwritable", told, { members: { fault: "fenced" }, headers: retryAfter(10_000) });
+    }
+    default:
+      return error;
   }
-  if (error.kind !== "fenced") return error;
-  const told = "Where the log ends is not known until it is opened again. Repeat it then, as it is.";
-  return new Problem("unwritable", told, { members: { fault: error.kind }, headers: retryAfter(10_000) });
 };
 
 /** Kinds of a fault of the key database that pass, as a disk that is full, or that somebody mends while the server runs. */

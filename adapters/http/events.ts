@@ -6,7 +6,7 @@ import { LIMITS, type Range } from "../../events/log.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import { negotiate, prefersPage } from "./media.ts";
 import { Problem } from "./problem.ts";
-import { filledIn, limit, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { givenIn, limit, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { type Exchange, json, plain, shown } from "./route.ts";
 
 const name = z.string().min(1).max(LIMITS.attribute_bytes_max);
@@ -57,7 +57,7 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const forPeople = prefersPage(request);
   const offered = ["application/json", "application/x-ndjson"];
   const type = forPeople ? "text/html" : negotiate(request.headers.get("accept"), offered);
-  const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
+  const given = givenIn(exchange.query, forPeople);
   const query = parseQuery(eventsQuery, given);
   const range = rangeOf(query);
   if (type === "application/x-ndjson") {

@@ -63,9 +63,11 @@ export const parameters = (query: string): Record<string, string> => {
   return found;
 };
 
-/** Of a form, which sends what was left empty, too. */
-export const filledIn = (given: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
+/** The same; of a page without what is empty, for a form sends what was left so, too. */
+export const givenIn = (query: string, forPeople: boolean): Record<string, string> => {
+  const given = parameters(query);
+  return forPeople ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")) : given;
+};
 
 const decode = (text: string): string | undefined => {
   try {

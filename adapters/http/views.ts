@@ -9,7 +9,7 @@ import { HTTP_LIMITS } from "./bounds.ts";
 import { prefersPage } from "./media.ts";
 import { covered } from "./prefer.ts";
 import { Problem } from "./problem.ts";
-import { count, filledIn, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
+import { count, givenIn, moment, order, parameters, parseQuery, position, segment } from "./query.ts";
 import { retryAfter } from "./rate.ts";
 import { type Exchange, json, shown } from "./route.ts";
 
@@ -115,7 +115,7 @@ const resolveBound = (exchange: Exchange, bound: string): number =>
 export const oneView = async (exchange: Exchange): Promise<Response> => {
   const projection = viewOf(exchange, segment(exchange.path.slice("/views/".length)));
   const forPeople = prefersPage(exchange.request);
-  const given = forPeople ? filledIn(parameters(exchange.query)) : parameters(exchange.query);
+  const given = givenIn(exchange.query, forPeople);
   const { where, rest } = split(given, projection);
   const query = parseQuery(listQuery, rest);
   const { wait } = query;
@@ -192,8 +192,7 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const projection = viewOf(exchange, segment(path.slice(0, slash)));
   const key = segment(path.slice(slash + 1));
   const forPeople = prefersPage(exchange.request);
-  const given = parameters(exchange.query);
-  const query = parseQuery(rowQuery, forPeople ? filledIn(given) : given);
+  const query = parseQuery(rowQuery, givenIn(exchange.query, forPeople));
   const at = resolveAt(exchange, query.at);
   const { wait } = query;
   const found = at !== undefined && at < 0 ? { size: 0, row: undefined } : await answered(

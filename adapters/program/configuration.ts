@@ -4,7 +4,6 @@ import { jsonSchema } from "../../config/json_schema.ts";
 import { parseStack } from "../../config/stack.ts";
 import { YamlText } from "../../config/yaml_text.ts";
 import { events } from "../../events/mod.ts";
-import { projections } from "../../projections/mod.ts";
 import { rulesOf } from "./alerts/file.ts";
 import { misnamed } from "./named.ts";
 import { faultsOfStack } from "./stack/launch.ts";
@@ -19,7 +18,7 @@ export const problemsIn = (text: string, file: string): readonly Problem[] => {
   const stack = parseStack(text, file, faultsOfStack(file));
   const rules = rulesOf(parsed.config.alerting.rules, text, file);
   const source = new YamlText(text, file);
-  const names = misnamed(parsed.config, { events, views: projections.map(({ name }) => name) }).map(
+  const names = misnamed(parsed.config, { events, views: [] }).map(
     ({ path, ...rest }) => ({
       ...source.place(path, true),
       path: path.slice(0, -1).join("."),

@@ -61,7 +61,7 @@ import { expectSignedBy } from "./signed_by.ts";
 import { expectNamed } from "./named.ts";
 import { settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
-import { folded, projectionsThread, type ThreadSettings, VIEWS, withPolicies } from "./projections_thread.ts";
+import { folded, projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
 
 /** Where a daybook lies and how it is to be run. */
 export interface OpenOptions {
@@ -162,7 +162,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   // All entities, rows and keys begin with the same; a fold that changes it is told so with its first event.
   const { actors: own = [], projections: views = [], managers = [] } = options;
   for (const { initial } of [...own, ...views, ...managers.map(({ manager }) => manager)]) frozen(initial);
-  expectNamed(config, { events: catalogues.events, views: [...VIEWS, ...views.map(({ name }) => name)] });
+  expectNamed(config, { events: catalogues.events, views: views.map(({ name }) => name) });
   const closing = new AsyncDisposableStack();
   try {
     const memory = data === MEMORY;

@@ -1,10 +1,8 @@
 /** Changes of one thing, such as a stack, one after another: each as if there were no other. */
 import { Refused } from "../cli/runtime.ts";
 
-export const CHANGES = {
-  /** So many wait at most, beside the one that is under way. */
-  waiting_max: 32,
-} as const;
+/** So many wait at most, beside the one that is under way. */
+export const WAITING_MAX = 32;
 
 export class InTurn {
   private last: Promise<unknown> = Promise.resolve();
@@ -15,8 +13,8 @@ export class InTurn {
   /** Throws `Refused` where too many wait, and the reason of the signal where it fires before the work has begun. What one before throws is its own affair. */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    if (this.present > CHANGES.waiting_max) {
-      throw new Refused("busy", `${CHANGES.waiting_max} ${this.what} are waiting already: ask again later`);
+    if (this.present > WAITING_MAX) {
+      throw new Refused("busy", `${WAITING_MAX} ${this.what} are waiting already: ask again later`);
     }
     this.present++;
     const gone = Promise.withResolvers<never>();

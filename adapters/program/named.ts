@@ -1,6 +1,7 @@
 /** What a configuration calls by name, types and views: its shape cannot know which there are. */
 import type { Config } from "../../config/config.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
+import { projections } from "../../projections/mod.ts";
 import { Usage } from "../cli/call.ts";
 import { nearest } from "../cli/nearest.ts";
 import { isMisspelt, typesOf } from "./misspelt.ts";
@@ -8,6 +9,7 @@ import { isMisspelt, typesOf } from "./misspelt.ts";
 /** What there is to be called. */
 export interface Named {
   readonly events: Catalogue;
+  /** Beside those of Daybook's own. */
   readonly views: readonly string[];
 }
 
@@ -23,6 +25,7 @@ export const misnamed = (
   { retention: { types }, projections: { policies } }: Config,
   named: Named,
 ): readonly Misnamed[] => {
+  const views = [...projections.map(({ name }) => name), ...named.views];
   const wrong = (section: string, expected: string, name: string, names: readonly string[]): Misnamed => {
     const meant = nearest(name, names);
     return { path: [...section.split("."), name], expected, ...(meant === undefined ? {} : { meant }) };
@@ -31,8 +34,8 @@ export const misnamed = (
     ...Object.keys(types).filter((type) => isMisspelt(type, named.events)).map((type) =>
       wrong("retention.types", "a type of events", type, typesOf(named.events))
     ),
-    ...Object.keys(policies).filter((view) => !named.views.includes(view)).map((view) =>
-      wrong("projections.policies", "the name of a view", view, named.views)
+    ...Object.keys(policies).filter((view) => !views.includes(view)).map((view) =>
+      wrong("projections.policies", "the name of a view", view, views)
     ),
   ];
 };

@@ -59,9 +59,6 @@ const NEEDED = [
   "services.findings",
 ];
 
-/** Names of Daybook's own, folded or not. */
-export const VIEWS = projections.map(({ name }) => name);
-
 /** Of Daybook's own. */
 export const folded = (neededAlone = false): readonly AnyProjection[] =>
   neededAlone ? projections.filter(({ name }) => NEEDED.includes(name)) : projections;

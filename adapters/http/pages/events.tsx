@@ -4,9 +4,7 @@ import { correlationOf } from "../../../events/event.ts";
 import type { Exchange } from "../route.ts";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
-import { Members } from "./value.tsx";
-
-const number = new Intl.NumberFormat("en");
+import { Members, number } from "./value.tsx";
 
 const listOf = (filter: Readonly<Record<string, string>>): string =>
   `/events?${new URLSearchParams({ order: "desc", ...filter })}`;

@@ -2,12 +2,13 @@
 import { pause } from "../../../actors/kernel/world.ts";
 import type { HealthNode, ProjectionState, Status } from "../../../actors/kernel/daybook.ts";
 import type { Event } from "../../../events/event.ts";
-import { negotiate } from "../media.ts";
+import { negotiate, prefersPage } from "../media.ts";
 import { parameters, parseQuery } from "../query.ts";
 import { type Exchange, json } from "../route.ts";
 import { Events } from "./events.tsx";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
+import { number } from "./value.tsx";
 import { z } from "zod";
 
 const EVENTS_SHOWN = 12;
@@ -33,7 +34,6 @@ const glance = ({ site }: Exchange): Glance => {
   };
 };
 
-const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const bytes = (count: number): string => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -217,9 +217,10 @@ const StatusPage = (props: Glance) => (
 /** For programs the same as JSON: `Status`. */
 export const statusPage = (exchange: Exchange): Response => {
   parseQuery(z.strictObject({}), parameters(exchange.query));
-  const type = negotiate(exchange.request.headers.get("accept"), ["application/json", "text/html"]);
-  if (type === "application/json") return json(exchange, 200, exchange.site.daybook.status());
-  return page(exchange, 200, <StatusPage {...glance(exchange)} />);
+  const { request, site } = exchange;
+  if (prefersPage(request)) return page(exchange, 200, <StatusPage {...glance(exchange)} />);
+  negotiate(request.headers.get("accept"), ["application/json", "text/html"]);
+  return json(exchange, 200, site.daybook.status());
 };
 
 /** The inner part of the page as Server-Sent Events, at most one a second and only when something changed. */

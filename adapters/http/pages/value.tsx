@@ -1,6 +1,9 @@
 /** Values of rows and events, drawn for people. */
 import { isTime } from "../../../events/event.ts";
 
+/** Of things counted. */
+export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
 /** Of a text in a table; the style cuts it further, to the width there is. */
 const CELL_CHARS_MAX = 160;
 /** Longer ones are told in full where they are pointed at, as they may have been cut. */
@@ -51,7 +54,7 @@ export const Whole = ({ value }: { readonly value: unknown }) => {
   return <span class="text">{value}</span>;
 };
 
-/** Names and what they stand for; what is no text of ours is given drawn. */
+/** Names and what they stand for. */
 export const Members = ({ of }: { readonly of: readonly (readonly [name: string, value: unknown])[] }) => (
   <dl class="members">
     {of.map(([name, value]) => (

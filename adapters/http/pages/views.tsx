@@ -5,7 +5,7 @@ import type { Row } from "../../../projections/views.ts";
 import type { Exchange } from "../route.ts";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
-import { Cell, Members } from "./value.tsx";
+import { Cell, Members, number } from "./value.tsx";
 
 /** A view in the list of them. */
 export interface Listed {
@@ -15,7 +15,6 @@ export interface Listed {
   readonly lag: number;
 }
 
-const number = new Intl.NumberFormat("en");
 const pathOf = (name: string, key?: string): string =>
   key === undefined ? `/views/${name}` : `/views/${name}/${encodeURIComponent(key)}`;
 
@@ -149,7 +148,7 @@ const Hidden = ({ name, value }: { readonly name: string; readonly value: string
 
 const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) => {
   const { view, given, found: { rows } } = shown;
-  const fields = fieldsShown(view, rows);
+  const fields = fieldsShown(view, rows).map((field) => ({ field, isNumber: isOfNumbers(rows, field) }));
   const at = asOf(given.at);
   return (
     <div class="wide">
@@ -157,7 +156,7 @@ const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) =>
         <thead>
           <tr>
             <Title {...shown} field="key" />
-            {fields.map((field) => <Title key={field} {...shown} field={field} number={isOfNumbers(rows, field)} />)}
+            {fields.map(({ field, isNumber }) => <Title key={field} {...shown} field={field} number={isNumber} />)}
           </tr>
         </thead>
         <tbody>
@@ -168,8 +167,8 @@ const Rows = (shown: Shown & { readonly found: NonNullable<Shown["found"]> }) =>
                   <Cell value={key} />
                 </a>
               </td>
-              {fields.map((field) => (
-                <td class={isOfNumbers(rows, field) ? "number" : ""}>
+              {fields.map(({ field, isNumber }) => (
+                <td class={isNumber ? "number" : ""}>
                   <Cell value={fieldOf(row, field)} />
                 </td>
               ))}

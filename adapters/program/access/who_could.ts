@@ -13,7 +13,7 @@ import { Usage } from "../../cli/call.ts";
 import { type Action, ACTIONS } from "../../http/actions.ts";
 import { type Asker, LOG, type Resource, streamOf, tenantOf } from "../../http/authority.ts";
 import { OPERATOR } from "../operator.ts";
-import { turns } from "../turns.ts";
+import { yielding } from "../yielding.ts";
 import { CedarAuthority } from "./authority.ts";
 import { type Model, shippedModel } from "./model.ts";
 
@@ -127,7 +127,7 @@ export const whoCould = async (
   }
   const shipped = { position: -1, time: "", was: { model: shippedModel(), digest: null } };
   const known: Known = { models: [shipped], accounts: new Map(), tokens: new Map() };
-  const turn = turns();
+  const turn = yielding();
   let newest: Event | undefined;
   for (const page of log.read({ types: TYPES, until: size })) {
     for (const event of page) learn(known, event);
@@ -161,7 +161,7 @@ export const whoCould = async (
 /** What each comes to. */
 const each = async <T>(all: Iterable<T>, of: (one: T) => readonly Could[]): Promise<readonly Could[]> => {
   const found: Could[] = [];
-  const turn = turns();
+  const turn = yielding();
   for (const one of all) {
     found.push(...of(one));
     await turn();

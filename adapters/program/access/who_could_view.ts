@@ -1,5 +1,5 @@
 /** The view of who could: `who_could.ts`, asked like any other view. */
-import { type Clock, pause } from "../../../actors/kernel/world.ts";
+import type { Clock } from "../../../actors/kernel/world.ts";
 import type { EventLog } from "../../../events/log.ts";
 import { accessWhoCould as view, type CouldRow } from "../../../projections/access.ts";
 import { type Asked, askedBy, askedIn, type ComputedView, keyOf } from "../../../projections/computed.ts";
@@ -8,7 +8,7 @@ import { type ViewQuery, ViewQuestion, type Views } from "../../../projections/v
 import { Usage } from "../../cli/call.ts";
 import { ACTIONS } from "../../http/actions.ts";
 import { MemoryViews } from "../../memory/views.ts";
-import { systemClock } from "../../system/world.ts";
+import { yielding } from "../yielding.ts";
 
 /** Rows that are kept before others who wait for this thread have their turn. */
 const ROWS_AT_A_TIME = 500;
@@ -25,9 +25,10 @@ export const whoCouldView = (log: Pick<EventLog, "read" | "size">, clock: Pick<C
     const views = new MemoryViews();
     const kept = views.open(store);
     const rows = await rowsOf(log, asked, { size, at: when });
+    const turn = yielding();
     for (let at = 0; at < rows.length; at += ROWS_AT_A_TIME) {
       kept.commit(rows.slice(at, at + ROWS_AT_A_TIME), size);
-      await pause(systemClock, 1);
+      await turn();
     }
     kept.commit([], size);
     views.swap(kept);

@@ -29,8 +29,9 @@ interface Device {
   asked: Millis;
   /** Who is allowing it, and what its session will be called, also when that is tried again. */
   own?: OwnSession;
-  answering?: true | undefined;
-  answer?: { readonly allowed: false } | { readonly allowed: true; readonly own: OwnSession };
+  answering?: boolean;
+  /** Absent: nobody has answered it yet. */
+  allowed?: boolean;
 }
 
 /** A terminal asks once in so long. */
@@ -73,12 +74,12 @@ export class Devices {
     if (!device) return { is: "refused" };
     const now = clock.now();
     const early = device.asked + DEVICES.interval_ms - now;
-    if (!device.answer && early > 0) return { is: "wait", because: "rate", ms: early, limit: POLLS };
+    if (device.allowed === undefined && early > 0) return { is: "wait", because: "rate", ms: early, limit: POLLS };
     device.asked = now;
-    if (!device.answer) return { is: "pending" };
+    if (device.allowed === undefined) return { is: "pending" };
     this.forget(code!);
-    if (!device.answer.allowed) return { is: "refused" };
-    const { account, session } = device.answer.own;
+    if (!device.allowed) return { is: "refused" };
+    const { account, session } = device.own!;
     const begun = states.of(account).sessions.find((each) => each.session === session);
     if (!begun) return { is: "refused" };
     return { is: "in", account, session, tokens: await sessions.tokens(account, begun) };
@@ -94,9 +95,9 @@ export class Devices {
   /** What was proven in the session that allows it counts in the new one. */
   async answer({ account, session: by }: OwnSession, user_code: string, allowed: boolean): Promise<boolean> {
     const device = this.find(user_code);
-    if (!device || device.answering || device.answer) return false;
+    if (!device || device.answering || device.allowed !== undefined) return false;
     if (!allowed) {
-      device.answer = { allowed };
+      device.allowed = false;
       return true;
     }
     const { states, policy } = this.parts;
@@ -120,11 +121,11 @@ export class Devices {
         },
       }, userOf(account));
     } finally {
-      device.answering = undefined;
+      device.answering = false;
     }
     // It was done the first time, and nobody could tell.
     const isDone = outcome.is === "accepted" || (outcome.is === "rejected" && outcome.code === "session_exists");
-    if (outcome.is !== "unavailable") device.answer = isDone ? { allowed, own } : { allowed: false };
+    if (outcome.is !== "unavailable") device.allowed = isDone;
     if (isDone) return true;
     throw notDone(outcome);
   }

@@ -10,7 +10,7 @@ import { retryAfter } from "../../http/rate.ts";
 import { CedarAuthority } from "../access/authority.ts";
 import { shippedModel } from "../access/model.ts";
 import { type Operation, operation } from "../operation.ts";
-import { turns } from "../turns.ts";
+import { yielding } from "../yielding.ts";
 import { askingOf } from "./asking.ts";
 import { CODE_WANTED, FACTOR_MISSING, notShown, PASSWORD_WANTED } from "./asking_told.ts";
 import { wiredIn, wireIdentity } from "./wire.ts";
@@ -75,7 +75,7 @@ export const showFactor: Operation = operation({
   async run(opened, { input }) {
     const { identity, sessions, states } = wiredIn(opened) ?? wireIdentity(opened, HERE);
     const all: (readonly [string, Account])[] = [];
-    const turn = turns();
+    const turn = yielding();
     for (const account of opened.keys.accounts.all()) {
       all.push([account, states.of(account)]);
       await turn();

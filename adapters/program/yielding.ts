@@ -6,7 +6,7 @@ import { systemClock } from "../system/world.ts";
 const TURN_MS = 5;
 
 /** To be called again and again: every now and then others who wait for this thread go first, and whatever they began in other threads. */
-export const turns = (): () => Promise<void> | undefined => {
+export const yielding = (): () => Promise<void> | undefined => {
   let began = systemClock.monotonic();
   return () =>
     systemClock.monotonic() - began < TURN_MS
