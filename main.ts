@@ -103,7 +103,7 @@ const settingsOf = async (
     const plain = plainConfig(env, overrides);
     if (plain) return { config: plain, file };
   }
-  const { parseConfig, problemText } = await import("./config/config.ts");
+  const { parseConfig, problemsText } = await import("./config/config.ts");
   const parsed = parseConfig(text, file, env, overrides);
   if (parsed.ok) {
     const { config } = parsed;
@@ -116,7 +116,7 @@ const settingsOf = async (
     const stack = onlyStack(own, stackFile === undefined ? undefined : await stackIn(stackFile));
     return { config, file, ...(stack ? { stack } : {}), ...alerting };
   }
-  throw new Usage(parsed.problems.map(problemText).join("; "));
+  throw new Usage(problemsText(parsed.problems));
 };
 
 const variable = (name: string): string | undefined => {

@@ -11,7 +11,7 @@ import { field, said, selector, span, UNITS, where } from "./selectors.ts";
 import { SEVERITIES } from "./sinks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
-export { type Problem, problemText } from "./yaml_text.ts";
+export { type Problem, problemsText, problemText } from "./yaml_text.ts";
 
 export const ALERTING_LIMITS = {
   file_chars_max: 1_048_576,

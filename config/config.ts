@@ -13,7 +13,7 @@ import type { Config } from "./schema.ts";
 import { composed, type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
 export type { Override } from "./overrides.ts";
-export { ALIASES_MAX, type Problem, problemText } from "./yaml_text.ts";
+export { ALIASES_MAX, type Problem, problemsText, problemText } from "./yaml_text.ts";
 export type { Config, RootReference, SecretReference } from "./schema.ts";
 export { PROFILES, schema } from "./schema.ts";
 

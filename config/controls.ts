@@ -9,7 +9,7 @@ import { faultsOf, foundText, nearest, type Shape } from "./problems.ts";
 import { field, list, LIST_MAX, many, said, selector, span, types, UNITS, where } from "./selectors.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
-export { type Problem, problemText } from "./yaml_text.ts";
+export { type Problem, problemsText, problemText } from "./yaml_text.ts";
 
 export const CATALOGUE_LIMITS = {
   file_chars_max: 1_048_576,

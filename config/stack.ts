@@ -13,7 +13,7 @@ import { schema as sections } from "./schema.ts";
 import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
-export { type Problem, problemText } from "./yaml_text.ts";
+export { type Problem, problemsText, problemText } from "./yaml_text.ts";
 
 export const STACK_LIMITS = {
   file_chars_max: 1_048_576,

@@ -16,6 +16,7 @@ import {
   type YAMLMap,
   YAMLParseError,
 } from "yaml";
+import { firstOf } from "./first_of.ts";
 
 export interface Problem {
   /** The file, or the name of the variable or flag. */
@@ -118,6 +119,8 @@ export const problemText = ({ file, line, column, path, expected, found, meant }
   const guess = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
   return `${place}: expected ${expected}, found ${found}${guess}`;
 };
+
+export const problemsText = (problems: readonly Problem[]): string => firstOf(problems.map(problemText));
 
 export const valueAt = (value: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>(

@@ -10,7 +10,7 @@ import { emitterOf } from "../adapters/siem/emitter.ts";
 import { type Format, headOf, lineOf } from "../adapters/siem/format.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import { LogFault } from "../events/log.ts";
-import { parseConfig, problemText } from "../config/config.ts";
+import { parseConfig, problemsText } from "../config/config.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { givenDaybook } from "./http_given.ts";
 import type { Given } from "./http_given.ts";
@@ -135,7 +135,7 @@ export const givenStage = (): Stage => {
             {},
             overrides,
           );
-          if (!parsed.ok) return Promise.reject(new Usage(parsed.problems.map(problemText).join("; ")));
+          if (!parsed.ok) return Promise.reject(new Usage(problemsText(parsed.problems)));
           return Promise.resolve({ config: parsed.config, file: file ?? "/house/config/daybook.yaml" });
         },
         permissions: { granted: () => true },

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { actors } from "../../actors/mod.ts";
-import { type Guardable, parseControls, problemText, type Stated } from "../../config/controls.ts";
+import { type Guardable, parseControls, problemsText, type Stated } from "../../config/controls.ts";
 import { events } from "../../events/mod.ts";
 import { Usage } from "../cli/call.ts";
 import { regularText } from "../cli/terminal.ts";
@@ -22,7 +22,7 @@ export const readControls = async (folder?: string): Promise<readonly Stated[]> 
   if (files.length === 0) throw new Usage(`there are no controls in ${place}: it has no .yaml file`);
   const read = parseControls(files, guardable());
   if (read.ok) return read.controls;
-  throw new Usage(read.problems.map(problemText).join("; "));
+  throw new Usage(problemsText(read.problems));
 };
 
 /** A fact that is decided is declined by its command. */

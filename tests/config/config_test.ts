@@ -8,10 +8,12 @@ import {
   CONFIG_CHARS_MAX,
   parseConfig,
   type Problem,
+  problemsText,
   problemText,
   PROFILES,
   schema,
 } from "../../config/config.ts";
+import { PROBLEMS_TOLD_MAX } from "../../config/first_of.ts";
 import { plainConfig } from "../../config/plain.ts";
 import { DEFAULTS, SHIPPED } from "../../config/shipped.ts";
 import { nearest, type Shape, shapeOfConfig } from "../../config/problems.ts";
@@ -128,6 +130,15 @@ Deno.test("a value of the wrong kind is named with file, line, column, path and 
     problemText(bad("server:\n  port: 70000\n")[0]!),
     "daybook.yaml:2:9 server.port: expected a whole number from 0 to 65535, found 70000",
   );
+});
+
+Deno.test("of more mistakes than anybody reads at once the first are told in a line, and how many more there are", () => {
+  const keys = Array.from({ length: PROBLEMS_TOLD_MAX + 240 }, (_, i) => `  key_${i}: 1\n`);
+  const problems = bad(`server:\n${keys.join("")}`);
+  assert.equal(problems.length, keys.length);
+  const first = problems.slice(0, PROBLEMS_TOLD_MAX);
+  assert.equal(problemsText(problems), `${first.map(problemText).join("; ")}; and 240 more`);
+  assert.equal(problemsText(first), first.map(problemText).join("; "));
 });
 
 Deno.test("all mistakes of a file are named at once", () => {

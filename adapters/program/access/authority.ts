@@ -1,5 +1,6 @@
 /** Decides who may do what, by policies in Cedar. What was decided is kept: the same question has the same answer as long as the policies do. */
 import { LRUCache } from "lru-cache";
+import { firstOf } from "../../../config/first_of.ts";
 import { HOUSE, type Owners, ownersOf } from "../../../events/tenants.ts";
 import { type Entity, type Policies, readPolicies, type Uid } from "../../cedar/policies.ts";
 import { SCOPES } from "../../http/access.ts";
@@ -65,7 +66,7 @@ export class CedarAuthority implements Authority {
     const read = await readPolicies(files ?? [{ file, text }], ACTION_GROUPS, { held: this.file === undefined });
     if (!read.ok) {
       throw new Usage(
-        read.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`).join("; "),
+        firstOf(read.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`)),
       );
     }
     this.byStream = this.owners.divided || read.policies.named.has("Stream");

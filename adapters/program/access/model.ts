@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseRoles, type Roles } from "../../../config/access.ts";
 import shippedPolicies from "../../../config/access/policies.cedar" with { type: "text" };
 import shippedRoles from "../../../config/access/roles.json" with { type: "text" };
+import { firstOf } from "../../../config/first_of.ts";
 import type { Config } from "../../../config/config.ts";
 import { ACCESS_LIMITS } from "../../../events/access.ts";
 import { canonical } from "../../../events/canonical.ts";
@@ -26,7 +27,7 @@ const ROLES_FILE = "roles.json";
 const rolesOf = (file: string, text: string): Roles => {
   const read = parseRoles(file, text);
   if (read.ok) return read.roles;
-  throw new Usage(read.problems.join("; "));
+  throw new Usage(firstOf(read.problems));
 };
 
 /** What belongs to whom, as the configuration says it. */

@@ -1,6 +1,12 @@
 /** Rules for alerts as they lie on the disk: those of a configuration, and those that come with the program. */
 import { fileURLToPath } from "node:url";
-import { type AlertRule, type ParsedRules, parseRules, problemText, type RuleFault } from "../../../config/alerting.ts";
+import {
+  type AlertRule,
+  type ParsedRules,
+  parseRules,
+  problemsText,
+  type RuleFault,
+} from "../../../config/alerting.ts";
 import { events } from "../../../events/mod.ts";
 import { projections } from "../../../projections/mod.ts";
 import { Usage } from "../../cli/call.ts";
@@ -35,7 +41,7 @@ const read = (
 
 const heldTo = (parsed: ParsedRules): Alerting => {
   if (parsed.ok) return parsed;
-  throw new Usage(parsed.problems.map(problemText).join("; "));
+  throw new Usage(problemsText(parsed.problems));
 };
 
 /** Types of domains that there are, and views with their fields, must be there; what nobody has declared may come from anywhere. */

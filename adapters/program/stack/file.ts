@@ -1,5 +1,5 @@
 /** A file of services, read and checked. */
-import { parseStack, problemText } from "../../../config/stack.ts";
+import { parseStack, problemsText, problemText } from "../../../config/stack.ts";
 import { Usage } from "../../cli/call.ts";
 import type { StatedStack } from "../../cli/settings.ts";
 import { regularText } from "../../cli/terminal.ts";
@@ -11,7 +11,7 @@ export const stackIn = async (file: string): Promise<StatedStack> => {
     throw new Usage(`cannot read the services: ${error.message}`);
   });
   const parsed = parseStack(text, file, faultsOfStack(file));
-  if (!parsed.ok) throw new Usage(parsed.problems.map(problemText).join("; "));
+  if (!parsed.ok) throw new Usage(problemsText(parsed.problems));
   // A named file without services would have nothing started, and nobody told.
   if (parsed.missing) throw new Usage(problemText(parsed.missing));
   return { settings: parsed.stack, file, problemAt: parsed.problemAt };

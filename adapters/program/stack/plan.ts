@@ -1,6 +1,6 @@
 /** A stack as a graph, for people: batches, the longest chain, a picture. Pure. */
 import type { StackSettings } from "../../../config/stack.ts";
-import { problemText, PROFILES } from "../../../config/stack.ts";
+import { problemsText, PROFILES } from "../../../config/stack.ts";
 import { importStack } from "../../../config/stack_import.ts";
 import { Usage } from "../../cli/call.ts";
 import type { ImportedStack, StackPlan } from "../../cli/stacks.ts";
@@ -11,7 +11,7 @@ export const profiles: readonly string[] = PROFILES;
 
 export const importOf = (text: string, file: string, out: string): ImportedStack => {
   const imported = importStack(text, file, faultsOfStack(out));
-  if (!imported.ok) throw new Usage(imported.problems.map(problemText).join("; "));
+  if (!imported.ok) throw new Usage(problemsText(imported.problems));
   const { kind, yaml, services, unmapped } = imported;
   return { kind, yaml, services, unmapped };
 };

@@ -6,7 +6,7 @@ import { digestsOf, isAlive, isLive, type Stack } from "../../../actors/services
 import { LogFault } from "../../../events/log.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
-import { problemText } from "../../../config/stack.ts";
+import { problemsText } from "../../../config/stack.ts";
 import type { StatedStack } from "../../cli/settings.ts";
 import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
@@ -116,7 +116,7 @@ export const runStack = async (
   const checked = async (stack: StatedStack, of: Placed): Promise<readonly Change[]> => {
     const changes = changesOf(of, orchestrator.present);
     const absent = await absentPrograms(of, { agent: orchestrator.agent, changes });
-    if (absent.length > 0) throw new Usage(absent.map((fault) => problemText(stack.problemAt(fault))).join("; "));
+    if (absent.length > 0) throw new Usage(problemsText(absent.map((fault) => stack.problemAt(fault))));
     return changes;
   };
   let before: readonly string[] = [];

@@ -1,6 +1,6 @@
 /** `update-stack`: another file of services for the server that runs them, looked at first. */
 import { z } from "zod";
-import { parseStack, problemText, STACK_LIMITS } from "../../../config/stack.ts";
+import { parseStack, problemsText, problemText, STACK_LIMITS } from "../../../config/stack.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
 import { faultsOfStack } from "./launch.ts";
@@ -22,7 +22,7 @@ export const updateStack = operation({
     const running = runningStack(daybook);
     if (!running) throw new Refused("usage", "this server runs no services: deno task start --stack FILE does");
     const parsed = parseStack(text, file, faultsOfStack(file));
-    if (!parsed.ok) throw new Refused("usage", parsed.problems.map(problemText).join("; "));
+    if (!parsed.ok) throw new Refused("usage", problemsText(parsed.problems));
     // All that runs would be stopped by a file of something else.
     if (parsed.missing) throw new Refused("usage", problemText(parsed.missing));
     const { stack } = parsed;
