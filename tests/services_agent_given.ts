@@ -80,6 +80,11 @@ export class Agent {
     }
   }
 
+  /** What it has said and nobody was given yet. */
+  get left(): readonly FromAgent[] {
+    return this.heard;
+  }
+
   private wake(): void {
     for (const resolve of this.waiting.splice(0)) resolve();
   }

@@ -394,3 +394,26 @@ Deno.test("who leaves its session twice over, as daemons do, is ended with the o
     });
   }
 });
+
+Deno.test("of many that end at once each end is told once, and nothing is left of what each had sent away", async () => {
+  await Agent.with(async (agent, folder) => {
+    const away = (n: number) => `${folder}/away.${n}`;
+    const starts = Array.from({ length: 20 }, (_, n) => {
+      const daemon = `setsid sh -c 'echo $$ > away.${n}; exec sleep 60' &`;
+      return starting(folder, fresh(), `${daemon} while ! [ -s away.${n} ]; do :; done; echo ready; exec sleep 60`);
+    });
+    const answers = await agent.asks("start", starts);
+    const processes = answers.flatMap((answer) => "process" in answer ? [answer.process] : []);
+    assert.equal(processes.length, starts.length);
+    await agent.asks(
+      "watch",
+      processes.map((process, n) => ({ process, traces: starts[n]!.traces, log: starts[n]!.log, line: "ready" })),
+    );
+    for (const { nonce } of processes) await agent.said(lined(nonce));
+    const daemons = await Promise.all(processes.map(async (_, n) => Number(await Deno.readTextFile(away(n)))));
+    await agent.asks("end", processes.map((process) => ({ process, signal: "SIGKILL" })));
+    for (const { nonce } of processes) await agent.said(ended(nonce));
+    for (const daemon of daemons) await until("the end of who went away", async () => !await isProcess(daemon));
+    assert.deepEqual(agent.left.filter((said) => "said" in said && said.said === "exited"), []);
+  });
+});

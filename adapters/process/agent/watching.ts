@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { removeGroup } from "./cgroups.ts";
-import { remainsOf } from "./proc.ts";
+import { type Present, present, remainsOf, statOf } from "./proc.ts";
 import type { FromAgent, How, Output, ProcessOf, ToAgent } from "./protocol.ts";
 import { endIn, group, groupIn, keepEnd, outputFrom, outputIn, type Starting } from "./starting.ts";
 
@@ -62,6 +62,9 @@ export class Watching {
   private readonly watched = new Map<string, Watched>();
   private readonly timer: ReturnType<typeof setInterval>;
   private lines: ReturnType<typeof setInterval> | undefined;
+  /** Those that have ended, by their nonces. What they left behind is looked for together: each look reads all that the kernel says of all. */
+  private readonly over = new Map<string, How>();
+  private clearing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly starting: Starting, private readonly say: (said: FromAgent) => void) {
     this.timer = setInterval(() => this.look(), LOOK_MS);
@@ -121,6 +124,8 @@ export class Watching {
   close(): void {
     clearInterval(this.lines);
     clearInterval(this.timer);
+    clearTimeout(this.clearing);
+    this.clear();
   }
 
   private lookForLines(): void {
@@ -141,6 +146,19 @@ export class Watching {
   }
 
   private ended(nonce: string, how: How): void {
+    if (!this.watched.has(nonce)) return;
+    if (this.over.size === 0) this.clearing = setTimeout(() => this.clear(), 0);
+    this.over.set(nonce, how);
+  }
+
+  private clear(): void {
+    const over = [...this.over];
+    this.over.clear();
+    const among = over.length === 0 ? [] : present();
+    for (const [nonce, how] of over) this.clearUp(nonce, how, among);
+  }
+
+  private clearUp(nonce: string, how: How, among: readonly Present[]): void {
     const watched = this.watched.get(nonce);
     if (!watched) return;
     this.read(watched); // what it said last
@@ -149,7 +167,10 @@ export class Watching {
     this.starting.forget(nonce);
     // Nothing it has started stays behind.
     const group = groupIn(nonce, watched.traces);
-    for (const { pid } of remainsOf(watched.process, { known: watched.seen, group })) end(pid, "SIGKILL");
+    for (const { pid, ticks } of remainsOf(watched.process, { known: watched.seen, group, among })) {
+      // Since that look another may have been given its number.
+      if (statOf(pid)?.ticks === ticks) end(pid, "SIGKILL");
+    }
     if (group !== undefined) removeGroup(group);
     if (!watched.own) keepEnd(nonce, watched.traces, how);
     this.say({ said: "exited", nonce, how });
