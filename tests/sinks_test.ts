@@ -148,6 +148,28 @@ Deno.test("what a webhook refuses for good is told one by one; what may pass is 
   }
 });
 
+Deno.test("what a webhook answered before it wants no more is told one by one", async () => {
+  const told = Promise.withResolvers<void>();
+  const tired = receiving(async ({ body }) => {
+    const { data: { n } } = JSON.parse(body) as { data: { n: number } };
+    if (n > 2) await told.promise;
+    return new Response(null, { status: [200, 422][n - 1] ?? 429 });
+  });
+  const answered = new Map<number, string | undefined>();
+  const connection = await tired.transport.connect(never);
+  try {
+    const sent = connection.send([1, 2, 3, 4, 5, 6].map((n) => parcel(n)), never, ({ position }, refusal) => {
+      answered.set(position, refusal?.because);
+      if (answered.size === 2) told.resolve();
+    });
+    await assert.rejects(sent, /the receiver answered 429$/);
+  } finally {
+    connection.close();
+  }
+  await tired.stop();
+  assert.deepEqual(answered, new Map([[1, undefined], [2, "the receiver answered 422"]]));
+});
+
 Deno.test("a webhook that cannot be reached says so without its address", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}/hook?token=hidden`;

@@ -11,7 +11,7 @@ import { ViewsFault } from "../../projections/views.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
 import { sinkCalled, SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
-import { type Connection, Later, type Parcel, type Transport } from "./transport.ts";
+import { type Connection, Later, type Parcel, type Refusal, type Transport } from "./transport.ts";
 import type { Random } from "./world.ts";
 import { pause } from "./world.ts";
 
@@ -182,13 +182,36 @@ export class Sink implements Child {
 
   /** Hands parcels over; those that will never be taken become dead letters. */
   private async hand(parcels: readonly Parcel[]): Promise<void> {
-    const refused = await this.within(this.options.deliverMs, async (signal) => {
+    const answers = new Map<Parcel, Refusal | undefined>();
+    const refused = await this.within(this.options.deliverMs, async (signal, renew) => {
       this.connection ??= await this.options.transport.connect(signal);
-      return await this.connection.send(parcels, signal);
+      return await this.connection.send(parcels, signal, (parcel, refusal) => {
+        answers.set(parcel, refusal);
+        renew();
+      });
+    }).catch(async (cause) => {
+      await this.keep(parcels, answers);
+      throw cause;
     });
     this.unsettled += parcels.length - refused.length;
     const byPosition = new Map(parcels.map(({ position, event }) => [position, event]));
     for (const { position, because } of refused) this.place.bury(byPosition.get(position)!, because);
+  }
+
+  /** What was answered in front of the first that was not does not come again: a receiver that takes so many a minute would get no more. */
+  private async keep(parcels: readonly Parcel[], answers: ReadonlyMap<Parcel, Refusal | undefined>): Promise<void> {
+    const open = parcels.find((parcel) => !answers.has(parcel));
+    const size = open?.position ?? parcels.at(-1)!.position + 1;
+    let delivered = 0;
+    for (const [{ position, event }, refusal] of answers) {
+      if (position >= size) continue;
+      if (refusal) this.place.bury(event, refusal.because);
+      else delivered++;
+    }
+    if (size <= this.place.settled) return;
+    await this.options.deadLetters.recorded();
+    this.counts.delivered += delivered;
+    this.place.advance(size);
   }
 
   /** Makes sure that the receiver has all that was handed over. */
@@ -205,20 +228,28 @@ export class Sink implements Child {
     this.place.recovered();
   }
 
-  /** Throws when it takes longer, or much longer than the sink is to stop. */
-  private async within<T>(ms: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Throws when it takes longer, from the last `renew` on, or much longer than the sink is to stop. */
+  private async within<T>(ms: number, act: (signal: AbortSignal, renew: () => void) => Promise<T>): Promise<T> {
     const stop = new AbortController();
     const late = new Error(`the receiver has not answered within ${ms} ms`);
     const { clock } = this.options;
-    const cancels = [clock.schedule(ms, () => stop.abort(late))];
+    const time = () => clock.schedule(ms, () => stop.abort(late));
+    const cancels = [time()];
+    let over = false;
+    const renew = () => {
+      if (over) return;
+      cancels[0]!();
+      cancels[0] = time();
+    };
     const last = () => cancels.push(clock.schedule(SINK.last_ms, () => stop.abort(late)));
     this.stopping.addEventListener("abort", last, { once: true });
     if (this.stopping.aborted) last();
     const aborted = new Promise<never>((_, reject) => stop.signal.addEventListener("abort", () => reject(late)));
     aborted.catch(() => {}); // nobody may be waiting any more
     try {
-      return await Promise.race([act(stop.signal), aborted]);
+      return await Promise.race([act(stop.signal, renew), aborted]);
     } finally {
+      over = true;
       this.stopping.removeEventListener("abort", last);
       for (const cancel of cancels) cancel();
     }

@@ -26,6 +26,8 @@ interface Trouble {
   /** Milliseconds since 1970: it may have begun in another run. */
   readonly since: number;
   attempts: number;
+  /** Of those the ones before it last came on. */
+  before: number;
 }
 
 export class SinkPlace implements Place {
@@ -50,7 +52,9 @@ export class SinkPlace implements Place {
     this.buried.clear();
     this.settled = this.noted = this.last();
     const turn = this.turned();
-    this.trouble = turn?.type === "kernel.sink.failed" ? { since: millis(turn.time), attempts: 0 } : undefined;
+    this.trouble = turn?.type === "kernel.sink.failed"
+      ? { since: millis(turn.time), attempts: 0, before: 0 }
+      : undefined;
   }
 
   /** Of one that has failed since before what was archived the next failure tells anew. */
@@ -79,6 +83,12 @@ export class SinkPlace implements Place {
     this.settled = size;
     for (const position of this.buried) if (position < size) this.buried.delete(position);
     if (size - this.noted > quiet) this.note();
+  }
+
+  /** Some of what failed is delivered all the same: the next attempt is the first at what is left. */
+  advance(size: number): void {
+    this.settle(size);
+    if (this.trouble) this.trouble.before = this.trouble.attempts;
   }
 
   get size(): number {
@@ -118,12 +128,12 @@ export class SinkPlace implements Place {
   failed(cause: unknown): number {
     const { name, clock, recorder } = this.options;
     if (!this.trouble) {
-      this.trouble = { since: clock.now(), attempts: 0 };
+      this.trouble = { since: clock.now(), attempts: 0, before: 0 };
       const data = { sink: name, cause: causeOf(cause), size: this.settled };
       recorder.record({ type: "kernel.sink.failed", data }, this.about);
     }
     if (!(cause instanceof ViewsFault)) this.trouble.attempts++;
-    return this.trouble.attempts;
+    return this.trouble.attempts - this.trouble.before;
   }
 
   /** Says that it delivers again, if it did not. */

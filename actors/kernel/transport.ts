@@ -17,6 +17,9 @@ export interface Refusal {
   readonly because: string;
 }
 
+/** Of a receiver that answers each by itself. */
+export type Answered = (parcel: Parcel, refusal: Refusal | undefined) => void;
+
 export interface Transport {
   connect(signal: AbortSignal): Promise<Connection>;
 }
@@ -29,8 +32,11 @@ export interface Connection {
   readonly stays: boolean;
   /** Rejects when the receiver has gone; never resolves. Only of one that does not stay. */
   readonly lost?: Promise<never>;
-  /** Hands over, in order; answers what will never be taken. Throws when nobody knows what was. */
-  send(parcels: readonly Parcel[], signal: AbortSignal): Promise<readonly Refusal[]>;
+  /**
+   * Hands over, in order; answers what will never be taken. Throws when nobody knows what was, but for those that `answered` was called
+   * with: the receiver has them, or will never take them.
+   */
+  send(parcels: readonly Parcel[], signal: AbortSignal, answered?: Answered): Promise<readonly Refusal[]>;
   /** Resolves when the receiver has all that was sent. */
   settle(signal: AbortSignal): Promise<void>;
   /** At once; may be called twice. */

@@ -47,7 +47,7 @@ export const postTransport = ({ url, ca, parallel, request }: PostOptions): Tran
       const connection: Connection = {
         settleMs: 0,
         stays: true,
-        async send(parcels, signal) {
+        async send(parcels, signal, answered) {
           const refused: Refusal[] = [];
           const waiting = parcels.values();
           const stop = new AbortController();
@@ -55,6 +55,7 @@ export const postTransport = ({ url, ca, parallel, request }: PostOptions): Tran
             for (const parcel of waiting) {
               const refusal = await post(parcel, client, AbortSignal.any([signal, stop.signal]));
               if (refusal) refused.push(refusal);
+              answered?.(parcel, refusal);
             }
           };
           try {

@@ -1,118 +1,12 @@
 /** Sinks under virtual time: at least once and in order, whatever the receiver does, and nobody waits for a stuck one. */
 import assert from "node:assert/strict";
-import { MemoryLog } from "../../adapters/memory/log.ts";
-import { MemoryViews } from "../../adapters/memory/views.ts";
-import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
-import { FactRecorder } from "../../actors/kernel/recorder.ts";
-import { SINK, Sink, type SinkOptions } from "../../actors/kernel/sink.ts";
-import { type Connection, Later, type Parcel, type Refusal, type Transport } from "../../actors/kernel/transport.ts";
+import { SINK } from "../../actors/kernel/sink.ts";
+import { Later } from "../../actors/kernel/transport.ts";
+import { pause } from "../../actors/kernel/world.ts";
 import type { Event } from "../../events/event.ts";
 import type { Range } from "../../events/log.ts";
 import { ViewsFault } from "../../projections/views.ts";
-import { rig } from "./rig.ts";
-
-/** Remembers what it took; `misfortune` is asked before each act and may throw, wait or refuse. */
-class Receiver implements Transport {
-  readonly taken: number[] = [];
-  connections = 0;
-  settleMs = 0;
-  stays = true;
-  misfortune: (act: "connect" | "send" | "sent" | "settle") => void | Promise<void> = () => {};
-  refuses: (parcel: Parcel) => boolean = () => false;
-  private lose: ((cause: Error) => void) | undefined;
-
-  async connect(): Promise<Connection> {
-    await this.misfortune("connect");
-    this.connections++;
-    const lost = Promise.withResolvers<never>();
-    lost.promise.catch(() => {});
-    this.lose = lost.reject;
-    return {
-      settleMs: this.settleMs,
-      stays: this.stays,
-      ...(this.stays ? {} : { lost: lost.promise }),
-      send: async (parcels) => {
-        await this.misfortune("send");
-        const refused: Refusal[] = [];
-        for (const parcel of parcels) {
-          if (this.refuses(parcel)) refused.push({ position: parcel.position, because: "not that one" });
-          else this.taken.push(parcel.position);
-        }
-        await this.misfortune("sent");
-        return refused;
-      },
-      settle: async () => void await this.misfortune("settle"),
-      close: () => {},
-    };
-  }
-
-  /** The receiver goes away while nobody sends. */
-  leave(): void {
-    this.lose?.(new Error("it has gone"));
-  }
-
-  /** Each once, in the order in which they came first. */
-  get first(): readonly number[] {
-    return [...new Set(this.taken)];
-  }
-}
-
-const world = (seed = 1) => {
-  const { clock, random } = rig(seed);
-  const log = new MemoryLog(clock);
-  const recorder = new FactRecorder({ clock, random, log });
-  const deadLetters = new DeadLetters({ clock, random, recorder });
-  const views = new MemoryViews();
-  let n = 0;
-  const append = async (count: number, type = "things.thing.seen") => {
-    const events = Array.from({ length: count }, () => ({
-      id: `e${n++}`,
-      source: "s",
-      type,
-      time: "2026-01-01T00:00:00Z",
-      stream: "things/a" as const,
-      version: 1,
-      authtype: "user",
-      authid: "u",
-      data: {},
-    }));
-    await log.append({ events });
-    await clock.settle();
-  };
-  const facts = (type: string) => [...log.read({ types: [type] })].flat() as Event[];
-  const ours = () => facts("things.thing.seen").map(({ position }) => position);
-  const start = async (transport: Transport, options: Partial<SinkOptions> = {}) => {
-    const sink = new Sink({
-      name: "siem",
-      log,
-      views,
-      clock,
-      random,
-      recorder,
-      deadLetters,
-      transport,
-      types: ["things."],
-      from: "beginning",
-      line: ({ id }) => id,
-      batchEventsMax: 10,
-      deliverMs: 1_000,
-      retry: { first_ms: 100, max_ms: 5_000, attempts_max: null },
-      ...options,
-    });
-    const stopping = new AbortController();
-    let ended = "running";
-    const run = sink.run(stopping.signal).then(() => ended = "stopped", (error) => ended = `crashed: ${error}`);
-    await clock.settle();
-    const stop = async () => {
-      stopping.abort();
-      await clock.until(run);
-      await clock.until(recorder.flush());
-      assert.equal(ended, "stopped");
-    };
-    return { sink, stop };
-  };
-  return { clock, random, log, recorder, deadLetters, views, append, facts, ours, start };
-};
+import { Receiver, world } from "./sink_given.ts";
 
 Deno.test("a sink delivers what it hears from the beginning, then live, and notes its place behind it", async () => {
   const w = world();
@@ -428,13 +322,54 @@ Deno.test("a receiver that asks for time is given it, within the longest pause",
   await stop();
 });
 
+Deno.test("a receiver that takes so many in a while is given what comes next, and what it refused is a letter once", async () => {
+  const w = world();
+  await w.append(100);
+  const receiver = new Receiver();
+  receiver.answers = true;
+  let since = -Infinity;
+  let within = 0;
+  receiver.each = () => {
+    const now = w.clock.monotonic();
+    if (now - since >= 10_000) [since, within] = [now, 0];
+    if (++within > 7) throw new Later(1_000, "too many");
+  };
+  receiver.refuses = ({ position }) => position % 10 === 3;
+  const { sink, stop } = await w.start(receiver, {
+    batchEventsMax: 100,
+    retry: { first_ms: 100, max_ms: 5_000, attempts_max: 40 },
+  });
+  await w.clock.advance(200_000);
+  assert.deepEqual(receiver.taken, w.ours().filter((position) => position % 10 !== 3));
+  assert.deepEqual([sink.lag, sink.counts.delivered, w.deadLetters.list().length], [0, 90, 10]);
+  const recovered = w.facts("kernel.sink.recovered").map(({ data }) => (data as { attempts: number }).attempts);
+  assert.deepEqual([w.facts("kernel.sink.failed").length, recovered.length], [1, 1]);
+  await stop();
+});
+
+Deno.test("a receiver that takes its time with each has it for each, however many are handed over", async () => {
+  const w = world();
+  await w.append(50);
+  const receiver = new Receiver();
+  receiver.answers = true;
+  receiver.each = () => pause(w.clock, 600);
+  const { sink, stop } = await w.start(receiver, { batchEventsMax: 50, deliverMs: 1_000 });
+  await w.clock.advance(40_000);
+  assert.deepEqual([receiver.taken, sink.lag, w.facts("kernel.sink.failed")], [w.ours(), 0, []]);
+  await stop();
+});
+
 Deno.test("under chance every event is delivered at least once, in order, and the place is never ahead of the receiver", async () => {
   for (let seed = 1; seed <= 60; seed++) {
     const w = world(seed);
     const receiver = new Receiver();
     const kind = w.random.next();
-    Object.assign(receiver, kind < 0.5 ? { settleMs: 0, stays: true } : { settleMs: 200, stays: false });
     let lucky = false;
+    receiver.answers = kind < 0.25;
+    receiver.each = () => {
+      if (!lucky && w.random.next() < 0.02) throw new Error("not that one now");
+    };
+    Object.assign(receiver, kind < 0.5 ? { settleMs: 0, stays: true } : { settleMs: 200, stays: false });
     receiver.misfortune = (act) => {
       if (lucky || w.random.next() > 0.2) return;
       if (w.random.next() < 0.3 && act !== "connect") return new Promise<void>(() => {});
