@@ -43,6 +43,16 @@ Deno.test("a file grows by a line an event, is nobody else's to read, and may be
   });
 });
 
+Deno.test("a file that several append to has all lines of each", async () => {
+  await inFolder(async (folder) => {
+    const paths = [`${folder}/events.ndjson`, `${folder}/./events.ndjson`];
+    const positions = Array.from({ length: 40 }, (_, n) => n);
+    await Promise.all(positions.map((n) => deliver(fileTransport(paths[n % 2]!), [parcel(n)])));
+    const lines = (await Deno.readTextFile(paths[0]!)).split("\n").filter((line) => line !== "");
+    assert.deepEqual(new Set(lines), new Set(positions.map((n) => parcel(n).text)));
+  });
+});
+
 Deno.test("a line that a crash cut off is left behind, and what comes again is on a line of its own", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/events.ndjson`;
