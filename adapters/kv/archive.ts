@@ -68,7 +68,7 @@ class Bounds {
   }
 
   link(number: number): Uint8Array {
-    return this.record(number).subarray(8);
+    return number >= this.mark.blocks ? Buffer.from(this.mark.link, "base64") : this.record(number).subarray(8);
   }
 
   /** Number of the first block that begins at `position` or later. */
@@ -187,13 +187,16 @@ export class ArchivedReader implements Reading {
     return this.bounds;
   }
 
-  /** A block as it was. */
+  /** A block as it was, to which the one behind it links; what else the archive may hold is nobody's to read. */
   private made(bounds: Bounds, number: number): readonly [number, Uint8Array] {
     const { archive } = this;
     const [first, until] = [bounds.first(number), bounds.first(number + 1)];
     if (!archive) throw notHere(bounds.mark);
     const entries = Array.from({ length: until - first }, (_, i) => archive.entry(first + i)!);
-    return [first, blockOf(first, entries, bounds.link(number))];
+    const block = made(() => blockOf(first, entries, bounds.link(number)));
+    if (block && Buffer.compare(blockHash(block), bounds.link(number + 1)) === 0) return [first, block];
+    const because = `what it holds from position ${first} to ${until - 1} is not what was archived`;
+    throw new LogFault("archived", `the archive is damaged: ${because}`, { cause: new LogFault("truncated", because) });
   }
 }
 
@@ -203,6 +206,15 @@ const notHere = ({ until, kept }: ArchivedMark): LogFault =>
     `what lies before position ${kept} was archived (entry bundles 0 to ${until / TILE_WIDTH - 1}); ` +
       "it can be read where the archive is attached: log.archive in the configuration, or --archive",
   );
+
+/** `undefined` where it cannot be made. */
+const made = <T>(make: () => T): T | undefined => {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+};
 
 const text = new TextDecoder();
 
