@@ -232,6 +232,7 @@ const fakeRuntime = (
     importPush: none("importPush"),
     benchRun: none("benchRun"),
     checkReceipt: none("checkReceipt"),
+    receiptHolds: none("receiptHolds"),
     anchor: none("anchor"),
     witness: none("witness"),
     verifierKey: () => Promise.resolve("daybook+1a2b3c4d+key"),

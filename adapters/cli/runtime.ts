@@ -458,6 +458,8 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
     text: string,
     by: { readonly keys: readonly string[]; readonly witnesses: readonly string[] },
   ): Promise<ReceiptReport>;
+  /** Whether a receipt that was made here proves its entry by its checkpoint, whoever signed that. */
+  receiptHolds(text: string): Promise<boolean>;
   /** Has a witness cosign a checkpoint. `LogFault`: `invalid` for a key that is none, `io` when the witness does not answer as one. */
   anchor(
     log: { readonly checkpoint: Checkpoint; readonly tree: HashTree },

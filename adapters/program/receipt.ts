@@ -2,7 +2,7 @@
 import type { Event } from "../../events/event.ts";
 import { LogFault } from "../../events/log.ts";
 import type { ReceiptReport } from "../cli/runtime.ts";
-import { NotProven } from "../verify/library.ts";
+import { leafHash, NotProven, parseCheckpoint, verifyInclusion } from "../verify/library.ts";
 import { readNote, readVerifierKey, signedBy } from "../verify/note.ts";
 import { checkReceipt, readReceipt } from "../verify/receipt.ts";
 
@@ -33,6 +33,13 @@ export const receiptReport = (
     if (error instanceof TypeError) throw new LogFault("invalid", `Cannot check the receipt: ${error.message}`);
     throw error;
   }
+};
+
+/** Whether its entry is in the tree that its checkpoint is of, whoever has signed that. */
+export const receiptHolds = (text: string): boolean => {
+  const { index, entry, proof, note } = readReceipt(text)!;
+  const { size, root } = parseCheckpoint(`${note.split("\n\n")[0]}\n`);
+  return verifyInclusion({ leafHash: leafHash(entry!), index, size, proof, root });
 };
 
 /** Throws `NotProven` where what is said to be a cosignature of a witness that is believed is none, `TypeError` for a key that is none. */

@@ -260,6 +260,10 @@ export const runtimeOf = (
     const { receiptReport } = await import("./receipt.ts");
     return receiptReport(text, keys, witnesses);
   },
+  async receiptHolds(text) {
+    const { receiptHolds } = await import("./receipt.ts");
+    return receiptHolds(text);
+  },
   async anchor({ checkpoint, tree }, { url, key }) {
     const { anchor } = await import("./anchor.ts");
     const to = `${url.replace(/\/+$/, "")}/add-checkpoint`;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { cosigner } from "../../adapters/keys/note.ts";
 import { openDaybook, parseCheckpoint } from "../../main.ts";
+import { append, opened } from "../archive_given.ts";
 import { includes, leaf } from "../proofs_given.ts";
 import { type Place, run, withPlace } from "./cli_given.ts";
 
@@ -68,6 +69,28 @@ Deno.test("a receipt is written, and checked on a machine without the log by not
     assert.match(forged.out, /proves nothing: the entry is not proven to be number 211/);
     await Deno.writeTextFile(file, text.replace("\u2014", "-"));
     assert.equal((await run(["receipt", "--check", file, "--key", key, "--json"])).code, 1);
+  }));
+
+Deno.test("there is no receipt for an event that is not what was signed", () =>
+  withPlace(async (place) => {
+    const { dir, data } = place;
+    await opened(data, async (system) => {
+      await append(system, 0, EVENTS);
+      await system.log.checkpoint(system.log.size);
+      // What is not indexed yet is held to its links whenever it is read.
+      await system.log.settleIndex(system.log.size);
+    });
+    const { out: page } = await run(["events", "--since", "211", "--limit", "1", "--json", "--data", data]);
+    const content = new TextEncoder().encode(JSON.parse(page).events[0].data.text);
+    const bytes = await Deno.readFile(`${data}/log.db`);
+    const at = bytes.findIndex((_, i) => content.every((byte, j) => bytes[i + j] === byte));
+    await Deno.writeFile(`${data}/log.db`, bytes.with(at, 0x54));
+    const file = `${dir}/order.tlog-proof`;
+    const { code, out, err } = await run(["receipt", "211", "--out", file, "--data", data]);
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, /^daybook: the event at position 211 is not the one that checkpoint \d+ is signed over/);
+    await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
+    assert.equal((await run(["receipt", "299", "--out", file, "--data", data])).code, 0);
   }));
 
 Deno.test("a receipt by a checkpoint that a witness has cosigned is anchored for who believes the witness", () =>

@@ -53,6 +53,13 @@ const write = async (call: Call, runtime: Runtime, position: number): Promise<Ex
       ...proof.map((hash) => hash.toBase64()),
     ];
     const receipt = `${lines.join("\n")}\n\n${checkpoint.note}`;
+    if (!await runtime.receiptHolds(receipt)) {
+      throw new LogFault(
+        "truncated",
+        `the event at position ${position} is not the one that checkpoint ${checkpoint.size} is signed over, so there is no receipt for it; ` +
+          "verify says where the log is not intact",
+      );
+    }
     const out = text(call, "out");
     if (out === undefined) {
       io.out(call.json ? `${JSON.stringify({ position, size: checkpoint.size, receipt })}\n` : receipt);
