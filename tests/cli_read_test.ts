@@ -47,7 +47,11 @@ Deno.test("status tells of a stopped log from its folder, and of a running one t
     (await stage.type("status")).out,
     /daybook running\n├─ projections running, 2 restarts\n└─ managers backoff, 7 restarts \(connection refused\)\n/,
   );
-  assert.equal(closed, 2);
+  assert.match((await stage.type("status")).out, /dead letters +0\n/);
+  const { status } = stage.daybook;
+  stage.daybook.status = () => ({ ...status.call(stage.daybook), deadLetters: 1_000, deadLettersEvicted: 19_000 });
+  assert.match((await stage.type("status")).out, /dead letters +1,000, and 19,000 that are in the log alone\n/);
+  assert.equal(closed, 4);
 });
 
 Deno.test("status does not call a log stopped that a process has which does not answer on its socket", async () => {

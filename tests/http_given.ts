@@ -267,6 +267,7 @@ export const givenDaybook = (): Given => {
       },
       projections: [{ name: "things.seen", version: 3, state: "live", size: store.size, lag: log.size - store.size }],
       deadLetters: 0,
+      deadLettersEvicted: 0,
       ...faults.status,
     }),
     close: () => log.close(),

@@ -153,6 +153,8 @@ export interface Status {
   readonly health: HealthNode;
   readonly projections: readonly ProjectionState[];
   readonly deadLetters: number;
+  /** Further ones, which gave way to those: the log tells of them, and they cannot be redriven before the next start. */
+  readonly deadLettersEvicted: number;
 }
 
 export interface IngestContext {

@@ -75,7 +75,7 @@ export interface Parts {
   readonly projector: Pick<Projections, "states" | "wait" | "known">;
   readonly ask: (ask: Ask) => Promise<Outcome>;
   readonly health: () => HealthNode;
-  readonly deadLetters: Pick<DeadLetters, "size" | "list" | "redrive">;
+  readonly deadLetters: Pick<DeadLetters, "size" | "evicted" | "list" | "redrive">;
   readonly durable: boolean;
   readonly unknown?: "inbox" | "reject";
   /** Absent where no control is enforced. */
@@ -370,6 +370,7 @@ export class System implements Daybook {
       health,
       projections: projector.states(),
       deadLetters: this.parts.deadLetters.size,
+      deadLettersEvicted: this.parts.deadLetters.evicted,
     };
   }
 

@@ -178,6 +178,11 @@ const standing = (daybook: Daybook): Measure[] => [
     "Messages that could not be delivered and wait to be redriven.",
     () => daybook.status().deadLetters,
   ),
+  gauge(
+    "daybook_dead_letters_evicted",
+    "Further ones that gave way to those, and are in the log alone.",
+    () => daybook.status().deadLettersEvicted,
+  ),
   {
     name: "daybook_disk_bytes",
     help: "Bytes on disk, by database.",

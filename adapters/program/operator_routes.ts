@@ -25,12 +25,22 @@ export const operatorRoutes = ({ daybook }: Pick<Opened, "daybook">): readonly R
     responses: {
       "200": answers(
         "The letters; what is sealed in them stays sealed",
-        content("application/json", object({ deadLetters: { type: "array", items: anything } })),
+        content(
+          "application/json",
+          object({
+            deadLetters: { type: "array", items: anything },
+            evicted: { type: "integer", description: "Further ones that gave way to those, and are in the log alone." },
+          }),
+        ),
       ),
       ...problems("admin"),
     },
   }),
-  handle: (exchange) => json(exchange, 200, { deadLetters: daybook.redact(daybook.deadLetters()) }),
+  handle: (exchange) =>
+    json(exchange, 200, {
+      deadLetters: daybook.redact(daybook.deadLetters()),
+      evicted: daybook.status().deadLettersEvicted,
+    }),
 }, {
   method: "POST",
   path: "/dead-letters/:id/redrive",

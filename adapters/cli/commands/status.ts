@@ -9,13 +9,15 @@ import type { Runtime } from "../runtime.ts";
 import { readableViews } from "../stored.ts";
 
 /** What `--json` prints; what only a running process knows is absent when there is none. */
-export interface StatusReport extends Omit<Status, "state" | "health" | "deadLetters" | "projections"> {
+export interface StatusReport
+  extends Omit<Status, "state" | "health" | "deadLetters" | "deadLettersEvicted" | "projections"> {
   readonly data: string;
   readonly running: boolean;
   /** `silent`: a process has the log and does not answer on its socket, as while it starts, or where the socket was deleted. */
   readonly state: Status["state"] | "stopped" | "silent";
   readonly health?: HealthNode;
   readonly deadLetters?: number;
+  readonly deadLettersEvicted?: number;
   readonly projections: readonly ProjectionReport[];
   /** Public key of the log, for those who are to verify it; absent without its keys. */
   readonly key?: string;
@@ -102,9 +104,7 @@ const describe = (report: StatusReport, c: Palette): string => {
     ["checkpoint", checkpoint ? `${count(checkpoint.size)} events, root ${checkpoint.root}` : "none yet"],
     ["key", report.key === undefined ? "not in this folder" : safe(report.key)],
     ["views", bytes(report.bytes.views)],
-    ...(report.deadLetters === undefined
-      ? []
-      : [["dead letters", report.deadLetters > 0 ? c.red(count(report.deadLetters)) : "0"]]),
+    ...(report.deadLetters === undefined ? [] : [["dead letters", lettersOf(report, c)]]),
   ]).trimStart();
   const projections = report.projections.length === 0 ? "" : "\n" + table(
     [{ title: "projection" }, { title: "version", right: true }, { title: "state" }, { title: "size", right: true }, {
@@ -116,6 +116,12 @@ const describe = (report: StatusReport, c: Palette): string => {
   );
   const health = report.health ? `\n${tree(report.health, c).join("\n")}\n` : "";
   return facts + health + projections;
+};
+
+const lettersOf = ({ deadLetters = 0, deadLettersEvicted = 0 }: StatusReport, c: Palette): string => {
+  if (deadLetters + deadLettersEvicted === 0) return "0";
+  const further = deadLettersEvicted > 0 ? `, and ${count(deadLettersEvicted)} that are in the log alone` : "";
+  return c.red(`${count(deadLetters)}${further}`);
 };
 
 const stateOf = (p: ProjectionReport, c: Palette): string =>
