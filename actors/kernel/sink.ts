@@ -61,6 +61,8 @@ export class Sink implements Child {
   private sent = 0;
   /** Events between the place and there that were handed over; whether they arrived is not known yet. */
   unsettled = 0;
+  /** As many go on one connection before what it has is made sure of: fewer where that failed, so that a slow receiver gets on. */
+  private most: number = SINK.unsettled_max;
   private passed = 0;
   private connection: Connection | undefined;
   /** Of the present run. */
@@ -139,7 +141,7 @@ export class Sink implements Child {
       [parcels, chars] = [[], 0];
       await this.hand(batch);
       this.sent = batch.at(-1)!.position + 1;
-      if (this.unsettled >= SINK.unsettled_max || this.connection?.settleMs === 0) await this.settle();
+      if (this.unsettled >= this.most || this.connection?.settleMs === 0) await this.settle();
     };
     for (const event of events) {
       if (signal.aborted) return;
@@ -149,7 +151,8 @@ export class Sink implements Child {
       const last = parcels.at(-1);
       // An old shape may be read as several events; their position is passed as one.
       const part = last?.position === position ? last.part + 1 : 0;
-      const full = parcels.length >= batchEventsMax || chars + text.length > SINK.batch_chars_max;
+      const full = parcels.length >= Math.min(batchEventsMax, this.most - this.unsettled) ||
+        chars + text.length > SINK.batch_chars_max;
       if (last && part === 0 && full) await flush();
       parcels.push({ position, part, event, text });
       chars += text.length;
@@ -190,6 +193,7 @@ export class Sink implements Child {
         renew();
       });
     }).catch(async (cause) => {
+      this.fewer(cause, this.unsettled + parcels.length);
       await this.keep(parcels, answers);
       throw cause;
     });
@@ -218,7 +222,12 @@ export class Sink implements Child {
   private async settle(): Promise<void> {
     const { connection } = this;
     if (connection) {
-      await this.within(this.options.deliverMs + connection.settleMs, (signal) => connection.settle(signal));
+      await this.within(this.options.deliverMs + connection.settleMs, (signal) => connection.settle(signal))
+        .catch((cause) => {
+          this.fewer(cause, this.unsettled);
+          throw cause;
+        });
+      if (this.unsettled >= this.most) this.most = Math.min(Math.ceil(this.most * 1.1), SINK.unsettled_max);
       if (!connection.stays) this.drop();
     }
     await this.options.deadLetters.recorded();
@@ -231,7 +240,7 @@ export class Sink implements Child {
   /** Throws when it takes longer, from the last `renew` on, or much longer than the sink is to stop. */
   private async within<T>(ms: number, act: (signal: AbortSignal, renew: () => void) => Promise<T>): Promise<T> {
     const stop = new AbortController();
-    const late = new Error(`the receiver has not answered within ${ms} ms`);
+    const late = new Late(`the receiver has not answered within ${ms} ms`);
     const { clock } = this.options;
     const time = () => clock.schedule(ms, () => stop.abort(late));
     const cancels = [time()];
@@ -253,6 +262,11 @@ export class Sink implements Child {
       this.stopping.removeEventListener("abort", last);
       for (const cancel of cancels) cancel();
     }
+  }
+
+  /** Of one that answers each by itself what was answered counts already. */
+  private fewer(cause: unknown, handed: number): void {
+    if (cause instanceof Late && this.connection?.stays === false) this.most = Math.max(1, Math.floor(handed / 2));
   }
 
   private drop(): void {
@@ -308,6 +322,8 @@ export class Sink implements Child {
     this.counts.delivered++;
   }
 }
+
+class Late extends Error {}
 
 /** What comes next; nobody may be waiting for it any more. */
 const following = (events: AsyncIterator<readonly Event[]>): Promise<IteratorResult<readonly Event[]>> => {

@@ -359,6 +359,31 @@ Deno.test("a receiver that takes its time with each has it for each, however man
   await stop();
 });
 
+Deno.test("a receiver that reads slowly, and answers only at the end of a connection, is given less on each", async () => {
+  const w = world();
+  await w.append(600);
+  const receiver = new Receiver();
+  Object.assign(receiver, { settleMs: 100, stays: false });
+  let handed = 0;
+  receiver.each = () => void handed++;
+  receiver.misfortune = (act) => {
+    if (act === "connect") handed = 0;
+    if (act === "settle") return pause(w.clock, handed * 20);
+  };
+  const { sink, stop } = await w.start(receiver, { batchEventsMax: 500 });
+  await w.clock.advance(120_000);
+  assert.deepEqual([receiver.first, sink.lag], [w.ours(), 0]);
+  assert.ok(receiver.taken.length < 4 * 600, `${receiver.taken.length} events were handed over for 600`);
+  // And more again where that is well.
+  receiver.misfortune = () => {};
+  const before = receiver.connections;
+  await w.append(300);
+  await w.clock.advance(60_000);
+  assert.deepEqual([receiver.first.length, sink.lag], [900, 0]);
+  assert.ok(receiver.connections - before < 12, `${receiver.connections - before} connections`);
+  await stop();
+});
+
 Deno.test("under chance every event is delivered at least once, in order, and the place is never ahead of the receiver", async () => {
   for (let seed = 1; seed <= 60; seed++) {
     const w = world(seed);
