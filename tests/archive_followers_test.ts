@@ -69,6 +69,17 @@ Deno.test("a sink of the configuration that does not run now is asked by what it
     }
   }));
 
+Deno.test("a sink that is in no configuration here is not waited for, and it is said where it is", () =>
+  inFolder((dir) =>
+    opened(`${dir}/data`, async (system) => {
+      await append(system, 0, 600);
+      system.outbound.views.setNote("sink/siem/cursor", { size: 100 });
+      system.outbound.views.setNote("sink/copy/cursor", { size: 600 });
+      const done = await archived(system, `${dir}/data`, `${dir}/archive`, 512);
+      assert.deepEqual((done as { behind?: unknown }).behind, [{ who: "sink siem", size: 100 }]);
+    })
+  ));
+
 Deno.test("followers note how far they are before anything is let go of", () =>
   inFolder(async (dir) => {
     const data = `${dir}/data`;

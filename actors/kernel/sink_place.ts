@@ -157,7 +157,9 @@ export class SinkPlace implements Place {
 /** As people know it. */
 export const sinkCalled = (name: string): string => `sink ${name}`;
 
-const cursorNote = (name: string): string => `sink/${name}/cursor`;
+const CURSORS = "sink/";
+const SINKS_TOLD_MAX = 1_000;
+const cursorNote = (name: string): string => `${CURSORS}${name}/cursor`;
 
 type SinkNotes = Pick<SinkPlaceOptions, "name" | "log"> & { readonly views: Pick<Views, "note"> };
 
@@ -169,6 +171,13 @@ export const sinkPlaceIn = (notes: SinkNotes): number | undefined => {
     (newest(notes, "kernel.sink.added")?.data as { readonly from: number } | undefined)?.from;
   return known === undefined ? undefined : Math.min(known, log.size);
 };
+
+/** All that ever ran, be they in the configuration no more: by name, and where each would go on. */
+export const sinkPlacesIn = (views: Pick<Views, "notes">): readonly (readonly [string, number])[] =>
+  views.notes(CURSORS, SINKS_TOLD_MAX).map(([key, cursor]) => [
+    key.slice(CURSORS.length, key.lastIndexOf("/")),
+    (cursor as { readonly size: number }).size,
+  ]);
 
 /** The newest fact of these types about a sink. */
 const newest = ({ name, log }: Pick<SinkNotes, "name" | "log">, ...types: readonly string[]): Event | undefined => {

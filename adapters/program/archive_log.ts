@@ -8,7 +8,7 @@ import { z } from "zod";
 import { isArchived } from "../../actors/kernel/kept.ts";
 import { managerCalled, managerPlaceIn } from "../../actors/kernel/manage.ts";
 import type { Behind } from "../../actors/kernel/places.ts";
-import { sinkCalled, sinkPlaceIn } from "../../actors/kernel/sink_place.ts";
+import { sinkCalled, sinkPlaceIn, sinkPlacesIn } from "../../actors/kernel/sink_place.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import { heldBy, type Register } from "../../actors/privacy.ts";
 import { LOG_STREAM } from "../../events/kernel_log.ts";
@@ -156,6 +156,12 @@ const resting = async (opened: Opened, position: number): Promise<Behind | undef
   return found && { who: found[0], size: found[1]! };
 };
 
+/** Sinks of another configuration than that which is read here, or of none any more: nobody waits for them, and who reads theirs is told. */
+const leftBehind = ({ outbound: { places, views }, config }: Opened, position: number): readonly Behind[] =>
+  sinkPlacesIn(views).filter(([name, size]) =>
+    size < position && !places.has(sinkCalled(name)) && !config.sinks.some((sink) => sink.name === name)
+  ).map(([name, size]) => ({ who: sinkCalled(name), size }));
+
 /** So that a run after this one finds its way without what is about to go. */
 const leaveNotes = async (opened: Opened): Promise<void> => {
   const { outbound: { places, views }, log } = opened;
@@ -202,6 +208,6 @@ export const endArchive = operation({
     const blocks = await deleteArchived(lies);
     log.forgetBefore(kept);
     crash?.("archive.deleted");
-    return { until, kept, blocks, position };
+    return { until, kept, blocks, position, behind: leftBehind(opened, kept) };
   },
 });

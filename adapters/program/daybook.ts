@@ -131,7 +131,7 @@ export interface Opened {
   };
   /** For sinks: where they note how far they are, what becomes of what they cannot deliver, and who asks where they all are. */
   readonly outbound: {
-    readonly views: Pick<SqliteViews, "note" | "setNote" | "flush">;
+    readonly views: Pick<SqliteViews, "note" | "notes" | "setNote" | "flush">;
     readonly deadLetters: DeadLetters;
     readonly places: Places;
   };

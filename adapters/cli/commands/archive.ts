@@ -18,6 +18,8 @@ interface Ended {
   readonly kept: number;
   readonly blocks: number;
   readonly position?: number;
+  /** Sinks that are in no configuration here, and would need what was archived. */
+  readonly behind?: readonly { readonly who: string; readonly size: number }[];
 }
 
 export const archive: Run = async (call, runtime) => {
@@ -50,7 +52,7 @@ export const archive: Run = async (call, runtime) => {
     );
     return 0;
   }
-  const { kept, blocks, position } = ended;
+  const { kept, blocks, position, behind = [] } = ended;
   io.out(
     call.json
       ? `${
@@ -65,13 +67,20 @@ export const archive: Run = async (call, runtime) => {
           blocks,
           bytes: ended.bytes,
           position,
+          behind,
         })
       }\n`
       : `${palette(io).green("archived")} ${count(until - from)} events, up to position ${count(until)}, ${
         bytes(ended.bytes)
       } in ${safe(folder)}, verified\n${count(blocks)} blocks were let go of; what is kept begins at position ${
         count(kept)
-      }\nto read them where they are now: log.archive in the configuration, --archive ${safe(folder)} for a command\n`,
+      }\nto read them where they are now: log.archive in the configuration, --archive ${safe(folder)} for a command\n${
+        behind.map(({ who, size }) =>
+          `the ${safe(who)}, which is in no configuration here, has come to position ${
+            count(size)
+          }: to go on it needs log.archive\n`
+        ).join("")
+      }`,
   );
   return 0;
 };
