@@ -219,6 +219,54 @@ Deno.test("by when things happened, a count takes them in whatever order they ar
   assert.equal(judged({ ...control, clock: "recorded" }, told(0, 0, 0), 110).status, "pass");
 });
 
+const FOR_LONG = { violations_at_most: 0, over: 10_000 * HOUR };
+
+Deno.test("by when things happened, what is told late is counted with all that happened around it, whatever came since", () => {
+  const query: Query = { of: of("a.call.made"), at_most: 2, within: HOUR, per: ["data.by"] };
+  const control = controlOf(query, { clock: "occurred", expectation: FOR_LONG });
+  const told = (...calls: readonly (readonly [hour: number, by: string])[]) =>
+    history(
+      ...calls.map(([hour, by], i): Told => [1_000 + i / 100, "a.call.made", { by }, { time: time(hour) }]),
+    );
+  const fast = [[5, "one"], [5.2, "one"], [5.4, "one"]] as const;
+  const slowly = Array.from({ length: 20 }, (_, i) => [10 + 2 * i, "one"] as const);
+  const ahead = [900, "two"] as const;
+  for (const calls of [[...fast, ...slowly], [...slowly, ...fast], [fast[0], ahead, fast[1], ahead, fast[2]]]) {
+    const { status, violations } = judged(control, told(...calls), 1_001);
+    assert.deepEqual([status, violations], ["fail", 1]);
+  }
+  assert.equal(judged(control, told(...slowly, ...fast.slice(1), ahead), 1_001).status, "pass");
+  // Against all of them held in order.
+  const call = fc.tuple(fc.integer({ min: 0, max: 60 }).map((tenth) => tenth / 10), fc.constantFrom("one", "two"));
+  fc.assert(
+    fc.property(fc.array(call, { maxLength: 40 }), (calls) => {
+      const held = new Map<string, Millis[]>();
+      let over = 0;
+      for (const [hour, by] of calls) {
+        const times = [...held.get(by) ?? [], at(hour)].sort((a, b) => a - b);
+        held.set(by, times);
+        const spans = times.slice(2).map((last, i) => [times[i]!, last] as const);
+        if (spans.some(([from, to]) => from <= at(hour) && at(hour) <= to && to - from <= HOUR)) over++;
+      }
+      assert.equal(judged(control, told(...calls), 1_001).violations, over);
+    }),
+  );
+});
+
+Deno.test("by when things happened, what went before counts though something came that happened long after", () => {
+  const before = { type: ["a.gate.passed"], same: same("data.commit"), within: 24 * HOUR };
+  const control = controlOf({ every: of("a.release.made"), preceded_by: [before] }, {
+    clock: "occurred",
+    expectation: FOR_LONG,
+  });
+  const events = history(
+    [1_000, "a.gate.passed", { commit: 1 }, { time: time(1) }],
+    [1_000, "a.gate.passed", { commit: 2 }, { time: time(900) }],
+    [1_000, "a.release.made", { commit: 1 }, { time: time(2) }],
+  );
+  assert.equal(judged(control, events, 1_001).status, "pass");
+});
+
 Deno.test("what would have to be remembered beyond the bound fails, and says why", () => {
   const { open_max } = CONTROL_LIMITS;
   const fold = new ControlsFold([answered]);

@@ -7,20 +7,87 @@ import { type KeyOf, keyOf, matcherOf, type Matches } from "./match.ts";
 
 /** Times that all keys of one rule hold together. */
 const TIMES_MAX = 2_000_000;
+/** Of those that may be told late so many are held before what is long past goes: far apart, each takes some 250 bytes. */
+const LATE_TIMES_MAX = 300_000;
 
 type Counted = Query & { readonly at_most: number };
+
+/**
+ * Times of one key, as far as they tell whether there are more than `most` within a span: of each stretch as long as that, the first
+ * and the last. So one that is told late is counted with those around it, however many came since.
+ */
+class Times {
+  newest = -Infinity;
+  held = 0;
+  private readonly stretches = new Map<number, Millis[]>();
+
+  constructor(private readonly most: number, private readonly span: Millis) {}
+
+  /** Whether there are more than `most` within a span that has this one in it. */
+  add(at: Millis): boolean {
+    const { most, span } = this;
+    const [before, own, after] = this.around(at);
+    // Nearly always the newest; a source may tell late.
+    let index = own.length;
+    while (index > 0 && own[index - 1]! > at) index--;
+    if (index === own.length) own.push(at);
+    else own.splice(index, 0, at);
+    if (own.length === 1) this.stretches.set(Math.floor(at / span), own);
+    this.newest = Math.max(this.newest, at);
+    this.held++;
+    const place = before.length + index, length = before.length + own.length + after.length;
+    const timeAt = (i: number): Millis => before[i] ?? own[i - before.length] ?? after[i - before.length - own.length]!;
+    let over = false;
+    for (let first = Math.max(0, place - most); !over && first <= place && first + most < length; first++) {
+      over = timeAt(first + most) - timeAt(first) <= span;
+    }
+    if (own.length > 4 * most + 4) this.held -= own.splice(most + 1, own.length - 2 * most - 2).length;
+    return over;
+  }
+
+  /** How many are not further away than the span; many are counted as more than `most`. */
+  near(at: Millis): number {
+    return this.around(at).flat().filter((time) => Math.abs(at - time) <= this.span).length;
+  }
+
+  /** Only what the newest are counted with is kept. */
+  trim(): void {
+    const newest = Math.floor(this.newest / this.span);
+    for (const [stretch, times] of this.stretches) {
+      if (stretch >= newest - 1) continue;
+      this.stretches.delete(stretch);
+      this.held -= times.length;
+    }
+  }
+
+  private around(at: Millis): readonly [before: readonly Millis[], own: Millis[], after: readonly Millis[]] {
+    const stretch = Math.floor(at / this.span);
+    return [
+      this.stretches.get(stretch - 1) ?? [],
+      this.stretches.get(stretch) ?? [],
+      this.stretches.get(stretch + 1) ?? [],
+    ];
+  }
+}
 
 /** At most so many for each key, within any span of a length or in a row. */
 export class AtMost implements Rule {
   readonly types: readonly string[];
   private readonly resets: Matches;
   private readonly key: KeyOf;
-  /** Times in order; without a span only how many there were counts. */
-  private readonly series = new Map<string, Millis[]>();
+  private readonly series = new Map<string, Times>();
+  /** Without a span only how many there were counts. */
   private readonly counts = new Map<string, number>();
   private held = 0;
+  /** There is room for so many before what is long past goes. */
+  private room = LATE_TIMES_MAX;
 
-  constructor(private readonly said: Counted, private readonly findings: Findings) {
+  /** `ordered`: times never decrease from event to event. */
+  constructor(
+    private readonly said: Counted,
+    private readonly findings: Findings,
+    private readonly ordered: boolean,
+  ) {
     this.types = said.reset_by?.type ?? [];
     this.resets = said.reset_by ? matcherOf(said.reset_by) : () => false;
     this.key = keyOf(said.per ?? []);
@@ -31,7 +98,7 @@ export class AtMost implements Rule {
     const key = this.key(event);
     if (key === undefined) return;
     this.counts.delete(key);
-    this.held -= this.series.get(key)?.length ?? 0;
+    this.held -= this.series.get(key)?.held ?? 0;
     this.series.delete(key);
   }
 
@@ -47,9 +114,7 @@ export class AtMost implements Rule {
     const key = this.key(event);
     if (key === undefined) return undefined;
     const { at_most, within } = this.said;
-    const before = within === undefined
-      ? this.counts.get(key) ?? 0
-      : (this.series.get(key) ?? []).filter((time) => Math.abs(at - time) <= within).length;
+    const before = within === undefined ? this.counts.get(key) ?? 0 : this.series.get(key)?.near(at) ?? 0;
     return before >= at_most ? `one more than ${at_most}` : undefined;
   }
 
@@ -61,21 +126,16 @@ export class AtMost implements Rule {
   }
 
   private inASpan(key: string, at: Millis, span: Millis): boolean {
-    const { at_most: most } = this.said;
-    const times = this.series.get(key) ?? [];
+    const times = this.series.get(key) ?? new Times(this.said.at_most, span);
     this.series.delete(key);
-    this.forget(at, span);
+    // What may be told late is counted with what is long past, so that goes only where there is no room.
+    if (this.ordered || this.series.size >= CONTROL_LIMITS.keys_max) this.forget(at, span);
+    else if (this.held >= this.room) this.makeRoom(at, span, times);
     if (this.series.size >= CONTROL_LIMITS.keys_max || this.held >= TIMES_MAX) return this.full() !== undefined;
-    // Nearly always the newest; a source may tell late.
-    let place = times.length;
-    while (place > 0 && times[place - 1]! > at) place--;
-    times.splice(place, 0, at);
-    this.held++;
-    let over = false;
-    for (let first = Math.max(0, place - most); first <= place && first + most < times.length; first++) {
-      over ||= times[first + most]! - times[first]! <= span;
-    }
-    if (times.length > 2 * most + 2) this.held -= times.splice(0, times.length - most - 1).length;
+    const before = times.held;
+    const over = times.add(at);
+    if (this.ordered) times.trim();
+    this.held += times.held - before;
     this.series.set(key, times);
     return over;
   }
@@ -87,10 +147,20 @@ export class AtMost implements Rule {
 
   private forget(now: Millis, span: Millis): void {
     for (const [key, times] of this.series) {
-      if (now - times.at(-1)! <= span) return;
+      if (now - times.newest <= span) return;
       this.series.delete(key);
-      this.held -= times.length;
+      this.held -= times.held;
     }
+  }
+
+  private makeRoom(now: Millis, span: Millis, own: Times): void {
+    this.forget(now, span);
+    this.held = 0;
+    for (const times of [own, ...this.series.values()]) {
+      times.trim();
+      this.held += times.held;
+    }
+    this.room = Math.max(LATE_TIMES_MAX, 2 * this.held);
   }
 }
 

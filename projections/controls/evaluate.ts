@@ -5,14 +5,7 @@
 import { type Event, type Millis, millis } from "../../events/event.ts";
 import type { SourceState } from "../source_numbers.ts";
 import { Complete } from "./complete.ts";
-import {
-  type Control,
-  CONTROL_LIMITS,
-  type ControlResult,
-  type ControlStatus,
-  type Evidence,
-  type Query,
-} from "./control.ts";
+import { type Control, CONTROL_LIMITS, type ControlResult, type ControlStatus, type Evidence } from "./control.ts";
 import { AtMost, GapAtMost, KeptAtLeast } from "./counts.ts";
 import { FollowedBy, notPrecededBy, precededBy, type Rule, satisfies } from "./every.ts";
 import { Findings, type Period, type Seen, spanText, timeText, type Violation } from "./findings.ts";
@@ -116,7 +109,7 @@ class ControlFold {
     const { query, applies_when, evidence } = control;
     this.findings = new Findings(period);
     const about = query.every ?? query.of;
-    this.rules = rulesOf(query, { findings: this.findings, since: () => sinceOf(period, began()) });
+    this.rules = rulesOf(control, { findings: this.findings, since: () => sinceOf(period, began()) });
     const [complete] = this.rules.filter((rule) => rule instanceof Complete);
     this.concerns = about ? matcherOf(about) : (event) => complete!.hears(event);
     this.applies = applies_when && matcherOf(applies_when);
@@ -269,18 +262,19 @@ const sinceOf = ({ from }: Period, began: Millis | undefined): Millis | undefine
   from === undefined ? began : began === undefined ? undefined : Math.max(from, began);
 
 const rulesOf = (
-  query: Query,
+  { query, clock }: Control,
   { findings, since }: { readonly findings: Findings; readonly since: () => Millis | undefined },
 ): readonly Rule[] => {
   const { every, of, at_most, gap_at_most, kept_at_least, complete } = query;
+  const ordered = clock === "recorded";
   const rules: Rule[] = [];
   if (every) {
     if (query.satisfies) rules.push(satisfies(query.satisfies));
     for (const said of query.followed_by ?? []) rules.push(new FollowedBy(said, findings));
-    for (const said of query.preceded_by ?? []) rules.push(precededBy(said, findings));
-    for (const said of query.not_preceded_by ?? []) rules.push(notPrecededBy(said, findings));
+    for (const said of query.preceded_by ?? []) rules.push(precededBy(said, findings, ordered));
+    for (const said of query.not_preceded_by ?? []) rules.push(notPrecededBy(said, findings, ordered));
   }
-  if (of && at_most !== undefined) rules.push(new AtMost({ ...query, at_most }, findings));
+  if (of && at_most !== undefined) rules.push(new AtMost({ ...query, at_most }, findings, ordered));
   if (of && gap_at_most !== undefined) rules.push(new GapAtMost(gap_at_most, findings, since));
   if (of && kept_at_least !== undefined) rules.push(new KeptAtLeast(kept_at_least));
   if (complete) rules.push(new Complete(complete, findings));

@@ -49,7 +49,12 @@ class Memory {
   private readonly keys: { readonly ours: KeyOf; readonly theirs: KeyOf };
   private readonly held = new Map<string, Remembered>();
 
-  constructor(private readonly said: Before, private readonly findings: Findings) {
+  /** `ordered`: times never decrease from event to event. */
+  constructor(
+    private readonly said: Before,
+    private readonly findings: Findings,
+    private readonly ordered: boolean,
+  ) {
     const { unless_since } = said;
     this.types = [...said.type, ...unless_since?.type ?? []];
     this.matches = matcherOf(said);
@@ -69,8 +74,9 @@ class Memory {
     // What is set again goes to the end, so that the oldest come first.
     this.held.delete(key);
     if (undone) return;
-    this.forget(at);
-    if (this.held.size >= CONTROL_LIMITS.keys_max) {
+    // What is told late may come after what is long past, so that goes only where there is no room.
+    if (this.ordered || this.isFull) this.forget(at);
+    if (this.isFull) {
       this.findings.overflow = `more than ${CONTROL_LIMITS.keys_max} of ${this.names} would have to be remembered`;
       return;
     }
@@ -84,6 +90,10 @@ class Memory {
     const found = this.held.get(key);
     if (!found || (this.said.by_other && found.authid === event.authid)) return false;
     return this.said.within === undefined || at - found.at <= this.said.within;
+  }
+
+  private get isFull(): boolean {
+    return this.held.size >= CONTROL_LIMITS.keys_max;
   }
 
   private forget(now: Millis): void {
@@ -115,7 +125,7 @@ export class FollowedBy implements Rule {
 
   constructor(private readonly said: After, private readonly findings: Findings) {
     const { already_unless, counted_from, within: _, ...related } = said;
-    if (already_unless) this.before = new Memory({ ...related, unless_since: already_unless }, findings);
+    if (already_unless) this.before = new Memory({ ...related, unless_since: already_unless }, findings, true);
     this.from = counted_from === undefined ? undefined : fieldOf(counted_from);
     this.types = [...said.type, ...already_unless?.type ?? []];
     this.matches = matcherOf(said);
@@ -193,14 +203,14 @@ export class FollowedBy implements Rule {
   }
 }
 
-export const precededBy = (said: Before, findings: Findings): Rule => {
-  const memory = new Memory(said, findings);
+export const precededBy = (said: Before, findings: Findings, ordered: boolean): Rule => {
+  const memory = new Memory(said, findings, ordered);
   const about = ({ event, at }: Seen) => memory.has(event, at) ? undefined : `not preceded by ${memory.names}`;
   return { types: memory.types, relate: (seen) => memory.relate(seen), about, foresee: about };
 };
 
-export const notPrecededBy = (said: Before, findings: Findings): Rule => {
-  const memory = new Memory(said, findings);
+export const notPrecededBy = (said: Before, findings: Findings, ordered: boolean): Rule => {
+  const memory = new Memory(said, findings, ordered);
   const about = ({ event, at }: Seen) => memory.has(event, at) ? `came after ${memory.names}` : undefined;
   return { types: memory.types, relate: (seen) => memory.relate(seen), about, foresee: about };
 };
