@@ -3,6 +3,7 @@
  * be worked out from it.
  */
 import { isAbsolute, resolve } from "node:path";
+import { isTime } from "../../events/event.ts";
 import type { ExitCode, Runtime } from "./runtime.ts";
 import type { Settings } from "./settings.ts";
 
@@ -125,6 +126,9 @@ export const boundOf = (
   throw new Usage(`${what} ${moment.position} lies behind the end of the log, which has ${log.size} events`);
 };
 
+/** Whether a text begins with a day that its month has; `Date.parse` takes the 30th of February for one of March. */
+export const isDay = (value: string): boolean => isTime(`${value.slice(0, 10)}T00:00:00Z`);
+
 /** A position, or an RFC 3339 time. */
 export type Moment = { readonly position: number } | { readonly time: string };
 
@@ -132,7 +136,7 @@ export const moment = (value: string, what: string): Moment => {
   if (/^\d+$/.test(value)) return { position: wholeFrom(value, what, { min: 0, max: Number.MAX_SAFE_INTEGER }) };
   if (
     /^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/.test(value) &&
-    !Number.isNaN(Date.parse(value))
+    isDay(value) && !Number.isNaN(Date.parse(value))
   ) {
     return { time: new Date(value).toISOString() };
   }
