@@ -189,6 +189,24 @@ Deno.test("what services took at most is what their resources might say; nothing
   });
 });
 
+Deno.test("how often services were looked at is counted once, however often it was told of an instance", async () => {
+  const world = upWith(new World(() => ({ well: 5 })), [spec("db", { replicas: 2 })]);
+  world.run(100);
+  const { stage, tell } = staged(world);
+  const peaks = { rss_peak_bytes: 1, space_peak_bytes: 1, cpu_ms: 1, cpus_peak_milli: 1 };
+  // Hourly of both; the server was started again after the second hour.
+  for (const samples of [720, 1_440, 700, 1_420]) {
+    for (const replica of [0, 1]) {
+      const { nonce } = world.processes.get(`db/${replica}`)!;
+      const data = { service: "db", replica, nonce, samples, ...peaks };
+      world.send({ type: "services.process.record_usage", data }, "services.orchestrator");
+    }
+  }
+  await tell();
+  const { suggestions: [db] } = await stage.json<{ suggestions: { samples: number }[] }>("stack", "suggest");
+  assert.equal(db!.samples, 2 * (1_440 + 1_420));
+});
+
 Deno.test("a line that is being written is shown whole by logs -f, as it is by logs, and in pieces where it does not end", async () => {
   const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
   world.run(100);

@@ -131,15 +131,21 @@ export const suggest: Run = async (call, runtime) => {
   const { io } = runtime;
   const reader = await runtime.reader(call.data);
   const peaks = new Map<string, Peak>();
+  const looks = new Map<string, { readonly nonce: string; readonly samples: number }>();
   let from = 0;
   try {
     from = readableFrom(reader);
     for (const page of reader.read({ types: ["services.usage.measured"], from })) {
       for (const { data } of page) {
-        const { service, samples, rss_peak_bytes, space_peak_bytes = 0, cpus_peak_milli } = data as Measured;
+        const { service, replica, nonce, samples, rss_peak_bytes, space_peak_bytes = 0, cpus_peak_milli } =
+          data as Measured;
+        // Each tells of all looks since the instance, or the server that looks at it, was started.
+        const last = looks.get(`${service}/${replica}`);
+        const told = last?.nonce === nonce && last.samples < samples ? last.samples : 0;
+        looks.set(`${service}/${replica}`, { nonce, samples });
         const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, space_bytes: 0, cpus: 0 };
         peaks.set(service, {
-          samples: before.samples + samples,
+          samples: before.samples + samples - told,
           rss_bytes: Math.max(before.rss_bytes, rss_peak_bytes),
           space_bytes: Math.max(before.space_bytes, space_peak_bytes),
           cpus: Math.max(before.cpus, cpus_peak_milli / 1_000),
@@ -197,6 +203,8 @@ interface Peak {
 }
 interface Measured {
   readonly service: string;
+  readonly replica: number;
+  readonly nonce: string;
   readonly samples: number;
   readonly rss_peak_bytes: number;
   readonly space_peak_bytes?: number;
