@@ -253,6 +253,34 @@ Deno.test("by when things happened, what is told late is counted with all that h
   );
 });
 
+Deno.test("by when things happened, how long there was none goes by all that are told, in whatever order", () => {
+  const options = { clock: "occurred", expectation: FOR_LONG } as const;
+  const control = controlOf({ of: of("a.backup.made"), gap_at_most: 10 * HOUR }, options);
+  const told = (hours: readonly number[]) =>
+    history(...hours.map((hour, i): Told => [1_000 + i, "a.backup.made", {}, { time: time(hour) }]));
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 25 }), (hours) => {
+      const inOrder = hours.toSorted((a, b) => a - b);
+      const long = inOrder.filter((hour, i) => i > 0 && hour - inOrder[i - 1]! > 10);
+      const { violations, evidence } = judged(control, told(hours), inOrder.at(-1)!);
+      assert.equal(violations, long.length);
+      if (long.length === 0) return;
+      assert.deepEqual(
+        evidence.map(({ position }) => position),
+        long.map((hour) => hours.indexOf(hour)).sort((a, b) => a - b),
+      );
+    }),
+  );
+  // Within a period what lies before it is not counted, and what is told late is neither.
+  const events = told([10, 60, 45, 20, 55]);
+  const within = (from: number) =>
+    judged(control, events, { at: at(60), from: at(from), began: at(0) }).evidence.map(({ note }) => note);
+  const long = (hours: string) => `nothing for ${hours} before it, more than 10 hours`;
+  assert.deepEqual(within(0), [long("1 day 1 hour")]);
+  assert.deepEqual(within(32), [long("13 hours")]);
+  assert.ok(!within(40).some((note) => note.startsWith("nothing")));
+});
+
 Deno.test("by when things happened, what went before counts though something came that happened long after", () => {
   const before = { type: ["a.gate.passed"], same: same("data.commit"), within: 24 * HOUR };
   const control = controlOf({ every: of("a.release.made"), preceded_by: [before] }, {

@@ -164,10 +164,18 @@ export class AtMost implements Rule {
   }
 }
 
+interface Place {
+  readonly at: Millis;
+  readonly position: number;
+}
+
 /** Never so long without one. Counts from the log's beginning, or the period's, where those are known. */
 export class GapAtMost implements Rule {
   readonly types: readonly string[] = [];
-  private last: { readonly at: Millis; readonly position: number } | undefined;
+  private first: Place | undefined;
+  private last: Place | undefined;
+  /** What was too long, from when until which event: one that is told late may lie within. */
+  private readonly long: (Place & { readonly from: Millis })[] = [];
 
   constructor(
     private readonly gap: Millis,
@@ -176,11 +184,33 @@ export class GapAtMost implements Rule {
   ) {}
 
   about({ event, at }: Seen): string | undefined {
+    const here = { at, position: event.position };
+    if (this.last !== undefined && at < this.last.at) return this.late(here);
     const before = this.before(at);
-    if (this.last === undefined || at >= this.last.at) this.last = { at, position: event.position };
-    return before !== undefined && at - before > this.gap
-      ? `nothing for ${spanText(at - before)} before it, more than ${spanText(this.gap)}`
-      : undefined;
+    this.first ??= here;
+    this.last = here;
+    return this.tooLong(before, here);
+  }
+
+  private late(here: Place): string | undefined {
+    const first = this.first!;
+    if (here.at < first.at) this.first = here;
+    const index = this.long.findIndex(({ from, at }) => from < here.at && here.at < at);
+    const [gap] = index < 0 ? [] : this.long.splice(index, 1);
+    const since = this.since();
+    if (gap) this.findings.retract(gap.position);
+    else if (here.at >= first.at) return undefined;
+    const next = gap ?? first;
+    const note = this.tooLong(since === undefined || since > next.at ? here.at : Math.max(here.at, since), next);
+    if (note !== undefined) this.findings.violate({ position: next.position, at: next.at, note });
+    return this.tooLong(gap?.from, here);
+  }
+
+  private tooLong(from: Millis | undefined, { at, position }: Place): string | undefined {
+    if (from === undefined || at - from <= this.gap) return undefined;
+    this.long.push({ from, at, position });
+    if (this.long.length > CONTROL_LIMITS.violations_max) this.long.shift();
+    return `nothing for ${spanText(at - from)} before it, more than ${spanText(this.gap)}`;
   }
 
   overdue(now: Millis): readonly Violation[] {

@@ -59,6 +59,11 @@ export class Findings {
     };
   }
 
+  /** What this event broke is not so any more, by what was told late. */
+  retract(position: number): void {
+    this.violated = this.violated.filter((one) => one.position !== position);
+  }
+
   /** What counts now: all of a period, else what is not older than `over`. */
   counted(now: Millis, over: Millis): { readonly count: number; readonly newest: readonly Violation[] } {
     const since = this.period.from === undefined ? now - over : -Infinity;
