@@ -281,6 +281,20 @@ Deno.test("by when things happened, how long there was none goes by all that are
   assert.ok(!within(40).some((note) => note.startsWith("nothing")));
 });
 
+Deno.test("what is missing of a source goes by when it was recorded, whatever the clock", () => {
+  const query: Query = { complete: { late: HOUR, silent: HOUR } };
+  const numbered = (hour: number, number: number, happened: number): Told => {
+    const sequence = { sequence: String(number), sequencetype: "Integer" };
+    return [hour, "a.call.made", {}, { time: time(happened), ...sequence } as Partial<Event>];
+  };
+  const late = history(numbered(1, 1, 1), numbered(2, 3, 2), numbered(5, 2, 1.5));
+  const soon = history(numbered(1, 1, 1), numbered(2, 3, 2), numbered(2.5, 2, 900));
+  for (const clock of ["recorded", "occurred"] as const) {
+    assert.equal(judged(controlOf(query, { clock }), late, 6).status, "fail");
+    assert.equal(judged(controlOf(query, { clock }), soon, 6).status, "pass");
+  }
+});
+
 Deno.test("by when things happened, what went before counts though something came that happened long after", () => {
   const before = { type: ["a.gate.passed"], same: same("data.commit"), within: 24 * HOUR };
   const control = controlOf({ every: of("a.release.made"), preceded_by: [before] }, {

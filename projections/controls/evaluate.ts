@@ -127,8 +127,8 @@ class ControlFold {
   }
 
   apply(event: Event): void {
-    const { control, findings } = this;
-    const seen: Seen = { event, at: millis(control.clock === "occurred" ? event.time : event.recordedat) };
+    const { findings } = this;
+    const seen: Seen = { event, at: this.timeOf(event) };
     if (this.period.to !== undefined && seen.at > this.period.to) return;
     this.applicable ||= this.applies!(event);
     for (const rule of this.rules) rule.relate?.(seen);
@@ -150,7 +150,7 @@ class ControlFold {
     const { control, findings, exception } = this;
     const now = millis(event.recordedat);
     if (!this.concerns(event) || (exception && millis(exception.until) > now)) return undefined;
-    const seen: Seen = { event, at: control.clock === "occurred" ? millis(event.time) : now };
+    const seen: Seen = { event, at: this.timeOf(event) };
     const because = this.rules.map((rule) => rule.foresee?.(seen)).find((why) => why !== undefined);
     const { violations_at_most, over } = control.expectation;
     return because === undefined || findings.counted(now, over).count < violations_at_most
@@ -249,6 +249,12 @@ class ControlFold {
       oldest && this.period.from === undefined ? oldest.at + control.expectation.over : undefined,
     ].filter((time) => time !== undefined && time >= now) as Millis[];
     return times.length === 0 ? undefined : Math.min(...times) + 1;
+  }
+
+  /** What is missing of a source is so by when it was recorded, whatever the clock. */
+  private timeOf(event: Event): Millis {
+    const { clock, query } = this.control;
+    return millis(clock === "occurred" && query.complete === undefined ? event.time : event.recordedat);
   }
 
   private show(at: Millis): void {
