@@ -285,13 +285,8 @@ Deno.test("the critical path counts what others wait for: until it is well, and 
   const yaml = "services:\n  db: { command: x }\n  migrate: { command: x, depends_on: [db] }\n" +
     "  api: { command: x, depends_on: { migrate: { condition: completed_successfully } } }\n";
   stage.runtime.stacks = () => Promise.resolve(stacks);
-  stage.runtime.reader = () =>
-    Promise.resolve(
-      {
-        ...readerOf(stage.log),
-        read: () => [world.facts.map(({ at, fact }) => ({ ...fact, recordedat: new Date(at).toISOString() }))],
-      } as never,
-    );
+  let recorded = world.facts.map(({ at, fact }) => ({ ...fact, recordedat: new Date(at).toISOString() }));
+  stage.runtime.reader = () => Promise.resolve({ ...readerOf(stage.log), read: () => [recorded] } as never);
   stage.files.set("/data/log.db", "");
   stage.world.settings = (_, overrides) => {
     const [config, stack] = [parseConfig("", "daybook.yaml", {}, overrides), parseStack(yaml, "/s.yaml")];
@@ -303,6 +298,22 @@ Deno.test("the critical path counts what others wait for: until it is well, and 
   const { path, ms, measured } = JSON.parse(out);
   assert.deepEqual([path, measured], [["db", "migrate", "api"], 3]);
   assert.ok(ms >= 60_000 && ms < 61_000, out);
+
+  // Of several starts the median: of two what lies between them.
+  const started = (type: string, ms: number) => ({
+    type,
+    data: { service: "db", replica: 0 },
+    recordedat: new Date(ms).toISOString(),
+  });
+  const start = (at: number, ms: number) => [
+    started("services.instance.announced", at),
+    started("services.health.confirmed", at + ms),
+  ];
+  for (const [took, median] of [[[300, 100], 200], [[300, 100, 50], 100], [[4, 1, 9, 2], 3]] as const) {
+    recorded = took.flatMap((ms, i) => start(i * 1_000, ms)) as never;
+    const told = await stage.type("stack", "critical-path", "--data", "/data", "--json");
+    assert.equal(JSON.parse(told.out).ms, median, told.out);
+  }
 });
 
 Deno.test("who asks for one thing while another asks for the opposite is told so, with exit 1", async () => {

@@ -268,5 +268,11 @@ const durations = async (
   } finally {
     await reader.close();
   }
-  return new Map([...took].map(([service, all]) => [service, all.sort((a, b) => a - b)[all.length >> 1]!]));
+  return new Map([...took].map(([service, all]) => [service, median(all)]));
+};
+
+/** Of an even number the mean of the two in the middle. */
+const median = (all: readonly number[]): number => {
+  const sorted = all.toSorted((a, b) => a - b);
+  return Math.round((sorted[(all.length - 1) >> 1]! + sorted[all.length >> 1]!) / 2);
 };
