@@ -145,6 +145,15 @@ const asView = async (
   ) {
     assert.equal((await get(`${name}?${query}`)).body.errors[0].path, path, query);
   }
+  // Of a time before the log began as the command says it: who stands at the machine.
+  const early = `at=${encodeURIComponent("2020-01-01T00:00:00Z")}`;
+  const before = (await get(`${asked}&${early}`)).body;
+  assert.deepEqual([before.size, before.rows.map(({ row }: Row) => row.principal)], [0, ["operator"]]);
+  const { principals } = (await get(`/access/who-could?action=commands.send&resource=commits/acme-shop&${early}`)).body;
+  assert.deepEqual(principals.map(({ id }: { id: string }) => id), ["operator"]);
+  const alone = await get(`${name}/${encodeURIComponent(before.rows[0].key)}?${early}`);
+  assert.deepEqual([alone.status, alone.body.row], [200, before.rows[0].row]);
+  assert.equal((await get(`${name}?action=what&resource=log&${early}`)).status, 400);
   assert.equal((await get(`${name}/nothing`)).status, 404);
   assert.equal((await get(asked, house.tokenOf(["read"]))).status, 403, "it is for who may ask who could");
   const listed = (await get("/views", house.tokenOf(["read"]))).body.views.find((one: { name: string }) =>

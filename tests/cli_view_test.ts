@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { build } from "../adapters/cli/fold.ts";
 import { remoteOver } from "../adapters/cli/remote.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
+import { whoCouldView } from "../adapters/program/access/who_could_view.ts";
 import { givenStage, readerOf } from "./cli_given.ts";
 
 /** A server whose view has come so far, of which it is asked with `?wait=` in time or not. */
@@ -47,6 +48,22 @@ Deno.test("view of a position waits for nothing else", async () => {
   const { stage, asked } = await given(1, true);
   const then = await stage.type("view", "things.seen", "a", "--at", "0");
   assert.deepEqual([then.code, then.err, asked], [0, "", ["/views/things.seen/a?at=0"]]);
+});
+
+Deno.test("a view that is made when it is asked tells of a time before the log began, too", async () => {
+  const stage = givenStage();
+  await stage.daybook.ingest([{ id: "0", source: "/t", type: "things.thing.seen", data: { name: "a" } }], {
+    authtype: "user",
+    authid: "operator",
+  });
+  stage.runtime.computed = () => Promise.resolve([whoCouldView(stage.daybook.log, { now: () => 0 })]);
+  const asked = ["view", "access.who_could", "--at", "1999-01-01", "--where", "resource=log", "--where"];
+  const { size, rows } = await stage.json<{ size: number; rows: { row: { principal: string } }[] }>(
+    ...asked,
+    "action=views.read",
+  );
+  assert.deepEqual([size, rows.map(({ row }) => row.principal)], [0, ["operator"]]);
+  assert.match((await stage.type(...asked, "action=what")).err, /there is no action "what"/);
 });
 
 Deno.test("what a server refuses of a view is said once", async () => {

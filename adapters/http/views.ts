@@ -123,7 +123,8 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
   const head = { name: projection.name, version: projection.version };
   const drawn = async (found?: { size: number; rows: readonly Row[]; next?: string }) =>
     (await pages()).viewPage(exchange, { view: projection, given, where, ...(found && { found }) });
-  if (at !== undefined && at < 0) {
+  // Who could do something then is told of any time.
+  if (at !== undefined && at < 0 && !("asks" in projection)) {
     if (forPeople) return await drawn({ size: 0, rows: [] });
     const { checkpoint, headers } = await covered(exchange, 0);
     return json(exchange, 200, { ...head, size: 0, rows: [], checkpoint }, headers);
@@ -195,7 +196,8 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const query = parseQuery(rowQuery, givenIn(exchange.query, forPeople));
   const at = resolveAt(exchange, query.at);
   const { wait } = query;
-  const found = at !== undefined && at < 0 ? { size: 0, row: undefined } : await answered(
+  const isNothing = at !== undefined && at < 0 && !("asks" in projection);
+  const found = isNothing ? { size: 0, row: undefined } : await answered(
     exchange,
     { at, wait },
     () =>

@@ -54,9 +54,9 @@ export const view: Run = async (call, runtime) => {
     const tell = (source: Opened) => told(source, { name, key, query, shown, covering, spec, call, runtime });
     try {
       const at = positionOf(reader, asked);
-      if (at !== undefined && at < 0) return await tell(BEFORE_ALL);
       const made = (await runtime.computed(reader)).find(({ view }) => view.name === name);
       if (made) return await tell(computedSource(made, at, asked));
+      if (at !== undefined && at < 0) return await tell(BEFORE_ALL);
       const open = (stored: boolean) => openSource(reader, spec as AnyProjection, { call, runtime, at, stored });
       try {
         return await tell(await open(true));

@@ -13,11 +13,14 @@ import { yielding } from "../yielding.ts";
 /** Rows that are kept before others who wait for this thread have their turn. */
 const ROWS_AT_A_TIME = 500;
 
+/** As of a time before the log began: who could then is told as well. */
+const BEFORE_ALL = -1;
+
 const store: AnyProjection = { ...view, hears: [], initial: {}, keys: () => [], apply: (row) => row };
 
 export const whoCouldView = (log: Pick<EventLog, "read" | "size">, clock: Pick<Clock, "now">): ComputedView => {
   const answered = async (asked: Asked, { at, time }: Pick<ViewQuery, "at" | "time">): Promise<Views> => {
-    if (at !== undefined && (at < 0 || at >= log.size)) {
+    if (at !== undefined && (at < BEFORE_ALL || at >= log.size)) {
       throw new ViewQuestion("not_yet", `Cannot read ${view.name} at ${at}: the log has ${log.size} events`);
     }
     const size = at === undefined ? log.size : at + 1;
@@ -36,7 +39,10 @@ export const whoCouldView = (log: Pick<EventLog, "read" | "size">, clock: Pick<C
   };
   return {
     view,
-    list: async (query) => (await answered(askedBy(view, query.where), query)).list(view.name, query),
+    async list({ at, ...query }) {
+      const views = await answered(askedBy(view, query.where), { at, time: query.time });
+      return views.list(view.name, { ...query, at: at === BEFORE_ALL ? undefined : at });
+    },
     async row(key, { at, time }) {
       const asked = askedIn(view, key);
       if (asked === undefined) return { size: at === undefined ? log.size : at + 1, row: undefined };
