@@ -3,7 +3,7 @@
  * be worked out from it.
  */
 import { isAbsolute, resolve } from "node:path";
-import { isTime } from "../../events/event.ts";
+import { isTime, type Millis } from "../../events/event.ts";
 import type { ExitCode, Runtime } from "./runtime.ts";
 import type { Settings } from "./settings.ts";
 
@@ -126,20 +126,23 @@ export const boundOf = (
   throw new Usage(`${what} ${moment.position} lies behind the end of the log, which has ${log.size} events`);
 };
 
-/** Whether a text begins with a day that its month has; `Date.parse` takes the 30th of February for one of March. */
-export const isDay = (value: string): boolean => isTime(`${value.slice(0, 10)}T00:00:00Z`);
+/** An RFC 3339 time of which seconds and zone may be left out, or a day alone: UTC, on every machine. */
+export const timeFrom = (value: string): Millis | undefined => {
+  const [, day, time, zone = "Z"] =
+    /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+-]\d\d:\d\d)?)?$/.exec(value) ?? [];
+  // `Date.parse` takes the 30th of February for one of March.
+  if (day === undefined || !isTime(`${day}T00:00:00Z`)) return undefined;
+  const at = Date.parse(time === undefined ? day : `${day}T${time}${zone.toUpperCase()}`);
+  return Number.isNaN(at) ? undefined : at;
+};
 
 /** A position, or an RFC 3339 time. */
 export type Moment = { readonly position: number } | { readonly time: string };
 
 export const moment = (value: string, what: string): Moment => {
   if (/^\d+$/.test(value)) return { position: wholeFrom(value, what, { min: 0, max: Number.MAX_SAFE_INTEGER }) };
-  if (
-    /^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/.test(value) &&
-    isDay(value) && !Number.isNaN(Date.parse(value))
-  ) {
-    return { time: new Date(value).toISOString() };
-  }
+  const time = timeFrom(value);
+  if (time !== undefined) return { time: new Date(time).toISOString() };
   throw new Usage(
     `${what} takes a position or an RFC 3339 time such as 2026-11-20T09:00:00Z, not ${JSON.stringify(value)}`,
   );

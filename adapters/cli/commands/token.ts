@@ -1,6 +1,6 @@
 /** `token create`, `token list` and `token revoke`. */
 import type { Call, Run } from "../call.ts";
-import { isDay, spanOf, text, Usage } from "../call.ts";
+import { spanOf, text, timeFrom, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime, Token, Tokens } from "../runtime.ts";
@@ -135,8 +135,8 @@ const tenantOf = (given: string | undefined): string | undefined => {
 const expiry = (given: string | undefined, { clock }: Runtime): string | undefined => {
   if (given === undefined) return undefined;
   const span = spanOf(given);
-  const at = span !== undefined ? clock.now() + span : isDay(given) ? Date.parse(given) : NaN;
-  if (Number.isNaN(at)) {
+  const at = span === undefined ? timeFrom(given) : clock.now() + span;
+  if (at === undefined) {
     throw new Usage(`--expires takes 45m, 12h, 30d or an RFC 3339 time, not ${JSON.stringify(given)}`);
   }
   if (at <= clock.now()) throw new Usage(`--expires ${given} is in the past`);

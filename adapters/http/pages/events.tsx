@@ -4,7 +4,7 @@ import { correlationOf } from "../../../events/event.ts";
 import type { Exchange } from "../route.ts";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
-import { Members, number } from "./value.tsx";
+import { counted, Members, number } from "./value.tsx";
 
 const listOf = (filter: Readonly<Record<string, string>>): string =>
   `/events?${new URLSearchParams({ order: "desc", ...filter })}`;
@@ -84,7 +84,7 @@ export const eventsPage = (
           {events.length === 0 ? <p class="empty">There are none.</p> : <Events events={events} />}
           <p class="below">
             <span>
-              {number.format(events.length)} shown; the log has {number.format(size)} events
+              {number.format(events.length)} shown; the log has {counted(size, "event")}
             </span>
             <a href={`/events?${new URLSearchParams({ ...question, order: isDown ? "asc" : "desc" })}`}>
               {isDown ? "Oldest first" : "Newest first"}

@@ -4,6 +4,9 @@ import { isTime } from "../../../events/event.ts";
 /** Of things counted. */
 export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+export const counted = (count: number, one: string): string =>
+  `${number.format(count)} ${one}${count === 1 ? "" : "s"}`;
+
 /** Of a text in a table; the style cuts it further, to the width there is. */
 const CELL_CHARS_MAX = 160;
 /** Longer ones are told in full where they are pointed at, as they may have been cut. */

@@ -5,7 +5,7 @@ import type { Row } from "../../../projections/views.ts";
 import type { Exchange } from "../route.ts";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
-import { Cell, Members, number } from "./value.tsx";
+import { Cell, counted, Members, number } from "./value.tsx";
 
 /** A view in the list of them. */
 export interface Listed {
@@ -90,8 +90,8 @@ export const viewPage = (exchange: Exchange, shown: Shown): Response => {
           {found && (
             <p class="below">
               <span>
-                {found.rows.length === 0 ? "No rows" : `${number.format(found.rows.length)} rows`}, after{" "}
-                {number.format(found.size)} events
+                {found.rows.length === 0 ? "No rows" : counted(found.rows.length, "row")}, after{" "}
+                {counted(found.size, "event")}
               </span>
               {given.after !== undefined && <a href={asking(shown, {})}>First</a>}
               {found.next !== undefined && <a href={asking(shown, { after: found.next })}>Next</a>}
