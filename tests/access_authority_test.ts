@@ -242,3 +242,21 @@ Deno.test("docs/access.md lists every action in its group", async () => {
   }
   for (const [group, actions] of groups) assert.ok(page.includes(`| \`${group}\` | ${actions.join(" ")} |`), group);
 });
+
+Deno.test("of a key policies may ask in which tenant its account is, and which roles it has", async () => {
+  const { policies, ...rest } = shippedModel(TENANTS);
+  const more = `@id("of-the-house")
+forbid (principal is Key, action in Action::"command", resource) when { principal.account.tenant != Tenant::"default" };
+@id("no-keys-of-auditors")
+forbid (principal is Key, action in Action::"read", resource) when { principal.account in Role::"auditor" };`;
+  const authority = await ready({ ...rest, policies: `${policies}\n${more}` }, "more.cedar");
+  const decide = (tenant: string, role: string, action: Action) => {
+    const { allowed, policies } = authority.decide(key(tenant, [role], SCOPES), action, stream("commits/x", tenant));
+    return [allowed, ...policies];
+  };
+  assert.deepEqual(decide("default", "operator", "commands.send"), [true, "operator"]);
+  assert.deepEqual(decide("acme", "operator", "commands.send"), [false, "of-the-house"]);
+  assert.deepEqual(decide("default", "viewer", "events.read"), [true, "viewer"]);
+  // Roles that include it count as it does.
+  assert.deepEqual(decide("default", "administrator", "events.read"), [false, "no-keys-of-auditors"]);
+});

@@ -119,6 +119,11 @@ export class CedarAuthority implements Authority {
     const entities: Entity[] = [...this.roleEntities, ...this.entitiesOf(resource)];
     const principal = askerEntity(asker, this.model);
     entities.push(principal);
+    // Of a key policies may ask what its account is, too.
+    if (asker?.account !== undefined) {
+      const { attrs: { tenant }, parents } = principal;
+      entities.push({ uid: uid("User", asker.account), attrs: { tenant }, parents });
+    }
     if (asker) entities.push(tenant(asker.tenant));
     const actionEntity = this.actionEntities.get(action);
     if (actionEntity) entities.push(actionEntity);
