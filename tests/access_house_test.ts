@@ -215,3 +215,40 @@ Deno.test("policies, roles and tenants are on record from the first start on, an
       beta: { streams: [], sources: [] },
     });
   }));
+
+Deno.test("policies that tell streams from the whole log by their kind alone count as who-could says", () =>
+  inFolder(async (folder) => {
+    const { policies, roles } = shippedModel();
+    Deno.writeTextFileSync(`${folder}/roles.json`, JSON.stringify(roles));
+    const mayRead = async (policy: string) => {
+      Deno.writeTextFileSync(`${folder}/a.cedar`, `${policies}\n@id("mine")\n${policy}`);
+      const found: (readonly [what: string, answered: boolean, said: boolean])[] = [];
+      await withHouse(async (house) => {
+        const account = await house.person("vera");
+        await house.send(`/accounts/${account}/grant`, { as: house.token, body: { role: "operator" } });
+        const { body: { access_token: as } } = await house.signIn("vera");
+        const sent = await house.send("/events", { as, body: event("/doors", { subject: "x" }), headers: CE });
+        const ask = async (action: string, resource: string) => {
+          const query = new URLSearchParams({ action, resource });
+          const { body } = await house.send(`/access/who-could?${query}`, { as: house.token });
+          return body.principals.some(({ id }: { readonly id: string }) => id === account);
+        };
+        const stream = sent.body.receipts?.[0].stream ?? "inbox/_";
+        const streamed = await ask("events.read", `identity/${account}`);
+        for (
+          const [path, said] of [
+            ["/events", await ask("events.read", "log")],
+            [`/events?stream=identity/${account}`, streamed],
+            ["/events/0", streamed],
+          ] as const
+        ) found.push([path, (await house.send(path, { as })).status === 200, said]);
+        found.push(["sent", sent.status === 201, await ask("events.ingest", stream)]);
+      }, { said: { ACCESS__FOLDER: folder } });
+      for (const [what, answered, said] of found) assert.equal(answered, said, `${policy}: ${what}`);
+      return found.map(([, answered]) => answered);
+    };
+    const of = (rule: string) => `forbid (principal is User, action in [Action::"read", Action::"ingest"], ${rule};`;
+    assert.deepEqual(await mayRead(of("resource is Stream)")), [true, false, false, false]);
+    assert.deepEqual(await mayRead(of("resource) when { resource is Log }")), [false, true, true, true]);
+    assert.deepEqual(await mayRead(of('resource == Log::"log")')), [false, true, true, true]);
+  }));

@@ -42,6 +42,8 @@ export interface Policies {
   readonly ids: readonly string[];
   /** Types of which policies name single ones, so that who or what it is can make a difference. */
   readonly named: ReadonlySet<string>;
+  /** Types that policies tell from others, by `is` or by naming a single one. */
+  readonly kinds: ReadonlySet<string>;
   decide(question: Question): { readonly allowed: boolean; readonly policies: readonly string[] };
 }
 
@@ -69,6 +71,7 @@ export const readPolicies = async (
   const schema = schemaText(actions);
   const texts: Record<string, string> = {};
   const named = new Set<string>();
+  const kinds = new Set<string>();
   const problems: PolicyProblem[] = [];
   for (const { file, text } of files) {
     const at = (start: number, message: string) => problems.push({ file, ...placeOf(text, start), message });
@@ -88,12 +91,13 @@ export const readPolicies = async (
     for (const policy of split.policies) {
       // They come apart in no order of theirs, each as it was written.
       const start = new TextEncoder().encode(text.slice(0, text.indexOf(policy))).length;
-      const { id, types } = lookInto(cedar, policy);
+      const { id, types, is } = lookInto(cedar, policy);
       if (id === undefined) at(start, 'a policy has a name here: @id("…")');
       else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
       else if (Object.hasOwn(texts, id)) at(start, `there is a policy "${id}" already`);
       else texts[id] = policy;
       for (const type of types) named.add(type);
+      for (const type of [...types, ...is]) kinds.add(type);
     }
   }
   const ids = Object.keys(texts).sort();
@@ -101,7 +105,7 @@ export const readPolicies = async (
     problems.push({ file: files[0]!.file, line: 1, column: 1, message: `there are at most ${POLICIES_MAX} policies` });
   }
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, policies: { ids, named, decide: decider(cedar, texts) } };
+  return { ok: true, policies: { ids, named, kinds, decide: decider(cedar, texts) } };
 };
 
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
@@ -129,23 +133,34 @@ const decider = (cedar: Cedar, staticPolicies: Record<string, string>): Policies
   };
 };
 
-/** The policy's own name, and the types of which it names one. */
-const lookInto = (cedar: Cedar, policy: string): { readonly id: string | undefined; readonly types: Set<string> } => {
+/** What is looked for in a policy. */
+interface Looked {
+  /** Its own name. */
+  readonly id: string | undefined;
+  /** Those of which it names one. */
+  readonly types: ReadonlySet<string>;
+  /** Those that it tells from others. */
+  readonly is: ReadonlySet<string>;
+}
+
+const lookInto = (cedar: Cedar, policy: string): Looked => {
   const parsed = cedar.policyToJson(policy);
   if (parsed.type === "failure") throw new Error("a policy that holds cannot be taken apart");
   const types = new Set<string>();
+  const is = new Set<string>();
   const walk = (node: unknown): void => {
     if (Array.isArray(node)) node.forEach(walk);
     else if (typeof node === "object" && node !== null) {
-      const { type, id, attr } = node as Readonly<Record<string, unknown>>;
+      const { type, id, attr, entity_type: kind } = node as Readonly<Record<string, unknown>>;
       if (typeof type === "string" && typeof id === "string") types.add(type);
+      if (typeof kind === "string") is.add(kind);
       // Streams of one domain, and of another.
       if (attr === "domain") types.add("Stream");
       Object.values(node).forEach(walk);
     }
   };
   walk(parsed.json);
-  return { id: parsed.json.annotations?.id ?? undefined, types };
+  return { id: parsed.json.annotations?.id ?? undefined, types, is };
 };
 
 /** `start` counts bytes of UTF-8. */

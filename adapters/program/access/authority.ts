@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { firstOf } from "../../../config/first_of.ts";
 import { HOUSE, type Owners, ownersOf } from "../../../events/tenants.ts";
 import { type Entity, type Policies, readPolicies, type Uid } from "../../cedar/policies.ts";
+import { RESOURCES } from "../../cedar/schema.ts";
 import { SCOPES } from "../../http/access.ts";
 import { type Action, ACTIONS, groupOf } from "../../http/actions.ts";
 import { type Asker, type Authority, type Decision, type Resource, tenantOf } from "../../http/authority.ts";
@@ -69,7 +70,7 @@ export class CedarAuthority implements Authority {
         firstOf(read.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`)),
       );
     }
-    this.byStream = this.owners.divided || read.policies.named.has("Stream");
+    this.byStream = this.owners.divided || RESOURCES.some((type) => read.policies.kinds.has(type));
     this.policies = read.policies;
   }
 
