@@ -6,7 +6,7 @@ import { type Asker, LOG, type Resource } from "../adapters/http/authority.ts";
 import { CedarAuthority, DECISIONS_HELD_MAX } from "../adapters/program/access/authority.ts";
 import { digestOf, modelIn, shippedModel } from "../adapters/program/access/model.ts";
 import { ACCESS_LIMITS } from "../events/access.ts";
-import { POLICIES_MAX } from "../adapters/cedar/policies.ts";
+import { POLICIES_MAX, POLICY_DEPTH_MAX } from "../adapters/cedar/policies.ts";
 import { parseRoles } from "../config/access.ts";
 import { inFolder } from "./folder_given.ts";
 
@@ -259,4 +259,26 @@ forbid (principal is Key, action in Action::"read", resource) when { principal.a
   assert.deepEqual(decide("default", "viewer", "events.read"), [true, "viewer"]);
   // Roles that include it count as it does.
   assert.deepEqual(decide("default", "administrator", "events.read"), [false, "no-keys-of-auditors"]);
+});
+
+Deno.test("policies that go deeper than the engine can decide are told with their place, and those at the bound are decided", async () => {
+  const { policies, ...rest } = shippedModel();
+  const given = (terms: readonly string[], between: string) =>
+    ready({
+      ...rest,
+      policies: `${policies}\n@id("deep")\nforbid (principal is User, action, resource) when { ${
+        terms.join(between)
+      } };`,
+    }, "deep.cedar");
+  const many = (count: number) => Array.from({ length: count }, (_, i) => `User::"u_${i}"`);
+  const others = (count: number) => many(count).map((one) => `principal == ${one}`);
+  const too = (error: Error) => /^deep\.cedar:\d+:1: .*at most 250 deep/.test(error.message);
+  for (const between of [" || ", " && ", " } when { "]) {
+    const authority = await given(others(POLICY_DEPTH_MAX - 5), between);
+    assert.equal(authority.decide(user("default", "viewer"), "events.read", LOG).allowed, true, between);
+    await assert.rejects(given(others(POLICY_DEPTH_MAX + 100), between), too, between);
+  }
+  // Names in one list are beside each other.
+  const listed = await given([`principal in [${many(3_000).join(", ")}]`], "");
+  assert.equal(listed.decide(user("default", "viewer"), "events.read", LOG).allowed, true);
 });

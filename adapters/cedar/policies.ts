@@ -54,6 +54,12 @@ export type Read =
 /** Policies that one set may have; each may be looked at for every new question. */
 export const POLICIES_MAX = 500;
 
+/**
+ * So deep the conditions of a policy may go, each term of a chain of `||` or `&&` one deeper. The engine has 1 MiB of stack: what is some
+ * 350 deep is read, and ends it with the first question that comes so far.
+ */
+export const POLICY_DEPTH_MAX = 250;
+
 const HELD = { type: "success", validationErrors: [] } as const;
 
 let engine: Promise<Cedar> | undefined;
@@ -73,31 +79,40 @@ export const readPolicies = async (
   const named = new Set<string>();
   const kinds = new Set<string>();
   const problems: PolicyProblem[] = [];
-  for (const { file, text } of files) {
-    const at = (start: number, message: string) => problems.push({ file, ...placeOf(text, start), message });
+  const into = (file: PolicyFile) => {
+    const { text } = file;
+    const at = (start: number, message: string) => problems.push({ file: file.file, ...placeOf(text, start), message });
     const located = ({ message, sourceLocations }: Located) => at(sourceLocations?.[0]?.start ?? 0, message);
     const checked = held ? HELD : cedar.validate({
       schema,
       policies: { staticPolicies: text },
       validationSettings: { mode: "strict" },
     });
-    if (checked.type === "failure") {
-      checked.errors.forEach(located);
-      continue;
-    }
+    if (checked.type === "failure") return checked.errors.forEach(located);
     for (const { error } of checked.validationErrors) located(error);
     const split = cedar.policySetTextToParts(text);
     if (split.type === "failure") throw new Error("a set of policies that holds cannot be taken apart");
     for (const policy of split.policies) {
       // They come apart in no order of theirs, each as it was written.
       const start = new TextEncoder().encode(text.slice(0, text.indexOf(policy))).length;
-      const { id, types, is } = lookInto(cedar, policy);
+      const { id, types, is, depth } = lookInto(cedar, policy);
       if (id === undefined) at(start, 'a policy has a name here: @id("…")');
       else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
       else if (Object.hasOwn(texts, id)) at(start, `there is a policy "${id}" already`);
+      else if (depth > POLICY_DEPTH_MAX) at(start, `${TOO_DEEP}; name many with in [..]`);
       else texts[id] = policy;
       for (const type of types) named.add(type);
       for (const type of [...types, ...is]) kinds.add(type);
+    }
+  };
+  for (const file of files) {
+    try {
+      into(file);
+    } catch (error) {
+      // The engine is good for nothing from then on.
+      if (!isOverflow(error)) throw error;
+      problems.push({ file: file.file, line: 1, column: 1, message: `${TOO_DEEP}, and one goes far deeper` });
+      break;
     }
   }
   const ids = Object.keys(texts).sort();
@@ -107,6 +122,12 @@ export const readPolicies = async (
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, policies: { ids, named, kinds, decide: decider(cedar, texts) } };
 };
+
+const TOO_DEEP = `a policy's conditions go at most ${POLICY_DEPTH_MAX} deep`;
+
+/** Of the stack: that of the engine, or ours. */
+const isOverflow = (error: unknown): boolean =>
+  error instanceof RangeError || error instanceof WebAssembly.RuntimeError;
 
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
@@ -141,6 +162,7 @@ interface Looked {
   readonly types: ReadonlySet<string>;
   /** Those that it tells from others. */
   readonly is: ReadonlySet<string>;
+  readonly depth: number;
 }
 
 const lookInto = (cedar: Cedar, policy: string): Looked => {
@@ -148,19 +170,23 @@ const lookInto = (cedar: Cedar, policy: string): Looked => {
   if (parsed.type === "failure") throw new Error("a policy that holds cannot be taken apart");
   const types = new Set<string>();
   const is = new Set<string>();
-  const walk = (node: unknown): void => {
-    if (Array.isArray(node)) node.forEach(walk);
+  let deepest = 0;
+  const walk = (node: unknown, above = 0): void => {
+    if (Array.isArray(node)) node.forEach((each) => walk(each, above));
     else if (typeof node === "object" && node !== null) {
       const { type, id, attr, entity_type: kind } = node as Readonly<Record<string, unknown>>;
       if (typeof type === "string" && typeof id === "string") types.add(type);
       if (typeof kind === "string") is.add(kind);
       // Streams of one domain, and of another.
       if (attr === "domain") types.add("Stream");
-      Object.values(node).forEach(walk);
+      deepest = Math.max(deepest, above + 1);
+      for (const each of Object.values(node)) walk(each, above + 1);
     }
   };
   walk(parsed.json);
-  return { id: parsed.json.annotations?.id ?? undefined, types, is };
+  const { annotations, conditions } = parsed.json;
+  // An operator is an object in which one has its operands; conditions are a chain, too.
+  return { id: annotations?.id ?? undefined, types, is, depth: Math.floor(deepest / 2) + conditions.length };
 };
 
 /** `start` counts bytes of UTF-8. */

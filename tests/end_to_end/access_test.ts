@@ -18,6 +18,10 @@ Deno.test("a folder of policies is read at the start: a mistake is exit 2 with i
     const wrong = await begun();
     assert.equal(wrong.code, 2);
     assert.match(wrong.err, /policies\/a\.cedar:2:\d+: .*unrecognized action/);
+    const deep = Array.from({ length: 3_000 }, () => 'principal == User::"u_1"').join(" || ");
+    await write("a", `@id("deep")\nforbid (principal, action, resource) when { ${deep} };\n`);
+    const deeper = await begun();
+    assert.deepEqual([deeper.code, /policies\/a\.cedar:1:1: .*250 deep/.test(deeper.err)], [2, true], deeper.err);
     await write("a", '@id("none")\nforbid (principal, action, resource);\n');
     assert.match((await begun()).err, /shut out who works on the machine itself/);
     await write("a", await shipped("policies.cedar"));
