@@ -24,6 +24,8 @@ export interface Context {
   readonly at: Millis;
   /** Opaque id of who asks. */
   readonly by: string;
+  /** The account that a key which asks belongs to. */
+  readonly account?: string;
   /** A fresh random id, should the decision need one. */
   readonly fresh: string;
   /** The entity's id: the stream without its domain. */

@@ -41,6 +41,10 @@ Deno.test("controls.exception.grant takes no time that is longer than any entry"
 Deno.test("controls.exception.grant is approved by somebody else, and says why", () => {
   const data = { until: later(DAY), why, approvedby: "u_tester" };
   given(controls).when({ type: "controls.exception.grant", data }).rejected("approved_by_oneself");
+  const byKey = { by: "t_of_the_tester", account: "u_tester" };
+  given(controls).when({ type: "controls.exception.grant", data }, byKey).rejected("approved_by_oneself");
+  given(controls).when({ type: "controls.exception.grant", data }, { ...byKey, account: "u_other" })
+    .accepted({ type: "controls.exception.granted", data });
   given(controls).when({ type: "controls.exception.grant", data: { until: later(DAY), why: "" } }).invalid("/why");
 });
 

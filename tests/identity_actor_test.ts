@@ -418,6 +418,7 @@ Deno.test("a change of roles records them before and after, ends the sessions, a
     over(s1, "roles_changed"),
   );
   open.when(grant("u_tester"), here).rejected("own_approval");
+  open.when(grant("u_tester"), { ...here, by: "t_of_the_tester", account: "u_tester" }).rejected("own_approval");
   open.when({ type: "identity.role.grant", data: { role: "operator", privileged: false } }, here).accepted();
 });
 

@@ -337,3 +337,18 @@ Deno.test("the page makes, replaces and revokes keys, for forms of its own sessi
     assert.equal((await form("/account/keys/revoke", { csrf, key }, cookie)).status, 200);
     assert.equal((await house.send("/events?limit=1", { as: token })).status, 401);
   }));
+
+Deno.test("who does something by a key of theirs approves it no more than in a session", () =>
+  withHouse(async (house) => {
+    const { account, as } = await signedIn(house, "ada", "operator");
+    const { body: { key, token } } = await issue(house, as, { name: "nightly", scopes: ["command"] });
+    const until = new Date(systemClock.now() + 86_400_000).toISOString();
+    const except = (approvedby: string) =>
+      house.send("/commands/controls.exception.grant/sinks-recover", {
+        as: token,
+        body: { until, why: "It is replaced", approvedby },
+      });
+    for (const own of [key, account]) assert.equal((await except(own)).body.code, "approved_by_oneself", own);
+    assert.equal((await except("u_bbbbbbbbbbbbbbbb")).status, 200);
+    assert.deepEqual(house.told("controls.exception.granted").map(({ authid }) => authid), [key]);
+  }));

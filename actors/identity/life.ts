@@ -108,7 +108,7 @@ export const changeRole = (
   { type, data }: Extract<IdentityCommand, { type: "identity.role.grant" | "identity.role.revoke" }>,
   context: Context,
 ): Decided => {
-  const { id, by } = context;
+  const { id, by, account = by } = context;
   const { role, approvedby } = data;
   const held = state.roles.find((each) => each.role === role);
   const grant = type === "identity.role.grant";
@@ -117,7 +117,9 @@ export const changeRole = (
   if (grant && state.roles.length >= IDENTITY_LIMITS.roles_max) {
     return reject("too_many_roles", `An account has at most ${IDENTITY_LIMITS.roles_max} roles`);
   }
-  if (approvedby === by) return reject("own_approval", "Who changes a role cannot approve it as well");
+  if (approvedby !== undefined && (approvedby === by || approvedby === account)) {
+    return reject("own_approval", "Who changes a role cannot approve it as well");
+  }
   const privileged = type === "identity.role.grant" ? data.privileged : held!.privileged;
   const rest = state.roles.filter((each) => each !== held);
   const after = grant ? [...rest, { role, privileged }].sort(byName) : rest;

@@ -18,6 +18,8 @@ export interface Principal {
   /** As in the CloudEvents authcontext extension: a person, a token of ours, or the program itself. */
   readonly authtype: "user" | "api_key" | "system";
   readonly authid: string;
+  /** Of a key of an account: which. It is not recorded with what comes of it. */
+  readonly account?: string;
   /** Which policies let this be done, with spaces between; kept with the facts that come of a command (`authpolicies`). */
   readonly policies?: string;
 }

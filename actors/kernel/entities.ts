@@ -345,7 +345,7 @@ export class Entities implements Child, Household {
     const found = this.entity(known, ask.id);
     if (!(found instanceof Entity)) return Promise.resolve(found);
     return new Promise((resolve, reject) => {
-      const door = new Door(this.clock.now(), ask.by.authid, ask.id, world.random);
+      const door = new Door(this.clock.now(), ask.by, ask.id, world.random);
       const message = new Message(command, door, ask, key, digest, due, this.deadlines, resolve, reject);
       if (this.waiting >= this.bounds.waiting_max || !found.offer(message)) return resolve(unavailable("mailbox_full"));
       this.waiting++;

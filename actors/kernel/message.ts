@@ -1,7 +1,7 @@
 /** A wish on its way to an entity, and the answers it can get. */
 import type { Event, Millis, StreamId } from "../../events/event.ts";
 import type { Command, Context } from "../types.ts";
-import type { Ask, Outcome } from "./daybook.ts";
+import type { Ask, Outcome, Principal } from "./daybook.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { Waiting } from "./deadlines.ts";
 import type { Random } from "./world.ts";
@@ -35,10 +35,18 @@ export class Door implements Context {
 
   constructor(
     readonly at: Millis,
-    readonly by: string,
+    private readonly asker: Principal,
     readonly id: string,
     private readonly random: Random,
   ) {}
+
+  get by(): string {
+    return this.asker.authid;
+  }
+
+  get account(): string | undefined {
+    return this.asker.account;
+  }
 
   /** Drawn when first looked at: most deciders never do. */
   get fresh(): string {

@@ -24,7 +24,8 @@ export class ApiKeys {
     const key = apiKeyOf(state, authid, clock.now());
     if (!key) return undefined;
     const roles = state.roles.map(({ role }) => role);
-    return { id: authid, scopes: key.scopes, roles, account, tenant, principal: { authtype: "api_key", authid } };
+    const principal = { authtype: "api_key", authid, account } as const;
+    return { id: authid, scopes: key.scopes, roles, account, tenant, principal };
   }
 
   shown(account: string): readonly KeyShown[] {
