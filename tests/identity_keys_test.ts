@@ -352,3 +352,23 @@ Deno.test("who does something by a key of theirs approves it no more than in a s
     assert.equal((await except("u_bbbbbbbbbbbbbbbb")).status, 200);
     assert.deepEqual(house.told("controls.exception.granted").map(({ authid }) => authid), [key]);
   }));
+
+Deno.test("who agreed to a role is on record: somebody else than who gives or takes it, also by a key", () =>
+  withHouse(async (house) => {
+    const account = await house.person("ada");
+    const made = await house.send("/accounts", { as: house.token, body: { name: "robot", kind: "service" } });
+    const robot = made.body.account as string;
+    assert.equal((await grant(house, robot, "administrator")).status, 200);
+    const keyed = { as: house.token, body: { name: "bot", scopes: ["admin"] } };
+    const { body: { key, token } } = await house.send(`/accounts/${robot}/keys`, keyed);
+    const change = (verb: string, approvedby: string) =>
+      house.send(`/accounts/${account}/${verb}`, { as: token, body: { role: "auditor", approvedby } });
+    for (const verb of ["grant", "revoke"]) {
+      for (const own of [key, robot]) assert.equal((await change(verb, own)).body.code, "own_approval", verb);
+      assert.equal((await change(verb, "")).status, 400);
+      assert.equal((await change(verb, "u_bbbbbbbbbbbbbbbb")).status, 200, verb);
+    }
+    const told = house.told("identity.role.granted", "identity.role.revoked").slice(-2);
+    const by = [key, "u_bbbbbbbbbbbbbbbb"];
+    assert.deepEqual(told.map(({ authid, data }) => [authid, data.approvedby]), [by, by]);
+  }));

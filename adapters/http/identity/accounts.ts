@@ -34,7 +34,12 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     const account = accountOf({ path });
     return { type: "Account", id: account, tenant: identity.tenantOf(account) ?? HOUSE };
   };
-  const roleBody = z.strictObject({ role: z.enum(roles) });
+  const roleBody = z.strictObject({
+    role: z.enum(roles),
+    approvedby: z.string().min(1).max(100).optional().meta({
+      description: "Opaque id of who agreed; not of who asks.",
+    }),
+  });
   /** A route that asks one thing of one account. */
   const change = <S extends z.ZodType>(
     verb: string,
@@ -107,14 +112,14 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       "roles.grant",
       `Gives it a role: ${roles.join(", ")}. Its sessions end.`,
       roleBody,
-      ({ role }) => ({ is: "grant", role }),
+      (given) => ({ is: "grant", ...given }),
     ),
     change(
       "revoke",
       "roles.revoke",
       "Takes a role from it. Its sessions end.",
       roleBody,
-      ({ role }) => ({ is: "revoke", role }),
+      (given) => ({ is: "revoke", ...given }),
     ),
     {
       method: "POST",

@@ -347,4 +347,4 @@ export type AccountChange =
   | { readonly is: "disable" | "enable"; readonly reason?: string }
   | { readonly is: "offboard"; readonly left?: string; readonly reason?: string }
   | { readonly is: "unlock" | "sign_out" }
-  | { readonly is: "grant" | "revoke"; readonly role: string };
+  | { readonly is: "grant" | "revoke"; readonly role: string; readonly approvedby?: string };

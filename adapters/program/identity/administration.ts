@@ -83,11 +83,13 @@ const commandOf = (change: AccountChange, roles: Roles): IdentityCommand => {
     case "grant":
       return {
         type: "identity.role.grant",
-        data: { role: change.role, privileged: roles[change.role]!.privileged },
+        data: { role: change.role, privileged: roles[change.role]!.privileged, ...agreed(change) },
       };
     case "revoke":
-      return { type: "identity.role.revoke", data: { role: change.role } };
+      return { type: "identity.role.revoke", data: { role: change.role, ...agreed(change) } };
   }
 };
+
+const agreed = ({ approvedby }: { readonly approvedby?: string }) => (approvedby === undefined ? {} : { approvedby });
 
 const why = ({ reason }: { readonly reason?: string }) => (reason === undefined ? {} : { reason });
