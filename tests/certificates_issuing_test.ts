@@ -160,6 +160,19 @@ Deno.test("that a certificate ends soon, and that it has ended, is an event and 
     assert.equal(await state(), "expired");
   }));
 
+Deno.test("an authority that has ended certifies nothing any more", () =>
+  withOpened(async (opened) => {
+    const issue = (name: string) =>
+      asked(opened, "issue-certificate", { name, names: ["localhost"], uses: ["server"], public_key: spki() });
+    await issue("api");
+    using _later = clockAhead(2 * 86_400_000);
+    const ended = (error: Error) => error instanceof Refused && error.code === "authority_ended";
+    await assert.rejects(issue("late"), ended);
+    await assert.rejects(asked(opened, "renew-certificate", { name: "api", public_key: spki() }), ended);
+    const made = facts(opened).filter((type) => /issued|renewed/.test(type));
+    assert.deepEqual(made, ["certificates.certificate.issued"]);
+  }, { DAYBOOK__CERTIFICATES__AUTHORITY_MS: "86400000" }));
+
 const wanted = { name: "listener", names: ["localhost", "0:0:0:0:0:0:0:1"], uses: ["server"] } as const;
 
 Deno.test("a kept certificate stays as long as it fits, and is another one when it does not", () =>
