@@ -282,3 +282,23 @@ Deno.test("policies that go deeper than the engine can decide are told with thei
   const listed = await given([`principal in [${many(3_000).join(", ")}]`], "");
   assert.equal(listed.decide(user("default", "viewer"), "events.read", LOG).allowed, true);
 });
+
+Deno.test("a policy that a link leads to counts as one that lies there", () =>
+  inFolder(async (folder) => {
+    const { policies, roles } = shippedModel();
+    const access = `${folder}/access`;
+    for (const name of [access, `${access}/a.cedar.d`, `${folder}/shared`]) Deno.mkdirSync(name);
+    Deno.writeTextFileSync(`${access}/roles.json`, JSON.stringify(roles));
+    Deno.writeTextFileSync(`${access}/a.cedar`, policies);
+    const closed = '@id("closed")\nforbid (principal is User, action in Action::"read", resource);';
+    Deno.writeTextFileSync(`${folder}/shared/closed.cedar`, closed);
+    Deno.symlinkSync("../shared/closed.cedar", `${access}/closed.cedar`);
+    const authority = await ready(await modelIn(access, {}), access);
+    assert.deepEqual(authority.decide(user("default", "viewer"), "events.read", LOG), {
+      allowed: false,
+      policies: ["closed"],
+    });
+    // One that leads nowhere may have said something: it is not passed over.
+    Deno.removeSync(`${folder}/shared/closed.cedar`);
+    await assert.rejects(modelIn(access, {}), /closed\.cedar/);
+  }));

@@ -61,7 +61,10 @@ export const modelIn = async (folder: string, tenants: Model["tenants"]): Promis
 const namesIn = async (folder: string): Promise<readonly string[]> => {
   const names: string[] = [];
   try {
-    for await (const { name, isFile } of Deno.readDir(folder)) if (isFile && name.endsWith(".cedar")) names.push(name);
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      // A link leads to one as well: what is mounted often is nothing else.
+      if (!isDirectory && name.endsWith(".cedar")) names.push(name);
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new Usage(`there are no policies: ${folder} is not there`);
     throw error;
