@@ -15,6 +15,8 @@ export const ACCESS_LIMITS = {
   refusals_max: 100,
   /** Characters of roles and tenants as JSON. */
   others_chars_max: 12_000,
+  /** Of all of it as JSON, so that the event is an entry: characters may be several bytes. */
+  bytes_max: 59_000,
 } as const;
 
 export const POLICIES_STREAM = "access/policies";

@@ -220,6 +220,8 @@ Deno.test("a model has one digest, and at most what one event has room for", () 
     () => digestOf({ ...model, policies: "x".repeat(ACCESS_LIMITS.policies_chars_max + 1) }),
     /at most 32000/,
   );
+  // Fewer characters, of three bytes each.
+  assert.throws(() => digestOf({ ...model, policies: "政".repeat(20_000) }), /at most 59000 bytes/);
   const streams = Array.from({ length: 100 }, (_, i) => `commits/${"x".repeat(150)}${i}`);
   assert.throws(() => digestOf({ ...model, tenants: { acme: { streams, sources: [] } } }), /at most 12000/);
 });

@@ -4,6 +4,8 @@ import { createServer } from "../adapters/http/server.ts";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
+import { ACCESS_LIMITS } from "../events/access.ts";
+import { canonical } from "../events/canonical.ts";
 import { inFolder } from "./folder_given.ts";
 import { givenAccess, givenDaybook } from "./http_given.ts";
 import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
@@ -251,4 +253,21 @@ Deno.test("policies that tell streams from the whole log by their kind alone cou
     assert.deepEqual(await mayRead(of("resource is Stream)")), [true, false, false, false]);
     assert.deepEqual(await mayRead(of("resource) when { resource is Log }")), [false, true, true, true]);
     assert.deepEqual(await mayRead(of('resource == Log::"log")')), [false, true, true, true]);
+  }));
+
+Deno.test("policies of as many bytes as there may be are on record, also in place of others", () =>
+  inFolder(async (data) => {
+    const folder = `${data}/access`;
+    const { policies, roles, tenants } = shippedModel();
+    const room = ACCESS_LIMITS.bytes_max - new TextEncoder().encode(canonical({ policies, roles, tenants })).length -
+      10;
+    Deno.mkdirSync(folder);
+    Deno.writeTextFileSync(`${folder}/roles.json`, JSON.stringify(roles));
+    for (const [i, each] of ["政", "策"].entries()) {
+      Deno.writeTextFileSync(`${folder}/a.cedar`, `${policies}\n//${each.repeat(Math.floor(room / 3))}`);
+      await withHouse(
+        (house) => Promise.resolve(assert.equal(house.told("access.policies.activated").length, i + 1)),
+        { data: `${data}/daybook`, said: { ACCESS__FOLDER: folder } },
+      );
+    }
   }));

@@ -1,4 +1,5 @@
 /** By what it is decided who may do what: policies, roles and tenants, those of the program or of a folder that the configuration names. */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseRoles, type Roles } from "../../../config/access.ts";
@@ -81,5 +82,9 @@ export const digestOf = (model: Model): string => {
   if (canonical({ roles, tenants }).length > ACCESS_LIMITS.others_chars_max) {
     throw new Usage(`roles and tenants have at most ${ACCESS_LIMITS.others_chars_max} characters together, as JSON`);
   }
-  return createHash("sha256").update(canonical({ policies, roles, tenants })).digest("hex");
+  const text = canonical({ policies, roles, tenants });
+  if (Buffer.byteLength(text) > ACCESS_LIMITS.bytes_max) {
+    throw new Usage(`policies, roles and tenants have at most ${ACCESS_LIMITS.bytes_max} bytes together, as JSON`);
+  }
+  return createHash("sha256").update(text).digest("hex");
 };
