@@ -372,3 +372,23 @@ Deno.test("who agreed to a role is on record: somebody else than who gives or ta
     const by = [key, "u_bbbbbbbbbbbbbbbb"];
     assert.deepEqual(told.map(({ authid, data }) => [authid, data.approvedby]), [by, by]);
   }));
+
+Deno.test("who was erased is given nothing more that would let nobody in; what they have can be taken away", () =>
+  withHouse(async (house) => {
+    const { account } = await signedIn(house, "alice", "viewer");
+    const erased = await house.send("/operations/erase-subject", { as: house.token, body: { subject: account } });
+    assert.equal(erased.status, 200, JSON.stringify(erased.body));
+    const about = (verb: string, body: unknown) =>
+      house.send(`/accounts/${account}/${verb}`, { as: house.token, body });
+    const size = house.log.size;
+    for (const [verb, body] of [["invite", {}], ["grant", { role: "operator" }], ["enable", {}]] as const) {
+      const refused = await about(verb, body);
+      assert.deepEqual([refused.status, refused.body.code], [409, "account_erased"], verb);
+    }
+    assert.equal(
+      house.told().filter(({ position, type }) => position >= size && type.startsWith("identity.")).length,
+      0,
+    );
+    assert.equal((await about("revoke", { role: "viewer" })).status, 200);
+    assert.equal((await about("disable", {})).status, 200);
+  }));

@@ -50,7 +50,8 @@ export class Administration {
     purpose: "activation" | "reset" | "upgrade",
     by: Principal,
   ): Promise<Issued | Outcome> {
-    const { states, tickets, config } = this.parts;
+    const { states, tickets, config, erased } = this.parts;
+    if (erased(account)) return GONE;
     const invitation = freshId(this.parts);
     const outcome = await states.ask(account, {
       type: "identity.invitation.issue",
@@ -60,10 +61,21 @@ export class Administration {
     return { is: "issued", code: tickets.make("invitation", [account, invitation]) };
   }
 
+  /** Of who was erased may be taken away what they have. */
   change(account: string, change: AccountChange, by: Principal): Promise<Outcome> {
-    return this.parts.states.ask(account, commandOf(change, this.parts.roles), by);
+    const { states, roles, erased } = this.parts;
+    if ((change.is === "enable" || change.is === "grant") && erased(account)) return Promise.resolve(GONE);
+    return states.ask(account, commandOf(change, roles), by);
   }
 }
+
+/** Nothing lets them in any more, whatever the log has. */
+const GONE: Outcome = {
+  is: "rejected",
+  code: "account_erased",
+  because: "Its holder was erased; make a new account",
+  revision: -1,
+};
 
 const commandOf = (change: AccountChange, roles: Roles): IdentityCommand => {
   switch (change.is) {
