@@ -82,7 +82,7 @@ export const readPolicies = async (
   const into = (file: PolicyFile) => {
     const { text } = file;
     const at = (start: number, message: string) => problems.push({ file: file.file, ...placeOf(text, start), message });
-    const located = ({ message, sourceLocations }: Located) => at(sourceLocations?.[0]?.start ?? 0, message);
+    const located = ({ message, sourceLocations }: Located) => at(sourceLocations?.[0]?.start ?? slotIn(text), message);
     const checked = held ? HELD : cedar.validate({
       schema,
       policies: { staticPolicies: text },
@@ -188,6 +188,10 @@ const lookInto = (cedar: Cedar, policy: string): Looked => {
   // An operator is an object in which one has its operands; conditions are a chain, too.
   return { id: annotations?.id ?? undefined, types, is, depth: Math.floor(deepest / 2) + conditions.length };
 };
+
+/** Where a template has its first slot, in bytes of UTF-8: of that there is one the engine tells no place. */
+const slotIn = (text: string): number =>
+  new TextEncoder().encode(text.slice(0, Math.max(0, text.search(/\?(?:principal|resource)\b/)))).length;
 
 /** `start` counts bytes of UTF-8. */
 const placeOf = (text: string, start: number): { readonly line: number; readonly column: number } => {
