@@ -442,3 +442,24 @@ Deno.test("GET /metrics counts what was done, and says nothing of who or what", 
       samples: () => [{ labels: {}, value: 12 }],
     }],
   }));
+
+const countsOf = async (site: Site): Promise<string[]> =>
+  (await (await site.send("/metrics")).text()).split("\n")
+    .flatMap((line) => line.startsWith(COUNT) ? [line.slice(COUNT.length)] : []).sort();
+const COUNT = "daybook_http_request_duration_seconds_count{";
+
+Deno.test("GET /metrics counts a request that is refused once, wherever that is found", () =>
+  withSite(async (site) => {
+    const answers = [
+      await raise(site, "a", '{"by":"x"}'), // once its body is read
+      await site.send("/views/nobody.has"),
+      await site.send("/events", { headers: { authorization: "Bearer wrong" } }), // before its route
+    ];
+    for (const answer of answers) await answer.body?.cancel();
+    assert.deepEqual(answers.map(({ status }) => status), [400, 404, 401]);
+    assert.deepEqual(await countsOf(site), [
+      'method="GET",route="/events",status="401"} 1',
+      'method="GET",route="/views/:name",status="404"} 1',
+      'method="POST",route="/commands/:type/:id{.+}",status="400"} 1',
+    ]);
+  }));

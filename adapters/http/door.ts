@@ -133,8 +133,9 @@ export class Door {
         const page = this.page(error, route, request, caller, id);
         // Who only opened a page is asked to sign in.
         if (page?.status !== 303) this.tell(error, route.action, who);
-        return done(page ?? this.refuse(error, request, route.path, id));
+        return page ?? this.refuse(error, request, route.path, id);
       };
+      const refused = (thrown: unknown): Response => done(failed(thrown));
       const go = (): Response | Promise<Response> => {
         try {
           const exchange = this.enter(route, request, caller, { id, began, bearer, known: (grant) => who = grant.id });
@@ -148,7 +149,7 @@ export class Door {
             late: () => failing(late(exchange)),
           });
         } catch (error) {
-          return failed(error);
+          return refused(error);
         }
       };
       const bearer = caller.fixed || ACTIONS[route.action] === "nothing" ? undefined : bearerOf(request.headers);
@@ -156,7 +157,7 @@ export class Door {
       const proving = bearer === undefined ? undefined : this.site.access.prove?.(bearer);
       const ready = this.site.authority.ready();
       if (proving === undefined && ready === undefined) return go();
-      return Promise.all([proving, ready]).then(go, failed);
+      return Promise.all([proving, ready]).then(go, refused);
     };
     const ending = { access: this.site.access, deadlines: this.options.deadlines, now: () => clock.monotonic() };
     const way = route.page
