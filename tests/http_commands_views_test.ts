@@ -463,3 +463,20 @@ Deno.test("GET /metrics counts a request that is refused once, wherever that is 
       'method="POST",route="/commands/:type/:id{.+}",status="400"} 1',
     ]);
   }));
+
+Deno.test("GET /metrics counts requests for what no route has, by nothing that their sender chose", () =>
+  withSite(async (site) => {
+    const answers = [
+      await site.send("/secretpath"),
+      await site.send("/other/secretpath", { method: "SECRET" }),
+      await site.send("/events", { method: "SECRET" }),
+      await site.send("/events", { method: "OPTIONS" }),
+    ];
+    for (const answer of answers) await answer.body?.cancel();
+    assert.deepEqual(answers.map(({ status }) => status), [404, 404, 405, 204]);
+    assert.deepEqual(await countsOf(site), [
+      'method="*",route="*",status="204"} 1',
+      'method="*",route="*",status="404"} 2',
+      'method="*",route="*",status="405"} 1',
+    ]);
+  }));

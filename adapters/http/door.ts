@@ -168,7 +168,10 @@ export class Door {
 
   /** Paths and methods that no route has. */
   elsewhere(request: Request, caller: Caller): Response | Promise<Response> {
+    const { clock, metrics } = this.site;
+    const began = clock.monotonic();
     const answer = this.nowhere(request, caller);
+    metrics.request("*", "*", answer.status).observe((clock.monotonic() - began) / 1000);
     return request.method === "HEAD" ? headOf(answer) : answer;
   }
 
