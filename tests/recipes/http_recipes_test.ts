@@ -157,9 +157,19 @@ Deno.test({
     input_series: [{ series: daybook_dead_letters, values: "${values}" }]
     alert_rule_test: [{ eval_time: 15m, alertname: DaybookDeadLetters, exp_alerts: [${alerts}] }]\n`;
         const told = '{ exp_annotations: { summary: "Messages could not be delivered; list and redrive them" } }';
+        // A log that grows is ahead of its checkpoints at every look.
+        const signed = (checkpoints: string, alerts: string) =>
+          `  - interval: 1m
+    input_series:
+      - { series: daybook_log_events, values: "100+100x20" }
+      - { series: daybook_checkpoint_events, values: "${checkpoints}" }
+    alert_rule_test: [{ eval_time: 20m, alertname: DaybookUnsigned, exp_alerts: [${alerts}] }]\n`;
+        const unsigned = '{ exp_annotations: { summary: "Events are under no signed checkpoint for five minutes" } }';
         await Deno.writeTextFile(
           `${folder}/rules_test.yaml`,
-          `rule_files: [daybook.rules.yaml]\ntests:\n${letters("2x10 5x10", told)}${letters("5x10 2x10", "")}`,
+          `rule_files: [daybook.rules.yaml]\ntests:\n${letters("2x10 5x10", told)}${letters("5x10 2x10", "")}${
+            signed("70+100x20", "")
+          }${signed("70+100x10 1070x10", unsigned)}`,
         );
         const tested = await script(["sh", "-c"], `promtool test rules ${folder}/rules_test.yaml`, {});
         assert.equal(tested.code, 0, tested.said);
