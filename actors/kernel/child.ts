@@ -46,8 +46,8 @@ export interface Backoff {
 export interface SupervisorSpec {
   readonly id: string;
   readonly strategy: "one_for_one" | "one_for_all" | "rest_for_one";
-  /** More than `max` restarts `within` so long, and the supervisor gives up. */
-  readonly restarts: { readonly max: number; readonly within: Millis };
+  /** More than `max` restarts `within` so long, and the supervisor gives up. `each`: of one child; default, as in OTP: of all together. */
+  readonly restarts: { readonly max: number; readonly within: Millis; readonly each?: boolean };
   /** Default: restart at once, as OTP does. */
   readonly backoff?: Backoff;
   /** Start in this order, stop in reverse. */

@@ -50,7 +50,7 @@ export class Supervisor implements Child {
   readonly grace: Millis;
   private readonly plans = new Set<Plan>();
   private slots: Slot[] = [];
-  private crashes: Millis[] = [];
+  private crashes: { readonly slot: Slot; readonly at: Millis }[] = [];
   private inbox: Inbox<Message> | undefined;
   private signal = AbortSignal.abort();
   private shutdown: Promise<"shutdown"> = Promise.resolve("shutdown");
@@ -225,10 +225,10 @@ export class Supervisor implements Child {
       if (restart === "temporary" && slot.dynamic) this.drop(slot);
       return;
     }
-    const { max, within } = this.spec.restarts;
+    const { max, within, each = false } = this.spec.restarts;
     const now = this.world.clock.monotonic();
-    this.crashes = [...this.crashes.filter((at) => at >= now - within), now];
-    if (this.crashes.length > max) {
+    this.crashes = [...this.crashes.filter(({ at }) => at >= now - within), { slot, at: now }];
+    if (this.crashes.filter((crash) => !each || crash.slot === slot).length > max) {
       slot.turn("down");
       const cause = slot.cause ?? "ended";
       const data = { child: this.path, because: slot.path, cause, max, within_ms: within };

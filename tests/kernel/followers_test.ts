@@ -13,8 +13,8 @@ const defaults = () => {
 };
 
 /** A child that cannot work until the disk has room again. */
-const heldUp = (until: () => boolean): Child => ({
-  id: "view",
+const heldUp = (until: () => boolean, id = "view"): Child => ({
+  id,
   restart: "transient",
   grace: 1_000,
   run: (signal) =>
@@ -37,6 +37,26 @@ Deno.test("what follows the log may be held up for hours: it does not take the r
     room = true;
     await r.clock.advance(3 * spec.backoff.last);
     assert.equal(views.tree().children![0]!.state, "running");
+    stopping.abort();
+    await r.clock.until(run);
+  }
+});
+
+Deno.test("as many followers as there are may be held up by one disk together: that takes the root with it no more than one does", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const r = rig(seed);
+    const spec = defaults();
+    let room = false;
+    const held = Array.from({ length: 3 * spec.restarts.max }, (_, i) => heldUp(() => room, `rule${i}`));
+    const rules = followers("threats", held, spec, r);
+    const root = new Supervisor({ id: "daybook", strategy: "one_for_one", ...spec, children: [rules] }, r);
+    const stopping = new AbortController();
+    const run = root.run(stopping.signal);
+    await r.clock.advance(3_600_000);
+    assert.equal(root.tree().state, "running");
+    room = true;
+    await r.clock.advance(3 * spec.backoff.last);
+    assert.deepEqual(new Set(rules.tree().children!.map(({ state }) => state)), new Set(["running"]));
     stopping.abort();
     await r.clock.until(run);
   }
