@@ -8,7 +8,7 @@ import type { Event, Millis, StreamId } from "../../events/event.ts";
 import { correlationOf, millis } from "../../events/event.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { EventLog } from "../../events/log.ts";
-import type { Views } from "../../projections/views.ts";
+import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { Command } from "../types.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter, DeadLetters } from "./dead_letters.ts";
@@ -76,6 +76,8 @@ export class Timers implements Child, Place {
   /** Of timers that came due and have not fired: how often they were tried, and how often their decider failed. */
   private tried = new WeakMap<Standing, { times: number; faults: number }>();
   size = 0;
+  /** Notes that stand behind: while the disk is full the cursor stays before what they are of, so nothing of it is missed. */
+  private readonly unwritten = new Map<string, unknown>();
   private readonly most: number;
 
   constructor(private readonly options: TimersOptions) {
@@ -116,6 +118,7 @@ export class Timers implements Child, Place {
     const ours = cursor !== undefined && cursor.size <= log.size;
     this.size = ours ? cursor.size : 0;
     this.standing.clear();
+    this.unwritten.clear();
     if (ours) { for (const [, note] of notes) this.add(note as Standing); }
     else views.setNotes([...notes.map(([key]) => [key, undefined] as const), [CURSOR, { size: 0 }]]);
   }
@@ -137,7 +140,7 @@ export class Timers implements Child, Place {
 
   /** Takes in timer facts; what stands and the cursor are noted together. */
   private take(events: readonly Event[], size: number): void {
-    const notes = new Map<string, unknown>();
+    const notes = this.unwritten;
     for (const event of events) {
       const fact = event as unknown as KernelFact & Event;
       const key = "name" in fact.data ? keyOf(event.stream, fact.data.name) : "";
@@ -166,12 +169,19 @@ export class Timers implements Child, Place {
       this.add(timer);
       notes.set(noteOf(timer), timer);
     }
-    if (events.length > 0) this.options.views.setNotes([...notes, [CURSOR, { size }]]);
     this.size = size;
+    if (events.length === 0) return;
+    try {
+      this.note();
+    } catch (error) {
+      const passes = error instanceof ViewsFault && error.kind === "unwritable";
+      if (!passes || notes.size > this.most) throw error;
+    }
   }
 
   note(): void {
-    this.options.views.setNote(CURSOR, { size: this.size });
+    this.options.views.setNotes([...this.unwritten, [CURSOR, { size: this.size }]]);
+    this.unwritten.clear();
   }
 
   private add(timer: Standing): void {

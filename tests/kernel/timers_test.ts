@@ -6,6 +6,8 @@ import { Schedule } from "../../actors/kernel/schedule.ts";
 import type { Append, EventLog } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
+import { MemoryViews } from "../../adapters/memory/views.ts";
+import { ViewsFault } from "../../projections/views.ts";
 import { playground, toys } from "./toy.ts";
 import { rig } from "./rig.ts";
 
@@ -126,6 +128,36 @@ Deno.test("timers survive the process, and after an outage each fires once, howe
       `${stream} ${(data as { name: string }).name}`
     );
     assert.deepEqual(fired, ["toys/a early", "toys/b other"]);
+  }
+});
+
+Deno.test("timers come true while they cannot be noted, and are not forgotten or fired again by the next process", async () => {
+  class Full extends MemoryViews {
+    isFull = false;
+    override setNotes(notes: Parameters<MemoryViews["setNotes"]>[0]): void {
+      if (this.isFull) throw new ViewsFault("unwritable", "notes.db: database or disk is full");
+      super.setNotes(notes);
+    }
+  }
+  for (const room of ["never again", "again"] as const) {
+    const views = new Full();
+    const first = await withTimers({ world: { views } });
+    await first.set("noted", HOUR, 1);
+    views.isFull = true;
+    await first.set("unnoted", HOUR, 10);
+    await first.set("late", 50 * HOUR, 100);
+    assert.throws(() => first.timers.note(), ViewsFault);
+    await first.clock.advance(HOUR + 100);
+    assert.equal(first.total(), 11);
+    views.isFull = false;
+    if (room === "again") await first.set("later", 60 * HOUR, 1_000);
+    await first.stop();
+    const next = await withTimers({ world: { log: first.log, views } });
+    assert.equal(next.timers.count, room === "again" ? 2 : 1);
+    next.clock.jump(100 * HOUR);
+    await next.clock.advance(TIMERS.recheck_ms);
+    assert.equal(next.total(), room === "again" ? 1_111 : 111);
+    await next.stop();
   }
 });
 
