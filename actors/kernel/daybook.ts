@@ -106,6 +106,7 @@ export type Ingested =
 export interface HealthNode {
   readonly id: string;
   readonly state: "starting" | "running" | "backoff" | "stopping" | "stopped" | "down";
+  /** Since the start of the process. */
   readonly restarts: number;
   readonly since: string;
   /** Last cause of a crash, one line, nothing personal. */

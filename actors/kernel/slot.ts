@@ -45,6 +45,8 @@ export class Slot {
     /** Added at run time; forgotten when the supervisor restarts. */
     readonly dynamic: boolean,
     private readonly world: SupervisorWorld,
+    /** Restarts that it had before the supervisor restarted: who counts them is to see no fewer. */
+    private readonly earlier = 0,
   ) {
     this.since = world.clock.now();
   }
@@ -55,12 +57,16 @@ export class Slot {
     this.since = this.world.clock.now();
   }
 
+  get restarts(): number {
+    return this.earlier + Math.max(0, this.starts - 1);
+  }
+
   node(): HealthNode {
-    const { child, state, cause } = this;
+    const { child, state, restarts, cause } = this;
     return {
       id: child.id,
       state,
-      restarts: Math.max(0, this.starts - 1),
+      restarts,
       since: instant(this.since),
       ...(cause === undefined ? {} : { cause }),
       ...(child.tree ? { children: child.tree().children } : {}),

@@ -92,7 +92,8 @@ export class Supervisor implements Child {
   async run(signal: AbortSignal, self?: Self): Promise<void> {
     const inbox = this.inbox = new Inbox<Message>();
     this.path = self?.path ?? this.id;
-    this.slots = this.spec.children.map((child) => this.slot(child, false));
+    const earlier = new Map(this.slots.map(({ child, restarts }) => [child.id, restarts]));
+    this.slots = this.spec.children.map((child) => this.slot(child, false, earlier.get(child.id)));
     this.crashes = [];
     this.cause = undefined;
     this.signal = signal;
@@ -292,8 +293,8 @@ export class Supervisor implements Child {
     }
   }
 
-  private slot(child: Child, dynamic: boolean): Slot {
-    return new Slot(child, `${this.path}:${child.id}`, dynamic, this.world);
+  private slot(child: Child, dynamic: boolean, earlier?: number): Slot {
+    return new Slot(child, `${this.path}:${child.id}`, dynamic, this.world, earlier);
   }
 
   private turn(state: HealthNode["state"]): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Child } from "../../actors/kernel/child.ts";
+import type { HealthNode } from "../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { Puppet, rig, supervise } from "./rig.ts";
 
@@ -156,6 +157,32 @@ Deno.test("a supervisor that gives up is restarted by its own, with a fresh budg
     "gave_up root",
   ]);
   assert.equal(r.told().includes("started inner:leaf"), true);
+});
+
+Deno.test("restarts are counted on when a supervisor is restarted", async () => {
+  const r = rig();
+  const leaf = new Puppet("leaf", []);
+  const inner = new Supervisor({
+    id: "inner",
+    strategy: "one_for_one",
+    restarts: { max: 2, within: 1_000 },
+    children: [leaf],
+  }, r);
+  const { supervisor, stop, run } = await supervise(r, {
+    strategy: "one_for_one",
+    restarts: plenty,
+    children: [inner],
+  });
+  const counted: [number, number][] = [];
+  for (let crashes = 0; crashes < 4; crashes++) {
+    leaf.crash();
+    await r.clock.settle();
+    const [{ restarts, children }] = supervisor.tree().children as [HealthNode];
+    counted.push([restarts, children![0]!.restarts]);
+  }
+  assert.deepEqual(counted, [[0, 1], [0, 2], [1, 2], [1, 3]]);
+  stop.abort();
+  await r.clock.until(run);
 });
 
 Deno.test("a throwing initialiser leaves no zombie", async () => {
