@@ -81,6 +81,19 @@ Deno.test("projections in a thread of their own catch up, follow, survive its de
 
   for (const child of children.toReversed()) await child.stop();
   assert.equal(children[0]!.crashes.length, 1);
+
+  // The next process, whose thread has not begun yet.
+  const next = new ProjectionsApart({
+    projections: [counts],
+    connect: worker,
+    settings,
+    stored: views.stores(),
+    feed: feedOf(log),
+    clock: systemClock,
+    record: () => {},
+  });
+  const { state, size, lag } = next.states()[0]!;
+  assert.deepEqual([state, size, lag], ["catching_up", 3_110, 0]);
   views.close();
   Deno.removeSync(path, { recursive: true });
 });

@@ -12,7 +12,7 @@ import { Silence } from "./silence.ts";
 import { type Clock, pause } from "./world.ts";
 import type { KernelFact } from "../../events/kernel.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import type { ViewsFault } from "../../projections/views.ts";
+import type { ViewsFault, ViewState } from "../../projections/views.ts";
 import { causeOf } from "./cause.ts";
 
 export interface ApartOptions {
@@ -21,6 +21,8 @@ export interface ApartOptions {
   readonly connect: () => Line<ToProjections, FromProjections>;
   /** For the composer in that thread; plain data. */
   readonly settings: unknown;
+  /** Where views stand that are stored already, which is told until the thread has opened them. Default: nothing is. */
+  readonly stored?: readonly Pick<ViewState, "name" | "version" | "size">[];
   /** Only for news of growth. */
   readonly feed: Pick<Feed, "size" | "grown">;
   readonly clock: Clock;
@@ -51,10 +53,12 @@ export class ProjectionsApart implements Projections {
   private readonly lineChanged = new Set<() => void>();
 
   constructor(private readonly options: ApartOptions) {
+    const { stored = [] } = options;
     this.projections = new Map(options.projections.map(({ name, version }) => {
+      const { size = 0 } = stored.find((one) => one.name === name && one.version === version) ?? {};
       const known: Known = {
         waiting: new Waiting(options.clock, () => known.served, () => known.state.state === "stopped"),
-        state: { name, version, state: "catching_up", size: 0, lag: 0 },
+        state: { name, version, state: "catching_up", size, lag: 0 },
         served: 0,
         shown: 0,
         wanted: new Wanted(options.clock),

@@ -30,6 +30,7 @@ import { LogFault } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import { events } from "../../events/mod.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
+import { ViewsFault, type ViewState } from "../../projections/views.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { ArchivedStore, deleteArchived } from "../kv/archive.ts";
 import { inlineBackground } from "../kv/background.ts";
@@ -267,6 +268,16 @@ interface Stores extends Catalogues {
   readonly telemetry: PlatformTelemetry | undefined;
 }
 
+/** Nothing of views that cannot be read: whoever opens them next says why. */
+const storedIn = (views: SqliteViews): readonly ViewState[] => {
+  try {
+    return views.stores();
+  } catch (error) {
+    if (error instanceof ViewsFault) return [];
+    throw error;
+  }
+};
+
 /** Starts everything that is supervised. */
 const start = (
   { events, actors, projections, managers, log, behind, keys, views, config, closing, thread, durable, ...stores }:
@@ -311,6 +322,7 @@ const start = (
       ...projecting,
       feed: log, // the thread reads the file itself; here only news of growth are needed
       settings: thread,
+      stored: storedIn(views),
       connect: projectionsThread,
       onOpened: () => views.reopen(),
     })
