@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { tlogFiles, writeTlog } from "../adapters/tlog/writer.ts";
 import { inFolder } from "./folder_given.ts";
 import { withSignedLog } from "./tlog_given.ts";
@@ -37,7 +38,7 @@ Deno.test({
     withSignedLog([300, 700], (log, [older, newer]) =>
       inFolder(async (scratch) => {
         const program = join(scratch, "fsck");
-        const source = new URL("go/main.go", import.meta.url).pathname;
+        const source = fileURLToPath(new URL("go/main.go", import.meta.url));
         const env = { GO111MODULE: "off", GOPATH: PACKAGES, GOCACHE: join(scratch, "cache"), GOFLAGS: "" };
         const built = await run("go", ["build", "-o", program, source], env);
         assert.equal(built.code, 0, built.said);

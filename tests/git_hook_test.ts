@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
 import { commit, Place } from "./git_given.ts";
 import { events, filledIn, script, snippet, started } from "./recipes/recipe.ts";
 
@@ -14,7 +15,7 @@ const holds = async (folder: string, words: readonly string[]): Promise<readonly
   return found;
 };
 
-const root = new URL("../", import.meta.url).pathname.replace(/\/$/, "");
+const root = fileURLToPath(new URL("../", import.meta.url)).replace(/\/$/, "");
 
 Deno.test("the recipe's hook records a push as it happens, and what is gone with it", async () => {
   await using place = await Place.make();
@@ -25,8 +26,8 @@ Deno.test("the recipe's hook records a push as it happens, and what is gone with
   await place.git("", ["init", "-q", "--bare", "-b", "main", "server.git"]);
   const hook = filledIn(snippet("git-hook", "sh"), {
     "deno task": `${Deno.execPath()} task`,
-    "/opt/daybook": root,
-    "/var/lib/daybook": `${place.folder}/data`,
+    "/opt/daybook": `'${root}'`,
+    "/var/lib/daybook": `'${place.folder}/data'`,
   });
   await Deno.writeTextFile(`${place.folder}/server.git/hooks/post-receive`, hook, { mode: 0o755 });
   const server = await started(`${place.folder}/data`);
@@ -60,7 +61,7 @@ Deno.test("the recipe's request is a push that the server takes once", async () 
   try {
     const text = filledIn(snippet("github-webhook", "sh"), { "http://127.0.0.1:7373": server.url });
     const send = async () => {
-      const { code, said } = await script(["sh", "-e", "-c"], `cd ${place.folder}\n${text}`, {});
+      const { code, said } = await script(["sh", "-e", "-c"], `cd '${place.folder}'\n${text}`, {});
       assert.equal(code, 0, said);
       return JSON.parse(said);
     };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { type Keys, type KeysFault, type KeysOptions, openKeys } from "../adapters/keys/keys.ts";
 import { holdsAny } from "../adapters/keys/leftovers.ts";
 import { PASSPHRASE_CHARACTERS_MIN, PBKDF2_ITERATIONS } from "../adapters/keys/passphrase.ts";
@@ -9,7 +10,7 @@ import { rootCheck, versionOf, Wrapping } from "../adapters/keys/wrapping.ts";
 import { subjectOf } from "../events/personal.ts";
 import { ADA, change, GRACE, onDisk, sealed } from "./keys_given.ts";
 
-const GOLDEN = new URL("./golden/0.1.0/", import.meta.url).pathname;
+const GOLDEN = fileURLToPath(new URL("./golden/0.1.0/", import.meta.url));
 
 const using = <T>(options: KeysOptions, use: (keys: Keys) => T): T => {
   const keys = openKeys(options);

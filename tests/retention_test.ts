@@ -1,5 +1,6 @@
 /** Types that are kept for a shorter time than the log: by destroying their months' keys, without a byte of the log changed. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { operate } from "../adapters/program/operations.ts";
@@ -210,7 +211,7 @@ Deno.test("cut off between the event and the key, the next opening ends it", () 
   inFolder(async (dir) => {
     const data = `${dir}/data`;
     await opened(data, filled);
-    const main = new URL("../main.ts", import.meta.url).pathname;
+    const main = fileURLToPath(new URL("../main.ts", import.meta.url));
     const env = { DAYBOOK__RETENTION__TYPES: `{ ${TYPE}: 30 }`, NO_COLOR: "1" };
     const { signal } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", V8_FLAGS, "-A", main, "retention", "apply", "--data", data],

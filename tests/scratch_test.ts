@@ -199,7 +199,7 @@ Deno.test("scratch: no room for the copy is one clear error, exit code 3, and le
       stage.runtime.reader = () => scratch.open(path, nobody, () => assert.fail("there is no copy"));
       const { code, err } = await stage.type("events");
       assert.equal(code, 3);
-      assert.match(err, /^daybook: there is no room for a copy of \S+\/db in \S+\/scratch; set TMPDIR [^\n]+\n$/);
+      assert.match(err, /^daybook: there is no room for a copy of .+\/db in .+\/scratch; set TMPDIR [^\n]+\n$/);
       const document = await stage.json<{ error: { code: string } }>("events");
       assert.deepEqual([document.exit, document.error.code], [3, "no_room"]);
     } finally {

@@ -1,12 +1,13 @@
 /** The agent as a process of its own, spoken to as Daybook speaks to it. */
+import { fileURLToPath } from "node:url";
 import type { Answer, Asks, FromAgent, ToAgent } from "../adapters/process/agent/protocol.ts";
 import { fromAgent } from "../adapters/process/agent/protocol.ts";
 import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { inFolder } from "./folder_given.ts";
 import { within } from "./until.ts";
 
-const FILE = new URL("../adapters/process/agent/agent.ts", import.meta.url).pathname;
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const FILE = fileURLToPath(new URL("../adapters/process/agent/agent.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 
 type AskOf<A extends Asks> = Omit<Extract<ToAgent, { readonly ask: A }>, "ask" | "id">;
 

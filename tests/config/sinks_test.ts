@@ -144,7 +144,7 @@ Deno.test("start may reach what its sinks name and append to their files, and to
     await Deno.writeTextFile(`${folder}/c.yaml`, `sinks: [{ name: a, kind: file, path: data/events.ndjson }]\n`);
     const within = await run("start", "--data", `${folder}/data`, "--config", `${folder}/c.yaml`);
     assert.deepEqual([within.code, within.out], [2, ""]);
-    assert.match(within.err, /^daybook: sink a: \S+ lies within the data folder[^\n]*\n$/);
+    assert.match(within.err, /^daybook: sink a: .+ lies within the data folder[^\n]*\n$/);
     await assert.rejects(Deno.stat(`${folder}/data`), Deno.errors.NotFound);
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/taken`, "");

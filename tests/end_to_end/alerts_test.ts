@@ -376,7 +376,7 @@ Deno.test("a rule or a channel that cannot be is refused before anything starts"
     const rule = (more: string) => `alerting:\n  rules:\n    it: { title: It is so, ${more} }\n`;
     assert.match(
       await refused(rule("when: { type: services.instance.faild }")),
-      /^daybook: \S+daybook\.yaml:3:\d+ alerting\.rules\.it\.when\.type: expected a type of events that there is, found "services\.instance\.faild"\n$/,
+      /^daybook: .+daybook\.yaml:3:\d+ alerting\.rules\.it\.when\.type: expected a type of events that there is, found "services\.instance\.faild"\n$/,
     );
     assert.match(
       await refused(rule("view: no.view, where: { a: 1 }")),

@@ -1,5 +1,6 @@
 /** `archive` by the command: beside a server and without, and wherever it is cut off. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook } from "../../main.ts";
@@ -21,7 +22,7 @@ const written = async (data: string, count: number): Promise<void> => {
   await daybook.close();
 };
 
-const main = new URL("../../main.ts", import.meta.url).pathname;
+const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 Deno.test("wherever archiving is cut off, nothing is lost, and asking again ends it", () =>
   withPlace(async ({ dir, data }) => {

@@ -73,7 +73,7 @@ Deno.test("what is no audit folder, or a place that is taken, is said in one lin
     await Deno.writeTextFile(`${dir}/taken/file`, "");
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["audit", "--check", data], 1, /is no audit folder: instead of manifest\.json there is none/],
-      [["audit", "--check", `${dir}/nowhere`], 2, /there is nothing in \S+ to check/],
+      [["audit", "--check", `${dir}/nowhere`], 2, /there is nothing in .+ to check/],
       [["audit", "--check", `${dir}/taken/file`], 2, /taken\/file is no folder/],
       [["audit", "--out", `${dir}/taken`, "--data", data], 2, /is not empty/],
       [["audit", "--out", `${dir}/taken/file`, "--data", data], 2, /taken\/file is no folder/],

@@ -1,5 +1,6 @@
 /** The program itself on a fresh folder and a free port, stopped as an operator would. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { signal, stopped } from "../until.ts";
 
@@ -9,7 +10,7 @@ export interface Started {
   readonly token: string;
 }
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const READY_MS = 120_000;
 
 export const withStarted = async (use: (started: Started) => Promise<void>): Promise<void> => {

@@ -1,11 +1,12 @@
 /** The real program in processes of its own, in folders of its own. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { ALL } from "../sampled.ts";
 import { ended, heard, signal, stopped } from "../until.ts";
 
-const root = new URL("../../", import.meta.url);
-const main = new URL("main.ts", root).pathname;
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const main = `${root}main.ts`;
 
 export interface Ran {
   readonly code: number;
@@ -39,7 +40,7 @@ const narrow = (grants: readonly string[] = []): readonly string[] => [
   "--ignore-env",
   "--allow-env=NO_COLOR,INIT_CWD,TMPDIR,DAYBOOK_*",
   // As the tasks: its own source and the default configuration.
-  `--allow-read=${["config", "actors", "adapters", "events", "projections"].map((name) => root.pathname + name)}`,
+  `--allow-read=${["config", "actors", "adapters", "events", "projections"].map((name) => root + name)}`,
   `--allow-run=${Deno.execPath()}`,
   main,
 ];
@@ -79,7 +80,7 @@ export const command = (args: readonly string[], how: HowTo) => started(narrow(h
 const started = (
   program: readonly string[],
   args: readonly string[],
-  { cwd = root.pathname, stdin, env = {}, under = [] }: HowTo,
+  { cwd = root, stdin, env = {}, under = [] }: HowTo,
 ) =>
   new Deno.Command(under[0] ?? Deno.execPath(), {
     args: [...under.length > 0 ? [...under.slice(1), Deno.execPath()] : [], ...program, ...args],

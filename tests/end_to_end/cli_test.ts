@@ -1,5 +1,6 @@
 /** The commands as a person types them, in the real program with the permissions of the tasks. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import type { Event } from "../../events/event.ts";
 import type { DemoReport } from "../../adapters/cli/commands/demo.ts";
@@ -437,7 +438,7 @@ Deno.test("a log goes through a pipe that is closed early, without a word of com
         "-c",
         `"${Deno.execPath()}" run -q --no-check ${V8_FLAGS} -A main.ts export --data "${data}" --json | head -c 10`,
       ],
-      cwd: new URL("../../", import.meta.url).pathname,
+      cwd: fileURLToPath(new URL("../../", import.meta.url)),
       stdout: "piped",
       stderr: "piped",
     });

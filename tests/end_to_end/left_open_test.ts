@@ -4,6 +4,7 @@
  * nothing.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../adapters/cli/table.ts";
 import { sampling } from "../sampled.ts";
 import { command, fingerprint, type HowTo, type Ran, run, withPlace } from "./cli_given.ts";
@@ -229,7 +230,7 @@ Deno.test("a command that may read the folder already, as the tasks may, asks fo
     await program.end("SIGKILL");
     const before = await fingerprint(data);
     const socket = `${data}/control.sock`;
-    const config = new URL("../../config", import.meta.url).pathname;
+    const config = fileURLToPath(new URL("../../config", import.meta.url));
     const grants = (written: string) => [
       `--allow-read=${data},${config}`,
       `--allow-write=${written}`,

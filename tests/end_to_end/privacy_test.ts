@@ -1,6 +1,7 @@
 /** A person is told what the log holds of them, and erased; the root key is replaced: by commands, with and without a server, wherever they are cut off. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { openKeys } from "../../adapters/keys/keys.ts";
 import type { CrashPoint } from "../../adapters/process/crash.ts";
@@ -218,7 +219,7 @@ Deno.test("beside a running server a person of an imported repository is told of
 
 /** Dies at a point, as by `kill -9`. */
 const dying = async (point: CrashPoint, args: readonly string[]): Promise<void> => {
-  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
   const { signal, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-q", V8_FLAGS, "-A", main, ...args],
     env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },

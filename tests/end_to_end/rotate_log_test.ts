@@ -1,5 +1,6 @@
 /** The log's key is changed by a command, with and without a server, and wherever it is cut off. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { openDaybook, verifyNote } from "../../main.ts";
@@ -219,7 +220,7 @@ Deno.test("a witness that knows the old key cosigns through the overlap, and one
 
 /** Dies at a point, as by `kill -9`. */
 const dying = async ({ data }: Place, point: string): Promise<void> => {
-  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
   const { signal } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-q", V8_FLAGS, "-A", main, "keys", "rotate-log", "--data", data],
     env: { DAYBOOK_CRASH_AT: point, NO_COLOR: "1" },

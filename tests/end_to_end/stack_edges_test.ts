@@ -82,7 +82,7 @@ Deno.test("another stack is not run over one whose services still run, nor two o
     assert.equal(twice.code, 2);
     assert.match(
       twice.err,
-      /two stacks are called "main": \S+stack\.yaml and \S+daybook\.yaml; give one another stack\.name\n$/,
+      /two stacks are called "main": .+stack\.yaml and .+daybook\.yaml; give one another stack\.name\n$/,
     );
     assert.deepEqual((await startsIn(stand.traces)).map(({ name }) => name), ["db"], "nothing was started");
     assert.equal((await stand.alive()).length, 1, "nothing was stopped");
@@ -184,6 +184,6 @@ Deno.test("a folder instead of a file is told of in one line", () =>
     for (const args of [["config", "check", folder], ["stack", "import", folder]]) {
       const { code, err } = await run(...args);
       assert.deepEqual([code, err.trimEnd().split("\n").length], [2, 1], err);
-      assert.match(err, /^daybook: \S+ is no file/);
+      assert.match(err, /^daybook: .+ is no file/);
     }
   }));

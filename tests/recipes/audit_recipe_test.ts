@@ -1,9 +1,10 @@
 /** The recipe for audits, with a real witness and a real server. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { filledIn, script, snippet, started } from "./recipe.ts";
 import { heard, stopped } from "../until.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const environment = { HOME: Deno.env.get("HOME") ?? "/", NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
 
 /** `deno` of this process, whatever the PATH has. */

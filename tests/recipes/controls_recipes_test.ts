@@ -1,5 +1,6 @@
 /** The recipes about controls, as they stand in the documents, against a real server. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { events, filledIn, script, snippet, started } from "./recipe.ts";
 
 Deno.test("the recipes for releases, numbered sources and verification tell what they say they tell, and may be repeated", async () => {
@@ -37,7 +38,7 @@ Deno.test("the recipes for releases, numbered sources and verification tell what
       };
       assert.deepEqual([row.count.first, row.count.last, row.missing, row.windows.length], [1, 4, 0, 1]);
 
-      const here = new URL("../../", import.meta.url).pathname;
+      const here = fileURLToPath(new URL("../../", import.meta.url));
       const verify = filledIn(snippet("daily-verification", "sh"), {
         "cd /opt/daybook && deno task": `cd ${here} && ${Deno.execPath()} task`,
         "/var/lib/daybook": server.data,
