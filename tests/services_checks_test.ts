@@ -114,10 +114,12 @@ Deno.test("where a process listens is read off the kernel, with its address", as
     await new Promise<void>((resolve) => server.listen({ host, port: 0 }, resolve));
     return { server, port: (server.address() as { readonly port: number }).port };
   };
+  // Not every machine has IPv6, as containers often have not.
+  const six = Deno.networkInterfaces().some(({ address }) => address === "::1");
   const all = {
     "127.0.0.1": await listen("127.0.0.1"),
     "0.0.0.0": await listen("0.0.0.0"),
-    "::1": await listen("::1"),
+    ...six ? { "::1": await listen("::1") } : {},
   };
   try {
     const script =
