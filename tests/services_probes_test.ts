@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { httpProbe, type Probe, probing, tcpProbe } from "../adapters/process/probes.ts";
 import { judge, UNJUDGED } from "../adapters/process/thresholds.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
+import { until } from "./until.ts";
 
 const times = { interval_ms: 1_000, timeout_ms: 500, initial_delay_ms: 0, failures: 3, successes: 1 };
 type Answer = (at: number, signal: AbortSignal) => boolean | Promise<boolean>;
@@ -112,6 +113,41 @@ Deno.test("a connection that is refused is told as that, without the URL", async
     assert.match(because, /connection refused/i);
     assert.doesNotMatch(because, /nobody/);
   }
+});
+
+Deno.test("a look that is given up in the moment in which somebody accepts leaves no connection open", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const taken = new Set<number>(), left = new Set<number>();
+  const held = async (connection: Deno.TcpConn) => {
+    const { port: from } = connection.remoteAddr;
+    taken.add(from);
+    left.add(from);
+    const read = () => connection.read(new Uint8Array(1_024)).catch(() => null);
+    while (await read() !== null);
+    connection.close();
+    left.delete(from);
+  };
+  const holding: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const connection of listener) holding.push(held(connection));
+  })();
+  for (const look of [httpProbe(`http://127.0.0.1:${port}/`), tcpProbe("127.0.0.1", port)]) {
+    for (let round = 0; round < 3; round++) {
+      const late = new AbortController();
+      setTimeout(() => late.abort(), 1);
+      const looks = Array.from({ length: 20 }, () => look(late.signal).catch(() => {}));
+      // As on a busy machine: both have come when it goes on.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      await Promise.all(looks);
+    }
+  }
+  const last = await Deno.connect({ hostname: "127.0.0.1", port });
+  await until("all were taken", () => taken.has(last.localAddr.port));
+  last.close();
+  await until("none is left", () => left, ({ size }) => size === 0);
+  listener.close();
+  await Promise.all([accepting, ...holding]);
 });
 
 /**

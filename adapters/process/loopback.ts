@@ -40,15 +40,22 @@ export const get = async (url: string, { signal, headers = {}, trusted }: Asked)
   const port = Number(stated || (secure ? 443 : 80));
   const trust = secure ? await trusted?.() ?? { name: host, authorities: [] } : undefined;
   try {
-    const socket = trust
-      ? await securely({ host, port, trust }, signal)
-      : await opened(connectPlain({ host, port }), "connect", signal);
+    const socket = trust ? await securely({ host, port, trust }, signal) : await plainly({ host, port }, signal);
     // As it is called in its certificate, or it would have to take the request for another's.
     const named = trust?.name ?? host;
     return await answered(socket, {
       path: `${pathname}${search}`,
       headers: { "user-agent": "daybook", ...headers, host: `${named.includes(":") ? `[${named}]` : named}:${port}` },
     });
+  } catch (error) {
+    throw signal.aborted ? signal.reason : told(error as Error);
+  }
+};
+
+/** Ends soon after the signal aborts, with nothing left open, and throws as `get` does. Who gets it closes it. */
+export const accepted = async (host: string, port: number, signal: AbortSignal): Promise<Socket> => {
+  try {
+    return await plainly({ host, port }, signal);
   } catch (error) {
     throw signal.aborted ? signal.reason : told(error as Error);
   }
@@ -84,6 +91,10 @@ const answered = (
     throw error;
   });
 };
+
+/** Not by `Deno.connect`: where the signal aborts while the connection is made it stays open for good (Deno 2.9.6). */
+const plainly = (at: { readonly host: string; readonly port: number }, signal: AbortSignal): Promise<Socket> =>
+  opened(connectPlain(at), "connect", signal);
 
 /** One whom the authorities given do not vouch for may be vouched for by those of the platform, which take longer to look through. */
 const securely = async (

@@ -3,7 +3,7 @@
  * Told is only what changes something.
  */
 import { AgentGone } from "./agent/line.ts";
-import { type Asked, get } from "./loopback.ts";
+import { accepted, type Asked, get } from "./loopback.ts";
 import { judge, UNJUDGED } from "./thresholds.ts";
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { ProbeName } from "../../events/services.ts";
@@ -112,10 +112,10 @@ async (signal: AbortSignal): Promise<Probed> => {
 
 /** Well is that somebody accepts the connection. */
 export const tcpProbe = (hostname: string, port: number) => async (signal: AbortSignal): Promise<Probed> => {
-  const connection = await Deno.connect({ hostname, port, signal });
-  const { localAddr, remoteAddr } = connection;
-  connection.close();
+  const connection = await accepted(hostname, port, signal);
+  const { localAddress, localPort, remoteAddress, remotePort } = connection;
+  connection.destroy();
   // Where nobody listens the kernel may give us that very port to come from, and TCP has us meet ourselves (RFC 9293 section 3.5).
-  const ourselves = localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;
+  const ourselves = localPort === remotePort && localAddress === remoteAddress;
   return ourselves ? { ok: false, because: "connection refused" } : { ok: true, because: "accepted" };
 };
