@@ -82,8 +82,10 @@ Deno.test("an address that guesses is blocked on every route and no other is, un
     const health = await house.send("/views/health.threats/guessing", { as: house.token });
     assert.deepEqual([health.body.row.detections, health.body.row.responses], [1, 1]);
     assert.ok(!JSON.stringify([threats.body, health.body]).includes("198.51"));
-    const [alert] = await told(house, "alerts.alert.raised");
-    assert.deepEqual([alert!.stream, alert!.data.position], ["alerts/attack-seen", detected.position]);
+    // Controls may have been looked at, and alerted of, before.
+    const raised = () => house.told("alerts.alert.raised").filter(({ stream }) => stream === "alerts/attack-seen");
+    const [alert] = await until("the alert", raised, ({ length }) => length > 0);
+    assert.equal(alert!.data.position, detected.position);
   }, { said: { ...PROXIED, THREATS__ADDRESS_FAILURES: "6", ALERTING__EVERY_MS: "100" } }));
 
 Deno.test("networks that are never blocked are not, and what is only told leaves everybody as they were", async () => {
