@@ -18,7 +18,8 @@ const output = async (
   program: string,
   ...args: readonly string[]
 ): Promise<{ readonly code: number; readonly out: string }> => {
-  const { code, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
+  // What is written has no zone; the import takes it for UTC.
+  const { code, stdout, stderr } = await new Deno.Command(program, { args: [...args], env: { TZ: "UTC" } }).output();
   const text = new TextDecoder();
   return { code, out: text.decode(stdout) + (code === 0 ? "" : text.decode(stderr)) };
 };
