@@ -100,8 +100,11 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       await stand.start(environment(sink));
       assert.equal(await statusOf(stand.program, "/readyz"), 200);
       await ingest(stand.program, 900, 100);
-      const { size, health } = await document<{ size: number; health: HealthNode }>(["status", "--data", data]);
-      assert.deepEqual(notRunning(health), []);
+      const { size } = await until(
+        "all runs",
+        () => document<{ size: number; health: HealthNode }>(["status", "--data", data]),
+        ({ health }) => notRunning(health).length === 0,
+      );
       const last = await until(
         "all is handed out",
         () => handed(sink),
