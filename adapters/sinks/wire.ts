@@ -1,9 +1,10 @@
 /**
  * A connection to a receiver that is only written to, over TCP or TLS; what is closed is gone at once. The platform's own TLS keeps a
- * connection that was closed, for as long as the other side shakes no hand or takes nothing (Deno 2.9.6), so TLS goes by `node:tls`.
+ * connection that was closed, for as long as the other side shakes no hand or takes nothing, and so does its TCP where the signal aborts
+ * while the connection is made (Deno 2.9.6); so they go by `node:tls` and `node:net`.
  */
-import { isIP } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { connect } from "node:tls";
 
 export interface Wire {
   /** Resolves when the receiver ends its side; rejects when the connection fails, or was closed here. */
@@ -27,56 +28,45 @@ interface Address {
   readonly port: number;
 }
 
-export const tcpWire = async ({ host: hostname, port }: Address, signal: AbortSignal): Promise<Wire> => {
-  const conn = await Deno.connect({ hostname, port, signal });
-  let open = true;
-  if (signal.aborted) {
-    conn.close(); // nobody waits for it any more
-    throw signal.reason;
-  }
-  // A receiver of syslog says nothing; that it ends is all there is to read.
-  const listen = async () => {
-    const said = new Uint8Array(1_024);
-    while (await conn.read(said) !== null);
-  };
-  return {
-    ended: listen(),
-    async write(bytes) {
-      for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
-    },
-    end: () => conn.closeWrite(),
-    close() {
-      if (open) conn.close();
-      open = false;
-    },
-  };
-};
+/** Rejects, and leaves nothing behind, when the signal aborts before it is connected. */
+export const tcpWire = ({ host, port }: Address, signal: AbortSignal): Promise<Wire> =>
+  wireOver(connectPlain({ host, port }), "connect", signal);
 
-/** Rejects, and leaves nothing behind, when the signal aborts before the hands are shaken. */
-export const tlsWire = async (
+/** Likewise, before the hands are shaken. */
+export const tlsWire = (
   { host, port }: Address,
   { ca, certificate, key }: WireTls,
   signal: AbortSignal,
+): Promise<Wire> =>
+  wireOver(
+    connect({
+      host,
+      port,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(ca === undefined ? {} : { ca }),
+      ...(certificate === undefined ? {} : { cert: certificate, key: key! }),
+    }),
+    "secureConnect",
+    signal,
+  );
+
+const wireOver = async (
+  socket: Socket,
+  event: "connect" | "secureConnect",
+  signal: AbortSignal,
 ): Promise<Wire> => {
-  const socket = connect({
-    host,
-    port,
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca }),
-    ...(certificate === undefined ? {} : { cert: certificate, key: key! }),
-  });
   const ended = endOf(socket);
-  const shaken = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
   const abort = () => {
-    shaken.reject(signal.reason);
+    opened.reject(signal.reason);
     socket.destroy();
   };
-  socket.once("secureConnect", shaken.resolve);
-  ended.then(() => shaken.reject(new Error("the receiver closed the connection")), shaken.reject);
+  socket.once(event, opened.resolve);
+  ended.then(() => opened.reject(new Error("the receiver closed the connection")), opened.reject);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   try {
-    await shaken.promise;
+    await opened.promise;
   } catch (error) {
     socket.destroy();
     throw error;
@@ -93,7 +83,7 @@ export const tlsWire = async (
   };
 };
 
-const endOf = (socket: TLSSocket): Promise<void> =>
+const endOf = (socket: Socket): Promise<void> =>
   new Promise((resolve, reject) => {
     // RFC 5425 section 4.4 asks the receiver for a close_notify of its own; rsyslog closes without, which is an end here as well.
     socket.once("end", resolve);
