@@ -67,7 +67,8 @@ Deno.test("a backup in whose midst the log's key is changed has both or neither,
       "--data",
       data,
     );
-    assert.deepEqual([made.code, made.err], [0, ""]);
+    // How far it is may be told, where the disk is slow.
+    assert.deepEqual([made.code, made.err.replace(/^copying \d+ of \d+ events[^\n]*\n/gm, "")], [0, ""]);
     assert.ok(left <= 0);
     const back = `${dir}/back`;
     assert.equal((await typed("restore", `${dir}/copy`, ...withKeys, "--data", back)).code, 0);
