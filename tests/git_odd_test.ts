@@ -61,6 +61,15 @@ Deno.test("a folder whose name has more than one line is itself, and not what it
   assert.deepEqual(daybook.of("commits.commit.recorded").map(({ data }) => data.subject), ["of one", "of one three"]);
 });
 
+Deno.test("a repository is called as its folder is, in whatever letters, bare or not", async () => {
+  await using place = await Place.make();
+  for (const [name, args] of [["ünï.git", ["--bare"]], ["große Übung", []]] as const) {
+    const path = await place.repository(name, commit({ message: "one", files: { a: "1\n" } }), args);
+    const { source } = await imported(new SmallDaybook(), place, path);
+    assert.equal(source, encodeURIComponent(name.replace(".git", "")));
+  }
+});
+
 Deno.test("a head that is on no branch is imported too; stashes and notes are not history", async () => {
   await using place = await Place.make();
   const path = await place.repository("detached", line(2));

@@ -68,10 +68,11 @@ export const openRepository = async (
   const folder = asUtf8(gitDir);
   if (folder === undefined) throw new GitFault("unexpected", `${doing}: the path is not UTF-8`);
   const git = outside.inside(folder);
-  const source = options.source ?? await sourceOf(git, outside, folder, bare === "true");
+  const source = options.source ?? await sourceOf(git, outside, gitDir, bare === "true");
   return { git, source, bare: bare === "true", shallow: shallow === "true" };
 };
 
+/** `gitDir`: as git prints it, a character a byte. */
 const sourceOf = async (git: Git, outside: Git, gitDir: string, bare: boolean): Promise<string> => {
   const { code, stdout } = await git.run(["config", "--local", "--get", "remote.origin.url"]);
   const named = code === 0 ? repositorySource(latin1(stdout).trim()) : undefined;
