@@ -84,6 +84,8 @@ Deno.test("a hold is placed, listed and lifted by command, with and without a se
     }
     assert.equal((await run(["hold", "lift", "case-7", "--reason", "settled", "--data", data])).code, 0);
     assert.deepEqual((await document<{ holds: unknown[] }>(["hold", "list", "--data", data])).holds, []);
+    const soon = await run(["hold", "place", "soon", "--reason", "short", "--until", "30d", "--data", data]);
+    assert.match(soon.out, /^held: everything until \S+; .* until then or hold lift soon\n$/);
     for (const args of [["place", "x"], ["place", "x", "--reason", "y", "--subject", "nobody@example.com"]]) {
       assert.equal((await run(["hold", ...args, "--data", data])).code, 2, args.join(" "));
     }

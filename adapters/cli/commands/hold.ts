@@ -34,7 +34,9 @@ export const place: Run = async (call, runtime) => {
       ? `${JSON.stringify({ ok: true, hold, position, subjects, types, ...(until === undefined ? {} : { until }) })}\n`
       : `${palette(runtime.io).green("held")}: ${what.length === 0 ? "everything" : what.map(safe).join(", ")}${
         until === undefined ? "" : ` until ${until}`
-      }; nothing of it is erased, and nothing is archived, until hold lift ${safe(hold!)}\n`,
+      }; nothing of it is erased, and nothing is archived, until ${until === undefined ? "" : "then or "}hold lift ${
+        safe(hold!)
+      }\n`,
   );
   return 0;
 };
