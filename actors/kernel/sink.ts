@@ -204,6 +204,7 @@ export class Sink implements Child {
 
   /** What was answered in front of the first that was not does not come again: a receiver that takes so many a minute would get no more. */
   private async keep(parcels: readonly Parcel[], answers: ReadonlyMap<Parcel, Refusal | undefined>): Promise<void> {
+    if (answers.size === 0) return; // what went before on this connection may be lost with it
     const open = parcels.find((parcel) => !answers.has(parcel));
     const size = open?.position ?? parcels.at(-1)!.position + 1;
     let delivered = 0;

@@ -384,6 +384,23 @@ Deno.test("a receiver that reads slowly, and answers only at the end of a connec
   await stop();
 });
 
+Deno.test("what was handed over before a hand-over that fails comes again where nothing of it was made sure of", async () => {
+  const w = world();
+  await w.append(40);
+  const receiver = new Receiver();
+  Object.assign(receiver, { settleMs: 100, stays: false });
+  let sends = 0;
+  receiver.misfortune = (act) => {
+    if (act !== "send" || ++sends !== 3) return;
+    receiver.taken.length = 0; // it had read it, and done nothing with it
+    throw new Error("it has gone");
+  };
+  const { sink, stop } = await w.start(receiver);
+  await w.clock.advance(20_000);
+  assert.deepEqual([receiver.taken, sink.counts.delivered, sink.lag], [w.ours(), 40, 0]);
+  await stop();
+});
+
 Deno.test("under chance every event is delivered at least once, in order, and the place is never ahead of the receiver", async () => {
   for (let seed = 1; seed <= 60; seed++) {
     const w = world(seed);
