@@ -295,6 +295,27 @@ Deno.test("what is missing of a source goes by when it was recorded, whatever th
   }
 });
 
+Deno.test("by when things happened, a gap is counted once, in whatever order what lies before the log's beginning is told", () => {
+  const options = { clock: "occurred", expectation: FOR_LONG } as const;
+  const control = controlOf({ of: of("a.backup.made"), gap_at_most: 10 * HOUR }, options);
+  const found = (hours: readonly number[], began: number) => {
+    const events = hours.map((hour, i): Told => [1_000 + i, "a.backup.made", {}, { time: time(hour) }]);
+    const { evidence } = judged(control, history(...events), { at: at(Math.max(...hours)), began: at(began) });
+    return evidence.map(({ position, note }) => `${hours[position]}: ${note}`).sort();
+  };
+  const hours = fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(hours, fc.integer({ min: 0, max: 200 }), (told, began) => {
+      assert.deepEqual(found(told, began), found(told.toSorted((a, b) => a - b), began));
+    }),
+  );
+  const long = (at: number, hours: string) => `${at}: nothing for ${hours} before it, more than 10 hours`;
+  // What is told late happened before the log began, and lies in no gap.
+  assert.deepEqual(found([40, 10], 20), [long(40, "20 hours")]);
+  // Or it ends one that nobody had looked for.
+  assert.deepEqual(found([105, 10, 90], 100), [long(90, "3 days 8 hours")]);
+});
+
 Deno.test("by when things happened, what went before counts though something came that happened long after", () => {
   const before = { type: ["a.gate.passed"], same: same("data.commit"), within: 24 * HOUR };
   const control = controlOf({ every: of("a.release.made"), preceded_by: [before] }, {

@@ -174,8 +174,8 @@ export class GapAtMost implements Rule {
   readonly types: readonly string[] = [];
   private first: Place | undefined;
   private last: Place | undefined;
-  /** What was too long, from when until which event: one that is told late may lie within. */
-  private readonly long: (Place & { readonly from: Millis })[] = [];
+  /** What was too long, or has the beginning in it, from when until which event: one that is told late may lie within. */
+  private readonly long: (Place & { readonly from: Millis | undefined })[] = [];
 
   constructor(
     private readonly gap: Millis,
@@ -186,7 +186,7 @@ export class GapAtMost implements Rule {
   about({ event, at }: Seen): string | undefined {
     const here = { at, position: event.position };
     if (this.last !== undefined && at < this.last.at) return this.late(here);
-    const before = this.before(at);
+    const before = this.last?.at;
     this.first ??= here;
     this.last = here;
     return this.tooLong(before, here);
@@ -194,23 +194,25 @@ export class GapAtMost implements Rule {
 
   private late(here: Place): string | undefined {
     const first = this.first!;
-    if (here.at < first.at) this.first = here;
-    const index = this.long.findIndex(({ from, at }) => from < here.at && here.at < at);
+    const index = this.long.findIndex(({ from = -Infinity, at }) => from < here.at && here.at < at);
     const [gap] = index < 0 ? [] : this.long.splice(index, 1);
-    const since = this.since();
-    if (gap) this.findings.retract(gap.position);
-    else if (here.at >= first.at) return undefined;
-    const next = gap ?? first;
-    const note = this.tooLong(since === undefined || since > next.at ? here.at : Math.max(here.at, since), next);
-    if (note !== undefined) this.findings.violate({ position: next.position, at: next.at, note });
-    return this.tooLong(gap?.from, here);
+    if (here.at < first.at) this.first = here;
+    else if (!gap) return undefined;
+    const { from, at, position } = gap ?? { ...first, from: undefined };
+    this.findings.retract(position);
+    const note = this.tooLong(here.at, { at, position });
+    if (note !== undefined) this.findings.violate({ position, at, note });
+    return this.tooLong(from, here);
   }
 
   private tooLong(from: Millis | undefined, { at, position }: Place): string | undefined {
-    if (from === undefined || at - from <= this.gap) return undefined;
-    this.long.push({ from, at, position });
+    const since = this.since();
+    const hasBeginning = since !== undefined && since <= at && (from === undefined || from < since);
+    const counted = hasBeginning ? since : from;
+    const isLong = counted !== undefined && at - counted > this.gap;
+    if (isLong || hasBeginning) this.long.push({ from, at, position });
     if (this.long.length > CONTROL_LIMITS.violations_max) this.long.shift();
-    return `nothing for ${spanText(at - from)} before it, more than ${spanText(this.gap)}`;
+    return isLong ? `nothing for ${spanText(at - counted)} before it, more than ${spanText(this.gap)}` : undefined;
   }
 
   overdue(now: Millis): readonly Violation[] {
