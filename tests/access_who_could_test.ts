@@ -1,5 +1,6 @@
 /** Who could do something, asked of the past: by the roles, tokens, keys and policies of then. */
 import assert from "node:assert/strict";
+import { POLICY_DEPTH_MAX } from "../adapters/cedar/policies.ts";
 import type { WhoCould } from "../adapters/cli/access.ts";
 import { type Asking, whoCould } from "../adapters/program/access/who_could.ts";
 import { MemoryLog } from "../adapters/memory/log.ts";
@@ -175,7 +176,8 @@ Deno.test("of a log in which no policies are on record the program's own are ask
   assert.deepEqual(named(answer), [["operator", "token-admin"]]);
 });
 
-Deno.test("earlier policies that cannot be read any more are not asked: since when is told from behind them, and those of now must be readable", async () => {
+/** A log that things are recorded in, policies among them. */
+const recorded = () => {
   const log = new MemoryLog(systemClock);
   const record = async (type: string, data: object) => {
     const event = {
@@ -191,6 +193,11 @@ Deno.test("earlier policies that cannot be read any more are not asked: since wh
   const model = shippedModel();
   const activated = (policies: string) =>
     record("access.policies.activated", { ...model, policies, digest: "0".repeat(64) });
+  return { log, record, activated, model };
+};
+
+Deno.test("earlier policies that cannot be read any more are not asked: since when is told from behind them, and those of now must be readable", async () => {
+  const { log, record, activated, model } = recorded();
   await record("access.token.issued", { token: "t_aaaaaaaaaaaaaaaa", tenant: "default", scopes: ["command"] });
   await activated(model.policies);
   await activated('@id("old")\npermit to everybody;\n');
@@ -200,6 +207,19 @@ Deno.test("earlier policies that cannot be read any more are not asked: since wh
   assert.deepEqual(await since(2), [["operator", undefined], ["t_aaaaaaaaaaaaaaaa", 0]]);
   await assert.rejects(ask(3));
   assert.deepEqual(await since(4), [["operator", 3], ["t_aaaaaaaaaaaaaaaa", 3]]);
+});
+
+Deno.test("policies on record that go deeper than those of today may are asked about the time in which they counted", async () => {
+  const { log, record, activated, model } = recorded();
+  const others = Array.from({ length: POLICY_DEPTH_MAX + 50 }, (_, i) => `principal == Token::"t_${i}"`);
+  await record("access.token.issued", { token: "t_aaaaaaaaaaaaaaaa", tenant: "default", scopes: ["command"] });
+  await activated(`${model.policies}
+@id("deep") forbid (principal, action == Action::"commands.send", resource) when { ${others.join(" || ")} };`);
+  await activated(model.policies);
+  const ask = (size: number) => whoCould(log, { action: "commands.send", resource: "commits/x", size });
+  const since = async (size: number) => (await ask(size)).principals.map(({ id, since }) => [id, since?.position]);
+  assert.deepEqual(await since(2), [["operator", undefined], ["t_aaaaaaaaaaaaaaaa", 0]]);
+  assert.deepEqual(await since(3), [["operator", undefined], ["t_aaaaaaaaaaaaaaaa", 0]]);
 });
 
 Deno.test("while many are asked about, whoever else wants something of the program has their turns", async () => {

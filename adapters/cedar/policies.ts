@@ -59,6 +59,8 @@ export const POLICIES_MAX = 500;
  * 350 deep is read, and ends it with the first question that comes so far.
  */
 export const POLICY_DEPTH_MAX = 250;
+/** Of those that are on record, from before there was that bound: the engine has answered with them. */
+const HELD_DEPTH_MAX = 350;
 
 const HELD = { type: "success", validationErrors: [] } as const;
 
@@ -79,6 +81,7 @@ export const readPolicies = async (
   const named = new Set<string>();
   const kinds = new Set<string>();
   const problems: PolicyProblem[] = [];
+  const most = held ? HELD_DEPTH_MAX : POLICY_DEPTH_MAX;
   const into = (file: PolicyFile) => {
     const { text } = file;
     const at = (start: number, message: string) => problems.push({ file: file.file, ...placeOf(text, start), message });
@@ -99,7 +102,7 @@ export const readPolicies = async (
       if (id === undefined) at(start, 'a policy has a name here: @id("…")');
       else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
       else if (Object.hasOwn(texts, id)) at(start, `there is a policy "${id}" already`);
-      else if (depth > POLICY_DEPTH_MAX) at(start, `${TOO_DEEP}; name many with in [..]`);
+      else if (depth > most) at(start, `${tooDeep(most)}; name many with in [..]`);
       else texts[id] = policy;
       for (const type of types) named.add(type);
       for (const type of [...types, ...is]) kinds.add(type);
@@ -111,7 +114,7 @@ export const readPolicies = async (
     } catch (error) {
       // The engine is good for nothing from then on.
       if (!isOverflow(error)) throw error;
-      problems.push({ file: file.file, line: 1, column: 1, message: `${TOO_DEEP}, and one goes far deeper` });
+      problems.push({ file: file.file, line: 1, column: 1, message: `${tooDeep(most)}, and one goes far deeper` });
       break;
     }
   }
@@ -123,7 +126,7 @@ export const readPolicies = async (
   return { ok: true, policies: { ids, named, kinds, decide: decider(cedar, texts) } };
 };
 
-const TOO_DEEP = `a policy's conditions go at most ${POLICY_DEPTH_MAX} deep`;
+const tooDeep = (most: number): string => `a policy's conditions go at most ${most} deep`;
 
 /** Of the stack: that of the engine, or ours. */
 const isOverflow = (error: unknown): boolean =>
