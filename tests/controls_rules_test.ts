@@ -459,3 +459,17 @@ Deno.test("what is foreseen of an event is what comes of recording it", () => {
     }
   }));
 });
+
+Deno.test("what is foreseen by when things happened is what comes of recording it, in whatever order they are told", () => {
+  const hours = fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 15 });
+  fc.assert(fc.property(hours, fc.integer({ min: 0, max: 3 }), (told, at_most) => {
+    const query = { of: of("a.call.made"), at_most, within: 4 * HOUR };
+    const fold = new ControlsFold([controlOf(query, { clock: "occurred", expectation: FOR_LONG })]);
+    const violations = () => fold.results(at(1_000))[0]!.violations;
+    for (const event of history(...told.map((hour): Told => [1_000, "a.call.made", {}, { time: time(hour) }]))) {
+      const [before, foreseen] = [violations(), fold.foresee(event).length];
+      fold.apply(event);
+      assert.equal(foreseen, violations() - before, `at ${event.time} of ${told}`);
+    }
+  }));
+});

@@ -45,9 +45,16 @@ class Times {
     return over;
   }
 
-  /** How many are not further away than the span; many are counted as more than `most`. */
-  near(at: Millis): number {
-    return this.around(at).flat().filter((time) => Math.abs(at - time) <= this.span).length;
+  /** Whether with one more at this time there would be more than `most` within a span that has it in it. */
+  isFullAt(at: Millis): boolean {
+    const { most, span } = this;
+    if (most === 0) return true;
+    const times = this.around(at).flat();
+    const place = times.findLastIndex((time) => time <= at) + 1;
+    for (let first = Math.max(0, place - most); first <= place && first + most <= times.length; first++) {
+      if (Math.max(at, times[first + most - 1]!) - Math.min(at, times[first]!) <= span) return true;
+    }
+    return false;
   }
 
   /** Only what the newest are counted with is kept. */
@@ -114,8 +121,10 @@ export class AtMost implements Rule {
     const key = this.key(event);
     if (key === undefined) return undefined;
     const { at_most, within } = this.said;
-    const before = within === undefined ? this.counts.get(key) ?? 0 : this.series.get(key)?.near(at) ?? 0;
-    return before >= at_most ? `one more than ${at_most}` : undefined;
+    const isFull = within === undefined
+      ? (this.counts.get(key) ?? 0) >= at_most
+      : this.series.get(key)?.isFullAt(at) ?? at_most === 0;
+    return isFull ? `one more than ${at_most}` : undefined;
   }
 
   private inARow(key: string, most: number): string | undefined {
