@@ -316,7 +316,7 @@ Deno.test("by when things happened, a gap is counted once, in whatever order wha
   assert.deepEqual(found([105, 10, 90], 100), [long(90, "3 days 8 hours")]);
 });
 
-Deno.test("by when things happened, what went before counts though something came that happened long after", () => {
+Deno.test("by when things happened, what went before counts though something older or newer was told since", () => {
   const before = { type: ["a.gate.passed"], same: same("data.commit"), within: 24 * HOUR };
   const control = controlOf({ every: of("a.release.made"), preceded_by: [before] }, {
     clock: "occurred",
@@ -328,6 +328,12 @@ Deno.test("by when things happened, what went before counts though something cam
     [1_000, "a.release.made", { commit: 1 }, { time: time(2) }],
   );
   assert.equal(judged(control, events, 1_001).status, "pass");
+  const older = history(
+    [1_000, "a.gate.passed", { commit: 1 }, { time: time(900) }],
+    [1_000, "a.gate.passed", { commit: 1 }, { time: time(1) }],
+    [1_000, "a.release.made", { commit: 1 }, { time: time(901) }],
+  );
+  assert.equal(judged(control, older, 1_001).status, "pass");
 });
 
 Deno.test("what would have to be remembered beyond the bound fails, and says why", () => {

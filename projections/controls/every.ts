@@ -71,6 +71,7 @@ class Memory {
     if (!undone && !this.matches(event)) return;
     const key = this.keys.theirs(event);
     if (key === undefined) return;
+    const before = this.held.get(key);
     // What is set again goes to the end, so that the oldest come first.
     this.held.delete(key);
     if (undone) return;
@@ -80,7 +81,8 @@ class Memory {
       this.findings.overflow = `more than ${CONTROL_LIMITS.keys_max} of ${this.names} would have to be remembered`;
       return;
     }
-    this.held.set(key, { at, authid: event.authid });
+    // What is told late does not take the place of what is newer.
+    this.held.set(key, before && before.at > at ? before : { at, authid: event.authid });
   }
 
   /** Whether the event came after one that counts. `undefined`: nothing joins it to any. */
