@@ -1,7 +1,7 @@
 /** How services of this machine are asked over HTTP: past every proxy, and of whom they show to be. */
 import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
-import { get, type Trusted } from "../adapters/process/loopback.ts";
+import { get, INTERIM_MAX, type Trusted } from "../adapters/process/loopback.ts";
 import { httpProbe } from "../adapters/process/probes.ts";
 import { givenAuthority } from "./certificates_given.ts";
 
@@ -117,6 +117,19 @@ Deno.test("whatever comes instead of an answer is one line that repeats nothing 
     await assert.rejects(asking, /no answer in time/);
     await assert.rejects(get(url, { signal: stop.signal }), /no answer in time/);
   });
+});
+
+Deno.test("interim answers are passed over up to their bound; who goes on with them has no answer", async () => {
+  const ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+  for (const status of ["100 Continue", "103 Early Hints"]) {
+    const interim = `HTTP/1.1 ${status}\r\n\r\n`;
+    await saying(interim.repeat(INTERIM_MAX) + ok, async (url) => {
+      assert.deepEqual(await httpProbe(url)(signal()), { ok: true, because: "status 200" });
+    });
+    await saying(interim.repeat(INTERIM_MAX + 1) + ok, async (url) => {
+      await assert.rejects(get(url, { signal: signal() }), { message: "more than 100 interim answers" });
+    });
+  }
 });
 
 Deno.test("a certificate must be for the name, and of an authority that is given or known; no proxy is asked either", async () => {

@@ -28,6 +28,9 @@ export interface Asked {
   readonly trusted?: () => Promise<Trusted>;
 }
 
+/** Answers of status 1xx (RFC 9110 section 15.2) that one request may get; endless ones would take all time there is, and memory with it. */
+export const INTERIM_MAX = 100;
+
 type Socket = ReturnType<typeof connectPlain>;
 
 /**
@@ -81,6 +84,12 @@ const answered = (
   const asking = request(options, (message) => {
     message.on("error", () => {}); // whoever reads is told
     done.resolve({ status: message.statusCode ?? 0, body: message, close: () => void socket.destroy() });
+  });
+  let interim = 0;
+  asking.on("information", () => {
+    if (++interim <= INTERIM_MAX) return;
+    done.reject(new Error(`more than ${INTERIM_MAX} interim answers`));
+    socket.destroy(); // now: nobody who waits gets a turn while there is more to read
   });
   asking.on("upgrade", () => done.reject(new Error("it goes on with another protocol")));
   asking.on("error", done.reject);
