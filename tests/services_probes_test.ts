@@ -92,6 +92,17 @@ Deno.test("one that does not answer, or throws, has failed; it is told to stop l
   assert.match(thrown!, /liveness no$/);
 });
 
+Deno.test("a look that has ended is let go of: the end of the probing reaches one that goes on, and none before it", async () => {
+  const signals: AbortSignal[] = [];
+  const answer: Answer = (at, signal) => {
+    signals.push(signal);
+    return at < 20_000 || new Promise(() => {});
+  };
+  await toldUntil(20_400, [{ name: "readiness", answer }]);
+  assert.ok(signals.length >= 20);
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [...signals.slice(1).map(() => false), true]);
+});
+
 Deno.test("a connection that is refused is told as that, without the URL", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

@@ -74,24 +74,23 @@ const series = async (
 };
 
 const looked = async (probe: Probe, clock: Clock, stopped: AbortSignal): Promise<Probed> => {
-  const late = new AbortController();
-  const cancel = clock.schedule(probe.timeout_ms, () => late.abort());
-  const signal = AbortSignal.any([late.signal, stopped]);
-  const over = Promise.withResolvers<Probed>();
-  signal.addEventListener(
-    "abort",
-    () => over.resolve({ ok: false, because: `no answer within ${probe.timeout_ms} ms` }),
-    {
-      once: true,
-    },
-  );
+  const over = new AbortController();
+  const late = Promise.withResolvers<Probed>();
+  const end = () => {
+    over.abort();
+    late.resolve({ ok: false, because: `no answer within ${probe.timeout_ms} ms` });
+  };
+  const cancel = clock.schedule(probe.timeout_ms, end);
+  // Not by `AbortSignal.any`: while somebody listens to what that makes, it is kept for as long as `stopped` is.
+  stopped.addEventListener("abort", end, { once: true });
   try {
-    return await Promise.race([probe.look(signal), over.promise]);
+    return await Promise.race([probe.look(over.signal), late.promise]);
   } catch (error) {
     if (error instanceof AgentGone) throw error; // that says nothing of the instance
     return { ok: false, because: firstLine(error) };
   } finally {
     cancel();
+    stopped.removeEventListener("abort", end);
   }
 };
 
