@@ -320,6 +320,30 @@ Deno.test("hooks and probes that outlived the agent are ended by the next one; w
   });
 });
 
+Deno.test("a probe that runs ends with the agent that is told to end, with all that it has started; a hook goes on", async () => {
+  const there: Record<string, number> = {};
+  await Agent.with(async (agent, folder) => {
+    const script = (name: string) => `sleep 600 & echo "$$ $!" > ${name}; wait; :`;
+    for (const name of ["hook", "probe"]) {
+      const asked = running(starting(folder, fresh(), script(name)), 600_000);
+      agent.ask("run", { ...asked, ...(name === "probe" ? { probe: true } : {}) }).catch(() => {});
+      const ids = await until(
+        `the ids of the ${name}`,
+        () => Deno.readTextFile(`${folder}/${name}`).catch(() => ""),
+        (text) => text.endsWith("\n"),
+      );
+      [there[name], there[`${name}'s own`]] = ids.split(" ").map(Number) as [number, number];
+    }
+  });
+  try {
+    await until("the end of the probe", async () => !await isProcess(there.probe!));
+    await until("the end of what it has started", async () => !await isProcess(there["probe's own"]!));
+    assert.ok(await isProcess(there.hook!));
+  } finally {
+    for (const pid of Object.values(there)) if (await isProcess(pid)) Deno.kill(pid, "SIGKILL");
+  }
+});
+
 Deno.test("what many take is counted in hardly longer than what one takes", async () => {
   await Agent.with(async (agent, folder) => {
     const script = "sleep 60 & sleep 60 & echo ready; wait";

@@ -11,7 +11,7 @@ import { groupOf, sweepGroups } from "./cgroups.ts";
 import { inspect } from "./inspect.ts";
 import { freeIn, type Present, present, remainsOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, type ProcessOf, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
-import { endRuns, run } from "./running.ts";
+import { endProbes, endRuns, run } from "./running.ts";
 import { listeningOf } from "./sockets.ts";
 import { forget, programFile, Starting, traced } from "./starting.ts";
 import { usageOf } from "./usage.ts";
@@ -22,6 +22,7 @@ const say = (said: FromAgent): void => {
   try {
     for (let at = 0; at < line.length;) at += writeSync(1, line, at);
   } catch {
+    endProbes();
     Deno.exit(0); // nobody listens any more
   }
 };
@@ -133,4 +134,5 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
   }
 }
 watching.close();
+endProbes();
 Deno.exit(0);

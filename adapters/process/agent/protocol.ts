@@ -82,7 +82,15 @@ export const toAgent = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("end"), id: count, process: processOf, signal }),
   /** To itself alone, to tell it something. */
   z.strictObject({ ask: z.literal("tell"), id: count, process: processOf, signal }),
-  z.strictObject({ ask: z.literal("run"), id: count, ...program, traces, timeout_ms: count }),
+  /** A probe ends with the agent, for its answer is of no use then; a hook goes on. */
+  z.strictObject({
+    ask: z.literal("run"),
+    id: count,
+    ...program,
+    traces,
+    timeout_ms: count,
+    probe: z.boolean().optional(),
+  }),
   /** Whether there is such a program on that PATH, or the agent's own. */
   z.strictObject({
     ask: z.literal("look"),

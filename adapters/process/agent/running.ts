@@ -29,6 +29,7 @@ export const run = async (ask: Run, own: (name: string) => string | undefined): 
   const done = Promise.withResolvers<Answer<"run">>();
   const child = begun(program.file, ask, environment.variables);
   if ("refused" in child) return { code: null, timed_out: false, because: child.refused };
+  if (ask.probe && child.pid !== undefined) probes.add(child.pid);
   let timed_out = false;
   const late = setTimeout(() => {
     timed_out = true;
@@ -36,11 +37,20 @@ export const run = async (ask: Run, own: (name: string) => string | undefined): 
   }, timeout_ms);
   const over = (code: number | null, because: string) => {
     clearTimeout(late);
+    if (child.pid !== undefined) probes.delete(child.pid);
     done.resolve({ code, timed_out, because });
   };
   child.on("error", (error) => over(null, refusalOf(error)));
   child.on("exit", (code, signal) => over(code, signal === null ? `code ${code}` : `${signal} ended it`));
   return await done.promise;
+};
+
+/** Leaders of the sessions of probes that run. */
+const probes = new Set<number>();
+
+/** For the agent's own end: nobody would end them when their time is over. */
+export const endProbes = (): void => {
+  for (const pid of probes) end(-pid, "SIGKILL");
 };
 
 const begun = (

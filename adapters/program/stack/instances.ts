@@ -267,6 +267,7 @@ export class Instances {
         ...programOf(exec!),
         traces,
         timeout_ms,
+        probe: true,
       });
       return { ok: code === 0, because: timed_out ? `no end within ${timeout_ms} ms` : because };
     };
