@@ -6,7 +6,7 @@ import { ORCHESTRATOR, type ServiceCommand, services } from "../actors/services/
 import { findingsOf } from "../actors/services/state.ts";
 import { INSPECT, inspect } from "../adapters/process/agent/inspect.ts";
 import { PROTOCOL } from "../adapters/process/agent/protocol.ts";
-import { listeningOf } from "../adapters/process/agent/sockets.ts";
+import { listeningOf, Networks } from "../adapters/process/agent/sockets.ts";
 import {
   type Checked,
   checkedOf,
@@ -138,6 +138,22 @@ Deno.test("where a process listens is read off the kernel, with its address", as
   } finally {
     for (const { server } of Object.values(all)) server.close();
   }
+});
+
+Deno.test("what is listened on in a network is looked up once for all who ask at once, and anew later", () => {
+  let [now, looks] = [0, 0];
+  const networks = new Networks(200, {
+    now: () => now,
+    networkOf: (pid) => pid === 0 ? undefined : pid % 2 === 0 ? "ours" : "theirs",
+    placesOf: (pid) => [{ address: "127.0.0.1", port: ++looks, inode: String(pid) }],
+  });
+  const ports = (...pids: readonly number[]) => pids.map((pid) => networks.placesOf(pid)[0]!.port);
+  assert.deepEqual(ports(2, 4, 1, 6, 3), [1, 1, 2, 1, 2]);
+  now = 200;
+  assert.deepEqual(ports(4, 1), [1, 2]);
+  now = 201;
+  assert.deepEqual(ports(6, 2, 3, 1), [3, 3, 4, 4]);
+  assert.deepEqual(ports(0, 0), [5, 6], "one of which it is not known is looked at by itself");
 });
 
 Deno.test("of more places than are told at once where a process listens, so many are told", async () => {

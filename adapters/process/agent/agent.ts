@@ -12,7 +12,7 @@ import { inspect } from "./inspect.ts";
 import { freeIn, type Present, present, remainsOf } from "./proc.ts";
 import { type Answer, type Asks, type FromAgent, type ProcessOf, PROTOCOL, type ToAgent, toAgent } from "./protocol.ts";
 import { endProbes, endRuns, run } from "./running.ts";
-import { listeningOf } from "./sockets.ts";
+import { listeningOf, Networks } from "./sockets.ts";
 import { forget, programFile, Starting, traced } from "./starting.ts";
 import { usageOf } from "./usage.ts";
 import { end, Watching } from "./watching.ts";
@@ -39,6 +39,8 @@ const lately = (): readonly Present[] => {
   if (!looked || at - looked.at > GOOD_MS) looked = { at, all: present() };
   return looked.all;
 };
+
+const networks = new Networks(GOOD_MS);
 
 /** A process that is there, and all that belongs to it. */
 const allOf = (process: ProcessOf): readonly number[] => {
@@ -89,7 +91,7 @@ const answer = (ask: ToAgent): Answer<Asks> | Promise<Answer<Asks>> => {
     case "inspect":
       return inspect(ask, own);
     case "listening":
-      return { sockets: starting.isThere(ask.process) ? listeningOf(allOf(ask.process)) : [] };
+      return { sockets: starting.isThere(ask.process) ? listeningOf(allOf(ask.process), networks) : [] };
     case "free":
       return freeIn(ask.folder);
     case "usage": {

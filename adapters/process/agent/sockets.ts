@@ -10,16 +10,44 @@ export interface Listening {
 /** Of `include/net/tcp_states.h`. */
 const TCP_LISTEN = "0A";
 
+type Place = Listening & { readonly inode: string };
+
+/**
+ * What is listened on in the networks of processes. The kernel takes some ten milliseconds to tell, however many ask, so one look at a
+ * network is good for all who ask within `good_ms`.
+ */
+export class Networks {
+  private readonly looked = new Map<string, { readonly at: number; readonly places: readonly Place[] }>();
+
+  constructor(
+    private readonly good_ms: number,
+    private readonly world: {
+      readonly now: () => number;
+      readonly networkOf: (pid: number) => string | undefined;
+      readonly placesOf: (pid: number) => readonly Place[];
+    } = { now: () => performance.now(), networkOf, placesOf },
+  ) {}
+
+  readonly placesOf = (pid: number): readonly Place[] => {
+    const { now, networkOf, placesOf } = this.world;
+    const network = networkOf(pid);
+    if (network === undefined) return placesOf(pid);
+    const at = now();
+    for (const [name, { at: then }] of this.looked) if (at - then > this.good_ms) this.looked.delete(name);
+    const places = this.looked.get(network)?.places ?? placesOf(pid);
+    if (!this.looked.has(network)) this.looked.set(network, { at, places });
+    return places;
+  };
+}
+
 /** Of all these processes, each place once; no more than are told at once. */
-export const listeningOf = (pids: readonly number[]): Listening[] => {
+export const listeningOf = (pids: readonly number[], networks = new Networks(0)): Listening[] => {
   const inodes = new Set(pids.flatMap(socketsOf));
   if (inodes.size === 0) return [];
   const found = new Map<string, Listening>();
   for (const pid of pids) {
-    for (const table of ["tcp", "tcp6"]) {
-      for (const { inode, ...place } of placesIn(`/proc/${pid}/net/${table}`)) {
-        if (inodes.has(inode)) found.set(`${place.address} ${place.port}`, place);
-      }
+    for (const { inode, ...place } of networks.placesOf(pid)) {
+      if (inodes.has(inode)) found.set(`${place.address} ${place.port}`, place);
     }
   }
   return [...found.values()].slice(0, PROTOCOL.sockets_max);
@@ -42,7 +70,18 @@ const inodeOf = (link: string): string | undefined => {
   }
 };
 
-const placesIn = (table: string): readonly (Listening & { readonly inode: string })[] => {
+const networkOf = (pid: number): string | undefined => {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined;
+  }
+};
+
+const placesOf = (pid: number): readonly Place[] =>
+  ["tcp", "tcp6"].flatMap((table) => placesIn(`/proc/${pid}/net/${table}`));
+
+const placesIn = (table: string): readonly Place[] => {
   try {
     return readFileSync(table, "utf8").split("\n").slice(1).flatMap((line) => {
       const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
