@@ -34,7 +34,7 @@ const common = {
     description: "Whether personal values go out in plain text",
   }),
   batch_events_max: count(1, 10_000, 500, "Events handed over in one go"),
-  deliver_ms: count(100, 600_000, 30_000, "How long one hand-over may take"),
+  deliver_ms: count(100, 600_000, 30_000, "How long a hand-over may go without an answer"),
   retry,
   severities: z.array(z.enum(SEVERITIES)).max(SEVERITIES.length).default([]).meta({
     description: "Of notifications of alerts only those that are so bad; none: all",

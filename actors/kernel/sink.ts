@@ -40,7 +40,7 @@ export interface SinkOptions extends SinkPlaceOptions {
   /** The event as it goes out. What it throws at becomes a dead letter. */
   readonly line: (event: Event) => string;
   readonly batchEventsMax: number;
-  /** How long one hand-over may take. */
+  /** How long a hand-over may go without an answer. */
   readonly deliverMs: number;
   readonly retry: {
     readonly first_ms: number;
