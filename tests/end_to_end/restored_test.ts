@@ -79,10 +79,11 @@ Deno.test("a copy is held against what the folder it replaces knows, by its log 
       await assert.rejects(append(copy, 50, 1), { name: "LogFault", kind: "truncated" });
       assert.equal((await document<{ size: number }>(["status", "--data", copy])).size, size, "nothing was appended");
     }
-    const forked = await document<{ exit: number }>(
+    const forked = await run(
       [...back, "--replaces", data, "--new-origin", "example.com/after", "--data", `${dir}/forked`],
     );
-    assert.equal(forked.exit, 0);
+    assert.equal(forked.code, 0, forked.err);
+    assert.match(forked.out, /^tokens, keys, roles and secrets are those of then: .* counts again$/m);
     await append(`${dir}/forked`, 50, 1);
     const [first] = await from(`${dir}/forked`, size);
     assert.ok((first!.data.beyond as { size: number }).size > size);

@@ -109,6 +109,9 @@ const describeRestore = (
       }`,
     );
   }
+  if (shorterThan) {
+    lines.push("tokens, keys, roles and secrets are those of then: what was revoked or taken away since counts again");
+  }
   if (erased !== undefined) lines.push(`${counted(erased, "erasure")} applied again, so that they stay erased`);
   if (months) lines.push(`${counted(months, "month")} of types that are kept for a shorter time destroyed again`);
   if (origin !== undefined) lines.push(`it goes on as ${safe(origin)}, and its first event says what it left`);
