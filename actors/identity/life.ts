@@ -117,7 +117,8 @@ export const changeRole = (
   if (grant && state.roles.length >= IDENTITY_LIMITS.roles_max) {
     return reject("too_many_roles", `An account has at most ${IDENTITY_LIMITS.roles_max} roles`);
   }
-  if (approvedby !== undefined && (approvedby === by || approvedby === account)) {
+  // Whoever holds a key is who its account is.
+  if (approvedby === by || approvedby === account) {
     return reject("own_approval", "Who changes a role cannot approve it as well");
   }
   const privileged = type === "identity.role.grant" ? data.privileged : held!.privileged;

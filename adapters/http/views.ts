@@ -112,6 +112,9 @@ const resolveBound = (exchange: Exchange, bound: string): number =>
     ? Number(bound)
     : exchange.site.daybook.log.positionAt(new Date(Math.ceil(Date.parse(bound))).toISOString());
 
+/** Before the log began there is nothing, but who could do something then is told of any time. */
+const isBefore = (at: number | undefined, view: ViewSpec): boolean => at !== undefined && at < 0 && !("asks" in view);
+
 export const oneView = async (exchange: Exchange): Promise<Response> => {
   const projection = viewOf(exchange, segment(exchange.path.slice("/views/".length)));
   const forPeople = prefersPage(exchange.request);
@@ -123,8 +126,7 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
   const head = { name: projection.name, version: projection.version };
   const drawn = async (found?: { size: number; rows: readonly Row[]; next?: string }) =>
     (await pages()).viewPage(exchange, { view: projection, given, where, ...(found && { found }) });
-  // Who could do something then is told of any time.
-  if (at !== undefined && at < 0 && !("asks" in projection)) {
+  if (isBefore(at, projection)) {
     if (forPeople) return await drawn({ size: 0, rows: [] });
     const { checkpoint, headers } = await covered(exchange, 0);
     return json(exchange, 200, { ...head, size: 0, rows: [], checkpoint }, headers);
@@ -196,8 +198,7 @@ export const oneRow = async (exchange: Exchange): Promise<Response> => {
   const query = parseQuery(rowQuery, givenIn(exchange.query, forPeople));
   const at = resolveAt(exchange, query.at);
   const { wait } = query;
-  const isNothing = at !== undefined && at < 0 && !("asks" in projection);
-  const found = isNothing ? { size: 0, row: undefined } : await answered(
+  const found = isBefore(at, projection) ? { size: 0, row: undefined } : await answered(
     exchange,
     { at, wait },
     () =>

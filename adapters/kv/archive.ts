@@ -193,7 +193,7 @@ export class ArchivedReader implements Reading {
     const [first, until] = [bounds.first(number), bounds.first(number + 1)];
     if (!archive) throw notHere(bounds.mark);
     const entries = Array.from({ length: until - first }, (_, i) => archive.entry(first + i)!);
-    const block = made(() => blockOf(first, entries, bounds.link(number)));
+    const block = tried(() => blockOf(first, entries, bounds.link(number)));
     if (block && Buffer.compare(blockHash(block), bounds.link(number + 1)) === 0) return [first, block];
     const because = `what it holds from position ${first} to ${until - 1} is not what was archived`;
     throw new LogFault("archived", `the archive is damaged: ${because}`, { cause: new LogFault("truncated", because) });
@@ -208,7 +208,7 @@ const notHere = ({ until, kept }: ArchivedMark): LogFault =>
   );
 
 /** `undefined` where it cannot be made. */
-const made = <T>(make: () => T): T | undefined => {
+const tried = <T>(make: () => T): T | undefined => {
   try {
     return make();
   } catch {

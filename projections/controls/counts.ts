@@ -215,31 +215,30 @@ export class GapAtMost implements Rule {
   }
 
   private tooLong(from: Millis | undefined, { at, position }: Place): string | undefined {
-    const since = this.since();
-    const hasBeginning = since !== undefined && since <= at && (from === undefined || from < since);
-    const counted = hasBeginning ? since : from;
+    const counted = this.countedFrom(from, at);
     const isLong = counted !== undefined && at - counted > this.gap;
+    const hasBeginning = counted !== from;
     if (isLong || hasBeginning) this.long.push({ from, at, position });
     if (this.long.length > CONTROL_LIMITS.violations_max) this.long.shift();
     return isLong ? `nothing for ${spanText(at - counted)} before it, more than ${spanText(this.gap)}` : undefined;
   }
 
   overdue(now: Millis): readonly Violation[] {
-    const before = this.before(now);
-    if (this.last === undefined || before === undefined || now - before <= this.gap) return [];
+    const { last } = this;
+    const from = this.countedFrom(last?.at, now);
+    if (last === undefined || from === undefined || now - from <= this.gap) return [];
     if (!this.findings.within(now)) return [];
-    return [{ position: this.last.position, at: now, note: `nothing for ${spanText(now - before)} since it` }];
+    return [{ position: last.position, at: now, note: `nothing for ${spanText(now - from)} since it` }];
   }
 
   due(): Millis | undefined {
     return this.last === undefined ? undefined : this.last.at + this.gap;
   }
 
-  private before(now: Millis): Millis | undefined {
-    const { last } = this;
+  /** Of a stretch that has the beginning in it only what lies behind that counts. */
+  private countedFrom(from: Millis | undefined, until: Millis): Millis | undefined {
     const since = this.since();
-    if (last === undefined) return since;
-    return since === undefined || since > now ? last.at : Math.max(last.at, since);
+    return since !== undefined && since <= until && (from === undefined || from < since) ? since : from;
   }
 }
 

@@ -107,10 +107,8 @@ const describeRestore = (
       } events: what came after is not in this backup${
         readOnly ? "; it can be read, not written: to go on under another name, restore it with --new-origin" : ""
       }`,
+      "tokens, keys, roles and secrets are those of then: what was revoked or taken away since counts again",
     );
-  }
-  if (shorterThan) {
-    lines.push("tokens, keys, roles and secrets are those of then: what was revoked or taken away since counts again");
   }
   if (erased !== undefined) lines.push(`${counted(erased, "erasure")} applied again, so that they stay erased`);
   if (months) lines.push(`${counted(months, "month")} of types that are kept for a shorter time destroyed again`);
