@@ -44,8 +44,11 @@ services:
       const answer = await fetch(`${url.replace(/\/$/, "")}/events?type=${type}`, { headers });
       return (await answer.json() as { events: { stream: string; data: { because: string } }[] }).events;
     };
-    const raised = async () =>
-      (await facts("alerts.alert.raised")).map(({ stream, data }) => `${stream} ${data.because}`);
+    // By rule: while a service starts it cannot be read, and whether that is an alert hangs on how soon it is looked for.
+    const of = async (rule: string, type: "raised" | "resolved") =>
+      (await facts(`alerts.alert.${type}`)).filter(({ stream }) => stream === `alerts/${rule}`).map(({ data }) =>
+        data.because
+      );
     const metrics = () => run("stack", "metrics", "--data", stand.data);
     await Deno.writeTextFile(`${folder}/worker.ts`, WORKER);
     await tell('jobs_waiting{queue="mail"} 7\njobs_waiting{queue="web"} 700\n');
@@ -66,32 +69,33 @@ services:
     assert.match(nobody.err, /there is no service "nobody"/);
 
     await tell('jobs_waiting{queue="mail"} 130\n');
-    await until("the queue is long", async () => (await raised()).length === 1);
-    assert.deepEqual(await raised(), ["alerts/queue-long jobs_waiting is 130, above 100"]);
+    await until("the queue is long", async () => (await of("queue-long", "raised")).length === 1);
+    assert.deepEqual(await of("queue-long", "raised"), ["jobs_waiting is 130, above 100"]);
     // Who is back does not take what was not read yet for an end.
     await stand.program.end("SIGKILL");
     await start();
     await tell('jobs_waiting{queue="mail"} 140\n');
     await until("it is read again", async () => (await metrics()).out.includes(" 140"));
-    assert.deepEqual([await raised(), await facts("alerts.alert.resolved")], [
-      ["alerts/queue-long jobs_waiting is 130, above 100"],
+    assert.deepEqual([await of("queue-long", "raised"), await of("queue-long", "resolved")], [
+      ["jobs_waiting is 130, above 100"],
       [],
     ]);
     await tell('jobs_waiting{queue="mail"} 99\n');
-    await until("it is short again", async () => (await facts("alerts.alert.resolved")).length === 1);
+    await until("it is short again", async () => (await of("queue-long", "resolved")).length === 1);
 
+    const before = (await of("not-told", "raised")).length;
     await tell("a 1\nb 2\nc 3\nd 4\n");
-    await until("too many series are none", async () => (await raised()).length === 2);
+    await until("too many series are none", async () => (await of("not-told", "raised")).length > before);
     const broken = await metrics();
     assert.deepEqual([broken.code, broken.out.split("\n")[0]], [1, "not read  worker/0: more than 3 series"]);
-    assert.equal((await raised())[1], "alerts/not-told up is 0, below 1");
+    assert.equal((await of("not-told", "raised")).at(-1), "up is 0, below 1");
     const { url, token } = stand.program;
     const text = await (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text();
     assert.match(text, /^daybook_service_metrics_up\{service="worker",replica="0"\} 0$/m);
     await Deno.remove(`${folder}/metrics`);
     await until("what is wrong is said", async () => (await metrics()).out.includes("status 503"));
     await tell("a 1\n");
-    await until("it tells again", async () => (await facts("alerts.alert.resolved")).length === 2);
+    await until("it tells again", async () => (await of("not-told", "resolved")).length === before + 1);
     // What is read is not recorded.
     const { out } = await run("events", "--json", "--data", stand.data);
     assert.ok(!out.includes('"b"') && !/services\.metrics/.test(out));
