@@ -166,6 +166,11 @@ Deno.test("policies and roles that do not hold are refused with file, line and c
       ],
       ['@id("a")\npermit (principal, action, resource) when { principal.salary > 3 };', /:2:\d+: .*salary/],
       ['@id("a")\npermit (principal == Person::"x", action, resource);', /:2:\d+: .*Person/],
+      // It would forbid all, for nobody can have it.
+      [
+        '// é\n@id("a")\nforbid (principal, action, resource)\nunless { principal in [Role::"viewer", Role::"editor"] };',
+        /:4:40: there is no role "editor" in roles\.json/,
+      ],
       ["\npermit (principal, action, resource);", /:2:1: a policy has a name here/],
       ['@id("a b")\npermit (principal, action, resource);', /:1:1: a policy's name/],
       [

@@ -66,13 +66,18 @@ const HELD = { type: "success", validationErrors: [] } as const;
 
 let engine: Promise<Cedar> | undefined;
 
+export interface Names {
+  readonly actions: Actions;
+  readonly roles: readonly string[];
+}
+
 /**
- * Reads policies and holds them against the schema: names of actions, types and attributes are those there are. That takes most of the
- * time; `held`: it was done before.
+ * Reads policies and holds them against the schema: names of actions, types, attributes and roles are those there are. That takes most of
+ * the time; `held`: it was done before.
  */
 export const readPolicies = async (
   files: readonly PolicyFile[],
-  actions: Actions,
+  { actions, roles }: Names,
   { held = false }: { readonly held?: boolean } = {},
 ): Promise<Read> => {
   const cedar = await (engine ??= import("@cedar-policy/cedar-wasm"));
@@ -98,12 +103,20 @@ export const readPolicies = async (
     for (const policy of split.policies) {
       // They come apart in no order of theirs, each as it was written.
       const start = new TextEncoder().encode(text.slice(0, text.indexOf(policy))).length;
-      const { id, types, is, depth } = lookInto(cedar, policy);
+      const { id, types, roles: asked, is, depth } = lookInto(cedar, policy);
       if (id === undefined) at(start, 'a policy has a name here: @id("…")');
       else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
       else if (Object.hasOwn(texts, id)) at(start, `there is a policy "${id}" already`);
       else if (depth > most) at(start, `${tooDeep(most)}; name many with in [..]`);
       else texts[id] = policy;
+      // A role that nobody can have would permit nobody, or forbid all, without a word.
+      for (const role of held ? [] : asked) {
+        if (roles.includes(role)) continue;
+        const name = JSON.stringify(role);
+        const place = policy.search(new RegExp(`\\bRole\\s*::\\s*${RegExp.escape(name)}`));
+        const before = new TextEncoder().encode(policy.slice(0, Math.max(0, place))).length;
+        at(start + before, `there is no role ${name} in roles.json`);
+      }
       for (const type of types) named.add(type);
       for (const type of [...types, ...is]) kinds.add(type);
     }
@@ -163,6 +176,8 @@ interface Looked {
   readonly id: string | undefined;
   /** Those of which it names one. */
   readonly types: ReadonlySet<string>;
+  /** Names of roles that it asks for. */
+  readonly roles: ReadonlySet<string>;
   /** Those that it tells from others. */
   readonly is: ReadonlySet<string>;
   readonly depth: number;
@@ -172,13 +187,17 @@ const lookInto = (cedar: Cedar, policy: string): Looked => {
   const parsed = cedar.policyToJson(policy);
   if (parsed.type === "failure") throw new Error("a policy that holds cannot be taken apart");
   const types = new Set<string>();
+  const roles = new Set<string>();
   const is = new Set<string>();
   let deepest = 0;
   const walk = (node: unknown, above = 0): void => {
     if (Array.isArray(node)) node.forEach((each) => walk(each, above));
     else if (typeof node === "object" && node !== null) {
       const { type, id, attr, entity_type: kind } = node as Readonly<Record<string, unknown>>;
-      if (typeof type === "string" && typeof id === "string") types.add(type);
+      if (typeof type === "string" && typeof id === "string") {
+        types.add(type);
+        if (type === "Role") roles.add(id);
+      }
       if (typeof kind === "string") is.add(kind);
       // Streams of one domain, and of another.
       if (attr === "domain") types.add("Stream");
@@ -189,7 +208,7 @@ const lookInto = (cedar: Cedar, policy: string): Looked => {
   walk(parsed.json);
   const { annotations, conditions } = parsed.json;
   // An operator is an object in which one has its operands; conditions are a chain, too.
-  return { id: annotations?.id ?? undefined, types, is, depth: Math.floor(deepest / 2) + conditions.length };
+  return { id: annotations?.id ?? undefined, types, roles, is, depth: Math.floor(deepest / 2) + conditions.length };
 };
 
 /** Where a template has its first slot, in bytes of UTF-8: of that there is one the engine tells no place. */

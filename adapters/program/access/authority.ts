@@ -63,8 +63,9 @@ export class CedarAuthority implements Authority {
   }
 
   private async read(): Promise<void> {
-    const { model: { policies: text, files }, file = "policies" } = this;
-    const read = await readPolicies(files ?? [{ file, text }], ACTION_GROUPS, { held: this.file === undefined });
+    const { model: { policies: text, roles, files }, file = "policies" } = this;
+    const names = { actions: ACTION_GROUPS, roles: Object.keys(roles) };
+    const read = await readPolicies(files ?? [{ file, text }], names, { held: this.file === undefined });
     if (!read.ok) {
       throw new Usage(
         firstOf(read.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`)),
