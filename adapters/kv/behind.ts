@@ -302,17 +302,20 @@ export class Behind {
    * nothing more is to be written.
    */
   private async commit(puts: readonly (readonly [Key, Uint8Array])[], deletes: readonly Key[] = []): Promise<boolean> {
+    return await this.done("the index waits for the disk", () => this.store.commit({ puts, deletes })) !== undefined;
+  }
+
+  /** Tries until it is done, and says once what it waits for. Undefined where the log has stopped; throws when it closes meanwhile. */
+  private async done<T>(waiting: string, work: () => T | Promise<T>): Promise<{ readonly result: T } | undefined> {
+    let said = "";
     for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
       try {
-        await this.store.commit({ puts, deletes });
-        return true;
+        return { result: await work() };
       } catch (fault) {
-        if (fault instanceof LogFault && fault.kind === "fenced") {
-          this.log.fence(fault);
-          return false;
-        }
+        if (fault instanceof LogFault && fault.kind === "fenced") return void this.log.fence(fault);
         if (this.closing) throw fault;
-        this.options.trouble(`the index waits for the disk: ${(fault as Error).message}`);
+        const { message } = fault as Error;
+        if (message !== said) this.options.trouble(`${waiting}: ${said = message}`);
         await pause(this.options.clock, wait, this.ended.signal);
       }
     }
@@ -350,8 +353,10 @@ export class Behind {
     const { signer } = this.options;
     const { size } = frontier;
     const root = hash.toBase64();
-    const note = await this.noteOf(size, root);
-    if (note === undefined) return;
+    // There will be none where it would contradict what was signed before.
+    const signed = await this.done("the checkpoint waits", () => signer!.sign(size, root));
+    if (!signed) return;
+    const note = signed.result;
     const checkpoint: Checkpoint = { origin: signer!.origin, size, root, note };
     const keep = size - this.kept >= CHECKPOINT_KEPT_EVERY;
     if (keep) this.remember(size);
@@ -370,20 +375,6 @@ export class Behind {
     if (this.closing) return;
     if (this.hurried > 0) this.wishRoot();
     else this.grew();
-  }
-
-  /** Undefined when there will be none: it would contradict what was signed before, or the log is closed. */
-  private async noteOf(size: number, root: string): Promise<string | undefined> {
-    for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
-      try {
-        return this.options.signer!.sign(size, root);
-      } catch (fault) {
-        if (fault instanceof LogFault && fault.kind === "fenced") return void this.log.fence(fault);
-        if (this.closing) return undefined;
-        this.options.trouble(`the checkpoint waits: ${fault instanceof Error ? fault.message : fault}`);
-        await pause(this.options.clock, wait, this.ended.signal);
-      }
-    }
   }
 
   /** The newest checkpoint, or one of fewer events, from now on kept for good; the newest. */

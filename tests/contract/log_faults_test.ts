@@ -243,40 +243,6 @@ Deno.test("a log whose write-ahead log another program had SQLite empty goes on"
     await again.close();
   }));
 
-Deno.test("a checkpoint that cannot be signed now is signed later, and the log goes on; one that contradicts an earlier one stops it", async () => {
-  const signing = async (sign: (size: number, root: string) => string) => {
-    const store: Store = new MemoryStore();
-    const said: string[] = [];
-    const log = await KvLog.open(store, {
-      catalogue: catalogue(),
-      clock: systemClock,
-      background: inlineBackground(store, systemClock),
-      signer: { origin: "t", sign },
-      trouble: (line) => said.push(line),
-    });
-    return { log, said };
-  };
-  let tries = 0;
-  const { log, said } = await signing((size, root) => {
-    if (++tries <= 2) throw new Error("no room for the keys");
-    return `t\n${size}\n${root}\n`;
-  });
-  await log.append({ events: [event(1)] });
-  const [checkpoint] = await Promise.all([log.checkpoint(1), log.append({ events: [event(2)] })]);
-  assert.ok(checkpoint && checkpoint.size >= 1);
-  assert.deepEqual(said, Array(2).fill("the checkpoint waits: no room for the keys"));
-  assert.ok((await log.append({ events: [event(3)] })).ok);
-  await log.close();
-
-  const forked = await signing(() => {
-    throw new LogFault("fenced", "another checkpoint of this size is known");
-  });
-  await forked.log.append({ events: [event(1)] });
-  assert.equal(await forked.log.checkpoint(1), undefined);
-  await assert.rejects(forked.log.append({ events: [event(2)] }), fault("fenced"));
-  await forked.log.close();
-});
-
 Deno.test("a folder that cannot be written refuses to open for writing and can be read", (t) =>
   onSmallDisk(t, "8m", async (dir, run) => {
     await filled(`${dir}/log.db`, 5);
