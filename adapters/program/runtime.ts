@@ -188,8 +188,8 @@ export const runtimeOf = (
   configurations: () => import("./configuration.ts"),
   stacks: () => import("./stack/plan.ts"),
   tokens: async (data) => await tokensOf(data, await rootOf(data)),
-  secretList: async (data) => await withKeys(folders, data, ({ stored }) => stored.list()) ?? [],
-  tokenList: async (data) => await withKeys(folders, data, ({ tokens }) => tokens.list()) ?? [],
+  secretList: (data) => listed(folders, data, ({ stored }) => stored.list()),
+  tokenList: (data) => listed(folders, data, ({ tokens }) => tokens.list()),
   accounts: async (data) => await withKeys(folders, data, (keys) => keys.accounts.all().length > 0) ?? false,
   async guarded(data, action) {
     if (!await exists(`${data}/${FILES.log}`)) return false;
@@ -392,6 +392,13 @@ const newestIn = async (path: string, key: Uint8Array | undefined): Promise<stri
 };
 
 /** Asks the keys of a folder something, without writing them; undefined where there are none. */
+/** None in a log without keys; `missing` where there is neither. */
+const listed = async <T>(folders: Folders, data: string, list: (keys: Keys) => readonly T[]): Promise<readonly T[]> => {
+  const found = await withKeys(folders, data, list);
+  if (found === undefined) await logIn(data);
+  return found ?? [];
+};
+
 const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
   const keys = await folders.keys(data);
   if (!keys) return undefined;

@@ -409,7 +409,8 @@ Deno.test("where there is no log, who reads is told so and makes none", () =>
   withPlace(async ({ dir, data }) => {
     await Deno.writeTextFile(`${dir}/file`, "");
     for (const folder of [data, `${dir}/file`]) {
-      for (const typed of [["verify"], ["events"], ["replay"], ["status"], ["backup", `${dir}/copy`]]) {
+      const lists = [["token", "list"], ["secret", "list"]];
+      for (const typed of [["verify"], ["events"], ["replay"], ["status"], ["backup", `${dir}/copy`], ...lists]) {
         const refused = await document<{ error: { code: string; message: string } }>([...typed, "--data", folder]);
         assert.deepEqual([refused.exit, refused.error.code], [3, "missing"], `${typed[0]}: ${refused.error.message}`);
         assert.equal(refused.error.message, `there is no log in ${folder}`);
