@@ -1,10 +1,12 @@
 /** How things look: what is safe to print, tables, numbers, bars. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { Usage } from "../adapters/cli/call.ts";
 import { table } from "../adapters/cli/columns.ts";
 import { bar, bytes, cell, count, counted, duration, palette, safe, short } from "../adapters/cli/print.ts";
 import { describe, progressBar } from "../adapters/cli/progress.ts";
 import type { Io } from "../adapters/cli/runtime.ts";
+import { givenStage } from "./cli_given.ts";
 
 const io = (terminal: boolean, env: Record<string, string> = {}): Io & { readonly said: string[] } => {
   const said: string[] = [];
@@ -125,4 +127,21 @@ Deno.test("how fast the work goes is that of its own kind, however long what was
     "importing 1 of 400 branches\n",
     "importing 101 of 400 branches · 10/s · 29.6 s left\n",
   ]);
+});
+
+Deno.test("what is wrong with a file is said behind its name, as other commands say it", async () => {
+  const error: Error = await Deno.stat("/no such").catch((error) => error);
+  assert.match(error.message, /os error 2/);
+  const stage = givenStage();
+  for (
+    const [thrown, code, said] of [[error, 3, ""], [
+      new Usage(`cannot read it: ${error.message}`),
+      2,
+      "cannot read it: ",
+    ]] as const
+  ) {
+    stage.runtime.reader = () => Promise.reject(thrown);
+    const { code: exit, err } = await stage.type("status");
+    assert.deepEqual([exit, err], [code, `daybook: ${said}/no such: No such file or directory\n`]);
+  }
 });

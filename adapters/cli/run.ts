@@ -36,7 +36,8 @@ export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Prom
 
 /** Tells of a failure in the form that was asked for. */
 export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
-  const { exit, code, message } = failure;
+  const { exit, code } = failure;
+  const message = failure.message.replace(OF_FILE, "$2: $1");
   const line = () => io.err(`${palette(io, "err").red("daybook:")} ${safe(message)}\n`);
   if (!json) line();
   else {
@@ -48,6 +49,9 @@ export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
   }
   return exit;
 };
+
+/** `No such file or directory (os error 2): stat 'x'`: commands have always said that as `x: No such file or directory`. */
+const OF_FILE = /([A-Z][^():]+) \(os error \d+\)[:,] \w+ '([^']+)'/;
 
 const FAULTS: Readonly<Record<string, string>> = {
   locked: "another process has this log; stop it, or use a command that can go through its socket",
