@@ -17,7 +17,6 @@ export { type Problem, problemsText, problemText } from "./yaml_text.ts";
 
 export const STACK_LIMITS = {
   file_chars_max: 1_048_576,
-  services_max: 300,
   instances_max: 300,
   text_chars_max: 4_096,
   list_max: 100,
@@ -235,8 +234,6 @@ const schema = z.object({
 
 type Stated = z.output<typeof service>;
 export type ProbeSettings = z.output<typeof probe>;
-export type HookSettings = z.output<typeof hook>;
-export type SecretText = z.output<typeof secret>;
 
 export interface ServiceSettings extends Omit<Stated, "depends_on"> {
   readonly name: string;

@@ -19,8 +19,6 @@ export const ACCESS_LIMITS = {
   bytes_max: 59_000,
 } as const;
 
-export const POLICIES_STREAM = "access/policies";
-
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in hexadecimal");
 const token = z.string().regex(/^t_[a-z2-7]{16}$/, "the id of a token: t_…");
 const beginnings = z.array(z.string().max(200)).max(100);

@@ -10,7 +10,6 @@ import type { Domain } from "./catalogue.ts";
 import type { Facts, FactSchemas } from "./event.ts";
 
 export const ALERT_LIMITS = {
-  rule_chars_max: 63,
   /** Alerts of one rule that are known at a time: waiting, standing, or over and not yet told of. */
   standing_max: 200,
   labels_max: 8,
@@ -28,7 +27,6 @@ export const SEVERITIES = ["info", "warning", "error", "critical"] as const;
 export const severity = z.enum(SEVERITIES);
 export type Severity = z.output<typeof severity>;
 
-export const ruleName = z.string().max(ALERT_LIMITS.rule_chars_max).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/);
 /** Digest of what the case is about; of all that is told together. */
 export const alertId = z.string().regex(/^[0-9a-f]{12}$/);
 const time = z.iso.datetime({ offset: true });

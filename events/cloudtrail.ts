@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
-import type { Facts, FactSchemas } from "./event.ts";
+import type { FactSchemas } from "./event.ts";
 import { personal, pseudonym } from "./personal.ts";
 
 /** Bounds of what one fact holds; all of it together stays below the entry limit of the log once it is sealed. */
@@ -98,7 +98,6 @@ export const cloudtrailFacts = {
   }),
 } satisfies FactSchemas;
 
-export type CloudtrailFact = Facts<typeof cloudtrailFacts>;
 export type CloudtrailObserved = z.output<typeof cloudtrailFacts["cloudtrail.event.observed"]>;
 
 /** `source` of an account's events. */

@@ -5,7 +5,7 @@
  * none of them.
  */
 import { z } from "zod";
-import type { Facts, FactSchemas, StreamId } from "./event.ts";
+import type { FactSchemas, StreamId } from "./event.ts";
 
 export const LOG_STREAM = "kernel/log" satisfies StreamId;
 
@@ -45,8 +45,6 @@ export const logFacts = {
     beyond: z.strictObject({ size: count, root }).optional(),
   }),
 } satisfies FactSchemas;
-
-export type LogHistoryFact = Facts<typeof logFacts>;
 
 export const logAbout: Readonly<Record<keyof typeof logFacts, string>> = {
   "kernel.log.key_rotated": "The key that signs the log's checkpoints was changed; the old and the new key say so.",

@@ -8,7 +8,7 @@
 import { z } from "zod";
 import type { Domain } from "./catalogue.ts";
 import { repositoryId, sha } from "./commits.ts";
-import type { Facts, FactSchemas } from "./event.ts";
+import type { FactSchemas } from "./event.ts";
 import { personal, pseudonym } from "./personal.ts";
 
 export const RELEASE_LIMITS = { name_chars_max: 100, url_chars_max: 1_000 } as const;
@@ -50,8 +50,6 @@ export const releaseFacts = {
   }),
   "releases.release.published": z.strictObject({ version: name, commit: sha, digest, url }),
 } satisfies FactSchemas;
-
-export type ReleaseFact = Facts<typeof releaseFacts>;
 
 const about: Readonly<Record<keyof typeof releaseFacts, string>> = {
   "releases.gate.passed": "A commit passed a gate, such as its tests.",

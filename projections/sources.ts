@@ -160,6 +160,3 @@ const countTold = (count: Count): readonly Vouched[] => {
 };
 
 const timeOf = (place: Place | undefined): string => place?.time ?? "the beginning of the count";
-
-/** How long a gap is open. */
-export const gapAge = (noticed: string, at: Millis): Millis => at - millis(noticed);

@@ -8,11 +8,6 @@ export type Hit = readonly [at: Millis, position: number, weight: number, what: 
 /** More than any rule waits for; beyond it the oldest go. */
 const HITS_MAX = 1_000;
 
-export interface Sum {
-  readonly count: number;
-  readonly hits: readonly Hit[];
-}
-
 /** The hits within the window that ends with the newest, however late some come. */
 export const slid = (hits: readonly Hit[], hit: Hit, within_ms: Millis): readonly Hit[] => {
   const all = [...hits, hit];

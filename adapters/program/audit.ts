@@ -148,9 +148,3 @@ class Filling {
     return this.digests.pop()![1].sha256;
   }
 }
-
-/** Throws `LogFault` `closed` where the log has signed nothing yet. */
-export const newestOf = (checkpoint: Checkpoint | undefined): Checkpoint => {
-  if (checkpoint) return checkpoint;
-  throw new LogFault("closed", "the log has signed no checkpoint yet; the next start signs one");
-};

@@ -80,7 +80,7 @@ class TlogWalk {
   async run(): Promise<TlogReport> {
     this.readClaims();
     this.end = this.checkFiles(this.newest?.size ?? 0);
-    this.history = new History(this.failures, this.end, 0, this.options.namesMax);
+    this.history = new History(this.failures, this.end, 0);
     this.tiles.begin(this.newest?.size ?? 0);
     const wanted = new Set(this.claims.map(({ size }) => size));
     this.pass(wanted);

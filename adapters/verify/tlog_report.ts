@@ -18,8 +18,6 @@ export interface TlogOptions {
   /** Called a few times a second. */
   readonly progress?: (progress: { readonly done: number; readonly total?: number; readonly unit: string }) => void;
   readonly signal?: AbortSignal;
-  /** Names (source and id) held at a time; see `history.ts`. */
-  readonly namesMax?: number;
 }
 
 export interface TlogReport {

@@ -21,10 +21,6 @@ const rangeOf = (
   return { address, bits: Number(bits), kind: kind as 4 | 6 };
 };
 
-/** What an authority may be limited to: a host name, which stands for all below it too, or a range of addresses. */
-export const isLimit = (text: string): boolean =>
-  rangeOf(text) !== undefined || isIP(text) === 0 && !text.includes("*") && isHostName(text);
-
 export const isPermitted = (name: string, limits: readonly string[]): boolean =>
   limits.some((limit) => {
     const range = rangeOf(limit);

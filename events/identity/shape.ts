@@ -6,7 +6,6 @@ export const IDENTITY_LIMITS = {
   role_chars_max: 64,
   /** Roles of one account. */
   roles_max: 50,
-  reason_chars_max: 280,
   /** What was proven in one sign-in. */
   methods_max: 5,
 } as const;

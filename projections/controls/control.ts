@@ -188,6 +188,4 @@ export const CONTROL_LIMITS = {
   keys_max: 200_000,
   /** Violations whose time is held; beyond, the oldest are only counted as long as the newest count. */
   violations_max: 1_000,
-  /** `at_most` itself. */
-  count_max: 10_000,
 } as const;
