@@ -22,7 +22,7 @@ export type Parsed = { readonly ok: true; readonly config: Config } | {
   readonly problems: readonly Problem[];
 };
 
-/** At most so many bytes of text are looked at; a configuration is a page or two. */
+/** At most so many characters of text are looked at; a configuration is a page or two. */
 export const CONFIG_CHARS_MAX = 1_048_576;
 
 /** Reads a configuration. `file` is only a name for messages; `env` is what the process was given, or as much of it as one likes. */
