@@ -103,7 +103,7 @@ const rule = z.strictObject({
   }
 });
 
-export const alertRules = z.record(name, rule);
+const alertRules = z.record(name, rule);
 
 type Stated = z.output<typeof rule>;
 type Test = z.output<typeof test>;

@@ -24,7 +24,7 @@ export const types = z.union([type.transform((one) => [one]), list(type)]);
 const scalar = z.union([z.string().max(500), z.number(), z.boolean(), z.null()]);
 export const many = z.int().min(0).max(10_000);
 
-export const test = z.strictObject({
+const test = z.strictObject({
   is: scalar.optional(),
   is_not: scalar.optional(),
   any_of: list(scalar).optional(),

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { secret } from "./secret.ts";
 
-export const SINK_FORMATS = ["ndjson", "ocsf", "syslog", "cef"] as const;
+const SINK_FORMATS = ["ndjson", "ocsf", "syslog", "cef"] as const;
 /** Of alerts, the most severe last. */
 export const SEVERITIES = ["info", "warning", "error", "critical"] as const;
 /** Sinks of one process. */
-export const SINKS_MAX = 50;
+const SINKS_MAX = 50;
 
 const count = (min: number, max: number, standard: number, about: string) =>
   z.int().min(min).max(max).default(standard).meta({ description: about });

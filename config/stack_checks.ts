@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** What is looked at before a start and while it runs (docs/services.md). */
-export const CHECKS = [
+const CHECKS = [
   "secret_readable",
   "secret_missing",
   "url_plain",

@@ -4,7 +4,7 @@ import { parseStack, type StackFault, type StackSettings } from "./stack.ts";
 import { type Fields, isMap } from "./stack_import_parts.ts";
 import type { Problem } from "./yaml_text.ts";
 
-export const FIT = {
+const FIT = {
   /** Looks at the whole; each takes something out of every service that cannot be as it is. */
   looks_max: 500,
 } as const;

@@ -69,7 +69,7 @@ export const defined = (map: Fields): Fields =>
   Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined));
 
 /** A dollar sign is one in ours only when it is written twice; in theirs it may be so too. */
-export const literal = (text: string): string => text.replaceAll(/\$\$|\$/g, "$$$$");
+const literal = (text: string): string => text.replaceAll(/\$\$|\$/g, "$$$$");
 const names = (text: string): boolean => /\$\{?[A-Za-z_]/.test(text.replaceAll("$$", ""));
 
 /** A text that no shell reads: their variables stay in it as they are written. */

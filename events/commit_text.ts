@@ -13,7 +13,7 @@ export const WORDS_LIMITS = {
 } as const;
 
 /** What stands in a subject where a person was named. */
-export const MASK = "[personal]";
+const MASK = "[personal]";
 
 // GitHub's names are the same in upper and lower case, and its webhooks spell them as their owner did.
 const CASELESS = new Set(["github.com"]);

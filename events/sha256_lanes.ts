@@ -18,7 +18,7 @@ import {
 } from "./wasm.ts";
 
 /** Messages side by side in a vector. */
-export const VECTOR_LANES = 4;
+const VECTOR_LANES = 4;
 /** Bytes that a round of the algorithm takes. */
 export const BLOCK_BYTES = 64;
 /** Words of a hash. */

@@ -180,7 +180,7 @@ const TURN = 2 ** 32;
 const isTurned = (value: number): boolean => value >= -(2 ** 31) && value < 2 ** 31;
 
 /** The number that an event says it has; `unknown` where it says one that nobody can read. */
-export const numberOf = (state: SourceState, event: Event): number | "unknown" | undefined => {
+const numberOf = (state: SourceState, event: Event): number | "unknown" | undefined => {
   const { sequence, sequencetype } = event as unknown as {
     readonly sequence?: unknown;
     readonly sequencetype?: unknown;

@@ -33,7 +33,7 @@ export const NONE: Alerts = { alerts: {}, silences: {}, saturated: false };
 /** Of a silence over all of a rule. */
 export const ALL = "all";
 
-export const isSilenced = ({ silences }: Alerts, alert: string): boolean =>
+const isSilenced = ({ silences }: Alerts, alert: string): boolean =>
   Object.hasOwn(silences, ALL) || Object.hasOwn(silences, alert);
 
 export const alertOf = ({ alerts }: Alerts, alert: string): Alert | undefined =>

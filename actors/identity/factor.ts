@@ -6,7 +6,7 @@ import type { CommandData } from "./commands.ts";
 import { allEnded, iso } from "./session.ts";
 
 /** Factors of one account. */
-export const FACTORS_MAX = 10;
+const FACTORS_MAX = 10;
 
 type Verified = Extract<IdentityFact, { type: "identity.factor.verified" }>;
 

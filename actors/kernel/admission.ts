@@ -134,7 +134,7 @@ const attributeIssue = (event: Incoming): Issue | undefined => {
 const INBOX_CHARS_MAX = 400;
 
 /** The stream that keeps unknown types of a source. */
-export const inboxOf = (source: string, hash: Hash): StreamId => {
+const inboxOf = (source: string, hash: Hash): StreamId => {
   const name = source.toWellFormed().replace(/[^A-Za-z0-9._~@:+/-]/gu, encodeURIComponent);
   const short = name.length <= INBOX_CHARS_MAX && name.length + 6 <= LIMITS.stream_bytes_max;
   return `inbox/${short ? name : `${name.slice(0, INBOX_CHARS_MAX - 64)}~${hash.sha256(source)}`}`;

@@ -32,7 +32,7 @@ export const LOOK_MS = 1_000;
 /** After the log could not be written, or the views not be read. */
 export const FAILED_LOOK_MS = 30_000;
 /** Positions of attestations that are remembered; as many are read when a run begins. */
-export const REMEMBERED_MAX = 4_096;
+const REMEMBERED_MAX = 4_096;
 
 export interface AttesterOptions {
   readonly log: Pick<EventLog, "size" | "append" | "read" | "follow">;

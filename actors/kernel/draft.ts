@@ -18,7 +18,7 @@ import { instant } from "./instant.ts";
 import type { Due, Message } from "./message.ts";
 
 /** Timers of one entity that stand at a time; a decision that sets more is a fault of its decider. */
-export const TIMERS_MAX = 1_000;
+const TIMERS_MAX = 1_000;
 
 /** Replaces personal fields by their sealed form, synchronously; the same fact again gives the same bytes. */
 export type Seal = (type: string, stream: StreamId, id: string, time: string, data: unknown) => unknown;

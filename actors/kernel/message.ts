@@ -6,7 +6,7 @@ import type { Deadlines } from "./deadlines.ts";
 import { Waiting } from "./deadlines.ts";
 import type { Random } from "./world.ts";
 
-export const RETRY_AFTER_MS = {
+const RETRY_AFTER_MS = {
   mailbox_full: 100,
   deadline: 100,
   contention: 50,

@@ -20,7 +20,7 @@ import {
 } from "./state.ts";
 
 /** What a decision may come to before the rest is left for later: a log takes 1,000 events and 720,000 bytes at once. */
-export const ROUND = { events_max: 500, chars_max: 200_000 } as const;
+const ROUND = { events_max: 500, chars_max: 200_000 } as const;
 
 /** A decision under way: facts so far, and the stack as they leave it. */
 export class Draft {
@@ -155,7 +155,7 @@ export const backoff = (
   return Math.round(wait * (1 + (2 * chance - 1) * jitter / 100));
 };
 
-export const graceTimer = (service: string, replica: number): string => `grace/${service}/${replica}`;
+const graceTimer = (service: string, replica: number): string => `grace/${service}/${replica}`;
 export const resumeTimer = (service: string, replica: number): string => `resume/${service}/${replica}`;
 
 const stopWhatMust = (draft: Draft, name: string, replica: number): void => {

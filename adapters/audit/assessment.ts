@@ -13,7 +13,7 @@ import { isWorking } from "../../projections/query.ts";
 import { type Bin, Tally } from "./tally.ts";
 
 /** Sources that a page tells of. */
-export const SOURCES_MAX = 200;
+const SOURCES_MAX = 200;
 
 /** What is asked. */
 export interface Asked {
@@ -55,7 +55,7 @@ export interface AssessedLog {
 }
 
 /** Controls of one framework, or all of them. */
-export const chosen = (controls: readonly Control[], framework: string | undefined): readonly Control[] =>
+const chosen = (controls: readonly Control[], framework: string | undefined): readonly Control[] =>
   framework === undefined
     ? controls
     : controls.filter(({ frameworks }) => frameworks.some(({ name }) => isCalled(name, framework)));

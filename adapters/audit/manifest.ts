@@ -39,7 +39,7 @@ const time = z.iso.datetime({ offset: true });
 const count = z.int().nonnegative();
 const vkey = z.string().min(1).max(1_000);
 
-export const scopeSchema = z.strictObject({
+const scopeSchema = z.strictObject({
   format: z.literal(FORMAT),
   program: z.strictObject({ name: z.literal("daybook"), version: z.string().min(1).max(60) }),
   origin: z.string().min(1).max(1_000),

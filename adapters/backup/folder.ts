@@ -25,7 +25,7 @@ export const faultOf = (action: string, error: unknown): LogFault => {
 };
 
 /** Makes a file's bytes, or a folder's names, durable. */
-export const flush = async (path: string): Promise<void> => {
+const flush = async (path: string): Promise<void> => {
   const handle = await open(path, "r");
   try {
     await handle.sync();

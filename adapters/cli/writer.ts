@@ -44,7 +44,7 @@ export const operateOn = <T>(
         : writer.remote.operate(operation, input, progress)) as Promise<T>,
   );
 
-export const openWriter = async (data: string, runtime: Runtime): Promise<Writer> => {
+const openWriter = async (data: string, runtime: Runtime): Promise<Writer> => {
   const began = runtime.clock.monotonic();
   for (let tried = 1;; tried++) {
     try {

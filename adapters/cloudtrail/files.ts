@@ -8,7 +8,7 @@ export interface Found {
 }
 
 /** Files of one import. */
-export const FILES_MAX = 1_000_000;
+const FILES_MAX = 1_000_000;
 const DEPTH_MAX = 32;
 
 const LOG = /\.json(?:\.gz)?$/i;

@@ -10,7 +10,7 @@ import { filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
 import { translateRecord } from "./translate.ts";
 
-export const CLOUDTRAIL_IMPORT = {
+const CLOUDTRAIL_IMPORT = {
   /** One ingest: below the log's bounds of an append, with room for what sealing adds. */
   batch_events_max: 200,
   batch_chars_max: 300_000,

@@ -10,7 +10,7 @@ import { parseIJson } from "../../events/canonical.ts";
 /** Who reads from it is told of what fails on the way to it. */
 const gunzip = (packed: AsyncIterable<Uint8Array>) => pipeline(Readable.from(packed), createGunzip(), () => {});
 
-export const RECORD_LIMITS = {
+const RECORD_LIMITS = {
   /** Characters of one record; AWS sends at most 256 KiB, or 1 MiB where the trail says so. */
   record_chars_max: 2 * 1024 * 1024,
   /** Of a file once it is unpacked: a small file may unpack to a large one. */

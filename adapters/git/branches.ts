@@ -8,9 +8,9 @@ import { isBehind, listBranches, type Repository } from "./repository.ts";
 import type { ImportTarget, Sender } from "./send.ts";
 
 /** Branch commands on their way at a time. */
-export const ASKS_IN_FLIGHT_MAX = 16;
+const ASKS_IN_FLIGHT_MAX = 16;
 /** Times it looks again because somebody else had moved a branch meanwhile. */
-export const LOOKS_MAX = 5;
+const LOOKS_MAX = 5;
 
 export interface BranchesRecorded {
   /** In the repository. */

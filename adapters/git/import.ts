@@ -17,7 +17,7 @@ import { listBranches, listCommits, openRepository, type Repository } from "./re
 import { type ImportTarget, Sender, Stop, type StopCode } from "./send.ts";
 import { type Listed, translate } from "./translate.ts";
 
-export const IMPORT_LIMITS = {
+const IMPORT_LIMITS = {
   /** Commits whose changes git cannot read; at more the import gives up. */
   unreadable_max: 1_000,
   /** Times it begins anew because a webhook was faster. */

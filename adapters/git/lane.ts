@@ -5,7 +5,7 @@ import { faultOf } from "./repository.ts";
 import type { Listed } from "./translate.ts";
 
 /** Files of finished batches that nobody has taken yet; with more, git waits. */
-export const AHEAD_FILES_MAX = 50_000;
+const AHEAD_FILES_MAX = 50_000;
 
 /** Git compares a commit with the parents that are named here: the first. Where a clone ends nothing is compared. */
 const question = ({ sha, parents, boundary }: Listed): string => {

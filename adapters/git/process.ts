@@ -44,7 +44,7 @@ const NOWHERE = "daybook.nowhere";
 
 const STDERR_BYTES_MAX = 16_384;
 /** Of a short answer; what says more is not the git that we know. */
-export const ANSWER_BYTES_MAX = 134_217_728;
+const ANSWER_BYTES_MAX = 134_217_728;
 
 export interface Answer {
   readonly code: number;
@@ -139,7 +139,7 @@ export class Git {
 }
 
 /** Writes and closes; a reader that went away is no error here, for its exit code tells. */
-export const feed = async (stdin: WritableStream<Uint8Array<ArrayBuffer>>, content: string): Promise<void> => {
+const feed = async (stdin: WritableStream<Uint8Array<ArrayBuffer>>, content: string): Promise<void> => {
   const writer = stdin.getWriter();
   try {
     if (content !== "") await writer.write(bytes.encode(content));

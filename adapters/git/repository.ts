@@ -82,7 +82,7 @@ const sourceOf = async (git: Git, outside: Git, gitDir: string, bare: boolean): 
 };
 
 /** `/home/git/linux.git/` is `linux`; only the last name of the path, for the rest tells of the machine. */
-export const sourceOfFolder = (path: string): string => {
+const sourceOfFolder = (path: string): string => {
   const names = path.split(/[/\\]/).filter((name) => name !== "" && name !== "." && name !== ".git");
   const name = (names.at(-1) ?? "").replace(/\.git$/, "");
   return encodeURIComponent(name.toWellFormed()) || "repository";

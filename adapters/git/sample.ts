@@ -11,7 +11,7 @@ import type { RawCommit, RawFile, RawPerson } from "./parse.ts";
 import { type ImportTarget, Sender } from "./send.ts";
 import { type Listed, translate } from "./translate.ts";
 
-export const SAMPLE_SOURCE = "sample-lighthouse";
+const SAMPLE_SOURCE = "sample-lighthouse";
 
 /** First commit; the others follow at the hours of `STORY`. */
 const BEGAN = Date.UTC(2025, 8, 1, 7) / 1000;

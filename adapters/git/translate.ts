@@ -7,7 +7,7 @@ import type { RawCommit, RawFile, RawPerson } from "./parse.ts";
 import { asUtf8, cQuoted, jsonBytes } from "./text.ts";
 
 /** Bytes of the files in one event, so that with its header and a long source it stays below an entry. */
-export const PART_BYTES_MAX = 48_000;
+const PART_BYTES_MAX = 48_000;
 
 /** What the list of commits says of one. */
 export interface Listed {

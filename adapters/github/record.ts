@@ -10,7 +10,7 @@ export interface PushTarget extends Pick<Daybook, "ingest" | "ask"> {
 
 /** One ingest: below the log's bounds of an append, with room for what sealing adds. */
 export const BATCH_BYTES_MAX = 400_000;
-export const BATCH_EVENTS_MAX = 500;
+const BATCH_EVENTS_MAX = 500;
 
 export type PushRecorded =
   | {

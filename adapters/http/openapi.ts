@@ -263,4 +263,4 @@ export const openapiDocument = (exchange: Exchange): Response => {
 };
 
 /** Of the interface, as semantic versioning has it: what is only added raises the second number. */
-export const VERSION = "1.0.0";
+const VERSION = "1.0.0";

@@ -22,7 +22,7 @@ import type { Sealing } from "../../events/sealing.ts";
 const SALT = 16, NONCE = 12, TAG = 16;
 const CIPHER = "aes-256-gcm";
 /** Values sealed under one salt. */
-export const SEALS_MAX = 2 ** 31;
+const SEALS_MAX = 2 ** 31;
 /** Keys held for opening; each run that has sealed something left here is one. */
 const KEYS_MAX = 1_000;
 

@@ -15,7 +15,7 @@ export interface RotationStatement {
   readonly until: string;
 }
 
-export const ROTATION_LINE = "daybook/log-key-rotation@v1";
+const ROTATION_LINE = "daybook/log-key-rotation@v1";
 
 /** Ends in a newline. */
 export const rotationText = ({ origin, size, root, old, new: next, until }: RotationStatement): string =>

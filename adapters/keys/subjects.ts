@@ -14,7 +14,7 @@ import { derived } from "./wrapping.ts";
 
 /** Subjects whose keys are held in memory, and identifiers whose way is; a further one is read again from the file. */
 export const SUBJECTS_CACHED_MAX = 4_096;
-export const IDENTIFIERS_CACHED_MAX = 16_384;
+const IDENTIFIERS_CACHED_MAX = 16_384;
 
 /** What seals and opens the texts of one person. */
 export interface SubjectKeys {
@@ -36,7 +36,7 @@ export type Made = Subject | { readonly id: string; readonly secret: Uint8Array 
 const OPAQUE = /^[su]_[\w-]{16,64}$/;
 
 /** Whether a text is an opaque id itself, as against an identifier that leads to one. */
-export const isOpaque = (text: string): boolean => OPAQUE.test(text);
+const isOpaque = (text: string): boolean => OPAQUE.test(text);
 
 /** Identifiers that differ only in case, outer space or Unicode composition lead to the same person. */
 export const normalised = (identifier: string): string => identifier.trim().normalize("NFC").toLowerCase();

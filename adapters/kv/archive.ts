@@ -15,7 +15,7 @@ import { TILE_WIDTH } from "../../events/tiles.ts";
 import { Block, blockHash, encodeBlock, type Run } from "./block.ts";
 import { fingerprint } from "./fingerprint.ts";
 
-export const ARCHIVED_KEY: Key = ["archived"];
+const ARCHIVED_KEY: Key = ["archived"];
 const ROWS = "archive";
 export const BLOCKS_PER_ROW = 1_000;
 const RECORD = 40;

@@ -12,8 +12,8 @@ import type { Key, Store } from "../../events/store.ts";
 const HASH_BYTES = 4 * 1_024 * 1_024;
 
 export const BLOB_PREFIX = "blob";
-export const blobKey = (hex: string): Key => [BLOB_PREFIX, hex];
-export const chunkKey = (hex: string, n: number): Key => [BLOB_PREFIX, hex, n];
+const blobKey = (hex: string): Key => [BLOB_PREFIX, hex];
+const chunkKey = (hex: string, n: number): Key => [BLOB_PREFIX, hex, n];
 const hexOf = (sha256: string): string => Uint8Array.fromBase64(sha256).toHex();
 
 interface Head {

@@ -3,7 +3,7 @@ import { LogFault } from "../../events/log.ts";
 import type { Key } from "../../events/store.ts";
 
 export const FORMAT_KEY: Key = ["format"];
-export const FORMAT = 1;
+const FORMAT = 1;
 
 interface Format {
   readonly format: number;

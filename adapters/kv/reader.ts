@@ -17,18 +17,18 @@ import { unpackPlace } from "./index/segment.ts";
 import { sameBytes } from "./key_encoding.ts";
 
 /** Bytes of blocks kept for point reads and followers, unless said otherwise. */
-export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 /** Memory for the filters that say "never seen", unless said otherwise. */
 export const FILTER_BYTES_MAX = 64 * 1024 * 1024;
 /** A segment is built when a generation holds this many events, unless said otherwise. */
-export const SEGMENT_EVENTS = 16_384;
+const SEGMENT_EVENTS = 16_384;
 const PAGE_BLOCKS_MAX = 64;
 const PAGE_BLOCKS_MIN = 8;
 
 /** Blocks that hold their events beside their bytes: as many as a commit has, for all who follow the log's end. */
 export const PARSED_BLOCKS_MAX = 13;
 
-export const LOG_PREFIX = "log";
+const LOG_PREFIX = "log";
 export const blockKey = (first: number): Key => [LOG_PREFIX, first];
 
 export interface ReaderOptions {

@@ -14,7 +14,7 @@ import type { Batch, Key, Span, Store } from "../../events/store.ts";
 import { CODEC_AT, CODEC_PLAIN, HASHED_FROM, MAGIC } from "./block.ts";
 import { encodeKey } from "./key_encoding.ts";
 
-export const CODEC_SEALED = 1;
+const CODEC_SEALED = 1;
 
 /** Blocks that were opened lately: single events of one are asked for one after another, and opening costs ten times what reading does. */
 const OPENED_MAX = 32;

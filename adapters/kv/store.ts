@@ -18,7 +18,7 @@ const fromUtf8 = new TextDecoder();
 const LAST_COLUMN = "expiration_ms";
 
 /** A locked database is tried again so many times, with growing, jittered pauses; about ten seconds in all. */
-export const LOCKED_RETRIES = 40;
+const LOCKED_RETRIES = 40;
 const LOCKED_PAUSE_MS_MAX = 400;
 /** A read waits so long for a database that is being recovered. */
 const READ_WAIT_MS_MAX = 2_000;

@@ -28,7 +28,7 @@ export const GENERATION = "--generation=";
 export const GENERATIONS_MAX = 2;
 
 /** After it, where the second process may make a copy of what it reads; only whoever grants it knows the name. */
-export const SCRATCH = "--scratch=";
+const SCRATCH = "--scratch=";
 
 /** What is for us among the arguments, and the rest. */
 export const generationOf = (
@@ -69,7 +69,7 @@ export const granted = ({ read, write, net, run, env, agent }: Permissions): boo
  */
 export const V8_FLAGS = "--v8-flags=--no-allocation-site-pretenuring";
 /** Who only reads has a small nursery: docs/decisions/0074-who-reads-keeps-its-memory.md. */
-export const READER_HEAP = `${V8_FLAGS},--max-semi-space-size=4`;
+const READER_HEAP = `${V8_FLAGS},--max-semi-space-size=4`;
 /**
  * Who verifies hashes in vectors of 256 bits, where the build is known to make them; another would not start with the flag:
  * docs/decisions/0197-twice-as-many-hashes-where-vectors-are-wide.md.

@@ -6,7 +6,7 @@
 import { type Child, Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../actors/kernel/supervisor.ts";
 
 /** Pauses between two starts. With five restarts a minute it takes this supervisor about half a minute to give up. */
-export const FOLLOWERS = { first_ms_min: 100, last_ms_min: 30_000, factor: 4 } as const;
+const FOLLOWERS = { first_ms_min: 100, last_ms_min: 30_000, factor: 4 } as const;
 
 export const followers = (
   id: string,

@@ -22,7 +22,7 @@ export const LOG_BACKGROUND = {
 } as const satisfies Record<string, Millis>;
 
 /** The module of the worker. */
-export const LOG_BACKGROUND_WORKER = new URL("./log_background_worker.ts", import.meta.url);
+const LOG_BACKGROUND_WORKER = new URL("./log_background_worker.ts", import.meta.url);
 
 type Lending = Pick<KvLog, "behindBy">;
 

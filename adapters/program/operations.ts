@@ -22,7 +22,7 @@ import { OPERATOR } from "./operator.ts";
 import { InTurn } from "./in_turn.ts";
 
 /** Dashes between words. */
-export const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
+const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
   "begin-archive": async () => (await import("./archive_log.ts")).beginArchive,
   "apply-retention": async () => (await import("./retention.ts")).applyRetention,
   "lift-hold": async () => (await import("./holds.ts")).liftHold,

@@ -4,7 +4,7 @@ import { changeLogKey } from "./log_key_change.ts";
 import { operation } from "./operation.ts";
 
 /** A change that nobody could follow any more is no overlap. */
-export const OVERLAP_MS_MAX = 366 * 86_400_000;
+const OVERLAP_MS_MAX = 366 * 86_400_000;
 
 export const rotateLogKey = operation({
   about: "Changes the key that signs the log's checkpoints.",

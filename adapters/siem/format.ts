@@ -7,7 +7,7 @@ import type { Emitter } from "./emitter.ts";
 import { type OcsfEvent, ocsfOf } from "./ocsf.ts";
 import { syslogOf, type SyslogOptions } from "./syslog.ts";
 
-export const FORMATS = ["ndjson", "ocsf", "syslog", "cef", "csv"] as const;
+const FORMATS = ["ndjson", "ocsf", "syslog", "cef", "csv"] as const;
 export type Format = typeof FORMATS[number];
 
 /** What goes before the first event. */

@@ -6,7 +6,7 @@ import { changeOf, type FileSeen } from "../../actors/kernel/open_file.ts";
 import { ViewsFault } from "../../projections/views.ts";
 
 /** An open file is looked at in its folder at most this often, unless somebody says otherwise. */
-export const LOOK_MS = 1_000;
+const LOOK_MS = 1_000;
 
 // Primary result codes (https://sqlite.org/rescode.html).
 const [IOERR, CORRUPT, CANTOPEN, NOTADB] = [10, 11, 14, 26];

@@ -7,7 +7,7 @@ import { type Entry, LINE_CHARS_MAX } from "./line.ts";
 /** Who reads from it is told of what fails on the way to it. */
 export const gunzip = (packed: AsyncIterable<Uint8Array>) => pipeline(Readable.from(packed), createGunzip(), () => {});
 
-export const FILE_LIMITS = {
+const FILE_LIMITS = {
   /** Of a file once it is unpacked: a small file may unpack to a large one. */
   file_bytes_max: 16 * 1024 * 1024 * 1024,
   /** Of one entry of `journalctl -o export`. */

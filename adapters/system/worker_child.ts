@@ -12,7 +12,7 @@ import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import type { Wire } from "./worker_side.ts";
 
-export const WORKER = {
+const WORKER = {
   heartbeat_every_ms: 1_000,
   /** A worker that was not heard of for so long is taken for dead. */
   heartbeat_within_ms: 10_000,

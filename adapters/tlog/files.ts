@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { LogFault } from "../../events/log.ts";
 
 /** What the file system said, as the fault it means. */
-export const faultOf = (action: string, error: unknown): LogFault => {
+const faultOf = (action: string, error: unknown): LogFault => {
   if (error instanceof LogFault) return error;
   const { code, message } = error as { readonly code?: string; readonly message?: string };
   const kind = code === "ENOSPC" || code === "EDQUOT"

@@ -16,7 +16,7 @@ import { nameFingerprint } from "./fingerprint.ts";
 import { type HistoryFound, holdsName, judgeTime, type NamesRule } from "./history_span.ts";
 
 /** Names held by one pass over the log; more take more passes. */
-export const NAMES_MAX = 16_777_216;
+const NAMES_MAX = 16_777_216;
 const CHUNK = 1 << 16;
 
 /** Next revision by fingerprint of the stream: open addressing, never more than half full. */

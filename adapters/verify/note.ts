@@ -7,9 +7,9 @@ import type { KeyObject } from "node:crypto";
 import { nodeCrypto, sha256 } from "./crypto.ts";
 
 /** A note with more signature lines is not read (the specification lets a reader limit them, to no fewer than 16). */
-export const SIGNATURES_MAX = 100;
+const SIGNATURES_MAX = 100;
 /** A longer text is not read as a note. */
-export const NOTE_CHARACTERS_MAX = 65_536;
+const NOTE_CHARACTERS_MAX = 65_536;
 
 const ED25519 = 0x01;
 const COSIGNATURE = 0x04;

@@ -7,7 +7,7 @@ import { NotProven, parseCheckpoint, verifyInclusion, verifyNote } from "./libra
 import { fromBase64 } from "./note.ts";
 import { HASH_BYTES, leafHash } from "./tree.ts";
 
-export const RECEIPT_LINE = "c2sp.org/tlog-proof@v1";
+const RECEIPT_LINE = "c2sp.org/tlog-proof@v1";
 /** More hashes no proof has: a tree has fewer than 2^63 leaves. */
 const PROOF_LINES_MAX = 63;
 

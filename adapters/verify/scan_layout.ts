@@ -29,7 +29,7 @@ export const SEALED = place(4);
 // The two lanes of a fingerprint, and those of another.
 export const LANES = place(8), OTHER_LANES = place(8);
 /** Where a text lies, without its quotes: two words. */
-export const SPAN = 8;
+const SPAN = 8;
 export const ID = place(SPAN), SOURCE = place(SPAN), CORRELATION = place(SPAN);
 export const STREAM = place(SPAN), TYPE = place(SPAN), RECORDED = place(SPAN);
 /** Of the entry before: three of them. */

@@ -4,7 +4,7 @@ import { BlockList, isIP } from "node:net";
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** A host name in lower case, of labels (RFC 1123 section 2.1); the first may be `*`. */
-export const isHostName = (name: string): boolean =>
+const isHostName = (name: string): boolean =>
   name.length <= 253 && !/^[0-9.]+$/.test(name) &&
   name.split(".").every((label, at, all) => LABEL.test(label) || label === "*" && at === 0 && all.length > 1);
 

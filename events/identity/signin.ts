@@ -7,7 +7,7 @@ import { accountId, count, IDENTITY_LIMITS, method, opaqueId, slug, whence } fro
 const methods = z.array(method).min(1).max(IDENTITY_LIMITS.methods_max);
 
 /** What a log of another program may say of a sign-in. */
-export const OBSERVED_MESSAGES = [
+const OBSERVED_MESSAGES = [
   "accepted",
   "failed",
   /** The service knows no such name; whatever is tried then fails, and is told of by itself. */

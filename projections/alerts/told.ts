@@ -6,7 +6,7 @@ import { isPseudonym, isSealed, SEALED_TEXT } from "../../events/personal.ts";
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 
 /** One line of at most so many characters; what is cut through is replaced. */
-export const lineOf = (text: string, max: number): string => text.slice(0, max).replaceAll(CONTROL, " ").toWellFormed();
+const lineOf = (text: string, max: number): string => text.slice(0, max).replaceAll(CONTROL, " ").toWellFormed();
 
 /** A decider takes no text for sealed, or for a pseudonym, that it was given: here it is only spoken of. */
 const textOf = (value: unknown): string => {

@@ -50,7 +50,7 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const count = (value: number): string => numbers.format(value);
 
 /** `2026-11-20 09:00:00 UTC`; what is no such time stays as it is. */
-export const moment = (time: string): string =>
+const moment = (time: string): string =>
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(time) ? `${time.slice(0, 10)} ${time.slice(11, 19)} UTC` : time;
 
 export const Time = ({ at }: { readonly at: string }) => <time datetime={at}>{moment(at)}</time>;

@@ -172,8 +172,7 @@ const timeOf = (bound: Moment, reader: Reader, what: string): string => {
   throw new LogFault("truncated", `there is no event ${bound.position}`);
 };
 
-export const isFine = (results: readonly ControlResult[]): boolean =>
-  results.every(({ status }) => FINE.includes(status));
+const isFine = (results: readonly ControlResult[]): boolean => results.every(({ status }) => FINE.includes(status));
 
 const STYLES: Readonly<Record<ControlStatus, "green" | "red" | "yellow" | "dim">> = {
   pass: "green",
@@ -184,7 +183,7 @@ const STYLES: Readonly<Record<ControlStatus, "green" | "red" | "yellow" | "dim">
   not_applicable: "dim",
 };
 
-export const resultsTable = (results: readonly ControlResult[], c: Palette): string =>
+const resultsTable = (results: readonly ControlResult[], c: Palette): string =>
   table(
     [{ title: "control" }, { title: "status" }, { title: "because" }, { title: "events" }],
     results.map(({ id, status, because, evidence }) => [
@@ -197,7 +196,7 @@ export const resultsTable = (results: readonly ControlResult[], c: Palette): str
   );
 
 /** `12 of 25 controls pass, 1 fails, …`. */
-export const sumOf = (results: readonly ControlResult[], c: Palette): string => {
+const sumOf = (results: readonly ControlResult[], c: Palette): string => {
   const parts = (Object.keys(STYLES) as ControlStatus[])
     .map((status) => [status, results.filter((result) => result.status === status).length] as const)
     .filter(([, number]) => number > 0)

@@ -93,7 +93,7 @@ export const settled = async (writer: Writer, { io, clock }: Runtime): Promise<v
 };
 
 /** What came of an import, in two or three lines. */
-export const describeImport = (
+const describeImport = (
   done: GitImport,
   { runtime: { io }, elapsed }: { runtime: Runtime; elapsed: number },
 ): string => {

@@ -6,7 +6,7 @@ import { palette, safe } from "../print.ts";
 import type { Runtime, Token, Tokens } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
-export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
+const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 const NAME_MAX = 100;
 
 export const create: Run = async (call, runtime) => {

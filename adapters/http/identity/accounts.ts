@@ -14,7 +14,7 @@ import { accountOf, bodyOf, done, knownAccountOf } from "./requests.ts";
 
 const reason = z.string().min(1).max(280).optional();
 
-export const newAccountBody = z.strictObject({
+const newAccountBody = z.strictObject({
   name: z.string().min(1).max(255),
   tenant: z.string().max(64).regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/).default("default"),
   email: z.email().max(254).optional(),

@@ -13,7 +13,7 @@ const name = z.string().min(1).max(255);
 const password = z.string().min(1).max(4_096);
 const ticket = z.string().min(1).max(512);
 
-export const signInBody = z.strictObject({ name, password });
+const signInBody = z.strictObject({ name, password });
 const refreshBody = z.strictObject({ refresh_token: ticket });
 const everywhereBody = z.strictObject({
   /** This session goes on. */

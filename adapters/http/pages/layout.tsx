@@ -22,7 +22,7 @@ const POLICY = [
 ].join("; ");
 
 /** Three entries in a book; inline in our pages, and under `/favicon.ico` for what a browser shows of its own. */
-export const ICON =
+const ICON =
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect x="2" y="1" width="12" height="14" rx="2" fill="#2d5d8f"/>` +
   `<path d="M5 5h6M5 8h6M5 11h4" stroke="#fff" stroke-width="1.4" stroke-linecap="round"/></svg>`;
 const ICON_URL = `data:image/svg+xml,${encodeURIComponent(ICON)}`;

@@ -29,12 +29,12 @@ export const Cell = ({ value }: { readonly value: unknown }) => {
 const lineOf = (value: object): string =>
   Array.isArray(value) && value.every((each) => typeof each !== "object") ? value.join(", ") : JSON.stringify(value);
 
-export const Time = ({ of }: { readonly of: string }) => (
+const Time = ({ of }: { readonly of: string }) => (
   <time datetime={of}>{of.replace("T", " ").replace(/\.0+(?=\D|$)/, "")}</time>
 );
 
 /** All of it, lists and objects within each other. */
-export const Whole = ({ value }: { readonly value: unknown }) => {
+const Whole = ({ value }: { readonly value: unknown }) => {
   if (value === undefined || value === null) return <span class="none">–</span>;
   if (Array.isArray(value)) {
     if (value.length === 0) return <span class="none">none</span>;

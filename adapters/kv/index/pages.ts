@@ -27,7 +27,7 @@ export interface Table {
   readonly probes?: number;
 }
 
-export const rowsPerPage = (columns: number): number => Math.floor(PAGE_BYTES / (8 * columns));
+const rowsPerPage = (columns: number): number => Math.floor(PAGE_BYTES / (8 * columns));
 
 /** How many pages a table takes, fence and filter included. */
 export const tablePages = (columns: number, rows: number, bitsPerKey: number): number => {
@@ -44,7 +44,7 @@ export interface PageSink {
   put(page: Put): void;
 }
 
-export const putBytes = (bytes: Uint8Array, sink: PageSink): Extent => {
+const putBytes = (bytes: Uint8Array, sink: PageSink): Extent => {
   const start = sink.next;
   for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
     sink.put([pageKey(sink.next++), bytes.slice(at, at + PAGE_BYTES)]);

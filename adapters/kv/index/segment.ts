@@ -26,9 +26,9 @@ export interface Segment {
   readonly terms: Table;
 }
 
-export const ID_COLUMNS = 2;
-export const STREAM_COLUMNS = 5;
-export const TERM_COLUMNS = 2;
+const ID_COLUMNS = 2;
+const STREAM_COLUMNS = 5;
+const TERM_COLUMNS = 2;
 
 /** So many neighbours of one level become one of the next. */
 export const FANOUT = 8;
@@ -42,8 +42,7 @@ export const typeTerm = (type: string): number => fingerprint(type, 1);
 export const correlationTerm = (correlation: string): number => fingerprint(correlation, 2);
 
 /** Page, offset and length in one number; page numbers stay below 2^21. */
-export const packPlace = (page: number, offset: number, length: number): number =>
-  page * 2 ** 32 + offset * 2 ** 16 + length;
+const packPlace = (page: number, offset: number, length: number): number => page * 2 ** 32 + offset * 2 ** 16 + length;
 export const unpackPlace = (place: number): { page: number; offset: number; length: number } => ({
   page: Math.floor(place / 2 ** 32),
   offset: Math.floor(place / 2 ** 16) % 2 ** 16,

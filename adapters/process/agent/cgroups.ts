@@ -137,7 +137,7 @@ const controllersFor = ({ cpus, resident_bytes }: Held): readonly Controller[] =
   ...(resident_bytes === undefined ? [] : ["memory" as const]),
 ];
 
-export const holdsAnything = (held: Held): boolean => controllersFor(held).length > 0;
+const holdsAnything = (held: Held): boolean => controllersFor(held).length > 0;
 
 /** Why a start cannot be held to it here; `undefined` where it can. Turns controllers on that are there. */
 export const unheldOf = (held: Held, base = baseGroup()): string | undefined => {

@@ -6,7 +6,7 @@ import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { V8_FLAGS } from "../reexec.ts";
 import { type Answer, answers, type Asks, fromAgent, type How, PROTOCOL, type ToAgent } from "./protocol.ts";
 
-export const AGENT = {
+const AGENT = {
   /** Asked so often whether it is there. */
   ping_ms: 2_000,
   /** No answer for so long, and it is taken for dead. */

@@ -18,7 +18,7 @@ const nonce = z.string().min(1).max(100).regex(/^[A-Za-z0-9_.-]+$/);
 const signal = z.enum(["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]);
 
 /** See `services.instance.started`. */
-export const processOf = z.strictObject({ nonce, pid: count.min(1), boot: z.string().min(1).max(100), ticks: count });
+const processOf = z.strictObject({ nonce, pid: count.min(1), boot: z.string().min(1).max(100), ticks: count });
 export type ProcessOf = z.output<typeof processOf>;
 
 const program = {
@@ -132,7 +132,7 @@ export const how = z.strictObject({ code: z.int().nullable(), signal: z.string()
 export type How = z.output<typeof how>;
 
 /** Who has counted it: the process's control group, or whoever read `/proc`. */
-export const countedBy = z.enum(["cgroup", "proc"]);
+const countedBy = z.enum(["cgroup", "proc"]);
 export type CountedBy = z.output<typeof countedBy>;
 
 export const answers = {

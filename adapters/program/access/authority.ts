@@ -14,7 +14,7 @@ import type { Model } from "./model.ts";
 export const DECISIONS_HELD_MAX = 10_000;
 
 /** Each action with its group, as policies are held against them. */
-export const ACTION_GROUPS: Readonly<Record<string, string>> = Object.fromEntries(
+const ACTION_GROUPS: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(ACTIONS).map(([action, needs]) => [action, groupOf(needs)]),
 );
 

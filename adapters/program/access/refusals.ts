@@ -5,7 +5,7 @@ import { ACCESS_LIMITS } from "../../../events/access.ts";
 import type { Refusal } from "../../http/door.ts";
 import type { Opened } from "../daybook.ts";
 
-export const REFUSALS_EVERY_MS = 60_000;
+const REFUSALS_EVERY_MS = 60_000;
 
 export class Refusals {
   private counts = new Map<string, Refusal & { count: number }>();

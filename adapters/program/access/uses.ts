@@ -3,7 +3,7 @@ import type { Child } from "../../../actors/kernel/child.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import type { Keys } from "../../keys/keys.ts";
 
-export const USES_EVERY_MS = 60_000;
+const USES_EVERY_MS = 60_000;
 
 export const usesOf = (tokens: Pick<Keys["tokens"], "flushUses">, clock: Clock): Child => ({
   id: "token-uses",

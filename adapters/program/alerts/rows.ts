@@ -6,7 +6,7 @@ import { ViewQuestion } from "../../../projections/views.ts";
 import { type Case, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
 
 /** Rows of one view that are looked at; further ones are not. */
-export const ROWS_MAX = 10_000;
+const ROWS_MAX = 10_000;
 const PAGE_ROWS = 1_000;
 
 export interface RowParts {

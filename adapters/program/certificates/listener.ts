@@ -8,7 +8,7 @@ import { authorityOf, type IssuingParts, note } from "./issuer.ts";
 import type { KeptCertificates } from "./kept.ts";
 
 /** Name of the listener's certificate. */
-export const LISTENER = "listener";
+const LISTENER = "listener";
 
 export interface ListenerTls {
   /** TLS 1.3 alone, or certificates of clients, or renewals: more than the platform's own listener can. */

@@ -11,7 +11,7 @@ export interface Turns {
 }
 
 /** Somebody waits for the answer. */
-export const AT_ONCE: Turns = { turn_ms: 8, rest_ms: 0 };
+const AT_ONCE: Turns = { turn_ms: 8, rest_ms: 0 };
 /** Nobody does: appends on the same thread come first. */
 export const BESIDE: Turns = { turn_ms: 2, rest_ms: 10 };
 

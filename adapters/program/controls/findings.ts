@@ -11,7 +11,7 @@ import type { EventLog } from "../../../events/log.ts";
 import { gapsOf, signDue, type SourceState } from "../../../projections/controls/mod.ts";
 
 /** What comes out of order within this is no gap worth a word. */
-export const GAP_MS = 60_000;
+const GAP_MS = 60_000;
 
 type Finding = Extract<ControlKernelFact, { type: `kernel.${"gap" | "silence"}.${string}` }>;
 type Opened = Extract<Finding, { type: `${string}.opened` }>;

@@ -10,5 +10,5 @@ export const GUARDED: Readonly<Record<string, string>> = {
 
 /** Asked about before they are done, by their name. */
 export const ARCHIVE = "kernel.log.archive";
-export const TOKEN_CREATE = "token.create";
+const TOKEN_CREATE = "token.create";
 export const OPERATIONS: readonly string[] = [...Object.values(GUARDED), ARCHIVE, TOKEN_CREATE];

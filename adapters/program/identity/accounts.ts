@@ -10,7 +10,7 @@ import type { StreamId } from "../../../events/event.ts";
 import { acceptedOf } from "../../http/commands.ts";
 
 /** Accounts whose state is held; a further one is read again. */
-export const ACCOUNTS_HELD_MAX = 10_000;
+const ACCOUNTS_HELD_MAX = 10_000;
 
 /** What is asked of the entities; sessions of `identity` alone. */
 export type Asks = Pick<Entities, "ask" | "look">;

@@ -10,7 +10,7 @@ import type { Hashed, HashTask } from "../../hash_wasm/formats.ts";
 import { WorkerChild } from "../../system/worker_child.ts";
 import type { HashAnswer } from "./hash_worker.ts";
 
-export const HASH_WORKER = new URL("./hash_worker.ts", import.meta.url);
+const HASH_WORKER = new URL("./hash_worker.ts", import.meta.url);
 
 /** More wait than may, or a thread died over it: try again in a while. */
 export class HashingBusy extends Error {

@@ -4,7 +4,7 @@
  * After RFC 8265 (PRECIS, UsernameCaseMapped): full-width and half-width characters become the usual ones, capitals small ones. Of the
  * letters of the world only those of ASCII are taken: then no two names look alike, as Cyrillic `а` and Latin `a` do.
  */
-export const NAME_CHARS_MAX = 255;
+const NAME_CHARS_MAX = 255;
 
 const NAME = /^[a-z0-9](?:[a-z0-9._+@-]*[a-z0-9])?$/;
 

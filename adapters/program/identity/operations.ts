@@ -118,5 +118,5 @@ const showPassword = async (
 };
 
 /** Where no server runs nobody is sent anywhere. */
-export const model = shippedModel();
+const model = shippedModel();
 export const HERE = { pages: false, url: () => "", model, authority: new CedarAuthority(model) };

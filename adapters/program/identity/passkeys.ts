@@ -24,7 +24,7 @@ import type { Desk } from "./signing_in.ts";
 import { Tickets } from "./tickets.ts";
 import type { Refusal } from "./tries.ts";
 
-export const PASSKEYS = {
+const PASSKEYS = {
   /** Challenges that were answered and whose time is not over; one more is 503. */
   answered_max: 100_000,
   key_bytes: 32,

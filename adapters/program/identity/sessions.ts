@@ -11,7 +11,7 @@ import { type AccountStates, notDone } from "./accounts.ts";
 import type { Tickets } from "./tickets.ts";
 
 /** Access tokens whose signature was checked; another is checked again. */
-export const PROVEN_HELD_MAX = 10_000;
+const PROVEN_HELD_MAX = 10_000;
 
 export interface SessionPolicy {
   readonly idle_ms: Millis;

@@ -19,7 +19,7 @@ const PREFIX: Readonly<Record<TicketKind, string>> = {
   flow: "dbf_",
 };
 const SHAPE = /^(db[rcixtdpf]_)([\w-]+(?:\.[\w-]+)*)\.([\w-]{43})$/;
-export const TICKET_CHARS_MAX = 256;
+const TICKET_CHARS_MAX = 256;
 
 export class Tickets {
   private key: Uint8Array | undefined;

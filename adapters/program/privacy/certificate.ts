@@ -14,7 +14,7 @@ const root = z.string().regex(/^[A-Za-z0-9+/]{43}=$/);
 const time = z.iso.datetime({ offset: true });
 const recorded = z.strictObject({ position: count, recordedat: time });
 
-export const certificateSchema = z.strictObject({
+const certificateSchema = z.strictObject({
   version: z.literal(1),
   /** The log's name in its checkpoints. */
   origin: z.string(),

@@ -9,7 +9,7 @@ import type { OnProgress } from "../../cli/runtime.ts";
 import { systemClock } from "../../system/world.ts";
 
 /** What is shorter, in bytes of UTF-8, is found everywhere and says nothing. */
-export const NEEDLE_BYTES_MIN = 6;
+const NEEDLE_BYTES_MIN = 6;
 /** Of what is longer the beginning is looked for. */
 export const NEEDLE_BYTES_MAX = 256;
 /** Different texts that are looked for; further ones are counted and left out. */

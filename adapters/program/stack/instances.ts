@@ -17,7 +17,7 @@ import { shortageOf } from "./resources.ts";
 import type { Scrapes } from "./scrapes.ts";
 import type { Usage } from "./usage.ts";
 
-export const INSTANCES = {
+const INSTANCES = {
   /** How often is looked whether there is enough for a start that waits. */
   short_ms: 2_000,
 } as const;

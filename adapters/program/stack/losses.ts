@@ -1,5 +1,5 @@
 /** Output that could not be kept, summed up so that a flood of it is a few facts. */
-export const LOSSES = {
+const LOSSES = {
   /** The first is told at once, what follows is summed up for so long. */
   record_ms: 600_000,
 } as const;

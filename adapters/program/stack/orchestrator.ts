@@ -21,7 +21,7 @@ import { Scrapes } from "./scrapes.ts";
 import { USAGE, Usage } from "./usage.ts";
 import { dueSince, keepTimes, type Scheduled } from "./schedule.ts";
 
-export const ORCHESTRATION = { grace_ms: 5_000 } as const;
+const ORCHESTRATION = { grace_ms: 5_000 } as const;
 
 export interface OrchestratorOptions {
   readonly daybook: Pick<Daybook, "ask" | "log">;

@@ -6,7 +6,7 @@ import { type Finding, type FindingCheck, type ProbeName, SERVICE_LIMITS } from 
 import type { ProcessOf } from "../../process/agent/protocol.ts";
 import type { Taken } from "./usage.ts";
 
-export const REPORTS = {
+const REPORTS = {
   /** A command that could not be taken is given again after so long, then ever later. */
   retry_first_ms: 50,
   retry_last_ms: 5_000,

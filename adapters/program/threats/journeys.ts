@@ -3,7 +3,7 @@ import type { Journey } from "../../../actors/threats/rules.ts";
 import type { Millis } from "../../../events/event.ts";
 
 /** A passenger aircraft, and a town: what is slower or nearer is no wonder. */
-export const TRAVEL = { km_per_hour: 900, km: 50 } as const;
+const TRAVEL = { km_per_hour: 900, km: 50 } as const;
 
 const EARTH_KM = 6_371.0088;
 const HOUR_MS = 3_600_000;
