@@ -1,16 +1,12 @@
 /** What the configuration says about accounts: how passwords are kept, how long sessions last, when an account locks. */
 import { z } from "zod";
 import { providers } from "./providers.ts";
+import { count, section } from "./section.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 /** Beginnings of streams, or of sources, that one tenant has. */
 const TENANT_PREFIXES_MAX = 100;
-
-const count = (min: number, max: number, standard: number, about: string) =>
-  z.int().min(min).max(max).default(standard).meta({ description: about });
-const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
-  z.strictObject(shape).prefault({} as never).meta({ description: about });
 
 const sessions = {
   idle_ms: count(MINUTE_MS, 90 * DAY_MS, 30 * MINUTE_MS, "A session that is not used for so long is over"),

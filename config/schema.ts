@@ -8,17 +8,12 @@ import { z } from "zod";
 import { certificateName, certificatesSection } from "./certificates.ts";
 import { identitySection } from "./identity.ts";
 import { rootSecret, secret } from "./secret.ts";
+import { count, section } from "./section.ts";
 import { sinks } from "./sinks.ts";
 import { network, threatsSection } from "./threats.ts";
 
 export type { RootReference, SecretReference } from "./secret.ts";
 
-/** A section whose keys all have defaults, so that it may be left out. */
-const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
-  z.strictObject(shape).prefault({} as never).meta({ description: about });
-
-const count = (min: number, max: number, standard: number, about: string) =>
-  z.int().min(min).max(max).default(standard).meta({ description: about });
 const yes = (standard: boolean, about: string) => z.boolean().default(standard).meta({ description: about });
 const part = (about: string) => z.literal(["profile", true, false]).default("profile").meta({ description: about });
 

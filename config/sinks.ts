@@ -1,15 +1,13 @@
 /** Where events go as they come: files, webhooks, receivers of syslog; and where alerts are told. Each sink has its own place in the log, and waits for nobody. */
 import { z } from "zod";
 import { secret } from "./secret.ts";
+import { count } from "./section.ts";
 
 const SINK_FORMATS = ["ndjson", "ocsf", "syslog", "cef"] as const;
 /** Of alerts, the most severe last. */
 export const SEVERITIES = ["info", "warning", "error", "critical"] as const;
 /** Sinks of one process. */
 const SINKS_MAX = 50;
-
-const count = (min: number, max: number, standard: number, about: string) =>
-  z.int().min(min).max(max).default(standard).meta({ description: about });
 
 const retry = z.strictObject({
   first_ms: count(10, 600_000, 1_000, "Pause before the second attempt"),

@@ -1,13 +1,9 @@
 /** What the configuration says about attacks: from when on something is one, and what is done about it. */
 import { z } from "zod";
+import { count, section } from "./section.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
-
-const count = (min: number, max: number, standard: number, about: string) =>
-  z.int().min(min).max(max).default(standard).meta({ description: about });
-const section = <T extends z.core.$ZodLooseShape>(about: string, shape: T) =>
-  z.strictObject(shape).prefault({} as never).meta({ description: about });
 
 /** An IPv4 or IPv6 address, and how many of its bits make the network. */
 export const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
