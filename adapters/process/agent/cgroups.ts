@@ -2,9 +2,10 @@
  * A control group (cgroups(7), version 2) for each start, where this process may make some: below the one it is in itself, or beside
  * that where it is called `daybook`, for a group that has processes cannot hold those below it to anything. What a start takes is counted there with all that it has ever started, and whoever it has started is found there, wherever it has gone.
  */
-import { accessSync, constants, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { fileText } from "./file_text.ts";
 
 /** Empty groups go at once; one whose processes are about to end, a little later. */
 const AGAIN_MS = 100;
@@ -18,19 +19,11 @@ export interface Counted {
   readonly processes: number;
 }
 
-const text = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-};
-
 /** The folder of the group that this process is in; `undefined` where there is no version 2, or it is elsewhere. */
 export const ownGroup = (proc = "/proc/self"): string | undefined => {
-  const path = /^0::(\/.*)$/m.exec(text(`${proc}/cgroup`) ?? "")?.[1];
+  const path = /^0::(\/.*)$/m.exec(fileText(`${proc}/cgroup`) ?? "")?.[1];
   if (path === undefined || path.includes("/..")) return undefined;
-  for (const line of (text(`${proc}/mountinfo`) ?? "").split("\n")) {
+  for (const line of (fileText(`${proc}/mountinfo`) ?? "").split("\n")) {
     const [fields = "", kind = ""] = line.split(" - ");
     const [, , , root, mount] = fields.split(" ");
     if (!kind.startsWith("cgroup2 ") || root === undefined || mount === undefined) continue;
@@ -64,7 +57,7 @@ export const makeGroup = async (nonce: string, base = baseGroup()): Promise<stri
   } catch (error) {
     if ((error as { readonly code?: string }).code !== "EEXIST") return undefined;
   }
-  if (text(join(path, "cgroup.procs")) !== undefined) return path;
+  if (fileText(join(path, "cgroup.procs")) !== undefined) return path;
   removeGroup(path);
   return undefined;
 };
@@ -107,18 +100,18 @@ export const sweepGroups = (base = baseGroup()): void => {
 };
 
 export const pidsIn = (group: string): readonly number[] =>
-  (text(join(group, "cgroup.procs")) ?? "").split("\n").filter((line) => line !== "").map(Number);
+  (fileText(join(group, "cgroup.procs")) ?? "").split("\n").filter((line) => line !== "").map(Number);
 
 /** `undefined` where the group is not there, or nobody is in it. */
 export const countedIn = (group: string): Counted | undefined => {
   const { length: processes } = pidsIn(group);
-  const usage = /^usage_usec (\d+)$/m.exec(text(join(group, "cpu.stat")) ?? "")?.[1];
+  const usage = /^usage_usec (\d+)$/m.exec(fileText(join(group, "cpu.stat")) ?? "")?.[1];
   if (processes === 0 || usage === undefined) return undefined;
   const cpu_ms = Math.round(Number(usage) / 1_000);
-  const all = text(join(group, "memory.current"));
+  const all = fileText(join(group, "memory.current"));
   if (all === undefined) return { cpu_ms, processes };
   // What could be let go of at once is not needed (as the kubelet's working set has it).
-  const idle = /^inactive_file (\d+)$/m.exec(text(join(group, "memory.stat")) ?? "")?.[1] ?? "0";
+  const idle = /^inactive_file (\d+)$/m.exec(fileText(join(group, "memory.stat")) ?? "")?.[1] ?? "0";
   return { cpu_ms, processes, rss_bytes: Math.max(0, Number(all) - Number(idle)) };
 };
 
@@ -145,11 +138,11 @@ export const unheldOf = (held: Held, base = baseGroup()): string | undefined => 
   if (controllers.length === 0) return undefined;
   if (base === undefined) return "there are no control groups of version 2";
   // Only the topmost, which has no type, may have both: below another one with processes none could be joined.
-  if (text(join(base, "cgroup.type")) !== undefined && pidsIn(base).length > 0) {
+  if (fileText(join(base, "cgroup.type")) !== undefined && pidsIn(base).length > 0) {
     return "there are processes in the control group itself: have Daybook run in one below it that is called daybook";
   }
   for (const controller of controllers) {
-    const has = (file: string) => (text(join(base, file)) ?? "").trim().split(" ").includes(controller);
+    const has = (file: string) => (fileText(join(base, file)) ?? "").trim().split(" ").includes(controller);
     if (!has("cgroup.controllers")) return `the controller "${controller}" of control groups is not there`;
     if (has("cgroup.subtree_control")) continue;
     try {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { pidsIn } from "./cgroups.ts";
+import { fileText } from "./file_text.ts";
 import { NONCE, type ProcessOf } from "./protocol.ts";
 
 /** Clock ticks a second; 100 on every Linux that Deno runs on (`getconf CLK_TCK`). */
@@ -34,20 +35,12 @@ export interface Stat {
   readonly space_bytes: number;
 }
 
-const text = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined; // gone, or not ours to read
-  }
-};
-
 /** Of the machine's present run. */
 export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
 /** `undefined`: there is no such process. */
 export const statOf = (pid: number): Stat | undefined => {
-  const line = text(`/proc/${pid}/stat`);
+  const line = fileText(`/proc/${pid}/stat`);
   if (line === undefined) return undefined;
   // The program's name is in brackets and may hold brackets and spaces itself.
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
@@ -90,7 +83,7 @@ export const freeIn = (folder: string): { memory_bytes: number; cpus: number; di
 export const pids = (): readonly number[] => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
 
 /** `NAME=value` each. A program may write over what it was given. */
-export const environOf = (pid: number): readonly string[] | undefined => text(`/proc/${pid}/environ`)?.split("\0");
+export const environOf = (pid: number): readonly string[] | undefined => fileText(`/proc/${pid}/environ`)?.split("\0");
 
 /** Whether the process was started under the nonce, or comes from one that was. */
 export const hasNonce = (pid: number, nonce: string): boolean => environOf(pid)?.includes(`${NONCE}=${nonce}`) ?? false;

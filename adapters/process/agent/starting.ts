@@ -14,7 +14,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -23,6 +22,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { bootId, hasNonce, isThere, pids, startedAt, statOf } from "./proc.ts";
 import { groupOf, joinGroup, makeGroup, makeHeldGroup, removeGroup } from "./cgroups.ts";
 import { environmentOf } from "./environment.ts";
+import { fileText } from "./file_text.ts";
 import { type Kept, markStart, takeAway } from "./leftovers.ts";
 import { type How, how, NONCE, type Output, outputOf, type ProcessOf, type ToAgent } from "./protocol.ts";
 
@@ -131,7 +131,7 @@ export class Starting {
     try {
       const trace = join(traces, nonce);
       // Of a shell that died as it wrote.
-      if (readText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
+      if (fileText(`${trace}.pid`) === "") rmSync(`${trace}.pid`);
       const begun = { boot: this.boot, from: fstatSync(output).size, log, line };
       writeFileSync(`${trace}.json`, JSON.stringify(begun), { mode: 0o600 });
       const group = await makeHeldGroup(nonce, ask.limits);
@@ -170,7 +170,7 @@ export class Starting {
   }
 
   private look(nonce: string, trace: string): ProcessOf | undefined {
-    const written = Number(readText(`${trace}.pid`) || NaN);
+    const written = Number(fileText(`${trace}.pid`) || NaN);
     if (Number.isInteger(written)) {
       const stat = statOf(written);
       const { boot } = readJson(`${trace}.json`) as { readonly boot: string };
@@ -273,7 +273,7 @@ export const outputIn = (nonce: string, traces: string): Output | undefined =>
 
 /** The control group that was made for a start. */
 export const groupIn = (nonce: string, traces: string): string | undefined =>
-  readText(join(traces, `${nonce}.group`)) || undefined;
+  fileText(join(traces, `${nonce}.group`)) || undefined;
 
 /** Makes one for a process that is there, and moves it in; not before a start, which would have to wait for it. */
 export const group = async ({ nonce, pid }: ProcessOf, traces: string): Promise<string | undefined> => {
@@ -298,16 +298,8 @@ const isFolder = (path: string): boolean => {
   }
 };
 
-const readText = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-};
-
 const readJson = (path: string): unknown => {
-  const text = readText(path);
+  const text = fileText(path);
   try {
     return text === undefined ? undefined : JSON.parse(text);
   } catch {
