@@ -45,6 +45,7 @@ export type Vouched =
   | {
     readonly is: "vouched";
     readonly subject: string;
+    /** What an account may be called that is made for them. */
     readonly name?: string;
     readonly groups: readonly string[];
   }

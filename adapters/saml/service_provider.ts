@@ -36,6 +36,7 @@ export type SamlVouched =
   | {
     readonly is: "vouched";
     readonly subject: string;
+    /** What an account may be called that is made for them. */
     readonly name?: string;
     readonly groups: readonly string[];
   }

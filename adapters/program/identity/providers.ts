@@ -4,8 +4,8 @@ import type { ProviderConfig } from "../../../config/providers.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/runtime.ts";
 import type { Settings } from "../../cli/settings.ts";
-import { type Fault, RelyingParty } from "../../openid/relying_party.ts";
-import { type SamlFault, ServiceProvider } from "../../saml/service_provider.ts";
+import { RelyingParty, type Vouched as OpenIdVouched } from "../../openid/relying_party.ts";
+import { type SamlVouched, ServiceProvider } from "../../saml/service_provider.ts";
 import type { Secrets } from "../secrets.ts";
 import { systemClock } from "../../system/world.ts";
 
@@ -16,16 +16,7 @@ export interface Drawn {
   readonly verifier: string;
 }
 
-export type Vouched =
-  | {
-    readonly is: "vouched";
-    readonly subject: string;
-    /** What an account may be called that is made for them. */
-    readonly name?: string;
-    readonly groups: readonly string[];
-  }
-  | { readonly is: "refused"; readonly reason: Fault | SamlFault }
-  | { readonly is: "unavailable" };
+export type Vouched = OpenIdVouched | SamlVouched | { readonly is: "unavailable" };
 
 /** Where the browser comes back to: `origin` of our own pages. */
 interface Site {
