@@ -6,6 +6,7 @@
  * from then until the overlap ends. Whatever is there signs checkpoints.
  */
 import { Buffer } from "node:buffer";
+import type { Checkpoint } from "../../events/log.ts";
 import { KeysFault } from "./fault.ts";
 import type { KeyDatabase } from "./database.ts";
 import {
@@ -17,14 +18,6 @@ import {
   noteVerifier,
   openNote,
 } from "./note.ts";
-
-/** A checkpoint as kept: `root` base64, `note` the signed text. */
-export interface KnownCheckpoint {
-  readonly origin: string;
-  readonly size: number;
-  readonly root: string;
-  readonly note: string;
-}
 
 /**
  * `kept`: it is the newest now. `older`: a newer one is known. `fork`: the same size with another root is known; that
@@ -234,7 +227,7 @@ export class LogKey {
   }
 
   /** The newest checkpoint of this log that was ever remembered. */
-  latest(): KnownCheckpoint | undefined {
+  latest(): Checkpoint | undefined {
     const row = this.db.read(
       "read the newest checkpoint",
       () => this.db.get("SELECT origin, size, root, note FROM checkpoints WHERE origin = ?", this.signer.name),
