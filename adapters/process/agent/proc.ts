@@ -24,8 +24,6 @@ export interface Stat {
   readonly pid: number;
   /** `Z`: it has ended and nobody has asked how. */
   readonly state: string;
-  readonly parent: number;
-  readonly group: number;
   readonly session: number;
   /** When it was started, in clock ticks since boot. */
   readonly ticks: number;
@@ -48,8 +46,6 @@ export const statOf = (pid: number): Stat | undefined => {
   return {
     pid,
     state: fields[0]!,
-    parent: number(4),
-    group: number(5),
     session: number(6),
     ticks: number(22),
     cpu_ms: (number(14) + number(15)) * 1_000 / TICKS,
