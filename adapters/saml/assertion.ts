@@ -1,6 +1,7 @@
 /** What a signed assertion says (SAML 2.0 core section 2), read from the bytes that were signed and from nothing else. */
 import type { Millis } from "../../events/event.ts";
 import { SignedXml } from "./libraries.ts";
+import { ASSERTION } from "./namespaces.ts";
 import { childrenOf, isNamed, parsed, type XmlElement } from "./structure.ts";
 
 export interface Assertion {
@@ -16,7 +17,6 @@ export interface Assertion {
   readonly attributes: Readonly<Record<string, readonly string[]>>;
 }
 
-const ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion";
 const BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /** `undefined` where something is missing that must be there (SAML 2.0 profiles section 4.1.4.2). */

@@ -1,8 +1,7 @@
 /** What we say to a provider of SAML: what we ask, and who we are. */
 import { Buffer } from "node:buffer";
 import type { Millis } from "../../events/event.ts";
-
-const ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion";
+import { ASSERTION, PROTOCOL } from "./namespaces.ts";
 
 /** A request of ours, as the redirect binding has it (SAML 2.0 bindings section 3.4.4.1). */
 export const requestOf = async (
@@ -15,8 +14,7 @@ export const requestOf = async (
     readonly from: string;
   },
 ): Promise<string> => {
-  const xml =
-    `<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="${ASSERTION}" ID="${id}" Version="2.0"` +
+  const xml = `<samlp:AuthnRequest xmlns:samlp="${PROTOCOL}" xmlns:saml="${ASSERTION}" ID="${id}" Version="2.0"` +
     ` IssueInstant="${new Date(at).toISOString()}" Destination="${escaped(to)}" AssertionConsumerServiceURL="${
       escaped(back)
     }"` +
@@ -31,7 +29,7 @@ export const metadataOf = ({ from, back }: { readonly from: string; readonly bac
   `<?xml version="1.0"?>\n<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${
     escaped(from)
   }">\n` +
-  `  <SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">\n` +
+  `  <SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="${PROTOCOL}">\n` +
   `    <NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>\n` +
   `    <AssertionConsumerService index="0" isDefault="true" Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="${
     escaped(back)

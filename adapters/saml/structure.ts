@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { DOMParser } from "./libraries.ts";
+import { ASSERTION, PROTOCOL } from "./namespaces.ts";
 
 export const SAML_LIMITS = {
   /** Of a response, decoded. */
@@ -22,8 +23,6 @@ export type Misshapen =
   | "wrong_state"
   | "wrong_audience";
 
-const PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol";
-const ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion";
 const SIGNATURE = "http://www.w3.org/2000/09/xmldsig#";
 const ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#";
