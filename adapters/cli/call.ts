@@ -147,3 +147,6 @@ export const moment = (value: string, what: string): Moment => {
     `${what} takes a position or an RFC 3339 time such as 2026-11-20T09:00:00Z, not ${JSON.stringify(value)}`,
   );
 };
+
+/** Recorded times have whole milliseconds: what is at or before this time is what is before the next one. */
+export const justAfter = (time: string): string => new Date(Date.parse(time) + 1).toISOString();

@@ -5,7 +5,7 @@ import type { AnyProjection } from "../../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../../projections/query.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewsFault } from "../../../projections/views.ts";
 import type { Call, Run } from "../call.ts";
-import { archiveOf, flag, list, moment, text, Usage, whole } from "../call.ts";
+import { archiveOf, flag, justAfter, list, moment, text, Usage, whole } from "../call.ts";
 import { type Covering, coveringOf, describeCovering } from "../covering.ts";
 import { table } from "../columns.ts";
 import { build } from "../fold.ts";
@@ -300,9 +300,6 @@ const folded = async (
   progress.end();
   return viewsSource(scratch);
 };
-
-/** Recorded times have whole milliseconds: what is at or before this time is what is before the next one. */
-const justAfter = (time: string): string => new Date(Date.parse(time) + 1).toISOString();
 
 const tellRow = (
   found: { readonly size: number; readonly row: Row | undefined; readonly checkpoint: Covering | null },

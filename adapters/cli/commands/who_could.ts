@@ -1,6 +1,6 @@
 /** `who-could`: who could do something to something, at a time. */
 import type { Could } from "../access.ts";
-import { type Call, moment, type Run, text, Usage } from "../call.ts";
+import { type Call, justAfter, moment, type Run, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
@@ -54,6 +54,3 @@ const momentOf = async (call: Call, runtime: Runtime): Promise<{ readonly size?:
     await reader.close();
   }
 };
-
-/** Recorded times have milliseconds. */
-const justAfter = (time: string): string => new Date(Date.parse(time) + 1).toISOString();
