@@ -7,9 +7,8 @@ import { freshOf } from "./factors.ts";
 import { Csrf, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
 import type { Enrolling, FactorShown, Identity, OwnSession, PasskeyAsking } from "./port.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
+import { checkCsrf, done, field, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
-const field = z.string().max(4_096);
 const enrollForm = z.strictObject({ csrf: field, current: field });
 const confirmForm = z.strictObject({ csrf: field, factor: field, secret: field, code: field });
 const codeForm = z.strictObject({ csrf: field, code: field });

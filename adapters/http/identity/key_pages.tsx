@@ -9,9 +9,8 @@ import { freshOf } from "./factors.ts";
 import { newKeyBody, type OwnKeys } from "./keys.ts";
 import { Csrf, minute, Sheet, Wrong } from "./page_parts.tsx";
 import type { Identity, KeyMade, KeyShown } from "./port.ts";
-import { checkCsrf, done, formOf, ownOf } from "./requests.ts";
+import { checkCsrf, done, field, formOf, ownOf } from "./requests.ts";
 
-const field = z.string().max(4_096);
 const newForm = z.strictObject({
   csrf: field,
   name: field,

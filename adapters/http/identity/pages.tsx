@@ -19,9 +19,8 @@ import { Code } from "./factor_pages.tsx";
 import { Lately } from "./notices.tsx";
 import { Csrf, minute, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.tsx";
 import { siteOf } from "./passkey_bodies.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
+import { checkCsrf, done, field, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
-const field = z.string().max(4_096);
 const signInForm = z.strictObject({ name: field, password: field, next: field.optional() });
 const secondForm = z.strictObject({ ticket: field, code: field, next: field.optional() });
 const welcomeForm = z.strictObject({ code: field, password: field, again: field });

@@ -9,9 +9,8 @@ import { ownPath } from "../pages/login.tsx";
 import { asserted, fromField, made, siteWanted } from "./passkey_bodies.ts";
 import { label } from "./passkeys.ts";
 import type { Identity } from "./port.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
+import { checkCsrf, done, field, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
-const field = z.string().max(4_096);
 const response = z.string().max(12_288);
 const signInForm = z.strictObject({ ticket: field, response, next: field.optional() });
 const secondForm = signInForm.extend({ step: field });

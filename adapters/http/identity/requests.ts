@@ -17,6 +17,8 @@ import type { From, Identity, OwnSession, Wait } from "./port.ts";
 /** Names, passwords, codes; and a form doubles what it escapes. */
 export const IDENTITY_BODY_BYTES_MAX = 16_384;
 const DEPTH_MAX = 4;
+/** Of a form. */
+const FIELD_CHARS_MAX = 4_096;
 const ADDRESS_CHARS_MAX = 100;
 const AGENT_CHARS_MAX = 512;
 
@@ -44,6 +46,8 @@ export const bodyOf = async <S extends z.ZodType>(
   throw new Problem("invalid_data", "The body does not fit what this route takes.", { errors: issuesOf(parsed.error) });
 };
 
+export const field = z.string().max(FIELD_CHARS_MAX);
+
 /** The fields of a form; one twice, or one that is not asked for, is refused. */
 export const formOf = async <S extends z.ZodType>(
   exchange: Exchange,
@@ -63,8 +67,7 @@ export const formOf = async <S extends z.ZodType>(
 
 const received = async (exchange: Exchange, most = IDENTITY_BODY_BYTES_MAX): Promise<Uint8Array<ArrayBuffer>> => {
   refuseCoding(exchange.request.headers);
-  const bytes = await readBody(exchange, Math.min(exchange.bodyBytesMax, most));
-  return bytes;
+  return await readBody(exchange, Math.min(exchange.bodyBytesMax, most));
 };
 
 const issuesOf = (error: z.ZodError): Issue[] =>

@@ -14,13 +14,12 @@ import { Csrf, Sheet, Wrong } from "./page_parts.tsx";
 import { SecondStep } from "./pages.tsx";
 import { siteOf } from "./passkey_bodies.ts";
 import type { Identity, SignedOn, SignOnBegun, SignOnPort } from "./port.ts";
-import { checkCsrf, done, formOf, fromOf, ownOf, waited } from "./requests.ts";
+import { checkCsrf, done, field, formOf, fromOf, ownOf, waited } from "./requests.ts";
 
 const FLOW = "__Secure-daybook_flow";
 const AWAY_S = 600;
 const AGAIN_MS = 5_000;
 
-const field = z.string().max(4_096);
 const linkForm = z.strictObject({ csrf: field, provider: field });
 const unlinkForm = z.strictObject({ csrf: field, link: field });
 
