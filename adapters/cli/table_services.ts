@@ -121,7 +121,7 @@ export const SERVICES: readonly CommandSpec[] = [
     about: "What services took of memory and CPU at most, and what their resources might say",
     examples: ["stack suggest", "stack suggest --json"],
     needs: reads,
-    load: async () => (await import("./commands/stack.ts")).suggest,
+    load: async () => (await import("./commands/stack_suggest.ts")).suggest,
   },
   {
     name: "stack import",

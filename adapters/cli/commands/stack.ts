@@ -4,10 +4,9 @@ import type { Event } from "../../../events/event.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
-import { bytes, count, counted, duration, palette, safe } from "../print.ts";
+import { counted, duration, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
-import { archivedText } from "./services_why.ts";
 
 type Stack = NonNullable<Settings["stack"]>["settings"];
 
@@ -126,94 +125,6 @@ export const importFile: Run = async (call, runtime) => {
   return 0;
 };
 
-/** What services took at most, over all that is on record here, and what they might state. */
-export const suggest: Run = async (call, runtime) => {
-  const { io } = runtime;
-  const reader = await runtime.reader(call.data);
-  const peaks = new Map<string, Peak>();
-  const looks = new Map<string, { readonly nonce: string; readonly samples: number }>();
-  let from = 0;
-  try {
-    from = readableFrom(reader);
-    for (const page of reader.read({ types: ["services.usage.measured"], from })) {
-      for (const { data } of page) {
-        const { service, replica, nonce, samples, rss_peak_bytes, space_peak_bytes = 0, cpus_peak_milli } =
-          data as Measured;
-        // Each tells of all looks since the instance, or the server that looks at it, was started.
-        const last = looks.get(`${service}/${replica}`);
-        const told = last?.nonce === nonce && last.samples < samples ? last.samples : 0;
-        looks.set(`${service}/${replica}`, { nonce, samples });
-        const before = peaks.get(service) ?? { samples: 0, rss_bytes: 0, space_bytes: 0, cpus: 0 };
-        peaks.set(service, {
-          samples: before.samples + samples - told,
-          rss_bytes: Math.max(before.rss_bytes, rss_peak_bytes),
-          space_bytes: Math.max(before.space_bytes, space_peak_bytes),
-          cpus: Math.max(before.cpus, cpus_peak_milli / 1_000),
-        });
-      }
-    }
-  } finally {
-    await reader.close();
-  }
-  const suggestions = [...peaks].map(([service, { samples, rss_bytes, space_bytes, cpus }]) => ({
-    service,
-    samples,
-    rss_peak_bytes: rss_bytes,
-    cpus_peak: cpus,
-    resources: {
-      needs: { memory_bytes: upTo(rss_bytes * 1.2, MIB), cpus: upTo(cpus, 0.25) },
-      // The limit is one of address space, of which many programs have far more than they use.
-      limits: space_bytes > 0 ? { memory_bytes: upTo(space_bytes * 1.5, MIB) } : {},
-    },
-  }));
-  if (call.json) io.out(`${JSON.stringify({ suggestions, from })}\n`);
-  else if (suggestions.length === 0 && from > 0) io.out(`nothing is on record since ${archivedText(from)}\n`);
-  else if (suggestions.length === 0) {
-    io.out("nothing is on record yet: what services take is, every hour and when they end\n");
-  } else {
-    const rows = suggestions.map(({ service, samples, rss_peak_bytes, cpus_peak, resources: { needs, limits } }) => [
-      safe(service),
-      count(samples),
-      bytes(rss_peak_bytes),
-      cpus_peak.toFixed(2),
-      String(needs.memory_bytes),
-      String(needs.cpus),
-      limits.memory_bytes === undefined ? "" : String(limits.memory_bytes),
-    ]);
-    const titles = [
-      "service",
-      "looks",
-      "memory at most",
-      "cores at most",
-      "needs.memory_bytes",
-      "needs.cpus",
-      "limits.memory_bytes",
-    ];
-    io.out(table(titles.map((title, i) => ({ title, ...(i > 0 ? { right: true as const } : {}) })), rows, palette(io)));
-    if (from > 0) io.out(`since ${archivedText(from)}\n`);
-  }
-  return 0;
-};
-
-interface Peak {
-  readonly samples: number;
-  readonly rss_bytes: number;
-  readonly space_bytes: number;
-  readonly cpus: number;
-}
-interface Measured {
-  readonly service: string;
-  readonly replica: number;
-  readonly nonce: string;
-  readonly samples: number;
-  readonly rss_peak_bytes: number;
-  readonly space_peak_bytes?: number;
-  readonly cpus_peak_milli: number;
-}
-
-const MIB = 1_048_576;
-const upTo = (value: number, step: number): number => Math.ceil(value / step) * step;
-
 const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promise<boolean> => {
   const path = text(call, "svg");
   if (path === undefined) return false;
@@ -242,29 +153,20 @@ const durations = async (
   const reader = await runtime.reader(call.data);
   const begun = new Map<string, number>();
   const took = new Map<string, number[]>();
-  const over = ({ data, recordedat }: Event, service: string): void => {
-    const key = `${service}/${(data as { readonly replica: number }).replica}`;
-    const from = begun.get(key);
-    if (from === undefined) return;
-    begun.delete(key);
-    took.set(service, [...took.get(service) ?? [], Date.parse(recordedat) - from]);
+  const take = ({ type, data, recordedat }: Event): void => {
+    const { service, replica } = data as { readonly service: string; readonly replica: number };
+    const instance = `${service}/${replica}`;
+    if (type === "services.instance.announced") begun.set(instance, Date.parse(recordedat));
+    if (type === (works.has(service) ? "services.instance.completed" : "services.health.confirmed")) {
+      const from = begun.get(instance);
+      if (from !== undefined) took.set(service, [...took.get(service) ?? [], Date.parse(recordedat) - from]);
+      begun.delete(instance);
+    }
+    if (type === "services.instance.exited" && !works.has(service)) begun.delete(instance);
   };
   try {
     // Starts in an archive that is elsewhere are older ones: the medians are those of the others.
-    for (const page of reader.read({ stream: `services/${stack}`, from: readableFrom(reader) })) {
-      for (const event of page) {
-        const { service, replica } = event.data as { readonly service: string; readonly replica: number };
-        if (event.type === "services.instance.announced") {
-          begun.set(`${service}/${replica}`, Date.parse(event.recordedat));
-        }
-        if (works.has(service)) {
-          if (event.type === "services.instance.completed") over(event, service);
-          continue;
-        }
-        if (event.type === "services.health.confirmed") over(event, service);
-        if (event.type === "services.instance.exited") begun.delete(`${service}/${replica}`);
-      }
-    }
+    for (const page of reader.read({ stream: `services/${stack}`, from: readableFrom(reader) })) page.forEach(take);
   } finally {
     await reader.close();
   }
