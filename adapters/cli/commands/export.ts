@@ -1,11 +1,11 @@
 /** `export`: events as NDJSON, each line the exact entry, or as other systems read them. */
 import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
-import type { Run } from "../call.ts";
+import type { Call, Moment, Run } from "../call.ts";
 import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, count, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Draft, Io } from "../runtime.ts";
+import type { Draft, Io, OnProgress, Reader } from "../runtime.ts";
 import { exportBlobs } from "./export_blobs.ts";
 import { exportTiles } from "./export_tiles.ts";
 
@@ -29,7 +29,6 @@ const exportEvents: Run = async (call, runtime) => {
   const [from, to] = [text(call, "from"), text(call, "to")].map((value, i) =>
     value === undefined ? undefined : moment(value, i === 0 ? "--from" : "--to")
   );
-  const types = list(call, "type");
   const out = text(call, "out");
   const personal = flag(call, "personal");
   const folder = text(call, "blobs");
@@ -38,49 +37,28 @@ const exportEvents: Run = async (call, runtime) => {
   const others = FOR_OTHERS.includes(format);
   const edge = personal || others ? await runtime.edge(call.data) : undefined;
   try {
-    const size = reader.size;
+    const { size } = reader;
     const lines = others ? await runtime.lines(format, (await reader.checkpoint())?.origin) : undefined;
-    const range: Range = {
-      from: from && boundOf(reader, from, "--from"),
-      until: to ? Math.min(size, boundOf(reader, to, "--to")) : size,
-      stream: text(call, "stream") as Range["stream"],
-      types: types.length > 0 ? types : undefined,
-    };
-    if (range.from !== undefined && range.until !== undefined && range.from > range.until) {
-      throw new Usage("--from lies behind --to");
-    }
+    const range = rangeOf(call, reader, { from, to });
     const path = out === undefined ? undefined : pathOf(call, out);
     const sink = path === undefined ? undefined : await begun(io, path);
-    const write = sink ? (piece: string) => sink.write(piece) : (piece: string) => io.out(piece);
     const began = clock.monotonic();
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
-    const whole = call.json && !sink;
-    const head = lines?.head === undefined ? "" : `${lines.head}\n`;
-    let [piece, events, length] = [whole ? `{"events":[` : head, 0, 0];
-    let last = -1;
     const utf8 = new TextDecoder();
-    const entry = (event: Event): string => {
+    const lineOf = (event: Event): string => {
       if (!edge) return utf8.decode(reader.entry(event.position)!);
       const read = personal ? edge.unseal(event) : edge.redact(event);
-      const line = lines ? lines.line(read) : JSON.stringify(read);
-      // What is no JSON is a text in the array.
-      return whole && !line.startsWith("{") ? JSON.stringify(line) : line;
+      return lines ? lines.line(read) : JSON.stringify(read);
     };
+    let written: Written;
     try {
-      for (const batch of reader.read(range)) {
-        for (const event of batch) {
-          // An old shape may be read as several events; its entry is one.
-          if (event.position === last) continue;
-          last = event.position;
-          const line = entry(event);
-          piece += whole ? `${events > 0 ? "," : ""}\n${line}` : `${line}\n`;
-          events++;
-          length += line.length + 1;
-          if (piece.length >= PIECE) write(piece), piece = "";
-        }
-        progress.on({ done: events, unit: "events" });
-      }
-      write(piece + (whole ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
+      written = write(reader, range, {
+        lineOf,
+        head: lines?.head,
+        array: call.json && !sink,
+        out: (piece) => sink ? sink.write(piece) : io.out(piece),
+        progress: progress.on,
+      });
       await sink?.settle();
     } catch (error) {
       await sink?.drop();
@@ -89,11 +67,12 @@ const exportEvents: Run = async (call, runtime) => {
       progress.end();
     }
     await sink?.name();
+    const { events, chars } = written;
     const blobs = folder === undefined ? undefined : await exportBlobs(reader, pathOf(call, folder), runtime);
     if (sink && call.json) {
       io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);
     } else {
-      const told = sink ? [`${count(events)} events, ${bytes(length)}, to ${path}`] : [];
+      const told = sink ? [`${count(events)} events, ${bytes(chars)}, to ${path}`] : [];
       if (blobs) told.push(`${counted(blobs.blobs, "blob")}, ${bytes(blobs.bytes)}, to ${folder}`);
       if (told.length > 0) io.err(`${told.join("; ")} in ${duration(clock.monotonic() - began)}\n`);
     }
@@ -102,6 +81,62 @@ const exportEvents: Run = async (call, runtime) => {
     edge?.close();
     await reader.close();
   }
+};
+
+const rangeOf = (
+  call: Call,
+  reader: Reader,
+  { from, to }: { readonly from: Moment | undefined; readonly to: Moment | undefined },
+): Range => {
+  const types = list(call, "type");
+  const range: Range = {
+    from: from && boundOf(reader, from, "--from"),
+    until: to ? Math.min(reader.size, boundOf(reader, to, "--to")) : reader.size,
+    stream: text(call, "stream") as Range["stream"],
+    types: types.length > 0 ? types : undefined,
+  };
+  if (range.from !== undefined && range.until !== undefined && range.from > range.until) {
+    throw new Usage("--from lies behind --to");
+  }
+  return range;
+};
+
+interface Written {
+  readonly events: number;
+  /** Of their lines. */
+  readonly chars: number;
+}
+
+/** Writes them line by line or, for `array`, as one document with the log's size. */
+const write = (reader: Reader, range: Range, { lineOf, head, array, out, progress }: {
+  readonly lineOf: (event: Event) => string;
+  /** Goes before the first line. */
+  readonly head: string | undefined;
+  readonly array: boolean;
+  readonly out: (piece: string) => void;
+  readonly progress: OnProgress;
+}): Written => {
+  const { size } = reader;
+  let [piece, events, chars] = [array ? `{"events":[` : head === undefined ? "" : `${head}\n`, 0, 0];
+  let last = -1;
+  const take = (event: Event): void => {
+    // An old shape may be read as several events; its entry is one.
+    if (event.position === last) return;
+    last = event.position;
+    const own = lineOf(event);
+    // What is no JSON is a text in the array.
+    const line = array && !own.startsWith("{") ? JSON.stringify(own) : own;
+    piece += array ? `${events > 0 ? "," : ""}\n${line}` : `${line}\n`;
+    events++;
+    chars += line.length + 1;
+    if (piece.length >= PIECE) out(piece), piece = "";
+  };
+  for (const batch of reader.read(range)) {
+    batch.forEach(take);
+    progress({ done: events, unit: "events" });
+  }
+  out(piece + (array ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
+  return { events, chars };
 };
 
 /** A file bears its name once all of it is there, so that one that was cut off is not taken for whole; a pipe is written as it goes. */
