@@ -67,7 +67,8 @@ export { VERSION };
  * Opens a data folder as its one writer and starts all that is supervised: actors, timers, process managers, projections.
  *
  * Throws `LogFault` when the folder cannot be had (`locked`, `read_only`, `full`, `foreign`, `newer`, `truncated`) and
- * `KeysFault` when its keys cannot. `close` must be called; a process that dies without it loses nothing that was acknowledged.
+ * `KeysFault` when its keys cannot; `TypeError` for parts that do not go together, of which two have one name. `close` must be
+ * called; a process that dies without it loses nothing that was acknowledged.
  */
 export const openDaybook = async (options: OpenOptions = {}): Promise<Daybook> => {
   // Most commands write nothing, and start without the writer.

@@ -187,7 +187,8 @@ export interface EventLog {
    * Appends all or none, in order, durable before it resolves.
    *
    * The same `source` + `id` again, with the same sender's attributes and data, returns the first receipt, so any append may
-   * be repeated. Groups concurrent calls into one commit. Throws `LogFault`; on any fault nothing of the append is in the log.
+   * be repeated. Groups concurrent calls into one commit. Throws `LogFault`; on any fault but `fenced` nothing of the append is in
+   * the log.
    */
   append(batch: Append): Promise<Appended>;
   /** Events in batches of bounded size (about one block each); a snapshot of the log as it is at the call. */
@@ -216,7 +217,7 @@ export interface EventLog {
   putBlob(bytes: Uint8Array): Promise<BlobRef>;
   /** The blob with this SHA-256 (base64), if it is there as a whole; costs a look-up, and its bytes are read when asked for. */
   blob(sha256: string): StoredBlob | undefined;
-  /** Newest signed checkpoint, if there is one; with `atLeast` it waits until one covers that size. */
+  /** Newest signed checkpoint, if there is one; with `atLeast` it waits until one covers that size, if the log has it. */
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
   readonly tree: HashTree;
   /** Resolves after what was accepted is durable and everything opened is closed. */

@@ -137,7 +137,7 @@ export interface StoppedAt {
   readonly of: "event" | "views";
 }
 
-/** How a daybook stands at this moment, from memory alone; bytes and events are counts. */
+/** How a daybook stands at this moment; bytes and events are counts. */
 export interface Status {
   /**
    * `unwritable`: the log cannot be written now; reading goes on. `down`: the root of the supervision tree has given up; nothing that is
@@ -186,15 +186,27 @@ export interface Daybook {
    * is checked, and the version is that of the catalogue: throws `LogFault` `invalid` for another.
    */
   append(batch: Append): Promise<Appended>;
-  /** Events cannot be changed, here and in `follow`: others are given the same ones. */
+  /** One after another, as of the call. Events cannot be changed, here and in `follow`: others are given the same ones. */
   read(range: Range): AsyncIterable<Event>;
+  /**
+   * From this position on, and then what comes, in batches, without a gap or a repeat at the seam. Ends when the signal aborts or the
+   * daybook closes.
+   */
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly Event[]>;
+  /** Hands a command to its entity. What comes of it is an answer, a rejection, too. */
   ask(ask: Ask): Promise<Outcome>;
+  /**
+   * A row, absent where there is none, as of the first `size` events. `at`: as of after this position; `time`: as in `ViewQuery`. `wait`:
+   * not before the view shows this position, so that one reads one's own write; `deadline`: for at most so long, ms. Default 5,000.
+   *
+   * Throws `ViewQuestion`, `not_yet` where it is not there in time, and `ViewsFault`.
+   */
   row(
     name: string,
     key: string,
     options?: { readonly at?: number; readonly time?: number; readonly wait?: number; readonly deadline?: number },
   ): Promise<{ readonly size: number; readonly row: Row | undefined }>;
+  /** Rows that answer a question; `wait`, `deadline` and what is thrown as of `row`. */
   view(name: string, query?: ViewQuery & { readonly wait?: number; readonly deadline?: number }): Promise<ViewPage>;
   /** Restores personal values; `[erased]` where the key is gone. Only for a principal with scope `personal`. */
   unseal<T>(value: T): T;
@@ -213,11 +225,13 @@ export interface Daybook {
    * of ours. Only for a principal with scope `personal`.
    */
   unsealBlob(bytes: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Newest signed checkpoint, if there is one; with `atLeast` it waits until one covers that size, if the log has it. */
   checkpoint(atLeast?: number): Promise<Checkpoint | undefined>;
   /** What could not be delivered, oldest first; what is sealed in it is sealed. Bounded, see `dead_letters.ts`. */
   deadLetters(): readonly DeadLetter[];
   /** Delivers a dead letter again; it stays one when that fails. */
   redrive(id: string): Promise<Redriven>;
+  /** Waits for nothing, whatever holds the log or the views up. */
   status(): Status;
   /**
    * Stops taking work, drains, stops children in reverse order, closes. Never throws; safe to call twice. Who waits for a view is told at

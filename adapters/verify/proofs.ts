@@ -28,7 +28,7 @@ export interface ConsistencyClaim {
   readonly root2: Uint8Array;
 }
 
-/** RFC 9162 section 2.1.3.2. */
+/** Whether the entry is proven to be where the claim says (RFC 9162 section 2.1.3.2). What is malformed is not. */
 export const verifyInclusion = (claim: InclusionClaim): boolean => {
   const { leafHash, index, size, proof, root } = claim ?? {};
   if (!isCount(index) || !isCount(size) || index >= size) return false;
@@ -42,7 +42,7 @@ export const verifyInclusion = (claim: InclusionClaim): boolean => {
   return path.over && sameBytes(hash, root);
 };
 
-/** RFC 9162 section 2.1.4.2. */
+/** Whether the one is proven to be the beginning of the other (RFC 9162 section 2.1.4.2). What is malformed is not. */
 export const verifyConsistency = (claim: ConsistencyClaim): boolean => {
   const { size1, size2, proof, root1, root2 } = claim ?? {};
   if (!isCount(size1) || !isCount(size2) || size1 === 0 || size1 > size2) return false;
