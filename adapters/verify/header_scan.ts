@@ -36,7 +36,6 @@ import {
   SECRET,
   SOUND,
   STARTS,
-  STREAM_SPANS,
   STREAMS,
   TYPE_SPANS,
   TYPES,
@@ -59,7 +58,6 @@ export interface HeaderScan {
   readonly type: Float64Array;
   readonly name: Float64Array;
   readonly correlation: Float64Array;
-  readonly streamSpan: Uint32Array;
   readonly typeSpan: Uint32Array;
   readonly recordedSpan: Uint32Array;
   /** Bits of `CHANGED`: what is another than in the entry before; the first one has them all. */
@@ -117,7 +115,6 @@ export const openHeaderScan = (): HeaderScan => {
     type: doubles(TYPES),
     name: doubles(NAMES),
     correlation: doubles(CORRELATIONS),
-    streamSpan: words(STREAM_SPANS, ENTRIES_MAX * 2),
     typeSpan: words(TYPE_SPANS, ENTRIES_MAX * 2),
     recordedSpan: words(RECORDED_SPANS, ENTRIES_MAX * 2),
     changes: bytes(CHANGES),

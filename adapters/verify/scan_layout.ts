@@ -47,9 +47,7 @@ export const STREAMS = place(ENTRIES_MAX * 8),
   TYPES = place(ENTRIES_MAX * 8),
   NAMES = place(ENTRIES_MAX * 8),
   CORRELATIONS = place(ENTRIES_MAX * 8);
-export const STREAM_SPANS = place(ENTRIES_MAX * SPAN),
-  TYPE_SPANS = place(ENTRIES_MAX * SPAN),
-  RECORDED_SPANS = place(ENTRIES_MAX * SPAN);
+export const TYPE_SPANS = place(ENTRIES_MAX * SPAN), RECORDED_SPANS = place(ENTRIES_MAX * SPAN);
 export const SOUND = place(ENTRIES_MAX), CHANGES = place(ENTRIES_MAX);
 /** Of keyed hashes: the secret, and a column. */
 export const SECRET = place(SECRET_WORDS * 4), NUMBERS = place(ENTRIES_MAX * 8);
