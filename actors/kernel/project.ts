@@ -293,19 +293,40 @@ class Runner implements Paced {
 
   /** Folds what one transaction may hold. An event that cannot be folded leaves no trace, and is the answer. */
   private transaction(store: ViewStore, rows: CachedRows, fold: (event: Event) => void): Poison | undefined {
+    const spans = this.shared.telemetry && new Map<string, Span>();
+    const { next, poison } = this.fill(store, rows, { fold, spans });
+    const changes = rows.take();
+    let committed = false;
+    try {
+      if (next > store.size) store.commit(changes, next);
+      committed = true;
+      return poison;
+    } catch (error) {
+      const unkept = this.unkept(store, changes, error);
+      rows.forget();
+      return unkept;
+    } finally {
+      endAll(spans, committed ? undefined : "commit");
+    }
+  }
+
+  /** Folds until the transaction is full, or an event cannot be folded; `next`: up to which one. */
+  private fill(
+    store: ViewStore,
+    rows: CachedRows,
+    { fold, spans }: { readonly fold: (event: Event) => void; readonly spans: Map<string, Span> | undefined },
+  ): { readonly next: number; readonly poison?: Poison } {
     const { feed, clock, bounds, telemetry } = this.shared;
     const ends = clock.monotonic() + bounds.batch_ms;
     const last = store.size + bounds.batch_events;
     let next = store.size;
-    let poison: Poison | undefined;
-    const spans = telemetry && new Map<string, Span>();
-    fold: for (const batch of readable(feed.read({ from: next }))) {
+    for (const batch of readable(feed.read({ from: next }))) {
       for (const event of batch) {
         // Shapes of one recorded event belong into one transaction.
         if (
           event.position >= next &&
           (next >= last || (next % 16 === 0 && clock.monotonic() >= ends && next > store.size))
-        ) break fold;
+        ) return { next };
         const { traceparent } = event;
         if (spans !== undefined && traceparent !== undefined) this.trace(telemetry!, spans, event);
         try {
@@ -313,31 +334,21 @@ class Runner implements Paced {
         } catch (error) {
           // What could not be read is no fault of the event.
           if (error instanceof ViewsFault) {
-            if (spans !== undefined) { for (const span of spans.values()) span.end({}, "views"); }
+            endAll(spans, "views");
             throw error;
           }
           spans?.get(traceparent!)?.end({}, "poison");
           spans?.delete(traceparent!);
-          poison = { position: event.position, type: event.type, cause: causeOf(error) };
           rows.undo(event.position);
-          next = event.position;
-          break fold;
+          return {
+            next: event.position,
+            poison: { position: event.position, type: event.type, cause: causeOf(error) },
+          };
         }
         next = event.position + 1;
       }
     }
-    const changes = rows.take();
-    let committed = false;
-    try {
-      if (next > store.size) store.commit(changes, next);
-      committed = true;
-    } catch (error) {
-      poison = this.unkept(store, changes, error);
-      rows.forget();
-    } finally {
-      if (spans !== undefined) { for (const span of spans.values()) span.end({}, committed ? undefined : "commit"); }
-    }
-    return poison;
+    return { next };
   }
 
   /** The store would not take what the fold made: the event that is to blame, all before it kept. Throws what no event is to blame for. */
@@ -390,6 +401,10 @@ class Runner implements Paced {
     return false;
   }
 }
+
+const endAll = (spans: ReadonlyMap<string, Span> | undefined, error: string | undefined): void => {
+  if (spans !== undefined) { for (const span of spans.values()) span.end({}, error); }
+};
 
 /** Nothing comes of trying again: somebody has to attach the archive, or run a program that knows the shape. */
 const isUnreadable = (error: unknown): boolean => isArchived(error) || isOfShape(error);
