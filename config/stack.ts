@@ -340,78 +340,99 @@ const stackOf = ({ stack, services }: z.output<typeof schema>): StackSettings =>
 
 /** `stated`: with those that are not enabled. */
 const faultsIn = ({ services }: StackSettings, stated: ReadonlySet<string>): readonly StackFault[] => {
-  const faults: StackFault[] = [];
-  const names = services.map(({ name }) => name);
-  const known = new Set(names);
   const ports = new Map<number, string>();
-  for (
-    const { name, needs, probes, ports: own, metrics, ready_line, replicas, leftovers, schedule, restart, tls: secured }
-      of services
-  ) {
-    if (needs.length > STACK_LIMITS.list_max) {
-      const expected = `at most ${STACK_LIMITS.list_max} services`;
-      faults.push({ path: [name, "depends_on"], expected, found: String(needs.length) });
-    }
-    for (const { service, condition, required } of needs) {
-      const path = [name, "depends_on", service];
-      if (service === name) faults.push({ path, expected: "another service", found: "itself" });
-      else if (!known.has(service) && stated.has(service)) {
-        if (!required) continue;
-        faults.push({ path, expected: "one that is enabled, or required: false", found: `"${service}"` });
-      } else if (!known.has(service)) {
-        const others = names.filter((other) => other !== name);
-        const expected = others.length > 0 ? `one of ${others.join(", ")}` : "another service, of which there is none";
-        faults.push({ path, expected, found: `"${service}"` });
-      } else if (condition === "log_ready" && !services.find((other) => other.name === service)!.ready_line) {
-        faults.push({ path, expected: `a ready_line in "${service}"`, found: "none" });
-      }
-    }
-    for (const [port, number] of Object.entries(own)) {
-      if (number === "random") continue;
-      const before = ports.get(number);
-      if (before !== undefined) {
-        faults.push({
-          path: [name, "ports", port],
-          expected: "a port of its own",
-          found: `${number}, as "${before}" has`,
-        });
-      }
-      if (replicas > 1) {
-        faults.push({ path: [name, "ports", port], expected: "random, for several replicas", found: String(number) });
-      }
-      ports.set(number, name);
-    }
-    if (typeof secured?.port === "string" && !Object.hasOwn(own, secured.port)) {
-      faults.push({ path: [name, "tls", "port"], expected: "a port of the service", found: `"${secured.port}"` });
-    }
-    for (const [kind, probe] of Object.entries(probes)) {
-      const port = probe?.http?.port ?? probe?.tcp?.port;
-      if (typeof port !== "string" || Object.hasOwn(own, port)) continue;
-      const path = [name, "probes", kind];
-      faults.push({ path, expected: "a port of the service", found: `"${port}"` });
-    }
-    if (typeof metrics?.port === "string" && !Object.hasOwn(own, metrics.port)) {
-      const path = [name, "metrics", "port"];
-      faults.push({ path, expected: "a port of the service", found: `"${metrics.port}"` });
-    }
-    if (schedule !== undefined && (restart.policy === "always" || restart.policy === "unless_stopped")) {
-      const expected = "no or on_failure, for one that runs at stated times";
-      faults.push({ path: [name, "restart", "policy"], expected, found: restart.policy });
-    }
-    for (const [at, path] of leftovers.entries()) {
-      const shared = replicas > 1 && !path.includes("${replica}");
-      if (!shared && !leadsOut(path)) continue;
-      const expected = shared ? "${replica} in it, for several replicas" : "a path inside of the working folder";
-      faults.push({ path: [name, "leftovers", String(at)], expected, found: foundText(path) });
-    }
-    if (ready_line !== undefined && !isPattern(ready_line)) {
-      faults.push({ path: [name, "ready_line"], expected: "a regular expression", found: foundText(ready_line) });
-    }
-  }
+  const faults = services.flatMap((service) => [
+    ...needFaults(service, services, stated),
+    ...portFaults(service, ports),
+    ...namedPortFaults(service),
+    ...runFaults(service),
+  ]);
   const instances = services.reduce((sum, { replicas }) => sum + replicas, 0);
   if (instances > STACK_LIMITS.instances_max) {
     const expected = `at most ${STACK_LIMITS.instances_max} instances in all`;
     faults.push({ path: [], expected, found: String(instances) });
+  }
+  return faults;
+};
+
+const needFaults = (
+  { name, needs }: ServiceSettings,
+  services: readonly ServiceSettings[],
+  stated: ReadonlySet<string>,
+): readonly StackFault[] => {
+  const faults: StackFault[] = [];
+  if (needs.length > STACK_LIMITS.list_max) {
+    const expected = `at most ${STACK_LIMITS.list_max} services`;
+    faults.push({ path: [name, "depends_on"], expected, found: String(needs.length) });
+  }
+  for (const { service, condition, required } of needs) {
+    const path = [name, "depends_on", service];
+    const needed = services.find((other) => other.name === service);
+    if (service === name) faults.push({ path, expected: "another service", found: "itself" });
+    else if (!needed && stated.has(service)) {
+      if (!required) continue;
+      faults.push({ path, expected: "one that is enabled, or required: false", found: `"${service}"` });
+    } else if (!needed) {
+      const others = services.flatMap((other) => other.name === name ? [] : [other.name]);
+      const expected = others.length > 0 ? `one of ${others.join(", ")}` : "another service, of which there is none";
+      faults.push({ path, expected, found: `"${service}"` });
+    } else if (condition === "log_ready" && !needed.ready_line) {
+      faults.push({ path, expected: `a ready_line in "${service}"`, found: "none" });
+    }
+  }
+  return faults;
+};
+
+/** `taken`: by the services before, and by this one from now on. */
+const portFaults = ({ name, ports, replicas }: ServiceSettings, taken: Map<number, string>): readonly StackFault[] => {
+  const faults: StackFault[] = [];
+  for (const [port, number] of Object.entries(ports)) {
+    if (number === "random") continue;
+    const path = [name, "ports", port];
+    const before = taken.get(number);
+    if (before !== undefined) {
+      faults.push({ path, expected: "a port of its own", found: `${number}, as "${before}" has` });
+    }
+    if (replicas > 1) faults.push({ path, expected: "random, for several replicas", found: String(number) });
+    taken.set(number, name);
+  }
+  return faults;
+};
+
+/** Of ports that are named and are none of the service. */
+const namedPortFaults = ({ name, ports, tls, probes, metrics }: ServiceSettings): readonly StackFault[] => {
+  const named = [
+    { path: [name, "tls", "port"], port: tls?.port },
+    ...Object.entries(probes).map(([kind, probe]) => ({
+      path: [name, "probes", kind],
+      port: probe?.http?.port ?? probe?.tcp?.port,
+    })),
+    { path: [name, "metrics", "port"], port: metrics?.port },
+  ];
+  return named.flatMap(({ path, port }) =>
+    typeof port !== "string" || Object.hasOwn(ports, port)
+      ? []
+      : [{ path, expected: "a port of the service", found: `"${port}"` }]
+  );
+};
+
+/** Of when it runs, what it leaves behind, and how it is known to be ready. */
+const runFaults = (
+  { name, schedule, restart, leftovers, replicas, ready_line }: ServiceSettings,
+): readonly StackFault[] => {
+  const faults: StackFault[] = [];
+  if (schedule !== undefined && (restart.policy === "always" || restart.policy === "unless_stopped")) {
+    const expected = "no or on_failure, for one that runs at stated times";
+    faults.push({ path: [name, "restart", "policy"], expected, found: restart.policy });
+  }
+  for (const [at, path] of leftovers.entries()) {
+    const shared = replicas > 1 && !path.includes("${replica}");
+    if (!shared && !leadsOut(path)) continue;
+    const expected = shared ? "${replica} in it, for several replicas" : "a path inside of the working folder";
+    faults.push({ path: [name, "leftovers", String(at)], expected, found: foundText(path) });
+  }
+  if (ready_line !== undefined && !isPattern(ready_line)) {
+    faults.push({ path: [name, "ready_line"], expected: "a regular expression", found: foundText(ready_line) });
   }
   return faults;
 };
