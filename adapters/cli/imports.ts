@@ -104,7 +104,7 @@ export type ImportFaultKind =
 /** Why an import could not be done. */
 export class ImportFault extends Error {
   override readonly name = "ImportFault";
-  constructor(readonly kind: ImportFaultKind, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(readonly kind: ImportFaultKind, message: string) {
+    super(message);
   }
 }

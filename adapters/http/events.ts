@@ -97,7 +97,7 @@ export const listEvents = async (exchange: Exchange): Promise<Response> => {
   const next = more && last ? nextPage(exchange, last.position, range.backward === true) : undefined;
   if (forPeople) return (await pages()).eventsPage(exchange, { events, size, next, given });
   const body = `{"events":[${texts.join(",")}],"size":${size}${next ? `,"next":${JSON.stringify(next)}` : ""}}`;
-  return plain(exchange, 200, body, "application/json");
+  return plain(exchange, body, "application/json");
 };
 
 /** A stream that cannot begin is refused before it has. */
@@ -145,7 +145,7 @@ export const oneEvent = async (exchange: Exchange): Promise<Response> => {
   const type = prefersPage(request) ? "text/html" : negotiate(request.headers.get("accept"), offered);
   if (type === "application/octet-stream") {
     const entry = site.daybook.log.entry(at);
-    if (entry) return plain(exchange, 200, entry as Uint8Array<ArrayBuffer>, type);
+    if (entry) return plain(exchange, entry as Uint8Array<ArrayBuffer>, type);
   } else {
     // An upcast may make several of one entry; each has its position.
     const events: Event[] = [];

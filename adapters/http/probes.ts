@@ -31,11 +31,11 @@ const standing = (name: string, { position, cause, of }: StoppedAt) => ({
 });
 
 export const metricsText = async (exchange: Exchange): Promise<Response> =>
-  plain(exchange, 200, await exchange.site.metrics.text(), "text/plain; version=0.0.4; charset=utf-8");
+  plain(exchange, await exchange.site.metrics.text(), "text/plain; version=0.0.4; charset=utf-8");
 
 /** The signed note (C2SP tlog-checkpoint) as it is. */
 export const checkpoint = async (exchange: Exchange): Promise<Response> => {
   const newest = await exchange.site.daybook.checkpoint();
   if (!newest) throw new Problem("no_checkpoint", "The log has signed no checkpoint yet.");
-  return plain(exchange, 200, newest.note, "text/plain; charset=utf-8");
+  return plain(exchange, newest.note, "text/plain; charset=utf-8");
 };

@@ -115,12 +115,10 @@ export const jsonText = (
 
 export const plain = (
   exchange: Exchange,
-  status: number,
   body: string | Uint8Array<ArrayBuffer>,
   type: string,
 ): Response =>
   new Response(body, {
-    status,
     headers: {
       "content-type": type,
       "cache-control": "no-store",

@@ -183,11 +183,11 @@ export class Tokens {
    * A token with every scope when there is none yet, not even a revoked one; else `undefined`. It opens nothing before `keep`,
    * which is to be called when it was shown: whoever dies between the two has not lost it, the next one is shown another.
    */
-  first(name = "first"): FirstToken | undefined {
+  first(): FirstToken | undefined {
     if (this.db.readOnly || this.count() > 0) return undefined;
     const drawn = this.draw();
     const keep = () => {
-      if (this.count() === 0) this.insert(name, SCOPES, undefined, drawn);
+      if (this.count() === 0) this.insert("first", SCOPES, undefined, drawn);
     };
     return { ...shown(drawn), keep: () => this.db.write("create the first token", keep) };
   }

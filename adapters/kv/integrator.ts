@@ -58,7 +58,7 @@ export class Integrator {
     manifest: Manifest,
     private readonly filterBytesMax: number,
   ) {
-    this.tree = new TreeWork(store, frontier, (from, until) => this.blocks(from, until, BLOCKS_PER_STEP));
+    this.tree = new TreeWork(store, frontier, (from, until) => this.blocks(from, until));
     this.pages = new Pages(store, 0);
     const stale = manifest.merging.filter((plan) => !runOf(manifest.segments, plan));
     this.manifest = {
@@ -108,11 +108,11 @@ export class Integrator {
     return made;
   }
 
-  private *blocks(from: number, until: number, most: number): Iterable<Block> {
+  private *blocks(from: number, until: number): Iterable<Block> {
     if (from >= until) return;
     const [floor] = this.store.list({ prefix: ["log"], until: from + 1, backward: true, limit: 1 });
     if (!floor) return;
-    for (const [first, bytes] of this.store.list({ prefix: ["log"], from: floor[0], until, limit: most })) {
+    for (const [first, bytes] of this.store.list({ prefix: ["log"], from: floor[0], until, limit: BLOCKS_PER_STEP })) {
       yield new Block(bytes, first);
     }
   }
@@ -121,7 +121,7 @@ export class Integrator {
     if (until <= this.manifest.until) return;
     const builder = new SegmentBuilder();
     for (let next = from; next < until;) {
-      for (const block of this.blocks(next, until, BLOCKS_PER_STEP)) {
+      for (const block of this.blocks(next, until)) {
         builder.add(block);
         next = block.until;
       }

@@ -154,7 +154,7 @@ export const openSystem = async (options: SystemOptions): Promise<Opened> => {
   const { data = ".daybook", report = () => {} } = options;
   const config = options.config ?? DEFAULTS;
   const crash = options.crashAt === undefined ? undefined : crashAt(options.crashAt);
-  const telemetry = await telemetryOf(VERSION);
+  const telemetry = await telemetryOf();
   const catalogues: Catalogues = {
     events: catalogue(...events.domains, ...options.domains ?? []),
     actors: [...actors, ...options.actors ?? []],

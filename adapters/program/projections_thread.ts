@@ -24,7 +24,6 @@ import { archiveIn } from "./archive_source.ts";
 import { sealedBy } from "./at_rest.ts";
 import { FILES } from "./files.ts";
 import { telemetryOf } from "./telemetry.ts";
-import { VERSION } from "./version.ts";
 
 /** What the thread of the projections opens. */
 export interface ThreadSettings {
@@ -107,7 +106,7 @@ const serve = async (): Promise<void> => {
           clock: systemClock,
           bounds: { ...PROJECT_APART, batch_events: stated.batch_events_max },
           pace: awaited ? PACE_AWAITED : PACE,
-          telemetry: await telemetryOf(VERSION),
+          telemetry: await telemetryOf(),
           ...home,
         }),
         grown: () => feed.grew(),

@@ -3,10 +3,11 @@ import type { Daybook, HealthNode } from "../../actors/kernel/daybook.ts";
 import type { Entities } from "../../actors/kernel/entities.ts";
 import { exporting } from "../process/end.ts";
 import type { Observed, PlatformTelemetry } from "../system/telemetry.ts";
+import { VERSION } from "./version.ts";
 
 /** The platform's telemetry, or nothing where it is off, and then nothing of it is loaded: asked once, when a thread starts. */
-export const telemetryOf = async (version: string): Promise<PlatformTelemetry | undefined> =>
-  exporting() ? (await import("../system/telemetry.ts")).platformTelemetry(version) : undefined;
+export const telemetryOf = async (): Promise<PlatformTelemetry | undefined> =>
+  exporting() ? (await import("../system/telemetry.ts")).platformTelemetry(VERSION) : undefined;
 
 export const observedOf = (
   { daybook, entities }: { readonly daybook: Daybook; readonly entities: Pick<Entities, "depth"> },

@@ -52,8 +52,8 @@ export class WorkerChild implements Child {
   }
 
   /** Never throws. False when no worker runs; a message that is on its way when the worker dies is lost with it. */
-  post(data: unknown, transfer: Transferable[] = []): boolean {
-    this.worker?.postMessage({ is: "data", data } satisfies Wire, transfer);
+  post(data: unknown): boolean {
+    this.worker?.postMessage({ is: "data", data } satisfies Wire);
     return this.worker !== undefined;
   }
 

@@ -10,21 +10,21 @@ export type Wire =
 
 export interface Work {
   /** Throwing is a crash of the worker. */
-  message(data: unknown, reply: (data: unknown, transfer?: Transferable[]) => void): void | Promise<void>;
+  message(data: unknown, reply: (data: unknown) => void): void | Promise<void>;
   /** Finishes what is under way; the worker ends when it is done. */
   stop?(): void | Promise<void>;
 }
 
 interface Scope {
   onmessage: ((event: MessageEvent<Wire>) => void) | null;
-  postMessage(message: Wire, transfer?: Transferable[]): void;
+  postMessage(message: Wire): void;
   close(): void;
 }
 
 /** To be called once, at the top of the worker's module. */
 export const work = ({ message, stop }: Work): void => {
   const scope = self as unknown as Scope;
-  const reply = (data: unknown, transfer: Transferable[] = []) => scope.postMessage({ is: "data", data }, transfer);
+  const reply = (data: unknown) => scope.postMessage({ is: "data", data });
   const take = async (wire: Wire): Promise<void> => {
     switch (wire.is) {
       case "ping":

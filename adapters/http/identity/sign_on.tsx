@@ -126,7 +126,7 @@ export const signOnPages = (identity: Identity): readonly Route[] => [{
   async handle(exchange) {
     const name = providerOf(exchange, identity.signOn, "saml", "/sign-in/saml/", "/metadata");
     const xml = await identity.signOn.metadata(name, { origin: originOf(exchange) });
-    return plain(exchange, 200, xml ?? "", "application/samlmetadata+xml");
+    return plain(exchange, xml ?? "", "application/samlmetadata+xml");
   },
 }, {
   method: "GET",

@@ -87,7 +87,8 @@ export const removeGroup = (path: string, tries = TRIES): void => {
 };
 
 /** Takes away empty ones of starts that nobody knows of any more, whoever made them; one that is new is about to be used. */
-export const sweepGroups = (base = baseGroup()): void => {
+export const sweepGroups = (): void => {
+  const base = baseGroup();
   if (base === undefined) return;
   try {
     for (const name of readdirSync(base)) {

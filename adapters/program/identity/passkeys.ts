@@ -3,7 +3,6 @@
  * nowhere kept: it is ours by its ticket, under a key of this process, and is answered once.
  */
 import { Buffer } from "node:buffer";
-import type { Account } from "../../../actors/identity/account.ts";
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import type { From, OwnSession, PasskeyAsking, PasskeyPort, Proof, SignedIn } from "../../http/identity/port.ts";
 import {
@@ -194,7 +193,8 @@ export class Passkeys implements PasskeyPort {
     return { text, until: Number(until), over: this.parts.clock.now() >= Number(until) };
   }
 
-  private heldBy(account: string, { factors }: Account = this.parts.states.of(account)) {
+  private heldBy(account: string) {
+    const { factors } = this.parts.states.of(account);
     return factors.filter(({ kind }) => kind === "passkey").flatMap(({ factor }) => {
       const kept = this.parts.vault.read(account, factor);
       return kept ? [{ factor, passkey: JSON.parse(Buffer.from(kept).toString()) as KeptPasskey }] : [];
