@@ -10,7 +10,7 @@ import { Refused } from "./runtime.ts";
 import { SOCKET_HOST, socketOf } from "./grants.ts";
 
 const BASE = `http://${SOCKET_HOST}`;
-// An append has at most 720,000 bytes of entries (DESIGN section 4), which have headers of ours too; what is more goes as
+// An append has at most 720,000 bytes of entries (`events/log.ts`), which have headers of ours too; what is more goes as
 // several requests, each all or none.
 const BODY_BYTES_MAX = 600_000;
 const HEADER_BYTES = 500;

@@ -66,7 +66,7 @@ export const parseJson = (text: string, depthMax: number): unknown => {
   }
 };
 
-// Attributes that are ours (DESIGN section 4); `commanddigest` marks facts of commands and would let a sender pose as one.
+// Attributes that are ours (`events/event.ts`); `commanddigest` marks facts of commands and would let a sender pose as one.
 const OURS = new Set(["stream", "revision", "position", "version", "recordedat", "commanddigest"]);
 const isOurs = (name: string): boolean => OURS.has(name) || name.startsWith("auth");
 
