@@ -1,8 +1,8 @@
 /**
  * Daybook: an event-sourced actor system over one tamper-evident log.
  *
- * This file is the library's entry, `openDaybook`, and the program's: run, it is the command line. It alone reads the environment;
- * `adapters/program/` puts the parts together.
+ * This file is the library's entry, `openDaybook`, and the program's: run, it is the command line. It alone reads the environment
+ * (the agent of services, a program of its own, has its own); `adapters/program/` puts the parts together.
  */
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";

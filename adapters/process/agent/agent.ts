@@ -1,7 +1,7 @@
 /**
  * The agent: the one process that starts programs, signals them and reads `/proc`, for which Deno asks all permissions
- * (`docs/decisions/`). It has no network and no keys, listens to nobody but the Daybook that started it, and ends with it. What it
- * started goes on.
+ * (`docs/decisions/0151-one-process-may-do-everything.md`). It has no network and no keys, listens to nobody but the Daybook that
+ * started it, and ends with it. What it started goes on.
  */
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
