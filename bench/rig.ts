@@ -3,7 +3,7 @@ import { z } from "zod";
 import { accept, type Actor, type Command } from "../actors/types.ts";
 import type { Daybook } from "../actors/kernel/daybook.ts";
 import type { Domain } from "../events/catalogue.ts";
-import type { Event, StreamId } from "../events/event.ts";
+import type { StreamId } from "../events/event.ts";
 import type { NewEvent } from "../events/log.ts";
 import { personal } from "../events/personal.ts";
 import { DEFAULTS } from "../config/shipped.ts";
@@ -168,10 +168,4 @@ export const write = async (
     }
   }));
   return writers * each;
-};
-
-export const count = (batches: Iterable<readonly Event[]>): number => {
-  let sum = 0;
-  for (const batch of batches) sum += batch.length;
-  return sum;
 };
