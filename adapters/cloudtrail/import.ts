@@ -3,7 +3,7 @@
  * so that one bad record leaves its file out, named with its place, and the files beside it come in. What the log has already is
  * passed over, so an import may be stopped and repeated at any time.
  */
-import type { Principal } from "../../actors/kernel/daybook.ts";
+import type { Issue, Principal } from "../../actors/kernel/daybook.ts";
 import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { filesIn } from "./files.ts";
@@ -111,11 +111,6 @@ export const importFiles = async (
   const { events, known } = intake;
   return { ...sum, events, known, problems, stopped: signal?.aborted ?? false };
 };
-
-interface Issue {
-  readonly path: string;
-  readonly message: string;
-}
 
 /** Ends at the first record that `take` has something against; answers what, with its place, and why a file cannot be read. */
 const eachRecord = async (
