@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../events/event.ts";
+import { isCount } from "./counts.ts";
 import { type Failures, shown } from "./failures.ts";
 import { streamFingerprint } from "./fingerprint.ts";
 import { type NumberedRow, Rows } from "./rows.ts";
@@ -42,20 +43,19 @@ export const readArchived = (rows: Rows): Archived | string | undefined => {
   try {
     if (typeof row === "string") throw new Error(row);
     const { until, kept, link, blocks, told } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(row));
-    const whole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
     const hash = Buffer.from(String(link), "base64");
-    if (!whole(until) || until % WIDTH !== 0 || !whole(kept) || kept > until || hash.length !== HASH_BYTES) {
+    if (!isCount(until) || until % WIDTH !== 0 || !isCount(kept) || kept > until || hash.length !== HASH_BYTES) {
       throw new Error("a boundary that is none");
     }
     const bounds = boundsIn(rows, blocks);
     bounds.forEach(({ first }, i) => {
-      if (first !== (i === 0 ? 0 : first) || (i > 0 && first <= bounds[i - 1]!.first) || first >= kept) {
+      if ((i === 0 ? first !== 0 : first <= bounds[i - 1]!.first) || first >= kept) {
         throw new Error(`a block at ${first}`);
       }
     });
-    if (!whole(blocks) || bounds.length !== blocks || (kept > 0) !== (blocks > 0)) throw new Error("other blocks");
+    if (!isCount(blocks) || bounds.length !== blocks || (kept > 0) !== (blocks > 0)) throw new Error("other blocks");
     const entries = (told as [number, string][]).map(([position, text]) => {
-      if (!whole(position) || position >= kept) throw new Error("an entry that was not archived");
+      if (!isCount(position) || position >= kept) throw new Error("an entry that was not archived");
       return [position, Buffer.from(text, "base64")] as const;
     });
     return { until, kept, link: hash, blocks: bounds, told: entries };

@@ -3,6 +3,7 @@
  * and of one projection and version they never go back. Whether they are true is for a replay to say.
  */
 import type { Event } from "../../events/event.ts";
+import { isCount } from "./counts.ts";
 import { type Failures, shown } from "./failures.ts";
 
 /** Of one projection and version in a range; plain data. */
@@ -86,4 +87,3 @@ const judge = (failures: Failures, position: number, size: number, before: numbe
   failures.add(position, "attestation", `a size of at least ${before}, as was attested before`, `size ${size}`);
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { isCount } from "./counts.ts";
 import { type Failures, shown } from "./failures.ts";
 import { unsignedOf } from "./key_chain.ts";
 import type { Lineage } from "./lineage.ts";
@@ -188,7 +189,7 @@ class Collector {
     const { size, nodes, tiled, ...more } = row;
     const hashes = Array.isArray(nodes) ? nodes.map((node) => Buffer.from(String(node), "base64")) : [];
     const whole = hashes.every((hash, i) => hash.length === 32 && hash.toString("base64") === (nodes as unknown[])[i]);
-    if (!Number.isSafeInteger(size) || (size as number) < 0 || !whole || Object.keys(more).length > 0) {
+    if (!isCount(size) || !whole || Object.keys(more).length > 0) {
       return void this.wrong("tree", "a frontier of a size and hashes", shown(row));
     }
     if (size !== this.newest?.size) {
@@ -198,7 +199,7 @@ class Collector {
         `frontier ${size}, checkpoint ${this.newest?.size ?? "none"}`,
       );
     }
-    const sound = tiled === undefined || (Number.isSafeInteger(tiled) && (tiled as number) >= 0 && tiled! <= size!);
+    const sound = tiled === undefined || (isCount(tiled) && tiled <= size!);
     if (!sound) this.wrong("tree", `tiles of at most ${size} entries`, shown(tiled));
     return { size: size as number, hashes, tiled: sound ? tiled as number | undefined : undefined };
   }

@@ -3,6 +3,7 @@
  * columns; beside them the first key of each page, and for some a Bloom filter in blocks of 512 bits. Everything is
  * held against the rows themselves.
  */
+import { isCount } from "./counts.ts";
 import type { Secret } from "./index_sums.ts";
 import { InOrder, type Rows } from "./rows.ts";
 import { FILTER_BLOCK_BYTES, FOUND, PAGE_BYTES_MAX, TableScan } from "./table_code.ts";
@@ -21,18 +22,16 @@ export interface TableShape {
   readonly probes?: number;
 }
 
-const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
 const isExtent = (value: unknown): value is Extent => {
   const extent = value as Partial<Extent> | null | undefined;
-  return typeof extent === "object" && isWhole(extent?.start) && isWhole(extent?.pages);
+  return typeof extent === "object" && isCount(extent?.start) && isCount(extent?.pages);
 };
 
 export const isTable = (value: unknown, columns: number): value is TableShape => {
   const table = value as Partial<TableShape> | null | undefined;
-  return typeof table === "object" && table?.columns === columns && isWhole(table.rows) && isExtent(table.body) &&
+  return typeof table === "object" && table?.columns === columns && isCount(table.rows) && isExtent(table.body) &&
     isExtent(table.fence) && (table.filter === undefined || isExtent(table.filter)) &&
-    (table.probes === undefined || (isWhole(table.probes) && table.probes >= 1 && table.probes <= PROBES_MAX));
+    (table.probes === undefined || (isCount(table.probes) && table.probes >= 1 && table.probes <= PROBES_MAX));
 };
 
 /** Why a table is not one. */

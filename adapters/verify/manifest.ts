@@ -8,6 +8,7 @@ import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from
 import { join } from "node:path";
 import { LogFault } from "../../events/log.ts";
 import { sameBytes } from "./block.ts";
+import { isCount } from "./counts.ts";
 import { shown } from "./failures.ts";
 import { fileIn, pathsIn } from "./tlog_files.ts";
 
@@ -135,7 +136,7 @@ const isPath = (path: string): boolean =>
 
 const isListed = (file: unknown): file is Listed => {
   const { bytes, sha256 } = (file ?? {}) as { readonly bytes?: unknown; readonly sha256?: unknown };
-  return Number.isSafeInteger(bytes) && (bytes as number) >= 0 && typeof sha256 === "string" &&
+  return isCount(bytes) && typeof sha256 === "string" &&
     /^[0-9a-f]{64}$/.test(sha256);
 };
 

@@ -3,6 +3,7 @@
  * false, and nothing is thrown. Sizes go up to 2^53 − 1, so nothing here counts in bits of 32.
  */
 import { sameBytes } from "./block.ts";
+import { isCount } from "./counts.ts";
 import { HASH_BYTES, nodeHash } from "./tree.ts";
 
 /** That the entry with this leaf hash is number `index` of the first `size`, whose root hash is `root`. */
@@ -98,8 +99,6 @@ class Path {
     this.last = Math.floor(this.last / 2);
   }
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** Not what only has the prototype of one. */
 export const isBytes = (value: unknown): value is Uint8Array =>
