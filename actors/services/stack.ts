@@ -31,6 +31,7 @@ import {
   serviceOf,
   type Stack,
 } from "./state.ts";
+import type { StartOf } from "./wishes.ts";
 
 /** Opaque id of who starts programs and tells of them. */
 export const ORCHESTRATOR = "services.orchestrator";
@@ -225,18 +226,12 @@ const act = (draft: Draft, command: ServiceCommand, { at, by }: Context): Decisi
 const nonceOf = (life: Life): string | undefined =>
   isAlive(life) ? life.process.nonce : life.is === "starting" || life.is === "stopping" ? life.nonce : undefined;
 
-interface Of {
-  readonly service: string;
-  readonly replica: number;
-  readonly nonce: string;
-}
-
-const aliveOf = (draft: Draft, { service, replica, nonce }: Of) => {
+const aliveOf = (draft: Draft, { service, replica, nonce }: StartOf) => {
   const life = draft.life(service, replica);
   return life && isAlive(life) && life.process.nonce === nonce ? life : undefined;
 };
 
-const wellNow = (draft: Draft, { service, replica, nonce }: Of, probed: boolean): void =>
+const wellNow = (draft: Draft, { service, replica, nonce }: StartOf, probed: boolean): void =>
   draft.add({ type: "services.health.confirmed", data: { service, replica, nonce, probed, at_ms: draft.at } });
 
 /** As Kubernetes has it: startup holds back the others; readiness says who may be used; liveness (and startup) end an instance. */

@@ -5,7 +5,8 @@
 import type { ServiceSpec, SignalName } from "../../events/services.ts";
 import { isAlive, type Life, type Process, type Stack } from "./state.ts";
 
-interface Of {
+/** Which start of which instance. */
+export interface StartOf {
   readonly service: string;
   readonly replica: number;
   readonly nonce: string;
@@ -13,10 +14,10 @@ interface Of {
 
 export type Wish =
   /** `digest`: of what it is to be started with. */
-  | (Of & { readonly wish: "start"; readonly digest: string })
+  | (StartOf & { readonly wish: "start"; readonly digest: string })
   /** Told to stop before anybody told of its start: whether there is a process is to be found out. */
-  | (Of & { readonly wish: "find" })
-  | (Of & {
+  | (StartOf & { readonly wish: "find" })
+  | (StartOf & {
     readonly wish: "end";
     readonly process: Process;
     readonly digest: string;
@@ -25,7 +26,7 @@ export type Wish =
     readonly due: number;
   })
   /** To be told of its end, its line unless that is known, and what its probes say. */
-  | (Of & { readonly wish: "watch"; readonly process: Process; readonly digest: string; readonly lined: boolean });
+  | (StartOf & { readonly wish: "watch"; readonly process: Process; readonly digest: string; readonly lined: boolean });
 
 export const wishesOf = ({ order, services }: Stack): readonly Wish[] =>
   order.flatMap((service) => {
