@@ -4,11 +4,11 @@ import { HOUSE } from "../../../events/tenants.ts";
 import { forbidden } from "../access.ts";
 import type { Action } from "../actions.ts";
 import { tenantOf } from "../authority.ts";
-import { answers, content, inPath, object, problems, text } from "../openapi_parts.ts";
+import { answers, content, object, problems, text } from "../openapi_parts.ts";
 import { Problem } from "../problem.ts";
 import { ofOwnTenant } from "../resources.ts";
 import { type Exchange, json, type Route } from "../route.ts";
-import { body, takes } from "./bodies.ts";
+import { anAccount, body, takes } from "./bodies.ts";
 import type { AccountChange, Identity } from "./port.ts";
 import { accountOf, bodyOf, done, knownAccountOf } from "./requests.ts";
 
@@ -25,8 +25,6 @@ const nothingBody = z.strictObject({});
 const reasonBody = z.strictObject({ reason });
 const offboardBody = z.strictObject({ left: z.iso.datetime({ offset: true }).optional(), reason });
 const inviteBody = z.strictObject({ purpose: z.enum(["activation", "reset"]).default("reset") });
-
-const about = inPath("account", "Id of the account, u_….");
 
 export const accountRoutes = (identity: Identity, roles: readonly string[]): readonly Route[] => {
   /** What is not there is the installation's, so that who may not look there is told the same of both. */
@@ -55,7 +53,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
     fresh: true,
     about: says,
     openapi: () => ({
-      parameters: [about],
+      parameters: [anAccount],
       requestBody: takes(schema, false),
       responses: {
         "200": answers("What was recorded; nothing, if it was so already", content("application/json", recorded)),
@@ -129,7 +127,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       fresh: true,
       about: "A code to set a password with, once; one that was handed out before counts no more.",
       openapi: () => ({
-        parameters: [about],
+        parameters: [anAccount],
         requestBody: takes(inviteBody, false),
         responses: {
           "200": answers(
@@ -155,7 +153,7 @@ export const accountRoutes = (identity: Identity, roles: readonly string[]): rea
       fresh: true,
       about: "Takes its second factors away, for who has lost theirs. Its sessions end.",
       openapi: () => ({
-        parameters: [about],
+        parameters: [anAccount],
         responses: {
           "200": answers("What was recorded", content("application/json", recorded)),
           ...problems("admin", "factor_wanted", "no_account", "rejected", "unwritable"),

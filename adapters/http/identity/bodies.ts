@@ -1,6 +1,8 @@
-/** What routes that take a small JSON body say of it in the description of the interface. */
+/** What routes of accounts say of their path and their small JSON body in the description of the interface. */
 import type { z } from "zod";
-import { content, schemaOf } from "../openapi_parts.ts";
+import { content, inPath, schemaOf } from "../openapi_parts.ts";
+
+export const anAccount = inPath("account", "Id of the account, u_….");
 
 export const takes = (schema: z.ZodType, required = true) => ({
   required,

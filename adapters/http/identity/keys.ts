@@ -9,7 +9,7 @@ import { answers, content, inPath, object, problems, text } from "../openapi_par
 import { Problem } from "../problem.ts";
 import { segment } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
-import { body, takes } from "./bodies.ts";
+import { anAccount, body, takes } from "./bodies.ts";
 import type { Identity, KeyMade } from "./port.ts";
 import { accountOf, bodyOf, done, knownAccountOf, ownOf } from "./requests.ts";
 
@@ -33,7 +33,6 @@ const listed = answers(
   content("application/json", object({ keys: { type: "array", items: { type: "object" } } })),
 );
 const aKey = inPath("key", "Id of the key, t_….");
-const anAccount = inPath("account", "Id of the account, u_….");
 
 /** Of whom, and whether what is asked may be done. */
 interface Way {
