@@ -6,7 +6,7 @@
  * `DAYBOOK__GITHUB__WEBHOOK_SECRET='{ file: secret.txt }'`. Nothing is read here, neither files nor the environment.
  */
 import type { z } from "zod";
-import { faultsOf, foundText, shapeAt, shapeOfConfig } from "./problems.ts";
+import { faultsOf, foundAt, shapeAt, shapeOfConfig } from "./problems.ts";
 import { fromEnvironment, type Override, withOverride } from "./overrides.ts";
 import { settle } from "./plain.ts";
 import type { Config } from "./schema.ts";
@@ -76,13 +76,14 @@ const problemsOf = (
   source: YamlText,
   overrides: readonly Override[],
 ): readonly Problem[] =>
-  faultsOf(issue, shapeOfConfig(), "a map of sections").map(({ path, expected, key = false, secret, meant }) => {
+  faultsOf(issue, shapeOfConfig(), "a map of sections").map((fault) => {
+    const { path, expected, key = false, meant } = fault;
     // The last word counts: where a flag and the file speak of the same key, the flag is to blame.
     const below = overrides.findLast((o) => startsWith(o.path, path));
     const override = overrides.findLast((o) => startsWith(path, o.path)) ??
       (below && source.has(path) ? undefined : below);
     const place = override ? { file: override.name } : source.place(path, key);
-    const found = key ? `"${path.at(-1)}"` : secret ? "something else (not shown)" : foundText(valueAt(whole, path));
+    const found = foundAt(valueAt(whole, path), fault);
     return { ...place, path: path.join("."), expected, found, ...(meant === undefined ? {} : { meant }) };
   });
 

@@ -55,10 +55,20 @@ export interface Expectation {
   readonly text: string;
   /** The value there must not be repeated in a message. */
   readonly secret?: boolean;
+  /** Nor a text, list or map there: a secret belongs somewhere below it. */
+  readonly holds?: boolean;
 }
 
 const isSecret = (shapes: readonly Shape[]): boolean =>
   shapes.some(({ properties }) => properties && Object.hasOwn(properties, "env"));
+
+/** Something below it is a secret's place, or may be, so that one may stand in what was written instead. */
+const holdsSecret = (shape: Shape): boolean =>
+  alternatives(shape).some((one) => {
+    if (one.type === undefined && one.enum === undefined) return true;
+    const parts = [...Object.values(one.properties ?? {}), one.additionalProperties, one.items];
+    return isSecret([one]) || parts.some((part) => typeof part === "object" && holdsSecret(part));
+  });
 
 const KINDS: Readonly<Record<string, string>> = {
   string: "a text",
@@ -81,15 +91,15 @@ const expectedAt = (path: readonly string[], whole: Shape): Expectation => {
     }
   }
   const shapes = shapeAt(path, whole) ?? [];
-  return { text: [...new Set(shapes.map(describe))].join(" or ") || "nothing" };
+  const text = [...new Set(shapes.map(describe))].join(" or ") || "nothing";
+  return shapes.some(holdsSecret) ? { text, holds: true } : { text };
 };
 
-export interface Fault {
+export interface Fault extends Pick<Expectation, "secret" | "holds"> {
   readonly path: readonly string[];
   readonly expected: string;
   /** It is the key that is wrong, not what is under it. */
   readonly key?: true;
-  readonly secret?: boolean;
   readonly meant?: string;
 }
 
@@ -97,7 +107,7 @@ export interface Fault {
 export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): readonly Fault[] => {
   const path = issue.path.map(String);
   if (issue.code === "invalid_key") return [{ path, expected: keyExpected(path, whole), key: true }];
-  const { text, secret } = expectedAt(path, whole);
+  const { text, secret, holds } = expectedAt(path, whole);
   if (secret) return [{ path, expected: text, secret }];
   switch (issue.code) {
     case "unrecognized_keys":
@@ -110,11 +120,11 @@ export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): 
     case "invalid_union": {
       // Where one of the alternatives is of the kind that was found, what is wrong is further in.
       const inner = issue.errors.filter((issues) => issues.every((one) => one.path.length > 0 || isInside(one)));
-      if (inner.length !== 1) return [{ path, expected: text }];
+      if (inner.length !== 1) return [{ path, expected: text, holds }];
       return inner[0]!.flatMap((one) => faultsOf({ ...one, path: [...issue.path, ...one.path] }, whole, named));
     }
     case "custom":
-      return [{ path, expected: issue.message }];
+      return [{ path, expected: issue.message, holds }];
     case "too_small":
     case "too_big":
       if (issue.origin !== "array") break;
@@ -123,9 +133,10 @@ export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): 
         expected: `${text}, ${
           issue.code === "too_big" ? `at most ${issue.maximum}` : `at least ${issue.minimum}`
         } of them`,
+        holds,
       }];
   }
-  return [{ path, expected: path.length === 0 ? named : text }];
+  return [{ path, expected: path.length === 0 ? named : text, holds }];
 };
 
 const isInside = ({ code }: z.core.$ZodIssue): boolean => code === "unrecognized_keys" || code === "custom";
@@ -160,6 +171,13 @@ const describe = (shape: Shape): string => {
 };
 
 const SHOWN_CHARS_MAX = 80;
+
+/** What was found where the fault is, as far as it may be repeated. */
+export const foundAt = (value: unknown, { path, key, secret, holds }: Fault): string => {
+  if (key) return `"${path.at(-1)}"`;
+  const told = typeof value === "object" || typeof value === "string";
+  return secret || holds && value !== null && told ? "something else (not shown)" : foundText(value);
+};
 
 /** A value as it was found, shortened. */
 export const foundText = (value: unknown): string => {

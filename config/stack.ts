@@ -8,7 +8,7 @@
  * `host:port` with commas between). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
  */
 import { z } from "zod";
-import { faultsOf, foundText, type Shape } from "./problems.ts";
+import { faultsOf, foundAt, foundText, type Shape } from "./problems.ts";
 import { schema as sections } from "./schema.ts";
 import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
@@ -295,13 +295,13 @@ export const parseStack = (
   if (!parsed.success) {
     return refused(
       ...parsed.error.issues.flatMap((issue) => faultsOf(issue, shapeOfStack(), "a map with services")).map((
-        { path, expected, key = false, secret, meant },
+        fault,
       ) => ({
-        ...source.place(path, key),
-        path: path.join("."),
-        expected,
-        found: key ? `"${path.at(-1)}"` : secret ? "something else (not shown)" : foundText(valueAt(value.value, path)),
-        ...(meant === undefined ? {} : { meant }),
+        ...source.place(fault.path, fault.key ?? false),
+        path: fault.path.join("."),
+        expected: fault.expected,
+        found: foundAt(valueAt(value.value, fault.path), fault),
+        ...(fault.meant === undefined ? {} : { meant: fault.meant }),
       })),
     );
   }

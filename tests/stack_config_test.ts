@@ -35,6 +35,11 @@ const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = 
   ],
   ["a variable that has no name", service("environment: { a-b: c }"), /environment\.a-b: expected a variable's name/],
   ["a variable that is a list", service("environment: { A: [b] }"), /expected a text, .*not shown/],
+  [
+    "variables as compose lists them",
+    service('environment: ["PASSWORD=hidden"]'),
+    /environment: expected a map, found something else \(not shown\)/,
+  ],
   ["no cores", service("resources: { limits: { cpus: 0 } }"), /expected a number from 0\.01 to 10000, found 0/],
   ["itself", service("depends_on: [a]"), /another service.*itself/],
   [

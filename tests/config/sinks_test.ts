@@ -71,6 +71,19 @@ Deno.test("what is wrong with a sink is said with its line and place, and its se
   );
 });
 
+Deno.test("of what stands where a secret belongs somewhere below nothing is repeated but numbers and truths", () => {
+  for (
+    const [text, said] of [
+      ["sinks: { name: a, kind: slack, webhook_url: https://hooks.slack.com/hidden }", "sinks@1: a list of a map"],
+      ["sinks:\n  - [slack, https://hooks.slack.com/hidden]", "sinks.0@2: a map"],
+      ["identity: { providers: { name: a, client_secret: hidden } }", "identity.providers@1: a list of a map"],
+      ["keys: hidden", "keys@1: a map"],
+      ["services: [{ command: x, environment: { PASSWORD: hidden } }]", "services@1: a map"],
+    ] as const
+  ) assert.deepEqual(problems(`${text}\n`), [`${said}; something else (not shown)`]);
+  assert.deepEqual(problems("github: 8080\n"), ["github@1: a map; 8080"]);
+});
+
 Deno.test("channels tell of alerts from the next one on; what they cannot do without is asked for", () => {
   const [slack, pagerduty, email] = sinksOf(`
 sinks:
