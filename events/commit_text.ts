@@ -82,9 +82,10 @@ const clipped = (whole: string, max: number): { readonly text: string; readonly 
 };
 
 /** First paragraph in one line, as git's `%s`; control characters become spaces. */
-const subjectOf = (message: string): string =>
-  // deno-lint-ignore no-control-regex
-  message.split(/\n[ \t\r]*\n/, 1)[0]!.replace(/[\x00-\x20\x7f-\x9f]+/g, " ").trim();
+const subjectOf = (message: string): string => inOneLine(message.split(/\n[ \t\r]*\n/, 1)[0]!);
+
+// deno-lint-ignore no-control-regex
+const inOneLine = (text: string): string => text.replace(/[\x00-\x20\x7f-\x9f]+/g, " ").trim();
 
 const ADDRESS = /[^\s<>()[\],;:"']+@[^\s<>()[\],;:"']*[^\s<>()[\],;:"'.!?]/g;
 // The forge writes the owner of the branch, a person's login as a rule.
@@ -96,11 +97,12 @@ const NOBODY = "noreply@github.com";
 const masked = (subject: string, people: readonly Person[]): string => {
   let text = subject.includes("@") ? subject.replace(ADDRESS, MASK) : subject;
   text = text.replace(MERGED_FROM, `$1${MASK}`);
-  for (const { name, email } of people) {
-    for (const word of email === NOBODY ? [] : [name, email]) {
-      if (word.length < NAME_CHARS_MIN || !text.includes(word)) continue;
-      text = text.replace(new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(word)}(?![\\p{L}\\p{N}])`, "gu"), MASK);
-    }
+  // As they stand in one line; who is called as the other and more than that comes first, or the rest of the name would stay.
+  const words = people.flatMap(({ name, email }) => email === NOBODY ? [] : [inOneLine(name), inOneLine(email)])
+    .sort((a, b) => b.length - a.length);
+  for (const word of words) {
+    if (word.length < NAME_CHARS_MIN || !text.includes(word)) continue;
+    text = text.replace(new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(word)}(?![\\p{L}\\p{N}])`, "gu"), MASK);
   }
   return text;
 };

@@ -227,6 +227,28 @@ Deno.test("what people wrote is under their address; a subject names nobody", as
   assert.ok(!huge!.author.message!.includes("\ufffd"));
 });
 
+Deno.test("a subject names nobody, however their names are spaced, and whoever else is called so", async () => {
+  await using place = await Place.make();
+  const grace = "Grace  Hopper <grace@navy.example> 1700000000 +0000";
+  const path = await place.repository(
+    "names",
+    commit({ message: "By Grace  Hopper, again", author: grace, committer: ADA }) +
+      commit({ message: "By Grace\nHopper, again", author: grace, committer: ADA }) +
+      commit({
+        message: "By Grace Hopper and Grace",
+        author: "Grace <grace@navy.example> 1700000000 +0000",
+        committer: "Grace Hopper <hopper@navy.example> 1700000000 +0000",
+      }),
+  );
+  const daybook = new SmallDaybook();
+  await imported(daybook, place, path);
+  assert.deepEqual(daybook.of("commits.commit.recorded").map(({ data }) => data.subject), [
+    "By [personal], again",
+    "By [personal], again",
+    "By [personal] and [personal]",
+  ]);
+});
+
 Deno.test("broken times are left out, and a commit without an author is still one", async () => {
   await using place = await Place.make();
   const path = await place.repository("times", commit({ message: "good" }));
