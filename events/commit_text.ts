@@ -91,6 +91,13 @@ const ADDRESS = /[^\s<>()[\],;:"']+@[^\s<>()[\],;:"']*[^\s<>()[\],;:"'.!?]/g;
 // The forge writes the owner of the branch, a person's login as a rule.
 const MERGED_FROM = /^(Merge pull request #\d+ from )[^/\s]+(?=\/)/;
 const NAME_CHARS_MIN = 3;
+// Written without spaces between words, or with what belongs to a name right behind it: a name begins and ends anywhere, and is short.
+const CLOSE = String
+  .raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]`;
+const OPEN = String.raw`[[\p{L}\p{N}]--${CLOSE}]`;
+const BEGINS_CLOSE = new RegExp(`^${CLOSE}`, "v");
+const ENDS_CLOSE = new RegExp(`${CLOSE}$`, "v");
+const CLOSE_CHARS_MIN = 2;
 // It commits what is merged on its pages, and is a word that many subjects need.
 const NOBODY = "noreply@github.com";
 
@@ -101,8 +108,10 @@ const masked = (subject: string, people: readonly Person[]): string => {
   const words = people.flatMap(({ name, email }) => email === NOBODY ? [] : [inOneLine(name), inOneLine(email)])
     .sort((a, b) => b.length - a.length);
   for (const word of words) {
-    if (word.length < NAME_CHARS_MIN || !text.includes(word)) continue;
-    text = text.replace(new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(word)}(?![\\p{L}\\p{N}])`, "gu"), MASK);
+    const [from, to] = [BEGINS_CLOSE.test(word), ENDS_CLOSE.test(word)];
+    if (word.length < (from && to ? CLOSE_CHARS_MIN : NAME_CHARS_MIN) || !text.includes(word)) continue;
+    const pattern = `${from ? "" : `(?<!${OPEN})`}${RegExp.escape(word)}${to ? "" : `(?!${OPEN})`}`;
+    text = text.replace(new RegExp(pattern, "gv"), MASK);
   }
   return text;
 };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { COMMIT_LIMITS } from "../events/commits.ts";
 import { repositorySource } from "../events/commit_text.ts";
@@ -247,6 +248,22 @@ Deno.test("a subject names nobody, however their names are spaced, and whoever e
     "By [personal], again",
     "By [personal] and [personal]",
   ]);
+});
+
+Deno.test("a subject names nobody either where names stand among other words without a space", async () => {
+  await using place = await Place.make();
+  const subjectOf = async (name: string, subject: string, author: string) => {
+    const utf8 = (text: string) => Buffer.from(text).toString("latin1");
+    const person = `${utf8(author)} <a@example.com> 1700000000 +0000`;
+    const path = await place.repository(name, commit({ message: utf8(subject), author: person, committer: person }));
+    const daybook = new SmallDaybook();
+    await imported(daybook, place, path);
+    return daybook.of("commits.commit.recorded")[0]!.data.subject;
+  };
+  assert.equal(await subjectOf("han", "修复王小明报告的错误", "王小明"), "修复[personal]报告的错误");
+  assert.equal(await subjectOf("two", "thanks 李雷, fix2李雷", "李雷"), "thanks [personal], fix2[personal]");
+  assert.equal(await subjectOf("hangul", "김철수가 보고", "김철수"), "[personal]가 보고");
+  assert.equal(await subjectOf("mixed", "感谢Ada报告, Adam", "Ada"), "感谢[personal]报告, Adam");
 });
 
 Deno.test("broken times are left out, and a commit without an author is still one", async () => {
