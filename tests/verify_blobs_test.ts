@@ -173,7 +173,7 @@ Deno.test("a backup has the blobs, brings them back, and is refused where one is
     );
   }));
 
-Deno.test("an export writes each blob into a file that is named by its hash", () =>
+Deno.test("an export writes each blob into a file of the user's own that is named by its hash", () =>
   withLog(async (path, refs, dir) => {
     await Deno.mkdir(`${dir}/data`);
     await Deno.rename(path, `${dir}/data/log.db`);
@@ -194,6 +194,8 @@ Deno.test("an export writes each blob into a file that is named by its hash", ()
     );
     const names = [...Deno.readDirSync(`${dir}/blobs`)].map(({ name }) => name).sort();
     assert.deepEqual(names, refs.map(hexOf).sort());
+    assert.equal(Deno.statSync(`${dir}/blobs`).mode! & 0o777, 0o700);
+    for (const name of names) assert.equal(Deno.statSync(`${dir}/blobs/${name}`).mode! & 0o777, 0o600);
     for (const name of names) {
       assert.equal(createHash("sha256").update(Deno.readFileSync(`${dir}/blobs/${name}`)).digest("hex"), name);
     }

@@ -73,11 +73,11 @@ export interface Io {
   readInput(): Promise<string>;
   /** Creates the file with mode 0600; fails if it cannot. Replaces an older one. */
   writePrivate(path: string, text: string): Promise<void>;
-  /** Creates or replaces a file to write into, piece by piece. */
+  /** Creates, with mode 0600, or replaces a file to write into, piece by piece. */
   create(path: string): Promise<{ write(piece: string | Uint8Array): void; close(): void }>;
   /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
   draft(path: string): Promise<Draft>;
-  /** Makes the folder if it is missing; what it lies in must be there. */
+  /** Makes the folder, with mode 0700, if it is missing; what it lies in must be there. */
   folder(path: string): Promise<void>;
   /** True when the folder is missing or has nothing in it. Throws `Usage` for what is no folder. */
   isEmpty(path: string): Promise<boolean>;

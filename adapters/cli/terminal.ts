@@ -82,7 +82,8 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
       await Deno.writeTextFile(path, text, { createNew: true, mode: 0o600 });
     },
     async create(path) {
-      const file = await Deno.open(path, { write: true, create: true, truncate: true });
+      // What is written may be content of the log, or passwords of services.
+      const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
       return {
         write: (piece) => writeAll(file, typeof piece === "string" ? utf8.encode(piece) : piece),
         close: () => file.close(),
@@ -90,7 +91,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     draft: openDraft,
     async folder(path) {
-      await Deno.mkdir(path).catch(async (error) => {
+      await Deno.mkdir(path, { mode: 0o700 }).catch(async (error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
         if (!(await Deno.stat(path)).isDirectory) throw new Usage(`${path} is no folder`);
       });
