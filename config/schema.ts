@@ -198,7 +198,8 @@ export const schema = z.strictObject({
       description: "What becomes of a type nobody has declared: kept in inbox/{source}, or refused",
     }),
     sealed_sources: z.array(z.string().min(1).max(1_024)).max(10_000).default([]).meta({
-      description: "Sources whose undeclared types are sealed whole, because they tell of people",
+      description:
+        "Sources, each in full, whose undeclared types tell of people: all of data is sealed; attributes, such as subject, stay",
     }),
   }),
 

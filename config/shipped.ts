@@ -6,6 +6,6 @@ import defaults from "./defaults.json" with { type: "json" };
 import type { Config } from "./schema.ts";
 
 /** SHA-256 in hex of `daybook.yaml`, where every key has its default. */
-export const SHIPPED = "fec964053a1b0f63c933aff9cb4bdaad1cb0ffb9ae25acf93b0b336914d5f0de";
+export const SHIPPED = "0483c6f55129b23ac39ac327f8c08410e9dd2af0c9d6e3a151601c822a5b1030";
 
 export const DEFAULTS = defaults as Config;
