@@ -1,13 +1,22 @@
 /** What the command line may ask about a person, in a port; `../program/privacy/persons.ts` implements it. Reads a folder, never writes. */
 import type { Event } from "../../events/event.ts";
-import type { Kept, OnProgress } from "./runtime.ts";
+import type { Io, Kept, OnProgress } from "./runtime.ts";
 
 /** A person as the keys know them. */
 export interface KnownPerson {
   /** Opaque id. */
   readonly subject: string;
   readonly erased: boolean;
+  /** Opaque ids of accounts with what the person was found by as their name or address; each is a person of its own. */
+  readonly accounts?: readonly string[];
 }
+
+/** That somebody else here goes by the same name or address, so that they are not thought to be meant as well. */
+export const tellAccounts = ({ subject, accounts = [] }: KnownPerson, io: Pick<Io, "err">): void => {
+  for (const account of accounts) {
+    io.err(`${account} is an account of that name or address; ${subject} is another subject\n`);
+  }
+};
 
 /** What the log holds of a person, counted; `texts` is what they can be found by in raw bytes, and goes into no file. */
 export interface Trace {
@@ -66,7 +75,7 @@ export interface Certified {
 }
 
 export interface Persons {
-  /** By an opaque id, or an identifier such as an address. */
+  /** By an opaque id, or an identifier such as an address; else by the name or address of an account. */
   find(who: string): Promise<KnownPerson | undefined>;
   /** Whether an erasure was asked for and is not recorded as done. */
   unfinished(subject: string): Promise<boolean>;

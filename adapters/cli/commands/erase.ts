@@ -1,7 +1,7 @@
 /** `erase`: a person's key is destroyed, and a certificate says what that came to; or checks such a certificate. */
 import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, list, moment, pathOf, spanOf, text, Usage } from "../call.ts";
-import type { CertificateReport, Certified } from "../persons.ts";
+import { type CertificateReport, type Certified, tellAccounts } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { ExitCode, Runtime } from "../runtime.ts";
@@ -23,6 +23,7 @@ export const erase: Run = async (call, runtime) => {
   const persons = runtime.persons(call.data, archiveOf(call));
   const person = await persons.find(who!);
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
+  tellAccounts(person, runtime.io);
   const { subject } = person;
   const done = flag(call, "certify");
   // Where the log could not be written when the key was destroyed, it is asked for again.

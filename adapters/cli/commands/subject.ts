@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, pathOf, text, Usage } from "../call.ts";
-import type { KnownPerson, Persons, Telling, Trace } from "../persons.ts";
+import { type KnownPerson, type Persons, tellAccounts, type Telling, type Trace } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Draft, ExitCode, Io, OnProgress, Runtime } from "../runtime.ts";
@@ -15,6 +15,7 @@ export const subject: Run = async (call, runtime) => {
   const persons = runtime.persons(call.data, archiveOf(call));
   const person = await persons.find(who!);
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
+  tellAccounts(person, runtime.io);
   const folder = text(call, "blobs");
   const { io, clock } = runtime;
   const progress = progressBar("reading", { io, clock, quiet: call.json });

@@ -1,13 +1,16 @@
 /** What a folder holds of a person: who they are, what is told of them, and whether all of it is gone. */
 import { Buffer } from "node:buffer";
+import { isArchived } from "../../../actors/kernel/kept.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import { canonical } from "../../../events/canonical.ts";
 import type { Event } from "../../../events/event.ts";
 import { LogFault } from "../../../events/log.ts";
 import { ERASED_TEXT, subjectOf } from "../../../events/personal.ts";
-import type { Certified, Persons, Telling, Trace } from "../../cli/persons.ts";
+import { Usage } from "../../cli/call.ts";
+import type { Certified, KnownPerson, Persons, Telling, Trace } from "../../cli/persons.ts";
 import type { OnProgress, Reader, VerifyReport } from "../../cli/runtime.ts";
 import type { Keys } from "../../keys/keys.ts";
+import { normalised } from "../../keys/subjects.ts";
 import { systemClock } from "../../system/world.ts";
 import { type Certificate, certificateFile } from "./certificate.ts";
 import { Needles, scanFolder } from "./scan.ts";
@@ -44,7 +47,7 @@ export const personsOf = ({ data, log, keys: keysOf, verify }: PersonsOptions): 
       }
     });
   return {
-    find: (who) => withKeys((keys) => keys.known(who)),
+    find: (who) => withBoth((log, keys) => Promise.resolve(foundIn(log, keys, who))),
     async unfinished(subject) {
       const reader = await log();
       try {
@@ -88,6 +91,39 @@ export const personsOf = ({ data, log, keys: keysOf, verify }: PersonsOptions): 
         return await certificateOf({ log, keys, data, verify, needles, progress }, subject);
       }),
   };
+};
+
+const foundIn = (log: Reader, keys: Keys, who: string): KnownPerson | undefined => {
+  const known = keys.known(who);
+  if (known?.subject === who) return known;
+  let accounts: readonly string[] = [];
+  try {
+    accounts = accountsOf(log, keys, who);
+  } catch (error) {
+    if (!known || !isArchived(error)) throw error;
+  }
+  if (known) return accounts.length === 0 ? known : { ...known, accounts };
+  if (accounts.length > 1) throw new Usage(`${accounts.join(" and ")} are called so: name one by its id`);
+  return accounts[0] === undefined ? undefined : keys.known(accounts[0]);
+};
+
+/** Accounts that were given this name or address: their holders are persons of their own, to whom no identifier leads. */
+const accountsOf = (log: Reader, keys: Keys, who: string): readonly string[] => {
+  const accounts: string[] = [];
+  for (const batch of log.read({ types: ["identity.account.created"] })) {
+    for (const { data } of batch) {
+      const { account, name, email } = data as {
+        readonly account: string;
+        readonly name: string;
+        readonly email?: string;
+      };
+      const given = [name, email].map((text) => text === undefined ? undefined : keys.sealer.unseal<unknown>(text));
+      if (given.some((text) => typeof text === "string" && normalised(text) === normalised(who))) {
+        accounts.push(account);
+      }
+    }
+  }
+  return accounts;
 };
 
 interface Reading {
