@@ -249,6 +249,14 @@ Deno.test("a secret that is not UTF-8 is refused by its name, and neither told n
   }, "LATIN=$(printf 'hidden\\377'); export LATIN;");
 });
 
+Deno.test("a hook or a probe in a folder that is not there says so", async () => {
+  await Agent.with(async (agent, folder) => {
+    const ask = { ...running(starting(folder, fresh(), "exit 0"), 60_000), folder: `${folder}/none` };
+    const because = `there is no folder "${folder}/none"`;
+    assert.deepEqual(await agent.ask("run", ask), { code: null, timed_out: false, because });
+  });
+});
+
 Deno.test("what a hook or a probe writes is not told; how it ended is", async () => {
   await Agent.with(async (agent, folder) => {
     const nonce = fresh();

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { environmentOf } from "./environment.ts";
 import { environOf, pids, statOf } from "./proc.ts";
 import type { Answer, ToAgent } from "./protocol.ts";
-import { programFile, refusalOf } from "./starting.ts";
+import { isFolder, programFile, refusalOf } from "./starting.ts";
 import { end } from "./watching.ts";
 
 type Run = Extract<ToAgent, { ask: "run" }>;
@@ -20,6 +20,8 @@ const BEFORE = `${RUN}="$0/$$"; exec "$@"`;
 /** Runs it to its end, which is at the latest when its time is over. What it writes is nobody's: it may hold secrets. */
 export const run = async (ask: Run, own: (name: string) => string | undefined): Promise<Answer<"run">> => {
   const { command, folder, timeout_ms } = ask;
+  // The platform would say that there is no /bin/sh.
+  if (!isFolder(folder)) return { code: null, timed_out: false, because: `there is no folder "${folder}"` };
   const environment = environmentOf(ask, own);
   const program = "refused" in environment ? environment : programFile(command, folder, environment.variables.PATH);
   if ("refused" in environment || "refused" in program) {

@@ -290,7 +290,7 @@ export const group = async ({ nonce, pid }: ProcessOf, traces: string): Promise<
   return path;
 };
 
-const isFolder = (path: string): boolean => {
+export const isFolder = (path: string): boolean => {
   try {
     return statSync(path).isDirectory();
   } catch {
