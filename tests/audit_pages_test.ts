@@ -138,6 +138,15 @@ Deno.test("what an event or a source holds is text, whatever it looks like", () 
   }
 });
 
+Deno.test("pages of an audit show what turns or hides text as an escape", () => {
+  const turned = "a\u202eb";
+  const index = indexPage(scope, assessment({ sources: [{ source: turned, vouched: [{ is: "gap", text: turned }] }] }));
+  const odd = { ...event(1, Date.parse(scope.at), turned, { text: turned }), id: `7 of /other${turned}` };
+  const entry = new TextEncoder().encode(JSON.stringify(odd));
+  const evidence = [...evidencePage({ entry: () => entry }, scope, [1])].join("");
+  for (const page of [index, evidence]) assert.ok(page.includes("a\\u202eb") && !page.includes("\u202e"));
+});
+
 Deno.test("evidence shows what is sealed as such, and of long content the beginning", () => {
   const sealed = `sealed:1:s_0123456789abcdef:${"A".repeat(80)}`;
   const told = event(1, Date.parse(scope.at), "tests.thing.happened", { who: sealed, text: "x".repeat(10_000) });

@@ -204,3 +204,29 @@ Deno.test("what cannot be answered is a page that says what was wrong with which
     assert.equal(scope.status, 403);
     assert.match(scope.text, /This needs the scope read.*Sign out/s);
   }));
+
+Deno.test("what turns or hides text is shown as an escape, so that nothing looks like what it is not; what writing needs stays", () =>
+  withSite(async (site) => {
+    const family = "👩‍👩‍👧‍👦 می‌خواهم";
+    for (const [i, name] of ["main", "\u202eniam", "ma\u200bin", family].entries()) {
+      await send(site, String(i), { name, who: "x\u0000\u{e0041}\r\ny\rz\tw" });
+    }
+    const type = "tests.\u202eodd";
+    const body = JSON.stringify({ specversion: "1.0", id: "odd", source: "/odd", type, data: { "\u2066a": 1 } });
+    assert.equal((await site.send("/events", { method: "POST", headers: structured, body })).status, 201);
+    const view = await open(site, "/views/things.seen");
+    const told = ["main", "ma\\u200bin", "\\u202eniam", family].sort();
+    assert.deepEqual(cells(view.text).map(([key]) => key!).sort(), told);
+    const row = await open(site, `/views/things.seen/${encodeURIComponent("\u202eniam")}`);
+    assert.match(row.text, /<title>\\u202eniam · things.seen · Daybook<\/title>.*<small>\\u202eniam<\/small>/s);
+    const event = await open(site, "/events/0", "read+personal");
+    assert.match(event.text, /<span class="text">x\\u0000\\u\{e0041\}\r\ny\\u000dz\tw<\/span>/);
+    assert.match((await open(site, "/events/4")).text, /<h2>tests.\\u202eodd<small>event .*<dt>\\u2066a<\/dt>/s);
+    for (const path of ["/events", "/events/4", "/"]) {
+      const { text } = await open(site, path);
+      assert.ok(text.includes("tests.\\u202eodd"), path);
+      assert.doesNotMatch(text, /[\u202a-\u202e\u2066-\u2069]/, path);
+    }
+    // What is asked for again stands in its form as it was asked.
+    assert.ok((await open(site, "/views/things.seen?q=a%E2%80%AEb")).text.includes('value="a\u202eb"'));
+  }));

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Event } from "../../../events/event.ts";
 import { isSealed, SEALED_TEXT } from "../../../events/personal.ts";
 import { TILE_WIDTH, tileName } from "../../../events/tiles.ts";
+import { visible } from "../../../events/visible.ts";
 import { PATHS, type Scope } from "../manifest.ts";
 import { around, count, Time } from "./layout.tsx";
 
@@ -23,7 +24,7 @@ const leafOf = (entry: Uint8Array): string =>
 const shown = (content: unknown): string => {
   const text =
     JSON.stringify(content, (_, value) => typeof value === "string" && isSealed(value) ? SEALED_TEXT : value, 2) ?? "";
-  return text.length > CONTENT_CHARS_MAX ? `${text.slice(0, CONTENT_CHARS_MAX)}\n…` : text;
+  return visible(text.length > CONTENT_CHARS_MAX ? `${text.slice(0, CONTENT_CHARS_MAX)}\n…` : text);
 };
 
 const Cited = ({ entry, size }: { readonly entry: Uint8Array; readonly size: number }) => {
@@ -37,11 +38,11 @@ const Cited = ({ entry, size }: { readonly entry: Uint8Array; readonly size: num
     <article id={`p${position}`}>
       <h2>
         <a href={`#p${position}`}>{count(position)}</a>
-        {` ${event.type}`}
+        {` ${visible(event.type)}`}
       </h2>
       <dl class="facts">
         <dt>Stream</dt>
-        <dd class="mono">{`${event.stream}, revision ${event.revision}`}</dd>
+        <dd class="mono">{`${visible(event.stream)}, revision ${event.revision}`}</dd>
         <dt>Recorded</dt>
         <dd>
           <Time at={event.recordedat} />
@@ -51,9 +52,9 @@ const Cited = ({ entry, size }: { readonly entry: Uint8Array; readonly size: num
           <Time at={event.time} />
         </dd>
         <dt>By</dt>
-        <dd class="mono">{`${event.authtype} ${event.authid}`}</dd>
+        <dd class="mono">{`${event.authtype} ${visible(event.authid)}`}</dd>
         <dt>Named</dt>
-        <dd class="mono">{`${event.id} of ${event.source}`}</dd>
+        <dd class="mono">{`${visible(event.id)} of ${visible(event.source)}`}</dd>
         <dt>Leaf hash</dt>
         <dd class="mono">{`${leafOf(entry)}, entry ${position % TILE_WIDTH} of ${bundle}`}</dd>
       </dl>

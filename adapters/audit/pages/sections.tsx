@@ -1,6 +1,7 @@
 /** The end of the page: what each source can be vouched for, and which files there are. */
 import type { Assessment } from "../assessment.ts";
 import { PATHS } from "../manifest.ts";
+import { visible } from "../../../events/visible.ts";
 import { count, EventLink } from "./layout.tsx";
 
 export const Sources = ({ sources, more_sources }: Pick<Assessment, "sources" | "more_sources">) => (
@@ -18,11 +19,11 @@ export const Sources = ({ sources, more_sources }: Pick<Assessment, "sources" | 
           <tbody>
             {sources.map(({ source, vouched }) => (
               <tr>
-                <th scope="row" class="mono">{source}</th>
+                <th scope="row" class="mono">{visible(source)}</th>
                 <td>
                   {vouched.map(({ is, text, position }) => (
                     <div class={is === "gap" || is === "silent" ? "fail" : is === "nothing" ? "faint" : ""}>
-                      {text}
+                      {visible(text)}
                       {position !== undefined && (
                         <>
                           {" ("}

@@ -1,6 +1,7 @@
 /** Pages of second factors: the code at sign-in, setting one up, backup codes. */
 import { raw } from "hono/html";
 import { z } from "zod";
+import { visible } from "../../../events/visible.ts";
 import { page } from "../pages/layout.tsx";
 import type { Exchange, Route } from "../route.ts";
 import { freshOf } from "./factors.ts";
@@ -82,7 +83,7 @@ const Held = ({ of: { factor, kind, left, label }, fresh, csrf }: {
 }) => (
   <li>
     <div>
-      {label === undefined ? NAMES[kind] : `${label} (${NAMES[kind].toLowerCase()})`}
+      {label === undefined ? NAMES[kind] : `${visible(label)} (${NAMES[kind].toLowerCase()})`}
       {left === undefined ? "" : `, ${left} left`}
     </div>
     {kind === "passkey" && (

@@ -1,4 +1,5 @@
 /** A part of the account's page: what happened lately, and what of it is new. */
+import { visible } from "../../../events/visible.ts";
 import { minute } from "./page_parts.tsx";
 import type { Notice } from "./port.ts";
 
@@ -12,12 +13,14 @@ export const Lately = ({ notices }: { readonly notices: readonly Notice[] }) => 
       {notices.map((notice) => (
         <li key={`${notice.time} ${notice.about}`} class={notice.suspicious ? "suspicious" : undefined}>
           {notice.fresh ? "New: " : ""}
-          {notice.about}
+          {visible(notice.about)}
           {timesOf(notice)}
           <small>
             {[minute(notice.time), notice.address, notice.agent].filter((each) =>
-              each
-            ).join(" · ")}
+              each !== undefined
+            ).map(visible).join(
+              " · ",
+            )}
           </small>
         </li>
       ))}

@@ -1,6 +1,7 @@
 /** `GET /events` and one event, as pages; programs are given the same as JSON. */
 import type { Event } from "../../../events/event.ts";
 import { correlationOf } from "../../../events/event.ts";
+import { visible } from "../../../events/visible.ts";
 import type { Exchange } from "../route.ts";
 import { Head } from "./head.tsx";
 import { Page, page } from "./layout.tsx";
@@ -26,8 +27,8 @@ export const Events = ({ events }: { readonly events: readonly Event[] }) => (
           <td class="number position">
             <a href={`/events/${event.position}`}>{event.position}</a>
           </td>
-          <td class="type">{event.type}</td>
-          <td class="mono stream">{event.stream}</td>
+          <td class="type">{visible(event.type)}</td>
+          <td class="mono stream">{visible(event.stream)}</td>
           <td class="number time">
             <time datetime={event.recordedat}>
               <span class="date">{event.recordedat.slice(0, 10)}</span> {event.recordedat.slice(11, 19)}
@@ -118,7 +119,7 @@ export const eventPage = (
         {events.map((event) => (
           <section>
             <h2>
-              {event.type}
+              {visible(event.type)}
               <small>event {position}</small>
             </h2>
             <Members of={[["data", event.data], ...Object.entries(event).filter(([name]) => !ELSEWHERE.has(name))]} />

@@ -2,6 +2,7 @@
 import { pause } from "../../../actors/kernel/world.ts";
 import type { HealthNode, ProjectionState, Status } from "../../../actors/kernel/daybook.ts";
 import type { Event } from "../../../events/event.ts";
+import { visible } from "../../../events/visible.ts";
 import { negotiate, prefersPage } from "../media.ts";
 import { parameters, parseQuery } from "../query.ts";
 import { type Exchange, json } from "../route.ts";
@@ -115,7 +116,7 @@ const Node = ({ node }: { readonly node: HealthNode }) => (
         {node.state === "running" ? "" : `${node.state} `}
         {node.restarts > 0 ? `${node.restarts} ${node.restarts === 1 ? "restart" : "restarts"}` : ""}
       </span>
-      {node.cause && <span class="cause">{node.cause}</span>}
+      {node.cause && <span class="cause">{visible(node.cause)}</span>}
     </div>
     {node.children && node.children.length > 0 && <Children nodes={node.children} />}
   </li>
@@ -155,7 +156,7 @@ const Projections = ({ projections }: { readonly projections: readonly Projectio
               <td>
                 <span
                   class="pill"
-                  title={one.stoppedAt && `at position ${one.stoppedAt.position}: ${one.stoppedAt.cause}`}
+                  title={one.stoppedAt && `at position ${one.stoppedAt.position}: ${visible(one.stoppedAt.cause)}`}
                 >
                   <Dot state={one.state} />
                   {one.state.replace("_", " ")}

@@ -1,5 +1,6 @@
 /** Values of rows and events, drawn for people. */
 import { isTime } from "../../../events/event.ts";
+import { visible } from "../../../events/visible.ts";
 
 /** Of things counted. */
 export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -19,7 +20,7 @@ const NAME = /\b([0-9a-f]{12})[0-9a-f]{28,52}\b/g;
 export const Cell = ({ value }: { readonly value: unknown }) => {
   if (value === undefined || value === null) return <span class="none">–</span>;
   if (typeof value === "string" && isTime(value)) return <Time of={value} />;
-  const text = typeof value === "object" ? lineOf(value) : String(value);
+  const text = visible(typeof value === "object" ? lineOf(value) : String(value));
   const line = text.split("\n", 1)[0]!.replaceAll(NAME, "$1…");
   const short = line.length > CELL_CHARS_MAX ? `${line.slice(0, CELL_CHARS_MAX).toWellFormed()}…` : line;
   return short === text && text.length <= CELL_CHARS_WHOLE ? <>{text}</> : <span title={text}>{short}</span>;
@@ -54,7 +55,7 @@ const Whole = ({ value }: { readonly value: unknown }) => {
   }
   if (typeof value !== "string") return <>{String(value)}</>;
   if (isTime(value)) return <Time of={value} />;
-  return <span class="text">{value}</span>;
+  return <span class="text">{visible(value)}</span>;
 };
 
 /** Names and what they stand for. */
@@ -62,7 +63,7 @@ export const Members = ({ of }: { readonly of: readonly (readonly [name: string,
   <dl class="members">
     {of.map(([name, value]) => (
       <>
-        <dt>{name}</dt>
+        <dt>{visible(name)}</dt>
         <dd>
           <Whole value={value} />
         </dd>

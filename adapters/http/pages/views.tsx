@@ -1,4 +1,5 @@
 /** `GET /views`, a view and a row of it, as pages; programs are given the same as JSON. */
+import { visible } from "../../../events/visible.ts";
 import type { ViewSpec } from "../../../projections/computed.ts";
 import { fieldOf, fieldsShown, isOfNumbers } from "../../../projections/fields.ts";
 import type { Row } from "../../../projections/views.ts";
@@ -215,13 +216,13 @@ export const rowPage = (
   page(
     exchange,
     200,
-    <Page title={`${key} · ${name} · Daybook`}>
+    <Page title={`${visible(key)} · ${name} · Daybook`}>
       <Head here="Views" />
       <main>
         <section>
           <h2>
             <a href={pathOf(name) + asOf(at)}>{name}</a>
-            <small>{key}</small>
+            <small>{visible(key)}</small>
           </h2>
           <Members of={typeof row === "object" && row !== null ? Object.entries(row) : [["value", row]]} />
           <p class="below">
