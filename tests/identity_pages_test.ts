@@ -82,3 +82,20 @@ Deno.test("a session whose cookie has the name of before ends where a page is as
     assert.deepEqual(await open(now, "/account"), { status: 200, to: null, set: [] });
     assert.deepEqual((await open(`daybook_session=dbc_${"x".repeat(3_000)}`, "/")).set, gone, "what is no session");
   }));
+
+Deno.test("a form whose session has ended leads to signing in, and from there to the page it stands on", () =>
+  withHouse(async (house) => {
+    const headers = { ...FORM, accept: "text/html", cookie: "__Host-daybook_session=dbc_over" };
+    const pages = {
+      "/account/password": "/account",
+      "/account/sign-out": "/account",
+      "/account/keys": "/account/keys",
+      "/account/keys/revoke": "/account/keys",
+      "/account/factors/totp": "/account/factors",
+      "/device/answer": "/device",
+    };
+    for (const [path, page] of Object.entries(pages)) {
+      const sent = await house.send(path, { body: form({ csrf: "x" }), headers });
+      assert.deepEqual([sent.status, sent.headers.get("location")], [303, `/login?next=${encodeURIComponent(page)}`]);
+    }
+  }));

@@ -365,9 +365,21 @@ export class Door {
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
   private page(error: unknown, route: Route, request: Request, caller: Caller, id: string): Response | undefined {
     if (!route.page || !(error instanceof Problem) || !prefersPage(request)) return undefined;
-    if (error.code === "unauthenticated") return toLogin(id, request.url.slice(pathStart(request.url)));
+    if (error.code === "unauthenticated") {
+      return toLogin(id, this.opened(route, request.url.slice(pathStart(request.url))));
+    }
     if (error.code === "factor_wanted" && route.method === "GET") return away({ id }, "/account/factors");
     return problemPage({ id, way: this.options.guard.way(request, caller) }, error);
+  }
+
+  /** What is opened after signing in: where a form leads there may be no page, so the one above it, which it stands on. */
+  private opened({ method }: Route, target: string): string {
+    if (method === "GET") return target;
+    let path = target.split("?", 1)[0]!;
+    const isPage = () =>
+      this.options.methods.some(({ pattern, methods }) => methods.includes("GET") && pattern.test(path));
+    while (path !== "" && !isPage()) path = path.slice(0, path.lastIndexOf("/"));
+    return path || "/";
   }
 
   private refuse(error: unknown, request: Request, route: string, id: string): Response {
