@@ -9,7 +9,14 @@ const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: 
     <main class="login">
       <section>
         <h1>{PROBLEMS[problem.code][1]}</h1>
-        <p>{problem.detail}</p>
+        {problem.code === "factor_wanted"
+          // Its detail names the route for programs.
+          ? (
+            <p>
+              <a href="/account/factors">Show a code or a passkey</a>, which counts for five minutes. Then do it again.
+            </p>
+          )
+          : <p>{problem.detail}</p>}
         {problem.extras.errors?.map(({ path, message }) => (
           <p>
             <code>{path}</code> {message}
