@@ -165,6 +165,10 @@ Deno.test("with the pages a person sees which terminal it is, and allows it", ()
     const question = await post("/device", { code: asked.body.user_code });
     assert.match(question.body, /127\.0\.0\.1/);
     assert.match(question.body, /&lt;b&gt;daybook/);
+    const linked = await post("/device", { code: ` ${asked.body.user_code.toLowerCase()}. 2020: \u202eпроверено` });
+    assert.equal(linked.status, 200);
+    assert.match(linked.body, new RegExp(`shows <code>${asked.body.user_code}</code>\\. Allow it only`));
+    assert.doesNotMatch(linked.body, /проверено|2020/);
     assert.equal((await post("/device", { code: "BBBB-BBBB" })).status, 404);
     assert.equal((await post("/device/answer", { csrf: "x", code: asked.body.user_code, allow: "yes" })).status, 403);
     assert.equal(code(await poll(house, asked.body.device_code)), "device_pending");

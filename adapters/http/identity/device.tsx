@@ -181,7 +181,13 @@ const look = async (exchange: Exchange, identity: Identity): Promise<Response> =
     );
   }
   if (!waiting) return page(exchange, 404, <Enter code={code} csrf={token} wrong={NONE} />);
-  return page(exchange, 200, <Question code={code} from={waiting} csrf={token} />);
+  return page(exchange, 200, <Question code={asShown(code)} from={waiting} csrf={token} />);
+};
+
+/** As the terminal shows it: a link may have brought more than its letters, which would be read here as said by us. */
+const asShown = (code: string): string => {
+  const letters = code.toUpperCase().replace(/[^A-Z]/g, "");
+  return `${letters.slice(0, letters.length / 2)}-${letters.slice(letters.length / 2)}`;
 };
 
 const answer = async (exchange: Exchange, identity: Identity): Promise<Response> => {
