@@ -56,8 +56,14 @@ inBrowser(
               if (rows.some((row) => row.textContent.includes("browser.visit.made"))) globalThis.cameFresh++;
             }).observe(document.getElementById("live"), { subtree: true, childList: true, attributes: true });
           }`);
+          await page.locator("a[href='/views/audit.trail']").focus();
           await send(started, id);
           await until("it comes in, marked as new", () => page.evaluate("globalThis.cameFresh"));
+          assert.equal(
+            await page.evaluate("document.activeElement.getAttribute('href')"),
+            "/views/audit.trail",
+            "who goes by keyboard stays where they are",
+          );
           const [cookie] = await context.cookies();
           const { name, httpOnly, sameSite, secure } = cookie!;
           assert.deepEqual([name, httpOnly, sameSite, secure], ["__Host-daybook_session", true, "Strict", true]);
