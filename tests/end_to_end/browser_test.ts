@@ -12,13 +12,19 @@ const inBrowser = (name: string, test: () => Promise<void>): void =>
     await test();
   });
 
-const send = async ({ url, token }: Started, id: string): Promise<void> => {
+const send = async (
+  { url, token }: Started,
+  id: string,
+  { type = "browser.visit.made", data = { id } }: { readonly type?: string; readonly data?: unknown } = {},
+): Promise<number> => {
   const response = await fetch(`${url}/events`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/cloudevents+json" },
-    body: JSON.stringify({ specversion: "1.0", id, source: "urn:browser", type: "browser.visit.made", data: { id } }),
+    body: JSON.stringify({ specversion: "1.0", id, source: "urn:browser", type, data }),
   });
-  assert.equal(response.status, 201, await response.text());
+  const text = await response.text();
+  assert.equal(response.status, 201, text);
+  return JSON.parse(text).receipts[0].position;
 };
 
 const DESK = { width: 1280, height: 900 };
@@ -131,6 +137,29 @@ inBrowser(
       }
     }),
 );
+
+inBrowser("what is long or lies deep makes no page wider than the screen", () =>
+  withStarted(async (started) => {
+    const { url, token } = started;
+    const type = `browser.${"y".repeat(200)}.made`;
+    const deep = Array(28).fill("in").reduce((data, name) => ({ [name]: data }), "here");
+    const position = await send(started, "wide", { type, data: deep });
+    await withBrowser(url, DESK, async ({ page }) => {
+      await page.goto(url);
+      await page.fill("#token", token);
+      await page.click("button");
+      for (const width of [320, 1280]) {
+        await page.setViewportSize({ width, height: 800 });
+        for (const path of [`/events/${position}`, `/events?from=${position}`, `/views/audit.trail/${position}`]) {
+          await page.goto(url + path);
+          assert.equal(await page.evaluate("document.documentElement.scrollWidth"), width, path);
+        }
+      }
+      await page.goto(`${url}/events/${position}`);
+      const { width } = (await page.getByText("here", { exact: true }).boundingBox())!;
+      assert.ok(width > 20, "what lies deepest stands on one line");
+    });
+  }));
 
 inBrowser("the page is whole without scripts", () =>
   withStarted(async (started) => {
