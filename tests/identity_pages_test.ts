@@ -20,6 +20,7 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
       if (!headers.get("content-type")?.startsWith("text/html")) return;
       shown.push(path);
       assert.match(body, /<form[^>]* action="(?:\/account\/sign-out|\/logout)"[^]*?>Sign out<\/button>/, path);
+      assert.doesNotMatch(body, /<[^>]* key="/, `${path} is valid HTML`);
     };
     for (const path of pages) {
       // A stream of the log is none.

@@ -196,10 +196,12 @@ const SetUpSheet = (
   </Sheet>
 );
 
+const BackupCode = ({ code }: { readonly code: string }) => <li>{code}</li>;
+
 export const Codes = ({ codes, csrf }: { readonly codes: readonly string[]; readonly csrf: string }) => (
   <Sheet title="Backup codes" leave={csrf}>
     <p>Each lets you in once where you have no authenticator. They are not shown again.</p>
-    <ol class="mono">{codes.map((code) => <li key={code}>{code}</li>)}</ol>
+    <ol class="mono">{codes.map((code) => <BackupCode key={code} code={code} />)}</ol>
     <p class="hint">
       <a href="/account">Back to the account</a>
     </p>

@@ -97,7 +97,7 @@ const Keys = ({ held, csrf, wrong, typed }: {
       <fieldset>
         <legend>Scopes</legend>
         {SCOPES.map((scope) => (
-          <label key={scope}>
+          <label>
             <input type="checkbox" name={scope} checked={typed.scopes.includes(scope)} /> {scope}
           </label>
         ))}

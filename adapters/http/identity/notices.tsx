@@ -11,14 +11,12 @@ export const Lately = ({ notices }: { readonly notices: readonly Notice[] }) => 
     {notices.some(({ fresh }) => fresh) && <p>New is what came after the sign-in before this one.</p>}
     <ul class="notices">
       {notices.map((notice) => (
-        <li key={`${notice.time} ${notice.about}`} class={notice.suspicious ? "suspicious" : undefined}>
+        <li class={notice.suspicious ? "suspicious" : undefined}>
           {notice.fresh ? "New: " : ""}
           {visible(notice.about)}
           {timesOf(notice)}
           <small>
-            {[minute(notice.time), notice.address, notice.agent].filter((each) =>
-              each !== undefined
-            ).map(visible).join(
+            {[minute(notice.time), notice.address, notice.agent].filter((each) => each !== undefined).map(visible).join(
               " · ",
             )}
           </small>

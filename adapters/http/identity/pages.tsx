@@ -163,7 +163,7 @@ export const SignIn = ({ next, name = "", wrong, passkey, providers }: {
       </PasskeyForm>
     )}
     {providers.map(({ name, title, protocol }) => (
-      <p key={name}>
+      <p>
         <a href={`/sign-in/${protocol}/${name}?next=${encodeURIComponent(next)}`}>Sign in with {title}</a>
       </p>
     ))}

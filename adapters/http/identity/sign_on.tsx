@@ -285,7 +285,7 @@ const links = (exchange: Exchange, identity: Identity, status = 200, wrong?: str
       {held.length === 0 && <p>Nobody else vouches for you here.</p>}
       <ul>
         {held.map(({ link, provider }) => (
-          <li key={link}>
+          <li>
             <div>{titles.get(provider) ?? provider}</div>
             <form method="post" action="/account/links/remove">
               <Csrf token={csrf} />
@@ -297,7 +297,7 @@ const links = (exchange: Exchange, identity: Identity, status = 200, wrong?: str
       </ul>
       <Wrong says={wrong} />
       {free.map(({ name, title }) => (
-        <form method="post" action="/account/links" key={name}>
+        <form method="post" action="/account/links">
           <Csrf token={csrf} />
           <input type="hidden" name="provider" value={name} />
           <button type="submit">Link with {title}</button>
