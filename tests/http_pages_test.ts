@@ -230,3 +230,10 @@ Deno.test("what turns or hides text is shown as an escape, so that nothing looks
     // What is asked for again stands in its form as it was asked.
     assert.ok((await open(site, "/views/things.seen?q=a%E2%80%AEb")).text.includes('value="a\u202eb"'));
   }));
+
+Deno.test("of a text with further lines a table shows the first, and that there are more", () =>
+  withSite(async (site) => {
+    await send(site, "1", { name: "Merged\r\nnot at all" });
+    const { text } = await open(site, "/views/things.seen");
+    assert.match(text, /<span title="Merged\r\nnot at all">Merged…<\/span>/);
+  }));

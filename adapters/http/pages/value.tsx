@@ -21,8 +21,10 @@ export const Cell = ({ value }: { readonly value: unknown }) => {
   if (value === undefined || value === null) return <span class="none">–</span>;
   if (typeof value === "string" && isTime(value)) return <Time of={value} />;
   const text = visible(typeof value === "object" ? lineOf(value) : String(value));
-  const line = text.split("\n", 1)[0]!.replaceAll(NAME, "$1…");
-  const short = line.length > CELL_CHARS_MAX ? `${line.slice(0, CELL_CHARS_MAX).toWellFormed()}…` : line;
+  const [first, ...further] = text.split("\n", 2);
+  const line = first!.replace(/\r$/, "").replaceAll(NAME, "$1…");
+  const isCut = line.length > CELL_CHARS_MAX || further.length > 0;
+  const short = isCut ? `${line.slice(0, CELL_CHARS_MAX).toWellFormed()}…` : line;
   return short === text && text.length <= CELL_CHARS_WHOLE ? <>{text}</> : <span title={text}>{short}</span>;
 };
 
