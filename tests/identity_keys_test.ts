@@ -333,6 +333,19 @@ Deno.test("the page makes, replaces and revokes keys, for forms of its own sessi
       assert.ok(status === 400 || status === 403, `${path} ${JSON.stringify(fields)} ${status}`);
     }
     assert.equal(house.told().length, before);
+    for (
+      const [fields, says] of [
+        [
+          { name: "nightly\u202e", days: "30", read: "on" },
+          "Say what it is for, in at most 100 characters that can all be seen.",
+        ],
+        [{ name: "nightly", days: "30" }, "Tick at least one scope."],
+        [{ name: "nightly", days: "0" }, "Tick at least one scope. Say for how many days, 1 to 366."],
+      ] as const
+    ) {
+      const told = await form("/account/keys", { csrf, ...fields }, cookie);
+      assert.equal(/role="alert">(.*?)</.exec(String(told.body))![1], says);
+    }
     assert.equal((await form("/account/keys/rotate", { csrf, key }, cookie)).status, 201);
     assert.equal((await form("/account/keys/revoke", { csrf, key }, cookie)).status, 200);
     assert.equal((await house.send("/events?limit=1", { as: token })).status, 401);

@@ -149,12 +149,20 @@ const make = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): P
   checkCsrf(identity, own, csrf);
   const typed = { name, days, scopes: Object.keys(ticked) };
   const parsed = newKeyBody.safeParse(typed);
-  if (!parsed.success) return keys(exchange, identity, { status: 400, wrong: WANTED, typed });
+  if (!parsed.success) return keys(exchange, identity, { status: 400, wrong: wantedOf(parsed.error), typed });
   const issue = async () => shown(exchange, identity, await ownKeys.issue(exchange, parsed.data));
   return await orTold(exchange, identity, { work: issue, typed });
 };
 
-const WANTED = "Say what it is for, and tick at least one scope.";
+const WANTED = {
+  name: "Say what it is for, in at most 100 characters that can all be seen.",
+  scopes: "Tick at least one scope.",
+  days: "Say for how many days, 1 to 366.",
+} as const;
+
+const wantedOf = ({ issues }: z.ZodError): string =>
+  Object.entries(WANTED).filter(([field]) => issues.some(({ path }) => path[0] === field)).map(([, says]) => says)
+    .join(" ");
 
 const rotate = async (exchange: Exchange, identity: Identity, ownKeys: OwnKeys): Promise<Response> => {
   const own = freshOf(exchange, identity);
