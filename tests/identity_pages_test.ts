@@ -100,3 +100,28 @@ Deno.test("a form whose session has ended leads to signing in, and from there to
       assert.deepEqual([sent.status, sent.headers.get("location")], [303, `/login?next=${encodeURIComponent(page)}`]);
     }
   }));
+
+Deno.test("what is refused where somebody signs in, and a path that there is not, are pages for a browser", () =>
+  withHouse(async (house) => {
+    const headers = { ...FORM, accept: "text/html" };
+    const twice = { body: "name=a&name=b", headers };
+    const given: readonly (readonly [string, Parameters<typeof house.send>[1], number])[] = [
+      ["/sign-in", twice, 400],
+      ["/login", twice, 400],
+      ["/sign-in/oidc/nobody", { headers }, 404],
+      ["/nowhere", { headers }, 404],
+      ["/account/password", { headers }, 405],
+    ];
+    for (const [path, request, expected] of given) {
+      const { status, headers: told, body } = await house.send(path, request);
+      assert.deepEqual([status, told.get("content-type")], [expected, "text/html; charset=utf-8"], path);
+      assert.match(body, /^<!doctype html>.*<a href="\/">Status<\/a>/s, path);
+    }
+    for (const path of ["/nowhere", "/auth/sign-in"]) {
+      const { headers: told } = await house.send(path, { body: { odd: true }, headers: { accept: "*/*" } });
+      assert.equal(told.get("content-type"), "application/problem+json", path);
+    }
+    const java = { accept: "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2" };
+    const { headers: told } = await house.send("/auth/sign-in", { body: { odd: true }, headers: java });
+    assert.equal(told.get("content-type"), "application/problem+json");
+  }));

@@ -191,7 +191,7 @@ export class Door {
       throw new Problem("method_not_allowed", `This path takes ${allow}.`, { headers: { allow } });
     } catch (error) {
       this.tell(error, "", undefined);
-      return this.refuse(error, request, "", id);
+      return this.told(error, request, caller, id) ?? this.refuse(error, request, "", id);
     }
   }
 
@@ -364,11 +364,20 @@ export class Door {
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
   private page(error: unknown, route: Route, request: Request, caller: Caller, id: string): Response | undefined {
+    // Who signs in is in no session yet; what is below /auth/ is for programs, some of which ask for a page.
+    const signsIn = route.action === "signin.use" && !route.path.startsWith("/auth/");
+    if (signsIn) return this.told(error, request, caller, id);
     if (!route.page || !(error instanceof Problem) || !prefersPage(request)) return undefined;
     if (error.code === "unauthenticated") {
       return toLogin(id, this.opened(route, request.url.slice(pathStart(request.url))));
     }
     if (error.code === "factor_wanted" && route.method === "GET") return away({ id }, "/account/factors");
+    return this.told(error, request, caller, id);
+  }
+
+  /** A browser is told as a page. */
+  private told(error: unknown, request: Request, caller: Caller, id: string): Response | undefined {
+    if (!(error instanceof Problem) || !prefersPage(request)) return undefined;
     return problemPage({ id, way: this.options.guard.way(request, caller) }, error);
   }
 
