@@ -161,6 +161,43 @@ inBrowser("what is long or lies deep makes no page wider than the screen", () =>
     });
   }));
 
+/** WCAG 2.2, relative luminance of `rgb(…)`. */
+const luminance = (color: string): number => {
+  const [r, g, b] = color.match(/\d+/g)!.slice(0, 3).map((text) => {
+    const part = Number(text) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+};
+
+inBrowser(
+  "WCAG 1.4.11: where there is something to fill in is seen, in light and in dark",
+  () =>
+    withStarted(async ({ url, token }) => {
+      for (const dark of [false, true]) {
+        await withBrowser(url, { ...DESK, dark }, async ({ page }) => {
+          const seen = async (field: string) => {
+            const colors = await page.evaluate(`(() => {
+            const input = document.querySelector(${JSON.stringify(field)});
+            return [getComputedStyle(input).borderTopColor, getComputedStyle(input.closest("section")).backgroundColor];
+          })()`) as [string, string];
+            const [darker, lighter] = colors.map(luminance).sort((a, b) => a - b);
+            const ratio = (lighter! + 0.05) / (darker! + 0.05);
+            assert.ok(ratio >= 3, `${field} ${dark ? "dark" : "light"}: ${ratio.toFixed(2)}`);
+          };
+          await page.goto(`${url}/sign-in`);
+          await seen("#name");
+          await page.goto(`${url}/login`);
+          await page.fill("#token", token);
+          await page.click("button");
+          await page.waitForURL(`${url}/`);
+          await page.goto(`${url}/events?type=none`);
+          await seen("input[name=type]");
+        });
+      }
+    }),
+);
+
 inBrowser("the page is whole without scripts", () =>
   withStarted(async (started) => {
     await send(started, "before");
