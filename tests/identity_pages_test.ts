@@ -125,3 +125,14 @@ Deno.test("what is refused where somebody signs in, and a path that there is not
     const { headers: told } = await house.send("/auth/sign-in", { body: { odd: true }, headers: java });
     assert.equal(told.get("content-type"), "application/problem+json");
   }));
+
+Deno.test("who signs in without a role is led to their account from the page that says what they may not", () =>
+  withHouse(async (house) => {
+    await house.person("ada");
+    const entered = await house.send("/sign-in", { body: form({ name: "ada", password: PASSWORD }), headers: FORM });
+    const headers = { cookie: entered.headers.get("set-cookie")!.split(";", 1)[0]!, accept: "text/html" };
+    const { status, body } = await house.send(entered.headers.get("location")!, { headers });
+    assert.equal(status, 403);
+    const [, to] = /<a href="([^"]+)">Your account<\/a>/.exec(body)!;
+    assert.equal((await house.send(to!, { headers })).status, 200);
+  }));

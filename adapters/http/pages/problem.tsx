@@ -24,6 +24,7 @@ const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: 
         ))}
         <p class="hint">
           Request <code>{id}</code> · <a href="/">Status</a>
+          {problem.code === "forbidden" && <ToAccount />}
         </p>
         <form class="leave" method="post" action="/logout">
           <button type="submit">Sign out</button>
@@ -31,6 +32,13 @@ const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: 
       </section>
     </main>
   </Page>
+);
+
+/** Who has no role may nothing but what is there. */
+const ToAccount = () => (
+  <>
+    {" "}· <a href="/account">Your account</a>
+  </>
 );
 
 export const problemPage = (exchange: Pick<Exchange, "id" | "way">, problem: Problem): Response =>
