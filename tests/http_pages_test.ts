@@ -237,3 +237,19 @@ Deno.test("of a text with further lines a table shows the first, and that there 
     const { text } = await open(site, "/views/things.seen");
     assert.match(text, /<span title="Merged\r\nnot at all">Merged…<\/span>/);
   }));
+
+Deno.test("a form takes a time as pages show it, and blanks around it", () =>
+  withSite(async (site) => {
+    await send(site, "1", { name: "a" });
+    const [, recorded] = /<time datetime="([^"]+)">/.exec((await open(site, "/events")).text)!;
+    const [day, time] = [recorded!.slice(0, 10), recorded!.slice(11, -1)];
+    for (const at of [`${day} ${time}Z`, `  ${day} ${time}`, `${day} ${time}+00:00 `, " 0 "]) {
+      const { status, text } = await open(site, `/views/things.seen?${new URLSearchParams({ at })}`);
+      assert.deepEqual([status, cells(text)], [200, [["a", "1"]]], at);
+    }
+    assert.equal((await open(site, "/views/things.seen?at=2000-01-01+00%3A00%3A00")).status, 200);
+    assert.equal((await open(site, `/events?from=+0+&until=`)).status, 200);
+    assert.equal((await open(site, `/views/things.seen?at=${day}+noon`)).status, 400);
+    const program = await site.send(`/views/things.seen?${new URLSearchParams({ at: `${day} ${time}Z` })}`);
+    assert.equal(program.status, 400, await program.text());
+  }));

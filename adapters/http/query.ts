@@ -63,11 +63,24 @@ export const parameters = (query: string): Record<string, string> => {
   return found;
 };
 
-/** The same; of a page without what is empty, for a form sends what was left so, too. */
+/** The same; of a page without what is empty, for a form sends what was left so, too, and with times as pages show them. */
 export const givenIn = (query: string, forPeople: boolean): Record<string, string> => {
   const given = parameters(query);
-  return forPeople ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")) : given;
+  if (!forPeople) return given;
+  const meant = Object.entries(given).map(([name, value]) =>
+    [name, MOMENTS.has(name) ? copied(value) : value] as const
+  );
+  return Object.fromEntries(meant.filter(([, value]) => value !== ""));
 };
+
+const MOMENTS: ReadonlySet<string> = new Set(["at", "from", "until"]);
+
+/** What was copied from a page, where a blank stands between day and time, and UTC at times in the title of a column. */
+const copied = (text: string): string =>
+  text.trim().replace(
+    /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?$/,
+    (_, day, time, zone = "Z") => `${day}T${time}${zone}`,
+  );
 
 const decode = (text: string): string | undefined => {
   try {
