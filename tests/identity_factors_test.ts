@@ -255,7 +255,10 @@ Deno.test("with the pages a person sets up codes, signs in with one, and sees wh
     const setUp = await post("/account/factors/totp", { current: PASSWORD });
     assert.match(setUp.body, /<svg [^>]+>/);
     const [factor, secret] = [named(setUp.body, "factor"), named(setUp.body, "secret")];
-    assert.equal((await post("/account/factors/confirm", { factor, secret, code: "000000" })).status, 401);
+    const wrongly = await post("/account/factors/confirm", { factor, secret, code: "000000" });
+    assert.equal(wrongly.status, 401);
+    assert.doesNotMatch(wrongly.body, /Open it with/, "there is no picture to open");
+    assert.ok(wrongly.body.includes(secret.match(/.{1,4}/g)!.join(" ")));
     const shown = await post("/account/factors/confirm", { factor, secret, code: codeAt(secret) });
     assert.equal([...(shown.body as string).matchAll(/<li[ >]/g)].length, 10);
     assert.match(await get("/account/factors"), /Backup codes, 10 left/);

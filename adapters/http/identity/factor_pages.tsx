@@ -182,7 +182,7 @@ const SetUpSheet = (
   <Sheet title="One-time codes" leave={csrf}>
     {svg && <div class="qr" role="img" aria-label="QR code for an authenticator">{raw(svg)}</div>}
     <p>
-      Open it with an authenticator, or type{" "}
+      {svg ? "Open it with an authenticator, or type" : "Where your authenticator does not have it yet, type"}{" "}
       <code>{secret.match(/.{1,4}/g)!.join(" ")}</code>. Then show the first code.
     </p>
     <form method="post" action="/account/factors/confirm">
