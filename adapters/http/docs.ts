@@ -14,7 +14,8 @@ const NAV =
 
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8">` +
   `<meta name="viewport" content="width=device-width, initial-scale=1"><title>API · Daybook</title><link rel="icon" href="data:,">` +
-  `<link rel="stylesheet" href="/docs/swagger-ui.css"></head><body>${NAV}<div id="api"></div>` +
+  `<link rel="stylesheet" href="/docs/swagger-ui.css"></head><body>${NAV}<noscript><p style="padding:0 1.25rem;font:15px/1.5 system-ui,sans-serif">` +
+  `This page is drawn by a script. What it shows is in <a href="/openapi.json">/openapi.json</a>.</p></noscript><div id="api"></div>` +
   `<script src="/docs/swagger-ui-bundle.js"></script><script>${START}</script></body></html>`;
 
 // Swagger UI sets style attributes as it draws; scripts stay ours alone.

@@ -213,6 +213,9 @@ inBrowser("the page is whole without scripts", () =>
         assert.ok(text.includes(said), said);
       }
       assert.equal(await page.locator("#lamp").innerText(), "as of now");
+      await page.getByRole("link", { name: "API" }).click();
+      await page.getByRole("link", { name: "/openapi.json" }).click();
+      assert.match(await page.locator("body").innerText(), /"openapi":/);
       assert.deepEqual([complaints, strangers], [[], []]);
     });
   }));
