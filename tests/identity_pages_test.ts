@@ -136,3 +136,22 @@ Deno.test("who signs in without a role is led to their account from the page tha
     const [, to] = /<a href="([^"]+)">Your account<\/a>/.exec(body)!;
     assert.equal((await house.send(to!, { headers })).status, 200);
   }));
+
+Deno.test("blanks around a name that is typed, and around the code of a link, are none of it", () =>
+  withHouse(async (house) => {
+    const { body: { code } } = await house.send("/accounts", { as: house.token, body: { name: "ada" } });
+    const { body } = await house.send(`/welcome?code=%20${encodeURIComponent(code)}%0A`, {
+      headers: { accept: "text/html" },
+    });
+    assert.doesNotMatch(body, /role="alert"/);
+    const [, kept] = /name="code" value="([^"]*)"/.exec(body)!;
+    const set = await house.send("/welcome", {
+      body: form({ code: kept!, password: PASSWORD, again: PASSWORD }),
+      headers: FORM,
+    });
+    assert.equal(set.status, 303);
+    const enter = (fields: Record<string, string>) => house.send("/sign-in", { body: form(fields), headers: FORM });
+    assert.equal((await enter({ name: " ada ", password: PASSWORD })).status, 303);
+    assert.equal((await enter({ name: "ada", password: `${PASSWORD} ` })).status, 401, "a password is taken as it is");
+    assert.equal((await enter({ name: "  ", password: PASSWORD })).status, 401);
+  }));

@@ -21,7 +21,9 @@ import { Csrf, minute, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.ts
 import { siteOf } from "./passkey_bodies.ts";
 import { checkCsrf, done, field, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
-const signInForm = z.strictObject({ name: field, password: field, next: field.optional() });
+const field = z.string().max(4_096);
+// No name has blanks; keyboards of telephones put one behind what they complete.
+const signInForm = z.strictObject({ name: field.trim(), password: field, next: field.optional() });
 const secondForm = z.strictObject({ ticket: field, code: field, next: field.optional() });
 const welcomeForm = z.strictObject({ code: field, password: field, again: field });
 const passwordForm = z.strictObject({ csrf: field, current: field, password: field, again: field });
@@ -64,7 +66,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
     action: "signin.use",
     about: "The form to choose a password with, for who has a code.",
     handle(exchange) {
-      const { code = "" } = parameters(exchange.query);
+      const code = (parameters(exchange.query).code ?? "").trim();
       return page(
         exchange,
         200,
