@@ -21,6 +21,7 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
       shown.push(path);
       assert.match(body, /<form[^>]* action="(?:\/account\/sign-out|\/logout)"[^]*?>Sign out<\/button>/, path);
       assert.doesNotMatch(body, /<[^>]* key="/, `${path} is valid HTML`);
+      assert.doesNotMatch(body, /<th[^>]*><\/th>/, `${path} says what each column has`);
     };
     for (const path of pages) {
       // A stream of the log is none.

@@ -370,7 +370,7 @@ const Account = ({ own, sessions, notices, csrf, least, password, wrong, said }:
                 <th>Proven by</th>
                 <th>Roles</th>
                 <th>Ends, unless used</th>
-                <th></th>
+                <th>End it</th>
               </tr>
             </thead>
             <tbody>{sessions.map((of) => <SessionRow key={of.session} of={of} own={own} csrf={csrf} />)}</tbody>
