@@ -262,13 +262,19 @@ Deno.test("with the pages a person sets up codes, signs in with one, and sees wh
     const shown = await post("/account/factors/confirm", { factor, secret, code: codeAt(secret) });
     assert.equal([...(shown.body as string).matchAll(/<li[ >]/g)].length, 10);
     assert.match(await get("/account/factors"), /Backup codes, 10 left/);
-    const unproven = await house.send("/account/keys", {
-      body: form({ csrf, name: "ci", days: "30", read: "on" }),
-      headers: { ...FORM, cookie, accept: "text/html" },
-    });
-    assert.equal(unproven.status, 403);
-    assert.match(unproven.body, /<a href="\/account\/factors">Show a code or a passkey<\/a>/);
-    assert.doesNotMatch(unproven.body, /\/auth\//);
+    for (
+      const [path, fields] of [["/account/keys", { name: "ci", days: "30", read: "on" }], ["/device", {
+        code: "BCDF-GHJK",
+      }]] as const
+    ) {
+      const unproven = await house.send(path, {
+        body: form({ csrf, ...fields }),
+        headers: { ...FORM, cookie, accept: "text/html" },
+      });
+      assert.equal(unproven.status, 403, path);
+      assert.match(unproven.body, /<a href="\/account\/factors">Show a code or a passkey<\/a>/);
+      assert.doesNotMatch(unproven.body, /\/auth\//);
+    }
     assert.equal(
       (await house.send("/account/factors/remove", { body: form({ csrf: "x", factor }), headers: { ...FORM, cookie } }))
         .status,

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { answers, content, object, problems, text } from "../openapi_parts.ts";
 import { page } from "../pages/layout.tsx";
-import { away } from "../pages/login.tsx";
 import { Problem } from "../problem.ts";
 import { parameters } from "../query.ts";
 import { type Exchange, json, type Route } from "../route.ts";
@@ -168,10 +167,9 @@ const Question = (
 );
 
 const look = async (exchange: Exchange, identity: Identity): Promise<Response> => {
-  const own = ownOf(exchange);
+  const own = freshOf(exchange, identity);
   const { csrf, code } = await formOf(exchange, codeForm);
   checkCsrf(identity, own, csrf);
-  if (!identity.isFresh(own)) return away(exchange, "/account/factors");
   const waiting = identity.waiting(own, code, fromOf(exchange));
   const token = identity.csrf(own);
   if (waiting && "is" in waiting) {
