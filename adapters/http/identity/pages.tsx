@@ -21,7 +21,6 @@ import { Csrf, minute, PasskeyForm, Secret, Sheet, Wrong } from "./page_parts.ts
 import { siteOf } from "./passkey_bodies.ts";
 import { checkCsrf, done, field, formOf, fromOf, ownOf, waitedPage } from "./requests.ts";
 
-const field = z.string().max(4_096);
 // No name has blanks; keyboards of telephones put one behind what they complete.
 const signInForm = z.strictObject({ name: field.trim(), password: field, next: field.optional() });
 const secondForm = z.strictObject({ ticket: field, code: field, next: field.optional() });
