@@ -239,10 +239,12 @@ export class Entity {
     if (result.ok) {
       this.attempts = 0;
       const { receipts, recordedat, duplicates } = result;
+      const { revision } = this.held!;
       // Facts that were there already are not where this draft thinks they are.
       this.held = this.crashed || duplicates > 0 ? undefined : draft.held;
       const made = (first: number, count: number) => {
-        const at = receipts[first + Math.max(0, count - 1)] ?? receipts[receipts.length - 1]!;
+        // What recorded nothing was decided on what lies before it, not on what others recorded behind it.
+        const at = receipts[first + count - 1] ?? { revision, position: receipts[0]!.position - 1 };
         const facts = () => {
           const own = receipts.slice(first, first + count).map((receipt, i) =>
             [draft.events[first + i]!, receipt] as const
