@@ -24,6 +24,7 @@ import { ARCHIVE } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import { operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
+import { whileWritable } from "./while_writable.ts";
 
 /** What a verifier has to find without the archive: who signs the log, and what it was. */
 const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
@@ -68,8 +69,8 @@ const expectAllowed = ({ gate }: Pick<Opened, "gate">, data: Archived): Promise<
 
 /** How far tree and index have come, in whole bundles. */
 const boundaryOf = async ({ log }: Pick<Opened, "log">, asked: number): Promise<number> => {
-  await log.checkpoint(log.size);
-  await log.settleIndex(Math.min(asked, log.size));
+  await whileWritable(log, log.checkpoint(log.size));
+  await whileWritable(log, log.settleIndex(Math.min(asked, log.size)));
   const most = Math.min(asked, log.size, log.tree.size, log.indexed);
   return most - most % TILE_WIDTH;
 };

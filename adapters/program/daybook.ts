@@ -114,6 +114,7 @@ export interface Opened {
     | "settleIndex"
     | "size"
     | "tree"
+    | "unwritable"
   >;
   /** The store below the log, as it lies: what was archived is not in it. */
   readonly lies: Store;

@@ -4,6 +4,7 @@ import { LOG_STREAM } from "../../../events/kernel_log.ts";
 import { controlKernelFacts } from "../../../events/kernel_controls.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
+import { whileWritable } from "../while_writable.ts";
 
 /** For what is done elsewhere than by a command or an event: a token is made in the key database. Throws `Declined`. */
 export const checkAction = operation({
@@ -21,14 +22,16 @@ const verified = controlKernelFacts["kernel.log.verified"];
 export const recordVerification = operation({
   about: "record that the log was verified, and what came of it",
   input: verified.omit({ because: true }),
-  async run({ daybook: { log }, supervision: { world: { recorder } } }, { input }) {
+  async run({ daybook: { log }, log: written, supervision: { world: { recorder } } }, { input }) {
     const root = input.size > 0 && input.size <= log.size ? log.tree.root(input.size) : undefined;
     if (input.size > log.size || (input.ok && root !== undefined && root.toBase64() !== input.root)) {
       throw new Refused("not_this_log", "what was verified is not the log that is served");
     }
     const data = { ...input, because: "asked" as const };
     recorder.record({ type: "kernel.log.verified", data }, { child: "log", stream: LOG_STREAM, essential: true });
-    await recorder.flush();
+    await whileWritable(written, recorder.flush());
+    // Of a log that is written no more the recorder has taken leave.
+    if (written.unwritable) throw written.unwritable;
     return { ok: true };
   },
 });
