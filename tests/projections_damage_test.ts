@@ -121,6 +121,24 @@ Deno.test("a row that is not JSON any more is damage, whoever reads it", () =>
     views.close();
   }));
 
+Deno.test("notes that were damaged and cannot be opened anew are a fault of the views, until they can be", () =>
+  inFolder((folder) => {
+    const [data, away] = [`${folder}/data`, `${folder}/away`];
+    Deno.mkdirSync(data);
+    const first = new SqliteViews({ path: data });
+    first.setNotes(Array.from({ length: 200 }, (_, i) => [`snapshot/x/${i}`, "n".repeat(500)] as const));
+    first.close();
+    const views = new SqliteViews({ path: data });
+    overwrite(`${data}/notes.db`);
+    const fault = (kind: ViewsFault["kind"]) => (error: unknown) => error instanceof ViewsFault && error.kind === kind;
+    assert.throws(() => views.notes("snapshot/", 1_000), fault("damaged"));
+    Deno.renameSync(data, away);
+    for (const _ of [1, 2]) assert.throws(() => views.note("snapshot/x/1"), fault("unwritable"));
+    Deno.renameSync(away, data);
+    assert.equal(views.note("snapshot/x/1"), undefined, "begun anew");
+    views.close();
+  }));
+
 Deno.test("notes that are damaged while in use are begun anew, and each of their followers is told so once", () =>
   inFolder((path) => {
     const asides: Aside[] = [];

@@ -65,13 +65,23 @@ export class Notes {
     this.connection?.close();
   }
 
+  /** Nobody who can do without notes is to fail for want of them. */
+  private reopened(): Connection {
+    try {
+      return openWritable(this.path, FORMAT, this.opening);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ViewsFault("unwritable", `notes.db cannot be opened: ${message}`, { cause: error });
+    }
+  }
+
   private using<T>(key: string, work: (connection: Connection) => T): T {
     const owner = OWNER.exec(key)![0];
     if (this.lost && !this.lost.told.has(owner)) {
       this.lost.told.add(owner);
       throw new ViewsFault("damaged", this.lost.because.message, { cause: this.lost.because });
     }
-    this.connection ??= openWritable(this.path, FORMAT, this.opening);
+    this.connection ??= this.reopened();
     try {
       return work(this.connection);
     } catch (error) {
