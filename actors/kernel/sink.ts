@@ -11,7 +11,7 @@ import { ViewsFault } from "../../projections/views.ts";
 import type { Child, Self } from "./child.ts";
 import type { DeadLetter } from "./dead_letters.ts";
 import { sinkCalled, SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
-import { type Connection, Later, type Parcel, type Refusal, type Transport } from "./transport.ts";
+import { type Connection, Later, NotNow, type Parcel, type Refusal, type Transport } from "./transport.ts";
 import type { Random } from "./world.ts";
 import { pause } from "./world.ts";
 
@@ -37,7 +37,7 @@ export interface SinkOptions extends SinkPlaceOptions {
   readonly types: readonly string[];
   /** Of those, which are for it. Default: all. */
   readonly wants?: (event: Event) => boolean;
-  /** The event as it goes out. What it throws at becomes a dead letter. */
+  /** The event as it goes out. What it throws at becomes a dead letter, unless it is `NotNow`. */
   readonly line: (event: Event) => string;
   readonly batchEventsMax: number;
   /** How long a hand-over may go without an answer. */
@@ -178,6 +178,7 @@ export class Sink implements Child {
     try {
       return this.options.line(event);
     } catch (cause) {
+      if (cause instanceof NotNow) throw cause;
       this.place.bury(event, cause);
       return undefined;
     }

@@ -50,3 +50,8 @@ export class Later extends Error {
     super(message);
   }
 }
+
+/** What an event says cannot be read now, as under a key that is not to be had; it is waited for, and is no dead letter. */
+export class NotNow extends Error {
+  override readonly name = "NotNow";
+}

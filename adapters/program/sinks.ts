@@ -1,7 +1,7 @@
 /** The sinks of a configuration, each a child with its transport and format, under a supervisor of their own. */
 import type { Child } from "../../actors/kernel/child.ts";
 import { Sink } from "../../actors/kernel/sink.ts";
-import type { Transport } from "../../actors/kernel/transport.ts";
+import { NotNow, type Transport } from "../../actors/kernel/transport.ts";
 import type { SecretReference } from "../../config/config.ts";
 import type { SinkConfig } from "../../config/sinks.ts";
 import type { Notification } from "../../events/alerts.ts";
@@ -11,6 +11,7 @@ import { Usage } from "../cli/call.ts";
 import type { Io, ServeOptions } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import type { Measure } from "../http/metrics.ts";
+import { KeysFault } from "../keys/fault.ts";
 import { emitterOf } from "../siem/emitter.ts";
 import { lineOf, syslogLineOf } from "../siem/format.ts";
 import { emailText, emailTransport } from "../sinks/email.ts";
@@ -57,7 +58,7 @@ export const sinksOf = async (
       from: config.from,
       line: isChannel(config)
         ? CHANNELS[config.kind](origin)
-        : lineFor(config, origin, (event) => config.personal ? daybook.unseal(event) : daybook.redact(event)),
+        : lineFor(config, origin, readable((event) => config.personal ? daybook.unseal(event) : daybook.redact(event))),
       // Each by itself, so that as little as can be is told twice.
       batchEventsMax: isChannel(config) ? 1 : config.batch_events_max,
       deliverMs: config.deliver_ms,
@@ -69,6 +70,17 @@ export const sinksOf = async (
     measures: measuresOf(sinks),
   };
 };
+
+/** While the key database cannot be read, nobody knows what of an event may be told. */
+const readable = (read: (event: Event) => Event) => (event: Event): Event => {
+  try {
+    return read(event);
+  } catch (error) {
+    if (!(error instanceof KeysFault) || !PASSING.has(error.kind)) throw error;
+    throw new NotNow(error.message, { cause: error });
+  }
+};
+const PASSING: ReadonlySet<string> = new Set(["full", "locked", "read_only", "io"]);
 
 /** Nothing would ever go out for a misspelt type, and nobody would notice. */
 const expectTypes = (config: SinkConfig): void => {

@@ -1,7 +1,7 @@
 /** Sinks under virtual time: at least once and in order, whatever the receiver does, and nobody waits for a stuck one. */
 import assert from "node:assert/strict";
 import { SINK } from "../../actors/kernel/sink.ts";
-import { Later } from "../../actors/kernel/transport.ts";
+import { Later, NotNow } from "../../actors/kernel/transport.ts";
 import { pause } from "../../actors/kernel/world.ts";
 import type { Event } from "../../events/event.ts";
 import type { Range } from "../../events/log.ts";
@@ -114,6 +114,27 @@ Deno.test("what the receiver never takes is a dead letter that names the event, 
   receiver.refuses = () => false;
   assert.deepEqual((await w.deadLetters.redrive(letter!.id)).is, "delivered");
   assert.deepEqual([receiver.taken, sink.place.refused], [[0, 1, 4, 2], 2]);
+  await stop();
+});
+
+Deno.test("an event that cannot be read now is waited for, and no dead letter; nothing behind it goes in front", async () => {
+  const w = world();
+  const receiver = new Receiver();
+  await w.append(5);
+  let readable = false;
+  const { sink, stop } = await w.start(receiver, {
+    line(event) {
+      if (event.position === 3 && !readable) throw new NotNow("another process has the keys");
+      return event.id;
+    },
+  });
+  await w.clock.advance(60_000);
+  assert.deepEqual([w.deadLetters.list(), sink.place.failing, receiver.taken.includes(4)], [[], true, false]);
+  const [failed] = w.facts("kernel.sink.failed");
+  assert.match((failed!.data as { cause: string }).cause, /another process has the keys/);
+  readable = true;
+  await w.clock.advance(120_000);
+  assert.deepEqual([receiver.first, w.deadLetters.list(), sink.place.failing], [w.ours(), [], false]);
   await stop();
 });
 
