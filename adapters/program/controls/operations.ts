@@ -1,7 +1,10 @@
 /** What is asked of whoever writes the folder on account of controls: whether something may be done, and to record that the log was verified. */
 import { z } from "zod";
+import { instant } from "../../../actors/kernel/instant.ts";
+import type { World } from "../../../actors/kernel/world.ts";
 import { LOG_STREAM } from "../../../events/kernel_log.ts";
 import { controlKernelFacts } from "../../../events/kernel_controls.ts";
+import type { NewEvent } from "../../../events/log.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
 import { whileWritable } from "../while_writable.ts";
@@ -18,20 +21,32 @@ export const checkAction = operation({
 
 const verified = controlKernelFacts["kernel.log.verified"];
 
-/** Refused where what was verified is not this log. */
+const verifiedEvent = (
+  data: z.infer<typeof verified>,
+  { clock, random }: Pick<World, "clock" | "random">,
+): NewEvent => ({
+  type: "kernel.log.verified",
+  stream: LOG_STREAM,
+  source: "kernel",
+  id: random.id(),
+  time: instant(clock.now()),
+  version: 1,
+  authtype: "system",
+  authid: "kernel",
+  data,
+});
+
+/** Refused where what was verified is not this log; throws `LogFault` where it cannot be recorded now. */
 export const recordVerification = operation({
   about: "record that the log was verified, and what came of it",
   input: verified.omit({ because: true }),
-  async run({ daybook: { log }, log: written, supervision: { world: { recorder } } }, { input }) {
+  async run({ log, supervision: { world: { clock, random } } }, { input }) {
     const root = input.size > 0 && input.size <= log.size ? log.tree.root(input.size) : undefined;
     if (input.size > log.size || (input.ok && root !== undefined && root.toBase64() !== input.root)) {
       throw new Refused("not_this_log", "what was verified is not the log that is served");
     }
-    const data = { ...input, because: "asked" as const };
-    recorder.record({ type: "kernel.log.verified", data }, { child: "log", stream: LOG_STREAM, essential: true });
-    await whileWritable(written, recorder.flush());
-    // Of a log that is written no more the recorder has taken leave.
-    if (written.unwritable) throw written.unwritable;
+    // Not by the recorder, which waits as long as the disk is full, and whoever asked with it.
+    await log.append({ events: [verifiedEvent({ ...input, because: "asked" }, { clock, random })] });
     return { ok: true };
   },
 });

@@ -1,0 +1,36 @@
+/** What is asked of whoever has the folder while its disk is full: it is told so, and nobody waits until there is room. */
+import assert from "node:assert/strict";
+import { openSystem } from "../adapters/program/daybook.ts";
+import { append, asked, type System } from "./archive_given.ts";
+import { onSmallDisk } from "./small_disk_given.ts";
+import { within } from "./until.ts";
+
+/** A log of 600 events, on a disk that has no room left until it is made. */
+const onFullDisk = (t: Deno.TestContext, body: (system: System, room: () => Promise<void>) => Promise<void>) =>
+  onSmallDisk(t, "8m", async (data, run) => {
+    const system = await openSystem({ data });
+    try {
+      await append(system, 0, 600);
+      await system.log.checkpoint(600);
+      await run("sh", "-c", 'cat /dev/zero > "$0/fill" 2> "$0/told" || true', data);
+      let taken = 600;
+      await assert.rejects(async () => {
+        for (;; taken++) await append(system, taken, 1);
+      }, { kind: "full" });
+      await body(system, () => Deno.remove(`${data}/fill`));
+    } finally {
+      await system.daybook.close();
+    }
+  });
+
+Deno.test("whoever verified the log is told that it could not be recorded, and may have it recorded later", (t) =>
+  onFullDisk(t, async (system, room) => {
+    const verified = { size: 600, root: system.log.tree.root(600)!.toBase64(), ok: true, failures: 0, anchored: 0 };
+    await assert.rejects(within("an answer", asked(system, "record-verification", verified), { seconds: 30 }), {
+      kind: "full",
+    });
+    await room();
+    await asked(system, "record-verification", verified);
+    const told = [...system.log.read({ types: ["kernel.log.verified"] })].flat();
+    assert.deepEqual(told.map(({ data }) => data), [{ ...verified, because: "asked" }]);
+  }));
