@@ -1,7 +1,7 @@
 /** What is asked of whoever has the folder while its disk is full: it is told so, and nobody waits until there is room. */
 import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
-import { append, asked, type System } from "./archive_given.ts";
+import { append, asked, begin, type System } from "./archive_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
 import { within } from "./until.ts";
 
@@ -33,4 +33,13 @@ Deno.test("whoever verified the log is told that it could not be recorded, and m
     await asked(system, "record-verification", verified);
     const told = [...system.log.read({ types: ["kernel.log.verified"] })].flat();
     assert.deepEqual(told.map(({ data }) => data), [{ ...verified, because: "asked" }]);
+  }));
+
+Deno.test("whoever wants to archive what has not come to tree and index is told so, and may ask again", (t) =>
+  onFullDisk(t, async (system, room) => {
+    await assert.rejects(within("an answer", begin(system, 600), { seconds: 30 }), {
+      message: "Cannot archive: tree and index of the log get no further: database or disk is full",
+    });
+    await room();
+    assert.equal((await begin(system, 600)).until, 512);
   }));
