@@ -316,6 +316,29 @@ Deno.test("the critical path counts what others wait for: until it is well, and 
   }
 });
 
+Deno.test("what cannot be recorded now is told as what it is, and is no bug of the program", async () => {
+  for (
+    const [asked, reason, said] of [
+      [["down", "db"], "log", "the log cannot be written now, status says why; ask again when it can"],
+      [["restart", "db"], "deadline", "it was not done in time, as far as is known; ask again"],
+      [["alerts", "silence", "r", "--until", "1h", "--reason", "x"], "log", "the log cannot be written now, status .+"],
+    ] as const
+  ) {
+    const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
+    world.run();
+    const { stage, tell } = staged(world);
+    await tell();
+    // By a server, and by whoever has the folder itself.
+    stage.faults.ask = () => Promise.resolve({ is: "unavailable", reason, retryAfterMs: 1_000 });
+    stage.runtime.remote = () => Promise.resolve({ ask: stage.faults.ask, close: () => {} } as never);
+    const { code, err } = await stage.type(...asked);
+    assert.equal(code, 3, err);
+    assert.match(err, new RegExp(`^daybook: not done: ${said}\n$`));
+    const { error } = JSON.parse((await stage.type(...asked, "--json")).out);
+    assert.equal(error.code, "io");
+  }
+});
+
 Deno.test("who asks for one thing while another asks for the opposite is told so, with exit 1", async () => {
   for (
     const [mine, theirs, said] of [

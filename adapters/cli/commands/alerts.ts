@@ -3,6 +3,7 @@ import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import type { CommandType } from "../../../actors/types.ts";
 import { type Call, flag, moment, type Run, spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
+import { notDone } from "../not_done.ts";
 import { duration, type Palette, palette, safe } from "../print.ts";
 import type { ExitCode, Reader, Runtime } from "../runtime.ts";
 import { Standing } from "../standing.ts";
@@ -164,6 +165,7 @@ const asked = async (
   if (outcome.is === "invalid") {
     throw new Usage(outcome.issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; "));
   }
+  if (outcome.is === "unavailable") throw notDone(outcome);
   const [exit, because]: [ExitCode, string] = outcome.is === "rejected"
     ? [1, outcome.because]
     : [3, `not done: ${outcome.is}`];

@@ -4,6 +4,7 @@ import { Board } from "../board.ts";
 import type { Call, Run } from "../call.ts";
 import { flag, pathOf, Usage, whole } from "../call.ts";
 import { table } from "../columns.ts";
+import { notDone } from "../not_done.ts";
 import type { Palette } from "../print.ts";
 import { palette, safe } from "../print.ts";
 import type { ExitCode, Reader, Remote, Runtime } from "../runtime.ts";
@@ -168,6 +169,7 @@ const ask = async (
 ): Promise<void> => {
   const outcome = await remote.ask({ type, id, data, by: OPERATOR });
   if (outcome.is === "rejected") throw new Usage(outcome.because);
+  if (outcome.is === "unavailable") throw notDone(outcome);
   if (outcome.is !== "accepted") throw new Error(`${type} was not done: ${outcome.is}`);
 };
 
