@@ -1,9 +1,10 @@
 /** What is asked of whoever has the folder while its disk is full: it is told so, and nobody waits until there is room. */
 import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
-import { append, asked, begin, type System } from "./archive_given.ts";
+import { append, archived, asked, begin, opened, type System } from "./archive_given.ts";
+import { inFolder } from "./folder_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
-import { within } from "./until.ts";
+import { until, within } from "./until.ts";
 
 /** A log of 600 events, on a disk that has no room left until it is made. */
 const onFullDisk = (t: Deno.TestContext, body: (system: System, room: () => Promise<void>) => Promise<void>) =>
@@ -43,3 +44,34 @@ Deno.test("whoever wants to archive what has not come to tree and index is told 
     await room();
     assert.equal((await begin(system, 600)).until, 512);
   }));
+
+Deno.test("nothing is archived that views have not folded which stand still for want of room", (t) =>
+  inFolder((dir) =>
+    onSmallDisk(t, "8m", async (disk, run) => {
+      const data = `${dir}/data`;
+      await opened(data, () => Promise.resolve());
+      await run("mv", `${data}/views.db`, disk);
+      await Deno.symlink(`${disk}/views.db`, `${data}/views.db`);
+      await opened(data, async (system) => {
+        await run("sh", "-c", 'cat /dev/zero > "$0/fill" 2> "$1/told" || true', disk, dir);
+        const stood = () => system.daybook.status().projections.filter(({ stoppedAt }) => stoppedAt?.of === "views");
+        for (let at = 0; at < 600 || stood().length === 0; at += 200) {
+          await append(system, at, 200);
+          await until("views that look at what was appended", () =>
+            system.daybook.status().projections, (all) =>
+            all.every(({ size, state }) => state === "stopped" || size >= at + 200));
+        }
+        await assert.rejects(archived(system, data, `${dir}/archive`, 512), {
+          name: "Refused",
+          code: "view_behind",
+          message:
+            /^The view .+ stands still at position \d+, .*database or disk is full; archive when it has come to /,
+        });
+        await Deno.remove(`${disk}/fill`);
+        await until("the views", stood, (all) => all.length === 0);
+        assert.equal((await archived(system, data, `${dir}/archive`, 512)).until, 512);
+        const { size } = system.daybook.log;
+        assert.deepEqual((await system.daybook.view("audit.sources", { wait: size - 1 })).rows.length, 3);
+      });
+    })
+  ));
