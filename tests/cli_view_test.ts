@@ -1,5 +1,6 @@
 /** `view` beside a running server, and of a resting log. */
 import assert from "node:assert/strict";
+import type { StoppedAt } from "../actors/kernel/daybook.ts";
 import { build } from "../adapters/cli/fold.ts";
 import { remoteOver } from "../adapters/cli/remote.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
@@ -7,7 +8,7 @@ import { whoCouldView } from "../adapters/program/access/who_could_view.ts";
 import { givenStage, readerOf } from "./cli_given.ts";
 
 /** A server whose view has come so far, of which it is asked with `?wait=` in time or not. */
-const given = async (come: number, inTime: boolean) => {
+const given = async (come: number, inTime: boolean, stoppedAt?: StoppedAt) => {
   const stage = givenStage();
   for (const id of ["0", "1", "2"]) {
     await stage.daybook.ingest([{ id, source: "/t", type: "things.thing.seen", data: { name: "a" } }], {
@@ -17,6 +18,9 @@ const given = async (come: number, inTime: boolean) => {
   }
   const asked: string[] = [];
   const remote = remoteOver((path) => {
+    if (path === "/status") {
+      return Promise.resolve(Response.json({ projections: [{ name: "things.seen", stoppedAt }] }));
+    }
     asked.push(path);
     return Promise.resolve(
       path.includes("wait=") && !inTime
@@ -34,6 +38,17 @@ Deno.test("view waits for what was in the log when it was typed", async () => {
   const one = await stage.type("view", "things.seen", "a/b");
   assert.deepEqual([many.code, many.err, one.code, one.err], [0, "", 0, ""]);
   assert.deepEqual(asked, ["/views/things.seen?limit=7&wait=2", "/views/things.seen/a%2Fb?wait=2"]);
+});
+
+Deno.test("view says of one that stands still that it does, and where it goes on by itself that it goes on", async () => {
+  const cause = "LogFault: what lies before position 2 was archived";
+  for (const [of, said] of [["event", `stands still: ${cause}`], ["views", "goes on"]] as const) {
+    const { stage } = await given(1, true, { position: 1, cause, of });
+    for (const asked of [["--limit", "7"], ["a"]]) {
+      const { code, err } = await stage.type("view", "things.seen", ...asked);
+      assert.deepEqual([code, err], [0, `daybook: the view has come to 1 of 3 events, and ${said}\n`]);
+    }
+  }
 });
 
 Deno.test("view shows what there is of one that does not come so far in time, and says so", async () => {

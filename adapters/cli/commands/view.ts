@@ -269,15 +269,17 @@ const remoteSource = (
   { at, size, io }: { readonly at: number | undefined; readonly size: number; readonly io: Io },
 ): Source => {
   const wait = at === undefined && size > 0 ? size - 1 : undefined;
-  const told = <T extends { readonly size: number }>(shown: T): T => {
+  const told = async <T extends { readonly size: number }>(name: string, shown: T): Promise<T> => {
     if (wait !== undefined && shown.size < size) {
-      io.err(`daybook: the view has come to ${count(shown.size)} of ${count(size)} events, and goes on\n`);
+      const state = (await remote.status()).projections.find((one) => one.name === name);
+      const next = state?.stoppedAt?.of === "event" ? `stands still: ${safe(state.stoppedAt.cause)}` : "goes on";
+      io.err(`daybook: the view has come to ${count(shown.size)} of ${count(size)} events, and ${next}\n`);
     }
     return shown;
   };
   return {
-    row: async (name, key) => told(await remote.row(name, key, { at, wait })),
-    list: async (name, query) => told(await remote.view(name, query, wait)),
+    row: async (name, key) => await told(name, await remote.row(name, key, { at, wait })),
+    list: async (name, query) => await told(name, await remote.view(name, query, wait)),
     close: () => Promise.resolve(remote.close()),
   };
 };
