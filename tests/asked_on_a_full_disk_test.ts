@@ -1,28 +1,39 @@
 /** What is asked of whoever has the folder while its disk is full: it is told so, and nobody waits until there is room. */
 import assert from "node:assert/strict";
-import { openSystem } from "../adapters/program/daybook.ts";
 import { append, archived, asked, begin, opened, type System } from "./archive_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
 import { until, within } from "./until.ts";
 
-/** A log of 600 events, on a disk that has no room left until it is made. */
+/** A data folder of which one file is on a disk of its own, how to fill that, and how to make room there. */
+const withOnSmallDisk = (
+  t: Deno.TestContext,
+  file: string,
+  body: (data: string, fill: () => Promise<void>, room: () => Promise<void>) => Promise<void>,
+) =>
+  inFolder((dir) =>
+    onSmallDisk(t, "8m", async (disk, run) => {
+      const data = `${dir}/data`;
+      await opened(data, () => Promise.resolve());
+      await run("mv", `${data}/${file}`, disk);
+      await Deno.symlink(`${disk}/${file}`, `${data}/${file}`);
+      const fill = () => run("sh", "-c", 'cat /dev/zero >> "$0/fill" 2> "$1/told" || true', disk, dir);
+      await body(data, fill, () => Deno.remove(`${disk}/fill`));
+    })
+  );
+
+/** A log of 600 events and more, of which the newest are in no tree yet and can be in none until there is room. */
 const onFullDisk = (t: Deno.TestContext, body: (system: System, room: () => Promise<void>) => Promise<void>) =>
-  onSmallDisk(t, "8m", async (data, run) => {
-    const system = await openSystem({ data });
-    try {
+  withOnSmallDisk(t, "log.db", (data, fill, room) =>
+    opened(data, async (system) => {
       await append(system, 0, 600);
       await system.log.checkpoint(600);
-      await run("sh", "-c", 'cat /dev/zero > "$0/fill" 2> "$0/told" || true', data);
-      let taken = 600;
+      await fill();
       await assert.rejects(async () => {
-        for (;; taken++) await append(system, taken, 1);
+        for (let taken = 600;; taken++) await append(system, taken, 1).then(fill);
       }, { kind: "full" });
-      await body(system, () => Deno.remove(`${data}/fill`));
-    } finally {
-      await system.daybook.close();
-    }
-  });
+      await body(system, room);
+    }));
 
 Deno.test("whoever verified the log is told that it could not be recorded, and may have it recorded later", (t) =>
   onFullDisk(t, async (system, room) => {
@@ -38,40 +49,43 @@ Deno.test("whoever verified the log is told that it could not be recorded, and m
 
 Deno.test("whoever wants to archive what has not come to tree and index is told so, and may ask again", (t) =>
   onFullDisk(t, async (system, room) => {
-    await assert.rejects(within("an answer", begin(system, 600), { seconds: 30 }), {
-      message: "Cannot archive: tree and index of the log get no further: database or disk is full",
-    });
+    await assert.rejects(within("an answer", begin(system, 600), { seconds: 30 }), /database or disk is full/);
     await room();
     assert.equal((await begin(system, 600)).until, 512);
   }));
 
+Deno.test("whoever wants to change the log's key is told so, the old one signs on, and it may be asked again", (t) =>
+  onFullDisk(t, async (system, room) => {
+    const before = system.keys.logKey.vkeys;
+    const change = () => within("an answer", asked(system, "rotate-log-key", { overlap_ms: 0 }), { seconds: 30 });
+    await assert.rejects(change(), /database or disk is full/);
+    assert.deepEqual(system.keys.logKey.vkeys, before);
+    await room();
+    await change();
+    assert.notDeepEqual(system.keys.logKey.vkeys, before);
+  }));
+
 Deno.test("nothing is archived that views have not folded which stand still for want of room", (t) =>
-  inFolder((dir) =>
-    onSmallDisk(t, "8m", async (disk, run) => {
-      const data = `${dir}/data`;
-      await opened(data, () => Promise.resolve());
-      await run("mv", `${data}/views.db`, disk);
-      await Deno.symlink(`${disk}/views.db`, `${data}/views.db`);
-      await opened(data, async (system) => {
-        await run("sh", "-c", 'cat /dev/zero > "$0/fill" 2> "$1/told" || true', disk, dir);
-        const stood = () => system.daybook.status().projections.filter(({ stoppedAt }) => stoppedAt?.of === "views");
-        for (let at = 0; at < 600 || stood().length === 0; at += 200) {
-          await append(system, at, 200);
-          await until("views that look at what was appended", () =>
-            system.daybook.status().projections, (all) =>
-            all.every(({ size, state }) => state === "stopped" || size >= at + 200));
-        }
-        await assert.rejects(archived(system, data, `${dir}/archive`, 512), {
-          name: "Refused",
-          code: "view_behind",
-          message:
-            /^The view .+ stands still at position \d+, .*database or disk is full; archive when it has come to /,
-        });
-        await Deno.remove(`${disk}/fill`);
-        await until("the views", stood, (all) => all.length === 0);
-        assert.equal((await archived(system, data, `${dir}/archive`, 512)).until, 512);
-        const { size } = system.daybook.log;
-        assert.deepEqual((await system.daybook.view("audit.sources", { wait: size - 1 })).rows.length, 3);
+  withOnSmallDisk(t, "views.db", (data, fill, room) =>
+    opened(data, async (system) => {
+      await fill();
+      const all = () => system.daybook.status().projections;
+      const stood = () => all().filter(({ stoppedAt }) => stoppedAt?.of === "views");
+      for (let at = 0; at < 600 || stood().length === 0; at += 200) {
+        await append(system, at, 200);
+        await until("views that look at what was appended", all, (each) =>
+          each.every(({ size, state }) =>
+            state === "stopped" || size >= at + 200
+          ));
+      }
+      await assert.rejects(archived(system, data, `${data}.archive`, 512), {
+        name: "Refused",
+        code: "view_behind",
+        message: /^The view .+ stands still at position \d+, .*database or disk is full; archive when it has come to /,
       });
-    })
-  ));
+      await room();
+      await until("the views", stood, (each) => each.length === 0);
+      assert.equal((await archived(system, data, `${data}.archive`, 512)).until, 512);
+      const { size } = system.daybook.log;
+      assert.equal((await system.daybook.view("audit.sources", { wait: size - 1 })).rows.length, 3);
+    })));

@@ -24,7 +24,7 @@ import { ARCHIVE } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import { operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
-import { whileWritable } from "./while_writable.ts";
+import { checkpointKept, settled } from "./settled.ts";
 
 /** What a verifier has to find without the archive: who signs the log, and what it was. */
 const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
@@ -33,9 +33,6 @@ const VIEWS_MS = 60_000;
 /** So is one that acts outside, where it runs; a receiver that is away may be so for days. */
 const SEEN_MS = 10_000;
 const SEEN_LOOK_MS = 50;
-/** Tree and index are, as long as they get on; one that cannot be written is tried again every five seconds at least. */
-const STALL_MS = 10_000;
-const STALL_LOOK_MS = 100;
 
 /** A hold on anything forbids to move what may be part of it; what begins an erasure that is under way is needed to end it. */
 const expectFree = ({ entities }: Pick<Opened, "entities">): void => {
@@ -70,26 +67,9 @@ const archived = (data: Archived): NewEvent => ({
 const expectAllowed = ({ gate }: Pick<Opened, "gate">, data: Archived): Promise<void> =>
   gate.check({ type: ARCHIVE, target: LOG_STREAM, event: archived(data) });
 
-/** Throws `LogFault` once tree and index get no further on the way to these sizes, as on a disk that is full. */
-const stalled = async (log: Opened["log"], [signed, indexed]: readonly [number, number], signal: AbortSignal) => {
-  for (let before = -1, moved = 0; !signal.aborted;) {
-    const reached = Math.min(log.tree.size, signed) + Math.min(log.indexed, indexed);
-    if (reached !== before) moved = systemClock.monotonic();
-    else if (systemClock.monotonic() - moved >= STALL_MS) {
-      const because = log.unwritable ? `: ${log.unwritable.message}` : "";
-      throw new LogFault("io", `Cannot archive: tree and index of the log get no further${because}`);
-    }
-    before = reached;
-    await pause(systemClock, STALL_LOOK_MS, signal);
-  }
-};
-
 /** How far tree and index have come, in whole bundles. */
 const boundaryOf = async ({ log }: Pick<Opened, "log">, asked: number): Promise<number> => {
-  const sizes = [log.size, Math.min(asked, log.size)] as const;
-  const settled = log.checkpoint(sizes[0]).then(() => log.settleIndex(sizes[1]));
-  const enough = new AbortController();
-  await Promise.race([settled, stalled(log, sizes, enough.signal)]).finally(() => enough.abort());
+  await settled(log, Math.min(asked, log.size));
   const most = Math.min(asked, log.size, log.tree.size, log.indexed);
   return most - most % TILE_WIDTH;
 };
@@ -127,7 +107,7 @@ export const beginArchive = operation({
     await expectAllowed(opened, { until, kept: until, link: "", root });
     const note = keys.logKey.checkpoint(until, root);
     // So that whoever verifies knows the root there.
-    await log.keepCheckpoint({ size: until, note });
+    await checkpointKept(log, { size: until, note });
     return { from, until, root, note, key: keys.logKey.signer.vkey };
   },
 });

@@ -15,6 +15,7 @@ import type { KvLog } from "../kv/log.ts";
 import type { Crash } from "../process/crash.ts";
 import { systemClock } from "../system/world.ts";
 import { OPERATOR } from "./operator.ts";
+import { checkpointKept } from "./settled.ts";
 
 const CHANGED = "kernel.log.key_rotated";
 
@@ -29,7 +30,7 @@ export interface LogKeyChanged {
   readonly size: number;
 }
 
-type Log = Pick<KvLog, "append" | "read" | "keepCheckpoint">;
+type Log = Pick<KvLog, "append" | "indexed" | "keepCheckpoint" | "read" | "size" | "tree" | "unwritable">;
 
 /** Throws `LogFault`; whatever it throws, the log is signed on, and the same may be asked again. */
 export const changeLogKey = async (
@@ -52,7 +53,7 @@ const record = async (
     readonly crash: Crash | undefined;
   },
 ): Promise<LogKeyChanged> => {
-  const checkpoint = await log.keepCheckpoint();
+  const checkpoint = await checkpointKept(log);
   if (!checkpoint) throw new LogFault("closed", "the log was closed before its key could be changed");
   const { origin, size, root } = checkpoint;
   const until = new Date(end).toISOString();
