@@ -59,6 +59,22 @@ const rowsOf = (db: DatabaseSync) => {
 };
 const isThere = async (path: string) => (await Deno.stat(path).catch(() => undefined)) !== undefined;
 
+Deno.test("scratch: of a link to a file that was not closed no copy is made, which would miss what was written last", () =>
+  withScratch(async ({ dir, path, folder, scratch }) => {
+    await Deno.mkdir(`${dir}/elsewhere`);
+    leftOpen(`${dir}/elsewhere/db`, 3);
+    await Deno.symlink(`${dir}/elsewhere/db`, path);
+    await assert.rejects(scratch.open(path, nobody, open), {
+      name: "ScratchFault",
+      kind: "io",
+      message: `${path} is a link, and was not closed: ` +
+        "start the server once, which puts it in order, or link the whole folder",
+    });
+    assert.equal(await isThere(folder), false);
+    // Who has it keeps it in order, and SQLite finds what lies there.
+    assert.equal(await scratch.open(path, () => Promise.resolve(true), (at) => rowsOf(open(at))), 3);
+  }));
+
 Deno.test("scratch: a file that was closed is opened where it lies", () =>
   withScratch(async ({ path, scratch, told }) => {
     const db = new DatabaseSync(path);

@@ -16,6 +16,9 @@ const BESIDE = ["-wal", "-journal"] as const;
 const READ_VERSION_AT = 19;
 const WAL = 2;
 
+/** What was written last lies beside what the link leads to, where whoever reads may not look; a copy without it would be another log. */
+const LINKED = "is a link, and was not closed: start the server once, which puts it in order, or link the whole folder";
+
 /** `no_room`: the copy does not fit. `io`: it could not be made for another reason. Either way nothing is left of it. */
 export class ScratchFault extends Error {
   override readonly name = "ScratchFault";
@@ -83,6 +86,7 @@ export class Scratch {
     use: (path: string) => T | Promise<T>,
   ): Promise<{ readonly answer: T } | undefined> {
     const { folder, onCopy } = this.options;
+    if ((await Deno.lstat(path)).isSymlink) throw new ScratchFault("io", `${path} ${LINKED}`);
     const to = `${folder}/${basename(path)}`;
     const before = await markOf(path);
     onCopy?.(path, before.reduce((sum, file) => sum + (file?.size ?? 0), 0));

@@ -13,7 +13,7 @@
  * copy: reading in place would make the `-shm` anew.
  */
 import { Buffer } from "node:buffer";
-import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
+import { copyFile, lstat, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -37,6 +37,9 @@ const bytesOf = async (path: string): Promise<number | undefined> => {
     throw new LogFault("io", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
 };
+
+/** Then SQLite finds what it keeps beside a database where the link leads to, and whoever looks here does not. */
+const isLink = async (path: string): Promise<boolean> => (await lstat(path)).isSymbolicLink();
 
 // Byte 19 of the file is its read version; 2 is WAL (https://www.sqlite.org/fileformat.html section 1.3.3).
 const inWalMode = async (path: string): Promise<boolean> => {
@@ -92,7 +95,14 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
   if (await bytesOf(`${path}-journal`)) return await openCopy(path, ["-journal"], scratch);
   const wal = await bytesOf(`${path}-wal`) !== undefined;
   const shared = await bytesOf(`${path}-shm`) !== undefined;
-  const db = shared || !await inWalMode(path) ? openPlainly(path) : undefined;
+  const linked = await isLink(path);
+  const db = linked || shared || !await inWalMode(path) ? openPlainly(path) : undefined;
+  if (!db && linked) {
+    throw new LogFault(
+      "io",
+      `Cannot read ${path}: it is a link, and was cut off; start there once, or verify a backup`,
+    );
+  }
   if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
   const short = wal || shared ? undefined : await shortOf(path);
   return { db, path, ...(short ? { short } : {}), close: () => Promise.resolve(db.close()) };
