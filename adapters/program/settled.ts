@@ -33,8 +33,12 @@ const stalled = async (log: Standing, signal: AbortSignal): Promise<void> => {
     const reached = Math.min(log.tree.size, size) + Math.min(log.indexed, size);
     if (reached !== before) moved = systemClock.monotonic();
     else if (systemClock.monotonic() - moved >= STALL_MS) {
-      const because = log.unwritable ? `: ${log.unwritable.message}` : "";
-      throw new LogFault("io", `tree and index of the log get no further${because}`);
+      const { unwritable } = log;
+      const kind = unwritable instanceof LogFault ? unwritable.kind : "io";
+      throw new LogFault(
+        kind,
+        `tree and index of the log get no further${unwritable ? `: ${unwritable.message}` : ""}`,
+      );
     }
     before = reached;
     await pause(systemClock, LOOK_MS, signal);

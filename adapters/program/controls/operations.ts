@@ -7,7 +7,6 @@ import { controlKernelFacts } from "../../../events/kernel_controls.ts";
 import type { NewEvent } from "../../../events/log.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
-import { whileWritable } from "../while_writable.ts";
 
 /** For what is done elsewhere than by a command or an event: a token is made in the key database. Throws `Declined`. */
 export const checkAction = operation({
