@@ -256,6 +256,9 @@ Deno.test("export writes each entry exactly as it was hashed, filtered, to a fil
   const summary = await stage.json("export", "--out", "log.ndjson");
   assert.deepEqual(summary, { ok: true, file: "/here/log.ndjson", events: 3, size: 3, exit: 0 });
   assert.equal(stage.files.get("/here/log.ndjson"), exact.map((line) => `${line}\n`).join(""));
+  await put(stage, thing("4", "漢字"));
+  const { err } = await stage.type("export", "--from", "3", "--out", "log.ndjson");
+  assert.ok(err.includes(`1 event, ${stage.log.entry(3)!.length + 1} B, to /here/log.ndjson`), err);
 });
 
 Deno.test("what commands that read write is not written into the data folder, where it could take the place of the log", async () => {

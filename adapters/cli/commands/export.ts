@@ -3,7 +3,7 @@ import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Call, Moment, Run } from "../call.ts";
 import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
-import { bytes, count, counted, duration } from "../print.ts";
+import { bytes, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Draft, Io, OnProgress, Reader } from "../runtime.ts";
 import { exportBlobs } from "./export_blobs.ts";
@@ -44,19 +44,25 @@ const exportEvents: Run = async (call, runtime) => {
     const sink = path === undefined ? undefined : await begun(io, path);
     const began = clock.monotonic();
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
-    const utf8 = new TextDecoder();
+    const fromUtf8 = new TextDecoder();
     const lineOf = (event: Event): string => {
-      if (!edge) return utf8.decode(reader.entry(event.position)!);
+      if (!edge) return fromUtf8.decode(reader.entry(event.position)!);
       const read = personal ? edge.unseal(event) : edge.redact(event);
       return lines ? lines.line(read) : JSON.stringify(read);
     };
-    let written: Written;
+    const utf8 = new TextEncoder();
+    let [events, length] = [0, 0];
+    const toFile = (file: Draft, piece: string): void => {
+      const encoded = utf8.encode(piece);
+      length += encoded.length;
+      file.write(encoded);
+    };
     try {
-      written = write(reader, range, {
+      events = write(reader, range, {
         lineOf,
         head: lines?.head,
         array: call.json && !sink,
-        out: (piece) => sink ? sink.write(piece) : io.out(piece),
+        out: (piece) => sink ? toFile(sink, piece) : io.out(piece),
         progress: progress.on,
       });
       await sink?.settle();
@@ -67,12 +73,11 @@ const exportEvents: Run = async (call, runtime) => {
       progress.end();
     }
     await sink?.name();
-    const { events, chars } = written;
     const blobs = folder === undefined ? undefined : await exportBlobs(reader, pathOf(call, folder), runtime);
     if (sink && call.json) {
       io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);
     } else {
-      const told = sink ? [`${count(events)} events, ${bytes(chars)}, to ${path}`] : [];
+      const told = sink ? [`${counted(events, "event")}, ${bytes(length)}, to ${path}`] : [];
       if (blobs) told.push(`${counted(blobs.blobs, "blob")}, ${bytes(blobs.bytes)}, to ${folder}`);
       if (told.length > 0) io.err(`${told.join("; ")} in ${duration(clock.monotonic() - began)}\n`);
     }
@@ -101,13 +106,7 @@ const rangeOf = (
   return range;
 };
 
-interface Written {
-  readonly events: number;
-  /** Of their lines. */
-  readonly chars: number;
-}
-
-/** Writes them line by line or, for `array`, as one document with the log's size. */
+/** Writes them line by line or, for `array`, as one document with the log's size; how many there were. */
 const write = (reader: Reader, range: Range, { lineOf, head, array, out, progress }: {
   readonly lineOf: (event: Event) => string;
   /** Goes before the first line. */
@@ -115,9 +114,9 @@ const write = (reader: Reader, range: Range, { lineOf, head, array, out, progres
   readonly array: boolean;
   readonly out: (piece: string) => void;
   readonly progress: OnProgress;
-}): Written => {
+}): number => {
   const { size } = reader;
-  let [piece, events, chars] = [array ? `{"events":[` : head === undefined ? "" : `${head}\n`, 0, 0];
+  let [piece, events] = [array ? `{"events":[` : head === undefined ? "" : `${head}\n`, 0];
   let last = -1;
   const take = (event: Event): void => {
     // An old shape may be read as several events; its entry is one.
@@ -128,7 +127,6 @@ const write = (reader: Reader, range: Range, { lineOf, head, array, out, progres
     const line = array && !own.startsWith("{") ? JSON.stringify(own) : own;
     piece += array ? `${events > 0 ? "," : ""}\n${line}` : `${line}\n`;
     events++;
-    chars += line.length + 1;
     if (piece.length >= PIECE) out(piece), piece = "";
   };
   for (const batch of reader.read(range)) {
@@ -136,7 +134,7 @@ const write = (reader: Reader, range: Range, { lineOf, head, array, out, progres
     progress({ done: events, unit: "events" });
   }
   out(piece + (array ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
-  return { events, chars };
+  return events;
 };
 
 /** A file bears its name once all of it is there, so that one that was cut off is not taken for whole; a pipe is written as it goes. */
