@@ -7,7 +7,7 @@
  */
 import type { z } from "zod";
 import { faultsOf, foundAt, shapeAt, shapeOfConfig } from "./problems.ts";
-import { fromEnvironment, type Override, withOverride } from "./overrides.ts";
+import { barred, fromEnvironment, type Override, withOverride } from "./overrides.ts";
 import { settle } from "./plain.ts";
 import type { Config } from "./schema.ts";
 import { composed, type Problem, valueAt, YamlText } from "./yaml_text.ts";
@@ -49,8 +49,19 @@ export const parseConfig = (
     stated.value,
   );
   const settled = settle(whole);
-  if (settled.ok) return settled;
-  return { ok: false, problems: settled.issues.flatMap((issue) => problemsOf(issue, whole, source, overrides)) };
+  if (!settled.ok) {
+    return { ok: false, problems: settled.issues.flatMap((issue) => problemsOf(issue, whole, source, overrides)) };
+  }
+  const without = overrides.flatMap((override) => placeless(override, whole));
+  return without.length > 0 ? { ok: false, problems: without } : settled;
+};
+
+/** A list is given as a whole: nothing would come of a part of it, and nobody would know. */
+const placeless = (override: Override, whole: unknown): readonly Problem[] => {
+  const bar = barred(whole, override);
+  if (!bar) return [];
+  const expected = `a map, which could have "${override.path[bar.path.length]}"`;
+  return [{ file: override.name, path: bar.path.join("."), expected, found: bar.found }];
 };
 
 /** As YAML would read it, but a text stays one where a text is asked for: a host may look like a number. */

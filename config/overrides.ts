@@ -26,14 +26,29 @@ export const variableNames = (config: object, start = "DAYBOOK"): readonly strin
     return below ? [name, ...variableNames(value, name)] : [name];
   });
 
-/** A copy of `whole` with the value in it. Where there is something else than a map on the way, it is left to be complained of. */
+const isNoMap = (node: unknown): boolean =>
+  node !== undefined && node !== null && (typeof node !== "object" || Array.isArray(node));
+
+/** A copy of `whole` with the value in it. Where there is something else than a map on the way, that is left (`barred`). */
 export const withOverride = (whole: unknown, { path }: Pick<Override, "path">, value: unknown): unknown => {
   const set = (node: unknown, depth: number): unknown => {
     if (depth === path.length) return value;
-    if (node !== undefined && node !== null && (typeof node !== "object" || Array.isArray(node))) return node;
+    if (isNoMap(node)) return node;
     const record = (node ?? {}) as Readonly<Record<string, unknown>>;
     const key = path[depth]!;
     return { ...record, [key]: set(Object.hasOwn(record, key) ? record[key] : undefined, depth + 1) };
   };
   return set(whole ?? {}, 0);
+};
+
+/** What lies on the way to it and is no map, so that it has no place: which it is, and what that is instead. */
+export const barred = (
+  whole: unknown,
+  { path }: Pick<Override, "path">,
+): { readonly path: readonly string[]; readonly found: "a list" | "a single value" } | undefined => {
+  for (let depth = 0, node = whole; depth < path.length; node = (node as Record<string, unknown>)[path[depth++]!]) {
+    if (isNoMap(node)) return { path: path.slice(0, depth), found: Array.isArray(node) ? "a list" : "a single value" };
+    if (node === undefined || node === null || !Object.hasOwn(node, path[depth]!)) return undefined;
+  }
+  return undefined;
 };

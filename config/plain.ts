@@ -3,7 +3,7 @@
  * flags say as plain words. `parseConfig` (`config.ts`) takes the same steps with everything else, and tells of what is wrong.
  */
 import type { z } from "zod";
-import { fromEnvironment, type Override, withOverride } from "./overrides.ts";
+import { barred, fromEnvironment, type Override, withOverride } from "./overrides.ts";
 import { type Config, PROFILES, schema } from "./schema.ts";
 
 const WHOLE_NUMBER = /^(0|[1-9]\d{0,14})$/;
@@ -19,7 +19,7 @@ export const plainConfig = (
   let whole: unknown = {};
   for (const override of [...fromEnvironment(env), ...flags]) {
     const { text } = override;
-    if (!WORD.test(text) || NULL.test(text)) return undefined;
+    if (!WORD.test(text) || NULL.test(text) || barred(whole, override)) return undefined;
     whole = withOverride(whole, override, WHOLE_NUMBER.test(text) ? Number(text) : text);
   }
   const settled = settle(whole);

@@ -291,6 +291,18 @@ Deno.test("a mistake in an override names the variable or the flag, not the file
   assert.deepEqual(bad("", {}, [{ name: "--port", path: ["server", "port"], text: "-1" }]).map(({ file }) => file), [
     "--port",
   ]);
+  // What goes into no map is not passed over.
+  assert.equal(plainConfig({ DAYBOOK__SERVER__HOST: "a", DAYBOOK__SERVER__HOST__NAME: "b" }), undefined);
+  const listed = "sinks: []\nserver:\n  host: a.example\n";
+  assert.deepEqual(bad(listed, { DAYBOOK__SERVER__HOST__NAME: "x", DAYBOOK__SINKS__0__PASSWORD: "secret" }), [
+    {
+      file: "DAYBOOK__SERVER__HOST__NAME",
+      path: "server.host",
+      expected: 'a map, which could have "name"',
+      found: "a single value",
+    },
+    { file: "DAYBOOK__SINKS__0__PASSWORD", path: "sinks", expected: 'a map, which could have "0"', found: "a list" },
+  ]);
   const [unknown] = bad("", { DAYBOOK__SERVER__PROT: "1" });
   assert.deepEqual([unknown!.file, unknown!.meant], ["DAYBOOK__SERVER__PROT", "port"]);
   assert.equal(
