@@ -393,11 +393,8 @@ const newestIn = async (path: string, key: Uint8Array | undefined): Promise<stri
 
 /** Asks the keys of a folder something, without writing them; undefined where there are none. */
 /** None in a log without keys; `missing` where there is neither. */
-const listed = async <T>(folders: Folders, data: string, list: (keys: Keys) => readonly T[]): Promise<readonly T[]> => {
-  const found = await withKeys(folders, data, list);
-  if (found === undefined) await logIn(data);
-  return found ?? [];
-};
+const listed = async <T>(folders: Folders, data: string, list: (keys: Keys) => readonly T[]): Promise<readonly T[]> =>
+  await withKeys(folders, data, list) ?? (await logIn(data), []);
 
 const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
   const keys = await folders.keys(data);
