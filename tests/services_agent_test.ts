@@ -432,7 +432,10 @@ Deno.test("of many that end at once each end is told once, and nothing is left o
     const away = (n: number) => `${folder}/away.${n}`;
     const starts = Array.from({ length: 20 }, (_, n) => {
       const daemon = `setsid sh -c 'echo $$ > away.${n}; exec sleep 60' &`;
-      return starting(folder, fresh(), `${daemon} while ! [ -s away.${n} ]; do :; done; echo ready; exec sleep 60`);
+      const script = `${daemon} while ! [ -s away.${n} ]; do :; done; echo ready; exec sleep 60`;
+      const start = starting(folder, fresh(), script);
+      // Each its own, or the line of one is that of all.
+      return { ...start, log: { ...start.log, path: `${folder}/out.${n}.log` } };
     });
     const answers = await agent.asks("start", starts);
     const processes = answers.flatMap((answer) => "process" in answer ? [answer.process] : []);
