@@ -64,6 +64,8 @@ export class Sink implements Child {
   /** As many go on one connection before what it has is made sure of: fewer where that failed, so that a slow receiver gets on. */
   private most: number = SINK.unsettled_max;
   private passed = 0;
+  /** Attempts in a row at an event that cannot be read now. */
+  private unread = 0;
   private connection: Connection | undefined;
   /** Of the present run. */
   private stopping = AbortSignal.abort();
@@ -147,6 +149,13 @@ export class Sink implements Child {
       if (signal.aborted) return;
       const { position } = event;
       const text = this.hears(event) ? this.text(event) : undefined;
+      if (text instanceof NotNow) {
+        // What lies in front of it arrives first: else it would be sent again with each attempt.
+        parcels = parcels.filter((parcel) => parcel.position < position);
+        if (parcels.length > 0) await flush();
+        if (this.unsettled > 0) await this.settle();
+        throw text;
+      }
       if (text === undefined) continue;
       const last = parcels.at(-1);
       // An old shape may be read as several events; their position is passed as one.
@@ -174,11 +183,13 @@ export class Sink implements Child {
     return heard && (wants?.(event) ?? true) && !this.place.isBuried(position);
   }
 
-  private text(event: Event): string | undefined {
+  private text(event: Event): string | NotNow | undefined {
     try {
-      return this.options.line(event);
+      const text = this.options.line(event);
+      this.unread = 0;
+      return text;
     } catch (cause) {
-      if (cause instanceof NotNow) throw cause;
+      if (cause instanceof NotNow) return cause;
       this.place.bury(event, cause);
       return undefined;
     }
@@ -283,12 +294,15 @@ export class Sink implements Child {
     // The place could not be noted; what the receiver has, it has, and nothing is wrong with what comes next.
     if (cause instanceof ViewsFault) return retry.first_ms;
     this.counts.failed++;
+    const wait = (attempts: number) =>
+      Math.min(retry.first_ms * 2 ** Math.min(attempts - 1, 30), retry.max_ms) * (0.75 + random.next() / 2);
+    // The receiver has refused nothing.
+    if (cause instanceof NotNow) return wait(++this.unread);
     if (retry.attempts_max !== null && attempts % retry.attempts_max === 0) {
       await this.giveUp(cause);
       return 0;
     }
-    const wait = Math.min(retry.first_ms * 2 ** Math.min(attempts - 1, 30), retry.max_ms) * (0.75 + random.next() / 2);
-    return cause instanceof Later ? Math.min(Math.max(wait, cause.ms), retry.max_ms) : wait;
+    return cause instanceof Later ? Math.min(Math.max(wait(attempts), cause.ms), retry.max_ms) : wait(attempts);
   }
 
   /** What is first in line becomes dead letters, one batch of it, so that what comes behind is tried. */

@@ -7,6 +7,7 @@ import type { DeadLetters } from "./dead_letters.ts";
 import { isArchived } from "./kept.ts";
 import type { Place, Places } from "./places.ts";
 import type { Recorder } from "./recorder.ts";
+import { NotNow } from "./transport.ts";
 import type { Clock } from "./world.ts";
 
 export interface SinkPlaceOptions {
@@ -124,7 +125,7 @@ export class SinkPlace implements Place {
     });
   }
 
-  /** Says that it fails, once; answers how many attempts have failed in a row. That notes cannot be written is no attempt. */
+  /** Says that it fails, once; answers how many attempts have failed in a row. That notes cannot be written, or an event not read, is no attempt. */
   failed(cause: unknown): number {
     const { name, clock, recorder } = this.options;
     if (!this.trouble) {
@@ -132,7 +133,7 @@ export class SinkPlace implements Place {
       const data = { sink: name, cause: causeOf(cause), size: this.settled };
       recorder.record({ type: "kernel.sink.failed", data }, this.about);
     }
-    if (!(cause instanceof ViewsFault)) this.trouble.attempts++;
+    if (!(cause instanceof ViewsFault || cause instanceof NotNow)) this.trouble.attempts++;
     return this.trouble.attempts - this.trouble.before;
   }
 

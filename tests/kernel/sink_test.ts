@@ -138,6 +138,27 @@ Deno.test("an event that cannot be read now is waited for, and no dead letter; n
   await stop();
 });
 
+Deno.test("what lies in front of an event that cannot be read now goes out once, and attempts at that are none of the receiver's", async () => {
+  const w = world();
+  const receiver = new Receiver();
+  Object.assign(receiver, { settleMs: 100, stays: false });
+  await w.append(35);
+  let readable = false;
+  const { sink, stop } = await w.start(receiver, {
+    line(event) {
+      if (event.position === 25 && !readable) throw new NotNow("another process has the keys");
+      return event.id;
+    },
+    retry: { first_ms: 100, max_ms: 5_000, attempts_max: 3 },
+  });
+  await w.clock.advance(60_000);
+  assert.deepEqual([receiver.taken, sink.place.settled, w.deadLetters.list()], [w.ours().slice(0, 25), 25, []]);
+  readable = true;
+  await w.clock.advance(10_000);
+  assert.deepEqual([receiver.taken, w.deadLetters.list(), sink.place.failing], [w.ours(), [], false]);
+  await stop();
+});
+
 Deno.test("receivers that refuse everything cost a letter for each event, and what tells of a letter becomes none", async () => {
   const w = world();
   const receiver = new Receiver();
