@@ -440,6 +440,20 @@ Deno.test("what a killed writer left is copied whole, and nothing is written bes
   });
 });
 
+Deno.test("what a killed writer left behind a link is not copied without what lies where that leads to", async () => {
+  await inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/disk`);
+    const writing = new DatabaseSync(`${dir}/disk/log.db`);
+    writing.exec("pragma journal_mode = wal; create table t(n); insert into t values (1), (2)");
+    await Deno.symlink(`${dir}/disk/log.db`, `${dir}/log.db`);
+    const cutOff = () => snapshot(`${dir}/log.db`, `${dir}/copy`, () => Promise.resolve(false));
+    await assert.rejects(cutOff(), /log\.db: it is a link, and was not closed/);
+    writing.exec("pragma journal_mode = delete");
+    await cutOff();
+    writing.close();
+  });
+});
+
 Deno.test("a writer that closes the file between the look and the copy makes it be looked at again", async () => {
   await inFolder(async (dir) => {
     const writing = new DatabaseSync(`${dir}/log.db`);

@@ -6,7 +6,7 @@
  * (https://www.sqlite.org/backup.html), which writers go on beside. Else the file and the `-wal` or `-journal` that was left
  * beside it are copied, together they are the database; SQLite does not open the original then, for it would make its `-shm`.
  */
-import { chmod, constants, copyFile, rm, stat } from "node:fs/promises";
+import { chmod, constants, copyFile, lstat, open, rm, stat } from "node:fs/promises";
 import { backup, DatabaseSync } from "node:sqlite";
 import { faultOf, settleFile } from "./folder.ts";
 import { LogFault } from "../../events/log.ts";
@@ -14,6 +14,28 @@ import { LogFault } from "../../events/log.ts";
 const ATTEMPTS = 3;
 const WAIT_MS_MAX = 5_000;
 const OWN_FILE = 0o600;
+/** Byte 19 of a database is its read version; 2 is WAL (https://www.sqlite.org/fileformat.html section 1.3.3). */
+const READ_VERSION_AT = 19;
+const WAL = 2;
+
+/** What was written last lies beside what the link leads to, where whoever reads may not look. */
+const linked = (path: string): LogFault =>
+  new LogFault(
+    "io",
+    `Cannot copy ${path}: it is a link, and was not closed: start the server once, which puts it in order, or link the whole folder`,
+  );
+
+const isLink = async (path: string): Promise<boolean> => (await lstat(path)).isSymbolicLink();
+
+const inWalMode = async (path: string): Promise<boolean> => {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(READ_VERSION_AT + 1));
+    return bytesRead === buffer.length && buffer[READ_VERSION_AT] === WAL;
+  } finally {
+    await file.close();
+  }
+};
 
 const statOf = async (path: string) => {
   try {
@@ -66,6 +88,7 @@ export const snapshotJournaled = async (from: string, to: string): Promise<void>
     await clear(to);
     // A transaction was cut off, and whoever only reads cannot take it back; nobody is at it.
     if (/readonly database/i.test((error as Error).message)) {
+      if (await isLink(from)) throw linked(from);
       return await snapshot(from, to, () => Promise.resolve(false));
     }
     throw databaseFault(from, error);
@@ -90,6 +113,7 @@ const copied = async (from: string, to: string, writing: () => Promise<boolean>)
     }
     return true;
   }
+  if (await isLink(from) && await inWalMode(from)) throw linked(from);
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   // A journal takes back what was half done when it was cut off. One that is gone by now was somebody's who closed the file.
   if (wal && !await copiedBeside(`${from}-wal`, `${to}-wal`)) return false;
