@@ -145,3 +145,16 @@ Deno.test("what is wrong with a file is said behind its name, as other commands 
     assert.deepEqual([exit, err], [code, `daybook: ${said}/no such: No such file or directory\n`]);
   }
 });
+
+Deno.test("a path with quotes in it is said whole", async () => {
+  const stage = givenStage();
+  for (
+    const [said, whole] of [
+      ["No such file or directory (os error 2): stat '/it's here'", "/it's here: No such file or directory"],
+      ["Is a directory (os error 21): rename '/a's b' -> '/b's'", "/a's b: Is a directory -> '/b's'"],
+    ] as const
+  ) {
+    stage.runtime.reader = () => Promise.reject(new Usage(said));
+    assert.equal((await stage.type("status")).err, `daybook: ${whole}\n`);
+  }
+});
