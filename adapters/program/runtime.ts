@@ -391,11 +391,11 @@ const newestIn = async (path: string, key: Uint8Array | undefined): Promise<stri
   }
 };
 
-/** Asks the keys of a folder something, without writing them; undefined where there are none. */
 /** None in a log without keys; `missing` where there is neither. */
 const listed = async <T>(folders: Folders, data: string, list: (keys: Keys) => readonly T[]): Promise<readonly T[]> =>
-  await withKeys(folders, data, list) ?? (await logIn(data), []);
+  await withKeys(folders, data, list) ?? await logIn(data).then(() => []);
 
+/** Asks the keys of a folder something, without writing them; undefined where there are none. */
 const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
   const keys = await folders.keys(data);
   if (!keys) return undefined;
