@@ -6,7 +6,7 @@
  * `DAYBOOK__GITHUB__WEBHOOK_SECRET='{ file: secret.txt }'`. Nothing is read here, neither files nor the environment.
  */
 import type { z } from "zod";
-import { faultsOf, foundAt, shapeAt, shapeOfConfig } from "./problems.ts";
+import { faultsOf, foundAt, shapeAt, shapeOfConfig, shownPath } from "./problems.ts";
 import { barred, fromEnvironment, type Override, withOverride } from "./overrides.ts";
 import { settle } from "./plain.ts";
 import type { Config } from "./schema.ts";
@@ -95,7 +95,7 @@ const problemsOf = (
       (below && source.has(path) ? undefined : below);
     const place = override ? { file: override.name } : source.place(path, key);
     const found = foundAt(valueAt(whole, path), fault);
-    return { ...place, path: path.join("."), expected, found, ...(meant === undefined ? {} : { meant }) };
+    return { ...place, path: shownPath(fault).join("."), expected, found, ...(meant === undefined ? {} : { meant }) };
   });
 
 const startsWith = (path: readonly string[], start: readonly string[]): boolean =>

@@ -106,7 +106,9 @@ export interface Fault extends Pick<Expectation, "secret" | "holds"> {
 /** What an issue of a schema comes to, where `whole` is that schema's shape; of the whole one says what it is in a few words. */
 export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): readonly Fault[] => {
   const path = issue.path.map(String);
-  if (issue.code === "invalid_key") return [{ path, expected: keyExpected(path, whole), key: true }];
+  if (issue.code === "invalid_key") {
+    return [{ path, expected: keyExpected(path, whole), key: true, holds: expectedAt(path.slice(0, -1), whole).holds }];
+  }
   const { text, secret, holds } = expectedAt(path, whole);
   if (secret) return [{ path, expected: text, secret }];
   switch (issue.code) {
@@ -115,7 +117,7 @@ export const faultsOf = (issue: z.core.$ZodIssue, whole: Shape, named: string): 
         const known = shapeAt(path, whole)?.flatMap(({ properties }) => Object.keys(properties ?? {})) ?? [];
         const meant = nearest(key, known);
         const expected = meant === undefined ? `one of ${known.join(", ")}` : "a known key";
-        return { path: [...path, key], expected, key: true, ...(meant === undefined ? {} : { meant }) };
+        return { path: [...path, key], expected, key: true, holds, ...(meant === undefined ? {} : { meant }) };
       });
     case "invalid_union": {
       // Where one of the alternatives is of the kind that was found, what is wrong is further in.
@@ -172,9 +174,14 @@ const describe = (shape: Shape): string => {
 
 const SHOWN_CHARS_MAX = 80;
 
+/** Where the fault is, as far as it may be repeated: `{ PASSWORD:secret }`, without a blank, is a key. */
+export const shownPath = ({ path, key, holds }: Fault): readonly string[] =>
+  key && holds ? [...path.slice(0, -1), path.at(-1)!.replace(/[\s:=].*$/s, "…")] : path;
+
 /** What was found where the fault is, as far as it may be repeated. */
-export const foundAt = (value: unknown, { path, key, secret, holds }: Fault): string => {
-  if (key) return `"${path.at(-1)}"`;
+export const foundAt = (value: unknown, fault: Fault): string => {
+  const { key, secret, holds } = fault;
+  if (key) return `"${shownPath(fault).at(-1)}"`;
   const told = typeof value === "object" || typeof value === "string";
   return secret || holds && value !== null && told ? "something else (not shown)" : foundText(value);
 };

@@ -8,7 +8,7 @@
  * `host:port` with commas between). A dollar sign that is meant is `$$`. Nothing is read here; the file's text is handed in.
  */
 import { z } from "zod";
-import { faultsOf, foundAt, foundText, type Shape } from "./problems.ts";
+import { faultsOf, foundAt, foundText, type Shape, shownPath } from "./problems.ts";
 import { schema as sections } from "./schema.ts";
 import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
@@ -298,7 +298,7 @@ export const parseStack = (
         fault,
       ) => ({
         ...source.place(fault.path, fault.key ?? false),
-        path: fault.path.join("."),
+        path: shownPath(fault).join("."),
         expected: fault.expected,
         found: foundAt(valueAt(value.value, fault.path), fault),
         ...(fault.meant === undefined ? {} : { meant: fault.meant }),

@@ -40,6 +40,11 @@ const WRONG: readonly (readonly [what: string, yaml: string, says: RegExp])[] = 
     service('environment: ["PASSWORD=hidden"]'),
     /environment: expected a map, found something else \(not shown\)/,
   ],
+  [
+    "a variable without the blank behind its name",
+    service("environment: {PASSWORD:hidden}"),
+    /^(?!.*hidden).*environment\.PASSWORD…: expected a variable's name.*found "PASSWORD…"/,
+  ],
   ["no cores", service("resources: { limits: { cpus: 0 } }"), /expected a number from 0\.01 to 10000, found 0/],
   ["itself", service("depends_on: [a]"), /another service.*itself/],
   [

@@ -333,6 +333,11 @@ Deno.test("a secret is only pointed at, and one in plain text is refused without
       assert.match(problems[0]!.expected, /\{ env: NAME \} or \{ file: PATH \}/, plain);
     }
   }
+  // Without the blank behind its name it is a key.
+  for (const key of ["webhook_secret:hunter2", "webhook_secret=hunter2", "webhook_secret hunter2"]) {
+    const [problem, ...more] = bad(`github: { ${key} }\n`);
+    assert.deepEqual([problem!.path, problem!.found, more], ["github.webhook_secret…", '"webhook_secret…"', []]);
+  }
 });
 
 Deno.test("TLS wants both its files", () => {
