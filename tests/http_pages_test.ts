@@ -207,7 +207,7 @@ Deno.test("what cannot be answered is a page that says what was wrong with which
 
 Deno.test("what turns or hides text is shown as an escape, so that nothing looks like what it is not; what writing needs stays", () =>
   withSite(async (site) => {
-    const family = "👩‍👩‍👧‍👦 می‌خواهم";
+    const family = "👩‍👩‍👧‍👦 می‌خواهم র‍্যাব ರ‍್ಕ 🏴󠁧󠁢󠁥󠁮󠁧󠁿";
     for (const [i, name] of ["main", "\u202eniam", "ma\u200bin", family].entries()) {
       await send(site, String(i), { name, who: "x\u0000\u{e0041}\r\ny\rz\tw" });
     }
