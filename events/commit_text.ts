@@ -93,7 +93,7 @@ const MERGED_FROM = /^(Merge pull request #\d+ from )[^/\s]+(?=\/)/;
 const NAME_CHARS_MIN = 3;
 // Written without spaces between words, or with what belongs to a name right behind it: a name begins and ends anywhere, and is short.
 const CLOSE = String
-  .raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]`;
+  .raw`[\p{Script_Extensions=Han}\p{Script_Extensions=Hiragana}\p{Script_Extensions=Katakana}\p{Script_Extensions=Hangul}\p{Script_Extensions=Thai}\p{Script_Extensions=Lao}\p{Script_Extensions=Khmer}\p{Script_Extensions=Myanmar}]`;
 const OPEN = String.raw`[[\p{L}\p{N}]--${CLOSE}]`;
 const BEGINS_CLOSE = new RegExp(`^${CLOSE}`, "v");
 const ENDS_CLOSE = new RegExp(`${CLOSE}$`, "v");

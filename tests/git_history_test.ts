@@ -264,6 +264,9 @@ Deno.test("a subject names nobody either where names stand among other words wit
   assert.equal(await subjectOf("two", "thanks 李雷, fix2李雷", "李雷"), "thanks [personal], fix2[personal]");
   assert.equal(await subjectOf("hangul", "김철수가 보고", "김철수"), "[personal]가 보고");
   assert.equal(await subjectOf("mixed", "感谢Ada报告, Adam", "Ada"), "感谢[personal]报告, Adam");
+  // The mark of a long vowel is of two scripts.
+  assert.equal(await subjectOf("long", "ユーザーAdaを追加", "Ada"), "ユーザー[personal]を追加");
+  assert.equal(await subjectOf("longer", "エミリーfix", "エミリー"), "[personal]fix");
 });
 
 Deno.test("broken times are left out, and a commit without an author is still one", async () => {
