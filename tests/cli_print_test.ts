@@ -144,6 +144,9 @@ Deno.test("what is wrong with a file is said behind its name, as other commands 
     const { code: exit, err } = await stage.type("status");
     assert.deepEqual([exit, err], [code, `daybook: ${said}/no such: No such file or directory\n`]);
   }
+  const quoted: Error = await Deno.stat("/no such/ada's/x").catch((error) => error);
+  stage.runtime.reader = () => Promise.reject(quoted);
+  assert.equal((await stage.type("status")).err, "daybook: /no such/ada's/x: No such file or directory\n");
 });
 
 Deno.test("a path with quotes in it is said whole", async () => {

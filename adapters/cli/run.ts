@@ -50,8 +50,8 @@ export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
   return exit;
 };
 
-/** `No such file or directory (os error 2): stat 'x'`: commands have always said that as `x: No such file or directory`. A path may have a quote in it. */
-const OF_FILE = /([A-Z][^():]+) \(os error \d+\)[:,] \w+ '(.+?)'(?= -> '|[^']*$)/;
+/** `No such file or directory (os error 2): stat 'x'`: commands have always said that as `x: No such file or directory`. */
+const OF_FILE = /([A-Z][^():]+) \(os error \d+\)[:,] \w+ '(.+?)'(?=[.,;:)]*(?:\s|$))/s;
 
 const FAULTS: Readonly<Record<string, string>> = {
   locked: "another process has this log; stop it, or use a command that can go through its socket",
