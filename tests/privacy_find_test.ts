@@ -1,11 +1,12 @@
 /** Whom a command means that is given a name or an address: who an identifier leads to, or the holder of an account. */
 import assert from "node:assert/strict";
 import { Usage } from "../adapters/cli/call.ts";
-import { type KnownPerson, tellAccounts } from "../adapters/cli/persons.ts";
+import { type KnownPerson, type Persons, tellAccounts } from "../adapters/cli/persons.ts";
 import type { Reader } from "../adapters/cli/runtime.ts";
 import type { Keys } from "../adapters/keys/keys.ts";
 import { personsOf } from "../adapters/program/privacy/persons.ts";
 import { LogFault } from "../events/log.ts";
+import { givenStage } from "./cli_given.ts";
 import { commit } from "./end_to_end/privacy_given.ts";
 import { type House, withHouse } from "./identity_given.ts";
 
@@ -66,3 +67,16 @@ Deno.test("an address of several accounts means none of them, and one that is kn
     assert.equal((await archived("team@example.com"))?.subject, found.subject);
     await assert.rejects(archived("nobody@example.com"), /it was archived/);
   }));
+
+Deno.test("a hold of one person tells of the accounts with that address, which it does not hold", async () => {
+  const stage = givenStage();
+  const find = () => Promise.resolve({ subject: "s_0123456789abcdef", erased: false, accounts: ["u_1"] });
+  stage.runtime.persons = () => ({ find }) as Partial<Persons> as Persons;
+  stage.runtime.operate = () => Promise.resolve({ position: 7 });
+  const { code, out, err } = await stage.type("hold", "place", "c", "--reason", "x", "--subject", "team@example.com");
+  assert.deepEqual([code, err], [
+    0,
+    "u_1 is an account of that name or address; s_0123456789abcdef is another subject\n",
+  ]);
+  assert.match(out, /^held: s_0123456789abcdef;/);
+});

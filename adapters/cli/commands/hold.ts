@@ -2,6 +2,7 @@
 import type { Call, Run } from "../call.ts";
 import { list as given, moment, spanOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
+import { tellAccounts } from "../persons.ts";
 import { palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
@@ -73,6 +74,7 @@ const subjectsOf = async (call: Call, runtime: Runtime): Promise<readonly string
   for (const who of given(call, "subject")) {
     const person = await runtime.persons(call.data).find(who);
     if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
+    tellAccounts(person, runtime.io);
     found.push(person.subject);
   }
   return [...new Set(found)];
