@@ -171,6 +171,10 @@ Deno.test("policies and roles that do not hold are refused with file, line and c
         '// é\n@id("a")\nforbid (principal, action, resource)\nunless { principal in [Role::"viewer", Role::"editor"] };',
         /:4:40: there is no role "editor" in roles\.json/,
       ],
+      [
+        '@id("a") // by Role::"editor"\nforbid (principal in Role::"editor", action, resource);',
+        /:2:22: there is no role "editor" in roles\.json/,
+      ],
       ["\npermit (principal, action, resource);", /:2:1: a policy has a name here/],
       ['@id("a b")\npermit (principal, action, resource);', /:1:1: a policy's name/],
       [

@@ -113,7 +113,7 @@ export const readPolicies = async (
       for (const role of held ? [] : asked) {
         if (roles.includes(role)) continue;
         const name = JSON.stringify(role);
-        const place = policy.search(new RegExp(`\\bRole\\s*::\\s*${RegExp.escape(name)}`));
+        const place = policy.replace(COMMENTS, unread).search(new RegExp(`\\bRole\\s*::\\s*${RegExp.escape(name)}`));
         const before = new TextEncoder().encode(policy.slice(0, Math.max(0, place))).length;
         at(start + before, `there is no role ${name} in roles.json`);
       }
@@ -210,6 +210,11 @@ const lookInto = (cedar: Cedar, policy: string): Looked => {
   // An operator is an object in which one has its operands; conditions are a chain, too.
   return { id: annotations?.id ?? undefined, types, roles, is, depth: Math.floor(deepest / 2) + conditions.length };
 };
+
+// And texts, in which there are none.
+const COMMENTS = /"(?:\\.|[^"\\])*"|\/\/[^\r\n]*/gs;
+
+const unread = (part: string): string => part.startsWith("//") ? " ".repeat(part.length) : part;
 
 /** Where a template has its first slot, in bytes of UTF-8: of that there is one the engine tells no place. */
 const slotIn = (text: string): number =>
