@@ -1,5 +1,6 @@
 /** `/auth/device…` and `/device`: a terminal is signed in by somebody who is signed in elsewhere (RFC 8628). */
 import { z } from "zod";
+import { visible } from "../../../events/visible.ts";
 import { answers, content, object, problems, text } from "../openapi_parts.ts";
 import { page } from "../pages/layout.tsx";
 import { Problem } from "../problem.ts";
@@ -153,7 +154,7 @@ const Question = (
       It asks from <code>{from.address ?? "this machine"}</code>
       {from.agent && (
         <>
-          {" "}as <code>{from.agent}</code>
+          {" "}as <code>{visible(from.agent)}</code>
         </>
       )} and shows <code>{code}</code>. Allow it only if you began this yourself, just now: it will act as you.
     </p>
