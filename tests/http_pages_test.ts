@@ -236,6 +236,9 @@ Deno.test("of a text with further lines a table shows the first, and that there 
     await send(site, "1", { name: "Merged\r\nnot at all" });
     const { text } = await open(site, "/views/things.seen");
     assert.match(text, /<span title="Merged\r\nnot at all">Merged…<\/span>/);
+    // A line that ends has none behind it.
+    await send(site, "2", { name: "Closed\n" });
+    assert.match((await open(site, "/views/things.seen")).text, /<span title="Closed\n">Closed<\/span>/);
   }));
 
 Deno.test("a form takes a time as pages show it, and blanks around it", () =>

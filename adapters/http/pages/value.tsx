@@ -21,9 +21,9 @@ export const Cell = ({ value }: { readonly value: unknown }) => {
   if (value === undefined || value === null) return <span class="none">–</span>;
   if (typeof value === "string" && isTime(value)) return <Time of={value} />;
   const text = visible(typeof value === "object" ? lineOf(value) : String(value));
-  const [first, ...further] = text.split("\n", 2);
+  const [first] = text.split("\n", 1);
   const line = first!.replace(/\r$/, "").replaceAll(NAME, "$1…");
-  const isCut = line.length > CELL_CHARS_MAX || further.length > 0;
+  const isCut = line.length > CELL_CHARS_MAX || text.slice(first!.length).trim() !== "";
   const short = isCut ? `${line.slice(0, CELL_CHARS_MAX).toWellFormed()}…` : line;
   return short === text && text.length <= CELL_CHARS_WHOLE ? <>{text}</> : <span title={text}>{short}</span>;
 };
