@@ -196,6 +196,11 @@ Deno.test("what cannot be answered is a page that says what was wrong with which
     assert.deepEqual([wrong.status, wrong.type], [400, "text/html; charset=utf-8"]);
     assert.match(wrong.text, /<code>\?limit<\/code> expected a whole number from 1 to/);
     assert.match((await open(site, "/views/things.seen?where.nope=1")).text, /no indexed field &quot;nope&quot;/);
+    // A link has what it is about, and brings nothing that turns or hides text.
+    for (const asked of ["/events?a%E2%80%AEb=1", "/views/things.seen?where.a%E2%80%AEb=1"]) {
+      const { text } = await open(site, asked);
+      assert.ok(text.includes("a\\u202eb") && !text.includes("\u202e"), asked);
+    }
     for (const path of ["/views/nope", "/views/things.seen/nope", "/events/99"]) {
       const { status, type } = await open(site, path);
       assert.deepEqual([status, type], [404, "text/html; charset=utf-8"], path);

@@ -1,4 +1,5 @@
 /** A problem for people: the same that a program is told, as a page. */
+import { visible } from "../../../events/visible.ts";
 import type { Problem } from "../problem.ts";
 import { PROBLEMS } from "../problem.ts";
 import type { Exchange } from "../route.ts";
@@ -16,10 +17,10 @@ const ProblemPage = ({ problem, id }: { readonly problem: Problem; readonly id: 
               <a href="/account/factors">Show a code or a passkey</a>, which counts for five minutes. Then do it again.
             </p>
           )
-          : <p>{problem.detail}</p>}
+          : <p>{visible(problem.detail)}</p>}
         {problem.extras.errors?.map(({ path, message }) => (
           <p>
-            <code>{path}</code> {message}
+            <code>{visible(path)}</code> {visible(message)}
           </p>
         ))}
         <p class="hint">
