@@ -80,3 +80,21 @@ Deno.test("a hold of one person tells of the accounts with that address, which i
   ]);
   assert.match(out, /^held: s_0123456789abcdef;/);
 });
+
+Deno.test("whoever erases an account names it by its id: an address that was erased may be that of an account, too", async () => {
+  const stage = givenStage();
+  const traced: string[] = [];
+  stage.runtime.persons = () =>
+    ({
+      find: () => Promise.resolve({ subject: "u_1", erased: false }),
+      trace: (subject) => Promise.reject(new Error(`${traced.push(subject)} was read`)),
+    }) as Partial<Persons> as Persons;
+  const { code, err } = await stage.type("erase", "ada@example.com", "--reason", "x");
+  assert.deepEqual([code, err, traced], [
+    2,
+    'daybook: "ada@example.com" is the account u_1; to erase its holder name it by that id\n',
+    [],
+  ]);
+  assert.match((await stage.type("erase", "u_1", "--reason", "x")).err, /1 was read/);
+  assert.deepEqual(traced, ["u_1"]);
+});

@@ -23,8 +23,12 @@ export const erase: Run = async (call, runtime) => {
   const persons = runtime.persons(call.data, archiveOf(call));
   const person = await persons.find(who!);
   if (!person) throw new Usage(`nothing is known of ${JSON.stringify(who)} here`);
-  tellAccounts(person, runtime.io);
   const { subject } = person;
+  // No identifier leads to an account: typed once more, what has erased an author would destroy the account with that address.
+  if (subject.startsWith("u_") && who !== subject) {
+    throw new Usage(`${JSON.stringify(who)} is the account ${subject}; to erase its holder name it by that id`);
+  }
+  tellAccounts(person, runtime.io);
   const done = flag(call, "certify");
   // Where the log could not be written when the key was destroyed, it is asked for again.
   if (person.erased && !done && !await persons.unfinished(subject)) {
