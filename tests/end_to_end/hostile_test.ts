@@ -10,8 +10,9 @@ import { Program, type Ran } from "./program.ts";
 const SECRET = "a secret of this test";
 /** What a page of GET /events may show of the log's own work; who asks for signing keys first has one made. */
 const OWN = /^(?:kernel\.|identity\.key\.issued$|access\.)/;
-/** How much more memory the program may hold after it all than before. */
-const GROWTH_KIB_MAX = 160 * 1024;
+/** How much more memory the program may hold after all of it, sent twice, than before; and than after the first time. */
+const GROWTH_KIB_MAX = 256 * 1024;
+const AGAIN_KIB_MAX = 160 * 1024;
 
 interface Parameter {
   readonly name: string;
@@ -186,7 +187,7 @@ const withProgram = async (test: (site: Site) => Promise<void>): Promise<void> =
     );
     const { size } = await read("/events?limit=1");
     const before = await memoryOf(program);
-    await test({
+    const site: Site = {
       program,
       operations,
       client,
@@ -199,11 +200,16 @@ const withProgram = async (test: (site: Site) => Promise<void>): Promise<void> =
         await judge(told, init.method ?? "GET", response);
         return response.status;
       },
-    });
+    };
+    await test(site);
+    const first = await memoryOf(program);
+    await test(site);
     const appended = (await read(`/events?from=${size}&limit=1000`)).events as { readonly type: string }[];
     assert.deepEqual(appended.map(({ type }) => type).filter((type) => !OWN.test(type)), []);
-    const grown = await memoryOf(program) - before;
-    assert.ok(grown < GROWTH_KIB_MAX, `${grown} KiB more than before`);
+    const last = await memoryOf(program);
+    assert.ok(last - before < GROWTH_KIB_MAX, `${last - before} KiB more than before`);
+    // What it holds to be ready for the largest it takes once; what comes again finds it there, or much of it.
+    assert.ok(last - first < AGAIN_KIB_MAX, `${last - first} KiB more when all is sent again`);
     const alive = await fetch(`${program.url}/livez`, { client });
     assert.equal((await alive.json()).status, "alive");
   } finally {
