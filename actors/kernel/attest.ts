@@ -6,14 +6,14 @@
  * count, so a log that nothing else is written to does not grow.
  */
 import type { Millis } from "../../events/event.ts";
-import { type EventLog, LogFault, type NewEvent } from "../../events/log.ts";
+import { type EventLog, LogFault } from "../../events/log.ts";
 import { DIGEST_METHOD } from "../../projections/digest.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type Views, ViewsFault, type ViewState } from "../../projections/views.ts";
 import { attestationOf } from "./attestations.ts";
 import type { Child, Self } from "./child.ts";
 import { feedOf } from "./project_feed.ts";
-import { instant } from "./instant.ts";
+import { kernelEvent } from "./kernel_event.ts";
 import { firstReadable, isArchived } from "./kept.ts";
 import { type Clock, pause, type Random } from "./world.ts";
 
@@ -131,17 +131,12 @@ export class Attester implements Child {
 
   private async attest(states: readonly ViewState[], now: Millis): Promise<void> {
     const { log, random } = this.options;
-    const events = states.map(({ name, version, size, rows, digest }): NewEvent => ({
-      id: random.id(),
-      source: "kernel",
-      type: "kernel.projection.attested",
-      time: instant(now),
-      stream: `kernel/projection:${name}`,
-      version: 1,
-      authtype: "system",
-      authid: "kernel",
-      data: { projection: name, version, size, rows, digest, method: DIGEST_METHOD },
-    }));
+    const events = states.map(({ name, version, size, rows, digest }) =>
+      kernelEvent({
+        type: "kernel.projection.attested",
+        data: { projection: name, version, size, rows, digest, method: DIGEST_METHOD },
+      }, { id: random.id(), at: now, stream: `kernel/projection:${name}` })
+    );
     const appended = await log.append({ events });
     if (!appended.ok) throw new Error(`Cannot attest: ${appended.conflict} conflict`);
     this.positions.push(...appended.receipts.map(({ position }) => position));

@@ -7,7 +7,7 @@ import type { KernelFact } from "../../events/kernel.ts";
 import type { ControlKernelFact } from "../../events/kernel_controls.ts";
 import type { EventLog, FaultKind, NewEvent } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
-import { instant } from "./instant.ts";
+import { kernelEvent } from "./kernel_event.ts";
 import type { Clock, Random } from "./world.ts";
 import { pause } from "./world.ts";
 
@@ -123,19 +123,14 @@ export class FactRecorder implements Recorder {
 
   private event(fact: KernelFact | ControlKernelFact, options: RecordOptions): NewEvent {
     const { child, stream = `kernel/${child}` as StreamId, causationid, correlationid } = options;
-    return {
-      id: this.world.random.id(),
-      source: "kernel",
-      type: fact.type,
-      time: instant(this.world.clock.now()),
+    const { clock, random } = this.world;
+    return kernelEvent(fact, {
+      id: random.id(),
+      at: clock.now(),
       stream,
-      version: 1,
-      authtype: "system",
-      authid: "kernel",
-      data: fact.data,
       ...(causationid === undefined ? {} : { causationid }),
       ...(correlationid === undefined ? {} : { correlationid }),
-    };
+    });
   }
 
   /** The budget that a fact exceeds, if any. */

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { isArchived } from "../../actors/kernel/kept.ts";
+import { kernelEvent } from "../../actors/kernel/kernel_event.ts";
 import { managerCalled, managerPlaceIn } from "../../actors/kernel/manage.ts";
 import type { Behind } from "../../actors/kernel/places.ts";
 import { sinkCalled, sinkPlaceIn, sinkPlacesIn } from "../../actors/kernel/sink_place.ts";
@@ -51,17 +52,14 @@ interface Archived {
   readonly root: string;
 }
 
-const archived = (data: Archived): NewEvent => ({
-  type: "kernel.log.archived",
-  stream: LOG_STREAM,
-  source: "kernel",
-  id: `kernel.log.archived ${data.until}`,
-  time: new Date(systemClock.now()).toISOString(),
-  timeGiven: false,
-  version: 1,
-  ...OPERATOR.principal,
-  data,
-});
+const archived = (data: Archived): NewEvent =>
+  kernelEvent({ type: "kernel.log.archived", data }, {
+    id: `kernel.log.archived ${data.until}`,
+    at: systemClock.now(),
+    timeGiven: false,
+    stream: LOG_STREAM,
+    ...OPERATOR.principal,
+  });
 
 /** A control may guard it, and is asked before anything is written and again before anything is let go of. */
 const expectAllowed = ({ gate }: Pick<Opened, "gate">, data: Archived): Promise<void> =>

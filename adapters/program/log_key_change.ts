@@ -3,6 +3,7 @@
  * signed by whom its own history says: the new key is made and signs beside the old one; a checkpoint is kept; the change is
  * recorded, signed by both over that checkpoint; the new key takes the old one's place, which signs on until the overlap ends.
  */
+import { kernelEvent } from "../../actors/kernel/kernel_event.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import { LOG_STREAM } from "../../events/kernel_log.ts";
 import { LogFault } from "../../events/log.ts";
@@ -60,16 +61,14 @@ const record = async (
   const text = rotationText({ origin, size, root, old: old.vkey, new: next.vkey, until });
   const note = `${text}\n${old.signature(text)}${next.signature(text)}`;
   const appended = await log.append({
-    events: [{
-      type: CHANGED,
-      stream: LOG_STREAM,
-      source: "kernel",
-      id: `${CHANGED} ${next.vkey}`,
-      time: new Date(systemClock.now()).toISOString(),
-      version: 1,
-      ...OPERATOR.principal,
-      data: { old: old.vkey, new: next.vkey, until, note },
-    }],
+    events: [
+      kernelEvent({ type: CHANGED, data: { old: old.vkey, new: next.vkey, until, note } }, {
+        id: `${CHANGED} ${next.vkey}`,
+        at: systemClock.now(),
+        stream: LOG_STREAM,
+        ...OPERATOR.principal,
+      }),
+    ],
   });
   if (!appended.ok) throw new LogFault("foreign", `the log knows of another change to the key ${next.vkey}`);
   crash?.("log_key.recorded");

@@ -3,6 +3,7 @@
  * so that an older copy never goes on in silence. Where a newer checkpoint is known it does not go on at all, unless under another name.
  */
 import { z } from "zod";
+import { kernelEvent } from "../../actors/kernel/kernel_event.ts";
 import { LOG_STREAM } from "../../events/kernel_log.ts";
 import { LogFault } from "../../events/log.ts";
 import type { KvLog } from "../kv/log.ts";
@@ -75,16 +76,13 @@ export const settleRestored = async (data: string, log: Pick<KvLog, "append" | "
     }
     : { type: "kernel.log.restored", data: { size, root, backup } };
   const appended = await log.append({
-    events: [{
-      ...fact,
-      stream: LOG_STREAM,
-      source: "kernel",
+    events: [kernelEvent(fact, {
       id: `${fact.type} ${size} ${root} ${backup}`,
-      time: new Date(systemClock.now()).toISOString(),
+      at: systemClock.now(),
       timeGiven: false,
-      version: 1,
+      stream: LOG_STREAM,
       ...OPERATOR.principal,
-    }],
+    })],
   });
   if (!appended.ok) throw new LogFault("foreign", "the log tells otherwise of how it was restored");
   await Deno.remove(pathIn(data));

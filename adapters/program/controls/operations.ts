@@ -1,10 +1,8 @@
 /** What is asked of whoever writes the folder on account of controls: whether something may be done, and to record that the log was verified. */
 import { z } from "zod";
-import { instant } from "../../../actors/kernel/instant.ts";
-import type { World } from "../../../actors/kernel/world.ts";
+import { kernelEvent } from "../../../actors/kernel/kernel_event.ts";
 import { LOG_STREAM } from "../../../events/kernel_log.ts";
 import { controlKernelFacts } from "../../../events/kernel_controls.ts";
-import type { NewEvent } from "../../../events/log.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
 
@@ -20,21 +18,6 @@ export const checkAction = operation({
 
 const verified = controlKernelFacts["kernel.log.verified"];
 
-const verifiedEvent = (
-  data: z.infer<typeof verified>,
-  { clock, random }: Pick<World, "clock" | "random">,
-): NewEvent => ({
-  type: "kernel.log.verified",
-  stream: LOG_STREAM,
-  source: "kernel",
-  id: random.id(),
-  time: instant(clock.now()),
-  version: 1,
-  authtype: "system",
-  authid: "kernel",
-  data,
-});
-
 /** Refused where what was verified is not this log; throws `LogFault` where it cannot be recorded now. */
 export const recordVerification = operation({
   about: "record that the log was verified, and what came of it",
@@ -45,7 +28,15 @@ export const recordVerification = operation({
       throw new Refused("not_this_log", "what was verified is not the log that is served");
     }
     // Not by the recorder, which waits as long as the disk is full, and whoever asked with it.
-    await log.append({ events: [verifiedEvent({ ...input, because: "asked" }, { clock, random })] });
+    await log.append({
+      events: [
+        kernelEvent({ type: "kernel.log.verified", data: { ...input, because: "asked" } }, {
+          id: random.id(),
+          at: clock.now(),
+          stream: LOG_STREAM,
+        }),
+      ],
+    });
     return { ok: true };
   },
 });

@@ -1,4 +1,6 @@
 /** Facts of the way in, on their way to the log: never waited for, never too many, and what could not be told is counted. */
+import { kernelEvent } from "../../../actors/kernel/kernel_event.ts";
+import type { Millis } from "../../../events/event.ts";
 import type { DoorFact } from "../../../events/kernel_door.ts";
 import { type Append, LogFault } from "../../../events/log.ts";
 import type { Clock, Random } from "../../../actors/kernel/world.ts";
@@ -16,7 +18,7 @@ const PASSING: ReadonlySet<string> = new Set(["overloaded", "locked", "io", "ful
 
 export class DoorFacts {
   /** Each with its id: what may be in the log although its append failed is told as the same, not as another. */
-  private waiting: { readonly id: string; readonly fact: DoorFact; readonly time: string }[] = [];
+  private waiting: { readonly id: string; readonly fact: DoorFact; readonly at: Millis }[] = [];
   private minute = -Infinity;
   private told = 0;
   private untold = 0;
@@ -37,7 +39,7 @@ export class DoorFacts {
       : fact;
     if (whole !== fact) this.untold = 0;
     const { clock, random } = this.world;
-    this.waiting.push({ id: random.id(), fact: whole, time: new Date(clock.now()).toISOString() });
+    this.waiting.push({ id: random.id(), fact: whole, at: clock.now() });
   }
 
   /** What waits goes into the log; what cannot waits on. */
@@ -47,17 +49,7 @@ export class DoorFacts {
     this.waiting = [];
     try {
       await this.append({
-        events: waiting.map(({ id, fact: { type, data }, time }) => ({
-          id,
-          source: "kernel",
-          type,
-          time,
-          stream: "kernel/door" as const,
-          version: 1,
-          authtype: "system",
-          authid: "kernel",
-          data,
-        })),
+        events: waiting.map(({ fact, ...when }) => kernelEvent(fact, { ...when, stream: "kernel/door" })),
       });
     } catch (error) {
       const passing = error instanceof LogFault && PASSING.has(error.kind);
