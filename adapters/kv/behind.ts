@@ -103,6 +103,8 @@ export class Behind {
   /** One after another. */
   private sweeping: Promise<void> = Promise.resolve();
   private readonly cancels = new Set<() => void>();
+  /** What is tried again, with what it met last. */
+  private readonly hindrances = new Map<symbol, Error>();
 
   constructor(
     private readonly store: Store,
@@ -124,6 +126,11 @@ export class Behind {
   /** The newest checkpoint. */
   get checkpointed(): Checkpoint | undefined {
     return this.latest;
+  }
+
+  /** What tree or index wait for now, if anything. */
+  get hindered(): Error | undefined {
+    return this.hindrances.values().next().value;
   }
 
   /**
@@ -307,17 +314,23 @@ export class Behind {
 
   /** Tries until it is done, and says once what it waits for. Undefined where the log has stopped; throws when it closes meanwhile. */
   private async done<T>(waiting: string, work: () => T | Promise<T>): Promise<{ readonly result: T } | undefined> {
+    const what = Symbol(waiting);
     let said = "";
-    for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
-      try {
-        return { result: await work() };
-      } catch (fault) {
-        if (fault instanceof LogFault && fault.kind === "fenced") return void this.log.fence(fault);
-        if (this.closing) throw fault;
-        const { message } = fault as Error;
-        if (message !== said) this.options.trouble(`${waiting}: ${said = message}`);
-        await pause(this.options.clock, wait, this.ended.signal);
+    try {
+      for (let wait = RETRY_MS_MIN;; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
+        try {
+          return { result: await work() };
+        } catch (fault) {
+          if (fault instanceof LogFault && fault.kind === "fenced") return void this.log.fence(fault);
+          if (this.closing) throw fault;
+          const error = fault as Error;
+          this.hindrances.set(what, error);
+          if (error.message !== said) this.options.trouble(`${waiting}: ${said = error.message}`);
+          await pause(this.options.clock, wait, this.ended.signal);
+        }
       }
+    } finally {
+      this.hindrances.delete(what);
     }
   }
 

@@ -169,6 +169,11 @@ export class KvLog extends LogReader implements EventLog, Ground, Followed {
     return this.fenced ?? this.store.lost ?? this.refused;
   }
 
+  /** What tree or index met last, while they try it again. */
+  get hindered(): Error | undefined {
+    return this.behind.hindered;
+  }
+
   get bytes(): number {
     try {
       this.lastBytes = this.store.bytes();

@@ -114,7 +114,7 @@ export interface Opened {
     | "settleIndex"
     | "size"
     | "tree"
-    | "unwritable"
+    | "hindered"
   >;
   /** The store below the log, as it lies: what was archived is not in it. */
   readonly lies: Store;

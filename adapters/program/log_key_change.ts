@@ -31,7 +31,7 @@ export interface LogKeyChanged {
   readonly size: number;
 }
 
-type Log = Pick<KvLog, "append" | "indexed" | "keepCheckpoint" | "read" | "size" | "tree" | "unwritable">;
+type Log = Pick<KvLog, "append" | "indexed" | "keepCheckpoint" | "read" | "size" | "tree" | "hindered">;
 
 /** Throws `LogFault`; whatever it throws, the log is signed on, and the same may be asked again. */
 export const changeLogKey = async (
