@@ -180,13 +180,8 @@ const look = async (exchange: Exchange, identity: Identity): Promise<Response> =
     );
   }
   if (!waiting) return page(exchange, 404, <Enter code={code} csrf={token} wrong={NONE} />);
-  return page(exchange, 200, <Question code={asShown(code)} from={waiting} csrf={token} />);
-};
-
-/** As the terminal shows it: a link may have brought more than its letters, which would be read here as said by us. */
-const asShown = (code: string): string => {
-  const letters = code.toUpperCase().replace(/[^A-Z]/g, "");
-  return `${letters.slice(0, letters.length / 2)}-${letters.slice(letters.length / 2)}`;
+  // A link may have brought more than its letters, which would be read here as said by us.
+  return page(exchange, 200, <Question code={waiting.user_code} from={waiting.from} csrf={token} />);
 };
 
 const answer = async (exchange: Exchange, identity: Identity): Promise<Response> => {

@@ -174,6 +174,11 @@ export interface DeviceAsked {
   readonly expires_in: number;
   readonly interval: number;
 }
+export interface DeviceWaiting {
+  readonly from: From;
+  /** As the terminal shows it. */
+  readonly user_code: string;
+}
 export type DevicePolled =
   | { readonly is: "in"; readonly account: string; readonly session: string; readonly tokens: TokenPair }
   | { readonly is: "pending" }
@@ -291,8 +296,8 @@ export interface Identity {
   second(asked: { readonly ticket: string; readonly code: string }, from: From): Promise<SignedIn>;
   device(from: From): DeviceAsked | Wait;
   pollDevice(device_code: string): Promise<DevicePolled>;
-  /** Where a terminal stands that has shown this code; `undefined` where none waits with it. */
-  waiting(own: OwnSession, user_code: string, from: From): From | Wait | undefined;
+  /** The terminal that has shown this code, however that was typed; `undefined` where none waits with it. */
+  waiting(own: OwnSession, user_code: string, from: From): DeviceWaiting | Wait | undefined;
   /** False where none waits with this code. */
   answerDevice(own: OwnSession, user_code: string, allowed: boolean): Promise<boolean>;
   factors(account: string): readonly FactorShown[];

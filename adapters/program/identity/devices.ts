@@ -4,7 +4,7 @@
  */
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import type { Millis } from "../../../events/event.ts";
-import type { DeviceAsked, DevicePolled, From, OwnSession, Wait } from "../../http/identity/port.ts";
+import type { DeviceAsked, DevicePolled, DeviceWaiting, From, OwnSession, Wait } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
 import { BUSY_MS, freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
@@ -25,6 +25,7 @@ const CODE_LETTERS = 8;
 interface Device {
   readonly id: string;
   readonly from: From;
+  readonly user_code: string;
   readonly until: Millis;
   asked: Millis;
   /** Who is allowing it, and what its session will be called, also when that is tried again. */
@@ -52,13 +53,14 @@ export class Devices {
     if (this.byCode.size >= DEVICES.waiting_max) return { is: "wait", because: "busy", ms: BUSY_MS };
     const id = freshId(this.parts);
     const code = this.draw();
-    const device = { id, from, until: clock.now() + DEVICES.expires_ms, asked: -Infinity };
+    const user_code = `${code.slice(0, CODE_LETTERS / 2)}-${code.slice(CODE_LETTERS / 2)}`;
+    const device = { id, from, user_code, until: clock.now() + DEVICES.expires_ms, asked: -Infinity };
     this.byCode.set(code, device);
     this.codes.set(id, code);
     return {
       is: "asked",
       device_code: tickets.make("device", [id]),
-      user_code: `${code.slice(0, CODE_LETTERS / 2)}-${code.slice(CODE_LETTERS / 2)}`,
+      user_code,
       expires_in: DEVICES.expires_ms / 1_000,
       interval: DEVICES.interval_ms / 1_000,
     };
@@ -86,10 +88,10 @@ export class Devices {
   }
 
   /** Guessing codes counts as trying passwords. */
-  waiting({ account }: OwnSession, user_code: string, from: From): From | Wait | undefined {
+  waiting({ account }: OwnSession, user_code: string, from: From): DeviceWaiting | Wait | undefined {
     const wait = this.tries.wait(account, from);
     if (wait) return wait;
-    return this.find(user_code)?.from;
+    return this.find(user_code);
   }
 
   /** What was proven in the session that allows it counts in the new one. */
