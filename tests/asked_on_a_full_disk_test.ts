@@ -1,6 +1,7 @@
 /** What is asked of whoever has the folder while its disk is full: it is told so, and nobody waits until there is room. */
 import assert from "node:assert/strict";
 import { append, archived, asked, begin, opened, type System } from "./archive_given.ts";
+import { EMAIL, filled } from "./end_to_end/privacy_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
 import { until, within } from "./until.ts";
@@ -89,3 +90,25 @@ Deno.test("nothing is archived that views have not folded which stand still for 
       const { size } = system.daybook.log;
       assert.equal((await system.daybook.view("audit.sources", { wait: size - 1 })).rows.length, 3);
     })));
+
+Deno.test("who erases somebody is told that it is done, also where no checkpoint can be signed now", () =>
+  inFolder(async (data) => {
+    await filled(data);
+    await opened(data, async (system) => {
+      const { keys, log } = system;
+      await log.checkpoint(log.size);
+      keys.logKey.checkpoint = () => {
+        throw new Error("it cannot sign");
+      };
+      const { subject } = keys.known(EMAIL)!;
+      const done = await within("an answer", asked(system, "erase-subject", { subject }), { seconds: 30 }) as {
+        readonly key: string;
+        readonly erased: number;
+        readonly size?: number;
+      };
+      assert.deepEqual([done.key, done.size], ["destroyed", undefined]);
+      const [told] = [...log.read({ types: ["privacy.subject.erased"] })].flat();
+      assert.equal(told!.position, done.erased);
+      delete (keys.logKey as { checkpoint?: unknown }).checkpoint;
+    });
+  }));

@@ -25,7 +25,7 @@ import { ARCHIVE } from "./controls/guarded.ts";
 import type { Opened } from "./daybook.ts";
 import { operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
-import { checkpointKept, settled } from "./settled.ts";
+import { checkpointKept, settled, signed } from "./settled.ts";
 
 /** What a verifier has to find without the archive: who signs the log, and what it was. */
 const TELLS = ["kernel.log.key_rotated", "kernel.log.forked"];
@@ -206,7 +206,7 @@ export const endArchive = operation({
     const appended = await log.append({ events: [archived(data)] });
     if (!appended.ok) throw new LogFault("foreign", `the log tells otherwise of what was archived up to ${until}`);
     const { position } = appended.receipts[0]!;
-    await log.checkpoint(position + 1);
+    await signed(log, position + 1);
     crash?.("archive.recorded");
     await markArchived(lies, going);
     crash?.("archive.marked");

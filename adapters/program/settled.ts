@@ -23,6 +23,12 @@ export const settled = (
   clock: Clock = systemClock,
 ) => whileOn(log, log.checkpoint(log.size).then(() => log.settleIndex(indexed)), clock);
 
+/** A checkpoint of so many events. Throws as `settled` does. */
+export const signed = (
+  log: Standing & Pick<Opened["log"], "checkpoint">,
+  size: number,
+): Promise<Checkpoint | undefined> => whileOn(log, log.checkpoint(size), systemClock);
+
 /** As `keepCheckpoint` of the log. Throws as `settled` does; then it may be kept later. */
 export const checkpointKept = (
   log: Standing & Pick<Opened["log"], "keepCheckpoint">,

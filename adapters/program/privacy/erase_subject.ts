@@ -7,6 +7,7 @@ import type { Register } from "../../../actors/privacy.ts";
 import { PRIVACY_LIMITS, PRIVACY_STREAM, privacyFacts, subjectId } from "../../../events/privacy.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { operation } from "../operation.ts";
+import { signed } from "../settled.ts";
 import { decide } from "./register.ts";
 
 const { due, reason } = privacyFacts["privacy.subject.erasure_requested"].shape;
@@ -51,8 +52,10 @@ export const eraseSubject = operation({
     crash?.("erasure.destroyed");
     const erased = await decide(opened, { type: "privacy.subject.finish_erasure", data: { subject, key } });
     crash?.("erasure.recorded");
-    // The checkpoint covers it before the answer leaves, so that it can be certified.
-    const checkpoint = await log.checkpoint(erased === undefined ? undefined : erased + 1);
+    // The checkpoint covers it before the answer leaves, so that it can be certified. Where none can be made now it is erased all the same.
+    const checkpoint = erased === undefined
+      ? await log.checkpoint()
+      : await signed(log, erased + 1).catch(() => undefined);
     return {
       subject,
       key,
