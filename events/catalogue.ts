@@ -39,8 +39,11 @@ export interface Catalogue {
   spec(type: string): FactSpec | undefined;
 }
 
-/** Throws `TypeError` for a type that two domains have: which of them would count? */
+/** Throws `TypeError` for a name or a type that two domains have: which of them would count? */
 export const catalogue = (...domains: readonly Domain[]): Catalogue => {
+  const names = domains.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new TypeError(`Two domains are called "${twice}"`);
   const specs = new Map<string, FactSpec>();
   for (const [type, spec] of domains.flatMap(({ facts }) => Object.entries(facts))) {
     if (specs.has(type)) throw new TypeError(`Two domains have the fact "${type}"`);

@@ -199,7 +199,7 @@ Deno.test("a program that has a fact or a view of a name that is taken, be it by
     stream: () => "tests/one",
     about: "Told.",
   };
-  const domain = (type: FactType): Domain => ({ name: "tests", facts: { [type]: observed } });
+  const domain = (type: FactType, name = "tests"): Domain => ({ name, facts: { [type]: observed } });
   const view = (name: string): AnyProjection => ({
     name,
     version: 1,
@@ -212,9 +212,11 @@ Deno.test("a program that has a fact or a view of a name that is taken, be it by
   });
   const taken = [
     [
-      { domains: [domain("tests.thing.seen"), domain("tests.thing.seen")] },
+      { domains: [domain("tests.thing.seen"), domain("tests.thing.seen", "others")] },
       'Two domains have the fact "tests.thing.seen"',
     ],
+    [{ domains: [domain("tests.thing.seen"), domain("tests.other.seen")] }, 'Two domains are called "tests"'],
+    [{ domains: [domain("tests.thing.seen", "commits")] }, 'Two domains are called "commits"'],
     [{ domains: [domain("commits.branch.moved")] }, 'Two domains have the fact "commits.branch.moved"'],
     [{ projections: [view("tests.seen"), view("tests.seen")] }, 'Two projections are called "tests.seen"'],
     [{ projections: [view("audit.trail")] }, 'Two projections are called "audit.trail"'],
