@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
-import { SEEN_WITHIN_MS, THERE_WITHIN_MS } from "../adapters/keys/database.ts";
+import { HELD_MS, KeyDatabase, SEEN_WITHIN_MS, THERE_WITHIN_MS } from "../adapters/keys/database.ts";
 import { type KeysFault, type KeysOptions, openKeys } from "../adapters/keys/keys.ts";
 import { readRoot, ROOT_BYTES, writeRoot } from "../adapters/keys/root.ts";
 import { subjectOf } from "../events/personal.ts";
@@ -212,6 +212,31 @@ Deno.test("a database that another process holds is told as locked, and works wh
     assert.equal(keys.tokens.list().length, 1);
     holder.close();
     keys.close();
+  }));
+
+Deno.test("a database that stays held is waited for once; then it is asked shortly, for reading and for writing, until it is let go", () =>
+  onDisk((options) => {
+    const busyMs = 20 * HELD_MS;
+    const db = new KeyDatabase({ ...options, busyMs });
+    const holder = new DatabaseSync(options.path);
+    const waits = () => db.get("PRAGMA busy_timeout")!.timeout;
+    const read = () => db.read("read", () => (db.get("SELECT count(*) FROM meta"), waits()));
+    const write = () => db.write("write", waits);
+    assert.deepEqual([read(), write()], [busyMs, busyMs]);
+    for (const [held, tried] of [["IMMEDIATE", [write]], ["EXCLUSIVE", [write, read]]] as const) {
+      holder.exec(`BEGIN ${held}`);
+      for (const again of [busyMs, HELD_MS, HELD_MS]) {
+        for (const one of tried) {
+          assert.throws(one, { kind: "locked" });
+          assert.equal(waits(), again);
+        }
+        if (held === "IMMEDIATE") assert.equal(read(), busyMs);
+      }
+      holder.exec("ROLLBACK");
+      for (const one of tried) assert.deepEqual([one(), one()], [HELD_MS, busyMs]);
+    }
+    holder.close();
+    db.close();
   }));
 
 Deno.test("into a database that was deleted, moved or replaced nothing is written, nor sealed under a key in it; put back it goes on", () =>

@@ -30,7 +30,7 @@ export interface DatabaseOptions {
    * false.
    */
   readonly existing?: boolean;
-  /** How long a call waits for another process that writes, ms. Default 2,000. */
+  /** How long a call waits for another process that writes, ms; `HELD_MS` where that was in vain before. Default 2,000. */
   readonly busyMs?: number;
   /** Secret bytes; for simulation. Default: the system's. */
   readonly random?: (bytes: number) => Uint8Array;
@@ -40,14 +40,30 @@ export interface DatabaseOptions {
 
 /** What another process changed is seen after at most so long. */
 export const SEEN_WITHIN_MS = 500;
+/** A file that stayed held for as long as is waited for is then asked for so long, until it is free: all else stands still meanwhile. */
+export const HELD_MS = 10;
 /** Who seals looks this often whether the file is there: a look takes a sixth of what sealing three values does. */
 export const THERE_WITHIN_MS = 10;
+
+/** With faults named after what was attempted. */
+const named = <T>(action: string, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    throw keysFault(action, error);
+  }
+};
 
 export class KeyDatabase {
   readonly readOnly: boolean;
   readonly clock: Pick<Clock, "now">;
   readonly random: (bytes: number) => Uint8Array;
   private readonly db: DatabaseSync;
+  private readonly busyMs: number;
+  /** What SQLite waits now. */
+  private waits: number;
+  /** What the file was held for last. */
+  private readonly held = { read: false, write: false };
   private readonly statements = new Map<string, StatementSync>();
   private root: Found;
   private keys: Hierarchy;
@@ -64,6 +80,7 @@ export class KeyDatabase {
     this.readOnly = readOnly;
     this.clock = options.clock;
     this.random = options.random ?? randomBytes;
+    this.busyMs = this.waits = options.busyMs ?? 2_000;
     this.db = this.open(path);
     try {
       this.root = this.prepared(path);
@@ -77,7 +94,7 @@ export class KeyDatabase {
   }
 
   private open(path: string): DatabaseSync {
-    const { readOnly = false, existing = false, busyMs = 2_000, warn } = this.options;
+    const { readOnly = false, existing = false, warn } = this.options;
     if (path !== ":memory:") {
       const found = statSync(path, { throwIfNoEntry: false });
       if (found && !found.isFile()) {
@@ -103,7 +120,7 @@ export class KeyDatabase {
       if (line) warn?.(line);
     }
     try {
-      return new DatabaseSync(path, { readOnly, timeout: busyMs });
+      return new DatabaseSync(path, { readOnly, timeout: this.busyMs });
     } catch (error) {
       throw keysFault(`open the key database ${path}`, error);
     }
@@ -229,11 +246,7 @@ export class KeyDatabase {
   write<T>(action: string, work: () => T): T {
     if (this.readOnly) throw new KeysFault("read_only", `Cannot ${action}: the key database is open for reading only`);
     this.expectThere(action);
-    try {
-      return this.transaction(work);
-    } catch (error) {
-      throw keysFault(action, error);
-    }
+    return this.attempt("write", action, () => this.transaction(work));
   }
 
   /** Looks, at most every `THERE_WITHIN_MS`; throws as `expectThere`. */
@@ -248,7 +261,7 @@ export class KeyDatabase {
   expectThere(action: string): void {
     const { path } = this.options;
     if (!this.file) return;
-    const change = changeOf(this.file, this.read(action, () => statSync(path, { throwIfNoEntry: false })));
+    const change = changeOf(this.file, named(action, () => statSync(path, { throwIfNoEntry: false })));
     if (change === "gone" || change === "another") {
       throw new KeysFault("read_only", `Cannot ${action}: ${path} ${AWAY[change]}`);
     }
@@ -256,10 +269,21 @@ export class KeyDatabase {
 
   /** Reads, with faults named after what was attempted. */
   read<T>(action: string, work: () => T): T {
+    return this.attempt("read", action, work);
+  }
+
+  private attempt<T>(kind: "read" | "write", action: string, work: () => T): T {
     try {
-      return work();
-    } catch (error) {
-      throw keysFault(action, error);
+      const value = named(action, () => {
+        const ms = this.held[kind] ? Math.min(HELD_MS, this.busyMs) : this.busyMs;
+        if (ms !== this.waits) this.db.exec(`PRAGMA busy_timeout = ${this.waits = ms}`);
+        return work();
+      });
+      this.held[kind] = false;
+      return value;
+    } catch (fault) {
+      this.held[kind] = (fault as KeysFault).kind === "locked";
+      throw fault;
     }
   }
 
@@ -338,7 +362,7 @@ export class KeyDatabase {
   isFreeOf(pieces: readonly Uint8Array[]): boolean {
     const { path } = this.options;
     if (path === ":memory:") return true;
-    return this.read(
+    return named(
       "look into the key database",
       () => [path, `${path}-journal`].every((file) => !holdsAny(file, pieces)),
     );
