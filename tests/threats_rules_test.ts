@@ -167,6 +167,37 @@ Deno.test("a token that came twice, a device that is new this month and a chain 
   assert.equal(seen("privilege_chain", [grant(ADA, ADA)])[0]!.stream, `threats/account:${ADA}`);
 });
 
+Deno.test("who gives a privileged role with a key gives it as the account whose key it is, also with one that took its place", () => {
+  const [B, C] = ["u_bbbbbbbbbbbbbbbb", "u_cccccccccccccccc"] as const;
+  const [K, L] = ["k_aaaaaaaaaaaaaaaa", "k_bbbbbbbbbbbbbbbb"] as const;
+  const grant = (account: string, authid: string) =>
+    eventOf("identity.role.granted", {
+      account,
+      tenant: "default",
+      role: "administrator",
+      privileged: true,
+      before: [],
+      after: [],
+    }, { authid });
+  const key = (what: string, data: Record<string, unknown>) =>
+    eventOf(`identity.key.${what}`, { kind: "api", account: ADA, ...data });
+  const issued = key("issued", { key: K });
+  const rotated = key("rotated", { key: K, by: L, until: issued.time });
+  const first = grant(ADA, "t_admin");
+  const said = (...events: readonly Event[]) => seen("privilege_chain", events).map(({ evidence }) => evidence);
+  const [byKey, byNext] = [grant(B, K), grant(C, L)];
+  assert.deepEqual(said(issued, first, byKey), [[first.position, byKey.position]]);
+  assert.deepEqual(said(first, issued, rotated, byKey, byNext), [
+    [first.position, byKey.position],
+    [first.position, byNext.position],
+  ]);
+  const own = grant(ADA, K);
+  assert.deepEqual(said(issued, own), [[own.position]], "to themselves");
+  assert.deepEqual(said(first, byKey), [], "a key that nobody knows is nobody's");
+  assert.deepEqual(said(issued, first, key("revoked", { key: K, because: "asked" }), byKey), []);
+  assert.deepEqual(said(eventOf("identity.key.issued", { key: K, kind: "access_token" }), first, byKey), []);
+});
+
 Deno.test("nobody flies from Munich to New York in an hour; walking across a town, and a place nobody can read, are no wonder", () => {
   const [munich, newYork, dachau] = ["48.1374,11.5755", "40.7128,-74.0060", "48.2629,11.4339"] as const;
   const km = kilometres(pointOf(munich)!, pointOf(newYork)!);

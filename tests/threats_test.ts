@@ -185,6 +185,25 @@ const reuse = async (house: House, refresh_token: string): Promise<void> => {
   assert.equal((await house.send("/auth/refresh", { body: { refresh_token } })).status, 401);
 };
 
+/** Backup codes of who has set up one-time codes in this session. */
+const enrolled = async (house: House, as: string): Promise<readonly string[]> => {
+  const { body: { factor, secret } } = await house.send("/auth/factors/totp", { as, body: { password: PASSWORD } });
+  const totp = new TOTP({ secret: Secret.fromBase32(secret), algorithm: "SHA1", digits: 6, period: 30 });
+  const { body: { codes } } = await house.send("/auth/factors/confirm", {
+    as,
+    body: { factor, code: totp.generate() },
+  });
+  return codes;
+};
+
+/** A session of who shows a second factor. */
+const entered = async (house: House, name: string, code: string): Promise<Answer["body"]> => {
+  const { body: { ticket } } = await house.signIn(name);
+  const signed = await house.send("/auth/second", { body: { ticket, code } });
+  assert.equal(signed.status, 200, JSON.stringify(signed.body));
+  return signed.body;
+};
+
 Deno.test("a token that was used twice asks who is in another session for a second factor on every route; who has none signs in again", () =>
   withHouse(async (house) => {
     const plain = await house.person("bob");
@@ -205,24 +224,9 @@ Deno.test("a token that was used twice asks who is in another session for a seco
       as: first,
       body: { name: "nightly", scopes: ["read", "command"] },
     });
-    const { body: { factor, secret } } = await house.send("/auth/factors/totp", {
-      as: first,
-      body: { password: PASSWORD },
-    });
-    const totp = new TOTP({ secret: Secret.fromBase32(secret), algorithm: "SHA1", digits: 6, period: 30 });
-    const began = Date.now();
-    const codeOf = (step: number) => totp.generate({ timestamp: began + step * 30_000 });
-    const { body: { codes } } = await house.send("/auth/factors/confirm", {
-      as: first,
-      body: { factor, code: codeOf(0) },
-    });
-    const enter = async (code: string) => {
-      const { body: { ticket } } = await house.signIn("ada");
-      const signed = await house.send("/auth/second", { body: { ticket, code } });
-      assert.equal(signed.status, 200, JSON.stringify(signed.body));
-      return signed.body;
-    };
-    const [stolen, mine] = [await enter(codes[0]), await enter(codes[1])];
+    const codes = await enrolled(house, first);
+    const enter = (code: string) => entered(house, "ada", code);
+    const [stolen, mine] = [await enter(codes[0]!), await enter(codes[1]!)];
     const as = mine.access_token;
     assert.equal((await house.send("/views", { as })).status, 200);
     assert.equal((await house.send("/views", { as: key })).status, 200);
@@ -258,9 +262,26 @@ Deno.test("a token that was used twice asks who is in another session for a seco
     assert.equal(code(await house.send(lifts, { as, ...lifting })), "forbidden");
     const lift = await house.send(lifts, { as: house.token, ...lifting });
     assert.equal(lift.status, 200, JSON.stringify(lift.body));
-    const later = (await enter(codes[3])).access_token;
+    const later = (await enter(codes[3]!)).access_token;
     await answered(200, () => house.send("/views", { as: later }));
     await answered(200, () => house.send("/views", { as: key }));
+  }));
+
+Deno.test("who gives a privileged role with a key a moment after their account was given one is seen", () =>
+  withHouse(async (house) => {
+    const [ada, bob] = [await house.person("ada"), await house.person("bob")];
+    const grant = (account: string, as: string) =>
+      house.send(`/accounts/${account}/grant`, { as, body: { role: "administrator" } });
+    assert.equal((await grant(ada, house.token)).status, 200);
+    const [first, second] = await enrolled(house, (await house.signIn("ada")).body.access_token);
+    const { access_token: as } = await entered(house, "ada", first!);
+    assert.equal((await house.send("/auth/factors/verify", { as, body: { code: second } })).status, 204);
+    const made = await house.send("/auth/keys", { as, body: { name: "nightly", scopes: ["admin"] } });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    const given = await grant(bob, made.body.token);
+    assert.equal(given.status, 200, JSON.stringify(given.body));
+    const [seen] = await told(house, "threats.threat.detected");
+    assert.deepEqual([seen!.data.rule, seen!.stream], ["privilege_chain", `threats/account:${bob}`]);
   }));
 
 Deno.test("two sign-ins elsewhere that nobody can have made are seen by their places, which lie sealed", () =>

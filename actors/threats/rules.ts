@@ -213,26 +213,51 @@ const newDevice = (thresholds: Thresholds): Rule<readonly string[]> => ({
 interface Grants {
   /** Accounts that have a privileged role since lately: which, when, and the position of the grant. */
   readonly given: readonly (readonly [account: string, at: Millis, position: number])[];
+  /** Whose keys are: who acts with one acts as its account. */
+  readonly keys: readonly (readonly [key: string, account: string])[];
 }
 
 const CHAIN_MS = 86_400_000;
 const GIVEN_MAX = 500;
+/** The newest that were not revoked. */
+const KEYS_MAX = 5_000;
+
+/** Absent: what happened is about no key of an account. */
+const keysAfter = ({ keys }: Grants, event: IdentityEvent): Grants["keys"] | undefined => {
+  switch (event.type) {
+    case "identity.key.issued":
+    case "identity.key.rotated":
+    case "identity.key.revoked": {
+      const { data: { account, key }, type } = event;
+      if (account === undefined) return keys;
+      if (type === "identity.key.revoked") return keys.filter(([id]) => id !== key);
+      const made = type === "identity.key.rotated" ? event.data.by : key;
+      return [...keys.filter(([id]) => id !== made), [made, account] as const].slice(-KEYS_MAX);
+    }
+    default:
+      return undefined;
+  }
+};
 
 /** Within a day of being given a privileged role somebody gives one, to others or to themselves. */
 const privilegeChain = (thresholds: Thresholds): Rule<Grants> => ({
   name: "threats.privilege_chain",
-  version: 1,
-  hears: ["identity.role.granted"],
-  initial: { given: [] },
+  version: 2,
+  hears: ["identity.role.granted", "identity.key.issued", "identity.key.rotated", "identity.key.revoked"],
+  initial: { given: [], keys: [] },
   key: () => "all",
-  react({ given }, event) {
-    if (event.type !== "identity.role.granted" || !event.data.privileged) return { state: { given }, effects: [] };
+  react(grants, event) {
+    const { given, keys } = grants;
+    const changed = keysAfter(grants, event);
+    if (changed) return { state: { given, keys: changed }, effects: [] };
+    if (event.type !== "identity.role.granted" || !event.data.privileged) return { state: grants, effects: [] };
     const { account } = event.data;
+    const by = keys.find(([key]) => key === event.authid)?.[1] ?? event.authid;
     const at = millis(event.time);
     const lately = given.filter(([, when]) => when > at - CHAIN_MS);
-    const before = lately.find(([whose]) => whose === event.authid);
-    const state = { given: [...lately, [account, at, event.position] as const].slice(-GIVEN_MAX) };
-    if (!before && account !== event.authid) return { state, effects: [] };
+    const before = lately.find(([whose]) => whose === by);
+    const state = { given: [...lately, [account, at, event.position] as const].slice(-GIVEN_MAX), keys };
+    if (!before && account !== by) return { state, effects: [] };
     const hits: readonly Hit[] = [...(before ? [[before[1], before[2], 1, ""] as const] : []), hitOf(event)];
     const subject = { kind: "account", id: account } as const;
     const seen = { rule: "privilege_chain", subject, hits, count: hits.length, response: "step_up" } as const;
