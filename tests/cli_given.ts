@@ -96,15 +96,8 @@ export const givenStage = (): Stage => {
         return Promise.resolve({ text: text.slice(start), end: text.length });
       },
       readInput: () => Promise.resolve(files.get("-") ?? ""),
-      writePrivate: (path, text) => Promise.resolve(void files.set(path, text)),
-      create: (path) => {
-        const text = (piece: string | Uint8Array) =>
-          typeof piece === "string" ? piece : new TextDecoder().decode(piece);
-        return Promise.resolve({
-          write: (piece) => void files.set(path, (files.get(path) ?? "") + text(piece)),
-          close: () => {},
-        });
-      },
+      writePrivate: (texts) => Promise.resolve(Object.entries(texts).forEach(([path, text]) => files.set(path, text))),
+      create: (path) => fakeIo.draft(path),
       draft: (path) => {
         let text = "";
         return Promise.resolve({

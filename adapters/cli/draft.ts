@@ -1,14 +1,39 @@
-/** A file that bears its name only once it is whole, and somebody says so: as `Draft`. */
+/** Files that bear their names only once they are whole, and somebody says so: as `Draft`. */
 import { Usage } from "./call.ts";
-import type { Draft } from "./runtime.ts";
+import type { Draft, Io } from "./runtime.ts";
 
 const PARTIAL = ".partial";
 export const draftOf = (path: string): string => `${path}${PARTIAL}`;
 const utf8 = new TextEncoder();
 
-export const openDraft = async (path: string): Promise<Draft> => {
+/** What takes no more, as a file on a disk that is full; of what is open the platform does not say where it is. */
+export class OutputFault extends Error {
+  override readonly name = "OutputFault";
+  readonly kind: "full" | "io";
+
+  constructor(cause: unknown, output: string) {
+    const { code, message } = cause as { readonly code?: string; readonly message: string };
+    super(`Cannot write ${output}: ${message}`, { cause });
+    this.kind = code === "ENOSPC" || code === "EDQUOT" ? "full" : "io";
+  }
+}
+
+export const writeAll = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void => {
+  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+};
+
+const writingTo = (file: Deno.FsFile, path: string): Draft["write"] => (piece) => {
+  try {
+    writeAll(file, typeof piece === "string" ? utf8.encode(piece) : piece);
+  } catch (error) {
+    throw new OutputFault(error, path);
+  }
+};
+
+/** `orLink`: also in the place of a link. */
+export const openDraft = async (path: string, { orLink = false } = {}): Promise<Draft> => {
   const there = await Deno.lstat(path).catch(missing);
-  if (there && !there.isFile) throw new Usage(`${path} is no file`);
+  if (there && !there.isFile && !(orLink && there.isSymlink)) throw new Usage(`${path} is no file`);
   const partial = draftOf(path);
   // What another run left may be open to others or be a link; a fresh one is neither.
   await Deno.remove(partial).catch(missing);
@@ -19,13 +44,12 @@ export const openDraft = async (path: string): Promise<Draft> => {
     open = false;
   };
   return {
-    write(piece) {
-      const bytes = typeof piece === "string" ? utf8.encode(piece) : piece;
-      for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-    },
+    write: writingTo(file, path),
     async settle() {
       try {
         await file.sync();
+      } catch (error) {
+        throw new OutputFault(error, path);
       } finally {
         close();
       }
@@ -38,6 +62,50 @@ export const openDraft = async (path: string): Promise<Draft> => {
       await Deno.remove(partial).catch(missing);
     },
   };
+};
+
+/** As `Io.create`. */
+export const openOutput = async (path: string): Promise<Draft> => {
+  try {
+    return await openDraft(path);
+  } catch (error) {
+    if (!(error instanceof Usage)) throw error;
+  }
+  // What is written may be content of the log, or passwords of services.
+  const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
+  const done = () => Promise.resolve();
+  const close = () => Promise.resolve(file.close());
+  return { write: writingTo(file, path), settle: close, name: done, drop: close };
+};
+
+/** The whole of one file, or what was there before. */
+export const writeOutput = async (io: Pick<Io, "create">, path: string, text: string): Promise<void> => {
+  const file = await io.create(path);
+  try {
+    file.write(text);
+    await file.settle();
+  } catch (error) {
+    await file.drop();
+    throw error;
+  }
+  await file.name();
+};
+
+/** As `Io.writePrivate`. */
+export const writePrivate = async (texts: Readonly<Record<string, string>>): Promise<void> => {
+  const drafts: Draft[] = [];
+  try {
+    for (const [path, text] of Object.entries(texts)) {
+      const draft = await openDraft(path, { orLink: true });
+      drafts.push(draft);
+      draft.write(text);
+      await draft.settle();
+    }
+    for (const draft of drafts) await draft.name();
+  } catch (error) {
+    for (const draft of drafts) await draft.drop();
+    throw error;
+  }
 };
 
 const missing = (error: unknown): undefined => {

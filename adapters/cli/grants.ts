@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Call, Grants } from "./call.ts";
 import { pathOf, text, Usage, whole } from "./call.ts";
+import { draftOf } from "./draft.ts";
 import type { Pointed, Settings } from "./settings.ts";
 import type { CommandSpec } from "./table.ts";
 
@@ -39,6 +40,10 @@ export const writes = (call: Call): Partial<Grants> => ({ read: [call.data], wri
 /** Paths as typed, made absolute; `-` and what was not given left out. */
 export const files = (call: Call, ...names: readonly (string | undefined)[]): readonly string[] =>
   names.filter((name) => name !== undefined && name !== "-").map((name) => pathOf(call, name!));
+
+/** For the file of an option that is written as a draft: it is given its name by renaming, for which it must be read, too. */
+export const drafts = (call: Call, option = "out"): readonly string[] =>
+  files(call, text(call, option)).flatMap((path) => [path, draftOf(path)]);
 
 /** What `main.ts` may always read from the environment; everything else looks unset. */
 export const ENVIRONMENT = ["NO_COLOR", "INIT_CWD", "TMPDIR", "DAYBOOK_*"] as const;

@@ -25,4 +25,4 @@ export const readLogin = async ({ io }: Pick<Runtime, "io">, data: string): Prom
 };
 
 export const keepLogin = (runtime: Pick<Runtime, "io">, data: string, login: Login | null): Promise<void> =>
-  runtime.io.writePrivate(fileOf(data), `${JSON.stringify(login)}\n`);
+  runtime.io.writePrivate({ [fileOf(data)]: `${JSON.stringify(login)}\n` });

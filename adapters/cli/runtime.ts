@@ -71,10 +71,10 @@ export interface Io {
   readTail(path: string, bytes: number, from?: number): Promise<{ readonly text: string; readonly end: number }>;
   /** All of standard input. */
   readInput(): Promise<string>;
-  /** Creates the file with mode 0600; fails if it cannot. Replaces an older one. */
-  writePrivate(path: string, text: string): Promise<void>;
-  /** Creates, with mode 0600, or replaces a file to write into, piece by piece. */
-  create(path: string): Promise<{ write(piece: string | Uint8Array): void; close(): void }>;
+  /** Creates the files, by path, with mode 0600; fails if it cannot. Replaces older ones, once all of it is written. */
+  writePrivate(texts: Readonly<Record<string, string>>): Promise<void>;
+  /** As `draft` begins a file; what is none, as a pipe, is written as it goes. */
+  create(path: string): Promise<Draft>;
   /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
   draft(path: string): Promise<Draft>;
   /** Makes the folder, with mode 0700, if it is missing; what it lies in must be there. */

@@ -9,7 +9,6 @@ import { pointedAt, type Settings } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
 import { ACCESS } from "./table_access.ts";
-import { draftOf } from "./draft.ts";
 import { IDENTITY, PROOF } from "./table_identity.ts";
 import { IMPORTS } from "./table_import.ts";
 import { PRIVACY } from "./table_privacy.ts";
@@ -19,6 +18,7 @@ import { providerGrants } from "./provider_grants.ts";
 import { sinkGrants } from "./sink_grants.ts";
 import {
   address,
+  drafts,
   files,
   HOST,
   hostOf,
@@ -294,7 +294,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       const checked = text(call, "check");
       if (checked === undefined) {
         const { read = [] } = readsArchive(call);
-        return { read: [...read, ...files(call, text(call, "cosigned"))], write: files(call, text(call, "out")) };
+        return { read: [...read, ...files(call, text(call, "cosigned")), ...drafts(call)], write: drafts(call) };
       }
       // Whose key is given needs no folder.
       return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
@@ -311,7 +311,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--out <file>", about: "where to keep the cosigned checkpoint, for verify --against" },
     ],
     examples: ["anchor http://127.0.0.1:7374 --key 'witness+1a2b3c4d+BAb…' --out anchored.txt"],
-    needs: (call) => ({ ...reads(call), write: files(call, text(call, "out")), net: [hostOf(call.args[0]!)] }),
+    needs: (call) => ({ read: [call.data, ...drafts(call)], write: drafts(call), net: [hostOf(call.args[0]!)] }),
     load: async () => (await import("./commands/anchor.ts")).anchor,
   },
   {
@@ -360,8 +360,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     needs: (call) => {
       const out = files(call, text(call, "out"));
       if (text(call, "format") !== "tlog-tiles") {
-        // A file is given its name by renaming, for which it must be read; and a folder that is there is looked at.
-        const made = [...out.flatMap((path) => [path, draftOf(path)]), ...files(call, text(call, "blobs"))];
+        // A folder that is there is looked at.
+        const made = [...drafts(call), ...files(call, text(call, "blobs"))];
         return { read: [...readsArchive(call).read!, ...made], write: made };
       }
       const beside = out.map((path) => dirname(path));

@@ -1,6 +1,5 @@
 /** Rows of the table of commands about alerts, and about the configuration that says which there are. */
-import { text } from "./call.ts";
-import { files, reads, writes } from "./grants.ts";
+import { drafts, files, reads, writes } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 const ALERT: readonly (readonly [string, string])[] = [[
@@ -66,7 +65,7 @@ export const ALERTS: readonly CommandSpec[] = [
     about: "The JSON Schema of daybook.yaml, with services and rules for alerts: editors complete and check with it",
     options: [{ flags: "--out <file|->", about: "write it here (default: standard output)" }],
     examples: ["config schema --out .vscode/daybook.schema.json", "config schema > daybook.schema.json"],
-    needs: (call) => ({ write: files(call, text(call, "out")) }),
+    needs: (call) => ({ read: drafts(call), write: drafts(call) }),
     load: async () => (await import("./commands/config.ts")).schema,
   },
   {

@@ -1,8 +1,7 @@
 /** Rows of the table of commands: persons, and the key that all keys lie under. */
 import { dirname } from "node:path";
 import { text } from "./call.ts";
-import { draftOf } from "./draft.ts";
-import { files } from "./grants.ts";
+import { drafts, files } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 import { PROOF } from "./table_identity.ts";
 
@@ -52,8 +51,8 @@ export const PRIVACY: readonly CommandSpec[] = [
         return { read: [...files(call, checked), ...(text(call, "key") === undefined ? [call.data] : [])] };
       }
       return {
-        read: [call.data, ...files(call, text(call, "archive"))],
-        write: [call.data, ...files(call, text(call, "out"))],
+        read: [call.data, ...files(call, text(call, "archive")), ...drafts(call)],
+        write: [call.data, ...drafts(call)],
       };
     },
     load: async () => (await import("./commands/erase.ts")).erase,
@@ -79,9 +78,7 @@ export const PRIVACY: readonly CommandSpec[] = [
     needs: (call) => {
       const read = [call.data, ...files(call, text(call, "archive"))];
       if (call.options.export !== true) return { read };
-      const [out] = files(call, text(call, "out"));
-      const handed = [...out === undefined ? [] : [out, draftOf(out)], ...files(call, text(call, "blobs"))];
-      // A file is given its name by renaming, for which it must be read.
+      const handed = [...drafts(call), ...files(call, text(call, "blobs"))];
       return { read: [...read, ...handed], write: [call.data, ...handed] };
     },
     load: async () => (await import("./commands/subject.ts")).subject,

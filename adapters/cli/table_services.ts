@@ -1,6 +1,5 @@
 /** Rows of the table of commands about services. */
-import { text } from "./call.ts";
-import { files, reads } from "./grants.ts";
+import { drafts, files, reads } from "./grants.ts";
 import type { CommandSpec } from "./table.ts";
 
 const NAME = { flags: "--name <stack>", about: "which stack, where there are several" };
@@ -79,7 +78,7 @@ export const SERVICES: readonly CommandSpec[] = [
     about: "In which order services would start, and with what; nothing is started",
     options: [STACK, CONFIG, { flags: "--svg <file|->", about: "write a picture instead, a column for each depth" }],
     examples: ["stack plan --stack services.yaml", "stack plan --svg plan.svg"],
-    needs: (call) => ({ write: files(call, text(call, "svg")) }),
+    needs: (call) => ({ read: drafts(call, "svg"), write: drafts(call, "svg") }),
     load: async () => (await import("./commands/stack.ts")).plan,
   },
   {
@@ -103,7 +102,7 @@ export const SERVICES: readonly CommandSpec[] = [
     about: "Who needs whom, as text or as a picture",
     options: [STACK, CONFIG, { flags: "--svg <file|->", about: "write a picture instead" }],
     examples: ["stack graph --stack services.yaml", "stack graph --svg graph.svg"],
-    needs: (call) => ({ write: files(call, text(call, "svg")) }),
+    needs: (call) => ({ read: drafts(call, "svg"), write: drafts(call, "svg") }),
     load: async () => (await import("./commands/stack.ts")).graph,
   },
   {
@@ -129,7 +128,7 @@ export const SERVICES: readonly CommandSpec[] = [
     args: [["<file>", "the file; - for standard input"]],
     options: [{ flags: "--out <file|->", about: "write them here (default: standard output)" }],
     examples: ["stack import process-compose.yaml --out services.yaml", "stack import compose.yaml > services.yaml"],
-    needs: (call) => ({ read: files(call, call.args[0]), write: files(call, text(call, "out")) }),
+    needs: (call) => ({ read: [...files(call, call.args[0]), ...drafts(call)], write: drafts(call) }),
     load: async () => (await import("./commands/stack.ts")).importFile,
   },
   {
@@ -139,7 +138,7 @@ export const SERVICES: readonly CommandSpec[] = [
     about: "The chain of services that a start takes longest for, by how long each took before",
     options: [STACK, CONFIG, { flags: "--svg <file|->", about: "write a picture with that chain marked instead" }],
     examples: ["stack critical-path --stack services.yaml"],
-    needs: (call) => ({ ...reads(call), write: files(call, text(call, "svg")) }),
+    needs: (call) => ({ read: [call.data, ...drafts(call, "svg")], write: drafts(call, "svg") }),
     load: async () => (await import("./commands/stack.ts")).criticalPath,
   },
 ];

@@ -1,24 +1,12 @@
 /** Standard streams, the environment, signals and small files of this process. */
 import { Usage } from "./call.ts";
-import { openDraft } from "./draft.ts";
+import { openDraft, openOutput, OutputFault, writeAll, writePrivate } from "./draft.ts";
 import type { Io } from "./runtime.ts";
 import { OutputClosed } from "./runtime.ts";
 
 const COLUMNS_DEFAULT = 80;
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Standard output takes no more, as a file on a disk that is full. */
-class OutputFault extends Error {
-  override readonly name = "OutputFault";
-  readonly kind: "full" | "io";
-
-  constructor(cause: unknown) {
-    const { code, message } = cause as { readonly code?: string; readonly message: string };
-    super(`Cannot write to standard output: ${message}`, { cause });
-    this.kind = code === "ENOSPC" || code === "EDQUOT" ? "full" : "io";
-  }
-}
 
 /** Text of a person's: what is not UTF-8 would be recorded as something else than was written. */
 const textOf = (bytes: Uint8Array, name: string): string => {
@@ -51,7 +39,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
         if (error instanceof Deno.errors.BrokenPipe) {
           throw new OutputClosed("standard output was closed", { cause: error });
         }
-        throw new OutputFault(error);
+        throw new OutputFault(error, "to standard output");
       }
     },
     err(text) {
@@ -74,22 +62,9 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     },
     readTail: tailOf,
     readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
-    async writePrivate(path, text) {
-      // A file that is there may be open to others or be a link; a fresh one is neither.
-      await Deno.remove(path).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      });
-      await Deno.writeTextFile(path, text, { createNew: true, mode: 0o600 });
-    },
-    async create(path) {
-      // What is written may be content of the log, or passwords of services.
-      const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
-      return {
-        write: (piece) => writeAll(file, typeof piece === "string" ? utf8.encode(piece) : piece),
-        close: () => file.close(),
-      };
-    },
-    draft: openDraft,
+    writePrivate,
+    create: openOutput,
+    draft: (path) => openDraft(path),
     async folder(path) {
       await Deno.mkdir(path, { mode: 0o700 }).catch(async (error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -132,10 +107,6 @@ const isOpenPipe = async (path: string): Promise<boolean> =>
  */
 export const standingIn = (cwd: string, initial: string | undefined): string =>
   initial !== undefined && (initial === cwd || initial.startsWith(cwd.endsWith("/") ? cwd : `${cwd}/`)) ? initial : cwd;
-
-const writeAll = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void => {
-  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-};
 
 /** Whether it goes on with a character (RFC 3629). */
 const isInner = (byte: number): boolean => (byte & 0xc0) === 0x80;

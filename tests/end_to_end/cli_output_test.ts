@@ -1,5 +1,6 @@
 /** Where the real program writes, and what it says where it cannot, or may not be meant. */
 import assert from "node:assert/strict";
+import { onSmallDisk } from "../small_disk_given.ts";
 import { run, withPlace } from "./cli_given.ts";
 
 /** With its standard streams where a shell puts them. */
@@ -14,6 +15,55 @@ Deno.test("a standard output that takes no more is one line and exit 3, and a fu
     }
     assert.equal((await run(["status", "--bogus"], { under: shell("2>/dev/full") })).code, 2);
   }));
+
+/** What lies below a folder, with its content. */
+const filesIn = async (dir: string): Promise<Readonly<Record<string, string>>> => {
+  const found: Record<string, string> = {};
+  for await (const { name, isDirectory } of Deno.readDir(dir)) {
+    const path = `${dir}/${name}`;
+    if (isDirectory) Object.assign(found, await filesIn(path));
+    else found[path] = await Deno.readTextFile(path);
+  }
+  return found;
+};
+
+Deno.test("a file that cannot be written is told with its place, and whatever had its name stays as it was", (t) =>
+  withPlace(({ dir, data }) =>
+    onSmallDisk(t, "512k", async (disk, shell) => {
+      await Deno.writeTextFile(`${dir}/compose.yaml`, "services:\n  web:\n    command: sleep 1\n");
+      const typed: Record<string, readonly string[]> = {
+        receipt: ["receipt", "0", "--out", `${disk}/receipt`, "--data", data],
+        "web/key.pem": ["cert", "issue", "web", "--host", "localhost", "--out", `${disk}/web`, "--data", data],
+        services: ["stack", "import", `${dir}/compose.yaml`, "--out", `${disk}/services`],
+        events: ["export", "--out", `${disk}/events`, "--data", data],
+      };
+      const move = JSON.stringify({ branch: "main", to: "c0ffee".padEnd(40, "0") });
+      assert.equal((await run(["send", "commits.branch.move", "shop", move, "--data", data])).code, 0);
+      for (const args of Object.values(typed)) {
+        const { code, err } = await run(args);
+        assert.equal(code, 0, `${args.join(" ")}: ${err}`);
+      }
+      typed["web/key.pem"] = ["cert", "renew", "web", "--out", `${disk}/web`, "--data", data];
+      const before = await filesIn(disk);
+      const fails = async (said: RegExp) => {
+        for (const [name, args] of Object.entries(typed)) {
+          const { code, err } = await run(args);
+          assert.equal(code, 3, args.join(" "));
+          assert.match(err, said, args.join(" "));
+          assert.ok(err.includes(`${disk}/${name.split("/")[0]}`), err);
+        }
+      };
+      await shell("/bin/sh", "-c", 'cat /dev/zero >"$0" 2>/dev/null; true', `${disk}/filler`);
+      await fails(/^daybook: Cannot write .+: No space left on device/);
+      await Deno.remove(`${disk}/filler`);
+      assert.deepEqual(await filesIn(disk), before);
+      await shell("mount", "-o", "remount,ro", disk);
+      await fails(/^daybook: Cannot write.+: Read-only file system/);
+      await shell("mount", "-o", "remount,rw", disk);
+      assert.deepEqual(await filesIn(disk), before);
+      for (const args of Object.values(typed)) assert.equal((await run(args)).code, 0, args.join(" "));
+    })
+  ));
 
 Deno.test("a picture goes to standard output where it is told so", () =>
   withPlace(async ({ dir }) => {

@@ -54,7 +54,7 @@ if (import.meta.main) {
   const serving = await serve(opened, {
     data,
     settings: { config: parsed.config, file: "kill" },
-    tell: ({ token }) => io.writePrivate(`${data}/first-token`, token),
+    tell: ({ token }) => io.writePrivate({ [`${data}/first-token`]: token }),
   }, io);
   if (opened.crash) crashInServing(serving, opened.crash);
   io.out(`listening on ${serving.url}\n`);

@@ -17,7 +17,7 @@ export const anchor: Run = async (call, runtime) => {
     const checkpoint = await reader.checkpoint();
     if (!checkpoint) throw new LogFault("closed", "the log has signed no checkpoint yet");
     const report = await runtime.anchor({ checkpoint, tree: reader.tree }, { url: url!, key });
-    if (report.ok) await io.writePrivate(pathOf(call, out), report.note);
+    if (report.ok) await io.writePrivate({ [pathOf(call, out)]: report.note });
     const c = palette(io);
     io.out(
       call.json

@@ -71,9 +71,11 @@ const put = async (
   const folder = outOf(call, name);
   if (text(call, "out") === undefined) await io.folder(join(call.data, "certificates"));
   await io.folder(folder);
-  await io.writePrivate(join(folder, FILES.key), key);
-  await io.writePrivate(join(folder, FILES.certificate), issued.certificate);
-  await io.writePrivate(join(folder, FILES.authority), issued.authority);
+  await io.writePrivate({
+    [join(folder, FILES.key)]: key,
+    [join(folder, FILES.certificate)]: issued.certificate,
+    [join(folder, FILES.authority)]: issued.authority,
+  });
   return told(issued, { name, folder, call, runtime });
 };
 

@@ -1,5 +1,6 @@
 /** `config schema` and `config check`: the configuration for editors, and for who is about to start with it. */
 import { pathOf, type Run, text } from "../call.ts";
+import { writeOutput } from "../draft.ts";
 import { counted, palette, safe } from "../print.ts";
 
 export const schema: Run = async (call, runtime) => {
@@ -8,9 +9,7 @@ export const schema: Run = async (call, runtime) => {
   const out = text(call, "out");
   if (out === undefined) io.out(printed);
   else {
-    const file = await io.create(pathOf(call, out));
-    file.write(printed);
-    file.close();
+    await writeOutput(io, pathOf(call, out), printed);
     io.out(call.json ? `${JSON.stringify({ ok: true, out })}\n` : `written to ${safe(out)}\n`);
   }
   return 0;

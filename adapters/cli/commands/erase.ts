@@ -2,6 +2,7 @@
 import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, list, moment, pathOf, spanOf, text, Usage } from "../call.ts";
 import { type CertificateReport, type Certified, tellAccounts } from "../persons.ts";
+import { writeOutput } from "../draft.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { ExitCode, Runtime } from "../runtime.ts";
@@ -48,9 +49,7 @@ export const erase: Run = async (call, runtime) => {
     if (!done) runtime.io.err(`the key of ${subject} is destroyed\n`);
     const options = { texts: before?.texts, more: [...list(call, "lookFor"), ...(who === subject ? [] : [who!])] };
     const certified = await persons.certify(subject, options, told.on);
-    const sink = await runtime.io.create(out);
-    sink.write(certified.text);
-    sink.close();
+    await writeOutput(runtime.io, out, certified.text);
     const { position } = await operateOn<{ readonly position: number }>(call, runtime, {
       operation: "certify-erasure",
       input: certified.fact,

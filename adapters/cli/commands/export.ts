@@ -5,7 +5,7 @@ import type { Call, Moment, Run } from "../call.ts";
 import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
 import { bytes, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Draft, Io, OnProgress, Reader } from "../runtime.ts";
+import type { Draft, OnProgress, Reader } from "../runtime.ts";
 import { exportBlobs } from "./export_blobs.ts";
 import { exportTiles } from "./export_tiles.ts";
 
@@ -41,7 +41,7 @@ const exportEvents: Run = async (call, runtime) => {
     const lines = others ? await runtime.lines(format, (await reader.checkpoint())?.origin) : undefined;
     const range = rangeOf(call, reader, { from, to });
     const path = out === undefined ? undefined : pathOf(call, out);
-    const sink = path === undefined ? undefined : await begun(io, path);
+    const sink = path === undefined ? undefined : await io.create(path);
     const began = clock.monotonic();
     const progress = progressBar("exporting", { io, clock, quiet: !sink });
     const fromUtf8 = new TextDecoder();
@@ -135,16 +135,4 @@ const write = (reader: Reader, range: Range, { lineOf, head, array, out, progres
   }
   out(piece + (array ? `${events > 0 ? "\n" : ""}],"size":${size}}\n` : ""));
   return events;
-};
-
-/** A file bears its name once all of it is there, so that one that was cut off is not taken for whole; a pipe is written as it goes. */
-const begun = async (io: Io, path: string): Promise<Draft> => {
-  try {
-    return await io.draft(path);
-  } catch (error) {
-    if (!(error instanceof Usage)) throw error;
-  }
-  const { write, close } = await io.create(path);
-  const done = async () => {};
-  return { write, settle: () => Promise.resolve(close()), name: done, drop: () => Promise.resolve(close()) };
 };

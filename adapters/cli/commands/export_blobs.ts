@@ -18,9 +18,12 @@ export const exportBlobs = async (reader: Reader, folder: string, { io, clock }:
       const file = await io.create(join(folder, Uint8Array.fromBase64(blob.sha256).toHex()));
       try {
         for (const chunk of blob.chunks()) file.write(chunk);
-      } finally {
-        file.close();
+        await file.settle();
+      } catch (error) {
+        await file.drop();
+        throw error;
       }
+      await file.name();
       blobs++;
       bytes += blob.bytes;
       progress.on({ done: blobs, unit: "blobs" });

@@ -5,6 +5,7 @@ import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
 import { archiveOf, list, pathOf, text, Usage, wholeFrom } from "../call.ts";
 import { checkpointFile } from "../checkpoints.ts";
+import { writeOutput } from "../draft.ts";
 import { count, palette, safe } from "../print.ts";
 import { type ExitCode, type Io, type Reader, type ReceiptReport, Refused, type Runtime } from "../runtime.ts";
 
@@ -65,12 +66,7 @@ const write = async (call: Call, runtime: Runtime, position: number): Promise<Ex
       io.out(call.json ? `${JSON.stringify({ position, size: checkpoint.size, receipt })}\n` : receipt);
       return 0;
     }
-    const sink = await io.create(pathOf(call, out));
-    try {
-      sink.write(receipt);
-    } finally {
-      sink.close();
-    }
+    await writeOutput(io, pathOf(call, out), receipt);
     io.out(
       call.json
         ? `${JSON.stringify({ position, size: checkpoint.size, file: out })}\n`

@@ -4,6 +4,7 @@ import type { Event } from "../../../events/event.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { table } from "../columns.ts";
+import { writeOutput } from "../draft.ts";
 import { counted, duration, palette, safe } from "../print.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "../settings.ts";
@@ -107,11 +108,7 @@ export const importFile: Run = async (call, runtime) => {
   const content = given === "-" ? await io.readInput() : await io.readText(pathOf(call, given));
   const { importOf } = await runtime.stacks();
   const { kind, yaml, services, unmapped } = importOf(content, given, out ?? "services.yaml");
-  if (out !== undefined) {
-    const file = await io.create(pathOf(call, out));
-    file.write(yaml);
-    file.close();
-  }
+  if (out !== undefined) await writeOutput(io, pathOf(call, out), yaml);
   if (call.json) {
     io.out(`${JSON.stringify({ ok: true, kind, services, unmapped, ...(out ? {} : { yaml }) })}\n`);
     return 0;
@@ -132,9 +129,7 @@ const drawn = async (call: Call, { io }: Runtime, picture: () => string): Promis
     io.out(picture());
     return true;
   }
-  const file = await io.create(pathOf(call, path));
-  file.write(picture());
-  file.close();
+  await writeOutput(io, pathOf(call, path), picture());
   return true;
 };
 

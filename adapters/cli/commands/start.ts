@@ -77,7 +77,7 @@ const tellToken = async (
   } else if (call.data === ":memory:") io.err(`first token, shown once: ${token}\n`);
   else {
     const path = join(call.data, "first-token");
-    await io.writePrivate(path, `${token}\n`);
+    await io.writePrivate({ [path]: `${token}\n` });
     io.err(`the first token is in ${path}\n`);
   }
 };
