@@ -327,6 +327,8 @@ Deno.test("what cannot be is said in one line, and nothing is written", () =>
     await says(2, /lies in the data folder/, "subject", BOB.email, "--export", "--out", `${data}/bob.json`);
     await says(2, /is no file/, "subject", BOB.email, "--export", "--out", dir);
     await says(3, /none\/bob\.json/, "subject", BOB.email, "--export", "--out", `${dir}/none/bob.json`);
+    await says(2, /is no file/, "erase", BOB.email, "--out", dir);
+    await says(3, /none\/bob\.json/, "erase", BOB.email, "--out", `${dir}/none/bob.json`);
     await says(2, /one of --to-file/, "keys", "rotate", "--to-env", "X", "--to-file", `${dir}/x`);
     await says(2, /NO_SUCH holds no root key/, "keys", "rotate", "--to-env", "NO_SUCH");
     await says(2, /at least 12 characters/, "keys", "rotate", "--to-passphrase-file", `${dir}/short`);
