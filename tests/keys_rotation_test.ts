@@ -5,8 +5,10 @@ import { SEEN_WITHIN_MS } from "../adapters/keys/database.ts";
 import { type Keys, type KeysFault, type KeysOptions, openKeys, type RotationStep } from "../adapters/keys/keys.ts";
 import { freshKdf, keyOfPassphrase } from "../adapters/keys/passphrase.ts";
 import { REWRAP_BATCH } from "../adapters/keys/rewrap.ts";
+import { writeRoot } from "../adapters/keys/root.ts";
 import { versionOf } from "../adapters/keys/wrapping.ts";
 import { ADA, change, clockAt, GRACE, MAY, onDisk, sealed } from "./keys_given.ts";
+import { onSmallDisk } from "./small_disk_given.ts";
 
 const using = <T>(options: KeysOptions, use: (keys: Keys) => T): T => {
   const keys = openKeys(options);
@@ -201,4 +203,22 @@ Deno.test("a key that does not open stops a rotation before the old version is g
     const after = new DatabaseSync(options.path);
     assert.equal(after.prepare("SELECT count(*) AS n FROM tenants").get()!.n, 2);
     after.close();
+  }));
+
+Deno.test("a root key for which there is no room leaves nothing beside its place", (t) =>
+  onSmallDisk(t, "16k", (disk) => {
+    const filler = `${disk}/filler`;
+    const file = Deno.openSync(filler, { write: true, createNew: true });
+    assert.throws(() => {
+      for (;;) file.writeSync(new Uint8Array(4_096));
+    }, /No space left/);
+    file.close();
+    assert.throws(
+      () => writeRoot(`${disk}/root.key`, new Uint8Array(32)),
+      ({ kind, message }: KeysFault) => kind === "full" && message.includes(`${disk}/root.key`),
+    );
+    assert.deepEqual([...Deno.readDirSync(disk)].map(({ name }) => name), ["filler"]);
+    Deno.removeSync(filler);
+    assert.deepEqual(Buffer.from(writeRoot(`${disk}/root.key`, new Uint8Array(32))), Buffer.alloc(32));
+    return Promise.resolve();
   }));

@@ -10,8 +10,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -81,13 +81,13 @@ export const readRoot = (source: RootSource, kdf?: Kdf): Uint8Array | undefined 
 export const writeRoot = (file: string, key: Uint8Array): Uint8Array => {
   const draft = `${file}-${randomBytes(4).toString("hex")}`;
   try {
-    writeKey(draft, key, "wx");
     try {
+      writeKey(draft, key, "wx");
       linkSync(draft, file);
     } catch (error) {
       if ((error as { code?: string }).code !== "EEXIST") throw error;
     } finally {
-      unlinkSync(draft);
+      rmSync(draft, { force: true });
     }
     syncFolder(dirname(file));
   } catch (error) {
