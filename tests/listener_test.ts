@@ -1,6 +1,6 @@
 /** The server as a child of the tree: when it is started again, and when it listens again by itself. */
 import assert from "node:assert/strict";
-import { LISTENER, listener } from "../adapters/program/listener.ts";
+import { LISTENER, listener, unheard } from "../adapters/program/listener.ts";
 import type { Server } from "../adapters/http/server.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { seededRandom } from "../adapters/simulation/random.ts";
@@ -69,4 +69,27 @@ Deno.test("a listener that is lost for another cause is for its supervisor to st
   const site = listeningUntil("a listener was lost: it ended by itself");
   await assert.rejects(site.clock.until(site.run), /it ended by itself/);
   assert.deepEqual(site.counts(), { listens: 1, stops: 1 });
+});
+
+Deno.test("why nobody can listen at an address is told with the address, and what else to choose", () => {
+  const coded = (code: string) => Object.assign(new Error("in the platform's words"), { code });
+  for (
+    const [error, name, because] of [
+      [new Deno.errors.AddrInUse("in use"), "AddrInUse", "another program does; give another --port"],
+      [coded("EACCES"), "PermissionDenied", "this user may not; give another --port"],
+      [coded("EADDRNOTAVAIL"), "AddrNotAvailable", "there is no such address on this machine; give another --host"],
+      [coded("EINVAL"), "AddrNotAvailable", "there is no such address on this machine; give another --host"],
+      [coded("ENOTFOUND"), "AddrNotAvailable", "no address is known for that name; give another --host"],
+      [
+        new Error("failed to lookup address information: Name or service not known"),
+        "AddrNotAvailable",
+        "no address is known for that name; give another --host",
+      ],
+    ] as const
+  ) {
+    const told = unheard(error, { hostname: "192.0.2.1", port: 80 }) as Error;
+    assert.deepEqual([told.name, told.message], [name, `cannot listen on 192.0.2.1:80: ${because}`]);
+  }
+  const other = new Error(CROWDED);
+  assert.equal(unheard(other, { hostname: "192.0.2.1", port: 80 }), other, "the listener itself sees to that");
 });

@@ -105,6 +105,7 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };
   if (name === "NotCapable") return { exit: 3, code: "not_permitted", message: message.replace(ADVICE, "") };
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
+  if (name === "AddrNotAvailable") return { exit: 3, code: "address_not_available", message };
   return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
 };
 

@@ -59,3 +59,23 @@ const keeping = async (keep: () => Promise<void>, clock: Clock, signal: AbortSig
 /** EMFILE, ENFILE; the platform's own listener tells of them by a text alone. */
 const isCrowded = (error: unknown): boolean =>
   error instanceof Error && /\b(?:EMFILE|ENFILE|os error 2[34])\b/.test(error.message);
+
+/** For who chose host and port: the platform does not say which it was, nor what else there is to do. */
+export const unheard = (
+  error: unknown,
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+): unknown => {
+  if (!(error instanceof Error)) return error;
+  const { errors } = Deno;
+  const told = (because: string) => `cannot listen on ${hostname}:${port}: ${because}`;
+  const code = (error as { readonly code?: string }).code ?? "";
+  if (error instanceof errors.AddrInUse) return new errors.AddrInUse(told("another program does; give another --port"));
+  if (code === "EACCES") return new errors.PermissionDenied(told("this user may not; give another --port"));
+  if (["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"].includes(code)) {
+    return new errors.AddrNotAvailable(told("there is no such address on this machine; give another --host"));
+  }
+  if (code === "ENOTFOUND" || /^failed to lookup address/.test(error.message)) {
+    return new errors.AddrNotAvailable(told("no address is known for that name; give another --host"));
+  }
+  return error;
+};

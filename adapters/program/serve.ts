@@ -27,7 +27,7 @@ import { exists, FILES, MEMORY } from "./files.ts";
 import type { Provider } from "./identity/providers.ts";
 import type { Wired } from "./identity/wire.ts";
 import type { Limits } from "./limits/limits.ts";
-import { listener } from "./listener.ts";
+import { listener, unheard } from "./listener.ts";
 import { OPERATOR } from "./operator.ts";
 import { operatorRoutes } from "./operator_routes.ts";
 import { type Secrets, secretsOf } from "./secrets.ts";
@@ -119,16 +119,7 @@ export const serve = async (
     // Any free port the first time is this one the next time.
     ({ url, port } = listening);
   }, { ...reporting(io), ...(data === MEMORY ? {} : { keep: (server) => keepInside(server, data) }) });
-  try {
-    await opened.tree.add(http);
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new Deno.errors.AddrInUse(
-        `cannot listen on ${stated.host}:${stated.port}: another program does; give another --port`,
-      );
-    }
-    throw error;
-  }
+  await opened.tree.add(http);
   await opened.tree.add(refusals.child);
   await opened.tree.add(usesOf(opened.keys.tokens, systemClock));
   await plantControls(opened, settings, io);
@@ -428,8 +419,12 @@ const listenOn = async (
   address: { readonly hostname: string; readonly port: number },
   tls: ListenerTls | undefined,
 ): Promise<{ readonly url: string; readonly port: number }> => {
-  if (!tls?.strict) return server.listen({ ...address, tls: tls?.present() });
-  const listening = await server.listenStrictly({ ...address, tls: tls.present() });
-  tls.follow(listening.renew);
-  return listening;
+  try {
+    if (!tls?.strict) return server.listen({ ...address, tls: tls?.present() });
+    const listening = await server.listenStrictly({ ...address, tls: tls.present() });
+    tls.follow(listening.renew);
+    return listening;
+  } catch (error) {
+    throw unheard(error, address);
+  }
 };

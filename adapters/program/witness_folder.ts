@@ -3,6 +3,7 @@ import { LogFault } from "../../events/log.ts";
 import { type Cosigner, cosigner, isKeyName } from "../keys/note.ts";
 import type { Witnessing } from "../cli/runtime.ts";
 import { verifyNote } from "../verify/library.ts";
+import { unheard } from "./listener.ts";
 import { type Seen, witnessHandler, type WitnessOptions } from "./witness.ts";
 
 const KEY = "witness.key";
@@ -27,7 +28,7 @@ export const openWitness = async (
     return { url, vkey: cosigner.vkey, stop: () => server.shutdown().finally(close) };
   } catch (error) {
     close();
-    throw error;
+    throw unheard(error, { hostname: host, port });
   }
 };
 

@@ -1,7 +1,7 @@
 /** Where the real program writes, and what it says where it cannot, or may not be meant. */
 import assert from "node:assert/strict";
 import { onSmallDisk } from "../small_disk_given.ts";
-import { run, withPlace } from "./cli_given.ts";
+import { document, run, withPlace } from "./cli_given.ts";
 
 /** With its standard streams where a shell puts them. */
 const shell = (redirected: string) => ["/bin/sh", "-c", `exec "$0" "$@" ${redirected}`];
@@ -84,4 +84,18 @@ Deno.test("a silence of a rule of which nothing is on record is taken, with a wo
     }
     const word = 'daybook: nothing is on record of a rule "nosuch" yet; alerts list --all has the others\n';
     assert.deepEqual(said, [word, ""]);
+  }));
+
+Deno.test("an address at which nobody can listen is told, with what else to choose", () =>
+  withPlace(async ({ dir, data }) => {
+    // Of a network for documentation (RFC 5737).
+    const nowhere = await run(["start", "--host", "192.0.2.1", "--behind-proxy", "127.0.0.1", "--data", data]);
+    const because = "cannot listen on 192.0.2.1:7373: there is no such address on this machine; give another --host";
+    assert.deepEqual(nowhere, { code: 3, out: "", err: `daybook: ${because}\n` });
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = taken.addr as Deno.NetAddr;
+    const { key } = await document<{ key: string }>(["status", "--data", data]);
+    const second = await run(["witness", `${dir}/witness`, "--log", key, "--port", String(port)]);
+    const told = `cannot listen on 127.0.0.1:${port}: another program does; give another --port`;
+    assert.deepEqual(second, { code: 3, out: "", err: `daybook: ${told}\n` });
   }));
