@@ -37,7 +37,7 @@ export const run = async (spec: CommandSpec, call: Call, runtime: Runtime): Prom
 /** Tells of a failure in the form that was asked for. */
 export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
   const { exit, code } = failure;
-  const message = failure.message.replace(OF_FILE, "$2: $1");
+  const message = failure.message.replace(OF_FILE, "$2: $1").replace(CLOSED, `$1: ${NOTHING_THERE}`);
   const line = () => io.err(`${palette(io, "err").red("daybook:")} ${safe(message)}\n`);
   if (!json) line();
   else {
@@ -52,6 +52,10 @@ export const report = (failure: Failure, json: boolean, io: Io): ExitCode => {
 
 /** `No such file or directory (os error 2): stat 'x'`: commands have always said that as `x: No such file or directory`. */
 const OF_FILE = /([A-Z][^():]+) \(os error \d+\)[:,] \w+ '(.+?)'(?=[.,;:)]*(?:\s|$))/s;
+
+/** No permission that could be given would do, but all of them. */
+const CLOSED = /Requires all access to "(.+?)"(?:, run again with the --allow-all flag)?/s;
+const NOTHING_THERE = "below /dev, /proc and /sys Deno opens no folder and no file of ours";
 
 const FAULTS: Readonly<Record<string, string>> = {
   locked: "another process has this log; stop it, or use a command that can go through its socket",

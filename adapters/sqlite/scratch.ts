@@ -123,7 +123,8 @@ export class Scratch {
     } catch (error) {
       forget();
       const said = (error as Error).message;
-      if (error instanceof Deno.errors.NotCapable) {
+      // Where nobody is let in who has not all permissions, trying again does not help.
+      if (error instanceof Deno.errors.NotCapable && !said.startsWith("Requires all access")) {
         const message = `the process that wrote ${path} has just died, and reading it takes a copy now: try again`;
         throw new ScratchFault("io", message, { cause: error });
       }

@@ -99,3 +99,16 @@ Deno.test("an address at which nobody can listen is told, with what else to choo
     const told = `cannot listen on 127.0.0.1:${port}: another program does; give another --port`;
     assert.deepEqual(second, { code: 3, out: "", err: `daybook: ${told}\n` });
   }));
+
+Deno.test("a place where Deno opens nothing for who has not all permissions is told as that", async () => {
+  const because = "below /dev, /proc and /sys Deno opens no folder and no file of ours";
+  for (
+    const [args, place] of [[["send", "commits.branch.delete", "shop", `{"branch":"main"}`], "/dev/shm/daybook"], [[
+      "status",
+    ], "/proc/daybook"]] as const
+  ) {
+    const { code, out, err } = await run([...args, "--data", place], { grants: [] });
+    assert.deepEqual([code, out], [3, ""], err);
+    assert.match(err, new RegExp(`^daybook: (?:cannot make the data folder: )?${place}[^:]*: ${because}[^,\\n]*\n$`));
+  }
+});

@@ -243,6 +243,16 @@ Deno.test("a command that may read the folder already, as the tasks may, asks fo
     assert.deepEqual(await fingerprint(data), before);
   }));
 
+Deno.test("where no copy can be made that is said, and not that trying again might help", () =>
+  withPlace(async ({ data }) => {
+    const { program } = await serving(data);
+    await program.end("SIGKILL");
+    const { code, err } = await run(["status", "--data", data], { env: { TMPDIR: "/dev/shm" }, grants: [] });
+    const told = /^daybook: cannot make \S+ for a copy \(TMPDIR says where\): \/dev\/shm\/\S+: below \/dev, [^\n]+\n$/;
+    assert.match(err, told);
+    assert.equal(code, 3);
+  }));
+
 Deno.test("a backup with its keys is made of what a killed server left", () =>
   withPlace(async ({ dir, data }) => {
     const { program, known } = await serving(data);
