@@ -21,11 +21,9 @@ export class KeysFault extends Error {
 const TEXTS: readonly (readonly [RegExp, KeysFaultKind, string])[] = [
   [/is locked|busy/i, "locked", "another process holds it"],
   [/is full|ENOSPC|no space/i, "full", "no room on the disk"],
-  [
-    /readonly|read-only|EROFS|EACCES|permission denied|NotCapable|PermissionDenied/i,
-    "read_only",
-    "it cannot be written",
-  ],
+  [/readonly|read-only|EROFS/i, "read_only", "it cannot be written"],
+  // Also of what is only read.
+  [/EACCES|permission denied|NotCapable|PermissionDenied/i, "read_only", "permission denied"],
   [/not a database/i, "foreign", "it is not a key database"],
   [/malformed|corrupt|short read/i, "truncated", "it is damaged; restore it from a backup"],
   [/EISDIR|is a directory/i, "foreign", "it is no file"],

@@ -17,7 +17,11 @@ export class FolderLock {
     try {
       file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
     } catch (error) {
-      throw faultOf(error);
+      const fault = faultOf(error);
+      // Of a folder that may not be entered the platform does not say which.
+      throw fault.message.includes(path)
+        ? fault
+        : new LogFault(fault.kind, `${path}: ${fault.message}`, { cause: error });
     }
     for (let look = 0; look < LOOKS_MAX; look++) {
       if (await file.tryLock(true)) return new FolderLock(file);

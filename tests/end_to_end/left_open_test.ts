@@ -224,6 +224,29 @@ for (const [how, signal] of [["stopped", "SIGTERM"], ["killed", "SIGKILL"]] as c
   });
 }
 
+Deno.test("who may not enter the folder, or not read its root key, is told which it was", async () => {
+  const under = await withoutPrivileges();
+  if (!under) return console.log("no setpriv: left out");
+  await withPlace(async ({ data }) => {
+    await (await serving(data)).program.end("SIGTERM");
+    const said = async (place: string, ...args: readonly string[]) => {
+      const { mode } = await Deno.stat(place);
+      await Deno.chmod(place, 0);
+      try {
+        return await run([...args, "--data", data], { under, grants: [] });
+      } finally {
+        await Deno.chmod(place, mode! & 0o777);
+      }
+    };
+    const shut = await said(data, "start", "--port", "0");
+    assert.equal(shut.code, 3);
+    assert.ok(shut.err.startsWith(`daybook: ${data}/lock: Permission denied`), shut.err);
+    const key = await said(`${data}/root.key`, "view", "commits.repository");
+    const told = `daybook: Cannot read the root key file ${data}/root.key: permission denied\n`;
+    assert.deepEqual(key, { code: 3, out: "", err: told });
+  });
+});
+
 Deno.test("a command that may read the folder already, as the tasks may, asks for a place for copies when it is needed", () =>
   withPlace(async ({ dir, data }) => {
     const { program, known } = await serving(data);
