@@ -181,6 +181,13 @@ Deno.test("scratch: whatever its opener throws, nothing is left, and the next on
     assert.equal(await isThere(folder), false);
   }));
 
+Deno.test("scratch: what is wrong with a copy is told of the file that it was made of", () =>
+  withScratch(async ({ path, scratch }) => {
+    leftOpen(path, 3);
+    const opened = scratch.open(path, nobody, (at) => Promise.reject(new Error(`${at} holds no log`)));
+    await assert.rejects(opened, { message: `${path} holds no log` });
+  }));
+
 Deno.test("scratch: who is told to end leaves nothing", () =>
   withScratch(async ({ path, folder, scratch, stops, told }) => {
     leftOpen(path, 3);

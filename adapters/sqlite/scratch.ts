@@ -102,6 +102,10 @@ export class Scratch {
       if (await writing() || JSON.stringify(await markOf(path)) !== JSON.stringify(before)) return undefined;
       this.settle(path, to);
       return { answer: await use(to) };
+    } catch (error) {
+      // Who is told of the copy finds nothing there.
+      if (error instanceof Error) error.message = error.message.replaceAll(to, path);
+      throw error;
     } finally {
       remove(folder);
       forget();
