@@ -205,6 +205,20 @@ Deno.test("a key that does not open stops a rotation before the old version is g
     after.close();
   }));
 
+Deno.test("a root key that root replaces stays its owner's, whose server is to read it", () =>
+  onDisk((options) => {
+    if (Deno.uid() !== 0) return console.log("not root: left out");
+    made(options);
+    const file = `${options.dir}/root.key`;
+    Deno.chownSync(file, 54_321, 54_322);
+    using(options, (keys) => {
+      whole(keys);
+      keys.rotationRecorded();
+    });
+    const { uid, gid, mode } = Deno.statSync(file);
+    assert.deepEqual([uid, gid, mode! & 0o777], [54_321, 54_322, 0o600]);
+  }));
+
 Deno.test("a root key for which there is no room leaves nothing beside its place", (t) =>
   onSmallDisk(t, "16k", (disk) => {
     const filler = `${disk}/filler`;

@@ -4,6 +4,7 @@
  * out of a passphrase.
  */
 import {
+  chownSync,
   closeSync,
   fsyncSync,
   linkSync,
@@ -106,10 +107,17 @@ const writeKey = (file: string, key: Uint8Array, flags: "w" | "wx"): void => {
   }
 };
 
+/** What root does for somebody is theirs: their server is to read it. */
+const keepOwner = (file: string, next: string): void => {
+  const owner = statSync(file, { throwIfNoEntry: false });
+  if (owner && owner.uid !== statSync(next).uid) chownSync(next, owner.uid, owner.gid);
+};
+
 /** Keeps the key that is to come next beside the one that is in use, durable before it returns. */
 export const writeNextRoot = (file: string, key: Uint8Array): void => {
   try {
     writeKey(nextOf(file), key, "w");
+    keepOwner(file, nextOf(file));
     syncFolder(dirname(file));
   } catch (error) {
     throw keysFault(`write ${NAME} ${nextOf(file)}`, error);
