@@ -13,6 +13,8 @@ import { addressOf, listOf } from "../../http/addresses.ts";
 const HEARD = ["threats.response.taken", "threats.response.lifted"] as const;
 /** Pseudonyms of addresses that asked lately. */
 const ADDRESSES_MAX = 10_000;
+/** Those whose time is over are looked for so often. */
+const FORGET_MS = 60_000;
 /** How far back a response may have been taken that still stands. */
 const GRACE_MS = 5_000;
 
@@ -49,6 +51,8 @@ export class Enforced {
   });
   private readonly never: BlockList;
   private month = "";
+  /** Until then nobody looks for those whose time is over. */
+  private kept = -Infinity;
 
   constructor(private readonly options: EnforcedOptions) {
     this.never = listOf(options.never);
@@ -103,6 +107,7 @@ export class Enforced {
 
   readonly blocked = (address: string): { readonly rule: string; readonly ms: Millis } | undefined => {
     const now = this.options.clock.now();
+    this.forgetOver(now);
     for (const pseudonym of this.pseudonymsOf(address, now)) {
       const block = standing(this.blocks, pseudonym, now);
       if (block && !this.isExempt(address)) return { rule: block.rule, ms: block.until - now };
@@ -120,8 +125,23 @@ export class Enforced {
       Extract<ThreatFact, { type: typeof HEARD[number] }>
     >;
     const kept = response === "block" ? this.blocks : response === "step_up" ? this.challenges : undefined;
+    const now = this.options.clock.now();
     if (type === "threats.response.lifted") kept?.delete(id);
-    else if ("until" in data) kept?.set(id, { rule: data.rule, until: millis(data.until) });
+    // A start reads all that was ever done.
+    else if ("until" in data && now < millis(data.until)) {
+      kept?.set(id, { rule: data.rule, until: millis(data.until) });
+    }
+    this.forgetOver(now);
+  }
+
+  /** Most of those that were blocked never ask again. */
+  private forgetOver(now: Millis): void {
+    // A clock that was set back is no reason to wait.
+    if (now < this.kept && now >= this.kept - FORGET_MS) return;
+    this.kept = now + FORGET_MS;
+    for (const kept of [this.blocks, this.challenges]) {
+      for (const [id, { until }] of kept) if (now >= until) kept.delete(id);
+    }
   }
 
   /** Of this month and of the one before: a block may reach over the turn. */
@@ -145,7 +165,7 @@ export class Enforced {
   }
 }
 
-/** One whose time is over is forgotten when somebody asks. */
+/** One whose time is over is forgotten when somebody asks for it. */
 const standing = (kept: Map<string, Standing>, id: string, now: Millis): Standing | undefined => {
   const found = kept.get(id);
   if (found === undefined || now < found.until) return found;
