@@ -435,7 +435,36 @@ Deno.test("lastHop reads what the nearest proxy added, and nothing of a header t
   for (const malformed of ["", "for", "for=a;;", 'for="a', "for=a, ", ",", "=", "x".repeat(5_000), 'for="\\"']) {
     assert.deepEqual(lastHop(malformed), {}, malformed);
   }
+  const padded = (length: number) => `for=192.0.2.60;by="${"x".repeat(length - 'for=192.0.2.60;by=""'.length)}"`;
+  assert.deepEqual(lastHop(padded(4_096)), { for: "192.0.2.60" });
+  assert.deepEqual(lastHop(padded(4_097)), {});
 });
+
+Deno.test("a request whose client wrote into what the proxy says counts as nobody's: not as the proxy's, nor as whose it says", () =>
+  withSite(async (site) => {
+    const ask = async (forwarded: string, path = "/livez", remote = "192.0.2.1") => {
+      const request = new Request(`http://localhost:7373${path}`, { headers: { host: "127.0.0.1:7373", forwarded } });
+      const response = await site.server.fetch(request, { remoteAddr: { transport: "tcp", hostname: remote } });
+      const { type = "" } = await response.json();
+      return `${response.status} ${type.split(":").at(-1)}`.trim();
+    };
+    for (
+      const forged of [
+        // A `Host` that ends the quotes it is written in.
+        'for=192.0.2.60;host="a.example";for=192.0.2.61;x="";proto=https',
+        'for=192.0.2.60;host="a.example"";proto=https',
+        `for=192.0.2.60;host="${"a".repeat(4_096)}";proto=https`,
+        ";;, for=192.0.2.60;host=a.example;proto=https",
+      ]
+    ) {
+      assert.equal(await ask(forged), "400 invalid_header", forged);
+      assert.equal(await ask(forged, "/nothing"), "400 invalid_header", forged);
+      assert.equal(await ask(forged, "/livez", "192.0.2.2"), "200", forged);
+    }
+    assert.equal(await ask("for=192.0.2.60;host=a.example"), "200");
+    assert.equal(await ask("by=proxy"), "200");
+    assert.equal(await ask(""), "200");
+  }, { behindProxy: "192.0.2.1", hosts: ["a.example"] }));
 
 Deno.test("with TLS the cookie is sent over TLS alone and browsers are told to stay", () =>
   withSite(async (site) => {

@@ -21,6 +21,8 @@ export interface Way {
   readonly secure: boolean;
   /** Address of the client as it is compared (`addressOf`), for its budget of wrong tokens; empty on a Unix socket. Asked for only when it counts. */
   client(): string;
+  /** The proxy has said whence it came, and nobody can tell what: its client wrote into it. */
+  readonly garbled?: boolean;
 }
 
 // reg-name or IPv4, or an IPv6 literal in brackets, and a port (RFC 3986 section 3.2.2).
@@ -47,8 +49,10 @@ export class Guard {
     // HTTP/2 has `:authority` instead (RFC 9113 section 8.3.1), which is part of the URL.
     const host = (headers.get("host") ?? authorityOf(url)).toLowerCase();
     if (!proxied) return { host, secure, client: () => addressOf(remote()) };
-    const hop = lastHop(headers.get("forwarded") ?? "");
+    const said = hopIn(headers.get("forwarded") ?? "");
+    const hop = said ?? {};
     return {
+      garbled: said === undefined,
       host: hop.host ?? host,
       secure: secure || hop.proto === "https",
       client: () => addressOf(hop.for ?? remote()),
@@ -57,9 +61,10 @@ export class Guard {
 
   /**
    * Throws `misdirected` for a host that is not ours and `cross_origin` for a request that another site's page sent, unless the route is
-   * there for such (`foreign`).
+   * there for such (`foreign`); `invalid_header` where nobody can tell who asks: else it would count as the proxy.
    */
   check(headers: Headers, way: Way, { foreign = false } = {}): void {
+    if (way.garbled) throw new Problem("invalid_header", "What the proxy says in Forwarded is not as RFC 7239 has it.");
     if (!this.ours(way.host)) {
       throw new Problem("misdirected", "Use the host name the server was started with, or add yours to its `hosts`.");
     }
@@ -101,19 +106,24 @@ const PAIR = /\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(
 const FORWARDED_LENGTH_MAX = 4_096;
 
 /** The last element of a `Forwarded` header: the one that the proxy in front of us added. What is malformed says nothing. */
-export const lastHop = (header: string): Hop => {
-  if (header === "" || header.length > FORWARDED_LENGTH_MAX) return {};
-  let hop: Record<string, string> = {};
+export const lastHop = (header: string): Hop => hopIn(header) ?? {};
+
+/** `undefined` for what is malformed: also where a parameter comes twice, which none may (RFC 7239 section 4). */
+const hopIn = (header: string): Hop | undefined => {
+  if (header === "") return {};
+  if (header.length > FORWARDED_LENGTH_MAX) return undefined;
+  let hop = new Map<string, string>();
   PAIR.lastIndex = 0;
   for (let ended = ","; PAIR.lastIndex < header.length || ended !== "";) {
     const found = PAIR.exec(header);
-    if (!found) return {};
-    if (ended === ",") hop = {};
+    if (!found) return undefined;
+    if (ended === ",") hop = new Map();
     const [, name, value, end] = found;
-    hop[name!.toLowerCase()] = (value!.startsWith('"') ? value!.slice(1, -1).replace(/\\(.)/g, "$1") : value!)
-      .toLowerCase();
+    const key = name!.toLowerCase();
+    if (hop.has(key)) return undefined;
+    hop.set(key, (value!.startsWith('"') ? value!.slice(1, -1).replace(/\\(.)/g, "$1") : value!).toLowerCase());
     ended = end!;
   }
-  const { for: client, host, proto } = hop;
+  const [client, host, proto] = ["for", "host", "proto"].map((key) => hop.get(key));
   return { ...(client && { for: client }), ...(host && { host }), ...(proto && { proto }) };
 };

@@ -73,7 +73,15 @@ export const inPath = (name: string, description: string, schema: Schema = text)
   schema,
 });
 
-const ALWAYS = ["misdirected", "cross_origin", "address_refused", "too_many_requests", "deadline", "fault"] as const;
+const ALWAYS = [
+  "invalid_header",
+  "misdirected",
+  "cross_origin",
+  "address_refused",
+  "too_many_requests",
+  "deadline",
+  "fault",
+] as const;
 /** What is wrong with a body, or with what it says, comes in many ways. */
 const KINDS: Readonly<Partial<Record<ProblemCode, readonly ProblemCode[]>>> = {
   malformed_json: ["invalid_utf8", "number_not_representable", "duplicate_key", "lone_surrogate", "too_deep"],

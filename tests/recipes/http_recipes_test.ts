@@ -114,6 +114,10 @@ Deno.test({
           );
           assert.match(sent.said, /"accepted":1/);
           assert.match((await following).said, /recipe\.proxy\.passed/);
+          // A client writes an element of its own into the header, behind a name of ours.
+          const forged = `Host: x",for=192.0.2.1;host="daybook.example:${port}`;
+          const posing = await curl(`-i --request-target ${there}/livez -H '${forged}' ${there}/livez`);
+          assert.match(posing.said, /^HTTP\/1\.1 421 /);
         });
         // Somebody who reaches the server itself cannot pose as the proxy's client by another name.
         const direct = await fetch(`${server.url}/livez`, { headers: { forwarded: "host=evil.example" } });
