@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { importGit } from "../adapters/git/import.ts";
+import { Git } from "../adapters/git/process.ts";
+import { listCommits } from "../adapters/git/repository.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { BY, commit, imported, Place, refused, SmallDaybook } from "./git_given.ts";
 import { run } from "./end_to_end/program.ts";
@@ -244,6 +246,21 @@ Deno.test("what is called git and writes without end is given up, and ended", as
   assert.match(message, /git rev-parse says more than 134217728 bytes/);
   const pid = Number(await Deno.readTextFile(`${place.folder}/git.pid`));
   assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
+});
+
+Deno.test("commits are listed however long the list is, up to so many", async () => {
+  await using place = await Place.make();
+  await Deno.writeTextFile(`${place.folder}/line`, `${"a".repeat(2 ** 20)}\n`);
+  const git = Git.at(place.folder, { PATH: `${place.folder}:/usr/bin:/bin` });
+  const listed = async (lines: number, most?: number) => {
+    const said = `for i in $(seq ${lines}); do cat ${place.folder}/line; done`;
+    await Deno.writeTextFile(`${place.folder}/git`, `#!/bin/sh\n${said}\n`, { mode: 0o700 });
+    return await listCommits({ git, source: "long", bare: true, shallow: false }, { most });
+  };
+  const long = await listed(130);
+  assert.deepEqual([long.length, long[129]], [130, { sha: "a".repeat(2 ** 20), parents: [] }]);
+  assert.equal((await listed(3, 3)).length, 3);
+  await assert.rejects(listed(3, 2), { code: "too_many", message: /more than 2$/ });
 });
 
 Deno.test("secrets in a remote's URL are recorded nowhere", async () => {

@@ -84,6 +84,7 @@ const ADVICE: Readonly<Record<GitImportFailed["code"], string>> = {
   unsafe:
     "Git does not trust a folder that belongs to somebody else, and neither do we. If you do: git config --global --add safe.directory {path}",
   unknown_range: "Give revisions that exist in this repository, such as main~10..main.",
+  too_many: "Give a range, such as main~1000000..main, and older ones after it.",
   corrupt: "Check the repository with git fsck; a fresh clone often mends it. A range may reach what is whole.",
   unexpected: "Run the same with git itself to see more.",
   stopped: "Run the import again; it goes on from there.",

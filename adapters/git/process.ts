@@ -2,6 +2,7 @@
  * Running git: always the same few plumbing commands, with nothing of the user's or the repository's configuration that
  * could change an answer, start a program or reach the network.
  */
+import { latin1 } from "./text.ts";
 
 /** What can be wrong with git or a repository; each has its own advice. */
 export type GitFaultCode =
@@ -10,6 +11,7 @@ export type GitFaultCode =
   | "not_a_repository"
   | "unsafe" // git refuses the folder because it belongs to somebody else
   | "unknown_range" // a revision that does not exist here
+  | "too_many" // more commits than are taken at once
   | "corrupt" // objects that are missing or damaged, so that history cannot be walked
   | "unexpected"; // anything else git said
 
@@ -120,7 +122,31 @@ export class Git {
     const [answer] = await Promise.all([stdout, feed(running.stdin, stdin)]);
     const ended = await running.ended;
     if (answer.length <= ANSWER_BYTES_MAX) return { stdout: answer, ...ended };
-    throw new GitFault("unexpected", `git ${args[0]} says more than ${ANSWER_BYTES_MAX} bytes, which git does not`);
+    throw tooLong(args);
+  }
+
+  /** For long answers: each line of stdout as it comes, none over `ANSWER_BYTES_MAX`. What `take` throws ends git. */
+  async each(args: readonly string[], stdin: string, take: (line: string) => void): Promise<Omit<Answer, "stdout">> {
+    const running = this.start(args);
+    const read = async () => {
+      let rest = "";
+      try {
+        for await (const chunk of running.stdout) {
+          const lines = (rest + latin1(chunk)).split("\n");
+          rest = lines.pop()!;
+          lines.forEach(take);
+          if (rest.length > ANSWER_BYTES_MAX) throw tooLong(args);
+        }
+      } catch (error) {
+        running.kill();
+        throw error;
+      }
+      if (rest !== "") take(rest);
+    };
+    const [said] = await Promise.allSettled([read(), feed(running.stdin, stdin)]);
+    const ended = await running.ended;
+    if (said.status === "rejected") throw said.reason;
+    return ended;
   }
 
   private spawn(command: Deno.Command): Deno.ChildProcess {
@@ -137,6 +163,9 @@ export class Git {
     }
   }
 }
+
+const tooLong = ([command]: readonly string[]): GitFault =>
+  new GitFault("unexpected", `git ${command} says more than ${ANSWER_BYTES_MAX} bytes, which git does not`);
 
 /** Writes and closes; a reader that went away is no error here, for its exit code tells. */
 const feed = async (stdin: WritableStream<Uint8Array<ArrayBuffer>>, content: string): Promise<void> => {

@@ -88,6 +88,9 @@ const sourceOfFolder = (path: string): string => {
   return encodeURIComponent(name.toWellFormed()) || "repository";
 };
 
+/** Listed at once: they are held in memory. */
+const COMMITS_MAX = 5_000_000;
+
 // Refs that hold something else than history: stashes, notes, replacements.
 const REFS = ["--exclude=refs/stash", "--exclude=refs/notes/*", "--exclude=refs/replace/*", "--all"];
 
@@ -96,12 +99,14 @@ export interface Wanted {
   readonly range?: readonly string[];
   /** Everything behind these is known already; ones that are not here are passed over. */
   readonly known?: readonly string[];
+  /** Commits; of more none is taken. Default `COMMITS_MAX`. */
+  readonly most?: number | undefined;
 }
 
-/** Parents before children. About 150 bytes of memory a commit. Throws `GitFault`. */
+/** Parents before children. About 400 bytes of memory a commit. Throws `GitFault`. */
 export const listCommits = async (
   repository: Repository,
-  { range, known = [] }: Wanted,
+  { range, known = [], most = COMMITS_MAX }: Wanted,
 ): Promise<readonly Listed[]> => {
   const { git } = repository;
   for (const revision of range ?? []) {
@@ -115,10 +120,15 @@ export const listCommits = async (
   const order = ["rev-list", "--topo-order", "--reverse", "--parents"];
   const which = range ? ["--end-of-options", ...range] : [...REFS, "--ignore-missing", "--stdin"];
   const stdin = range ? "" : known.map((sha) => `^${sha}\n`).join("");
-  const listed = (await asked(git, [...order, ...which], "Cannot list the commits", stdin)).map((line): Listed => {
+  const listed: Listed[] = [];
+  const { code, stderr } = await git.each([...order, ...which], stdin, (line) => {
+    if (listed.length >= most) {
+      throw new GitFault("too_many", `Cannot list the commits: there are more than ${most}`);
+    }
     const [sha, ...parents] = line.split(" ");
-    return { sha: sha!, parents };
+    listed.push({ sha: sha!, parents });
   });
+  if (code !== 0) throw faultOf(stderr, "Cannot list the commits");
   return repository.shallow ? await withBoundary(git, listed) : listed;
 };
 
