@@ -22,6 +22,7 @@ interface Watched {
     rules: string,
     series?: () => readonly Series[] | undefined,
     other?: Pick<Daybook, "ask" | "log" | "view">,
+    report?: (line: string) => void,
   ): AlertWatch;
   say(type: string, data?: object, more?: object): Promise<void>;
   /** Facts of alerts, as `type rule`. */
@@ -36,7 +37,7 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
   try {
     await body({
       daybook,
-      watch(rules, series, other = daybook) {
+      watch(rules, series, other = daybook, report = (line) => assert.fail(line)) {
         const parsed = parseRules(rules, { file: "rules", path: [] });
         assert.ok(parsed.ok, JSON.stringify(parsed));
         return new AlertWatch({
@@ -47,7 +48,7 @@ const watched = async (body: (watched: Watched) => Promise<void>): Promise<void>
           groupMs: 0,
           digest: digestOf,
           ...(series ? { series: () => Promise.resolve(series()) } : {}),
-          report: (line) => assert.fail(line),
+          report,
         });
       },
       async say(type, data = {}, more = {}) {
@@ -236,6 +237,40 @@ Deno.test("a view that cannot be read keeps its rules as they are, and holds up 
     await failing(new ViewQuestion("not_yet", "it has not been begun yet")).look(never);
     await failing(new ViewQuestion("rebuilding", "it is being built again")).look(never);
     assert.deepEqual(facts(), ["alert.raised row", "alert.raised job"]);
+  });
+});
+
+Deno.test("of a view with more rows than are looked at nothing is resolved that was not looked at", async () => {
+  await watched(async ({ daybook, watch, say, facts }) => {
+    await say("ci.job.failed");
+    const rows = Array.from({ length: 10_000 }, (_, i) => ({ key: `k${i}`, row: { state: "fine" }, position: 0 }));
+    const [first, last] = [rows[0]!.row, rows.at(-1)!.row];
+    const view = (_: string, { limit = 0, after }: { readonly limit?: number; readonly after?: string } = {}) => {
+      const from = rows.findIndex(({ key }) => key === after) + 1;
+      const page = rows.slice(from, from + limit);
+      const more = from + limit < rows.length;
+      return { size: daybook.log.size, rows: page, ...(more ? { next: page.at(-1)!.key } : {}) };
+    };
+    const said: string[] = [];
+    const other = {
+      log: daybook.log,
+      ask: (ask: Parameters<Daybook["ask"]>[0]) => daybook.ask(ask),
+      view: (...asked: Parameters<typeof view>) => Promise.resolve(view(...asked)),
+    } as unknown as Daybook;
+    const rules = "row: { title: A row is bad, view: commits.branches, where: { state: bad } }";
+    const look = () => watch(rules, undefined, other, (line) => said.push(line)).look(never);
+    first.state = last.state = "bad";
+    await look();
+    assert.deepEqual([facts(), said], [["alert.raised row", "alert.raised row"], []]);
+    rows.unshift({ key: "before", row: { state: "fine" }, position: 0 });
+    first.state = "fine";
+    await look();
+    assert.deepEqual(facts().slice(2), ["alert.resolved row"]);
+    assert.deepEqual(said, ["alerts: there is more than is looked at for the rules row"]);
+    rows.shift();
+    last.state = "fine";
+    await look();
+    assert.deepEqual(facts().slice(2), ["alert.resolved row", "alert.resolved row"]);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { firstReadable, isArchived } from "../../../actors/kernel/kept.ts";
 import type { Event } from "../../../events/event.ts";
 import { ViewQuestion } from "../../../projections/views.ts";
-import { type Case, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
+import { type Case, caseOfRow, casesIn, type Digest, type ViewRule } from "../../../projections/alerts/mod.ts";
 
 /** Rows of one view that are looked at; further ones are not. */
 const ROWS_MAX = 10_000;
@@ -14,13 +14,20 @@ export interface RowParts {
   readonly digest: Digest;
 }
 
+export interface RowsFound {
+  readonly rule: ViewRule;
+  readonly cases: readonly Case[];
+  /** What cases of the rows that were looked at are called, where there are more: of others nobody knows whether they hold. */
+  readonly looked: ReadonlySet<string> | undefined;
+}
+
 /** `size`: how far the view that lags most has come. */
 export const rowCases = async (
   rules: readonly ViewRule[],
   parts: RowParts,
 ): Promise<{
   readonly size: number;
-  readonly found: readonly { readonly rule: ViewRule; readonly cases: readonly Case[] }[];
+  readonly found: readonly RowsFound[];
   /** Names of rules over views that have more rows. */
   readonly cut: readonly string[];
   /** Why a view cannot be read now; its rules are left as they are. */
@@ -28,13 +35,13 @@ export const rowCases = async (
 }> => {
   let least = Infinity;
   const [cut, troubles]: [string[], string[]] = [[], []];
-  const found: { readonly rule: ViewRule; readonly cases: readonly Case[] }[] = [];
+  const found: RowsFound[] = [];
   for (const rule of rules) {
     try {
-      const { size, cases, more } = await casesOf(rule, parts);
-      if (more) cut.push(rule.name);
+      const { size, cases, looked } = await casesOf(rule, parts);
+      if (looked) cut.push(rule.name);
       least = Math.min(least, size);
-      found.push({ rule, cases });
+      found.push({ rule, cases, looked });
     } catch (error) {
       least = -1;
       // One that is begun, or built again, will come.
@@ -61,17 +68,19 @@ const casesOf = async (rule: ViewRule, { daybook, digest }: RowParts) => {
     throw new Error(`event ${position} of a row cannot be read`);
   };
   const caseIn = casesIn(rule, digest, sinceOf);
-  const cases: Case[] = [];
+  const [cases, keys]: [Case[], string[]] = [[], []];
   let [after, size]: [string | undefined, number] = [undefined, Infinity];
   for (let rows = 0; rows < ROWS_MAX; rows += PAGE_ROWS) {
     const page = await daybook.view(rule.view, { limit: PAGE_ROWS, ...(after === undefined ? {} : { after }) });
     size = Math.min(size, page.size);
     for (const row of page.rows) {
+      keys.push(row.key);
       const found = caseIn(row);
       if (found) cases.push(found);
     }
     after = page.next;
     if (after === undefined) break;
   }
-  return { size, cases, more: after !== undefined };
+  const looked = after === undefined ? undefined : new Set(keys.map((key) => caseOfRow(rule, key, digest)));
+  return { size, cases, looked };
 };

@@ -67,6 +67,8 @@ class Fold implements Folding {
 interface Found {
   readonly rule: Rule;
   readonly cases: readonly Case[];
+  /** Only these may have ended. Default: all. */
+  readonly looked?: ReadonlySet<string> | undefined;
 }
 
 export class AlertWatch implements Child {
@@ -129,12 +131,12 @@ export class AlertWatch implements Child {
     if (rows.troubles.length > 0) throw new Error(rows.troubles.join("; "));
   }
 
-  private async tell({ rule, cases }: Found, signal: AbortSignal): Promise<void> {
+  private async tell({ rule, cases, looked }: Found, signal: AbortSignal): Promise<void> {
     const held = this.known.holding(rule.name);
     const holding = new Set(cases.map(({ alert }) => alert));
     const room = ALERT_LIMITS.standing_max - this.known.count(rule.name) + 1;
     const began = cases.filter(({ alert }) => !held.has(alert)).slice(0, Math.max(1, room));
-    const ended = [...held].filter((alert) => !holding.has(alert));
+    const ended = [...held].filter((alert) => !holding.has(alert) && looked?.has(alert) !== false);
     for (let i = 0; i < Math.max(began.length, Math.sign(ended.length)) && !signal.aborted; i += CASES_MAX) {
       await this.ask(rule, { began: began.slice(i, i + CASES_MAX), ended: i === 0 ? ended : [] });
     }
