@@ -246,6 +246,21 @@ Deno.test("a follower who takes nothing holds at most 256 KiB and the store is r
     await reader.cancel();
   }));
 
+Deno.test("a frame of events has at most 256 KiB, whatever they are written in", () =>
+  withSite(async (site) => {
+    // As full as it may be before the last one, which is as long as an event may be.
+    for (let i = 0; i < 40; i++) await send(site, `some${i}`, { type: "a.b.c", data: "€".repeat(1_270) });
+    for (let i = 0; i < 40; i++) await send(site, `long${i}`, { type: "a.b.c", data: "€".repeat(19_800) });
+    for (const [path, accept] of [["/follow?type=a.b.c", "text/event-stream"], ["/events", "application/x-ndjson"]]) {
+      const response = await site.send(path!, { headers: { accept: accept! } });
+      const reader = response.body!.getReader();
+      let largest = 0;
+      for (let i = 0; i < 5; i++) largest = Math.max(largest, (await reader.read()).value!.length);
+      await reader.cancel();
+      assert.ok(largest > 200_000 && largest <= HTTP_LIMITS.unsent_bytes_max, `${largest} bytes in a frame of ${path}`);
+    }
+  }));
+
 Deno.test("a stream comments every 15 s, ends when nothing is taken for 30 s, and when its token is revoked", async () => {
   const clock = new SimulatedClock(systemRandom);
   const streams = new Streams(clock);

@@ -123,6 +123,13 @@ Deno.test("what does not fit while the log cannot be written is counted, never s
   assert.equal(r.inner.size, RECORDER.waiting_max + 2);
 });
 
+Deno.test("so many facts go to the log at once and no more", async () => {
+  const r = recording();
+  for (let i = 0; i <= 2 * RECORDER.batch_max; i++) r.recorder.record(crash(`c${i}`), { child: `c${i}` });
+  await r.clock.settle();
+  assert.deepEqual([r.appends(), r.inner.size, r.recorder.waiting], [3, 2 * RECORDER.batch_max + 1, 0]);
+});
+
 Deno.test("one fact that the log refuses does not hold up the others", async () => {
   const r = recording();
   r.recorder.record(crash("a"), { child: "a" });
