@@ -4,6 +4,7 @@ import { Later, type Parcel, type Refusal, type Transport } from "../actors/kern
 import { emailText, emailTransport } from "../adapters/sinks/email.ts";
 import { pagerdutyText, pagerdutyTransport } from "../adapters/sinks/pagerduty.ts";
 import { slackText, slackTransport } from "../adapters/sinks/slack.ts";
+import type { Notification } from "../events/alerts.ts";
 import type { Event } from "../events/event.ts";
 import { httpReceiver, mailServer, notificationOf } from "./channels_given.ts";
 import { inFolder } from "./folder_given.ts";
@@ -54,6 +55,22 @@ Deno.test("Slack is told in text and blocks, with what its markup means taken as
   });
   assert.equal(long.blocks[0].text.text.length, 150);
   assert.match(long.blocks[1].text.text, /and 25 more/);
+});
+
+Deno.test("what does not fit a message to Slack is counted, and nothing of it is cut within a character", () => {
+  const told = (because: string) => (notificationOf(1).data as Notification).raised.map((one) => ({ ...one, because }));
+  const said = (raised: Notification["raised"], more = 0): readonly string[] => {
+    const { blocks } = JSON.parse(slackText(notificationOf(1, { raised, resolved: told("it was so"), more })));
+    assert.ok(blocks[1].text.text.length <= 3_000);
+    return blocks[1].text.text.split("\n");
+  };
+  const long = Array.from({ length: 15 }, () => told("<".repeat(200))[0]!);
+  const lines = said(long, 4);
+  assert.equal(lines.length, 4);
+  assert.equal(lines.at(-1), "and 17 more, as `daybook alerts` lists them");
+  for (const line of lines.slice(0, -1)) assert.match(line, /^• service=api replica=0: (?:&lt;){200} \(since .*\)$/);
+  assert.match(said(told("&".repeat(5_000)))[0]!, /^• service=api replica=0: (?:&amp;)+…$/);
+  assert.match(said(told("it is so"))[1]!, /^• over: service=api replica=0: it was so/);
 });
 
 Deno.test("PagerDuty is told by one key of an incident from its beginning to its end, and the routing key is nowhere else", async () => {

@@ -14,6 +14,9 @@ export interface Spoken extends Notification {
   readonly time: string;
 }
 
+/** Says how many are not named; empty where none is left out. */
+export const restOf = (count: number): string => count > 0 ? `and ${count} more, as \`daybook alerts\` lists them` : "";
+
 /** Throws for another event: a sink that hears one is not for it. */
 export const spokenOf = (event: Event): Spoken => {
   if (event.type !== "alerts.group.notified") throw new TypeError(`"${event.type}" is no notification of alerts`);
@@ -28,7 +31,7 @@ export const spokenOf = (event: Event): Spoken => {
     headline: `[${state}] ${title}${count}`,
     raisedLines: data.raised.map(lineOf),
     resolvedLines: data.resolved.map(lineOf),
-    rest: more > 0 ? `and ${more} more, as \`daybook alerts\` lists them` : "",
+    rest: restOf(more),
     time: event.time,
   };
 };

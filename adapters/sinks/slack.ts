@@ -4,12 +4,16 @@
  */
 import type { Transport } from "../../actors/kernel/transport.ts";
 import type { Event } from "../../events/event.ts";
-import { type Spoken, spokenOf } from "./notification.ts";
+import { restOf, type Spoken, spokenOf } from "./notification.ts";
 import { postTransport } from "./post.ts";
 
 /** Of Slack's blocks, in characters (https://docs.slack.dev/reference/block-kit/blocks). */
 const HEADER_MAX = 150;
 const SECTION_MAX = 3_000;
+/** Of one alert: with what is put before it, all of it escaped, and how many are left out it fits a section. */
+const LINE_MAX = 550;
+/** Of a section, for how many are left out. */
+const REST_CHARS = 100;
 
 export const slackTransport = ({ url, ca }: { readonly url: string; readonly ca?: string }): Transport =>
   postTransport({ url, ca, parallel: 1, request: ({ text }) => ({ body: text }) });
@@ -22,7 +26,7 @@ const cut = (text: string, max: number): string =>
 
 export const slackText = (event: Event): string => {
   const spoken = spokenOf(event);
-  const lines = cut(linesOf(spoken).join("\n"), SECTION_MAX);
+  const lines = linesOf(spoken).join("\n");
   return JSON.stringify({
     text: escaped(spoken.headline),
     blocks: [
@@ -33,8 +37,18 @@ export const slackText = (event: Event): string => {
   });
 };
 
-const linesOf = ({ raisedLines, resolvedLines, rest }: Spoken): readonly string[] => [
-  ...raisedLines.map((line) => `• ${escaped(line)}`),
-  ...resolvedLines.map((line) => `• over: ${escaped(line)}`),
-  ...(rest === "" ? [] : [escaped(rest)]),
-];
+/** Whole lines, as many as fit; of the others it is told how many they are. */
+const linesOf = ({ raisedLines, resolvedLines, more }: Spoken): readonly string[] => {
+  const all = [
+    ...raisedLines.map((line) => `• ${escaped(cut(line, LINE_MAX))}`),
+    ...resolvedLines.map((line) => `• over: ${escaped(cut(line, LINE_MAX))}`),
+  ];
+  let [fitting, chars] = [0, REST_CHARS];
+  for (const line of all) {
+    chars += line.length + 1;
+    if (chars > SECTION_MAX) break;
+    fitting++;
+  }
+  const rest = restOf(more + all.length - fitting);
+  return [...all.slice(0, fitting), ...(rest === "" ? [] : [rest])];
+};
