@@ -318,6 +318,19 @@ Deno.test("whatever is done to a file, its records come out or it is said to be 
   }
 });
 
+Deno.test("a folder that lies too deep is told of, and what lies above it comes in", async () => {
+  await inFolder(async (folder) => {
+    const deepest = `${folder}/logs${"/d".repeat(32)}`;
+    await Deno.mkdir(`${deepest}/d`, { recursive: true });
+    await Deno.writeTextFile(`${deepest}/1.json`, fileOf([recordOf(1)]));
+    await Deno.writeTextFile(`${deepest}/d/2.json`, fileOf([recordOf(2)]));
+    await using daybook = await opened();
+    const { found, done } = await imported(daybook, `${folder}/logs`);
+    assert.deepEqual([found.refused, found.problems], [1, [`${deepest}/d: not looked into, below 32 other folders`]]);
+    assert.equal(done.events, 1);
+  });
+});
+
 Deno.test("a folder comes in once, sealed; a bad file is left out by name and place, and the next import goes on", async () => {
   await inFolder(async (folder) => {
     const trail = `${folder}/AWSLogs/${ACCOUNT}/CloudTrail/us-east-1/2026/11/19`;

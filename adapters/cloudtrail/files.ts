@@ -5,11 +5,13 @@ export interface Found {
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   /** Files of CloudTrail's digests, which have no records. */
   readonly digests: number;
+  /** Folders that lie too deep to be looked into. */
+  readonly deeper: readonly string[];
 }
 
 /** Files of one import. */
 const FILES_MAX = 1_000_000;
-const DEPTH_MAX = 32;
+export const DEPTH_MAX = 32;
 
 const LOG = /\.json(?:\.gz)?$/i;
 const DIGEST = /(?:^|\/)CloudTrail-Digest\//;
@@ -20,12 +22,14 @@ const DIGEST = /(?:^|\/)CloudTrail-Digest\//;
  */
 export const filesIn = async (paths: readonly string[]): Promise<Found> => {
   const files: { path: string; bytes: number }[] = [];
+  const deeper: string[] = [];
   let digests = 0;
   const folder = async (path: string, depth: number): Promise<void> => {
     const entries = await Array.fromAsync(Deno.readDir(path));
     for (const { name, isDirectory, isFile } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
       const below = join(path, name);
       if (isDirectory && depth < DEPTH_MAX) await folder(below, depth + 1);
+      else if (isDirectory) deeper.push(below);
       else if (!isFile || !LOG.test(name)) continue;
       else if (DIGEST.test(below)) digests++;
       else await file(below);
@@ -41,5 +45,5 @@ export const filesIn = async (paths: readonly string[]): Promise<Found> => {
     if ((await Deno.stat(path)).isDirectory) await folder(path, 0);
     else await file(path);
   }
-  return { files, digests };
+  return { files, digests, deeper };
 };

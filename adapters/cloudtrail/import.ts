@@ -6,7 +6,7 @@
 import type { Issue, Principal } from "../../actors/kernel/daybook.ts";
 import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
-import { filesIn } from "./files.ts";
+import { DEPTH_MAX, filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
 import { translateRecord } from "./translate.ts";
 
@@ -56,6 +56,10 @@ export const checkFiles = async (paths: readonly string[], told: Told, signal?: 
   const bytes = found.files.reduce((sum, file) => sum + file.bytes, 0);
   const [files, problems]: [{ path: string; bytes: number; records: number }[], string[]] = [[], []];
   let [before, refused] = [0, 0];
+  const refuse = (path: string, why: string): void => {
+    if (++refused <= CLOUDTRAIL_IMPORT.problems_max) problems.push(`${path}: ${why}`);
+  };
+  for (const folder of found.deeper) refuse(folder, `not looked into, below ${DEPTH_MAX} other folders`);
   for (const file of found.files) {
     if (signal?.aborted) break;
     let records = 0;
@@ -66,7 +70,7 @@ export const checkFiles = async (paths: readonly string[], told: Told, signal?: 
     }, signal);
     before += file.bytes;
     if (why === undefined) files.push({ ...file, records });
-    else if (++refused <= CLOUDTRAIL_IMPORT.problems_max) problems.push(`${file.path}: ${why}`);
+    else refuse(file.path, why);
   }
   return { files, problems, refused, digests: found.digests, bytes };
 };
