@@ -3,8 +3,9 @@ import { shippedModel } from "../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { ACTIONS } from "../adapters/http/actions.ts";
-import { type Needs, SCOPES } from "../adapters/http/access.ts";
+import { bearerOf, type Needs, SCOPES } from "../adapters/http/access.ts";
 import { lastHop } from "../adapters/http/guard.ts";
+import { negotiate, parseMedia } from "../adapters/http/media.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { systemRandom } from "../adapters/system/world.ts";
 import { PROBLEMS } from "../adapters/http/problem.ts";
@@ -425,6 +426,18 @@ Deno.test("Forwarded is believed from the proxy alone", () =>
     assert.equal((await ask("192.0.2.1", forwarded, "http://daybook.example")).status, 403);
     assert.equal((await ask("192.0.2.1", "for=1.2.3.4;host=evil.example", "http://evil.example")).status, 421);
   }, { behindProxy: "192.0.2.1", hosts: ["daybook.example"] }));
+
+Deno.test("of headers that are longer than any need be nothing is taken", () => {
+  const type = (length: number) => `application/json;a=${"x".repeat(length - "application/json;a=".length)}`;
+  assert.deepEqual([parseMedia(type(256))?.essence, parseMedia(type(257))], ["application/json", undefined]);
+  const offered = ["application/json", "text/html"];
+  const wanted = (before: number) => negotiate(`${"x".repeat(before)},text/html`, offered);
+  assert.equal(wanted(1_024 - ",text/html".length), "text/html");
+  assert.throws(() => wanted(1_024), { code: "not_acceptable" });
+  const bearer = (length: number) =>
+    bearerOf(new Headers({ authorization: `Bearer ${"x".repeat(length - "Bearer ".length)}` }));
+  assert.deepEqual([bearer(2_048)?.length, bearer(2_049)], [2_041, undefined]);
+});
 
 Deno.test("lastHop reads what the nearest proxy added, and nothing of a header that is malformed", () => {
   assert.deepEqual(lastHop('for=_mystery, For="[2001:db8::1]:4711";Proto=HTTPS ; host="a.example:8443"'), {

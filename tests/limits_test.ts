@@ -115,6 +115,13 @@ Deno.test("a connection is counted once as long as it is used, and again when so
   assert.equal(connections.take().connections, 2 * CONNECTIONS_MAX + 2);
 });
 
+Deno.test("so many addresses are told apart in one count, and connections of more are counted all the same", () => {
+  const connections = new Connections();
+  for (let i = 0; i <= 10_000; i++) connections.request(`2001:db8::${i.toString(16)}`, 40_000);
+  assert.deepEqual(connections.take(), { connections: 10_001, addresses: 10_000, refused: 0 });
+  assert.deepEqual(connections.take(), { connections: 0, addresses: 0, refused: 0 });
+});
+
 Deno.test("a list of networks takes addresses of both families, however they are written", () => {
   const addresses = new Addresses({ allow: ["192.0.2.0/24", "2001:db8::/32", "203.0.113.7"] });
   for (

@@ -10,6 +10,7 @@ import { threatFacts, type ThreatRule } from "../events/threats.ts";
 import type { ProcessManager } from "../actors/types.ts";
 import { given } from "./given.ts";
 import { effectsOf, eventOf, THRESHOLDS } from "./threats_given.ts";
+import { type Hit, slid } from "../actors/threats/window.ts";
 
 const ruleOf = (rule: ThreatRule, thresholds: Thresholds = THRESHOLDS) =>
   threatRules(thresholds).find(({ name }) => name === `threats.${rule}`)!;
@@ -89,6 +90,12 @@ Deno.test("failures spread thin are no attack: the window slides, however late a
   assert.deepEqual(seen("brute_force", thin), []);
   const late = [0, 1, 2, 30, 31, 3, 4].map((minutes) => failed({ account: ADA }, at(minutes)));
   assert.deepEqual(seen("brute_force", late), []);
+});
+
+Deno.test("of the hits within a window the newest are remembered, as many as any rule may be told to wait for", () => {
+  let hits: readonly Hit[] = [];
+  for (let n = 0; n <= 1_000; n++) hits = slid(hits, [n, n, 1, ""], 1_000_000);
+  assert.deepEqual([hits.length, hits[0], hits.at(-1)], [1_000, [1, 1, 1, ""], [1_000, 1_000, 1, ""]]);
 });
 
 Deno.test("however much a rule counts it remembers a bounded number, and a detection names the newest positions", () => {
