@@ -92,7 +92,7 @@ Deno.test("failures spread thin are no attack: the window slides, however late a
   assert.deepEqual(seen("brute_force", late), []);
 });
 
-Deno.test("of the hits within a window the newest are remembered, as many as any rule may be told to wait for", () => {
+Deno.test("of the hits within a window the newest are remembered, as many as a rule may be told to wait for", () => {
   let hits: readonly Hit[] = [];
   for (let n = 0; n <= 1_000; n++) hits = slid(hits, [n, n, 1, ""], 1_000_000);
   assert.deepEqual([hits.length, hits[0], hits.at(-1)], [1_000, [1, 1, 1, ""], [1_000, 1_000, 1, ""]]);
