@@ -1,6 +1,7 @@
 /** What the alerts of a rule come to: when there is one, when somebody is told, and when nobody is. */
 import assert from "node:assert/strict";
 import { alerts } from "../actors/alerts/rule.ts";
+import { newsOf } from "../actors/alerts/state.ts";
 import { ALERT_LIMITS, type AlertFact } from "../events/alerts.ts";
 import {
   at,
@@ -109,6 +110,28 @@ Deno.test("without a name all that stand are meant; where none does, that is sai
   given(alerts, begun).when({ type: "alerts.alert.acknowledge", data: { alert: idOf(1) } }).rejected("no_such_alert");
 });
 
+Deno.test("with a name that alert alone is meant, with the note; one that waits or that nobody knows is none", () => {
+  const [both, one] = [[raised(1), raised(2)], { alert: idOf(1), note: "mine" }];
+  given(alerts, ...both).when({ type: "alerts.alert.acknowledge", data: one }, at(5))
+    .accepted({ type: "alerts.alert.acknowledged", data: one });
+  given(alerts, ...both).when({ type: "alerts.alert.resolve", data: one }, at(5))
+    .accepted({ type: "alerts.alert.resolved", data: { alert: idOf(1), because: "asked", note: "mine" } });
+  given(alerts, ...both).when({ type: "alerts.alert.resolve", data: { alert: idOf(3) } }).rejected("no_such_alert");
+});
+
+Deno.test("what is told of one group leaves another to be told of itself", () => {
+  const elsewhere = "f".repeat(12);
+  const { state } = given(alerts, raised(1), raised(2, { group: elsewhere })).when(notify, at(31))
+    .accepted(notified("raised", { raised: [1], standing: 1 }));
+  assert.deepEqual([state.alerts[idOf(1)]!.told, state.alerts[idOf(2)]!.told], ["raised", "nothing"]);
+});
+
+Deno.test("a notification names the oldest first, and those of one time by name", () => {
+  const { state } = given(alerts, raised(1, { since: timeOf(10) }), raised(3), raised(2));
+  const named = newsOf(state, notify.data.group, ALERT_LIMITS.told_max)!.raised.map(({ alert }) => alert);
+  assert.deepEqual(named, [idOf(2), idOf(3), idOf(1)]);
+});
+
 const silence = { type: "alerts.silence.begin", data: { until: timeOf(600), why: "We know" } } as const;
 const silenced: AlertFact = { type: "alerts.silence.begun", data: { until: timeOf(600), why: "We know" } };
 const over: AlertFact = { type: "alerts.silence.ended", data: { because: "over" } };
@@ -138,15 +161,32 @@ Deno.test("the end of what was told before a silence is told through it; one ale
     .accepted(notified("raised", { resolved: [2], standing: 0 }));
 });
 
+Deno.test("of one alert a silence begins and ends by itself, and what ends it late ends nothing", () => {
+  const data = { alert: idOf(1), until: timeOf(600), why: "We know" };
+  const begun: AlertFact = { type: "alerts.silence.begun", data };
+  const [set, expire] = [`silence:${idOf(1)}`, { type: "alerts.silence.expire", data: { alert: idOf(1) } } as const];
+  given(alerts).when({ type: "alerts.silence.begin", data }, at(0)).accepted(begun)
+    .sets({ set, at: NOON + 600_000, command: expire });
+  given(alerts, begun).when({ type: "alerts.silence.end", data: { alert: idOf(1) } }, at(5))
+    .accepted({ type: "alerts.silence.ended", data: { alert: idOf(1), because: "asked" } }).sets({ cancel: set });
+  given(alerts, begun).when({ type: "alerts.silence.end", data: {} }, at(5)).rejected("not_silenced");
+  given(alerts).when(expire, at(600)).accepted();
+});
+
 Deno.test("a silence ends within a year, and there are only so many", () => {
   const until = (seconds: number) => ({ ...silence, data: { ...silence.data, until: timeOf(seconds) } });
   given(alerts).when(until(-1), at(0)).rejected("silence_over");
+  given(alerts).when(until(0), at(0)).rejected("silence_over");
+  given(alerts).when(until(366 * 86_400), at(0)).accepted({ ...silenced, data: until(366 * 86_400).data } as AlertFact);
   given(alerts).when(until(367 * 86_400), at(0)).rejected("silence_too_long");
   const many = Array.from({ length: ALERT_LIMITS.standing_max }, (_, n): AlertFact => ({
     type: "alerts.silence.begun",
     data: { alert: idOf(n), until: timeOf(600), why: "We know" },
   }));
   given(alerts, ...many).when(silence, at(0)).rejected("too_many_silences");
+  const again = { alert: idOf(7), until: timeOf(900), why: "We know" };
+  given(alerts, ...many).when({ type: "alerts.silence.begin", data: again }, at(0))
+    .accepted({ type: "alerts.silence.begun", data: again });
 });
 
 Deno.test("a silence takes no time that is longer than any entry", () => {
