@@ -294,6 +294,21 @@ Deno.test("identity.session.refresh with a token that had been exchanged ends it
     );
 });
 
+Deno.test("what a session is refreshed with, or a factor shown in it, is its own", () => {
+  const idle_until = iso(AT + MINUTE);
+  const { state } = given(
+    identity,
+    ...[created, set, enrolled, started(s1), started(s2)],
+    { type: "identity.factor.enrolled", data: { account, factor: two, kind: "backup_codes" } },
+    { type: "identity.session.refreshed", data: { account, session: s1, generation: 1, idle_until } },
+    { ...shown(7), data: { ...shown(7).data, session: s1, fresh_until: iso(AT + 5 * MINUTE) } } as IdentityFact,
+  );
+  const seen = ({ idle_until, generation, fresh_until }: Account["sessions"][number]) =>
+    [idle_until, generation, fresh_until] as const;
+  assert.deepEqual(state.sessions.map(seen), [[AT + MINUTE, 1, AT + 5 * MINUTE], [AT + 30 * MINUTE, 0, 0]]);
+  assert.deepEqual(state.factors.map(({ counter }) => counter), [7, -1]);
+});
+
 Deno.test("a page's session is touched and never refreshed", () => {
   const page = given(identity, created, set, started(s1, { kind: "browser" }));
   page.when({ type: "identity.session.refresh", data: { session: s1, generation: 0, idle_ms: 1 } }, here)
