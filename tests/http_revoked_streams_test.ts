@@ -30,19 +30,23 @@ Deno.test("a stream that always has something to send ends as soon when its toke
   assert.equal(streams.count, 0);
 });
 
-/** A server with an event each second, and somebody who follows it with a token of these scopes, of which others are left then. */
-const following = async (as: string, left: string | undefined) => {
+/**
+ * A server with an event each second, and somebody who follows it with a token of these scopes, of which others are left then; or whose
+ * account, by a key, has to show a second factor then.
+ */
+const following = async (as: string, left: string | undefined, then: { readonly challenged?: true } = {}) => {
   const clock = new SimulatedClock(systemRandom);
   const { daybook } = givenDaybook();
   const access = givenAccess();
   let changed = false;
   const check: Access["check"] = (bearer) => {
-    if (bearer !== as || !changed) return access.check(bearer);
-    return left === undefined ? undefined : access.check(left);
+    if (bearer !== as) return access.check(bearer);
+    const grant = access.check(changed ? left ?? "" : as);
+    return grant && then.challenged ? { ...grant, account: "u_a", roles: ["viewer"] } : grant;
   };
   const server = createServer({
     daybook,
-    access: { ...access, check },
+    access: { ...access, check, isChallenged: () => changed },
     authority: new CedarAuthority(shippedModel()),
     clock,
     random: systemRandom,
@@ -95,6 +99,15 @@ Deno.test("who follows a busy log sees no more of it soon after the token was re
   assert.match(text, /^id: 2$/m);
   assert.doesNotMatch(text, /^id: 30$/m);
   assert.equal(ended, true);
+});
+
+Deno.test("so it is where the token may read no more, or its account has to show a second factor first", async () => {
+  for (const later of [following("read", "ingest"), following("read", "read", { challenged: true })]) {
+    const { text, ended } = await later;
+    assert.match(text, /^id: 2$/m);
+    assert.doesNotMatch(text, /^id: 30$/m);
+    assert.equal(ended, true);
+  }
 });
 
 Deno.test("who follows is shown no more personal values soon after that was taken away", async () => {
