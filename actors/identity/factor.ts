@@ -6,7 +6,7 @@ import type { CommandData } from "./commands.ts";
 import { allEnded, iso } from "./session.ts";
 
 /** Factors of one account. */
-const FACTORS_MAX = 10;
+export const FACTORS_MAX = 10;
 
 type Verified = Extract<IdentityFact, { type: "identity.factor.verified" }>;
 
