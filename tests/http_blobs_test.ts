@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readBody } from "../adapters/http/body.ts";
 import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { systemRandom } from "../adapters/system/world.ts";
@@ -75,6 +76,22 @@ Deno.test("a blob over the bound is refused, by its length and without one", () 
     });
     await problem(await post(site, endless), 413, "too_large");
   }));
+
+Deno.test("a body may be as long as its bound, stated or in pieces, and no longer", async () => {
+  const whole = bytes(100);
+  const pieces = () => ReadableStream.from([whole.slice(0, 30), whole.slice(30, 60), whole.slice(60)]);
+  for (const body of [() => whole, pieces]) {
+    for (const headers of [{ "content-length": "100" }, {}] as HeadersInit[]) {
+      const read = (bytesMax: number) =>
+        readBody({
+          request: new Request("http://localhost/", { method: "POST", body: body(), headers }),
+          reading: undefined,
+        }, bytesMax);
+      assert.deepEqual(await read(100), whole);
+      await assert.rejects(read(99), { code: "too_large" });
+    }
+  }
+});
 
 Deno.test("few blobs are received at a time; one more is told to come again", () =>
   withSite(async (site) => {
