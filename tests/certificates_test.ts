@@ -1,4 +1,5 @@
 /** Decisions about certificates: what is recorded of them, and when their end is told. */
+import assert from "node:assert/strict";
 import { type CertificateCommand, certificates } from "../actors/certificates.ts";
 import type { CertificateFact } from "../events/certificates.ts";
 import { given } from "./given.ts";
@@ -71,6 +72,9 @@ Deno.test("one from elsewhere is noted each time it is another", () => {
     data: issued(2),
   });
   given(certificates, first).when(note, { at }).accepted();
+  given(certificates).when(note, { at, id: "authority" }).rejected("reserved_name");
+  const { state } = given(certificates, first, { ...found, data: { ...data, ...shown(2) } } as CertificateFact);
+  assert.deepEqual([state.is === "known" && state.ours, state.is === "known" && state.issued], [false, first.data]);
 });
 
 Deno.test("there is one authority, it stays the same, and nothing else has its name", () => {

@@ -68,6 +68,8 @@ Deno.test("commits.branch.delete records the end of a branch, once", () => {
   given(commits, moved("main", null, 1)).when(remove("main")).accepted(gone);
   given(commits, moved("main", null, 1), gone).when(remove("main")).accepted();
   given(commits, moved("main", null, 1)).when(remove("main", { from: sha(2) })).rejected("branch_elsewhere");
+  const at = "2026-01-05T09:00:00Z";
+  given(commits, moved("main", null, 1)).when(remove("main", { at })).accepted({ ...gone, data: { ...gone.data, at } });
 });
 
 Deno.test("names and object names that git does not accept do not parse", () => {
