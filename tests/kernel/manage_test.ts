@@ -139,6 +139,22 @@ Deno.test("an effect is tried again with growing waits, a stated number of times
   await last.stop();
 });
 
+Deno.test("a redriven effect is done once, however much lies behind its event", async () => {
+  const broken = await managed({ perform: () => Promise.reject(new Undeliverable("no such bell")) });
+  await broken.add(1, "n");
+  await broken.add(2);
+  await broken.clock.advance(10);
+  await broken.stop();
+  const log: EventLog = Object.create(broken.log, {
+    read: { value: (range: Range) => [...broken.log.read(range)].flat().map((event) => [event]) },
+  });
+  const m = await managed({ log, views: broken.views, seed: 2 });
+  const [letter] = m.deadLetters.list();
+  assert.deepEqual(await m.clock.until(m.deadLetters.redrive(letter!.id)), { is: "delivered" });
+  assert.deepEqual(m.rung, ["n 0.0 #1"]);
+  await m.stop();
+});
+
 Deno.test("what can never be delivered is a dead letter at the first attempt", async () => {
   const m = await managed({
     perform: () => Promise.reject(new Undeliverable("no such bell")),
@@ -170,6 +186,30 @@ Deno.test("a log that cannot be written holds a command up and makes no dead let
   full = false;
   await m.clock.advance(60_000);
   assert.deepEqual([ours(), m.child.size, m.deadLetters.size], [1, 2, 0]);
+  await m.stop();
+});
+
+Deno.test("an event that a manager cannot take is not passed before its dead letter is on record", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let full = true;
+  const refuses = ({ events }: Append) => full && events[0]!.stream === "kernel/dead_letters";
+  const log: EventLog = Object.create(inner, {
+    append: {
+      value: (batch: Append) => refuses(batch) ? Promise.reject(new LogFault("full", "no room")) : inner.append(batch),
+    },
+  });
+  const m = await managed({ log });
+  await m.add(1, "poison");
+  await m.add(2);
+  await m.clock.advance(1_000);
+  m.child.note();
+  assert.equal(m.child.size, 0);
+  full = false;
+  const next = await managed({ log: inner, views: m.views, seed: 2 }); // the first has been killed
+  await next.clock.advance(1_000);
+  assert.deepEqual(next.deadLetters.list().map(({ message }) => message), [{ position: 0 }]);
+  assert.deepEqual([next.child.size, next.sum()], [next.log.size, 2]);
+  await next.stop();
   await m.stop();
 });
 

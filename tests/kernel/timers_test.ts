@@ -271,6 +271,10 @@ Deno.test("how many timers stand is bounded; those beyond it are dead letters, n
   for (const name of ["a", "b", "c"]) await t.set(name, HOUR);
   assert.equal(t.timers.count, 2);
   assert.match(t.deadLetters.list()[0]!.cause, /more than 2 timers stand/);
+  const { message } = t.facts.find(({ type }) => type === "kernel.message.dead_lettered")!.data as {
+    message?: unknown;
+  };
+  assert.deepEqual(message, { type: "toys.count.add", data: { by: 1 } }, "it can be redriven after a restart");
   await t.stop();
 });
 
