@@ -456,18 +456,6 @@ Deno.test("stopping drains what was taken, refuses what comes after, and leaves 
   await assert.rejects(clock.until(new Promise(() => {})), /no timer is left/);
 });
 
-Deno.test("entities that are started again take commands, and know what went before", async () => {
-  const { answer, clock, entities, stop } = playground();
-  await answer(add, { by: 1 });
-  await stop();
-  const again = new AbortController();
-  const run = entities.run(again.signal);
-  assert.equal((await answer(add, { by: 2 })).is, "accepted");
-  assert.deepEqual(entities.held("toys/a")!.state, { total: 3, adds: 2, notes: "" });
-  again.abort();
-  await clock.until(run);
-});
-
 Deno.test("what still waited at a gate when its entities stopped is refused, and wakes nobody", async () => {
   const open = Promise.withResolvers<void>();
   const { ask, stop, log, entities } = playground({ gate: { guards: () => true, check: () => open.promise } });

@@ -115,6 +115,7 @@ Deno.test("what does not fit while the log cannot be written is counted, never s
     r.recorder.record(crash(`c${i % 900}`, `${i}`), { child: `c${i % 900}`, cause: `${i % 900}` });
   }
   assert.equal(r.recorder.waiting, RECORDER.waiting_max);
+  await r.clock.advance(3 * RECORDER.window_ms);
   r.fail();
   await r.clock.advance(3 * RECORDER.window_ms);
   const suppressed = r.stored().filter(({ type }) => type === "kernel.facts.suppressed");
@@ -143,6 +144,63 @@ Deno.test("one fact that the log refuses does not hold up the others", async () 
   assert.deepEqual(r.types(), ["child.crashed", "child.crashed", "facts.suppressed"]);
 });
 
+Deno.test("what was held back of one child is told although another was held back before it", async () => {
+  const r = recording();
+  const flood = (child: string) => {
+    for (let i = 0; i < RECORDER.facts_per_cause + 2; i++) r.recorder.record(crash(child), { child });
+  };
+  flood("a");
+  await r.clock.advance(RECORDER.window_ms / 2);
+  flood("b");
+  await r.clock.advance(2 * RECORDER.window_ms);
+  const told = r.stored().filter(({ type }) => type === "kernel.facts.suppressed");
+  assert.deepEqual(told.map(({ data }) => (data as { child: string }).child), ["a", "b"]);
+});
+
+Deno.test("a budget that is spent stays spent however many others there are", async () => {
+  const r = recording();
+  const of = (child: string) => r.stored().filter(({ stream }) => stream === `kernel/${child}`).length;
+  for (let i = 0; i < RECORDER.facts_per_cause; i++) r.recorder.record(crash("a"), { child: "a" });
+  for (let i = 0; i < RECORDER.budgets_max; i++) {
+    r.recorder.record(crash(`c${i}`), { child: `c${i}` });
+    if (i % 500 === 0) await r.clock.advance(10);
+  }
+  r.recorder.record(crash("a"), { child: "a" });
+  await r.clock.advance(10);
+  assert.equal(of("a"), RECORDER.facts_per_cause);
+});
+
+Deno.test("a log that cannot be written while facts go one by one loses none and turns none around", async () => {
+  const r = rig();
+  const inner = new MemoryLog(r.clock);
+  let full = 1;
+  const log: EventLog = Object.create(inner, {
+    append: {
+      value: (batch: Append) => {
+        const refuse = (kind: FaultKind) => Promise.reject(new LogFault(kind, "no"));
+        if (batch.events.some(({ stream }) => stream === "kernel/bad")) return refuse("invalid");
+        return batch.events[0]!.stream === "kernel/b" && full-- > 0 ? refuse("full") : inner.append(batch);
+      },
+    },
+  });
+  const recorder = new FactRecorder({ ...r, log });
+  for (const child of ["a", "b", "bad", "c"]) recorder.record(crash(child), { child });
+  await r.clock.advance(RECORDER.retry_last_ms);
+  assert.deepEqual([...inner.read({})].flat().map(({ stream }) => stream), ["kernel/a", "kernel/b", "kernel/c"]);
+});
+
+Deno.test("where the end of the run before lies in an archive, nothing says that it was clean", () => {
+  const r = rig();
+  const log: EventLog = Object.create(new MemoryLog(r.clock), {
+    read: {
+      value: () => {
+        throw new LogFault("archived", "not attached");
+      },
+    },
+  });
+  assert.equal(new FactRecorder({ ...r, log }).begin({ version: "1", root: "r" }), false);
+});
+
 Deno.test("a run ends with one fact, waits for the log only so long, and says what it could not write", async () => {
   const r = recording();
   for (let i = 0; i < 13; i++) r.recorder.record(crash("a"), { child: "a" });
@@ -152,6 +210,11 @@ Deno.test("a run ends with one fact, waits for the log only so long, and says wh
   r.recorder.record(crash("late"), { child: "late" });
   await r.clock.advance(RECORDER.window_ms * 3);
   assert.equal(r.types().at(-1), "process.stopped");
+
+  const many = recording();
+  const paths = Array.from({ length: 101 }, (_, n) => `root:${n}`);
+  assert.equal(await many.clock.until(many.recorder.end(paths, 1_000)), 0);
+  assert.deepEqual(many.stored().at(-1)!.data, { abandoned: paths.slice(0, 100) });
 
   const stuck = recording();
   stuck.fail("full");

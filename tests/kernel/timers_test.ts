@@ -248,6 +248,50 @@ Deno.test("a timer whose decider fails is tried a stated number of times, then i
   await t.stop();
 });
 
+Deno.test("a timer that cannot be delivered is one dead letter, made when its firing is on record", async () => {
+  const inner = new MemoryLog({ now: () => 0 });
+  let [broken, full] = [true, false];
+  const log: EventLog = Object.create(inner, {
+    append: {
+      value: (batch: Append) => full ? Promise.reject(new LogFault("full", "no room")) : inner.append(batch),
+    },
+  });
+  const fragile = {
+    ...toys,
+    decide: (...args: Parameters<typeof toys.decide>) => {
+      if (broken && args[1].type === "toys.count.add") throw new Error("broken");
+      return toys.decide(...args);
+    },
+  };
+  const t = await withTimers({ world: { log }, actors: [fragile as never] });
+  await t.set("t", 1_000, 2_000);
+  full = true;
+  await t.clock.advance(10 * 60_000);
+  assert.equal(t.deadLetters.size, 0);
+  full = false;
+  await t.clock.advance(10 * 60_000);
+  assert.deepEqual(t.types(), ["timer.set", "timer.fired undeliverable"]);
+  assert.equal(t.deadLetters.size, 1);
+  broken = false;
+  const [letter] = t.deadLetters.list();
+  const redriven = await t.clock.until(t.deadLetters.redrive(letter!.id));
+  assert.deepEqual(redriven, { is: "delivered" }, "a rejection is an answer");
+  await t.stop();
+});
+
+Deno.test("what was noted of timers of a longer log, as before a backup was restored, counts for nothing", async () => {
+  const first = await withTimers();
+  await first.answer("toys.count.repeat", { times: 10 });
+  await first.set("gone", HOUR, 5);
+  await first.stop();
+  const next = await withTimers({ world: { views: first.world.views } });
+  assert.equal(next.timers.count, 0);
+  await next.set("t", HOUR, 1);
+  await next.clock.advance(2 * HOUR);
+  assert.equal(next.total(), 1);
+  await next.stop();
+});
+
 Deno.test("a timer that no actor takes any more is a dead letter, and fires no more", async () => {
   const first = await withTimers();
   await first.set("t", 1_000, 5);
