@@ -13,6 +13,7 @@ import { rig } from "./rig.ts";
 export class Receiver implements Transport {
   readonly taken: number[] = [];
   connections = 0;
+  closed = 0;
   settleMs = 0;
   stays = true;
   misfortune: (act: "connect" | "send" | "sent" | "settle") => void | Promise<void> = () => {};
@@ -46,7 +47,7 @@ export class Receiver implements Transport {
         return refused;
       },
       settle: async () => void await this.misfortune("settle"),
-      close: () => {},
+      close: () => void this.closed++,
     };
   }
 

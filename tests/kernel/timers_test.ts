@@ -84,6 +84,16 @@ Deno.test("a timer that is set again as it stands is not recorded again, also by
   await t.stop();
 });
 
+Deno.test("a timer that is set behind a later one comes true in front of it", async () => {
+  const t = await withTimers();
+  await t.set("late", HOUR, 1);
+  await t.clock.advance(100);
+  await t.set("soon", 1_000, 10);
+  await t.clock.advance(1_100);
+  assert.equal(t.total(), 10);
+  await t.stop();
+});
+
 Deno.test("a timer that is cancelled or set anew does not come true as it was", async () => {
   const t = await withTimers();
   await t.set("gone", 1_000, 1);
