@@ -153,6 +153,18 @@ Deno.test("where an unknown outcome cannot be read back the log stops; a commit 
   await log.close();
 });
 
+Deno.test("a commit whose flush the disk failed is not acknowledged, whatever can be read of it, and the log stops", async () => {
+  const store = lying(new Unsure());
+  const background = inlineBackground(store, systemClock);
+  const log = await KvLog.open(store, { catalogue: catalogue(), clock: systemClock, background });
+  Object.assign(store, { next: "written", kind: "fenced" });
+  await assert.rejects(log.append({ events: [event(1)] }), fault("fenced"));
+  assert.equal(log.size, 0);
+  await assert.rejects(log.append({ events: [event(2)] }), fault("fenced"));
+  assert.ok(log.unwritable);
+  await log.close();
+});
+
 Deno.test("a log behind whose back another has written stops, and says so", async () => {
   const store: Store = new MemoryStore();
   const options = { catalogue: catalogue(), clock: systemClock, background: inlineBackground(store, systemClock) };
