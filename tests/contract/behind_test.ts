@@ -1,7 +1,7 @@
 /** Who makes what follows the commits, and how the work passes from one to the other. */
 import assert from "node:assert/strict";
 import { type Background, type BackgroundStart, inlineBackground } from "../../adapters/kv/background.ts";
-import { storedCheckpoint } from "../../adapters/kv/checkpoints.ts";
+import { hashOf, storedCheckpoint } from "../../adapters/kv/checkpoints.ts";
 import { KvLog } from "../../adapters/kv/log.ts";
 import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { MemoryStore } from "../../adapters/memory/store.ts";
@@ -325,6 +325,76 @@ Deno.test("how many checkpoints are kept is said right, also when one is kept tw
   await clock.until(next.keepCheckpoint());
   assert.equal(kept(), 2_002);
   await clock.until(next.close());
+});
+
+Deno.test("one checkpoint is kept for good when the log has grown by 10,000 events, and no other until it has again", async () => {
+  const { store, clock, log, close } = await opened({ segmentEvents: 100_000 });
+  const kept = () => [...store.list({ prefix: ["checkpoints"] })].map(([size]) => size);
+  let n = 0;
+  const grow = async (events: number) => {
+    await clock.until(log.append({ events: Array.from({ length: events }, () => event(n++)) }));
+    await clock.until(log.checkpoint(n));
+  };
+  for (let i = 0; i < 9; i++) await grow(1_000);
+  await grow(999);
+  assert.deepEqual(kept(), []);
+  for (let i = 0; i < 3; i++) await grow(1);
+  assert.deepEqual(kept(), [10_000]);
+  for (let i = 0; i < 10; i++) await grow(1_000);
+  assert.deepEqual([kept(), storedCheckpoint(store)!.said.kept], [[10_000, 20_002], 2]);
+  await close();
+});
+
+Deno.test("the row of the newest checkpoint says at any moment what index lies beside it", async () => {
+  const { store, clock, append, close } = await opened();
+  const commit = store.commit.bind(store);
+  let [said, seen] = [0, 0];
+  store.commit = async (batch) => {
+    const done = await commit(batch);
+    const manifest = store.get(["manifest"]);
+    const row = storedCheckpoint(store);
+    if (manifest && row) {
+      seen++;
+      if (row.said.index === hashOf(manifest)) said++;
+    }
+    return done;
+  };
+  for (let i = 0; i < 10; i++) {
+    await append(5);
+    await clock.advance(1_000);
+  }
+  assert.ok(seen > 20 && said === seen, `${said} of ${seen} times`);
+  await close();
+});
+
+Deno.test("a kept checkpoint that was taken away behind the log's back stays said when it is opened again", async () => {
+  const { store, clock, log, append, close } = await opened();
+  for (let i = 0; i < 2; i++) {
+    await append(1);
+    await clock.until(log.keepCheckpoint());
+  }
+  await close();
+  await store.commit({ puts: [], deletes: [["checkpoints", 1]] });
+  const background = inlineBackground(store, clock);
+  const next = await KvLog.open(store, { catalogue: catalogue(), clock, background, signer });
+  await clock.until(next.append({ events: [event("more")] }));
+  await clock.until(next.keepCheckpoint());
+  assert.equal(storedCheckpoint(store)!.said.kept, 3);
+  await clock.until(next.close());
+});
+
+Deno.test("pages that were let go are garbage no more, however often that comes to pass", async () => {
+  const { clock, log, append, close } = await opened();
+  for (let i = 0; i < 40; i++) {
+    await append(40);
+    await clock.advance(1_000);
+  }
+  await clock.advance(120_000);
+  await append(4); // the next manifest says so
+  await clock.advance(1_000);
+  const { garbage } = log.index.manifest;
+  assert.ok(garbage.length < 5, `${garbage.length} stretches`);
+  await close();
 });
 
 Deno.test("a closed log leaves no timer behind, even where pages became garbage as it closed", async () => {
