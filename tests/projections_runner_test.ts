@@ -8,6 +8,7 @@ import { feedOf } from "../actors/kernel/project_feed.ts";
 import type { Event } from "../events/event.ts";
 import { LogFault } from "../events/log.ts";
 import { auditTrail } from "../projections/audit.ts";
+import { folder } from "../projections/fold.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import type { Views, ViewStore } from "../projections/views.ts";
 import { counted, counts, logOf, named, newEvent, recorded, running } from "./projections_given.ts";
@@ -216,6 +217,25 @@ Deno.test("the shapes of one recorded event are folded together, however small a
   assert.equal(await projections.wait("tests.counts", 19, 60_000), "reached");
   assert.equal(total(views), 40);
   await run.stop();
+});
+
+Deno.test("a row is set once by an event, whatever shapes it has and however often a key is named", async () => {
+  const log = logOf();
+  await counted(log, 1, 1);
+  const [event] = [...log.read({})].flat();
+  const folded = (changes: Partial<AnyProjection>, times: number) => {
+    const set: unknown[] = [];
+    const rows = {
+      get: () => undefined,
+      set: ({ key, row }: { key: string; row: unknown }) => void set.push([key, row]),
+    };
+    const fold = folder(named(counts, changes), rows);
+    for (let i = 0; i < times; i++) fold(event!);
+    return set;
+  };
+  const row = { count: 1, sum: 0 };
+  assert.deepEqual(folded({ appendOnly: true, keys: ({ position }) => [String(position)] }, 2), [["0", row]]);
+  assert.deepEqual(folded({ keys: () => ["a", "b", "a"] }, 1), [["a", row], ["b", row]]);
 });
 
 for (

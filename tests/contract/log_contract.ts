@@ -88,6 +88,8 @@ export const logContract = (name: string, start: Start): void => {
       { n: 2 },
     ], [2, "tests/one", 1, { n: 3 }]]);
     assert.equal(log.head("tests/one"), 1);
+    for (const n of [4, 5]) await appended(log, event(n));
+    assert.deepEqual(all(log, { stream: "tests/one" }).map((e) => e.revision), [0, 1, 2, 3]);
   });
 
   test("an entry is the canonical JSON of the event", async ({ log }) => {

@@ -137,6 +137,24 @@ Deno.test("a view that is built again is not attested below what was, nor is one
   await clock.until(run);
 });
 
+Deno.test("what was attested of an earlier version does not count for a new one", async () => {
+  const { clock, log, views, start, told } = world();
+  await counted(log, 150);
+  const first = start();
+  await clock.advance(10 * LOOK_MS);
+  await ended(clock, first);
+  assert.deepEqual(told(), [[150, "tests.counts", 150]]);
+  const newer = named(counts, { version: 2 });
+  const projector = new Projector({ projections: [newer], feed: feedOf(log), views, clock, record: () => {} });
+  const bounds = { events_min: 100, ms: HOUR };
+  const { random } = rig(2);
+  const attester = new Attester({ log, views, projections: [newer], clock, random, bounds });
+  const second = running([...projector.children.filter(({ id }) => id !== "file"), attester]);
+  await clock.advance(10 * LOOK_MS);
+  assert.deepEqual(attestationsIn(log, log.size).map(({ version, size }) => [version, size]), [[1, 150], [2, 151]]);
+  await ended(clock, second);
+});
+
 Deno.test("while the log cannot be written nothing is lost but time", async () => {
   const { clock, log, start, told } = world();
   let full = true;

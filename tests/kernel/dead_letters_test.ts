@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DEAD_LETTERS, DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { FactRecorder, RECORDER } from "../../actors/kernel/recorder.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
-import type { NewEvent } from "../../events/log.ts";
+import { type EventLog, LogFault, type NewEvent } from "../../events/log.ts";
 import { rig } from "./rig.ts";
 
 Deno.test("dead letters of one target leave those of others, now and after a start", async () => {
@@ -103,4 +103,34 @@ Deno.test("letters that were redriven are none after a start, however many they 
   next.restore(log);
   assert.deepEqual(next.list(), []);
   await clock.until(recorder.end([], 1_000));
+});
+
+Deno.test("where letters lie in an archive that is not here, a start goes on without them", () => {
+  const r = rig();
+  const log: EventLog = Object.create(new MemoryLog(r.clock), {
+    read: {
+      value: () => {
+        throw new LogFault("archived", "not attached");
+      },
+    },
+  });
+  const letters = new DeadLetters(r);
+  letters.restore(log);
+  assert.equal(letters.size, 0);
+});
+
+Deno.test("a letter is delivered when that is on record, and asked for twice it is delivered once", async () => {
+  const r = rig();
+  const written = Promise.withResolvers<void>();
+  const letters = new DeadLetters({ ...r, recorder: { ...r.recorder, flush: () => written.promise } });
+  let [delivered, told] = [0, 0];
+  letters.route("sink", () => Promise.resolve(void delivered++));
+  const id = letters.add({ target: "sink:a", cause: "c", message: 1, lasting: true });
+  const redriven = [letters.redrive(id), letters.redrive(id)];
+  for (const one of redriven) void one.then(() => told++);
+  await r.clock.settle();
+  assert.deepEqual([delivered, told], [1, 0]);
+  written.resolve();
+  assert.deepEqual(await Promise.all(redriven), [{ is: "delivered" }, { is: "delivered" }]);
+  assert.deepEqual(await letters.redrive(id), { is: "unknown" });
 });

@@ -4,7 +4,7 @@ import { ENTITY } from "../../actors/kernel/entity.ts";
 import type { Append, EventLog, Range } from "../../events/log.ts";
 import { LogFault } from "../../events/log.ts";
 import { MemoryLog } from "../../adapters/memory/log.ts";
-import { playground } from "./toy.ts";
+import { playground, toys } from "./toy.ts";
 
 const add = "toys.count.add";
 
@@ -124,5 +124,38 @@ Deno.test("facts that the log refuses as they are fail their own command alone, 
   const answers = await clock.until(Promise.allSettled(asks));
   assert.deepEqual(answers.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
   assert.deepEqual([...inner.read({})].flat().map(({ data }) => (data as { note: string }).note), ["a", "b"]);
+  await stop();
+});
+
+Deno.test("facts of one command belong together, whether or not the caller says to what", async () => {
+  const { answer, log, stop } = playground();
+  await answer("toys.count.repeat", { times: 3 });
+  const [first, ...others] = [...log.read({})].flat();
+  assert.deepEqual([first!.correlationid, ...others.map(({ correlationid }) => correlationid)], [
+    undefined,
+    first!.id,
+    first!.id,
+  ]);
+  await answer("toys.count.repeat", { times: 2 }, { correlationid: "c" });
+  assert.deepEqual([...log.read({ from: 3 })].flat().map(({ correlationid }) => correlationid), ["c", "c"]);
+  await stop();
+});
+
+Deno.test("an entity that has as many timers as it may can set one of them anew", async () => {
+  const many = {
+    ...toys,
+    decide: (...[, { data }]: Parameters<typeof toys.decide>) => {
+      const { by: from } = data as { by: number };
+      const command = { type: "toys.count.add" as const, data: { by: 1 } };
+      const timers = Array.from(
+        { length: 500 },
+        (_, i) => ({ set: `t${(from + i) % 1_000}`, at: 1e12 + from, command }),
+      );
+      return { ok: true as const, facts: [], timers };
+    },
+  };
+  const { answer, entities, stop } = playground({ actors: [many as never] });
+  for (const by of [0, 500, 1_000]) assert.equal((await answer(add, { by })).is, "accepted");
+  assert.equal(entities.held("toys/a")!.revision, 1_499);
   await stop();
 });
