@@ -314,26 +314,6 @@ for (
   });
 }
 
-Deno.test("a block of another log is named with its position, and the log does not open", async () => {
-  const options = (store: Store) => ({
-    catalogue: catalogue(),
-    clock: systemClock,
-    background: inlineBackground(store, systemClock),
-  });
-  const written = async (first: string) => {
-    const store = new MemoryStore();
-    const log = await KvLog.open(store, options(store));
-    for (const id of [first, "second", "third"]) await log.append({ events: [event(id)] });
-    return store;
-  };
-  const [ours, theirs] = [await written("one"), await written("two")];
-  await ours.commit({ puts: [[["log", 1], theirs.get(["log", 1])!]] });
-  await assert.rejects(
-    KvLog.open(ours, options(ours)),
-    (error: Error) => fault("truncated")(error) && /position 1 does not link to the one before it/.test(error.message),
-  );
-});
-
 Deno.test("a foreign file is refused and left as it is", () =>
   inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/text.db`, "not a database, but some text that somebody wrote\n".repeat(50));

@@ -123,3 +123,34 @@ Deno.test("a sink that is told to stop makes sure of what it has handed over, so
   assert.deepEqual([receiver.taken, first.sink.counts.delivered], [w.ours(), 5]);
   await second.stop();
 });
+
+Deno.test("a place beyond the end of the log, as where a backup was restored, is its end: what comes then is delivered", async () => {
+  const w = world();
+  w.views.setNote("sink/siem/cursor", { size: 100 });
+  await w.append(5);
+  const receiver = new Receiver();
+  const { sink, stop } = await w.start(receiver);
+  assert.equal(sink.place.size, w.log.size);
+  await w.append(3);
+  await w.clock.settle();
+  assert.deepEqual(receiver.taken, w.ours().slice(5));
+  await stop();
+});
+
+Deno.test("an outage in which the clock was set back lasted no time, and not less", async () => {
+  const w = world();
+  const receiver = new Receiver();
+  let down = true;
+  receiver.misfortune = () => {
+    if (down) throw new Error("connection refused");
+  };
+  const { stop } = await w.start(receiver);
+  await w.append(1);
+  await w.clock.advance(1_000);
+  w.clock.jump(-3_600_000);
+  down = false;
+  await w.clock.advance(10_000);
+  await stop();
+  const [recovered] = w.facts("kernel.sink.recovered");
+  assert.equal((recovered!.data as { failed_ms: number }).failed_ms, 0);
+});
