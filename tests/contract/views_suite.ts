@@ -176,6 +176,19 @@ export const viewsSuite = (label: string, open: () => Opened): void => {
     assert.deepEqual(views.row("tests.items", "a\u0000b").row?.key, "a\u0000b");
   });
 
+  test("a working row is read back as it was written last, and not at all once it is gone", (views, opened) => {
+    const store = views.open(items);
+    store.commit([change(0, "~kept", { title: "a" }), change(0, "~gone", { title: "b" })], 1);
+    assert.deepEqual([store.get("~kept"), store.get("~gone")], [{ title: "a" }, { title: "b" }]);
+    store.commit([change(1, "~kept", { title: "c" }), change(1, "~gone", undefined)], 2);
+    store.commit([change(2, "~brief", { title: "d" }), change(2, "~brief", undefined)], 3);
+    const read = (from: ViewStore) => ["~kept", "~gone", "~brief"].map((key) => from.get(key));
+    assert.deepEqual(read(store), [{ title: "c" }, undefined, undefined]);
+    const again = opened.reopen?.();
+    if (again) assert.deepEqual(read(again.open(items)), [{ title: "c" }, undefined, undefined]);
+    again?.close();
+  });
+
   test("a field sorts numbers before text before nothing, ties by key", (views) => {
     const store = views.open(items);
     const tags: Item["tag"][] = ["b", 10, undefined, 9, "10", true, -1.5, 9, undefined];
