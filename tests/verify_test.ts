@@ -216,6 +216,10 @@ Deno.test("a checkpoint that was kept for good is missed when it is gone, and wh
       const missed = await look((file) => file.delete("checkpoints", gone));
       assert.deepEqual(missed, [`${size - 1} checkpoint 2 checkpoints that are kept for good, 1`]);
     }
+    const newest = await look((file) => file.delete("checkpoint"));
+    assert.ok(newest.some((one) => one.endsWith("checkpoint a newest checkpoint of 20 or more, none")), newest.join());
+    const tree = await look((file) => file.delete("tree"));
+    assert.ok(tree.some((one) => one.endsWith("the tree's frontier beside the newest checkpoint, none")), tree.join());
     const said = (edit: (row: Record<string, unknown>) => void) => (file: Tampered) => {
       const row = JSON.parse(file.text("checkpoint"));
       edit(row);
