@@ -104,6 +104,7 @@ export const failureOf = (error: unknown): Failure => {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   if (code === "ENOSPC" || code === "EDQUOT") return { exit: 3, code: "full", message: `Cannot write: ${message}` };
   if (code === "EROFS") return { exit: 3, code: "read_only", message: `Cannot write: ${message}` };
+  if (code === "ELOOP" || code === "ENAMETOOLONG") return { exit: 3, code: "no_path", message };
   if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
   if (name === "NotFound") return { exit: 3, code: "not_found", message };
   if (name === "PermissionDenied") return { exit: 3, code: "permission_denied", message };

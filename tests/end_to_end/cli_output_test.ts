@@ -16,6 +16,31 @@ Deno.test("a standard output that takes no more is one line and exit 3, and a fu
     assert.equal((await run(["status", "--bogus"], { under: shell("2>/dev/full") })).code, 2);
   }));
 
+Deno.test("a token that nobody has seen lets nobody in", () =>
+  withPlace(async ({ data }) => {
+    for (const json of [[], ["--json"]]) {
+      const full = await run(["token", "create", "ci", ...json, "--data", data], { under: shell(">/dev/full") });
+      assert.equal(full.code, 3, full.err);
+    }
+    const { out } = await run(["token", "list", "--json", "--data", data]);
+    const { tokens } = JSON.parse(out) as { readonly tokens: readonly { readonly name: string; revoked?: string }[] };
+    const made = tokens.filter(({ name }) => name === "ci");
+    assert.deepEqual(made.map(({ revoked }) => revoked !== undefined), [true, true]);
+  }));
+
+Deno.test("a path that goes in circles, or has a name that is too long, is told as that", () =>
+  withPlace(async ({ dir }) => {
+    await Deno.symlink(`${dir}/circle`, `${dir}/circle`);
+    for (const path of [`${dir}/circle/x`, `${dir}/${"x".repeat(300)}`]) {
+      for (const command of [["status"], ["events"], ["token", "list"], ["verify"]]) {
+        const { code, err } = await run([...command, "--data", path]);
+        assert.equal(code, 3, err);
+        assert.match(err, /^daybook: .+: (?:Too many levels of symbolic links|File name too long)/);
+        assert.ok(!err.includes("should not have happened"), err);
+      }
+    }
+  }));
+
 /** What lies below a folder, with its content. */
 const filesIn = async (dir: string): Promise<Readonly<Record<string, string>>> => {
   const found: Record<string, string> = {};

@@ -22,9 +22,14 @@ export const create: Run = async (call, runtime) => {
     (tokens) => tokens.create({ name, scopes, expires, tenant }),
   );
   const { io } = runtime;
-  if (call.json) io.out(`${JSON.stringify({ token, ...record })}\n`);
-  else {
-    io.out(`${token}\n`);
+  try {
+    io.out(call.json ? `${JSON.stringify({ token, ...record })}\n` : `${token}\n`);
+  } catch (error) {
+    // Nobody has seen it, and nobody will.
+    await withTokens(call, runtime, (tokens) => tokens.revoke(record.id));
+    throw error;
+  }
+  if (!call.json) {
     io.err(
       `token ${safe(record.name)} (${record.id}), scopes ${scopes.join(", ")}, ${
         record.expires ? `until ${record.expires}` : "without end"
