@@ -239,6 +239,39 @@ Deno.test("a database that stays held is waited for once; then it is asked short
     db.close();
   }));
 
+Deno.test("what is read while writing has no say in how long the writing waits for those who still read", () =>
+  onDisk((options) => {
+    const busyMs = 20 * HELD_MS;
+    const db = new KeyDatabase({ ...options, busyMs });
+    const holder = new DatabaseSync(options.path);
+    const waits = () => db.get("PRAGMA busy_timeout")!.timeout;
+    const read = () => db.read("read", () => db.get("SELECT count(*) FROM meta"));
+    const write = (): unknown => {
+      let waited: unknown;
+      try {
+        db.write("write", () => {
+          db.run("INSERT OR REPLACE INTO meta VALUES ('test', x'00')");
+          read();
+          waited = waits();
+        });
+        return [waited];
+      } catch (fault) {
+        return [waited, (fault as KeysFault).kind];
+      }
+    };
+    holder.exec("BEGIN");
+    holder.prepare("SELECT count(*) FROM meta").get();
+    assert.deepEqual([write(), write(), write()], [[busyMs, "locked"], [HELD_MS, "locked"], [HELD_MS, "locked"]]);
+    holder.exec("ROLLBACK");
+    assert.deepEqual([write(), write()], [[HELD_MS], [busyMs]]);
+    holder.exec("BEGIN EXCLUSIVE");
+    assert.throws(read, { kind: "locked" });
+    holder.exec("ROLLBACK");
+    assert.deepEqual(write(), [busyMs], "nor one that was in vain before");
+    holder.close();
+    db.close();
+  }));
+
 Deno.test("into a database that was deleted, moved or replaced nothing is written, nor sealed under a key in it; put back it goes on", () =>
   onDisk((options) => {
     let now: number = MAY;

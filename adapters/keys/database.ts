@@ -273,6 +273,8 @@ export class KeyDatabase {
   }
 
   private attempt<T>(kind: "read" | "write", action: string, work: () => T): T {
+    // A transaction waits once more at its end, for those who still read; what is read within it leaves that as it is.
+    if (this.db.isOpen && this.db.isTransaction) return named(action, work);
     try {
       const value = named(action, () => {
         const ms = this.held[kind] ? Math.min(HELD_MS, this.busyMs) : this.busyMs;
