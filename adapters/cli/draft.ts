@@ -1,6 +1,17 @@
 /** Files that bear their names only once they are whole, and somebody says so: as `Draft`. */
 import { Usage } from "./call.ts";
-import type { Draft, Io } from "./runtime.ts";
+import type { Io } from "./runtime.ts";
+
+/** A file of mode 0600 that is written as `PATH.partial`. */
+export interface Draft {
+  write(piece: string | Uint8Array): void;
+  /** Nothing more is written, and what was is durable. */
+  settle(): Promise<void>;
+  /** Gives it its name, in the place of an older one. */
+  name(): Promise<void>;
+  /** Takes it away; where it bears its name already it stays. */
+  drop(): Promise<void>;
+}
 
 const PARTIAL = ".partial";
 export const draftOf = (path: string): string => `${path}${PARTIAL}`;
@@ -65,11 +76,12 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
 };
 
 /** As `Io.create`. */
-export const openOutput = async (path: string): Promise<Draft> => {
+export const openOutput = async (path: string, { asBefore = false } = {}): Promise<Draft> => {
   try {
-    return await openDraft(path);
+    const draft = await openDraft(path);
+    return asBefore ? inStead(draft, path) : draft;
   } catch (error) {
-    if (!(error instanceof Usage)) throw error;
+    if (!(error instanceof Usage) && !(asBefore && isOfPlace(error))) throw error;
   }
   // What is written may be content of the log, or passwords of services.
   const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
@@ -78,9 +90,46 @@ export const openOutput = async (path: string): Promise<Draft> => {
   return { write: writingTo(file, path), settle: close, name: done, drop: close };
 };
 
-/** The whole of one file, or what was there before. */
+/** Nothing can be made beside it, as in a folder that may not be written; the file itself may be. */
+const isOfPlace = (error: unknown): boolean =>
+  error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotFound ||
+  ["EROFS", "ENAMETOOLONG"].includes((error as { readonly code?: string }).code ?? "");
+
+/** Keeps whose it is and who may read it; what cannot be replaced, as where it is mounted, is written over. */
+const inStead = (draft: Draft, path: string): Draft => ({
+  ...draft,
+  async name() {
+    try {
+      await keepRights(path);
+      await draft.name();
+    } catch (error) {
+      const { code } = error as { readonly code?: string };
+      if (!(error instanceof Deno.errors.PermissionDenied) && code !== "EBUSY") throw error;
+      await writeOver(path);
+    } finally {
+      await draft.drop();
+    }
+  },
+});
+
+const keepRights = async (path: string): Promise<void> => {
+  const there = await Deno.lstat(path).catch(missing);
+  if (!there?.isFile || there.mode === null) return;
+  const partial = draftOf(path);
+  const made = await Deno.stat(partial);
+  if (there.uid !== made.uid || there.gid !== made.gid) await Deno.chown(partial, there.uid, there.gid);
+  await Deno.chmod(partial, there.mode & 0o777);
+};
+
+const writeOver = async (path: string): Promise<void> => {
+  const whole = await Deno.readFile(draftOf(path));
+  using file = await Deno.open(path, { write: true, truncate: true });
+  writingTo(file, path)(whole);
+};
+
+/** The whole of one file, or what was there before; it stays whose it was. */
 export const writeOutput = async (io: Pick<Io, "create">, path: string, text: string): Promise<void> => {
-  const file = await io.create(path);
+  const file = await io.create(path, { asBefore: true });
   try {
     file.write(text);
     await file.settle();

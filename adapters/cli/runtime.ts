@@ -3,6 +3,7 @@
  * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
  */
 import type { AccessRuntime } from "./access.ts";
+import type { Draft } from "./draft.ts";
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
@@ -73,8 +74,11 @@ export interface Io {
   readInput(): Promise<string>;
   /** Creates the files, by path, with mode 0600; fails if it cannot. Replaces older ones, once all of it is written. */
   writePrivate(texts: Readonly<Record<string, string>>): Promise<void>;
-  /** As `draft` begins a file; what is none, as a pipe, is written as it goes. */
-  create(path: string): Promise<Draft>;
+  /**
+   * As `draft` begins a file; what is none, as a pipe, is written as it goes. `asBefore`: who might read what has the name may read what
+   * comes, and where nothing can be beside it, or take its place, it is written itself.
+   */
+  create(path: string, options?: { readonly asBefore?: boolean }): Promise<Draft>;
   /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
   draft(path: string): Promise<Draft>;
   /** Makes the folder, with mode 0700, if it is missing; what it lies in must be there. */
@@ -83,17 +87,6 @@ export interface Io {
   isEmpty(path: string): Promise<boolean>;
   /** SIGINT, SIGTERM and SIGHUP; the answer stops listening. */
   onStop(call: () => void): () => void;
-}
-
-/** A file of mode 0600 that is written as `PATH.partial`. */
-export interface Draft {
-  write(piece: string | Uint8Array): void;
-  /** Nothing more is written, and what was is durable. */
-  settle(): Promise<void>;
-  /** Gives it its name, in the place of an older one. */
-  name(): Promise<void>;
-  /** Takes it away; where it bears its name already it stays. */
-  drop(): Promise<void>;
 }
 
 /** Standard output was closed by its reader, as `head` does: the work ends quietly. */

@@ -90,6 +90,31 @@ Deno.test("a file that cannot be written is told with its place, and whatever ha
     })
   ));
 
+Deno.test("a file that was there stays whose it was, with who may read it, and is written where nothing can be beside it", (t) =>
+  withPlace(async ({ dir }) => {
+    const schema = (out: string) => run(["config", "schema", "--out", out]);
+    const [shared, long] = [`${dir}/shared.json`, `${dir}/${"l".repeat(250)}`];
+    await Deno.writeTextFile(shared, "before");
+    await Deno.chmod(shared, 0o664);
+    const root = Deno.uid() === 0;
+    if (root) await Deno.chown(shared, 54_321, 54_322);
+    for (const out of [shared, long]) assert.deepEqual((await schema(out)).err, "");
+    const { mode, uid, gid } = await Deno.stat(shared);
+    assert.deepEqual([mode! & 0o777, ...root ? [uid, gid] : [54_321, 54_322]], [0o664, 54_321, 54_322]);
+    assert.equal((await Deno.stat(long)).mode! & 0o777, 0o600);
+    const written = await Deno.readTextFile(shared);
+    assert.equal(await Deno.readTextFile(long), written);
+    await onSmallDisk(t, "512k", async (disk, shell) => {
+      const mounted = `${disk}/mounted.json`;
+      for (const file of [mounted, `${disk}/source.json`]) await Deno.writeTextFile(file, "before");
+      await shell("mount", "--bind", `${disk}/source.json`, mounted);
+      const { code, err } = await schema(mounted);
+      await shell("umount", mounted);
+      assert.deepEqual([code, err], [0, ""]);
+      assert.deepEqual(await filesIn(disk), { [mounted]: "before", [`${disk}/source.json`]: written });
+    });
+  }));
+
 Deno.test("a picture goes to standard output where it is told so", () =>
   withPlace(async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/stack.yaml`, "services:\n  web:\n    command: sleep 1\n");
