@@ -98,6 +98,7 @@ export const givenStage = (): Stage => {
       readInput: () => Promise.resolve(files.get("-") ?? ""),
       writePrivate: (texts) => Promise.resolve(Object.entries(texts).forEach(([path, text]) => files.set(path, text))),
       create: (path) => fakeIo.draft(path),
+      expectPlace: () => Promise.resolve(),
       draft: (path) => {
         let text = "";
         return Promise.resolve({

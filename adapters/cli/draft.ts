@@ -127,6 +127,15 @@ const writeOver = async (path: string): Promise<void> => {
   writingTo(file, path)(whole);
 };
 
+/** As `Io.expectPlace`. */
+export const expectPlace = async (path: string): Promise<void> => {
+  const there = await Deno.stat(path).catch(missing);
+  if (there?.isDirectory) throw new Usage(`${path} is no file`);
+  if (!there) await (await openDraft(path)).drop();
+  // A pipe is not opened twice.
+  else if (there.isFile) (await Deno.open(path, { write: true })).close();
+};
+
 /** The whole of one file, or what was there before; it stays whose it was. */
 export const writeOutput = async (io: Pick<Io, "create">, path: string, text: string): Promise<void> => {
   const file = await io.create(path, { asBefore: true });

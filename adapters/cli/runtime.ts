@@ -79,6 +79,8 @@ export interface Io {
    * comes, and where nothing can be beside it, or take its place, it is written itself.
    */
   create(path: string, options?: { readonly asBefore?: boolean }): Promise<Draft>;
+  /** Throws where `create` could not write, `asBefore`; writes nothing. */
+  expectPlace(path: string): Promise<void>;
   /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
   draft(path: string): Promise<Draft>;
   /** Makes the folder, with mode 0700, if it is missing; what it lies in must be there. */

@@ -1,6 +1,6 @@
 /** Standard streams, the environment, signals and small files of this process. */
 import { Usage } from "./call.ts";
-import { openDraft, openOutput, OutputFault, writeAll, writePrivate } from "./draft.ts";
+import { expectPlace, openDraft, openOutput, OutputFault, writeAll, writePrivate } from "./draft.ts";
 import type { Io } from "./runtime.ts";
 import { OutputClosed } from "./runtime.ts";
 
@@ -64,6 +64,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
     writePrivate,
     create: openOutput,
+    expectPlace,
     draft: (path) => openDraft(path),
     async folder(path) {
       await Deno.mkdir(path, { mode: 0o700 }).catch(async (error) => {

@@ -8,6 +8,7 @@ import type { CrashPoint } from "../../adapters/process/crash.ts";
 import { systemClock } from "../../adapters/system/world.ts";
 import { verifyLog } from "../../adapters/verify/verify.ts";
 import { events } from "../../events/mod.ts";
+import { onSmallDisk } from "../small_disk_given.ts";
 import { document, fingerprint, repository, run, start, withPlace } from "./cli_given.ts";
 import {
   ANN,
@@ -303,6 +304,24 @@ const keysVersion = (data: string): number => {
   assert.equal(unfinishedRotation, undefined);
   return rootVersion;
 };
+
+Deno.test("no key is destroyed where the certificate's name leads to what cannot be written", (t) =>
+  withPlace(({ dir, data }) =>
+    onSmallDisk(t, "64k", async (disk, shell) => {
+      await filled(data);
+      await Deno.writeTextFile(`${disk}/c.json`, "before");
+      await Deno.symlink(`${disk}/c.json`, `${dir}/c.json`);
+      await shell("mount", "-o", "remount,ro", disk);
+      const { code, err } = await run(["erase", EMAIL, "--out", `${dir}/c.json`, "--data", data]);
+      assert.deepEqual([code, err.split("\n").length], [3, 2], err);
+      assert.match(err, /c\.json: Read-only file system/);
+      assert.equal((await run(["subject", EMAIL, "--data", data])).code, 0);
+      await shell("mount", "-o", "remount,rw", disk);
+      const written = await run(["erase", EMAIL, "--out", `${dir}/c.json`, "--data", data]);
+      assert.equal(written.code, 0, written.err);
+      assert.match(await Deno.readTextFile(`${disk}/c.json`), /certificate/);
+    })
+  ));
 
 Deno.test("what cannot be is said in one line, and nothing is written", () =>
   withPlace(async ({ dir, data }) => {

@@ -5,7 +5,7 @@ import { type CertificateReport, type Certified, tellAccounts } from "../persons
 import { writeOutput } from "../draft.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { ExitCode, Io, Runtime } from "../runtime.ts";
+import type { ExitCode, Runtime } from "../runtime.ts";
 import { Refused } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
@@ -37,7 +37,8 @@ export const erase: Run = async (call, runtime) => {
   }
   if (!person.erased && done) throw new Usage(`${subject} was not erased; without --certify it is`);
   const out = pathOf(call, text(call, "out") ?? `${call.data}/erasure-${subject}.json`);
-  await expectPlace(out, runtime.io);
+  // Before a key is destroyed whose certificate could not be written.
+  await runtime.io.expectPlace(out);
   const told = bars(call, runtime);
   try {
     const before = person.erased ? undefined : await persons.trace(subject, told.on("reading"));
@@ -75,15 +76,6 @@ export const erase: Run = async (call, runtime) => {
     return certified.wanting.length === 0 ? 0 : 1;
   } finally {
     told.end();
-  }
-};
-
-/** Before a key is destroyed whose certificate could not be written. A pipe is no file either, and is not opened twice. */
-const expectPlace = async (out: string, io: Io): Promise<void> => {
-  try {
-    await (await io.draft(out)).drop();
-  } catch (error) {
-    if (!(error instanceof Usage) || await io.isEmpty(out).then(() => true, () => false)) throw error;
   }
 };
 
