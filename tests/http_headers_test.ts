@@ -19,6 +19,15 @@ Deno.test("of headers that are longer than any need be nothing is taken", () => 
   assert.deepEqual([lastHop(padded(4_096)), lastHop(padded(4_097))], [{ for: "192.0.2.60" }, {}]);
 });
 
+Deno.test("a proxy may end what it says with a semicolon, as RFC 7239 has it", () => {
+  for (const header of ["for=192.0.2.60;host=a.example;", "for=b; , for=192.0.2.60 ;host=a.example ; "]) {
+    assert.deepEqual(lastHop(header), { for: "192.0.2.60", host: "a.example" }, header);
+  }
+  for (const header of ["for=192.0.2.60;,", "for=192.0.2.60; ;", ";", "for=192.0.2.60;for=b;"]) {
+    assert.deepEqual(lastHop(header), {}, header);
+  }
+});
+
 Deno.test("a request whose client wrote into what the proxy says counts as nobody's: not as the proxy's, nor as whose it says", () =>
   withSite(async (site) => {
     const ask = async (forwarded: string, path = "/livez", remote = "192.0.2.1") => {
@@ -41,6 +50,7 @@ Deno.test("a request whose client wrote into what the proxy says counts as nobod
       assert.equal(await ask(forged, "/livez", "192.0.2.2"), "200", forged);
     }
     assert.equal(await ask("for=192.0.2.60;host=a.example"), "200");
+    assert.equal(await ask("for=192.0.2.60;host=a.example;proto=https;"), "200");
     assert.equal(await ask("by=proxy"), "200");
     assert.equal(await ask(""), "200");
   }, { behindProxy: "192.0.2.1", hosts: ["a.example"] }));

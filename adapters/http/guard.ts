@@ -102,7 +102,8 @@ interface Hop {
   readonly proto?: string;
 }
 
-const PAIR = /\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*([;,]|$)/y;
+// The last of an element may have a semicolon behind it, too (RFC 7239 section 4).
+const PAIR = /\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:;\s*(?=,|$))?([;,]|$)/y;
 const FORWARDED_LENGTH_MAX = 4_096;
 
 /** The last element of a `Forwarded` header: the one that the proxy in front of us added. What is malformed says nothing. */
