@@ -92,4 +92,6 @@ Deno.test("why nobody can listen at an address is told with the address, and wha
   }
   const other = new Error(CROWDED);
   assert.equal(unheard(other, { hostname: "192.0.2.1", port: 80 }), other, "the listener itself sees to that");
+  const taken = unheard(new Deno.errors.AddrInUse(), { hostname: "2001:db8::1", port: 80 }) as Error;
+  assert.match(taken.message, /^cannot listen on \[2001:db8::1\]:80: /);
 });

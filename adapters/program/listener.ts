@@ -67,7 +67,8 @@ export const unheard = (
 ): unknown => {
   if (!(error instanceof Error)) return error;
   const { errors } = Deno;
-  const told = (because: string) => `cannot listen on ${hostname}:${port}: ${because}`;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const told = (because: string) => `cannot listen on ${host}:${port}: ${because}`;
   const code = (error as { readonly code?: string }).code ?? "";
   if (error instanceof errors.AddrInUse) return new errors.AddrInUse(told("another program does; give another --port"));
   if (code === "EACCES") return new errors.PermissionDenied(told("this user may not; give another --port"));
