@@ -143,8 +143,9 @@ export interface PrivacyRuntime {
   persons(data: string, archive?: string): Persons;
   /** By one of these public keys and nothing else. Never throws over the text. */
   checkCertificate(text: string, keys: readonly string[]): Promise<CertificateReport>;
-  /** The bytes of a root key from elsewhere; a file is made if it is missing. `kdf`: how a passphrase became them. */
+  /** The bytes of a root key from elsewhere; a file is made if it is missing, for who has the folder `data`. `kdf`: how a passphrase became them. */
   rootKey(
     from: { readonly file: string } | { readonly env: string } | { readonly passphraseFile: string },
+    data: string,
   ): Promise<{ readonly key: Uint8Array; readonly kdf?: unknown }>;
 }

@@ -107,8 +107,8 @@ const writeKey = (file: string, key: Uint8Array, flags: "w" | "wx"): void => {
   }
 };
 
-/** What root does for somebody is theirs: their server is to read it. */
-const keepOwner = (file: string, next: string): void => {
+/** What root does for somebody, who has `file`, is theirs: their server is to read it. */
+export const keepOwner = (file: string, next: string): void => {
   const owner = statSync(file, { throwIfNoEntry: false });
   if (owner && owner.uid !== statSync(next).uid) chownSync(next, owner.uid, owner.gid);
 };

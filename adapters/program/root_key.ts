@@ -5,7 +5,7 @@ import type { Io } from "../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { freshKdf, type Kdf, keyOfPassphrase } from "../keys/passphrase.ts";
-import { readRoot, ROOT_BYTES, rootOfText, type RootSource, writeRoot } from "../keys/root.ts";
+import { keepOwner, readRoot, ROOT_BYTES, rootOfText, type RootSource, writeRoot } from "../keys/root.ts";
 import { exists, FILES } from "./files.ts";
 
 /** Throws `Usage` where what the configuration points at is not there, `KeysFault` `invalid` where it holds no root key. */
@@ -42,14 +42,14 @@ export const rootSourceOf = async (
 };
 
 /**
- * A root key to go over to: of a file, made with a fresh one if it is missing; of a variable; or out of the passphrase on a file's first
- * line. Throws as `rootSourceOf` does.
+ * A root key to go over to: of a file, made with a fresh one if it is missing, for who has the folder `data`; of a variable; or out of the
+ * passphrase on a file's first line. Throws as `rootSourceOf` does.
  */
 export const rootKeyFrom = async (
   from: { readonly file: string } | { readonly env: string } | { readonly passphraseFile: string },
-  io: Pick<Io, "env" | "readText">,
+  { data, io }: { readonly data: string; readonly io: Pick<Io, "env" | "readText"> },
 ): Promise<{ readonly key: Uint8Array; readonly kdf?: Kdf }> => {
-  if ("file" in from) return { key: readRoot(from) ?? writeRoot(from.file, randomBytes(ROOT_BYTES)) };
+  if ("file" in from) return { key: readRoot(from) ?? newRoot(from.file, data) };
   if ("env" in from) {
     const text = io.env(from.env);
     const key = text === undefined ? undefined : rootOfText(text);
@@ -60,4 +60,15 @@ export const rootKeyFrom = async (
   if (!line) throw new Usage(`${from.passphraseFile} has no passphrase on its first line`);
   const kdf = freshKdf(randomBytes);
   return { key: keyOfPassphrase(line, kdf), kdf };
+};
+
+const newRoot = (file: string, data: string): Uint8Array => {
+  const key = writeRoot(file, randomBytes(ROOT_BYTES));
+  try {
+    keepOwner(data, file);
+  } catch (error) {
+    // Only root can give away what it made.
+    if ((error as { code?: string }).code !== "EPERM") throw error;
+  }
+  return key;
 };

@@ -32,15 +32,19 @@ Deno.test("a root key in a variable, and one out of a passphrase, take the place
     assert.match(await told(2, inPassphrase), /points at a passphrase that is not there/);
   }));
 
-Deno.test("keys rotate makes the file that it is to go over to, for its owner alone, and the key in it opens everything", () =>
+Deno.test("keys rotate makes the file that it is to go over to, for the folder's owner alone, and the key in it opens everything", () =>
   withPlace(async ({ dir, data }) => {
     await filled(data);
     await Deno.mkdir(`${dir}/secrets`);
+    // Whose folder it is has the server, which is to read it.
+    if (Deno.uid() === 0) await Deno.chown(data, 54_321, 54_322);
+    const { uid, gid } = await Deno.stat(data);
     const file = `${dir}/secrets/root.key`;
     const made = await document(["keys", "rotate", "--to-file", file, "--data", data]);
     assert.deepEqual([made.exit, made.from, made.to], [0, 1, 2]);
     assert.deepEqual([...Deno.readDirSync(`${dir}/secrets`)].map(({ name }) => name), ["root.key"]);
-    assert.equal(Deno.statSync(file).mode! & 0o777, 0o600);
+    const written = Deno.statSync(file);
+    assert.deepEqual([written.uid, written.gid, written.mode! & 0o777], [uid, gid, 0o600]);
     const env = { env: { DAYBOOK__KEYS__ROOT: `{ file: ${file} }` } };
     const ran = await run(["events", "--personal", "--type", "commits.commit.recorded", "--data", data], env);
     assert.match(ran.out, /Ann Example/, ran.err);

@@ -32,6 +32,7 @@ export const rotateRoot: Run = async (call, runtime) => {
       : place === "toFile"
       ? { file: pathOf(call, said) }
       : { passphraseFile: pathOf(call, said) },
+    call.data,
   );
   const progress = progressBar("wrapping", { io, clock, quiet: call.json });
   const rotated = await operateOn<Rotated>(call, runtime, {

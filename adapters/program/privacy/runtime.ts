@@ -47,8 +47,8 @@ export const privacyRuntime = (
       signed: checked.signed,
     };
   },
-  async rootKey(from) {
+  async rootKey(from, data) {
     const { rootKeyFrom } = await import("../root_key.ts");
-    return await rootKeyFrom(from, io);
+    return await rootKeyFrom(from, { data, io });
   },
 });
