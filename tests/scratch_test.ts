@@ -188,6 +188,16 @@ Deno.test("scratch: what is wrong with a copy is told of the file that it was ma
     await assert.rejects(opened, { message: `${path} holds no log` });
   }));
 
+Deno.test("scratch: what cannot be copied is told of as that, and not of where the copy was to be", () =>
+  withScratch(async ({ path, scratch, told }) => {
+    leftOpen(path, 3);
+    // It becomes a folder in the moment in which it is copied.
+    told.push = () => (Deno.removeSync(`${path}-wal`), Deno.mkdirSync(`${path}-wal`), 0);
+    const said = await scratch.open(path, nobody, open).then(() => "", ({ message }) => message);
+    assert.ok(said.startsWith(`cannot copy ${path} to read it: `), said);
+    assert.ok(said.endsWith(`copy '${path}-wal'`), said);
+  }));
+
 Deno.test("scratch: who is told to end leaves nothing", () =>
   withScratch(async ({ path, folder, scratch, stops, told }) => {
     leftOpen(path, 3);

@@ -152,7 +152,8 @@ export class Scratch {
   }
 
   private fault(path: string, error: unknown): ScratchFault {
-    const said = error instanceof Error ? error.message : String(error);
+    // Where the copy was to be helps nobody.
+    const said = (error instanceof Error ? error.message : String(error)).replace(/ -> '[^']*'$/, "");
     if (!isFull(said)) return new ScratchFault("io", `cannot copy ${path} to read it: ${said}`, { cause: error });
     return new ScratchFault(
       "no_room",
