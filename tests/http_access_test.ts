@@ -432,8 +432,9 @@ Deno.test("lastHop reads what the nearest proxy added, and nothing of a header t
     host: "a.example:8443",
     proto: "https",
   });
-  for (const malformed of ["", "for", "for=a;;", 'for="a', "for=a, ", ",", "=", "x".repeat(5_000), 'for="\\"']) {
-    assert.deepEqual(lastHop(malformed), {}, malformed);
+  assert.deepEqual(lastHop(""), {});
+  for (const malformed of ["for", "for=a;;", 'for="a', "for=a, ", ",", "=", "x".repeat(5_000), 'for="\\"']) {
+    assert.equal(lastHop(malformed), undefined, malformed);
   }
 });
 

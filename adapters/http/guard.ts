@@ -49,7 +49,7 @@ export class Guard {
     // HTTP/2 has `:authority` instead (RFC 9113 section 8.3.1), which is part of the URL.
     const host = (headers.get("host") ?? authorityOf(url)).toLowerCase();
     if (!proxied) return { host, secure, client: () => addressOf(remote()) };
-    const said = hopIn(headers.get("forwarded") ?? "");
+    const said = lastHop(headers.get("forwarded") ?? "");
     const hop = said ?? {};
     return {
       garbled: said === undefined,
@@ -106,11 +106,11 @@ interface Hop {
 const PAIR = /\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:;\s*(?=,|$))?([;,]|$)/y;
 const FORWARDED_LENGTH_MAX = 4_096;
 
-/** The last element of a `Forwarded` header: the one that the proxy in front of us added. What is malformed says nothing. */
-export const lastHop = (header: string): Hop => hopIn(header) ?? {};
-
-/** `undefined` for what is malformed: also where a parameter comes twice, which none may (RFC 7239 section 4). */
-const hopIn = (header: string): Hop | undefined => {
+/**
+ * The last element of a `Forwarded` header: the one that the proxy in front of us added; `undefined` where it is malformed, also where a
+ * parameter comes twice, which none may (RFC 7239 section 4).
+ */
+export const lastHop = (header: string): Hop | undefined => {
   if (header === "") return {};
   if (header.length > FORWARDED_LENGTH_MAX) return undefined;
   let hop = new Map<string, string>();
