@@ -9,20 +9,19 @@ export interface Spoken extends Notification {
   /** A line each. */
   readonly raisedLines: readonly string[];
   readonly resolvedLines: readonly string[];
-  /** What is not named; empty where nothing is left out. */
-  readonly rest: string;
   readonly time: string;
 }
 
-/** Says how many are not named; empty where none is left out. */
-export const restOf = (count: number): string => count > 0 ? `and ${count} more, as \`daybook alerts\` lists them` : "";
+/** A line that says how many are not named; none where none is left out. */
+export const restOf = (count: number): readonly string[] =>
+  count > 0 ? [`and ${count} more, as \`daybook alerts\` lists them`] : [];
 
 /** Throws for another event: a sink that hears one is not for it. */
 export const spokenOf = (event: Event): Spoken => {
   if (event.type !== "alerts.group.notified") throw new TypeError(`"${event.type}" is no notification of alerts`);
   const data = event.data as Notification;
   const rule = event.stream.slice(event.stream.indexOf("/") + 1);
-  const { status, severity, title, standing, more } = data;
+  const { status, severity, title, standing } = data;
   const state = status === "raised" ? severity.toUpperCase() : status;
   const count = standing > 1 ? ` (${standing})` : "";
   return {
@@ -31,7 +30,6 @@ export const spokenOf = (event: Event): Spoken => {
     headline: `[${state}] ${title}${count}`,
     raisedLines: data.raised.map(lineOf),
     resolvedLines: data.resolved.map(lineOf),
-    rest: restOf(more),
     time: event.time,
   };
 };
@@ -42,13 +40,13 @@ const lineOf = ({ labels, because, since }: Notification["raised"][number]): str
 };
 
 /** All of it as plain text. */
-export const plainText = ({ headline, raisedLines, resolvedLines, rest, rule, standing }: Spoken): string =>
+export const plainText = ({ headline, raisedLines, resolvedLines, more, rule, standing }: Spoken): string =>
   [
     headline,
     "",
     ...raisedLines.map((line) => `- ${line}`),
     ...(resolvedLines.length > 0 ? ["Over:", ...resolvedLines.map((line) => `- ${line}`)] : []),
-    ...(rest === "" ? [] : [rest]),
+    ...restOf(more),
     "",
     `Rule ${rule}; ${standing} standing.`,
   ].join("\n");

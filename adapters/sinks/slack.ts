@@ -49,6 +49,5 @@ const linesOf = ({ raisedLines, resolvedLines, more }: Spoken): readonly string[
     if (chars > SECTION_MAX) break;
     fitting++;
   }
-  const rest = restOf(more + all.length - fitting);
-  return [...all.slice(0, fitting), ...(rest === "" ? [] : [rest])];
+  return [...all.slice(0, fitting), ...restOf(more + all.length - fitting)];
 };
