@@ -41,6 +41,11 @@ const writingTo = (file: Deno.FsFile, path: string): Draft["write"] => (piece) =
   }
 };
 
+const synced = (file: Deno.FsFile, path: string): Promise<void> =>
+  file.sync().catch((error) => {
+    throw new OutputFault(error, path);
+  });
+
 /** `orLink`: also in the place of a link. */
 export const openDraft = async (path: string, { orLink = false } = {}): Promise<Draft> => {
   const there = await Deno.lstat(path).catch(missing);
@@ -58,9 +63,7 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
     write: writingTo(file, path),
     async settle() {
       try {
-        await file.sync();
-      } catch (error) {
-        throw new OutputFault(error, path);
+        await synced(file, path);
       } finally {
         close();
       }
@@ -125,6 +128,7 @@ const writeOver = async (path: string): Promise<void> => {
   const whole = await Deno.readFile(draftOf(path));
   using file = await Deno.open(path, { write: true, truncate: true });
   writingTo(file, path)(whole);
+  await synced(file, path);
 };
 
 /** As `Io.expectPlace`. */
