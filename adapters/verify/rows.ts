@@ -180,17 +180,19 @@ export class Rows {
   private *listed(prefix: Buffer, from: number, until?: number): Iterable<NumberedRow> {
     const end = until === undefined ? behind(prefix) : Buffer.concat([prefix, numberPart(until)]);
     const begin = from === 0 ? after(prefix) : Buffer.concat([prefix, numberPart(from)]);
+    // To hold a row's key against a bound of the statement, SQLite reads all that the row has once more.
     const rows = this.idle.pop() ??
-      this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? and k < ? order by k");
+      this.db.prepare("select k, v, v_encoding, expiration_ms from kv where k >= ? order by k");
     try {
       let last: Uint8Array | undefined;
-      for (const row of rows.iterate(begin, end)) {
+      for (const row of rows.iterate(begin)) {
         const key = row.k as Uint8Array;
+        if (Buffer.compare(key, end) >= 0) return;
         last = key;
         yield { number: numberOf(key, prefix.length), value: this.valueOf(key, row) };
       }
       // Where a page cannot be read the platform ends the walk as if there were no more rows; who asks for the next one hears of it.
-      if (rows.get(last ? after(last) : begin, end)) {
+      if (rows.get(last ? after(last) : begin)) {
         throw new Error("there are rows behind the one that was read last");
       }
     } finally {
