@@ -11,7 +11,8 @@ import type { Projection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery } from "../../projections/views.ts";
 import type { Actor, CommandType } from "../types.ts";
 import type { Growth } from "./growth.ts";
-import type { DeadLetter, Redriven } from "./dead_letters.ts";
+import type { Redriven } from "./dead_letters.ts";
+import type { DeadLetter } from "./held_letters.ts";
 
 /** Who asks. Opaque ids only. */
 export interface Principal {

@@ -6,7 +6,7 @@ import type { Event, Json } from "../../events/event.ts";
 import { type EventLog, LogFault } from "../../events/log.ts";
 import { canonical, CanonicalError } from "../../events/canonical.ts";
 import { causeOf } from "./cause.ts";
-import { HeldLetters } from "./held_letters.ts";
+import { type DeadLetter, HeldLetters } from "./held_letters.ts";
 import type { Recorder } from "./recorder.ts";
 import { instant } from "./instant.ts";
 import type { Clock, Random } from "./world.ts";
@@ -21,18 +21,6 @@ export const DEAD_LETTERS = {
   /** What a message counts that is not JSON. */
   opaque_bytes: 1_024,
 } as const;
-
-export interface DeadLetter {
-  readonly id: string;
-  /** Whom it was for: kind, `:`, name. */
-  readonly target: string;
-  readonly cause: string;
-  /** RFC 3339. */
-  readonly at: string;
-  readonly bytes: number;
-  /** Absent when it was too long to be recorded and the process that had it is gone. */
-  readonly message?: unknown;
-}
 
 export interface Undelivered {
   readonly target: string;

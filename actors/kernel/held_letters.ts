@@ -2,7 +2,17 @@
  * Dead letters that are held: bounded in number and bytes. The room is shared by those they were for: who has most of it gives way, the
  * oldest first, so that many letters of one leave those of the others.
  */
-import type { DeadLetter } from "./dead_letters.ts";
+export interface DeadLetter {
+  readonly id: string;
+  /** Whom it was for: kind, `:`, name. */
+  readonly target: string;
+  readonly cause: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly bytes: number;
+  /** Absent when it was too long to be recorded and the process that had it is gone. */
+  readonly message?: unknown;
+}
 
 interface Share {
   /** Oldest first. */

@@ -13,7 +13,7 @@ import { isOfShape } from "../../events/upcast.ts";
 import { type Views, ViewsFault } from "../../projections/views.ts";
 import type { ProcessManager } from "../types.ts";
 import type { Child, Self } from "./child.ts";
-import type { DeadLetter } from "./dead_letters.ts";
+import type { DeadLetter } from "./held_letters.ts";
 import { readableFrom } from "./kept.ts";
 import type { EffectLetter, PerformerOptions } from "./perform.ts";
 import { PERFORM, Performer } from "./perform.ts";

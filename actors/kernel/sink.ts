@@ -9,7 +9,7 @@ import type { Event } from "../../events/event.ts";
 import type { EventLog } from "../../events/log.ts";
 import { ViewsFault } from "../../projections/views.ts";
 import type { Child, Self } from "./child.ts";
-import type { DeadLetter } from "./dead_letters.ts";
+import type { DeadLetter } from "./held_letters.ts";
 import { sinkCalled, SinkPlace, type SinkPlaceOptions } from "./sink_place.ts";
 import { type Connection, Later, NotNow, type Parcel, type Refusal, type Transport } from "./transport.ts";
 import type { Random } from "./world.ts";

@@ -32,7 +32,8 @@ import type {
   Principal,
   Status,
 } from "./daybook.ts";
-import type { DeadLetter, DeadLetters, Redriven } from "./dead_letters.ts";
+import type { DeadLetters, Redriven } from "./dead_letters.ts";
+import type { DeadLetter } from "./held_letters.ts";
 import type { Gate } from "./gate.ts";
 import { type Growth, GROWTH_HOURS, growthOf } from "./growth.ts";
 import { NamedBlobs } from "./named_blobs.ts";
