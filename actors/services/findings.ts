@@ -1,6 +1,6 @@
 /** What was found about instances: told when it is new, is another, or is gone. */
 import type { Finding, FindingCheck } from "../../events/services.ts";
-import type { Draft } from "./settle.ts";
+import type { Draft } from "./draft.ts";
 import { findingsOf, isOver } from "./state.ts";
 
 /** `checks`: those that were looked at; what is known of the others stays as it is. */

@@ -18,7 +18,8 @@ import {
 import { type Actor, type Commands, type CommandSchemas, type Context, type Decision, reject } from "../types.ts";
 import { recordFindings } from "./findings.ts";
 import { graphOf } from "./graph.ts";
-import { Draft, giveUp, leastOf, resumeTimer, settle, start, stop, updateTimer } from "./settle.ts";
+import { giveUp, leastOf, resumeTimer, settle, start, stop, updateTimer } from "./settle.ts";
+import { Draft } from "./draft.ts";
 import {
   evolve,
   isAlive,
