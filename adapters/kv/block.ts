@@ -23,7 +23,7 @@ import type { Event } from "../../events/event.ts";
 import { LIMITS, LogFault } from "../../events/log.ts";
 import { HASH_BYTES, sha256Each } from "../../events/sha256.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
-import { LEAF_PREFIX, leafHash } from "./tree.ts";
+import { LEAF_PREFIX, leafHash } from "./node_hash.ts";
 
 export const MAGIC = 0x44424b31; // "DBK1"
 export const CODEC_AT = 4;

@@ -6,7 +6,8 @@ import type { HashTree } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
 import { HASH_BYTES, rootIn, tileKey } from "./tiles.ts";
-import { type Frontier, leafHash, nodeHash, TILE_HEIGHT, TREE_KEY } from "./tree.ts";
+import { type Frontier, TILE_HEIGHT, TREE_KEY } from "./tree.ts";
+import { leafHash, nodeHash } from "./node_hash.ts";
 
 const text = new TextDecoder();
 

@@ -7,7 +7,7 @@ import type { Key, Store } from "../../events/store.ts";
 import { HASH_BYTES } from "../../events/sha256.ts";
 import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
 import type { Put } from "./index/pages.ts";
-import { nodeHash } from "./tree.ts";
+import { nodeHash } from "./node_hash.ts";
 
 export { HASH_BYTES };
 

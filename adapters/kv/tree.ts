@@ -5,26 +5,13 @@
 import { createHash } from "node:crypto";
 import { HASH_BYTES, sha256Pairs } from "../../events/sha256.ts";
 import type { Key } from "../../events/store.ts";
+import { NODE_PREFIX, nodeHash } from "./node_hash.ts";
 import type { TileEdge } from "./tiles.ts";
 
 export const TREE_KEY: Key = ["tree"];
 
 /** Levels of the tree that a tile spans: it is 256 = 2^8 hashes wide. */
 export const TILE_HEIGHT = 8;
-/** What is hashed before an entry, and before two nodes. */
-export const LEAF_PREFIX = 0;
-const NODE_PREFIX = 1;
-const LEAF = Uint8Array.of(LEAF_PREFIX);
-const NODE = Uint8Array.of(NODE_PREFIX);
-
-// By way of hexadecimal digits, as a digest that is a `Buffer` of its own costs half as much again.
-
-/** `MTH({d}) = SHA-256(0x00 || d)`. */
-export const leafHash = (entry: Uint8Array): Uint8Array =>
-  Uint8Array.fromHex(createHash("sha256").update(LEAF).update(entry).digest("hex"));
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  Uint8Array.fromHex(createHash("sha256").update(NODE).update(left).update(right).digest("hex"));
-
 export interface Frontier {
   readonly size: number;
   /** Roots of the complete subtrees, largest first, base64. */

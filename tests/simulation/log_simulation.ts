@@ -12,7 +12,8 @@ import { type SeededRandom, seededRandom } from "../../adapters/simulation/rando
 import { SimulatedDisk, SimulatedStore } from "../../adapters/simulation/store.ts";
 import { inlineBackground } from "../../adapters/kv/background.ts";
 import { KvLog } from "../../adapters/kv/log.ts";
-import { leafHash, Tree } from "../../adapters/kv/tree.ts";
+import { Tree } from "../../adapters/kv/tree.ts";
+import { leafHash } from "../../adapters/kv/node_hash.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { catalogue } from "../../events/catalogue.ts";
 import { BLOB_LIMITS } from "../../events/blobs.ts";
