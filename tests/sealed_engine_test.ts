@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sealingOf } from "../adapters/keys/at_rest.ts";
-import { type Connection, type Format, openReadable, openWritable } from "../adapters/sqlite/connection.ts";
+import { type Connection, openReadable, openWritable } from "../adapters/sqlite/connection.ts";
+import type { Format } from "../adapters/sqlite/database.ts";
 import { sealedEngine } from "../adapters/sqlite/sealed_engine.ts";
 import { ViewsFault } from "../projections/views.ts";
 import { KEY } from "./at_rest_given.ts";

@@ -3,8 +3,9 @@
  * is not ours or is damaged. All that lies here can be built again from the log, so such a file is moved aside.
  */
 import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { ViewsFault } from "../../projections/views.ts";
+import type { Database, Format, Prepared, Value } from "./database.ts";
 import { faultOf, Lookout } from "./faults.ts";
 import { SEALED, type Sealed, SealedPages } from "./sealed_pages.ts";
 
@@ -12,25 +13,6 @@ import { SEALED, type Sealed, SealedPages } from "./sealed_pages.ts";
 const STATEMENTS_MAX = 500;
 /** How long to wait for another connection's transaction, ms. Ours are short. */
 const BUSY_MS = 5_000;
-
-export type Value = SQLInputValue;
-
-/** A statement, as `node:sqlite` has it. */
-export interface Prepared {
-  run(...values: readonly Value[]): { readonly lastInsertRowid: number | bigint };
-  get(...values: readonly Value[]): unknown;
-  all(...values: readonly Value[]): readonly unknown[];
-  iterate(...values: readonly Value[]): Iterable<unknown>;
-  /** The runtime has it; its types, of an earlier Node, do not yet. */
-  setReturnArrays?(enabled: boolean): void;
-}
-
-/** A database as `node:sqlite` has it, so far as it is used here: that one, or one over sealed pages. */
-export interface Database {
-  exec(sql: string): void;
-  prepare(sql: string): Prepared;
-  close(): void;
-}
 
 /**
  * Text for a column that is compared or read back. The runtime reads text up to its first NUL, so NUL is written as 01 01
@@ -160,16 +142,6 @@ interface FileOf {
   /** Whether something may be written beside it. */
   readonly owned: boolean;
   readonly lookout?: Lookout;
-}
-
-/** What a file must be to be used: whose it is, and in which format. */
-export interface Format {
-  /** SQLite's `application_id`. */
-  readonly application: number;
-  /** SQLite's `user_version`; another one is moved aside. */
-  readonly version: number;
-  /** Statements that make an empty file one of ours. */
-  readonly tables: string;
 }
 
 /** A file that could not be used, and where it lies now. */

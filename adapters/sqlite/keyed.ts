@@ -10,7 +10,8 @@ import { type Indexed, indexed, isWorking, type Shape, shapeOf } from "../../pro
 import type { ViewChange, ViewStore } from "../../projections/views.ts";
 import type { RowsSum } from "../../projections/digest.ts";
 import { spelled } from "../../projections/words.ts";
-import { type Connection, type Value, written } from "./connection.ts";
+import { type Connection, written } from "./connection.ts";
+import type { Value } from "./database.ts";
 import { KeptSum } from "./kept_sum.ts";
 import { Timeline, timelineTables } from "./timeline.ts";
 

@@ -1,6 +1,7 @@
 /** A list of a view as of then, by the leaves of `timeline.ts`: in the order of a field or of the key, or of one value's rows. */
 import { afterPrefix, type Question, type Shape } from "../../projections/query.ts";
-import { type Connection, type Value, written } from "./connection.ts";
+import { type Connection, written } from "./connection.ts";
+import type { Value } from "./database.ts";
 import { column } from "./keyed.ts";
 import { formsOf, type InLeaf, SORT_ROWS_MAX, Sql } from "./keyed_sql.ts";
 import { compareValues } from "./timeline.ts";

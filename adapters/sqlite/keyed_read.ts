@@ -8,7 +8,8 @@ import {
   type Viewed,
 } from "../../projections/query.ts";
 import { type Row, type ViewPage, ViewQuestion } from "../../projections/views.ts";
-import { type Connection, readBack, type Value, written } from "./connection.ts";
+import { type Connection, readBack, written } from "./connection.ts";
+import type { Value } from "./database.ts";
 import { AsOf } from "./keyed_as_of.ts";
 import { Sql } from "./keyed_sql.ts";
 

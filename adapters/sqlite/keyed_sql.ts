@@ -1,6 +1,7 @@
 /** A question to a view whose rows change, as SQL that an index answers; see `keyed.ts` for the tables. */
 import { afterPrefix, type Question } from "../../projections/query.ts";
-import { type Connection, type Value, written } from "./connection.ts";
+import { type Connection, written } from "./connection.ts";
+import type { Value } from "./database.ts";
 import { column } from "./keyed.ts";
 import type { Point } from "./timeline_read.ts";
 

@@ -17,7 +17,8 @@ import {
 import type { Row, ViewChange, ViewPage, ViewStore } from "../../projections/views.ts";
 import type { RowsSum } from "../../projections/digest.ts";
 import { spelled } from "../../projections/words.ts";
-import type { Connection, Value } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Value } from "./database.ts";
 import { KeptSum } from "./kept_sum.ts";
 
 /**

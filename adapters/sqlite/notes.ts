@@ -7,7 +7,8 @@
  */
 import { afterPrefix } from "../../projections/query.ts";
 import { ViewsFault } from "../../projections/views.ts";
-import { type Connection, type Format, type Opening, openWritable, readBack, written } from "./connection.ts";
+import { type Connection, type Opening, openWritable, readBack, written } from "./connection.ts";
+import type { Format } from "./database.ts";
 
 const FORMAT: Format = {
   application: 0x4462_4e74,

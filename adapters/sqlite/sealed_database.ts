@@ -1,10 +1,10 @@
 /**
  * One database of `sealed_engine.ts`, with the calls of `node:sqlite` that views use and its errors.
  */
-import type { Database, Prepared } from "./connection.ts";
-import type { Build } from "./sealed_engine.ts";
+import type { Database, Prepared } from "./database.ts";
+import { type Build, outOfMemory } from "./sealed_build.ts";
 import { PAGE_BYTES, type SealedPages } from "./sealed_pages.ts";
-import { outOfMemory, SealedStatement } from "./sealed_statement.ts";
+import { SealedStatement } from "./sealed_statement.ts";
 
 /** https://sqlite.org/rescode.html */
 const OK = 0;

@@ -5,17 +5,9 @@
  */
 import init from "@sqlite.org/sqlite-wasm";
 import wasm from "@sqlite.org/sqlite-wasm/sqlite3.wasm" with { type: "bytes" };
-import { PAGE_BYTES, type SealedPages } from "./sealed_pages.ts";
+import type { Build } from "./sealed_build.ts";
 import { SealedDatabase } from "./sealed_database.ts";
-
-/** What of the build is used: its functions as they are, without the wrapping that looks at every argument. */
-export interface Build {
-  readonly exports: Readonly<Record<string, (...values: (number | bigint)[]) => number>>;
-  bytes(): Uint8Array;
-  view(): DataView;
-  /** What the pages said when a call failed for their sake, once. */
-  failure(): Error | undefined;
-}
+import { PAGE_BYTES, type SealedPages } from "./sealed_pages.ts";
 
 /** Result codes (https://sqlite.org/rescode.html). */
 const OK = 0, BUSY = 5, IOERR = 10, CANTOPEN = 14, NOTFOUND = 12, SHORT_READ = 522;

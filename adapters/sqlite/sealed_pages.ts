@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Sealing } from "../../events/sealing.ts";
-import type { Database, Format } from "./connection.ts";
+import type { Database, Format } from "./database.ts";
 
 /** Of a page, sealed or not. A sealed one just fills a page of the file below, beside the header of its row. */
 export const PAGE_BYTES = 4_096;

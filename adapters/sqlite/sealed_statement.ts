@@ -2,12 +2,8 @@
  * A statement of `sealed_database.ts`. Rows come back as arrays. Numbers are doubles, as with `node:sqlite`, until a column makes
  * whole ones of them.
  */
-import type { SQLInputValue } from "node:sqlite";
-import type { Prepared } from "./connection.ts";
-import type { SealedDatabase } from "./sealed_database.ts";
-import type { Build } from "./sealed_engine.ts";
-
-type Value = SQLInputValue;
+import type { Prepared, Value } from "./database.ts";
+import { type Build, outOfMemory } from "./sealed_build.ts";
 
 /** Result codes and types of values (https://sqlite.org/rescode.html, https://sqlite.org/c3ref/c_blob.html). */
 const OK = 0, ROW = 100, DONE = 101;
@@ -16,11 +12,6 @@ const INTEGER = 1, FLOAT = 2, TEXT = 3, BLOB = 4;
 const STATIC = 0, TRANSIENT = -1;
 /** Room for what a statement is given, at first. */
 const ARENA_BYTES = 4_096;
-
-const NOMEM = 7;
-
-export const outOfMemory = (): Error =>
-  Object.assign(new Error("out of memory"), { code: "ERR_SQLITE_ERROR", errcode: NOMEM });
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
@@ -60,10 +51,19 @@ const arenaOf = (build: Build): Arena => {
   return arena;
 };
 
+/** What it is a statement of. */
+interface Home {
+  readonly build: Build;
+  /** How many rows the last statement changed. */
+  readonly changes: number;
+  readonly lastRow: number;
+  fault(code: number): Error;
+}
+
 export class SealedStatement implements Prepared {
   private readonly columns: number;
 
-  constructor(private readonly db: SealedDatabase, private readonly pointer: number) {
+  constructor(private readonly db: Home, private readonly pointer: number) {
     this.columns = db.build.exports.sqlite3_column_count!(pointer);
   }
 

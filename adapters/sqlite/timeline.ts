@@ -7,7 +7,8 @@
  * alone, which `l` lists in order. Reading is in `timeline_read.ts`, the reasons are in docs/decisions/0101.
  */
 import { compareText } from "../../projections/query.ts";
-import type { Connection, Value } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Value } from "./database.ts";
 
 /** Entries of a leaf at which it is full. */
 const LEAF_MAX = 1_024;

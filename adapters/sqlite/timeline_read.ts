@@ -1,5 +1,6 @@
 /** The leaves in which a list as of then is found, in its order; see `timeline.ts`. */
-import type { Connection, Value } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Value } from "./database.ts";
 
 /** A place in the order of a field: between the entries of a value, or beside all of them (`owner` 0, or `LAST`). */
 export interface Point {

@@ -13,7 +13,6 @@ import {
   type Aside,
   type Connection,
   flush,
-  type Format,
   type Opening,
   openReadable,
   openResting,
@@ -21,6 +20,7 @@ import {
   readBack,
   settle,
 } from "./connection.ts";
+import type { Format } from "./database.ts";
 import { KeyedStore, keyedTables } from "./keyed.ts";
 import { keyedList, keyedRow, keyedRows } from "./keyed_read.ts";
 import { primitives } from "./kept_sum.ts";
