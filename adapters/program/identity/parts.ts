@@ -5,6 +5,7 @@ import type { Roles } from "../../../config/access.ts";
 import type { Config } from "../../../config/config.ts";
 import type { Event, StreamId } from "../../../events/event.ts";
 import type { Wait } from "../../http/identity/port.ts";
+import type { RateLimiter } from "../../http/rate.ts";
 import { type Accounts, idOf } from "../../keys/accounts.ts";
 import type { AccountStates } from "./accounts.ts";
 import type { Breached } from "./breached.ts";
@@ -12,7 +13,13 @@ import type { Passwords } from "./passwords.ts";
 import type { SessionPolicy, Sessions } from "./sessions.ts";
 import type { SigningKeys } from "./signing.ts";
 import type { Tickets } from "./tickets.ts";
-import type { TryLimits } from "./tries.ts";
+
+/** Windows of what is tried. */
+export interface TryLimits {
+  readonly name: RateLimiter;
+  readonly address: RateLimiter;
+  readonly credential: RateLimiter;
+}
 
 export interface Parts {
   readonly config: Config["identity"];

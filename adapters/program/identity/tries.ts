@@ -5,7 +5,7 @@ import type { From, Wait } from "../../http/identity/port.ts";
 import { callerOf } from "../../http/addresses.ts";
 import { RateLimiter } from "../../http/rate.ts";
 import { notDone } from "./accounts.ts";
-import { DOOR, type Parts } from "./parts.ts";
+import { DOOR, type Parts, type TryLimits } from "./parts.ts";
 
 const DAY_MS = 86_400_000;
 const KEY_BYTES = 32;
@@ -27,13 +27,6 @@ export interface Refusal {
   readonly clone?: { readonly factor: string; readonly counter: number };
   /** The password; only 16 bits of a keyed hash of it are recorded. */
   readonly password?: string;
-}
-
-/** Windows of what is tried. */
-export interface TryLimits {
-  readonly name: RateLimiter;
-  readonly address: RateLimiter;
-  readonly credential: RateLimiter;
 }
 
 export const tryLimits = (

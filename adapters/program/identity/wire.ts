@@ -28,7 +28,7 @@ import { ApiKeys } from "./api_keys.ts";
 import { AccountStates, notDone } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { identityOf } from "./identity.ts";
-import type { Parts } from "./parts.ts";
+import type { Parts, TryLimits } from "./parts.ts";
 import type { Breached } from "./breached.ts";
 import { Passwords } from "./passwords.ts";
 import type { Provider } from "./providers.ts";
@@ -36,7 +36,7 @@ import { sessionQuota, type SessionQuotaOptions } from "./session_quota.ts";
 import { type SessionPolicy, Sessions } from "./sessions.ts";
 import { SigningKeys } from "./signing.ts";
 import { isSessionTicket, Tickets } from "./tickets.ts";
-import { type TryLimits, tryLimits } from "./tries.ts";
+import { tryLimits } from "./tries.ts";
 
 export interface Wired {
   readonly identity: Identity;

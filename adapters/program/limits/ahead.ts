@@ -4,7 +4,6 @@
  * to the disk when power failed has not been.
  */
 import { z } from "zod";
-import { ANYBODY } from "./snapshot.ts";
 
 const line = z.tuple([z.int().nonnegative(), z.string(), z.string(), z.int().positive()]);
 
@@ -12,6 +11,9 @@ export const AHEAD = {
   /** Of a file. It takes the more, the longer no snapshot can be written; of one that is full nobody knows what else was used. */
   bytes_max: 4 * 1024 * 1024,
 } as const;
+
+/** Callers that nothing may be kept of: each is held to have used what the one of them did that used most. */
+export const ANYBODY = "";
 
 export interface Ahead {
   readonly turn: number;

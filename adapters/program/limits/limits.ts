@@ -12,9 +12,8 @@ import { type Rate, RateLimiter } from "../../http/rate.ts";
 import { Connections } from "./connections.ts";
 import { DoorFacts } from "./door_facts.ts";
 import { Quotas } from "./quotas.ts";
-import { AheadFiles } from "./ahead.ts";
+import { AheadFiles, ANYBODY } from "./ahead.ts";
 import {
-  ANYBODY,
   type Hashed,
   hashedUnder,
   type Instant,

@@ -7,7 +7,7 @@ import { createHmac } from "node:crypto";
 import { z } from "zod";
 import type { Millis } from "../../../events/event.ts";
 import type { Arrivals, Rate, RateLimiter } from "../../http/rate.ts";
-import type { Ahead } from "./ahead.ts";
+import { type Ahead, ANYBODY } from "./ahead.ts";
 
 export const SNAPSHOT = {
   /** How often it is written. */
@@ -37,9 +37,8 @@ export interface Instant {
   readonly monotonic: Millis;
 }
 
-/** `ANYBODY` for callers that nothing may be kept of: each is held to have used what the one of them did that used most. */
+/** `ANYBODY` for callers that nothing may be kept of. */
 export type Hashed = (limit: string, caller: string) => string;
-export const ANYBODY = "";
 
 const HASH_CHARS = 22;
 
