@@ -14,7 +14,7 @@ import { HASH_BYTES, sha256Each } from "../events/sha256.ts";
 import type { AnyProjection } from "./projection.ts";
 import { openSumming, SUM_BYTES, type Summing } from "./lthash.ts";
 import { isWorking } from "./query.ts";
-import type { ViewChange } from "./views.ts";
+import type { Digested, ViewChange } from "./views.ts";
 
 /** Names what is described above, wherever a digest is kept. Another way to digest has another name. */
 export const DIGEST_METHOD = "lthash16/sha256+chacha20";
@@ -25,12 +25,6 @@ export interface Primitives {
   sha256(bytes: Uint8Array): Uint8Array;
   /** The first 2,048 bytes of the ChaCha20 key stream under a key of 32 bytes; counter and nonce are zero. */
   chacha20(key: Uint8Array): Uint8Array;
-}
-
-/** What is known of a set of rows without having them: how many, and the digest (base64). */
-export interface Digested {
-  readonly rows: number;
-  readonly digest: string;
 }
 
 /** Bytes of a sum. */

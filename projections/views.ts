@@ -2,7 +2,6 @@
  * The port of the views. Writing is one transaction per batch of events, rows and cursor together; readers get a snapshot.
  */
 import type { Event } from "../events/event.ts";
-import type { Digested } from "./digest.ts";
 import type { AnyProjection } from "./projection.ts";
 
 /** A row of a view, and the position of the event that made it what it is. */
@@ -96,6 +95,12 @@ export class ViewsFault extends Error {
   constructor(readonly kind: "damaged" | "unwritable", message: string, options?: ErrorOptions) {
     super(message, options);
   }
+}
+
+/** What is known of a set of rows without having them: how many, and the digest (base64). */
+export interface Digested {
+  readonly rows: number;
+  readonly digest: string;
 }
 
 /** What a view holds after its first `size` events, in 32 bytes (base64): equal digests, equal rows. See `digest.ts`. */

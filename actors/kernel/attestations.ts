@@ -2,7 +2,8 @@
 import type { Event } from "../../events/event.ts";
 import { kernelFacts } from "../../events/kernel.ts";
 import type { Range } from "../../events/log.ts";
-import { DIGEST_METHOD, type Digested } from "../../projections/digest.ts";
+import { DIGEST_METHOD } from "../../projections/digest.ts";
+import type { Digested } from "../../projections/views.ts";
 
 /** A recorded `kernel.projection.attested`. */
 export interface Attestation extends Digested {

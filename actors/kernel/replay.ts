@@ -4,9 +4,9 @@
  */
 import type { Event } from "../../events/event.ts";
 import type { Range } from "../../events/log.ts";
-import type { Digested, Primitives } from "../../projections/digest.ts";
+import type { Primitives } from "../../projections/digest.ts";
+import { type Digested, type ViewDigest, ViewQuestion, type Views, type ViewState } from "../../projections/views.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type ViewDigest, ViewQuestion, type Views, type ViewState } from "../../projections/views.ts";
 import { type Attestation, attestationsIn, judged, type JudgedAttestation } from "./attestations.ts";
 import { foldTo, type Wanted } from "./replay_fold.ts";
 

@@ -1,6 +1,7 @@
 /** Folding several projections over one reading of a log, with their digests at the sizes that are asked for. */
 import type { Event } from "../../events/event.ts";
-import { type Digested, FoldedRows, type Primitives } from "../../projections/digest.ts";
+import { FoldedRows, type Primitives } from "../../projections/digest.ts";
+import type { Digested } from "../../projections/views.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 

@@ -4,11 +4,12 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import type { Claim, Keys } from "./claim.ts";
 import { isCount } from "./counts.ts";
 import { type Failures, shown } from "./failures.ts";
 import { unsignedOf } from "./key_chain.ts";
 import type { Lineage } from "./lineage.ts";
-import { type Note, readCheckpoint, readNote, type VerifierKey } from "./note.ts";
+import { readCheckpoint, readNote } from "./note.ts";
 import type { Rows } from "./rows.ts";
 
 /** A checkpoint to hold the log against. */
@@ -22,28 +23,6 @@ export interface Against {
    * remember does.
    */
   readonly elsewhere: boolean;
-}
-
-export interface Keys {
-  /** Given by whoever asks, and believed. */
-  readonly given: VerifierKey | undefined;
-  /** Lies in the folder: signatures are checked with it, and nothing more is known by that. */
-  readonly folder: VerifierKey | undefined;
-}
-
-export interface Claim {
-  readonly name: string;
-  readonly from: "file" | "folder" | "elsewhere";
-  readonly origin: string;
-  readonly size: number;
-  /** Base64. */
-  readonly root: string;
-  /** Absent where it is the bare text. */
-  readonly note: Note | undefined;
-  /** By the key that was given. */
-  readonly signed: boolean;
-  /** Why its signature does not count, although it should. */
-  readonly unsigned: string | undefined;
 }
 
 export interface Frontier {

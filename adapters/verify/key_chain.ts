@@ -3,7 +3,7 @@
  * signed it, over a checkpoint that this log had, and it goes on from the key before. So who trusts one key of the chain knows
  * by whom a checkpoint of any size has to be signed.
  */
-import type { Claim } from "./claims.ts";
+import type { Claim } from "./claim.ts";
 import { type Failures, shown } from "./failures.ts";
 import { type Note, readNote, readVerifierKey, signedBy, type VerifierKey } from "./note.ts";
 

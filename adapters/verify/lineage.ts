@@ -3,7 +3,7 @@
  * signed (`key_chain.ts`). So a claim about it is judged by the name and the keys that it had at that size.
  */
 import type { Event } from "../../events/event.ts";
-import type { Claim, Keys } from "./claims.ts";
+import type { Claim, Keys } from "./claim.ts";
 import { type FailureKind, type Failures, shown } from "./failures.ts";
 import { chainOf, KEY_CHANGED, type KeyChain, type KeyChange, type Told } from "./key_chain.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";

@@ -4,7 +4,8 @@
  * Memory: a tile per level, and what is wrong.
  */
 import { Buffer } from "node:buffer";
-import type { Claim, Frontier } from "./claims.ts";
+import type { Frontier } from "./claims.ts";
+import type { Claim } from "./claim.ts";
 import { type Failures, FAILURES_MAX, shown } from "./failures.ts";
 import { InOrder, type Rows } from "./rows.ts";
 import { HASH_BYTES, MerkleTree } from "./tree.ts";

@@ -6,7 +6,8 @@
 import { readdirSync } from "node:fs";
 import { LogFault } from "../../events/log.ts";
 import type { Event } from "../../events/event.ts";
-import { type Against, type Claim, claimOf, judgeClaims, type Keys } from "./claims.ts";
+import { type Against, claimOf, judgeClaims } from "./claims.ts";
+import type { Claim, Keys } from "./claim.ts";
 import { Failures, FAILURES_MAX, shown } from "./failures.ts";
 import { HeaderReader, unsound } from "./headers.ts";
 import { History } from "./history.ts";

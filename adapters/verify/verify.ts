@@ -4,7 +4,7 @@
  * in the file.
  */
 import { LogFault } from "../../events/log.ts";
-import type { Keys } from "./claims.ts";
+import type { Keys } from "./claim.ts";
 import { Failures, shown } from "./failures.ts";
 import { openLogFile } from "./file.ts";
 import { readVerifierKey, type VerifierKey } from "./note.ts";

@@ -13,7 +13,8 @@ import {
 import { ArchivedTiles } from "./archived_tiles.ts";
 import { BlobCheck } from "./blobs.ts";
 import { sameBytes, StoredBlock } from "./block.ts";
-import { type Claims, collectClaims, judgeClaims, type Keys } from "./claims.ts";
+import { type Claims, collectClaims, judgeClaims } from "./claims.ts";
+import type { Keys } from "./claim.ts";
 import { Failures, shown } from "./failures.ts";
 import type { LogFile } from "./file.ts";
 import { streamFingerprint } from "./fingerprint.ts";
