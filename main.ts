@@ -42,7 +42,8 @@ export {
   reject,
 } from "./actors/types.ts";
 export { KeysFault } from "./adapters/keys/fault.ts";
-export type { Managed, OpenOptions } from "./adapters/program/daybook.ts";
+export type { OpenOptions } from "./adapters/program/daybook.ts";
+export type { Managed } from "./adapters/program/opened.ts";
 export {
   canonicalize,
   type ConsistencyClaim,

@@ -1,7 +1,8 @@
 /** What works behind the log, as a child of the tree of a whole daybook: it may die in any way, and the log goes on. */
 import assert from "node:assert/strict";
 import { downIn, type HealthNode } from "../actors/kernel/daybook.ts";
-import { type Opened, openSystem, type SystemOptions } from "../adapters/program/daybook.ts";
+import { openSystem, type SystemOptions } from "../adapters/program/daybook.ts";
+import type { Opened } from "../adapters/program/opened.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Event } from "../events/event.ts";

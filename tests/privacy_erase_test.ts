@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openKeys } from "../adapters/keys/keys.ts";
-import { type Opened, openSystem } from "../adapters/program/daybook.ts";
+import { openSystem } from "../adapters/program/daybook.ts";
+import type { Opened } from "../adapters/program/opened.ts";
 import { operate } from "../adapters/program/operations.ts";
 import { decide } from "../adapters/program/privacy/register.ts";
 import { settleErasures } from "../adapters/program/privacy/settle.ts";

@@ -18,6 +18,7 @@ import {
   noteVerifier,
   openNote,
 } from "./note.ts";
+import { WRAPPED_LOG_KEYS } from "./rewrap.ts";
 
 /**
  * `kept`: it is the newest now. `older`: a newer one is known. `fork`: the same size with another root is known; that
@@ -25,8 +26,6 @@ import {
  */
 export type Remembered = "kept" | "older" | "fork";
 
-/** Rows of `meta` that hold a private key, each wrapped under its own name. `log key before` has the end of its overlap in front. */
-export const WRAPPED_LOG_KEYS = ["log key", "log key next", "log key before"] as const;
 type Row = typeof WRAPPED_LOG_KEYS[number] | "origin" | "log keys past";
 
 interface Signing {

@@ -2,7 +2,6 @@
 import { Buffer } from "node:buffer";
 import { KeysFault } from "./fault.ts";
 import type { Hierarchy, Rows } from "./hierarchy.ts";
-import { WRAPPED_LOG_KEYS } from "./log_key.ts";
 import { versionOf } from "./wrapping.ts";
 
 /** A table with keys under the tenant's. */
@@ -16,6 +15,9 @@ export interface Wrapped {
   /** What a key is wrapped as. */
   place(id: string): string;
 }
+
+/** Rows of `meta` that hold a private key, each wrapped under its own name. `log key before` has the end of its overlap in front. */
+export const WRAPPED_LOG_KEYS = ["log key", "log key next", "log key before"] as const;
 
 /** Every table with keys under the tenant's. */
 export const WRAPPED: readonly Wrapped[] = [

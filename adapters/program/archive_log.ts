@@ -22,7 +22,7 @@ import { Refused } from "../cli/runtime.ts";
 import { deleteArchived, lettingGo, markArchived, markOf } from "../kv/archive.ts";
 import { systemClock } from "../system/world.ts";
 import { ARCHIVE } from "./controls/guarded.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 import { operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
 import { checkpointKept, settled, signed } from "./settled.ts";

@@ -4,10 +4,9 @@
  */
 import { resolve } from "node:path";
 import type { Child } from "../../actors/kernel/child.ts";
-import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
 import { Entities } from "../../actors/kernel/entities.ts";
-import { Manager, type ManagerOptions, type Perform } from "../../actors/kernel/manage.ts";
+import { Manager } from "../../actors/kernel/manage.ts";
 import { Places } from "../../actors/kernel/places.ts";
 import { Attester } from "../../actors/kernel/attest.ts";
 import { PROJECT, type Projections, Projector } from "../../actors/kernel/project.ts";
@@ -15,12 +14,12 @@ import { ProjectionsApart } from "../../actors/kernel/project_apart.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
 import { PACE } from "../../actors/kernel/project_pace.ts";
 import { FactRecorder } from "../../actors/kernel/recorder.ts";
-import { Supervisor, type SupervisorSpec, type SupervisorWorld } from "../../actors/kernel/supervisor.ts";
+import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { System } from "../../actors/kernel/system.ts";
 import { Timers } from "../../actors/kernel/timers.ts";
 import type { World } from "../../actors/kernel/world.ts";
 import { actors } from "../../actors/mod.ts";
-import type { Actor, ProcessManager } from "../../actors/types.ts";
+import type { Actor } from "../../actors/types.ts";
 import type { Config } from "../../config/config.ts";
 import { DEFAULTS } from "../../config/shipped.ts";
 import { type Catalogue, catalogue, type Domain } from "../../events/catalogue.ts";
@@ -60,6 +59,7 @@ import { rememberLast, signerOf } from "./log_signer.ts";
 import { readMark, settleRestored } from "./restored.ts";
 import { expectSignedBy } from "./signed_by.ts";
 import { expectNamed } from "./named.ts";
+import type { Managed, Opened } from "./opened.ts";
 import { settlePeriods } from "./retention.ts";
 import { settleErasures } from "./privacy/settle.ts";
 import { folded, projectionsThread, type ThreadSettings, withPolicies } from "./projections_thread.ts";
@@ -82,65 +82,6 @@ export interface OpenOptions {
   readonly report?: (line: string) => void;
   /** Where to die, as `crashAt` reads it. Default: nowhere. */
   readonly crashAt?: string;
-}
-
-/** A process manager, and who does in the world what it asks for. */
-export interface Managed extends Pick<ManagerOptions, "keptIsEnough"> {
-  readonly manager: ProcessManager;
-  /** Performs effects that are not commands, each at least once, keyed by position and index. Without it they become dead letters. */
-  readonly perform?: Perform;
-  /**
-   * Where it begins when it has no cursor yet: what lies before is folded into its states, and has no effects. A position; `end` is
-   * the log's end at that moment. Default 0. The cursor lies in `notes.db`: where that is deleted, it begins here again.
-   */
-  readonly from?: number | "end";
-}
-
-/** What the command line and the server need beside the daybook itself. */
-export interface Opened {
-  readonly daybook: Daybook;
-  readonly keys: Keys;
-  readonly config: Config;
-  readonly log: Pick<
-    KvLog,
-    | "counts"
-    | "append"
-    | "read"
-    | "checkpoint"
-    | "keepCheckpoint"
-    | "indexed"
-    | "positionAt"
-    | "forgetBefore"
-    | "settleIndex"
-    | "size"
-    | "tree"
-    | "hindered"
-  >;
-  /** The store below the log, as it lies: what was archived is not in it. */
-  readonly lies: Store;
-  readonly entities: Pick<Entities, "ask" | "counts" | "depth" | "has" | "leave" | "look" | "resident">;
-  /** What enforced controls decline. */
-  readonly gate: ControlGate;
-  readonly crash: Crash | undefined;
-  /** Absent where nobody traces. */
-  readonly telemetry: PlatformTelemetry | undefined;
-  /** The root of the supervision tree, for what else the process runs. */
-  readonly tree: Pick<Supervisor, "add" | "stop">;
-  /** For supervisors that are added to it: restarts and pauses as configured. */
-  readonly supervision: {
-    readonly bounds: Required<Pick<SupervisorSpec, "restarts" | "backoff">>;
-    readonly world: SupervisorWorld;
-  };
-  /** For sinks: where they note how far they are, what becomes of what they cannot deliver, and who asks where they all are. */
-  readonly outbound: {
-    readonly views: Pick<SqliteViews, "note" | "notes" | "setNote" | "flush">;
-    readonly deadLetters: DeadLetters;
-    readonly places: Places;
-  };
-  /** A process manager of the program's own, to be added to the tree. */
-  readonly managed: (managed: Managed) => Manager;
-  /** Resolves when the tree has come to its end: with the cause when its root gave up, with nothing when it was stopped. */
-  readonly fallen: Promise<string | undefined>;
 }
 
 export interface SystemOptions extends OpenOptions, Pick<ThreadSettings, "awaited" | "neededAlone"> {

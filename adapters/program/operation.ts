@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { OnProgress } from "../cli/runtime.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 
 export interface Asked<I> {
   readonly input: I;

@@ -16,7 +16,7 @@ import { answers, content, problems, schemaOf, text } from "../http/openapi_part
 import { Problem } from "../http/problem.ts";
 import type { Exchange, Route } from "../http/route.ts";
 import { GUARDED } from "./controls/guarded.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATOR } from "./operator.ts";
 import { InTurn } from "./in_turn.ts";

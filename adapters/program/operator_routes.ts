@@ -3,7 +3,7 @@ import { answers, content, inPath, object, problems } from "../http/openapi_part
 import { Problem } from "../http/problem.ts";
 import { segment } from "../http/query.ts";
 import { json, type Route } from "../http/route.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 
 const anything = { type: "object" };
 

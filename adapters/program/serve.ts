@@ -22,7 +22,7 @@ import { accessRoutes } from "./access/routes.ts";
 import { Refusals } from "./access/refusals.ts";
 import { usesOf } from "./access/uses.ts";
 import { recordModel, recordTokens } from "./access/record.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 import { exists, FILES, MEMORY } from "./files.ts";
 import type { Provider } from "./identity/providers.ts";
 import type { Wired } from "./identity/wire.ts";

@@ -2,8 +2,8 @@
 import { type Clock, pause } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import { type Checkpoint, LogFault } from "../../events/log.ts";
+import type { KvLog } from "../kv/log.ts";
 import { systemClock } from "../system/world.ts";
-import type { Opened } from "./daybook.ts";
 
 export const SETTLING = {
   /** What cannot be written is tried again every five seconds at least, and given up after so long. */
@@ -14,24 +14,24 @@ export const SETTLING = {
 
 const LOOK_MS = 100;
 
-type Standing = Pick<Opened["log"], "hindered" | "indexed" | "size" | "tree">;
+type Standing = Pick<KvLog, "hindered" | "indexed" | "size" | "tree">;
 
 /** A signed tree of all events, and an index of so many. Throws `LogFault` once neither gets further, as on a disk that is full. */
 export const settled = (
-  log: Standing & Pick<Opened["log"], "checkpoint" | "settleIndex">,
+  log: Standing & Pick<KvLog, "checkpoint" | "settleIndex">,
   indexed: number,
   clock: Clock = systemClock,
 ) => whileOn(log, log.checkpoint(log.size).then(() => log.settleIndex(indexed)), clock);
 
 /** A checkpoint of so many events. Throws as `settled` does. */
 export const signed = (
-  log: Standing & Pick<Opened["log"], "checkpoint">,
+  log: Standing & Pick<KvLog, "checkpoint">,
   size: number,
 ): Promise<Checkpoint | undefined> => whileOn(log, log.checkpoint(size), systemClock);
 
 /** As `keepCheckpoint` of the log. Throws as `settled` does; then it may be kept later. */
 export const checkpointKept = (
-  log: Standing & Pick<Opened["log"], "keepCheckpoint">,
+  log: Standing & Pick<KvLog, "keepCheckpoint">,
   earlier?: Pick<Checkpoint, "size" | "note">,
 ): Promise<Checkpoint | undefined> => whileOn(log, log.keepCheckpoint(earlier), systemClock);
 

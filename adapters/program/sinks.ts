@@ -23,7 +23,7 @@ import { syslogTransport } from "../sinks/syslog.ts";
 import { webhookTransport } from "../sinks/webhook.ts";
 import { systemClock } from "../system/world.ts";
 import { areCertificates, belongTogether } from "../x509/certificate.ts";
-import type { Opened } from "./daybook.ts";
+import type { Opened } from "./opened.ts";
 import { MEMORY } from "./files.ts";
 import { followers } from "./followers.ts";
 import { misspeltPrefix } from "./misspelt.ts";

@@ -2,7 +2,7 @@
 import type { Account } from "../../../actors/identity/account.ts";
 import type { Principal } from "../../../actors/kernel/daybook.ts";
 import type { AccessCommand } from "../../../actors/access.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { digestOf, type Model } from "./model.ts";
 
 const PROGRAM: Principal = { authtype: "system", authid: "access" };

@@ -3,7 +3,7 @@ import type { Child } from "../../../actors/kernel/child.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { ACCESS_LIMITS } from "../../../events/access.ts";
 import type { Refusal } from "../../http/door.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 
 const REFUSALS_EVERY_MS = 60_000;
 

@@ -6,7 +6,7 @@ import { moment, parameters, parseQuery } from "../../http/query.ts";
 import { json, type Route } from "../../http/route.ts";
 import { resolveAt, timeOf } from "../../http/views.ts";
 import { Usage } from "../../cli/call.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 
 const query = z.strictObject({
   action: z.string().min(1).max(64).meta({ description: "As docs/access.md lists them." }),

@@ -4,7 +4,7 @@ import type { AccessCommand } from "../../../actors/access.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { KeysFault } from "../../keys/fault.ts";
 import { STORED_BYTES_MAX } from "../../keys/stored.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { type Operation, operation } from "../operation.ts";
 import { OPERATOR } from "../operator.ts";
 

@@ -3,7 +3,7 @@ import type { Child } from "../../../actors/kernel/child.ts";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Settings } from "../../cli/settings.ts";
 import { systemClock } from "../../system/world.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { measured } from "./measures.ts";
 import type { AlertWatch } from "./watch.ts";
 

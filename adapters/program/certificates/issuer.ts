@@ -7,7 +7,7 @@ import { systemClock } from "../../system/world.ts";
 import { readCertificate } from "../../x509/certificate.ts";
 import { isPublicKey, newKey } from "../../x509/key.ts";
 import { isName, isPermitted } from "../../x509/names.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { decideIn } from "../decide.ts";
 
 export type IssuingParts = Pick<Opened, "entities" | "keys" | "config">;

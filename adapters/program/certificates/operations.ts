@@ -5,7 +5,7 @@ import type { Daybook } from "../../../actors/kernel/daybook.ts";
 import { CERTIFICATE_LIMITS, certificateNames, certificateUses } from "../../../events/certificates.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { systemClock } from "../../system/world.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { operation } from "../operation.ts";
 import { authorityOf, issue, issuedAs, knownAuthority } from "./issuer.ts";
 import { KeptCertificates, type KeptOptions } from "./kept.ts";

@@ -16,8 +16,7 @@ import { askingOf } from "./asking.ts";
 import { CODE_WANTED, notShown, PASSWORD_WANTED } from "./asking_told.ts";
 import { Codes } from "./codes.ts";
 import { accountName } from "./names.ts";
-import { Passwords } from "./passwords.ts";
-import { takesPasswords } from "./signing_in.ts";
+import { Passwords, takesPasswords } from "./passwords.ts";
 
 export interface Copy {
   readonly keys: Pick<Keys, "accounts" | "secret" | "isErased">;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Refused } from "../../cli/runtime.ts";
 import type { OwnSession, Wait } from "../../http/identity/port.ts";
 import { retryAfter } from "../../http/rate.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { type Operation, operation } from "../operation.ts";
 import { HERE, TERMINAL } from "./operations.ts";
 import { type Wired, wiredIn, wireIdentity } from "./wire.ts";

@@ -8,9 +8,8 @@ import { notDone } from "./accounts.ts";
 import { HashingBusy } from "./hashing.ts";
 import { BUSY_MS, NO_PASSWORD, type Parts } from "./parts.ts";
 import { FAULT_TOLD, passwordFault } from "./password_rules.ts";
-import type { Kept } from "./passwords.ts";
+import { type Kept, takesPasswords } from "./passwords.ts";
 import { userOf } from "./sessions.ts";
-import { takesPasswords } from "./signing_in.ts";
 import type { Tries } from "./tries.ts";
 
 /** What allows a password to be set. */

@@ -1,7 +1,8 @@
 /** Passwords of accounts: kept as hashes in the key database, checked in threads of their own. */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import type { Account } from "../../../actors/identity/account.ts";
+import { type Account, isLocked } from "../../../actors/identity/account.ts";
+import type { Clock } from "../../../actors/kernel/world.ts";
 import type { Scheme } from "../../../events/identity/password.ts";
 import { type Argon2id, bcryptCost, HASHING, seenWhole } from "../../hash_wasm/formats.ts";
 import type { Accounts } from "../../keys/accounts.ts";
@@ -30,6 +31,10 @@ export type Checked =
 type Stored =
   | { readonly is: "argon2id"; readonly salt: string; readonly hash: string }
   | { readonly is: "bcrypt"; readonly encoded: string };
+
+/** Whether a password of this account may be right now. */
+export const takesPasswords = (state: Account, clock: Pick<Clock, "now">): boolean =>
+  state.is === "active" && !isLocked(state, clock.now());
 
 export class Passwords {
   private readonly decoy: { readonly salt: Uint8Array; readonly hash: Uint8Array };

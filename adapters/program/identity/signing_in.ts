@@ -1,6 +1,5 @@
 /** Signing in with a name and a password. */
-import { type Account, isLocked, wantsSecond } from "../../../actors/identity/account.ts";
-import type { Clock } from "../../../actors/kernel/world.ts";
+import { wantsSecond } from "../../../actors/identity/account.ts";
 import type { From, Identity, SignedIn } from "../../http/identity/port.ts";
 import { notDone } from "./accounts.ts";
 import type { Administration } from "./administration.ts";
@@ -9,7 +8,7 @@ import { accountName } from "./names.ts";
 import type { OwnPasswords } from "./own_passwords.ts";
 import type { Entering } from "./entering.ts";
 import { BUSY_MS, NO_PASSWORD, type Parts } from "./parts.ts";
-import type { Checked } from "./passwords.ts";
+import { type Checked, takesPasswords } from "./passwords.ts";
 import { userOf } from "./sessions.ts";
 import type { SecondFactors } from "./second_factors.ts";
 import type { SecondStep } from "./second_step.ts";
@@ -17,10 +16,6 @@ import type { Tries } from "./tries.ts";
 
 /** A well-formed id that no account has. */
 const STRANGER = "u_nobody-nobody-nobody";
-
-/** Whether a password of this account may be right now. */
-export const takesPasswords = (state: Account, clock: Pick<Clock, "now">): boolean =>
-  state.is === "active" && !isLocked(state, clock.now());
 
 /** What every way in goes by. */
 export interface Desk {

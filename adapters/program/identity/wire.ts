@@ -23,7 +23,7 @@ import { systemClock, systemRandom } from "../../system/world.ts";
 import { crashInAccounts } from "../crash_points.ts";
 import type { CedarAuthority } from "../access/authority.ts";
 import type { Model } from "../access/model.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { ApiKeys } from "./api_keys.ts";
 import { AccountStates, notDone } from "./accounts.ts";
 import { Hashing } from "./hashing.ts";

@@ -6,7 +6,7 @@ import type { Rotated, RotationOptions, RotationStep } from "../../keys/keys.ts"
 import { kdfSchema } from "../../keys/passphrase.ts";
 import type { CrashPoint } from "../../process/crash.ts";
 import { systemClock } from "../../system/world.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { operation } from "../operation.ts";
 import { decide } from "./register.ts";
 

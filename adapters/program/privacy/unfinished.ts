@@ -1,6 +1,6 @@
 /** What was cut off is ended and recorded, once everything that is supervised runs. */
 import type { Child } from "../../../actors/kernel/child.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { decide } from "./register.ts";
 import { rotate } from "./rotate_root_key.ts";
 import type { Pending } from "./settle.ts";

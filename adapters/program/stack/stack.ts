@@ -11,7 +11,7 @@ import type { StatedStack } from "../../cli/settings.ts";
 import type { Measure } from "../../http/metrics.ts";
 import { systemClock } from "../../system/world.ts";
 import { crashInAgent } from "../crash_points.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { OPERATOR } from "../operator.ts";
 import type { KeptCertificates } from "../certificates/kept.ts";
 import { applyOf, type Change, changesOf } from "./apply.ts";

@@ -6,7 +6,7 @@ import { wantsSecond } from "../../../actors/identity/account.ts";
 import { type Perform, Undeliverable } from "../../../actors/kernel/perform.ts";
 import type { ProcessManager } from "../../../actors/types.ts";
 import { systemClock } from "../../system/world.ts";
-import type { Opened } from "../daybook.ts";
+import type { Opened } from "../opened.ts";
 import { followers } from "../followers.ts";
 import type { AccountStates } from "../identity/accounts.ts";
 import { Enforced } from "./enforced.ts";
