@@ -1,7 +1,8 @@
 /** `audit` and `export --format tlog-tiles` as they are typed: what they ask of the world, what they print, how they end. */
 import assert from "node:assert/strict";
 import type { AuditAsked, AuditChecked, AuditEvaluated } from "../adapters/cli/audits.ts";
-import type { Kept, Runtime } from "../adapters/cli/runtime.ts";
+import type { Runtime } from "../adapters/cli/runtime.ts";
+import type { Kept } from "../adapters/cli/reader.ts";
 import { COMMANDS } from "../adapters/cli/table.ts";
 import { LogFault } from "../events/log.ts";
 import type { ControlResult, ControlStatus } from "../projections/controls/mod.ts";

@@ -5,7 +5,7 @@ import { Usage } from "../adapters/cli/call.ts";
 import { table } from "../adapters/cli/columns.ts";
 import { bar, bytes, cell, count, counted, duration, palette, safe, short } from "../adapters/cli/print.ts";
 import { describe, progressBar } from "../adapters/cli/progress.ts";
-import type { Io } from "../adapters/cli/runtime.ts";
+import type { Io } from "../adapters/cli/io.ts";
 import { givenStage } from "./cli_given.ts";
 
 const io = (terminal: boolean, env: Record<string, string> = {}): Io & { readonly said: string[] } => {

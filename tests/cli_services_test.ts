@@ -1,6 +1,6 @@
 /** What the command line tells of services, of a history that is told here. */
 import assert from "node:assert/strict";
-import type { Io } from "../adapters/cli/runtime.ts";
+import type { Io } from "../adapters/cli/io.ts";
 import * as stacks from "../adapters/program/stack/plan.ts";
 import { parseConfig } from "../config/config.ts";
 import { parseStack } from "../config/stack.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Usage } from "../adapters/cli/call.ts";
 import { type KnownPerson, type Persons, tellAccounts } from "../adapters/cli/persons.ts";
-import type { Reader } from "../adapters/cli/runtime.ts";
+import type { Reader } from "../adapters/cli/reader.ts";
 import type { Keys } from "../adapters/keys/keys.ts";
 import { personsOf } from "../adapters/program/privacy/persons.ts";
 import { LogFault } from "../events/log.ts";

@@ -5,7 +5,7 @@ import { foldersOf } from "../adapters/program/folder.ts";
 import { rootSourceOf } from "../adapters/program/root_key.ts";
 import { runtimeOf } from "../adapters/program/runtime.ts";
 import { DEFAULTS } from "../config/shipped.ts";
-import type { Io } from "../adapters/cli/runtime.ts";
+import type { Io } from "../adapters/cli/io.ts";
 
 export interface Ended {
   readonly code: number;

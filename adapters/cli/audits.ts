@@ -2,7 +2,8 @@
 import type { Checkpoint } from "../../events/log.ts";
 import type { Control, ControlResult, Vouched } from "../../projections/controls/mod.ts";
 import type { ViewDigest } from "../../projections/views.ts";
-import type { Kept, OnProgress, Reader } from "./runtime.ts";
+import type { Kept, Reader } from "./reader.ts";
+import type { OnProgress } from "./io.ts";
 
 /** What an audit is asked; times are RFC 3339. */
 export interface AuditAsked {

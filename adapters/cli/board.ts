@@ -4,7 +4,8 @@ import type { Event } from "../../events/event.ts";
 import type { Call } from "./call.ts";
 import { text, Usage } from "./call.ts";
 import { nearest } from "./nearest.ts";
-import type { Reader, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Reader } from "./reader.ts";
 import { Standing } from "./standing.ts";
 
 /** Of `services.board`. */

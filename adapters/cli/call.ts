@@ -4,7 +4,8 @@
  */
 import { isAbsolute, resolve } from "node:path";
 import { isTime, type Millis } from "../../events/event.ts";
-import type { ExitCode, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
+import type { ExitCode } from "./io.ts";
 import type { Settings } from "./settings.ts";
 
 /** Wrong usage: one clear line for the person who typed it; exit code 2. */

@@ -1,7 +1,8 @@
 /** Checkpoints that were kept elsewhere and are named on the command line. */
 import type { Call } from "./call.ts";
 import { list, pathOf, Usage } from "./call.ts";
-import type { Io, Kept } from "./runtime.ts";
+import type { Kept } from "./reader.ts";
+import type { Io } from "./io.ts";
 
 /** Origin, size and root (base64 of 32 bytes), a line each (C2SP tlog-checkpoint); what follows is for the verifier. */
 const CHECKPOINT = /^[^\n]+\n(0|[1-9]\d*)\n[A-Za-z0-9+/]{43}=(\n|$)/;

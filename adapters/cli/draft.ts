@@ -1,17 +1,6 @@
 /** Files that bear their names only once they are whole, and somebody says so: as `Draft`. */
 import { Usage } from "./call.ts";
-import type { Io } from "./runtime.ts";
-
-/** A file of mode 0600 that is written as `PATH.partial`. */
-export interface Draft {
-  write(piece: string | Uint8Array): void;
-  /** Nothing more is written, and what was is durable. */
-  settle(): Promise<void>;
-  /** Gives it its name, in the place of an older one. */
-  name(): Promise<void>;
-  /** Takes it away; where it bears its name already it stays. */
-  drop(): Promise<void>;
-}
+import type { Draft, Io } from "./io.ts";
 
 const PARTIAL = ".partial";
 export const draftOf = (path: string): string => `${path}${PARTIAL}`;

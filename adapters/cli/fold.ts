@@ -4,7 +4,8 @@ import { type Primitives, SUM_BYTES } from "../../projections/digest.ts";
 import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { ViewChange, Views } from "../../projections/views.ts";
-import type { OnProgress, Reader } from "./runtime.ts";
+import type { Reader } from "./reader.ts";
+import type { OnProgress } from "./io.ts";
 
 const [NONCE, ZEROS] = [new Uint8Array(16), new Uint8Array(SUM_BYTES)];
 

@@ -9,7 +9,8 @@ import { indexed, isWorking, matches, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX } from ".
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
 import { words } from "../../projections/words.ts";
-import type { Reader, StoredViews } from "./runtime.ts";
+import type { StoredViews } from "./runtime.ts";
+import type { Reader } from "./reader.ts";
 import { pagesOf } from "./stored.ts";
 
 export interface Layered {

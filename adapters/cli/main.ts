@@ -11,11 +11,11 @@ import { files, grantsOf } from "./grants.ts";
 import { parse } from "./parse.ts";
 import type { Place } from "./parse.ts";
 import { report, run } from "./run.ts";
-import type { ExitCode, Io, Runtime } from "./runtime.ts";
-import { OutputClosed } from "./runtime.ts";
-import type { Settings } from "./settings.ts";
-import { overridesOf, type Pointed, pointedAt } from "./settings.ts";
-import type { CommandSpec } from "./table.ts";
+import type { Runtime } from "./runtime.ts";
+import { type ExitCode, type Io, OutputClosed } from "./io.ts";
+import { type Pointed, pointedAt, type Settings } from "./settings.ts";
+import { overridesOf } from "./overrides.ts";
+import type { CommandSpec } from "./command_spec.ts";
 
 export interface World {
   readonly io: Io;

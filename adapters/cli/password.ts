@@ -1,6 +1,6 @@
 /** A password out of a file or standard input; never from the command line, which others can see. */
 import { type Call, pathOf, text, Usage } from "./call.ts";
-import type { Io } from "./runtime.ts";
+import type { Io } from "./io.ts";
 
 /** The first line; `undefined` where `--password-file` was not given. */
 export const passwordIn = async (call: Call, io: Pick<Io, "readInput" | "readText">): Promise<string | undefined> => {

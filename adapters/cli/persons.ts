@@ -1,6 +1,7 @@
 /** What the command line may ask about a person, in a port; `../program/privacy/persons.ts` implements it. Reads a folder, never writes. */
 import type { Event } from "../../events/event.ts";
-import type { Io, Kept, OnProgress } from "./runtime.ts";
+import type { Kept } from "./reader.ts";
+import type { Io, OnProgress } from "./io.ts";
 
 /** A person as the keys know them. */
 export interface KnownPerson {

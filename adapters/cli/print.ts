@@ -1,5 +1,5 @@
 /** How things look: on a terminal for people, piped plain, and never a control character that came out of an event. */
-import type { Io } from "./runtime.ts";
+import type { Io } from "./io.ts";
 
 // C0 and C1 controls, and the marks that reorder or hide text (Unicode Bidi_Control, zero width).
 // deno-lint-ignore no-control-regex

@@ -1,7 +1,7 @@
 /** The bar that tells how far long work has come, how fast it goes and how long it will take. */
 import type { Clock } from "../../actors/kernel/world.ts";
 import { bar, count, duration, palette } from "./print.ts";
-import type { Io, OnProgress, Progress } from "./runtime.ts";
+import type { Io, OnProgress, Progress } from "./io.ts";
 
 const REDRAW_MS = 100;
 const BAR_COLUMNS = 24;

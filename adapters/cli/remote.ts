@@ -5,8 +5,8 @@ import { LogFault } from "../../events/log.ts";
 import type { FaultKind, Receipt } from "../../events/log.ts";
 import type { ViewPage, ViewQuery } from "../../projections/views.ts";
 import { ViewQuestion } from "../../projections/views.ts";
-import type { OnProgress, Progress, Remote } from "./runtime.ts";
-import { Refused } from "./runtime.ts";
+import { Refused, type Remote } from "./runtime.ts";
+import type { OnProgress, Progress } from "./io.ts";
 import { SOCKET_HOST, socketOf } from "./grants.ts";
 
 const BASE = `http://${SOCKET_HOST}`;

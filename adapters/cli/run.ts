@@ -8,9 +8,9 @@ import { ViewQuestion } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
 import { expectElsewhere, text, Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
-import type { ExitCode, Io, Runtime } from "./runtime.ts";
-import { ImportFault, OutputClosed, Refused } from "./runtime.ts";
-import type { CommandSpec } from "./table.ts";
+import { ImportFault, Refused, type Runtime } from "./runtime.ts";
+import { type ExitCode, type Io, OutputClosed } from "./io.ts";
+import type { CommandSpec } from "./command_spec.ts";
 
 export interface Failure {
   readonly exit: ExitCode;

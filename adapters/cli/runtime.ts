@@ -3,10 +3,10 @@
  * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
  */
 import type { AccessRuntime } from "./access.ts";
-import type { Draft } from "./draft.ts";
+import type { ExitCode, Io, OnProgress } from "./io.ts";
+import type { Kept, Reader } from "./reader.ts";
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
-import type { StoredBlob } from "../../events/blobs.ts";
 import type { Event, Millis } from "../../events/event.ts";
 import type { Checkpoint, EventLog, HashTree } from "../../events/log.ts";
 import type { ComputedView } from "../../projections/computed.ts";
@@ -39,77 +39,6 @@ export type {
   SshdImport,
 } from "./imports.ts";
 export { ImportFault } from "./imports.ts";
-
-/** 0: done and fine · 1: done and found wanting · 2: wrong usage · 3: could not be done. */
-export type ExitCode = 0 | 1 | 2 | 3;
-
-/** What a person is told while long work goes on. */
-export interface Progress {
-  readonly done: number;
-  /** Absent when nobody knows yet. */
-  readonly total?: number;
-  /** Plural noun: `events`, `commits`. */
-  readonly unit: string;
-}
-export type OnProgress = (progress: Progress) => void;
-
-/** The terminal, the environment and small files. */
-export interface Io {
-  /** Writes to standard output. Throws `OutputClosed` when nobody reads any more. */
-  out(text: string): void;
-  err(text: string): void;
-  readonly terminal: { readonly out: boolean; readonly err: boolean };
-  /** Width of the terminal; 80 when there is none. */
-  readonly columns: number;
-  env(name: string): string | undefined;
-  /** Where the person stood when typing; relative paths start there. Absolute. */
-  readonly cwd: string;
-  readText(path: string): Promise<string>;
-  /**
-   * The end of a file that is being written, at most so many bytes of it, or what came behind `from`; a file that has become shorter
-   * begins anew, one that is not there is empty. `end`: where to go on.
-   */
-  readTail(path: string, bytes: number, from?: number): Promise<{ readonly text: string; readonly end: number }>;
-  /** All of standard input. */
-  readInput(): Promise<string>;
-  /** Creates the files, by path, with mode 0600; fails if it cannot. Replaces older ones, once all of it is written. */
-  writePrivate(texts: Readonly<Record<string, string>>): Promise<void>;
-  /**
-   * As `draft` begins a file; what is none, as a pipe, is written as it goes. `asBefore`: who might read what has the name may read what
-   * comes, and where nothing can be beside it, or take its place, it is written itself.
-   */
-  create(path: string, options?: { readonly asBefore?: boolean }): Promise<Draft>;
-  /** Throws where `create` could not write, `asBefore`; writes nothing. */
-  expectPlace(path: string): Promise<void>;
-  /** Begins a file that bears its name only once it is whole. Throws where it cannot be, or where something else than a file has the name. */
-  draft(path: string): Promise<Draft>;
-  /** Makes the folder, with mode 0700, if it is missing; what it lies in must be there. */
-  folder(path: string): Promise<void>;
-  /** True when the folder is missing or has nothing in it. Throws `Usage` for what is no folder. */
-  isEmpty(path: string): Promise<boolean>;
-  /** SIGINT, SIGTERM and SIGHUP; the answer stops listening. */
-  onStop(call: () => void): () => void;
-}
-
-/** Standard output was closed by its reader, as `head` does: the work ends quietly. */
-export class OutputClosed extends Error {
-  override readonly name = "OutputClosed";
-}
-
-/** The log of a folder, read-only: never the writer's memory, never a byte written; `size` grows while another process appends. */
-export interface Reader
-  extends Pick<EventLog, "size" | "read" | "find" | "head" | "entry" | "positionAt" | "checkpoint" | "tree" | "close"> {
-  /** Position up to which the index is complete. */
-  readonly indexed: number;
-  /** Every blob, in the order of their hashes. */
-  blobs(): Iterable<StoredBlob>;
-  /** The signed checkpoints that are kept for good, by size. */
-  checkpoints(): Iterable<{ readonly size: number; readonly note: string }>;
-  /** Bytes of the log on disk. */
-  bytes(): number;
-  /** To be called before `size` is asked again after a while: whoever reads a copy goes on in the log when it was written since. */
-  renew(): Promise<void>;
-}
 
 /** The views of a folder, read-only. */
 export type StoredViews = Pick<Views, "stores" | "row" | "list" | "digest" | "bytes" | "close">;
@@ -291,12 +220,6 @@ export interface Witnessing {
   /** Its public key, of cosignatures (C2SP note verifier key). */
   readonly vkey: string;
   stop(): Promise<void>;
-}
-
-/** A checkpoint that was kept elsewhere. */
-export interface Kept {
-  readonly name: string;
-  readonly text: string;
 }
 
 export interface BackupReport {

@@ -1,31 +1,8 @@
-/** What flags and the configuration say together, and which files and variables that points at. */
+/** What the configuration says, and which files and variables that points at. */
 import { dirname, resolve } from "node:path";
 import type { AlertRule } from "../../config/alerting.ts";
-import type { Config, Override } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import type { Problem, StackFault, StackSettings } from "../../config/stack.ts";
-import type { Call } from "./call.ts";
-import { pathOf, text, Usage } from "./call.ts";
-
-/** Flags that say what the configuration also can; the flag wins. Paths are made absolute: they count from where they were typed. */
-export const overridesOf = (call: Call): readonly Override[] => {
-  const flags = ([
-    ["host", "--host", ["server", "host"]],
-    ["port", "--port", ["server", "port"]],
-    ["behindProxy", "--behind-proxy", ["server", "behind_proxy"]],
-    ["profile", "--profile", ["profile"]],
-  ] as const).flatMap(([option, name, path]): Override[] => {
-    const given = text(call, option);
-    return given === undefined ? [] : [{ name, path, text: given }];
-  });
-  const [cert, key] = [text(call, "tlsCert"), text(call, "tlsKey")];
-  if ((cert === undefined) !== (key === undefined)) throw new Usage("--tls-cert and --tls-key go together");
-  if (cert === undefined || key === undefined) return flags;
-  return [
-    ...flags,
-    { name: "--tls-cert", path: ["server", "tls", "certificate"], text: pathOf(call, cert) },
-    { name: "--tls-key", path: ["server", "tls", "key"], text: JSON.stringify({ file: pathOf(call, key) }) },
-  ];
-};
 
 /** The configuration of a process, with the file it came from: paths in it count from that file's folder. */
 export interface Settings {

@@ -9,7 +9,8 @@ import { folder } from "../../projections/fold.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { type ViewPage, ViewsFault } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
-import type { Reader, Runtime, StoredViews } from "./runtime.ts";
+import type { Runtime, StoredViews } from "./runtime.ts";
+import type { Reader } from "./reader.ts";
 import { pagesOf, passedOver, readableViews, sizeOf } from "./stored.ts";
 
 interface View {

@@ -1,5 +1,5 @@
 /** What takes away again what it had begun when it is told to stop. */
-import type { Io } from "./runtime.ts";
+import type { Io } from "./io.ts";
 
 /** Told by a signal to stop, and did. */
 export class StoppedFault extends Error {

@@ -3,8 +3,8 @@ import type { AnyProjection } from "../../projections/projection.ts";
 import { PAGE_ROWS_MAX } from "../../projections/query.ts";
 import type { ViewPage } from "../../projections/views.ts";
 import { safe } from "./print.ts";
-import type { Reader, Runtime, StoredViews } from "./runtime.ts";
-import { ViewsUnreadable } from "./runtime.ts";
+import { type Runtime, type StoredViews, ViewsUnreadable } from "./runtime.ts";
+import type { Reader } from "./reader.ts";
 
 /** Views that cannot be read are told of and passed over, as if there were none. */
 export const readableViews = async (runtime: Runtime, data: string): Promise<StoredViews | undefined> => {

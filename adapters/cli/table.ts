@@ -4,8 +4,9 @@
  */
 import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
-import { type Call, type Grants, list, type Run, text } from "./call.ts";
-import { pointedAt, type Settings } from "./settings.ts";
+import { list, text } from "./call.ts";
+import type { CommandSpec } from "./command_spec.ts";
+import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";
 import { ACCESS } from "./table_access.ts";
@@ -33,39 +34,6 @@ import {
 } from "./grants.ts";
 
 // A folder that is filled beside its place and then renamed needs the folder around it: the name meanwhile is a random one.
-
-export interface CommandSpec {
-  /** One or two words. */
-  readonly name: string;
-  readonly about: string;
-  /** `<required>`, `[optional]`, with a line each; the last may be `<one or more...>` or `[any number...]`. */
-  readonly args?: readonly (readonly [string, string])[];
-  /** `--flag` or `--flag <value>`, with a line each, `<file|->` where `-` is a standard stream; `collect` lets it be given more than once. */
-  readonly options?: readonly {
-    readonly flags: string;
-    readonly about: string;
-    readonly collect?: true;
-    /** One letter that stands for it. */
-    readonly short?: string;
-  }[];
-  /** What comes after `deno task daybook `. */
-  readonly examples: readonly string[];
-  /** Whether `--data :memory:` makes sense. */
-  readonly memory?: true;
-  /** Whether it may open the log as its writer. */
-  readonly opens?: true;
-  /** It is about a log that there is: a folder without one is not made to be a log. */
-  readonly existing?: true;
-  /** Whether it reads databases of a data folder that may have been left open. */
-  readonly reads?: true;
-  /** Whether it cannot be undone, or lets somebody in: accounts that may do it are asked first (`PROOF`). */
-  dangerous?(call: Call): boolean;
-  /** Whether what it needs depends on the configuration. */
-  readonly configured?: true;
-  /** Beyond the configuration and the socket of a running server. */
-  needs(call: Call, settings?: Settings): Partial<Grants>;
-  load(): Promise<Run>;
-}
 
 const PERSONAL = { flags: "--personal", about: "show personal values in plain text (needs the keys in the folder)" };
 const ARCHIVE = { flags: "--archive <folder>", about: "where what was archived of the log can be read" };

@@ -1,8 +1,7 @@
 /** Standard streams, the environment, signals and small files of this process. */
 import { Usage } from "./call.ts";
 import { expectPlace, openDraft, openOutput, OutputFault, writeAll, writePrivate } from "./draft.ts";
-import type { Io } from "./runtime.ts";
-import { OutputClosed } from "./runtime.ts";
+import { type Io, OutputClosed } from "./io.ts";
 
 const COLUMNS_DEFAULT = 80;
 const utf8 = new TextEncoder();

@@ -2,7 +2,8 @@
 import type { Daybook } from "../../actors/kernel/daybook.ts";
 import { LogFault } from "../../events/log.ts";
 import type { Call } from "./call.ts";
-import type { OnProgress, Remote, Runtime } from "./runtime.ts";
+import type { Remote, Runtime } from "./runtime.ts";
+import type { OnProgress } from "./io.ts";
 
 export type Writer = { readonly is: "local"; readonly daybook: Daybook } | {
   readonly is: "remote";

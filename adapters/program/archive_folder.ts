@@ -1,7 +1,9 @@
 /** The folder that the beginning of a log is archived to: a whole tlog-tiles folder of just that, verified before anything is let go of. */
 import { LogFault } from "../../events/log.ts";
 import { hashesAt, TILE_WIDTH, tileName, tilesAt } from "../../events/tiles.ts";
-import { type OnProgress, type Reader, Refused } from "../cli/runtime.ts";
+import { Refused } from "../cli/runtime.ts";
+import type { Reader } from "../cli/reader.ts";
+import type { OnProgress } from "../cli/io.ts";
 import { bundleFiles, CHECKPOINT, hashTileFiles, type TlogFile, type TlogWritten, writeTlog } from "../tlog/writer.ts";
 import { verifyTlog } from "../verify/tlog.ts";
 

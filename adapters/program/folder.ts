@@ -2,7 +2,7 @@
 import { LogFault } from "../../events/log.ts";
 import { events } from "../../events/mod.ts";
 import { bytes } from "../cli/print.ts";
-import type { Io } from "../cli/runtime.ts";
+import type { Io } from "../cli/io.ts";
 import { sealingOf } from "../keys/at_rest.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";
 import { FolderReader } from "../kv/folder_reader.ts";

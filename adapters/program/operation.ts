@@ -3,7 +3,7 @@
  * the one that has it, over the folder's socket.
  */
 import type { z } from "zod";
-import type { OnProgress } from "../cli/runtime.ts";
+import type { OnProgress } from "../cli/io.ts";
 import type { Opened } from "./opened.ts";
 
 export interface Asked<I> {

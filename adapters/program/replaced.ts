@@ -1,5 +1,5 @@
 /** What a folder whose place a backup takes knows of the log's newest checkpoint: a backup that ends before it is an older copy. */
-import type { Kept } from "../cli/runtime.ts";
+import type { Kept } from "../cli/reader.ts";
 import type { Keys } from "../keys/keys.ts";
 import { noteVerifier, openNote } from "../keys/note.ts";
 import type { Folders } from "./folder.ts";

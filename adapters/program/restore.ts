@@ -2,7 +2,9 @@
 import { events } from "../../events/mod.ts";
 import { LogFault } from "../../events/log.ts";
 import { restoreLog } from "../backup/restore.ts";
-import type { Kept, OnProgress, RestoreReport, Runtime } from "../cli/runtime.ts";
+import type { RestoreReport, Runtime } from "../cli/runtime.ts";
+import type { Kept } from "../cli/reader.ts";
+import type { OnProgress } from "../cli/io.ts";
 import { sealingOf } from "../keys/at_rest.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { type Keys, openKeys, type RootSource } from "../keys/keys.ts";

@@ -1,7 +1,7 @@
 /** Where the root key comes from, as the configuration says it. */
 import { randomBytes } from "node:crypto";
 import { Usage } from "../cli/call.ts";
-import type { Io } from "../cli/runtime.ts";
+import type { Io } from "../cli/io.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import { KeysFault } from "../keys/fault.ts";
 import { freshKdf, type Kdf, keyOfPassphrase } from "../keys/passphrase.ts";

@@ -1,6 +1,6 @@
 /** Where secrets are read that a configuration points at: a variable, a file, or what is stored under a name in the key database. */
 import type { SecretReference } from "../../config/config.ts";
-import type { Io } from "../cli/runtime.ts";
+import type { Io } from "../cli/io.ts";
 import { inFolderOf, type Settings } from "../cli/settings.ts";
 import { fileText } from "../cli/terminal.ts";
 import type { Keys } from "../keys/keys.ts";

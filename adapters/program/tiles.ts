@@ -1,7 +1,8 @@
 /** A log as a folder of tiles, which appears under its name only when it is whole. */
 import type { Checkpoint } from "../../events/log.ts";
 import { fillFolder } from "../backup/folder.ts";
-import type { OnProgress, Reader } from "../cli/runtime.ts";
+import type { Reader } from "../cli/reader.ts";
+import type { OnProgress } from "../cli/io.ts";
 import { tlogFiles, type TlogWritten, writeTlog } from "../tlog/writer.ts";
 
 /** The event loop gets a turn behind so many files. */

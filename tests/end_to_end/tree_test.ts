@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { THREAT_RULES } from "../../events/threats.ts";
 import type { HealthNode, Status } from "../../actors/kernel/daybook.ts";
-import type { Io } from "../../adapters/cli/runtime.ts";
+import type { Io } from "../../adapters/cli/io.ts";
 import { openSystem, type SystemOptions } from "../../adapters/program/daybook.ts";
 import type { Opened } from "../../adapters/program/opened.ts";
 import { serve } from "../../adapters/program/serve.ts";

@@ -5,7 +5,9 @@ import { type Call, flag, moment, type Run, spanOf, text, Usage } from "../call.
 import { table } from "../columns.ts";
 import { notDone } from "../not_done.ts";
 import { duration, type Palette, palette, safe } from "../print.ts";
-import type { ExitCode, Reader, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { ExitCode } from "../io.ts";
 import { Standing } from "../standing.ts";
 import { withWriter } from "../writer.ts";
 import { OPERATOR } from "./send.ts";

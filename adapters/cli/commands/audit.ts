@@ -9,7 +9,8 @@ import type { Palette } from "../print.ts";
 import { bytes, count, counted, duration, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { AuditAsked, AuditWritten, Stated } from "../audits.ts";
-import type { Reader, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
 import { checkFolder } from "./audit_check.ts";
 import { sourcesTold } from "./audit_sources.ts";
 

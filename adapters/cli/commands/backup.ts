@@ -5,7 +5,8 @@ import { keptCheckpoints } from "../checkpoints.ts";
 import { bytes, count, counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import { prove, shownIn } from "../prove.ts";
-import type { Io, RestoreReport } from "../runtime.ts";
+import type { RestoreReport } from "../runtime.ts";
+import type { Io } from "../io.ts";
 import { stoppable } from "../stoppable.ts";
 
 export const backup: Run = async (call, runtime) => {

@@ -5,8 +5,8 @@ import { type CertificateReport, type Certified, tellAccounts } from "../persons
 import { writeOutput } from "../draft.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { ExitCode, Runtime } from "../runtime.ts";
-import { Refused } from "../runtime.ts";
+import { Refused, type Runtime } from "../runtime.ts";
+import type { ExitCode } from "../io.ts";
 import { operateOn } from "../writer.ts";
 
 interface Erased {

@@ -6,7 +6,9 @@ import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, list, moment, text, whole } from "../call.ts";
 import { cell, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
-import type { Io, Reader, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { Io } from "../io.ts";
 
 const NEWEST = 50;
 const POLL_MS = 200;

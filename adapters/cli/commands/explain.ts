@@ -7,7 +7,8 @@ import { archiveOf, flag, Usage, whole, wholeFrom } from "../call.ts";
 import { count, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Io, OnProgress, Reader } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { Io, OnProgress } from "../io.ts";
 
 const SHOWN_DEFAULT = 1_000;
 const SHOWN_MAX = 100_000;

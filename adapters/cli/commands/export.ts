@@ -3,10 +3,10 @@ import type { Event } from "../../../events/event.ts";
 import type { Range } from "../../../events/log.ts";
 import type { Call, Moment, Run } from "../call.ts";
 import { archiveOf, boundOf, flag, list, moment, pathOf, text, Usage } from "../call.ts";
-import type { Draft } from "../draft.ts";
+import type { Draft, OnProgress } from "../io.ts";
 import { bytes, counted, duration } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { OnProgress, Reader } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
 import { exportBlobs } from "./export_blobs.ts";
 import { exportTiles } from "./export_tiles.ts";
 

@@ -1,7 +1,8 @@
 /** `export --blobs`: every blob of the log as a file, named by its SHA-256 in hexadecimal, so that `sha256sum` checks it. */
 import { join } from "node:path";
 import { progressBar } from "../progress.ts";
-import type { Reader, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
 
 export interface ExportedBlobs {
   readonly blobs: number;

@@ -5,7 +5,8 @@ import { text, Usage } from "../call.ts";
 import { readLogin } from "../login_file.ts";
 import { passwordIn } from "../password.ts";
 import { safe } from "../print.ts";
-import { type Io, Refused, type Runtime } from "../runtime.ts";
+import { Refused, type Runtime } from "../runtime.ts";
+import type { Io } from "../io.ts";
 import { operateOn } from "../writer.ts";
 
 interface Shown {

@@ -7,7 +7,9 @@ import { archiveOf, list, pathOf, text, Usage, wholeFrom } from "../call.ts";
 import { checkpointFile } from "../checkpoints.ts";
 import { writeOutput } from "../draft.ts";
 import { count, palette, safe } from "../print.ts";
-import { type ExitCode, type Io, type Reader, type ReceiptReport, Refused, type Runtime } from "../runtime.ts";
+import { type ReceiptReport, Refused, type Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { ExitCode, Io } from "../io.ts";
 
 /** A running server signs within a second; it is waited for a little longer. */
 const SIGNED_MS_MAX = 3_000;

@@ -8,8 +8,9 @@ import { table } from "../columns.ts";
 import { primitives } from "../fold.ts";
 import { count, duration, type Palette, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { OnProgress, Reader, Runtime, StoredViews } from "../runtime.ts";
-import { ViewsUnreadable } from "../runtime.ts";
+import { type Runtime, type StoredViews, ViewsUnreadable } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { OnProgress } from "../io.ts";
 
 export interface ReplayedView {
   readonly name: string;

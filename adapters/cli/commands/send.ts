@@ -7,7 +7,8 @@ import { LIMITS } from "../../../events/log.ts";
 import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage, whole } from "../call.ts";
 import { palette, safe } from "../print.ts";
-import type { ExitCode, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { ExitCode } from "../io.ts";
 import { withWriter } from "../writer.ts";
 import { line } from "./events.ts";
 

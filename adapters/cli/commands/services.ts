@@ -7,7 +7,9 @@ import { table } from "../columns.ts";
 import { notDone } from "../not_done.ts";
 import type { Palette } from "../print.ts";
 import { palette, safe } from "../print.ts";
-import type { ExitCode, Reader, Remote, Runtime } from "../runtime.ts";
+import type { Remote, Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { ExitCode } from "../io.ts";
 import { OPERATOR } from "./send.ts";
 
 const LOOK_MS = 100;

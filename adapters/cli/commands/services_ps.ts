@@ -5,7 +5,8 @@ import { flag } from "../call.ts";
 import { table } from "../columns.ts";
 import type { Palette } from "../print.ts";
 import { bytes, duration, palette, safe } from "../print.ts";
-import type { Reader, Remote, Runtime } from "../runtime.ts";
+import type { Remote, Runtime } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
 import { untilStopped } from "../until_stopped.ts";
 import { BAD } from "./services.ts";
 

@@ -3,7 +3,8 @@ import { readableFrom } from "../../../actors/kernel/kept.ts";
 import type { Run } from "../call.ts";
 import { table } from "../columns.ts";
 import { bytes, count, palette, safe } from "../print.ts";
-import type { Io, Reader } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { Io } from "../io.ts";
 import { archivedText } from "./services_why.ts";
 
 const MIB = 1_048_576;

@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Call, Run } from "../call.ts";
 import { archiveOf, flag, pathOf, text, Usage } from "../call.ts";
-import type { Draft } from "../draft.ts";
+import type { Draft, ExitCode, Io, OnProgress } from "../io.ts";
 import { type KnownPerson, type Persons, tellAccounts, type Telling, type Trace } from "../persons.ts";
 import { count, counted, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { ExitCode, Io, OnProgress, Runtime } from "../runtime.ts";
-import { Refused } from "../runtime.ts";
+import { Refused, type Runtime } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
 export const subject: Run = async (call, runtime) => {

@@ -13,7 +13,9 @@ import { layered } from "../layer.ts";
 import { nearest } from "../nearest.ts";
 import { cell, count, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { Io, Reader, Remote, Runtime, StoredViews } from "../runtime.ts";
+import type { Remote, Runtime, StoredViews } from "../runtime.ts";
+import type { Reader } from "../reader.ts";
+import type { Io } from "../io.ts";
 import { passedOver, readableViews, sizeOf } from "../stored.ts";
 
 const ROWS_DEFAULT = 50;

@@ -2,7 +2,7 @@
 import type { SecretReference } from "../../../config/config.ts";
 import type { ProviderConfig } from "../../../config/providers.ts";
 import { Usage } from "../../cli/call.ts";
-import type { Io } from "../../cli/runtime.ts";
+import type { Io } from "../../cli/io.ts";
 import type { Settings } from "../../cli/settings.ts";
 import { RelyingParty, type Vouched as OpenIdVouched } from "../../openid/relying_party.ts";
 import { type SamlVouched, ServiceProvider } from "../../saml/service_provider.ts";

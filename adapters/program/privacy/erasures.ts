@@ -1,7 +1,7 @@
 /** Erasures that a folder knows of, and how they are applied to keys that were put back. */
 import type { PrivacyFact } from "../../../events/privacy.ts";
 import { LogFault } from "../../../events/log.ts";
-import type { Kept } from "../../cli/runtime.ts";
+import type { Kept } from "../../cli/reader.ts";
 import type { Keys } from "../../keys/keys.ts";
 import type { RetentionPeriod } from "../../keys/retention_periods.ts";
 import type { Folders } from "../folder.ts";

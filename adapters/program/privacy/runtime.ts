@@ -1,6 +1,7 @@
 /** What the command line asks about persons and the root key; loaded in parts, when it is asked. */
 import type { Persons, PrivacyRuntime } from "../../cli/persons.ts";
-import type { Io, Runtime } from "../../cli/runtime.ts";
+import type { Runtime } from "../../cli/runtime.ts";
+import type { Io } from "../../cli/io.ts";
 import type { Folders } from "../folder.ts";
 
 export const privacyRuntime = (

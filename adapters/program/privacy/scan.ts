@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
-import type { OnProgress } from "../../cli/runtime.ts";
+import type { OnProgress } from "../../cli/io.ts";
 import { systemClock } from "../../system/world.ts";
 
 /** What is shorter, in bytes of UTF-8, is found everywhere and says nothing. */

@@ -2,7 +2,8 @@
 import { pause } from "../../../actors/kernel/world.ts";
 import type { Event } from "../../../events/event.ts";
 import { subjectOf } from "../../../events/personal.ts";
-import type { OnProgress, Reader } from "../../cli/runtime.ts";
+import type { Reader } from "../../cli/reader.ts";
+import type { OnProgress } from "../../cli/io.ts";
 import { subjectOfBlob } from "../../keys/blob.ts";
 import { systemClock } from "../../system/world.ts";
 

@@ -5,7 +5,7 @@ import { Supervisor } from "../../../actors/kernel/supervisor.ts";
 import { digestsOf, isAlive, isLive, type Stack } from "../../../actors/services/state.ts";
 import { LogFault } from "../../../events/log.ts";
 import { Usage } from "../../cli/call.ts";
-import type { Io } from "../../cli/runtime.ts";
+import type { Io } from "../../cli/io.ts";
 import { problemsText } from "../../../config/stack.ts";
 import type { StatedStack } from "../../cli/settings.ts";
 import type { Measure } from "../../http/metrics.ts";
