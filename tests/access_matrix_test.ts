@@ -1,8 +1,7 @@
 /** Every route of a running server, asked for by everybody there can be: who gets past the policies is who always did. */
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
-import type { Needs, Scope } from "../adapters/http/access.ts";
-import { SCOPES } from "../adapters/http/access.ts";
+import { type Needs, type Scope, SCOPES } from "../adapters/http/scopes.ts";
 import { type Action, ACTIONS } from "../adapters/http/actions.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { sampling } from "./sampled.ts";

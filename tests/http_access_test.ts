@@ -3,7 +3,7 @@ import { shippedModel } from "../adapters/program/access/model.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { ACTIONS } from "../adapters/http/actions.ts";
-import { type Needs, SCOPES } from "../adapters/http/access.ts";
+import { type Needs, SCOPES } from "../adapters/http/scopes.ts";
 import { lastHop } from "../adapters/http/guard.ts";
 import { SimulatedClock } from "../adapters/simulation/clock.ts";
 import { systemRandom } from "../adapters/system/world.ts";

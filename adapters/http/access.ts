@@ -5,16 +5,7 @@
 import type { Principal } from "../../actors/kernel/daybook.ts";
 import type { OwnSession } from "./identity/port.ts";
 import { Problem } from "./problem.ts";
-
-/**
- * `ingest` sends observed events, `command` asks actors, `read` reads all but plain personal data, `personal` reads that
- * too. `admin` may do what `ingest`, `command` and `read` may, and what only it may; `personal` is never implied.
- */
-export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
-export type Scope = typeof SCOPES[number];
-
-/** What a route asks for: one scope, any valid token, or nothing. */
-export type Needs = Scope | "any" | "nothing";
+import type { Needs } from "./scopes.ts";
 
 export interface Grant {
   /** Opaque id of the token or session: budgets are per id. */

@@ -3,8 +3,8 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { textOf } from "../body.ts";
 import { parseJson } from "../cloudevents.ts";
+import type { Way } from "../guard.ts";
 import { Problem } from "../problem.ts";
-import type { Exchange } from "../route.ts";
 
 /** Where a page stands: its origin, and the name that its passkeys are bound to (RP ID). */
 export interface Site {
@@ -12,15 +12,20 @@ export interface Site {
   readonly rp: string;
 }
 
+/** A request, and the way that it came. */
+interface Come {
+  readonly way: Pick<Way, "host" | "secure">;
+}
+
 /** `undefined` where the server is reached by an address: passkeys are bound to names (WebAuthn Level 3 section 5.1.3). */
-export const siteOf = ({ way: { host, secure } }: Pick<Exchange, "way">): Site | undefined => {
+export const siteOf = ({ way: { host, secure } }: Come): Site | undefined => {
   const { hostname = "" } = URL.parse(`https://${host}`) ?? {};
   if (hostname === "" || hostname.startsWith("[") || isIP(hostname) !== 0) return undefined;
   return { origin: `${secure ? "https" : "http"}://${host}`, rp: hostname };
 };
 
-export const siteWanted = (exchange: Exchange): Site => {
-  const site = siteOf(exchange);
+export const siteWanted = (come: Come): Site => {
+  const site = siteOf(come);
   if (site) return site;
   throw new Problem("no_passkeys", "Passkeys are bound to a name: come by one, such as localhost, not by an address.");
 };
