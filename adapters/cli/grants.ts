@@ -4,7 +4,7 @@ import type { Call, Grants } from "./call.ts";
 import { pathOf, text, Usage, whole } from "./call.ts";
 import { draftOf } from "./draft.ts";
 import type { Pointed, Settings } from "./settings.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export const HOST = "127.0.0.1";
 export const PORT = 7373;

@@ -1,5 +1,5 @@
 /** Help, made from the table of commands. */
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 import { COMMANDS, COMMON } from "./table.ts";
 
 const TASK = "deno task daybook";

@@ -15,7 +15,7 @@ import type { Runtime } from "./runtime.ts";
 import { type ExitCode, type Io, OutputClosed } from "./io.ts";
 import { type Pointed, pointedAt, type Settings } from "./settings.ts";
 import { overridesOf } from "./overrides.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export interface World {
   readonly io: Io;

@@ -9,7 +9,7 @@ import type { Call, OptionValue } from "./call.ts";
 import { pathOf, Usage } from "./call.ts";
 import { groupHelp, groupNames, helpOf, topHelp } from "./help.ts";
 import { nearest } from "./nearest.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 import { COMMANDS, COMMON } from "./table.ts";
 
 export interface Place {

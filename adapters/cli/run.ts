@@ -10,7 +10,7 @@ import { expectElsewhere, text, Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
 import { ImportFault, Refused, type Runtime } from "./runtime.ts";
 import { type ExitCode, type Io, OutputClosed } from "./io.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export interface Failure {
   readonly exit: ExitCode;

@@ -5,7 +5,7 @@
 import { ALERTS } from "./table_alerts.ts";
 import { dirname } from "node:path";
 import { list, text } from "./call.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 import { pointedAt } from "./settings.ts";
 import { AUDIT } from "./table_audit.ts";
 import { CERTIFICATES } from "./table_certificates.ts";

@@ -2,7 +2,7 @@
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
 import { PROOF } from "./table_identity.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export const ACCESS: readonly CommandSpec[] = [
   {

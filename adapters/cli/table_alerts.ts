@@ -1,6 +1,6 @@
 /** Rows of the table of commands about alerts, and about the configuration that says which there are. */
 import { drafts, files, reads, writes } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 const ALERT: readonly (readonly [string, string])[] = [[
   "<alert>",

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { list, text } from "./call.ts";
 import { files, readsArchive } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export const AUDIT: CommandSpec = {
   name: "audit",

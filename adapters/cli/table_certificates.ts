@@ -3,7 +3,7 @@ import type { Call, Grants } from "./call.ts";
 import { text } from "./call.ts";
 import { files, reads, writes } from "./grants.ts";
 import { PROOF } from "./table_identity.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 const OUT = { flags: "--out <folder>", about: "where its files go (default: certificates/<name> in the data folder)" };
 const VALID = { flags: "--valid <span>", about: "how long: 12h, 30d (default: certificates.valid_ms)" };

@@ -1,7 +1,7 @@
 /** Rows of the table of commands about who stands before it. */
 import { text } from "./call.ts";
 import { files, writes } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 /** Of commands that cannot be undone. */
 export const PROOF = [

@@ -1,6 +1,6 @@
 /** Rows of the table of commands that bring in what others have written. */
 import { files, writes } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 export const IMPORTS: readonly CommandSpec[] = [
   {

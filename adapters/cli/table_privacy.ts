@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { text } from "./call.ts";
 import { drafts, files } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 import { PROOF } from "./table_identity.ts";
 
 const WHO: readonly [string, string] = [

@@ -1,6 +1,6 @@
 /** Rows of the table of commands about services. */
 import { drafts, files, reads } from "./grants.ts";
-import type { CommandSpec } from "./command_spec.ts";
+import type { CommandSpec } from "./command.ts";
 
 const NAME = { flags: "--name <stack>", about: "which stack, where there are several" };
 const WAIT = { flags: "--wait <seconds>", about: "how long to wait until nothing more happens (default 120)" };

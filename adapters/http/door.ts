@@ -15,7 +15,7 @@ import { prefersPage } from "./media.ts";
 import type { Tally } from "./metrics.ts";
 import { endOldSession } from "./old_cookie.ts";
 import { away, toLogin } from "./pages/login.tsx";
-import { problemPage } from "./pages/problem.tsx";
+import { problemPage } from "./pages/problem_page.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { rateHeaders, type RateLimiter, retryAfter } from "./rate.ts";
 import type { Exchange, Route, Site } from "./route.ts";

@@ -12,14 +12,9 @@ import { projections } from "../../projections/mod.ts";
 import type { BundleSource } from "../backup/bundle.ts";
 import { Usage } from "../cli/call.ts";
 import { connect } from "../cli/remote.ts";
-import {
-  type GitImport,
-  ImportFault,
-  type Runtime,
-  type Tokens as TokenStore,
-  ViewsUnreadable,
-} from "../cli/runtime.ts";
 import type { Io } from "../cli/io.ts";
+import type { GitImport, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
+import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
 import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
