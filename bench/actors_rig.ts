@@ -5,7 +5,7 @@ import { Supervisor } from "../actors/kernel/supervisor.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { askThrough, type Question, Queue } from "./baselines/queue.ts";
 import { nact } from "./peers/peer.ts";
-import type { Stand } from "./suite.ts";
+import type { Stand } from "./row.ts";
 import { askAll, tellAll, turn } from "./workload.ts";
 
 interface Actors<M> {

@@ -8,7 +8,7 @@ import { systemClock, systemRandom } from "../adapters/system/world.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { type Bench, bench as domain, openBench, quiet, readingEvent, write } from "./rig.ts";
-import type { Measured, Row, Stand } from "./suite.ts";
+import type { Measured, Row, Stand } from "./row.ts";
 
 const BATCH = 500;
 /** More than the cache of decoded blocks holds. */

@@ -5,7 +5,8 @@
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Sampled, seriesOf } from "./samples.ts";
-import { type Goal, type Measured, type Row, suite } from "./suite.ts";
+import { suite } from "./suite.ts";
+import type { Goal, Measured, Row } from "./row.ts";
 
 export const USAGE = `deno task bench [arguments of deno bench]
   every suite under deno bench

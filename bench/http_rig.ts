@@ -1,7 +1,7 @@
 /** What the benchmarks over HTTP need: the real program and the baselines, each in a process of its own, and wrk to ask them. */
 import { fileURLToPath } from "node:url";
 import { Program } from "../tests/end_to_end/program.ts";
-import type { Measured, Stand } from "./suite.ts";
+import type { Measured, Stand } from "./row.ts";
 
 const BASELINES = new URL("./baselines/", import.meta.url);
 const inFolder = (name: string): string => fileURLToPath(new URL(name, BASELINES));

@@ -1,7 +1,7 @@
 /** A git repository, imported by the command line into a fresh folder, beside git's own log of it. */
 import { fileURLToPath } from "node:url";
 import { commit, Place } from "../tests/git_given.ts";
-import type { Measured, Stand } from "./suite.ts";
+import type { Measured, Stand } from "./row.ts";
 
 /** Names a repository to import; without it one is made. */
 export const REPOSITORY = "DAYBOOK_BENCH_REPOSITORY";

@@ -2,7 +2,7 @@
 import { askingNact, tellingNact } from "./actors_rig.ts";
 import { emmett, withoutEmmett, withoutNact } from "./peers/peer.ts";
 import { type Bench, openBench, quiet, readingEvent, write } from "./rig.ts";
-import type { Measured, Row, Stand } from "./suite.ts";
+import type { Measured, Row, Stand } from "./row.ts";
 
 const BATCH = 500;
 /** As in the row beside a table: more than the cache of decoded blocks holds. */

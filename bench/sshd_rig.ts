@@ -1,6 +1,6 @@
 /** Lines of an auth log read for what they say, beside a loop that only finds the lines. */
 import { checkLogs } from "../adapters/sshd/import.ts";
-import type { Measured, Stand } from "./suite.ts";
+import type { Measured, Stand } from "./row.ts";
 
 const LINES = 300_000;
 const LINES_A_MINUTE = 3_000;

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../adapters/process/reexec.ts";
 import { openBench, quiet, readingEvent } from "./rig.ts";
-import type { Measured, Stand } from "./suite.ts";
+import type { Measured, Stand } from "./row.ts";
 
 /** How many events the log has that is started on. */
 export const EVENTS = "DAYBOOK_BENCH_EVENTS";

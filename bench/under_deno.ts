@@ -1,6 +1,7 @@
 /** The suite under `deno bench`: one iteration is one fixed piece of work, the baseline beside it in the same group. */
 import { appendSample, seriesOf } from "./samples.ts";
-import { type Row, type Stand, suite } from "./suite.ts";
+import { suite } from "./suite.ts";
+import type { Row, Stand } from "./row.ts";
 
 const ITERATIONS = 5;
 const WARMUP = 1;

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import { FILES } from "../adapters/program/files.ts";
 import { openBench, quiet, readingEvent } from "./rig.ts";
-import type { Measured, Stand } from "./suite.ts";
+import type { Measured, Stand } from "./row.ts";
 
 const EVENTS = 1_000_000;
 const BATCH = 500;
