@@ -27,12 +27,10 @@ function exists(path: string): boolean {
   }
 }
 
-/** What a file imports of the project, by path; types alone left out, for they are gone when it runs. */
+/** What a file imports of the project, by path, and be it a type: whoever reads the one has to have read the other. */
 const importsOf = (path: string): readonly string[] => {
-  const statements = read(path).matchAll(/^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"(\.[^"]+)"/gm);
-  return [...statements].flatMap(([, type, specifier]) =>
-    type ? [] : [new URL(specifier!, new URL(path, "file:///")).pathname.slice(1)]
-  );
+  const statements = read(path).matchAll(/^(?:import|export)\s+(?:[^"';]*?\sfrom\s+)?"(\.[^"]+)"/gm);
+  return [...statements].map(([, specifier]) => new URL(specifier!, new URL(path, "file:///")).pathname.slice(1));
 };
 
 /** One cycle of the graph, as the names on it, or none. */
