@@ -8,7 +8,8 @@ import { ViewQuestion } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
 import { expectElsewhere, text, Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
-import { ImportFault, Refused, type Runtime } from "./runtime.ts";
+import { Refused, type Runtime } from "./runtime.ts";
+import { ImportFault } from "./imports.ts";
 import { type ExitCode, type Io, OutputClosed } from "./io.ts";
 import type { CommandSpec } from "./command.ts";
 

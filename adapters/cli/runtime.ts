@@ -2,18 +2,16 @@
  * All that the command line touches of the world, in one port; `main.ts` implements it. So a command is a function from
  * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
  */
-import type { AccessRuntime } from "./access.ts";
-import type { ExitCode, Io, OnProgress } from "./io.ts";
-import type { Kept, Reader } from "./reader.ts";
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
-import type { Event, Millis } from "../../events/event.ts";
+import type { Event } from "../../events/event.ts";
 import type { Checkpoint, EventLog, HashTree } from "../../events/log.ts";
 import type { ComputedView } from "../../projections/computed.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { Row, ViewPage, ViewQuery, Views } from "../../projections/views.ts";
-
-import type { PrivacyRuntime, RestoreOptions } from "./persons.ts";
+import type { AccessRuntime } from "./access.ts";
+import type { Audits } from "./audits.ts";
+import type { ConfigurationRuntime } from "./configurations.ts";
 import type {
   BenchRun,
   CloudtrailFiles,
@@ -23,22 +21,11 @@ import type {
   SshdFiles,
   SshdImport,
 } from "./imports.ts";
-import type { Audits } from "./audits.ts";
+import type { ExitCode, Io, OnProgress } from "./io.ts";
+import type { PrivacyRuntime, RestoreOptions } from "./persons.ts";
+import type { Kept, Reader } from "./reader.ts";
 import type { Settings } from "./settings.ts";
-import type { ConfigurationRuntime } from "./configurations.ts";
 import type { StackRuntime } from "./stacks.ts";
-
-export type {
-  BenchRun,
-  CloudtrailFiles,
-  CloudtrailImport,
-  GitImport,
-  ImportFaultKind,
-  PushImport,
-  SshdFiles,
-  SshdImport,
-} from "./imports.ts";
-export { ImportFault } from "./imports.ts";
 
 /** The views of a folder, read-only. */
 export type StoredViews = Pick<Views, "stores" | "row" | "list" | "digest" | "bytes" | "close">;
@@ -413,5 +400,3 @@ export interface Runtime extends AccessRuntime, Audits, PrivacyRuntime, Configur
     progress: OnProgress,
   ): Promise<RestoreReport>;
 }
-
-export type { Event, Millis };

@@ -7,7 +7,8 @@ import { pathOf, text, Usage } from "../call.ts";
 import { caughtUp } from "../catch_up.ts";
 import { palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import { ImportFault, type Runtime, type VerifyReport } from "../runtime.ts";
+import type { Runtime, VerifyReport } from "../runtime.ts";
+import { ImportFault } from "../imports.ts";
 import type { OnProgress } from "../io.ts";
 import {
   describeFollowed,

@@ -4,7 +4,8 @@ import type { Call } from "../call.ts";
 import { table } from "../columns.ts";
 import { bar, cell, count, counted, duration, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
-import type { GitImport, VerifyReport } from "../runtime.ts";
+import type { VerifyReport } from "../runtime.ts";
+import type { GitImport } from "../imports.ts";
 import type { ReplayReport } from "./replay.ts";
 
 export interface Imported extends Omit<GitImport, "problems"> {

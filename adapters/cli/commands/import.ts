@@ -6,8 +6,8 @@ import type { Call, Run } from "../call.ts";
 import { pathOf, text, Usage } from "../call.ts";
 import { count, counted, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { GitImport, Runtime, Target } from "../runtime.ts";
-import { ImportFault } from "../runtime.ts";
+import type { Runtime, Target } from "../runtime.ts";
+import { type GitImport, ImportFault } from "../imports.ts";
 import { caughtUp } from "../catch_up.ts";
 import { withWriter, type Writer } from "../writer.ts";
 

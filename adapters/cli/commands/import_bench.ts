@@ -6,8 +6,8 @@ import type { Call, Run } from "../call.ts";
 import { moment, pathOf, text, Usage } from "../call.ts";
 import { counted, duration, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import type { BenchRun, Runtime, Target } from "../runtime.ts";
-import { ImportFault } from "../runtime.ts";
+import type { Runtime, Target } from "../runtime.ts";
+import { type BenchRun, ImportFault } from "../imports.ts";
 import { settled, withTarget } from "./import.ts";
 import { OPERATOR } from "./send.ts";
 

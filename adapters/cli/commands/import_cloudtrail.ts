@@ -1,6 +1,6 @@
 /** `import cloudtrail`: log files of AWS CloudTrail. */
 import { counted } from "../print.ts";
-import type { CloudtrailFiles, CloudtrailImport } from "../runtime.ts";
+import type { CloudtrailFiles, CloudtrailImport } from "../imports.ts";
 import { importFiles } from "./import_files.ts";
 
 export const importCloudtrail = importFiles<CloudtrailFiles, CloudtrailImport>({

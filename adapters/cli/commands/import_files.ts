@@ -3,7 +3,8 @@ import type { Call, Run } from "../call.ts";
 import { pathOf } from "../call.ts";
 import { bytes, count, counted, duration, palette, safe } from "../print.ts";
 import { progressBar } from "../progress.ts";
-import { ImportFault, type Runtime, type Target } from "../runtime.ts";
+import type { Runtime, Target } from "../runtime.ts";
+import { ImportFault } from "../imports.ts";
 import type { OnProgress } from "../io.ts";
 import { settled, withTarget } from "./import.ts";
 

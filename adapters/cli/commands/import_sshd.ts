@@ -1,7 +1,7 @@
 /** `import sshd`: logs of OpenSSH's server. */
 import { text } from "../call.ts";
 import { counted } from "../print.ts";
-import type { SshdFiles, SshdImport } from "../runtime.ts";
+import type { SshdFiles, SshdImport } from "../imports.ts";
 import { importFiles } from "./import_files.ts";
 
 export const importSshd = importFiles<SshdFiles, SshdImport>({
