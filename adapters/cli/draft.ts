@@ -42,7 +42,11 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
   const partial = draftOf(path);
   // What another run left may be open to others or be a link; a fresh one is neither.
   await Deno.remove(partial).catch(missing);
-  const file = await Deno.open(partial, { write: true, createNew: true, mode: 0o600 });
+  const file = await Deno.open(partial, { write: true, createNew: true, mode: 0o600 }).catch((error) => {
+    // Of the name that it has meanwhile nobody knows.
+    error.message = error.message.replace(partial, path);
+    throw error;
+  });
   let open = true;
   const close = () => {
     if (open) file.close();

@@ -41,6 +41,14 @@ Deno.test("a path that goes in circles, or has a name that is too long, is told 
     }
   }));
 
+Deno.test("a file in a folder that is not there is told by the name that was typed", () =>
+  withPlace(async ({ dir, data }) => {
+    const move = JSON.stringify({ branch: "main", to: "c0ffee".padEnd(40, "0") });
+    assert.equal((await run(["send", "commits.branch.move", "shop", move, "--data", data])).code, 0);
+    const { code, err } = await run(["export", "--out", `${dir}/missing/events`, "--data", data]);
+    assert.deepEqual([code, err], [3, `daybook: ${dir}/missing/events: No such file or directory\n`]);
+  }));
+
 /** What lies below a folder, with its content. */
 const filesIn = async (dir: string): Promise<Readonly<Record<string, string>>> => {
   const found: Record<string, string> = {};
