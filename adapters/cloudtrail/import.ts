@@ -6,7 +6,7 @@
 import type { Issue, Principal } from "../../actors/kernel/daybook.ts";
 import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
-import { DEPTH_MAX, filesIn } from "./files.ts";
+import { filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
 import { translateRecord } from "./translate.ts";
 
@@ -59,7 +59,7 @@ export const checkFiles = async (paths: readonly string[], told: Told, signal?: 
   const refuse = (path: string, why: string): void => {
     if (++refused <= CLOUDTRAIL_IMPORT.problems_max) problems.push(`${path}: ${why}`);
   };
-  for (const folder of found.deeper) refuse(folder, `not looked into, below ${DEPTH_MAX} other folders`);
+  for (const { path, why } of found.passedOver) refuse(path, why);
   for (const file of found.files) {
     if (signal?.aborted) break;
     let records = 0;
