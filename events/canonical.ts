@@ -25,7 +25,7 @@ export class CanonicalError extends Error {
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** A string as JSON. RFC 8785 section 3.2.2.2 is what `JSON.stringify` does, but for lone surrogates, which I-JSON forbids. */
-export const canonicalText = (text: string, path = ""): string => {
+export const canonicalText = (text: string, path: string): string => {
   if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new CanonicalError("lone_surrogate", path, "a string holds a lone surrogate");
   return JSON.stringify(text);

@@ -254,7 +254,7 @@ const finish = ({ row, state }: Layout): Written => {
 };
 
 /** Takes some 10 ms, and needs no permission. `bytes`: of memory behind `free`. */
-export const openLanes = (bytes: number, vectors = 1): Lanes => {
+export const openLanes = (bytes: number, vectors: number): Lanes => {
   const at = layout(vectors);
   const count = vectors * VECTOR_LANES;
   const { memory, call } = assemble({ run: run(vectors, at), end: end(at), finish: finish(at) }, at.free + bytes);

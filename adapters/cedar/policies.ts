@@ -78,7 +78,7 @@ export interface Names {
 export const readPolicies = async (
   files: readonly PolicyFile[],
   { actions, roles }: Names,
-  { held = false }: { readonly held?: boolean } = {},
+  { held }: { readonly held: boolean },
 ): Promise<Read> => {
   const cedar = await (engine ??= import("@cedar-policy/cedar-wasm"));
   const schema = schemaText(actions);

@@ -116,7 +116,7 @@ export class ViewsUnreadable extends Error {
   override readonly name = "ViewsUnreadable";
 
   /** `older`: nothing is wrong with them, an earlier version of the program has written them. */
-  constructor(message: string, readonly older = false) {
+  constructor(message: string, readonly older: boolean) {
     super(message);
   }
 }

@@ -43,8 +43,8 @@ const printed = ({ stdout }: Answer): string => latin1(stdout).replace(/\n$/, ""
 
 const lines = (answer: Answer): readonly string[] => printed(answer).split("\n").filter((line) => line !== "");
 
-const asked = async (git: Git, args: readonly string[], doing: string, stdin = ""): Promise<readonly string[]> => {
-  const answer = await git.run(args, stdin);
+const asked = async (git: Git, args: readonly string[], doing: string): Promise<readonly string[]> => {
+  const answer = await git.run(args);
   if (answer.code !== 0) throw faultOf(answer.stderr, doing);
   return lines(answer);
 };
@@ -52,7 +52,7 @@ const asked = async (git: Git, args: readonly string[], doing: string, stdin = "
 /** Finds the repository as git does, and asks git whether it may be read. Throws `GitFault`. */
 export const openRepository = async (
   path: string,
-  options: { readonly env?: GitEnvironment; readonly source?: string } = {},
+  options: { readonly env?: GitEnvironment; readonly source?: string },
 ): Promise<Repository> => {
   const outside = Git.at(path, options.env);
   const doing = `Cannot open ${path}`;

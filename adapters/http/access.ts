@@ -76,7 +76,7 @@ export const bearerOf = (headers: Headers): string | undefined => {
 export const whoAsks = (
   { headers }: Request,
   access: Access,
-  { bearer = bearerOf(headers), unused }: { readonly bearer?: string | undefined; readonly unused?: "unused" } = {},
+  { bearer = bearerOf(headers), unused }: { readonly bearer?: string | undefined; readonly unused?: "unused" },
 ): Asked => {
   if (bearer !== undefined || headers.has("authorization")) {
     const grant = bearer === undefined ? undefined : access.check(bearer);

@@ -173,7 +173,7 @@ export class Rows {
   }
 
   /** Tiles of a level, likewise. */
-  *tilesOf(level: number, from = 0): Iterable<NumberedRow> {
+  *tilesOf(level: number, from: number): Iterable<NumberedRow> {
     yield* this.listed(numbered("tile", level), from);
   }
 

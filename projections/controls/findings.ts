@@ -31,7 +31,7 @@ export class Findings {
   /** Violations that had to be let go, and when the newest of them was. */
   private dropped = { count: 0, at: -Infinity };
 
-  constructor(private readonly period: Period = {}) {}
+  constructor(private readonly period: Period) {}
 
   within(at: Millis): boolean {
     const { from = -Infinity, to = Infinity } = this.period;

@@ -150,7 +150,7 @@ export class LogIndex {
   /** Oldest first; the last one is open. */
   readonly generations: Generation[] = [];
 
-  constructor(store: Pick<Store, "get" | "list">, cacheBytesMax: number, private readonly filterBytesMax = Infinity) {
+  constructor(store: Pick<Store, "get" | "list">, cacheBytesMax: number, private readonly filterBytesMax: number) {
     this.pages = new Pages(store, cacheBytesMax);
   }
 
@@ -183,7 +183,7 @@ export class LogIndex {
   }
 
   /** Positions at which an event with this fingerprint of source and id may be. `settled`: false where it is known that no segment holds it. */
-  idCandidates(id: number, settled = true): readonly number[] {
+  idCandidates(id: number, settled: boolean): readonly number[] {
     let found: number[] | undefined;
     for (const generation of this.generations) found = generation.ids.find(id, found);
     if (!settled) return found ?? NONE;
@@ -225,7 +225,7 @@ export class LogIndex {
   /** First positions of blocks that may hold events of one of these types or of this correlation, in order; all from `from` on. */
   blocks(
     filter: { readonly types?: readonly string[]; readonly correlation?: string },
-    from = 0,
+    from: number,
   ): readonly number[] {
     const { types, correlation } = filter;
     const terms = correlation === undefined ? types!.map(typeTerm) : [correlationTerm(correlation)];

@@ -68,7 +68,7 @@ export class TableWriter {
     this.start = sink.next;
   }
 
-  add(row: Float64Array | readonly number[], at = 0): void {
+  add(row: Float64Array | readonly number[], at: number): void {
     if (this.filled === 0) this.firsts.push(row[at]!);
     for (let c = 0; c < this.columns; c++) this.page[this.filled + c] = row[at + c]!;
     this.filter?.add(row[at]!);
