@@ -20,8 +20,8 @@ export const sealing = (key: Uint8Array = KEY): Sealing => sealingOf(key, { rand
 type Reading = Pick<Store, "get" | "list" | "bytes" | "close">;
 
 /** The same store with all else that it has; what it keeps is sealed. */
-export const sealed = <S extends Reading>(store: S, by: Sealing = sealing()): S => {
-  const over = new SealedStore(store as S & Store, by);
+export const sealed = <S extends Reading>(store: S): S => {
+  const over = new SealedStore(store as S & Store, sealing());
   const ours: Partial<Record<string | symbol, unknown>> = {
     seal: over.seal,
     commit: over.commit.bind(over),

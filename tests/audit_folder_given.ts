@@ -13,8 +13,8 @@ import { inFolder } from "./folder_given.ts";
 const silent = () => {};
 export const witness = cosigner("witness", new Uint8Array(32).fill(5));
 
-const cosignedBy = (note: string, by = witness): string =>
-  note + by.cosign(note.slice(0, note.lastIndexOf("\n\n") + 1), 1_700_000_000);
+const cosignedBy = (note: string): string =>
+  note + witness.cosign(note.slice(0, note.lastIndexOf("\n\n") + 1), 1_700_000_000);
 
 /** A log, and its audit folder with an older checkpoint that a witness has cosigned. */
 export const withAudit = (

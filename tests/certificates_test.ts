@@ -12,15 +12,15 @@ const shown = (n: number, days = 30) => ({
   not_before_ms: at,
   not_after_ms: at + days * DAY_MS,
 });
-const issued = (n: number, days?: number) => ({
-  ...shown(n, days),
+const issued = (n: number) => ({
+  ...shown(n),
   names: ["localhost"],
   uses: ["server" as const],
   certificate: "-----BEGIN CERTIFICATE-----",
 });
-const record = (n: number, days?: number): CertificateCommand => ({
+const record = (n: number): CertificateCommand => ({
   type: "certificates.certificate.record",
-  data: { ...issued(n, days), soon_ms: 7 * DAY_MS },
+  data: { ...issued(n), soon_ms: 7 * DAY_MS },
 });
 const look = (n: number): CertificateCommand => ({
   type: "certificates.certificate.look",

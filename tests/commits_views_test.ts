@@ -73,8 +73,7 @@ const listed = (
   part: number,
   files: Data<"commits.changes.listed">["files"],
   more: { merge?: true } = {},
-  repository?: string,
-) => event("commits.changes.listed", { sha: sha(n), part, files, ...more }, repository);
+) => event("commits.changes.listed", { sha: sha(n), part, files, ...more });
 const edited = (path: string, added: number, deleted: number) => ({ path, added, deleted, status: "M" as const });
 const renamed = (old_path: string, path: string, added = 0, deleted = 0) => ({
   path,

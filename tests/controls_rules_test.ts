@@ -144,7 +144,7 @@ Deno.test("an exception stands in for what is not so until it is over or ended, 
 });
 
 Deno.test("a period counts what lies in it, knows what went before, and is judged as of its end", () => {
-  const period = (from: number, to: number, now = 1_000) => ({ at: at(now), from: at(from), to: at(to) });
+  const period = (from: number, to: number) => ({ at: at(1_000), from: at(from), to: at(to) });
   const control = controlOf({
     every: of("a.door.opened"),
     preceded_by: [{ type: ["a.key.given"], same: same("data.key") }],

@@ -3,12 +3,12 @@ import { remoteOver } from "../adapters/cli/remote.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
 
 const JSON_BODY = { "content-type": "application/json" };
-const raise = (site: Site, id: string, body: string, headers: Record<string, string> = {}, as = "command") =>
+const raise = (site: Site, id: string, body: string, headers: Record<string, string> = {}) =>
   site.send(`/commands/things.counter.raise/${id}`, {
     method: "POST",
     body,
     headers: { ...JSON_BODY, ...headers },
-    as,
+    as: "command",
   });
 const send = async (site: Site, id: string, data: Record<string, unknown>): Promise<void> => {
   const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, { data }) });

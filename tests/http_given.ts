@@ -108,11 +108,8 @@ export const givenDaybook = (): Given => {
     }
   };
   const specs = catalogue({ name: "things", facts });
-  const append = async (events: readonly NewEvent[], expected?: number) => {
-    const done = await log.append({
-      events,
-      ...(expected !== undefined && { expected: [[events[0]!.stream, expected < 0 ? "none" : expected]] as const }),
-    });
+  const append = async (events: readonly NewEvent[]) => {
+    const done = await log.append({ events });
     catchUp();
     return done;
   };

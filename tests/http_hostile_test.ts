@@ -207,10 +207,10 @@ Deno.test("no method, path, query, header or body brings forth a fault", () =>
     assert.equal((await site.send("/livez", { as: null })).status, 200);
   }, { rates: ratesOf({ window_ms: 1_000, requests_max: 1_000_000, denied_max: 1_000_000 }) }));
 
-/** Raw bytes to a real socket; what comes back until the other side closes or `ms` pass. */
-const raw = async (port: number, bytes: string | Uint8Array, ms = 60_000): Promise<string> => {
+/** Raw bytes to a real socket; what comes back until the other side closes, or a minute passes. */
+const raw = async (port: number, bytes: string | Uint8Array): Promise<string> => {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  const timer = setTimeout(() => connection.close(), ms);
+  const timer = setTimeout(() => connection.close(), 60_000);
   let text = "";
   try {
     await connection.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);

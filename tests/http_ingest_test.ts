@@ -5,8 +5,8 @@ import { CloudEvent, HTTP } from "cloudevents";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
 
 const BATCH = { "content-type": "application/cloudevents-batch+json" };
-const post = (site: Site, body: BodyInit, headers: Record<string, string> = structured, as = "ingest") =>
-  site.send("/events", { method: "POST", body, headers, as });
+const post = (site: Site, body: BodyInit, headers: Record<string, string> = structured) =>
+  site.send("/events", { method: "POST", body, headers, as: "ingest" });
 
 /** The problem's code, path of the first error, and status. */
 const problem = async (

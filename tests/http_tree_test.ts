@@ -50,8 +50,8 @@ const withTree = async (
   }
 };
 
-const bytesOf = async (site: Site, path: string, init: Parameters<Site["send"]>[1] = {}): Promise<Uint8Array> => {
-  const response = await site.send(path, init);
+const bytesOf = async (site: Site, path: string): Promise<Uint8Array> => {
+  const response = await site.send(path);
   assert.equal(response.status, 200, path);
   return await response.bytes();
 };

@@ -43,7 +43,8 @@ interface Came {
 }
 
 /** Goes to the provider, and says what it wants there. */
-const away = async (house: House, browser = new Browser()) => {
+const away = async (house: House) => {
+  const browser = new Browser();
   const left = await browser.go(`${house.url}/sign-in/saml/works?next=/account`);
   await left.body?.cancel();
   const location = left.headers.get("location")!;

@@ -138,8 +138,8 @@ Deno.test("a list of networks takes addresses of both families, however they are
   assert.equal(addressOf("fe80::1%eth0"), "fe80::1");
 });
 
-const tokensOf = async (house: House, name = "ada"): Promise<string> => {
-  const signed = await house.signIn(name);
+const tokensOf = async (house: House): Promise<string> => {
+  const signed = await house.signIn("ada");
   assert.equal(signed.status, 200, JSON.stringify(signed.body));
   return signed.body.access_token;
 };

@@ -6,8 +6,8 @@ import { get } from "../adapters/process/loopback.ts";
 import { scrape } from "../adapters/prometheus/scrape.ts";
 import { parseMetrics, type Sample, TEXT_LIMITS } from "../adapters/prometheus/text.ts";
 
-const good = (text: string, max = 1_000): readonly Sample[] => {
-  const parsed = parseMetrics(text, max);
+const good = (text: string): readonly Sample[] => {
+  const parsed = parseMetrics(text, 1_000);
   assert.ok(parsed.ok, JSON.stringify(parsed));
   return parsed.samples;
 };

@@ -8,10 +8,7 @@ const GRACE = "s_gracegracegracega";
 const AT = Date.UTC(2026, 0, 5, 9);
 
 const requested = (subject = ADA): PrivacyFact => ({ type: "privacy.subject.erasure_requested", data: { subject } });
-const erased = (subject = ADA): PrivacyFact => ({
-  type: "privacy.subject.erased",
-  data: { subject, key: "destroyed" },
-});
+const erased: PrivacyFact = { type: "privacy.subject.erased", data: { subject: ADA, key: "destroyed" } };
 const placed = (over: Partial<Hold> = {}): PrivacyFact => ({
   type: "privacy.hold.placed",
   data: { hold: "case-7", reason: "a lawsuit", ...over },
@@ -33,7 +30,7 @@ const place = (over: Partial<Hold> = {}): PrivacyCommand => ({
 Deno.test("privacy.subject.erase is asked for once, and once more when it was done", () => {
   given(privacy).when(erase()).accepted(requested());
   given(privacy, requested()).when(erase()).accepted();
-  given(privacy, requested(), erased()).when(erase()).accepted(requested());
+  given(privacy, requested(), erased).when(erase()).accepted(requested());
 });
 
 Deno.test("privacy.subject.erase keeps when it is due and what the log was before, and not which types it looked at", () => {
@@ -66,12 +63,12 @@ Deno.test("what concerns nobody in particular is held by a hold on anybody", () 
 });
 
 Deno.test("a hold comes too late for an erasure that was begun", () => {
-  given(privacy, requested(), placed()).when(finish).accepted(erased());
+  given(privacy, requested(), placed()).when(finish).accepted(erased);
 });
 
 Deno.test("privacy.subject.finish_erasure needs a request, or a copy that was restored", () => {
   given(privacy).when(finish).rejected("not_requested");
-  given(privacy, requested(), erased()).when(finish).rejected("not_requested");
+  given(privacy, requested(), erased).when(finish).rejected("not_requested");
   const again = { subject: ADA, key: "none", because: "restore" } as const;
   given(privacy).when({ type: "privacy.subject.finish_erasure", data: again }).accepted({
     type: "privacy.subject.erased",

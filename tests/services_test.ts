@@ -245,14 +245,14 @@ Deno.test("the same stack again changes nothing; a changed service is replaced, 
 });
 
 /** Two replicas of a service, and the same changed. */
-const changing = (update: Partial<ServiceSpec["update"]> = {}) =>
+const changing = () =>
   [1, 2].map((digest) =>
     spec("web", {
       ...well,
       replicas: 2,
       digest: digestOf(digest),
       restart: { ...spec("web").restart, policy: "always", max: 1, first_ms: 10 },
-      update: { max_unavailable: 1, healthy_ms: 1_000, deadline_ms: 20_000, rollback: true, ...update },
+      update: { max_unavailable: 1, healthy_ms: 1_000, deadline_ms: 20_000, rollback: true },
     })
   );
 const updates = (world: World) =>

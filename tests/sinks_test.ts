@@ -15,15 +15,11 @@ const SECRET = "whsec_" + btoa("a secret of 24 bytes or more");
 const never = new AbortController().signal;
 
 /** One hand-over, made sure of. */
-const deliver = async (
-  transport: Transport,
-  parcels: readonly Parcel[],
-  signal = never,
-): Promise<readonly Refusal[]> => {
-  const connection = await transport.connect(signal);
+const deliver = async (transport: Transport, parcels: readonly Parcel[]): Promise<readonly Refusal[]> => {
+  const connection = await transport.connect(never);
   try {
-    const refused = await connection.send(parcels, signal);
-    await connection.settle(signal);
+    const refused = await connection.send(parcels, never);
+    await connection.settle(never);
     return refused;
   } finally {
     connection.close();

@@ -171,13 +171,13 @@ export class Tampered {
     this.put(encodeBlock(planOf(first, entries), link), "log", first);
   }
 
-  /** Links every block from the one at `from` on to the one before it, as if it had always been so. */
-  rechain(from = 0): void {
+  /** Links every block to the one before it, as if it had always been so. */
+  rechain(): void {
     const blocks = this.blocks();
     let hash: Uint8Array = new Uint8Array(32);
     for (const first of blocks) {
       const bytes = this.get("log", first).slice();
-      if (first > from) {
+      if (first > 0) {
         bytes.set(hash, 8);
         this.put(bytes, "log", first);
       }

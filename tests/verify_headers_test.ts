@@ -45,14 +45,14 @@ const read = (block: Entries, reader: HeaderReader) => {
   return { rows, failures: failures.list, count: failures.count };
 };
 
-const isTaken = (entry: Uint8Array, first = 0): boolean => {
+const isTaken = (entry: Uint8Array): boolean => {
   if (entry.length > INPUT_BYTES_MAX) return false;
   scan.memory.set(entry, scan.input);
   scan.memory.fill(0, scan.input + entry.length, scan.input + entry.length + BEHIND);
   scan.starts[0] = scan.input;
   scan.starts[1] = scan.input + entry.length + 1;
   scan.run(1);
-  return scan.sound[0] === 1 && scan.position[0] === first;
+  return scan.sound[0] === 1 && scan.position[0] === 0;
 };
 const isEvent = (entry: Uint8Array, first = 0): boolean =>
   readEntry(blockOf(first, [entry]), 0, new Failures()) !== undefined;

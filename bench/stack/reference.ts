@@ -203,12 +203,12 @@ const isWell = async (name: Name, ports: Ports): Promise<boolean> => {
 };
 
 /** Until every service is well, seen from outside. */
-export const untilWell = async (ports: Ports, everyMs = 10): Promise<void> => {
+export const untilWell = async (ports: Ports): Promise<void> => {
   const deadline = performance.now() + 120_000;
   for (const name of SERVICES) {
     while (!await isWell(name, ports)) {
       if (performance.now() > deadline) throw new Error(`${name} did not become well`);
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 };

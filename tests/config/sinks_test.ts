@@ -116,10 +116,10 @@ sinks:
 });
 
 Deno.test("start may reach what its sinks name and append to their files, and to nothing more", async () => {
-  const given = (sinks: string, data = "/data") => {
+  const given = (sinks: string) => {
     const parsed = parseConfig(`sinks:\n${sinks}`, "daybook.yaml", {});
     assert.ok(parsed.ok, JSON.stringify(parsed));
-    return sinkGrants({ config: parsed.config, file: "/etc/daybook/daybook.yaml" }, data);
+    return sinkGrants({ config: parsed.config, file: "/etc/daybook/daybook.yaml" }, "/data");
   };
   assert.deepEqual(
     given(`

@@ -4,7 +4,6 @@ import { inlineBackground } from "../../adapters/kv/background.ts";
 import { Block } from "../../adapters/kv/block.ts";
 import { StoredTree } from "../../adapters/kv/hash_tree.ts";
 import { KvLog } from "../../adapters/kv/log.ts";
-import type { LogOptions } from "../../adapters/kv/log_options.ts";
 import { TileEdge, tileKey } from "../../adapters/kv/tiles.ts";
 import { type Frontier, Tree } from "../../adapters/kv/tree.ts";
 import { TILES_PER_STEP, TreeWork } from "../../adapters/kv/tree_work.ts";
@@ -40,14 +39,13 @@ class Watched extends MemoryStore {
 
 const signer = { origin: "t", sign: (size: number, root: string) => `t\n${size}\n${root}\n` };
 
-const opened = async (store = lying(new Watched()), options: Partial<LogOptions> = {}) => {
+const opened = async (store = lying(new Watched())) => {
   const clock = new SimulatedClock(seededRandom(1));
   const log = await KvLog.open(store, {
     catalogue: catalogue(),
     clock,
     background: inlineBackground(store, clock),
     signer,
-    ...options,
   });
   const append = async (events: number) => {
     for (let from = log.size, left = events; left > 0; from = log.size) {

@@ -36,8 +36,8 @@ const failures = (story: Story, count: number, { at, account, reason = "wrong_se
     });
   }
 };
-const succeeded = (story: Story, at: number, account: string, more: object = {}) =>
-  story.say(at, "identity.signin.succeeded", { account, session: story.name("s"), methods: ["password"], ...more });
+const succeeded = (story: Story, at: number, account: string) =>
+  story.say(at, "identity.signin.succeeded", { account, session: story.name("s"), methods: ["password"] });
 const locked = (story: Story, at: number, account: string) =>
   story.say(at, "identity.account.locked", { account, because: "failures", failures: 10 });
 

@@ -2,7 +2,8 @@
 import { BEGAN, DAY, DAYS, ENDS, HOUR, MINUTE, type Sowing, type Story } from "../controls_given.ts";
 import { lately, MS, ROOT } from "./told.ts";
 
-const issued = (story: Story, at: number, key = story.name("k")) => {
+const issued = (story: Story, at: number) => {
+  const key = story.name("k");
   story.say(at, "identity.key.issued", { key, kind: "api" });
   return key;
 };
@@ -14,7 +15,8 @@ const rotated = (story: Story, at: number, key: string) => {
   return by;
 };
 
-const erasure = (story: Story, asked: number, erased?: number, subject = story.name("s_")) => {
+const erasure = (story: Story, asked: number, erased?: number) => {
+  const subject = story.name("s_");
   story.say(asked, "privacy.subject.erasure_requested", { subject });
   if (erased !== undefined) {
     story.say(erased, "privacy.subject.erased", { subject, key: "destroyed" });

@@ -13,15 +13,15 @@ const verified = (story: Story, at: number, ok = true) =>
   }, { authid: "kernel", source: "kernel" });
 
 /** Something again and again, each time after a span. */
-const everySo = (span: () => number, say: (at: number) => void, { from = BEGAN, until = ENDS } = {}) => {
-  let at = from;
+const everySo = (span: () => number, say: (at: number) => void) => {
+  let at = BEGAN;
   for (;;) {
     const next = at + span();
-    if (next > until) break;
+    if (next > ENDS) break;
     say(at = next);
   }
   // The end is no gap either.
-  if (until - at > HOUR) say(until - MINUTE);
+  if (ENDS - at > HOUR) say(ENDS - MINUTE);
 };
 
 /** A day on which no one verifies; kept by both stories of verification. */

@@ -288,17 +288,18 @@ Deno.test("hostile bodies at every route that takes one are refused, and nothing
   }));
 
 /** Raw bytes to the socket in pieces; all that comes back until the other side closes, or says nothing for a while. */
-const raw = async (url: string, pieces: readonly string[], ms = 700): Promise<string> => {
+const raw = async (url: string, pieces: readonly string[]): Promise<string> => {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
   let text = "";
-  let timer = setTimeout(() => connection.close(), ms);
+  const giveUp = () => setTimeout(() => connection.close(), 700);
+  let timer = giveUp();
   const read = async () => {
     const buffer = new Uint8Array(65_536);
     try {
       for (let count; (count = await connection.read(buffer)) !== null;) {
         text += new TextDecoder("latin1").decode(buffer.subarray(0, count));
         clearTimeout(timer);
-        timer = setTimeout(() => connection.close(), ms);
+        timer = giveUp();
       }
     } catch { /* closed */ }
   };

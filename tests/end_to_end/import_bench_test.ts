@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { document, start, withPlace } from "./cli_given.ts";
 
-const report = (avg: number, name = "spade") =>
+const report = (avg: number) =>
   JSON.stringify({
     version: 1,
     runtime: "Deno/2.9.6 x86_64-unknown-linux-gnu",
@@ -10,7 +10,7 @@ const report = (avg: number, name = "spade") =>
     benches: [{
       origin: "file:///src/dig_bench.ts",
       group: "dig",
-      name,
+      name: "spade",
       baseline: false,
       results: [{ ok: { n: 3, min: 1, max: 9, avg, p75: 2, p99: 9, p995: 9, p999: 9 } }],
     }],

@@ -50,11 +50,11 @@ interface Site {
   stop(): Promise<void>;
 }
 
-const withProgram = async (test: (site: Site) => Promise<void>, env: Readonly<Record<string, string>> = {}) => {
+const withProgram = async (test: (site: Site) => Promise<void>) => {
   const data = await Deno.makeTempDir();
   const collector = new Collector();
   const client = Deno.createHttpClient({});
-  const served = await Served.start(data, { ...collector.environment, ...env });
+  const served = await Served.start(data, collector.environment);
   let ended: Promise<void> | undefined;
   const stop = () => ended ??= served.end().then(({ code, err }) => assert.equal(code, 0, err));
   try {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryLog } from "../../adapters/memory/log.ts";
 import { MemoryViews } from "../../adapters/memory/views.ts";
-import { ATTEST, type AttestBounds, Attester, FAILED_LOOK_MS, LOOK_MS } from "../../actors/kernel/attest.ts";
+import { ATTEST, Attester, FAILED_LOOK_MS, LOOK_MS } from "../../actors/kernel/attest.ts";
 import { attestationsIn } from "../../actors/kernel/attestations.ts";
 import { Projector } from "../../actors/kernel/project.ts";
 import { feedOf } from "../../actors/kernel/project_feed.ts";
@@ -16,16 +16,20 @@ import { rig } from "./rig.ts";
 const HOUR = 3_600_000;
 
 /** A log, its views and who attests them, in virtual time. */
-const world = (
-  projections: readonly AnyProjection[] = [counts],
-  bounds: AttestBounds = { events_min: 100, ms: HOUR },
-) => {
+const world = (projections: readonly AnyProjection[] = [counts]) => {
   const { clock, random } = rig();
   const log = new MemoryLog(clock);
   const views = new MemoryViews();
   const start = (log_: Pick<MemoryLog, "size" | "append" | "read" | "follow"> = log) => {
     const projector = new Projector({ projections, feed: feedOf(log), views, clock, record: () => {} });
-    const attester = new Attester({ log: log_, views, projections, clock, random, bounds });
+    const attester = new Attester({
+      log: log_,
+      views,
+      projections,
+      clock,
+      random,
+      bounds: { events_min: 100, ms: HOUR },
+    });
     return running([...projector.children.filter(({ id }) => id !== "file"), attester]);
   };
   const attested = () => attestationsIn(log, log.size);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { Child } from "../../actors/kernel/child.ts";
 import type { HealthNode } from "../../actors/kernel/daybook.ts";
 import { Supervisor } from "../../actors/kernel/supervisor.ts";
 import { Puppet, rig, supervise } from "./rig.ts";
@@ -7,8 +6,7 @@ import { Puppet, rig, supervise } from "./rig.ts";
 const plenty = { max: 100, within: 1_000 };
 const states = (supervisor: Supervisor) =>
   Object.fromEntries(supervisor.tree().children!.map(({ id, state }) => [id, state]));
-const abc = (journal: string[], options: Partial<Child> = {}) =>
-  ["a", "b", "c"].map((id) => new Puppet(id, journal, options));
+const abc = (journal: string[]) => ["a", "b", "c"].map((id) => new Puppet(id, journal));
 
 Deno.test("children start in order and stop in reverse", async () => {
   const r = rig();

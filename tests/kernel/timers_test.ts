@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { DeadLetters } from "../../actors/kernel/dead_letters.ts";
-import type { StreamId } from "../../events/event.ts";
 import { TIMERS, Timers } from "../../actors/kernel/timers.ts";
 import { Schedule } from "../../actors/kernel/schedule.ts";
 import type { Append, EventLog } from "../../events/log.ts";
@@ -32,8 +31,8 @@ const withTimers = async (options: Parameters<typeof playground>[0] & { readonly
   await p.clock.settle();
   const set = (name: string, after: number, by = 1, id = "a") =>
     p.answer("toys.timer.set", { name, at: p.clock.now() + after, by }, { id });
-  const total = (stream: StreamId = "toys/a") =>
-    [...log.read({ stream, types: ["toys.count.added"] })].flat().reduce(
+  const total = () =>
+    [...log.read({ stream: "toys/a", types: ["toys.count.added"] })].flat().reduce(
       (sum, { data }) => sum + (data as { by: number }).by,
       0,
     );

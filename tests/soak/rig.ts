@@ -136,4 +136,4 @@ export const rss = (): number => Math.round(Deno.memoryUsage().rss / MIB);
 export const percentile = (values: readonly number[], part: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
-export const rounded = (value: number, digits = 3): number => Number(value.toPrecision(digits));
+export const rounded = (value: number): number => Number(value.toPrecision(3));
