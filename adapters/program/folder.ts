@@ -33,6 +33,36 @@ export interface Folders {
   atRest<T>(data: string, use: (key: Uint8Array | undefined) => Promise<T>): Promise<T>;
 }
 
+/** Asks the log of a folder something; `archive`: as `Folders.log`. */
+export const withLog = async <T>(
+  folders: Pick<Folders, "log">,
+  data: string,
+  ask: (log: FolderReader) => T | Promise<T>,
+  archive?: string,
+): Promise<T> => {
+  const log = await folders.log(data, archive);
+  try {
+    return await ask(log);
+  } finally {
+    await log.close();
+  }
+};
+
+/** Asks the keys of a folder something, without writing them; undefined where there are none. */
+export const withKeys = async <T>(
+  folders: Pick<Folders, "keys">,
+  data: string,
+  ask: (keys: Keys) => T,
+): Promise<T | undefined> => {
+  const keys = await folders.keys(data);
+  if (!keys) return undefined;
+  try {
+    return ask(keys);
+  } finally {
+    keys.close();
+  }
+};
+
 /** Whether a process has the folder as its writer, with or without answering on its socket. */
 export const isWriting = (data: string): Promise<boolean> => FolderLock.isHeld(`${data}/${FILES.lock}`);
 

@@ -2,7 +2,7 @@
 import type { Kept } from "../cli/reader.ts";
 import type { Keys } from "../keys/keys.ts";
 import { noteVerifier, openNote } from "../keys/note.ts";
-import type { Folders } from "./folder.ts";
+import { type Folders, withKeys, withLog } from "./folder.ts";
 
 export interface Newest {
   /** As signed notes: what its keys remember, and what its log holds. */
@@ -14,23 +14,8 @@ export interface Newest {
 /** Its log or its keys may be damaged or gone: that is why it is replaced. */
 export const newestIn = async (folders: Pick<Folders, "log" | "keys">, folder: string): Promise<Newest> => {
   const [byKeys, byLog] = await Promise.allSettled([
-    (async () => {
-      const keys = await folders.keys(folder);
-      if (!keys) return undefined;
-      try {
-        return { text: keys.logKey.latest()?.note, vkeys: keys.logKey.vkeys };
-      } finally {
-        keys.close();
-      }
-    })(),
-    (async () => {
-      const log = await folders.log(folder);
-      try {
-        return (await log.checkpoint())?.note;
-      } finally {
-        await log.close();
-      }
-    })(),
+    withKeys(folders, folder, ({ logKey }) => ({ text: logKey.latest()?.note, vkeys: logKey.vkeys })),
+    withLog(folders, folder, async (log) => (await log.checkpoint())?.note),
   ]);
   const remembered = byKeys.status === "fulfilled" ? byKeys.value : undefined;
   const held = byLog.status === "fulfilled" ? byLog.value : undefined;

@@ -12,9 +12,8 @@ import { projections } from "../../projections/mod.ts";
 import type { BundleSource } from "../backup/bundle.ts";
 import { Usage } from "../cli/call.ts";
 import { connect } from "../cli/remote.ts";
-import type { Io } from "../cli/io.ts";
-import { type Runtime, type Tokens as TokenStore, ViewsUnreadable } from "../cli/runtime.ts";
-import { type GitImport, ImportFault } from "../cli/imports.ts";
+import type { GitImport, Io, OnProgress, Runtime, Tokens as TokenStore } from "../cli/runtime.ts";
+import { ImportFault, ViewsUnreadable } from "../cli/runtime.ts";
 import { sealedEdge } from "../cli/sealed_edge.ts";
 import type { Settings } from "../cli/settings.ts";
 import type { GitImported, GitImportFailed } from "../git/import.ts";
@@ -31,7 +30,7 @@ import { knownKey, sealedBy } from "./at_rest.ts";
 import type { OpenOptions } from "./daybook.ts";
 import type { Opened } from "./opened.ts";
 import { exists, FILES, logIn, makeFolder, MEMORY } from "./files.ts";
-import { type Folders, isWriting } from "./folder.ts";
+import { type Folders, isWriting, withKeys, withLog } from "./folder.ts";
 import { OPERATOR } from "./operator.ts";
 import { privacyRuntime } from "./privacy/runtime.ts";
 
@@ -121,30 +120,15 @@ export const runtimeOf = (
   reader: (data, archive) => folders.log(data, archive),
   async whoCould(data, asking) {
     const { whoCould } = await import("./access/who_could.ts");
-    const log = await folders.log(data);
-    try {
-      return await whoCould(log, asking);
-    } finally {
-      await log.close();
-    }
+    return await withLog(folders, data, (log) => whoCould(log, asking));
   },
   async holds(data) {
     const { holdsIn } = await import("./holds.ts");
-    const log = await folders.log(data);
-    try {
-      return holdsIn(log, systemClock.now());
-    } finally {
-      await log.close();
-    }
+    return await withLog(folders, data, (log) => holdsIn(log, systemClock.now()));
   },
   async writeArchive(data, folder, what, progress) {
     const { writeArchive } = await import("./archive_folder.ts");
-    const log = await folders.log(data, what.taken);
-    try {
-      return await writeArchive(log, folder, what, progress);
-    } finally {
-      await log.close();
-    }
+    return await withLog(folders, data, (log) => writeArchive(log, folder, what, progress), what.taken);
   },
   async views(data) {
     const path = `${data}/${FILES.views}`;
@@ -196,12 +180,11 @@ export const runtimeOf = (
   async guarded(data, action) {
     if (!await exists(`${data}/${FILES.log}`)) return false;
     const { enforcedIn } = await import("./controls/gate.ts");
-    const log = await folders.log(data);
-    try {
-      return [...enforcedIn(log).values()].some(({ guards }) => guards.includes(action));
-    } finally {
-      await log.close();
-    }
+    return await withLog(
+      folders,
+      data,
+      (log) => [...enforcedIn(log).values()].some(({ guards }) => guards.includes(action)),
+    );
   },
   async checkGit(path, { range, data }) {
     const { refusal } = await import("../git/import.ts");
@@ -224,12 +207,12 @@ export const runtimeOf = (
   },
   async checkCloudtrail(paths, progress, signal) {
     const { checkFiles } = await import("../cloudtrail/import.ts");
-    return await checkFiles(paths, (read) => progress({ ...read, unit: "bytes" }), signal);
+    return await checkFiles(paths, inBytes(progress), signal);
   },
   async importCloudtrail(target, files, progress, signal) {
     const { importFiles } = await import("../cloudtrail/import.ts");
-    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
-    return await importFiles(target, files, { by: OPERATOR.principal, clock: systemClock, told, signal });
+    const by = OPERATOR.principal;
+    return await importFiles(target, files, { by, clock: systemClock, told: inBytes(progress), signal });
   },
   async checkSshd(paths, zone, progress, signal) {
     const { checkLogs } = await import("../sshd/import.ts");
@@ -237,13 +220,12 @@ export const runtimeOf = (
     if (zone !== undefined && !isZone(zone)) {
       throw new ImportFault("usage", `--zone takes a name such as Europe/Berlin or UTC, not ${JSON.stringify(zone)}`);
     }
-    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
-    return await checkLogs(paths, { zone: zone ?? systemZone(), told, signal });
+    return await checkLogs(paths, { zone: zone ?? systemZone(), told: inBytes(progress), signal });
   },
   async importSshd(target, files, progress, signal) {
     const { importLogs } = await import("../sshd/import.ts");
-    const told = (read: { readonly done: number; readonly total: number }) => progress({ ...read, unit: "bytes" });
-    return await importLogs(target, files, { by: OPERATOR.principal, clock: systemClock, told, signal });
+    const by = OPERATOR.principal;
+    return await importLogs(target, files, { by, clock: systemClock, told: inBytes(progress), signal });
   },
   async importSample(target) {
     const { importSample } = await import("../git/sample.ts");
@@ -397,16 +379,9 @@ const newestIn = async (path: string, key: Uint8Array | undefined): Promise<stri
 const listed = async <T>(folders: Folders, data: string, list: (keys: Keys) => readonly T[]): Promise<readonly T[]> =>
   await withKeys(folders, data, list) ?? await logIn(data).then(() => []);
 
-/** Asks the keys of a folder something, without writing them; undefined where there are none. */
-const withKeys = async <T>(folders: Folders, data: string, ask: (keys: Keys) => T): Promise<T | undefined> => {
-  const keys = await folders.keys(data);
-  if (!keys) return undefined;
-  try {
-    return ask(keys);
-  } finally {
-    keys.close();
-  }
-};
+/** For what tells of bytes that were read. */
+const inBytes = (progress: OnProgress) => (read: { readonly done: number; readonly total: number }): void =>
+  progress({ ...read, unit: "bytes" });
 
 const because = (issues: readonly Issue[]): string =>
   issues.map(({ path, message }) => `${path || "/"}: ${message}`).join("; ");
@@ -482,18 +457,16 @@ const gitImport: Runtime["importGit"] = async (target, path, { name, range, sign
   return gitImportOf(done);
 };
 
-const gitImportOf = (done: GitImported): GitImport => {
-  return {
-    stream: done.stream,
-    commits: done.commits.new,
-    events: done.events,
-    duplicates: done.commits.known,
-    branches: done.branches.total,
-    shallow: done.shallow,
-    empty: done.empty,
-    problems: [
-      ...done.branches.rejected.map((why) => `branch ${why}`),
-      ...done.unreadable.map(({ sha, why }) => `commit ${sha} was left out: ${why}`),
-    ],
-  };
-};
+const gitImportOf = (done: GitImported): GitImport => ({
+  stream: done.stream,
+  commits: done.commits.new,
+  events: done.events,
+  duplicates: done.commits.known,
+  branches: done.branches.total,
+  shallow: done.shallow,
+  empty: done.empty,
+  problems: [
+    ...done.branches.rejected.map((why) => `branch ${why}`),
+    ...done.unreadable.map(({ sha, why }) => `commit ${sha} was left out: ${why}`),
+  ],
+});

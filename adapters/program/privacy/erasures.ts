@@ -4,7 +4,7 @@ import { LogFault } from "../../../events/log.ts";
 import type { Kept } from "../../cli/reader.ts";
 import type { Keys } from "../../keys/keys.ts";
 import type { RetentionPeriod } from "../../keys/retention_periods.ts";
-import type { Folders } from "../folder.ts";
+import { type Folders, withLog } from "../folder.ts";
 import { checkCertificate } from "./certificate.ts";
 
 const TYPES = ["privacy.subject.erasure_requested", "privacy.subject.erased", "privacy.period.destroyed"] as const;
@@ -28,20 +28,15 @@ export const erasuresIn = async (
   const subjects = new Set<string>();
   const periods: RetentionPeriod[] = [];
   const [byLog, byKeys] = await Promise.allSettled([
-    (async () => {
-      const log = await folders.log(folder);
-      try {
-        for (const batch of log.read({ types: TYPES })) {
-          for (const { data } of batch) {
-            const destroyed = data as Extract<PrivacyFact, { type: typeof TYPES[number] }>["data"];
-            if ("subject" in destroyed) subjects.add(destroyed.subject);
-            else periods.push({ type: destroyed.type, period: destroyed.period });
-          }
+    withLog(folders, folder, (log) => {
+      for (const batch of log.read({ types: TYPES })) {
+        for (const { data } of batch) {
+          const destroyed = data as Extract<PrivacyFact, { type: typeof TYPES[number] }>["data"];
+          if ("subject" in destroyed) subjects.add(destroyed.subject);
+          else periods.push({ type: destroyed.type, period: destroyed.period });
         }
-      } finally {
-        await log.close();
       }
-    })(),
+    }),
     (async () => {
       const keys = await folders.keys(folder);
       if (!keys) throw new LogFault("missing", "there are no keys");
