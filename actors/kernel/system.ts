@@ -1,6 +1,6 @@
 /**
  * Daybook, put together from its parts: the front door for what happened elsewhere, the way to the actors, and what can be
- * read. `main.ts` hands it the parts.
+ * read. `adapters/program/daybook.ts` hands it the parts.
  */
 import type { BlobRef } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";

@@ -1,5 +1,5 @@
 /**
- * All that the command line touches of the world, in one port; `main.ts` implements it. So a command is a function from
+ * All that the command line touches of the world, in one port; `adapters/program/runtime.ts` implements it. So a command is a function from
  * what was typed and a `Runtime` to text and an exit code, and a test hands it a world of its own.
  */
 import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } from "../../actors/kernel/daybook.ts";
