@@ -102,7 +102,7 @@ export const readPolicies = async (
     if (split.type === "failure") throw new Error("a set of policies that holds cannot be taken apart");
     for (const policy of split.policies) {
       // They come apart in no order of theirs, each as it was written.
-      const start = new TextEncoder().encode(text.slice(0, text.indexOf(policy))).length;
+      const start = bytesTo(text, text.indexOf(policy));
       const { id, types, roles: asked, is, depth } = lookInto(cedar, policy);
       if (id === undefined) at(start, 'a policy has a name here: @id("…")');
       else if (!ID.test(id)) at(start, "a policy's name is small letters, digits and -");
@@ -113,9 +113,7 @@ export const readPolicies = async (
       for (const role of held ? [] : asked) {
         if (roles.includes(role)) continue;
         const name = JSON.stringify(role);
-        const place = policy.replace(COMMENTS, unread).search(new RegExp(`\\bRole\\s*::\\s*${RegExp.escape(name)}`));
-        const before = new TextEncoder().encode(policy.slice(0, Math.max(0, place))).length;
-        at(start + before, `there is no role ${name} in roles.json`);
+        at(start + roleIn(policy, name), `there is no role ${name} in roles.json`);
       }
       for (const type of types) named.add(type);
       for (const type of [...types, ...is]) kinds.add(type);
@@ -216,11 +214,17 @@ const COMMENTS = /"(?:\\.|[^"\\])*"|\/\/[^\r\n]*/gs;
 
 const unread = (part: string): string => part.startsWith("//") ? " ".repeat(part.length) : part;
 
-/** Where a template has its first slot, in bytes of UTF-8: of that there is one the engine tells no place. */
-const slotIn = (text: string): number =>
-  new TextEncoder().encode(text.slice(0, Math.max(0, text.search(/\?(?:principal|resource)\b/)))).length;
+/** Where a policy names a role, in bytes of UTF-8. */
+const roleIn = (policy: string, name: string): number =>
+  bytesTo(policy, policy.replace(COMMENTS, unread).search(new RegExp(`\\bRole\\s*::\\s*${RegExp.escape(name)}`)));
 
-/** `start` counts bytes of UTF-8. */
+/** Where a template has its first slot, in bytes of UTF-8: of that there is one the engine tells no place. */
+const slotIn = (text: string): number => bytesTo(text, text.search(/\?(?:principal|resource)\b/));
+
+/** As the engine counts. Nowhere (-1) is the beginning. */
+const bytesTo = (text: string, end: number): number => new TextEncoder().encode(text.slice(0, Math.max(0, end))).length;
+
+/** `start`: as `bytesTo` counts. */
 const placeOf = (text: string, start: number): { readonly line: number; readonly column: number } => {
   const before = new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, start)).split("\n");
   return { line: before.length, column: before.at(-1)!.length + 1 };
