@@ -157,11 +157,11 @@ export const metricsOf = (
   { scheme, port, path, ...bounds }: NonNullable<ServiceSettings["metrics"]>,
   service: ServiceSettings,
   replica: number,
-  { ports }: Placed,
-): MetricsLaunch => {
-  const number = typeof port === "number" ? port : portOf(ports, service.name, replica, port)!;
-  return { ...bounds, url: `${scheme}://${HOST}:${number}${path}` };
-};
+  placed: Placed,
+): MetricsLaunch => ({
+  ...bounds,
+  url: `${scheme}://${HOST}:${portNumberOf(port, service, replica, placed)}${path}`,
+});
 
 /** Of a stack whose services are each as they must be: cycles, and names in `${…}` that stand for nothing. */
 export const faultsOfStack = (file: string) => (stack: StackSettings): readonly StackFault[] => {
