@@ -40,28 +40,32 @@ const meant = ({ environment, inherit, folder }: Given, own: (name: string) => s
       if (secret === undefined) return { refused: `${name}: the variable ${value.env} is not set` };
       variables[name] = secret;
     } else {
-      const file = resolve(folder, value.file);
-      let bytes: Uint8Array;
-      try {
-        const stat = statSync(file);
-        // A pipe would be waited for.
-        if (!stat.isFile()) return { refused: `${name}: ${value.file} is no regular file` };
-        if (stat.size > SECRET_BYTES_MAX) {
-          return { refused: `${name}: the file ${value.file} has more than ${SECRET_BYTES_MAX} bytes` };
-        }
-        bytes = readFileSync(file);
-      } catch {
-        return { refused: `${name}: the file ${value.file} cannot be read` };
-      }
-      try {
-        variables[name] = strict.decode(bytes).replace(/\r?\n$/, "");
-      } catch {
-        // It would be handed on as something else than what is in the file.
-        return { refused: `${name}: the file ${value.file} is not UTF-8` };
-      }
+      const read = secretIn(resolve(folder, value.file), value.file);
+      if ("refused" in read) return { refused: `${name}: ${read.refused}` };
+      variables[name] = read.secret;
     }
   }
   // Whoever starts it with one would be told its value by the platform, and would tell it on.
   const [unfit] = Object.entries(variables).find(([, value]) => value.includes("\0")) ?? [];
   return unfit === undefined ? { variables } : { refused: `${unfit}: a variable holds no zero byte` };
+};
+
+/** `stated`: how the file is told of. */
+const secretIn = (path: string, stated: string): { readonly secret: string } | { readonly refused: string } => {
+  let bytes: Uint8Array;
+  try {
+    const stat = statSync(path);
+    // A pipe would be waited for.
+    if (!stat.isFile()) return { refused: `${stated} is no regular file` };
+    if (stat.size > SECRET_BYTES_MAX) return { refused: `the file ${stated} has more than ${SECRET_BYTES_MAX} bytes` };
+    bytes = readFileSync(path);
+  } catch {
+    return { refused: `the file ${stated} cannot be read` };
+  }
+  try {
+    return { secret: strict.decode(bytes).replace(/\r?\n$/, "") };
+  } catch {
+    // It would be handed on as something else than what is in the file.
+    return { refused: `the file ${stated} is not UTF-8` };
+  }
 };
