@@ -159,19 +159,20 @@ export const oneView = async (exchange: Exchange): Promise<Response> => {
   return json(exchange, 200, { ...answer, checkpoint }, headers);
 };
 
+const WHERE = "where.";
+
 /** Fields apart from what every list knows. `where.field` also names a field, for those called like a parameter. */
 const split = (given: Record<string, string>, projection: ViewSpec) => {
   const fields = (projection.indexes ?? []) as readonly string[];
   const where: Record<string, string> = {};
   const rest: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
+    const isNamed = name.startsWith(WHERE);
+    const field = isNamed ? name.slice(WHERE.length) : name;
     if (name in listQuery.shape) rest[name] = value;
-    else if (name.startsWith("where.") && fields.includes(name.slice(6))) where[name.slice(6)] = value;
-    else if (fields.includes(name)) where[name] = value;
-    else if (name.startsWith("where.")) {
-      const message = `${projection.name} has no indexed field "${name.slice(6)}"; it has: ${
-        fields.join(", ") || "none"
-      }`;
+    else if (fields.includes(field)) where[field] = value;
+    else if (isNamed) {
+      const message = `${projection.name} has no indexed field "${field}"; it has: ${fields.join(", ") || "none"}`;
       throw new Problem("invalid_query", message, { errors: [{ path: `?${name}`, message }] });
     } else {
       throw new Problem(
