@@ -41,7 +41,7 @@ export const events: Run = async (call, runtime) => {
       print.end(size, cut && readableFrom(reader));
       return 0;
     }
-    const left = limit === undefined ? Infinity : first === undefined ? Infinity : limit - printed;
+    const left = limit === undefined || first === undefined ? Infinity : limit - printed;
     await follow(
       { reader, filter, from: Math.max(size, first ?? 0), left, runtime },
       (event) => print.one(shown(event)),
