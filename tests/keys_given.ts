@@ -69,14 +69,18 @@ export const onDisk = async (use: (options: KeysOptions & { readonly dir: string
   }
 };
 
-export const inMemory = (use: (keys: Keys) => void, options: Partial<KeysOptions> = {}): void => {
-  const keys = openKeys({ path: ":memory:", clock: { now: () => MAY }, catalogue: people, ...options });
+/** What is asked of a key database, which is closed again. */
+export const using = <T>(options: KeysOptions, use: (keys: Keys) => T): T => {
+  const keys = openKeys(options);
   try {
-    use(keys);
+    return use(keys);
   } finally {
     keys.close();
   }
 };
+
+export const inMemory = (use: (keys: Keys) => void, options: Partial<KeysOptions> = {}): void =>
+  using({ path: ":memory:", clock: { now: () => MAY }, catalogue: people, ...options }, use);
 
 /** The events sealed; fails the test when they were refused. */
 export const sealed = <T extends Given>(keys: Keys, ...events: readonly T[]): readonly T[] => {

@@ -8,18 +8,9 @@ import { PASSPHRASE_CHARACTERS_MIN, PBKDF2_ITERATIONS } from "../adapters/keys/p
 import { REWRAP_BATCH } from "../adapters/keys/rewrap.ts";
 import { rootCheck, versionOf, Wrapping } from "../adapters/keys/wrapping.ts";
 import { subjectOf } from "../events/personal.ts";
-import { ADA, change, GRACE, onDisk, sealed } from "./keys_given.ts";
+import { ADA, change, GRACE, onDisk, sealed, using } from "./keys_given.ts";
 
 const GOLDEN = fileURLToPath(new URL("./golden/0.1.0/", import.meta.url));
-
-const using = <T>(options: KeysOptions, use: (keys: Keys) => T): T => {
-  const keys = openKeys(options);
-  try {
-    return use(keys);
-  } finally {
-    keys.close();
-  }
-};
 
 const querying = <T>(path: string, ask: (db: DatabaseSync) => T): T => {
   const db = new DatabaseSync(path);

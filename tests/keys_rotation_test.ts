@@ -7,17 +7,8 @@ import { freshKdf, keyOfPassphrase } from "../adapters/keys/passphrase.ts";
 import { REWRAP_BATCH } from "../adapters/keys/rewrap.ts";
 import { writeRoot } from "../adapters/keys/root.ts";
 import { versionOf } from "../adapters/keys/wrapping.ts";
-import { ADA, change, clockAt, GRACE, MAY, onDisk, sealed } from "./keys_given.ts";
+import { ADA, change, clockAt, GRACE, MAY, onDisk, sealed, using } from "./keys_given.ts";
 import { onSmallDisk } from "./small_disk_given.ts";
-
-const using = <T>(options: KeysOptions, use: (keys: Keys) => T): T => {
-  const keys = openKeys(options);
-  try {
-    return use(keys);
-  } finally {
-    keys.close();
-  }
-};
 
 /** To its end; what it comes to. */
 const whole = (keys: Keys, options: Parameters<Keys["rotate"]>[0] = {}) => {

@@ -415,11 +415,22 @@ const supervised = async (max: number, onOpened = () => {}) => {
   return { r, threads, apart, stop, run, opened, supervisor, fell: () => fell };
 };
 
+/** The tree is told to stop, and its second thread ends. */
+const ended = async ({ r, threads, stop, run }: Awaited<ReturnType<typeof supervised>>): Promise<void> => {
+  stop.abort();
+  await r.clock.settle();
+  threads[1]!.say({ from: "ended", name: "tests.counts" });
+  await r.clock.settle();
+  threads[1]!.say({ from: "closed" });
+  await r.clock.until(run);
+};
+
 const live = (size: number) =>
   ({ from: "state", state: { name: "tests.counts", version: 1, state: "live", size, lag: 0 }, served: size }) as const;
 
 Deno.test("a thread whose views are damaged is closed and another begins anew; until it is where it was nobody is shown less", async () => {
-  const { r, threads, apart, stop, run, opened } = await supervised(3);
+  const given = await supervised(3);
+  const { r, threads, apart, opened } = given;
   await opened();
   threads[0]!.say(live(10));
   const waiting = apart.wait("tests.counts", 10, 60_000);
@@ -451,19 +462,15 @@ Deno.test("a thread whose views are damaged is closed and another begins anew; u
     position: 10,
     cause: "views.db: the file was deleted",
   });
-  stop.abort();
-  await r.clock.settle();
-  threads[1]!.say({ from: "ended", name: "tests.counts" });
-  await r.clock.settle();
-  threads[1]!.say({ from: "closed" });
-  await r.clock.until(run);
+  await ended(given);
 });
 
 Deno.test("views that are gone when the thread has just opened them are lost like any others", async () => {
   let gone = true;
-  const { r, threads, apart, stop, run, opened } = await supervised(3, () => {
+  const given = await supervised(3, () => {
     if (gone) throw new ViewsFault("damaged", "views.db: unable to open database file");
   });
+  const { r, threads, apart, opened } = given;
   await opened();
   assert.equal(apart.states()[0]!.stoppedAt?.cause, "views.db: unable to open database file");
   threads[0]!.say({ from: "closed" });
@@ -472,12 +479,7 @@ Deno.test("views that are gone when the thread has just opened them are lost lik
   threads[1]!.say(live(10));
   assert.equal(apart.states()[0]!.state, "live");
   assert.equal(r.facts.filter(({ type }) => type === "kernel.child.crashed").length, 1);
-  stop.abort();
-  await r.clock.settle();
-  threads[1]!.say({ from: "ended", name: "tests.counts" });
-  await r.clock.settle();
-  threads[1]!.say({ from: "closed" });
-  await r.clock.until(run);
+  await ended(given);
 });
 
 Deno.test("a disk that damages whatever is built on it spends the budget of restarts, and then the projections are visibly down", async () => {

@@ -18,28 +18,15 @@ import { verifyLog } from "../adapters/verify/verify.ts";
 import { LogFault } from "../events/log.ts";
 import { chance, makeLog, ones, signer, stranger, Tampered } from "./verify_given.ts";
 import { inFolder } from "./folder_given.ts";
-
-/** Inputs and roots of the reference tree that implementations of RFC 6962 and RFC 9162 share, of sizes 0 to 8. */
-const LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
-const ROOTS = [
-  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-  "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-  "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
-  "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-  "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
-  "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
-  "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
-  "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
-  "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
-];
+import { INPUTS, ROOTS } from "./proofs_given.ts";
 
 Deno.test("the tree has the roots of the reference tree of RFC 9162", () => {
   const tree = new MerkleTree();
   for (const [size, root] of ROOTS.entries()) {
     assert.equal(tree.size, size);
-    assert.equal(Buffer.from(tree.root()).toString("hex"), root);
+    assert.equal(tree.root().toHex(), root.toHex());
     assert.equal(tree.subtrees().length, peaksOf(size));
-    if (size < LEAVES.length) tree.add(leafHash(Buffer.from(LEAVES[size]!, "hex")));
+    if (size < INPUTS.length) tree.add(leafHash(INPUTS[size]!));
   }
 });
 
@@ -93,7 +80,7 @@ Deno.test("fingerprints are those the format has, although computed apart", () =
 });
 
 Deno.test("notes are read as C2SP says, and a signature counts only under its own key", () => {
-  const note = signer.checkpoint(3, Buffer.from(ROOTS[3]!, "hex").toString("base64"));
+  const note = signer.checkpoint(3, ROOTS[3]!.toBase64());
   const read = readNote(note)!;
   const own = readVerifierKey(signer.vkey)!;
   assert.equal(signedBy(read, own), "signed");
@@ -102,7 +89,7 @@ Deno.test("notes are read as C2SP says, and a signature counts only under its ow
   assert.deepEqual(readCheckpoint(read.text), {
     origin: signer.name,
     size: 3,
-    root: Buffer.from(ROOTS[3]!, "hex").toString("base64"),
+    root: ROOTS[3]!.toBase64(),
   });
   // A second signer, as a witness adds one, takes nothing away.
   const line = stranger.checkpoint(3, "x").split("\n\n")[1]!;
@@ -181,7 +168,7 @@ Deno.test("logs of many sizes and shapes are found sound, with the root the writ
       assert.deepEqual([report.signed, report.anchored, report.unanchored], [made.size, 0, made.size]);
       assert.equal(report.authenticated, made.size > 0);
       if (made.size > 0) assert.equal(report.root, made.root);
-      else assert.equal(Buffer.from(report.root, "base64").toString("hex"), ROOTS[0]);
+      else assert.equal(report.root, ROOTS[0]!.toBase64());
       assert.equal(report.streams, Math.min(made.size, 1 + i % 7));
     }
   });
