@@ -12,7 +12,7 @@ import { translateRecord } from "../adapters/cloudtrail/translate.ts";
 import { CLOUDTRAIL_LIMITS, type CloudtrailObserved } from "../events/cloudtrail.ts";
 import { events } from "../events/mod.ts";
 import { isSealed } from "../events/personal.ts";
-import { openDaybook } from "../main.ts";
+import { opened } from "./daybook_given.ts";
 import { ACCOUNT, fileOf, gzip, imported, recordOf } from "./cloudtrail_given.ts";
 import { inFolder } from "./folder_given.ts";
 
@@ -443,11 +443,6 @@ Deno.test("what only looks sealed is not taken, and keeps nothing out", async ()
     ]);
   });
 });
-
-const opened = async () => {
-  const daybook = await openDaybook({ data: ":memory:" });
-  return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
-};
 
 Deno.test("import cloudtrail exits with 0, 1 or 2 by what could be read, makes no folder for nothing, and goes on where it was", async () => {
   await inFolder(async (folder) => {

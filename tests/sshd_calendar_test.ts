@@ -1,7 +1,7 @@
 /** Lines of syslog say neither year nor zone; what they are told instead. */
 import assert from "node:assert/strict";
 import { Calendar } from "../adapters/sshd/calendar.ts";
-import { openDaybook } from "../main.ts";
+import { opened } from "./daybook_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { importedLogsOf, observedIn } from "./sshd_given.ts";
 
@@ -50,8 +50,3 @@ Deno.test("the year of a file is one in which it has all its days, and none is y
   const late = ["Dec 31 23:59:58", "Jan  1 00:00:00", "Dec 31 23:59:59"];
   assert.deepEqual(await of("UTC", "2026-01-01T00:00:01Z", ...late), ["2025-12-31", "2026-01-01", "2025-12-31"]);
 });
-
-const opened = async () => {
-  const daybook = await openDaybook({ data: ":memory:" });
-  return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
-};

@@ -9,7 +9,7 @@ import { eachOf, Unreadable } from "../adapters/sshd/lines.ts";
 import { saidIn } from "../adapters/sshd/message.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { isSealed } from "../events/personal.ts";
-import { openDaybook } from "../main.ts";
+import { opened } from "./daybook_given.ts";
 import { gzip } from "./cloudtrail_given.ts";
 import { run } from "./end_to_end/program.ts";
 import { inFolder } from "./folder_given.ts";
@@ -78,11 +78,6 @@ Deno.test("whatever a file holds, its lines come out or it is said to be unreada
     { numRuns: 200 },
   );
 });
-
-const opened = async () => {
-  const daybook = await openDaybook({ data: ":memory:" });
-  return Object.assign(daybook, { [Symbol.asyncDispose]: () => daybook.close() });
-};
 
 Deno.test("what a real server wrote comes in once, sealed, from whatever files it is in; its addresses can be counted", async () => {
   await inFolder(async (folder) => {
