@@ -1,6 +1,7 @@
 /** Certificates of an authority made for a test, and openssl to look at them with. */
 import { certify, certifyAuthority, type Use } from "../adapters/x509/authority.ts";
 import { keyPem, newKey, publicKeyOf } from "../adapters/x509/key.ts";
+import { openssl } from "./openssl_given.ts";
 import { ended } from "./until.ts";
 
 export interface Pair {
@@ -48,19 +49,6 @@ export const givenAuthority = async (
     },
   };
 };
-
-/** Path of openssl; where there is none a reason is printed, and CI fails. */
-export const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-if (openssl === undefined) {
-  if (Deno.env.get("CI") === "true") throw new Error("openssl is not installed");
-  console.log("openssl is not installed: certificates are not looked at by it");
-}
 
 export interface Said {
   readonly code: number;

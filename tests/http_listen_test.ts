@@ -1,15 +1,8 @@
 /** The server on real sockets: TLS, a Unix socket, stopping, and spans where telemetry is on. */
 import assert from "node:assert/strict";
 import { cloudEvent, ratesOf, structured, withSite } from "./http_given.ts";
+import { openssl } from "./openssl_given.ts";
 import { until } from "./until.ts";
-
-const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
 
 Deno.test({
   name: "over TLS the server speaks HTTP/1.1 and HTTP/2 under an https URL, and its cookies are Secure",

@@ -1,5 +1,6 @@
 /** Receivers of sinks: syslog over TCP and TLS as a program of its own understands it, and authorities to trust. */
 import type { Parcel } from "../actors/kernel/transport.ts";
+import { openssl } from "./openssl_given.ts";
 import { eventOf } from "./siem_given.ts";
 import { until } from "./until.ts";
 
@@ -105,14 +106,6 @@ export interface Authority {
   readonly cert: string;
   readonly key: string;
 }
-
-export const openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
 
 /** A new authority, and a certificate for `localhost` that it signed. */
 export const authority = async (folder: string): Promise<Authority> => {

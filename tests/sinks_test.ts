@@ -8,7 +8,8 @@ import { syslogTransport } from "../adapters/sinks/syslog.ts";
 import { webhookTransport } from "../adapters/sinks/webhook.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { inFolder } from "./folder_given.ts";
-import { authority, listening, openssl, parcel, unframed } from "./sinks_given.ts";
+import { authority, listening, parcel, unframed } from "./sinks_given.ts";
+import { openssl } from "./openssl_given.ts";
 import { until } from "./until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of 24 bytes or more");

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { belongTogether, isFor, isSignedBy, readCertificate } from "../adapters/x509/certificate.ts";
 import { isPermitted } from "../adapters/x509/names.ts";
-import { givenAuthority, openssl, runOpenssl, withFolder, written } from "./certificates_given.ts";
+import { givenAuthority, runOpenssl, withFolder, written } from "./certificates_given.ts";
+import { openssl } from "./openssl_given.ts";
 
 const verified = async (authority: string, cert: string, purpose?: string): Promise<string> => {
   let said = "";

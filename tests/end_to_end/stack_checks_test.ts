@@ -1,7 +1,8 @@
 /** Security checks and certificates of services that really run; openssl is the server that speaks TLS. */
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
-import { givenAuthority, openssl, withFolder } from "../certificates_given.ts";
+import { givenAuthority, withFolder } from "../certificates_given.ts";
+import { openssl } from "../openssl_given.ts";
 import { document, run } from "./cli_given.ts";
 import { Stand } from "./stack_given.ts";
 import { until } from "../until.ts";
