@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { remoteOver } from "../adapters/cli/remote.ts";
-import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { sendData, type Site, withSite } from "./http_given.ts";
 
 const JSON_BODY = { "content-type": "application/json" };
 const raise = (site: Site, id: string, body: string, headers: Record<string, string> = {}) =>
@@ -10,10 +10,6 @@ const raise = (site: Site, id: string, body: string, headers: Record<string, str
     headers: { ...JSON_BODY, ...headers },
     as: "command",
   });
-const send = async (site: Site, id: string, data: Record<string, unknown>): Promise<void> => {
-  const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, { data }) });
-  assert.equal(response.status, 201, await response.text());
-};
 const get = async (
   site: Site,
   path: string,
@@ -174,7 +170,7 @@ Deno.test("POST /commands says why it was not done and when to come again", () =
 
 Deno.test("GET /views lists them with how far they have come", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "lamp" });
+    await sendData(site, "a", { name: "lamp" });
     assert.deepEqual(
       (await get(site, "/views")).body,
       {
@@ -197,7 +193,7 @@ Deno.test("GET /views lists them with how far they have come", () =>
 Deno.test("GET /views/{name} filters, sorts, searches and pages", () =>
   withSite(async (site) => {
     for (const [i, name] of ["lamp", "chair", "lamp", "table", "lamp shade"].entries()) {
-      await send(site, `e${i}`, { name });
+      await sendData(site, `e${i}`, { name });
     }
     const keys = async (query: string) =>
       (await get(site, `/views/things.seen${query}`)).body.rows.map(({ key }) => key);
@@ -216,7 +212,7 @@ Deno.test("GET /views/{name} filters, sorts, searches and pages", () =>
 
 Deno.test("GET /views/{name} refuses questions that do not fit, by parameter", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "lamp" });
+    await sendData(site, "a", { name: "lamp" });
     for (
       const [query, path] of [
         ["colour=red", "?colour"],
@@ -254,9 +250,9 @@ Deno.test("GET /views/{name} refuses questions that do not fit, by parameter", (
 
 Deno.test("GET /views answers as of a position or a time", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "lamp" });
+    await sendData(site, "a", { name: "lamp" });
     await new Promise((resolve) => setTimeout(resolve, 5));
-    await send(site, "b", { name: "lamp" });
+    await sendData(site, "b", { name: "lamp" });
     const times = async (at: string) => {
       const { status, body } = await get(site, `/views/things.seen/lamp?at=${encodeURIComponent(at)}`);
       return status === 200
@@ -277,8 +273,8 @@ Deno.test("GET /views answers as of a position or a time", () =>
 
 Deno.test("GET /views names the newest checkpoint that covers the answer, and waits for one who is asked to", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "lamp" });
-    await send(site, "b", { name: "lamp" });
+    await sendData(site, "a", { name: "lamp" });
+    await sendData(site, "b", { name: "lamp" });
     const paths = ["/views/things.seen", "/views/things.seen/lamp", "/views/things.seen/nothing"];
     const told = async (path: string, prefer?: string) => {
       const response = await site.send(path, prefer === undefined ? {} : { headers: { prefer } });
@@ -304,7 +300,7 @@ Deno.test("GET /views names the newest checkpoint that covers the answer, and wa
 
 Deno.test("GET /views hands wait on and says 503 when the view has not come so far", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "lamp" });
+    await sendData(site, "a", { name: "lamp" });
     const { ViewQuestion } = await import("../projections/views.ts");
     let waited: unknown;
     (site.daybook as { row: unknown }).row = (_: string, __: string, options: unknown) => {
@@ -373,7 +369,7 @@ Deno.test("GET /readyz names the projections that stand still; without any view 
 
 Deno.test("GET /views/{name}/{key} decodes the key and says 404 with the size it reflects", () =>
   withSite(async (site) => {
-    await send(site, "a", { name: "a/b c?d" });
+    await sendData(site, "a", { name: "a/b c?d" });
     const { body } = await get(site, `/views/things.seen/${encodeURIComponent("a/b c?d")}`);
     assert.deepEqual([body.key, body.position, body.size], ["a/b c?d", 0, 1]);
     assert.equal((await get(site, "/views/things.seen/a/b%20c%3Fd")).status, 200);
@@ -412,7 +408,7 @@ Deno.test("GET / is the status as JSON for programs", () =>
 
 Deno.test("GET /metrics counts what was done, and says nothing of who or what", () =>
   withSite(async (site) => {
-    await send(site, "secret-id", { name: "secretlamp" });
+    await sendData(site, "secret-id", { name: "secretlamp" });
     await (await raise(site, "secretentity", '{"by":1}')).body?.cancel();
     await (await site.send("/views/things.seen/secretlamp")).body?.cancel();
     await (await site.send("/secretpath")).body?.cancel();

@@ -366,6 +366,13 @@ export const cloudEvent = (id: string, more: Record<string, unknown> = {}): stri
 
 export const structured = { "content-type": "application/cloudevents+json" };
 
+/** One new event with this data. */
+export const sendData = async (site: Site, id: string, data: Record<string, unknown>): Promise<void> => {
+  const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, { data }) });
+  if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`);
+  await response.body?.cancel();
+};
+
 /** Limits of a server, as its configuration says them. */
 export const ratesOf = (
   { window_ms, requests_max, denied_max }: {

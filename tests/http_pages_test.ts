@@ -1,15 +1,11 @@
 /** Views and events as pages: what a browser asks for, a program is given as JSON at the same address. */
 import assert from "node:assert/strict";
-import { cloudEvent, givenDaybook, type Site, structured, withSite } from "./http_given.ts";
+import { givenDaybook, sendData, type Site, structured, withSite } from "./http_given.ts";
 
 // As Firefox and Chromium send it.
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 const SCRIPT = `<script>alert("&'")</script>`;
 
-const send = async (site: Site, id: string, data: Record<string, unknown>): Promise<void> => {
-  const response = await site.send("/events", { method: "POST", headers: structured, body: cloudEvent(id, { data }) });
-  assert.equal(response.status, 201, await response.text());
-};
 const open = async (site: Site, path: string, as = "read"): Promise<{ status: number; type: string; text: string }> => {
   const headers = { accept: BROWSER, cookie: `__Host-daybook_session=s-${as}` };
   const response = await site.send(path, { as: null, headers });
@@ -25,7 +21,7 @@ const linksOf = (html: string): readonly string[] =>
 
 Deno.test("views, rows and events are pages for a browser, and JSON for everybody else at the same address", () =>
   withSite(async (site) => {
-    await send(site, "1", { name: "door" });
+    await sendData(site, "1", { name: "door" });
     // As Java sends it by itself.
     const java = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
     for (const path of ["/views", "/views/things.seen", "/views/things.seen/door", "/events", "/events/0"]) {
@@ -51,7 +47,7 @@ Deno.test("views, rows and events are pages for a browser, and JSON for everybod
 
 Deno.test("a page of a view has its rows, sorted and filtered by its links and its form, one page after the other", () =>
   withSite(async (site) => {
-    for (const [i, name] of ["a", "b", "b", "c"].entries()) await send(site, String(i), { name });
+    for (const [i, name] of ["a", "b", "b", "c"].entries()) await sendData(site, String(i), { name });
     const all = await open(site, "/views/things.seen");
     assert.deepEqual(cells(all.text).map(([key]) => key), ["a", "b", "c"]);
     // A form sends what was left empty, too.
@@ -90,7 +86,7 @@ Deno.test("a field that is called as a parameter is not asked for where the para
   const { daybook } = givenDaybook();
   const projections = daybook.projections.map((view) => ({ ...view, indexes: [...view.indexes ?? [], "at"] }));
   return withSite(async (site) => {
-    await send(site, "1", { name: "a" });
+    await sendData(site, "1", { name: "a" });
     const { text } = await open(site, "/views/things.seen?at=0&name=a");
     assert.deepEqual(cells(text).map(([key]) => key), ["a"]);
     assert.deepEqual(formOf(text), { at: "0", "where.name": "a" });
@@ -101,7 +97,7 @@ Deno.test("a view that is ordered by position alone has no links and no input fo
   const { daybook } = givenDaybook();
   const projections = daybook.projections.map((view) => ({ ...view, appendOnly: true }));
   return withSite(async (site) => {
-    await send(site, "1", { name: "a" });
+    await sendData(site, "1", { name: "a" });
     const { text } = await open(site, "/views/things.seen");
     assert.deepEqual(linksOf(text).filter((link) => link.includes("sort=")), ["/views/things.seen?sort=-key"]);
     assert.deepEqual([...text.matchAll(/<input name="([^"]*)"/g)].map(([, name]) => name), [
@@ -115,7 +111,7 @@ Deno.test("a view that is ordered by position alone has no links and no input fo
 
 Deno.test("a page says by what its rows are sorted, which those that were asked for are not by key", () =>
   withSite(async (site) => {
-    for (const [i, name] of ["b", "a", "c"].entries()) await send(site, String(i), { name });
+    for (const [i, name] of ["b", "a", "c"].entries()) await sendData(site, String(i), { name });
     const sortedOf = async (query: string) => {
       const { text } = await open(site, `/views/things.seen${query}`);
       const [, by] = /<th class="[^"]*" aria-sort="ascending"><a [^>]*>(.*?)<\/a>/.exec(text) ?? [];
@@ -131,7 +127,7 @@ Deno.test("a page says by what its rows are sorted, which those that were asked 
 
 Deno.test("a form asks in the order and by as many as the page it is on", () =>
   withSite(async (site) => {
-    for (const name of ["a", "b"]) await send(site, name, { name });
+    for (const name of ["a", "b"]) await sendData(site, name, { name });
     const view = await open(site, "/views/things.seen?sort=times&order=desc&limit=1&from=0&until=2&name=b");
     const next = await open(site, linksOf(view.text).find((link) => link.includes("after=")) ?? "/views/things.seen");
     assert.deepEqual(formOf(view.text), {
@@ -149,7 +145,7 @@ Deno.test("a form asks in the order and by as many as the page it is on", () =>
 
 Deno.test("nothing that an event says is markup on a page, and what is sealed stays so", () =>
   withSite(async (site) => {
-    await send(site, "1", { name: SCRIPT, who: "Ann" });
+    await sendData(site, "1", { name: SCRIPT, who: "Ann" });
     const key = encodeURIComponent(SCRIPT);
     const told = encodeURIComponent(`"><img src=x>`);
     const paths = [
@@ -174,7 +170,7 @@ Deno.test("nothing that an event says is markup on a page, and what is sealed st
 
 Deno.test("events lead to what belongs with them, and back and forth through the log", () =>
   withSite(async (site) => {
-    for (const i of [0, 1, 2]) await send(site, String(i), { name: "door" });
+    for (const i of [0, 1, 2]) await sendData(site, String(i), { name: "door" });
     const { text } = await open(site, "/events/1");
     const links = linksOf(text);
     for (const link of ["/events/0", "/events/2", "/proofs/inclusion?position=1"]) {
@@ -214,7 +210,7 @@ Deno.test("what turns or hides text is shown as an escape, so that nothing looks
   withSite(async (site) => {
     const family = "👩‍👩‍👧‍👦 می‌خواهم র‍্যাব ರ‍್ಕ 🏴󠁧󠁢󠁥󠁮󠁧󠁿";
     for (const [i, name] of ["main", "\u202eniam", "ma\u200bin", family].entries()) {
-      await send(site, String(i), { name, who: "x\u0000\u{e0041}\r\ny\rz\tw" });
+      await sendData(site, String(i), { name, who: "x\u0000\u{e0041}\r\ny\rz\tw" });
     }
     const type = "tests.\u202eodd";
     const body = JSON.stringify({ specversion: "1.0", id: "odd", source: "/odd", type, data: { "\u2066a": 1 } });
@@ -238,17 +234,17 @@ Deno.test("what turns or hides text is shown as an escape, so that nothing looks
 
 Deno.test("of a text with further lines a table shows the first, and that there are more", () =>
   withSite(async (site) => {
-    await send(site, "1", { name: "Merged\r\nnot at all" });
+    await sendData(site, "1", { name: "Merged\r\nnot at all" });
     const { text } = await open(site, "/views/things.seen");
     assert.match(text, /<span title="Merged\r\nnot at all">Merged…<\/span>/);
     // A line that ends has none behind it.
-    await send(site, "2", { name: "Closed\n" });
+    await sendData(site, "2", { name: "Closed\n" });
     assert.match((await open(site, "/views/things.seen")).text, /<span title="Closed\n">Closed<\/span>/);
   }));
 
 Deno.test("a form takes a time as pages show it, and blanks around it", () =>
   withSite(async (site) => {
-    await send(site, "1", { name: "a" });
+    await sendData(site, "1", { name: "a" });
     const [, recorded] = /<time datetime="([^"]+)">/.exec((await open(site, "/events")).text)!;
     const [day, time] = [recorded!.slice(0, 10), recorded!.slice(11, -1)];
     for (const at of [`${day} ${time}Z`, `  ${day} ${time}`, `${day} ${time}+00:00 `, " 0 "]) {
