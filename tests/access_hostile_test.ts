@@ -3,9 +3,7 @@ import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { CedarAuthority } from "../adapters/program/access/authority.ts";
 import { shippedModel } from "../adapters/program/access/model.ts";
-import { type Answer, PASSWORD, withHouse } from "./identity_given.ts";
-
-const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
+import { code, PASSWORD, withHouse } from "./identity_given.ts";
 
 Deno.test("a fresh folder has no account that anybody could know the name of", () =>
   withHouse(async (house) => {

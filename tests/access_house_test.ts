@@ -8,10 +8,9 @@ import { ACCESS_LIMITS } from "../events/access.ts";
 import { canonical } from "../events/canonical.ts";
 import { inFolder } from "./folder_given.ts";
 import { givenAccess, givenDaybook } from "./http_given.ts";
-import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { code, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { until } from "./until.ts";
 
-const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const event = (source: string, more: Record<string, unknown> = {}) => ({
   specversion: "1.0",
   id: crypto.randomUUID(),

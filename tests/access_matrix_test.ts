@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { type Needs, type Scope, SCOPES } from "../adapters/http/scopes.ts";
 import { type Action, ACTIONS } from "../adapters/http/actions.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, form, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { sampling } from "./sampled.ts";
 
 const ROLES: Readonly<Record<string, readonly Scope[]>> = {
@@ -63,9 +63,6 @@ const withFactor = async (house: House, name: string) => {
     return bearer((await house.send("/auth/second", { body: { ticket, code: codes.pop() } })).body.access_token);
   };
 };
-
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
-const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
 
 /** Signed in on the pages; a privileged role with a code of `codes`. */
 const inPages =

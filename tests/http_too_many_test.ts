@@ -4,12 +4,11 @@ import { systemClock } from "../adapters/system/world.ts";
 import { HTTP_LIMITS } from "../adapters/http/bounds.ts";
 import { Streams } from "../adapters/http/outflow.ts";
 import { Problem, problemResponse } from "../adapters/http/problem.ts";
-import { type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
+import { FORM, type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
 import { checkTooMany } from "./too_many_given.ts";
 
 type Ask = (house: House, time: number) => ReturnType<House["send"]>;
 
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const event = (id: string) => ({ specversion: "1.0", id, source: "urn:x", type: "some.thing.happened", data: {} });
 const ingest: Ask = (house, time) =>
   house.send("/events", {

@@ -3,9 +3,8 @@ import { Secret, TOTP } from "otpauth";
 import { KeysFault } from "../adapters/keys/fault.ts";
 import { DEVICES } from "../adapters/program/identity/devices.ts";
 import { inFolder } from "./folder_given.ts";
-import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { code, FORM, form, type House, PASSWORD, withHouse } from "./identity_given.ts";
 
-const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const begin = async (house: House) => (await house.send("/auth/device", { body: {} })).body as Record<string, string>;
 const poll = (house: House, device_code?: string) => house.send("/auth/device/token", { body: { device_code } });
 const answer = (house: House, as: string, user_code?: string, allow = true) =>
@@ -153,8 +152,6 @@ Deno.test("guessing codes is bounded like guessing passwords", () =>
 Deno.test("with the pages a person sees which terminal it is, and allows it", () =>
   withHouse(async (house) => {
     await house.person("alice");
-    const FORM = { "content-type": "application/x-www-form-urlencoded" };
-    const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString();
     const entered = await house.send("/sign-in", { body: form({ name: "alice", password: PASSWORD }), headers: FORM });
     const cookie = entered.headers.get("set-cookie")!.split(";", 1)[0]!;
     const asked = await house.send("/auth/device", { body: {}, headers: { "user-agent": "<b>day\xadbook</b>" } });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { inFolder } from "./folder_given.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, form, type House, PASSWORD, withHouse } from "./identity_given.ts";
 
 const STEP_MS = 30_000;
 const code = (answer: { readonly body: { readonly type?: string } }) =>
@@ -241,8 +241,6 @@ Deno.test("setting up wants the password, and what is not confirmed counts nowhe
 Deno.test("with the pages a person sets up codes, signs in with one, and sees what is left", () =>
   withHouse(async (house) => {
     await house.person("alice");
-    const FORM = { "content-type": "application/x-www-form-urlencoded" };
-    const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString();
     const password = { name: "alice", password: PASSWORD, next: "/account" };
     const first = await house.send("/sign-in", { body: form(password), headers: FORM });
     const cookie = first.headers.get("set-cookie")!.split(";", 1)[0]!;

@@ -34,6 +34,13 @@ export interface Answer {
   readonly body: any;
 }
 
+/** Of the problem that was answered. */
+export const code = ({ body }: Answer): string | undefined => body.type?.replace("urn:daybook:problem:", "");
+
+/** As a browser sends what was filled in. */
+export const FORM = { "content-type": "application/x-www-form-urlencoded" };
+export const form = (fields: Readonly<Record<string, string>>): string => String(new URLSearchParams(fields));
+
 export interface Send {
   readonly method?: string;
   /** Sent as JSON, unless it is a text. */

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, form, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { IDENTITY_BODY_BYTES_MAX } from "../adapters/http/identity/requests.ts";
 
 const code = ({ body }: { readonly body: { readonly type?: string } }) =>
   body.type?.replace("urn:daybook:problem:", "");
-const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString();
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 /** What identity has recorded so far. */
 const size = (house: House) => house.told().filter(({ type }) => type.startsWith("identity.")).length;

@@ -6,9 +6,8 @@ import { Secret, TOTP } from "otpauth";
 import { systemClock } from "../adapters/system/world.ts";
 import { clockAhead } from "./clock_given.ts";
 import { inFolder } from "./folder_given.ts";
-import { type Answer, type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { code, type House, PASSWORD, withHouse } from "./identity_given.ts";
 
-const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const grant = (house: House, account: string, role: string) =>
   house.send(`/accounts/${account}/grant`, { as: house.token, body: { role } });
 const revoke = (house: House, account: string, role: string) =>

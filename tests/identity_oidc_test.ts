@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SIGN_ON } from "../adapters/program/identity/sign_on.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
 import { Browser } from "./provider_browser.ts";
 
@@ -20,7 +20,6 @@ const withBoth = (use: (house: House, given: Given) => Promise<void>, more: obje
   });
 
 const callback = (house: House, name = "corp") => `${house.url}/sign-in/oidc/${name}/callback`;
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 interface Came {
   readonly status: number;

@@ -1,9 +1,6 @@
 /** What pages for who is signed in have in common. */
 import assert from "node:assert/strict";
-import { PASSWORD, withHouse } from "./identity_given.ts";
-
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
-const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
+import { FORM, form, PASSWORD, withHouse } from "./identity_given.ts";
 
 Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", () =>
   withHouse(async (house) => {

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { Once } from "../adapters/program/identity/once.ts";
 import { clockAhead } from "./clock_given.ts";
-import { type Answer, type House, namedUrl, PASSWORD, withHouse } from "./identity_given.ts";
+import { code, type House, namedUrl, PASSWORD, withHouse } from "./identity_given.ts";
 import { Authenticator, type Lies, withPasskey } from "./passkey_given.ts";
 import { until } from "./until.ts";
 
-const code = ({ body }: Answer) => body.type?.replace("urn:daybook:problem:", "");
 const password = PASSWORD;
 
 const asking = async (house: House, step?: string) =>

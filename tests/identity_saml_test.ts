@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { SAML_LIMITS } from "../adapters/saml/structure.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { Browser } from "./provider_browser.ts";
 import {
   ENTRY,
@@ -32,7 +32,6 @@ const withWorks = async (
   });
 };
 
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const hidden = (page: string, name: string): string => new RegExp(`name="${name}" value="([^"]+)"`).exec(page)![1]!;
 const textOf = (html: string): string => html.replaceAll("&#x2B;", "+").replaceAll("&amp;", "&");
 

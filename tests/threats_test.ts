@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
 import { inFolder } from "./folder_given.ts";
-import { type Answer, type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
+import { type Answer, code, type House, PASSWORD, type Said, withHouse } from "./identity_given.ts";
 import { until } from "./until.ts";
 
 const PROXIED: Said = { SERVER__BEHIND_PROXY: "127.0.0.1", SERVER__HOSTS: "[a.example]" };
 const BAD = { forwarded: "for=198.51.100.9" };
-const code = ({ body }: Answer): string | undefined => body.type?.replace("urn:daybook:problem:", "");
 
 /** Until the log has so many facts of a type: rules follow it by themselves. */
 const told = (house: House, type: string, count = 1) =>
