@@ -10,6 +10,7 @@
 import { z } from "zod";
 import { faultsOf, foundAt, foundText, type Shape, shownPath } from "./problems.ts";
 import { schema as sections } from "./schema.ts";
+import { said } from "./selectors.ts";
 import { policies, policy } from "./stack_checks.ts";
 import { type Problem, valueAt, YamlText } from "./yaml_text.ts";
 
@@ -23,7 +24,6 @@ export const STACK_LIMITS = {
 } as const;
 
 const DAY_MS = 86_400_000;
-const said = (pattern: RegExp, expected: string) => z.string().regex(pattern).meta({ expected });
 const text = z.string().max(STACK_LIMITS.text_chars_max);
 const name = said(
   /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/,

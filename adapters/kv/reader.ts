@@ -3,6 +3,7 @@
  * read, so a process that may not write uses it as it is, and the log itself builds on it.
  */
 import { LRUCache } from "lru-cache";
+import { isArchived } from "../../actors/kernel/kept.ts";
 import type { StoredBlob } from "../../events/blobs.ts";
 import type { Catalogue } from "../../events/catalogue.ts";
 import { correlationOf, type Event, type StreamId } from "../../events/event.ts";
@@ -414,5 +415,3 @@ const matches = (event: Event, range: Range, from: number, until: number): boole
   (range.stream === undefined || (event.stream === range.stream && event.revision >= (range.revision ?? 0))) &&
   (range.types === undefined || range.types.includes(event.type)) &&
   (range.correlation === undefined || correlationOf(event) === range.correlation);
-
-const isArchived = (error: unknown): boolean => error instanceof LogFault && error.kind === "archived";
