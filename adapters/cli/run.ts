@@ -99,9 +99,8 @@ export const failureOf = (error: unknown): Failure => {
   }
   const name = error instanceof Error ? error.name : "";
   const message = firstLine(error);
-  // Adapters that this one may not import tell what went wrong by a `kind` of their own.
-  const kind = name.endsWith("Fault") ? (error as { readonly kind?: unknown }).kind : undefined;
-  if (typeof kind === "string") return { exit: exitOf(kind), code: kind, message };
+  const kind = kindOf(error);
+  if (kind !== undefined) return { exit: exitOf(kind), code: kind, message };
   const { code } = (error ?? {}) as { readonly code?: unknown };
   if (code === "ENOSPC" || code === "EDQUOT") return { exit: 3, code: "full", message: `Cannot write: ${message}` };
   if (code === "EROFS") return { exit: 3, code: "read_only", message: `Cannot write: ${message}` };
@@ -113,6 +112,14 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
   if (name === "AddrNotAvailable") return { exit: 3, code: "address_not_available", message };
   return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
+};
+
+/** Adapters that this one may not import tell what went wrong by a `kind` of their own. */
+export const kindOf = (error: unknown): string | undefined => {
+  const kind = error instanceof Error && error.name.endsWith("Fault")
+    ? (error as { readonly kind?: unknown }).kind
+    : undefined;
+  return typeof kind === "string" ? kind : undefined;
 };
 
 /** Who runs a task cannot follow it, and would give away more than is needed. */

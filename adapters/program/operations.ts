@@ -8,8 +8,8 @@ import { issueOf } from "../../actors/kernel/naming.ts";
 import { HOUSE } from "../../events/tenants.ts";
 import { LogFault } from "../../events/log.ts";
 import { Usage } from "../cli/call.ts";
-import { Refused } from "../cli/runtime.ts";
-import type { OnProgress } from "../cli/io.ts";
+import { kindOf } from "../cli/run.ts";
+import { type OnProgress, Refused } from "../cli/runtime.ts";
 import { readBody, textOf } from "../http/body.ts";
 import { HTTP_LIMITS } from "../http/bounds.ts";
 import { parseJson } from "../http/cloudevents.ts";
@@ -56,8 +56,8 @@ const OPERATIONS: Readonly<Record<string, () => Promise<Operation>>> = {
 };
 
 /**
- * What has programs run that whoever asks has named, changes what the program shows to others, or lets others in by a certificate: only for who works on the machine itself, over
- * the folder's socket.
+ * What has programs run that whoever asks has named, changes what the program shows to others, or lets others in by a certificate: only
+ * for who works on the machine itself, over the folder's socket.
  */
 const LOCAL: ReadonlySet<string> = new Set([
   "update-stack",
@@ -190,12 +190,10 @@ async function* linesOf(
 }
 
 const errorOf = (error: unknown) => {
-  if (error instanceof Declined) return { code: error.code, message: error.message, refused: true };
   if (error instanceof Usage) return { code: "usage", message: error.message, refused: true };
-  if (error instanceof Refused) return { code: error.code, message: error.message, refused: true };
-  const kind = error instanceof Error && error.name.endsWith("Fault")
-    ? (error as { readonly kind?: unknown }).kind
-    : undefined;
+  if (error instanceof Declined || error instanceof Refused) {
+    return { code: error.code, message: error.message, refused: true };
+  }
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
-  return { code: typeof kind === "string" ? kind : "io", message, refused: false };
+  return { code: kindOf(error) ?? "io", message, refused: false };
 };

@@ -4,7 +4,7 @@ import type { Event } from "../../../events/event.ts";
 import { correlationOf } from "../../../events/event.ts";
 import type { Run } from "../call.ts";
 import { archiveOf, flag, Usage, whole, wholeFrom } from "../call.ts";
-import { count, palette, safe, short } from "../print.ts";
+import { count, counted, palette, safe, short } from "../print.ts";
 import type { Palette } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Reader } from "../reader.ts";
@@ -205,7 +205,7 @@ const describe = (explanation: Explanation, c: Palette, io: Io): string => {
     }
   }
   if (explanation.truncated) lines.push(c.yellow("… there is more; give a higher --limit"));
-  lines.push("", `${count(explanation.events)} event${explanation.events === 1 ? "" : "s"}`);
+  lines.push("", counted(explanation.events, "event"));
   return `${lines.join("\n")}\n`;
 };
 

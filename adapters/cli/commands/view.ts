@@ -11,7 +11,7 @@ import { table } from "../columns.ts";
 import { build } from "../fold.ts";
 import { layered } from "../layer.ts";
 import { nearest } from "../nearest.ts";
-import { cell, count, palette, safe, short } from "../print.ts";
+import { cell, count, counted, palette, safe, short } from "../print.ts";
 import { progressBar } from "../progress.ts";
 import type { Remote, Runtime, StoredViews } from "../runtime.ts";
 import type { Reader } from "../reader.ts";
@@ -364,9 +364,9 @@ const describePage = (page: ViewPage, projection: ViewSpec, { io }: Runtime): st
   const columns = titles.map((title, i) => ({ title, ...(i > 0 && right[i - 1] ? { right: true as const } : {}) }));
   const more = page.next === undefined ? "" : `more: --after ${page.next}\n`;
   const rows = cells.map((row) => row.map((text, i) => short(text, widths[i]!)));
-  return `${table(columns, rows, palette(io))}\n${count(page.rows.length)} row${
-    page.rows.length === 1 ? "" : "s"
-  }, after ${count(page.size)} events\n${more}`;
+  return `${table(columns, rows, palette(io))}\n${counted(page.rows.length, "row")}, after ${
+    count(page.size)
+  } events\n${more}`;
 };
 
 /** The widest columns give way until all fit, or none is wider than can be read. */
