@@ -34,16 +34,7 @@ export const accountPages = (identity: Identity, { length_min }: { readonly leng
     path: "/sign-in",
     action: "signin.use",
     about: "The form to sign in to an account with.",
-    handle: (exchange) =>
-      page(
-        exchange,
-        200,
-        <SignIn
-          next={ownPath(parameters(exchange.query).next)}
-          passkey={passkeyOf(exchange, identity)}
-          providers={identity.signOn.providers}
-        />,
-      ),
+    handle: (exchange) => signInPage(exchange, identity, { next: parameters(exchange.query).next }),
   },
   {
     method: "POST",
@@ -131,7 +122,7 @@ const passkeyFor = (step: string, exchange: Exchange, { passkeys }: Identity): P
 const NO_CODE = "This code does not count, or no longer. Ask for another.";
 const WRONG = "Name and password do not go together, or the account takes none now.";
 
-export const SignIn = ({ next, name = "", wrong, passkey, providers }: {
+const SignIn = ({ next, name = "", wrong, passkey, providers }: {
   readonly next: string;
   readonly name?: string;
   readonly wrong?: string;
@@ -174,20 +165,33 @@ export const SignIn = ({ next, name = "", wrong, passkey, providers }: {
   </Sheet>
 );
 
+/** With every way in that there is. */
+export const signInPage = (
+  exchange: Exchange,
+  identity: Identity,
+  { status = 200, next, name, wrong }: {
+    readonly status?: number;
+    readonly next: string | undefined;
+    readonly name?: string;
+    readonly wrong?: string;
+  },
+): Response =>
+  page(
+    exchange,
+    status,
+    <SignIn
+      next={ownPath(next)}
+      name={name}
+      wrong={wrong}
+      passkey={passkeyOf(exchange, identity)}
+      providers={identity.signOn.providers}
+    />,
+  );
+
 const signIn = async (exchange: Exchange, identity: Identity): Promise<Response> => {
   const { name, password, next } = await formOf(exchange, signInForm);
   const again = (status: number, wrong: string) =>
-    page(
-      exchange,
-      status,
-      <SignIn
-        next={ownPath(next)}
-        name={name.slice(0, 255)}
-        wrong={wrong}
-        passkey={passkeyOf(exchange, identity)}
-        providers={identity.signOn.providers}
-      />,
-    );
+    signInPage(exchange, identity, { status, next, name: name.slice(0, 255), wrong });
   if (name === "" || password === "") return again(401, WRONG);
   const signed = await identity.signIn({ name, password, kind: "browser" }, fromOf(exchange));
   return await entered(exchange, identity, { signed, next, again });

@@ -4,7 +4,7 @@ import { page } from "../pages/layout.tsx";
 import type { Exchange, Route } from "../route.ts";
 import { Codes, factors } from "./factor_pages.tsx";
 import { freshOf } from "./factors.ts";
-import { entered, SecondStep, SignIn } from "./pages.tsx";
+import { entered, SecondStep, signInPage } from "./pages.tsx";
 import { ownPath } from "../pages/login.tsx";
 import { asserted, fromField, made, siteWanted } from "./passkey_bodies.ts";
 import { label } from "./passkeys.ts";
@@ -60,17 +60,7 @@ const signIn = async (exchange: Exchange, identity: Identity): Promise<Response>
   const site = siteWanted(exchange);
   const shown = { ticket, response: fromField(asserted, response), kind: "browser" } as const;
   const signed = await identity.passkeys.signIn(shown, site, fromOf(exchange));
-  const again = (status: number, wrong: string) =>
-    page(
-      exchange,
-      status,
-      <SignIn
-        next={ownPath(next)}
-        wrong={wrong}
-        passkey={identity.passkeys.asking(site)}
-        providers={identity.signOn.providers}
-      />,
-    );
+  const again = (status: number, wrong: string) => signInPage(exchange, identity, { status, next, wrong });
   if (signed.is === "refused") return again(401, REFUSED);
   return await entered(exchange, identity, { signed, next, again });
 };
