@@ -145,6 +145,64 @@ Deno.test("what acts on the rows that are written, and what stands in their plac
     }
   }));
 
+/** Does it while the schema has nothing of these names, so that what they are of stays as it was. */
+const without = (path: string, names: readonly string[], change: () => void): void => {
+  const schema = (run: (db: DatabaseSync) => void) => {
+    // What would keep it from that its types do not know of.
+    const db = new DatabaseSync(path, { defensive: false } as object);
+    db.exec("pragma writable_schema = on");
+    run(db);
+    db.close();
+  };
+  const rows = names.flatMap((name) => ask(path, `select * from sqlite_master where name = '${name}'`));
+  const table = ask(path, "select sql from sqlite_master where name = 'kv'")[0]!.sql as string;
+  const says = (db: DatabaseSync, sql: string) =>
+    db.prepare("update sqlite_master set sql = ? where name = 'kv'").run(sql);
+  schema((db) => {
+    for (const name of names) db.prepare("delete from sqlite_master where name = ?").run(name);
+    says(db, table.replace(/, unique \([^)]*\)/, ""));
+  });
+  change();
+  schema((db) => {
+    const insert = db.prepare("insert into sqlite_master (type, name, tbl_name, rootpage, sql) values (?, ?, ?, ?, ?)");
+    for (const { type, name, tbl_name, rootpage, sql } of rows) insert.run(type!, name!, tbl_name!, rootpage!, sql!);
+    says(db, table);
+  });
+};
+
+Deno.test("an index from which SQLite answers in the place of the table, and that has other rows, is found", () =>
+  inFolder(async (dir) => {
+    const columns = "k, v, v_encoding, expiration_ms";
+    const cases: Record<string, string> = {
+      other: `create index other on kv (${columns})`,
+      sqlite_autoindex_kv_2: `alter table kv rename to old; create table kv (k blob primary key, v blob not null,
+        v_encoding integer not null, version integer not null, seq integer not null default 0,
+        expiration_ms integer not null default -1, unique (${columns})) without rowid;
+        insert into kv select * from old; drop table old`,
+    };
+    for (const [name, sql] of Object.entries(cases)) {
+      const path = `${dir}/${name}.db`;
+      const { note } = await makeLog(path, { appends: ones(24) });
+      const before = await dataOf(path, 12);
+      const db = new DatabaseSync(path);
+      db.exec(sql);
+      db.close();
+      without(path, [name], () => {
+        const file = new Tampered(path);
+        file.write(12, file.entries(12).map((entry) => ({ ...entry, data: { n: "what never was" } })));
+        file.rechain();
+        // From a smaller one yet the log is read.
+        file.run("create index smaller on kv (k, v)");
+        file.close();
+      });
+      assert.notDeepEqual(await dataOf(path, 12), before, name);
+      const against = [{ text: note!, name: "witness.txt", elsewhere: true }];
+      const { ok, failures } = await verifyLog({ path, key: signer.vkey, against });
+      assert.deepEqual([ok, failures[0]?.kind], [false, "foreign"], name);
+      assert.ok(failures.some(({ found }) => found.includes(name)), name);
+    }
+  }));
+
 Deno.test("how much room there is for entries is asked of the file and not of its tables", () =>
   inFolder(async (dir) => {
     const path = `${dir}/log.db`;

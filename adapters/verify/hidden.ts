@@ -8,14 +8,22 @@ import type { Failures } from "./failures.ts";
 import { shown } from "./failures.ts";
 import { blocksBetween } from "./rows.ts";
 
-/** How SQLite keeps what is stored as it stands. */
-const STORED = ["create table ", "create index ", "create unique index "];
+/** How SQLite keeps a table as it stands. */
+const TABLE = "create table ";
+/** The index that Deno KV makes, and made. Out of others SQLite may answer in the place of the table, also where it goes through all of it. */
+const INDEX = /^create index kv_expiration_ms_idx on kv \(expiration_ms\)( where expiration_ms >= 0)?$/i;
 
-/** Triggers, views and other tables in the place of the one that Deno KV makes. Asked by statements, for a table may have the name of a function. */
+/**
+ * Triggers, views, indexes and other tables in the place of the one that Deno KV makes. Asked by statements, for a table may have the name
+ * of a function.
+ */
 export const checkTables = (db: DatabaseSync, failures: Failures): void => {
   for (const { name, sql } of db.prepare("select name, sql from sqlite_master where sql is not null").all()) {
-    if (STORED.some((begin) => String(sql).toLowerCase().startsWith(begin))) continue;
-    failures.add(0, "foreign", "tables and nothing else", shown(`${name}: ${sql}`));
+    if (String(sql).toLowerCase().startsWith(TABLE) || INDEX.test(String(sql))) continue;
+    failures.add(0, "foreign", "the tables and the index of Deno KV, and nothing else", shown(`${name}: ${sql}`));
+  }
+  for (const { name, origin } of db.prepare("pragma main.index_list(kv)").all()) {
+    if (origin === "u") failures.add(0, "foreign", "a table with no index of its own", shown(name));
   }
   const { type, wr } = db.prepare("pragma main.table_list(kv)").get()!;
   // In one with an index beside it that would have to be looked at as well.
