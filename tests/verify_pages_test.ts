@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { FolderReader } from "../adapters/kv/folder_reader.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { catalogue } from "../events/catalogue.ts";
@@ -201,6 +202,23 @@ Deno.test("an index from which SQLite answers in the place of the table, and tha
       assert.deepEqual([ok, failures[0]?.kind], [false, "foreign"], name);
       assert.ok(failures.some(({ found }) => found.includes(name)), name);
     }
+  }));
+
+Deno.test("a row that expires by the index alone, by which Deno KV deletes it, is found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: ones(24) });
+    const key = encodeKey(["log", 12]);
+    const expires = (at: number) => {
+      const file = new Tampered(path);
+      file.run("update kv set expiration_ms = ? where k = ?", at, key);
+      file.close();
+    };
+    expires(1);
+    without(path, ["kv_expiration_ms_idx"], () => expires(-1));
+    const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([ok, failures.length, failures[0]?.kind], [false, 1, "foreign"]);
+    assert.ok(failures[0]!.found.includes(key.toHex().toUpperCase()));
   }));
 
 Deno.test("how much room there is for entries is asked of the file and not of its tables", () =>
