@@ -14,16 +14,23 @@ import { makeLog, ones, signer, Tampered } from "./verify_given.ts";
 
 /** A row as SQLite writes it: https://www.sqlite.org/fileformat.html section 2.1, for one of less than a page. */
 const record = ({ k, v }: Row): Buffer => {
+  const key = k === null ? varint(0) : varint(2 * k.length + 12);
   // 3 is bytes as they are, 1 a version, 0 a sequence, −1 never expires.
-  const types = Buffer.concat([varint(2 * k.length + 12), varint(2 * v.length + 12), Buffer.from([1, 9, 8, 1])]);
-  const payload = Buffer.concat([Buffer.from([types.length + 1]), types, k, v, Buffer.from([3, 0xff])]);
+  const types = Buffer.concat([key, varint(2 * v.length + 12), Buffer.from([1, 9, 8, 1])]);
+  const payload = Buffer.concat([
+    Buffer.from([types.length + 1]),
+    types,
+    k ?? Buffer.alloc(0),
+    v,
+    Buffer.from([3, 0xff]),
+  ]);
   return Buffer.concat([varint(payload.length), payload]);
 };
 
 const varint = (n: number): Buffer => n < 128 ? Buffer.from([n]) : Buffer.from([0x80 | (n >> 7), n & 0x7f]);
 
 interface Row {
-  readonly k: Uint8Array;
+  readonly k: Uint8Array | null;
   readonly v: Uint8Array;
 }
 
@@ -115,6 +122,24 @@ Deno.test("an entry that is found by its position and passed over by who walks f
     const against = [{ text: note!, name: "witness.txt", elsewhere: true }];
     const { ok, failures } = await verifyLog({ path, key: signer.vkey, against });
     assert.deepEqual([ok, failures[0]?.kind], [false, "unreadable"]);
+  }));
+
+Deno.test("a row whose key is none, which no walk comes by, is found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: ones(24) });
+    const rows = rowsOf(path);
+    const format = rows.findIndex(({ k }) => Buffer.compare(k!, encodeKey(["format"])) === 0);
+    const middle = rows.length >> 1;
+    // Behind the row of the format and before all that is on its page, so that no search has it in its way.
+    const [between, none] = [[rows[format]!, rows[middle]!], { k: null, v: new Uint8Array(20) }];
+    for (const beside of [[], [none]]) {
+      const first = [...beside, ...rows.slice(format + 1, middle)];
+      const below = [rows.slice(0, format), first, rows.slice(middle + 1)];
+      writePages(path, between, below);
+      const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+      assert.deepEqual([ok, failures[0]?.kind], beside.length === 0 ? [true, undefined] : [false, "unreadable"]);
+    }
   }));
 
 Deno.test("what acts on the rows that are written, and what stands in their place, is found", () =>
