@@ -1,5 +1,6 @@
 /** What chance does to a file, and a file of which nothing is right: the verifier finds it, never throws, and its report stays bounded. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { FAILURES_MAX } from "../adapters/verify/failures.ts";
@@ -67,10 +68,43 @@ Deno.test("a page that cannot be read is never taken for the log's end, in one t
       }
       if (report.failures[0]!.kind !== "unreadable" || sizes.has(report.size)) continue;
       sizes.add(report.size);
+      // Another position than of all that is looked at beside the blocks.
+      if (report.size < size) assert.equal(report.failures.at(-1)!.position, report.size, `page ${page}`);
       const several = await verifyLog({ path: damaged, threads: 2, rangeEvents: 100 });
       assert.deepEqual(several, report, `page ${page}`);
     }
     assert.ok(sizes.size >= 4, `it broke at ${[...sizes]}`);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a page behind a blob's row that cannot be read is found", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [3] });
+    const file = new Tampered(path);
+    const put = (blob: Uint8Array) => {
+      const hex = createHash("sha256").update(blob).digest("hex");
+      file.put(JSON.stringify({ bytes: blob.length, chunks: 1 }), "blob", hex);
+      file.put(blob, "blob", hex, 0);
+    };
+    put(new Uint8Array(60_000).fill(0xab));
+    // Beside so many others nobody who looks for another row comes by it.
+    for (let n = 0; n < 400; n++) put(Uint8Array.of(n >> 8, n));
+    file.close();
+    assert.equal((await verifyLog({ path, key: signer.vkey })).blobs, 401);
+    const bytes = Deno.readFileSync(path);
+    const page_bytes = new DataView(bytes.buffer).getUint16(16);
+    const page = Array.from({ length: bytes.length / page_bytes }, (_, i) => i * page_bytes)
+      .find((at) => bytes.subarray(at + 4, at + page_bytes).every((byte) => byte === 0xab))!;
+    // Its first four bytes say where it goes on.
+    Deno.writeFileSync(path, bytes.fill(0x7f, page, page + 4));
+    const { failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual(failures.map(({ kind, expected }) => [kind, expected]), [[
+      "unreadable",
+      "pages that SQLite can read",
+    ]]);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

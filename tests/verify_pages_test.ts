@@ -7,6 +7,8 @@ import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
 import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { FolderReader } from "../adapters/kv/folder_reader.ts";
+import { Failures } from "../adapters/verify/failures.ts";
+import { checkHidden } from "../adapters/verify/hidden.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { catalogue } from "../events/catalogue.ts";
 import { inFolder } from "./folder_given.ts";
@@ -139,6 +141,39 @@ Deno.test("a row whose key is none, which no walk comes by, is found", () =>
       writePages(path, between, below);
       const { ok, failures } = await verifyLog({ path, key: signer.vkey });
       assert.deepEqual([ok, failures[0]?.kind], beside.length === 0 ? [true, undefined] : [false, "unreadable"]);
+    }
+  }));
+
+Deno.test("a row that lies there twice is found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: ones(24) });
+    const rows = rowsOf(path);
+    const format = rows.findIndex(({ k }) => Buffer.compare(k!, encodeKey(["format"])) === 0);
+    const middle = rows.length >> 1;
+    const twice = { k: rows[format]!.k, v: new TextEncoder().encode('{"format":2}') };
+    writePages(
+      path,
+      [rows[format]!, rows[middle]!],
+      [rows.slice(0, format), [twice, ...rows.slice(format + 1, middle)], rows.slice(middle + 1)],
+    );
+    const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([ok, failures[0]?.expected], [false, "rows in the order of keys that are bytes"]);
+  }));
+
+Deno.test("blocks that nobody walked over are found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: ones(3) });
+    const db = new DatabaseSync(path, { readOnly: true });
+    try {
+      for (const [blocks, found] of [[3, []], [4, []], [2, ["3 in the file"]]] as const) {
+        const failures = new Failures();
+        checkHidden(db, blocks, failures);
+        assert.deepEqual(failures.list.map(({ found }) => found), found);
+      }
+    } finally {
+      db.close();
     }
   }));
 
