@@ -186,3 +186,20 @@ Deno.test("a log that is wrong everywhere gives a bounded report that begins at 
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("an index that cannot be read is found", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { path } = await makeLog(`${dir}/log.db`, { appends: [3] });
+    const db = new DatabaseSync(path, { readOnly: true });
+    const { rootpage } = db.prepare("select rootpage from sqlite_master where name = 'kv_expiration_ms_idx'").get()!;
+    db.close();
+    const bytes = Deno.readFileSync(path);
+    const page_bytes = new DataView(bytes.buffer).getUint16(16);
+    Deno.writeFileSync(path, bytes.fill(255, (Number(rootpage) - 1) * page_bytes, Number(rootpage) * page_bytes));
+    const { size, failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([size, failures.map(({ expected }) => expected)], [3, ["pages that SQLite can read"]]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -1,5 +1,7 @@
 /** What is wrong with a log is named by what it is: where each check alone, or first, meets what somebody changed. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { encodeKey } from "../adapters/kv/key_encoding.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { canonical } from "../events/canonical.ts";
 import { inFolder } from "./folder_given.ts";
@@ -201,4 +203,150 @@ Deno.test("what is wrong with a checkpoint, the tree or the format is named", ()
       "a tile 0/0 of 1 to 256 hashes",
       "48 bytes",
     ]],
+  }));
+
+interface Table {
+  columns: number;
+  rows: number;
+  body: { start: number; pages: number };
+  fence: { start: number; pages: number };
+  filter: { start: number; pages: number };
+}
+interface Manifest {
+  format: number;
+  until: number;
+  segments: { from: number; until: number; ids: Table; streams: Table; terms: Table }[];
+}
+
+const manifestOf = (file: Tampered) => JSON.parse(file.text("manifest")) as Manifest;
+
+const manifest = (edit: (manifest: Manifest) => unknown): Change => (file) => {
+  const made = manifestOf(file);
+  edit(made);
+  file.put(JSON.stringify(made), "manifest");
+};
+
+/** Pages of the first segment's table of ids. */
+const page = (part: "body" | "fence" | "filter", value: Uint8Array): Change => (file) =>
+  file.put(value, "index", manifestOf(file).segments[0]!.ids[part].start);
+
+/** Rows of a page of the first segment. */
+const rowsIn = (table: "ids" | "streams", edit: (values: Float64Array) => void): Change => (file) => {
+  const { start } = manifestOf(file).segments[0]![table].body;
+  const values = new Float64Array(file.get("index", start).slice().buffer);
+  edit(values);
+  file.put(new Uint8Array(values.buffer), "index", start);
+};
+
+/** Where the counts of runs are whose entries lie there once more. */
+const gathered = (values: Float64Array): readonly number[] => {
+  const found = [...values.keys()].filter((i) => i % 5 === 3 && values[i + 1] !== 0);
+  assert.ok(found.length > 1);
+  return found;
+};
+
+const SEGMENTS = "a manifest of segments without a gap";
+const SAME = "to say what the blocks say";
+
+Deno.test("what is wrong with the index is named", () =>
+  namedIn({ appends: new Array<number>(15).fill(10), streams: 2, segmentEvents: 32 }, {
+    "no bytes": [
+      (file) => file.run("update kv set v_encoding = 1 where k = ?", encodeKey(["manifest"])),
+      [0, "index", SEGMENTS, "a value of encoding 1"],
+    ],
+    "another format": [manifest((made) => made.format = 3), [0, "index", SEGMENTS, "format 3"]],
+    "no list": [manifest((made) => made.segments = {} as never), [0, "index", SEGMENTS, "no segments"]],
+    "a gap": [manifest((made) => made.segments[0]!.from = 1), [0, "index", SEGMENTS, "a segment from 1 to "]],
+    "another table": [
+      manifest((made) => made.segments[0]!.ids.columns = 3),
+      [0, "index", SEGMENTS, "tables of the segment from 0"],
+    ],
+    "another end": [manifest((made) => made.until++), [0, "index", SEGMENTS, "said to reach to"]],
+    "a page that is not there": [
+      (file) => file.delete("index", manifestOf(file).segments[0]!.ids.body.start),
+      [0, "index", SAME, "is not there"],
+    ],
+    "a page that is no bytes": [
+      (file) =>
+        file.run(
+          "update kv set v_encoding = 1 where k = ?",
+          encodeKey(["index", manifestOf(file).segments[0]!.ids.body.start]),
+        ),
+      [0, "index", SAME, "is a value of encoding 1"],
+    ],
+    "first keys of nine bytes": [page("fence", new Uint8Array(9)), [0, "index", SAME, "9 bytes are not doubles"]],
+    "no first keys": [page("fence", new Uint8Array()), [0, "index", SAME, "0 first keys for 1 pages"]],
+    "another first key": [page("fence", new Uint8Array(8)), [0, "index", SAME, "does not begin with its first key"]],
+    "a filter of three bytes": [page("filter", new Uint8Array(3)), [0, "index", SAME, "a filter of 3 bytes"]],
+    "a filter of nothing": [page("filter", new Uint8Array(64)), [0, "index", SAME, "the filter hides a row"]],
+    "a filter of all": [
+      page("filter", new Uint8Array(64).fill(255)),
+      [0, "index", SAME, "the filter lets keys through that no row has"],
+    ],
+    "a page of half a row": [page("body", new Uint8Array(24)), [0, "index", SAME, "24 bytes, not whole rows"]],
+    "half a number": [
+      rowsIn("ids", (values) => values[1]! += 0.5),
+      [0, "index", SAME, "holds other than whole numbers"],
+    ],
+    "rows in another order": [
+      rowsIn("ids", (values) => values.set([values[0]!, 2 ** 50], 2)),
+      [0, "index", SAME, ""],
+    ],
+    "more rows said": [manifest((made) => made.segments[0]!.ids.rows++), [0, "index", SAME, "rows, not"]],
+    "a run that is longer than the segment": [
+      rowsIn("streams", (values) => values[3] = 1e9),
+      [0, "index", SAME, "a run of 1000000000 from "],
+    ],
+  }));
+
+Deno.test("what is wrong with entries that lie in the index once more is named", () =>
+  namedIn({ appends: new Array<number>(8).fill(500), streams: 50, segmentEvents: 1_500 }, {
+    "a copy that is none": [
+      rowsIn("streams", (values) => values[gathered(values)[0]! + 1]! += 1 - 0x1_0000),
+      [0, "index", SAME, "a copy of entries that cannot be read"],
+    ],
+    "a copy of more entries": [
+      rowsIn("streams", (values) => values[gathered(values)[0]!]!++),
+      [0, "index", SAME, "entries, not"],
+    ],
+    "a copy of other entries": [
+      rowsIn("streams", (values) => {
+        const [one, other] = gathered(values);
+        [values[one!], values[one! + 1]] = [values[other!]!, values[other! + 1]!];
+      }),
+      [0, "index", SAME, "other entries than the "],
+    ],
+  }));
+
+/** A blob of three chunks, in whole but for what is changed. */
+const blob = (edit: (file: Tampered, hex: string) => void): Change => (file) => {
+  const whole = new Uint8Array(130_000).fill(7);
+  const hex = createHash("sha256").update(whole).digest("hex");
+  file.put(JSON.stringify({ bytes: whole.length, chunks: 3 }), "blob", hex);
+  for (let n = 0; n < 3; n++) file.put(whole.subarray(n * 60_000, (n + 1) * 60_000), "blob", hex, n);
+  edit(file, hex);
+};
+
+const BLOB = "the blob with SHA-256 ";
+
+Deno.test("what is wrong with a blob is named", () =>
+  namedIn(FEW, {
+    "a chunk that is no bytes": [
+      blob((file, hex) => file.run("update kv set v_encoding = 1 where k = ?", encodeKey(["blob", hex, 1]))),
+      [0, "blob", BLOB, "chunk 1 is a value of encoding 1"],
+    ],
+    "no chunk": [blob((file, hex) => file.delete("blob", hex, 1)), [0, "blob", BLOB, "chunk 1 is missing"]],
+    "a chunk of ten bytes": [
+      blob((file, hex) => file.put(new Uint8Array(10), "blob", hex, 0)),
+      [0, "blob", BLOB, "chunk 0 has 10 bytes"],
+    ],
+    "no last chunk": [blob((file, hex) => file.delete("blob", hex, 2)), [0, "blob", BLOB, "2 chunks of 3"]],
+    "a last chunk that is shorter": [
+      blob((file, hex) => file.put(new Uint8Array(9_999), "blob", hex, 2)),
+      [0, "blob", BLOB, "129999 bytes of 130000"],
+    ],
+    "other bytes": [
+      blob((file, hex) => file.put(new Uint8Array(10_000), "blob", hex, 2)),
+      [0, "blob", BLOB, "bytes whose hash is "],
+    ],
   }));
