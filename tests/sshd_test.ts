@@ -171,6 +171,35 @@ Deno.test("a bad line leaves its file out, by name and number, and names that lo
   });
 });
 
+Deno.test("an entry of journalctl -o export has at most a MiB, in however many fields", async () => {
+  const most = 1024 * 1024;
+  const begin = "__CURSOR=a\n";
+  const text = (name: string, length: number) => `${name}=${"x".repeat(length - name.length - 2)}\n`;
+  const bytes = (name: string, length: number) => {
+    const of = length - name.length - 10;
+    return `${name}\n${String.fromCharCode(of & 255, of >> 8 & 255, of >> 16)}${"\0".repeat(5)}${"x".repeat(of)}\n`;
+  };
+  const halves = (field: typeof text, more: number) => {
+    const half = (most - begin.length) / 2;
+    return `${begin}${field("A", Math.floor(half))}${field("B", Math.ceil(half) + more)}\n`;
+  };
+  for (
+    const made of [text, bytes].flatMap((field) => [
+      (more: number) => `${begin}${field("A", most - begin.length + more)}\n`,
+      (more: number) => halves(field, more),
+    ])
+  ) {
+    const read = async (more: number) => {
+      const stream = new Blob([Uint8Array.from(made(0) + made(more), (char) => char.charCodeAt(0))]).stream();
+      let entries = 0;
+      await eachOf(stream, { line: () => {}, entry: () => void entries++ });
+      return entries;
+    };
+    assert.equal(await read(0), 2);
+    await assert.rejects(() => read(1), /^Unreadable: line \d+: an entry has at most 1048576 bytes$/);
+  }
+});
+
 Deno.test("whatever a line says, it keeps out none of the others", async () => {
   await inFolder(async (folder) => {
     const said = (message: string, host = "vm") => `2026-11-20T18:22:17Z ${host} sshd[1]: ${message}`;

@@ -125,6 +125,8 @@ class Entries {
   private fields: Record<string, unknown> = {};
   private begins = 1;
   private line = 1;
+  /** Of the entry that has begun, in its fields so far. */
+  private taken = 0;
 
   constructor(private readonly hand: Taker["entry"]) {}
 
@@ -132,9 +134,13 @@ class Entries {
     this.bytes = joined(this.bytes.slice(this.at), chunk);
     this.at = 0;
     for (let handed = this.field(); handed !== "more"; handed = this.field()) if (handed) await handed;
-    if (this.bytes.length - this.at > FILE_LIMITS.entry_bytes_max) {
-      throw new Unreadable(`line ${this.line}: an entry has at most ${FILE_LIMITS.entry_bytes_max} bytes`);
-    }
+    this.expect(this.bytes.length - this.at);
+  }
+
+  /** Room for so many bytes more in the entry that has begun. */
+  private expect(more: number): void {
+    if (this.taken + more <= FILE_LIMITS.entry_bytes_max) return;
+    throw new Unreadable(`line ${this.line}: an entry has at most ${FILE_LIMITS.entry_bytes_max} bytes`);
   }
 
   end(): boolean {
@@ -148,6 +154,8 @@ class Entries {
     const text = new TextDecoder().decode(this.bytes.subarray(this.at, end));
     const is = text.indexOf("=");
     if (text !== "" && is < 0) return this.long(text, end + 1);
+    if (text !== "") this.expect(end + 1 - this.at);
+    this.taken = text === "" ? 0 : this.taken + end + 1 - this.at;
     this.at = end + 1;
     this.line++;
     if (text !== "") {
@@ -167,10 +175,8 @@ class Entries {
     }
     if (this.bytes.length < from + LENGTH_BYTES) return "more";
     const length = Number(new DataView(this.bytes.buffer, this.bytes.byteOffset + from).getBigUint64(0, true));
-    if (length > FILE_LIMITS.entry_bytes_max) {
-      throw new Unreadable(`line ${this.line}: an entry has at most ${FILE_LIMITS.entry_bytes_max} bytes`);
-    }
     const begin = from + LENGTH_BYTES;
+    this.expect(begin + length + 1 - this.at);
     if (this.bytes.length < begin + length + 1) return "more";
     const value = this.bytes.subarray(begin, begin + length);
     if (this.bytes[begin + length] !== NEWLINE) {
@@ -178,6 +184,7 @@ class Entries {
     }
     this.fields[name] = new TextDecoder().decode(value);
     this.line += 2;
+    this.taken += begin + length + 1 - this.at;
     this.at = begin + length + 1;
   }
 }
