@@ -4,6 +4,7 @@
  *
  * A catalogue that cannot be read leaves it down, visibly; the server goes on, and what was enforced before stays so.
  */
+import { Buffer } from "node:buffer";
 import type { Child } from "../../../actors/kernel/child.ts";
 import { instant } from "../../../actors/kernel/instant.ts";
 import { readableFrom } from "../../../actors/kernel/kept.ts";
@@ -23,7 +24,7 @@ const GRACE_MS = 10_000;
 /** Facts about sources lie there. */
 const SOURCES = { child: "sources", stream: "kernel/sources" } as const;
 /** Changes of one fact come to at most so much, so that it fits an entry whatever controls are called. */
-const CHANGES_CHARS_MAX = 40_000;
+const CHANGES_BYTES_MAX = 40_000;
 /** What was counted meanwhile is told this long after the last word on a control, if its status stays. */
 const COUNTS_MS = 3_600_000;
 
@@ -201,15 +202,15 @@ const changeOf = (result: ControlResult, before: Change | undefined): Change => 
 
 const inPieces = (changes: readonly Change[]): readonly Change[][] => {
   const pieces: Change[][] = [];
-  let chars = Infinity;
+  let bytes = Infinity;
   for (const change of changes) {
-    const { length } = JSON.stringify(change);
-    if (chars + length > CHANGES_CHARS_MAX || pieces.at(-1)!.length === CONTROL_FACT_LIMITS.changes_max) {
+    const more = Buffer.byteLength(JSON.stringify(change));
+    if (bytes + more > CHANGES_BYTES_MAX || pieces.at(-1)!.length === CONTROL_FACT_LIMITS.changes_max) {
       pieces.push([]);
-      chars = 0;
+      bytes = 0;
     }
     pieces.at(-1)!.push(change);
-    chars += length;
+    bytes += more;
   }
   return pieces;
 };
