@@ -8,9 +8,8 @@ export interface PushTarget extends Pick<Daybook, "ingest" | "ask"> {
   readonly log: Pick<EventLog, "find">;
 }
 
-/** One ingest: below the log's bounds of an append, with room for what sealing adds. */
+/** One ingest: below the log's bounds of an append, of which an event counts for more than a thousandth, with room for what sealing adds. */
 export const BATCH_BYTES_MAX = 400_000;
-const BATCH_EVENTS_MAX = 500;
 
 export type PushRecorded =
   | {
@@ -69,7 +68,7 @@ function* batchesOf(incoming: readonly Incoming[]): Generator<readonly Incoming[
   let bytes = 0;
   for (const event of incoming) {
     const more = JSON.stringify(event).length * 2 + 1_000;
-    if (batch.length >= BATCH_EVENTS_MAX || (batch.length > 0 && bytes + more > BATCH_BYTES_MAX)) {
+    if (batch.length > 0 && bytes + more > BATCH_BYTES_MAX) {
       yield batch;
       [batch, bytes] = [[], 0];
     }
