@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { tlogFiles, writeTlog } from "../adapters/tlog/writer.ts";
+import { bundlePath, WIDTH } from "../adapters/verify/tlog_files.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { LogFault } from "../events/log.ts";
 import { bundlePieces, readBundle } from "../events/tiles.ts";
@@ -109,6 +110,31 @@ Deno.test("one changed, missing, surplus or cut file of each kind is found, and 
       "a byte of the checkpoint's root": [(copy) => change(join(copy, "checkpoint"), 30), "0 checkpoint"],
       "a byte of its signature": [(copy) => change(join(copy, "checkpoint"), -6), `${SIZE - 1} signature`],
     });
+  }));
+
+Deno.test("what is wrong with a file is named, each by itself", () =>
+  withTlogFolder(SIZE, async (folder) => {
+    const bundle = bundlePath(0, WIDTH);
+    const cases: Record<string, readonly [path: string, spoil: (path: string) => Promise<void>, found: string]> = {
+      "no checkpoint": ["checkpoint", (path) => Deno.remove(path), "none"],
+      "a long checkpoint": ["checkpoint", (path) => Deno.truncate(path, 65_537), "65537 bytes"],
+      "more behind the entries": [bundle, (path) =>
+        Deno.writeFile(path, new Uint8Array(1), { append: true }), " other bytes"],
+      "more than bundles have": [bundle, (path) =>
+        Deno.truncate(path, WIDTH * 65_537 + 1), "16777473 bytes"],
+    };
+    for (const [name, [path, spoil, found]] of Object.entries(cases)) {
+      const full = join(folder, path);
+      const before = await Deno.readFile(full);
+      await spoil(full);
+      const { failures } = await verifyTlog({ folder });
+      const seen = failures.some((one) =>
+        one.expected.includes(path) && one.found.endsWith(found)
+      );
+      assert.ok(seen, `${name}: ${JSON.stringify(failures)}`);
+      await Deno.writeFile(full, before);
+    }
+    assert.deepEqual((await verifyTlog({ folder })).failures, []);
   }));
 
 Deno.test("an older checkpoint with a newer tree, a newer one with an older tree, and another log's are found", () =>
