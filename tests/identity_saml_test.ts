@@ -220,6 +220,18 @@ Deno.test("only the page that a provider posts to takes what another site sends,
     assert.ok(signer);
   }));
 
+Deno.test("a subject has at most 1,024 characters", () =>
+  withWorks(async (house, signer) => {
+    const said = (chars: number) => ({ subject: "s".repeat(chars), username: `ada-${chars}`, signer });
+    assert.equal((await come(house, said(1_024))).status, 200);
+    assert.deepEqual([(await come(house, said(1_025))).status, ...last(house)], [
+      401,
+      "saml",
+      "works",
+      "provider_refused",
+    ]);
+  }, { create: true }));
+
 Deno.test("an account is linked with a provider of SAML by its holder, and with none by its name", () =>
   withWorks(async (house, signer) => {
     await house.person("ada");

@@ -116,6 +116,8 @@ Deno.test("a message is signed under each secret that counts, and a secret that 
   ) {
     assert.equal(secretsOf(text), undefined, text);
   }
+  const many = (count: number) => secretsOf(new Array<string>(count).fill(SECRET).join(" "))?.length;
+  assert.deepEqual([many(4), many(5)], [4, undefined]);
 });
 
 Deno.test("what a webhook refuses for good is told one by one; what may pass is a failure, with the wait it asks for", async () => {
