@@ -245,6 +245,10 @@ const gathered = (values: Float64Array): readonly number[] => {
   return found;
 };
 
+/** The first page of the first segment's runs. */
+const streamsOf = (file: Tampered): Float64Array =>
+  new Float64Array(file.get("index", manifestOf(file).segments[0]!.streams.body.start).slice().buffer);
+
 const SEGMENTS = "a manifest of segments without a gap";
 const SAME = "to say what the blocks say";
 
@@ -303,6 +307,18 @@ Deno.test("what is wrong with entries that lie in the index once more is named",
   namedIn({ appends: new Array<number>(8).fill(500), streams: 50, segmentEvents: 1_500 }, {
     "a copy that is none": [
       rowsIn("streams", (values) => values[gathered(values)[0]! + 1]! += 1 - 0x1_0000),
+      [0, "index", SAME, "a copy of entries that cannot be read"],
+    ],
+    // Whoever reads it parses it; its entries are where they were.
+    "a copy without its bracket": [
+      (file) => {
+        const [at] = gathered(streamsOf(file));
+        const place = streamsOf(file)[at! + 1]!;
+        const number = Math.floor(place / 2 ** 32);
+        const bytes = file.get("index", number).slice();
+        bytes[Math.floor(place % 2 ** 32 / 2 ** 16)] = 0x20;
+        file.put(bytes, "index", number);
+      },
       [0, "index", SAME, "a copy of entries that cannot be read"],
     ],
     "a copy of more entries": [

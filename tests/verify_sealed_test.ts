@@ -154,3 +154,26 @@ Deno.test("what somebody without the key does to a sealed log is found, and its 
       }
     }
   }));
+
+Deno.test("why a sealed block does not open is told", () =>
+  inFolder(async (dir) => {
+    const { path } = await sealedLog(`${dir}/log.db`);
+    const changed = `${dir}/changed.db`;
+    const cases = [
+      [(block: Uint8Array) => block.slice(0, 51), "51 bytes, too few for what is sealed"],
+      [(block: Uint8Array) => block.with(4, 0), "a block that is not sealed, in a log that is"],
+      [
+        (block: Uint8Array) => block.slice(0, 52),
+        "sealed bytes that do not open: changed, cut short, or from another place",
+      ],
+    ] as const;
+    for (const [change, found] of cases) {
+      await Deno.copyFile(path, changed);
+      const file = new Tampered(changed);
+      const at = file.blocks()[1]!;
+      file.put(change(file.get("log", at)), "log", at);
+      file.close();
+      const { failures: [first] } = await verifyLog({ path: changed, ...options });
+      assert.deepEqual(first, { position: at, kind: "unreadable", expected: "a block", found });
+    }
+  }));
