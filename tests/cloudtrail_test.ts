@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Incoming } from "../actors/kernel/daybook.ts";
-import { filesIn } from "../adapters/cloudtrail/files.ts";
 import { checkFiles, importFiles } from "../adapters/cloudtrail/import.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { run } from "./end_to_end/program.ts";
@@ -317,50 +316,6 @@ Deno.test("whatever is done to a file, its records come out or it is said to be 
   for (const bait of ["eyJ-", "://a:", "-----BEGIN ", "?sig", "ghp_", "\\"]) {
     withoutSecrets({ text: bait.repeat(250_000 / bait.length) });
   }
-});
-
-Deno.test("a folder that lies too deep is told of, and what lies above it comes in", async () => {
-  await inFolder(async (folder) => {
-    const deepest = `${folder}/logs${"/d".repeat(32)}`;
-    await Deno.mkdir(`${deepest}/d`, { recursive: true });
-    await Deno.writeTextFile(`${deepest}/1.json`, fileOf([recordOf(1)]));
-    await Deno.writeTextFile(`${deepest}/d/2.json`, fileOf([recordOf(2)]));
-    await using daybook = await opened();
-    const { found, done } = await imported(daybook, `${folder}/logs`);
-    assert.deepEqual([found.refused, found.problems], [1, [`${deepest}/d: not looked into, below 32 other folders`]]);
-    assert.equal(done.events, 1);
-  });
-});
-
-Deno.test("links within a folder are told of where log files may be behind them, and what lies beside them comes in", async () => {
-  await inFolder(async (folder) => {
-    const logs = `${folder}/logs`;
-    await Deno.mkdir(logs);
-    await Deno.mkdir(`${folder}/elsewhere`);
-    await Deno.writeTextFile(`${logs}/1.json`, fileOf([recordOf(1)]));
-    await Deno.writeTextFile(`${folder}/elsewhere/2.json`, fileOf([recordOf(2)]));
-    await Deno.writeTextFile(`${folder}/elsewhere/notes.txt`, "not looked at");
-    await Deno.symlink(`${folder}/elsewhere/2.json`, `${logs}/2.json`);
-    await Deno.symlink(`${folder}/elsewhere`, `${logs}/more`);
-    await Deno.symlink(`${folder}/elsewhere/notes.txt`, `${logs}/notes`);
-    await Deno.symlink(`${folder}/gone`, `${logs}/nowhere`);
-    await using daybook = await opened();
-    const { found, done } = await imported(daybook, logs);
-    const why = "not followed, for it is a link; name what it leads to";
-    assert.deepEqual(found.problems, [`${logs}/2.json: ${why}`, `${logs}/more: ${why}`]);
-    assert.equal(done.events, 1);
-  });
-});
-
-Deno.test("of more files than one import takes the first come in, and it is told once that there are others", async () => {
-  await inFolder(async (folder) => {
-    for (const name of [1, 2, 3, 4]) await Deno.writeTextFile(`${folder}/${name}.json`, fileOf([recordOf(name)]));
-    const { files, passedOver } = await filesIn([folder], 2);
-    assert.deepEqual(files.map(({ path }) => path), [`${folder}/1.json`, `${folder}/2.json`]);
-    const why = "neither it nor what follows was read: at most 2 files at once";
-    assert.deepEqual(passedOver, [{ path: `${folder}/3.json`, why }]);
-    assert.deepEqual((await filesIn([folder], 4)).passedOver, []);
-  });
 });
 
 Deno.test("a folder comes in once, sealed; a bad file is left out by name and place, and the next import goes on", async () => {
