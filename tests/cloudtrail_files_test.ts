@@ -1,7 +1,6 @@
 /** Which files of folders CloudTrail's importer takes, and what it says of those that it does not. */
 import assert from "node:assert/strict";
 import { filesIn } from "../adapters/cloudtrail/files.ts";
-
 import { fileOf, imported, recordOf } from "./cloudtrail_given.ts";
 import { opened } from "./daybook_given.ts";
 import { inFolder } from "./folder_given.ts";
