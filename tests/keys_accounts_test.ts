@@ -61,7 +61,10 @@ Deno.test("ids begin with a letter, whatever chance says, so that a command take
 });
 
 Deno.test("of rows that no fact names the newest stay, for another call may be about to name one", () => {
-  using keys = disposable(open());
+  let now = 1_790_000_000_000;
+  using keys = disposable(
+    openKeys({ path: ":memory:", clock: { ...systemClock, now: () => now++ }, catalogue: events }),
+  );
   const { accounts } = keys.it;
   const owner = "u_aaaaaaaaaaaaaaaa";
   const ids = Array.from({ length: VAULT_ROWS_MAX + 3 }, (_, i) => accounts.keep(owner, bytes(String(i))));
@@ -69,9 +72,20 @@ Deno.test("of rows that no fact names the newest stay, for another call may be a
   accounts.keepOnly(owner, [ids[0]!], [ids[1]!]);
   assert.equal(text(accounts.read(owner, ids[0]!)), "0");
   assert.equal(accounts.read(owner, ids[1]!), undefined);
-  const left = ids.filter((id) => accounts.read(owner, id) !== undefined);
-  assert.ok(left.length <= VAULT_ROWS_MAX + 1, `${left.length} are left`);
+  const left = () => ids.filter((id) => accounts.read(owner, id) !== undefined);
+  assert.deepEqual(left(), [ids[0], ...ids.slice(3)], "what counts, and the newest");
+  accounts.keepOnly(owner, [ids[0]!, ids.at(-1)!], [ids[0]!]);
+  assert.deepEqual(left(), [ids[0], ...ids.slice(3)], "what counts does not go, also where it was replaced");
   assert.equal(text(accounts.read("u_bbbbbbbbbbbbbbbb", other)), "other");
+});
+
+Deno.test("where there was never an account nobody is found, and there is nothing to destroy", () => {
+  using keys = disposable(open());
+  const { accounts } = keys.it;
+  const owner = "u_aaaaaaaaaaaaaaaa";
+  assert.deepEqual([accounts.all(), accounts.find("alice"), accounts.read(owner, owner)], [[], undefined, undefined]);
+  accounts.keepOnly(owner, [], []);
+  accounts.erase([owner]);
 });
 
 Deno.test("neither a name nor a secret lies in the file in clear, and after a restart both are there", async () => {

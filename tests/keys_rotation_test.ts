@@ -49,6 +49,8 @@ Deno.test("after a rotation everything opens under the new root key, and the old
     const before = made(options);
     const old = Deno.readFileSync(`${options.dir}/root.key`);
     const database = Deno.readFileSync(options.path);
+    // The bytes that lay under the name, which a name alone would leave on the disk.
+    Deno.linkSync(`${options.dir}/root.key`, `${options.dir}/same-bytes`);
     using(options, (keys) => {
       assert.deepEqual(whole(keys), {
         from: 1,
@@ -69,6 +71,7 @@ Deno.test("after a rotation everything opens under the new root key, and the old
     );
     const now = Deno.readFileSync(`${options.dir}/root.key`);
     assert.notDeepEqual(now, old);
+    assert.deepEqual(Deno.readFileSync(`${options.dir}/same-bytes`), new Uint8Array(old.length));
     // Who has the old root key and the old database opens nothing of the new one: not one wrapped key is as it was.
     const fresh = Buffer.from(Deno.readFileSync(options.path));
     const db = new DatabaseSync(options.path);
