@@ -185,6 +185,15 @@ Deno.test("more keys than one batch are wrapped anew in several, and what comes 
       while (!last.done) last = rotation.next();
       assert.equal(last.value.keys.subjects, count + 1);
     });
+    const db = new DatabaseSync(options.path);
+    db.exec("UPDATE subjects SET key = zeroblob(64) WHERE subject = (SELECT max(subject) FROM subjects)");
+    db.close();
+    using(options, (keys) => {
+      const looking = keys.wrong();
+      let last = looking.next();
+      while (!last.done) last = looking.next();
+      assert.deepEqual(last.value.map(({ found }) => found), ["one that does not open"], "behind the first batch, too");
+    });
   }));
 
 Deno.test("a key that does not open stops a rotation before the old version is gone", () =>
@@ -197,6 +206,25 @@ Deno.test("a key that does not open stops a rotation before the old version is g
     const after = new DatabaseSync(options.path);
     assert.equal(after.prepare("SELECT count(*) AS n FROM tenants").get()!.n, 2);
     after.close();
+  }));
+
+Deno.test("a key that another process has put back under the old version stops a rotation before that is gone", () =>
+  onDisk((options) => {
+    const before = made(options);
+    const db = new DatabaseSync(options.path);
+    const [first] = db.prepare("SELECT subject, key FROM subjects").all();
+    const passed = (step: RotationStep) => {
+      if (step === "batch") {
+        db.prepare("UPDATE subjects SET key = ? WHERE subject = ?").run(first!.key!, first!.subject!);
+      }
+    };
+    using(options, (keys) => {
+      assert.throws(() => whole(keys, { passed }), { name: "KeysFault", kind: "io" });
+      assert.equal(whole(keys).to, 2);
+      asBefore(keys, before);
+    });
+    assert.equal(versionOf(db.prepare("SELECT min(key) AS key FROM subjects").get()!.key as Uint8Array), 2);
+    db.close();
   }));
 
 Deno.test("a root key that root replaces stays its owner's, whose server is to read it", () =>

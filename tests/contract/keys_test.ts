@@ -179,11 +179,25 @@ const promises: Record<string, Promised> = {
     assert.equal(tokens.endSession(one), true);
     assert.equal(tokens.checkSession(one), undefined);
     assert.equal(tokens.endSession(one), false);
+    const guessed = `${two.slice(0, -4)}aaaa`;
+    assert.equal(tokens.endSession(guessed), false, "whoever has its id alone ends none");
     assert.ok(tokens.checkSession(two));
     tokens.revoke(lasting.id);
     assert.equal(tokens.checkSession(two), undefined);
     assert.throws(() => tokens.createSession(lasting.id), invalid);
     assert.throws(() => tokens.createSession("t_nobody"), invalid);
+  },
+
+  "who was erased has no token left": (keys) => {
+    const { tokens } = keys;
+    const account = "u_aaaaaaaaaaaaaaaa";
+    const { token } = tokens.create("ci", ["read"], undefined, { account });
+    const other = tokens.create("other", ["read"], undefined, { account: "u_bbbbbbbbbbbbbbbb" });
+    assert.equal(tokens.check(token)?.account, account);
+    keys.eraseKey(account);
+    assert.equal(tokens.check(token), undefined);
+    assert.deepEqual(tokens.listOf(account), []);
+    assert.deepEqual(tokens.list().map(({ id }) => id), [other.id]);
   },
 
   "a checkpoint is signed under the log's name and opens with its public key": ({ logKey }) => {
