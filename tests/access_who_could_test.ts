@@ -69,6 +69,7 @@ Deno.test("who could is answered for any position, by what was so then", () =>
           "action=commands.send&resource=what",
           "action=commands.send",
           "action=commands.send&resource=log&at=999999",
+          `action=commands.send&resource=log&at=${house.log.size}`,
           "action=commands.send&resource=log&at=yesterday",
           "action=commands.send&resource=log&when=x",
           "action=constructor&resource=log",
@@ -155,6 +156,9 @@ const asView = async (
   const alone = await get(`${name}/${encodeURIComponent(before.rows[0].key)}?${early}`);
   assert.deepEqual([alone.status, alone.body.row], [200, before.rows[0].row]);
   assert.equal((await get(`${name}?action=what&resource=log&${early}`)).status, 400);
+  const { size } = house.log;
+  const late = (await get(`${asked}&at=${size}`)).body;
+  assert.equal(late.detail, `The log has ${size} events; position ${size} is not among them yet.`);
   assert.equal((await get(`${name}/nothing`)).status, 404);
   assert.equal((await get(asked, house.tokenOf(["read"]))).status, 403, "it is for who may ask who could");
   const listed = (await get("/views", house.tokenOf(["read"]))).body.views.find((one: { name: string }) =>

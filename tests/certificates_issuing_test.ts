@@ -213,6 +213,15 @@ Deno.test("a kept certificate stays as long as it fits, and is another one when 
     })
   ));
 
+Deno.test("a kept certificate that ends with its authority stays, for another one would end no later", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      const keeper = new KeptCertificates({ parts: opened, clock: systemClock, data, report: () => {} });
+      const { certificate, authority } = await keeper.keep(wanted);
+      assert.equal(readCertificate(certificate)!.not_after_ms, readCertificate(authority)!.not_after_ms);
+      assert.equal((await keeper.keep(wanted)).certificate, certificate);
+    }), { DAYBOOK__CERTIFICATES__AUTHORITY_MS: "86400000" }));
+
 Deno.test("a kept certificate that does not count yet, for the clock was ahead and is set back, is another one", () =>
   withOpened((opened) =>
     withFolder(async (data) => {
