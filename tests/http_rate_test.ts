@@ -87,6 +87,32 @@ Deno.test("only the first refusal of a row is a crossing, and the first after a 
   assert.deepEqual(crossed, ["a"]);
   for (const at of [3_000, 3_001, 3_002, 3_003]) limiter.take("a", at);
   assert.deepEqual(crossed, ["a", "a"]);
+  limiter.take("a", 4_001, 2);
+  limiter.take("a", 4_003);
+  assert.deepEqual(crossed, ["a", "a", "a"], "a window behind the one before");
+});
+
+Deno.test("of callers that share none is said to have crossed", () => {
+  const crossed: string[] = [];
+  const limiter = new RateLimiter({ max: 1, window_ms: 1_000 }, {
+    keys_max: 1,
+    crossed: (caller) => crossed.push(caller),
+  });
+  assert.deepEqual(["a", "b", "c", "a"].map((caller) => limiter.take(caller, 0)), [0, 0, 1_000, 1_000]);
+  assert.deepEqual([crossed, limiter.counts], [["a"], { shared: 2, refused: 2 }]);
+});
+
+Deno.test("what a caller uses is told ahead in steps, up to the limit and no further before the next turn", () => {
+  const told: number[] = [];
+  const limiter = new RateLimiter({ max: 100, window_ms: 1_000 }, { ahead: (_, used) => told.push(used) });
+  const use = (at: number) => {
+    for (let i = 0; i < 100; i++) assert.equal(limiter.take("a", at), 0);
+    return told.splice(0);
+  };
+  const steps = Array.from({ length: 50 }, (_, i) => 2 * (i + 1));
+  assert.deepEqual([use(0), use(1_000)], [steps, []]);
+  limiter.turn();
+  assert.deepEqual(use(2_000), steps);
 });
 
 Deno.test("what was before is taken up when its caller comes, and no longer than it counts", () => {

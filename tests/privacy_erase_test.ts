@@ -9,7 +9,7 @@ import { Refused } from "../adapters/cli/runtime.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import type { Event } from "../events/event.ts";
 import { PRIVACY_STREAM } from "../events/privacy.ts";
-import { people } from "./keys_given.ts";
+import { event, people, sealed } from "./keys_given.ts";
 import { ANN, BY, commit, EMAIL, NAME } from "./end_to_end/privacy_given.ts";
 
 const withSystem = async (use: (opened: Opened, subject: string) => Promise<void>): Promise<void> => {
@@ -125,5 +125,26 @@ Deno.test("a folder opens with a few flushes of its keys, however many persons t
     }
   } finally {
     Deno.removeSync(dir, { recursive: true });
+  }
+});
+
+Deno.test("an erasure that the log knows as asked for alone is pending at every opening, until it is recorded", () => {
+  const [ada, bob] = ["s_ada0000000000000", "s_bob0000000000000"];
+  const told = (verb: string, subject: string) =>
+    ({ type: `privacy.subject.${verb}`, data: { subject } }) as unknown as Event;
+  const before = [told("erasure_requested", ada), told("erased", ada), told("erasure_requested", bob)];
+  const settled = (events: readonly Event[]) => {
+    const read = ({ from = 0 }) => [events.slice(from)];
+    return [settleErasures({ size: events.length, read }, keys), keys.erasuresSettled];
+  };
+  const keys = openKeys({ path: ":memory:", clock: systemClock, catalogue: people });
+  try {
+    sealed(keys, event("people.list.kept", { owner: bob, members: [], aliases: { nick: "Bob" } }));
+    assert.deepEqual(settled(before), [[{ subject: bob, key: "destroyed" }], 0]);
+    assert.deepEqual(keys.erased(), [ada, bob]);
+    assert.deepEqual(settled(before), [[{ subject: bob, key: "none" }], 0]);
+    assert.deepEqual(settled([...before, told("erased", bob)]), [[], 4]);
+  } finally {
+    keys.close();
   }
 });
