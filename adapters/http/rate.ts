@@ -91,7 +91,6 @@ class Window {
 
   /** Ms until so many more will fit: the end of the arrival that must leave for the last of them; a window for what never will. */
   fits(count: number, { max, window_ms }: Rate, at: Millis): Millis {
-    if (count > max) return window_ms;
     let over = this.total + count - max;
     for (let i = this.first; i < this.times.length; i++) {
       over -= this.counts[i]!;
