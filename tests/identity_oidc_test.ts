@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { SIGN_ON } from "../adapters/program/identity/sign_on.ts";
-import { FORM, type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { clockAhead } from "./clock_given.ts";
+import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
 import { Browser } from "./provider_browser.ts";
 
@@ -174,6 +175,10 @@ Deno.test("an answer counts once, in the browser that had begun, and from the pr
     await refused(said.browser, said.back.replace(/code=[^&]+/, "error=access_denied"), "provider_refused");
     const guessed = await away(house);
     await refused(guessed.browser, guessed.back.replace(/code=[^&]+/, "code=guessed"), "provider_refused");
+    const late = await away(house);
+    // `identity.away_ms`
+    using _later = clockAhead(10 * 60_000);
+    await refused(late.browser, late.back, "expired");
   }));
 
 Deno.test("a second factor is asked for after a provider's word as after a password, and privileges want it", () =>

@@ -1,6 +1,11 @@
 /** What pages for who is signed in have in common. */
 import assert from "node:assert/strict";
-import { FORM, form, PASSWORD, withHouse } from "./identity_given.ts";
+import { clockAhead } from "./clock_given.ts";
+import { PASSWORD, withHouse } from "./identity_given.ts";
+import { until } from "./until.ts";
+
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
 
 Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", () =>
   withHouse(async (house) => {
@@ -48,6 +53,26 @@ Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", (
     await post("/account/factors/totp", { current: PASSWORD });
     assert.equal(shown.length, 11 + views.length);
   }));
+
+Deno.test("a session of a page lasts while it is used, which is noted now and then, and ends when it is not", () => {
+  const idle_ms = 30 * 60_000;
+  return withHouse(async (house) => {
+    await house.person("ada");
+    const entered = await house.send("/sign-in", { body: form({ name: "ada", password: PASSWORD }), headers: FORM });
+    const headers = { cookie: entered.headers.get("set-cookie")!.split(";", 1)[0]!, accept: "text/html" };
+    const noted = () => house.told("identity.session.refreshed").length;
+    const later = async (part: number) => {
+      using _later = clockAhead(part * idle_ms);
+      return (await house.send("/account", { headers })).status;
+    };
+    assert.deepEqual([await later(0), await later(0.1), noted()], [200, 200, 0]);
+    for (const [i, part] of [0.8, 1.6, 2.4].entries()) {
+      assert.equal(await later(part), 200);
+      await until("its use is noted", noted, (times) => times === i + 1);
+    }
+    assert.deepEqual([await later(2.45), await later(3.5), noted()], [200, 303, 3]);
+  }, { said: { IDENTITY__SESSIONS__IDLE_MS: String(idle_ms) } });
+});
 
 Deno.test("a session whose cookie has the name of before ends where a page is asked for with it, and the browser forgets it", () =>
   withHouse(async (house) => {

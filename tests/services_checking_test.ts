@@ -98,7 +98,12 @@ Deno.test("a start is refused for what refuses, told of what warns, and nothing 
   assert.equal(await before(prepared()), "secret_missing: A is required and not set");
   assert.deepEqual(given.told.at(-1)!.map(({ check }) => check), ["secret_missing", "secret_readable"]);
   assert.equal(await before(prepared({ secret_missing: "warn" })), undefined);
-  given.inspected = { ...given.inspected, missing: [], readable: [] };
+  given.inspected = { ...given.inspected, missing: [], readable: [], unheld: "no control group" };
+  assert.equal(await before(prepared()), undefined);
+  assert.deepEqual(given.told.at(-1)!.map(({ check, because }) => [check, because]), [
+    ["limit_not_held", "it is not held to what is stated of cpus or resident_bytes: no control group"],
+  ]);
+  given.inspected = { ...given.inspected, unheld: undefined };
   assert.equal(await before(prepared()), undefined);
   assert.deepEqual(given.told.at(-1), [], "what is put right is told");
   const { checks: _, ...older } = prepared();
