@@ -68,7 +68,7 @@ Deno.test("a session of a page lasts while it is used, which is noted now and th
     assert.deepEqual([await later(0), await later(0.1), noted()], [200, 200, 0]);
     for (const [i, part] of [0.8, 1.6, 2.4].entries()) {
       assert.equal(await later(part), 200);
-      await until("its use is noted", noted, (times) => times === i + 1);
+      await until("its use is noted", noted, (times) => times === i + 1, { seconds: 30 });
     }
     assert.deepEqual([await later(2.45), await later(3.5), noted()], [200, 303, 3]);
   }, { said: { IDENTITY__SESSIONS__IDLE_MS: String(idle_ms) } });
