@@ -3,6 +3,7 @@ import { Once } from "../adapters/program/identity/once.ts";
 import { clockAhead } from "./clock_given.ts";
 import { code, type House, namedUrl, PASSWORD, withHouse } from "./identity_given.ts";
 import { Authenticator, type Lies, withPasskey } from "./passkey_given.ts";
+import { checkTooMany } from "./too_many_given.ts";
 import { until } from "./until.ts";
 
 const password = PASSWORD;
@@ -203,6 +204,38 @@ Deno.test("a challenge that waited too long is over", () =>
     assert.equal((await present(house, ticket, response)).status, 401);
     assert.deepEqual(reasons(house), [["passkey", "expired"]]);
   }));
+
+Deno.test("at every door a try counts, and an address that has had enough waits", () =>
+  withHouse(async (house) => {
+    const { as, authenticator } = await withPasskey(house, "alice", { password });
+    const step = (await house.signIn("alice")).body.ticket;
+    await house.person("bob");
+    const bob = (await house.signIn("bob")).body.access_token;
+    const shown = ({ ticket, options }: Awaited<ReturnType<typeof asking>>) => ({
+      ticket,
+      response: authenticator.show(options),
+    });
+    const proof = (await house.send("/auth/passkeys/verify/options", { as, method: "POST", by: "name" })).body;
+    const [alone, second, again] = [shown(await asking(house)), shown(await asking(house, step)), shown(proof)];
+    const doors: readonly (readonly [path: string, body: object, as?: string])[] = [
+      ["/auth/passkeys/sign-in", alone],
+      ["/auth/passkeys/second", { step, ...second }],
+      ["/auth/passkeys/verify", again, as],
+      ["/auth/second", { ticket: step, code: "000000" }],
+      ["/auth/factors/confirm", { factor: "none", code: "000000" }, bob],
+      ["/auth/factors/verify", { code: "000000" }, as],
+      ["/auth/password", { current: password, next: `${password} of late` }, as],
+      ["/auth/factors/totp", { password }, bob],
+      ["/auth/invitation", { code: "none", password }],
+      ["/auth/device", {}],
+    ];
+    for (let i = 0; (await house.signIn("nobody", `${password} ${i}`)).status !== 429; i++) assert.ok(i < 50);
+    for (const [path, body, as] of doors) {
+      const answer = await house.send(path, { body, as, by: "name" });
+      assert.equal(answer.status, 429, `${path}: ${JSON.stringify(answer.body)}`);
+      assert.equal(checkTooMany(answer), "signin_address", path);
+    }
+  }, { said: { IDENTITY__RATE__ADDRESS_MAX: "20" } }));
 
 Deno.test("setting up wants the password, an answer to what was asked, and a passkey that is not there yet", () =>
   withHouse(async (house) => {
