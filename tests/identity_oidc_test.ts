@@ -4,11 +4,17 @@ import { clockAhead } from "./clock_given.ts";
 import { type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
 import { Browser } from "./provider_browser.ts";
+import { checkTooMany } from "./too_many_given.ts";
 
 const CORP = { name: "corp", kind: "oidc", client_id: CLIENT.id, client_secret: { env: "CORP" } };
 
 /** A provider, and a server of ours that knows it as `corp`, and again as `works`. */
-const withBoth = (use: (house: House, given: Given) => Promise<void>, more: object = {}, works: object = {}) =>
+const withBoth = (
+  use: (house: House, given: Given) => Promise<void>,
+  more: object = {},
+  works: object = {},
+  said: Readonly<Record<string, string>> = {},
+) =>
   withProvider((given) => {
     const { issuer } = given;
     const providers = [{ ...CORP, issuer, ...more }, { ...CORP, name: "works", issuer, ...works }];
@@ -17,7 +23,7 @@ const withBoth = (use: (house: House, given: Given) => Promise<void>, more: obje
       given.people.set("0001", { name: "ada", groups: ["platform"] });
       given.people.set("0002", { name: "bob", groups: [] });
       await use(house, given);
-    }, { said: { IDENTITY__PROVIDERS: JSON.stringify(providers) }, secrets: { CORP: CLIENT.secret } });
+    }, { said: { ...said, IDENTITY__PROVIDERS: JSON.stringify(providers) }, secrets: { CORP: CLIENT.secret } });
   });
 
 const callback = (house: House, name = "corp") => `${house.url}/sign-in/oidc/${name}/callback`;
@@ -180,6 +186,23 @@ Deno.test("an answer counts once, in the browser that had begun, and from the pr
     using _later = clockAhead(10 * 60_000);
     await refused(late.browser, late.back, "expired");
   }));
+
+Deno.test("whoever leaves for a provider or comes back counts as one who tries, and an address that has had enough waits", () =>
+  withBoth(
+    async (house) => {
+      const { browser, back } = await away(house);
+      for (let i = 0; (await house.signIn("nobody", `${PASSWORD} ${i}`)).status !== 429; i++) assert.ok(i < 10);
+      for (const url of [back, `${house.url}/sign-in/oidc/corp`]) {
+        const response = await browser.go(url, { headers: { accept: "application/json" } });
+        assert.deepEqual([response.status, checkTooMany(response)], [429, "signin_address"]);
+        await response.body?.cancel();
+      }
+      assert.deepEqual(house.told("identity.session.started"), []);
+    },
+    {},
+    {},
+    { IDENTITY__RATE__ADDRESS_MAX: "5" },
+  ));
 
 Deno.test("a second factor is asked for after a provider's word as after a password, and privileges want it", () =>
   withBoth(async (house) => {
