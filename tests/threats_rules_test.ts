@@ -172,6 +172,16 @@ Deno.test("a token that came twice, a device that is new this month and a chain 
     0,
   ]);
   assert.equal(seen("privilege_chain", [grant(ADA, ADA)])[0]!.stream, `threats/account:${ADA}`);
+  // Within a day, and not when it is over.
+  const first = grants[0]!;
+  const after = (ms: number) => ({ ...grants[1]!, time: iso(Date.parse(first.time) + ms) });
+  assert.equal(seen("privilege_chain", [first, after(86_399_999)]).length, 1);
+  assert.equal(seen("privilege_chain", [first, after(86_400_000)]).length, 0);
+  // Of so many that are given a role in a day the newest count.
+  const many = Array.from({ length: 501 }, (_, i) => grant(`u_${String(i).padStart(16, "0")}`, "t_admin"));
+  const chains = (giver: number) =>
+    seen("privilege_chain", [...many, grant(B, (many[giver]!.data as { readonly account: string }).account)]).length;
+  assert.deepEqual([0, 1, 500].map(chains), [0, 1, 1]);
 });
 
 Deno.test("who gives a privileged role with a key gives it as the account whose key it is, also with one that took its place", () => {
@@ -246,6 +256,11 @@ Deno.test("nobody flies from Munich to New York in an hour; walking across a tow
   const places = [munich, newYork].map((place) => observed({ outcome: "accepted", name_pseudonym: P("ada"), place }));
   const [{ effect } = { effect: undefined }] = effectsOf(ruleOf("impossible_travel"), places);
   assert.equal(effect?.type, "threats.journey.measure");
+  // Who is refused is nowhere, and so is who has no name or no place.
+  for (const change of [{ outcome: "failed" }, { place: undefined }, { name_pseudonym: undefined }]) {
+    const odd = { ...places[0]!, data: { ...places[0]!.data as object, ...change } };
+    assert.deepEqual(effectsOf(ruleOf("impossible_travel"), [odd, places[1]!, odd]), [], JSON.stringify(change));
+  }
 });
 
 Deno.test("whatever order failures come in, a rule fires exactly as a count over the last ten minutes would", () => {
