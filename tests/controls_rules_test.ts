@@ -75,6 +75,32 @@ Deno.test("what must follow may take until it is due, is broken from then on, an
   assert.equal(judged(answered, settled, 24 + 721).status, "pass");
 });
 
+Deno.test("of several that wait for the same each is broken by itself, and what comes after all of them is for all", () => {
+  const both: readonly Told[] = [[0, "a.call.made", { call: 1 }], [1, "a.call.made", { call: 1 }]];
+  assert.deepEqual([24, 24.5, 26].map((hours) => judged(answered, history(...both), hours).violations), [0, 1, 2]);
+  const settled = history(...both, [1, "a.call.answered", { call: 1 }]);
+  assert.equal(judged(answered, settled, 26).violations, 0);
+});
+
+Deno.test("what must come before may be as old as is said, and counts no more once it was undone", () => {
+  const control = kinds.find(({ id }) => id === "before")!;
+  const [given, taken] = ["a.key.given", "a.key.taken"];
+  const cases: readonly (readonly [status: string, ...told: readonly (readonly [number, string])[]])[] = [
+    ["fail"],
+    ["pass", [0, given]],
+    ["fail", [-0.1, given]],
+    ["fail", [0, given], [1, taken]],
+    ["pass", [0, given], [1, taken], [2, given]],
+    ["pass", [-1, given], [4, given]],
+  ];
+  for (const [status, ...told] of cases) {
+    const events = history(...told.map(([hours, type]): Told => [hours, type, { call: 1 }]), [5, "a.call.made", {
+      call: 1,
+    }]);
+    assert.equal(judged(control, events, 6).status, status, JSON.stringify(told));
+  }
+});
+
 Deno.test("a result says when it changes by itself", () => {
   const events = history([0, "a.call.made", { call: 1 }]);
   const { due } = judged(answered, events, 1);
