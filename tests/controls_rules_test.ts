@@ -1,67 +1,9 @@
 /** What rules of controls mean, one by one: statuses, periods, exceptions, bounds, and that a fold is the same however it is fed. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Event, FactType, Millis } from "../events/event.ts";
-import {
-  type Control,
-  CONTROL_LIMITS,
-  type ControlResult,
-  ControlsFold,
-  evaluate,
-  type EvaluateOptions,
-  type Query,
-} from "../projections/controls/mod.ts";
-
-const BEGAN = Date.UTC(2026, 0, 1);
-const HOUR = 3_600_000;
-
-/** At so many hours. */
-type Told = readonly [hours: number, type: string, data?: unknown, extra?: Partial<Event>];
-
-const time = (hours: number): string => new Date(BEGAN + hours * HOUR).toISOString();
-
-const history = (...told: readonly Told[]): readonly Event[] =>
-  told.map(([hours, type, data = {}, extra = {}], position) => ({
-    specversion: "1.0",
-    id: `e${position}`,
-    source: "urn:test",
-    type: type as FactType,
-    time: time(hours),
-    recordedat: time(hours),
-    stream: "tests/one",
-    revision: position,
-    position,
-    version: 1,
-    authtype: "user",
-    authid: "u_one",
-    data,
-    ...extra,
-  }));
-
-const controlOf = (query: Query, more: Partial<Control> = {}): Control => ({
-  id: "it",
-  title: "It holds",
-  frameworks: [{ name: "SOC 2", ref: "CC1.1" }],
-  mode: "watch",
-  guards: [],
-  clock: "recorded",
-  query,
-  freshness: 1_000 * HOUR,
-  expectation: { violations_at_most: 0, over: 720 * HOUR },
-  ...more,
-});
-
-const of = (type: string) => ({ type: [type] });
-const same = (...names: readonly string[]) => names.map((name) => ({ this: name, that: name }));
-const at = (hours: number): Millis => BEGAN + hours * HOUR;
-
-const judged = (control: Control, events: readonly Event[], options: number | EvaluateOptions): ControlResult =>
-  evaluate([control], events, typeof options === "number" ? { at: at(options) } : options)[0]!;
-
-const answered = controlOf({
-  every: of("a.call.made"),
-  followed_by: [{ type: ["a.call.answered"], same: same("data.call"), within: 24 * HOUR }],
-});
+import type { Event, Millis } from "../events/event.ts";
+import { type Control, CONTROL_LIMITS, ControlsFold, evaluate, type Query } from "../projections/controls/mod.ts";
+import { answered, at, controlOf, history, HOUR, judged, of, same, time, type Told } from "./controls_rules_given.ts";
 
 Deno.test("what must follow may take until it is due, is broken from then on, and counts when it was due", () => {
   const events = history([0, "a.call.made", { call: 1 }]);
