@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SIGN_ON } from "../adapters/program/identity/sign_on.ts";
 import { clockAhead } from "./clock_given.ts";
-import { type House, PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { CLIENT, type Given, type Lie, withProvider } from "./oidc_given.ts";
 import { Browser } from "./provider_browser.ts";
 import { checkTooMany } from "./too_many_given.ts";
