@@ -1,11 +1,8 @@
 /** What pages for who is signed in have in common. */
 import assert from "node:assert/strict";
 import { clockAhead } from "./clock_given.ts";
-import { PASSWORD, withHouse } from "./identity_given.ts";
+import { FORM, form, PASSWORD, withHouse } from "./identity_given.ts";
 import { until } from "./until.ts";
-
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
-const form = (fields: Record<string, string>) => String(new URLSearchParams(fields));
 
 Deno.test("ASVS 7.4.4: every page for who is signed in shows how to sign out", () =>
   withHouse(async (house) => {
