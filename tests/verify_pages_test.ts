@@ -264,6 +264,21 @@ Deno.test("an index from which SQLite answers in the place of the table, and tha
     }
   }));
 
+Deno.test("a table whose rows lie in another order than that of their keys is found", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: ones(24) });
+    const db = new DatabaseSync(path);
+    db.exec(
+      `alter table kv rename to old; create table kv (k blob not null, v blob not null, v_encoding integer not null,
+      version integer not null, seq integer not null default 0, expiration_ms integer not null default -1,
+      primary key (version, k)) without rowid; insert into kv select * from old; drop table old`,
+    );
+    db.close();
+    const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+    assert.deepEqual([ok, failures.map(({ kind, found }) => [kind, found])], [false, [["foreign", "version, k"]]]);
+  }));
+
 Deno.test("a row that expires by the index alone, by which Deno KV deletes it, is found", () =>
   inFolder(async (dir) => {
     const path = `${dir}/log.db`;

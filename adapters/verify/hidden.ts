@@ -25,6 +25,10 @@ export const checkTables = (db: DatabaseSync, failures: Failures): void => {
   for (const { name, origin } of db.prepare("pragma main.index_list(kv)").all()) {
     if (origin === "u") failures.add(0, "foreign", "a table with no index of its own", shown(name));
   }
+  const keys = db.prepare("pragma main.table_info(kv)").all().filter(({ pk }) => pk !== 0)
+    .sort((a, b) => Number(a.pk) - Number(b.pk)).map(({ name }) => name);
+  // By another one SQLite would not find what lies in the order of its keys.
+  if (keys.join() !== "k") failures.add(0, "foreign", "a table of which k alone is the key", shown(keys.join(", ")));
   const { type, wr } = db.prepare("pragma main.table_list(kv)").get()!;
   // In one with an index beside it that would have to be looked at as well.
   if (type !== "table" || wr !== 1) failures.add(0, "foreign", "a table of rows that lie by their keys", `a ${type}`);
@@ -32,8 +36,8 @@ export const checkTables = (db: DatabaseSync, failures: Failures): void => {
 
 /**
  * Behind all else: `blocks` is how many were walked over. What is damaged may be unseen for that. Blocks that somebody adds meanwhile may
- * have been seen, and are not counted. All is asked in one scan without bounds: for a bound SQLite would read whole rows, and not their keys. A key that is
- * null is neither in order nor out of it.
+ * have been seen, and are not counted. All is asked in one scan without bounds: for a bound SQLite would read whole rows, and not their
+ * keys. A key that is null is neither in order nor out of it.
  */
 export const checkHidden = (db: DatabaseSync, blocks: number, failures: Failures): void => {
   if (failures.count > 0) return;
