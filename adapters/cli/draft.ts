@@ -44,7 +44,7 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
   await Deno.remove(partial).catch(missing);
   const file = await Deno.open(partial, { write: true, createNew: true, mode: 0o600 }).catch((error) => {
     // Of the name that it has meanwhile nobody knows.
-    error.message = error.message.replace(partial, path);
+    error.message = error.message.replace(partial, () => path);
     throw error;
   });
   let open = true;
