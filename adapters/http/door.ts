@@ -421,16 +421,13 @@ const problemOf = (error: unknown): unknown => {
   }
 };
 
-/** Kinds of a fault of the key database that pass, as a disk that is full, or that somebody mends while the server runs. */
-const PASSING: ReadonlySet<unknown> = new Set(["full", "locked", "read_only", "io"]);
-
 /** What of a failure may be told, where it passes or somebody has to mend it first. Nothing of what was asked for is kept after it. */
 const passingOf = (failure: unknown): Problem | undefined => {
   // What an entity decided could not be sealed, for one.
   const error = failure instanceof Error && failure.name === "EntityFault" ? failure.cause : failure;
   if (!(error instanceof Error)) return undefined;
   const headers = retryAfter(10_000);
-  if (error.name === "KeysFault" && PASSING.has((error as { readonly kind?: unknown }).kind)) {
+  if (error.name === "KeysFault" && (error as { readonly passing?: unknown }).passing === true) {
     const told = "The key database cannot be written or read now; what needs no other key goes on. Repeat it as it is.";
     return new Problem("unwritable", told, { headers });
   }

@@ -9,11 +9,16 @@ export type KeysFaultKind =
   | "root_missing" // the database holds wrapped keys and the root key is not there
   | "root_wrong"; // the root key is not the one that wrapped them
 
-/** Only `locked` and `full` may be worth a retry. After any fault nothing of the call was kept. */
+/** Kinds that pass, as where a disk is full, or that somebody mends while the program runs. */
+const PASSING: ReadonlySet<KeysFaultKind> = new Set(["full", "locked", "read_only", "io"]);
+
+/** After any fault nothing of the call was kept; it may be tried again where it is `passing`. */
 export class KeysFault extends Error {
   override readonly name = "KeysFault";
+  readonly passing: boolean;
   constructor(readonly kind: KeysFaultKind, message: string, options?: ErrorOptions) {
     super(message, options);
+    this.passing = PASSING.has(kind);
   }
 }
 

@@ -77,11 +77,10 @@ const readable = (read: (event: Event) => Event) => (event: Event): Event => {
   try {
     return read(event);
   } catch (error) {
-    if (!(error instanceof KeysFault) || !PASSING.has(error.kind)) throw error;
+    if (!(error instanceof KeysFault && error.passing)) throw error;
     throw new NotNow(error.message, { cause: error });
   }
 };
-const PASSING: ReadonlySet<string> = new Set(["full", "locked", "read_only", "io"]);
 
 /** Nothing would ever go out for a misspelt type, and nobody would notice. */
 const expectTypes = (config: SinkConfig): void => {
