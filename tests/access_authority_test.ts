@@ -1,6 +1,7 @@
 /** Policies at work: shipped ones give what roles and scopes always gave, others are held against the schema, and decisions are kept. */
 import assert from "node:assert/strict";
-import { type Needs, SCOPES } from "../adapters/http/scopes.ts";
+import type { Needs } from "../adapters/http/access.ts";
+import { SCOPES } from "../events/scopes.ts";
 import { type Action, ACTIONS, groupOf } from "../adapters/http/actions.ts";
 import { type Asker, LOG, type Resource } from "../adapters/http/authority.ts";
 import { CedarAuthority, DECISIONS_HELD_MAX } from "../adapters/program/access/authority.ts";

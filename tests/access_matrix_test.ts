@@ -1,7 +1,8 @@
 /** Every route of a running server, asked for by everybody there can be: who gets past the policies is who always did. */
 import assert from "node:assert/strict";
 import { Secret, TOTP } from "otpauth";
-import { type Needs, type Scope, SCOPES } from "../adapters/http/scopes.ts";
+import type { Needs } from "../adapters/http/access.ts";
+import { type Scope, SCOPES } from "../events/scopes.ts";
 import { type Action, ACTIONS } from "../adapters/http/actions.ts";
 import { FORM, form, type House, PASSWORD, withHouse } from "./identity_given.ts";
 import { sampling } from "./sampled.ts";

@@ -11,7 +11,7 @@ import type { Ask, Daybook, Incoming, Ingested, Outcome, Principal, Status } fro
 import { MemoryLog } from "../adapters/memory/log.ts";
 import { MemoryViews } from "../adapters/memory/views.ts";
 import type { Access, Grant } from "../adapters/http/access.ts";
-import { type Scope, SCOPES } from "../adapters/http/scopes.ts";
+import { type Scope, SCOPES } from "../events/scopes.ts";
 import { createServer, type Server, type ServerOptions } from "../adapters/http/server.ts";
 import { RateLimiter } from "../adapters/http/rate.ts";
 import { systemClock, systemRandom } from "../adapters/system/world.ts";

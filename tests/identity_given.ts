@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { openSystem } from "../adapters/program/daybook.ts";
 import { serve } from "../adapters/program/serve.ts";
-import type { Keys, Scope } from "../adapters/keys/keys.ts";
+import type { Keys } from "../adapters/keys/keys.ts";
+import type { Scope } from "../events/scopes.ts";
 import type { Serve } from "../adapters/cli/runtime.ts";
 import type { Io } from "../adapters/cli/io.ts";
 import { parseConfig } from "../config/config.ts";

@@ -3,9 +3,12 @@
  * bearer token is looked at here and forgotten.
  */
 import type { Principal } from "../../actors/kernel/daybook.ts";
+import type { Scope } from "../../events/scopes.ts";
 import type { OwnSession } from "./identity/port.ts";
 import { Problem } from "./problem.ts";
-import type { Needs } from "./scopes.ts";
+
+/** What a route asks for: one scope, any valid token, or nothing. */
+export type Needs = Scope | "any" | "nothing";
 
 export interface Grant {
   /** Opaque id of the token or session: budgets are per id. */

@@ -2,7 +2,7 @@
  * What can be done here, by name: what policies permit and forbid (`config/access/policies.cedar`), what `who-could` asks about. Every
  * route names one. An action is in one group; a token's scopes are groups, and so is what roles are about.
  */
-import type { Needs } from "./scopes.ts";
+import type { Needs } from "./access.ts";
 
 /** Each with its group; `nothing` is open to who has no token, `any` to everybody who has been let in. */
 export const ACTIONS = {

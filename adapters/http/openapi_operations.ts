@@ -1,6 +1,6 @@
 /** What the route table does not say of the standing routes: parameters, bodies, answers. */
 import { LIMITS } from "../../events/log.ts";
-import type { Needs } from "./scopes.ts";
+import type { Needs } from "./access.ts";
 import { BATCH, STRUCTURED } from "./cloudevents.ts";
 import { eventsQuery, followQuery } from "./events.ts";
 import {

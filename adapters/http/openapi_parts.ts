@@ -1,6 +1,6 @@
 /** The pieces that an OpenAPI 3.1 document is made of: schemas, parameters, answers, problems. */
 import { z } from "zod";
-import type { Needs } from "./scopes.ts";
+import type { Needs } from "./access.ts";
 import { type ProblemCode, PROBLEMS } from "./problem.ts";
 
 export type Schema = Readonly<Record<string, unknown>>;

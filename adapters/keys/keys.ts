@@ -234,6 +234,5 @@ export { KeysFault } from "./fault.ts";
 export type { RootSource } from "./root.ts";
 export type { Rotated, RotationOptions, RotationStep } from "./rotate_root.ts";
 export type { Sealing, SealOptions, Unsealed } from "./sealer.ts";
-export type { Bearer, Scope, TokenInfo } from "./tokens.ts";
-export { SCOPES } from "./tokens.ts";
+export type { Bearer, TokenInfo } from "./tokens.ts";
 export type { NoteSigner } from "./note.ts";

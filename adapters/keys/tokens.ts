@@ -8,14 +8,11 @@ import { LRUCache } from "lru-cache";
 import { HOUSE } from "../../events/tenants.ts";
 import type { Principal } from "../../actors/kernel/daybook.ts";
 import type { Millis } from "../../events/event.ts";
+import { type Scope, SCOPES } from "../../events/scopes.ts";
 import { entries } from "./bounded.ts";
 import type { KeyDatabase } from "./database.ts";
 import { KeysFault } from "./fault.ts";
 import type { Row } from "./hierarchy.ts";
-
-export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
-/** `admin` does not contain the others. */
-export type Scope = typeof SCOPES[number];
 
 export const TOKENS_MAX = 10_000;
 export const TOKEN_NAME_CHARS_MAX = 100;

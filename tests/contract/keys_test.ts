@@ -1,6 +1,7 @@
 /** What a key database promises, on disk and in memory alike. */
 import assert from "node:assert/strict";
-import { type Keys, type KeysFault, openKeys, SCOPES } from "../../adapters/keys/keys.ts";
+import { type Keys, type KeysFault, openKeys } from "../../adapters/keys/keys.ts";
+import { SCOPES } from "../../events/scopes.ts";
 import { checkpointOf, noteSigner, noteVerifier, openNote } from "../../adapters/keys/note.ts";
 import {
   CHECKED_CACHED_MAX,

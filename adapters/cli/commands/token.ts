@@ -1,4 +1,5 @@
 /** `token create`, `token list` and `token revoke`. */
+import { SCOPES } from "../../../events/scopes.ts";
 import type { Call, Run } from "../call.ts";
 import { spanOf, text, timeFrom, Usage } from "../call.ts";
 import { table } from "../columns.ts";
@@ -6,7 +7,6 @@ import { palette, safe } from "../print.ts";
 import type { Runtime, Token, Tokens } from "../runtime.ts";
 import { operateOn } from "../writer.ts";
 
-const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 const NAME_MAX = 100;
 
 export const create: Run = async (call, runtime) => {

@@ -1,7 +1,7 @@
 /** `/account/keys`: the page on which somebody makes, replaces and revokes keys of their programs. */
 import { z } from "zod";
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
-import { SCOPES } from "../scopes.ts";
+import { SCOPES } from "../../../events/scopes.ts";
 import { page } from "../pages/layout.tsx";
 import { Problem } from "../problem.ts";
 import type { Exchange, Route } from "../route.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Outcome } from "../../../actors/kernel/daybook.ts";
 import { HOUSE } from "../../../events/tenants.ts";
-import { type Scope, SCOPES } from "../scopes.ts";
+import { type Scope, SCOPES } from "../../../events/scopes.ts";
 import type { Action } from "../actions.ts";
 import { type Asker, type Authority, tenantOf } from "../authority.ts";
 import { answers, content, inPath, object, problems, text } from "../openapi_parts.ts";

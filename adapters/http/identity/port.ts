@@ -1,5 +1,5 @@
 /** What signing in needs of whoever keeps accounts: the port of `/auth`, `/accounts` and the pages of an account. */
-import type { Scope } from "../scopes.ts";
+import type { Scope } from "../../../events/scopes.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Json, Millis } from "../../../events/event.ts";
 import type { Asserted, Made, Site } from "./passkey_bodies.ts";

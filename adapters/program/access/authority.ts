@@ -4,7 +4,7 @@ import { firstOf } from "../../../config/first_of.ts";
 import { HOUSE, type Owners, ownersOf } from "../../../events/tenants.ts";
 import { type Entity, type Policies, readPolicies, type Uid } from "../../cedar/policies.ts";
 import { RESOURCES } from "../../cedar/schema.ts";
-import { SCOPES } from "../../http/scopes.ts";
+import { SCOPES } from "../../../events/scopes.ts";
 import { type Action, ACTIONS, groupOf } from "../../http/actions.ts";
 import { type Asker, type Authority, type Decision, type Resource, tenantOf } from "../../http/authority.ts";
 import { Usage } from "../../cli/call.ts";

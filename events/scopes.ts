@@ -1,4 +1,4 @@
-/** What a token may be for, and what a route asks for. */
+/** What a token may be for. */
 
 /**
  * `ingest` sends observed events, `command` asks actors, `read` reads all but plain personal data, `personal` reads that
@@ -6,6 +6,3 @@
  */
 export const SCOPES = ["ingest", "command", "read", "personal", "admin"] as const;
 export type Scope = typeof SCOPES[number];
-
-/** What a route asks for: one scope, any valid token, or nothing. */
-export type Needs = Scope | "any" | "nothing";
