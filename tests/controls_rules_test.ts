@@ -318,6 +318,25 @@ Deno.test("what would have to be remembered beyond the bound fails, and says why
   ]);
 });
 
+Deno.test("of several that wait for the same those that go on waiting take room, and no others", () => {
+  const { open_max } = CONTROL_LIMITS;
+  const waits = { type: ["a.call.answered"], same: same("data.call"), within: 24 * HOUR, by_other: true } as const;
+  const fold = new ControlsFold([controlOf({ every: of("a.call.made"), followed_by: [waits] })]);
+  const [made, answer] = history([0, "a.call.made"], [0, "a.call.answered"]);
+  let position = 0;
+  const apply = (event: typeof made, call: number, authid: string) =>
+    fold.apply({ ...event!, position: position++, data: { call }, authid });
+  for (let call = 0; call < 10; call++) {
+    apply(made, call, "u_ada");
+    apply(made, call, "u_bob");
+    apply(answer, call, "u_ada"); // which answers u_bob, and not herself
+  }
+  for (let call = 10; call < open_max; call++) apply(made, call, "u_eve");
+  assert.equal(fold.results(at(1))[0]!.status, "pass");
+  apply(made, open_max, "u_eve");
+  assert.equal(fold.results(at(1))[0]!.status, "fail");
+});
+
 Deno.test("violations beyond those that are held are still counted, for as long as they count", () => {
   const control = controlOf({ every: of("a.call.made"), satisfies: [{ "data.ok": { is: true } }] });
   const count = 3 * CONTROL_LIMITS.violations_max;
