@@ -279,6 +279,27 @@ Deno.test("a table whose rows lie in another order than that of their keys is fo
     assert.deepEqual([ok, failures.map(({ kind, found }) => [kind, found])], [false, [["foreign", "version, k"]]]);
   }));
 
+Deno.test("a table that keeps what is written otherwise than Deno KV's, or refuses it, is found", () =>
+  inFolder(async (dir) => {
+    const cases: Record<string, string> = {
+      "v_encoding text": "replace(sql, 'v_encoding integer', 'v_encoding text')",
+      "check (length(v) < 9)": "replace(sql, 'v blob not null', 'v blob not null check (length(v) < 9)')",
+      "references data_version": "replace(sql, 'seq integer', 'seq integer references data_version')",
+      "z blob": "replace(sql, 'default -1)', 'default -1, z blob default 0)')",
+    };
+    for (const [name, sql] of Object.entries(cases)) {
+      const path = `${dir}/log.db`;
+      await makeLog(path, { appends: [3, 1] });
+      const db = new DatabaseSync(path, { defensive: false } as object);
+      db.exec(`pragma writable_schema = on; update sqlite_master set sql = ${sql} where name = 'kv'`);
+      db.close();
+      const { ok, failures } = await verifyLog({ path, key: signer.vkey });
+      assert.deepEqual([ok, failures.length, failures[0]?.kind], [false, 1, "foreign"], name);
+      assert.ok(failures[0]!.found.includes(name), failures[0]!.found);
+      Deno.removeSync(path);
+    }
+  }));
+
 Deno.test("a row that expires by the index alone, by which Deno KV deletes it, is found", () =>
   inFolder(async (dir) => {
     const path = `${dir}/log.db`;

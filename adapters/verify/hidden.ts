@@ -10,6 +10,10 @@ import { blocksBetween } from "./rows.ts";
 
 /** How SQLite keeps a table as it stands. */
 const TABLE = "create table ";
+/** The table that Deno KV makes. One of other types, with checks or with references may hold what is written as something else, or not at all. */
+const KV =
+  "CREATE TABLE kv ( k blob primary key, v blob not null, v_encoding integer not null, version integer not null " +
+  ", seq integer not null default 0, expiration_ms integer not null default -1) without rowid";
 /** The index that Deno KV makes, and made. Out of others SQLite may answer in the place of the table, also where it goes through all of it. */
 const INDEX = /^create index kv_expiration_ms_idx on kv \(expiration_ms\)( where expiration_ms >= 0)?$/i;
 
@@ -32,6 +36,9 @@ export const checkTables = (db: DatabaseSync, failures: Failures): void => {
   const { type, wr } = db.prepare("pragma main.table_list(kv)").get()!;
   // In one with an index beside it that would have to be looked at as well.
   if (type !== "table" || wr !== 1) failures.add(0, "foreign", "a table of rows that lie by their keys", `a ${type}`);
+  const sql = String(db.prepare("select sql from sqlite_master where name = 'kv'").get()?.sql).replaceAll(/\s+/g, " ");
+  // What was found by then says more.
+  if (failures.count === 0 && sql !== KV) failures.add(0, "foreign", KV, shown(sql, 2 * KV.length));
 };
 
 /**
