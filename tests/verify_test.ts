@@ -360,6 +360,22 @@ Deno.test("nothing is left in the folder by looking, and a file at rest, cut off
   });
 });
 
+Deno.test("what somebody put beside the file as a journal hides nothing of what waits in the -wal", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await makeLog(path, { appends: [3, 1] });
+    const open = new Tampered(path);
+    open.run("pragma journal_mode = wal");
+    open.put("nothing", "log", 3);
+    for (const suffix of ["", "-wal", "-shm"]) Deno.copyFileSync(`${path}${suffix}`, `${dir}/cut.db${suffix}`);
+    open.close();
+    for (const journal of ["", "x"]) {
+      Deno.writeTextFileSync(`${dir}/cut.db-journal`, journal);
+      const { ok, failures } = await verifyLog({ path: `${dir}/cut.db`, key: signer.vkey });
+      assert.deepEqual([ok, failures[0]?.position, failures[0]?.found], [false, 3, "7 bytes"]);
+    }
+  }));
+
 Deno.test("through a link a log is verified as it is where that leads to, or it is said that it cannot be", async () => {
   await inFolder(async (dir) => {
     const [path, link, copied] = [`${dir}/disk/log.db`, `${dir}/log.db`, `${dir}/disk/copied.db`];

@@ -92,8 +92,9 @@ const openPlainly = (path: string): DatabaseSync | undefined => {
  */
 export const openLogFile = async (path: string, scratch = tmpdir()): Promise<LogFile> => {
   if (await bytesOf(path) === undefined) throw new LogFault("io", `Cannot read ${path}: there is no such file`);
-  if (await bytesOf(`${path}-journal`)) return await openCopy(path, ["-journal"], scratch);
   const wal = await bytesOf(`${path}-wal`) !== undefined;
+  const beside = wal ? ["-wal"] : [];
+  if (await bytesOf(`${path}-journal`)) return await openCopy(path, [...beside, "-journal"], scratch);
   const shared = await bytesOf(`${path}-shm`) !== undefined;
   const linked = await isLink(path);
   const db = linked || shared || !await inWalMode(path) ? openPlainly(path) : undefined;
@@ -103,7 +104,7 @@ export const openLogFile = async (path: string, scratch = tmpdir()): Promise<Log
       `Cannot read ${path}: it is a link, and was cut off; start there once, or verify a backup`,
     );
   }
-  if (!db) return await openCopy(path, wal ? ["-wal"] : [], scratch);
+  if (!db) return await openCopy(path, beside, scratch);
   const short = wal || shared ? undefined : await shortOf(path);
   return { db, path, ...(short ? { short } : {}), close: () => Promise.resolve(db.close()) };
 };
