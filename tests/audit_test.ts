@@ -350,6 +350,35 @@ Deno.test("what is no audit folder, damaged in what it says of itself, or of a n
     assert.equal(await broken("controls.json", () => "{}"), "foreign");
   }));
 
+Deno.test("what is no file is neither waited for nor followed, and what has the place of a folder is told as a file", () =>
+  withAudit(async (folder) => {
+    const results = join(folder, "results.json");
+    await Deno.remove(results);
+    await new Deno.Command("mkfifo", { args: [results] }).output();
+    // Whoever opens the pipe gets an end of it.
+    const writer = new Deno.Command("sh", { args: ["-c", 'echo \'{"results":[]}\' > "$0"', results] }).spawn();
+    try {
+      const { failures } = await checked(folder);
+      assert.deepEqual(failures.map(({ path, found }) => [path, found]), [
+        ["results.json", "what is no file"],
+        ["results.json", "what is no file"],
+      ]);
+    } finally {
+      // Nobody else may open it.
+      using _ = await Deno.open(results, { read: true, write: true });
+      await writer.status;
+    }
+    await Deno.remove(results);
+    await Deno.writeTextFile(join(folder, "checkpoints"), "");
+    assert.equal((await failuresOf(folder))[0], "manifest checkpoints");
+    await Deno.remove(join(folder, "checkpoints"));
+    await Deno.symlink("checkpoints", join(folder, "checkpoints"));
+    assert.equal((await failuresOf(folder))[0], "manifest checkpoints");
+    await Deno.remove(join(folder, "audit.json"));
+    await Deno.symlink("audit.json", join(folder, "audit.json"));
+    assert.equal(await faultOf(() => checked(folder)), "foreign");
+  }));
+
 Deno.test("a cosignature that is none is found by who believes the witness", () =>
   withAudit(async (folder) => {
     await edit(join(folder, "cosigned/1"), (text) => {

@@ -93,7 +93,7 @@ class Check {
   private bytes(path: string): Uint8Array {
     const full = join(this.options.folder, path);
     try {
-      const { size, isFile } = Deno.statSync(full);
+      const { size, isFile } = Deno.lstatSync(full);
       if (!isFile) throw new LogFault("foreign", `${path} is no file`);
       if (size > DOCUMENT_BYTES_MAX) {
         throw new LogFault("foreign", `${path} is too long to be read`);
@@ -107,11 +107,12 @@ class Check {
 
   /** The files of a part of the folder, as checkpoints. */
   private keptIn(part: string): readonly Kept[] {
+    const full = join(this.options.folder, part);
     let names: string[];
     try {
-      names = [...Deno.readDirSync(join(this.options.folder, part))].filter(({ isFile }) => isFile).map(({ name }) =>
-        name
-      );
+      // What else has the name is told as a file too many.
+      if (!Deno.lstatSync(full).isDirectory) return [];
+      names = [...Deno.readDirSync(full)].filter(({ isFile }) => isFile).map(({ name }) => name);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;

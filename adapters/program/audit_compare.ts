@@ -25,7 +25,9 @@ const resultsCompared = (folder: string, results: readonly ControlResult[]): Dif
   let claimed: readonly Partial<ControlResult>[];
   const path = join(folder, PATHS.results);
   try {
-    if (Deno.statSync(path).size > DOCUMENT_BYTES_MAX) return undefined;
+    const { isFile, size } = Deno.statSync(path);
+    // A pipe would be waited for.
+    if (!isFile || size > DOCUMENT_BYTES_MAX) return undefined;
     claimed = JSON.parse(Deno.readTextFileSync(path)).results;
   } catch {
     return undefined;
