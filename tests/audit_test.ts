@@ -379,6 +379,13 @@ Deno.test("what is no file is neither waited for nor followed, and what has the 
     assert.equal(await faultOf(() => checked(folder)), "foreign");
   }));
 
+Deno.test("failures are counted that are not told", () =>
+  withAudit(async (folder) => {
+    for (let n = 0; n < 150; n++) await Deno.writeTextFile(join(folder, `log/${n}`), "");
+    const { failures, failed } = await checked(folder);
+    assert.deepEqual([failures.length, failed], [100, 300]);
+  }));
+
 Deno.test("a cosignature that is none is found by who believes the witness", () =>
   withAudit(async (folder) => {
     await edit(join(folder, "cosigned/1"), (text) => {

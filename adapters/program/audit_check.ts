@@ -52,6 +52,8 @@ export const checkAudit = (options: CheckOptions, progress: OnProgress): Promise
 
 class Check {
   private readonly failures: AuditFailure[] = [];
+  /** Failures beside those, of which nothing is known but that they are there. */
+  private more = 0;
 
   constructor(private readonly options: CheckOptions, private readonly progress: OnProgress) {}
 
@@ -59,6 +61,7 @@ class Check {
     const { folder } = this.options;
     const manifest = await verifyManifest(folder, { hasPlace, progress: this.progress });
     for (const { path, expected, found } of manifest.failures) this.fail({ path, kind: "manifest", expected, found });
+    this.more += manifest.failed - manifest.failures.length;
     const scope = readScope(this.bytes(PATHS.scope));
     const kept = [...this.keptIn(PATHS.checkpoints), ...this.keptIn(PATHS.cosigned)];
     const log = await this.verifyLog(kept);
@@ -81,7 +84,7 @@ class Check {
       files: manifest.files,
       at: scope.at,
       failures: this.failures.slice(0, TOLD_MAX),
-      failed: this.failures.length,
+      failed: this.failures.length + this.more,
       ...(followed ?? {}),
     };
   }
@@ -137,6 +140,7 @@ class Check {
       progress: this.progress,
     });
     for (const { position, kind, expected, found } of report.failures) this.fail({ position, kind, expected, found });
+    this.more += report.failed - report.failures.length;
     return report;
   }
 
