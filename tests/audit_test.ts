@@ -243,6 +243,16 @@ Deno.test("a forged log is found by the key, although it agrees with itself", ()
     assert.ok(failures.some((failure) => failure.startsWith("signature ")), String(failures));
   }));
 
+Deno.test("a key in the folder that is another log's is found also by who gives the right one", () =>
+  withAudit(async (folder, made) => {
+    const stranger = noteSigner("tests", new Uint8Array(32).fill(9)).vkey;
+    for (const key of [stranger, noteSigner(made.vkey.split("+")[0]!, new Uint8Array(32).fill(9)).vkey]) {
+      await Deno.writeTextFile(join(folder, "log.vkey"), `${key}\n`);
+      await manifestAnew(folder);
+      assert.deepEqual(await failuresOf(folder, { key: made.vkey }), ["signature log.vkey"]);
+    }
+  }));
+
 Deno.test("an older checkpoint with the newer tree is no folder of either", () =>
   withAudit(async (folder, made) => {
     await Deno.writeTextFile(join(folder, "log/checkpoint"), made.notes[0]!);

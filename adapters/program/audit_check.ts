@@ -141,7 +141,25 @@ class Check {
     });
     for (const { position, kind, expected, found } of report.failures) this.fail({ position, kind, expected, found });
     this.more += report.failed - report.failures.length;
+    // Where no key was given it is the one that all was checked by.
+    if (report.ok && known && key !== undefined && !this.isOfLog(stated, report)) {
+      this.fail({ path: PATHS.key, kind: "signature", expected: "a key that has signed the log", found: stated });
+    }
     return report;
+  }
+
+  /** Whether a key signs the log that is in the folder, or did before it was changed for another. */
+  private isOfLog(vkey: string, { key_changes = [] }: TlogReport): boolean {
+    if (vkey === this.options.key || key_changes.some((change) => vkey === change.old || vkey === change.new)) {
+      return true;
+    }
+    try {
+      verifyNote(textOf(this.bytes(`${PATHS.log}/checkpoint`)), [vkey]);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NotProven)) throw error;
+      return false;
+    }
   }
 
   /** One spelling each: what says the same in other bytes was written by somebody else. */
