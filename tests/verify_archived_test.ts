@@ -1,6 +1,8 @@
 /** What a log's file says of its archived part: where that cannot be, or the archive is another, it is named, each by itself. */
 import assert from "node:assert/strict";
 import { encodeKey } from "../adapters/kv/key_encoding.ts";
+import { ArchivedTiles } from "../adapters/verify/archived_tiles.ts";
+import { Failures } from "../adapters/verify/failures.ts";
 import { verifyLog } from "../adapters/verify/verify.ts";
 import { append, archived, opened } from "./archive_given.ts";
 import { inFolder } from "./folder_given.ts";
@@ -9,6 +11,28 @@ import { Tampered } from "./verify_given.ts";
 type Row = Record<"until" | "kept" | "blocks", number> & { told: unknown[] };
 
 const SAID = "what was archived, and where it was cut";
+
+Deno.test("an archive that grows while it is looked at has its tiles", () =>
+  inFolder(async (dir) => {
+    const [data, archive] = [`${dir}/data`, `${dir}/archive`];
+    await opened(data, async (system) => {
+      await append(system, 0, 700);
+      await archived(system, data, archive, 512);
+      const failures = new Failures();
+      const tiles = new ArchivedTiles(archive, 512);
+      const before = tiles.checkpoint(failures)!.text;
+      await append(system, 700, 1400);
+      await archived(system, data, archive, 1024);
+      tiles.judge(failures, 512);
+      assert.deepEqual(failures.list, []);
+      // By a checkpoint that is of no more entries it has not grown.
+      Deno.writeTextFileSync(`${archive}/checkpoint`, before);
+      const [later, missed] = [new ArchivedTiles(archive, 512), new Failures()];
+      later.checkpoint(missed);
+      later.judge(missed, 512);
+      assert.deepEqual(missed.list.map(({ expected }) => expected), ["the file tile/1/000.p/2 of the archive"]);
+    });
+  }));
 
 Deno.test("what is wrong with what was archived is named", () =>
   inFolder(async (dir) => {

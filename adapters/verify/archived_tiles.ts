@@ -34,8 +34,8 @@ export class ArchivedTiles {
       failures.add(0, "archive", `the file ${CHECKPOINT} of the archive`, stored);
       return undefined;
     }
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(stored);
-    const said = readCheckpoint(readNote(text)?.text ?? text);
+    const text = textOf(stored);
+    const said = saidBy(text);
     if (said && said.size < this.until) {
       failures.add(
         0,
@@ -45,6 +45,25 @@ export class ArchivedTiles {
       );
     } else if (said) this.tiles.begin(this.size = said.size);
     return { name: "the checkpoint of the archive", text, elsewhere: false };
+  }
+
+  /** Files of tiles that are missing, with the first entry of each. Where the archive grows meanwhile those of before go. */
+  private missing(): readonly (readonly [path: string, position: number])[] {
+    for (;;) {
+      const { size } = this;
+      const missing = [...pathsOf(size, this.until)].filter(([path]) =>
+        !path.startsWith("tile/entries/") && fileIn(this.folder, path, TILE_BYTES) === MISSING
+      );
+      if (missing.length === 0 || this.grown() === size) return missing;
+    }
+  }
+
+  /** Of how many entries the folder is by now. */
+  private grown(): number {
+    const stored = fileIn(this.folder, CHECKPOINT, CHECKPOINT_BYTES_MAX);
+    const said = typeof stored === "string" ? undefined : saidBy(textOf(stored));
+    if (said && said.size > this.size) this.tiles.begin(this.size = said.size);
+    return this.size;
   }
 
   /** The next hashes of a level of the log's tree, one behind the other. */
@@ -58,8 +77,7 @@ export class ArchivedTiles {
 
   /** `cleared`: the entries before it are right, so a tile that differs was changed; behind it either may be, see `TileCheck.judge`. */
   judge(failures: Failures, cleared: number, changed = -1): void {
-    for (const [path, position] of pathsOf(this.size, this.until)) {
-      if (path.startsWith("tile/entries/") || fileIn(this.folder, path, TILE_BYTES) !== MISSING) continue;
+    for (const [path, position] of this.missing()) {
       failures.add(position, "archive", `the file ${path} of the archive`, MISSING);
     }
     this.tiles.end();
@@ -72,3 +90,6 @@ export class ArchivedTiles {
     }
   }
 }
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+const saidBy = (text: string) => readCheckpoint(readNote(text)?.text ?? text);
