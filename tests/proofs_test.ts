@@ -192,6 +192,17 @@ Deno.test("verifyConsistency says no to what is not so", () => {
   assert.equal(verifyConsistency({ ...same, proof: [claim.root2] }), false, "one size, and a proof");
 });
 
+Deno.test("a proof that goes on above the root proves nothing, nor does one of an entry behind the last", () => {
+  const d = leaves(4);
+  const [first, second, above] = [d[0]!, d[1]!, d[3]!];
+  assert.equal(verifyInclusion({ leafHash: first, index: 1, size: 1, proof: [], root: first }), false);
+  const root = mth([first, second]);
+  assert.equal(verifyInclusion({ leafHash: second, index: 0, size: 1, proof: [first], root }), false);
+  const over = (hash: Hash) => mth([above, hash]);
+  const grown = { size1: 3, size2: 4, proof: [...consistency(3, d), above] };
+  assert.equal(verifyConsistency({ ...grown, root1: over(mth(d.slice(0, 3))), root2: over(mth(d)) }), false);
+});
+
 Deno.test("malformed claims are not proven and throw nothing", () => {
   const d = leaves(5);
   const inclusion = { leafHash: d[1]!, index: 1, size: 5, proof: path(1, d), root: mth(d) };
