@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { tlogFiles, writeTlog } from "../adapters/tlog/writer.ts";
-import { bundlePath, WIDTH } from "../adapters/verify/tlog_files.ts";
+import { bundlePath, pathsOf, WIDTH } from "../adapters/verify/tlog_files.ts";
 import { verifyTlog } from "../adapters/verify/tlog.ts";
 import { LogFault } from "../events/log.ts";
 import { bundlePieces, readBundle } from "../events/tiles.ts";
@@ -284,6 +284,22 @@ Deno.test("a log whose key was changed is followed from either key, and a change
     );
     assert.equal(await firstOf(await written("other", other), { key: SECOND.vkey }), "300 key_change");
   }));
+
+Deno.test("which files a log has, and up to an entry, and which entry is the first of each", () => {
+  const whole = [
+    ["tile/0/000", 0],
+    ["tile/entries/000", 0],
+    ["tile/0/001", 256],
+    ["tile/entries/001", 256],
+    ["tile/0/002.p/188", 512],
+    ["tile/entries/002.p/188", 512],
+    ["tile/1/000.p/2", 0],
+  ];
+  assert.deepEqual([...pathsOf(700)], whole);
+  assert.deepEqual([...pathsOf(700, 512)], whole.filter(([, first]) => first !== 512));
+  const upper = [...pathsOf(256 ** 2 + 5)].filter(([path]) => !/^tile\/(0|entries)\//.test(path));
+  assert.deepEqual(upper, [["tile/1/000", 0], ["tile/2/000.p/1", 0]]);
+});
 
 Deno.test("a log that has no tiles becomes a folder as well", () =>
   inFolder(async (dir) => {
