@@ -1,6 +1,7 @@
 /** What other programs call to check trees, proofs, notes and checkpoints: mostly what must not be accepted. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import {
   canonicalize,
@@ -330,6 +331,17 @@ Deno.test("verifyNote opens nothing that no known key has signed", () => {
   assert.equal(signer.name, stranger.name);
   assert.throws(() => verifyNote(checkpoint, [stranger.vkey]), NotProven);
   assert.deepEqual(verifyNote(checkpoint, [stranger.vkey, signer.vkey]).names, [signer.name]);
+});
+
+Deno.test("verifyNote takes no key of another type, and no note with a signature that is too short to be one", () => {
+  const note = `text\n\n${signer.signature("text\n")}`;
+  assert.equal(verifyNote(note, [signer.vkey]).text, "text\n");
+  const bytes = Buffer.from(signer.vkey.split("+")[2]!, "base64");
+  bytes[0] = 2;
+  const id = createHash("sha256").update(`${signer.name}\n`).update(bytes).digest("hex").slice(0, 8);
+  assert.throws(() => verifyNote(note, [`${signer.name}+${id}+${bytes.toString("base64")}`]), TypeError);
+  assert.throws(() => verifyNote(`${note}— a AAAAAA==\n`, [signer.vkey]), /not formed as a signed note/);
+  assert.equal(verifyNote(`${note}— a AAAAAAA=\n`, [signer.vkey]).text, "text\n");
 });
 
 Deno.test("parseCheckpoint reads checkpoints and nothing else", () => {
