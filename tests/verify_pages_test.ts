@@ -260,7 +260,7 @@ Deno.test("an index from which SQLite answers in the place of the table, and tha
       const against = [{ text: note!, name: "witness.txt", elsewhere: true }];
       const { ok, failures } = await verifyLog({ path, key: signer.vkey, against });
       assert.deepEqual([ok, failures[0]?.kind], [false, "foreign"], name);
-      assert.ok(failures.some(({ found }) => found.includes(name)), name);
+      assert.ok(failures.some(({ found }) => found.includes(name === "other" ? name : "unique")), name);
     }
   }));
 
@@ -276,7 +276,8 @@ Deno.test("a table whose rows lie in another order than that of their keys is fo
     );
     db.close();
     const { ok, failures } = await verifyLog({ path, key: signer.vkey });
-    assert.deepEqual([ok, failures.map(({ kind, found }) => [kind, found])], [false, [["foreign", "version, k"]]]);
+    assert.deepEqual([ok, failures.map(({ kind }) => kind)], [false, ["foreign"]]);
+    assert.match(failures[0]!.found, /primary key \(version, k\)/);
   }));
 
 Deno.test("a table that keeps what is written otherwise than Deno KV's, or refuses it, is found", () =>
