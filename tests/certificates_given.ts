@@ -1,7 +1,7 @@
 /** Certificates of an authority made for a test, and openssl to look at them with. */
 import { certify, certifyAuthority, type Use } from "../adapters/x509/authority.ts";
 import { keyPem, newKey, publicKeyOf } from "../adapters/x509/key.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { ended } from "./until.ts";
 
 export interface Pair {

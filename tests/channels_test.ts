@@ -9,7 +9,7 @@ import type { Event } from "../events/event.ts";
 import { httpReceiver, mailServer, notificationOf } from "./channels_given.ts";
 import { inFolder } from "./folder_given.ts";
 import { authority } from "./sinks_given.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { eventOf } from "./siem_given.ts";
 
 const never = new AbortController().signal;

@@ -1,7 +1,7 @@
 /** The server on real sockets: TLS, a Unix socket, stopping, and spans where telemetry is on. */
 import assert from "node:assert/strict";
 import { cloudEvent, ratesOf, structured, withSite } from "./http_given.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { until } from "./until.ts";
 
 Deno.test({

@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { listenStrictly, STRICT, type StrictTls } from "../adapters/http/strict_tls.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { givenAuthority, type Pair, runOpenssl, withFolder, written } from "./certificates_given.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { cloudEvent, structured, withSite } from "./http_given.ts";
 import { heard, until } from "./until.ts";
 

@@ -1,6 +1,6 @@
 /** Receivers of sinks: syslog over TCP and TLS as a program of its own understands it, and authorities to trust. */
 import type { Parcel } from "../actors/kernel/transport.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { eventOf } from "./siem_given.ts";
 import { until } from "./until.ts";
 

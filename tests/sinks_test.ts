@@ -9,7 +9,7 @@ import { webhookTransport } from "../adapters/sinks/webhook.ts";
 import { systemClock } from "../adapters/system/world.ts";
 import { inFolder } from "./folder_given.ts";
 import { authority, listening, parcel, unframed } from "./sinks_given.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 import { until } from "./until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of 24 bytes or more");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { belongTogether, isFor, isSignedBy, readCertificate } from "../adapters/x509/certificate.ts";
 import { isPermitted } from "../adapters/x509/names.ts";
 import { givenAuthority, runOpenssl, withFolder, written } from "./certificates_given.ts";
-import { openssl } from "./openssl_given.ts";
+import { openssl } from "./installed_given.ts";
 
 const verified = async (authority: string, cert: string, purpose?: string): Promise<string> => {
   let said = "";

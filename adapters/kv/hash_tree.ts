@@ -5,7 +5,8 @@
 import type { HashTree } from "../../events/log.ts";
 import type { Store } from "../../events/store.ts";
 import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
-import { HASH_BYTES, rootIn, tileKey } from "./tiles.ts";
+import { rootIn, tileKey } from "./tiles.ts";
+import { HASH_BYTES } from "../../events/sha256.ts";
 import { type Frontier, TILE_HEIGHT, TREE_KEY } from "./tree.ts";
 import { leafHash, nodeHash } from "./node_hash.ts";
 

@@ -9,8 +9,6 @@ import { hashesAt, TILE_WIDTH } from "../../events/tiles.ts";
 import type { Put } from "./index/pages.ts";
 import { nodeHash } from "./node_hash.ts";
 
-export { HASH_BYTES };
-
 export const tileKey = (level: number, index: number): Key => ["tile", level, index];
 
 /** The tile of one level that is not full. */

@@ -12,6 +12,7 @@ export const TREE_KEY: Key = ["tree"];
 
 /** Levels of the tree that a tile spans: it is 256 = 2^8 hashes wide. */
 export const TILE_HEIGHT = 8;
+
 export interface Frontier {
   readonly size: number;
   /** Roots of the complete subtrees, largest first, base64. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { givenAuthority, runOpenssl } from "../certificates_given.ts";
-import { openssl } from "../openssl_given.ts";
+import { openssl } from "../installed_given.ts";
 import { document, run, withPlace } from "./cli_given.ts";
 import { Program } from "./program.ts";
 import { heard, until } from "../until.ts";

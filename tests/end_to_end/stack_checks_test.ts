@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import { givenAuthority, withFolder } from "../certificates_given.ts";
-import { openssl } from "../openssl_given.ts";
+import { installed, openssl } from "../installed_given.ts";
 import { document, run } from "./cli_given.ts";
 import { Stand } from "./stack_given.ts";
 import { until } from "../until.ts";
@@ -158,17 +158,7 @@ services:
   },
 });
 
-const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-if (nginx === undefined) {
-  if (Deno.env.get("CI") === "true") throw new Error("nginx is not installed");
-  console.log("nginx is not installed: a signal that tells of a renewed certificate is not tried on it");
-}
+const nginx = installed("nginx", "a signal that tells of a renewed certificate is not tried on it");
 
 Deno.test({
   name: "nginx serves a renewed certificate after a signal, and is the same process",
