@@ -36,7 +36,8 @@ const onFullDisk = (t: Deno.TestContext, body: (system: System, room: () => Prom
       await body(system, room);
     }));
 
-Deno.test("whoever verified the log is told that it could not be recorded, and may have it recorded later", (t) =>
+/** It is told that it could not be recorded, and may be recorded later. */
+const verified = (t: Deno.TestContext) =>
   onFullDisk(t, async (system, room) => {
     const verified = { size: 600, root: system.log.tree.root(600)!.toBase64(), ok: true, failures: 0, anchored: 0 };
     await assert.rejects(within("an answer", asked(system, "record-verification", verified), { seconds: 30 }), {
@@ -46,16 +47,18 @@ Deno.test("whoever verified the log is told that it could not be recorded, and m
     await asked(system, "record-verification", verified);
     const told = [...system.log.read({ types: ["kernel.log.verified"] })].flat();
     assert.deepEqual(told.map(({ data }) => data), [{ ...verified, because: "asked" }]);
-  }));
+  });
 
-Deno.test("whoever wants to archive what has not come to tree and index is told so, and may ask again", (t) =>
+/** What has not come to tree and index is not archived yet. */
+const archivedLater = (t: Deno.TestContext) =>
   onFullDisk(t, async (system, room) => {
     await assert.rejects(within("an answer", begin(system, 600), { seconds: 30 }), /database or disk is full/);
     await room();
     assert.equal((await begin(system, 600)).until, 512);
-  }));
+  });
 
-Deno.test("whoever wants to change the log's key is told so, the old one signs on, and it may be asked again", (t) =>
+/** The old one signs on. */
+const keyChanged = (t: Deno.TestContext) =>
   onFullDisk(t, async (system, room) => {
     const before = system.keys.logKey.vkeys;
     const change = () => within("an answer", asked(system, "rotate-log-key", { overlap_ms: 0 }), { seconds: 30 });
@@ -64,7 +67,35 @@ Deno.test("whoever wants to change the log's key is told so, the old one signs o
     await room();
     await change();
     assert.notDeepEqual(system.keys.logKey.vkeys, before);
-  }));
+  });
+
+/** That is done, also where no checkpoint can be signed now. */
+const erased = () =>
+  inFolder(async (data) => {
+    await filled(data);
+    await opened(data, async (system) => {
+      const { keys, log } = system;
+      await log.checkpoint(log.size);
+      keys.logKey.checkpoint = () => {
+        throw new Error("it cannot sign");
+      };
+      const { subject } = keys.known(EMAIL)!;
+      const done = await within("an answer", asked(system, "erase-subject", { subject }), { seconds: 30 }) as {
+        readonly key: string;
+        readonly erased: number;
+        readonly size?: number;
+      };
+      assert.deepEqual([done.key, done.size], ["destroyed", undefined]);
+      const [told] = [...log.read({ types: ["privacy.subject.erased"] })].flat();
+      assert.equal(told!.position, done.erased);
+      delete (keys.logKey as { checkpoint?: unknown }).checkpoint;
+    });
+  });
+
+// At the same time, each on a disk of its own: most of it is waiting for what does not come.
+Deno.test("who has the log verified, archived, its key changed or somebody erased is told what cannot be done now, and may ask again", async (t) => {
+  await Promise.all([verified, archivedLater, keyChanged, erased].map((asks) => asks(t)));
+});
 
 Deno.test("nothing is archived that views have not folded which stand still for want of room", (t) =>
   withOnSmallDisk(t, "views.db", (data, fill, room) =>
@@ -90,25 +121,3 @@ Deno.test("nothing is archived that views have not folded which stand still for 
       const { size } = system.daybook.log;
       assert.equal((await system.daybook.view("audit.sources", { wait: size - 1 })).rows.length, 3);
     })));
-
-Deno.test("who erases somebody is told that it is done, also where no checkpoint can be signed now", () =>
-  inFolder(async (data) => {
-    await filled(data);
-    await opened(data, async (system) => {
-      const { keys, log } = system;
-      await log.checkpoint(log.size);
-      keys.logKey.checkpoint = () => {
-        throw new Error("it cannot sign");
-      };
-      const { subject } = keys.known(EMAIL)!;
-      const done = await within("an answer", asked(system, "erase-subject", { subject }), { seconds: 30 }) as {
-        readonly key: string;
-        readonly erased: number;
-        readonly size?: number;
-      };
-      assert.deepEqual([done.key, done.size], ["destroyed", undefined]);
-      const [told] = [...log.read({ types: ["privacy.subject.erased"] })].flat();
-      assert.equal(told!.position, done.erased);
-      delete (keys.logKey as { checkpoint?: unknown }).checkpoint;
-    });
-  }));
