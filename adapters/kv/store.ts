@@ -174,16 +174,21 @@ const isNotEmpty = async (path: string): Promise<boolean> => {
   }
 };
 
-/** False for a database without any table: one that was begun here, and nothing came of it. */
-const holdsTables = (path: string): boolean =>
-  guarded(() => {
-    const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
+/**
+ * False for a database without any table: one that was begun here, and nothing came of it. Who was killed on the way into WAL mode or out
+ * of it (`takeUp`, `settle`) left a journal, which is rolled back before anything can be read, by a connection that may write.
+ */
+const holdsTables = async (path: string): Promise<boolean> => {
+  const readOnly = !await isNotEmpty(`${path}-journal`);
+  return guarded(() => {
+    const db = new DatabaseSync(path, { readOnly, timeout: READ_WAIT_MS_MAX });
     try {
       return db.prepare("select 1 from sqlite_master limit 1").get() !== undefined;
     } finally {
       db.close();
     }
   });
+};
 
 /**
  * Makes the file. SQLite would make it readable by all; the files beside it get the mode that it has. Nor does Deno KV say how
@@ -259,7 +264,7 @@ export class KvStore extends KvReader implements Store {
   static open(path: string, world: { clock: Clock; random: Random }): Promise<KvStore> {
     return whileLocked(world, async () => {
       // Deno KV would make its tables in any database it is given, so what is there already is looked at first.
-      if (await isNotEmpty(path) && holdsTables(path)) {
+      if (await isNotEmpty(path) && await holdsTables(path)) {
         openDatabase(path).close();
         if (!takeUp(path)) await makeTables(path);
       } else await begin(path);

@@ -71,6 +71,22 @@ Deno.test("a database that is locked for a while is tried again until it is free
     await log.close();
   }));
 
+Deno.test("a journal that was left by who was killed on the way into WAL mode or out of it is rolled back", () =>
+  inFolder(async (dir) => {
+    const [path, left] = [`${dir}/log.db`, `${dir}/left.db`];
+    await filled(path, 3);
+    // Changes that are in the file already, and a journal of what was there before.
+    const db = new DatabaseSync(path);
+    db.exec("pragma journal_mode = delete; pragma cache_size = 1; begin; update kv set v = zeroblob(40000)");
+    for (const  of of["", "-journal"]) await Deno.copyFile(path + of, left + of);
+    db.close();
+    const log = await openAt(left);
+    assert.equal(log.size, 3);
+    assert.ok((await log.append({ events: [event(3)] })).ok);
+    await log.close();
+    await assert.rejects(Deno.stat(`${left}-journal`), Deno.errors.NotFound);
+  }));
+
 Deno.test("a log that somebody is reading opens when they have finished", () =>
   inFolder(async (dir) => {
     await filled(`${dir}/log.db`, 3);
