@@ -271,6 +271,8 @@ Deno.test("what is no bcrypt hash is not imported, and leaves nothing behind", (
         good.slice(0, -1),
         `${good} `,
         good.replace("$04$", "$03$"),
+        good.replace("$04$", "$16$"),
+        good.replace("$04$", "$31$"),
         "$argon2id$v=19$m=1",
       ]
     ) {

@@ -20,16 +20,19 @@ export type Hashed = Uint8Array | boolean;
 /** bcrypt reads no further. */
 export const BCRYPT_BYTES_MAX = 72;
 
+/** This takes some two seconds, each one more twice as long. What takes more than ten is longer than a thread may be silent. */
+export const BCRYPT_COST_MAX = 15;
+
 /**
  * Modular crypt form: version, cost of 4 to 31, 22 characters of salt and 31 of hash. `$2x$` marks hashes of an implementation that was
  * wrong about bytes above 127, and is not taken.
  */
 const BCRYPT = /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
 
-/** The cost of a bcrypt hash; `undefined` for what is none. */
+/** The cost of a bcrypt hash; `undefined` for what is none, or costs more than is taken. */
 export const bcryptCost = (encoded: string): number | undefined => {
-  const cost = BCRYPT.exec(encoded)?.[1];
-  return cost === undefined ? undefined : Number(cost);
+  const cost = Number(BCRYPT.exec(encoded)?.[1]);
+  return cost <= BCRYPT_COST_MAX ? cost : undefined;
 };
 
 /** Whether bcrypt tells this password from every other: it does not see bytes behind the 72nd. */

@@ -2,7 +2,7 @@
 import type { IdentityCommand } from "../../../actors/identity/commands.ts";
 import type { Outcome, Principal } from "../../../actors/kernel/daybook.ts";
 import type { Roles } from "../../../config/access.ts";
-import { bcryptCost } from "../../hash_wasm/formats.ts";
+import { BCRYPT_COST_MAX, bcryptCost } from "../../hash_wasm/formats.ts";
 import type { AccountChange, Created, Issued, NewAccount } from "../../http/identity/port.ts";
 import { accountName } from "./names.ts";
 import type { OwnPasswords } from "./own_passwords.ts";
@@ -22,7 +22,11 @@ export class Administration {
       return { is: "invalid", path: "/name", message: "a name has ASCII letters, digits and . _ - + @ within" };
     }
     if (bcrypt !== undefined && bcryptCost(bcrypt) === undefined) {
-      return { is: "invalid", path: "/bcrypt", message: "expected a bcrypt hash: $2b$, cost, salt and hash" };
+      return {
+        is: "invalid",
+        path: "/bcrypt",
+        message: `expected a bcrypt hash: $2b$, cost of at most ${BCRYPT_COST_MAX}, salt and hash`,
+      };
     }
     if (bcrypt !== undefined && asked.kind === "service") {
       return { is: "invalid", path: "/bcrypt", message: "a service signs in with keys, not with a password" };
