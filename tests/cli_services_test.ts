@@ -161,6 +161,22 @@ Deno.test("why tells the chain from what failed first, over what a service needs
   ]);
 });
 
+Deno.test("why tells what a service needs waits for before it is started, and not that others wait for that", async () => {
+  const world = upWith(new World(), [spec("db"), spec("api", needing("healthy", "db"))]);
+  const announced = world.facts.find(({ fact }) => fact.type === "services.instance.announced")!.fact.data as {
+    nonce: string;
+  };
+  const lacked = { service: "db", replica: 0, nonce: announced.nonce, resource: "memory", needed: 9e14, free: 2e9 };
+  world.send({ type: "services.process.record_shortage", data: lacked } as never, "services.orchestrator");
+  const { stage, tell } = staged(world);
+  await tell();
+  const { out } = await stage.type("why", "api");
+  assert.match(
+    out,
+    /^api is waiting since [^\n]+: for db\nfirst {2}\S+ {2}db waits for memory: needs 900000000000000, free 2000000000 \(\d+\)\n$/,
+  );
+});
+
 Deno.test("what services took at most is what their resources might say; nothing is made up where nothing was measured", async () => {
   const world = upWith(new World(() => ({ well: 5 })), [spec("db")]);
   world.run(100);

@@ -16,6 +16,7 @@ const LAST_LINES = 5;
 
 /** Events that are trouble, of a service or of one it needs. */
 const TROUBLE = new Set([
+  "services.resources.lacked",
   "services.instance.refused",
   "services.instance.exited",
   "services.health.lost",
