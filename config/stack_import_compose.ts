@@ -106,6 +106,9 @@ const probeOf = (service: Part): Fields | undefined => {
     failures: part.take("retries") ?? 3,
     initial_delay_ms: span(part, "start_period"),
   });
+  if (exec && probe.initial_delay_ms !== undefined) {
+    part.note(["start_period"], "nothing is looked at until it is over: who is well earlier counts as well only then");
+  }
   part.no("start_interval", "until it is well it is looked often anyway");
   part.done();
   return exec ? probe : undefined;

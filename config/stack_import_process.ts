@@ -120,6 +120,7 @@ export const fromProcess = (part: Part): Fields => {
   const stop = { signal: signalOf(shutdown, "signal") };
   const restart = restartOf(availability);
   const before_stop = commandOf(shutdown);
+  if (before_stop) shutdown!.note(["command"], `${stop.signal ?? "SIGTERM"} follows when it has ended`);
   part.no("log_location", "each instance writes to a file below the data folder (`logs` shows it)");
   const disabled = part.take("disabled") ?? false;
   if (typeof disabled !== "boolean") part.note(["disabled"], `${shown(disabled)} is neither true nor false`);

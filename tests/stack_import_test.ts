@@ -74,6 +74,7 @@ Deno.test("a file of process-compose becomes a stack that can be run, and says w
     migrate: { command: "/bin/sh", arguments: ["-c", "./migrate"], probes: {}, restart: { policy: "no" }, stop: {} },
   });
   assert.deepEqual(unmapped.map(({ path, line }) => [path, line]), [
+    ["processes.DB Server.shutdown.command", 15],
     ["processes.DB Server.namespace", 16],
     ["processes.migrate.log_location", 24],
     ["log_level", 3],
@@ -128,6 +129,7 @@ volumes: { data: {} }
   assert.deepEqual(unmapped.map(({ path }) => path), [
     "services.cache.image",
     "services.cache.ports",
+    "services.cache.healthcheck.start_period",
     "services.cache.volumes",
     "services.web.image",
     "services.ghost.image",
@@ -146,13 +148,14 @@ processes:
     depends_on: { b: { condition: process_pending } }
     shutdown: { signal: 14, timeout_seconds: soon }
     availability: { restart: always, max_restarts: 0 }
-  b: { command: ./b }
+  b: { command: ./b, shutdown: { command: ./b stop } }
 `),
     [
       "processes.a.shutdown.signal: 14 is not sent here: SIGTERM is",
       "processes.a.availability.max_restarts: 0 is without end there: say restart.max",
       "processes.a.depends_on.b: process_pending is not known here: started is enough",
       "processes.a.shutdown.timeout_seconds: soon is no number of seconds",
+      "processes.b.shutdown.command: SIGTERM follows when it has ended",
     ],
   );
   assert.deepEqual(
@@ -162,8 +165,8 @@ services:
     command: ./a
     ports: ["3000-3005", "127.0.0.1:8080:80/tcp", { target: 90 }, { published: 9 }]
     depends_on: { b: { condition: service_pending } }
-    healthcheck: { test: [CMD, ./well], interval: "90 seconds" }
-  b: { command: ./b }
+    healthcheck: { test: [CMD, ./well], interval: "90 seconds", start_period: 40s }
+  b: { command: ./b, healthcheck: { disable: true, start_period: 40s } }
 `),
     [
       "services.a.ports: 3000-3005 is not one port",
@@ -171,6 +174,7 @@ services:
       'services.a.ports: {"published":9} is not one port',
       "services.a.depends_on.b: service_pending is not known here: started is enough",
       "services.a.healthcheck.interval: 90 seconds is no span of time such as 1m30s",
+      "services.a.healthcheck.start_period: nothing is looked at until it is over: who is well earlier counts as well only then",
     ],
   );
 });
