@@ -153,12 +153,14 @@ export class YamlText {
       return;
     }
     // A warning is something we did not understand either: an unknown tag, another version of YAML.
-    this.problems = [...this.document.errors, ...this.document.warnings].map((error) => ({
+    const said = [...this.document.errors, ...this.document.warnings].map((error) => ({
       ...this.at(error.pos[0]),
       path: "",
       expected: "YAML 1.2",
       found: firstLine(error.message),
     }));
+    // A map that does not end is told once for each that is open there.
+    this.problems = [...new Map(said.map((problem) => [JSON.stringify(problem), problem])).values()];
   }
 
   /** The plain value; refused where aliases are used to make a small text large, or name nothing. */

@@ -242,6 +242,12 @@ Deno.test("what is not YAML is refused with its place", () => {
   }
 });
 
+Deno.test("what is not YAML in one way is told once", () => {
+  const unended = bad("server: { tls: { issued: []\n");
+  assert.deepEqual(unended.map(({ line, expected }) => [line, expected]), [[2, "YAML 1.2"]]);
+  assert.equal(bad("server: {}\nserver: {}\nserver: {}\n").length, 2, "at two places");
+});
+
 Deno.test("aliases cannot blow a small file up", () => {
   const levels = ["a: &a [x, x, x, x, x, x, x, x, x]"];
   for (const [from, to] of ["ab", "bc", "cd", "de", "ef", "fg"].map((pair) => [pair[0], pair[1]])) {
