@@ -172,6 +172,21 @@ Deno.test("of a witness that never ends its answer the beginning is read, and on
   await assert.rejects(asked(broken), { kind: "io", message: "Cannot ask the witness: connection reset" });
 });
 
+Deno.test("who cannot be anchored is told where the witness was asked, and what it has against the log", async () => {
+  const signed = { origin: log.name, size: 3, root: rootOf(3), note: checkpoint(3) };
+  const asked = (post: () => Promise<Response>) =>
+    anchor({ checkpoint: signed, tree: { consistency: () => undefined }, key: w1.vkey, post });
+  const gone = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  gone.close();
+  const nowhere = asked(() => fetch(`http://127.0.0.1:${gone.addr.port}/add-checkpoint`, { method: "POST" }));
+  const where = new RegExp(`^Cannot ask the witness: .*127\\.0\\.0\\.1:${gone.addr.port}/.*refused`);
+  await assert.rejects(nowhere, { kind: "io", message: where });
+  const refusing = (status: number) => asked(() => Promise.resolve(new Response("", { status })));
+  await assert.rejects(refusing(404), { kind: "io", message: /with 404: it does not know this log/ });
+  await assert.rejects(refusing(403), { kind: "io", message: /with 403: no signature of it is by a key/ });
+  await assert.rejects(refusing(500), { kind: "io", message: "The witness refused the checkpoint with 500" });
+});
+
 Deno.test("a witness that was cut off while it made its key makes it the next time, and keeps it", () =>
   inFolder(async (dir) => {
     const { writeSync } = Deno.FsFile.prototype;

@@ -10,6 +10,11 @@ import { readVerifierKey } from "../verify/note.ts";
 /** A witness that others use too may have moved on between two questions; so often it is asked again. */
 const ATTEMPTS_MAX = 4;
 const ANSWER_BYTES_MAX = 65_536;
+/** What a refusal says of who asked (tlog-witness, "add-checkpoint"). */
+const REFUSED: Readonly<Record<number, string>> = {
+  403: ": no signature of it is by a key that it has of this log",
+  404: ": it does not know this log, or there is no witness at this URL",
+};
 
 export interface Anchoring {
   readonly checkpoint: Checkpoint;
@@ -32,7 +37,9 @@ export const anchor = async ({ checkpoint, tree, key, post }: Anchoring): Promis
     const { status, body } = await asked(() => post(`${lines.join("\n")}\n\n${checkpoint.note}`));
     if (status === 200) return { ok: true, origin, size, note: cosigned(checkpoint.note, body, key) };
     if (status === 422) return { ok: false, because: `the witness has seen another past of ${old} events` };
-    if (status !== 409) throw new LogFault("io", `The witness refused the checkpoint with ${status}`);
+    if (status !== 409) {
+      throw new LogFault("io", `The witness refused the checkpoint with ${status}${REFUSED[status] ?? ""}`);
+    }
     const known = /^(0|[1-9]\d{0,15})\n$/.test(body) ? Number(body) : undefined;
     if (known === undefined) throw new LogFault("io", "The witness answered 409 without a size");
     if (known > size) return { ok: false, because: `the witness has seen ${known} events, the checkpoint has ${size}` };
@@ -51,7 +58,9 @@ const asked = async (
     const answer = await post();
     return { status: answer.status, body: await bodyOf(answer) };
   } catch (error) {
-    throw new LogFault("io", `Cannot ask the witness: ${(error as Error).message}`, { cause: error });
+    const { message, cause } = error as Error; // of a fetch the cause alone says where to, and why not
+    const said = cause instanceof Error ? cause.message : message;
+    throw new LogFault("io", `Cannot ask the witness: ${said}`, { cause: error });
   }
 };
 
