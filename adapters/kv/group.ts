@@ -6,7 +6,7 @@ import type { Event, StreamId } from "../../events/event.ts";
 import { type Appended, type Expected, LIMITS, LogFault, type NewEvent, type Receipt } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import { BLOCK_OVERHEAD, blockHash, type BlockPlan, encodeBlock, ENTRY_OVERHEAD, type Run } from "./block.ts";
-import type { Entry } from "./place.ts";
+import { type Entry, entryTooLarge } from "./place.ts";
 
 /** Events of one commit, so that with its blocks' headers it stays below what Deno KV takes (819,200 bytes). */
 export const COMMIT_EVENTS_MAX = 2_000;
@@ -82,7 +82,7 @@ export class Group {
     const lost = this.place(waiting, receipts) ?? this.unmet(waiting.expected, start);
     const { bytes, longest } = this.bytesFrom(start);
     const tooLarge = longest > LIMITS.entry_bytes_max
-      ? `an entry has at most ${LIMITS.entry_bytes_max} bytes, the longest of these ${longest}`
+      ? entryTooLarge(this.entries.find((entry, i) => i >= start && entry.bytes === longest)!.event)
       : bytes > LIMITS.append_bytes_max
       ? `the entries of an append have at most ${LIMITS.append_bytes_max} bytes together, these ${bytes}`
       : undefined;

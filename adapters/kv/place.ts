@@ -70,14 +70,14 @@ export const prepare = ({ events }: Append): Entry[] => {
   return entries;
 };
 
+export const entryTooLarge = ({ type, id }: NewEvent): string =>
+  `an entry has at most ${LIMITS.entry_bytes_max} bytes, "${type}" with id ${shown(id)} has more`;
+
 const prepareEvent = (event: NewEvent): Entry => {
   try {
     const entry = event.extensions ? withExtensions(event, event.extensions) : plain(event);
     if (entry.partBytes + OURS_BYTES > LIMITS.entry_bytes_max) {
-      throw new LogFault(
-        "too_large",
-        `an entry has at most ${LIMITS.entry_bytes_max} bytes, "${event.type}" with id ${shown(event.id)} has more`,
-      );
+      throw new LogFault("too_large", entryTooLarge(event));
     }
     return entry;
   } catch (error) {

@@ -67,7 +67,8 @@ export class MemoryLog implements EventLog {
       const text = canonicalOrFault(entry);
       const length = bytes.encode(text).length;
       if (length > LIMITS.entry_bytes_max) {
-        throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, this one ${length}`);
+        const which = `"${event.type}" with id ${JSON.stringify(event.id)}`;
+        throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, ${which} has more`);
       }
       if ((total += length) > LIMITS.append_bytes_max) {
         throw new LogFault("too_large", `an append has at most ${LIMITS.append_bytes_max} bytes`);
