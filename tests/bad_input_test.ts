@@ -255,3 +255,19 @@ Deno.test("a variable of the configuration that is not UTF-8 is told by its name
       assert.deepEqual([code, out, err], [2, "", `daybook: the variable ${name} is not UTF-8\n`]);
     }
   }));
+
+Deno.test("a command that reads a log whose file is damaged, or is none of ours, says which file that is", () =>
+  inFolder(async (dir) => {
+    const [say, data] = [commands(dir), `${dir}/data`];
+    await filled(data);
+    const file = `${data}/log.db`;
+    const whole = await Deno.readFile(file);
+    for (const broken of [whole.subarray(0, 20_000), new Uint8Array(8_192).fill(7)]) {
+      await Deno.writeFile(file, broken);
+      for (const args of [["events"], ["status"], ["export"], ["hold", "list"], ["backup", `${dir}/backup`]]) {
+        const { code, err } = await say(...args, "--data", data);
+        assert.equal(code, 1, err);
+        assert.ok(err.startsWith(`daybook: ${file}: `), `${args.join(" ")}: ${err}`);
+      }
+    }
+  }));
