@@ -32,6 +32,29 @@ Deno.test("of an unknown type a repeat is what was sent, however much of it look
   }
 });
 
+Deno.test("a repeat that comes with another trace, or with none, is the same, and one that names another itself is told so", async () => {
+  const [one, other] = ["1", "2"].map((trace) => `00-${trace.padStart(32, "0")}-${"1".padStart(16, "0")}-01`);
+  const system = await openSystem({ data: ":memory:" });
+  try {
+    const sent = async (id: string, traceparent: string | undefined, more = {}) => {
+      const event = { ...EVENT, id, data: {}, ...more };
+      const done = await system.daybook.ingest([event], BY, traceparent === undefined ? {} : { traceparent });
+      return done.ok ? [done.accepted, done.duplicates] : done.conflict;
+    };
+    for (const first of [one, undefined]) {
+      const id = `first ${first}`;
+      assert.deepEqual(await sent(id, first), [1, 0]);
+      for (const then of [one, other, undefined]) assert.deepEqual(await sent(id, then), [0, 1], `${id}, then ${then}`);
+      assert.equal(await sent(id, undefined, { traceparent: other }), "id");
+    }
+    assert.deepEqual(await sent("named", other, { traceparent: one }), [1, 0]);
+    assert.deepEqual(await sent("named", other, { traceparent: one }), [0, 1]);
+    assert.equal(await sent("named", one, { traceparent: other }), "id");
+  } finally {
+    await system.daybook.close();
+  }
+});
+
 Deno.test("a source that is sealed since, or no more, repeats what it sent before; what says something else is told so", async () => {
   const data = await Deno.makeTempDir();
   const open = (sealed_sources: string[]) =>
