@@ -85,7 +85,9 @@ Deno.test("POST /commands is done once for one Idempotency-Key, and conflicts wh
     assert.deepEqual([again.status, await again.json()], [200, first]);
     assert.equal(site.log.size, 1);
     const other = await raise(site, "a", '{"by":3}', { "idempotency-key": "k-1" });
-    assert.deepEqual([other.status, (await other.json()).type], [409, "urn:daybook:problem:command_conflict"]);
+    const { type, detail } = await other.json();
+    assert.deepEqual([other.status, type], [409, "urn:daybook:problem:command_conflict"]);
+    assert.match(detail, /other data or another If-Match or If-None-Match/);
     for (const key of ["", '""', "a b", "x".repeat(256)]) {
       assert.equal((await raise(site, "b", '{"by":1}', { "idempotency-key": key })).status, 400, key);
     }

@@ -62,7 +62,7 @@ export type Outcome =
   | { readonly is: "rejected"; readonly code: string; readonly because: string; readonly revision: number }
   | { readonly is: "invalid"; readonly issues: readonly Issue[] }
   | { readonly is: "unknown_command" }
-  /** `expected` was not met, or the command's id was used before with other data. */
+  /** `expected` was not met, or the command's id was used before with other data or another `expected`. */
   | { readonly is: "conflict"; readonly reason: "revision" | "command_id"; readonly revision: number }
   /**
    * May be repeated with the same `command` id. `deadline`, `log`: it may be done nevertheless, or have been; else it was not. `archived`:

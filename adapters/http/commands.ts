@@ -144,9 +144,13 @@ export const acceptedOf = (
       throw new Problem("unknown_command", "There is no command of this type; /openapi.json lists them.");
     case "conflict":
       if (outcome.reason === "command_id") {
-        throw new Problem("command_conflict", "This Idempotency-Key was used before with other data.", {
-          members: { revision: outcome.revision },
-        });
+        throw new Problem(
+          "command_conflict",
+          "This Idempotency-Key was used before with other data or another If-Match or If-None-Match.",
+          {
+            members: { revision: outcome.revision },
+          },
+        );
       }
       throw new Problem("revision_mismatch", `Expected ${at(expected)}, found ${at(outcome.revision)}.`, {
         members: { revision: outcome.revision },

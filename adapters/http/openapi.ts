@@ -40,7 +40,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
             inPath("id", "The entity; its stream is the domain, a slash and this."),
             header(
               "Idempotency-Key",
-              "The same key with the same data returns the first accepted outcome. Beyond visible ASCII: a Display String (RFC 9651).",
+              "The same key with the same data, If-Match and If-None-Match returns the first accepted outcome. Beyond visible ASCII: a Display String (RFC 9651).",
             ),
             header("If-Match", 'The revision the entity must be at, in quotes: `"17"`.'),
             header("If-None-Match", "`*`: the entity must have no events yet."),
