@@ -84,8 +84,8 @@ export class Entities implements Child, Household {
   readonly clock;
   readonly snapshots: Snapshots;
   readonly telemetry;
-  /** Since the beginning: woken, let go, races lost to other writers. */
-  readonly counts = { activations: 0, passivations: 0, races_lost: 0, faults: 0 };
+  /** Since the beginning: messages that mailboxes took and that found no room, woken, let go, races lost to other writers. */
+  readonly counts = { taken: 0, refused: 0, activations: 0, passivations: 0, races_lost: 0, faults: 0 };
   private readonly commands = new Map<string, Known>();
   /** Any command of a domain. */
   private readonly domains = new Map<string, Known>();
@@ -347,10 +347,16 @@ export class Entities implements Child, Household {
     return new Promise((resolve, reject) => {
       const door = new Door(this.clock.now(), ask.by, ask.id, world.random);
       const message = new Message(command, door, ask, key, digest, due, this.deadlines, resolve, reject);
-      if (this.waiting >= this.bounds.waiting_max || !found.offer(message)) return resolve(unavailable("mailbox_full"));
+      if (this.waiting >= this.bounds.waiting_max || !found.offer(message)) return resolve(this.full());
+      this.counts.taken++;
       this.waiting++;
       this.deadlines.set(message, ask.deadline ?? this.bounds.deadline_ms);
     });
+  }
+
+  private full(): Outcome {
+    this.counts.refused++;
+    return unavailable("mailbox_full");
   }
 
   /** The entity in memory, woken if need be; or why it cannot be. */
@@ -360,7 +366,7 @@ export class Entities implements Child, Household {
     if (resident) return resident;
     const message = streamFault(stream, id);
     if (message) return { is: "invalid", issues: [{ path: "", message }] };
-    if (!this.residents.room()) return unavailable("mailbox_full");
+    if (!this.residents.room()) return this.full();
     const entity = new Entity({ stream, actor, kinds, seal: this.options.seal, missing: this.missing }, this);
     this.counts.activations++;
     this.residents.add(entity);

@@ -355,6 +355,8 @@ const measuresOf = ({ log, entities }: Opened): readonly Measure[] => {
     one("counter", "log_commit_events_total", "Events in them.", () => log.counts.events),
     one("counter", "log_commit_seconds_total", "Time they took.", () => log.counts.ms / 1_000),
     one("gauge", "mailbox_messages", "Messages that wait, over all entities.", () => entities.depth),
+    one("counter", "mailbox_taken_total", "Messages that mailboxes of entities took.", () => entities.counts.taken),
+    one("counter", "mailbox_refused_total", "Messages that found no room there.", () => entities.counts.refused),
     one("gauge", "entities_resident", "Entities in memory.", () => entities.resident),
     one("counter", "entity_activations_total", "Entities woken.", () => entities.counts.activations),
     one("counter", "entity_passivations_total", "Entities let go.", () => entities.counts.passivations),

@@ -58,6 +58,8 @@ Deno.test("metrics tell of commits, group size, mailboxes and entities of the ru
     assert.ok(value("daybook_entities_resident") >= 1);
     assert.ok(value("daybook_entity_activations_total") >= 1);
     assert.equal(value("daybook_mailbox_messages"), 0);
+    assert.ok(value("daybook_mailbox_taken_total") >= 1);
+    assert.equal(value("daybook_mailbox_refused_total"), 0);
   } finally {
     client.close();
     await program.end("SIGTERM");

@@ -251,13 +251,13 @@ Deno.test("facts are sealed before they are appended, and the state sees only th
   await stop();
 });
 
-Deno.test("a full mailbox refuses, and says so", async () => {
-  const { ask, clock, stop } = playground();
+Deno.test("a full mailbox refuses, says so, and is counted", async () => {
+  const { ask, clock, stop, entities } = playground();
   const outcomes = await clock.until(
     Promise.all(Array.from({ length: ENTITY.mailbox_max + 1 }, () => ask(add, { by: 1 }))),
   );
   assert.deepEqual(outcomes.at(-1), { is: "unavailable", reason: "mailbox_full", retryAfterMs: 100 });
-  assert.ok(outcomes.slice(0, -1).every(({ is }) => is === "accepted"));
+  assert.equal(outcomes.filter(({ is }) => is === "accepted").length, entities.counts.taken);
   await stop();
 });
 
@@ -355,7 +355,7 @@ Deno.test("passivation loses no message: the busy stay, and when all are busy a 
   await clock.advance(1_000);
   assert.equal(entities.resident, 3);
   const refused = await ask(add, { by: 1 }, { id: "d" });
-  assert.equal(refused.is === "unavailable" && refused.reason, "mailbox_full");
+  assert.deepEqual([refused.is === "unavailable" && refused.reason, entities.counts.refused], ["mailbox_full", 1]);
   release();
   assert.ok((await clock.until(Promise.all(asks))).every(({ is }) => is === "accepted"));
   assert.equal((await clock.until(ask(add, { by: 1 }, { id: "d" }))).is, "accepted");
