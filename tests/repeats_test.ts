@@ -55,6 +55,31 @@ Deno.test("a repeat that comes with another trace, or with none, is the same, an
   }
 });
 
+Deno.test("nobody else records an event under the name of a fact of an entity or of the kernel, so no command is refused for it", async () => {
+  const system = await openSystem({ data: ":memory:" });
+  try {
+    const { daybook } = system;
+    const taken = [["commits/shop", "tests:c1/0"], ["identity/u_1", "identity:7.0/1"], [
+      "kernel",
+      "kernel.log.archived 256",
+    ]];
+    for (const [source, id] of taken) {
+      const refused = await daybook.ingest([{ ...EVENT, source: source!, id: id!, data: {} }], BY);
+      assert.ok(!refused.ok && refused.conflict === "invalid", source);
+      assert.deepEqual(refused.issues.map(({ path }) => path), ["/id"]);
+    }
+    const others = [["commits/shop", "7"], ["commits/shop", "c1/0"], ["commits", "a:b/0"], ["kernels/x", "a:b/0"]];
+    for (const [source, id] of others) {
+      assert.ok((await daybook.ingest([{ ...EVENT, source: source!, id: id!, data: {} }], BY)).ok, `${source} ${id}`);
+    }
+    const data = { branch: "main", to: "c0ffee".padEnd(40, "0") };
+    const moved = await daybook.ask({ type: "commits.branch.move", id: "shop", command: "c1", data, by: BY });
+    assert.equal(moved.is, "accepted");
+  } finally {
+    await system.daybook.close();
+  }
+});
+
 Deno.test("a source that is sealed since, or no more, repeats what it sent before; what says something else is told so", async () => {
   const data = await Deno.makeTempDir();
   const open = (sealed_sources: string[]) =>

@@ -13,6 +13,8 @@ export interface AdmissionOptions {
   readonly hash: Hash;
   /** What becomes of a type the catalogue does not know. Default `inbox`: kept as sent in `inbox/{source}`. */
   readonly unknown?: "inbox" | "reject";
+  /** Domains that have entities. */
+  readonly deciding?: ReadonlySet<string>;
 }
 
 export interface AdmissionContext {
@@ -54,6 +56,9 @@ const admitOne = (
 ): NewEvent | Refusal => {
   const wrong = attributeIssue(event);
   if (wrong) return { code: "invalid_attribute", issues: [wrong] };
+  if (isOurs(event, options.deciding)) {
+    return { code: "invalid_attribute", issues: [issue("/id", "with this source is only given here")] };
+  }
   const spec = options.catalogue.spec(event.type);
   if (!spec) {
     if (options.unknown === "reject") {
@@ -77,6 +82,17 @@ const admitOne = (
   });
   return stamped(event, context, now, { data, stream, version: spec.version ?? 1 });
 };
+
+/** As `Draft` names facts: whose command, its id, which of its facts. */
+const FACT_ID = /:[^]*\/\d+$/;
+
+/** Whoever had such a name recorded first would have the command, or what the kernel tells, refused as another's. */
+const isOurs = ({ id, source }: Incoming, deciding: ReadonlySet<string> = NONE): boolean => {
+  if (source === "kernel") return true;
+  const slash = source.indexOf("/");
+  return slash > 0 && deciding.has(source.slice(0, slash)) && FACT_ID.test(id);
+};
+const NONE: ReadonlySet<string> = new Set();
 
 /** With what is ours: one copy, as this is on the way of every event. */
 const stamped = (

@@ -19,7 +19,7 @@ import type { Computed, ComputedView } from "../../projections/computed.ts";
 import type { AnyProjection, Projection } from "../../projections/projection.ts";
 import { type Row, type ViewPage, type ViewQuery, ViewQuestion, type Views } from "../../projections/views.ts";
 import type { Actor } from "../types.ts";
-import { admit } from "./admission.ts";
+import { type AdmissionOptions, admit } from "./admission.ts";
 import type {
   Ask,
   Daybook,
@@ -112,6 +112,7 @@ export class System implements Daybook {
   readonly computed: readonly Computed[];
   readonly log: EventLog;
   private readonly blobs: NamedBlobs;
+  private readonly admission: AdmissionOptions;
   private closing: Promise<void> | undefined;
   /** Who waits for a view waits no longer. */
   private readonly over = new AbortController();
@@ -125,6 +126,8 @@ export class System implements Daybook {
     this.computed = (parts.computed ?? []).map(({ view }) => view);
     this.log = parts.log;
     this.blobs = new NamedBlobs(parts.catalogue, parts.log);
+    const { catalogue, hash, unknown } = parts;
+    this.admission = { catalogue, hash, unknown, deciding: new Set(parts.actors.map(({ domain }) => domain)) };
   }
 
   ingest(
@@ -159,7 +162,7 @@ export class System implements Daybook {
     context: IngestContext,
   ): Promise<Ingested> {
     const { parts } = this;
-    const admitted = admit(events, parts, { ...context, at: parts.clock.now(), by });
+    const admitted = admit(events, this.admission, { ...context, at: parts.clock.now(), by });
     if (!admitted.ok) return admitted;
     for (let index = 0; index < admitted.events.length; index++) {
       const { type, data } = admitted.events[index]!;
