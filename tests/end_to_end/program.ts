@@ -10,20 +10,38 @@ const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 const DENO = ["run", "-q", V8_FLAGS, "-A", "--config", CONFIG];
 const LISTENING = /listening on (\S+)\n/;
 
+interface Starting {
+  /** A program that takes the folder as its argument, instead. */
+  readonly other?: URL;
+  /** A module that is run before it. */
+  readonly preload?: URL;
+  /** Arguments of `start`. */
+  readonly more?: readonly string[];
+  /** A program that becomes it, with its arguments, such as a tracer's. */
+  readonly under?: readonly string[];
+}
+
 export interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-const command = (args: readonly string[], env: Readonly<Record<string, string>> = {}, preload?: URL) =>
-  new Deno.Command(Deno.execPath(), {
-    args: [...DENO, ...(preload ? ["--preload", fileURLToPath(preload)] : []), ...args],
+const command = (
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  { preload, under = [] }: Pick<Starting, "preload" | "under"> = {},
+) => {
+  const [first = Deno.execPath(), ...rest] = under;
+  const before = under.length === 0 ? [] : [...rest, Deno.execPath()];
+  return new Deno.Command(first, {
+    args: [...before, ...DENO, ...(preload ? ["--preload", fileURLToPath(preload)] : []), ...args],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   });
+};
 
 /** Runs one command of the command line to its end. */
 export const run = (...args: readonly string[]): Promise<Ran> =>
@@ -40,21 +58,14 @@ export class Program {
     private readonly said: { err: string },
   ) {}
 
-  /**
-   * Starts the server on a free port and waits for its line. `other`: a program that takes the folder as its argument, instead.
-   * `preload`: a module that is run before it. `more`: arguments of `start`.
-   */
+  /** Starts the server on a free port and waits for its line. */
   static async start(
     data: string,
     env: Readonly<Record<string, string>> = {},
-    { other, preload, more = [] }: {
-      readonly other?: URL;
-      readonly preload?: URL;
-      readonly more?: readonly string[];
-    } = {},
+    { other, more = [], ...as }: Starting = {},
   ): Promise<Program> {
     const args = other ? [fileURLToPath(other), data] : [...startArguments(data), ...more];
-    const child = command(args, env, preload).spawn();
+    const child = command(args, env, as).spawn();
     const said = { err: "" };
     const errors = (async () => {
       for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said.err += text;

@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,services,controls,tables,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,calls,services,controls,tables,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -234,6 +234,10 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async kill() {
     const args = ["test", "-A", "tests/end_to_end/kill_test.ts"];
     return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
+  },
+  async calls() {
+    const args = ["test", "-A", "tests/end_to_end/killed_at_call_test.ts"];
+    return [{ ...await child(args, { DAYBOOK_KILL_CALLS: String(scaled(400)) }), what: "killed at system calls" }];
   },
   async services() {
     const { rounds, at_points, at_moments, of_agents, adopted, starts, by_point } = await kills(scaled(100), 1);
