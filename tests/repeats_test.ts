@@ -68,7 +68,13 @@ Deno.test("nobody else records an event under the name of a fact of an entity or
       assert.ok(!refused.ok && refused.conflict === "invalid", source);
       assert.deepEqual(refused.issues.map(({ path }) => path), ["/id"]);
     }
-    const others = [["commits/shop", "7"], ["commits/shop", "c1/0"], ["commits", "a:b/0"], ["kernels/x", "a:b/0"]];
+    const others = [
+      ["commits/shop", "7"],
+      ["commits/shop", "c1/0"],
+      ["commits/shop", "https://ci.example/builds/17"],
+      ["commits", "a:b/0"],
+      ["kernels/x", "a:b/0"],
+    ];
     for (const [source, id] of others) {
       assert.ok((await daybook.ingest([{ ...EVENT, source: source!, id: id!, data: {} }], BY)).ok, `${source} ${id}`);
     }

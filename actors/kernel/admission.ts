@@ -83,8 +83,8 @@ const admitOne = (
   return stamped(event, context, now, { data, stream, version: spec.version ?? 1 });
 };
 
-/** As `Draft` names facts: whose command, its id, which of its facts. */
-const FACT_ID = /:[^]*\/\d+$/;
+/** As `Draft` names facts: whose command, its id, which of its facts. Nobody is called as URLs begin. */
+const FACT_ID = /^(?!https?:)[^]*:[^]*\/\d+$/;
 
 /** Whoever had such a name recorded first would have the command, or what the kernel tells, refused as another's. */
 const isOurs = ({ id, source }: Incoming, deciding: ReadonlySet<string> = NONE): boolean => {
