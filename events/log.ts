@@ -53,6 +53,15 @@ export interface NewEvent extends Attributes {
   readonly traceGiven?: boolean;
 }
 
+/** What an entry that is too large is refused with; it shows so much of the id as an error may. */
+export const entryTooLarge = ({ type, id }: Pick<NewEvent, "type" | "id">): string => {
+  const shown = id.length > SHOWN_ID_MAX ? `${id.slice(0, SHOWN_ID_MAX)}…` : id;
+  return `an entry has at most ${LIMITS.entry_bytes_max} bytes, "${type}" with id ${JSON.stringify(shown)} has more`;
+};
+
+/** Characters of an id in an error. */
+const SHOWN_ID_MAX = 40;
+
 /** What the sender believes of a stream: anything, that it is empty, that it has events, or its last revision. */
 export type Expected = "any" | "none" | "exists" | number;
 

@@ -37,7 +37,7 @@ const onFullDisk = (t: Deno.TestContext, body: (system: System, room: () => Prom
     }));
 
 /** It is told that it could not be recorded, and may be recorded later. */
-const verified = (t: Deno.TestContext) =>
+const recordedLater = (t: Deno.TestContext) =>
   onFullDisk(t, async (system, room) => {
     const verified = { size: 600, root: system.log.tree.root(600)!.toBase64(), ok: true, failures: 0, anchored: 0 };
     await assert.rejects(within("an answer", asked(system, "record-verification", verified), { seconds: 30 }), {
@@ -92,9 +92,9 @@ const erased = () =>
     });
   });
 
-// At the same time, each on a disk of its own: most of it is waiting for what does not come.
+// At the same time, in a folder each: most of it is waiting for what does not come.
 Deno.test("who has the log verified, archived, its key changed or somebody erased is told what cannot be done now, and may ask again", async (t) => {
-  await Promise.all([verified, archivedLater, keyChanged, erased].map((asks) => asks(t)));
+  await Promise.all([recordedLater, archivedLater, keyChanged, erased].map((asks) => asks(t)));
 });
 
 Deno.test("nothing is archived that views have not folded which stand still for want of room", (t) =>

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tlogFiles, writeTlog } from "../adapters/tlog/writer.ts";
 import { inFolder } from "./folder_given.ts";
+import { installed, missing } from "./installed_given.ts";
 import { withSignedLog } from "./tlog_given.ts";
 import { signer, stranger } from "./verify_given.ts";
 
@@ -19,21 +20,14 @@ const run = async (program: string, args: readonly string[], env: Record<string,
   return { code, said: text.decode(stdout) + text.decode(stderr) };
 };
 
-const installed = async (): Promise<boolean> => {
-  try {
-    await Deno.stat(`${PACKAGES}/src/golang.org/x/mod/sumdb/tlog`);
-    return (await run("go", ["version"])).code === 0;
-  } catch {
-    return false;
-  }
-};
-const there = await installed();
+const UNTESTED = "no folder is shown to sumdb";
+const sumdb = await Deno.stat(`${PACKAGES}/src/golang.org/x/mod/sumdb/tlog`)
+  .catch(() => missing("golang.org/x/mod", UNTESTED));
+const go = installed("go", UNTESTED);
 
 Deno.test({
-  name: `Go's sumdb accepts a tlog-tiles folder, and nothing that was changed${
-    there ? "" : " (skipped: no go, or no golang.org/x/mod)"
-  }`,
-  ignore: !there,
+  name: "Go's sumdb accepts a tlog-tiles folder, and nothing that was changed",
+  ignore: !go || !sumdb,
   fn: () =>
     withSignedLog([300, 700], (log, [older, newer]) =>
       inFolder(async (scratch) => {

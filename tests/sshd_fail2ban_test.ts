@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { countingRules } from "../actors/threats/rules.ts";
 import { openDaybook } from "../main.ts";
 import { inFolder } from "./folder_given.ts";
-import { installed } from "./recipes/recipe.ts";
+import { pathOf } from "./installed_given.ts";
 import { AUTH_LOG, importedLogs, type Observed, observedIn } from "./sshd_given.ts";
 import { effectsOf, THRESHOLDS } from "./threats_given.ts";
 
@@ -111,7 +111,7 @@ const tellTimes = (theirs: Verdicts, ours: Verdicts): void => {
 
 const CI = Deno.env.get("CI") === "true";
 const missing = ["sshd", "ssh", "rsyslogd", "python3", "fail2ban-regex", "unshare", "openssl"]
-  .filter((name) => !installed(name));
+  .filter((name) => !pathOf(name));
 const without = missing.length > 0 && !CI;
 if (without) console.log(`the comparison with fail2ban is passed over: ${missing.join(", ")} not installed`);
 

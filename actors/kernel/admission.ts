@@ -57,7 +57,10 @@ const admitOne = (
   const wrong = attributeIssue(event);
   if (wrong) return { code: "invalid_attribute", issues: [wrong] };
   if (isOurs(event, options.deciding)) {
-    return { code: "invalid_attribute", issues: [issue("/id", "with this source is only given here")] };
+    return {
+      code: "invalid_attribute",
+      issues: [issue("/id", "is given here and nowhere else with this source; another id or source is expected")],
+    };
   }
   const spec = options.catalogue.spec(event.type);
   if (!spec) {

@@ -14,7 +14,7 @@ import { StoredTree } from "./hash_tree.ts";
 import { decodeFormat, expectSeal, FORMAT_KEY } from "./format.ts";
 import { LogReader } from "./reader.ts";
 import { SealedReader } from "./sealed_store.ts";
-import { KvReader } from "./store.ts";
+import { KvReader, ofFile } from "./store.ts";
 
 const fromUtf8 = new TextDecoder();
 
@@ -41,7 +41,7 @@ export class FolderReader {
       readonly archive?: ArchivedEntries;
     },
   ) {
-    this.store = inFile(path, () => new KvReader(path));
+    this.store = new KvReader(path);
     try {
       const format = this.store.get(FORMAT_KEY);
       if (!format) throw new LogFault("foreign", `${path} holds no log`);
@@ -55,7 +55,8 @@ export class FolderReader {
       this.tree = new StoredTree(this.store, (position) => this.entry(position));
     } catch (error) {
       void this.store.close();
-      throw ofFile(path, error);
+      // Whether a key is missing is asked of the folder.
+      throw error instanceof LogFault && error.kind !== "sealed" ? ofFile(path, error) : error;
     }
   }
 
@@ -130,17 +131,3 @@ export class FolderReader {
     return this.log.close();
   }
 }
-
-/** What is wrong with a file says which one; whether a key is missing is asked of the folder. */
-const ofFile = (path: string, error: unknown): unknown =>
-  error instanceof LogFault && error.kind !== "sealed" && !error.message.includes(path)
-    ? new LogFault(error.kind, `${path}: ${error.message}`, { cause: error })
-    : error;
-
-const inFile = <T>(path: string, call: () => T): T => {
-  try {
-    return call();
-  } catch (error) {
-    throw ofFile(path, error);
-  }
-};

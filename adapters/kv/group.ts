@@ -3,10 +3,18 @@
  * does not go in is answered and leaves no trace.
  */
 import type { Event, StreamId } from "../../events/event.ts";
-import { type Appended, type Expected, LIMITS, LogFault, type NewEvent, type Receipt } from "../../events/log.ts";
+import {
+  type Appended,
+  entryTooLarge,
+  type Expected,
+  LIMITS,
+  LogFault,
+  type NewEvent,
+  type Receipt,
+} from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import { BLOCK_OVERHEAD, blockHash, type BlockPlan, encodeBlock, ENTRY_OVERHEAD, type Run } from "./block.ts";
-import { type Entry, entryTooLarge } from "./place.ts";
+import type { Entry } from "./place.ts";
 
 /** Events of one commit, so that with its blocks' headers it stays below what Deno KV takes (819,200 bytes). */
 export const COMMIT_EVENTS_MAX = 2_000;

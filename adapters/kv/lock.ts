@@ -3,7 +3,7 @@
  * after a crash.
  */
 import { LogFault } from "../../events/log.ts";
-import { faultOf } from "./store.ts";
+import { faultOf, ofFile } from "./store.ts";
 
 /** Whoever only looks (`isHeld`) lets go at once; a writer that meets so many in a row gives up. */
 const LOOKS_MAX = 1_000;
@@ -17,11 +17,8 @@ export class FolderLock {
     try {
       file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
     } catch (error) {
-      const fault = faultOf(error);
       // Of a folder that may not be entered the platform does not say which.
-      throw fault.message.includes(path)
-        ? fault
-        : new LogFault(fault.kind, `${path}: ${fault.message}`, { cause: error });
+      throw ofFile(path, faultOf(error));
     }
     for (let look = 0; look < LOOKS_MAX; look++) {
       if (await file.tryLock(true)) return new FolderLock(file);

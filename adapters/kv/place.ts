@@ -4,7 +4,15 @@
  */
 import { Buffer } from "node:buffer";
 import { canonical, CanonicalError, canonicalText, inOrder, UNUSUAL } from "../../events/canonical.ts";
-import { type Append, LIMITS, LogFault, type NewEvent, OPTIONAL_TEXTS, REQUIRED_TEXTS } from "../../events/log.ts";
+import {
+  type Append,
+  entryTooLarge,
+  LIMITS,
+  LogFault,
+  type NewEvent,
+  OPTIONAL_TEXTS,
+  REQUIRED_TEXTS,
+} from "../../events/log.ts";
 import { fingerprintOfId } from "./fingerprint.ts";
 
 /** An event whose entry is written but for position, time and revision, and which gets its place. */
@@ -69,9 +77,6 @@ export const prepare = ({ events }: Append): Entry[] => {
   }
   return entries;
 };
-
-export const entryTooLarge = ({ type, id }: NewEvent): string =>
-  `an entry has at most ${LIMITS.entry_bytes_max} bytes, "${type}" with id ${shown(id)} has more`;
 
 const prepareEvent = (event: NewEvent): Entry => {
   try {
@@ -225,6 +230,3 @@ const digits = (number: number): number => {
   for (let limit = 10; number >= limit; limit *= 10) count++;
   return count;
 };
-
-/** An id as an error may show it. */
-const shown = (id: string): string => JSON.stringify(id.length > 40 ? id.slice(0, 40) + "…" : id);

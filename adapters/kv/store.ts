@@ -119,18 +119,18 @@ const whileLocked = async <T>(
   }
 };
 
-const openDatabase = (path: string): DatabaseSync =>
-  guarded(() => {
-    const db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
-    try {
-      const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
-      if (!kv) throw new LogFault("foreign", "the file is a database, but not one of Deno KV");
-      return db;
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  });
+const openDatabase = (path: string): DatabaseSync => {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true, timeout: READ_WAIT_MS_MAX });
+    const kv = db.prepare("select 1 from sqlite_master where type = 'table' and name = 'kv'").get();
+    if (!kv) throw new LogFault("foreign", "the file is a database, but not one of Deno KV");
+    return db;
+  } catch (error) {
+    db?.close();
+    throw ofFile(path, faultOf(error));
+  }
+};
 
 /**
  * Puts a file that was closed back into WAL mode, and writes what a process that died left beside the database into it, flushed: if its
@@ -239,6 +239,10 @@ export const faultOf = (error: unknown): LogFault => {
     : "io";
   return new LogFault(kind, said, { cause: error });
 };
+
+/** A fault of a file says which file. */
+export const ofFile = (path: string, fault: LogFault): LogFault =>
+  fault.message.includes(path) ? fault : new LogFault(fault.kind, `${path}: ${fault.message}`, { cause: fault });
 
 const guarded = <T>(call: () => T): T => {
   try {

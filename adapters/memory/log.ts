@@ -8,7 +8,7 @@ import { canonical, CanonicalError } from "../../events/canonical.ts";
 import type { Event, StreamId } from "../../events/event.ts";
 import { correlationOf } from "../../events/event.ts";
 import type { Append, Appended, Checkpoint, EventLog, Heard, NewEvent, Range, Receipt } from "../../events/log.ts";
-import { LIMITS, LogFault, OPTIONAL_TEXTS, REQUIRED_TEXTS } from "../../events/log.ts";
+import { entryTooLarge, LIMITS, LogFault, OPTIONAL_TEXTS, REQUIRED_TEXTS } from "../../events/log.ts";
 import { sameAsSent } from "../../events/same.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 
@@ -67,8 +67,7 @@ export class MemoryLog implements EventLog {
       const text = canonicalOrFault(entry);
       const length = bytes.encode(text).length;
       if (length > LIMITS.entry_bytes_max) {
-        const which = `"${event.type}" with id ${JSON.stringify(event.id)}`;
-        throw new LogFault("too_large", `an entry has at most ${LIMITS.entry_bytes_max} bytes, ${which} has more`);
+        throw new LogFault("too_large", entryTooLarge(event));
       }
       if ((total += length) > LIMITS.append_bytes_max) {
         throw new LogFault("too_large", `an append has at most ${LIMITS.append_bytes_max} bytes`);

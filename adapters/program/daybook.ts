@@ -36,7 +36,7 @@ import { inlineBackground } from "../kv/background.ts";
 import type { Signer } from "../kv/behind.ts";
 import { FolderLock } from "../kv/lock.ts";
 import { KvLog } from "../kv/log.ts";
-import { KvStore } from "../kv/store.ts";
+import { KvStore, ofFile } from "../kv/store.ts";
 import { MemoryStore } from "../memory/store.ts";
 import { type Crash, crashAt } from "../process/crash.ts";
 import { SqliteViews } from "../sqlite/views.ts";
@@ -399,12 +399,10 @@ const openLog = async (
   return { log, behind, key, lies: store };
 };
 
-/** A fault of a file says which file. */
 const named = async <T>(path: string, open: () => Promise<T>): Promise<T> => {
   try {
     return await open();
   } catch (error) {
-    if (!(error instanceof LogFault)) throw error;
-    throw new LogFault(error.kind, `${path}: ${error.message}`, { cause: error });
+    throw error instanceof LogFault ? ofFile(path, error) : error;
   }
 };

@@ -78,7 +78,7 @@ Deno.test("a journal that was left by who was killed on the way into WAL mode or
     // Changes that are in the file already, and a journal of what was there before.
     const db = new DatabaseSync(path);
     db.exec("pragma journal_mode = delete; pragma cache_size = 1; begin; update kv set v = zeroblob(40000)");
-    for (const  of of["", "-journal"]) await Deno.copyFile(path + of, left + of);
+    for (const suffix of ["", "-journal"]) await Deno.copyFile(path + suffix, left + suffix);
     db.close();
     const log = await openAt(left);
     assert.equal(log.size, 3);

@@ -3,6 +3,8 @@
  * fail. Skipped with a word where strace is missing, which is a failure in CI.
  */
 import assert from "node:assert/strict";
+import { inFolder } from "../folder_given.ts";
+import { installed } from "../installed_given.ts";
 import { Book, events, type Kind } from "./kill_load.ts";
 import { Program, run } from "./program.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
@@ -62,22 +64,17 @@ const whole = (lines: readonly string[]): readonly string[] => {
   });
 };
 
-const strace = await new Deno.Command("strace", { args: ["-V"], stdout: "null", stderr: "null" }).output()
-  .then(({ success }) => success, () => false);
+const ignore = !installed("strace", "no call is made to fail, and no flush is counted");
 
 const traced = (name: string, body: (data: string, trace: string) => Promise<void>) =>
-  Deno.test(name, async () => {
-    if (!strace) {
-      assert.notEqual(Deno.env.get("CI"), "true", "strace is missing");
-      return console.log(`skipped, there is no strace (${name})`);
-    }
-    const dir = await Deno.makeTempDir();
-    try {
-      await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
-      await body(`${dir}/data`, `${dir}/trace`);
-    } finally {
-      await Deno.remove(dir, { recursive: true });
-    }
+  Deno.test({
+    name,
+    ignore,
+    fn: () =>
+      inFolder(async (dir) => {
+        await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
+        await body(`${dir}/data`, `${dir}/trace`);
+      }),
   });
 
 const post = async (

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { SeededRandom } from "../../adapters/simulation/random.ts";
+import { commands } from "../program_given.ts";
 import type { Program } from "./program.ts";
 import { until } from "../until.ts";
 
@@ -252,6 +253,16 @@ const whole = (events: readonly Recorded[]): void => {
     const { branch, from, to } = event.data;
     assert.equal(from, branches.get(branch) ?? null, `${branch} moved from where it was not, at ${i}`);
     branches.set(branch, to);
+  }
+};
+
+/** What a program left in `data` of a folder verifies, and views that are folded anew are equal to those it kept. */
+export const stands = async (dir: string): Promise<void> => {
+  // Within this process, which the server's end leaves nothing in; the commands themselves are typed elsewhere.
+  const say = commands(dir);
+  for (const command of [["verify"], ["replay", "--check"]]) {
+    const { code, out, err } = await say(...command, "--data", `${dir}/data`, "--json");
+    assert.equal(code, 0, `${command}: ${out}${err}`);
   }
 };
 

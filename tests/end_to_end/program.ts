@@ -9,6 +9,8 @@ const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 // With the flags of the tasks that start it (docs/decisions/0071-appends-go-first.md).
 const DENO = ["run", "-q", V8_FLAGS, "-A", "--config", CONFIG];
 const LISTENING = /listening on (\S+)\n/;
+/** What `Program.start` throws for one that was killed on its way. */
+export const DIED_EARLY = /ended before it listened \(SIGKILL\)/;
 
 interface Starting {
   /** A program that takes the folder as its argument, instead. */

@@ -5,21 +5,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { inFolder } from "../folder_given.ts";
+import { installed } from "../installed_given.ts";
 import { within } from "../until.ts";
 
 const INSIDE = fileURLToPath(new URL("limits_inside.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
-const UML = "/usr/bin/linux.uml";
-
-const there = (path: string): boolean => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-};
-const ignore = !there(UML) && Deno.env.get("CI") !== "true";
-if (ignore) console.log("skipped: limits held by control groups, for want of user-mode-linux");
+const uml = installed("linux.uml", "no limit is held by a control group");
 
 /** Where the modules lie that are there already. */
 const exported = (name: string): string => {
@@ -50,7 +41,7 @@ const BOOTS_MORE = 2;
 
 /** All that it says until it halts. */
 const booted = async (folder: string): Promise<string> => {
-  const kernel = new Deno.Command(UML, {
+  const kernel = new Deno.Command(uml!, {
     args: ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "mem=1000M", "con=null", "con0=null,fd:1"]
       .concat(`init=${folder}/init`, `uml_dir=${folder}/uml/`),
     stdin: "null",
@@ -77,10 +68,9 @@ const booted = async (folder: string): Promise<string> => {
 Deno.test({
   name:
     "cores and memory are held by a control group, from the first instruction on; where none can be made, why is told",
-  ignore,
+  ignore: !uml,
   fn: () =>
     inFolder(async (folder) => {
-      assert.ok(there(UML), "user-mode-linux is not installed");
       const inside =
         `"${Deno.execPath()}" run -q -A --v8-flags=--jitless --no-lock --no-check --cached-only --config "${CONFIG}" "${INSIDE}" /run`;
       await Deno.writeTextFile(`${folder}/init`, script(inside), { mode: 0o755 });

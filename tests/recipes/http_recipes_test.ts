@@ -1,7 +1,8 @@
 /** The recipes for a reverse proxy and for Prometheus, as they stand in the documents, with the real programs. */
 import assert from "node:assert/strict";
 import { V8_FLAGS } from "../../adapters/process/reexec.ts";
-import { filledIn, installed, script, type Server, snippet, snippets, started } from "./recipe.ts";
+import { allInstalled } from "../installed_given.ts";
+import { filledIn, script, type Server, snippet, snippets, started } from "./recipe.ts";
 import { inFolder } from "../folder_given.ts";
 import { until } from "../until.ts";
 
@@ -60,7 +61,7 @@ const answers = async (url: string): Promise<boolean> => {
 
 Deno.test({
   name: "the nginx recipe gives Daybook a name and TLS, keeps cookies to it, and lets followers hear at once",
-  ignore: !installed("nginx") || !installed("openssl") || !installed("curl"),
+  ignore: !allInstalled(["nginx", "openssl", "curl"], "the recipe for nginx is not followed"),
   fn: () =>
     inFolder(async (folder) => {
       const made = await script(
@@ -129,7 +130,7 @@ Deno.test({
 
 Deno.test({
   name: "the Prometheus recipe scrapes with its token, and its rules name metrics that are there",
-  ignore: !installed("prometheus") || !installed("promtool"),
+  ignore: !allInstalled(["prometheus", "promtool"], "the recipe for Prometheus is not followed"),
   fn: () =>
     inFolder((folder) =>
       withServer(folder, [], async (server) => {

@@ -27,16 +27,6 @@ export const filledIn = (text: string, values: Readonly<Record<string, string>>)
     return filled.replaceAll(from, to);
   }, text);
 
-/** Whether a program is there; a recipe for one that is not passes over itself. */
-export const installed = (program: string): boolean =>
-  `${Deno.env.get("PATH")}:/usr/sbin:/sbin`.split(":").some((folder) => {
-    try {
-      return Deno.statSync(`${folder}/${program}`).isFile;
-    } catch {
-      return false;
-    }
-  });
-
 export interface Server {
   readonly url: string;
   readonly data: string;

@@ -1,7 +1,8 @@
 /** Every recipe of ours, as it stands in the document, against a real server and the real program it is for. */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { events, filledIn, installed, script, type Server, snippet, started } from "./recipe.ts";
+import { allInstalled, installed } from "../installed_given.ts";
+import { events, filledIn, script, type Server, snippet, started } from "./recipe.ts";
 import { until } from "../until.ts";
 
 const withServer = async (
@@ -108,7 +109,7 @@ for (const [name, make] of [["GitHub Actions", github], ["GitLab CI", gitlab]] a
 
 Deno.test({
   name: "the recipe for rsyslog brings every line of sshd and nothing else, once, and waits out a server that is away",
-  ignore: !installed("rsyslogd") || !installed("logger"),
+  ignore: !allInstalled(["rsyslogd", "logger"], "the recipe for rsyslog is not followed"),
   fn: () =>
     withServer(async (server, folder) => {
       const headers = filledIn(snippet("rsyslog-sshd", "text"), { "PUT-THE-TOKEN-HERE": server.token });
@@ -211,7 +212,7 @@ Deno.test("the recipe's sealed source keeps names and addresses out of the log",
 
 Deno.test({
   name: "the recipe's unit is one that systemd takes without a word",
-  ignore: !installed("systemd-analyze"),
+  ignore: !installed("systemd-analyze", "the recipe's unit is not looked at"),
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "daybook-unit-" });
     try {

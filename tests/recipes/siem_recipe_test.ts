@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
 import { inFolder } from "../folder_given.ts";
+import { installed } from "../installed_given.ts";
 import { eventually } from "../sinks_given.ts";
 import { until } from "../until.ts";
-import { filledIn, installed, snippets } from "./recipe.ts";
+import { filledIn, snippets } from "./recipe.ts";
 import { configured, freePort, ingest, metric, rsyslog, serving } from "./siem_recipe.ts";
 
 Deno.test({
   name: "rsyslog is killed in the midst and comes back, and has every event",
-  ignore: !installed("rsyslogd"),
+  ignore: !installed("rsyslogd", "no event is sent to it"),
   fn: () =>
     inFolder(async (folder) => {
       const port = freePort();

@@ -14,7 +14,7 @@ import { manyIds } from "./ids.ts";
 import { kills, sweep } from "../end_to_end/stack_kills.ts";
 import { recoveries, type Spread } from "../end_to_end/stack_recoveries.ts";
 import { storms } from "../end_to_end/stack_storms.ts";
-import { installed } from "../recipes/recipe.ts";
+import { pathOf } from "../installed_given.ts";
 import { outages } from "./outages.ts";
 import { signinTiming } from "./signin_timing.ts";
 import { signins } from "./signins.ts";
@@ -169,7 +169,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     }));
   },
   async outages() {
-    if (!installed("rsyslogd")) return [{ what: "outages of rsyslog", measured: "no rsyslogd", must: "", held: true }];
+    if (!pathOf("rsyslogd")) return [{ what: "outages of rsyslog", measured: "no rsyslogd", must: "", held: true }];
     const { events, kills, restarts, received, lines, seconds } = await outages({
       events: scaled(100_000),
       kills: scaled(100),
