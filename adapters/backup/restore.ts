@@ -131,7 +131,6 @@ const copyChecked = async (
       for (let at = 0; at < piece.length;) at += (await handle.write(piece, at, piece.length - at)).bytesWritten;
     };
     expectDigest(name, manifest, await digestIn(source, name, signal, { write }));
-    await handle.sync();
   } finally {
     await handle.close();
   }

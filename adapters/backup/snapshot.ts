@@ -8,7 +8,7 @@
  */
 import { chmod, constants, copyFile, lstat, open, rm, stat } from "node:fs/promises";
 import { backup, DatabaseSync } from "node:sqlite";
-import { faultOf, settleFile } from "./folder.ts";
+import { faultOf } from "./folder.ts";
 import { LogFault } from "../../events/log.ts";
 
 const ATTEMPTS = 3;
@@ -47,7 +47,7 @@ const statOf = async (path: string) => {
 };
 
 /**
- * Writes the copy to `to`, which must not be there; durable when it resolves. The copy is one file, whatever its
+ * Writes the copy to `to`, which must not be there. The copy is one file, whatever its
  * journal was before. The copying itself does not yield; about 300 MB a second. Throws `LogFault`: `io`, `full`,
  * `foreign`, `truncated`.
  */
@@ -64,7 +64,7 @@ export const snapshot = async (
       await clear(to);
     }
     oneFile(to);
-    await settleFile(to);
+    await chmod(to, OWN_FILE);
   } catch (error) {
     await clear(to);
     throw databaseFault(from, error);
@@ -83,7 +83,7 @@ export const snapshotJournaled = async (from: string, to: string): Promise<void>
     } finally {
       db.close();
     }
-    await settleFile(to);
+    await chmod(to, OWN_FILE);
   } catch (error) {
     await clear(to);
     // A transaction was cut off, and whoever only reads cannot take it back; nobody is at it.

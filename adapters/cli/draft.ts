@@ -54,15 +54,15 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
   };
   return {
     write: writingTo(file, path),
-    async settle() {
+    settle: () => synced(file, path),
+    async name() {
       try {
+        await Deno.rename(partial, path);
+        // With the file goes its name; the folder around it may not be open to us.
         await synced(file, path);
       } finally {
         close();
       }
-    },
-    async name() {
-      await Deno.rename(partial, path);
     },
     async drop() {
       close();

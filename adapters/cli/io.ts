@@ -18,7 +18,7 @@ export interface Draft {
   write(piece: string | Uint8Array): void;
   /** Nothing more is written, and what was is durable. */
   settle(): Promise<void>;
-  /** Gives it its name, in the place of an older one. */
+  /** Gives it its name, in the place of an older one, durably. */
   name(): Promise<void>;
   /** Takes it away; where it bears its name already it stays. */
   drop(): Promise<void>;

@@ -29,15 +29,8 @@ export type RestoredMark = z.infer<typeof markSchema>;
 const pathIn = (data: string): string => `${data}/${FILES.restored}`;
 
 /** Into a folder that is not in its place yet; durable with the rest of it. */
-export const markRestored = async (folder: string, mark: RestoredMark): Promise<void> => {
-  const file = await Deno.open(pathIn(folder), { write: true, createNew: true, mode: 0o600 });
-  try {
-    await file.write(new TextEncoder().encode(`${JSON.stringify(mark)}\n`));
-    await file.sync();
-  } finally {
-    file.close();
-  }
-};
+export const markRestored = (folder: string, mark: RestoredMark): Promise<void> =>
+  Deno.writeTextFile(pathIn(folder), `${JSON.stringify(mark)}\n`, { createNew: true, mode: 0o600 });
 
 /** What the folder is to say of itself; absent where it has said it. Throws `LogFault` `foreign` for one that is damaged. */
 export const readMark = async (data: string): Promise<RestoredMark | undefined> => {

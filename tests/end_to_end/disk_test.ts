@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { inFolder } from "../folder_given.ts";
 import { installed } from "../installed_given.ts";
 import { Book, events, type Kind } from "./kill_load.ts";
-import { Program, run } from "./program.ts";
+import { Program, run, runAs } from "./program.ts";
 import { seededRandom } from "../../adapters/simulation/random.ts";
 import { CRASH_VARIABLE } from "../../adapters/process/crash.ts";
 
@@ -48,6 +48,12 @@ class Tracer {
     return whole((await Deno.readTextFile(this.file)).split("\n"));
   }
 }
+
+/** What a program is started under so that its calls are written to a file, each with the paths of what it is about. */
+const under = (
+  file: string,
+  calls: string,
+): readonly string[] => ["strace", "-f", "-q", "-y", "-o", file, "-e", `trace=${calls}`];
 
 /** A call during which another thread made one stands in two lines, each with the number of its thread. */
 const whole = (lines: readonly string[]): readonly string[] => {
@@ -217,14 +223,8 @@ traced(
     const begun = () => setTimeout(() => void program.end("SIGKILL"), 50);
     await new Book().load(program, { name: "cut", kinds: clients, random, dead: program.died, begun });
     assert.ok((await Deno.stat(`${data}/log.db-wal`)).size > 0, "nothing was left");
-    const opening = new Deno.Command("strace", {
-      args: ["-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync", Deno.execPath(), ...Program.arguments(data)],
-      env: { NO_COLOR: "1", [CRASH_VARIABLE]: "lock.opened" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    });
-    await opening.output();
+    const dying = { env: { [CRASH_VARIABLE]: "lock.opened" }, under: under(trace, "fsync,fdatasync") };
+    await runAs(dying, "start", "--data", data, "--port", "0");
     assert.ok(flushes((await Deno.readTextFile(trace)).split("\n"), "/log.db") > 0, "it was not written again");
   },
 );
@@ -237,20 +237,55 @@ traced("what goes on without an archive is flushed before anything is let go of"
     assert.deepEqual(statuses.filter((status) => status !== 201), []);
   }
   assert.equal((await program.end("SIGTERM")).code, 0);
-  const deno = Program.arguments(data);
-  const archive = ["archive", "--before", "256", "--to", `${data}.archive`, "--data", data];
-  await new Deno.Command("strace", {
-    args: ["-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync", Deno.execPath()]
-      .concat(deno.slice(0, deno.indexOf("start")), archive),
-    env: { NO_COLOR: "1", [CRASH_VARIABLE]: "archive.recorded" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).output();
+  const dying = { env: { [CRASH_VARIABLE]: "archive.recorded" }, under: under(trace, "fsync,fdatasync") };
+  await runAs(dying, "archive", "--before", "256", "--to", `${data}.archive`, "--data", data);
   // SQLite flushes each as well when it begins it, where something is written to it: the views' in another thread, the notes' before.
   const calls = /^(\d+) +f(?:data)?sync\(\d+<.*\/(notes|views)\.db-wal>/gm;
   const flushed = [...(await Deno.readTextFile(trace)).matchAll(calls)];
   const [, asks] = flushed.at(-1)!;
   const files = flushed.filter(([, thread]) => thread === asks).map(([, , file]) => file);
   assert.deepEqual(files.slice(-2), ["views", "notes"]);
+});
+
+/** All files in a folder, by their paths within it. */
+const filesIn = async (folder: string, within = ""): Promise<readonly string[]> => {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${within}${name}`;
+    files.push(...(isDirectory ? await filesIn(`${folder}/${name}`, `${path}/`) : [path]));
+  }
+  return files;
+};
+
+traced("what a command has written is on the disk, under its name, when it says so", async (data, trace) => {
+  const program = await Program.start(data);
+  for (let i = 0; i < 3; i++) assert.equal((await post(program, `e-${i}`)).status, 201);
+  assert.equal((await program.end("SIGTERM")).code, 0);
+  const calls = async (...args: readonly string[]): Promise<readonly string[]> => {
+    const { code, err } = await runAs({ under: under(trace, "fsync,fdatasync,rename") }, ...args, "--data", data);
+    assert.ok(code < 2, `${args}: ${err}`);
+    return whole((await Deno.readTextFile(trace)).split("\n"));
+  };
+  const out = `${data}.out`;
+  const folders = [["backup", `${out}/backup`], ["audit", "--out", `${out}/audit`]] as const;
+  for (const args of [...folders, ["export", "--format", "tlog-tiles", "--out", `${out}/tiles`] as const]) {
+    const made = await calls(...args);
+    const folder = args.at(-1)!;
+    const named = made.findIndex((line) => line.includes(`, "${folder}") = 0`));
+    const [, filled] = /rename\("([^"]+)"/.exec(made[named] ?? "") ?? [];
+    const flushed = made.slice(0, named).flatMap((line) => /sync\(\d+<([^>]+)>\) += 0/.exec(line)?.[1] ?? []);
+    const files = await filesIn(folder);
+    assert.ok(files.length >= 3, folder);
+    assert.deepEqual(files.filter((file) => !flushed.includes(`${filled}/${file}`)), [], folder);
+    assert.ok(made.slice(named).some((line) => /sync\(/.test(line) && line.includes(`<${out}>`)), `name of ${folder}`);
+  }
+  for (const args of [["export"], ["receipt", "2"]]) {
+    const file = `${out}/${args[0]}`;
+    const made = await calls(...args, "--out", file);
+    const named = made.findIndex((line) => line.includes(`rename("${file}.partial", "${file}") = 0`));
+    const flushed = (path: string, lines: readonly string[]) =>
+      lines.some((line) => /sync\(/.test(line) && line.includes(`<${path}>`));
+    assert.ok(named > 0 && flushed(`${file}.partial`, made.slice(0, named)), `content of ${file}`);
+    assert.ok(flushed(file, made.slice(named)), `name of ${file}`);
+  }
 });

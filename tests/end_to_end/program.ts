@@ -46,10 +46,12 @@ const command = (
 };
 
 /** Runs one command of the command line to its end. */
-export const run = (...args: readonly string[]): Promise<Ran> =>
-  ended(args.join(" "), command([MAIN, ...args]).spawn());
+export const run = (...args: readonly string[]): Promise<Ran> => runAs({}, ...args);
 
-const startArguments = (data: string) => [MAIN, "start", "--data", data, "--port", "0"];
+export const runAs = (
+  { env, ...as }: Pick<Starting, "under"> & { readonly env?: Readonly<Record<string, string>> },
+  ...args: readonly string[]
+): Promise<Ran> => ended(args.join(" "), command([MAIN, ...args], env, as).spawn());
 
 export class Program {
   private constructor(
@@ -66,7 +68,7 @@ export class Program {
     env: Readonly<Record<string, string>> = {},
     { other, more = [], ...as }: Starting = {},
   ): Promise<Program> {
-    const args = other ? [fileURLToPath(other), data] : [...startArguments(data), ...more];
+    const args = other ? [fileURLToPath(other), data] : [MAIN, "start", "--data", data, "--port", "0", ...more];
     const child = command(args, env, as).spawn();
     const said = { err: "" };
     const errors = (async () => {
@@ -84,11 +86,6 @@ export class Program {
     })();
     const token = (await Deno.readTextFile(`${data}/first-token`)).trim();
     return new Program(child, LISTENING.exec(out)![1]!, token, Promise.all([errors, rest]), said);
-  }
-
-  /** What `deno` is given to start the server. */
-  static arguments(data: string): readonly string[] {
-    return [...DENO, ...startArguments(data)];
   }
 
   get pid(): number {

@@ -7,6 +7,7 @@ import type { Child, Self } from "../../../actors/kernel/child.ts";
 import { type Clock, pause } from "../../../actors/kernel/world.ts";
 import { belongTogether, isSignedBy, readCertificate } from "../../x509/certificate.ts";
 import { keyPem, newKey, publicKeyOf } from "../../x509/key.ts";
+import { writeWhole } from "../whole_file.ts";
 import { CERTIFICATE_FILES, CERTIFICATES_FOLDER } from "./files.ts";
 import { authorityOf, issue, type IssuingParts, type Wanted } from "./issuer.ts";
 
@@ -160,16 +161,7 @@ export class KeptCertificates implements Child {
     const folder = this.folderOf(name);
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     for (const [kind, file] of Object.entries(CERTIFICATE_FILES)) {
-      const path = join(folder, file);
-      const open = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
-      try {
-        const bytes = new TextEncoder().encode(pair[kind as keyof Pair]);
-        for (let at = 0; at < bytes.length;) at += await open.write(bytes.subarray(at));
-        await open.sync();
-      } finally {
-        open.close();
-      }
-      await Deno.rename(`${path}.new`, path);
+      await writeWhole(join(folder, file), pair[kind as keyof Pair]);
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { ServiceSettings } from "../../../config/stack.ts";
+import { writeWhole } from "../whole_file.ts";
 import { type Checked, checkedOf } from "./checked.ts";
 import {
   filled,
@@ -81,15 +82,7 @@ export class PreparedServices {
     const gone = (await this.of(service, digest))?.instances.slice(given.instances.length) ?? [];
     const prepared = { ...given, instances: [...given.instances, ...gone] };
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true, mode: 0o600 });
-    try {
-      const bytes = new TextEncoder().encode(JSON.stringify(prepared));
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.sync();
-    } finally {
-      file.close();
-    }
-    await Deno.rename(`${path}.new`, path);
+    await writeWhole(path, JSON.stringify(prepared));
     this.known.set(name, prepared);
   }
 
