@@ -4,12 +4,11 @@
  * word where strace is missing, which is a failure in CI.
  */
 import assert from "node:assert/strict";
-import { type SeededRandom, seededRandom } from "../../adapters/simulation/random.ts";
+import { seededRandom } from "../../adapters/simulation/random.ts";
 import { inFolder } from "../folder_given.ts";
 import { installed } from "../installed_given.ts";
-import { until } from "../until.ts";
-import { Book, events, moves, stands } from "./kill_load.ts";
-import { DIED_EARLY, Program } from "./program.ts";
+import { Lives } from "./lives.ts";
+import type { Program } from "./program.ts";
 
 /** Lives that are cut off, over all files; `deno task soak` has more of the same. */
 const LIVES = Number(Deno.env.get("DAYBOOK_KILL_CALLS") ?? 4);
@@ -20,55 +19,13 @@ const CALLS = "openat,write,pwrite64,ftruncate,fsync,fdatasync,unlink,rename";
 /** Of a life that nothing cuts off: all are busy for so long before it is told to end. */
 const BUSY_MS = 50;
 
-class Lives {
-  readonly book = new Book();
-  private count = 0;
-  private readonly data: string;
-  private readonly trace: string;
+/** What is traced. */
+const filters = (data: string, files: readonly string[]): readonly string[] => [
+  ...["-e", `trace=${CALLS}`],
+  ...files.flatMap((file) => ["-P", `${data}/${file}`]),
+];
 
-  constructor(private readonly dir: string, private readonly random: SeededRandom) {
-    this.data = `${dir}/data`;
-    this.trace = `${dir}/trace`;
-  }
-
-  /** One life under load that is traced. Answers the calls that were made on the files, each with its thread. */
-  async traced(files: readonly string[], ...more: readonly string[]): Promise<readonly string[]> {
-    const paths = files.flatMap((file) => ["-P", `${this.data}/${file}`]);
-    // The tracer is nobody's parent (-D), so that signals and how it ended are the program's own.
-    const under = ["strace", "-D", "-f", "-q", "-o", this.trace, "-e", `trace=${CALLS}`, ...paths, ...more];
-    const program = await Program.start(this.data, {}, { under }).catch((error) => {
-      if (!DIED_EARLY.test(String(error))) throw error;
-    });
-    if (program) {
-      await this.book.load(program, {
-        name: `${this.count++}`,
-        kinds: [events(4), events(4), moves],
-        random: this.random,
-        dead: program.died,
-        begun: () => void setTimeout(() => void program.end("SIGTERM"), BUSY_MS),
-      });
-    }
-    const told = async () => (await Deno.readTextFile(this.trace)).trimEnd().split("\n");
-    return await until("the tracer has told how each thread ended", told, (lines) => running(lines).size === 0);
-  }
-
-  /** A life that nothing cuts off finds all that was answered, and ends in order; what it leaves verifies. */
-  async whole(): Promise<void> {
-    const { book, data } = this;
-    const program = await Program.start(data);
-    await book.repeat(program);
-    await book.check(program);
-    const { code, err } = await program.end("SIGTERM");
-    assert.equal(code, 0, err);
-    await stands(this.dir);
-  }
-}
-
-/** Threads of which no end was told. */
-const running = (lines: readonly string[]): ReadonlySet<string> => {
-  const ended = new Set(lines.flatMap((line) => /^(\d+) +\+\+\+ /.exec(line)?.[1] ?? []));
-  return new Set(lines.map((line) => line.split(" ", 1)[0]!)).difference(ended);
-};
+const ended = (program: Program): void => void setTimeout(() => void program.end("SIGTERM"), BUSY_MS);
 
 interface Place {
   readonly file: string;
@@ -96,8 +53,8 @@ Deno.test("killed at any system call that changes its files, it starts again wit
     const random = seededRandom(Number(Deno.env.get("DAYBOOK_SIM_SEED") ?? 1));
     const lives = new Lives(dir, random);
     // The first life makes the files; what the second does all others do, if more or less often.
-    await lives.traced(FILES);
-    const all = placesIn(await lives.traced(FILES, "-y"), FILES);
+    await lives.traced(filters(lives.data, FILES), ended);
+    const all = placesIn(await lives.traced(["-y", ...filters(lives.data, FILES)], ended), FILES);
     assert.deepEqual(new Set(all.map(({ file }) => file)), new Set(FILES));
     const journals = all.filter(({ file }) => file === JOURNAL);
     let killed = 0;
@@ -105,7 +62,8 @@ Deno.test("killed at any system call that changes its files, it starts again wit
       // Of the journal one call after another from the last on, in between whatever comes of chance.
       const sure = life % 2 === 0;
       const { file, call, when } = sure ? journals.at(-1 - life / 2 % journals.length)! : random.pick(all);
-      const calls = await lives.traced([file], "-e", `inject=${call}:signal=KILL:when=${when}`);
+      const inject = ["-e", `inject=${call}:signal=KILL:when=${when}`];
+      const calls = await lives.traced([...filters(lives.data, [file]), ...inject], ended);
       // What is written how often goes by how busy the machine is, but for the journal.
       const cut = calls.some((line) => line.includes("killed by SIGKILL"));
       assert.ok(cut || !sure, `${call} ${when} of ${file} was not reached:\n${calls.join("\n")}`);

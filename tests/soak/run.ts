@@ -1,5 +1,5 @@
 /**
- * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,calls,services,controls,tables,simulation] [--scale 0.1]`: the long runs, and one table of what they
+ * `deno task soak [--only ids,cold,catch-up,verify,attested,audit,outages,growth,sign-in,signins,kill,calls,power,services,controls,tables,simulation] [--scale 0.1]`: the long runs, and one table of what they
  * measured. The same code runs with small numbers in `soak_test.ts`. Exits 1 when something did not hold.
  */
 import { fileURLToPath } from "node:url";
@@ -42,8 +42,9 @@ const child = async (args: readonly string[], env: Readonly<Record<string, strin
   const lines = new TextDecoder().decode(stdout).split("\n");
   // A table of its own is shown as it is.
   for (const line of lines) if (/^[┌│├└]/.test(line)) console.error(line);
-  const told = lines.find((line) => /^killed in|seeds of|controls, \d+ seeds|^(?:ok|FAILED) \| /.test(line)) ??
-    new TextDecoder().decode(stderr).slice(-600);
+  const told =
+    lines.find((line) => /^killed in|^the power went|seeds of|controls, \d+ seeds|^(?:ok|FAILED) \| /.test(line)) ??
+      new TextDecoder().decode(stderr).slice(-600);
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { what: "", measured: `${told} (${seconds} s)`, must: "all hold", held: code === 0 };
 };
@@ -238,6 +239,10 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async calls() {
     const args = ["test", "-A", "tests/end_to_end/killed_at_call_test.ts"];
     return [{ ...await child(args, { DAYBOOK_KILL_CALLS: String(scaled(400)) }), what: "killed at system calls" }];
+  },
+  async power() {
+    const args = ["test", "-A", "tests/end_to_end/power_cut_test.ts"];
+    return [{ ...await child(args, { DAYBOOK_POWER_CUTS: String(scaled(200)) }), what: "the power cut" }];
   },
   async services() {
     const { rounds, at_points, at_moments, of_agents, adopted, starts, by_point } = await kills(scaled(100), 1);
