@@ -497,3 +497,10 @@ Deno.test("a disk that is full under a file is told as that, whatever wrote", ()
   const message = "Cannot write: No space left on device (os error 28)";
   assert.deepEqual(failureOf(error), { exit: 3, code: "full", message });
 });
+
+Deno.test("what the system says of a file is told as that", () => {
+  const error = Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" }); // as Deno throws it
+  assert.deepEqual(failureOf(error), { exit: 3, code: "io", message: "Input/output error (os error 5)" });
+  const bug = Object.assign(new Error("no such column: x"), { code: "ERR_SQLITE_ERROR" });
+  assert.equal(failureOf(bug).code, "unexpected");
+});

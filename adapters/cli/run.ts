@@ -4,7 +4,7 @@
  */
 import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
-import { ViewQuestion } from "../../projections/views.ts";
+import { ViewQuestion, ViewsFault } from "../../projections/views.ts";
 import type { Call } from "./call.ts";
 import { expectElsewhere, text, Usage } from "./call.ts";
 import { palette, safe } from "./print.ts";
@@ -97,6 +97,7 @@ export const failureOf = (error: unknown): Failure => {
       message: hint ? `${error.message} (${hint})` : error.message,
     };
   }
+  if (error instanceof ViewsFault) return { exit: exitOf(error.kind), code: error.kind, message: error.message };
   const name = error instanceof Error ? error.name : "";
   const message = firstLine(error);
   const kind = kindOf(error);
@@ -111,6 +112,8 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "NotCapable") return { exit: 3, code: "not_permitted", message: message.replace(ADVICE, "") };
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
   if (name === "AddrNotAvailable") return { exit: 3, code: "address_not_available", message };
+  // Whatever else the system says, such as `EIO`.
+  if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return { exit: 3, code: "io", message };
   return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
 };
 

@@ -159,7 +159,10 @@ export interface Opening {
   readonly sealed?: Sealed;
 }
 
-/** Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. */
+/**
+ * Opens a file for writing, or `:memory:`. What is damaged, foreign or in another format is moved aside and made anew. Throws `ViewsFault`
+ * `unwritable` for what cannot be written here, and what the system says.
+ */
 export const openWritable = (path: string, format: Format, opening: Opening): Connection => {
   try {
     const word = wordOf(path);
@@ -167,7 +170,7 @@ export const openWritable = (path: string, format: Format, opening: Opening): Co
     return prepare(path, format, opening);
   } catch (error) {
     const because = reasonToMoveAside(error, path);
-    if (because === undefined || path === ":memory:") throw error;
+    if (because === undefined || path === ":memory:") throw faultOf(error, path);
     const movedTo = moveAside(path);
     // What is clear does not stay in a folder that is sealed.
     if (error instanceof Clear) forgetAside(path);
@@ -257,16 +260,20 @@ const insideOf = (db: DatabaseSync, { sealing, engine }: Sealed, { application }
   throw new Unusable("it is sealed under another key");
 };
 
-/** Opens a file of ours for reading; it must be there. */
+/** Opens a file of ours for reading; it must be there. Throws as `openWritable` does, and `ViewsFault` `damaged`. */
 export const openReadable = (
   path: string,
   format: Format,
   { lookEvery, sealed }: Omit<Opening, "onAside">,
 ): Connection => {
-  const db = readable(path, format, sealed);
-  db.exec("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000");
-  db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-  return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
+  try {
+    const db = readable(path, format, sealed);
+    db.exec("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000");
+    db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+    return new Connection(db, { path, owned: true, lookout: new Lookout(path, lookEvery) });
+  } catch (error) {
+    throw faultOf(error, path);
+  }
 };
 
 /**

@@ -289,3 +289,31 @@ traced("what a command has written is on the disk, under its name, when it says 
     assert.ok(flushed(file, made.slice(named)), `name of ${file}`);
   }
 });
+
+traced(
+  "a command whose files cannot be opened or flushed does what it does all the same, or says why not",
+  async (data, trace) => {
+    assert.equal((await (await Program.start(data)).end("SIGTERM")).code, 0);
+    const secret = `${data}.secret`;
+    await Deno.writeTextFile(secret, "x");
+    const failing = async (file: string, calls: string, error: string, when: number) => {
+      const inject = ["-P", `${data}/${file}`, "-e", `inject=${calls}:error=${error}:when=${when}`];
+      const { code, err } = await runAs(
+        { under: [...under(trace, calls), ...inject] },
+        ...["secret", "set", `s${at++}`, "--file", secret, "--data", data],
+      );
+      const made = whole((await Deno.readTextFile(trace)).split("\n")).filter((line) => line.includes("INJECTED"));
+      assert.ok(code === 0 || [1, 3].includes(code) && /^daybook: \S/m.test(err), `${code} ${made}\n${err}`);
+      assert.doesNotMatch(err, /should not have happened|\n\s+at /, `${made}`);
+      return made.length > 0;
+    };
+    let at = 0;
+    const opened = { "keys.db": 2, "root.key": 2, "log.db": 2, "views.db": 3, "notes.db": 2 };
+    for (const [file, times] of Object.entries(opened)) {
+      for (let when = 1; when <= times; when++) {
+        assert.ok(await failing(file, "openat", "EIO", when), `${file} was opened less than ${when} times`);
+      }
+    }
+    assert.ok(await failing("log.db-wal", "fsync,fdatasync", "EIO", 1));
+  },
+);

@@ -1,6 +1,7 @@
 /** Secrets that are stored: set, replaced and deleted from the machine itself. A value comes in here, and goes out nowhere. */
 import { z } from "zod";
 import type { AccessCommand } from "../../../actors/access.ts";
+import { LogFault } from "../../../events/log.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { KeysFault } from "../../keys/fault.ts";
 import { STORED_BYTES_MAX } from "../../keys/stored.ts";
@@ -41,5 +42,9 @@ const kept = (work: () => number): number => {
 
 const tell = async ({ entities }: Opened, name: string, command: AccessCommand): Promise<void> => {
   const outcome = await entities.ask({ ...command, id: `secret.${name}`, by: OPERATOR.principal });
-  if (outcome.is !== "accepted") throw new Error(`it is done, and not on record: access/secret.${name}: ${outcome.is}`);
+  if (outcome.is === "accepted") return;
+  throw new LogFault(
+    "io",
+    `Cannot put on record what was done with the secret ${JSON.stringify(name)}: ${outcome.is}; it is done`,
+  );
 };
