@@ -61,6 +61,21 @@ Deno.test("files in other encodings are refused by every importer, and make no d
   }
 });
 
+Deno.test("a file that is too long to be held is refused by who would hold it, and makes no data folder", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    using file = await Deno.open(`${folder}/long.json`, { write: true, create: true });
+    await file.truncate(64 * 1_048_576 + 1);
+    for (const kind of ["github", "bench"]) {
+      const { code, err } = await run("import", kind, `${folder}/long.json`, "--data", `${folder}/data`);
+      assert.deepEqual([code, err], [2, `daybook: ${folder}/long.json is longer than 64 MiB\n`]);
+      await assert.rejects(Deno.stat(`${folder}/data`), Deno.errors.NotFound);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("import github looks at every body before it opens a folder; what GitHub sends and is no push needs none", async () => {
   const folder = await Deno.makeTempDir();
   const data = `${folder}/data`;

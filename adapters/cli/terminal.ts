@@ -4,19 +4,29 @@ import { expectPlace, openDraft, openOutput, OutputFault, writeAll, writePrivate
 import { type Io, OutputClosed } from "./io.ts";
 
 const COLUMNS_DEFAULT = 80;
+/** Of a text that is read as a whole: what becomes of it takes many times its memory. */
+const TEXT_MIB_MAX = 64;
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Text of a person's: what is not UTF-8 would be recorded as something else than was written. */
-const textOf = (bytes: Uint8Array, name: string): string => {
+const textOf = async (readable: ReadableStream<Uint8Array<ArrayBuffer>>, name: string): Promise<string> => {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const piece of readable) {
+    // A pipe, a device, and a file that is being written may have no end.
+    length += piece.length;
+    if (length > TEXT_MIB_MAX * 1_048_576) throw new Usage(`${name} is longer than ${TEXT_MIB_MAX} MiB`);
+    pieces.push(piece);
+  }
   try {
-    return strict.decode(bytes);
+    return strict.decode(await new Blob(pieces).bytes());
   } catch {
     throw new Usage(`${name} is not UTF-8`);
   }
 };
 
-export const fileText = async (path: string): Promise<string> => textOf(await Deno.readFile(path), path);
+export const fileText = async (path: string): Promise<string> => textOf((await Deno.open(path)).readable, path);
 
 /** Of what has no end, such as a pipe, nothing is read. */
 export const regularText = async (path: string): Promise<string> => {
@@ -60,7 +70,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
       return await fileText(path);
     },
     readTail: tailOf,
-    readInput: async () => textOf(await new Response(Deno.stdin.readable).bytes(), "standard input"),
+    readInput: () => textOf(Deno.stdin.readable, "standard input"),
     writePrivate,
     create: openOutput,
     expectPlace,
