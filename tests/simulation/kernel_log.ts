@@ -52,7 +52,8 @@ const OPEN_TRIES_MAX = 1_000;
 
 /** What the kernel stands on: the reference log behind a faulty handle, or the real one over a disk that fails. */
 /** `sealed`: as `kv`, at rest. */
-export type Ground = "memory" | "kv" | "sealed";
+export const GROUNDS = ["memory", "kv", "sealed"] as const;
+export type Ground = typeof GROUNDS[number];
 
 /** What the log within, having no disk, cannot meet; and what a log with one writer need not. */
 const BEYOND: Readonly<Record<Ground, readonly string[]>> = {

@@ -1,25 +1,45 @@
 /** `run.ts --seed N [--seeds N] [--rounds N] [--ground memory|kv|sealed]`: kernel and log under one seed or many; exits 1 with the seed that failed. */
 import { parseArgs } from "node:util";
-import { missed, simulate } from "./kernel_log.ts";
+import { type Ground, GROUNDS, missed, simulate } from "./kernel_log.ts";
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    seeds: { type: "string", default: "1" },
-    rounds: { type: "string", default: "500" },
-    ground: { type: "string", default: "kv" },
-  },
-});
+const USAGE = "deno task sim [--seed N] [--seeds N] [--rounds N] [--ground memory|kv|sealed]";
+
+/** A run that did not begin is no seed that failed. */
+const wrong = (because: string): never => {
+  console.error(`${because}\n${USAGE}`);
+  Deno.exit(2);
+};
+
+const given = () => {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: "string", default: "1" },
+        seeds: { type: "string", default: "1" },
+        rounds: { type: "string", default: "500" },
+        ground: { type: "string", default: "kv" },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    return wrong((error as Error).message);
+  }
+};
+const values = given();
+if (values.help) {
+  console.log(USAGE);
+  Deno.exit(0);
+}
 
 const whole = (name: "seed" | "seeds" | "rounds"): number => {
   const number = Number(values[name]);
   if (Number.isSafeInteger(number) && number >= 1) return number;
-  console.error(`--${name}: expected a whole number from 1, not "${values[name]}"`);
-  Deno.exit(2);
+  return wrong(`--${name}: expected a whole number from 1, not "${values[name]}"`);
 };
 const [first, seeds, rounds] = [whole("seed"), whole("seeds"), whole("rounds")];
 
-const ground = values.ground === "memory" || values.ground === "sealed" ? values.ground : "kv";
+const ground = GROUNDS.find((ground): ground is Ground => ground === values.ground) ??
+  wrong(`--ground: expected ${GROUNDS.join(", ")}, not "${values.ground}"`);
 const reached: Record<string, number> = {};
 for (let seed = first; seed < first + seeds; seed++) {
   try {

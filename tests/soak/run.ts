@@ -20,7 +20,20 @@ import { signinTiming } from "./signin_timing.ts";
 import { signins } from "./signins.ts";
 import { verified } from "./verified.ts";
 
-const { values } = parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } });
+/** A run that did not begin is nothing that did not hold. */
+const wrong = (because: string): never => {
+  console.error(`${because}\ndeno task soak [--only PARTS] [--scale 0.1]`);
+  Deno.exit(2);
+};
+
+const given = () => {
+  try {
+    return parseArgs({ options: { only: { type: "string" }, scale: { type: "string", default: "1" } } }).values;
+  } catch (error) {
+    return wrong((error as Error).message);
+  }
+};
+const values = given();
 const scale = Number(values.scale);
 const scaled = (whole: number): number => Math.max(1, Math.round(whole * scale));
 const million = (events: number): string => `${events / 1_000_000} M`;
@@ -306,8 +319,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
 const chosen = values.only?.split(",") ?? Object.keys(parts);
 const unknown = chosen.filter((name) => !parts[name]);
 if (unknown.length > 0 || !(scale > 0)) {
-  console.error(`--only takes ${Object.keys(parts).join(",")}; --scale a number above 0`);
-  Deno.exit(2);
+  wrong(`--only takes ${Object.keys(parts).join(",")}; --scale a number above 0`);
 }
 const table = new Table({
   head: ["what", "measured", "must", "held"],
