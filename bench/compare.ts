@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { type Sampled, seriesOf } from "./samples.ts";
+import { median, type Sampled, seriesOf } from "./samples.ts";
 import { suite } from "./suite.ts";
 import type { Goal, Measured, Row } from "./row.ts";
 
@@ -80,7 +80,6 @@ const measure = async (row: Row, rounds: number): Promise<readonly Pair[]> => {
   }
 };
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const rounded = (value: number): number => value >= 1_000 ? Math.round(value) : Number(value.toPrecision(3));
 
 const summed = ({ name, of }: Figure, pairs: readonly Pair[]): Compared => {

@@ -45,3 +45,9 @@ export const readSamples = async (path: string): Promise<readonly Sampled[]> => 
     return { file, group, name, baseline, failed: told.length < samples.length, samples: told };
   });
 };
+
+/** Of an even number the mean of the two in the middle. */
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+};

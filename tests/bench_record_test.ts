@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { translateRun } from "../adapters/deno_bench/report.ts";
 import { documentOf } from "../bench/record.ts";
-import { readSamples, seriesOf } from "../bench/samples.ts";
+import { median, readSamples, seriesOf } from "../bench/samples.ts";
 import type { RunMeasured } from "../events/benchmarks.ts";
 
 const TIME = "2026-11-20T09:00:00.000Z";
@@ -40,6 +40,12 @@ Deno.test("samples become the figures of their series, and stay beside them", as
     ]);
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("the median of rounds lies in their middle, of two between them", () => {
+  for (const [values, middle] of [[[7], 7], [[9, 1], 5], [[10, 1, 3], 3], [[4, 1, 20, 2], 3]] as const) {
+    assert.equal(median(values), middle, values.join(" "));
   }
 });
 

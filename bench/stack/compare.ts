@@ -5,6 +5,7 @@
  * Daybook is started as its users start it, by its task and with that task's permissions.
  */
 import { fileURLToPath } from "node:url";
+import { median } from "../samples.ts";
 import {
   asStack,
   asSupervisord,
@@ -118,8 +119,6 @@ export const compare = async (rounds: number): Promise<readonly Round[]> => {
   }
   return all;
 };
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 export const mediansOf = (rounds: readonly Round[]) => {
   const of = (key: "cold" | "warm" | "supervisord") => Math.round(median(rounds.map((round) => round[key])));
