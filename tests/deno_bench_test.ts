@@ -168,7 +168,10 @@ Deno.test("a run in which nothing was measured has no events", () => {
 });
 
 Deno.test("what is no such document is refused with the path of what is wrong", () => {
-  assert.deepEqual(issues("secret: nope"), [" not JSON"]);
+  const alone = " not JSON: expected what deno bench --json prints, nothing before it and nothing behind";
+  for (const text of ["secret: nope", "", `loaded\n${report([])}`, `${report([])}\ndone`]) {
+    assert.deepEqual(issues(text), [alone], text);
+  }
   assert.match(issues("[]")[0]!, /^ .*expected object/);
   assert.match(issues(report([], { version: 2 }))[0]!, /^\/version /);
   assert.match(issues(report([], { runtime: undefined }))[0]!, /^\/runtime /);

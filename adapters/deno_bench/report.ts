@@ -93,6 +93,9 @@ export type TranslatedRun =
   /** Paths are JSON Pointers (RFC 6901) into the document. */
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
+/** Benchmarks that print something print it there, too. */
+const NO_DOCUMENT = "not JSON: expected what deno bench --json prints, nothing before it and nothing behind";
+
 /** Depth of the document: causes of failures lie within each other. */
 const DEPTH_MAX = 256;
 
@@ -104,7 +107,7 @@ export const translateRun = (text: string, options: RunOptions): TranslatedRun =
   } catch (error) {
     if (!(error instanceof CanonicalError)) throw error;
     // What the parser says of malformed text repeats some of it.
-    const message = error.code === "malformed" ? "not JSON" : error.message;
+    const message = error.code === "malformed" ? NO_DOCUMENT : error.message;
     return { ok: false, issues: [{ path: error.path, message }] };
   }
   const parsed = report.safeParse(value);

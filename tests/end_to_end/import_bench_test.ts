@@ -86,3 +86,15 @@ Deno.test("standard input named twice is wrong usage, and makes no folder", () =
     assert.deepEqual([refused.exit, refused.error.message], [2, "standard input can be read once"]);
     await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
   }));
+
+Deno.test("an empty input is told as that, and makes no folder", () =>
+  withPlace(async ({ dir, data }) => {
+    await Deno.writeTextFile(`${dir}/monday.json`, "\n");
+    for (const [given, name] of [["monday.json", "monday.json"], ["-", "standard input"]] as const) {
+      const refused = await document<{ error: { message: string } }>(["import", "bench", given, "--data", data], {
+        cwd: dir,
+      });
+      assert.deepEqual([refused.exit, refused.error.message], [2, `${name} is empty`]);
+    }
+    await assert.rejects(Deno.stat(data), Deno.errors.NotFound);
+  }));

@@ -53,6 +53,7 @@ const readAll = async (call: Call, runtime: Runtime): Promise<readonly BenchRun[
   const runs: BenchRun[] = [];
   for (const file of call.args) {
     const content = file === "-" ? await runtime.io.readInput() : await runtime.io.readText(pathOf(call, file));
+    if (content.trim() === "") throw new Usage(`${file === "-" ? "standard input" : file} is empty`);
     runs.push(
       await runtime.benchRun(content, options).catch((error) => {
         throw error instanceof ImportFault ? new ImportFault(error.kind, `${file}: ${error.message}`) : error;
