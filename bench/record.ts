@@ -63,6 +63,17 @@ export const documentOf = async (sampled: readonly Sampled[], time: string): Pro
 /** Where to; `undefined`: where the command line would look, `DAYBOOK_DATA` or `.daybook`. */
 export type Destination = string | undefined;
 
+/** What took minutes to measure is not lost for a log that another has; how it is recorded later. */
+const kept = async (document: string): Promise<string> => {
+  try {
+    const path = await Deno.makeTempFile({ prefix: "daybook-bench-", suffix: ".json" });
+    await Deno.writeTextFile(path, document);
+    return `; later: deno task import bench ${path} --project ${PROJECT}`;
+  } catch (error) {
+    return `, nor kept: ${(error as Error).message}`;
+  }
+};
+
 /** Says on standard error what came of it; the exit code. */
 export const record = async (document: string, data: Destination): Promise<number> => {
   const where = data === undefined ? [] : ["--data", data];
@@ -80,6 +91,6 @@ export const record = async (document: string, data: Destination): Promise<numbe
   await writer.write(new TextEncoder().encode(document)).then(() => writer.close()).catch(() => {});
   const { code, stdout } = await child.output();
   if (code === 0) console.error(`recorded: ${new TextDecoder().decode(stdout).trim()}`);
-  else console.error("the run was not recorded");
+  else console.error(`the run was not recorded${await kept(document)}`);
   return code;
 };

@@ -43,6 +43,29 @@ Deno.test("samples become the figures of their series, and stay beside them", as
   }
 });
 
+Deno.test("a run that no log takes is kept as what import bench takes, and is said where", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = (to: string) => fileURLToPath(new URL(to, import.meta.url));
+    await Deno.writeTextFile(`${folder}/data`, "no folder");
+    const [document, module] = ['{"some":"run"}', new URL("../bench/record.ts", import.meta.url).href];
+    const code = `import { record } from ${JSON.stringify(module)};
+      Deno.exit(await record(${JSON.stringify(document)}, ${JSON.stringify(`${folder}/data`)}));`;
+    const { code: exit, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "-q", "--config", path("../deno.json"), code],
+      env: { NO_COLOR: "1", TMPDIR: folder },
+    }).output();
+    const err = new TextDecoder().decode(stderr);
+    assert.notEqual(exit, 0, err);
+    const [, at] = /^the run was not recorded; later: deno task import bench (\S+) --project daybook$/m.exec(err) ??
+      assert.fail(err);
+    assert.equal(await Deno.readTextFile(at!), document);
+    assert.ok(at!.startsWith(folder), at);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("the median of rounds lies in their middle, of two between them", () => {
   for (const [values, middle] of [[[7], 7], [[9, 1], 5], [[10, 1, 3], 3], [[4, 1, 20, 2], 3]] as const) {
     assert.equal(median(values), middle, values.join(" "));
