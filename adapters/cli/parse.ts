@@ -89,7 +89,8 @@ const callOf = (spec: CommandSpec, typed: readonly string[], place: Place): Call
     return {
       name,
       type: value === undefined ? "boolean" : "string",
-      isPath: /^<(file|folder|path)>$/.test(value ?? ""),
+      isPath: /^<(file|folder|path)(\|-)?>$/.test(value ?? ""),
+      isStream: value?.endsWith("|->") ?? false,
       multiple: "collect" in option && option.collect === true,
     } as const;
   });
@@ -102,18 +103,31 @@ const callOf = (spec: CommandSpec, typed: readonly string[], place: Place): Call
     strict: false,
   });
   countArgs(spec, parsed.positionals);
+  for (const [i, one] of parsed.positionals.entries()) {
+    const [arg, about] = spec.args!.at(i) ?? spec.args!.at(-1)!;
+    if (PATHS.test(arg)) expectPath(`${spec.name}: ${arg}`, one, about.includes("standard input"));
+  }
   for (const [name, value] of Object.entries(parsed.values)) {
-    const { type, isPath } = known.get(name)!;
+    const { type, isPath, isStream } = known.get(name)!;
     for (const one of Array.isArray(value) ? value : [value]) {
       if (type === "string" && typeof one !== "string") throw new Usage(`${spec.name}: --${name} takes a value`);
       if (type === "boolean" && typeof one === "string") throw new Usage(`${spec.name}: --${name} takes no value`);
-      if (isPath && one === "-") throw new Usage(`${spec.name}: --${name} takes a path, not a standard stream`);
+      if (isPath) expectPath(`${spec.name}: --${name}`, one as string, isStream);
     }
   }
   const values = Object.fromEntries(
     Object.entries(parsed.values).map(([name, value]) => [camel(name), value as OptionValue]),
   );
   return located(spec, { given: parsed.positionals, values, place });
+};
+
+/** Arguments that are paths. */
+const PATHS = /^.(?:file|folder|path|repository)(?:\.\.\.)?.$/;
+
+/** A variable that is not set would be the folder one stands in. */
+const expectPath = (what: string, path: string, isStream: boolean): void => {
+  if (path === "") throw new Usage(`${what} takes a path, and is empty`);
+  if (path === "-" && !isStream) throw new Usage(`${what} takes a path, not a standard stream`);
 };
 
 /** With the names of options for the letters that stand for them. */
@@ -166,7 +180,6 @@ const located = (
 ): Call => {
   const { data, json, ...options } = values;
   const named = typeof data === "string" ? data : place.env("DAYBOOK_DATA") || undefined;
-  if (named === "") throw new Usage("--data takes the path of a folder");
   if (named === ":memory:" && !spec.memory) {
     throw new Usage(`${spec.name} needs a folder: nothing is left of --data :memory: for it`);
   }
