@@ -116,7 +116,7 @@ interface Done {
   readonly compared: Compared;
 }
 
-/** Measures what `args` ask for and prints it; the exit code, 2 for arguments that are none, and what is to be recorded. */
+/** Measures what `args` ask for and prints it; the exit code, 1 where a row failed, 2 for arguments that are none, and what is to be recorded. */
 export const compare = async (
   args: readonly string[],
 ): Promise<{ readonly code: number; readonly sampled: readonly Sampled[] }> => {
@@ -127,19 +127,28 @@ export const compare = async (
   }
   const { json, rounds, rows } = asked;
   const done: Done[] = [];
+  let code = 0;
   for (const row of rows) {
-    const because = row.without?.();
-    console.error(because ? `skipped: ${row.name}: ${because}` : `… ${row.name}${row.about ? ` (${row.about})` : ""}`);
-    if (because) continue;
-    const pairs = await measure(row, rounds);
-    for (const figure of figuresOf(row)) {
-      done.push({ figure, against: row.against, pairs, compared: summed(figure, pairs) });
+    try {
+      const because = row.without?.();
+      console.error(
+        because ? `skipped: ${row.name}: ${because}` : `… ${row.name}${row.about ? ` (${row.about})` : ""}`,
+      );
+      if (because) continue;
+      const pairs = await measure(row, rounds);
+      for (const figure of figuresOf(row)) {
+        done.push({ figure, against: row.against, pairs, compared: summed(figure, pairs) });
+      }
+    } catch (error) {
+      // What others measure is not lost for it.
+      console.error(`failed: ${row.name}: ${error instanceof Error ? error.message.trim() : error}`);
+      code = 1;
     }
   }
   const sampled = done.flatMap(sampledOf);
   if (json) {
     console.log(JSON.stringify(done.map(({ compared }) => compared), undefined, 2));
-    return { code: 0, sampled };
+    return { code, sampled };
   }
   const table = new Table({
     head: ["work", "to", "ours", "baseline", "", "ratio", "spread", "must", "aim"],
@@ -150,7 +159,7 @@ export const compare = async (
     table.push([name, against, ours, baseline, figure.unit, ratio, spread.join(" – "), ...goals]);
   }
   console.log(table.toString());
-  return { code: 0, sampled };
+  return { code, sampled };
 };
 
 const parse = (args: readonly string[]) => {

@@ -46,7 +46,7 @@ export const importing = async (): Promise<Stand> => {
       const data = `${place.folder}/data${round++}`;
       const measured = await timed(
         new Deno.Command(Deno.execPath(), {
-          args: ["run", "-q", "-A", "--config", CONFIG, MAIN, "import", "git", repository, "--data", data, "--json"],
+          args: ["run", "-q", "-A", "--config", CONFIG, MAIN, "import", "git", repository, "--data", data],
           env: { NO_COLOR: "1" },
           stdin: "null",
           stdout: "null",

@@ -43,6 +43,20 @@ Deno.test("samples become the figures of their series, and stay beside them", as
   }
 });
 
+Deno.test("a row that fails is told with what it said, and the comparison goes on to its end", async () => {
+  const path = (to: string) => fileURLToPath(new URL(to, import.meta.url));
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-P=bench", "--config", path("../deno.json"), path("../bench/mod.ts")].concat(
+      ["--compare", "--json", "--rounds", "1", "--only", "import git", "--no-record"],
+    ),
+    env: { DAYBOOK_BENCH_REPOSITORY: "/no such repository", NO_COLOR: "1" },
+  }).output();
+  const err = new TextDecoder().decode(stderr);
+  assert.match(err, /^failed: import git: .*\/no such repository/m);
+  assert.doesNotMatch(err, /^ +at /m);
+  assert.deepEqual([code, JSON.parse(new TextDecoder().decode(stdout))], [1, []]);
+});
+
 Deno.test("a run that no log takes is kept as what import bench takes, and is said where", async () => {
   const folder = await Deno.makeTempDir();
   try {
