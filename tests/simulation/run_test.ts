@@ -2,6 +2,14 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
+const typed = (script: string, args: readonly string[]) => {
+  const path = (to: string) => fileURLToPath(new URL(to, import.meta.url));
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", "--no-check", "--config", path("../../deno.json"), path(script), ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+};
+
 for (
   const [name, script, args, said] of [
     ["sim", "./run.ts", ["--sed", "4"], /^Unknown option '--sed'/],
@@ -14,14 +22,19 @@ for (
   ] as const
 ) {
   Deno.test(`deno task ${name} ${args.join(" ")} runs nothing and says why, with 2, for 1 is a run that failed`, async () => {
-    const path = (to: string) => fileURLToPath(new URL(to, import.meta.url));
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-A", "--no-check", "--config", path("../../deno.json"), path(script), ...args],
-      env: { NO_COLOR: "1" },
-    }).output();
+    const { code, stdout, stderr } = await typed(script, args);
     const err = new TextDecoder().decode(stderr);
     assert.deepEqual([code, stdout.length], [2, 0], err);
     assert.match(err, said);
     assert.match(err, new RegExp(`\ndeno task ${name} \\[--`));
   });
 }
+
+Deno.test("a part of deno task soak that throws did not hold, and those behind it are run and shown", async () => {
+  // A stream of which every hundredth event is one has none among so few.
+  const { code, stdout } = await typed("../soak/run.ts", ["--only", "cold,ids", "--scale", "0.00001"]);
+  const out = new TextDecoder().decode(stdout);
+  assert.equal(code, 1, out);
+  assert.match(out, /│ cold +│ Error: 1 of 0 came +│ no error +│ NO +│/);
+  assert.match(out, /distinct ids/);
+});
