@@ -9,6 +9,7 @@ import { operatorRoutes } from "../adapters/program/operator_routes.ts";
 import { events } from "../events/mod.ts";
 import { projections } from "../projections/mod.ts";
 import { cloudEvent, type Site, structured, withSite } from "./http_given.ts";
+import { withHouse } from "./identity_given.ts";
 import { type Document, type Node, untoldBy } from "./openapi_given.ts";
 
 const documentOf = async (site: Site): Promise<Document> => await (await site.send("/openapi.json")).json();
@@ -42,6 +43,14 @@ Deno.test("the OpenAPI document is of one piece: references resolve, ids are uni
         assert.ok(Object.keys(operation.responses).some((status) => /^[23]/.test(status)), path);
       }
     }
+  }));
+
+Deno.test("of all operations of a whole server no two have one id, be they routes or views", () =>
+  withHouse(async (house) => {
+    const { paths } = (await house.send("/openapi.json", { as: house.token })).body as Document;
+    const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId));
+    assert.deepEqual(ids.filter((id, at) => ids.indexOf(id) < at), []);
+    assert.ok(ids.includes("get_access_who_could"));
   }));
 
 Deno.test("a schema that refers to itself leaves no reference that the document does not resolve", () => {

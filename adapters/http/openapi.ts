@@ -199,6 +199,20 @@ const pageOf = (route: Route, path: string): Operation => {
   };
 };
 
+/** Ids are unique among all operations (OpenAPI 3.1.0 section 4.8.10.1): what is said like something before it takes a number. */
+const numbered = (paths: Readonly<Record<string, Record<string, unknown>>>): void => {
+  const taken = new Set<string>();
+  for (
+    const operation of Object.values(paths).flatMap((methods) => Object.values(methods)) as { operationId: string }[]
+  ) {
+    const said = operation.operationId;
+    let id = said;
+    for (let n = 2; taken.has(id); n++) id = `${said}_${n}`;
+    taken.add(id);
+    operation.operationId = id;
+  }
+};
+
 type Responses = Readonly<Record<string, { readonly description: string }>>;
 
 /** What the door answers where somebody has been let in, whatever the route is. */
@@ -233,6 +247,7 @@ export const openapi = (daybook: Daybook, routes: readonly Route[], version: str
   const perRow = routes.find(({ path }) => path === PER_ROW);
   if (perCommand) Object.assign(paths, commandPaths(daybook, perCommand));
   if (perView && perRow) Object.assign(paths, viewPaths(daybook, perView, perRow));
+  numbered(paths);
   return {
     openapi: "3.1.0",
     info: {
