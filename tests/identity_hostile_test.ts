@@ -207,6 +207,28 @@ Deno.test("too many tries on a name or from an address are 429 alike for a name 
     assert.equal(house.told("identity.signin.failed").length, 6, "what is refused at the door is not a try");
   }, { said: { IDENTITY__RATE__NAME_MAX: "3" } }));
 
+Deno.test("RFC 9110 15.5.2: whatever was refused with 401 has a challenge, for a program and on a page", () =>
+  withHouse(async (house) => {
+    await house.person("alice");
+    const wrong = { name: "alice", password: "wrong password" };
+    const given: readonly (readonly [string, Parameters<typeof house.send>[1]])[] = [
+      ["/auth/sign-in", { body: wrong }],
+      ["/auth/refresh", { body: { refresh_token: "dbr_x" } }],
+      ["/auth/second", { body: { ticket: "x", code: "123456" } }],
+      ["/auth/invitation", { body: { code: "dbi_u_x", password: PASSWORD } }],
+      ["/auth/device/token", { body: { device_code: "x" } }],
+      ["/login", { body: form({ token: "x" }), headers: FORM }],
+      ["/sign-in", { body: form(wrong), headers: FORM }],
+      ["/auth/sessions", {}],
+    ];
+    for (const [path, request] of given) {
+      const { status, headers } = await house.send(path, request);
+      assert.deepEqual([status, headers.get("www-authenticate")], [401, 'Bearer realm="daybook"'], path);
+    }
+    const { headers } = await house.send("/auth/sessions", { as: "x" });
+    assert.equal(headers.get("www-authenticate"), 'Bearer realm="daybook", error="invalid_token"');
+  }));
+
 Deno.test("codes that are made up, and terminals that ask, use up nothing that others need", () =>
   withHouse(async (house) => {
     const { body: { code } } = await house.send("/accounts", { as: house.token, body: { name: "alice" } });

@@ -91,6 +91,8 @@ export const whoAsks = (
   return grant ? { is: "granted", grant, by: "cookie" } : { is: "nobody" };
 };
 
+export const CHALLENGE = 'Bearer realm="daybook"';
+
 /** RFC 6750 section 3: the challenge says what was wrong, and for 403 which scope is wanted. */
 export const unauthenticated = (refused: boolean): Problem =>
   new Problem(
@@ -98,7 +100,7 @@ export const unauthenticated = (refused: boolean): Problem =>
     refused ? "The token is not valid, or no longer." : "Send a token: `Authorization: Bearer …`.",
     {
       headers: {
-        "www-authenticate": refused ? 'Bearer realm="daybook", error="invalid_token"' : 'Bearer realm="daybook"',
+        "www-authenticate": refused ? `${CHALLENGE}, error="invalid_token"` : CHALLENGE,
       },
     },
   );
@@ -106,5 +108,5 @@ export const unauthenticated = (refused: boolean): Problem =>
 export const forbidden = (needs: Needs, action: string): Problem =>
   new Problem("forbidden", `This needs the scope ${needs}, and a policy that permits ${action} here.`, {
     members: { scope: needs, action },
-    headers: { "www-authenticate": `Bearer realm="daybook", error="insufficient_scope", scope="${needs}"` },
+    headers: { "www-authenticate": `${CHALLENGE}, error="insufficient_scope", scope="${needs}"` },
   });

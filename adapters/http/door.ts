@@ -6,7 +6,7 @@ import { Declined } from "../../actors/kernel/gate.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Action, ACTIONS, isSensitive } from "./actions.ts";
 import { type Addresses, callerOf } from "./addresses.ts";
-import { type Asked, bearerOf, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
+import { type Asked, bearerOf, CHALLENGE, forbidden, type Grant, unauthenticated, whoAsks } from "./access.ts";
 import { type Decision, LOG, type Resource, tenantOf } from "./authority.ts";
 import { HTTP_LIMITS } from "./bounds.ts";
 import type { Deadlines } from "./deadline.ts";
@@ -125,7 +125,7 @@ export class Door {
         let tally = tallies.get(status);
         if (!tally) tallies.set(status, tally = this.site.metrics.request(route.method, route.path, status));
         tally.observe((clock.monotonic() - began) / 1000);
-        return response;
+        return status === 401 ? challenging(response) : response;
       };
       let who: string | undefined;
       const failed = (thrown: unknown): Response => {
@@ -438,6 +438,12 @@ const passingOf = (failure: unknown): Problem | undefined => {
 
 const usual = ({ action }: Route, grant: Grant | undefined): Resource =>
   grant && ACTIONS[action] === "any" ? tenantOf(grant.tenant) : LOG;
+
+/** RFC 9110 section 15.5.2: 401 has a challenge, also where a password or code was refused. That a token was wrong is said by who refused it. */
+const challenging = (response: Response): Response => {
+  if (!response.headers.has("www-authenticate")) response.headers.set("www-authenticate", CHALLENGE);
+  return response;
+};
 
 /** All that a caller is told of a fault. */
 export const broken = (id: string): Response =>
