@@ -40,6 +40,9 @@ export const SPANS_MAX = 32;
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const NO_TRACE = "0".repeat(32);
 const NO_SPAN = "0".repeat(16);
+const SAMPLED = 0b01;
+/** Sampled, and a random trace id; what has no meaning yet is not passed on (section 3.2.2.5). */
+const FLAGS = 0b11;
 
 export interface Trace {
   readonly trace: string;
@@ -61,7 +64,7 @@ export const parseTraceparent = (text: string): Trace | undefined => {
   return {
     trace: trace!,
     span: span!,
-    flags: version === "00" ? flags! : (parseInt(flags!, 16) & 1) === 1 ? "01" : "00",
+    flags: `0${parseInt(flags!, 16) & (version === "00" ? FLAGS : SAMPLED)}`,
   };
 };
 

@@ -62,6 +62,10 @@ Deno.test("a traceparent names a trace and a span; what W3C calls invalid names 
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
   const span = "00f067aa0ba902b7";
   assert.deepEqual(parseTraceparent(`00-${trace}-${span}-01`), { trace, span, flags: "01" });
+  // Section 3.2.2.5: flags that have no meaning yet are set to zero.
+  for (const [sent, flags] of [["00", "00"], ["02", "02"], ["03", "03"], ["09", "01"], ["fc", "00"], ["ff", "03"]]) {
+    assert.deepEqual(parseTraceparent(`00-${trace}-${span}-${sent}`), { trace, span, flags }, sent);
+  }
   // Section 3.2.4: of a later version only the flag that is known is taken.
   assert.deepEqual(parseTraceparent(`cc-${trace}-${span}-09-more`), { trace, span, flags: "01" });
   for (
