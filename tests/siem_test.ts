@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Format, lineOf, syslogLineOf } from "../adapters/siem/format.ts";
 import { emitterOf } from "../adapters/siem/emitter.ts";
-import { CLASSES, CLOUDTRAIL, TYPES } from "../adapters/siem/ocsf_classes.ts";
+import { CLASSES, CLOUDTRAIL, NOTED, TYPES } from "../adapters/siem/ocsf_classes.ts";
 import { ocsfOf } from "../adapters/siem/ocsf.ts";
 import { translateRecord } from "../adapters/cloudtrail/translate.ts";
 import { events } from "../events/mod.ts";
@@ -131,6 +131,21 @@ Deno.test("a sign-in here tells account, factors and outcome, and what it could 
   assert.equal(valid(eventOf("identity.password.set", { ...password, because: "reset" })).activity_id, 4);
   const raised = valid(eventOf("identity.password.set", { ...password, because: "raised" }));
   assert.deepEqual([raised.activity_id, raised.activity_name], [99, "Password Rehash"]);
+});
+
+Deno.test("what sshd only notes, such as who disconnects, is no sign-in that succeeded, in any format", () => {
+  const told = (outcome: string, more = {}) => {
+    const event = eventOf("identity.signin.observed", { service: "sshd", outcome, ...more });
+    const { activity_id, activity_name, status_id } = valid(event);
+    const cef = /\boutcome=(\w+)/.exec(lineOf(event, "cef", emitter))?.[1];
+    return [activity_id, activity_name, status_id, cef];
+  };
+  assert.deepEqual(told("accepted"), [1, undefined, 1, "success"]);
+  assert.deepEqual(told("failed"), [1, undefined, 2, "failure"]);
+  assert.deepEqual(told("noted"), [99, "Note", undefined, undefined]);
+  for (const [of, name] of Object.entries(NOTED)) {
+    assert.deepEqual(told("noted", { message: of }), [99, name, undefined, undefined]);
+  }
 });
 
 Deno.test("OCSF's schema takes nothing that it does not have", () => {

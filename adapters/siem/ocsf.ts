@@ -15,6 +15,7 @@ import {
   CLOUDTRAIL,
   FACTORS,
   type Mapping,
+  NOTED,
   OCSF_VERSION,
   OTHER,
   PASSWORDS,
@@ -78,6 +79,9 @@ const mappingOf = (type: FactType, data: Members): Mapping => {
   // Without its data, because it was too long or is missing, there is nothing to fill a class with.
   if (mapping === undefined || Object.keys(data).length === 0) return BASE;
   if (mapping.class === "account" && text(data.account) === undefined) return BASE;
+  if (type === "identity.signin.observed" && data.outcome === "noted") {
+    return { class: mapping.class, activity: OTHER, name: rowOf(NOTED, data.message) ?? "Note" };
+  }
   if (type === "identity.password.set") return { ...mapping, ...rowOf(PASSWORDS, data.because) };
   return mapping;
 };

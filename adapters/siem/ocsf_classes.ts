@@ -3,6 +3,8 @@
  * is in none of them is a Base Event, which carries all of it as `unmapped`.
  */
 
+import type { ObservedMessage } from "../../events/identity/signin.ts";
+
 export const OCSF_VERSION = "1.6.0";
 
 export const CLASSES = {
@@ -106,6 +108,16 @@ export const PASSWORDS: Readonly<Record<string, Pick<Mapping, "activity" | "name
   raised: { activity: OTHER, name: "Password Rehash" },
   upgraded: { activity: OTHER, name: "Password Rehash" },
 };
+
+/** What `identity.signin.observed` with the outcome `noted` is, by `message`: nobody signed in there, and nobody was refused. */
+export const NOTED: Readonly<Record<string, string>> = {
+  connection: "Connection",
+  disconnected: "Disconnection",
+  pam: "PAM Message",
+  partial: "Partial Authentication",
+  reverse_mapping: "Reverse Mapping Check",
+  session: "Session Message",
+} satisfies Partial<Record<ObservedMessage, string>>;
 
 /** Events that were not asked for and call for a look, beyond those of `TYPES`. */
 export const SEVERITIES: Readonly<Record<string, Severity>> = {
