@@ -163,6 +163,31 @@ Deno.test("answers are as the OpenAPI document says", () =>
     await check(await site.send("/events", { as: null }), "/events", "get");
   }));
 
+Deno.test("what is wrong is told to a browser as the OpenAPI document says: as a page, or by leading it to one", () =>
+  withSite(async (site) => {
+    const untold = untoldBy(await documentOf(site));
+    const accept = "text/html";
+    const form = { "content-type": "application/x-www-form-urlencoded", accept };
+    const given: readonly (readonly [number, string, Parameters<typeof site.send>[1]])[] = [
+      [400, "/events?limit=x", { headers: { accept } }],
+      [404, "/events/9", { headers: { accept } }],
+      [400, "/views/things.seen?limit=x", { headers: { accept } }],
+      [404, "/views/things.seen/none", { headers: { accept } }],
+      [303, "/views/things.seen", { headers: { accept }, as: null }],
+      [415, "/login", { method: "POST", body: "{}", headers: { "content-type": "application/json", accept } }],
+      [401, "/login", { method: "POST", body: "token=x", headers: form }],
+    ];
+    for (const [status, target, init] of given) {
+      const response = await site.send(target, init);
+      const [type, body] = [response.headers.get("content-type"), await response.text()];
+      assert.equal(response.status, status, target);
+      assert.equal(
+        untold({ method: init?.method ?? "GET", path: target.split("?")[0]!, status, type, body }),
+        undefined,
+      );
+    }
+  }));
+
 Deno.test("the documentation page and its files are served from here", () =>
   withSite(async (site) => {
     const page = await (await site.send("/docs")).text();

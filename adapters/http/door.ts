@@ -18,7 +18,7 @@ import { away, toLogin } from "./pages/login.tsx";
 import { problemPage } from "./pages/problem_page.tsx";
 import { Problem, problemResponse } from "./problem.ts";
 import { rateHeaders, type RateLimiter, retryAfter } from "./rate.ts";
-import type { Exchange, Route, Site } from "./route.ts";
+import { type Exchange, type Route, signsIn, type Site } from "./route.ts";
 import { deniedTooOften, tooMany } from "./too_many.ts";
 import { continueTrace } from "./trace.ts";
 
@@ -364,9 +364,7 @@ export class Door {
 
   /** A browser that asks for a page gets one: where to sign in, or what is wrong. */
   private page(error: unknown, route: Route, request: Request, caller: Caller, id: string): Response | undefined {
-    // Who signs in is in no session yet; what is below /auth/ is for programs, some of which ask for a page.
-    const signsIn = route.action === "signin.use" && !route.path.startsWith("/auth/");
-    if (signsIn) return this.told(error, request, caller, id);
+    if (signsIn(route)) return this.told(error, request, caller, id);
     if (!route.page || !(error instanceof Problem) || !prefersPage(request)) return undefined;
     if (error.code === "unauthenticated") {
       return toLogin(id, this.opened(route, request.url.slice(pathStart(request.url))));

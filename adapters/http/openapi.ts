@@ -24,7 +24,7 @@ import {
   text,
   whole,
 } from "./openapi_parts.ts";
-import { type Exchange, jsonText, type Route } from "./route.ts";
+import { type Exchange, jsonText, type Route, signsIn } from "./route.ts";
 import { listQuery, rowQuery } from "./views.ts";
 
 /** One path for each command, so that each shows its own data. */
@@ -186,7 +186,7 @@ const standing = (route: Route, said: string): Operation => ({
 
 /** Of pages for people: what is wrong is told on them, or is a problem for who wants none. */
 const pageOf = (route: Route, path: string): Operation => {
-  const wrong = answers("What is wrong", { ...html, ...content("application/problem+json", ref("Problem")) });
+  const wrong = answers("What is wrong", { ...html, ...content(PROBLEM, ref("Problem")) });
   return {
     parameters: [...path.matchAll(/\{([a-z0-9]+)\}/g)].map(([, name]) => inPath(name!, name!)),
     responses: {
@@ -213,10 +213,25 @@ const numbered = (paths: Readonly<Record<string, Record<string, unknown>>>): voi
   }
 };
 
-type Responses = Readonly<Record<string, { readonly description: string }>>;
+type Responses = Readonly<Record<string, { readonly description: string; readonly content?: object }>>;
 
-/** What the door answers where somebody has been let in, whatever the route is. */
-const withDoor = (responses: Responses, { method, action, proves }: Route): Responses => {
+/** What the door answers whatever the route is. */
+const withDoor = (responses: Responses, route: Route): Responses => withPages(withRefusals(responses, route), route);
+
+/** A browser that asks for a page is told what is wrong as one, or led to where somebody signs in or shows a second factor. */
+const withPages = (responses: Responses, route: Route): Responses => {
+  if (!route.page && !signsIn(route)) return responses;
+  const told = Object.entries(responses).map(([status, response]) => {
+    const { content } = response;
+    return [status, content && PROBLEM in content ? { ...response, content: { ...content, ...html } } : response];
+  });
+  const led = route.page && ACTIONS[route.action] !== "nothing" &&
+    { "303": { description: "A browser is to sign in" } };
+  return { ...led, ...Object.fromEntries(told) };
+};
+
+/** What is refused where somebody has been let in. */
+const withRefusals = (responses: Responses, { method, action, proves }: Route): Responses => {
   const refused = responses["403"];
   if (ACTIONS[action] === "nothing" || !refused) return responses;
   const codes = [...(method === "GET" ? [] : ["csrf"]), ...(proves ? [] : ["factor_wanted"])]
@@ -224,6 +239,7 @@ const withDoor = (responses: Responses, { method, action, proves }: Route): Resp
   return { ...responses, "403": { ...refused, description: [refused.description, ...codes].join(", ") } };
 };
 
+const PROBLEM = "application/problem+json";
 const PER_COMMAND = "/commands/:type/:id{.+}";
 const PER_VIEW = "/views/:name";
 const PER_ROW = "/views/:name/:key{.+}";

@@ -92,6 +92,10 @@ export interface Route {
   readonly handle: (exchange: Exchange) => Response | Promise<Response>;
 }
 
+/** Who signs in is in no session yet, and is told as a page; what is below /auth/ is for programs, some of which ask for a page. */
+export const signsIn = ({ action, path }: Pick<Route, "action" | "path">): boolean =>
+  action === "signin.use" && !path.startsWith("/auth/");
+
 /** An answer in JSON. Data is never kept by caches: what may be shown changes with scopes and erasure. */
 export const json = (exchange: Exchange, status: number, body: unknown, headers?: Record<string, string>): Response =>
   jsonText(exchange, status, JSON.stringify(body), headers);
