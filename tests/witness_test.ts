@@ -146,7 +146,9 @@ Deno.test("over HTTP there is one thing to post, of a bounded size", async () =>
     "text/x.tlog.size",
     "8\n",
   ]);
-  assert.equal((await ask("/add-checkpoint")).status, 405);
+  const asked = await ask("/add-checkpoint");
+  // RFC 9110 section 15.5.6.
+  assert.deepEqual([asked.status, asked.headers.get("allow")], [405, "POST"]);
   assert.equal((await ask("/", { method: "POST" })).status, 404);
   const large = "x".repeat(WITNESS_LIMITS.body_bytes_max + 1);
   assert.equal((await ask("/add-checkpoint", { method: "POST", body: large })).status, 413);

@@ -103,10 +103,11 @@ const readRequest = (body: string): Asked | undefined => {
 /** The witness over HTTP: `POST /add-checkpoint` and nothing else. */
 export const witnessHandler = (options: WitnessOptions) => async (request: Request): Promise<Response> => {
   const { pathname } = new URL(request.url);
-  const say = ({ status, body, type }: Omit<Answer, "status"> & { readonly status: number }) =>
-    new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store" } });
+  const say = (
+    { status, body, type, ...more }: Omit<Answer, "status"> & { readonly status: number; readonly allow?: string },
+  ) => new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store", ...more } });
   if (pathname !== "/add-checkpoint") return say({ ...no(404, "There is nothing here."), status: 404 });
-  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405 });
+  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405, allow: "POST" });
   const body = await bodyOf(request);
   if (body === undefined) return say({ ...no(400, "The body is too large."), status: 413 });
   return say(addCheckpoint(body, options));
