@@ -83,6 +83,7 @@ Deno.test("POST /commands is done once for one Idempotency-Key, and conflicts wh
     const first = await (await raise(site, "a", '{"by":2}', { "idempotency-key": '"k-1"' })).json();
     const again = await raise(site, "a", '{"by":2}', { "idempotency-key": "k-1" });
     assert.deepEqual([again.status, await again.json()], [200, first]);
+    assert.equal(again.headers.get("idempotent-replayed"), "true");
     assert.equal(site.log.size, 1);
     const other = await raise(site, "a", '{"by":3}', { "idempotency-key": "k-1" });
     const { type, detail } = await other.json();
@@ -104,7 +105,7 @@ Deno.test("an Idempotency-Key that is a Display String is any id of a command, a
       const ask = { type: "things.counter.raise", id: `c${n}`, data: { by: 2 }, by, command } as const;
       const first = await remote.ask(ask);
       assert.equal(first.is, "accepted", command);
-      assert.deepEqual(await remote.ask(ask), first, "done once");
+      assert.deepEqual(await remote.ask(ask), { ...first, duplicate: true }, "done once");
       const [fact] = [...site.log.read({ stream: `things/c${n}` })].flat();
       assert.ok(fact!.id.endsWith(`:${command}/0`), fact!.id);
     }

@@ -295,7 +295,8 @@ const outcomeOf = async (answer: Response, wish: Ask): Promise<Outcome> => {
       Extract<Outcome, { is: "accepted" }>,
       "is"
     >;
-    return { is: "accepted", stream: stream as StreamId, revision, position, facts, duplicate: false };
+    const duplicate = answer.headers.get("idempotent-replayed") === "true";
+    return { is: "accepted", stream: stream as StreamId, revision, position, facts, duplicate };
   }
   const problem = await problemOf(answer);
   const { revision = -1, detail = "", errors = [] } = problem;

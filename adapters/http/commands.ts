@@ -118,11 +118,14 @@ const expectedRevision = (headers: Headers): number | undefined => {
   throw new Problem("invalid_header", 'If-Match is one revision in quotes, such as "17".');
 };
 
+const REPLAYED = "idempotent-replayed";
 const etag = (revision: number): Record<string, string> => (revision < 0 ? {} : { etag: `"${revision}"` });
 
 const answer = (exchange: Exchange, outcome: Outcome, expected: number | undefined): Response => {
-  const { stream, revision, position, facts } = acceptedOf(outcome, expected);
-  return json(exchange, 200, { stream, revision, position, facts: shown(exchange, facts) }, etag(revision));
+  const { stream, revision, position, facts, duplicate } = acceptedOf(outcome, expected);
+  // The answer is that of the first time; that it is not the first is beside it.
+  const headers = { ...etag(revision), ...(duplicate && { [REPLAYED]: "true" }) };
+  return json(exchange, 200, { stream, revision, position, facts: shown(exchange, facts) }, headers);
 };
 
 /** What was accepted; everything else is thrown as its problem. */

@@ -51,6 +51,7 @@ const commandPaths = ({ actors }: Daybook, route: Route): Record<string, unknown
           responses: withDoor({
             "200": answers("Accepted and durable", content("application/json", ref("Accepted")), {
               ETag: { schema: text },
+              "Idempotent-Replayed": { description: "`true` where the same key was accepted before.", schema: text },
             }),
             ...problems(
               ACTIONS[actionOf(type)],
