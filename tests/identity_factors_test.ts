@@ -50,6 +50,15 @@ Deno.test("one-time codes are set up with a picture and a first code, asked for 
     const { uri, svg, secret, backup } = await withCodes(house, "alice");
     assert.match(uri, /^otpauth:\/\/totp\/.*alice\?.*secret=[A-Z2-7]{32}&algorithm=SHA1&digits=6&period=30$/);
     assert.match(svg, /^<svg /);
+    // ISO/IEC 18004 section 6.3.8: four modules are left free on each side.
+    const [side, places] = [Number(/viewBox="0 0 (\d+)/.exec(svg)![1]), [...svg.matchAll(/M(\d+),(\d+)h(\d+)/g)]];
+    const [xs, ys, module] = [
+      places.map(([, x]) => Number(x)),
+      places.map(([, , y]) => Number(y)),
+      Number(places[0]![3]),
+    ];
+    assert.deepEqual([Math.min(...xs), Math.min(...ys)], [4 * module, 4 * module]);
+    assert.deepEqual([Math.max(...xs), Math.max(...ys)], [side - 5 * module, side - 5 * module]);
     assert.equal(new Set(backup).size, 10);
     assert.ok(backup.every((one) => /^[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}$/.test(one)));
     const ticket = await ticketOf(house, "alice");

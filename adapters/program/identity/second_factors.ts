@@ -9,6 +9,9 @@ import { freshId, type Parts } from "./parts.ts";
 import { userOf } from "./sessions.ts";
 import type { Tries } from "./tries.ts";
 
+/** Modules on each side (ISO/IEC 18004 section 6.3.8). */
+const QUIET_ZONE = 4;
+
 export class SecondFactors {
   private readonly codes: Codes;
 
@@ -31,7 +34,7 @@ export class SecondFactors {
     const factor = vault.keep(account, seed);
     const totp = totpOf(seed, { issuer: this.parts.issuer(), label: this.parts.nameOf(account) ?? account });
     const uri = totp.toString();
-    return { is: "enrolling", factor, secret: totp.secret.base32, uri, svg: renderSVG(uri, { border: 2 }) };
+    return { is: "enrolling", factor, secret: totp.secret.base32, uri, svg: renderSVG(uri, { border: QUIET_ZONE }) };
   }
 
   /** With the first code the factor counts, and ten backup codes are there, shown once. */
