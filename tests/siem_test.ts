@@ -114,6 +114,12 @@ Deno.test("who is told by a pseudonym where the name is sealed, and by name wher
   assert.deepEqual(sealed.user, { name: SEALED_TEXT });
   assert.deepEqual((sealed.actor!.user as Record<string, unknown>).uid, "p_202611_a");
   assert.deepEqual(sealed.src_endpoint, { uid: "p_202611_b" });
+  // Nobody else is named where somebody changes their own password.
+  const own = cloudtrailOf({ eventName: "ChangePassword", requestParameters: null });
+  for (const event of [own, hidden(own)]) {
+    const { user, actor } = valid(event) as Record<string, Record<string, unknown>>;
+    assert.deepEqual(user, actor!.user);
+  }
   for (const plain of ["Jane", "Richard", "192.0.2.17"]) assert.ok(!JSON.stringify(sealed).includes(plain), plain);
 });
 

@@ -206,8 +206,9 @@ const subjectOf = (data: Members): Members => {
 
 const isOpaque = (value: unknown): boolean => typeof value === "string" && value.startsWith("u_");
 
-/** Of a call to IAM; the request tells the name, to those who may read it. */
+/** Of a call to IAM; the request tells the name, to those who may read it. A password is changed by whose it is, and the request names nobody. */
 const targetOf = (data: Members): Members => {
+  if (data.action === "ChangePassword") return subjectOf(data);
   const request = told(data.request);
   const { userName, roleName } = membersOf(request === undefined ? undefined : parsed(request));
   return { name: text(userName) ?? text(roleName) ?? SEALED_TEXT };
