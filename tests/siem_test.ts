@@ -154,6 +154,18 @@ Deno.test("what sshd only notes, such as who disconnects, is no sign-in that suc
   }
 });
 
+Deno.test("who sent what happened elsewhere is not told as who did it", () => {
+  const signin = eventOf("identity.signin.observed", { service: "sshd", outcome: "failed" });
+  const login = cloudtrailOf({ eventSource: "signin.amazonaws.com", eventName: "ConsoleLogin" });
+  for (const event of [signin, login]) {
+    assert.equal(valid(event).actor, undefined, event.type);
+    assert.doesNotMatch(lineOf(event, "cef", emitter), / suid=/, event.type);
+  }
+  const here = eventOf("identity.signin.failed", { account: U, method: "totp", reason: "locked", failures: 3 });
+  assert.deepEqual(valid(here).actor, { user: { uid: U, type: "user" } });
+  assert.match(lineOf(here, "cef", emitter), new RegExp(` suid=${U} `));
+});
+
 Deno.test("OCSF's schema takes nothing that it does not have", () => {
   const made = valid(eventOf("kernel.child.crashed", { child: "daybook:http", cause: "no", ran_ms: 1 }));
   for (

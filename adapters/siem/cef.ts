@@ -7,7 +7,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import type { Event } from "../../events/event.ts";
 import { millis } from "../../events/event.ts";
 import type { Emitter } from "./emitter.ts";
-import type { OcsfEvent } from "./ocsf.ts";
+import { isElsewhere, type OcsfEvent } from "./ocsf.ts";
 
 /** CEF's 0 to 10 by OCSF's severity. */
 const SEVERITIES: Readonly<Record<number, number>> = { 1: 1, 2: 4, 3: 6, 4: 8 };
@@ -27,7 +27,7 @@ export const cefOf = (event: Event, ocsf: OcsfEvent, { product }: Emitter): stri
     act: event.type,
     outcome: status,
     reason: ocsf.status_detail as string | undefined,
-    suid: who?.uid ?? event.authid,
+    suid: who?.uid ?? (isElsewhere(event.type) ? undefined : event.authid),
     suser: who?.name,
     duid: user?.uid,
     duser: user?.name,

@@ -90,6 +90,9 @@ const BASE: Mapping = { class: "base", activity: OTHER, name: "Record" };
 
 const isCloudtrail = (type: string): boolean => type === "cloudtrail.event.observed";
 
+/** What happened elsewhere: who sent it here, as the header says, is not who did it. */
+export const isElsewhere = (type: string): boolean => isCloudtrail(type) || type === "identity.signin.observed";
+
 const callOf = (data: Members): Mapping => {
   const own = rowOf(CLOUDTRAIL, `${data.service} ${data.action}`);
   if (own) return own;
@@ -128,7 +131,7 @@ const FILLED: Readonly<Record<ClassName, (data: Members, event: Event, emitter: 
       : undefined;
     return {
       user: subjectOf(data),
-      actor: isCloudtrail(event.type) ? undefined : actorOf(event),
+      actor: isElsewhere(event.type) ? undefined : actorOf(event),
       service: { name: text(data.service) ?? "daybook" },
       src_endpoint: endpointOf(data),
       session: present({ uid: text(data.session) }),
