@@ -45,6 +45,8 @@ Deno.test("what cannot be shown is wrong usage that names its key", () =>
       other: two.key,
       none: "none\n",
       empty: "",
+      sealed: "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIHs\n-----END ENCRYPTED PRIVATE KEY-----\n",
+      older: one.key.replace("-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n"),
       ca: authority.certificate,
       broken: `${one.cert}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
     });
@@ -55,6 +57,8 @@ Deno.test("what cannot be shown is wrong usage that names its key", () =>
       ["{ certificate: cert, key: { file: empty } }", /^server\.tls\.key: it is not there, or empty/],
       ["{ certificate: cert, key: { env: NOWHERE } }", /^server\.tls\.key: it is not there, or empty/],
       ["{ certificate: cert, key: { file: other } }", /^server\.tls\.key: it is not the key of the certificate/],
+      ["{ certificate: cert, key: { file: sealed } }", /^server\.tls\.key: it is encrypted under a passphrase/],
+      ["{ certificate: cert, key: { file: older } }", /^server\.tls\.key: it is encrypted under a passphrase/],
       ["{ certificate: cert, key: { file: none } }", /^server\.tls\.key: it is not the key/],
       ["{ certificate: broken, key: { file: key } }", /^server\.tls\.certificate: .* holds no certificates/],
       ["{ issued: [localhost], clients: { file: nowhere } }", /^server\.tls\.clients: cannot read/],

@@ -53,6 +53,10 @@ export const belongTogether = (certificate: string, key: string): boolean => {
   }
 };
 
+/** Whether a private key, PEM, wants a passphrase: RFC 7468 section 11, and the older form of RFC 1421. */
+export const isEncrypted = (key: string): boolean =>
+  /^(?:-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: *4, *ENCRYPTED)/m.test(key);
+
 const CURVES: readonly unknown[] = ["prime256v1", "secp384r1", "secp521r1"];
 
 /** Whether the platform's listeners can sign with a private key, PEM; they refuse others, or fail at each handshake. */

@@ -3,7 +3,7 @@ import { Usage } from "../../cli/call.ts";
 import { Refused } from "../../cli/runtime.ts";
 import { inFolderOf, type Settings } from "../../cli/settings.ts";
 import type { StrictTls } from "../../http/strict_tls.ts";
-import { areCertificates, belongTogether, isChain, signsHandshakes } from "../../x509/certificate.ts";
+import { areCertificates, belongTogether, isChain, isEncrypted, signsHandshakes } from "../../x509/certificate.ts";
 import { authorityOf, type IssuingParts, note } from "./issuer.ts";
 import type { KeptCertificates } from "./kept.ts";
 
@@ -97,6 +97,12 @@ const keyOf = async (secret: ListenerOptions["secret"], reference: Reference): P
     throw new Usage(`server.tls.key: it cannot be read: ${error.message}`);
   });
   if (!key) throw new Usage("server.tls.key: it is not there, or empty");
+  if (isEncrypted(key)) {
+    throw new Usage(
+      "server.tls.key: it is encrypted under a passphrase, which nobody could give at a start; " +
+        "openssl pkey -in KEY -out PLAIN writes it without, for a file of mode 0600",
+    );
+  }
   return key;
 };
 
