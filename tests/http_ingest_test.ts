@@ -235,6 +235,16 @@ Deno.test("POST /events honours Prefer and says which preferences it applied", (
     const both = await prefer("e", "checkpoint, return=minimal");
     assert.equal(both.applied, "return=minimal, checkpoint");
     assert.equal(both.body.checkpoint, site.faults.note);
+    // RFC 7240 section 2: what is in quotes is one value, and an empty one is none.
+    for (
+      const [n, [value, applied]] of [
+        ['note="a, checkpoint"', null],
+        ['note="\\", return=minimal"', null],
+        ['note="a;b", checkpoint=""', "checkpoint"],
+        ['return="minimal";note="a, b", checkpoint', "return=minimal, checkpoint"],
+        ['checkpoint, note="', "checkpoint"],
+      ].entries()
+    ) assert.equal((await prefer(`q${n}`, value!)).applied, applied, value!);
   }));
 
 const cases: readonly (readonly [string, string, number, string, string | undefined])[] = [

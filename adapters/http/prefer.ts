@@ -13,7 +13,10 @@ const NO_PREFERENCE: Preferences = { minimal: false, representation: false, chec
 /** RFC 7240: unknown preferences are passed over; of two that contradict each other the first counts. */
 export const preferences = (header: string | null): Preferences => {
   if (header === null) return NO_PREFERENCE;
-  const asked = header.toLowerCase().split(",").map((part) => part.split(";")[0]!.replaceAll(/[\s"]/g, ""));
+  // Section 2: a comma and a semicolon in quotes part nothing, and an empty value is none.
+  const asked = (header.toLowerCase().match(/(?:[^",]|"(?:[^"\\]|\\.)*"?)+/g) ?? []).map((part) =>
+    part.match(/^(?:[^";]|"(?:[^"\\]|\\.)*"?)*/)![0].replaceAll(/[\s"]/g, "").replace(/=$/, "")
+  );
   const answer = asked.find((preference) => preference.startsWith("return="));
   return {
     minimal: answer === "return=minimal",
