@@ -78,6 +78,12 @@ Deno.test("what must last for a while is an alert when it has, counted from when
   given(alerts).when(observe([caseOf(1)], [], waits), at(400)).accepted(raised(1)).sets(notifyAt(430));
 });
 
+Deno.test("a timer of a clock that was ahead has waited, though the clock that is set back says other", () => {
+  const early = { at: NOON - 1_000, by: "kernel" };
+  given(alerts, begun).when(ripen, early).accepted(raised(1)).sets(notifyAt(-1));
+  given(alerts, silenced).when({ type: "alerts.silence.expire", data: {} }, early).accepted(over);
+});
+
 Deno.test("what ends in time was no alert, and its timer goes", () => {
   given(alerts, begun).when(observe([], [idOf(1)]), at(200))
     .accepted({ type: "alerts.condition.ended", data: { alert: idOf(1) } })

@@ -22,6 +22,8 @@ import { alertOf, type Alerts, ALL, evolve, newsOf, NONE, untold } from "./state
 
 /** Opaque id of who looks at the log. */
 export const WATCH = "alerts.watch";
+/** Who asks when a timer comes. */
+const KERNEL = "kernel";
 
 const DAY_MS = 86_400_000;
 const ms = z.int().nonnegative().max(31 * DAY_MS);
@@ -120,7 +122,7 @@ const decided = (state: Alerts, { type, data }: AlertCommand, context: Context):
         : reject("not_silenced", "It is not silenced");
     case "alerts.silence.expire": {
       const until = Object.hasOwn(state.silences, data.alert ?? ALL) ? state.silences[data.alert ?? ALL] : undefined;
-      if (until === undefined || millis(until) > context.at) return accept();
+      if (until === undefined || isEarly(until, context)) return accept();
       return accept({ type: "alerts.silence.ended", data: { ...data, because: "over" } });
     }
     case "alerts.group.notify": {
@@ -177,9 +179,12 @@ const observe = (
   return { ok: true, facts, ...(timers.length > 0 ? { timers } : {}) };
 };
 
-const ripen = (state: Alerts, { alert }: Data<"alerts.condition.ripen">, { at }: Context): Decided => {
+/** Whoever asks before its time. A timer that comes has waited as long as it was to, whatever the clock says that is set back since. */
+const isEarly = (until: string, { at, by }: Pick<Context, "at" | "by">): boolean => by !== KERNEL && millis(until) > at;
+
+const ripen = (state: Alerts, { alert }: Data<"alerts.condition.ripen">, context: Context): Decided => {
   const waiting = alertOf(state, alert);
-  if (waiting?.is !== "pending" || waiting.until === undefined || millis(waiting.until) > at) return accept();
+  if (waiting?.is !== "pending" || waiting.until === undefined || isEarly(waiting.until, context)) return accept();
   const { group, labels, because, since, title, severity } = waiting;
   const data = { alert, group, labels, because, since, title, severity };
   return accept({ type: "alerts.alert.raised", data });

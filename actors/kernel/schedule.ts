@@ -16,14 +16,21 @@ export class Schedule<T> {
   private act: ((item: T) => Promise<Millis | undefined>) | undefined;
   private cancel: (() => void) | undefined;
   private wakesAt = Infinity;
+  private signal: AbortSignal | undefined;
 
-  /** `recheck`: longest sleep, ms, for the wall clock may be moved meanwhile. */
-  constructor(private readonly clock: Clock, private readonly atOnce: number, private readonly recheck: Millis) {}
+  /** `recheck`: longest sleep, ms, for the wall clock may be moved meanwhile. `woken` is told of the end of each. */
+  constructor(
+    private readonly clock: Clock,
+    private readonly atOnce: number,
+    private readonly recheck: Millis,
+    private readonly woken?: (signal: AbortSignal) => void,
+  ) {}
 
   /** From now on, and until the signal aborts, what is due is acted on. `act` answers when to do it again, if at all. */
   open(signal: AbortSignal, act: (item: T) => Promise<Millis | undefined>): void {
     if (signal.aborted) return;
     this.act = act;
+    this.signal = signal;
     signal.addEventListener("abort", () => this.close(), { once: true });
     this.go();
   }
@@ -68,6 +75,7 @@ export class Schedule<T> {
     this.cancel = this.clock.schedule(wait, () => {
       this.cancel = undefined;
       this.wakesAt = Infinity;
+      this.woken?.(this.signal!);
       this.go();
     });
   }

@@ -15,6 +15,7 @@ import type { DeadLetters } from "./dead_letters.ts";
 import type { DeadLetter } from "./held_letters.ts";
 import type { DueTimer, Entities } from "./entities.ts";
 import { instant } from "./instant.ts";
+import { isArchived } from "./kept.ts";
 import type { Place, Places } from "./places.ts";
 import { Schedule } from "./schedule.ts";
 import type { Clock, Random } from "./world.ts";
@@ -32,6 +33,8 @@ export const TIMERS = {
   recheck_ms: 30_000,
   /** Timers that stand at a time over all entities; those set beyond it are dead letters at once. */
   standing_max: 1_000_000,
+  /** What is set by a clock so far ahead of ours was set by a wrong one; small steps back are waited out. */
+  ahead_ms: 86_400_000,
   /** Events read in one go while catching up. */
   turn_events: 2_000,
 } as const;
@@ -76,6 +79,10 @@ export class Timers implements Child, Place {
   private schedule: Schedule<Standing>;
   /** Of timers that came due and have not fired: how often they were tried, and how often their decider failed. */
   private tried = new WeakMap<Standing, { times: number; faults: number }>();
+  /** Of timers that a clock far ahead of ours has set: when that was, and until when they wait by the clock that nobody sets. */
+  private readonly waiting = new WeakMap<Standing, { readonly set: Millis; readonly until: Millis }>();
+  /** How far the wall clock was ahead of the other one when it was looked at last. */
+  private offset = Infinity;
   size = 0;
   /** Notes that stand behind: while the disk is full the cursor stays before what they are of, so nothing of it is missed. */
   private readonly unwritten = new Map<string, unknown>();
@@ -98,6 +105,7 @@ export class Timers implements Child, Place {
     this.schedule = this.fresh();
     this.restore();
     await this.catchUp(signal);
+    await this.weigh(signal);
     self?.ready();
     this.schedule.open(signal, (timer) => this.fire(timer, signal));
     try {
@@ -108,7 +116,52 @@ export class Timers implements Child, Place {
   }
 
   private fresh(): Schedule<Standing> {
-    return new Schedule(this.options.clock, TIMERS.at_once, TIMERS.recheck_ms);
+    return new Schedule(this.options.clock, TIMERS.at_once, TIMERS.recheck_ms, (signal) => this.woken(signal));
+  }
+
+  private woken(signal: AbortSignal): void {
+    const { clock } = this.options;
+    const offset = clock.now() - clock.monotonic();
+    const back = this.offset - offset > TIMERS.ahead_ms;
+    this.offset = offset;
+    // What cannot be read now is looked at when it wakes next.
+    if (back) this.weigh(signal).catch(() => this.offset = Infinity);
+  }
+
+  /**
+   * A clock that was far ahead and is set back since has set timers that would be due when this one has come as far: they wait as
+   * long as they were to, from now on.
+   */
+  private async weigh(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.options;
+    this.offset = clock.now() - clock.monotonic();
+    const sane = clock.now() + TIMERS.ahead_ms;
+    // Recorded times never decrease, so the last one tells whether the clock ever was ahead.
+    const newest = this.eventAt(log.size - 1);
+    if (!newest || millis(newest.recordedat) <= sane) return;
+    let read = 0;
+    for (const timer of [...this.standing.values()]) {
+      if (timer.at <= sane || this.waiting.has(timer)) continue;
+      if (++read % TIMERS.turn_events === 0) await pause(clock, 0);
+      if (signal.aborted) return;
+      const event = this.eventAt(timer.position);
+      const set = event ? millis(event.time) : -Infinity;
+      if (set <= sane || this.standing.get(keyOf(timer.stream, timer.name)) !== timer) continue;
+      const wait = Math.max(0, timer.at - set);
+      this.waiting.set(timer, { set, until: clock.monotonic() + wait });
+      this.schedule.remove(timer);
+      this.schedule.add(timer, clock.now() + wait);
+    }
+  }
+
+  private eventAt(position: number): Event | undefined {
+    if (position < 0) return undefined;
+    try {
+      for (const [event] of this.options.log.read({ from: position, limit: 1 })) return event;
+    } catch (error) {
+      if (!isArchived(error)) throw error;
+    }
+    return undefined;
   }
 
   private restore(): void {
@@ -200,6 +253,13 @@ export class Timers implements Child, Place {
     const { entities, clock, random } = this.options;
     const key = keyOf(timer.stream, timer.name);
     if (this.standing.get(key) !== timer || signal.aborted) return undefined;
+    const waiting = this.waiting.get(timer);
+    if (waiting && clock.now() < timer.at) {
+      // Where ours was behind and is set right since, theirs was right.
+      if (waiting.set <= clock.now() + TIMERS.ahead_ms) return timer.at;
+      const left = waiting.until - clock.monotonic();
+      if (left > 0) return clock.now() + left;
+    }
     const tried = this.tried.get(timer) ?? { times: 0, faults: 0 };
     this.tried.set(timer, tried);
     const { stream, name, set, position, command, id: causationid, correlationid } = timer;

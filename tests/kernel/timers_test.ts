@@ -193,6 +193,44 @@ Deno.test("a clock that jumps forward fires what it passed soon, one that jumps 
   await t.stop();
 });
 
+Deno.test("what a clock years ahead has set waits as long as it was to once that is set back, in this process or the next", async () => {
+  const YEARS = 10 * 365 * 24 * HOUR;
+  for (const when of ["while it runs", "while it is down"] as const) {
+    const first = await withTimers();
+    await first.set("before", 4 * HOUR, 1);
+    first.clock.jump(YEARS);
+    await first.answer("toys.timer.cancel", { name: "before" });
+    await first.set("ahead", HOUR, 10);
+    await first.clock.advance(TIMERS.recheck_ms);
+    let t = first;
+    if (when === "while it runs") first.clock.jump(-YEARS);
+    else {
+      await first.stop();
+      t = await withTimers({ world: { log: first.log, views: first.world.views } }); // its clock begins anew
+    }
+    await t.clock.advance(HOUR - 2 * TIMERS.recheck_ms);
+    assert.equal(t.total(), 0, when);
+    await t.clock.advance(3 * TIMERS.recheck_ms);
+    assert.equal(t.total(), 10, when);
+    await t.stop();
+  }
+});
+
+Deno.test("a clock that begins far behind and is set right later brings nothing before its time", async () => {
+  const first = await withTimers();
+  first.clock.jump(1_000 * 24 * HOUR);
+  await first.set("t", 48 * HOUR, 5);
+  await first.stop();
+  const t = await withTimers({ world: { log: first.log, views: first.world.views } });
+  await t.clock.advance(HOUR);
+  t.clock.jump(1_000 * 24 * HOUR - HOUR);
+  await t.clock.advance(47 * HOUR);
+  assert.equal(t.total(), 0);
+  await t.clock.advance(HOUR + TIMERS.recheck_ms);
+  assert.equal(t.total(), 5);
+  await t.stop();
+});
+
 Deno.test("a timer that the log does not take is tried again until it does", async () => {
   const inner = new MemoryLog({ now: () => 0 });
   let down = false;
