@@ -310,6 +310,47 @@ Deno.test("a provider that does not answer, or names hosts that nobody has allow
   );
 });
 
+Deno.test("a provider that is down behind its front, or does not know us, is told to the operator, and counts against nobody", async () => {
+  const refusal = (error: string, status: number) => () => Response.json({ error }, { status });
+  const page = { headers: { "content-type": "text/html" } };
+  const answers: readonly (readonly [() => Response, string | undefined])[] = [
+    [() => new Response("busy", { status: 503 }), "unexpected HTTP response status code, 503"],
+    [() => new Response("<p>We are back soon", page), "unexpected response content-type, 200"],
+    [() => new Response(null, { status: 307, headers: { location: "http://127.0.0.1:1/" } }), "code, 307"],
+    [refusal("slow_down", 429), "it answered 429"],
+    [refusal("invalid_client", 401), "it says invalid_client"],
+    [refusal("invalid_grant", 400), undefined],
+  ];
+  let token = answers[0]![0];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const { origin: issuer, pathname } = new URL(request.url);
+    if (pathname === "/token") return token();
+    const [authorization_endpoint, token_endpoint] = [`${issuer}/authorize`, `${issuer}/token`];
+    return Response.json({ issuer, authorization_endpoint, token_endpoint, jwks_uri: `${issuer}/jwks` });
+  });
+  try {
+    await withBoth(
+      async (house) => {
+        for (const [answer, told] of answers) {
+          token = answer;
+          const left = await house.send("/sign-in/oidc/works");
+          const state = new URL(left.headers.get("location")!).searchParams.get("state");
+          const cookie = left.headers.get("set-cookie")!.split(";", 1)[0]!;
+          const back = await house.send(`/sign-in/oidc/works/callback?code=x&state=${state}`, { headers: { cookie } });
+          assert.equal(back.status, told === undefined ? 401 : 503, told);
+          const line = house.lines.at(-1) ?? "";
+          assert.ok(told === undefined || line.includes(told), line);
+        }
+        assert.deepEqual(refusals(house), [["oidc", "works", "provider_refused"]]);
+      },
+      {},
+      { issuer: `http://127.0.0.1:${server.addr.port}` },
+    );
+  } finally {
+    await server.shutdown();
+  }
+});
+
 Deno.test("where to go on is a path of ours, and what is too long to be kept is the front page", () =>
   withBoth(async (house) => {
     await linked(house, "ada", "0001");

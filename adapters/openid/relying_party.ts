@@ -156,9 +156,24 @@ export class RelyingParty {
 const textsOf = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? value : [value]).filter((each) => typeof each === "string");
 
+/** What a library calls an answer that is none of a provider: one that is down, or leads on to somewhere else. */
+const NO_ANSWER: readonly unknown[] = ["OAUTH_RESPONSE_IS_NOT_CONFORM", "OAUTH_RESPONSE_IS_NOT_JSON"];
+/** What a provider says of us, whoever signs in (RFC 6749 section 5.2). */
+const OF_US: readonly unknown[] = ["invalid_client", "unauthorized_client"];
+const TOO_MANY = 429;
+
+/** What is the matter between the provider and us, for the operator; `undefined` for what is about who signs in. */
+export const notOfWhoSignsIn = (error: unknown): string | undefined => {
+  const { code, error: refusal, status, message, cause } = error as Readonly<Record<string, unknown>>;
+  if (NO_ANSWER.includes(code)) return `${message}${cause instanceof Response ? `, ${cause.status}` : ""}`;
+  if (OF_US.includes(refusal)) return `it says ${refusal}`;
+  return status === TOO_MANY ? `it answered ${TOO_MANY}` : undefined;
+};
+
 /** Which promise was broken; `undefined` where the provider could not be asked. */
 const faultOf = (error: unknown): Fault | undefined => {
   if (causesOf(error).some((each) => each instanceof OutwardFault)) return undefined;
+  if (notOfWhoSignsIn(error) !== undefined) return undefined;
   const said = causesOf(error).map((each) => each instanceof Error ? each.message : "").join(" ");
   // A claim of another value is named among the causes, one that is missing in the message.
   const claim = causesOf(error).map((each) => (each as { readonly claim?: unknown }).claim).find(isText) ??

@@ -4,7 +4,7 @@ import type { ProviderConfig } from "../../../config/providers.ts";
 import { Usage } from "../../cli/call.ts";
 import type { Io } from "../../cli/io.ts";
 import type { Settings } from "../../cli/settings.ts";
-import { RelyingParty, type Vouched as OpenIdVouched } from "../../openid/relying_party.ts";
+import { notOfWhoSignsIn, RelyingParty, type Vouched as OpenIdVouched } from "../../openid/relying_party.ts";
 import { type SamlVouched, ServiceProvider } from "../../saml/service_provider.ts";
 import type { Secrets } from "../secrets.ts";
 import { systemClock } from "../../system/world.ts";
@@ -92,7 +92,7 @@ const oidcOf = async (
       return await asked;
     } catch (error) {
       const said = [error, (error as Error).cause].flatMap((each) => each instanceof Error ? [each.message] : []);
-      io.err(`provider ${name} cannot be asked: ${said.join(": ")}\n`);
+      io.err(`provider ${name} cannot be asked: ${notOfWhoSignsIn(error) ?? said.join(": ")}\n`);
       return undefined;
     }
   };
