@@ -10,6 +10,7 @@ import type { Event } from "../events/event.ts";
 import type { Series } from "../projections/alerts/mod.ts";
 import { ViewQuestion } from "../projections/views.ts";
 import { openDaybook } from "../main.ts";
+import { clockAhead } from "./clock_given.ts";
 import { until } from "./until.ts";
 
 const BY = { authtype: "system", authid: "test" } as const;
@@ -30,9 +31,9 @@ interface Watched {
   all(type: string): readonly Event[];
 }
 
-const watched = async (body: (watched: Watched) => Promise<void>): Promise<void> => {
-  const daybook = await openDaybook({ data: ":memory:" });
-  let n = 0;
+const watched = async (body: (watched: Watched) => Promise<void>, data = ":memory:"): Promise<void> => {
+  const daybook = await openDaybook({ data });
+  let n = daybook.log.size; // in a folder, ids of the run before are taken
   const all = (type: string): readonly Event[] => [...daybook.log.read({ types: [type] })].flat();
   try {
     await body({
@@ -288,4 +289,47 @@ Deno.test("while nobody knows what services tell, nothing begins and nothing end
     await first.look(never);
     assert.deepEqual(facts(), ["alert.raised long", "alert.resolved long"]);
   });
+});
+
+const HOUR = 3_600_000;
+const LATE = `
+missing: { title: No backup was made, when: { type: backups.backup.made }, absent_for: 1h }
+often: { title: Jobs keep failing, when: { type: ci.job.failed }, at_least: 2, within: 10m }
+open: { title: A door is open, when: { type: doors.door.opened }, lasts: 1h }
+`;
+
+Deno.test("behind a clock that was years ahead and is set back, what is late is raised, what is rare is not, what is over ends", async () => {
+  const begin = async ({ say, watch }: Watched) => {
+    const first = watch(LATE);
+    await say("backups.backup.made");
+    await say("doors.door.opened");
+    await first.look(never);
+    return first;
+  };
+  const goOn = async ({ say, facts }: Watched, look: AlertWatch) => {
+    await look.look(never);
+    assert.deepEqual(facts(), ["alert.raised open"]);
+    for (const hours of [0.2, 0.5, 0.9]) {
+      using _ = clockAhead(hours * HOUR);
+      await say("ci.job.failed");
+      await look.look(never);
+    }
+    assert.deepEqual(facts(), ["alert.raised open"]);
+    using _ = clockAhead(1.1 * HOUR);
+    await look.look(never);
+    assert.deepEqual(facts(), ["alert.raised open", "alert.raised missing", "alert.resolved open"]);
+  };
+  await watched(async (house) => {
+    const ahead = clockAhead(10 * 365 * 24 * HOUR);
+    const look = await begin(house).finally(() => ahead[Symbol.dispose]());
+    await goOn(house, look);
+  });
+  const folder = await Deno.makeTempDir();
+  try {
+    const ahead = clockAhead(10 * 365 * 24 * HOUR);
+    await watched(async (house) => void await begin(house), folder).finally(() => ahead[Symbol.dispose]());
+    await watched((house) => goOn(house, house.watch(LATE)), folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

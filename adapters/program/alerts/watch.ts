@@ -22,6 +22,7 @@ import {
 } from "../../../projections/alerts/mod.ts";
 import { BESIDE, CaughtUp, type Folding } from "../controls/caught_up.ts";
 import { Known } from "./known.ts";
+import { AHEAD_MS, Recorded } from "./recorded.ts";
 import { rowCases } from "./rows.ts";
 
 const GRACE_MS = 10_000;
@@ -48,18 +49,18 @@ class Fold implements Folding {
   readonly conditions: ConditionsFold;
   readonly types: readonly string[];
 
-  constructor(rules: readonly Rule[], digest: Digest) {
+  constructor(rules: readonly Rule[], digest: Digest, private readonly recorded: Recorded) {
     const overEvents = rules.filter((rule): rule is EventRule => rule.is !== "view" && rule.is !== "metric");
     this.conditions = new ConditionsFold(overEvents, digest);
     this.types = [...new Set([...this.conditions.types, ...this.known.types])];
   }
 
   begin(at: Millis): void {
-    this.conditions.begin(at);
+    this.conditions.begin(this.recorded.first(at));
   }
 
   apply(event: Event): void {
-    this.conditions.apply(event);
+    this.conditions.apply(this.recorded.of(event));
     this.known.apply(event);
   }
 }
@@ -81,6 +82,8 @@ export class AlertWatch implements Child {
   /** When something changes though nothing comes. */
   private due: Millis = -Infinity;
   private seen = -1;
+  /** How far the wall clock was ahead of the one that nobody sets when it was looked last. */
+  private offset: Millis | undefined;
   private overflowing = "";
 
   constructor(private readonly options: AlertWatchOptions) {
@@ -113,6 +116,7 @@ export class AlertWatch implements Child {
   /** Tells what began and ended since the last time. */
   async look(signal: AbortSignal): Promise<void> {
     const { clock, daybook: { log } } = this.options;
+    this.followClock();
     // Metrics change without a word of the log.
     if (log.size === this.seen && clock.now() < this.due && this.metrics.length === 0) return;
     await this.caughtUp.catchUp(signal);
@@ -129,6 +133,17 @@ export class AlertWatch implements Child {
     this.sayOverflow([...fold.conditions.overflowing, ...rows.cut]);
     // What events and other views say is told by now.
     if (rows.troubles.length > 0) throw new Error(rows.troubles.join("; "));
+  }
+
+  /** What was folded by a clock that was far from this one is folded again. */
+  private followClock(): void {
+    const { clock } = this.options;
+    const offset = clock.now() - clock.monotonic();
+    if (Math.abs(offset - (this.offset ?? offset)) > AHEAD_MS) {
+      this.caughtUp = this.fresh();
+      this.seen = -1;
+    }
+    this.offset = offset;
   }
 
   private async tell({ rule, cases, looked }: Found, signal: AbortSignal): Promise<void> {
@@ -191,6 +206,6 @@ export class AlertWatch implements Child {
 
   private fresh(): CaughtUp<Fold> {
     const { daybook: { log }, clock, rules, digest } = this.options;
-    return new CaughtUp(new Fold(rules, digest), { log, clock }, BESIDE);
+    return new CaughtUp(new Fold(rules, digest, new Recorded({ log, clock })), { log, clock }, BESIDE);
   }
 }
