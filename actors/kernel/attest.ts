@@ -96,7 +96,8 @@ export class Attester implements Child {
           const { position, projection, version, size } = attestationOf(event);
           this.positions.unshift(position);
           if (versions.get(projection) !== version || this.last.has(projection)) continue;
-          this.last.set(projection, { size, at: Date.parse(event.recordedat) });
+          // Not when it was recorded: behind a clock that was ahead and is set back that would be ahead for good.
+          this.last.set(projection, { size, at: Date.parse(event.time) });
         }
         const least = Math.min(...[...this.last.values()].map(({ size }) => size));
         if (this.last.size === versions.size && this.positions[0]! < least) break;
@@ -155,7 +156,8 @@ export class Attester implements Child {
 
   private due({ name, size }: ViewState, now: Millis): boolean {
     const came = this.came(name, size);
-    return came >= this.bounds.events_min || (came > 0 && now - this.since(name).at >= this.bounds.ms);
+    // One that is as far ahead is of a clock that is set back since.
+    return came >= this.bounds.events_min || (came > 0 && Math.abs(now - this.since(name).at) >= this.bounds.ms);
   }
 
   /** Events from the view's last attestation up to `size` that are no attestations. A view that is built again may be behind. */

@@ -85,6 +85,30 @@ Deno.test("with fewer events, but any, a view is attested after an hour; a log t
   await ended(clock, run);
 });
 
+Deno.test("a clock that was years ahead and is set back attests every hour again, in that run and the next", async () => {
+  const YEARS = 10 * 365 * 24 * HOUR;
+  const { clock, log, start, attested } = world();
+  clock.jump(YEARS);
+  let run = start();
+  await counted(log, 3);
+  await clock.advance(HOUR + 2 * LOOK_MS);
+  assert.equal(attested().length, 1);
+  clock.jump(-YEARS);
+  for (const among of ["the same run", "the next"]) {
+    if (among === "the next") {
+      await ended(clock, run);
+      run = start();
+    }
+    const before = attested().length;
+    for (let hour = 0; hour < 3; hour++) {
+      await counted(log, 1);
+      await clock.advance(HOUR + 3 * LOOK_MS);
+    }
+    assert.ok(attested().length - before >= 3 && attested().length - before <= 4, among);
+  }
+  await ended(clock, run);
+});
+
 Deno.test("an empty log stays empty", async () => {
   const { clock, log, start } = world();
   const run = start();
