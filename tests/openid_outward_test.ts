@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { givenAuthority } from "./certificates_given.ts";
 import { OUTWARD, outward, OutwardFault } from "../adapters/openid/outward.ts";
 
 const withServer = async (answer: () => Response, test: (url: string) => Promise<void>): Promise<void> => {
@@ -36,6 +37,33 @@ Deno.test("a provider that does not answer in time is one that cannot be asked",
   } finally {
     waiting.resolve(new Response());
     await server.shutdown();
+  }
+});
+
+Deno.test("why a provider cannot be asked is said: a certificate that does not count, nobody who listens, no answer; and no query", async () => {
+  const asked = (url: string, ms?: number) => outward([hostOf(url)], undefined, ms)(`${url}?code=secret`, {});
+  const never = Promise.withResolvers<Response>();
+  const plain = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => never.promise);
+  const pair = await (await givenAuthority()).issue("provider", ["server"]);
+  const secure = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, ...pair }, () => new Response());
+  const gone = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  gone.close();
+  const [late, untrusted] = [plain, secure].map(({ addr }) => addr.port);
+  try {
+    for (
+      const [url, why] of [
+        [`https://127.0.0.1:${untrusted}/`, /:\d+ cannot be asked: .*certificate/],
+        [`http://127.0.0.1:${gone.addr.port}/`, /:\d+ cannot be asked: .*refused/],
+        [`http://127.0.0.1:${late}/`, /:\d+ cannot be asked: .*timed? ?out/],
+      ] as const
+    ) {
+      const { message } = await asked(url, 200).then(() => assert.fail(url), (error: Error) => error);
+      assert.match(message, why);
+      assert.ok(!message.includes("secret"), message);
+    }
+  } finally {
+    never.resolve(new Response());
+    await Promise.all([plain.shutdown(), secure.shutdown()]);
   }
 });
 

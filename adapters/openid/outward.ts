@@ -1,4 +1,5 @@
 /** Requests to a provider: to its hosts and to nobody else's, within a time and a size, and not where an answer leads on to. */
+import { fetchFailure } from "../../actors/kernel/fetch_failure.ts";
 
 export const OUTWARD = {
   /** Whole answer of a provider. */
@@ -30,7 +31,7 @@ async (url, options) => {
   try {
     response = await fetch(url, { ...options, redirect: "manual", signal, ...(client && { client }) });
   } catch (cause) {
-    throw new OutwardFault(`${host} cannot be asked`, { cause });
+    throw new OutwardFault(`${host} cannot be asked: ${fetchFailure(cause as Error)}`, { cause });
   }
   const body = await bounded(response, host);
   const empty = response.status === 204 || response.status === 304;
