@@ -246,6 +246,31 @@ Deno.test("a kept certificate that does not count yet, for the clock was ahead a
     })
   ));
 
+Deno.test("what an authority certifies that was made by a clock years ahead counts for nobody, and that is told", () =>
+  withOpened((opened) =>
+    withFolder(async (data) => {
+      const reports: string[] = [];
+      const report = (line: string) => void reports.push(line);
+      const keeper = new KeptCertificates({ parts: opened, clock: systemClock, data, report });
+      const input = { name: "api", names: ["localhost"], uses: ["server"], public_key: spki() };
+      const ahead = clockAhead(3_650 * 86_400_000);
+      await keeper.keep(wanted).finally(() => ahead[Symbol.dispose]());
+      assert.deepEqual(reports, []);
+      await keeper.keep(wanted);
+      await keeper.keep(wanted);
+      assert.equal(reports.length, 1);
+      assert.match(reports[0]!, /^the certificate listener: counts from \d{4}-\S+ on, as the authority/);
+      for (const operation of ["issue-certificate", "renew-certificate"]) {
+        const { names: _, uses: __, ...less } = input;
+        await assert.rejects(
+          asked(opened, operation, operation === "issue-certificate" ? input : less),
+          (error) => error instanceof Refused && error.code === "authority_ahead",
+          operation,
+        );
+      }
+    })
+  ));
+
 Deno.test("a certificate that cannot be taken up now is renewed all the same, and taken up at the next look", () =>
   withOpened((opened) =>
     withFolder(async (data) => {

@@ -38,6 +38,8 @@ export class KeptCertificates implements Child {
   private readonly wanted = new Map<string, Wanted>();
   private readonly watched = new Map<string, Watched>();
   private last: Promise<unknown> = Promise.resolve();
+  /** Of which it was told that they do not count yet. */
+  private readonly early = new Set<string>();
 
   constructor(private readonly options: KeptOptions) {}
 
@@ -45,7 +47,17 @@ export class KeptCertificates implements Child {
   async keep(wanted: Wanted): Promise<Pair> {
     const pair = await this.alone(() => this.ensure(wanted));
     this.wanted.set(wanted.name, wanted);
+    this.tellEarly(wanted.name, pair);
     return pair;
+  }
+
+  /** As its authority was made by a clock that was ahead, another one would count no sooner. */
+  private tellEarly(name: string, { certificate }: Pair): void {
+    const { not_before_ms = -Infinity } = readCertificate(certificate) ?? {};
+    if (not_before_ms <= this.options.clock.now() || this.early.has(name)) return;
+    this.early.add(name);
+    const begins = new Date(not_before_ms).toISOString();
+    this.options.report(`the certificate ${name}: counts from ${begins} on, as the authority that has issued it`);
   }
 
   /** Reads now and at each look; `taken` is told of what differs from what it was told of before. */

@@ -46,14 +46,20 @@ export const issueCertificate = operation({
         `"${wanted.name}" is kept by the server itself; cert renew has it renewed now`,
       );
     }
-    refuseEnded(opened);
+    refuseOutOfTime(opened);
     return await issue(opened, wanted, Buffer.from(public_key, "base64"));
   },
 });
 
-/** What it certifies ends with it. A server still makes the one that it is reached by: without, it would not start. */
-const refuseEnded = (opened: Opened): void => {
-  const { not_after_ms = Infinity } = knownAuthority(opened) ?? {};
+/** What it certifies begins and ends with it. A server still makes the one that it is reached by: without, it would not start. */
+const refuseOutOfTime = (opened: Opened): void => {
+  const { not_before_ms = -Infinity, not_after_ms = Infinity } = knownAuthority(opened) ?? {};
+  if (systemClock.now() < not_before_ms) {
+    const begins = new Date(not_before_ms).toISOString();
+    const told =
+      `The folder's own authority was made by a clock that was ahead and counts from ${begins} on; another folder has another`;
+    throw new Refused("authority_ahead", told);
+  }
   if (systemClock.now() < not_after_ms) return;
   const ended = new Date(not_after_ms).toISOString();
   const told =
@@ -65,7 +71,7 @@ export const renewCertificate = operation({
   about: "Certifies another public key in place of one before; one that the server keeps it renews itself.",
   input: z.strictObject({ name, valid_ms: z.int().min(1_000).max(825 * 86_400_000).optional(), public_key }),
   async run(opened, { input: { name, valid_ms, public_key } }) {
-    refuseEnded(opened);
+    refuseOutOfTime(opened);
     const keeper = keepers.get(opened.daybook);
     if (await keeper?.renew(name)) {
       return { kept: true, folder: keeper!.folderOf(name), ...shown(issuedAs(opened, name)!) };
