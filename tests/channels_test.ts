@@ -266,6 +266,37 @@ Deno.test("a mail server that takes a connection and says nothing, or that is no
   await assert.rejects(deliver(mail, emailText, notificationOf(7)), /cannot be reached \(ECONNREFUSED\)$/);
 });
 
+Deno.test("a mail server that says more than a mail server has to say is left at once, and read no further", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const lines = new TextEncoder().encode("220-welcome\r\n".repeat(4_000));
+  const [left, most] = [16 * 1_048_576, 128 * 1_048_576];
+  const flooded = (async () => {
+    using connection = await listener.accept();
+    let said = 0;
+    try {
+      while (said < most) said += await connection.write(lines);
+    } catch {
+      // The other side has gone.
+    }
+    return said;
+  })();
+  const transport = emailTransport({
+    host: "127.0.0.1",
+    port: listener.addr.port,
+    tls: "none",
+    sender: "daybook@example.com",
+    recipients: ["ops@example.com"],
+    origin: ORIGIN,
+    answerMs: 30_000,
+  });
+  try {
+    await assert.rejects(deliver(transport, emailText, notificationOf(1)), /the server cannot be reached/);
+    assert.ok(await flooded < left, "it is read on");
+  } finally {
+    listener.close();
+  }
+});
+
 Deno.test("a mail that is not sent in the time it is given is given up, and not delivered afterwards", async () => {
   const reached = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();

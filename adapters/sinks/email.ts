@@ -92,6 +92,8 @@ export const emailTransport = (options: EmailOptions): Transport => {
             ? undefined
             : { position, because: `the server refused ${rejected.length} of ${recipients.length} recipients` };
         } catch (error) {
+          // `nodemailer` ends its side and reads on for as long as the server writes.
+          present?.destroy();
           const { code, responseCode = 0 } = error as SmtpError;
           if (responseCode >= FOR_GOOD && OF_THE_MAIL.includes(code)) {
             return { position, because: `the server answered ${responseCode}` };
