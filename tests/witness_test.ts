@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { cosigner, noteSigner } from "../adapters/keys/note.ts";
 import { anchor } from "../adapters/program/anchor.ts";
 import { addCheckpoint, type Seen, WITNESS_LIMITS, witnessHandler } from "../adapters/program/witness.ts";
-import { openWitnessFolder } from "../adapters/program/witness_folder.ts";
+import { openWitness, openWitnessFolder } from "../adapters/program/witness_folder.ts";
 import { NotProven, parseCheckpoint, verifyNote } from "../main.ts";
 import { inFolder } from "./folder_given.ts";
 import { consistency, leaf, mth } from "./proofs_given.ts";
+import { within } from "./until.ts";
 
 const log = noteSigner("log.example/orders", new Uint8Array(32).fill(1));
 const stranger = noteSigner("log.example/orders", new Uint8Array(32).fill(2));
@@ -188,6 +189,27 @@ Deno.test("who cannot be anchored is told where the witness was asked, and what 
   await assert.rejects(refusing(403), { kind: "io", message: /with 403: no signature of it is by a key/ });
   await assert.rejects(refusing(500), { kind: "io", message: "The witness refused the checkpoint with 500" });
 });
+
+Deno.test("a witness that is told to stop ends though somebody never ends what they ask, and cosigns nothing after that", () =>
+  inFolder(async (dir) => {
+    const options = { dir, name: "w", logs: [log.vkey], host: "127.0.0.1", port: 0 };
+    const witness = await openWitness(options);
+    const port = Number(new URL(witness.url).port);
+    const body = `old 0\n\n${checkpoint(3)}`;
+    using slow = await Deno.connect({ hostname: "127.0.0.1", port });
+    const say = (text: string) => slow.write(new TextEncoder().encode(text));
+    await say(`POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: ${body.length}\r\n\r\n`);
+    await say(body.slice(0, 9));
+    await (await fetch(witness.url)).body?.cancel(); // it has come by now
+    await within("it has stopped", witness.stop(), { seconds: 20 });
+    await say(body.slice(9));
+    const answer = new Uint8Array(1_000);
+    const text = new TextDecoder().decode(answer.subarray(0, await slow.read(answer) ?? 0));
+    assert.ok(!text.startsWith("HTTP/1.1 200"), text);
+    const { memory, close } = await openWitnessFolder(dir, "w");
+    assert.equal(memory.get("log.example/orders"), undefined);
+    close();
+  }));
 
 Deno.test("a witness that was cut off while it made its key makes it the next time, and keeps it", () =>
   inFolder(async (dir) => {

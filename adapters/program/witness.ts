@@ -107,8 +107,13 @@ export const witnessHandler = (options: WitnessOptions) => async (request: Reque
     { status, body, type, ...more }: Omit<Answer, "status"> & { readonly status: number; readonly allow?: string },
   ) => new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store", ...more } });
   if (pathname !== "/add-checkpoint") return say({ ...no(404, "There is nothing here."), status: 404 });
-  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405, allow: "POST" });
-  const body = await bodyOf(request);
+  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405 });
+  let body: string | undefined;
+  try {
+    body = await bodyOf(request);
+  } catch {
+    return say({ ...no(400, "The body was cut off."), status: 400 }); // whoever asks has gone, or we are to stop
+  }
   if (body === undefined) return say({ ...no(400, "The body is too large."), status: 413 });
   return say(addCheckpoint(body, options));
 };

@@ -1,13 +1,17 @@
 /** What the tiny witness keeps in its folder: its key, made on first start, and what it has seen of each log. */
+import { pause } from "../../actors/kernel/world.ts";
 import { LogFault } from "../../events/log.ts";
 import { type Cosigner, cosigner, isKeyName } from "../keys/note.ts";
 import type { Witnessing } from "../cli/runtime.ts";
+import { systemClock } from "../system/world.ts";
 import { verifyNote } from "../verify/library.ts";
 import { unheard } from "./listener.ts";
 import { type Seen, witnessHandler, type WitnessOptions } from "./witness.ts";
 
 const KEY = "witness.key";
 const SEEN = "witness.json";
+/** Stopping, whoever is still asking has so long; the platform would wait for them without an end. */
+const GRACE_MS = 2_000;
 
 /** A witness that listens, until it is stopped. Throws `LogFault` as `openWitnessFolder` does. */
 export const openWitness = async (
@@ -25,7 +29,12 @@ export const openWitness = async (
   try {
     const server = Deno.serve({ hostname: host, port, onListen() {} }, handler);
     const url = `http://${host}:${server.addr.port}`;
-    return { url, vkey: cosigner.vkey, stop: () => server.shutdown().finally(close) };
+    const stop = async () => {
+      const over = new AbortController();
+      await Promise.race([server.shutdown(), pause(systemClock, GRACE_MS, over.signal)]).finally(close);
+      over.abort();
+    };
+    return { url, vkey: cosigner.vkey, stop };
   } catch (error) {
     close();
     throw unheard(error, { hostname: host, port });
@@ -53,16 +62,22 @@ export const openWitnessFolder = async (
   try {
     if (!await lock.tryLock(true)) throw new LogFault("locked", `${dir} belongs to a witness that is running`);
     const seen = seenIn(dir);
+    let closed = false;
     return {
       cosigner: cosigner(name, keyIn(dir)),
       memory: {
         get: (origin) => seen.get(origin),
         set(origin, newest) {
+          // By now the folder may be another's.
+          if (closed) throw new LogFault("closed", "the witness is stopped");
           seen.set(origin, newest);
           writeDurably(dir, SEEN, new TextEncoder().encode(JSON.stringify(Object.fromEntries(seen))));
         },
       },
-      close: () => lock.close(),
+      close() {
+        closed = true;
+        lock.close();
+      },
     };
   } catch (error) {
     lock.close();
