@@ -1,6 +1,5 @@
 /** Parsing, help, exit codes and permissions of the command line: what holds for every command. */
 import assert from "node:assert/strict";
-import { failureOf } from "../adapters/cli/run.ts";
 import { argumentsOf, GENERATION, generationOf, Unsayable, VERIFIER_HEAP } from "../adapters/process/reexec.ts";
 import { type Grants, Usage } from "../adapters/cli/call.ts";
 import { ENVIRONMENT, grantsOf } from "../adapters/cli/grants.ts";
@@ -490,17 +489,4 @@ Deno.test("every command has its task, with the permissions the command line kno
   assert.ok(unstable.includes("lazy-dynamic-imports"));
   const source = ["actors", "adapters", "events", "projections"];
   for (const set of ["reader", "writer"]) assert.deepEqual(permissions[set].read, [".daybook", "config", ...source]);
-});
-
-Deno.test("a disk that is full under a file is told as that, whatever wrote", () => {
-  const error = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }); // as Deno throws it
-  const message = "Cannot write: No space left on device (os error 28)";
-  assert.deepEqual(failureOf(error), { exit: 3, code: "full", message });
-});
-
-Deno.test("what the system says of a file is told as that", () => {
-  const error = Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" }); // as Deno throws it
-  assert.deepEqual(failureOf(error), { exit: 3, code: "io", message: "Input/output error (os error 5)" });
-  const bug = Object.assign(new Error("no such column: x"), { code: "ERR_SQLITE_ERROR" });
-  assert.equal(failureOf(bug).code, "unexpected");
 });
