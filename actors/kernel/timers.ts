@@ -18,6 +18,7 @@ import { instant } from "./instant.ts";
 import { isArchived } from "./kept.ts";
 import type { Place, Places } from "./places.ts";
 import { Schedule } from "./schedule.ts";
+import { startsSetBack } from "./set_back.ts";
 import type { Clock, Random } from "./world.ts";
 import { pause } from "./world.ts";
 
@@ -130,7 +131,7 @@ export class Timers implements Child, Place {
 
   /**
    * A clock that was far ahead and is set back since has set timers that would be due when this one has come as far: they wait as
-   * long as they were to, from now on.
+   * long as they were to, from the first start with the clock as it is on, or from now on where there is none.
    */
   private async weigh(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.options;
@@ -139,15 +140,18 @@ export class Timers implements Child, Place {
     // Recorded times never decrease, so the last one tells whether the clock ever was ahead.
     const newest = this.eventAt(log.size - 1);
     if (!newest || millis(newest.recordedat) <= sane) return;
-    let read = 0;
-    for (const timer of [...this.standing.values()]) {
+    const starts = startsSetBack(this.options, TIMERS.ahead_ms);
+    let [read, next] = [0, 0];
+    for (const timer of [...this.standing.values()].sort((a, b) => a.position - b.position)) {
       if (timer.at <= sane || this.waiting.has(timer)) continue;
       if (++read % TIMERS.turn_events === 0) await pause(clock, 0);
       if (signal.aborted) return;
       const event = this.eventAt(timer.position);
       const set = event ? millis(event.time) : -Infinity;
       if (set <= sane || this.standing.get(keyOf(timer.stream, timer.name)) !== timer) continue;
-      const wait = Math.max(0, timer.at - set);
+      while (next < starts.length && starts[next]!.position < timer.position) next++;
+      const waited = clock.now() - (starts[next]?.at ?? clock.now());
+      const wait = Math.max(0, timer.at - set - waited);
       this.waiting.set(timer, { set, until: clock.monotonic() + wait });
       this.schedule.remove(timer);
       this.schedule.add(timer, clock.now() + wait);

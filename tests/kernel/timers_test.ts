@@ -216,6 +216,51 @@ Deno.test("what a clock years ahead has set waits as long as it was to once that
   }
 });
 
+Deno.test("what a clock years ahead has set does not wait anew from each start", async () => {
+  const YEARS = 10 * 365 * 24 * HOUR;
+  const p = playground();
+  const { clock, random, log, entities } = p;
+  let started = 0;
+  const process = async (hours: number, body?: () => Promise<unknown>) => {
+    const header = {
+      id: `${started++}`,
+      source: "kernel",
+      stream: "kernel/process" as const,
+      authtype: "system",
+      authid: "kernel",
+    };
+    const start = { ...header, type: "kernel.process.started", version: 1, data: {}, timeGiven: false };
+    await log.append({ events: [{ ...start, time: new Date(clock.now()).toISOString() }] });
+    const timers = new Timers({ clock, random, log, views: p.world.views, entities, deadLetters: new DeadLetters(p) });
+    const stopping = new AbortController();
+    const run = timers.run(stopping.signal);
+    await clock.settle();
+    await body?.();
+    await clock.advance(hours * HOUR);
+    stopping.abort();
+    await clock.until(run);
+  };
+  const set = (name: string) => p.answer("toys.timer.set", { name, at: clock.now() + 48 * HOUR, by: 1 });
+  const fired = () => [...log.read({ types: ["kernel.timer.fired"] })].flat().length;
+  await process(1);
+  clock.jump(YEARS);
+  await process(1, () => set("first"));
+  clock.jump(-YEARS);
+  await process(20);
+  await process(20);
+  assert.equal(fired(), 0);
+  clock.jump(YEARS); // once more: what it sets then waits from the next start on
+  await process(1, () => set("second"));
+  clock.jump(-YEARS);
+  await process(20);
+  assert.equal(fired(), 1);
+  await process(20);
+  assert.equal(fired(), 1);
+  await process(10);
+  assert.equal(fired(), 2);
+  await p.stop();
+});
+
 Deno.test("a clock that begins far behind and is set right later brings nothing before its time", async () => {
   const first = await withTimers();
   first.clock.jump(1_000 * 24 * HOUR);
