@@ -333,3 +333,28 @@ Deno.test("behind a clock that was years ahead and is set back, what is late is 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("what a clock that was ahead twice has recorded the second time happened before it was set back the second time", async () => {
+  const YEARS = 10 * 365 * 24 * HOUR;
+  const folder = await Deno.makeTempDir();
+  const at = async (ahead: number, body: (watched: Watched) => Promise<void>) => {
+    using _ = clockAhead(ahead);
+    await watched(body, folder);
+  };
+  const backup = ({ say }: Watched) => say("backups.backup.made");
+  try {
+    await at(YEARS, backup);
+    await at(0, backup);
+    await at(YEARS + 3 * HOUR, backup);
+    await at(3 * HOUR, async ({ watch, facts }) => {
+      const look = watch(LATE);
+      await look.look(never);
+      assert.deepEqual(facts(), []);
+      using _ = clockAhead(1.1 * HOUR);
+      await look.look(never);
+      assert.deepEqual(facts(), ["alert.raised missing"]);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
