@@ -311,7 +311,8 @@ Deno.test("a provider that does not answer, or names hosts that nobody has allow
 });
 
 Deno.test("a provider that is down behind its front, or does not know us, is told to the operator, and counts against nobody", async () => {
-  const refusal = (error: string, status: number) => () => Response.json({ error }, { status });
+  const refusal = (error: string, status: number, headers?: HeadersInit) => () =>
+    Response.json({ error }, { status, headers });
   const page = { headers: { "content-type": "text/html" } };
   const answers: readonly (readonly [() => Response, string | undefined])[] = [
     [() => new Response("busy", { status: 503 }), "unexpected HTTP response status code, 503"],
@@ -319,6 +320,8 @@ Deno.test("a provider that is down behind its front, or does not know us, is tol
     [() => new Response(null, { status: 307, headers: { location: "http://127.0.0.1:1/" } }), "code, 307"],
     [refusal("slow_down", 429), "it answered 429"],
     [refusal("invalid_client", 401), "it says invalid_client"],
+    // As RFC 6749 section 5.2 has it of a client that authenticates by `Authorization`, which we do.
+    [refusal("invalid_client", 401, { "www-authenticate": 'Basic realm="works"' }), "it answered 401"],
     [refusal("invalid_grant", 400), undefined],
   ];
   let token = answers[0]![0];

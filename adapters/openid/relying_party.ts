@@ -160,14 +160,15 @@ const textsOf = (value: unknown): readonly string[] =>
 const NO_ANSWER: readonly unknown[] = ["OAUTH_RESPONSE_IS_NOT_CONFORM", "OAUTH_RESPONSE_IS_NOT_JSON"];
 /** What a provider says of us, whoever signs in (RFC 6749 section 5.2). */
 const OF_US: readonly unknown[] = ["invalid_client", "unauthorized_client"];
-const TOO_MANY = 429;
+/** Too many requests; and a challenge, without what it says beside: where a code is exchanged nobody but we authenticate. */
+const STATUS_OF_US: readonly unknown[] = [401, 429];
 
 /** What is the matter between the provider and us, for the operator; `undefined` for what is about who signs in. */
 export const notOfWhoSignsIn = (error: unknown): string | undefined => {
   const { code, error: refusal, status, message, cause } = error as Readonly<Record<string, unknown>>;
   if (NO_ANSWER.includes(code)) return `${message}${cause instanceof Response ? `, ${cause.status}` : ""}`;
   if (OF_US.includes(refusal)) return `it says ${refusal}`;
-  return status === TOO_MANY ? `it answered ${TOO_MANY}` : undefined;
+  return STATUS_OF_US.includes(status) ? `it answered ${status}` : undefined;
 };
 
 /** Which promise was broken; `undefined` where the provider could not be asked. */
