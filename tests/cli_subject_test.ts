@@ -1,6 +1,7 @@
 /** A person's data is handed out: in which order it is written, recorded and named, and what is left where that is cut off. */
 import assert from "node:assert/strict";
 import type { Persons } from "../adapters/cli/persons.ts";
+import { terminal } from "../adapters/cli/terminal.ts";
 import { givenStage } from "./cli_given.ts";
 
 const SUBJECT = "s_0123456789abcdef";
@@ -80,4 +81,50 @@ Deno.test("what goes to standard output is recorded first", async () => {
   assert.deepEqual([happened, JSON.parse(out).recorded], [["export-subject"], 7]);
   const failing = given("export-subject");
   assert.deepEqual([(await failing.stage.type("subject", "ann", "--export")).out, failing.happened], ["", []]);
+});
+
+Deno.test("files of blobs are held open one at a time, however many there are, and lie there whole", async () => {
+  const folder = await Deno.makeTempDir();
+  const { open } = Deno;
+  let [held, most] = [0, 0];
+  Deno.open = async (...args) => {
+    const file = await open(...args);
+    const close = file.close.bind(file);
+    most = Math.max(most, ++held);
+    file.close = file[Symbol.dispose] = () => (held--, close());
+    return file;
+  };
+  try {
+    const { stage } = given();
+    const blob = (n: number) => Uint8Array.of(n >> 8, n);
+    const persons = stage.runtime.persons!(undefined as never) as unknown as Record<string, unknown>;
+    persons.blobs = async function* () {
+      for (let n = 0; n < 300; n++) {
+        yield {
+          sha256: blob(n).toBase64(),
+          bytes: 2,
+          read: () => Promise.resolve(blob(n)),
+        };
+      }
+    };
+    const { draft, folder: made } = terminal(() => undefined);
+    Object.assign(stage.io, { draft, folder: made });
+    const { code } = await stage.type(
+      "subject",
+      "ann",
+      "--export",
+      "--out",
+      `${folder}/a`,
+      "--blobs",
+      `${folder}/blobs`,
+    );
+    assert.equal(code, 0);
+    assert.equal(most, 2);
+    const names = [...Deno.readDirSync(`${folder}/blobs`)].map(({ name }) => name);
+    assert.deepEqual(names.sort(), Array.from({ length: 300 }, (_, n) => blob(n).toHex()));
+    assert.deepEqual(await Deno.readFile(`${folder}/blobs/012b`), blob(299));
+  } finally {
+    Deno.open = open;
+    await Deno.remove(folder, { recursive: true });
+  }
 });

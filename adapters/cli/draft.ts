@@ -35,8 +35,8 @@ const synced = (file: Deno.FsFile, path: string): Promise<void> =>
     throw new OutputFault(error, path);
   });
 
-/** `orLink`: also in the place of a link. */
-export const openDraft = async (path: string, { orLink = false } = {}): Promise<Draft> => {
+/** `orLink`: also in the place of a link. `many`: what is settled holds no file open until it is named. */
+export const openDraft = async (path: string, { orLink = false, many = false } = {}): Promise<Draft> => {
   const there = await Deno.lstat(path).catch(missing);
   if (there && !there.isFile && !(orLink && there.isSymlink)) throw new Usage(`${path} is no file`);
   const partial = draftOf(path);
@@ -54,12 +54,20 @@ export const openDraft = async (path: string, { orLink = false } = {}): Promise<
   };
   return {
     write: writingTo(file, path),
-    settle: () => synced(file, path),
+    async settle() {
+      try {
+        await synced(file, path);
+      } finally {
+        if (many) close();
+      }
+    },
     async name() {
       try {
         await Deno.rename(partial, path);
         // With the file goes its name; the folder around it may not be open to us.
-        await synced(file, path);
+        if (open) return await synced(file, path);
+        using named = await Deno.open(path);
+        await synced(named, path);
       } finally {
         close();
       }

@@ -74,7 +74,7 @@ export const terminal = (env: (name: string) => string | undefined): Io & { stop
     writePrivate,
     create: openOutput,
     expectPlace,
-    draft: (path) => openDraft(path),
+    draft: (path) => openDraft(path, { many: true }),
     async folder(path) {
       await Deno.mkdir(path, { mode: 0o700 }).catch(async (error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
