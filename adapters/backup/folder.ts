@@ -81,8 +81,10 @@ export const fillFolder = async <T>(place: string, fill: (folder: string) => Pro
     lock = await Deno.open(join(folder, LOCK), { create: true, write: true });
     await lock.lock(true);
     const filled = await fill(folder);
-    await rm(join(folder, LOCK));
+    // Of very many files this takes long; without the lock it would be cleared away meanwhile.
     await flushAll(folder);
+    await rm(join(folder, LOCK));
+    await flush(folder);
     // Onto an empty folder the rename goes too; one that was filled meanwhile refuses it.
     await expectFree(target);
     await rename(folder, target);
