@@ -107,7 +107,7 @@ export const witnessHandler = (options: WitnessOptions) => async (request: Reque
     { status, body, type, ...more }: Omit<Answer, "status"> & { readonly status: number; readonly allow?: string },
   ) => new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store", ...more } });
   if (pathname !== "/add-checkpoint") return say({ ...no(404, "There is nothing here."), status: 404 });
-  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405 });
+  if (request.method !== "POST") return say({ ...no(400, "A checkpoint is posted."), status: 405, allow: "POST" });
   let body: string | undefined;
   try {
     body = await bodyOf(request);
