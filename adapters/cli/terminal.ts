@@ -13,11 +13,17 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const textOf = async (readable: ReadableStream<Uint8Array<ArrayBuffer>>, name: string): Promise<string> => {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  for await (const piece of readable) {
-    // A pipe, a device, and a file that is being written may have no end.
-    length += piece.length;
-    if (length > TEXT_MIB_MAX * 1_048_576) throw new Usage(`${name} is longer than ${TEXT_MIB_MAX} MiB`);
-    pieces.push(piece);
+  try {
+    for await (const piece of readable) {
+      // A pipe, a device, and a file that is being written may have no end.
+      length += piece.length;
+      if (length > TEXT_MIB_MAX * 1_048_576) throw new Usage(`${name} is longer than ${TEXT_MIB_MAX} MiB`);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    // Of what is open the platform does not say where it is.
+    if (error instanceof Error && !(error instanceof Usage)) error.message = `${name}: ${error.message}`;
+    throw error;
   }
   try {
     return strict.decode(await new Blob(pieces).bytes());
