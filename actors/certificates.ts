@@ -85,6 +85,7 @@ export const certificates: Actor<CertificateState, CertificateCommand, Certifica
   ],
   initial: { is: "unknown" },
   inside: true,
+  dated: ["certificates.certificate.look"],
 
   decide(state, { type, data }, context): Decision<CertificateFact> {
     const known = state.is === "known" && "fingerprint" in data && state.fingerprint === data.fingerprint;

@@ -98,6 +98,7 @@ export const identity: Actor<Account, IdentityCommand, IdentityFact> = {
   commands: identityCommands,
   facts: Object.keys(identityFacts) as IdentityFactType[],
   initial: nobody,
+  dated: ["identity.account.disable"],
   decide,
   evolve,
 };

@@ -247,6 +247,11 @@ export class Entities implements Child, Household {
     return known !== undefined && stream.startsWith(`${known.actor.domain}/`) && known.schema.safeParse(data).success;
   }
 
+  /** Whether a timer with this command comes at a date. */
+  isDated({ type }: Command): boolean {
+    return this.commands.get(type)?.actor.dated?.includes(type) ?? false;
+  }
+
   /**
    * A timer came due. `accepted` when that is recorded, or it does not stand any more; else `unavailable`. Rejects with
    * `EntityFault` when the decider fails; then it can be sent again as `undeliverable`.

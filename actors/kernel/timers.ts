@@ -58,7 +58,7 @@ export interface TimersOptions {
   readonly random: Random;
   readonly log: EventLog;
   readonly views: Views;
-  readonly entities: Pick<Entities, "ask" | "fire" | "takes">;
+  readonly entities: Pick<Entities, "ask" | "fire" | "isDated" | "takes">;
   readonly deadLetters: DeadLetters;
   /** Who lets go of events asks there. */
   readonly places?: Places;
@@ -131,10 +131,10 @@ export class Timers implements Child, Place {
 
   /**
    * A clock that was far ahead and is set back since has set timers that would be due when this one has come as far: they wait as
-   * long as they were to, from the first start with the clock as it is on, or from now on where there is none.
+   * long as they were to, from the first start with the clock as it is on, or from now on where there is none. A date stays one.
    */
   private async weigh(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.options;
+    const { clock, log, entities } = this.options;
     this.offset = clock.now() - clock.monotonic();
     const sane = clock.now() + TIMERS.ahead_ms;
     // Recorded times never decrease, so the last one tells whether the clock ever was ahead.
@@ -143,7 +143,7 @@ export class Timers implements Child, Place {
     const starts = startsSetBack(this.options, TIMERS.ahead_ms);
     let [read, next] = [0, 0];
     for (const timer of [...this.standing.values()].sort((a, b) => a.position - b.position)) {
-      if (timer.at <= sane || this.waiting.has(timer)) continue;
+      if (timer.at <= sane || this.waiting.has(timer) || entities.isDated(timer.command)) continue;
       if (++read % TIMERS.turn_events === 0) await pause(clock, 0);
       if (signal.aborted) return;
       const event = this.eventAt(timer.position);
