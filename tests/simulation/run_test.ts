@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-const typed = (script: string, args: readonly string[]) => {
+const typed = (script: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
   const path = (to: string) => fileURLToPath(new URL(to, import.meta.url));
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-q", "-A", "--no-check", "--config", path("../../deno.json"), path(script), ...args],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).output();
 };
 
@@ -37,4 +37,13 @@ Deno.test("a part of deno task soak that throws did not hold, and those behind i
   assert.equal(code, 1, out);
   assert.match(out, /│ cold +│ Error: 1 of 0 came +│ no error +│ NO +│/);
   assert.match(out, /distinct ids/);
+});
+
+Deno.test("where strace is missing deno task soak says so of what cannot be tried without", async () => {
+  const { code, stdout } = await typed("../soak/run.ts", ["--only", "calls,power", "--scale", "0.01"], {
+    PATH: "/nowhere",
+  });
+  const out = new TextDecoder().decode(stdout);
+  assert.equal(code, 0, out);
+  assert.equal(out.match(/│ no strace +│/g)?.length, 2, out);
 });

@@ -67,6 +67,9 @@ const AS_OF_RATIO_MAX = 5;
 /** Memory is flat: behind a first million events it grows by no more. */
 const VERIFY_GROWTH_MAX = 1.25;
 
+/** What cannot be tried here did not hold, and did not fail. */
+const without = (program: string, what: string): Line => ({ what, measured: `no ${program}`, must: "", held: true });
+
 const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
   async ids() {
     const ids = await manyIds({ ids: scaled(20_000_000), samples: 20_000 });
@@ -183,7 +186,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     }));
   },
   async outages() {
-    if (!pathOf("rsyslogd")) return [{ what: "outages of rsyslog", measured: "no rsyslogd", must: "", held: true }];
+    if (!pathOf("rsyslogd")) return [without("rsyslogd", "outages of rsyslog")];
     const { events, kills, restarts, received, lines, seconds } = await outages({
       events: scaled(100_000),
       kills: scaled(100),
@@ -250,10 +253,12 @@ const parts: Readonly<Record<string, () => Promise<readonly Line[]>>> = {
     return [{ ...await child(args, { DAYBOOK_KILL_ROUNDS: String(scaled(200)) }), what: "killed while answering" }];
   },
   async calls() {
+    if (!pathOf("strace")) return [without("strace", "killed at system calls")];
     const args = ["test", "-A", "tests/end_to_end/killed_at_call_test.ts"];
     return [{ ...await child(args, { DAYBOOK_KILL_CALLS: String(scaled(400)) }), what: "killed at system calls" }];
   },
   async power() {
+    if (!pathOf("strace")) return [without("strace", "the power cut")];
     const args = ["test", "-A", "tests/end_to_end/power_cut_test.ts"];
     return [{ ...await child(args, { DAYBOOK_POWER_CUTS: String(scaled(200)) }), what: "the power cut" }];
   },
