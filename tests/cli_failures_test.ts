@@ -1,8 +1,11 @@
 /** What an error means to the person who typed a command. */
 import assert from "node:assert/strict";
+import { faultOf } from "../adapters/backup/folder.ts";
+import { OutputFault } from "../adapters/cli/draft.ts";
 import { failureOf } from "../adapters/cli/run.ts";
 import { fileText } from "../adapters/cli/terminal.ts";
 import { inFolder } from "./folder_given.ts";
+import { keysFault } from "../adapters/keys/fault.ts";
 
 Deno.test("a disk that is full under a file is told as that, whatever wrote", () => {
   const error = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }); // as Deno throws it
@@ -25,3 +28,20 @@ Deno.test("of a file that opens and cannot be read it is said which, such as a f
       return true;
     })
   ));
+Deno.test("a quota that is full is a full disk, though the platform gives no code of it", () => {
+  const error = new Error("Disk quota exceeded (os error 122): open '/out'");
+  assert.deepEqual(failureOf(error), { exit: 3, code: "full", message: `Cannot write: ${error.message}` });
+  assert.equal(new OutputFault(error, "/out").kind, "full");
+  assert.equal(faultOf("fill /out", error).kind, "full");
+  assert.equal(keysFault("store a secret", error).kind, "full");
+});
+
+Deno.test("what the system says and the platform has no code for is told as what it is", () => {
+  for (
+    const said of [
+      "Too many open files in system (os error 23): open '/data/log.db'",
+      "Stale file handle (os error 116): open '/nfs/auth.log'",
+      "UNKNOWN: unknown error, mkdir '/backups'", // of Node's functions
+    ]
+  ) assert.deepEqual(failureOf(new Error(said)), { exit: 3, code: "io", message: said });
+});

@@ -17,7 +17,7 @@ const FLUSHED_AT_ONCE = 16;
 export const faultOf = (action: string, error: unknown): LogFault => {
   if (error instanceof LogFault) return error;
   const { code, message } = error as { readonly code?: string; readonly message?: string };
-  const kind = code === "ENOSPC" || code === "EDQUOT" || /disk is full|No space left|ENOSPC/i.test(message ?? "")
+  const kind = /disk is full|No space left|ENOSPC|quota exceeded/i.test(message ?? "")
     ? "full"
     : code === "EROFS" || code === "EACCES" || code === "EPERM"
     ? "read_only"

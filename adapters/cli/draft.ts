@@ -14,7 +14,8 @@ export class OutputFault extends Error {
   constructor(cause: unknown, output: string) {
     const { code, message } = cause as { readonly code?: string; readonly message: string };
     super(`Cannot write ${output}: ${message}`, { cause });
-    this.kind = code === "ENOSPC" || code === "EDQUOT" ? "full" : "io";
+    // Of a quota the platform gives no code.
+    this.kind = code === "ENOSPC" || message.includes("quota exceeded") ? "full" : "io";
   }
 }
 

@@ -103,7 +103,7 @@ export const failureOf = (error: unknown): Failure => {
   const kind = kindOf(error);
   if (kind !== undefined) return { exit: exitOf(kind), code: kind, message };
   const { code } = (error ?? {}) as { readonly code?: unknown };
-  if (code === "ENOSPC" || code === "EDQUOT") return { exit: 3, code: "full", message: `Cannot write: ${message}` };
+  if (code === "ENOSPC" || QUOTA.test(message)) return { exit: 3, code: "full", message: `Cannot write: ${message}` };
   if (code === "EROFS") return { exit: 3, code: "read_only", message: `Cannot write: ${message}` };
   if (code === "ELOOP" || code === "ENAMETOOLONG") return { exit: 3, code: "no_path", message };
   if (name === "IsADirectory" || name === "NotADirectory") return { exit: 2, code: "no_file", message };
@@ -113,9 +113,15 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "AddrInUse") return { exit: 3, code: "address_in_use", message };
   if (name === "AddrNotAvailable") return { exit: 3, code: "address_not_available", message };
   // Whatever else the system says, such as `EIO`.
-  if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return { exit: 3, code: "io", message };
+  if ((typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) || UNCODED.test(message)) {
+    return { exit: 3, code: "io", message };
+  }
   return { exit: 3, code: "unexpected", message: `this should not have happened: ${message}` };
 };
+
+/** To some of what the system says, as of quotas, stale handles and crowds, the platform gives no code, and for Node's functions no text. */
+const UNCODED = /\(os error \d+\)|^UNKNOWN: unknown error, /;
+const QUOTA = /quota exceeded \(os error/;
 
 /** Adapters that this one may not import tell what went wrong by a `kind` of their own. */
 export const kindOf = (error: unknown): string | undefined => {

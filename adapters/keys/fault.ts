@@ -25,7 +25,7 @@ export class KeysFault extends Error {
 // node:sqlite under Deno gives no result code, only SQLite's own English text (https://sqlite.org/rescode.html).
 const TEXTS: readonly (readonly [RegExp, KeysFaultKind, string])[] = [
   [/is locked|busy/i, "locked", "another process holds it"],
-  [/is full|ENOSPC|no space/i, "full", "no room on the disk"],
+  [/is full|ENOSPC|no space|quota exceeded/i, "full", "no room on the disk"],
   [/readonly|read-only|EROFS/i, "read_only", "it cannot be written"],
   // Also of what is only read.
   [/EACCES|permission denied|NotCapable|PermissionDenied/i, "read_only", "permission denied"],

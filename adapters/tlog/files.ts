@@ -6,7 +6,8 @@ import { LogFault } from "../../events/log.ts";
 const faultOf = (action: string, error: unknown): LogFault => {
   if (error instanceof LogFault) return error;
   const { code, message } = error as { readonly code?: string; readonly message?: string };
-  const kind = code === "ENOSPC" || code === "EDQUOT"
+  // Of a quota the platform gives no code.
+  const kind = code === "ENOSPC" || message?.includes("quota exceeded")
     ? "full"
     : code === "EROFS" || code === "EACCES" || code === "EPERM"
     ? "read_only"
