@@ -317,3 +317,16 @@ traced(
     assert.ok(await failing("log.db-wal", "fsync,fdatasync", "EIO", 1));
   },
 );
+
+traced("what cannot be given its name is not left beside it", async (data, trace) => {
+  assert.equal((await (await Program.start(data)).end("SIGTERM")).code, 0);
+  const out = `${data}.out`;
+  const inject = ["-P", `${out}.partial`, "-e", "inject=rename:error=EIO"];
+  const { code, err } = await runAs(
+    { under: [...under(trace, "rename"), ...inject] },
+    ...["export", "--out", out, "--data", data],
+  );
+  assert.match(await Deno.readTextFile(trace), /INJECTED/);
+  assert.deepEqual([code, /^daybook: .*Input\/output error/m.test(err)], [3, true], err);
+  await assert.rejects(Deno.stat(`${out}.partial`), Deno.errors.NotFound);
+});

@@ -67,13 +67,13 @@ const exportEvents: Run = async (call, runtime) => {
         progress: progress.on,
       });
       await sink?.settle();
+      await sink?.name();
     } catch (error) {
       await sink?.drop();
       throw error;
     } finally {
       progress.end();
     }
-    await sink?.name();
     const blobs = folder === undefined ? undefined : await exportBlobs(reader, pathOf(call, folder), runtime);
     if (sink && call.json) {
       io.out(`${JSON.stringify({ ok: true, file: path, events, size, ...(blobs ? { blobs: blobs.blobs } : {}) })}\n`);

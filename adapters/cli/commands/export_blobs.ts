@@ -20,11 +20,11 @@ export const exportBlobs = async (reader: Reader, folder: string, { io, clock }:
       try {
         for (const chunk of blob.chunks()) file.write(chunk);
         await file.settle();
+        await file.name();
       } catch (error) {
         await file.drop();
         throw error;
       }
-      await file.name();
       blobs++;
       bytes += blob.bytes;
       progress.on({ done: blobs, unit: "blobs" });
