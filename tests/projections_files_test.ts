@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteViews, SWEEP_ROWS } from "../adapters/sqlite/views.ts";
-import type { Aside } from "../adapters/sqlite/connection.ts";
+import { type Aside, Connection } from "../adapters/sqlite/connection.ts";
 import { change, items } from "./contract/views_suite.ts";
 
 const folder = (body: (path: string) => void) => {
@@ -159,6 +159,18 @@ Deno.test("a transaction that fails leaves rows and cursor as they were", () =>
     store.commit([change(1, "a", { title: "two" })], 2);
     assert.equal(views.row("tests.items", "a").size, 2);
     views.close();
+  }));
+
+Deno.test("a walk over rows that SQLite ends with its transaction, as where memory is short, is a fault of the file", () =>
+  folder((path) => {
+    const { views } = opened(path);
+    views.open(items).commit([change(0, "a", { title: "one" })], 1);
+    views.close();
+    const file = `${path}/views.db`;
+    const connection = new Connection(new DatabaseSync(file), { path: file, owned: false });
+    const ended = () => connection.transaction("read", () => connection.exec("ROLLBACK"));
+    assert.throws(ended, { kind: "damaged" });
+    connection.close();
   }));
 
 Deno.test("what a swap drops is removed in bounded steps, while the other version is read and written", () =>

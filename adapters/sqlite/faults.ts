@@ -21,6 +21,8 @@ const MESSAGES: readonly (readonly [RegExp, number])[] = [
   [/^unable to open database file/, CANTOPEN],
   [/^database or disk is full/, FULL],
   [/^attempt to write a readonly database/, READONLY],
+  // Where a walk over rows met what ends a transaction, as a page for which there was no memory, only this is said of it.
+  [/^cannot commit - no transaction is active/, IOERR],
   // It was there when the file was opened; any other SQLITE_ERROR is ours.
   [/^no such table/, CORRUPT],
 ];
