@@ -24,7 +24,7 @@ Deno.test("of a file that opens and cannot be read it is said which, such as a f
   inFolder((folder) =>
     assert.rejects(fileText(folder), (error) => {
       const { exit, code, message } = failureOf(error);
-      assert.deepEqual([exit, code, message], [2, "no_file", `${folder}: Is a directory (os error 21)`]);
+      assert.deepEqual([exit, code, message], [2, "no_file", `Is a directory (os error 21): read '${folder}'`]);
       return true;
     })
   ));

@@ -88,6 +88,12 @@ export const flawOfBytes = (error: unknown): string | undefined => {
   return isOfZlib ? "its gzip data is truncated or damaged" : undefined;
 };
 
+/** What the system says of a file that is open, with its name, for the platform does not say it; anything else as it is. */
+export const ofOpen = (error: unknown, name: string): unknown => {
+  if (error instanceof Error && /\(os error \d+\)$/.test(error.message)) error.message += `: read '${name}'`;
+  return error;
+};
+
 type Pieces = AsyncIterable<Uint8Array<ArrayBuffer>>;
 
 /**

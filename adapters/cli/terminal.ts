@@ -1,4 +1,5 @@
 /** Standard streams, the environment, signals and small files of this process. */
+import { ofOpen } from "../../actors/kernel/intake.ts";
 import { Usage } from "./call.ts";
 import { expectPlace, openDraft, openOutput, OutputFault, writeAll, writePrivate } from "./draft.ts";
 import { type Io, OutputClosed } from "./io.ts";
@@ -21,9 +22,7 @@ const textOf = async (readable: ReadableStream<Uint8Array<ArrayBuffer>>, name: s
       pieces.push(piece);
     }
   } catch (error) {
-    // Of what is open the platform does not say where it is.
-    if (error instanceof Error && !(error instanceof Usage)) error.message = `${name}: ${error.message}`;
-    throw error;
+    throw ofOpen(error, name);
   }
   try {
     return strict.decode(await new Blob(pieces).bytes());

@@ -4,7 +4,7 @@
  * passed over, so an import may be stopped and repeated at any time.
  */
 import type { Issue, Principal } from "../../actors/kernel/daybook.ts";
-import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
+import { GONE, Intake, type IntakeTarget, ofOpen } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import { filesIn } from "./files.ts";
 import { recordsIn, Unreadable } from "./records.ts";
@@ -143,7 +143,7 @@ const eachRecord = async (
   } catch (error) {
     if (error instanceof Unreadable) return error.message;
     if (error instanceof Deno.errors.NotFound) return GONE;
-    throw error;
+    throw ofOpen(error, path);
   }
   return undefined;
 };

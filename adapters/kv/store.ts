@@ -4,6 +4,7 @@
  * (docs/decisions/0200-commits-go-to-the-file-of-deno-kv.md). The file is in WAL mode with a full flush at each commit, and a reader sees
  * every commit that was acknowledged.
  */
+import { basename } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Clock, Random } from "../../actors/kernel/world.ts";
 import { pause } from "../../actors/kernel/world.ts";
@@ -59,7 +60,7 @@ export class KvReader {
   }
 
   get(key: Key): Uint8Array | undefined {
-    return guarded(() => {
+    return this.reading(() => {
       const row = this.at.one.get(encodeKey(key));
       if (row && row.v_encoding !== ENCODING_BYTES) {
         throw new LogFault("foreign", "the database holds values that are not ours");
@@ -69,7 +70,7 @@ export class KvReader {
   }
 
   list(span: Span): (readonly [number, Uint8Array])[] {
-    return guarded(() => {
+    return this.reading(() => {
       const lower = encodeKey([...span.prefix, span.from ?? 0]);
       const upper = span.until === undefined ? after(encodeKey(span.prefix)) : encodeKey([...span.prefix, span.until]);
       const rows = (span.backward ? this.at.backward : this.at.forward).all(lower, upper, span.limit ?? -1);
@@ -79,7 +80,7 @@ export class KvReader {
 
   /** The first text behind `after` that follows `name` in a key. */
   nextText(name: string, after?: string): string | undefined {
-    return guarded(() => {
+    return this.reading(() => {
       const prefix = encodeKey([name]);
       // Behind all that goes on from the text before: no part begins with 0xff.
       const lower = after === undefined ? [...prefix, TEXT] : [...encodeKey([name, after]), 0xff];
@@ -90,7 +91,16 @@ export class KvReader {
   }
 
   bytes(): number {
-    return guarded(() => Number(this.at.pages.get()!.bytes));
+    return this.reading(() => Number(this.at.pages.get()!.bytes));
+  }
+
+  /** Paths name the data folder; causes are recorded and shown. */
+  private reading<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw ofFile(basename(this.path), faultOf(error));
+    }
   }
 
   close(): Promise<void> {
@@ -241,8 +251,12 @@ export const faultOf = (error: unknown): LogFault => {
 };
 
 /** A fault of a file says which file. */
-export const ofFile = (path: string, fault: LogFault): LogFault =>
-  fault.message.includes(path) ? fault : new LogFault(fault.kind, `${path}: ${fault.message}`, { cause: fault });
+export const ofFile = (path: string, fault: LogFault): LogFault => {
+  if (fault.message.includes(path)) return fault;
+  const name = `${basename(path)}: `;
+  const said = fault.message.startsWith(name) ? fault.message.slice(name.length) : fault.message;
+  return new LogFault(fault.kind, `${path}: ${said}`, { cause: fault });
+};
 
 const guarded = <T>(call: () => T): T => {
   try {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Incoming, Principal } from "../../actors/kernel/daybook.ts";
-import { GONE, Intake, type IntakeTarget } from "../../actors/kernel/intake.ts";
+import { GONE, Intake, type IntakeTarget, ofOpen } from "../../actors/kernel/intake.ts";
 import type { Clock } from "../../actors/kernel/world.ts";
 import type { Millis } from "../../events/event.ts";
 import { looksSealed } from "../../events/personal.ts";
@@ -192,7 +192,7 @@ const eachLine = async (path: string, reading: Reading): Promise<string | undefi
     // What was packed is cut off by the stop.
     if (error instanceof Unreadable) return reading.signal?.aborted ? undefined : error.message;
     if (error instanceof Deno.errors.NotFound) return GONE;
-    throw error;
+    throw ofOpen(error, path);
   }
   return undefined;
 };

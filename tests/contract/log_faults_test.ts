@@ -294,6 +294,20 @@ Deno.test("a truncated file is named as such", () =>
     }, fault("truncated"));
   }));
 
+Deno.test("a page that cannot be read is told with the name of the file", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/log.db`;
+    await filled(path, 300);
+    const reader = new KvReader(path);
+    const { size } = await Deno.stat(path);
+    using file = await Deno.open(path, { write: true });
+    await file.seek(8_192, Deno.SeekMode.Start);
+    await file.write(new Uint8Array(size - 8_192).fill(0x5a));
+    const read = () => reader.list({ prefix: ["block"] });
+    assert.throws(read, { kind: "truncated", message: "log.db: database disk image is malformed" });
+    await reader.close();
+  }));
+
 Deno.test("a missing block and a block cut short are named with their position", () =>
   inFolder(async (dir) => {
     await filled(`${dir}/log.db`, 6);

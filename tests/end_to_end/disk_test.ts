@@ -330,3 +330,16 @@ traced("what cannot be given its name is not left beside it", async (data, trace
   assert.deepEqual([code, /^daybook: .*Input\/output error/m.test(err)], [3, true], err);
   await assert.rejects(Deno.stat(`${out}.partial`), Deno.errors.NotFound);
 });
+
+traced("whatever cannot be read on is named", async (data, trace) => {
+  assert.equal((await (await Program.start(data)).end("SIGTERM")).code, 0);
+  const given = `${data}.given`;
+  await Deno.writeTextFile(given, "Nov 22 10:00:01 host sshd[1]: Accepted password for a from 192.0.2.1 port 1 ssh2\n");
+  const failing = async (file: string, call: string, ...args: readonly string[]) => {
+    const inject = ["-P", file, "-e", `inject=${call}:error=EIO`];
+    const { code, err } = await runAs({ under: [...under(trace, call), ...inject] }, ...args, "--data", data);
+    assert.match(await Deno.readTextFile(trace), /INJECTED/);
+    assert.deepEqual([code, err], [3, `daybook: ${given}: Input/output error\n`]);
+  };
+  for (const kind of ["sshd", "cloudtrail", "bench"]) await failing(given, "read", "import", kind, given);
+});
