@@ -1,6 +1,6 @@
 /** What an error means to the person who typed a command. */
 import assert from "node:assert/strict";
-import { faultOf } from "../adapters/backup/folder.ts";
+import { faultOf, fillFolder } from "../adapters/backup/folder.ts";
 import { OutputFault } from "../adapters/cli/draft.ts";
 import { failureOf } from "../adapters/cli/run.ts";
 import { fileText } from "../adapters/cli/terminal.ts";
@@ -44,4 +44,9 @@ Deno.test("what the system says and the platform has no code for is told as what
       "UNKNOWN: unknown error, mkdir '/backups'", // of Node's functions
     ]
   ) assert.deepEqual(failureOf(new Error(said)), { exit: 3, code: "io", message: said });
+});
+
+Deno.test("a place that cannot be looked into is not said to be there", async () => {
+  const filling = fillFolder(`/tmp/${"x".repeat(300)}`, () => Promise.resolve());
+  await assert.rejects(filling, { kind: "io", message: /^Cannot look into .+ENAMETOOLONG/ });
 });

@@ -55,7 +55,9 @@ const expectFree = async (place: string): Promise<void> => {
   try {
     names = await readdir(place);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return;
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return;
+    if (code !== "ENOTDIR") throw faultOf(`look into ${place}`, error);
     throw new LogFault("invalid", `Cannot put anything at ${place}: it is there and is no folder`, { cause: error });
   }
   if (names.length > 0) {
