@@ -6,6 +6,7 @@ import { failureOf } from "../adapters/cli/run.ts";
 import { fileText } from "../adapters/cli/terminal.ts";
 import { inFolder } from "./folder_given.ts";
 import { keysFault } from "../adapters/keys/fault.ts";
+import { ViewsFault } from "../projections/views.ts";
 
 Deno.test("a disk that is full under a file is told as that, whatever wrote", () => {
   const error = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }); // as Deno throws it
@@ -49,4 +50,10 @@ Deno.test("what the system says and the platform has no code for is told as what
 Deno.test("a place that cannot be looked into is not said to be there", async () => {
   const filling = fillFolder(`/tmp/${"x".repeat(300)}`, () => Promise.resolve());
   await assert.rejects(filling, { kind: "io", message: /^Cannot look into .+ENAMETOOLONG/ });
+});
+
+Deno.test("a disk that fails under a view is nothing found wanting; a view that is damaged is", () => {
+  const exit = (said: string) => failureOf(new ViewsFault("damaged", `notes.db: ${said}`)).exit;
+  assert.deepEqual(["disk I/O error", "unable to open database file"].map(exit), [3, 3]);
+  assert.equal(exit("database disk image is malformed"), 1);
 });

@@ -69,6 +69,9 @@ const FAULTS: Readonly<Record<string, string>> = {
 const WANTING: ReadonlySet<string> = new Set(["truncated", "foreign", "newer", "root_wrong", "damaged"]);
 const exitOf = (kind: string): ExitCode => kind === "invalid" ? 2 : WANTING.has(kind) ? 1 : 3;
 
+/** Of views a fault of the disk is damage, too, for they can be built again; nothing was read that is not what it must be. */
+const UNDONE = /: (?:disk I\/O error|unable to open database file)$/;
+
 /** An archive that was given and is damaged is found wanting, one that was not is only not there. */
 const telling = ({ kind, cause }: LogFault): string =>
   kind === "archived" && cause instanceof LogFault ? cause.kind : kind;
@@ -97,7 +100,10 @@ export const failureOf = (error: unknown): Failure => {
       message: hint ? `${error.message} (${hint})` : error.message,
     };
   }
-  if (error instanceof ViewsFault) return { exit: exitOf(error.kind), code: error.kind, message: error.message };
+  if (error instanceof ViewsFault) {
+    const { kind, message } = error;
+    return { exit: UNDONE.test(message) ? 3 : exitOf(kind), code: kind, message };
+  }
   const name = error instanceof Error ? error.name : "";
   const message = firstLine(error);
   const kind = kindOf(error);
