@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NEEDLE_BYTES_MAX, Needles, NEEDLES_MAX, scanFolder } from "../adapters/program/privacy/scan.ts";
+import { NEEDLE_BYTES_MAX, Needles, NEEDLES_MAX, scanBlobs, scanFolder } from "../adapters/program/privacy/scan.ts";
 import { sealedOf } from "../adapters/program/privacy/trace.ts";
 import { inFolder } from "./folder_given.ts";
 
@@ -31,6 +31,24 @@ Deno.test("a text is found in the bytes of any file, wherever it lies and howeve
     for (const [path, times] of Object.entries(borders)) assert.equal(times, 1, path);
     assert.equal(Object.keys(borders).length, 14);
   }));
+
+Deno.test("a text is found in blobs, wherever one piece of them ends and the next begins", async () => {
+  const needles = new Needles();
+  needles.add("ada@example.com");
+  const bytes = new TextEncoder().encode("xx ada@example.com, ada@example.co, ada@example.com");
+  for (let piece = 1; piece <= bytes.length; piece++) {
+    const pieces = Array.from(
+      { length: Math.ceil(bytes.length / piece) },
+      (_, n) => bytes.subarray(n * piece, (n + 1) * piece),
+    );
+    const blob = { sha256: "", bytes: bytes.length, read: () => bytes, chunks: () => pieces };
+    assert.equal(
+      await scanBlobs({ blobs: () => [blob, { ...blob, chunks: () => [] }].values() }, needles),
+      2,
+      String(piece),
+    );
+  }
+});
 
 Deno.test("what a link leads to is searched, once and in no circle", () =>
   inFolder(async (dir) => {

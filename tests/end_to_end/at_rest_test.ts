@@ -3,8 +3,11 @@
  * server is killed. No file of the folder and none where copies are made holds a clear word of it, and all that reads it reads it.
  */
 import assert from "node:assert/strict";
+import { DEFAULTS } from "../../config/shipped.ts";
+import { openDaybook } from "../../main.ts";
 import { Place } from "../git_given.ts";
-import { document, run } from "./cli_given.ts";
+import { document, run, withPlace } from "./cli_given.ts";
+import { ANN, BY, commit, EMAIL } from "./privacy_given.ts";
 import { Program } from "./program.ts";
 
 const SEALED = { DAYBOOK__LOG__SEALED_AT_REST: "true" };
@@ -203,3 +206,22 @@ Deno.test("a folder that was made clear is not gone on with as a sealed one", as
   assert.deepEqual([ran.code, /made without it/.test(ran.err)], [2, true], ran.err);
   assert.equal((await run(["verify", "--data", data])).code, 0);
 });
+
+Deno.test("a blob of nobody's that tells of who is erased is found in the log's file, sealed or not", () =>
+  withPlace(async ({ dir }) => {
+    for (const sealed_at_rest of [false, true]) {
+      const data = `${dir}/${sealed_at_rest}`;
+      const daybook = await openDaybook({ data, config: { ...DEFAULTS, log: { ...DEFAULTS.log, sealed_at_rest } } });
+      assert.ok((await daybook.ingest([commit(1, ANN)], BY)).ok);
+      await daybook.putBlob(new TextEncoder().encode(`a list with ${EMAIL} in it`));
+      await daybook.close();
+      const how = ["--reason", "asked for", "--out", `${data}.json`, "--data", data];
+      const erased = await document<{ ok: boolean; scan: { found: number } }>(["erase", EMAIL, ...how]);
+      assert.deepEqual([erased.exit, erased.ok, erased.scan.found > 0], [1, false, true], data);
+      const { scan } = JSON.parse(await Deno.readTextFile(`${data}.json`)).certificate;
+      const found = scan.files.filter((file: { found: number }) => file.found > 0);
+      assert.deepEqual(found.map(({ path }: { path: string }) => path), ["log.db"], data);
+      const checked = await run(["erase", "--check", `${data}.json`, "--data", data]);
+      assert.match(checked.out, / found [1-9]\d* times?\n/, checked.out + checked.err);
+    }
+  }));

@@ -14,8 +14,9 @@ import type { OnProgress } from "../../cli/io.ts";
 import type { Keys } from "../../keys/keys.ts";
 import { normalised } from "../../keys/subjects.ts";
 import { systemClock } from "../../system/world.ts";
+import { FILES } from "../files.ts";
 import { type Certificate, certificateFile } from "./certificate.ts";
-import { Needles, scanFolder } from "./scan.ts";
+import { Needles, scanBlobs, scanFolder } from "./scan.ts";
 import { blobsOf, mentions, Runs } from "./trace.ts";
 
 export interface PersonsOptions {
@@ -213,11 +214,14 @@ const certificateOf = async (
     : [];
   const report = await verify(against, progress("verifying"));
   const unreadable = await unreadableIn(log, keys, { subject, progress: progress("reading") });
-  const files = await scanFolder(data, needles, progress("searching"));
+  const raw = await scanFolder(data, needles, progress("searching"));
+  // Where it lies sealed at rest nothing is found in the bytes of the log's file.
+  const inBlobs = report.sealed ? await scanBlobs(log, needles) : 0;
+  const files = raw.map((file) => file.path === FILES.log ? { ...file, found: file.found + inBlobs } : file);
   const found = files.reduce((sum, file) => sum + file.found, 0);
   const { readable, ...rest } = unreadable;
   const named = new Runs();
-  // In a folder that is sealed at rest nothing is found in the files, and told all the same.
+  // Of events it is told here, wherever they lie sealed.
   await namedIn(log, { needles, named, progress: progress("locating") });
   const certificate: Certificate = {
     version: 1,

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { pause } from "../../../actors/kernel/world.ts";
 import type { OnProgress } from "../../cli/io.ts";
+import type { Reader } from "../../cli/reader.ts";
 import { systemClock } from "../../system/world.ts";
 
 /** What is shorter, in bytes of UTF-8, is found everywhere and says nothing. */
@@ -149,6 +150,24 @@ const filesBelow = async (folder: string, below: string, seen: Set<string>): Pro
     const { isDirectory, isFile } = entry.isSymlink ? await ledTo(join(folder, path)) : entry;
     if (isDirectory) found.push(...await filesBelow(folder, path, seen));
     else if (isFile) found.push(path);
+  }
+  return found;
+};
+
+/** How often something is found in blobs as they are when they are opened; in pieces of a file that is sealed nothing is. */
+export const scanBlobs = async (log: Pick<Reader, "blobs">, needles: Needles): Promise<number> => {
+  let found = 0;
+  for (const blob of log.blobs()) {
+    let held = Buffer.alloc(0);
+    for (const chunk of blob.chunks()) {
+      const here = Buffer.concat([held, chunk]);
+      // As in a file: what begins in the shared part is counted with the next piece.
+      const until = Math.max(0, here.length - needles.overlap);
+      found += needles.in(here, until);
+      held = here.subarray(until);
+      await pause(systemClock, 0);
+    }
+    found += needles.in(held, held.length);
   }
   return found;
 };
