@@ -21,4 +21,12 @@ Deno.test("what is flushed is not cleared away by another that is to take the sa
     await first;
     assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["b"]);
     assert.equal([...Deno.readDirSync(`${dir}/b`)].length, names.length);
+Deno.test("what keeps a folder from being filled is told of where it was to be, not of one that is gone", () =>
+  inFolder(async (dir) => {
+    const filling = fillFolder(`${dir}/back`, (folder) => {
+      throw new LogFault("sealed", `Cannot open ${folder}/keys.db: its root key ${folder}/root.key is missing`);
+    });
+    const message = `Cannot open ${dir}/back/keys.db: its root key ${dir}/back/root.key is missing`;
+    await assert.rejects(filling, { name: "LogFault", kind: "sealed", message });
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
   }));
