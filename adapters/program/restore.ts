@@ -52,8 +52,18 @@ export const restore = async (
     source,
     data,
     name: FILES.log,
-    verify: async (path, options) =>
-      await verifyLog({ path, catalogue: events, sealedUnder: await sealedUnder(folderOf(path), rootOf), ...options }),
+    async verify(path, options) {
+      try {
+        const key = await sealedUnder(folderOf(path), rootOf);
+        return await verifyLog({ path, catalogue: events, sealedUnder: key, ...options });
+      } catch (error) {
+        if (!(error instanceof LogFault) || error.kind !== "sealed" || passphrase !== undefined) throw error;
+        // The keys that are missing are in the backup.
+        const needed =
+          "its log is sealed at rest, and comes back with its keys alone: give --passphrase-file FILE or DAYBOOK_PASSPHRASE";
+        throw new LogFault("sealed", `Cannot restore ${source}: ${needed}`, { cause: error });
+      }
+    },
     ...(passphrase === undefined ? {} : { passphrase }),
     async importKeys(folder, files) {
       for (const [name, bytes] of Object.entries(files)) {
