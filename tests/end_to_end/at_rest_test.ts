@@ -229,3 +229,41 @@ Deno.test("a blob of nobody's that tells of who is erased is found in the log's 
       assert.match(checked.out, / found [1-9]\d* times?\n/, checked.out + checked.err);
     }
   }));
+
+Deno.test("what lies clear in a sealed folder is what SECURITY.md says", async () => {
+  const security = await Deno.readTextFile(new URL("../../SECURITY.md", import.meta.url));
+  const said = /\*\*At rest\.\*\*.*?(?=\n- )/s.exec(security)![0];
+  await withPlace(async ({ dir, data }) => {
+    await Deno.writeTextFile(
+      `${dir}/stack.yaml`,
+      "services:\n  zirconevent:\n    command: /bin/sh\n    arguments: [-c, 'echo opalthing $$WORD']\n" +
+        "    environment: { WORD: garnetcontent }\n    restart: { policy: no }\n    inherit: []\n",
+    );
+    await Deno.writeTextFile(`${dir}/secret`, "amberblob");
+    const program = await Program.start(data, SEALED, { more: ["--stack", `${dir}/stack.yaml`] });
+    await post(
+      program,
+      "/events",
+      "application/cloudevents+json",
+      JSON.stringify({ ...commit(1, ANN), specversion: "1.0" }),
+    );
+    for (
+      const command of [
+        ["token", "create", "topazfile", "--scopes", "read"],
+        ["secret", "set", "agaterepo", "--file", `${dir}/secret`],
+        ["erase", EMAIL],
+      ]
+    ) {
+      const ran = await run([...command, "--data", data]);
+      assert.equal(ran.code, 0, `${command.join(" ")}: ${ran.err}`);
+    }
+    assert.equal((await program.end("SIGTERM")).code, 0);
+    const places = new Set(
+      (await holding(data)).map((line) =>
+        line.slice(data.length + 1).replace(/: .*/, "").replace(/\/.*/, "/").replace(/^erasure-.*/, "erasure-*.json")
+      ),
+    );
+    assert.deepEqual([...places].sort(), ["erasure-*.json", "keys.db", "services/"]);
+    for (const place of places) assert.ok(said.includes(`\`${place}\``), `${place} is not named: ${said}`);
+  });
+});
