@@ -73,7 +73,7 @@ export interface Actor<S = unknown, C extends Command = Command, F extends Fact 
    */
   readonly settled?: true;
   /** Commands whose timers come at a date that somebody stated, and not after a while: they wait for it, whatever clock set them. */
-  readonly dated?: readonly C["type"][];
+  readonly dated?: readonly string[];
   decide(state: S, command: C, context: Context): Decision<F>;
   /** Total: history is not up for debate, so it neither rejects nor throws. */
   evolve(state: S, fact: F): S;

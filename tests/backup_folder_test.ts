@@ -1,4 +1,4 @@
-/** A folder that is filled beside its place, while others fill one for the same place. */
+/** A folder that is filled beside its place, alone and while others fill one for the same place. */
 import assert from "node:assert/strict";
 import { fillFolder } from "../adapters/backup/folder.ts";
 import { LogFault } from "../events/log.ts";
@@ -21,6 +21,8 @@ Deno.test("what is flushed is not cleared away by another that is to take the sa
     await first;
     assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["b"]);
     assert.equal([...Deno.readDirSync(`${dir}/b`)].length, names.length);
+  }));
+
 Deno.test("what keeps a folder from being filled is told of where it was to be, not of one that is gone", () =>
   inFolder(async (dir) => {
     const filling = fillFolder(`${dir}/back`, (folder) => {

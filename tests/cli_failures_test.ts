@@ -29,6 +29,7 @@ Deno.test("of a file that opens and cannot be read it is said which, such as a f
       return true;
     })
   ));
+
 Deno.test("a quota that is full is a full disk, though the platform gives no code of it", () => {
   const error = new Error("Disk quota exceeded (os error 122): open '/out'");
   assert.deepEqual(failureOf(error), { exit: 3, code: "full", message: `Cannot write: ${error.message}` });

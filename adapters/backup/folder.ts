@@ -95,7 +95,7 @@ export const fillFolder = async <T>(place: string, fill: (folder: string) => Pro
   } catch (error) {
     await rm(folder, { recursive: true, force: true }).catch(() => {});
     // Who is told of the folder finds nothing there.
-    if (error instanceof Error) error.message = error.message.replaceAll(folder, target);
+    if (error instanceof Error) error.message = error.message.replaceAll(folder, () => target);
     // What has no code of the system's is not about files: it is whatever the caller stopped with.
     throw isOfSystem(error) ? faultOf(`fill ${target}`, error) : error;
   } finally {

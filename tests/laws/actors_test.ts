@@ -31,6 +31,10 @@ for (const actor of actors) {
     facts.reduce((state, fact) => freeze(actor.evolve(state, freeze(fact))), freeze(actor.initial))
   );
 
+  Deno.test(`${domain}: what its timers bring at a date are commands of its own`, () => {
+    assert.deepEqual((actor.dated ?? []).filter((type) => !Object.hasOwn(actor.commands, type)), []);
+  });
+
   Deno.test(`${domain}: evolve takes any fact in any order, changes no input and always says the same`, () => {
     fc.assert(fc.property(states, factsOf(actor), (state, fact) => {
       const next = actor.evolve(state, freeze(fact));
