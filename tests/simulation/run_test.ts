@@ -42,6 +42,7 @@ Deno.test("a part of deno task soak that throws did not hold, and those behind i
 Deno.test("where strace is missing deno task soak says so of what cannot be tried without", async () => {
   const { code, stdout } = await typed("../soak/run.ts", ["--only", "calls,power", "--scale", "0.01"], {
     PATH: "/nowhere",
+    CI: "false",
   });
   const out = new TextDecoder().decode(stdout);
   assert.equal(code, 0, out);
